@@ -1,0 +1,69 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The one error of the engine: what failed, on what, the last state seen, and what to run next."""
+
+from __future__ import annotations
+
+import typing as t
+
+# Exit codes of the ``rollcall`` command, of ``./restart`` and of the playbooks' verdict.
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_WRONG_USE = 2
+EXIT_REFUSED = 3
+EXIT_UNREACHABLE = 4
+
+EXIT_CODES: t.Mapping[str, int] = {
+    "failed": EXIT_FAILED,
+    "wrong_use": EXIT_WRONG_USE,
+    "refused": EXIT_REFUSED,
+}
+
+
+class RollcallError(Exception):
+    """Anything a user can act on.
+
+    Args:
+        message: one sentence: what failed, on what, and the last state seen.
+        kind: ``failed`` (it was tried and did not hold), ``wrong_use`` (the input is at fault, nothing was
+            touched) or ``refused`` (Rollcall will not do it: a lock or a foreign process is in the way).
+        evidence: facts behind the message, JSON-serialisable, for people and for machines.
+        remedies: commands or edits to try next, most likely first.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str = "failed",
+        evidence: t.Optional[t.Mapping[str, t.Any]] = None,
+        remedies: t.Sequence[str] = (),
+    ) -> None:
+        super().__init__(message)
+        if kind not in EXIT_CODES:
+            raise ValueError(f"unknown kind of error: {kind}")
+        self.message = message
+        self.kind = kind
+        self.evidence: t.Dict[str, t.Any] = dict(evidence or {})
+        self.remedies: t.Tuple[str, ...] = tuple(remedies)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code a command ends with because of this error."""
+        return EXIT_CODES[self.kind]
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """Return the error as data: ``message``, ``kind``, ``evidence``, ``remedies``."""
+        return {
+            "message": self.message,
+            "kind": self.kind,
+            "evidence": self.evidence,
+            "remedies": list(self.remedies),
+        }
+
+    def text(self) -> str:
+        """Return the error for people: the message, then each remedy on a line of its own."""
+        return "\n".join([self.message, *(f"  next: {remedy}" for remedy in self.remedies)])
