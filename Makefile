@@ -1,0 +1,49 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+stages := .venv/bin/python tests/tools/stages.py
+
+.PHONY: help setup check test lint sanity integration molecule demo demo-down bench changelog clean
+
+help: ## say all of this
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## make .venv with everything the developer needs
+	@tests/tools/setup.sh dev
+
+check: setup ## the quick part of the tests: linters, types, units, the repository itself
+	@$(stages) ruff mypy unit repo
+
+test: setup ## all of the tests
+	@$(stages)
+
+lint: setup ## the linters alone: Python, types, roles and playbooks, changelog
+	@$(stages) ruff mypy ansible-lint changelog
+
+sanity: setup ## ansible-test sanity, without ignores
+	@$(stages) sanity
+
+integration: setup ## ansible-test integration: the modules, on this machine
+	@$(stages) integration
+
+molecule: setup ## the scenarios on real hosts, in podman containers
+	@$(stages) molecule
+
+demo: ## ten services on this machine, under .demo/: install, start, verify
+	@tests/tools/setup.sh run
+	.venv/bin/ansible-playbook site.yml
+
+demo-down: ## stop the demo and leave nothing behind
+	@if [ -x .demo/bin/rollcall ]; then .demo/bin/rollcall stop; fi
+	rm -rf .demo
+
+bench: setup ## measure against a shell script and a plain playbook; writes docs/benchmarks.md
+	.venv/bin/python -m tests.benchmark
+
+changelog: setup ## write the fragments of changelogs/fragments into CHANGELOG.md, for a release
+	.venv/bin/antsibull-changelog release
+
+clean: demo-down ## remove all that make has made here; the cache outside of the checkout stays
+	rm -rf .venv .cache .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

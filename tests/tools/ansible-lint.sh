@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Roles, playbooks and scenarios by the strictest profile. Offline: no schema and no collection is fetched.
+set -euo pipefail
+exec ansible-lint --offline --strict --profile production

@@ -1,0 +1,36 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Shared by the scripts beside it; sourced, never run.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+
+# Downloads and images that are worth keeping between checkouts. Nothing in it is needed: it may be removed at any time.
+cache=${ROLLCALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rollcall}
+export PIP_CACHE_DIR=${PIP_CACHE_DIR:-$cache/pip}
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+die() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+# install_packages PACKAGE...: with apt, as root; otherwise one sentence that says what to do.
+install_packages() {
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    die "needs $*; install them with this system's package manager (Debian: sudo apt-get install $*), then run it again"
+  fi
+  printf 'installing with apt: %s\n' "$*"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+}
+
+# need COMMAND=PACKAGE...: install the packages whose command is missing.
+need() {
+  local pair missing=()
+  for pair in "$@"; do
+    PATH=$PATH:/usr/sbin:/sbin:/usr/lib/podman command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+  done
+  [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
+}

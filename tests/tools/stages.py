@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The test run: stages one after the other, each with its name and seconds, then one closing line.
+
+``stages.py`` runs all of them, ``stages.py ruff unit`` the named ones in the table's order. A failed stage does not
+stop the others. The closing line counts tests: pytest's own, and one for each stage that is not pytest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = ROOT / ".venv" / "bin"
+TOOLS = "tests/tools"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of the run.
+
+    Attributes:
+        name: what it is called, on the command line too.
+        command: what is run, in the checkout's root with ``.venv/bin`` first on PATH.
+        tests: whether it is pytest, whose tests are counted one by one.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    tests: bool = False
+
+
+def _pytest(name: str, *arguments: str) -> Stage:
+    return Stage(name, ("pytest", "-q", *arguments), tests=True)
+
+
+# Quick ones first: a mistake shows early.
+STAGES = (
+    Stage("ruff", (f"{TOOLS}/ruff.sh",)),
+    Stage("mypy", ("mypy", "plugins", "tests")),
+    _pytest("repo", "tests/repo"),
+    _pytest("unit", "-n", "2", "tests/unit"),
+    _pytest("contract", "tests/contract"),
+    _pytest("fault", "tests/fault"),
+    Stage("ansible-lint", (f"{TOOLS}/ansible-lint.sh",)),
+    Stage("changelog", ("antsibull-changelog", "lint")),
+    Stage("sanity", (f"{TOOLS}/ansible-test.sh", "sanity")),
+    Stage("integration", (f"{TOOLS}/ansible-test.sh", "integration")),
+    Stage("molecule", (f"{TOOLS}/molecule.sh",)),
+)
+
+
+@dataclass
+class Counts:
+    """How many tests held, and how many did not."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Add the counts of ``other``."""
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self) -> str:
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+
+def read_counts(report: Path) -> Counts:
+    """Return what pytest's JUnit report says."""
+    counts = Counts()
+    for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+        failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        skipped = int(suite.get("skipped", 0))
+        counts.add(Counts(int(suite.get("tests", 0)) - failed - skipped, failed, skipped))
+    return counts
+
+
+def run(stage: Stage, report: Path) -> Counts:
+    """Run one stage; its output goes straight to ours.
+
+    Args:
+        stage: what to run.
+        report: where pytest writes its JUnit report.
+    """
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(BIN.parent)}
+    command = [*stage.command, f"--junitxml={report}"] if stage.tests else list(stage.command)
+    print(f"=== {stage.name}: {' '.join(stage.command)}", flush=True)
+    began = time.monotonic()
+    code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    counts = Counts(passed=1) if code == 0 else Counts(failed=1)
+    if stage.tests and report.exists():
+        counts = read_counts(report)
+        # No test collected, a crash of pytest itself, an interrupted run: no failed test, and yet no success.
+        if code != 0 and not counts.failed:
+            counts.failed = 1
+    print(
+        f"=== {stage.name}: {'ok' if code == 0 else f'FAILED, exit {code}'}, {time.monotonic() - began:.1f} s\n",
+        flush=True,
+    )
+    return counts
+
+
+def main() -> int:
+    """Run the stages asked for and return the exit code."""
+    names = [stage.name for stage in STAGES]
+    parser = argparse.ArgumentParser(description="Run the tests, stage by stage.")
+    parser.add_argument("stages", nargs="*", help=f"of {', '.join(names)}; all when none is named")
+    asked = parser.parse_args().stages or names
+    unknown = set(asked) - set(names)
+    if unknown:
+        parser.error(f"no such stage: {', '.join(sorted(unknown))}")
+    total = Counts()
+    broken = []
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as directory:
+        for stage in STAGES:
+            if stage.name in asked:
+                counts = run(stage, Path(directory) / f"{stage.name}.xml")
+                total.add(counts)
+                if counts.failed:
+                    broken.append(stage.name)
+    if broken:
+        print(f"failed stages: {', '.join(broken)}")
+    print(f"{total} in {time.monotonic() - began:.2f}s")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
