@@ -1,0 +1,455 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The roll call and all else that is shown to people: data in, text out. Pure.
+
+Whoever reads it may have been woken by it. So: one line a service; more only about what failed; the verdict after all
+of it, where the eye is when the output stops; every ``next:`` a command that can be copied as it stands.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import typing as t
+
+WIDTH = 100
+# How many names a sentence bears before it says how many more.
+NAMES = 4
+# A line of a log is shown up to here: one line of minified JSON must not push the verdict off the screen.
+LINE = 400
+# Below this a name says nothing any more; a narrower terminal wraps instead.
+SHORTEST_NAME = 12
+
+_COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "quiet": "2"}
+_VERDICTS = {"ok": "OK", "planned": "PLANNED", "degraded": "FAILED"}
+_COMMAND = re.compile(r"(?<![\w/.-])rollcall(?= (?:status|verify|start|stop|restart|flush|port|manifest)\b)")
+
+Data = t.Mapping[str, t.Any]
+
+
+# --- what is called from outside ----------------------------------------------------------------------------------
+
+
+def terminal(stream: t.TextIO) -> t.Dict[str, t.Any]:
+    """Return the keyword arguments ``width`` and ``colour`` that fit where ``stream`` goes.
+
+    Colour only on a terminal, and not with NO_COLOR set (https://no-color.org) or TERM=dumb.
+    """
+    import os
+    import shutil
+
+    if not stream.isatty():
+        return {"width": WIDTH, "colour": False}
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return {"width": shutil.get_terminal_size((WIDTH, 24)).columns, "colour": not plain}
+
+
+def roll_call(report: Data, *, width: int = WIDTH, colour: bool = False) -> str:
+    """Return the report of a status, verify or restart as text.
+
+    Args:
+        report: the report as the modules and ``--json`` give it.
+        width: columns of the terminal; the table keeps to them, evidence and commands are never cut to fit.
+        colour: whether to use ANSI colours; every colour stands beside a word that says the same.
+    """
+    paint = _painter(colour)
+    root = report.get("root")
+    failing = _failing_by_subject(report)
+    blocks = [_table(report, failing, width, paint), "\n".join(_changes(report, paint)), _unfinished(report)]
+    told: t.List[str] = []
+    for subjects, checks in _stories(report, failing):
+        blocks.append(_story(subjects, checks, root, told, paint))
+    blocks.append("\n".join([_verdict(report, failing, paint), *_footer(report, told, paint)]))
+    return "\n\n".join(block for block in blocks if block)
+
+
+def problems(found: t.Sequence[Data], *, subject: str = "manifest", colour: bool = False) -> str:
+    """Return the problems of a manifest, errors first, each with its place and cure, and how many there are.
+
+    Args:
+        found: problems as data: ``place``, ``message``, ``cure``, ``severity`` (error or warning).
+        subject: what was checked, such as a file name.
+        colour: whether to use ANSI colours.
+    """
+    paint = _painter(colour)
+    ordered = sorted(found, key=lambda problem: problem["severity"] != "error")
+    lines = []
+    for problem in ordered:
+        word = paint(f"{problem['severity']:8}", "bad" if problem["severity"] == "error" else "warn")
+        lines.append(f"{word} {_clean(problem['place'])}: {_clean(problem['message'])}")
+        if problem["cure"]:
+            lines.append(f"         cure: {_clean(problem['cure'])}")
+    errors = sum(problem["severity"] == "error" for problem in ordered)
+    warnings = len(ordered) - errors
+    counts = [_count(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number]
+    verdict = paint("FAILED", "bad") if errors else paint("OK", "good")
+    lines.append(f"{_clean(subject)}: {verdict}, {' and '.join(counts) or 'no problems'}")
+    return "\n".join(lines)
+
+
+def error(data: Data, *, root: t.Optional[str] = None, colour: bool = False) -> str:
+    """Return an error of the engine as text: what failed, what is known beyond that, and what to run next.
+
+    Args:
+        data: the error as data: ``message``, ``kind``, ``evidence``, ``remedies``.
+        root: the stack's root, so that its own ``rollcall`` is named in full; None leaves commands as they are.
+        colour: whether to use ANSI colours.
+    """
+    paint = _painter(colour)
+    word = "REFUSED" if data.get("kind") == "refused" else "FAILED"
+    message = _clean(data["message"])
+    lines = [f"{paint(word, 'bad')}: {message}"]
+    lines += _indented("\n".join(_facts(data.get("evidence") or {}, message)), 2)
+    lines += [f"  next: {_runnable(remedy, root)}" for remedy in data.get("remedies") or ()]
+    return "\n".join(lines)
+
+
+def summary(report: Data, *, colour: bool = False) -> str:
+    """Return the verdict line alone: stack, host, how it ended, and who did not answer."""
+    return _verdict(report, _failing_by_subject(report), _painter(colour))
+
+
+# --- the table ----------------------------------------------------------------------------------------------------
+
+Painter = t.Callable[[str, str], str]
+Failing = t.Mapping[str, t.Sequence[Data]]
+
+
+def _painter(colour: bool) -> Painter:
+    def paint(text: str, kind: str) -> str:
+        return f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m" if colour and text.strip() else text
+
+    return paint
+
+
+def _table(report: Data, failing: Failing, width: int, paint: Painter) -> str:
+    """Return one line a service under a line of headings; nothing when the run left nothing to tell of them."""
+    services = report["services"]
+    if not services or report.get("mode") in ("stop", "flush"):
+        return ""
+    judged = bool(report["checks"])
+    heads = ["", "service", "state", "pid", "port", "health", "latency", "uptime"]
+    rows = [_cells(service, service["name"] in failing) for service in services]
+    shown = [number for number in range(len(heads)) if number or judged]
+    widths = [max(len(row[number]) for row in [heads, *rows]) for number in range(len(heads))]
+    # What is left out first on a narrow terminal is what is missed least: uptime, then latency.
+    while _total(widths, shown) > width and shown[-1] > 5:
+        shown.pop()
+    over = _total(widths, shown) - width
+    if over > 0:
+        widths[1] = max(min(SHORTEST_NAME, widths[1]), widths[1] - over)
+    lines = [paint(_line(heads, widths, shown, _plain), "quiet")]
+    for service, row in zip(services, rows):
+        lines.append(_line(row, widths, shown, _row_painter(service, service["name"] in failing, paint)))
+    return "\n".join(lines)
+
+
+def _total(widths: t.Sequence[int], shown: t.Sequence[int]) -> int:
+    return sum(widths[number] for number in shown) + 2 * (len(shown) - 1)
+
+
+def _line(
+    cells: t.Sequence[str], widths: t.Sequence[int], shown: t.Sequence[int], dress: t.Callable[[str, int], str]
+) -> str:
+    # Padded before it is coloured: escape codes have a length and no width.
+    parts = []
+    for number in shown:
+        text = _middle_cut(cells[number], widths[number])
+        text = text.rjust(widths[number]) if number in (3, 4, 6, 7) else text.ljust(widths[number])
+        parts.append(dress(text, number))
+    return "  ".join(parts).rstrip()
+
+
+def _plain(text: str, _column: int) -> str:
+    return text
+
+
+def _row_painter(service: Data, failed: bool, paint: Painter) -> t.Callable[[str, int], str]:
+    def dress(text: str, column: int) -> str:
+        if column == 0:
+            return paint(text, "bad" if failed else "good")
+        if column == 2 and service["state"] != "RUNNING":
+            return paint(text, "bad" if failed else "warn")
+        if column == 5 and service["health"] == "failed":
+            return paint(text, "bad")
+        return text
+
+    return dress
+
+
+def _cells(service: Data, failed: bool) -> t.List[str]:
+    latency = service.get("latency_ms")
+    return [
+        "FAILED" if failed else "ok",
+        _clean(service["name"]),
+        service["state"],
+        _or_dash(service["pid"]),
+        _or_dash(service["port"]),
+        "-" if service["health"] == "none" else service["health"],
+        "-" if latency is None else _seconds(latency / 1000),
+        _age(service.get("uptime")),
+    ]
+
+
+def _or_dash(value: t.Optional[int]) -> str:
+    return "-" if value is None else str(value)
+
+
+def _middle_cut(text: str, width: int) -> str:
+    """Return ``text`` within ``width``, cut in the middle: names of one family differ at their ends."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def _age(seconds: t.Optional[float]) -> str:
+    """Return an uptime in its two largest units."""
+    if seconds is None:
+        return "-"
+    whole = int(seconds)
+    for size, unit, smaller, small_unit in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // smaller} {small_unit}"
+    return f"{whole // 60} min" if whole >= 120 else f"{whole} s"
+
+
+# --- what failed --------------------------------------------------------------------------------------------------
+
+
+def _failing_by_subject(report: Data) -> t.Dict[str, t.List[Data]]:
+    """Return the failing checks of each subject, without those that only repeat another in other words."""
+    failing: t.Dict[str, t.List[Data]] = {}
+    for check in report["checks"]:
+        if not check["ok"]:
+            failing.setdefault(check["subject"], []).append(check)
+    return {subject: _telling(checks) for subject, checks in failing.items()}
+
+
+def _telling(checks: t.Sequence[Data]) -> t.List[Data]:
+    """Drop what follows from a service's not running (no listener, no answer) and log lines already shown."""
+    down = any(check["name"] == "running" for check in checks)
+    kept: t.List[Data] = []
+    shown: t.Set[str] = set()
+    for check in checks:
+        if down and check["name"] in ("port", "health") and not check.get("data"):
+            continue
+        lines = check["evidence"].splitlines()
+        if check["name"] == "logs" and shown.issuperset(lines[1:]):
+            continue
+        kept.append(check)
+        shown.update(lines)
+    return kept
+
+
+def _stories(report: Data, failing: Failing) -> t.List[t.Tuple[t.List[str], t.Sequence[Data]]]:
+    """Return subjects with their failing checks, the stack's own first; subjects with one story told once."""
+    names = [service["name"] for service in report["services"]]
+    ordered = [subject for subject in failing if subject not in names]
+    ordered += [name for name in names if name in failing]
+    stories: t.Dict[t.Any, t.Tuple[t.List[str], t.Sequence[Data]]] = {}
+    for subject in ordered:
+        key = tuple((check["name"], check["evidence"]) for check in failing[subject])
+        stories.setdefault(key, ([], failing[subject]))[0].append(subject)
+    return list(stories.values())
+
+
+def _story(
+    subjects: t.Sequence[str], checks: t.Sequence[Data], root: t.Optional[str], told: t.List[str], paint: Painter
+) -> str:
+    """Return what failed of one subject, or of several in the same way; each command once, after what it is for."""
+    lines = [f"{paint('FAILED', 'bad')}  {_clean(_names(subjects))}"]
+    for number, check in enumerate(checks):
+        evidence = _clean(check["evidence"]).splitlines() or ["no evidence"]
+        lines.append(f"  {check['name']}: {evidence[0]}")
+        lines += _indented("\n".join(evidence[1:]), 4)
+        command = check["next"]
+        if command and all(command != later["next"] for later in checks[number + 1 :]):
+            lines.append(f"  {paint('next:', 'warn')} {_runnable(command, root)}")
+            told.append(command)
+    return "\n".join(lines)
+
+
+# --- what was done ------------------------------------------------------------------------------------------------
+
+
+def _changes(report: Data, paint: Painter) -> t.List[str]:
+    """Return what was, or would be, changed where the mode alone does not say it, and every process that was ended."""
+    planned = report.get("result") == "planned"
+    lines = _actions(report) if planned or report.get("mode") == "auto" else []
+    lines += [f"end {_victim(entry)}" for entry in report.get("signals") or ()]
+    if not lines:
+        return []
+    return [paint("Would change:" if planned else "Changes:", "quiet"), *(f"  {line}" for line in lines)]
+
+
+def _unfinished(report: Data) -> str:
+    cut_off = report.get("unfinished_run")
+    return f"An earlier run, {cut_off['run']}, was cut off at its step '{cut_off['step']}'." if cut_off else ""
+
+
+def _actions(report: Data) -> t.List[str]:
+    grouped: t.Dict[t.Tuple[str, str], t.List[str]] = {}
+    for action in report.get("actions") or ():
+        grouped.setdefault((action["action"], action["reason"]), []).append(action["subject"])
+    everything = {service["name"] for service in report["services"]}
+    return [
+        f"{verb} {f'all {len(names)} services' if len(names) > 1 and set(names) == everything else _names(names)}: "
+        f"{_clean(reason)}"
+        for (verb, reason), names in grouped.items()
+    ]
+
+
+def _victim(entry: Data) -> str:
+    text = f"pid {entry['pid']} '{_cut(_clean(entry['command']))}' of user {_clean(entry['user'])}"
+    signals = ", then ".join(entry["signals"]) or "no signal"
+    return f"{text}: {signals}; {entry['result']} after {_seconds(entry['seconds'])}"
+
+
+# --- the verdict --------------------------------------------------------------------------------------------------
+
+
+def _verdict(report: Data, failing: Failing, paint: Painter) -> str:
+    result = report.get("result") or ("ok" if report["ok"] else "failed")
+    word = _VERDICTS.get(result, result.upper().replace("_", " "))
+    if word == "OK" and report.get("mode") == "stop":
+        word = "STOPPED"
+    painted = paint(word, "good" if report["ok"] else "bad")
+    host = report.get("host")
+    where = f"{_clean(report['stack'])} on {_clean(host)}" if host else _clean(report["stack"])
+    said = _success(report, word) if report["ok"] else _failure(report, failing)
+    run = ", ".join(part for part in (_mode(report), f"run {report['run']}" if report.get("run") else "") if part)
+    return f"{where}: {painted}, {said}{_took(report)}" + (f" ({run})" if run else "")
+
+
+def _mode(report: Data) -> str:
+    mode = report.get("mode") or ""
+    return {"auto": "converge", "full": "full restart", "quick": "quick restart"}.get(mode, mode)
+
+
+def _success(report: Data, word: str) -> str:
+    if word == "PLANNED":
+        return "nothing was touched" if report.get("actions") else "nothing to do"
+    if word == "STOPPED":
+        return "no supervisord, process or listener of it is left"
+    if report.get("mode") == "flush":
+        ended = len(report.get("signals") or ())
+        return f"{_count(ended, 'process', 'processes')} ended on its ports" if ended else "nothing to end on its ports"
+    services = report["services"]
+    asked = [service for service in services if service["health"] != "none"]
+    answered = sum(service["health"] == "ok" for service in asked)
+    said = f"{len(services)} of {_count(len(services), 'service')} up"
+    if asked:
+        said += f", {answered} of {len(asked)} answered"
+    return said + (", nothing changed" if report.get("changed") is False else "")
+
+
+def _failure(report: Data, failing: Failing) -> str:
+    names = [service["name"] for service in report["services"]]
+    down = [name for name in names if name in failing]
+    parts = [check["name"] for subject in failing if subject not in names for check in failing[subject]]
+    if down:
+        which = "" if len(down) == len(names) > NAMES else f": {_names(down)}"
+        parts.append(f"{len(down)} of {_count(len(names), 'service')}{which}")
+    return "; ".join(dict.fromkeys(parts)) or "no check says why"
+
+
+def _took(report: Data) -> str:
+    seconds = report.get("seconds")
+    return "" if seconds is None else f", {seconds:.1f} s"
+
+
+def _footer(report: Data, told: t.Sequence[str], paint: Painter) -> t.List[str]:
+    """Return where to go from here: the address while it is worth opening, the logs, and what to run next."""
+    if report.get("result") == "planned":
+        return []
+    stopped = report.get("mode") == "stop"
+    lines = []
+    if report.get("address") and report["ok"] and not stopped:
+        lines.append(("open", report["address"]))
+    if report.get("logs"):
+        lines.append(("logs", report["logs"]))
+    of_checks = {check["next"] for check in report["checks"]}
+    commands = [*told[:1], *(command for command in report.get("next") or () if command not in of_checks)]
+    if not report["ok"]:
+        # Whatever the cure was: this brings back what is down, leaves the rest alone, and judges again.
+        commands.append("rollcall start")
+    elif not commands:
+        commands.append("rollcall start" if stopped else "rollcall status")
+    labels = ["next", *["then"] * len(commands)]
+    lines += [(label, _runnable(command, report.get("root"))) for label, command in zip(labels, commands)]
+    return [f"  {paint(label, 'quiet')}  {text}" for label, text in lines]
+
+
+# --- words --------------------------------------------------------------------------------------------------------
+
+
+def _runnable(command: str, root: t.Optional[str]) -> str:
+    """Return a command that works when it is copied: the stack's own ``rollcall`` may not be on PATH."""
+    if root is None:
+        return _clean(command)
+    return _clean(_COMMAND.sub(lambda _: f"{shlex.quote(root)}/bin/rollcall", command))
+
+
+def _names(names: t.Sequence[str]) -> str:
+    if len(names) <= NAMES + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:NAMES])} and {len(names) - NAMES} more"
+
+
+def _count(number: int, word: str, plural: str = "") -> str:
+    return f"{number} {word if number == 1 else plural or word + 's'}"
+
+
+def _indented(text: str, spaces: int) -> t.List[str]:
+    return [" " * spaces + _cut(line) for line in text.splitlines()]
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LINE else f"{line[:LINE]}… ({len(line) - LINE} more characters)"
+
+
+def _clean(text: t.Any) -> str:
+    """Return text that cannot move the cursor: logs and command lines are written by others."""
+    kept = str(text).replace("\t", "    ").replace("\r\n", "\n")
+    return "".join(
+        char if char == "\n" or char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in kept
+    )
+
+
+def _facts(evidence: t.Any, said: str) -> t.List[str]:
+    """Return evidence as lines, leaving out what the message has said already."""
+    lines: t.List[str] = []
+    for key, value in evidence.items():
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            text = _fact(item)
+            if text and not all(leaf in said for leaf in _leaves(item)):
+                first, *rest = text.splitlines()
+                lines += [f"{_clean(key)}: {first}", *(f"  {line}" for line in rest)]
+    return lines
+
+
+def _fact(value: t.Any) -> str:
+    if isinstance(value, t.Mapping):
+        return ", ".join(f"{key} {_fact(item)}" for key, item in value.items() if item not in (None, "", [], {}))
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_fact(item) for item in value)
+    return "" if value is None else _clean(value)
+
+
+def _leaves(value: t.Any) -> t.Iterator[str]:
+    if isinstance(value, t.Mapping):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _leaves(item)
+    elif value not in (None, ""):
+        yield _clean(value)
