@@ -1,0 +1,517 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""supervisord, spoken to over XML-RPC on its unix socket, and its life: started, stopped, cleaned up after.
+
+Facts used here come from supervisor 4.1 to 4.3 (``rpcinterface.py``, ``xmlrpc.py``, ``http.py``, ``supervisord.py``):
+
+* its loop sleeps up to 1 s before it handles a state change, a signal or the end of a child; any call wakes it;
+* while it shuts down every call is refused with the fault SHUTDOWN_STATE, and at its very end it unlinks its socket
+  path, whoever's socket lies there by then: the next daemon may start only when the old one's pid is gone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import select
+import socket
+import stat
+import typing as t
+
+from .clock import SYSTEM, Clock, Deadline
+from .errors import RollcallError
+from .wire import Line
+
+_T = t.TypeVar("_T")
+
+# RollcallError.evidence["problem"] of everything that Client raises.
+ABSENT = "absent"  # no socket file
+STALE = "stale"  # a socket file that nobody listens on
+NOT_A_SOCKET = "not_a_socket"
+TOO_LONG = "too_long"
+DENIED = "denied"
+SILENT = "silent"  # somebody holds the socket and does not answer
+CLOSED = "closed"  # the connection ended before the answer
+UNREACHABLE = "unreachable"  # any other error of the socket
+UNAUTHORISED = "unauthorised"
+GARBAGE = "garbage"
+SHUTTING_DOWN = "shutting_down"
+FAULT = "fault"  # refused by name: evidence["fault"] has supervisord's word for it
+
+# xmlrpc.Faults of supervisor
+_SHUTDOWN_STATE = 6
+_FAULT_NAMES: t.Mapping[int, str] = {
+    1: "UNKNOWN_METHOD",
+    2: "INCORRECT_PARAMETERS",
+    3: "BAD_ARGUMENTS",
+    4: "SIGNATURE_UNSUPPORTED",
+    _SHUTDOWN_STATE: "SHUTDOWN_STATE",
+    10: "BAD_NAME",
+    11: "BAD_SIGNAL",
+    20: "NO_FILE",
+    21: "NOT_EXECUTABLE",
+    30: "FAILED",
+    40: "ABNORMAL_TERMINATION",
+    50: "SPAWN_ERROR",
+    60: "ALREADY_STARTED",
+    70: "NOT_RUNNING",
+    80: "SUCCESS",
+    90: "ALREADY_ADDED",
+    91: "STILL_RUNNING",
+    92: "CANT_REREAD",
+}
+_FAULT_TEXTS: t.Mapping[str, str] = {
+    "SHUTDOWN_STATE": "supervisord is shutting down and takes no orders",
+    "BAD_NAME": "supervisord does not know it; its configuration was not re-read or lacks it",
+    "NO_FILE": "its command cannot be found",
+    "NOT_EXECUTABLE": "its command cannot be executed",
+    "ABNORMAL_TERMINATION": "it ended while starting",
+    "SPAWN_ERROR": "it could not be spawned",
+    "ALREADY_STARTED": "it is running already",
+    "NOT_RUNNING": "it is not running",
+    "ALREADY_ADDED": "it is in supervisord's active configuration already",
+    "STILL_RUNNING": "it still runs and must be stopped first",
+    "CANT_REREAD": "supervisord cannot read its configuration",
+}
+
+# States of a program without a process. UNKNOWN is not one: supervisord has lost it, and it may live.
+DOWN = frozenset({"STOPPED", "EXITED", "FATAL"})
+
+_MAX_ANSWER = 32 * 1024 * 1024  # 200 programs are about 200 KiB; more than this is not supervisord
+_PER_NAME = 0.02  # seconds more for each program of a batch: spawning takes 2.5 ms, 10 ms with a high minfds
+_POKE_INTERVAL = 0.005
+_OUTPUT_LINES = 12
+_OUTPUT_BYTES = 8192
+
+
+@dataclasses.dataclass(frozen=True)
+class ProgramState:
+    """One program as supervisord sees it.
+
+    ``start``, ``stop`` and ``now`` are whole seconds of the wall clock, 0 for never; ``pid`` is 0 when it has none.
+    """
+
+    name: str
+    state: str
+    pid: int
+    start: float
+    stop: float
+    now: float
+    exit_status: int
+    spawn_error: str
+    description: str
+
+
+class DaemonPaths(t.Protocol):
+    """Where a stack's daemon keeps its socket and its pid file."""
+
+    @property
+    def socket(self) -> str:
+        """The unix socket."""
+
+    @property
+    def pidfile(self) -> str:
+        """The pid file."""
+
+
+def _fault_text(code: int, text: str, subject: str = "") -> str:
+    """Return a clause for one fault. supervisord says ``NAME: detail``; mostly the detail is just ``subject`` again."""
+    name = _FAULT_NAMES.get(code, f"fault {code}")
+    detail = text.split(": ", 1)[1] if text.startswith(f"{name}: ") else ""
+    if "STOPPING not in" in detail:  # the assertion of Subprocess.spawn
+        return "it is still stopping and cannot be started yet (STOPPING)"
+    if "unknown process state" in detail:
+        return "supervisord has lost track of its process (UNKNOWN); only a new supervisord gets it back"
+    if name not in _FAULT_TEXTS:
+        return f"{name}: {detail}" if detail else text or name
+    return f"{_FAULT_TEXTS[name]} ({name})" + (f": {detail}" if detail and detail != subject else "")
+
+
+class Client:
+    """supervisord's XML-RPC interface on a unix socket, over one connection that is kept open. Not for two threads.
+
+    Args:
+        socket_path: the socket of ``[unix_http_server]``.
+        timeout: seconds that one call may take in all, from connecting to the last byte of the answer.
+        clock: where the time comes from.
+
+    Every method raises RollcallError, with ``evidence["problem"]`` one of this module's constants.
+    """
+
+    def __init__(self, socket_path: str, *, timeout: float = 2.0, clock: Clock = SYSTEM) -> None:
+        self.socket_path = socket_path
+        self.timeout = timeout
+        self._clock = clock
+        self._line: t.Optional[Line] = None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_exc: t.Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next call makes a new one."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    # -- what supervisord is asked ---------------------------------------------------------------------------------
+
+    def state(self) -> str:
+        """Return supervisord's own state: RUNNING, FATAL or RESTARTING; one that shuts down refuses to say."""
+        return self._read(lambda answer: str(answer["statename"]), self.call("supervisor.getState"))
+
+    def pid(self) -> int:
+        """Return the daemon's pid, as it knows it itself."""
+        return self._read(int, self.call("supervisor.getPID"))
+
+    def version(self) -> str:
+        """Return the version of supervisor that runs, such as ``4.3.0``."""
+        return str(self.call("supervisor.getSupervisorVersion"))
+
+    def programs(self) -> t.Dict[str, ProgramState]:
+        """Return every program by its name; ``group:name`` when its group is called otherwise."""
+        return self._read(_program_states, self.call("supervisor.getAllProcessInfo"))
+
+    def start(self, names: t.Iterable[str]) -> t.Dict[str, t.Optional[str]]:
+        """Start programs in one call without waiting for them.
+
+        Returns:
+            For each name None when it was spawned or ran already, else what is in the way.
+        """
+        return self._each("supervisor.startProcess", list(names), tolerated="ALREADY_STARTED")
+
+    def stop(self, names: t.Iterable[str]) -> t.Dict[str, t.Optional[str]]:
+        """Send programs their stop signal in one call without waiting for them.
+
+        Returns:
+            For each name None when it was signalled, did not run or is stopping already, else what is in the way.
+        """
+        return self._each("supervisor.stopProcess", list(names), tolerated="NOT_RUNNING")
+
+    def reload(self) -> t.Tuple[t.List[str], t.List[str], t.List[str]]:
+        """Make supervisord read its configuration again, without acting on it.
+
+        Returns:
+            The names of the programs added, changed and removed since the active configuration.
+        """
+        answer = self.call("supervisor.reloadConfig")
+        added, changed, removed = self._read(lambda rows: [[str(name) for name in row] for row in rows[0]], answer)
+        return added, changed, removed
+
+    def add(self, name: str) -> None:
+        """Take a program of the re-read configuration into the active one."""
+        self.call("supervisor.addProcessGroup", name)
+
+    def remove(self, name: str) -> None:
+        """Drop a stopped program from the active configuration."""
+        self.call("supervisor.removeProcessGroup", name)
+
+    def shutdown(self) -> None:
+        """Order the daemon to stop its programs and itself; no error when it is doing so already."""
+        try:
+            self.call("supervisor.shutdown")
+        except RollcallError as exc:
+            # With nothing to stop it can be gone before its answer is sent.
+            if exc.evidence["problem"] not in (SHUTTING_DOWN, CLOSED):
+                raise
+
+    def poke(self, timeout: t.Optional[float] = None) -> str:
+        """Make supervisord's loop turn, and return its state; SHUTDOWN for one that is shutting down."""
+        try:
+            answer = self.call("supervisor.getState", timeout=timeout)
+        except RollcallError as exc:
+            if exc.evidence["problem"] == SHUTTING_DOWN:
+                return "SHUTDOWN"
+            raise
+        return self._read(lambda state: str(state["statename"]), answer)
+
+    def call(self, method: str, *params: t.Any, timeout: t.Optional[float] = None) -> t.Any:
+        """Call one method of the XML-RPC interface.
+
+        Args:
+            method: with its namespace, ``supervisor.getState``.
+            params: what XML-RPC can carry.
+            timeout: seconds for this call instead of the client's.
+        """
+        import xmlrpc.client
+        from xml.parsers.expat import ExpatError
+
+        deadline = Deadline(self.timeout if timeout is None else timeout, self._clock)
+        body = xmlrpc.client.dumps(params, method).encode("utf-8")
+        answer = self._exchange(method, body, deadline)
+        try:
+            return xmlrpc.client.loads(answer)[0][0]
+        except xmlrpc.client.Fault as exc:
+            raise self._refused(method, params, exc.faultCode, exc.faultString) from exc
+        # The parser's own two, and what a malformed value inside well-formed XML makes its converters raise.
+        except (ExpatError, xmlrpc.client.Error, ValueError, TypeError, LookupError, AttributeError) as exc:
+            raise self._garbage(f"{type(exc).__name__}: {exc}") from exc
+
+    # -- how it is asked -------------------------------------------------------------------------------------------
+
+    def _exchange(self, method: str, body: bytes, deadline: Deadline) -> bytes:
+        """Send one request and return the body of its answer; the connection survives only a whole answer."""
+        import http.client
+
+        line = self._connected(deadline)
+        received = line.received
+        try:
+            status, answer, reusable = _post(line, body)
+        except TimeoutError as exc:
+            self.close()
+            raise self._silent(method, deadline.seconds, line.received - received) from exc
+        except ConnectionError as exc:  # RemoteDisconnected is one too
+            self.close()
+            raise self._error(
+                CLOSED,
+                f"supervisord at {self.socket_path} closed the connection before it had answered {_bare(method)}: "
+                "it is ending, or crashed",
+            ) from exc
+        except http.client.HTTPException as exc:
+            self.close()
+            raise self._garbage(f"{type(exc).__name__}: {exc}") from exc
+        except OSError as exc:
+            self.close()
+            raise self._unreachable(exc) from exc
+        if not reusable:
+            self.close()
+        if status == http.client.UNAUTHORIZED:
+            raise self._error(
+                UNAUTHORISED,
+                f"supervisord at {self.socket_path} wants a password; the configuration of this stack sets none, so it "
+                "runs with another one",
+                remedies=[f"see which configuration it runs with: fuser -v {self.socket_path}"],
+            )
+        if status != http.client.OK:
+            raise self._garbage(f"HTTP status {status}")
+        return answer
+
+    def _connected(self, deadline: Deadline) -> Line:
+        """Return the kept connection when the daemon still holds its end, else a new one."""
+        if self._line is not None:
+            if not _readable(self._line.sock):
+                self._line.deadline = deadline
+                return self._line
+            self.close()  # between two calls there is nothing to read but the end of a daemon that went away
+        line = Line(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), deadline)
+        try:
+            line.connect(self.socket_path)
+        except OSError as exc:
+            line.close()
+            raise self._unconnected(exc, deadline) from exc
+        self._line = line
+        return line
+
+    def _unconnected(self, exc: OSError, deadline: Deadline) -> RollcallError:
+        """Return the error for a connection that was not made (unix(7), connect(2))."""
+        path = self.socket_path
+        if isinstance(exc, FileNotFoundError):
+            return self._error(ABSENT, f"supervisord is not running: there is no socket at {path}")
+        if isinstance(exc, ConnectionRefusedError):
+            if not _is_socket(path):
+                return self._error(NOT_A_SOCKET, f"{path} is no socket: something else has been put in its place")
+            return self._error(
+                STALE, f"supervisord is not running: the socket at {path} is a left-over, nobody listens on it"
+            )
+        if isinstance(exc, PermissionError):
+            return self._error(
+                DENIED,
+                f"uid {os.geteuid()} may not open supervisord's socket at {path}",
+                remedies=["run this as root or as the stack's own user"],
+            )
+        # EAGAIN: the queue of connections that the daemon does not take is full.
+        if isinstance(exc, (TimeoutError, BlockingIOError)):
+            return self._silent("a connection", deadline.seconds, 0)
+        return self._unreachable(exc)
+
+    def _each(self, method: str, names: t.List[str], *, tolerated: str) -> t.Dict[str, t.Optional[str]]:
+        """Call ``method(name, wait=False)`` for all names at once: serial waiting would take the sum of their times."""
+        if not names:
+            return {}
+        calls = [{"methodName": method, "params": [name, False]} for name in names]
+        answer = self.call("system.multicall", calls, timeout=self.timeout + _PER_NAME * len(names))
+        results = self._read(lambda rows: dict(_zip_exactly(names, rows)), answer)
+        faults = {
+            name: (int(result["faultCode"]), str(result.get("faultString", "")))
+            for name, result in results.items()
+            if isinstance(result, dict) and "faultCode" in result
+        }
+        if any(code == _SHUTDOWN_STATE for code, _text in faults.values()):
+            raise self._refused(method, (), _SHUTDOWN_STATE, "")
+        failed = {name: fault for name, fault in faults.items() if _FAULT_NAMES.get(fault[0]) != tolerated}
+        texts: t.Dict[str, t.Optional[str]] = dict.fromkeys(names)
+        texts.update((name, _fault_text(code, text, name)) for name, (code, text) in failed.items())
+        unspawned = [name for name, (code, _text) in failed.items() if _FAULT_NAMES.get(code) == "SPAWN_ERROR"]
+        if unspawned:  # the fault has only the name, the reason is in the program's state
+            programs = self.programs()
+            for name in unspawned:
+                if name in programs and programs[name].spawn_error:
+                    texts[name] = f"{_FAULT_TEXTS['SPAWN_ERROR']}: {programs[name].spawn_error}"
+        return texts
+
+    def _read(self, reading: t.Callable[[t.Any], _T], answer: t.Any) -> _T:
+        try:
+            return reading(answer)
+        except (KeyError, IndexError, TypeError, ValueError) as exc:
+            raise self._garbage(f"{type(exc).__name__}: {exc}") from exc
+
+    # -- what went wrong -------------------------------------------------------------------------------------------
+
+    def _error(self, problem: str, message: str, *, remedies: t.Sequence[str] = (), **evidence: t.Any) -> RollcallError:
+        return RollcallError(
+            message, evidence={"problem": problem, "socket": self.socket_path, **evidence}, remedies=remedies
+        )
+
+    def _silent(self, method: str, seconds: float, received: int) -> RollcallError:
+        # Whose socket it is cannot be told from here: SO_PEERCRED gives the pid that called listen(), long gone maybe.
+        how = f"has sent only {received} bytes of its answer to" if received else "has not answered"
+        return self._error(
+            SILENT,
+            f"somebody holds the socket {self.socket_path} but {how} {_bare(method)} within {seconds:g} s: "
+            "supervisord hangs, is stopped, or is very busy",
+            received=received,
+        )
+
+    def _garbage(self, what: str) -> RollcallError:
+        self.close()
+        return self._error(
+            GARBAGE,
+            f"what answers at {self.socket_path} does not speak supervisord's XML-RPC: {what[:200]}",
+            detail=what[:200],
+        )
+
+    def _unreachable(self, exc: OSError) -> RollcallError:
+        if "too long" in str(exc):  # raised by Python itself, without an errno
+            return self._error(
+                TOO_LONG,
+                f"the path of supervisord's socket is too long for a unix socket ({len(self.socket_path)} bytes): "
+                f"{self.socket_path}",
+                remedies=["give the stack a shorter root or run directory: 99 bytes are the limit, 95 on macOS"],
+            )
+        if exc.errno in (errno.ENOTDIR, errno.ELOOP):
+            return self._error(
+                ABSENT, f"supervisord is not running: there is no socket at {self.socket_path} ({exc.strerror})"
+            )
+        return self._error(UNREACHABLE, f"cannot reach supervisord at {self.socket_path}: {exc}")
+
+    def _refused(self, method: str, params: t.Sequence[t.Any], code: int, text: str) -> RollcallError:
+        if code == _SHUTDOWN_STATE:
+            return self._error(
+                SHUTTING_DOWN,
+                f"supervisord at {self.socket_path} is shutting down and takes no orders",
+                fault="SHUTDOWN_STATE",
+            )
+        subject = params[0] if params and isinstance(params[0], str) else ""
+        call = f"{_bare(method)} {subject}".rstrip()
+        return self._error(
+            FAULT,
+            f"supervisord refused {call}: {_fault_text(code, text, subject)}",
+            fault=_FAULT_NAMES.get(code, str(code)),
+            detail=text,
+        )
+
+
+def _bare(method: str) -> str:
+    return method.rpartition(".")[2]
+
+
+def _post(line: Line, body: bytes) -> t.Tuple[int, bytes, bool]:
+    """Send one XML-RPC request; return the status, the body, and whether the connection may be used again."""
+    import http.client
+
+    head = f"POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n"
+    line.send(head.encode("ascii") + body)  # in one piece: each piece costs a turn of supervisord's loop
+    response = http.client.HTTPResponse(t.cast(socket.socket, line), method="POST")
+    try:
+        response.begin()
+        answer = response.read(_MAX_ANSWER)
+        # Not read to its end: what is left over would be taken for the next answer.
+        return response.status, answer, response.isclosed() and not response.will_close
+    finally:
+        response.close()
+
+
+def _readable(sock: socket.socket) -> bool:
+    poller = select.poll()
+    poller.register(sock, select.POLLIN)
+    return bool(poller.poll(0))
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return True  # gone again: for the caller it was a socket that refused
+
+
+def _zip_exactly(names: t.List[str], rows: t.Any) -> t.Iterable[t.Tuple[str, t.Any]]:
+    if len(rows) != len(names):
+        raise ValueError(f"{len(rows)} results for {len(names)} calls")
+    return zip(names, rows)
+
+
+def _program_states(rows: t.Any) -> t.Dict[str, ProgramState]:
+    programs = {}
+    for row in rows:
+        name = str(row["name"] if row["group"] == row["name"] else f"{row['group']}:{row['name']}")
+        programs[name] = ProgramState(
+            name=name,
+            state=str(row["statename"]),
+            pid=int(row["pid"]),
+            start=float(row["start"]),
+            stop=float(row["stop"]),
+            now=float(row["now"]),
+            exit_status=int(row["exitstatus"]),
+            spawn_error=str(row["spawnerr"]),
+            description=str(row["description"]),
+        )
+    return programs
+
+
+def wait_states(
+    client: Client,
+    names: t.Iterable[str],
+    wanted: t.Container[str],
+    dead_ends: t.Container[str] = (),
+    *,
+    deadline: Deadline,
+    interval: float = 0.02,
+) -> t.Dict[str, ProgramState]:
+    """Poll until every program is in a wanted state, one is in a dead end, or the deadline has passed.
+
+    Polling is what makes supervisord act sooner than once a second.
+
+    Args:
+        client: supervisord.
+        names: the programs. One that supervisord does not know is not waited for.
+        wanted: states to wait for, such as RUNNING.
+        dead_ends: states from which no wanted one will come, such as FATAL; the first program there ends the waiting.
+        deadline: asked at least once, even when it has passed already.
+        interval: seconds between two looks.
+
+    Returns:
+        The last state seen of each of the names that supervisord knows. Why the waiting ended is for the caller to
+        see in them.
+
+    Raises:
+        RollcallError: supervisord does not answer.
+    """
+    asked = list(names)
+    seen: t.Dict[str, ProgramState] = {}
+
+    def settled() -> bool:
+        programs = client.programs()
+        seen.clear()
+        seen.update((name, programs[name]) for name in asked if name in programs)
+        states = [program.state for program in seen.values()]
+        return all(state in wanted for state in states) or any(state in dead_ends for state in states)
+
+    if asked:
+        deadline.poll(settled, interval)
+    return seen
