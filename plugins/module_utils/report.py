@@ -60,7 +60,7 @@ def roll_call(report: Data, *, width: int = WIDTH, colour: bool = False) -> str:
     failing = _failing_by_subject(report)
     blocks = [_table(report, failing, width, paint), "\n".join(_changes(report, paint)), _unfinished(report)]
     told: t.List[str] = []
-    for subjects, checks in _stories(report, failing):
+    for subjects, checks in _stories(failing):
         blocks.append(_story(subjects, checks, root, told, paint))
     blocks.append("\n".join([_verdict(report, failing, paint), *_footer(report, told, paint)]))
     return "\n\n".join(block for block in blocks if block)
@@ -225,12 +225,22 @@ def _age(seconds: t.Optional[float]) -> str:
 
 
 def _failing_by_subject(report: Data) -> t.Dict[str, t.List[Data]]:
-    """Return the failing checks of each subject, without those that only repeat another in other words."""
-    failing: t.Dict[str, t.List[Data]] = {}
+    """Return the failing checks of each subject, without those that only repeat another in other words.
+
+    The stack's own come first, then the services in the manifest's order, and last those that were not even started
+    because of another: what failed first is read first.
+    """
+    found: t.Dict[str, t.List[Data]] = {}
     for check in report["checks"]:
         if not check["ok"]:
-            failing.setdefault(check["subject"], []).append(check)
-    return {subject: _telling(checks) for subject, checks in failing.items()}
+            found.setdefault(check["subject"], []).append(check)
+    names = [service["name"] for service in report["services"]]
+
+    def rank(subject: str) -> t.Tuple[bool, int]:
+        follows = any(check["evidence"].startswith("not started") for check in found[subject])
+        return follows, names.index(subject) if subject in names else -1
+
+    return {subject: _telling(found[subject]) for subject in sorted(found, key=rank)}
 
 
 def _telling(checks: t.Sequence[Data]) -> t.List[Data]:
@@ -249,15 +259,12 @@ def _telling(checks: t.Sequence[Data]) -> t.List[Data]:
     return kept
 
 
-def _stories(report: Data, failing: Failing) -> t.List[t.Tuple[t.List[str], t.Sequence[Data]]]:
-    """Return subjects with their failing checks, the stack's own first; subjects with one story told once."""
-    names = [service["name"] for service in report["services"]]
-    ordered = [subject for subject in failing if subject not in names]
-    ordered += [name for name in names if name in failing]
+def _stories(failing: Failing) -> t.List[t.Tuple[t.List[str], t.Sequence[Data]]]:
+    """Return subjects with their failing checks; what happened to several in the same way is told once."""
     stories: t.Dict[t.Any, t.Tuple[t.List[str], t.Sequence[Data]]] = {}
-    for subject in ordered:
-        key = tuple((check["name"], check["evidence"]) for check in failing[subject])
-        stories.setdefault(key, ([], failing[subject]))[0].append(subject)
+    for subject, checks in failing.items():
+        key = tuple((check["name"], check["evidence"]) for check in checks)
+        stories.setdefault(key, ([], checks))[0].append(subject)
     return list(stories.values())
 
 
@@ -325,13 +332,19 @@ def _verdict(report: Data, failing: Failing, paint: Painter) -> str:
     host = report.get("host")
     where = f"{_clean(report['stack'])} on {_clean(host)}" if host else _clean(report["stack"])
     said = _success(report, word) if report["ok"] else _failure(report, failing)
-    run = ", ".join(part for part in (_mode(report), f"run {report['run']}" if report.get("run") else "") if part)
-    return f"{where}: {painted}, {said}{_took(report)}" + (f" ({run})" if run else "")
+    run = ", ".join(_run(report))
+    return f"{where}: {painted}, {said}" + (f" ({run})" if run else "")
 
 
-def _mode(report: Data) -> str:
-    mode = report.get("mode") or ""
-    return {"auto": "converge", "full": "full restart", "quick": "quick restart"}.get(mode, mode)
+def _run(report: Data) -> t.Iterator[str]:
+    """Yield what is known of the run itself; nothing for a mere look."""
+    mode = report.get("mode")
+    if mode:
+        yield {"auto": "converge", "full": "full restart", "quick": "quick restart"}.get(mode, mode)
+    if report.get("seconds") is not None:
+        yield f"{report['seconds']:.1f} s"
+    if report.get("run"):
+        yield f"run {report['run']}"
 
 
 def _success(report: Data, word: str) -> str:
@@ -353,39 +366,40 @@ def _success(report: Data, word: str) -> str:
 
 def _failure(report: Data, failing: Failing) -> str:
     names = [service["name"] for service in report["services"]]
-    down = [name for name in names if name in failing]
-    parts = [check["name"] for subject in failing if subject not in names for check in failing[subject]]
+    down = [subject for subject in failing if subject in names]
+    parts = list(
+        dict.fromkeys(check["name"] for subject in failing if subject not in names for check in failing[subject])
+    )
     if down:
         which = "" if len(down) == len(names) > NAMES else f": {_names(down)}"
         parts.append(f"{len(down)} of {_count(len(names), 'service')}{which}")
-    return "; ".join(dict.fromkeys(parts)) or "no check says why"
-
-
-def _took(report: Data) -> str:
-    seconds = report.get("seconds")
-    return "" if seconds is None else f", {seconds:.1f} s"
+    return " and ".join(parts) or "no check says why"
 
 
 def _footer(report: Data, told: t.Sequence[str], paint: Painter) -> t.List[str]:
     """Return where to go from here: the address while it is worth opening, the logs, and what to run next."""
     if report.get("result") == "planned":
         return []
-    stopped = report.get("mode") == "stop"
     lines = []
-    if report.get("address") and report["ok"] and not stopped:
+    if report.get("address") and report["ok"] and report.get("mode") != "stop":
         lines.append(("open", report["address"]))
     if report.get("logs"):
         lines.append(("logs", report["logs"]))
-    of_checks = {check["next"] for check in report["checks"]}
-    commands = [*told[:1], *(command for command in report.get("next") or () if command not in of_checks)]
-    if not report["ok"]:
-        # Whatever the cure was: this brings back what is down, leaves the rest alone, and judges again.
-        commands.append("rollcall start")
-    elif not commands:
-        commands.append("rollcall start" if stopped else "rollcall status")
+    commands = _commands(report, told)
     labels = ["next", *["then"] * len(commands)]
     lines += [(label, _runnable(command, report.get("root"))) for label, command in zip(labels, commands)]
     return [f"  {paint(label, 'quiet')}  {text}" for label, text in lines]
+
+
+def _commands(report: Data, told: t.Sequence[str]) -> t.List[str]:
+    """Return what to run next: the first cure, what the report adds to its checks', and how to judge again."""
+    of_checks = {check["next"] for check in report["checks"]}
+    commands = [*told[:1], *(command for command in report.get("next") or () if command not in of_checks)]
+    stopping = report.get("mode") == "stop"
+    if not report["ok"] and not any(command.startswith("rollcall restart") for command in commands):
+        # Whatever the cure was: start brings back what is down, leaves the rest alone, and judges again.
+        commands.append("rollcall stop" if stopping else "rollcall start")
+    return commands or ["rollcall start" if stopping else "rollcall status"]
 
 
 # --- words --------------------------------------------------------------------------------------------------------
