@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# build-image.sh SUITE: prints the name of a container image of that Debian release with systemd and sshd, making it
+# first when there is none. Made from this machine's own package mirror, so no image registry is needed; the tarball is
+# kept in the cache under a hash of this file. ROLLCALL_BASE_IMAGE names a ready image instead.
+set -euo pipefail
+. "$(dirname "$0")/../../tests/tools/lib.sh"
+
+if [ -n "${ROLLCALL_BASE_IMAGE:-}" ]; then
+  podman image exists "$ROLLCALL_BASE_IMAGE" || podman pull --quiet "$ROLLCALL_BASE_IMAGE" >&2
+  echo "$ROLLCALL_BASE_IMAGE"
+  exit
+fi
+
+suite=${1:?the Debian release, as bookworm}
+# What a managed host has before Ansible first comes: init, sshd, Python. iproute2 and procps are for the tests' eyes;
+# redis-server is the application of host app2, as Debian ships it.
+packages=systemd,systemd-sysv,dbus,openssh-server,sudo,python3,python3-venv,iproute2,procps,redis-server
+
+version=$(sha256sum "$0" | cut -c1-12)
+image=localhost/rollcall-$suite:$version
+tarball=$cache/images/$suite-$version.tar
+if podman image exists "$image"; then
+  echo "$image"
+  exit
+fi
+
+build() {
+  local mirror
+  [ "$(id -u)" = 0 ] || die "debootstrap needs root; run as root, or name a ready image of $suite in ROLLCALL_BASE_IMAGE"
+  need debootstrap=debootstrap >&2
+  # The mirror and the proxy this machine's apt uses, where it is a Debian; debootstrap knows a default.
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN)' 'Created-By: Packages' 2>/dev/null |
+    awk '$2 == "Debian" && !/security/ { print $1; exit }') || mirror=
+  eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
+  export http_proxy https_proxy
+  tree=$(mktemp -d "$cache/images/$suite.XXXXXX")
+  trap 'rm -rf "$tree"' EXIT
+  echo "making a $suite image with debootstrap, once" >&2
+  debootstrap --variant=minbase --include="$packages" "$suite" "$tree" ${mirror:+"$mirror"} >"$tree.log" 2>&1 || {
+    tail -n 30 "$tree.log" >&2
+    die "debootstrap failed; its whole log is $tree.log"
+  }
+  rm -f "$tree.log"
+  # No service but sshd runs by itself, and what only a real machine needs is out of the way.
+  chroot "$tree" systemctl --quiet disable redis-server.service
+  chroot "$tree" systemctl --quiet mask systemd-firstboot.service systemd-resolved.service getty.target
+  rm -rf "$tree"/var/cache/apt/archives/*.deb "$tree"/var/lib/apt/lists/* "$tree"/usr/share/{doc,man,locale}/*
+  tar -C "$tree" -cf "$tarball.new" .
+  mv "$tarball.new" "$tarball"
+}
+
+mkdir -p "$cache/images"
+[ -e "$tarball" ] || build
+podman import --quiet "$tarball" "$image" >/dev/null
+echo "$image"

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# molecule.sh [SCENARIO...]: the named scenarios, or all of them, from create to destroy.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$root"
+PATH=$root/.venv/bin:$PATH
+export MOLECULE_COMMAND_BORDERS=${MOLECULE_COMMAND_BORDERS:-false}
+
+need podman=podman runc=runc netavark=netavark aardvark-dns=aardvark-dns iptables=iptables \
+  debootstrap=debootstrap ssh=openssh-client
+
+[ $# -gt 0 ] || set -- $(cd molecule && ls -d */molecule.yml | xargs -n 1 dirname)
+for scenario in "$@"; do
+  molecule test --scenario-name "$scenario"
+done
