@@ -1,0 +1,59 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest, manifest_file, report
+
+COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class ActionModule(ActionBase):
+    """Check the manifest on the controller; nothing reaches the host."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Dict[str, t.Any]:
+        """Return the normalised manifest, or fail with every problem at once."""
+        result = super().run(tmp, task_vars)
+        _validated, arguments = self.validate_argument_spec(
+            argument_spec={"manifest": {"type": "dict", "default": {}}, "file": {"type": "path"}}
+        )
+        raw = arguments["manifest"] or None
+        checked = (
+            manifest.check(raw or {})
+            if arguments["file"] is None
+            else manifest_file.load_and_check(arguments["file"], overlay=raw)
+        )
+        problems = [problem.as_dict() for problem in checked.problems]
+        result.update(changed=False, problems=problems)
+        if checked.stack is None:
+            result.update(failed=True, msg=report.problems(problems))
+            return result
+        result["warnings"] = [
+            f"{problem['place']}: {problem['message']}. {problem['cure']}" for problem in problems
+        ]
+        data = checked.stack.to_dict()
+        result.update(manifest=data, fingerprint=fingerprint(data))
+        return result
+
+
+def fingerprint(data: t.Mapping[str, t.Any]) -> str:
+    """Return a digest of all that ``bootstrap`` puts on a host: the engine, its dependencies, account and directories."""
+    digest = hashlib.sha256(json.dumps([data["name"], data["user"], data["root"], data["paths"]]).encode("utf-8"))
+    engine = os.path.join(COLLECTION, "plugins", "module_utils")
+    sources = [os.path.join(engine, name) for name in sorted(os.listdir(engine)) if name.endswith(".py")]
+    for path in [*sources, os.path.join(COLLECTION, "roles", "bootstrap", "files", "requirements.txt")]:
+        with open(path, "rb") as stream:
+            digest.update(stream.read())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,189 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Start services in the order of their dependencies, each as soon as what it needs is ready, and say how each fared."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from . import flush
+from .clock import SYSTEM, Clock, Deadline
+from .health import HealthWatch
+from .manifest import Service, Stack
+from .supervisor import Client, ProgramState
+from .verdict import Identity, completed, describe_holder, describe_state, identity, owns
+
+# supervisord's loop turns only when it is called or once a second, so asking it often is what makes it fast.
+POLL = 0.02
+
+
+@dataclass
+class Outcome:
+    """How the start went: the first pid of each service that came up, and the reason of each that did not."""
+
+    first: t.Dict[str, Identity] = field(default_factory=dict)
+    failed: t.Dict[str, str] = field(default_factory=dict)
+
+
+class _Start:
+    """One service on its way up."""
+
+    def __init__(self, service: Service, clock: Clock) -> None:
+        self.service = service
+        self.deadline = Deadline(service.ready_timeout, clock)
+        self.identity: t.Optional[Identity] = None
+        self.last = "start was asked for"
+        self.watch: t.Optional[HealthWatch] = None
+
+    def begin_watch(self) -> None:
+        """Ask its health while supervisord still counts its start seconds: it is often up well before RUNNING."""
+        if self.service.health is not None:
+            self.watch = HealthWatch({self.service.name: self.service.health})
+
+    def end_watch(self) -> None:
+        """Stop asking."""
+        if self.watch is not None:
+            self.watch.stop()
+            self.watch = None
+
+
+class BringUp:
+    """The start of some services of a stack over a supervisord that answers.
+
+    Args:
+        stack: the manifest.
+        client: a client of the stack's supervisord, which knows all programs.
+        names: the services to start; what else they depend on is taken to be up.
+        clock: the clock of all deadlines.
+    """
+
+    def __init__(self, stack: Stack, client: Client, names: t.Iterable[str], clock: Clock = SYSTEM) -> None:
+        self._stack = stack
+        self._client = client
+        self._clock = clock
+        wanted = set(names)
+        self._waiting = [service for service in stack.services if service.name in wanted]
+        self._starting: t.Dict[str, _Start] = {}
+        self._reached: t.Dict[str, str] = {}
+        self._outcome = Outcome()
+
+    def run(self) -> Outcome:
+        """Start them all and wait until each is ready, has failed, or has used up its time.
+
+        Raises:
+            RollcallError: supervisord stopped answering.
+        """
+        try:
+            while self._waiting or self._starting:
+                self._start_what_can()
+                programs = self._client.programs()
+                for start in list(self._starting.values()):
+                    self._look_at(start, programs.get(start.service.name))
+                if self._starting:
+                    self._clock.sleep(POLL)
+        finally:
+            for start in self._starting.values():
+                start.end_watch()
+        return self._outcome
+
+    def _start_what_can(self) -> None:
+        """Start every waiting service whose dependencies are met, in one call; give up those that can never be."""
+        batch = []
+        for service in list(self._waiting):
+            blocker = next((name for name in service.depends_on if name in self._outcome.failed), None)
+            if blocker is not None:
+                self._waiting.remove(service)
+                self._outcome.failed[service.name] = f"not started: it depends on {blocker}, which is not up"
+            elif all(self._met(name, level) for name, level in service.depends_on.items()):
+                self._waiting.remove(service)
+                batch.append(service)
+        if not batch:
+            return
+        for service in batch:
+            self._starting[service.name] = _Start(service, self._clock)
+        for name, fault in self._client.start([service.name for service in batch]).items():
+            start = self._starting[name]
+            if fault is None:
+                self._reached[name] = "started"
+                start.begin_watch()
+            else:
+                # The spawn error itself stands in the program's state, which is read next.
+                start.last = fault
+
+    def _met(self, name: str, level: str) -> bool:
+        pending = name in self._starting or any(service.name == name for service in self._waiting)
+        if not pending:
+            return True
+        reached = self._reached.get(name)
+        order = ("started", "running", "healthy")
+        return reached in order and level in order and order.index(reached) >= order.index(level)
+
+    def _fail(self, start: _Start, reason: str) -> None:
+        start.end_watch()
+        del self._starting[start.service.name]
+        self._outcome.failed[start.service.name] = reason
+
+    def _ready(self, start: _Start, program: ProgramState) -> None:
+        start.end_watch()
+        del self._starting[start.service.name]
+        self._outcome.first[start.service.name] = start.identity or identity(program)
+
+    def _look_at(self, start: _Start, program: t.Optional[ProgramState]) -> None:
+        """Move one service on: ready, failed, or not yet."""
+        if program is None:
+            self._fail(start, "supervisord does not know it")
+            return
+        if start.identity is None and program.pid:
+            start.identity = identity(program)
+        end = self._dead_end(start, program)
+        if end is not None:
+            self._fail(start, end)
+        elif start.service.kind == "oneshot":
+            if completed(program):
+                self._ready(start, program)
+            else:
+                start.last = describe_state(program)
+        elif program.state == "RUNNING":
+            self._reached[start.service.name] = "running"
+            lacking = self._lacking(start)
+            if lacking is None:
+                self._reached[start.service.name] = "healthy"
+                self._ready(start, program)
+            else:
+                start.last = lacking
+        else:
+            start.last = describe_state(program)
+        if start.service.name in self._starting and start.deadline.expired:
+            self._fail(start, f"not ready after {start.service.ready_timeout:g} s: {start.last}")
+
+    def _dead_end(self, start: _Start, program: ProgramState) -> t.Optional[str]:
+        """Return why waiting on is of no use; None when it may still come up."""
+        if start.identity is not None and program.pid and identity(program) != start.identity:
+            return f"its process did not last: pid {start.identity[0]} is gone, now pid {program.pid}"
+        if program.state in ("BACKOFF", "FATAL", "UNKNOWN"):
+            return describe_state(program)
+        if program.state in ("STOPPED", "STOPPING"):
+            return f"{describe_state(program)} right after the start ({start.last})"
+        if program.state == "EXITED" and not (start.service.kind == "oneshot" and completed(program)):
+            return describe_state(program)
+        return None
+
+    def _lacking(self, start: _Start) -> t.Optional[str]:
+        """Return what a running service still lacks to be ready: its port in its own hands, its health; else None."""
+        service = start.service
+        if service.port is not None and start.identity is not None:
+            pids = {start.identity[0]: service.name}
+            holders = flush.survey(self._stack, [service.port], pids)[service.port]
+            if not holders:
+                return f"RUNNING, but nothing listens on port {service.port} yet"
+            if not any(owns(service, holder) for holder in holders):
+                return f"RUNNING, but port {service.port} is held by {describe_holder(holders[0])}"
+        if start.watch is not None:
+            answer = start.watch.answer(service.name)
+            if answer is None or not answer.ok:
+                return f"RUNNING, health: {'not answered yet' if answer is None else answer.detail}"
+        return None

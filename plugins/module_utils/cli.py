@@ -1,0 +1,188 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The ``rollcall`` command: what an operator logged in on the host has at hand, with no controller in reach."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import typing as t
+
+from . import journal, plan
+from .errors import EXIT_FAILED, EXIT_OK, RollcallError
+from .manifest import Paths
+from .version import VERSION
+
+RESTART_MODES = ("auto", "full", "quick", "master")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser: every verb with its options."""
+    top = argparse.ArgumentParser(
+        prog="rollcall",
+        description="One manifest, one verified stack: see how it is, restart it, free its ports.",
+        epilog="Exit codes: 0 ok, 1 the verdict failed, 2 wrong use, 3 refused (a lock or a foreign process is in the way).",
+    )
+    top.add_argument("--root", help="directory of the stack; the installed command knows its own")
+    top.add_argument("--version", action="version", version=f"rollcall {VERSION}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def verb(name: str, text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        added.add_argument("--json", action="store_true", help="print JSON instead of text")
+        return added
+
+    verb("status", "state of every service, who holds every port, and what is wrong; changes nothing")
+    verb("verify", "the whole verdict, stability and logs since the last run included; changes nothing")
+    verb("start", "start what is not running or not healthy; leave the rest alone")
+    verb("stop", "stop all services and their supervisord; end what is left over from earlier ones")
+    restart = verb("restart", "stop, start and verify the stack")
+    restart.add_argument(
+        "mode",
+        nargs="?",
+        default="full",
+        choices=RESTART_MODES,
+        help="full (the default, also called master): everything, ports flushed; quick: everything, no port flush; "
+        "auto: only what is not healthy and what depends on it",
+    )
+    flush = verb("flush", "free the assigned ports of what is left over; restart nothing")
+    for changing in (restart, flush):
+        changing.add_argument(
+            "--policy",
+            choices=("owned", "refuse", "any"),
+            default="owned",
+            help="what may be ended on an assigned port: left-overs of this stack (owned), nothing (refuse), anything (any)",
+        )
+    flush.add_argument("--check", action="store_true", help="say what would be ended; signal nothing")
+    port = verb("port", "the port of a service")
+    port.add_argument("name", metavar="NAME")
+    manifest = verbs.add_parser("manifest", help="work with manifest files")
+    actions = manifest.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="find every problem of a manifest file")
+    check.add_argument("file", metavar="FILE")
+    check.add_argument("--json", action="store_true", help="print JSON instead of text")
+    worker = verbs.add_parser("worker")
+    worker.add_argument("run")
+    return top
+
+
+def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
+    """Run the command and return its exit code."""
+    options = parser().parse_args(arguments)
+    as_json = bool(getattr(options, "json", False))
+    try:
+        return _dispatch(options)
+    except RollcallError as exc:
+        if as_json:
+            _print_json({"ok": False, "error": exc.as_dict()})
+        else:
+            from . import report
+
+            print(report.error(exc.as_dict()), file=sys.stderr)
+        return exc.exit_code
+    except BrokenPipeError:
+        # The reader of our output has gone (`rollcall status | head`): nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+
+
+def _dispatch(options: argparse.Namespace) -> int:
+    if options.verb == "manifest":
+        return _manifest_check(options)
+    paths = _paths(options)
+    if options.verb == "worker":
+        from . import worker
+
+        return worker.main(options.root, options.run, sys.stdin)
+    if options.verb == "port":
+        return _port(options, paths)
+    if options.verb == "status":
+        from . import status
+
+        return _show(status.status(paths), options)
+    if options.verb == "verify":
+        from . import verify
+
+        return _show(verify.verify(paths), options)
+    return _change(options, paths)
+
+
+def _paths(options: argparse.Namespace) -> Paths:
+    if options.root is None:
+        raise RollcallError(
+            "Which stack? This command was called without its root directory.",
+            kind="wrong_use",
+            remedies=["call the installed command: ROOT/bin/rollcall", "rollcall --root ROOT ..."],
+        )
+    return Paths.of(options.root)
+
+
+def _change(options: argparse.Namespace, paths: Paths) -> int:
+    """Carry out a verb that changes something."""
+    from . import restart, worker
+
+    mode = options.mode if options.verb == "restart" else options.verb
+    request = restart.Request(
+        root=options.root,
+        mode=plan.ALIASES.get(mode, mode),
+        who=worker.who(),
+        paths=journal.load_stack(paths).paths,
+        policy=getattr(options, "policy", "owned"),
+    )
+    if getattr(options, "check", False):
+        return _show(restart.describe_plan(request), options)
+    return _show(worker.run(request), options)
+
+
+def _show(data: t.Mapping[str, t.Any], options: argparse.Namespace) -> int:
+    if options.json:
+        _print_json(data)
+    else:
+        from . import report
+
+        print(report.roll_call(data))
+    return EXIT_OK if data["ok"] else EXIT_FAILED
+
+
+def _print_json(data: t.Any) -> None:
+    print(json.dumps(data, indent=2))
+
+
+def _port(options: argparse.Namespace, paths: Paths) -> int:
+    stack = journal.load_stack(paths)
+    service = next((service for service in stack.services if service.name == options.name), None)
+    if service is None or service.port is None:
+        known = [service.name for service in stack.services if service.port is not None]
+        what = "has no port" if service is not None else "is no service"
+        raise RollcallError(
+            f"'{options.name}' {what} of stack {stack.name}. With a port: {', '.join(known) or 'none'}.",
+            kind="wrong_use",
+            evidence={"name": options.name, "known": known},
+        )
+    if options.json:
+        _print_json({"name": service.name, "port": service.port})
+    else:
+        print(service.port)
+    return EXIT_OK
+
+
+def _manifest_check(options: argparse.Namespace) -> int:
+    from . import manifest_file, report
+
+    problems = manifest_file.load_and_check(options.file).problems
+    ok = not any(problem.severity == "error" for problem in problems)
+    data = [problem.as_dict() for problem in problems]
+    if options.json:
+        _print_json({"ok": ok, "problems": data})
+    else:
+        print(report.problems(data))
+    return EXIT_OK if ok else EXIT_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

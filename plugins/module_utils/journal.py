@@ -1,0 +1,418 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What a stack remembers on its host: the lock, the write-ahead record of each run, and the generations.
+
+A *generation* is a directory ``R/generations/<id>`` with the manifest, the config and the environment files that
+belong together. ``R/etc`` is a symbolic link to the current one, so that one ``rename`` switches all of them: a
+reader, supervisord included, sees the old generation or the new one and never a mixture.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import secrets as random_source
+import shutil
+import time
+import typing as t
+
+from .clock import SYSTEM, Clock
+from .errors import RollcallError
+from .manifest import Paths, Stack
+
+KEEP_RUNS = 50
+KEEP_GENERATIONS = 5
+
+
+def write_atomically(path: str, text: str, mode: int, owner: t.Optional[t.Tuple[int, int]] = None) -> None:
+    """Replace the file ``path`` so that a reader sees all of the old or all of the new text, even after a crash.
+
+    Args:
+        path: the file; a temporary file is made beside it.
+        text: the new content, written as UTF-8.
+        mode: permission bits; they hold before the first byte is written.
+        owner: uid and gid to give the file to; None leaves the writer's own.
+
+    Raises:
+        OSError: as the kernel says it; the old file is untouched then.
+    """
+    temporary = f"{path}.{os.getpid()}.new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            os.fchmod(stream.fileno(), mode)
+            if owner is not None:
+                os.fchown(stream.fileno(), *owner)
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def new_run_id(clock: Clock = SYSTEM) -> str:
+    """Return a name for a run: UTC time, sortable, with four random hex digits so that two never meet."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(clock.wall()))
+    return f"{stamp}-{random_source.token_hex(2)}"
+
+
+# --- the lock ---------------------------------------------------------------------------------------------------
+
+
+class Lock:
+    """The host's lock of one stack: an ``flock`` that the kernel drops with its holder, and a note that names it.
+
+    The kernel releases the lock when the holder ends, however it ends, so it is never taken over by age; the note
+    is only for the message to whoever comes second.
+    """
+
+    def __init__(self, state: str) -> None:
+        self._path = os.path.join(state, "lock")
+        self._stream: t.Optional[t.TextIO] = None
+
+    def acquire(self, note: t.Mapping[str, t.Any]) -> None:
+        """Take the lock or be refused at once.
+
+        Args:
+            note: who, verb, since, run: shown to the next one.
+
+        Raises:
+            RollcallError: ``refused``, with the holder's note as evidence.
+        """
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        stream = os.fdopen(descriptor, "r+", encoding="utf-8")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            holder = _parse_note(stream.read())
+            stream.close()
+            if exc.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            raise RollcallError(
+                f"Another run holds the lock of this stack: {describe_holder(holder)}.",
+                kind="refused",
+                evidence={"lock": self._path, "holder": holder},
+                remedies=["wait for it to end, then run the same command again", "rollcall status"],
+            ) from exc
+        stream.truncate(0)
+        stream.write(json.dumps({"pid": os.getpid(), **note}))
+        stream.flush()
+        self._stream = stream
+
+    def release(self) -> None:
+        """Let go of the lock; nothing happens when it is not held."""
+        if self._stream is not None:
+            self._stream.truncate(0)
+            self._stream.close()
+            self._stream = None
+
+
+def _parse_note(text: str) -> t.Dict[str, t.Any]:
+    """Return the lock's note; empty when its writer has not finished it yet."""
+    try:
+        note = json.loads(text)
+    except ValueError:
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def describe_holder(note: t.Mapping[str, t.Any]) -> str:
+    """Return who holds a lock, for people."""
+    if not note:
+        return "its holder has just taken it and not yet written its name"
+    return f"{note.get('who', 'somebody')} runs '{note.get('verb', '?')}' as pid {note.get('pid', '?')} since {note.get('since', '?')}"
+
+
+# --- the record of runs -----------------------------------------------------------------------------------------
+
+
+class Journal:
+    """The write-ahead record of one run: a line of JSON for each step, on disk before the step is taken.
+
+    Args:
+        state: the stack's state directory.
+        run: the run's id.
+        clock: wall time for the records, monotonic time for the seconds of each phase.
+    """
+
+    def __init__(self, state: str, run: str, clock: Clock = SYSTEM) -> None:
+        self.run = run
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._phase: t.Optional[t.Tuple[str, float]] = None
+        self.timings: t.Dict[str, float] = {}
+        directory = runs_directory(state)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        self._stream = open(  # noqa: SIM115 - lives as long as the run
+            os.path.join(directory, f"{run}.jsonl"), "a", encoding="utf-8"
+        )
+
+    def step(self, name: str, **facts: t.Any) -> None:
+        """Record that the step ``name`` begins now; the one before it has ended.
+
+        Raises:
+            OSError: the record could not be written, and so the step must not be taken.
+        """
+        now = self._clock.monotonic()
+        self._close_phase(now)
+        self._phase = (name, now)
+        self._write({"step": name, "at": round(now - self._began, 4), "time": self._clock.wall(), **facts})
+
+    def finish(self, result: str) -> None:
+        """Record the end of the run and its result."""
+        now = self._clock.monotonic()
+        self._close_phase(now)
+        self._write({"step": "done", "at": round(now - self._began, 4), "time": self._clock.wall(), "result": result})
+        self._stream.close()
+
+    def _close_phase(self, now: float) -> None:
+        if self._phase is not None:
+            name, began = self._phase
+            self.timings[name] = round(self.timings.get(name, 0.0) + now - began, 4)
+            self._phase = None
+
+    def _write(self, record: t.Mapping[str, t.Any]) -> None:
+        self._stream.write(json.dumps(record) + "\n")
+        self._stream.flush()
+        os.fdatasync(self._stream.fileno())
+
+
+def runs_directory(state: str) -> str:
+    """Return where the records of runs are."""
+    return os.path.join(state, "runs")
+
+
+def result_path(state: str, run: str) -> str:
+    """Return where the report of the run ``run`` is written when it has ended."""
+    return os.path.join(runs_directory(state), f"{run}.result.json")
+
+
+def steps_of(state: str, run: str) -> t.List[t.Dict[str, t.Any]]:
+    """Return the steps of a run as recorded; a line that a crash cut short is left out, being no step taken."""
+    try:
+        with open(os.path.join(runs_directory(state), f"{run}.jsonl"), encoding="utf-8") as stream:
+            lines = stream.read().split("\n")
+    except FileNotFoundError:
+        return []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def unfinished_run(state: str) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return the newest run when it never came to its end: ``run`` and the ``step`` it was at; else None."""
+    try:
+        names = sorted(name for name in os.listdir(runs_directory(state)) if name.endswith(".jsonl"))
+    except FileNotFoundError:
+        return None
+    for name in reversed(names):
+        run = name[: -len(".jsonl")]
+        steps = steps_of(state, run)
+        if steps:
+            return None if steps[-1]["step"] == "done" else {"run": run, "step": steps[-1]["step"]}
+    return None
+
+
+def prune_runs(state: str) -> None:
+    """Keep the newest records only."""
+    directory = runs_directory(state)
+    runs = sorted({name.split(".")[0] for name in os.listdir(directory)})
+    old = set(runs[:-KEEP_RUNS])
+    for name in os.listdir(directory):
+        if name.split(".")[0] in old:
+            os.unlink(os.path.join(directory, name))
+
+
+# --- generations ------------------------------------------------------------------------------------------------
+
+
+class Generation(t.NamedTuple):
+    """Manifest, config and environment files that belong together.
+
+    ``environment`` maps a service to the variables its launcher reads from a private file.
+    """
+
+    stack: Stack
+    config: str
+    environment: t.Mapping[str, t.Mapping[str, str]]
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits over all of it: equal digests are equal generations."""
+        text = json.dumps([self.stack.to_dict(), self.config, self.environment], sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def _store(root: str) -> str:
+    return os.path.join(root, "generations")
+
+
+def current_generation(paths: Paths) -> t.Optional[str]:
+    """Return the id of the generation that is in place; None before the first install.
+
+    Raises:
+        RollcallError: ``etc`` is there but is not a link of ours.
+    """
+    try:
+        return os.path.basename(os.readlink(paths.etc))
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise RollcallError(
+            f"{paths.etc} is not the symbolic link that Rollcall keeps there ({exc.strerror}), so it is left alone.",
+            kind="refused",
+            remedies=[f"look at it and move it away: mv {paths.etc} {paths.etc}.saved"],
+        ) from exc
+
+
+def load_generation(paths: Paths) -> t.Optional[Generation]:
+    """Return the generation in place, or None before the first install.
+
+    Raises:
+        RollcallError: a file of it is missing, unreadable or broken; never a default instead.
+    """
+    if current_generation(paths) is None:
+        return None
+    try:
+        stack = load_stack(paths)
+        with open(paths.config, encoding="utf-8") as stream:
+            config = stream.read()
+        environment = {}
+        for name in sorted(os.listdir(paths.env_dir)):
+            with open(os.path.join(paths.env_dir, name), encoding="utf-8") as stream:
+                environment[os.path.splitext(name)[0]] = json.load(stream)
+    except (OSError, ValueError) as exc:
+        raise _unreadable(paths.etc, exc) from exc
+    return Generation(stack, config, environment)
+
+
+def load_stack(paths: Paths) -> Stack:
+    """Return the manifest of the generation in place.
+
+    Raises:
+        RollcallError: there is none, or it cannot be read.
+    """
+    try:
+        with open(paths.manifest, encoding="utf-8") as stream:
+            return Stack.from_dict(json.load(stream))
+    except FileNotFoundError as exc:
+        raise RollcallError(
+            f"No stack is installed here: {paths.manifest} does not exist.",
+            kind="wrong_use",
+            remedies=["ansible-playbook site.yml"],
+        ) from exc
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise _unreadable(paths.manifest, exc) from exc
+
+
+def _unreadable(path: str, exc: Exception) -> RollcallError:
+    return RollcallError(
+        f"The installed manifest or config under {path} cannot be read: {exc}.",
+        evidence={"path": path, "cause": str(exc)},
+        remedies=["run as the user who installed it, or with sudo", "ansible-playbook site.yml installs it anew"],
+    )
+
+
+def install_generation(
+    paths: Paths, root: str, run: str, generation: Generation, owner: t.Optional[t.Tuple[int, int]]
+) -> None:
+    """Put ``generation`` in place of the current one, atomically; the old one is kept.
+
+    Args:
+        paths: the stack's paths.
+        root: the stack's root.
+        run: the run's id, which becomes the generation's.
+        generation: what to install.
+        owner: uid and gid of the stack's user when they are not the writer's own.
+
+    Raises:
+        OSError: as the kernel says it; the current generation is untouched then.
+    """
+    directory = os.path.join(_store(root), run)
+    env_dir = os.path.join(directory, os.path.basename(paths.env_dir))
+    os.makedirs(_store(root), mode=0o755, exist_ok=True)
+    if os.path.isdir(directory):
+        shutil.rmtree(directory)
+    os.mkdir(directory, 0o755)
+    os.mkdir(env_dir, 0o700)
+    # The daemon, which runs as the stack's user, reads the config; the group bit lets it, nobody else may.
+    group = None if owner is None else (os.geteuid(), owner[1])
+    if owner is not None:
+        os.chown(env_dir, *owner)
+    manifest = json.dumps(generation.stack.to_dict(), indent=2, sort_keys=True) + "\n"
+    write_atomically(os.path.join(directory, os.path.basename(paths.manifest)), manifest, 0o640, group)
+    write_atomically(os.path.join(directory, os.path.basename(paths.config)), generation.config, 0o640, group)
+    for service, variables in generation.environment.items():
+        text = json.dumps(variables, indent=2, sort_keys=True) + "\n"
+        write_atomically(os.path.join(env_dir, f"{service}.json"), text, 0o600, owner)
+    write_meta(directory, {"digest": generation.digest, "verified": False})
+    temporary = f"{paths.etc}.new"
+    if os.path.islink(temporary):
+        os.unlink(temporary)
+    os.symlink(os.path.relpath(directory, os.path.dirname(paths.etc)), temporary)
+    os.replace(temporary, paths.etc)
+    _sync_directory(os.path.dirname(paths.etc))
+
+
+def write_meta(directory: str, meta: t.Mapping[str, t.Any]) -> None:
+    """Write what is known about a generation."""
+    write_atomically(os.path.join(directory, "meta.json"), json.dumps(meta) + "\n", 0o644)
+
+
+def mark_verified(paths: Paths, root: str, when: float) -> None:
+    """Record that the verdict over the current generation held, at ``when`` seconds since the epoch; prune old ones."""
+    current = current_generation(paths)
+    if current is None:
+        return
+    directory = os.path.join(_store(root), current)
+    with open(os.path.join(directory, "meta.json"), encoding="utf-8") as stream:
+        meta = json.load(stream)
+    if not meta["verified"]:
+        write_meta(directory, {**meta, "verified": True, "verified_at": when})
+    for name in sorted(os.listdir(_store(root)))[:-KEEP_GENERATIONS]:
+        if name != current:
+            shutil.rmtree(os.path.join(_store(root), name))
+
+
+def _sync_directory(path: str) -> None:
+    """Make a rename in ``path`` durable (fsync(2): a file's own fsync does not cover its directory entry)."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# --- where the logs stood ---------------------------------------------------------------------------------------
+
+
+def log_mark(path: str) -> t.Tuple[int, int]:
+    """Return inode and size in bytes of a log now; zeros when it does not exist yet."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return (0, 0)
+    return (status.st_ino, status.st_size)
+
+
+def written_since(path: str, mark: t.Tuple[int, int], limit: int = 262_144) -> str:
+    """Return what was written to a log after ``mark``, at most its last ``limit`` bytes.
+
+    A rotated log has another inode and a truncated one is shorter: all of the new file counts then.
+    """
+    inode, offset = mark
+    try:
+        with open(path, "rb") as stream:
+            status = os.fstat(stream.fileno())
+            if status.st_ino != inode or status.st_size < offset:
+                offset = 0
+            stream.seek(max(offset, status.st_size - limit))
+            return stream.read(limit).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,244 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What must hold before anything is stopped: the config is proved, the host is fit, no stranger is in the way."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import typing as t
+
+from . import config, flush, plan, supervisor
+from .errors import RollcallError
+from .manifest import Problem, Service, Stack
+from .plan import Plan
+from .verdict import Observation, describe_holder
+
+PARSE_BACK_TIMEOUT = 20.0
+# A config, a journal and a few log lines need less; below it supervisord fails in ways that are hard to read.
+MINIMUM_FREE = 8 * 1024 * 1024
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Account(t.NamedTuple):
+    """Who runs the services."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+
+def engine_directory(root: str) -> str:
+    """Return where ``bootstrap`` installed the engine."""
+    return os.path.join(root, "engine")
+
+
+def engine_python(root: str) -> str:
+    """Return the interpreter that has supervisor, psutil and the engine."""
+    return os.path.join(engine_directory(root), "venv", "bin", "python")
+
+
+def account(stack: Stack) -> Account:
+    """Return the account that runs the services: the stack's user, or whoever runs this.
+
+    Raises:
+        RollcallError: the user does not exist, or is not the one running this and this is not root.
+    """
+    try:
+        entry = pwd.getpwuid(os.geteuid()) if stack.user is None else pwd.getpwnam(stack.user)
+    except KeyError as exc:
+        who = f"user '{stack.user}'" if stack.user else f"uid {os.geteuid()}"
+        raise RollcallError(
+            f"{who} of stack {stack.name} does not exist on this host.",
+            kind="wrong_use",
+            remedies=["ansible-playbook site.yml makes it", f"useradd --system {stack.user}"],
+        ) from exc
+    if os.geteuid() not in (0, entry.pw_uid):
+        raise RollcallError(
+            f"Stack {stack.name} runs as user '{entry.pw_name}', and this is neither that user nor root.",
+            kind="wrong_use",
+            remedies=["run the same command with sudo", "in a playbook: become: true"],
+        )
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def daemon_environment(stack: Stack, revision: str) -> t.Dict[str, str]:
+    """Return the whole environment of supervisord: nothing of the caller's own reaches the services.
+
+    UTF-8 is set because supervisord fails on non-ASCII values under a C locale; the markers tell whose it is.
+    """
+    who = account(stack)
+    return {
+        "PATH": DEFAULT_PATH,
+        "HOME": who.home,
+        "USER": who.name,
+        "LOGNAME": who.name,
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONUTF8": "1",
+        "ROLLCALL_STACK": stack.name,
+        "ROLLCALL_ROOT": stack.root,
+        "ROLLCALL_REVISION": revision,
+    }
+
+
+def prove_config(stack: Stack, text: str) -> None:
+    """Have the host's own supervisor read ``text`` and compare what it understood with the manifest.
+
+    Raises:
+        RollcallError: it refuses the config, or understood something else. Nothing was changed.
+    """
+    parsed = config.parse_back(engine_python(stack.root), text, timeout=PARSE_BACK_TIMEOUT)
+    differences = config.compare(stack, parsed)
+    if differences:
+        raise RollcallError(
+            f"The config of stack {stack.name} does not say what its manifest says; nothing was changed:\n"
+            + "\n".join(f"  {difference}" for difference in differences),
+            kind="wrong_use",
+            evidence={"differences": differences, "supervisor": parsed.supervisor_version},
+            remedies=["write the value another way", "report it with the manifest entry: this is a fault of Rollcall"],
+        )
+
+
+def check_host(stack: Stack) -> None:
+    """Check accounts, directories, space and commands, all at once.
+
+    Raises:
+        RollcallError: ``wrong_use`` with every problem, its place and its cure. Nothing was changed.
+    """
+    who = account(stack)
+    problems = [*_directories(stack, who), *_space(stack)]
+    for service in stack.services:
+        problems += _command(service, who)
+    if problems:
+        raise RollcallError(
+            f"Stack {stack.name} cannot start as it is; nothing was stopped or changed:\n"
+            + "\n".join(f"  {problem.place}: {problem.message}. {problem.cure}" for problem in problems),
+            kind="wrong_use",
+            evidence={"problems": [problem.as_dict() for problem in problems]},
+            remedies=["correct the manifest or the host, then run the same command again"],
+        )
+
+
+def _problem(place: str, message: str, cure: str) -> Problem:
+    return Problem(place=place, message=message, cure=cure, severity="error")
+
+
+def _directories(stack: Stack, who: Account) -> t.Iterator[Problem]:
+    for place, path in (("stack.paths.run", stack.paths.run), ("stack.paths.logs", stack.paths.logs)):
+        if not os.path.isdir(path):
+            yield _problem(place, f"directory {path} does not exist", "ansible-playbook site.yml makes it")
+        elif not may(path, who, 0o3):
+            yield _problem(place, f"user {who.name} may not write to {path}", f"chown {who.name} {path}")
+
+
+def _space(stack: Stack) -> t.Iterator[Problem]:
+    for path in dict.fromkeys((stack.root, stack.paths.state, stack.paths.logs, stack.paths.run)):
+        if not os.path.isdir(path):
+            continue
+        numbers = os.statvfs(path)
+        free = numbers.f_bavail * numbers.f_frsize
+        if numbers.f_flag & os.ST_RDONLY:
+            yield _problem(path, "is on a file system mounted read-only", f"mount -o remount,rw $(df --output=target {path} | tail -1)")
+        elif free < MINIMUM_FREE or numbers.f_files and numbers.f_favail == 0:
+            inodes = f" and {numbers.f_favail} inodes" if numbers.f_files else ""
+            yield _problem(path, f"has {free // 1024} KiB{inodes} free", f"make room: df -h {path}; df -i {path}")
+
+
+def _command(service: Service, who: Account) -> t.Iterator[Problem]:
+    """Find the program as supervisord's child will: absolute, or along the PATH of the service."""
+    place = f"stack.services.{service.name}"
+    if not os.path.isdir(service.directory):
+        yield _problem(f"{place}.directory", f"{service.directory} does not exist", "create it, or correct the entry")
+    program = service.command[0]
+    if os.path.isabs(program):
+        if not os.path.exists(program):
+            yield _problem(f"{place}.command[0]", f"{program} does not exist", "install it, or correct the command")
+        elif os.path.isdir(program) or not may(program, who, 0o1):
+            yield _problem(f"{place}.command[0]", f"user {who.name} may not execute {program}", f"chmod +x {program}")
+    else:
+        path = service.env.get("PATH", DEFAULT_PATH)
+        if shutil.which(program, path=path) is None:
+            yield _problem(
+                f"{place}.command[0]", f"'{program}' is not on the PATH {path}", "install it, or give its absolute path"
+            )
+
+
+def may(path: str, who: Account, bits: int) -> bool:
+    """Return whether ``who`` has the permission ``bits`` (4 read, 2 write, 1 execute or search) on ``path``.
+
+    Judged from the mode bits as path_resolution(7) describes them, because root, asking for itself, may anything.
+    """
+    if who.uid == os.geteuid():
+        return os.access(path, bits)
+    if who.uid == 0:
+        return True
+    status = os.stat(path)
+    if status.st_uid == who.uid:
+        shift = 6
+    elif status.st_gid in os.getgrouplist(who.name, who.gid):
+        shift = 3
+    else:
+        shift = 0
+    return (status.st_mode >> shift) & bits == bits
+
+
+def check_daemon(stack: Stack, seen: Observation) -> None:
+    """Refuse to go on over a supervisord that is alive, has its socket and does not answer on it.
+
+    A live one whose socket is gone is no reason to refuse: it is found by its config and ended properly.
+
+    Raises:
+        RollcallError: its message names the daemon; nothing was stopped.
+    """
+    if seen.silence is None or not seen.daemons:
+        return
+    if seen.silence.evidence["problem"] in (supervisor.ABSENT, supervisor.STALE):
+        return
+    pids = " ".join(str(process.pid) for process in seen.daemons)
+    stopped = [process for process in seen.daemons if process.state in ("T", "stopped")]
+    raise RollcallError(
+        f"{seen.silence.message} Alive over this config: pid {pids}"
+        + (", stopped by a signal (state T)" if stopped else "")
+        + ". Nothing was stopped or changed.",
+        evidence={**seen.silence.evidence, "pids": [process.pid for process in seen.daemons]},
+        remedies=[
+            *([f"kill -CONT {pids}, then the same command again"] if stopped else []),
+            f"kill -KILL {pids}, then rollcall restart full: it ends what is left behind",
+        ],
+    )
+
+
+def check_ports(stack: Stack, seen: Observation, the_plan: Plan, policy: str) -> None:
+    """Refuse before anything is stopped when a port that is needed is held by what may not be ended.
+
+    Raises:
+        RollcallError: ``refused``, with pid, user and command of each holder.
+    """
+    if the_plan.mode == "quick":
+        _refuse_leftovers(stack, seen)
+    ports = plan.assigned_ports(stack) if the_plan.mode == "quick" else the_plan.flush
+    if ports:
+        flush.flush(stack, ports, policy=policy, dry_run=True)
+
+
+def _refuse_leftovers(stack: Stack, seen: Observation) -> None:
+    """A quick restart flushes nothing, so what is left over from before must be out of the way already."""
+    left = [
+        f"port {port} is held by {describe_holder(holder)}"
+        for port, holders in seen.holders.items()
+        for holder in holders
+        if holder.provenance in ("orphan", "duplicate")
+    ]
+    if left:
+        raise RollcallError(
+            "A quick restart flushes no port, and " + "; ".join(left) + ". Nothing was stopped or changed.",
+            kind="refused",
+            evidence={"holders": left},
+            remedies=["rollcall restart full: it ends what is left over and then restarts"],
+        )

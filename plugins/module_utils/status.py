@@ -1,0 +1,108 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Look at a stack as it is now, change nothing, and say what was seen."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from . import flush, health, journal, processes, verdict
+from .clock import SYSTEM, Clock
+from .errors import RollcallError
+from .manifest import Paths, Stack
+from .supervisor import Client
+from .verdict import Check, Expectation, Observation
+
+CALL_TIMEOUT = 2.0
+
+
+def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] = None) -> Observation:
+    """Return what can be seen of the stack: its supervisord, programs, listeners, health, orphans, database.
+
+    Args:
+        stack: the manifest.
+        clock: the clock of all deadlines.
+        client: a client that is already connected; None makes one.
+
+    A supervisord that does not answer is an observation, not an error.
+    """
+    client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
+    daemons = processes.supervisors(stack.paths.config)
+    silence: t.Optional[RollcallError] = None
+    daemon = None
+    programs = {}
+    try:
+        daemon = processes.describe(client.pid())
+        programs = client.programs()
+    except RollcallError as exc:
+        silence = exc
+    pids = {program.pid: name for name, program in programs.items() if program.pid}
+    ports = [service.port for service in stack.services if service.port is not None]
+    # First whose listener it is, then the answer: so the answer came from the process whose socket was just seen.
+    holders = flush.survey(stack, ports, pids)
+    checked = {
+        service.name: service.health
+        for service in stack.services
+        if service.health is not None and service.name in programs and programs[service.name].pid
+    }
+    answers = health.probe_all(checked)
+    database = None if stack.checks.database is None else health.database(stack.checks.database)
+    return Observation(
+        daemons=daemons,
+        daemon=daemon,
+        silence=silence,
+        programs=programs,
+        holders=holders,
+        health=answers,
+        orphans=orphans(stack, [daemon.pid] if daemon is not None else []),
+        database=database,
+    )
+
+
+def orphans(stack: Stack, daemons: t.Sequence[int]) -> t.List[processes.Process]:
+    """Return the processes that carry this stack's marker and are not below one of ``daemons``."""
+    held = set(processes.children_of(daemons)) | set(daemons)
+    alive = {process.pid for process in processes.supervisors(stack.paths.config)}
+    return [process for process in processes.marked(stack.root) if process.pid not in held | alive]
+
+
+def report(
+    stack: Stack, seen: Observation, checks: t.Sequence[Check], **more: t.Any
+) -> t.Dict[str, t.Any]:
+    """Return what was seen and judged as the data that the command, the modules and the callback share."""
+    return {
+        "stack": stack.name,
+        "root": stack.root,
+        "host": os.uname().nodename,
+        "ok": all(check.ok for check in checks),
+        "services": verdict.rows(stack, seen),
+        "checks": [check.as_dict() for check in checks],
+        "address": web_address(stack),
+        "logs": stack.paths.logs,
+        **more,
+    }
+
+
+def web_address(stack: Stack) -> t.Optional[str]:
+    """Return the address of the first service that answers HTTP; None when none does."""
+    for service in stack.services:
+        if service.health is not None and service.health.kind == "http" and service.port is not None:
+            return f"http://{service.health.host}:{service.port}/"
+    return None
+
+
+def status(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+    """Return the report of the installed stack as it is now. Changes nothing.
+
+    Raises:
+        RollcallError: no stack is installed, or it cannot be read.
+    """
+    stack = journal.load_stack(paths)
+    seen = observe(stack, clock=clock)
+    checks = verdict.judge(stack, seen, Expectation())
+    unfinished = journal.unfinished_run(stack.paths.state)
+    return report(stack, seen, checks, unfinished_run=unfinished)

@@ -1,0 +1,369 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Did it hold: from what was observed to the checks that decide success. Pure; only a verdict says success."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from .errors import RollcallError
+from .health import Answer
+from .manifest import Service, Stack
+from .processes import Process
+from .provenance import Holder
+from .supervisor import ProgramState
+
+Identity = t.Tuple[int, float]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition of the verdict.
+
+    Attributes:
+        name: supervisord, running, stable, restarted, port, health, database, logs or orphans.
+        subject: the service, or the stack.
+        ok: whether it held.
+        evidence: what was seen, in one or several lines, for people.
+        next: the command or edit to try next; None when it held.
+        data: the same facts for machines.
+    """
+
+    name: str
+    subject: str
+    ok: bool
+    evidence: str
+    next: t.Optional[str] = None
+    data: t.Mapping[str, t.Any] = field(default_factory=dict)
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """Return the check as data."""
+        return {
+            "name": self.name,
+            "subject": self.subject,
+            "ok": self.ok,
+            "evidence": self.evidence,
+            "next": self.next,
+            "data": dict(self.data),
+        }
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen of a stack at one moment.
+
+    Attributes:
+        daemons: every live supervisord over this stack's config.
+        daemon: the one that answers on the stack's socket; None when none does.
+        silence: why none answers.
+        programs: what supervisord says of each program.
+        holders: who listens, by port.
+        health: the last health answer of each service that has a health check.
+        orphans: processes of the stack that no answering supervisord of it holds.
+        database: the answer of the database check; None when there is none.
+    """
+
+    daemons: t.Sequence[Process] = ()
+    daemon: t.Optional[Process] = None
+    silence: t.Optional[RollcallError] = None
+    programs: t.Mapping[str, ProgramState] = field(default_factory=dict)
+    holders: t.Mapping[int, t.Sequence[Holder]] = field(default_factory=dict)
+    health: t.Mapping[str, Answer] = field(default_factory=dict)
+    orphans: t.Sequence[Process] = ()
+    database: t.Optional[Answer] = None
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a run adds to what must hold.
+
+    Attributes:
+        before: pid and start of each service that had to be restarted, as they were before.
+        first: pid and start of each service when it was first seen ready in this run.
+        failed: services that did not come up, with the reason.
+        critical: critical lines found in the logs since the run began, by service.
+        tails: the last lines of the logs since the run began, by service.
+        logs: whether the logs were read.
+    """
+
+    before: t.Mapping[str, Identity] = field(default_factory=dict)
+    first: t.Mapping[str, Identity] = field(default_factory=dict)
+    failed: t.Mapping[str, str] = field(default_factory=dict)
+    critical: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
+    tails: t.Mapping[str, str] = field(default_factory=dict)
+    logs: bool = False
+
+
+def identity(program: ProgramState) -> Identity:
+    """Return what tells one life of a program from the next: its pid and when supervisord started it."""
+    return (program.pid, program.start)
+
+
+def completed(program: ProgramState) -> bool:
+    """Return whether a one-shot has run to a good end."""
+    return program.state == "EXITED" and program.exit_status == 0
+
+
+def listener_of(service: Service, seen: Observation) -> t.Optional[Holder]:
+    """Return who listens on the service's port, its own process first; None when nobody does."""
+    if service.port is None:
+        return None
+    holders = seen.holders.get(service.port, ())
+    own = [holder for holder in holders if owns(service, holder)]
+    return (own or list(holders) or [None])[0]
+
+
+def owns(service: Service, holder: Holder) -> bool:
+    """Return whether the listener belongs to the process supervisord reports for this very service."""
+    return holder.provenance == "supervised" and holder.service == service.name
+
+
+def trouble(service: Service, seen: Observation) -> t.Optional[str]:
+    """Return why a service that should be up is not healthy, in a few words; None when it is."""
+    program = seen.programs.get(service.name)
+    if program is None:
+        return "supervisord does not know it"
+    if service.kind == "oneshot":
+        return None if completed(program) else describe_state(program)
+    if program.state != "RUNNING":
+        return describe_state(program)
+    if service.port is not None:
+        holder = listener_of(service, seen)
+        if holder is None:
+            return f"nothing listens on port {service.port}"
+        if not owns(service, holder):
+            return f"port {service.port} is held by {describe_holder(holder)}"
+    answer = seen.health.get(service.name)
+    if answer is not None and not answer.ok:
+        return f"health: {answer.detail}"
+    return None
+
+
+def describe_state(program: ProgramState) -> str:
+    """Return supervisord's state with what explains it: spawn error or exit status."""
+    if program.spawn_error:
+        return f"{program.state}: {program.spawn_error}"
+    if program.state == "EXITED":
+        return f"EXITED with status {program.exit_status}"
+    return program.state
+
+
+def describe_holder(holder: Holder) -> str:
+    """Return who holds a port, for people."""
+    if holder.process is None:
+        return f"an unknown owner ({holder.reason})"
+    return f"pid {holder.process.pid} '{' '.join(holder.process.command)}' of user {holder.process.user} ({holder.provenance})"
+
+
+def judge(stack: Stack, seen: Observation, expected: Expectation) -> t.List[Check]:
+    """Return every condition of success with its evidence; the verdict holds when all of them do."""
+    checks = [_supervisord(stack, seen)]
+    for service in stack.services:
+        checks += _service(stack, service, seen, expected)
+    if seen.database is not None:
+        checks.append(_database(stack, seen.database))
+    if expected.logs:
+        checks += [_logs(stack, service, expected) for service in stack.services]
+    checks.append(_orphans(stack, seen))
+    return checks
+
+
+def judge_stopped(stack: Stack, seen: Observation) -> t.List[Check]:
+    """Return the conditions of a stop: no supervisord, no process and no listener of the stack is left."""
+    pids = [process.pid for process in seen.daemons]
+    evidence = "none runs" if not pids else f"still alive: pid {' '.join(map(str, pids))}"
+    remedy = f"kill -KILL {' '.join(map(str, pids))}" if pids else None
+    checks = [Check("stopped", stack.name, not pids, evidence, remedy, {"pids": pids}), _orphans(stack, seen)]
+    for service in stack.services:
+        holder = listener_of(service, seen)
+        if holder is not None and holder.provenance != "foreign":
+            evidence = f"port {service.port} is still held by {describe_holder(holder)}"
+            checks.append(Check("port", service.name, False, evidence, end_command(holder)))
+    return checks
+
+
+def _supervisord(stack: Stack, seen: Observation) -> Check:
+    others = [process for process in seen.daemons if seen.daemon is None or process.pid != seen.daemon.pid]
+    if seen.daemon is None:
+        error = seen.silence
+        evidence = error.message if error is not None else "no supervisord runs over this stack"
+        if others:
+            evidence += "; alive over this config: " + ", ".join(f"pid {process.pid}" for process in others)
+        remedy = error.remedies[0] if error is not None and error.remedies else "rollcall restart full"
+        return Check("supervisord", stack.name, False, evidence, remedy)
+    if others:
+        pids = ", ".join(str(process.pid) for process in others)
+        evidence = f"pid {seen.daemon.pid} answers, but pid {pids} runs over the same config as well"
+        return Check("supervisord", stack.name, False, evidence, "rollcall restart full")
+    return Check("supervisord", stack.name, True, f"pid {seen.daemon.pid} answers", data={"pid": seen.daemon.pid})
+
+
+def _service(stack: Stack, service: Service, seen: Observation, expected: Expectation) -> t.List[Check]:
+    program = seen.programs.get(service.name)
+    running = _running(stack, service, program, expected)
+    checks = [running]
+    if program is not None and service.kind == "service" and running.ok:
+        checks.append(_stable(service, program, expected, stack))
+        if service.name in expected.before:
+            checks.append(_restarted(service, program, expected))
+    if service.port is not None:
+        checks.append(_port(service, seen))
+    if service.health is not None:
+        checks.append(_health(service, seen))
+    return checks
+
+
+def _log_command(stack: Stack, service: Service) -> str:
+    return f"tail -n 50 {stack.paths.logs}/{service.name}.log"
+
+
+def _with_tail(evidence: str, service: Service, expected: Expectation) -> str:
+    tail = expected.tails.get(service.name, "").rstrip()
+    return f"{evidence}\nlog since the run began:\n{tail}" if tail else evidence
+
+
+def _running(
+    stack: Stack, service: Service, program: t.Optional[ProgramState], expected: Expectation
+) -> Check:
+    data: t.Dict[str, t.Any] = {}
+    if program is not None:
+        data = {
+            "state": program.state,
+            "pid": program.pid,
+            "exit_status": program.exit_status,
+            "spawn_error": program.spawn_error,
+        }
+    good = program is not None and (
+        completed(program) if service.kind == "oneshot" else program.state == "RUNNING" and program.pid > 0
+    )
+    reason = expected.failed.get(service.name)
+    if good and program is not None and reason is None:
+        evidence = "ran to its end" if service.kind == "oneshot" else f"RUNNING as pid {program.pid}"
+        return Check("running", service.name, True, evidence, data=data)
+    state = "supervisord does not know it" if program is None else describe_state(program)
+    evidence = state if reason is None or reason == state else f"{reason}; now {state}"
+    return Check(
+        "running", service.name, False, _with_tail(evidence, service, expected), _log_command(stack, service), data
+    )
+
+
+def _stable(service: Service, program: ProgramState, expected: Expectation, stack: Stack) -> Check:
+    first = expected.first.get(service.name)
+    uptime = max(0.0, program.now - program.start)
+    data = {"pid": program.pid, "uptime": uptime, "stable_for": service.stable_for}
+    if first is not None and first != identity(program):
+        evidence = f"its process did not last: pid {first[0]} is gone, now pid {program.pid}"
+        return Check(
+            "stable", service.name, False, _with_tail(evidence, service, expected), _log_command(stack, service), data
+        )
+    return Check("stable", service.name, True, f"pid {program.pid} kept over {service.stable_for:g} s", data=data)
+
+
+def _restarted(service: Service, program: ProgramState, expected: Expectation) -> Check:
+    before = expected.before[service.name]
+    ok = before != identity(program)
+    evidence = f"pid {before[0]} before, {program.pid} now"
+    remedy = None if ok else "rollcall restart full"
+    return Check("restarted", service.name, ok, evidence, remedy, {"before": before[0], "after": program.pid})
+
+
+def _port(service: Service, seen: Observation) -> Check:
+    holder = listener_of(service, seen)
+    if holder is None:
+        evidence = f"nothing listens on port {service.port}"
+        return Check("port", service.name, False, evidence, f"does the service listen on $PORT ({service.port})?")
+    data = {
+        "port": service.port,
+        "address": holder.listener.address,
+        "pid": None if holder.process is None else holder.process.pid,
+        "provenance": holder.provenance,
+    }
+    if owns(service, holder):
+        strangers = [other for other in seen.holders.get(service.port or 0, ()) if not owns(service, other)]
+        if not strangers:
+            return Check("port", service.name, True, f"port {service.port} is its own", data=data)
+        holder = strangers[0]
+    evidence = f"port {service.port} is held by {describe_holder(holder)}"
+    remedy = "rollcall restart full" if holder.provenance in ("orphan", "duplicate") else f"rollcall flush, or end it: {end_command(holder)}"
+    return Check("port", service.name, False, evidence, remedy, data)
+
+
+def end_command(holder: Holder) -> str:
+    """Return the command that ends the holder of a port, or the one that finds it."""
+    if holder.process is None:
+        return f"ss -ltnp 'sport = :{holder.listener.port}'"
+    return f"kill {holder.process.pid}"
+
+
+def _health(service: Service, seen: Observation) -> Check:
+    answer = seen.health.get(service.name)
+    if answer is None:
+        return Check("health", service.name, False, "was not asked: the service is not running", None)
+    data = {"status": answer.status, "latency_ms": round(answer.latency * 1000, 1)}
+    remedy = None if answer.ok else f"ask it yourself: {health_command(service)}"
+    return Check("health", service.name, answer.ok, answer.detail, remedy, data)
+
+
+def health_command(service: Service) -> str:
+    """Return the shell command that asks a service's health."""
+    health = service.health
+    if health is None:
+        return ""
+    host = f"[{health.host}]" if ":" in health.host else health.host
+    if health.kind == "http":
+        return f"curl -sS -i http://{host}:{health.port}{health.path}"
+    return f"nc -v {health.host} {health.port}"
+
+
+def _database(stack: Stack, answer: Answer) -> Check:
+    database = stack.checks.database
+    path = "" if database is None else database.path
+    remedy = None if answer.ok else f"look at {path}"
+    return Check("database", stack.name, answer.ok, answer.detail, remedy, {"path": path})
+
+
+def _logs(stack: Stack, service: Service, expected: Expectation) -> Check:
+    lines = list(expected.critical.get(service.name, ()))
+    if not lines:
+        return Check("logs", service.name, True, "no critical lines since the run began")
+    return Check(
+        "logs", service.name, False, "critical lines since the run began:\n" + "\n".join(lines), _log_command(stack, service)
+    )
+
+
+def _orphans(stack: Stack, seen: Observation) -> Check:
+    if not seen.orphans:
+        return Check("orphans", stack.name, True, "none")
+    named = ", ".join(f"pid {process.pid} '{' '.join(process.command)}'" for process in seen.orphans)
+    data = {"pids": [process.pid for process in seen.orphans]}
+    return Check(
+        "orphans", stack.name, False, f"processes of this stack that its supervisord does not hold: {named}", "rollcall restart full", data
+    )
+
+
+def rows(stack: Stack, seen: Observation) -> t.List[t.Dict[str, t.Any]]:
+    """Return one row a service for the roll call, with the same keys whatever was seen."""
+    return [_row(service, seen) for service in stack.services]
+
+
+def _row(service: Service, seen: Observation) -> t.Dict[str, t.Any]:
+    program = seen.programs.get(service.name)
+    holder = listener_of(service, seen)
+    answer = seen.health.get(service.name)
+    return {
+        "name": service.name,
+        "kind": service.kind,
+        "state": "UNKNOWN" if program is None else program.state,
+        "pid": program.pid if program is not None and program.pid else None,
+        "port": service.port,
+        "health": "none" if service.health is None else "ok" if answer is not None and answer.ok else "failed",
+        "latency_ms": None if answer is None else round(answer.latency * 1000, 1),
+        "answer": None if answer is None else answer.detail,
+        "listener_pid": None if holder is None or holder.process is None else holder.process.pid,
+        "provenance": None if holder is None else holder.provenance,
+        "uptime": None if program is None or not program.pid else max(0, int(program.now - program.start)),
+    }

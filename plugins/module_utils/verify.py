@@ -1,0 +1,173 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Wait for what only time can prove, look once more, and judge."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import typing as t
+
+from . import journal, processes, status, verdict
+from .clock import SYSTEM, Clock, Deadline
+from .errors import RollcallError
+from .manifest import Paths, Service, Stack
+from .supervisor import Client
+from .verdict import Check, Expectation, Identity, Observation
+
+TAIL_LINES = 12
+CRITICAL_LINES = 20
+# How long a service that supervisord is just bringing back may take before its state is what it is.
+SETTLE_MARGIN = 1.0
+POLL = 0.05
+
+Marks = t.Mapping[str, t.Tuple[int, int]]
+
+
+def log_path(stack: Stack, service: str) -> str:
+    """Return the log of a service: standard output and standard error together."""
+    return os.path.join(stack.paths.logs, f"{service}.log")
+
+
+def take_marks(stack: Stack) -> t.Dict[str, t.Tuple[int, int]]:
+    """Return where each service's log stands now, so that only what a run wrote is judged."""
+    return {service.name: journal.log_mark(log_path(stack, service.name)) for service in stack.services}
+
+
+def save_marks(stack: Stack, marks: Marks) -> None:
+    """Keep the marks of a run for a later ``verify``."""
+    journal.write_atomically(os.path.join(stack.paths.state, "marks.json"), json.dumps(marks), 0o600)
+
+
+def saved_marks(stack: Stack) -> t.Dict[str, t.Tuple[int, int]]:
+    """Return the marks of the last run; without any, where the logs stand now.
+
+    Raises:
+        RollcallError: the marks are there and cannot be read.
+    """
+    path = os.path.join(stack.paths.state, "marks.json")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            marks = json.load(stream)
+    except FileNotFoundError:
+        marks = {}
+    except (OSError, ValueError) as exc:
+        raise RollcallError(
+            f"The log marks of the last run in {path} cannot be read: {exc}.",
+            remedies=["run as the user who installed the stack, or with sudo", f"rm {path}"],
+        ) from exc
+    return {**take_marks(stack), **{name: (mark[0], mark[1]) for name, mark in marks.items()}}
+
+
+def judge(
+    stack: Stack,
+    *,
+    marks: Marks,
+    first: t.Optional[t.Mapping[str, Identity]] = None,
+    before: t.Optional[t.Mapping[str, Identity]] = None,
+    failed: t.Optional[t.Mapping[str, str]] = None,
+    client: t.Optional[Client] = None,
+    clock: Clock = SYSTEM,
+) -> t.Tuple[Observation, t.List[Check]]:
+    """Wait until each process has lived through its stability window, look, and judge.
+
+    Args:
+        stack: the manifest.
+        marks: where the logs stood when the run began.
+        first: pid and start of each service when it came up; what is missing is taken from the first look.
+        before: pid and start of each service before it was to be restarted.
+        failed: services that did not come up, with the reason.
+        client: a connected client; None makes one.
+        clock: the clock of all deadlines.
+    """
+    client = client or Client(stack.paths.socket, timeout=status.CALL_TIMEOUT, clock=clock)
+    try:
+        lives = outlive(stack, client, dict(first or {}), clock)
+    except RollcallError:
+        # The look that follows meets the same silence and reports it as the supervisord check.
+        lives = dict(first or {})
+    seen = status.observe(stack, clock=clock, client=client)
+    written = {name: journal.written_since(log_path(stack, name), mark) for name, mark in marks.items()}
+    expected = Expectation(
+        before=before or {},
+        first=lives,
+        failed=failed or {},
+        critical={name: critical_lines(stack, text) for name, text in written.items()},
+        tails={name: "\n".join(text.splitlines()[-TAIL_LINES:]) for name, text in written.items()},
+        logs=True,
+    )
+    return seen, verdict.judge(stack, seen, expected)
+
+
+def outlive(
+    stack: Stack, client: Client, first: t.Dict[str, Identity], clock: Clock
+) -> t.Dict[str, Identity]:
+    """Wait until every running service is older than its stability window, or has been replaced by another process.
+
+    Age is the kernel's (boot clock against the process's start), so a jump of the wall clock changes nothing.
+
+    Returns:
+        The pid and start by which each service is to be known: those of ``first``, or of the first look.
+
+    Raises:
+        RollcallError: supervisord does not answer.
+    """
+    services = [service for service in stack.services if service.kind == "service"]
+    longest = max((service.stable_for for service in services), default=0.0)
+    deadline = Deadline(longest + SETTLE_MARGIN, clock)
+    while True:
+        programs = client.programs()
+        young = []
+        for service in services:
+            program = programs.get(service.name)
+            if program is None or program.state != "RUNNING":
+                continue
+            life = first.setdefault(service.name, verdict.identity(program))
+            if life == verdict.identity(program) and not _outlived(service, program.pid):
+                young.append(service.name)
+        if not young or deadline.expired:
+            return first
+        clock.sleep(POLL)
+
+
+def _outlived(service: Service, pid: int) -> bool:
+    process = processes.describe(pid)
+    return process is not None and processes.age(process) >= service.stable_for
+
+
+def critical_lines(stack: Stack, text: str) -> t.List[str]:
+    """Return the lines of a log that the manifest calls critical, a traceback with what follows it."""
+    patterns = [re.compile(pattern) for pattern in stack.checks.log_critical]
+    found: t.List[str] = []
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if any(pattern.search(line) for pattern in patterns):
+            found += [line, *_traceback_after(lines, number)]
+        if len(found) >= CRITICAL_LINES:
+            break
+    return found[:CRITICAL_LINES]
+
+
+def _traceback_after(lines: t.Sequence[str], number: int) -> t.List[str]:
+    """Return the indented frames below a Python traceback's first line, and the exception that closes it."""
+    if not lines[number].startswith("Traceback "):
+        return []
+    end = number + 1
+    while end < len(lines) and lines[end].startswith((" ", "\t")):
+        end += 1
+    return list(lines[number + 1 : end + 1])
+
+
+def verify(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+    """Return the verdict over the installed stack, logs since the last run began included. Changes nothing.
+
+    Raises:
+        RollcallError: no stack is installed, or it cannot be read.
+    """
+    stack = journal.load_stack(paths)
+    seen, checks = judge(stack, marks=saved_marks(stack), clock=clock)
+    return status.report(stack, seen, checks)

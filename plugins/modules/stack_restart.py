@@ -1,0 +1,205 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_restart
+short_description: Bring a stack to what its manifest says, and prove it
+version_added: 0.1.0
+description:
+  - Proves the config on the host, plans the smallest change, and then stops, sweeps, flushes, installs, starts and verifies
+    in one critical section under the host's lock.
+  - The critical section runs in a worker of its own on the host. When the connection is lost it goes on to its end, and a
+    rerun converges from there.
+  - Succeeds only when every condition of the verdict holds.
+requirements:
+  - The role P(rollcall.supervisor.bootstrap#role) has prepared the host, and this runs under the interpreter it made.
+extends_documentation_fragment:
+  - rollcall.supervisor.attributes
+  - rollcall.supervisor.flush
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details:
+      - Idempotent with O(mode=auto), O(mode=flush) and O(mode=stop).
+author:
+  - Rollcall authors (@rollcall)
+options:
+  root:
+    description:
+      - Directory of the stack.
+    type: path
+    required: true
+  mode:
+    description:
+      - V(auto) starts what is new, changed, not running or not healthy, and what depends on it, and leaves the rest alone.
+      - V(full) stops supervisord and all programs, frees every port of the manifest, ends orphans and starts everything.
+      - V(quick) stops and starts supervisord and all programs, and frees no port.
+      - V(flush) frees the ports of the manifest and restarts nothing.
+      - V(stop) stops supervisord and all programs, and ends orphans.
+    type: str
+    choices: [auto, full, quick, flush, stop]
+    default: auto
+  manifest:
+    description:
+      - The normalised manifest, as M(rollcall.supervisor.manifest_info) returns it.
+      - Without it the manifest that is installed is used, unchanged.
+    type: dict
+  config:
+    description:
+      - The text of C(supervisord.conf) rendered from O(manifest).
+    type: str
+  secrets:
+    description:
+      - The secrets of each service, by service and name of the variable.
+      - They reach the process through a file that only its user can read.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Restart everything
+  rollcall.supervisor.stack_restart:
+    root: /opt/trading
+    mode: full
+"""
+
+RETURN = r"""
+report:
+  description: The verdict, with everything that was seen and done.
+  returned: when the run came to a verdict, or in check mode
+  type: dict
+  contains:
+    stack:
+      description: Name of the stack.
+      returned: always
+      type: str
+    ok:
+      description: Whether every condition held.
+      returned: always
+      type: bool
+    result:
+      description: V(ok), V(degraded), or V(planned) in check mode.
+      returned: always
+      type: str
+    mode:
+      description: The mode of the run.
+      returned: always
+      type: str
+    services:
+      description: State, pid, port, health and listener of each service.
+      returned: always
+      type: list
+      elements: dict
+    checks:
+      description: Each condition of the verdict with its evidence and the next command.
+      returned: always
+      type: list
+      elements: dict
+    actions:
+      description: What was done, or would be in check mode, and why.
+      returned: always
+      type: list
+      elements: dict
+    signals:
+      description: Processes outside of supervisord that were ended.
+      returned: always
+      type: list
+      elements: dict
+    timings:
+      description: Seconds of each phase.
+      returned: always
+      type: dict
+    run:
+      description: Id of the run, the name of its record on the host.
+      returned: always
+      type: str
+error:
+  description: Why the run was refused or could not come to a verdict, with C(message), C(kind), C(evidence) and C(remedies).
+  returned: on such a failure
+  type: dict
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import config, journal, report, restart, worker
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Generation
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths, Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.restart import Request
+
+
+def _request(params: t.Mapping[str, t.Any]) -> Request:
+    wanted = None
+    if params["manifest"] is not None:
+        stack = Stack.from_dict(params["manifest"])
+        wanted = Generation(stack, params["config"], config.env_files(stack, params["secrets"]))
+    paths = wanted.stack.paths if wanted is not None else journal.load_stack(Paths.of(params["root"])).paths
+    return Request(
+        root=params["root"],
+        mode=params["mode"],
+        who=worker.who(),
+        paths=paths,
+        wanted=wanted,
+        policy=params["policy"],
+        grace=params["grace"],
+        kill_grace=params["kill_grace"],
+    )
+
+
+def _diff(request: Request, done: t.Mapping[str, t.Any], before: t.Optional[Generation]) -> t.List[t.Dict[str, str]]:
+    """What changes, from the same plan that is carried out."""
+    actions = "".join(f"{entry['action']} {entry['subject']}: {entry['reason']}\n" for entry in done["actions"])
+    parts = [{"prepared": actions}] if actions else []
+    old = "" if before is None else before.config
+    if request.wanted is not None and request.wanted.config != old:
+        path = request.paths.config
+        parts.append({"before_header": path, "after_header": path, "before": old, "after": request.wanted.config})
+    return parts
+
+
+def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any]:
+    """Return the module's result; it fails when the verdict did not hold."""
+    request = _request(params)
+    before = journal.load_generation(request.paths)
+    done = restart.describe_plan(request) if check_mode else worker.run(request)
+    result = {"changed": done["changed"], "report": done, "diff": _diff(request, done, before)}
+    if not done["ok"]:
+        result.update(failed=True, msg=report.roll_call(done))
+    return result
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "root": {"type": "path", "required": True},
+            "mode": {"type": "str", "choices": ["auto", "full", "quick", "flush", "stop"], "default": "auto"},
+            "manifest": {"type": "dict"},
+            "config": {"type": "str"},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "policy": {"type": "str", "choices": ["owned", "refuse", "any"], "default": "owned"},
+            "grace": {"type": "float", "default": 5},
+            "kill_grace": {"type": "float", "default": 2},
+        },
+        required_together=[("manifest", "config")],
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module.params, check_mode=module.check_mode)
+    except RollcallError as exc:
+        module.fail_json(msg=report.error(exc.as_dict()), error=exc.as_dict())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_verify
+short_description: Prove that a stack runs as its manifest says
+version_added: 0.1.0
+description:
+  - Waits until every process has lived through its stability window, then judges every condition of success. Changes nothing.
+  - Fails when a condition does not hold, unless O(fail) is false.
+requirements:
+  - The role P(rollcall.supervisor.bootstrap#role) has prepared the host, and this runs under the interpreter it made.
+extends_documentation_fragment:
+  - rollcall.supervisor.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+author:
+  - Rollcall authors (@rollcall)
+options:
+  root:
+    description:
+      - Directory of the stack.
+    type: path
+    required: true
+  fail:
+    description:
+      - Whether the task fails when a condition does not hold.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Prove that a stack runs as its manifest says
+  rollcall.supervisor.stack_verify:
+    root: /opt/trading
+  register: trading
+"""
+
+RETURN = r"""
+report:
+  description: What was seen, and the verdict.
+  returned: when a stack is installed
+  type: dict
+  contains:
+    stack:
+      description: Name of the stack.
+      returned: always
+      type: str
+    ok:
+      description: Whether every condition held.
+      returned: always
+      type: bool
+    services:
+      description: State, pid, port, health and listener of each service.
+      returned: always
+      type: list
+      elements: dict
+    checks:
+      description: Each condition of the verdict with its evidence and the next command.
+      returned: always
+      type: list
+      elements: dict
+error:
+  description: Why nothing could be said, with C(message), C(kind), C(evidence) and C(remedies).
+  returned: on such a failure
+  type: dict
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import report, verify
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths
+
+
+def run(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Return the module's result."""
+    seen = verify.verify(Paths.of(params["root"]))
+    result: t.Dict[str, t.Any] = {"changed": False, "report": seen}
+    if params["fail"] and not seen["ok"]:
+        result.update(failed=True, msg=report.roll_call(seen))
+    return result
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "root": {"type": "path", "required": True},
+            "fail": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module.params)
+    except RollcallError as exc:
+        module.fail_json(msg=report.error(exc.as_dict()), error=exc.as_dict())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
