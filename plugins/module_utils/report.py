@@ -25,6 +25,7 @@ SHORTEST_NAME = 12
 
 _COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "quiet": "2"}
 _VERDICTS = {"ok": "OK", "planned": "PLANNED", "degraded": "FAILED"}
+_MODES = {"auto": "converge", "full": "full restart", "quick": "quick restart"}
 _COMMAND = re.compile(r"(?<![\w/.-])rollcall(?= (?:status|verify|start|stop|restart|flush|port|manifest)\b)")
 
 Data = t.Mapping[str, t.Any]
@@ -340,7 +341,7 @@ def _run(report: Data) -> t.Iterator[str]:
     """Yield what is known of the run itself; nothing for a mere look."""
     mode = report.get("mode")
     if mode:
-        yield {"auto": "converge", "full": "full restart", "quick": "quick restart"}.get(mode, mode)
+        yield _MODES.get(mode, str(mode))
     if report.get("seconds") is not None:
         yield f"{report['seconds']:.1f} s"
     if report.get("run"):

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reports as the engine makes them, for what shows them."""
+
+from __future__ import annotations
+
+import typing as t
+
+NAMES = (
+    "main_app",
+    "trade_manager",
+    "trade_executor",
+    "active_trade_supervisor",
+    "auto_entry_supervisor",
+    "unified_production_coordinator",
+    "system_monitor",
+    "kalshi_account_sync",
+    "kalshi_api_watchdog",
+    "cascading_failure_detector",
+)
+PORTS = (3000, 4000, 8001, 8007, 8009, 8010, 8011, 8012, None, None)
+RUN = "20261121-080102-ab12"
+
+
+def row(name: str, port: t.Optional[int], **other: t.Any) -> t.Dict[str, t.Any]:
+    """A service that is up."""
+    return {
+        "name": name,
+        "kind": "service",
+        "state": "RUNNING",
+        "pid": 4200,
+        "port": port,
+        "health": "none" if port is None else "ok",
+        "latency_ms": None if port is None else 1.2,
+        "answer": None if port is None else "HTTP 200",
+        "listener_pid": None if port is None else 4200,
+        "provenance": None if port is None else "supervised",
+        "uptime": 5,
+        **other,
+    }
+
+
+def check(name: str, subject: str, evidence: str = "held", **other: t.Any) -> t.Dict[str, t.Any]:
+    """A check that held, unless ``ok=False`` is among ``other``."""
+    return {"name": name, "subject": subject, "ok": True, "evidence": evidence, "next": None, "data": {}, **other}
+
+
+def failed(name: str, subject: str, evidence: str, command: t.Optional[str], **data: t.Any) -> t.Dict[str, t.Any]:
+    """A check that did not hold."""
+    return check(name, subject, evidence, ok=False, next=command, data=data)
+
+
+def status_report(
+    checks: t.Sequence[t.Mapping[str, t.Any]] = (), *, names: t.Sequence[str] = NAMES, **other: t.Any
+) -> t.Dict[str, t.Any]:
+    """What ``rollcall status --json`` prints: ten services, all up but for the failed ones among ``checks``."""
+    ports = dict(zip(NAMES, PORTS))
+    held = [check("supervisord", "trading"), *(check("running", name) for name in names)]
+    return {
+        "stack": "trading",
+        "root": "/opt/trading",
+        "host": "web1",
+        "ok": all(entry["ok"] for entry in checks),
+        "services": [row(name, ports.get(name)) for name in names],
+        "checks": [*held, *checks],
+        "address": "http://127.0.0.1:3000/",
+        "logs": "/opt/trading/logs",
+        **other,
+    }
+
+
+def restart_report(checks: t.Sequence[t.Mapping[str, t.Any]] = (), **other: t.Any) -> t.Dict[str, t.Any]:
+    """What ``rollcall restart full --json`` prints."""
+    report = status_report(checks)
+    return {
+        **report,
+        "result": "ok" if report["ok"] else "degraded",
+        "mode": "full",
+        "changed": True,
+        "actions": [],
+        "signals": [],
+        "timings": {"stop": 0.1, "start": 1.2},
+        "seconds": 1.93,
+        "run": RUN,
+        "next": [entry["next"] for entry in checks if entry["next"]],
+        **other,
+    }

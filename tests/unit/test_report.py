@@ -1,0 +1,334 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What people read: every line of it says what it should, and nothing twice."""
+
+from __future__ import annotations
+
+import io
+import re
+import typing as t
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from tests.support.reports import NAMES, RUN, failed, restart_report, row, status_report
+
+TRACEBACK = """Traceback (most recent call last):
+  File "/opt/trading/app/service.py", line 180, in work
+    raise ConnectionError("the exchange closed the session")
+ConnectionError: the exchange closed the session"""
+TAIL = "tail -n 50 /opt/trading/logs/trade_executor.log"
+
+
+def crashed() -> t.List[t.Dict[str, t.Any]]:
+    """All that the verdict says about a service that crashes at its start."""
+    return [
+        failed("running", "trade_executor", f"BACKOFF: exited too quickly\nlog:\n{TRACEBACK}", TAIL, state="BACKOFF"),
+        failed("port", "trade_executor", "nothing listens on port 8001", "look for it"),
+        failed("health", "trade_executor", "was not asked: the service is not running", None),
+        failed("logs", "trade_executor", f"critical lines since the run began:\n{TRACEBACK}", TAIL),
+    ]
+
+
+def table(text: str) -> t.List[str]:
+    return text.split("\n\n")[0].splitlines()
+
+
+def test_a_good_restart_is_one_line_a_service_then_the_verdict_then_where_to_go() -> None:
+    text = report.roll_call(restart_report())
+
+    heads, *rows = table(text)
+    assert heads.split() == ["service", "state", "pid", "port", "health", "latency", "uptime"]
+    assert rows[0].split() == ["ok", "main_app", "RUNNING", "4200", "3000", "ok", "1.2", "ms", "5", "s"]
+    assert rows[8].split() == ["ok", "kalshi_api_watchdog", "RUNNING", "4200", "-", "-", "-", "5", "s"]
+    assert len(rows) == 10
+    assert text.split("\n\n")[1].splitlines() == [
+        f"trading on web1: OK, 10 of 10 services up, 8 of 8 answered (full restart, 1.9 s, run {RUN})",
+        "  open  http://127.0.0.1:3000/",
+        "  logs  /opt/trading/logs",
+        "  next  /opt/trading/bin/rollcall status",
+    ]
+
+
+def test_a_status_has_no_run_to_speak_of() -> None:
+    assert "trading on web1: OK, 10 of 10 services up, 8 of 8 answered\n" in report.roll_call(status_report())
+
+
+def test_a_failed_service_gets_its_evidence_once_and_the_verdict_names_it() -> None:
+    text = report.roll_call(restart_report(crashed()))
+
+    assert [line.split()[1] for line in table(text) if line.startswith("FAILED")] == ["trade_executor"]
+    story = text.split("\n\n")[1]
+    assert story.splitlines()[:3] == [
+        "FAILED  trade_executor",
+        "  running: BACKOFF: exited too quickly",
+        "    log:",
+    ]
+    assert story.splitlines()[-1] == f"  next: {TAIL}"
+    assert text.count("ConnectionError: the exchange closed the session") == 1
+    assert "nothing listens" not in text
+    assert "look for it" not in text
+    assert text.splitlines()[-4].startswith("trading on web1: FAILED, 1 of 10 services: trade_executor (full restart,")
+    assert text.splitlines()[-2:] == [f"  next  {TAIL}", "  then  /opt/trading/bin/rollcall start"]
+    assert "http://" not in text
+
+
+def test_a_port_held_by_another_is_told_even_when_the_service_is_not_running() -> None:
+    checks = crashed()
+    held = "port 8001 is held by pid 99 'node server.js' of user bob (foreign)"
+    checks[1] = failed("port", "trade_executor", held, "kill 99", port=8001, pid=99)
+
+    text = report.roll_call(status_report(checks))
+
+    assert f"  port: {held}\n  next: kill 99" in text
+
+
+def test_log_lines_that_were_not_shown_yet_are_shown() -> None:
+    text = report.roll_call(status_report([failed("logs", "system_monitor", f"critical lines:\n{TRACEBACK}", "look")]))
+
+    assert "  logs: critical lines:\n    Traceback (most recent call last):\n      File" in text
+
+
+def test_services_with_one_story_are_told_once_after_its_cause() -> None:
+    follows = "not started: it depends on trade_executor, which is not up"
+    checks = [failed("running", name, follows, f"tail {name}") for name in ("main_app", "trade_manager")] + crashed()
+
+    text = report.roll_call(restart_report(checks))
+
+    assert text.count(follows) == 1
+    assert "FAILED  main_app, trade_manager\n" in text
+    assert text.index("FAILED  trade_executor\n") < text.index("FAILED  main_app, trade_manager\n")
+    assert "FAILED, 3 of 10 services: trade_executor, main_app, trade_manager (" in text
+
+
+def test_no_supervisord_is_the_first_thing_said_and_its_cure_the_last() -> None:
+    checks = [failed("running", name, "supervisord does not know it", f"tail {name}") for name in NAMES]
+    checks.append(failed("supervisord", "trading", "no supervisord runs over this stack", "rollcall restart full"))
+
+    text = report.roll_call(status_report(checks))
+
+    assert "FAILED  main_app, trade_manager, trade_executor, active_trade_supervisor and 6 more\n" in text
+    assert text.index("supervisord: no supervisord runs") < text.index("FAILED  main_app, trade_manager")
+    assert "trading on web1: FAILED, supervisord and 10 of 10 services\n" in text
+    assert text.splitlines()[-1] == "  next  /opt/trading/bin/rollcall restart full"
+
+
+def test_a_failed_check_of_the_stack_alone_is_named_in_the_verdict() -> None:
+    checks = [failed("database", "trading", "no such file", None), failed("orphans", "trading", "pid 99", None)]
+
+    assert "trading on web1: FAILED, database and orphans\n" in report.roll_call(status_report(checks))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_table_keeps_to_a_narrow_terminal(width: int) -> None:
+    text = report.roll_call(restart_report(crashed()), width=width)
+
+    assert max(map(len, table(text))) <= max(width, 53)
+    assert "FAILED" in text
+    assert TAIL in text, "commands are never cut"
+
+
+def test_long_names_are_cut_in_the_middle_so_that_a_family_stays_apart() -> None:
+    names = [f"the_same_very_long_beginning_of_a_name_{number}_worker" for number in range(10)]
+
+    rows = table(report.roll_call(status_report(names=names), width=60))[1:]
+
+    assert len({line.split()[1] for line in rows}) == 10
+    assert all("…" in line for line in rows)
+
+
+def test_fifty_services_with_one_down_end_in_a_screen_about_the_one() -> None:
+    names = [f"service_{number}" for number in range(50)]
+
+    text = report.roll_call(
+        status_report([failed("running", "service_7", "FATAL: no such file", "tail x")], names=names)
+    )
+
+    assert len(table(text)) == 51
+    assert "FAILED  service_7\n  running: FATAL: no such file\n  next: tail x\n" in text
+    assert "FAILED, 1 of 50 services: service_7" in text
+
+
+def test_colours_only_repeat_the_words() -> None:
+    plain = report.roll_call(restart_report(crashed()))
+    coloured = report.roll_call(restart_report(crashed()), colour=True)
+
+    assert "\x1b" not in plain
+    assert "\x1b[31;1mFAILED\x1b[0m" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+
+
+def test_what_others_wrote_cannot_move_the_cursor() -> None:
+    nasty = "\x1b[2J\x1b[31mgone\x07\rOK\nnext\tline"
+
+    text = report.roll_call(status_report([failed("running", "main_app", nasty, "tail\x1b x")]))
+
+    assert "\x1b" not in text
+    assert "\r" not in text
+    assert "\\x1b[2J\\x1b[31mgone\\x07\\rOK\n    next    line\n" in text
+
+
+def test_one_endless_line_does_not_push_the_verdict_away() -> None:
+    text = report.roll_call(status_report([failed("running", "main_app", "FATAL\n" + "x" * 9000, None)]))
+
+    assert max(map(len, text.splitlines())) < 500
+    assert "… (8600 more characters)" in text
+
+
+def test_a_convergence_says_what_it_touched_and_why() -> None:
+    actions = [
+        {"action": "restart", "subject": "trade_executor", "reason": "its manifest entry changed"},
+        {"action": "restart", "subject": "main_app", "reason": "it depends on trade_executor"},
+    ]
+
+    text = report.roll_call(restart_report(mode="auto", actions=actions))
+
+    assert "Changes:\n  restart trade_executor: its manifest entry changed\n  restart main_app: it depends on" in text
+    assert "(converge, 1.9 s" in text
+
+
+def test_nothing_to_do_says_so() -> None:
+    text = report.roll_call(restart_report(mode="auto", changed=False))
+
+    assert "OK, 10 of 10 services up, 8 of 8 answered, nothing changed (converge" in text
+    assert "Changes" not in text
+
+
+def test_every_process_that_was_ended_is_named_with_how() -> None:
+    signal = {
+        "pid": 99,
+        "user": "bob",
+        "command": "python x",
+        "signals": ["TERM", "KILL"],
+        "result": "ended",
+        "seconds": 5,
+    }
+
+    text = report.roll_call(restart_report(signals=[signal]))
+
+    assert "  end pid 99 'python x' of user bob: TERM, then KILL; ended after 5.0 s\n" in text
+
+
+def test_a_plan_says_what_would_be_done_and_that_nothing_was() -> None:
+    actions = [{"action": "restart", "subject": name, "reason": "full restart"} for name in reversed(NAMES)]
+
+    text = report.roll_call(restart_report(result="planned", mode="full", run=None, checks=[], actions=actions))
+
+    assert "Would change:\n  restart all 10 services: full restart\n" in text
+    assert text.splitlines()[-1] == "trading on web1: PLANNED, nothing was touched (full restart, 1.9 s)"
+
+
+def test_a_stop_has_no_table_of_what_is_not_there() -> None:
+    text = report.roll_call(restart_report(mode="stop"))
+
+    assert text.startswith("trading on web1: STOPPED, no supervisord, process or listener of it is left (stop, ")
+    assert text.endswith("  next  /opt/trading/bin/rollcall start")
+
+
+def test_a_flush_counts_what_it_ended() -> None:
+    signal = {"pid": 99, "user": "bob", "command": "python x", "signals": ["TERM"], "result": "ended", "seconds": 0.01}
+
+    assert "OK, 1 process ended on its ports (flush, " in report.roll_call(
+        restart_report(mode="flush", signals=[signal])
+    )
+    assert "OK, nothing to end on its ports (flush, " in report.roll_call(restart_report(mode="flush"))
+
+
+def test_an_earlier_run_that_was_cut_off_is_mentioned() -> None:
+    text = report.roll_call(status_report(unfinished_run={"run": RUN, "step": "stop"}))
+
+    assert f"An earlier run, {RUN}, was cut off at its step 'stop'." in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-"), (0, "0 s"), (119, "119 s"), (120, "2 min"), (3700, "1 h 1 min"), (90000, "1 d 1 h")],
+)
+def test_uptime_is_told_in_its_largest_units(seconds: t.Optional[int], text: str) -> None:
+    rows = table(report.roll_call(status_report(services=[row("main_app", 3000, uptime=seconds)])))
+
+    assert rows[1].endswith(f"  {text}")
+
+
+def test_a_root_with_a_space_still_gives_a_command_that_can_be_copied() -> None:
+    text = report.roll_call(status_report(root="/opt/my stack"))
+
+    assert text.endswith("  next  '/opt/my stack'/bin/rollcall status")
+
+
+def test_only_the_command_is_named_in_full() -> None:
+    checks = [failed("orphans", "trading", "pid 9", "cd /srv/rollcall status; rollcall-old status; rollcall flush")]
+
+    assert "cd /srv/rollcall status; rollcall-old status; /opt/trading/bin/rollcall flush\n" in report.roll_call(
+        status_report(checks)
+    )
+
+
+def test_the_summary_is_the_verdict_line() -> None:
+    assert report.summary(status_report(crashed())) == "trading on web1: FAILED, 1 of 10 services: trade_executor"
+
+
+def test_problems_come_errors_first_with_place_and_cure() -> None:
+    found = [
+        {
+            "place": "stack.services.a",
+            "message": "port 5000 is avoided",
+            "cure": "choose another",
+            "severity": "warning",
+        },
+        {"place": "stack.services.b", "message": "port 8001 is also a's", "cure": "", "severity": "error"},
+    ]
+
+    assert report.problems(found, subject="x.yml").splitlines() == [
+        "error    stack.services.b: port 8001 is also a's",
+        "warning  stack.services.a: port 5000 is avoided",
+        "         cure: choose another",
+        "x.yml: FAILED, 1 error and 1 warning",
+    ]
+    assert report.problems(found[:1]).endswith("manifest: OK, 1 warning")
+    assert report.problems([]) == "manifest: OK, no problems"
+
+
+def test_an_error_says_what_the_message_left_out_and_every_remedy() -> None:
+    holder = {"port": 8001, "pid": 4211, "command": "node server.js", "unit": "trader.service", "container": None}
+    refused = RollcallError(
+        "Port 8001 is held by pid 4211 'node server.js'.",
+        kind="refused",
+        evidence={"port": 8001, "holders": [holder], "log": "one\ntwo", "none": None},
+        remedies=["kill 4211", "rollcall flush --policy any"],
+    )
+
+    assert report.error(refused.as_dict(), root="/opt/trading").splitlines() == [
+        "REFUSED: Port 8001 is held by pid 4211 'node server.js'.",
+        "  holders: port 8001, pid 4211, command node server.js, unit trader.service",
+        "  log: one",
+        "    two",
+        "  next: kill 4211",
+        "  next: /opt/trading/bin/rollcall flush --policy any",
+    ]
+
+
+def test_an_error_without_anything_more_is_one_line() -> None:
+    assert report.error({"message": "No stack is installed."}) == "FAILED: No stack is installed."
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colour_needs_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "77")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+    assert report.terminal(Terminal()) == {"width": 77, "colour": True}
+    assert report.terminal(io.StringIO()) == {"width": 100, "colour": False}
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert report.terminal(Terminal())["colour"] is False
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert report.terminal(Terminal())["colour"] is False
