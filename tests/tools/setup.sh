@@ -43,6 +43,7 @@ mkdir -p "$packages/ansible_collections/rollcall"
 link=$packages/ansible_collections/rollcall/supervisor
 target=$(.venv/bin/python -c 'import os, sys; print(os.path.relpath(*sys.argv[1:]))' "$root" "${link%/*}")
 ln -sfn "$target" "$link"
+touch "${link%/*}/py.typed" # for mypy: what is under that name has types
 
 cat >.venv/bin/rollcall <<'SHIM'
 #!/bin/sh

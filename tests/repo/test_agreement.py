@@ -1,0 +1,98 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is said in two places is the same in both: options, versions, names, commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.version import VERSION
+from tests.support.repository import ROOT, tracked
+
+ROLES = sorted(path.parent for path in ROOT.glob("roles/*/tasks"))
+SCENARIOS = sorted(path.parent for path in ROOT.glob("molecule/*/molecule.yml"))
+PINS = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s#]+)", re.MULTILINE)
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def keys_of_defaults(value: Any) -> Any:
+    """Return the keys of a default, those of the mappings within it included; a list is not looked into."""
+    return {key: keys_of_defaults(inner) for key, inner in value.items()} if isinstance(value, dict) and value else None
+
+
+def keys_of_options(options: dict[str, Any]) -> Any:
+    """Return the keys that have a default in an argument spec, those of sub-options included."""
+    return {
+        name: keys_of_options(option["options"]) if option.get("options") and option["type"] == "dict" else None
+        for name, option in options.items()
+    }
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_a_role_documents_the_inputs_it_has(role: Path) -> None:
+    options = load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    required = {name for name, option in options.items() if option.get("required")}
+    documented = {name: option for name, option in options.items() if name not in required}
+    assert keys_of_options(documented) == keys_of_defaults(load(role / "defaults" / "main.yml"))
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_a_role_documents_the_defaults_it_has(role: Path) -> None:
+    options = load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    for name, value in load(role / "defaults" / "main.yml").items():
+        # A default that is computed is described in words.
+        if not (isinstance(value, str) and "{{" in value):
+            assert options[name].get("default") == value, name
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_a_role_prefixes_its_inputs(role: Path) -> None:
+    assert [name for name in load(role / "defaults" / "main.yml") if not name.startswith(f"{role.name}_")] == []
+
+
+def test_galaxy_and_engine_have_one_version() -> None:
+    assert load(ROOT / "galaxy.yml")["version"] == VERSION
+
+
+def test_the_action_group_is_the_modules() -> None:
+    modules = {path.stem for path in ROOT.glob("plugins/modules/*.py")}
+    assert set(load(ROOT / "meta" / "runtime.yml")["action_groups"]["stack"]) == modules
+
+
+def test_every_scenario_has_tests() -> None:
+    # Molecule only warns when the verifier finds none.
+    assert SCENARIOS
+    without = [path.name for path in SCENARIOS if not list((path / "tests").glob("test_*.py"))]
+    assert without == []
+
+
+def test_every_version_is_pinned_once() -> None:
+    files = [path for path in sorted((ROOT / "requirements").iterdir()) if not path.is_symlink()]
+    files += [path for path in ROOT.glob("roles/*/files/requirements.txt") if not path.is_symlink()]
+    pins: dict[str, set[str]] = {}
+    for path in files:
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] not in "#-"]
+        assert all(PINS.match(line) and "#" in line for line in lines), f"a line of {path} has no version or no reason"
+        for name, version in PINS.findall(path.read_text(encoding="utf-8")):
+            pins.setdefault(name.lower(), set()).add(version)
+    assert {name: versions for name, versions in pins.items() if len(versions) > 1} == {}
+
+
+def test_the_commands_of_the_documents_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    documents = [path for path in tracked() if path.suffix == ".md"]
+    assert ROOT / "README.md" in documents
+    for path in documents:
+        # In code only, inline or in a block: prose may well make something.
+        code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", path.read_text(encoding="utf-8"), re.DOTALL))
+        named = set(re.findall(r"(?:^|[`\s;&])make ([a-z][a-z-]*)", code))
+        assert named <= targets, f"{path.name} names make targets that do not exist: {sorted(named - targets)}"

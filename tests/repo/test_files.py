@@ -1,0 +1,63 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every file of the repository owes its readers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.support.repository import ROOT, tracked
+
+LICENCE = (
+    "# Copyright (c) 2026, the Rollcall authors",
+    "# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)",
+    "# SPDX-License-Identifier: GPL-3.0-or-later",
+)
+
+
+def is_code(path: Path) -> bool:
+    """Whether ``path`` is a program or a part of one."""
+    return path.suffix in (".py", ".sh") or path.read_bytes()[:2] == b"#!"
+
+
+def head(path: Path) -> list[str]:
+    """Return the first lines of a file, after its interpreter's line."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return lines[1:4] if lines and lines[0].startswith("#!") else lines[:3]
+
+
+def test_all_code_says_its_licence() -> None:
+    without = [str(path.relative_to(ROOT)) for path in tracked() if is_code(path) and tuple(head(path)) != LICENCE]
+    assert without == []
+
+
+def test_private_modules_say_so() -> None:
+    for path in (ROOT / "plugins" / "module_utils").glob("*.py"):
+        assert "# Private to this collection: may change in any release." in path.read_text(encoding="utf-8"), path.name
+
+
+def test_no_file_knows_this_machine() -> None:
+    # The checkout's own place and the interpreter's, when that is in somebody's home.
+    places = {str(ROOT), *(prefix for prefix in (sys.base_prefix,) if prefix.startswith(str(Path.home())))}
+    guilty = [
+        (str(path.relative_to(ROOT)), place)
+        for path in tracked()
+        for place in places
+        if place.encode() in path.read_bytes()
+    ]
+    assert guilty == []
+
+
+def test_nothing_is_left_to_do() -> None:
+    # Put together here, so that this file does not find itself.
+    words = ["TO" + "DO", "FIX" + "ME"]
+    guilty = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in tracked()
+        if is_code(path) or path.suffix in (".yml", ".j2")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if any(word in line for word in words)
+    ]
+    assert guilty == []
