@@ -1,0 +1,893 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Processes: who they are, whose marker they carry, and how to end one without ever hitting another.
+
+Linux is read straight from ``/proc`` (proc(5)), 2 to 4 µs a file; elsewhere psutil answers the same questions.
+A process is known by its identity, the pid and the start time together, because pids are used again.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import math
+import os
+import select
+import shlex
+import signal as signals
+import sys
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from .clock import SYSTEM, Clock, Deadline
+from .errors import RollcallError
+
+LINUX = sys.platform.startswith("linux")
+# Without pidfd (before Linux 5.3, other systems) there is nothing to wait on, so the end of a process is polled for.
+POLL = 0.005
+# How often a sweep looks again: what a process forked while it was being ended shows up in the next look.
+SWEEPS = 4
+MARKER_STACK = "ROLLCALL_STACK"
+MARKER_ROOT = "ROLLCALL_ROOT"
+MARKER_SERVICE = "ROLLCALL_SERVICE"
+MARKER_REVISION = "ROLLCALL_REVISION"
+# OpenSSH 9.8 split the daemon: sshd listens, sshd-session serves a connection, sshd-auth authenticates it.
+SSHD = frozenset({"sshd", "sshd-session", "sshd-auth"})
+
+Identity = t.Tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What a process of a stack carries in its environment; ``service`` is empty for the supervisord itself."""
+
+    stack: str
+    root: str
+    service: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process at the moment it was looked at.
+
+    Attributes:
+        pid: as seen in our own pid namespace.
+        ppid: 0 for pid 1 and for what came from outside of our namespace.
+        start: clock ticks between boot and its start (field 22 of /proc/PID/stat); elsewhere hundredths of a second.
+        uid: real user id.
+        user: the name of that user, or the number when it has no name.
+        exe: path of the program; empty when it may not be read.
+        command: the arguments; ``[name]`` alone for kernel threads and zombies.
+        state: the letter of /proc/PID/stat: R, S, D, T, Z and so on. A process of which only the first thread has
+            ended is not a zombie: it has the state of a thread that lives.
+        started_at: start in seconds since the epoch, for people.
+        container: whether it lives in another pid namespace than we do.
+        marker: what `marked` found; None from everywhere else.
+    """
+
+    pid: int
+    ppid: int
+    start: int
+    uid: int
+    user: str
+    exe: str
+    command: t.Tuple[str, ...]
+    state: str
+    started_at: float
+    container: bool = False
+    marker: t.Optional[Marker] = field(default=None, compare=False)
+
+    @property
+    def identity(self) -> Identity:
+        """The pid and the start time, which together are never used again."""
+        return (self.pid, self.start)
+
+    @property
+    def command_line(self) -> str:
+        """The command as one would type it."""
+        return shlex.join(self.command)
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """Return the process as data."""
+        return {
+            "pid": self.pid,
+            "ppid": self.ppid,
+            "user": self.user,
+            "command": self.command_line,
+            "state": self.state,
+            "started": self.started_at,
+        }
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the ending of one process went.
+
+    Attributes:
+        pid: of the process.
+        start: of the process.
+        user: empty when it was gone before it was looked at.
+        command: empty when it was gone before it was looked at.
+        signals: names of the signals that were sent, in order.
+        result: ``ended``; ``gone`` (before any signal); ``changed`` (it is not, or no longer, what was to be ended:
+            not signalled); ``zombie`` (not signalled); ``survived`` (it lives); ``stuck`` (it sleeps in the kernel and
+            cannot take the signal); ``planned`` (a dry run: it would be ended).
+        seconds: from when it was taken hold of to its end.
+        reason: why, where the result does not say it.
+    """
+
+    pid: int
+    start: int
+    user: str
+    command: t.Tuple[str, ...]
+    signals: t.Tuple[str, ...]
+    result: str
+    seconds: float
+    reason: str = ""
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """Return it as data."""
+        return {
+            "pid": self.pid,
+            "user": self.user,
+            "command": shlex.join(self.command),
+            "signals": list(self.signals),
+            "result": self.result,
+            "seconds": round(self.seconds, 4),
+            "reason": self.reason,
+        }
+
+
+# --- looking ------------------------------------------------------------------------------------------------------
+
+
+def pids() -> t.List[int]:
+    """Return every visible pid, the youngest (by number) first: what one looks for was seldom started at boot."""
+    if not LINUX:
+        return sorted(load_psutil().pids(), reverse=True)
+    return sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), reverse=True)
+
+
+def describe(pid: int) -> t.Optional[Process]:
+    """Return the process with this pid, or None when there is none.
+
+    All files are read below one descriptor of /proc/PID, which the kernel binds to that very process: a pid that is
+    used again in between gives None, never a mixture of two processes.
+    """
+    if not LINUX:
+        return _psutil_describe(pid)
+    try:
+        place = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    try:
+        stat = _parse_stat(_read("stat", place))
+        state = stat.state if stat.state != "Z" or stat.threads < 2 else _state_of_threads(place)
+        uid, depth = _parse_status(_read("status", place))
+        command = _arguments(_read("cmdline", place)) or (f"[{stat.name}]",)
+        exe = _link("exe", place)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    finally:
+        os.close(place)
+    return Process(
+        pid=pid,
+        ppid=stat.ppid,
+        start=stat.start,
+        uid=uid,
+        user=user_name(uid),
+        exe=exe,
+        command=command,
+        state=state,
+        started_at=time.time() - _ticks_ago(stat.start),
+        container=depth > _own_depth(),
+    )
+
+
+def alive(identity: Identity) -> bool:
+    """Return whether this very process still runs; a zombie does not."""
+    process = describe(identity[0])
+    return process is not None and process.start == identity[1] and process.state not in "ZX"
+
+
+def age(process: Process) -> float:
+    """Return for how many seconds the process has lived, by the boot clock: no jump of the wall clock moves it."""
+    if not LINUX:
+        return max(0.0, time.time() - process.started_at)
+    return max(0.0, _ticks_ago(process.start))
+
+
+def ancestors(pid: int) -> t.List[int]:
+    """Return the pids of the parent, its parent and so on, as far up as can be seen."""
+    chain: t.List[int] = []
+    current = _parent(pid)
+    while current > 0 and current not in chain:
+        chain.append(current)
+        current = _parent(current)
+    return chain
+
+
+def children_of(roots: t.Iterable[int]) -> t.Dict[int, Process]:
+    """Return all descendants of ``roots``, not the roots themselves, parents before their children."""
+    children: t.Dict[int, t.List[int]] = {}
+    for pid in pids():
+        children.setdefault(_parent(pid), []).append(pid)
+    queue = list(roots)
+    seen = set(queue)
+    found: t.Dict[int, Process] = {}
+    while queue:
+        for pid in children.get(queue.pop(0), ()):
+            process = None if pid in seen else describe(pid)
+            seen.add(pid)
+            queue.append(pid)
+            if process is not None:
+                found[pid] = process
+    return found
+
+
+def unit(pid: int) -> t.Optional[str]:
+    """Return the systemd unit or the container a process runs in, by its cgroup; None when it is in neither."""
+    if not LINUX:
+        return None
+    try:
+        lines = _read(f"/proc/{pid}/cgroup").decode("utf-8", "replace").splitlines()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+    for line in lines:
+        for part in reversed(line.split(":", 2)[-1].split("/")):
+            if part.startswith(("docker-", "libpod-", "crio-", "cri-containerd-")) and part.endswith(".scope"):
+                return f"container {part.split('-', 1)[1][: -len('.scope')][:12]}"
+            # user@1000.service and session-3.scope hold everything a person starts: naming them helps nobody.
+            if part.endswith(".service") and not part.startswith("user@"):
+                return part
+    return None
+
+
+@functools.lru_cache(maxsize=256)
+def user_name(uid: int) -> str:
+    """Return the name of a user, or its number when it has none."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+# --- whose they are -----------------------------------------------------------------------------------------------
+
+
+def marker(pid: int) -> t.Optional[Marker]:
+    """Return the stack's marker that a process was started with; None when it has none or it may not be read.
+
+    The environment is that of its last exec; a program that overwrites it (setproctitle) loses the marker. A process
+    in another pid namespace has none: the environment of a container is not ours to trust.
+    """
+    environment = _environment(pid)
+    if MARKER_ROOT not in environment:
+        return None
+    if LINUX and _depth(pid) > _own_depth():
+        return None
+    return Marker(
+        stack=environment.get(MARKER_STACK, ""),
+        root=environment[MARKER_ROOT],
+        service=environment.get(MARKER_SERVICE, ""),
+        revision=environment.get(MARKER_REVISION, ""),
+    )
+
+
+def trusted_uids(root: str, user: t.Optional[str] = None) -> t.FrozenSet[int]:
+    """Return the users whose markers count for the stack at ``root``: root and the stack's own.
+
+    Args:
+        root: the stack's root directory.
+        user: the stack's user. None: whoever owns the root and its run directory, and the user this runs as.
+    """
+    import pwd
+
+    found = {0}
+    if user is not None:
+        try:
+            found.add(pwd.getpwnam(user).pw_uid)
+        except KeyError as exc:
+            raise RollcallError(
+                f"There is no user {user} on this host, who is to run the stack at {root}.",
+                kind="wrong_use",
+                remedies=[f"useradd --system {user}"],
+            ) from exc
+        return frozenset(found)
+    found.add(os.geteuid())
+    for place in (root, os.path.join(root, "run")):
+        if os.path.isdir(place):
+            found.add(os.stat(place).st_uid)
+    return frozenset(found)
+
+
+def marked(root: str, uids: t.Optional[t.Container[int]] = None) -> t.List[Process]:
+    """Return every living process of our pid namespace that carries the marker of the stack at ``root``.
+
+    Args:
+        root: the stack's root directory.
+        uids: the users whose markers count; None means `trusted_uids` of the root.
+    """
+    root = os.path.normpath(root)
+    trusted = trusted_uids(root) if uids is None else uids
+    found = []
+    for pid in pids():
+        own = marker(pid)
+        process = describe(pid) if own is not None and os.path.normpath(own.root) == root else None
+        if process is not None and process.uid in trusted and process.state not in "ZX":
+            found.append(Process(**{**vars(process), "marker": own}))
+    return found
+
+
+def supervisors(config_path: str, root: t.Optional[str] = None) -> t.List[Process]:
+    """Return the live supervisords over a config, whatever has become of their sockets and pid files.
+
+    Args:
+        config_path: the config; it is compared as a real path, relative ones to the process's working directory.
+        root: also those that carry the marker of the stack at this root and no service's.
+    """
+    wanted = os.path.realpath(config_path)
+    found: t.Dict[int, Process] = {}
+    for pid in pids():
+        arguments = _command(pid)
+        options = _supervisord_options(arguments)
+        if options is None or not (_same_config(pid, options, wanted) or _is_daemon_of(pid, root)):
+            continue
+        process = describe(pid)
+        if process is not None and not process.container and process.state not in "ZX":
+            found[pid] = process
+    # Between fork and exec a new program still has supervisord's own command line: it is no second supervisord.
+    return [process for process in found.values() if process.ppid not in found]
+
+
+def _supervisord_options(arguments: t.Sequence[str]) -> t.Optional[t.Sequence[str]]:
+    """Return the options of a supervisord's command line, or None when it is another program's."""
+    if not arguments:
+        return None
+    name = os.path.basename(arguments[0])
+    if name == "supervisord":
+        return arguments[1:]
+    if "python" not in name and "pypy" not in name:
+        return None
+    rest = list(arguments[1:])
+    while rest:
+        argument = rest.pop(0)
+        if argument == "-m":
+            return rest[1:] if rest[:1] == ["supervisor.supervisord"] else None
+        if not argument.startswith("-"):
+            return rest if os.path.basename(argument) == "supervisord" else None
+        if argument in ("-X", "-W"):
+            del rest[:1]
+    return None
+
+
+def _same_config(pid: int, options: t.Sequence[str], wanted: str) -> bool:
+    given = None
+    for number, option in enumerate(options):
+        if option in ("-c", "--configuration"):
+            given = options[number + 1] if number + 1 < len(options) else None
+        elif option.startswith("--configuration="):
+            given = option[len("--configuration=") :]
+        elif option.startswith("-c") and not option.startswith("--"):
+            given = option[2:]
+    if not given:
+        return False
+    if not os.path.isabs(given):
+        cwd = _working_directory(pid)
+        if not cwd:
+            return False
+        given = os.path.join(cwd, given)
+    return os.path.realpath(given) == wanted
+
+
+def _is_daemon_of(pid: int, root: t.Optional[str]) -> bool:
+    if root is None:
+        return False
+    own = marker(pid)
+    return own is not None and not own.service and os.path.normpath(own.root) == os.path.normpath(root)
+
+
+# --- ending -------------------------------------------------------------------------------------------------------
+
+
+def untouchable(process: Process) -> t.Optional[str]:
+    """Return why a process is never to be signalled, whatever is asked; None when it may be."""
+    if process.pid <= 1:
+        return "it is pid 1"
+    if process.pid == os.getpid():
+        return "it is this run itself"
+    if process.pid in ancestors(os.getpid()):
+        return "this run descends from it"
+    if {os.path.basename(process.exe), os.path.basename(process.command[0]).rstrip(":")} & SSHD:
+        return "it is sshd"
+    return None
+
+
+class _Target:
+    """One process on its way out, held by a pidfd where the kernel has them."""
+
+    def __init__(self, identity: Identity, check: t.Optional[t.Callable[[Process], bool]], clock: Clock) -> None:
+        self.identity = identity
+        self.sent: t.List[str] = []
+        self.result = ""
+        self.reason = ""
+        self.seconds = 0.0
+        self._clock = clock
+        self._began = clock.monotonic()
+        self.fd: t.Optional[int] = None
+        self.process: t.Optional[Process] = None
+        try:
+            self.fd = _pidfd(identity[0])
+        except ProcessLookupError:
+            self.result = "gone"
+            return
+        # Opened first and looked at second: if what has the pid now is the process that was meant, then so is what
+        # the pidfd holds, for that process has been there all the time.
+        self.process = describe(identity[0])
+        self.result, self.reason = self._judge(check)
+
+    def _judge(self, check: t.Optional[t.Callable[[Process], bool]]) -> t.Tuple[str, str]:
+        """Return the result that rules out a signal and its reason; two empty strings when it may be signalled."""
+        process = self.process
+        if process is None:
+            return "gone", ""
+        if process.start != self.identity[1]:
+            self.process = None
+            return "changed", f"pid {process.pid} is another process now"
+        if process.state in "ZX":
+            return "zombie", _describe_parent(process)
+        never = untouchable(process)
+        if never is not None:
+            return "survived", f"not signalled: {never}"
+        if check is not None and not check(process):
+            return "changed", "it is no longer what was to be ended"
+        return "", ""
+
+    def send(self, name: str) -> None:
+        """Send a signal and note it; a process that is gone or may not be signalled gets its result instead."""
+        number = getattr(signals, f"SIG{name}")
+        try:
+            if self.fd is not None:
+                signals.pidfd_send_signal(self.fd, number)
+            elif alive(self.identity):
+                os.kill(self.identity[0], number)
+            else:
+                raise ProcessLookupError
+        except ProcessLookupError:
+            self.over("ended" if self.sent else "gone")
+        except PermissionError:
+            user = self.process.user if self.process is not None else "its user"
+            self.over("survived", f"not permitted: run as root or as {user}")
+        else:
+            self.sent.append(name)
+
+    def over(self, result: str, reason: str = "") -> None:
+        """Note how it went."""
+        self.result, self.reason = result, reason
+        self.seconds = self._clock.monotonic() - self._began
+
+    def close(self) -> None:
+        """Let go of the pidfd."""
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
+
+    def ended(self) -> Ended:
+        """Return how it went."""
+        return Ended(
+            pid=self.identity[0],
+            start=self.identity[1],
+            user=self.process.user if self.process is not None else "",
+            command=self.process.command if self.process is not None else (),
+            signals=tuple(self.sent),
+            result=self.result,
+            seconds=self.seconds,
+            reason=self.reason,
+        )
+
+
+def end(
+    identities: t.Iterable[Identity],
+    *,
+    signal: str = "TERM",
+    grace: float = 5.0,
+    kill_grace: float = 2.0,
+    clock: Clock = SYSTEM,
+    check: t.Optional[t.Callable[[Process], bool]] = None,
+) -> t.List[Ended]:
+    """End processes: the signal, CONT to what is stopped, a deadline, KILL, a last wait, and proof of each end.
+
+    Each process is held by a pidfd (pidfd_open(2), Linux 5.3) before it is looked at again, so a pid that was used
+    again is never signalled. Where the kernel has no pidfd the start time is compared right before kill(2), which
+    leaves a window of some microseconds.
+
+    Args:
+        identities: pid and start of each, as they were found. They are signalled in this order and waited for together.
+        signal: the first signal, without SIG.
+        grace: seconds from it to KILL.
+        kill_grace: seconds to wait after KILL.
+        clock: the clock of both deadlines.
+        check: asked about each process after it is held: is it still what is to be ended?
+
+    Returns:
+        One entry for each identity, in their order. Nothing is raised for a process that does not end.
+
+    Raises:
+        RollcallError: /proc shows another pid namespace, so that its pids are not those that signals go to.
+    """
+    _require_own_proc()
+    targets: t.List[_Target] = []
+    try:
+        for identity in identities:
+            targets.append(_Target(identity, check, clock))
+        pending = [target for target in targets if not target.result]
+        for target in pending:
+            target.send(signal)
+            if not target.result and target.process is not None and target.process.state == "T":
+                target.send("CONT")
+        pending = _wait(pending, Deadline(grace, clock))
+        for target in pending:
+            target.send("KILL")
+        for target in _wait(pending, Deadline(kill_grace, clock)):
+            target.over(*_left_over(target.identity))
+    finally:
+        for target in targets:
+            target.close()
+    return [target.ended() for target in targets]
+
+
+def wait_gone(identities: t.Iterable[Identity], deadline: Deadline) -> t.List[Identity]:
+    """Wait until these processes have ended (a zombie has) or the deadline has passed; return those that live on."""
+    targets: t.List[_Target] = []
+    try:
+        for identity in identities:
+            targets.append(_Target(identity, None, deadline.clock))
+        waiting = [target for target in targets if target.result in ("", "survived")]
+        for target in waiting:
+            target.result = ""
+        return [target.identity for target in _wait(waiting, deadline)]
+    finally:
+        for target in targets:
+            target.close()
+
+
+def sweep(
+    root: str,
+    *,
+    keep: t.Iterable[int] = (),
+    uids: t.Optional[t.Container[int]] = None,
+    grace: float = 5.0,
+    kill_grace: float = 2.0,
+    clock: Clock = SYSTEM,
+) -> t.List[Ended]:
+    """End every process that carries the marker of the stack at ``root`` and is not kept, the deepest first.
+
+    It looks again after each round, for what was forked while the parent was being ended.
+
+    Args:
+        root: the stack's root directory.
+        keep: pids of live daemons; they and their descendants are left alone. So is this run itself.
+        uids: the users whose markers count; None means `trusted_uids` of the root.
+        grace: seconds from TERM to KILL, for each round.
+        kill_grace: seconds to wait after KILL, for each round.
+        clock: the clock of all deadlines.
+
+    Returns:
+        How each ended. ``survived`` and ``stuck`` are those that are still there.
+    """
+    ended: t.List[Ended] = []
+    tried: t.Set[Identity] = set()
+    for _ in range(SWEEPS):
+        left = [process for process in _strays(root, keep, uids) if process.identity not in tried]
+        if not left:
+            return ended
+        tried.update(process.identity for process in left)
+        left.sort(key=lambda process: len(ancestors(process.pid)), reverse=True)
+        ended += end(
+            [process.identity for process in left],
+            grace=grace,
+            kill_grace=kill_grace,
+            clock=clock,
+            check=lambda process: _carries(process.pid, root),
+        )
+    for process in _strays(root, keep, uids):
+        if process.identity not in tried:
+            reason = f"new after {SWEEPS} rounds: something keeps starting it; {_describe_parent(process)}"
+            ended.append(Ended(process.pid, process.start, process.user, process.command, (), "survived", 0.0, reason))
+    return ended
+
+
+def _strays(root: str, keep: t.Iterable[int], uids: t.Optional[t.Container[int]]) -> t.List[Process]:
+    daemons = list(keep)
+    held = {*daemons, *children_of(daemons), os.getpid()}
+    return [process for process in marked(root, uids) if process.pid not in held]
+
+
+def _carries(pid: int, root: str) -> bool:
+    own = marker(pid)
+    return own is not None and os.path.normpath(own.root) == os.path.normpath(root)
+
+
+def _wait(targets: t.Sequence[_Target], deadline: Deadline) -> t.List[_Target]:
+    """Wait for the end of each target, note it, and return those that the deadline left over."""
+    pending = [target for target in targets if not target.result]
+    blind = any(target.fd is None for target in pending)
+    while pending:
+        if blind:
+            deadline.clock.sleep(min(POLL, deadline.remaining()))
+            over = [target for target in pending if not alive(target.identity)]
+        else:
+            over = _poll(pending, deadline.remaining())
+        for target in over:
+            target.over("ended")
+            pending.remove(target)
+        if not over and deadline.expired:
+            break
+    return pending
+
+
+def _poll(targets: t.Sequence[_Target], seconds: float) -> t.List[_Target]:
+    """Return the targets that have ended: a pidfd turns readable when the last thread has, before it is reaped."""
+    by_fd = {target.fd: target for target in targets if target.fd is not None}
+    poller = select.poll()
+    for fd in by_fd:
+        poller.register(fd, select.POLLIN)
+    return [by_fd[fd] for fd, _ in poller.poll(math.ceil(seconds * 1000))]
+
+
+def _left_over(identity: Identity) -> t.Tuple[str, str]:
+    """Return result and reason for what has outlived even KILL."""
+    process = describe(identity[0])
+    if process is None or process.start != identity[1] or process.state in "ZX":
+        return "ended", ""
+    if process.state == "D":
+        return "stuck", "it sleeps in the kernel (state D), where KILL has to wait: look for a hung disk or mount"
+    return "survived", f"still there after KILL, in state {process.state}"
+
+
+def _describe_parent(process: Process) -> str:
+    parent = describe(process.ppid) if process.ppid else None
+    if parent is None:
+        return "its parent cannot be seen"
+    return f"its parent is pid {parent.pid} '{parent.command_line}' of user {parent.user}"
+
+
+def _pidfd(pid: int) -> t.Optional[int]:
+    """Return a pidfd; None where there are none to be had.
+
+    Raises:
+        ProcessLookupError: there is no such process.
+    """
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError as exc:
+        # EPERM: the seccomp filters of older container engines refuse what they do not know.
+        if exc.errno in (errno.ENOSYS, errno.EPERM, errno.EMFILE, errno.ENFILE):
+            return None
+        # EINVAL: the number is that of a thread now, not of a process.
+        raise ProcessLookupError(exc.errno, exc.strerror) from exc
+
+
+def _require_own_proc() -> None:
+    """Refuse to signal by pids of a /proc that counts differently than kill(2) does.
+
+    Raises:
+        RollcallError: /proc belongs to another pid namespace (``unshare --pid`` without ``--mount-proc``).
+    """
+    if not LINUX:
+        return
+    try:
+        own = os.readlink("/proc/self")
+    except OSError as exc:
+        own = f"unreadable: {exc.strerror}"
+    if own != str(os.getpid()):
+        raise RollcallError(
+            f"/proc shows another pid namespace: it says that this process is {own}, the kernel says {os.getpid()}. "
+            "Nothing is signalled, for the pids in it are not those signals go to.",
+            kind="refused",
+            evidence={"proc_self": own, "pid": os.getpid()},
+            remedies=["mount -t proc proc /proc"],
+        )
+
+
+# --- /proc, file by file ------------------------------------------------------------------------------------------
+
+
+class _Stat(t.NamedTuple):
+    name: str
+    state: str
+    ppid: int
+    threads: int
+    start: int
+
+
+def _read(path: str, place: t.Optional[int] = None) -> bytes:
+    handle = os.open(path, os.O_RDONLY, dir_fd=place)
+    try:
+        parts: t.List[bytes] = []
+        while True:
+            part = os.read(handle, 65536)
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+    finally:
+        os.close(handle)
+
+
+def _parse_stat(text: bytes) -> _Stat:
+    # The name stands in parentheses and may itself contain them and spaces: the last one closes it.
+    head, _, tail = text.rpartition(b")")
+    fields = tail.split()
+    if len(fields) < 20:
+        raise ProcessLookupError(errno.ESRCH, "the process ended while it was read")
+    return _Stat(
+        name=head.partition(b"(")[2].decode("utf-8", "replace"),
+        state=fields[0].decode(),
+        ppid=int(fields[1]),
+        threads=int(fields[17]),
+        start=int(fields[19]),
+    )
+
+
+def _state_of_threads(place: int) -> str:
+    """Return the state of a living thread of a process whose first thread has ended; Z when none lives."""
+    tasks = os.open("task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=place)
+    try:
+        for name in os.listdir(tasks):
+            try:
+                state = _parse_stat(_read(f"{name}/stat", tasks)).state
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if state not in "ZX":
+                return state
+    finally:
+        os.close(tasks)
+    return "Z"
+
+
+def _parse_status(text: bytes) -> t.Tuple[int, int]:
+    """Return the real user id and how many pid namespaces deep the process is, seen from this /proc."""
+    uid, depth = 0, 1
+    for line in text.splitlines():
+        if line.startswith(b"Uid:"):
+            uid = int(line.split()[1])
+        elif line.startswith(b"NSpid:"):
+            depth = len(line.split()) - 1
+    return uid, depth
+
+
+def _depth(pid: int) -> int:
+    try:
+        return _parse_status(_read(f"/proc/{pid}/status"))[1]
+    except (FileNotFoundError, ProcessLookupError):
+        return 1
+
+
+@functools.lru_cache(maxsize=1)
+def _own_depth() -> int:
+    return _depth(os.getpid())
+
+
+def _arguments(text: bytes) -> t.Tuple[str, ...]:
+    return tuple(part.decode("utf-8", "replace") for part in text.rstrip(b"\0").split(b"\0")) if text else ()
+
+
+def _link(name: str, place: t.Optional[int] = None) -> str:
+    try:
+        return os.readlink(name, dir_fd=place)
+    except (FileNotFoundError, PermissionError, ProcessLookupError):
+        # No program (a kernel thread, a zombie), or another user's process: both are seen without it.
+        return ""
+
+
+def _parent(pid: int) -> int:
+    if not LINUX:
+        process = _psutil_describe(pid)
+        return 0 if process is None else process.ppid
+    try:
+        return _parse_stat(_read(f"/proc/{pid}/stat")).ppid
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def _command(pid: int) -> t.Tuple[str, ...]:
+    if not LINUX:
+        process = _psutil_describe(pid)
+        return () if process is None else process.command
+    try:
+        return _arguments(_read(f"/proc/{pid}/cmdline"))
+    except (FileNotFoundError, ProcessLookupError):
+        return ()
+
+
+def _environment(pid: int) -> t.Dict[str, str]:
+    """Return the ROLLCALL_ variables of a process; empty when it has none or they may not be read."""
+    if not LINUX:
+        return _psutil_environment(pid)
+    try:
+        text = _read(f"/proc/{pid}/environ")
+    except (FileNotFoundError, PermissionError, ProcessLookupError):
+        return {}
+    if b"ROLLCALL_" not in text:
+        return {}
+    entries = (entry.partition(b"=") for entry in text.split(b"\0") if entry.startswith(b"ROLLCALL_"))
+    return {name.decode("utf-8", "replace"): os.fsdecode(value) for name, _, value in entries}
+
+
+def _working_directory(pid: int) -> str:
+    if LINUX:
+        return _link(f"/proc/{pid}/cwd")
+    psutil = load_psutil()
+    try:
+        return str(psutil.Process(pid).cwd())
+    except psutil.Error:
+        return ""
+
+
+@functools.lru_cache(maxsize=1)
+def _ticks_per_second() -> int:
+    return os.sysconf("SC_CLK_TCK")
+
+
+def _ticks_ago(start: int) -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - start / _ticks_per_second()
+
+
+# --- other systems, by psutil -------------------------------------------------------------------------------------
+
+
+def load_psutil() -> t.Any:
+    """Return psutil.
+
+    Raises:
+        RollcallError: it is not installed.
+    """
+    try:
+        import psutil
+    except ImportError as exc:
+        raise RollcallError(
+            f"Looking at processes on {sys.platform} takes psutil, which this Python does not have.",
+            evidence={"python": sys.executable},
+            remedies=[f"{sys.executable} -m pip install psutil"],
+        ) from exc
+    return psutil
+
+
+def _psutil_describe(pid: int) -> t.Optional[Process]:
+    psutil = load_psutil()
+    try:
+        process = psutil.Process(pid)
+        facts = process.as_dict(["ppid", "create_time", "uids", "exe", "cmdline", "status", "name"])
+    except psutil.NoSuchProcess:
+        return None
+    letters = {"running": "R", "disk-sleep": "D", "stopped": "T", "zombie": "Z"}
+    uid = facts["uids"].real if facts["uids"] is not None else -1
+    return Process(
+        pid=pid,
+        ppid=facts["ppid"] or 0,
+        start=int(facts["create_time"] * 100),
+        uid=uid,
+        user=user_name(uid) if uid >= 0 else "?",
+        exe=facts["exe"] or "",
+        command=tuple(facts["cmdline"] or ()) or (f"[{facts['name']}]",),
+        state=letters.get(facts["status"], "S"),
+        started_at=facts["create_time"],
+    )
+
+
+def _psutil_environment(pid: int) -> t.Dict[str, str]:
+    psutil = load_psutil()
+    try:
+        environment = psutil.Process(pid).environ()
+    except (psutil.Error, OSError):
+        return {}
+    return {name: value for name, value in environment.items() if name.startswith("ROLLCALL_")}
