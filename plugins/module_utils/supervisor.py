@@ -14,6 +14,7 @@ Facts used here come from supervisor 4.1 to 4.3 (``rpcinterface.py``, ``xmlrpc.p
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import os
@@ -22,9 +23,14 @@ import socket
 import stat
 import typing as t
 
+from . import processes
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
 from .wire import Line
+
+if t.TYPE_CHECKING:
+    import pwd
+    import subprocess
 
 _T = t.TypeVar("_T")
 
@@ -83,7 +89,9 @@ DOWN = frozenset({"STOPPED", "EXITED", "FATAL"})
 
 _MAX_ANSWER = 32 * 1024 * 1024  # 200 programs are about 200 KiB; more than this is not supervisord
 _PER_NAME = 0.02  # seconds more for each program of a batch: spawning takes 2.5 ms, 10 ms with a high minfds
-_POKE_INTERVAL = 0.005
+_POKE_INTERVAL = 0.005  # seconds; it stops one program per turn of its loop, and a poke is a turn
+_START_INTERVAL = 0.005
+_END_GRACE = 3.0  # seconds for a daemon that did not start: up to 1 for the turn of its loop, and its end
 _OUTPUT_LINES = 12
 _OUTPUT_BYTES = 8192
 
@@ -104,18 +112,6 @@ class ProgramState:
     exit_status: int
     spawn_error: str
     description: str
-
-
-class DaemonPaths(t.Protocol):
-    """Where a stack's daemon keeps its socket and its pid file."""
-
-    @property
-    def socket(self) -> str:
-        """The unix socket."""
-
-    @property
-    def pidfile(self) -> str:
-        """The pid file."""
 
 
 def _fault_text(code: int, text: str, subject: str = "") -> str:
@@ -515,3 +511,422 @@ def wait_states(
     if asked:
         deadline.poll(settled, interval)
     return seen
+
+
+# -- the daemon's life ---------------------------------------------------------------------------------------------
+
+# The daemons that this very process started: their end leaves a zombie until it is waited for.
+_children: t.Dict[int, subprocess.Popen[bytes]] = {}
+
+
+def start_daemon(
+    python: str,
+    config: str,
+    *,
+    socket_path: str,
+    environment: t.Mapping[str, str],
+    log: str,
+    cwd: str,
+    user: t.Optional[str] = None,
+    umask: int = 0o027,
+    timeout: float = 10.0,
+    clock: Clock = SYSTEM,
+) -> int:
+    """Start supervisord in a session of its own and wait until it answers on its socket as itself.
+
+    Args:
+        python: the interpreter that has supervisor.
+        config: its configuration file.
+        socket_path: the socket that this file names.
+        environment: the whole environment; nothing is inherited.
+        log: the file that takes what it prints, appended to; opened with the rights of ``user``.
+        cwd: the directory it starts in.
+        user: the account to run as; None for the current one. Another one needs root.
+        umask: for the daemon; the configuration's own covers neither its log nor anything under nodaemon.
+        timeout: seconds until it must answer; one that does not is ended.
+        clock: where the time comes from.
+
+    Returns:
+        Its pid.
+
+    Raises:
+        RollcallError: it cannot be started, exited, or did not answer in time. The last lines that it printed are in
+            ``evidence["output"]``.
+    """
+    deadline = Deadline(timeout, clock)
+    account = _other_account(user)
+    output = _open_log(log, account)
+    printed = os.fstat(output).st_size
+    try:
+        child = _spawn(python, config, account, environment=environment, output=output, cwd=cwd, umask=umask)
+        _children[child.pid] = child
+        try:
+            with Client(socket_path, clock=clock) as client:
+                _await_answer(child, client, deadline, lambda: _last_lines(output, printed))
+        except BaseException:  # an interrupt as well: nobody would know of it
+            _end_child(child, clock)
+            raise
+    finally:
+        os.close(output)
+    return child.pid
+
+
+def _other_account(user: t.Optional[str]) -> t.Optional[pwd.struct_passwd]:
+    """Return the account to change to, None to stay who we are."""
+    import pwd
+
+    if user is None:
+        return None
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError as exc:
+        raise RollcallError(
+            f"supervisord cannot be started as {user}: there is no such user",
+            kind="wrong_use",
+            evidence={"user": user},
+            remedies=[f"useradd --system {user}", "set `user` of the stack"],
+        ) from exc
+    if account.pw_uid == os.geteuid():
+        return None
+    if os.geteuid() != 0:
+        raise RollcallError(
+            f"supervisord cannot be started as {user} by uid {os.geteuid()}: only root can change the user",
+            kind="wrong_use",
+            evidence={"user": user, "uid": os.geteuid()},
+            remedies=["run this as root", f"run this as {user}"],
+        )
+    return account
+
+
+@contextlib.contextmanager
+def _acting_as(account: t.Optional[pwd.struct_passwd]) -> t.Iterator[None]:
+    """Have the kernel judge file access by the rights of ``account`` (seteuid(2)): root would follow its links."""
+    if account is None:
+        yield
+        return
+    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
+    try:
+        os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
+        os.setegid(account.pw_gid)
+        os.seteuid(account.pw_uid)
+        yield
+    finally:
+        os.seteuid(uid)
+        os.setegid(gid)
+        os.setgroups(groups)
+
+
+def _open_log(log: str, account: t.Optional[pwd.struct_passwd]) -> int:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with _acting_as(account):
+            return os.open(log, flags, 0o640)
+    except OSError as exc:
+        raise RollcallError(
+            f"supervisord's output file {log} cannot be opened: {exc.strerror}",
+            evidence={"path": log, "user": None if account is None else account.pw_name},
+            remedies=[f"ls -ld {os.path.dirname(log)} {log}"],
+        ) from exc
+
+
+def _spawn(
+    python: str,
+    config: str,
+    account: t.Optional[pwd.struct_passwd],
+    *,
+    environment: t.Mapping[str, str],
+    output: int,
+    cwd: str,
+    umask: int,
+) -> subprocess.Popen[bytes]:
+    import subprocess
+
+    # -I: `-m` alone puts the working directory, which may be the services', first on the module path. It ignores
+    # PYTHONUTF8, hence -Xutf8, one word: so a process is known as supervisord by its arguments.
+    command = [python, "-I", "-Xutf8", "-m", "supervisor.supervisord", "--nodaemon", "-c", config]
+    identity: t.Dict[str, t.Any] = {}
+    if account is not None:
+        groups = os.getgrouplist(account.pw_name, account.pw_gid)
+        identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            close_fds=True,
+            start_new_session=True,
+            cwd=cwd,
+            env=dict(environment),
+            umask=umask,
+            **identity,
+        )
+    except OSError as exc:
+        raise RollcallError(
+            f"supervisord cannot be started with {python} in {cwd}: {exc}", evidence={"command": command, "cwd": cwd}
+        ) from exc
+
+
+def _await_answer(
+    child: subprocess.Popen[bytes], client: Client, deadline: Deadline, output: t.Callable[[], t.List[str]]
+) -> None:
+    """Return when the child itself answers as RUNNING on its socket; raise when it has exited or time is up."""
+    while True:
+        exit_code = child.poll()
+        if exit_code is not None:
+            lines = output()
+            how = f"exit code {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"
+            raise RollcallError(
+                f"supervisord did not start, it ended with {how}: {lines[-1] if lines else 'it printed nothing'}",
+                evidence={"exit_code": exit_code, "output": lines, "command": child.args},
+            )
+        answering, seen = _greet(client, deadline)
+        if (answering, seen) == (child.pid, "RUNNING"):
+            return
+        if deadline.expired:
+            lines = output()
+            raise RollcallError(
+                f"supervisord (pid {child.pid}) did not answer within {deadline.seconds:g} s and was ended; last seen: "
+                f"{seen if answering in (None, child.pid) else f'pid {answering} answers on {client.socket_path}'}",
+                evidence={"pid": child.pid, "output": lines, "last": seen},
+            )
+        deadline.clock.sleep(_START_INTERVAL)
+
+
+def _greet(client: Client, deadline: Deadline) -> t.Tuple[t.Optional[int], str]:
+    """Return the pid that answers on the socket and its state; None and what is in the way."""
+    limit = min(client.timeout, deadline.remaining())
+    try:
+        pid = int(client.call("supervisor.getPID", timeout=limit))
+        return pid, client.poke(limit)
+    except RollcallError as exc:
+        return None, exc.message
+
+
+def _end_child(child: subprocess.Popen[bytes], clock: Clock) -> None:
+    """End a daemon that this process has started and not yet waited for: its pid cannot be another's."""
+    if child.poll() is None:
+        child.terminate()
+        if not Deadline(_END_GRACE, clock).poll(lambda: child.poll() is not None, 0.01):
+            child.kill()
+            Deadline(_END_GRACE, clock).poll(lambda: child.poll() is not None, 0.01)
+    _children.pop(child.pid, None)
+
+
+def _last_lines(output: int, start: int) -> t.List[str]:
+    """Return the last lines of what was written to ``output`` after position ``start``."""
+    size = os.fstat(output).st_size
+    begin = max(start, size - _OUTPUT_BYTES)
+    text = os.pread(output, _OUTPUT_BYTES, begin).decode("utf-8", "replace")
+    return [line.rstrip() for line in text.splitlines() if line.strip()][-_OUTPUT_LINES:]
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _reap(pid: int) -> None:
+    """Take the exit code of a daemon that this process started itself."""
+    child = _children.get(pid)
+    if child is not None and child.poll() is not None:
+        del _children[pid]
+
+
+def stop_daemon(
+    client: Client,
+    identity: t.Union[int, processes.Identity],
+    *,
+    timeout: float,
+    pidfile: t.Optional[str] = None,
+    clock: Clock = SYSTEM,
+) -> t.List[str]:
+    """Shut supervisord down and wait until its process is gone, so that it cannot unlink its successor's socket.
+
+    It is poked all the while: its loop stops one program a turn and turns once a second by itself.
+
+    Args:
+        client: to its socket.
+        identity: its pid and start time, or its pid alone; one that is gone already is no error.
+        timeout: seconds until it must be gone, its programs' own stop times included.
+        pidfile: its pid file, to be removed should it be left over.
+        clock: where the time comes from.
+
+    Returns:
+        The left-over files that were removed.
+
+    Raises:
+        RollcallError: it does not answer, another one answers in its place, or it is still there at the deadline.
+    """
+    watched = _identify(identity)
+    if watched is not None:
+        deadline = Deadline(timeout, clock)
+        stopping = _order_shutdown(client, watched, clock)
+        state = "told to shut down"
+        while not _gone(watched, _POKE_INTERVAL, clock):
+            if deadline.expired:
+                raise _not_gone(client, watched[0], timeout, state, stopping)
+            state = _poked(client, deadline)
+        _reap(watched[0])
+    client.close()
+    return clean_stale(client.socket_path, pidfile)
+
+
+def end_daemon_by_pid(
+    identity: processes.Identity, *, grace: float, kill_grace: float = 2.0, clock: Clock = SYSTEM
+) -> processes.Ended:
+    """End a supervisord whose socket is of no use: deleted under it, or answering nothing.
+
+    Args:
+        identity: its pid and start time, from ``processes.supervisors``.
+        grace: seconds from TERM to KILL. Without a socket it cannot be poked: it needs a second for each program that
+            it has to stop, and those programs' own stop times.
+        kill_grace: seconds to wait after KILL, which leaves its programs behind as orphans.
+        clock: where the time comes from.
+
+    Raises:
+        RollcallError: it is still there, or is not a supervisord any more.
+    """
+    ended = processes.end(
+        [identity],
+        grace=grace,
+        kill_grace=kill_grace,
+        clock=clock,
+        check=lambda process: "supervisord" in process.command_line,
+    )[0]
+    _reap(identity[0])
+    if ended.result in ("survived", "stuck", "changed"):
+        raise RollcallError(
+            f"supervisord (pid {identity[0]}) was not ended: {ended.result}, {ended.reason}",
+            evidence=ended.as_dict(),
+            remedies=["rollcall status", f"kill -KILL {identity[0]}"]
+            if ended.result != "changed"
+            else ["rollcall status"],
+        )
+    return ended
+
+
+def _identify(identity: t.Union[int, processes.Identity]) -> t.Optional[processes.Identity]:
+    """Return pid and start time of the living process that is meant, None when it is gone."""
+    if isinstance(identity, int):
+        process = processes.describe(identity)
+        return None if process is None or process.state in "ZX" else process.identity
+    return identity if processes.alive(identity) else None
+
+
+def _gone(identity: processes.Identity, seconds: float, clock: Clock) -> bool:
+    return not processes.wait_gone([identity], Deadline(seconds, clock))
+
+
+def _order_shutdown(client: Client, identity: processes.Identity, clock: Clock) -> t.Dict[str, int]:
+    """Tell the daemon to shut down; return the pids of its programs, which it does not tell any more afterwards."""
+    pid = identity[0]
+    try:
+        answering = client.pid()
+        if answering != pid:
+            raise RollcallError(
+                f"pid {answering} answers on supervisord's socket {client.socket_path}, not pid {pid} that is to be "
+                "stopped: two supervisords share the path of the socket",
+                kind="refused",
+                evidence={"socket": client.socket_path, "pid": pid, "answering": answering},
+                remedies=["rollcall status", "rollcall restart emergency"],
+            )
+        programs = client.programs()
+        client.shutdown()
+    except RollcallError as exc:
+        problem = exc.evidence.get("problem")
+        # Its socket goes a moment before its process.
+        if problem == SHUTTING_DOWN or (problem in (ABSENT, STALE, CLOSED) and _gone(identity, 0.5, clock)):
+            return {}
+        raise
+    return {name: program.pid for name, program in programs.items() if program.pid}
+
+
+def _poked(client: Client, deadline: Deadline) -> str:
+    """Poke the daemon; return its state or what is in the way, which for an ending daemon is no error."""
+    try:
+        return client.poke(min(client.timeout, deadline.remaining()))
+    except RollcallError as exc:
+        return exc.message
+
+
+def _not_gone(client: Client, pid: int, timeout: float, state: str, stopping: t.Mapping[str, int]) -> RollcallError:
+    alive = {name: program for name, program in stopping.items() if _exists(program)}
+    waiting = ", ".join(f"{name} (pid {program})" for name, program in alive.items())
+    return RollcallError(
+        f"supervisord (pid {pid}) is still there after {timeout:g} s; last state: {state}"
+        + (f"; still alive: {waiting}" if waiting else ""),
+        evidence={"pid": pid, "socket": client.socket_path, "state": state, "alive": alive},
+        remedies=["rollcall restart emergency", f"kill -KILL {pid}"],
+    )
+
+
+def clean_stale(socket_path: str, pidfile: t.Optional[str] = None) -> t.List[str]:
+    """Remove the socket and the pid file of a supervisord that is no more.
+
+    The socket goes only when connecting to it is refused, the pid file only when its pid is no supervisord's. To be
+    called while no supervisord of the stack is starting: between bind and listen its socket refuses too.
+
+    Returns:
+        The paths that were removed.
+
+    Raises:
+        RollcallError: a left-over could not be removed.
+    """
+    left_over = [socket_path] if _refuses(socket_path) else []
+    if pidfile is not None and _names_nobody(pidfile):
+        left_over.append(pidfile)
+    for path in left_over:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            continue  # somebody else was quicker, which is as good
+        except OSError as exc:
+            raise RollcallError(
+                f"the left-over {path} cannot be removed: {exc.strerror}",
+                evidence={"path": path, "errno": exc.errno},
+                remedies=[f"ls -ld {os.path.dirname(path)} {path}"],
+            ) from exc
+    return left_over
+
+
+def _refuses(path: str) -> bool:
+    """Return whether there is a socket at the very path with nobody listening on it."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return False
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)  # one with a full queue would have us wait; it is alive (EAGAIN)
+            probe.connect(path)
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _names_nobody(pidfile: str) -> bool:
+    """Return whether a regular pid file's pid is not, or cannot be, that of a living supervisord."""
+    try:
+        descriptor = os.open(pidfile, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return False
+        text = os.read(descriptor, 64).decode("ascii", "replace").strip()
+    finally:
+        os.close(descriptor)
+    if not text.isdigit() or not 0 < int(text) < 2**31 or not _exists(int(text)):
+        return True
+    try:
+        with open(f"/proc/{text}/cmdline", "rb") as handle:
+            command = handle.read()
+    except OSError:
+        return False  # hidden from us, or no Linux: it lives, more cannot be said
+    return b"supervisord" not in command  # a pid that is somebody else's by now; a zombie has no command
