@@ -42,7 +42,7 @@ bench: setup ## measure against a shell script and a plain playbook; writes docs
 	.venv/bin/python -m tests.benchmark
 
 changelog: setup ## write the fragments of changelogs/fragments into CHANGELOG.md, for a release
-	.venv/bin/antsibull-changelog release
+	PATH=$(CURDIR)/.venv/bin:$$PATH antsibull-changelog release --update-existing
 
 clean: demo-down ## remove all that make has made here; the cache outside of the checkout stays
 	rm -rf .venv .cache .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# ansible-test.sh sanity|integration [ARGUMENTS]: ansible-test on a copy of what git would commit now. It insists on a
+# path that ends in ansible_collections/rollcall/supervisor, and would walk through .venv otherwise.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+command=${1:?sanity or integration}
+shift
+
+copy=$cache/ansible-test/ansible_collections/rollcall/supervisor
+rm -rf "$copy"
+mkdir -p "$copy"
+cd "$root"
+# A file that is deleted and not yet committed is still listed: only what is there can be copied.
+git ls-files -z --cached --others --exclude-standard |
+  while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
+  tar --null --files-from=- -cf - | tar -xf - -C "$copy"
+
+python=$("$root/.venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+PATH=$root/.venv/bin:$PATH
+
+# For each kind of test ansible-test makes a virtual environment of its own and fetches a script that puts pip into it.
+# Where that script cannot be fetched, the pip that comes with Python does as well.
+if [ "$command" = sanity ]; then
+  "$root/.venv/bin/python" "$root/tests/tools/pip_bootstrap.py"
+fi
+
+cd "$copy"
+exec ansible-test "$command" --color no --python "$python" "$@"
