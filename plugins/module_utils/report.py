@@ -26,6 +26,7 @@ SHORTEST_NAME = 12
 _COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "quiet": "2"}
 _VERDICTS = {"ok": "OK", "planned": "PLANNED", "degraded": "FAILED"}
 _MODES = {"auto": "converge", "full": "full restart", "quick": "quick restart"}
+_KINDS = {"refused": "REFUSED", "unreachable": "UNREACHABLE"}
 _COMMAND = re.compile(r"(?<![\w/.-])rollcall(?= (?:status|verify|start|stop|restart|flush|port|manifest)\b)")
 
 Data = t.Mapping[str, t.Any]
@@ -91,18 +92,19 @@ def problems(found: t.Sequence[Data], *, subject: str = "manifest", colour: bool
     return "\n".join(lines)
 
 
-def error(data: Data, *, root: t.Optional[str] = None, colour: bool = False) -> str:
+def error(data: Data, *, subject: str = "", root: t.Optional[str] = None, colour: bool = False) -> str:
     """Return an error of the engine as text: what failed, what is known beyond that, and what to run next.
 
     Args:
         data: the error as data: ``message``, ``kind``, ``evidence``, ``remedies``.
+        subject: where it happened, such as a host.
         root: the stack's root, so that its own ``rollcall`` is named in full; None leaves commands as they are.
         colour: whether to use ANSI colours.
     """
     paint = _painter(colour)
-    word = "REFUSED" if data.get("kind") == "refused" else "FAILED"
+    word = paint(_KINDS.get(data.get("kind") or "", "FAILED"), "bad")
     message = _clean(data["message"])
-    lines = [f"{paint(word, 'bad')}: {message}"]
+    lines = [f"{_clean(subject)}: {word}, {message}" if subject else f"{word}: {message}"]
     lines += _indented("\n".join(_facts(data.get("evidence") or {}, message)), 2)
     lines += [f"  next: {_runnable(remedy, root)}" for remedy in data.get("remedies") or ()]
     return "\n".join(lines)
