@@ -1,0 +1,551 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Free the ports of a stack: who listens, may it be ended, end it, and prove by a bind that the port is free.
+
+Everything is looked at and judged before the first signal. What a policy does not cover is refused as a whole, with
+the evidence and the command that resolves it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+from dataclasses import dataclass
+
+from . import processes, sockets
+from .clock import SYSTEM, Clock, Deadline
+from .errors import RollcallError
+from .manifest import Stack
+from .processes import Ended, Identity, Process
+from .provenance import OWNED, POLICIES, REFUSE, SUPERVISED, UNKNOWN, Facts, Holder, Judgement, classify, may_end
+from .sockets import Listener
+from .supervisor import DOWN, Client, wait_states
+
+MAX_VICTIMS = 32
+SSH_PORT = 22
+CALL_TIMEOUT = 2.0
+# How often a listener without a visible owner is looked at again: it may just be closing, or changing hands.
+LOOKS = 3
+# What is forked while its parent is being ended shares the socket; it is found by looking again, and not for ever.
+ROUNDS = 4
+POLL = 0.005
+
+
+@dataclass(frozen=True)
+class Flushed:
+    """What a flush has done, or would do.
+
+    Attributes:
+        changed: whether a process was ended, or would be.
+        freed: ports that were held and a bind has proved free; in a dry run those that would be freed.
+        ended: each process that was signalled; in a dry run those that would be, with the result ``planned``.
+        kept: holders that were left alone because supervisord runs them.
+        holders: everything that held one of the ports before.
+    """
+
+    changed: bool
+    freed: t.Tuple[int, ...] = ()
+    ended: t.Tuple[Ended, ...] = ()
+    kept: t.Tuple[Holder, ...] = ()
+    holders: t.Tuple[Holder, ...] = ()
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """Return it as data."""
+        return {
+            "changed": self.changed,
+            "freed": list(self.freed),
+            "ended": [entry.as_dict() for entry in self.ended],
+            "kept": [holder.as_dict() for holder in self.kept],
+            "holders": [holder.as_dict() for holder in self.holders],
+        }
+
+
+@dataclass(frozen=True)
+class _Objection:
+    """Why a port is not flushed: a sentence, the facts, and the commands that resolve it."""
+
+    sentence: str
+    evidence: t.Mapping[str, t.Any]
+    remedies: t.Tuple[str, ...] = ()
+
+
+# --- looking ------------------------------------------------------------------------------------------------------
+
+
+def survey(
+    stack: t.Optional[Stack],
+    ports: t.Iterable[int],
+    pids: t.Optional[t.Mapping[int, str]] = None,
+    *,
+    every: bool = False,
+    clock: Clock = SYSTEM,
+) -> t.Dict[int, t.List[Holder]]:
+    """Return who listens on each of the ports, and whose they are. Changes nothing.
+
+    Args:
+        stack: the stack they are judged for; None judges every process as foreign.
+        ports: to look at.
+        pids: pid and service of each process that the stack's supervisord reports. None: it is asked.
+        every: find every process that shares a socket; otherwise one for each socket.
+        clock: of the deadline for asking supervisord.
+
+    Returns:
+        Every port, with an empty list for those on which nothing listens.
+    """
+    result: t.Dict[int, t.List[Holder]] = {port: [] for port in ports}
+    found, owners, described = _look(result, pids or (), every)
+    lineages = {pid: [pid, *processes.ancestors(pid)] for pid in described}
+    facts = _facts(stack, lineages, pids, clock) if described else Facts()
+    for listener in found:
+        holding = [pid for pid in owners.pids.get(listener.inode, ()) if pid in described]
+        for pid in holding:
+            judgement = classify(described[pid], lineages[pid], processes.marker(pid), facts)
+            result[listener.port].append(_holder(listener, described[pid], judgement))
+        if not holding:
+            judgement = classify(None, (), None, facts)
+            reason = _unseen(listener, owners, judgement.reason)
+            result[listener.port].append(Holder(listener, None, judgement.provenance, None, reason))
+    return result
+
+
+def reported(stack: Stack, clock: Clock = SYSTEM) -> t.Dict[int, str]:
+    """Return pid and service of each process that the stack's supervisord reports; empty when none answers."""
+    if not processes.supervisors(stack.paths.config, stack.root):
+        return {}
+    try:
+        with Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock) as client:
+            return {program.pid: name for name, program in client.programs().items() if program.pid}
+    except RollcallError:
+        # Its silence is a fact and not an error here: without a report its processes are judged by their lineage.
+        return {}
+
+
+def _look(
+    ports: t.Container[int], hints: t.Iterable[int], every: bool
+) -> t.Tuple[t.List[Listener], sockets.Owners, t.Dict[int, Process]]:
+    """Return the listeners, their owners, and those described; looks again when one has no owner."""
+    hints = list(hints)
+    for _ in range(LOOKS):
+        found = sockets.listeners(ports)
+        owners = sockets.owners([listener.inode for listener in found], hints, every=every)
+        pids = {pid for holding in owners.pids.values() for pid in holding}
+        described = {pid: process for pid, process in ((pid, processes.describe(pid)) for pid in pids) if process}
+        seen = (any(pid in described for pid in owners.pids.get(listener.inode, ())) for listener in found)
+        if all(seen):
+            break
+    return found, owners, described
+
+
+def _facts(
+    stack: t.Optional[Stack],
+    lineages: t.Mapping[int, t.Sequence[int]],
+    pids: t.Optional[t.Mapping[int, str]],
+    clock: Clock,
+) -> Facts:
+    """Return what is known of the stack; what takes a look at every process only when a holder asks for it."""
+    if stack is None:
+        return Facts()
+    known = reported(stack, clock) if pids is None else pids
+    uids = processes.trusted_uids(stack.root, stack.user)
+    root = os.path.normpath(stack.root)
+    if all(any(pid in known for pid in lineage) for lineage in lineages.values()):
+        return Facts(root, uids, known)
+    daemons = frozenset(process.pid for process in processes.supervisors(stack.paths.config, stack.root))
+    above = (parent for pid in known for parent in processes.ancestors(pid) if parent in daemons)
+    return Facts(root, uids, known, daemons, next(above, None))
+
+
+def _holder(listener: Listener, process: Process, judgement: Judgement) -> Holder:
+    unit = processes.unit(process.pid) if judgement.provenance != SUPERVISED else None
+    return Holder(listener, process, judgement.provenance, judgement.service, judgement.reason, unit)
+
+
+def _unseen(listener: Listener, owners: sockets.Owners, reason: str) -> str:
+    owner = f"; its user is {processes.user_name(listener.uid)}" if listener.uid >= 0 else ""
+    if owners.complete:
+        return f"{reason}: it is on its way between two processes, or the kernel's own{owner}"
+    return f"{reason}: {owners.unreadable} processes may not be looked into{owner}"
+
+
+# --- judging ------------------------------------------------------------------------------------------------------
+
+
+def flush(
+    stack: Stack,
+    ports: t.Optional[t.Iterable[int]] = None,
+    *,
+    policy: str = OWNED,
+    supervised: bool = False,
+    grace: float = 5.0,
+    kill_grace: float = 2.0,
+    max_victims: int = MAX_VICTIMS,
+    dry_run: bool = False,
+    clock: Clock = SYSTEM,
+) -> Flushed:
+    """End what holds ports of the stack and prove them free.
+
+    Args:
+        stack: the manifest.
+        ports: assigned ports; None means all.
+        policy: ``owned`` ends orphans and duplicates; ``refuse`` ends nothing; ``any`` ends foreign processes too.
+        supervised: also stop what supervisord runs, by supervisord itself. Otherwise such a port stays as it is.
+        grace: seconds between TERM and KILL.
+        kill_grace: seconds to wait after KILL, and for a port to be free once its holder is gone.
+        max_victims: more processes than this are not ended.
+        dry_run: look and judge the same way, and touch nothing.
+        clock: of all deadlines.
+
+    Raises:
+        RollcallError: ``wrong_use`` for a port that is not the stack's or an unknown policy; ``refused``, before any
+            signal, when something holds a port that may not be ended; ``failed`` when it was tried and did not hold.
+    """
+    names = _assigned(stack, ports)
+    if policy not in POLICIES:
+        raise RollcallError(f"Unknown policy '{policy}': it is one of {', '.join(POLICIES)}.", kind="wrong_use")
+    run = _Flush(stack, names, policy, supervised, grace, kill_grace, max_victims, clock)
+    return run.dry() if dry_run else run.real()
+
+
+def _assigned(stack: Stack, ports: t.Optional[t.Iterable[int]]) -> t.Dict[int, str]:
+    """Return the ports to flush with their services.
+
+    Raises:
+        RollcallError: one is not assigned to the stack.
+    """
+    assigned = {service.port: service.name for service in stack.services if service.port is not None}
+    wanted = list(assigned) if ports is None else list(dict.fromkeys(ports))
+    strange = [port for port in wanted if port not in assigned]
+    if strange:
+        raise RollcallError(
+            f"Only ports of stack {stack.name} are ever flushed, and {_listed(strange)} "
+            f"{'is' if len(strange) == 1 else 'are'} not among them: {_listed(sorted(assigned)) or 'it has none'}.",
+            kind="wrong_use",
+            evidence={"ports": strange, "assigned": sorted(assigned)},
+            remedies=[f"look who holds it: ss -ltnp 'sport = :{port}'" for port in strange],
+        )
+    return {port: assigned[port] for port in wanted}
+
+
+def never_flushed(stack: Stack) -> t.Dict[int, str]:
+    """Return the ports that are never flushed, whatever the manifest assigns, each with the reason."""
+    never = dict.fromkeys(stack.ports.avoid, "it is on the avoid list")
+    never.update((port, "it is protected") for port in stack.ports.protect)
+    never[SSH_PORT] = "it is the port of SSH"
+    # Client address, client port, server address, server port: sshd(8). The last is what this run came in by.
+    connection = os.environ.get("SSH_CONNECTION", "").split()
+    if len(connection) == 4 and connection[3].isdigit():
+        never[int(connection[3])] = "this run came in by it"
+    return never
+
+
+class _Flush:
+    """One flush: what it was asked for, and what it has seen and done so far."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        names: t.Mapping[int, str],
+        policy: str,
+        supervised: bool,
+        grace: float,
+        kill_grace: float,
+        max_victims: int,
+        clock: Clock,
+    ) -> None:
+        self._stack = stack
+        self._names = names
+        self._policy = policy
+        self._supervised = supervised
+        self._grace = grace
+        self._kill_grace = kill_grace
+        self._max_victims = max_victims
+        self._clock = clock
+        self._ended: t.List[Ended] = []
+
+    def dry(self) -> Flushed:
+        """Return what `real` would do."""
+        holders, kept, victims = self._judged()
+        planned = tuple(
+            Ended(process.pid, process.start, process.user, process.command, (), "planned", 0.0)
+            for process in _processes(victims)
+        )
+        return Flushed(bool(planned), self._freed(victims, kept), planned, tuple(kept), tuple(holders))
+
+    def real(self) -> Flushed:
+        """End what may be ended and prove its ports free."""
+        holders, kept, victims = self._judged()
+        if victims:
+            self._end(victims)
+            self._prove([port for port in self._names if port not in _ports(kept)])
+        return Flushed(bool(self._ended), self._freed(victims, kept), tuple(self._ended), tuple(kept), tuple(holders))
+
+    def _judged(self) -> t.Tuple[t.List[Holder], t.List[Holder], t.List[Holder]]:
+        """Return all holders, those to leave alone and those to end.
+
+        Raises:
+            RollcallError: ``refused``; nothing was signalled.
+        """
+        holders = self._holders()
+        kept = [holder for holder in holders if self._kept(holder)]
+        victims = [holder for holder in holders if not self._kept(holder)]
+        objections = [*self._objections(victims), *self._unlistened(set(self._names) - _ports(holders))]
+        if objections:
+            raise _error(objections, "refused", {"holders": [holder.as_dict() for holder in holders]})
+        return holders, kept, victims
+
+    def _holders(self) -> t.List[Holder]:
+        seen = survey(self._stack, self._names, every=True, clock=self._clock)
+        return [holder for port in self._names for holder in seen[port]]
+
+    def _kept(self, holder: Holder) -> bool:
+        return holder.provenance == SUPERVISED and not self._supervised
+
+    def _freed(self, victims: t.Iterable[Holder], kept: t.Iterable[Holder]) -> t.Tuple[int, ...]:
+        return tuple(sorted(_ports(victims) - _ports(kept)))
+
+    def _objections(self, victims: t.Sequence[Holder]) -> t.List[_Objection]:
+        """Return every reason against ending these holders."""
+        found = {}
+        never = never_flushed(self._stack)
+        for holder in victims:
+            key = (holder.listener.port, None if holder.process is None else holder.process.pid)
+            if key not in found:
+                objection = self._objection(holder, never)
+                if objection is not None:
+                    found[key] = objection
+        count = len(_processes(victims))
+        objections = list(found.values())
+        if count > self._max_victims:
+            sentence = (
+                f"{count} processes hold the ports of stack {self._stack.name}, and at most {self._max_victims} are "
+                "ended at once."
+            )
+            evidence = {"pids": [process.pid for process in _processes(victims)]}
+            objections.append(_Objection(sentence, evidence, (f"set max_victims={count}",)))
+        return objections
+
+    def _objection(self, holder: Holder, never: t.Mapping[int, str]) -> t.Optional[_Objection]:
+        """Return why this one may not be ended; None when it may."""
+        port, process = holder.listener.port, holder.process
+        label = f"Port {port} ({self._names[port]})"
+        evidence = holder.as_dict()
+        if process is None:
+            return _Objection(f"{label} is held, owner unknown: {holder.reason}.", evidence, _find_commands(port))
+        held = f"{label} is held by {_described(process)}"
+        command = _end_command(holder)
+        if port in never:
+            sentence = f"{held}, and is never flushed: {never[port]}. End it yourself if you must: {command}."
+            return _Objection(sentence, evidence, (command, f"give {self._names[port]} another port"))
+        untouchable = processes.untouchable(process)
+        if untouchable is not None:
+            sentence = f"{held}, which is never ended: {untouchable}."
+            return _Objection(sentence, evidence, (f"give {self._names[port]} another port",))
+        if not may_end(holder.provenance, self._policy, supervised=self._supervised):
+            return self._not_covered(holder, held, command)
+        if os.geteuid() not in (0, process.uid):
+            sentence = f"{held}, which only that user or root may end. End it with: sudo {command}."
+            return _Objection(sentence, evidence, ("run the same command with sudo", f"sudo {command}"))
+        return None
+
+    def _not_covered(self, holder: Holder, held: str, command: str) -> _Objection:
+        evidence = holder.as_dict()
+        if self._policy == REFUSE:
+            sentence = f"{held} ({holder.provenance}), and the policy is to refuse. End it with: {command}."
+            return _Objection(sentence, evidence, (command, "set port_flush_policy=owned"))
+        sentence = f"{held}, which is not ours ({holder.reason}). End it with: {command}, or set port_flush_policy=any."
+        name = self._names[holder.listener.port]
+        return _Objection(sentence, evidence, (command, "set port_flush_policy=any", f"give {name} another port"))
+
+    def _unlistened(self, ports: t.Iterable[int]) -> t.List[_Objection]:
+        """Return an objection for each port on which nothing listens and which cannot be bound all the same."""
+        reasons = self._unbindable(ports)
+        return [self._held_by_unknown(port, reasons[port]) for port in sorted(reasons)]
+
+    def _unbindable(self, ports: t.Iterable[int]) -> t.Dict[int, str]:
+        """Return the ports that stay unbindable for ``kill_grace`` seconds, with the reason."""
+        reasons: t.Dict[int, str] = {}
+        pending = list(ports)
+
+        def free() -> bool:
+            answers = {port: sockets.bindable(port) for port in pending}
+            reasons.clear()
+            reasons.update((port, reason) for port, reason in answers.items() if reason is not None)
+            pending[:] = reasons
+            return not reasons
+
+        Deadline(self._kill_grace, self._clock).poll(free, POLL)
+        return reasons
+
+    def _held_by_unknown(self, port: int, reason: str) -> _Objection:
+        """Say all that is certain of a port that no process listens on and that cannot be bound."""
+        hints = []
+        binders = sockets.bound(port)
+        owners = sockets.owners([binder.inode for binder in binders], every=True)
+        culprits = [processes.describe(pid) for holding in owners.pids.values() for pid in holding]
+        hints += [f"{_described(process)} has bound it and does not listen" for process in culprits if process]
+        remembered = sockets.waiting(port)
+        if remembered:
+            hints.append(f"the kernel still remembers {remembered} closed connections (TIME_WAIT), which pass in 60 s")
+        sentence = f"Port {port} ({self._names[port]}) is held, owner unknown: {reason}, and no process listens on it"
+        evidence = {
+            "port": port,
+            "provenance": UNKNOWN,
+            "reason": reason,
+            "bound_by": [process.as_dict() for process in culprits if process],
+            "time_wait": remembered,
+        }
+        commands = tuple(f"kill {process.pid}" for process in culprits if process) or _find_commands(port)
+        return _Objection("; ".join([sentence, *hints]) + ".", evidence, commands)
+
+    # --- acting ---------------------------------------------------------------------------------------------------
+
+    def _end(self, victims: t.List[Holder]) -> None:
+        """End the victims and whoever turns out to share their sockets.
+
+        Raises:
+            RollcallError: one does not end, or something takes a port again.
+        """
+        known = {holder.listener.inode for holder in victims}
+        for _ in range(ROUNDS):
+            self._stop_supervised([holder for holder in victims if holder.provenance == SUPERVISED])
+            self._signal(victims)
+            victims = [holder for holder in self._holders() if not self._kept(holder)]
+            if not victims:
+                return
+            returned = [holder for holder in victims if holder.listener.inode not in known]
+            objections = [self._respawned(holder) for holder in returned] or self._objections(victims)
+            if objections:
+                raise self._failed(objections)
+        sentence = f"After {ROUNDS} rounds there are still new processes that share the sockets."
+        raise self._failed([_Objection(sentence, victims[0].as_dict(), (_end_command(victims[0]),))])
+
+    def _stop_supervised(self, victims: t.Sequence[Holder]) -> None:
+        """Let supervisord stop its own: it would start again what is ended behind its back."""
+        services = sorted({holder.service for holder in victims if holder.service})
+        if not services:
+            return
+        began = self._clock.monotonic()
+        limit = max(self._stack.service(name).stop.timeout for name in services) + self._kill_grace
+        with Client(self._stack.paths.socket, timeout=CALL_TIMEOUT, clock=self._clock) as client:
+            client.stop(services)
+            wait_states(client, services, DOWN, deadline=Deadline(limit, self._clock), interval=POLL)
+        took = self._clock.monotonic() - began
+        for process in _processes(victims):
+            if not processes.alive(process.identity):
+                entry = Ended(
+                    process.pid, process.start, process.user, process.command, (), "ended", took, "supervisord"
+                )
+                self._ended.append(entry)
+
+    def _signal(self, victims: t.Sequence[Holder]) -> None:
+        inodes: t.Dict[Identity, t.Set[int]] = {}
+        for holder in victims:
+            if holder.process is not None:
+                inodes.setdefault(holder.process.identity, set()).add(holder.listener.inode)
+        users = {process.identity: process.uid for process in _processes(victims)}
+
+        def still_holds(process: Process) -> bool:
+            return process.uid == users[process.identity] and any(
+                sockets.holds(process.pid, inode) for inode in inodes[process.identity]
+            )
+
+        ended = processes.end(
+            # Masters before their workers, or they start new ones.
+            [process.identity for process in _processes(victims)],
+            grace=self._grace,
+            kill_grace=self._kill_grace,
+            clock=self._clock,
+            check=still_holds,
+        )
+        self._ended += [entry for entry in ended if entry.signals or entry.result in ("survived", "stuck")]
+        objections = [self._not_ended(entry) for entry in ended if entry.result in ("survived", "stuck")]
+        if objections:
+            raise self._failed(objections)
+
+    def _prove(self, ports: t.Iterable[int]) -> None:
+        """Judge by binding.
+
+        Raises:
+            RollcallError: a port cannot be bound.
+        """
+        objections = self._unlistened(ports)
+        if objections:
+            raise self._failed(objections)
+
+    def _respawned(self, holder: Holder) -> _Objection:
+        port, process = holder.listener.port, holder.process
+        label = f"Port {port} ({self._names[port]})"
+        if process is None:
+            return _Objection(f"{label} was freed and is held again: {holder.reason}.", holder.as_dict())
+        parent = processes.describe(process.ppid) if process.ppid > 1 else None
+        origin = holder.unit or (_described(parent) if parent is not None else "something that cannot be seen")
+        command = f"kill {parent.pid}" if parent is not None and holder.unit is None else _end_command(holder)
+        sentence = (
+            f"{label} was freed and taken again by {_described(process)}: {origin} brings it back. "
+            f"Stop that first: {command}."
+        )
+        evidence = {**holder.as_dict(), "parent": None if parent is None else parent.as_dict()}
+        return _Objection(sentence, evidence, (command,))
+
+    def _not_ended(self, entry: Ended) -> _Objection:
+        sent = ", ".join(entry.signals) or "no signal"
+        sentence = (
+            f"pid {entry.pid} of user {entry.user} did not end ({sent} in {entry.seconds:.1f} s): {entry.reason}."
+        )
+        return _Objection(sentence, entry.as_dict(), (f"kill -KILL {entry.pid}",))
+
+    def _failed(self, objections: t.Sequence[_Objection]) -> RollcallError:
+        return _error(objections, "failed", {"ended": [entry.as_dict() for entry in self._ended]})
+
+
+# --- words --------------------------------------------------------------------------------------------------------
+
+
+def _error(objections: t.Sequence[_Objection], kind: str, evidence: t.Mapping[str, t.Any]) -> RollcallError:
+    remedies = dict.fromkeys(remedy for objection in objections for remedy in objection.remedies)
+    return RollcallError(
+        "\n".join(objection.sentence for objection in objections),
+        kind=kind,
+        evidence={**evidence, "objections": [dict(objection.evidence) for objection in objections]},
+        remedies=list(remedies),
+    )
+
+
+def _described(process: Process) -> str:
+    return f"pid {process.pid} '{process.command_line}' of user {process.user} since {_since(process.started_at)}"
+
+
+def _since(started_at: float) -> str:
+    started = time.localtime(started_at)
+    today = time.localtime()
+    same_day = (started.tm_year, started.tm_yday) == (today.tm_year, today.tm_yday)
+    return time.strftime("%H:%M" if same_day else "%Y-%m-%d %H:%M", started)
+
+
+def _end_command(holder: Holder) -> str:
+    """Return the command that ends a holder for good: what would be brought back is stopped where it comes from."""
+    if holder.unit is not None and holder.unit.endswith(".service"):
+        return f"systemctl stop {holder.unit}"
+    return f"kill {holder.process.pid}" if holder.process is not None else _find_commands(holder.listener.port)[0]
+
+
+def _find_commands(port: int) -> t.Tuple[str, ...]:
+    return ("run the same command with sudo", f"sudo ss -ltnp 'sport = :{port}'")
+
+
+def _ports(holders: t.Iterable[Holder]) -> t.Set[int]:
+    return {holder.listener.port for holder in holders}
+
+
+def _processes(holders: t.Iterable[Holder]) -> t.List[Process]:
+    """Return each process once, ancestors before their descendants."""
+    found = {holder.process.identity: holder.process for holder in holders if holder.process is not None}
+    return sorted(found.values(), key=lambda process: (process.start, process.pid))
+
+
+def _listed(ports: t.Iterable[int]) -> str:
+    return ", ".join(str(port) for port in ports)
