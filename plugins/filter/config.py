@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What supervisord.conf.j2 is written with. A filter's documentation is the YAML file of its name beside this one."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import config
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
+
+
+def conf_value(value: t.Union[str, bool, int]) -> str:
+    """Return a text, number or truth value for a key that supervisor reads as it stands."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _plainly(lambda: config.quote_value(str(value)))
+
+
+def conf_command(argv: t.Sequence[str]) -> str:
+    """Return a list of arguments for the key ``command``."""
+    return _plainly(lambda: config.quote_command(argv))
+
+
+def conf_environment(variables: t.Mapping[str, str]) -> str:
+    """Return variables for the key ``environment``."""
+    return _plainly(lambda: config.quote_environment(variables))
+
+
+def programs(stack: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
+    """Return what each ``[program:x]`` section of a normalised stack must say."""
+    return _plainly(lambda: [dataclasses.asdict(program) for program in config.programs(Stack.from_dict(stack))])
+
+
+_Result = t.TypeVar("_Result")
+
+
+def _plainly(act: t.Callable[[], _Result]) -> _Result:
+    """Return what ``act`` does, its error turned into one that Ansible shows as a sentence."""
+    try:
+        return act()
+    except RollcallError as exc:
+        raise AnsibleFilterError(exc.text()) from exc
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
+        """Return them by their short names."""
+        return {
+            "conf_value": conf_value,
+            "conf_command": conf_command,
+            "conf_environment": conf_environment,
+            "programs": programs,
+        }

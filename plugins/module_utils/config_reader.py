@@ -1,0 +1,160 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Read a config on standard input with the host's own supervisor; print what it understood as one line of JSON.
+
+A program of its own: ``config.parse_back`` hands its source to the interpreter that has supervisor, which need not
+have anything else. It starts nothing and writes no file.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+import sys
+import typing as t
+
+OLDEST = (4, 2, 2)  # that Rollcall accepts
+
+# Attributes of a program that Rollcall never sets; all are empty then.
+_OTHERS = (
+    "uid",
+    "umask",
+    "serverurl",
+    "stderr_logfile",
+    "stdout_syslog",
+    "stderr_syslog",
+    "stdout_events_enabled",
+    "stderr_events_enabled",
+    "stdout_capture_maxbytes",
+    "stderr_capture_maxbytes",
+)
+
+
+class Refused(Exception):
+    """supervisor will not start with this config; its text says why."""
+
+
+class _Stream(io.TextIOWrapper):
+    """The config; supervisor puts its representation where the file's name belongs in an error."""
+
+    def __repr__(self) -> str:
+        return "the new config"
+
+
+def read_version() -> str:
+    """Return supervisor's version, without importing what only some Python can import."""
+    import supervisor
+
+    with open(os.path.join(supervisor.__path__[0], "version.txt"), encoding="utf-8") as stream:
+        return stream.read().strip()
+
+
+def release(version: str) -> t.Tuple[int, ...]:
+    """Return the leading numbers of a version: ``4.3.0.dev0`` is (4, 3, 0)."""
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))
+
+
+def read_config(stream: t.IO[str]) -> t.Dict[str, t.Any]:
+    """Return what supervisor understands of ``stream``.
+
+    Raises:
+        Refused: it would not start with it.
+    """
+    import tempfile
+
+    tempfile.tempdir = "/"  # else supervisor has it looked for, which writes a file
+    from supervisor.options import ServerOptions
+
+    def refuse(message: object) -> t.NoReturn:
+        raise Refused(str(message))
+
+    options = ServerOptions()
+    options.usage = refuse  # prints and exits otherwise
+    options.configfile = stream
+    options.realize(args=[], doc="", progname="supervisord")
+    groups = options.process_group_configs
+    return {
+        "daemon": _daemon(options),
+        "programs": [_program(group, process) for group in groups for process in group.process_configs],
+    }
+
+
+def _daemon(options: t.Any) -> t.Dict[str, t.Any]:
+    section = options.configroot.supervisord
+    return {
+        "identifier": section.identifier,
+        "pidfile": options.pidfile,
+        "logfile": options.logfile,
+        "logfile_maxbytes": section.logfile_maxbytes,
+        "logfile_backups": section.logfile_backups,
+        "childlogdir": section.childlogdir,
+        "nodaemon": section.nodaemon,
+        "silent": section.silent,
+        "user": section.user,
+        "environment": section.environment,
+        "servers": [_server(server) for server in options.server_configs],
+        "interfaces": [name for name, factory, extras in options.rpcinterface_factories],
+    }
+
+
+def _server(server: t.Mapping[str, t.Any]) -> str:
+    if "file" not in server:
+        return f"{server['host'] or '*'}:{server['port']}"
+    guarded = "" if server["password"] is None else ", with a password"
+    return f"{server['file']}, mode {server['chmod']:04o}{guarded}"
+
+
+def _program(group: t.Any, process: t.Any) -> t.Dict[str, t.Any]:
+    import signal
+
+    values = {name: getattr(process, name) for name in _OTHERS}
+    plain = group.name == process.name and type(group).__name__ == "ProcessGroupConfig"
+    return {
+        "name": process.name if plain else f"{group.name}:{process.name}",
+        # as supervisor.process.Subprocess.get_execv_args does it
+        "command": shlex.split(process.command),
+        "directory": process.directory,
+        "environment": process.environment,
+        "autostart": process.autostart,
+        "autorestart": _autorestart(process.autorestart),
+        "exitcodes": process.exitcodes,
+        "startsecs": process.startsecs,
+        "startretries": process.startretries,
+        "stopsignal": signal.Signals(process.stopsignal).name[3:],
+        "stopwaitsecs": process.stopwaitsecs,
+        "stopasgroup": process.stopasgroup,
+        "killasgroup": process.killasgroup,
+        "redirect_stderr": process.redirect_stderr,
+        "stdout_logfile": str(process.stdout_logfile),
+        "stdout_logfile_maxbytes": process.stdout_logfile_maxbytes,
+        "stdout_logfile_backups": process.stdout_logfile_backups,
+        "others": {name: str(value) for name, value in values.items() if value not in (None, 0)},
+    }
+
+
+def _autorestart(value: t.Any) -> str:
+    """Return the word for what supervisor keeps as a class, or as False."""
+    if value is False:
+        return "false"
+    return "true" if value.__name__ == "RestartUnconditionally" else "unexpected"
+
+
+def main() -> None:
+    """Print one line: ``version``, and unless that is too old either ``daemon`` and ``programs``, or ``refusal``."""
+    answer: t.Dict[str, t.Any] = {"version": read_version()}
+    try:
+        if release(answer["version"]) >= OLDEST:
+            answer.update(read_config(_Stream(sys.stdin.buffer, encoding="utf-8")))
+    except (Refused, ValueError) as exc:
+        answer["refusal"] = str(exc)
+    sys.stdout.write(json.dumps(answer) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Become a service's command with the variables of its private file: ``launcher.py FILE -- COMMAND [ARGUMENT ...]``.
+
+supervisord runs it in the command's place, so secrets are neither in its config nor in a list of processes. It becomes
+the command (execve(2)): the pid, the session and the open files are the same. A program of its own, for `python -I`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+import typing as t
+
+EX_CONFIG = 78  # sysexits.h; none of a shell's own codes
+
+
+class Unusable(Exception):
+    """Why the command cannot be started, as one sentence."""
+
+
+def read_variables(path: str) -> t.Dict[bytes, bytes]:
+    """Return the variables in the JSON object in ``path``, in UTF-8 whatever the locale of the service.
+
+    Raises:
+        Unusable: it cannot be read, others may read or write it, its owner is neither this user nor root, or it does
+            not hold variables.
+    """
+    try:
+        # The checks are made on the open file: what they see is what is read. A pipe must not hold the start up.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, encoding="utf-8") as stream:
+            _check_private(path, os.fstat(descriptor))
+            variables = json.load(stream)
+    except OSError as exc:
+        raise Unusable(f"{path} cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:
+        # Neither the text nor its neighbourhood: they are secret.
+        raise Unusable(f"{path} is not valid JSON") from exc
+    if not isinstance(variables, dict) or not all(_is_variable(*item) for item in variables.items()):
+        raise Unusable(f"{path} does not hold an object of names and texts")
+    return {name.encode("utf-8"): value.encode("utf-8") for name, value in variables.items()}
+
+
+def _check_private(path: str, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise Unusable(f"{path} is not a regular file")
+    if status.st_uid not in (0, os.geteuid()):
+        raise Unusable(f"{path} belongs to uid {status.st_uid}, not to this process's uid {os.geteuid()} or root")
+    if status.st_mode & (stat.S_IRWXO | stat.S_IWGRP):
+        mode = stat.S_IMODE(status.st_mode)
+        raise Unusable(f"{path} has mode {mode:04o}, so others can reach it; it must be 0600")
+
+
+def _is_variable(name: str, value: t.Any) -> bool:
+    """Return whether execve(2) can hand it over: C strings, the name without ``=``, and no half of a surrogate pair."""
+    if not isinstance(value, str) or not name or "=" in name or "\0" in name + value:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in name + value)
+
+
+def main(argv: t.Sequence[str]) -> t.NoReturn:
+    """Become the command that ``argv`` names, or say in one line why not and exit 78."""
+    try:
+        if len(argv) < 3 or argv[1] != "--":
+            raise Unusable("usage: launcher.py FILE -- COMMAND [ARGUMENT ...]")
+        os.environb.update(read_variables(argv[0]))
+        _become(argv[2:])
+    except Unusable as exc:
+        sys.stderr.write(f"rollcall launcher: {exc}\n")
+        sys.exit(EX_CONFIG)
+
+
+def _become(command: t.Sequence[str]) -> t.NoReturn:
+    try:
+        os.execvpe(command[0], list(command), os.environ)  # along the PATH of the service
+    except OSError as exc:
+        raise Unusable(f"{command[0]} cannot be started: {exc.strerror}") from exc
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
