@@ -21,7 +21,7 @@ import pytest
 
 from tests.support.repository import ROOT
 
-SERVICE = ROOT / "inventories" / "demo" / "app" / "service.py"
+SERVICE = ROOT / "examples" / "demo" / "service.py"
 PATIENCE = 15.0
 
 
