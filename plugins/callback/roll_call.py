@@ -71,7 +71,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Collect the report of a verdict that did not hold, or why there is none."""
         if not self._collect(result) and not ignore_errors:
-            self._host(result).failure = (result.task.get_name(), result.result)
+            self._host(result).failure = (result.task.get_name(), _with_cure(result))
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         """Note a host that could not be reached."""
@@ -160,6 +160,15 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
 def _action(task: t.Any) -> str:
     """Return the full name of a task's module, also where the playbook uses the short one."""
     return str(getattr(task, "resolved_action", None) or task.action)
+
+
+def _with_cure(result: t.Any) -> Data:
+    """Return a failed task's result; where the engine is not there at all, with what puts it there."""
+    # 127 is the shell's status for a command that does not exist: here the interpreter that bootstrap makes.
+    if _action(result.task) in REPORTING and result.result.get("rc") == 127 and "error" not in result.result:
+        message = f"Rollcall is not installed on this host: {str(result.result.get('msg')).strip()}"
+        return {"error": {"message": message, "remedies": ["ansible-playbook site.yml"]}}
+    return t.cast(Data, result.result)
 
 
 def _failure_text(name: str, task: str, result: Data, *, colour: bool) -> str:

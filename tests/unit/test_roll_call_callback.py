@@ -159,6 +159,15 @@ def test_another_task_that_failed_is_named_with_its_message(run: Run) -> None:
     assert "b: FAILED, task 'Run command': Python not found" in lines
 
 
+def test_a_host_without_the_engine_is_said_to_be_one(run: Run) -> None:
+    run.failed("a", rc=127, msg="The module interpreter '/opt/x/python' was not found.")
+
+    assert run.end().splitlines()[1:] == [
+        "a: FAILED, Rollcall is not installed on this host: The module interpreter '/opt/x/python' was not found.",
+        "  next: ansible-playbook site.yml",
+    ]
+
+
 @pytest.mark.parametrize("counts", [True, False])
 def test_a_failure_that_was_rescued_or_ignored_is_none(run: Run, counts: bool) -> None:
     run.failed("a", "ansible.builtin.command", counts=counts, msg="no")
