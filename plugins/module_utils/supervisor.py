@@ -91,6 +91,7 @@ _MAX_ANSWER = 32 * 1024 * 1024  # 200 programs are about 200 KiB; more than this
 _PER_NAME = 0.02  # seconds more for each program of a batch: spawning takes 2.5 ms, 10 ms with a high minfds
 _POKE_INTERVAL = 0.005  # seconds; it stops one program per turn of its loop, and a poke is a turn
 _START_INTERVAL = 0.005
+_SHORTEST_CALL = 0.05
 _END_GRACE = 3.0  # seconds for a daemon that did not start: up to 1 for the turn of its loop, and its end
 _OUTPUT_LINES = 12
 _OUTPUT_BYTES = 8192
@@ -118,8 +119,6 @@ def _fault_text(code: int, text: str, subject: str = "") -> str:
     """Return a clause for one fault. supervisord says ``NAME: detail``; mostly the detail is just ``subject`` again."""
     name = _FAULT_NAMES.get(code, f"fault {code}")
     detail = text.split(": ", 1)[1] if text.startswith(f"{name}: ") else ""
-    if "STOPPING not in" in detail:  # the assertion of Subprocess.spawn
-        return "it is still stopping and cannot be started yet (STOPPING)"
     if "unknown process state" in detail:
         return "supervisord has lost track of its process (UNKNOWN); only a new supervisord gets it back"
     if name not in _FAULT_TEXTS:
@@ -180,7 +179,20 @@ class Client:
         Returns:
             For each name None when it was spawned or ran already, else what is in the way.
         """
-        return self._each("supervisor.startProcess", list(names), tolerated="ALREADY_STARTED")
+        texts, answers = self._each(
+            "supervisor.startProcess", list(names), "ALREADY_STARTED", "supervisor.getAllProcessInfo"
+        )
+        programs = self._read(_program_states, answers[0] if answers else [])
+        for name in texts:
+            if name not in programs:
+                continue
+            # supervisord answers that it has started a program that is STOPPING, and does nothing (Subprocess.spawn).
+            if texts[name] is None and programs[name].state == "STOPPING":
+                texts[name] = "it is still stopping and cannot be started yet (STOPPING)"
+            # The fault SPAWN_ERROR has only the program's name.
+            elif "(SPAWN_ERROR)" in (texts[name] or "") and programs[name].spawn_error:
+                texts[name] = f"{_FAULT_TEXTS['SPAWN_ERROR']}: {programs[name].spawn_error}"
+        return texts
 
     def stop(self, names: t.Iterable[str]) -> t.Dict[str, t.Optional[str]]:
         """Send programs their stop signal in one call without waiting for them.
@@ -188,7 +200,7 @@ class Client:
         Returns:
             For each name None when it was signalled, did not run or is stopping already, else what is in the way.
         """
-        return self._each("supervisor.stopProcess", list(names), tolerated="NOT_RUNNING")
+        return self._each("supervisor.stopProcess", list(names), "NOT_RUNNING")[0]
 
     def reload(self) -> t.Tuple[t.List[str], t.List[str], t.List[str]]:
         """Make supervisord read its configuration again, without acting on it.
@@ -326,30 +338,30 @@ class Client:
             return self._silent("a connection", deadline.seconds, 0)
         return self._unreachable(exc)
 
-    def _each(self, method: str, names: t.List[str], *, tolerated: str) -> t.Dict[str, t.Optional[str]]:
-        """Call ``method(name, wait=False)`` for all names at once: serial waiting would take the sum of their times."""
+    def _each(
+        self, method: str, names: t.List[str], tolerated: str, *then: str
+    ) -> t.Tuple[t.Dict[str, t.Optional[str]], t.List[t.Any]]:
+        """Call ``method(name, wait=False)`` for all names, then the methods ``then``, in one round trip.
+
+        With wait=True a multicall waits for one program after the other.
+
+        Returns:
+            What is in the way of each name, and the answers of ``then``.
+        """
         if not names:
-            return {}
-        calls = [{"methodName": method, "params": [name, False]} for name in names]
+            return {}, []
+        calls: t.List[t.Dict[str, t.Any]] = [{"methodName": method, "params": [name, False]} for name in names]
+        calls += [{"methodName": method, "params": []} for method in then]
         answer = self.call("system.multicall", calls, timeout=self.timeout + _PER_NAME * len(names))
-        results = self._read(lambda rows: dict(_zip_exactly(names, rows)), answer)
-        faults = {
-            name: (int(result["faultCode"]), str(result.get("faultString", "")))
-            for name, result in results.items()
-            if isinstance(result, dict) and "faultCode" in result
-        }
-        if any(code == _SHUTDOWN_STATE for code, _text in faults.values()):
-            raise self._refused(method, (), _SHUTDOWN_STATE, "")
-        failed = {name: fault for name, fault in faults.items() if _FAULT_NAMES.get(fault[0]) != tolerated}
-        texts: t.Dict[str, t.Optional[str]] = dict.fromkeys(names)
-        texts.update((name, _fault_text(code, text, name)) for name, (code, text) in failed.items())
-        unspawned = [name for name, (code, _text) in failed.items() if _FAULT_NAMES.get(code) == "SPAWN_ERROR"]
-        if unspawned:  # the fault has only the name, the reason is in the program's state
-            programs = self.programs()
-            for name in unspawned:
-                if name in programs and programs[name].spawn_error:
-                    texts[name] = f"{_FAULT_TEXTS['SPAWN_ERROR']}: {programs[name].spawn_error}"
-        return texts
+        rows = self._read(lambda answer: _as_many(answer, len(calls)), answer)
+        texts: t.Dict[str, t.Optional[str]] = {}
+        for name, row in zip(names, rows):
+            code, text = self._read(_fault_of, row)
+            if code == _SHUTDOWN_STATE:
+                raise self._refused(method, (), code, text)
+            fine = not code or _FAULT_NAMES.get(code) == tolerated
+            texts[name] = None if fine else _fault_text(code, text, name)
+        return texts, rows[len(names) :]
 
     def _read(self, reading: t.Callable[[t.Any], _T], answer: t.Any) -> _T:
         try:
@@ -446,10 +458,17 @@ def _is_socket(path: str) -> bool:
         return True  # gone again: for the caller it was a socket that refused
 
 
-def _zip_exactly(names: t.List[str], rows: t.Any) -> t.Iterable[t.Tuple[str, t.Any]]:
-    if len(rows) != len(names):
-        raise ValueError(f"{len(rows)} results for {len(names)} calls")
-    return zip(names, rows)
+def _as_many(rows: t.Any, number: int) -> t.List[t.Any]:
+    if not isinstance(rows, list) or len(rows) != number:
+        raise ValueError(f"not {number} results: {rows!r}")
+    return rows
+
+
+def _fault_of(row: t.Any) -> t.Tuple[int, str]:
+    """Return code and text of one result of a multicall; the code 0 for success."""
+    if isinstance(row, dict):
+        return int(row["faultCode"]), str(row["faultString"])
+    return 0, ""
 
 
 def _program_states(rows: t.Any) -> t.Dict[str, ProgramState]:
@@ -677,7 +696,7 @@ def _await_answer(
             lines = output()
             how = f"exit code {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"
             raise RollcallError(
-                f"supervisord did not start, it ended with {how}: {lines[-1] if lines else 'it printed nothing'}",
+                f"supervisord did not start, it ended with {how}: {_reason(lines)}",
                 evidence={"exit_code": exit_code, "output": lines, "command": child.args},
             )
         answering, seen = _greet(client, deadline)
@@ -695,12 +714,23 @@ def _await_answer(
 
 def _greet(client: Client, deadline: Deadline) -> t.Tuple[t.Optional[int], str]:
     """Return the pid that answers on the socket and its state; None and what is in the way."""
-    limit = min(client.timeout, deadline.remaining())
+    limit = _last_chance(client, deadline)
     try:
         pid = int(client.call("supervisor.getPID", timeout=limit))
         return pid, client.poke(limit)
     except RollcallError as exc:
         return None, exc.message
+
+
+def _last_chance(client: Client, deadline: Deadline) -> float:
+    """Return the seconds for a call before the deadline: never so few that its failure says nothing but that."""
+    return max(_SHORTEST_CALL, min(client.timeout, deadline.remaining()))
+
+
+def _reason(lines: t.Sequence[str]) -> str:
+    """Return the line that says why supervisord ended: ``Error: ...``, which a hint to its help may follow."""
+    errors = [line for line in lines if line.startswith("Error: ")]
+    return (errors or list(lines) or ["it printed nothing"])[-1]
 
 
 def _end_child(child: subprocess.Popen[bytes], clock: Clock) -> None:
@@ -850,7 +880,7 @@ def _order_shutdown(client: Client, identity: processes.Identity, clock: Clock) 
 def _poked(client: Client, deadline: Deadline) -> str:
     """Poke the daemon; return its state or what is in the way, which for an ending daemon is no error."""
     try:
-        return client.poke(min(client.timeout, deadline.remaining()))
+        return client.poke(_last_chance(client, deadline))
     except RollcallError as exc:
         return exc.message
 

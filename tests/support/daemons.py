@@ -1,0 +1,173 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real supervisord under a hand-written config, in a directory of its own, and ended without leaving anything.
+
+A test module takes a fixture by naming it: ``sandbox = daemons.sandbox``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import supervisor
+
+MARK = "ROLLCALL_TEST_SANDBOX"
+
+BASE = """\
+[unix_http_server]
+file={home}/s.sock
+chmod=0700
+[supervisord]
+logfile={home}/supervisord.log
+pidfile={home}/s.pid
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+
+@dataclasses.dataclass
+class Sandbox:
+    """Where one test's supervisord lives. Every process in it carries the sandbox's mark in its environment."""
+
+    home: Path
+
+    @property
+    def socket(self) -> str:
+        return str(self.home / "s.sock")
+
+    @property
+    def pidfile(self) -> str:
+        return str(self.home / "s.pid")
+
+    @property
+    def config(self) -> str:
+        return str(self.home / "s.conf")
+
+    @property
+    def log(self) -> str:
+        return str(self.home / "supervisord.out")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", MARK: str(self.home)}
+
+    def configure(self, extra: str = "", **programs: str) -> None:
+        """Write the config: each program is given by the lines of its section after the first, its command."""
+        sections = [f"[program:{name}]\nautostart=false\ncommand={lines}\n" for name, lines in programs.items()]
+        Path(self.config).write_text(BASE.format(home=self.home) + "".join(sections) + extra)
+
+    def start(self, **options: t.Any) -> int:
+        """Start supervisord by the engine and return its pid."""
+        arguments: dict[str, t.Any] = {
+            "socket_path": self.socket,
+            "environment": self.environment,
+            "log": self.log,
+            "cwd": str(self.home),
+            "timeout": 20,
+            **options,
+        }
+        return supervisor.start_daemon(arguments.pop("python", sys.executable), self.config, **arguments)
+
+    def client(self, timeout: float = 5) -> supervisor.Client:
+        return supervisor.Client(self.socket, timeout=timeout)
+
+    def script(self, name: str, text: str) -> str:
+        """Write an executable and return its path."""
+        path = self.home / name
+        path.write_text(text)
+        path.chmod(0o755)
+        return str(path)
+
+    def processes(self) -> list[int]:
+        """Return the pids that carry this sandbox's mark."""
+        wanted = f"{MARK}={self.home}".encode()
+        found = []
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                try:
+                    environment = Path("/proc", entry, "environ").read_bytes()
+                except OSError:
+                    continue  # ended meanwhile, or another user's: not one of ours
+                if wanted in environment.split(b"\0"):
+                    found.append(int(entry))
+        return found
+
+    def end(self) -> None:
+        """Kill what carries the mark, until nothing does."""
+        for _ in range(100):
+            left = self.processes()
+            for pid in left:
+                kill(pid)
+            if not left:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"still alive: {left}")
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    """Signal a process of the test's own; one that has ended meanwhile is fine."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def eventually(condition: t.Callable[[], bool], seconds: float = 10) -> bool:
+    """Return whether the condition came true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def alive(pid: int) -> bool:
+    """Return whether a process runs and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def stale_socket(path: str) -> None:
+    """Leave a socket file behind that nobody listens on."""
+    with socket.socket(socket.AF_UNIX) as left_over:
+        left_over.bind(path)
+
+
+@pytest.fixture
+def sandbox() -> t.Iterator[Sandbox]:
+    # Not tmp_path: its length would come close to the 99 bytes that a socket's path may have.
+    place = Sandbox(Path(tempfile.mkdtemp(prefix="rollcall-")))
+    try:
+        place.configure()
+        yield place
+    finally:
+        place.end()
+        shutil.rmtree(place.home)
+
+
+@pytest.fixture
+def bystander() -> t.Iterator[int]:
+    """A process that has nothing to do with any of it and must survive."""
+    process = subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL)
+    try:
+        yield process.pid
+        assert process.poll() is None, "the bystander was ended"
+    finally:
+        process.kill()
+        process.wait()
