@@ -40,9 +40,7 @@ class ActionModule(ActionBase):
         if checked.stack is None:
             result.update(failed=True, msg=report.problems(problems))
             return result
-        result["warnings"] = [
-            f"{problem['place']}: {problem['message']}. {problem['cure']}" for problem in problems
-        ]
+        result["warnings"] = [f"{found['place']}: {found['message']}. {found['cure']}" for found in problems]
         data = checked.stack.to_dict()
         result.update(manifest=data, fingerprint=fingerprint(data))
         return result

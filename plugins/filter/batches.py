@@ -55,11 +55,15 @@ def batches(value: t.Any, rest: str = "") -> t.List[t.Union[int, str]]:
         try:
             value = json.loads(text)
         except ValueError as exc:
-            raise AnsibleFilterError(f"""batches is not a list: {text}. Write it as -e batches='[1, "50%"]'.""") from exc
+            raise AnsibleFilterError(
+                f"""batches is not a list: {text}. Write it as -e batches='[1, "50%"]'."""
+            ) from exc
     sizes = value if isinstance(value, list) else [value]
     for size in sizes:
         if not re.fullmatch(r"[1-9][0-9]*|(100|[1-9][0-9]?)%", str(size)) or isinstance(size, bool):
-            raise AnsibleFilterError(f"batches holds {size!r}; a batch is a number of hosts or a percentage such as '50%'.")
+            raise AnsibleFilterError(
+                f"batches holds {size!r}; a batch is a number of hosts or a percentage such as '50%'."
+            )
     return [int(size) if not str(size).endswith("%") else str(size) for size in sizes]
 
 

@@ -68,7 +68,7 @@ class BringUp:
         wanted = set(names)
         self._waiting = [service for service in stack.services if service.name in wanted]
         self._starting: t.Dict[str, _Start] = {}
-        self._reached: t.Dict[str, str] = {}
+        self._reached: t.Dict[str, t.Set[str]] = {}
         self._outcome = Outcome()
 
     def run(self) -> Outcome:
@@ -108,7 +108,7 @@ class BringUp:
         for name, fault in self._client.start([service.name for service in batch]).items():
             start = self._starting[name]
             if fault is None:
-                self._reached[name] = "started"
+                self._reached[name] = {"started"}
                 start.begin_watch()
             else:
                 # The spawn error itself stands in the program's state, which is read next.
@@ -118,9 +118,7 @@ class BringUp:
         pending = name in self._starting or any(service.name == name for service in self._waiting)
         if not pending:
             return True
-        reached = self._reached.get(name)
-        order = ("started", "running", "healthy")
-        return reached in order and level in order and order.index(reached) >= order.index(level)
+        return level in self._reached.get(name, ())
 
     def _fail(self, start: _Start, reason: str) -> None:
         start.end_watch()
@@ -143,22 +141,30 @@ class BringUp:
         if end is not None:
             self._fail(start, end)
         elif start.service.kind == "oneshot":
-            if completed(program):
-                self._ready(start, program)
-            else:
-                start.last = describe_state(program)
-        elif program.state == "RUNNING":
-            self._reached[start.service.name] = "running"
-            lacking = self._lacking(start)
-            if lacking is None:
-                self._reached[start.service.name] = "healthy"
-                self._ready(start, program)
-            else:
-                start.last = lacking
+            self._look_at_oneshot(start, program)
         else:
-            start.last = describe_state(program)
+            self._look_at_service(start, program)
         if start.service.name in self._starting and start.deadline.expired:
             self._fail(start, f"not ready after {start.service.ready_timeout:g} s: {start.last}")
+
+    def _look_at_oneshot(self, start: _Start, program: ProgramState) -> None:
+        if completed(program):
+            self._reached[start.service.name] = {"started", "running", "completed"}
+            self._ready(start, program)
+        else:
+            start.last = describe_state(program)
+
+    def _look_at_service(self, start: _Start, program: ProgramState) -> None:
+        """A service is ready when it is RUNNING and healthy. It is often healthy first, and its dependents can go on."""
+        reached = self._reached.setdefault(start.service.name, {"started"})
+        lacking = self._lacking(start)
+        if lacking is None:
+            reached.add("healthy")
+        if program.state == "RUNNING":
+            reached.add("running")
+        start.last = describe_state(program) + ("" if lacking is None else f", but {lacking}")
+        if reached.issuperset(("running", "healthy")) and lacking is None:
+            self._ready(start, program)
 
     def _dead_end(self, start: _Start, program: ProgramState) -> t.Optional[str]:
         """Return why waiting on is of no use; None when it may still come up."""
@@ -173,17 +179,17 @@ class BringUp:
         return None
 
     def _lacking(self, start: _Start) -> t.Optional[str]:
-        """Return what a running service still lacks to be ready: its port in its own hands, its health; else None."""
+        """Return what a service still lacks to be healthy: its port in its own hands, its health; None when nothing."""
         service = start.service
         if service.port is not None and start.identity is not None:
             pids = {start.identity[0]: service.name}
             holders = flush.survey(self._stack, [service.port], pids)[service.port]
             if not holders:
-                return f"RUNNING, but nothing listens on port {service.port} yet"
+                return f"nothing listens on port {service.port} yet"
             if not any(owns(service, holder) for holder in holders):
-                return f"RUNNING, but port {service.port} is held by {describe_holder(holders[0])}"
+                return f"port {service.port} is held by {describe_holder(holders[0])}"
         if start.watch is not None:
             answer = start.watch.answer(service.name)
             if answer is None or not answer.ok:
-                return f"RUNNING, health: {'not answered yet' if answer is None else answer.detail}"
+                return f"its health is {'not answered yet' if answer is None else answer.detail}"
         return None

@@ -128,7 +128,8 @@ def describe_holder(note: t.Mapping[str, t.Any]) -> str:
     """Return who holds a lock, for people."""
     if not note:
         return "its holder has just taken it and not yet written its name"
-    return f"{note.get('who', 'somebody')} runs '{note.get('verb', '?')}' as pid {note.get('pid', '?')} since {note.get('since', '?')}"
+    who, verb, pid, since = (note.get(key, "?") for key in ("who", "verb", "pid", "since"))
+    return f"{who} runs '{verb}' as pid {pid} since {since}"
 
 
 # --- the record of runs -----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ Pure: facts in, a plan out. The plan is what check mode shows and what the real 
 
 from __future__ import annotations
 
+import hashlib
 import typing as t
 from dataclasses import dataclass, field
 
@@ -125,10 +126,12 @@ def _whole(stack: Stack, facts: Facts, mode: str, reason: str) -> Plan:
     running = tuple(name for name, program in facts.programs.items() if program.pid)
     reasons = dict.fromkeys({*names, *facts.programs}, reason)
     stopping = mode == "stop"
-    if facts.daemon is None:
-        daemon = KEEP if stopping else START
-    else:
-        daemon = STOP if stopping else RESTART
+    daemon = {
+        (False, False): START,
+        (False, True): KEEP,
+        (True, False): RESTART,
+        (True, True): STOP,
+    }[(facts.daemon is not None, stopping)]
     return Plan(
         mode=mode,
         daemon=daemon,
@@ -174,7 +177,9 @@ def smallest(stack: Stack, facts: Facts) -> Plan:
         if trouble is not None:
             reasons[service.name] = trouble
     for name in sorted(dependents(stack, reasons) - set(reasons)):
-        reasons[name] = "it depends on " + ", ".join(sorted(set(stack.service(name).depends_on) & set(reasons)) or ["one of them"])
+        reasons[name] = "it depends on " + ", ".join(
+            sorted(set(stack.service(name).depends_on) & set(reasons)) or ["one of them"]
+        )
     names = tuple(service.name for service in stack.services if service.name in reasons)
     removed = tuple(sorted(set(facts.programs) - {service.name for service in stack.services}))
     reasons.update(dict.fromkeys(removed, "no longer in the manifest"))
@@ -227,8 +232,14 @@ def assigned_ports(stack: Stack) -> t.Tuple[int, ...]:
     return tuple(sorted(service.port for service in stack.services if service.port is not None))
 
 
+def daemon_revision(config: str) -> str:
+    """Return 12 hex digits over what a config says of no single program: another value needs a new daemon."""
+    head = config.split("\n[program:", 1)[0]
+    return hashlib.sha256(head.encode("utf-8")).hexdigest()[:12]
+
+
 def rank(stack: Stack, name: str) -> int:
-    """Return how late a service starts: 0 for those that need nothing; above all others when it is not in the manifest."""
+    """Return how late a service starts: 0 for those that need nothing; above all when it is not in the manifest."""
     order = levels(stack)
     return next((number for number, level in enumerate(order) if name in level), len(order))
 

@@ -38,11 +38,6 @@ def engine_directory(root: str) -> str:
     return os.path.join(root, "engine")
 
 
-def engine_python(root: str) -> str:
-    """Return the interpreter that has supervisor, psutil and the engine."""
-    return os.path.join(engine_directory(root), "venv", "bin", "python")
-
-
 def account(stack: Stack) -> Account:
     """Return the account that runs the services: the stack's user, or whoever runs this.
 
@@ -93,7 +88,7 @@ def prove_config(stack: Stack, text: str) -> None:
     Raises:
         RollcallError: it refuses the config, or understood something else. Nothing was changed.
     """
-    parsed = config.parse_back(engine_python(stack.root), text, timeout=PARSE_BACK_TIMEOUT)
+    parsed = config.parse_back(config.engine_python(stack.root), text, timeout=PARSE_BACK_TIMEOUT)
     differences = config.compare(stack, parsed)
     if differences:
         raise RollcallError(
@@ -144,8 +139,12 @@ def _space(stack: Stack) -> t.Iterator[Problem]:
         numbers = os.statvfs(path)
         free = numbers.f_bavail * numbers.f_frsize
         if numbers.f_flag & os.ST_RDONLY:
-            yield _problem(path, "is on a file system mounted read-only", f"mount -o remount,rw $(df --output=target {path} | tail -1)")
-        elif free < MINIMUM_FREE or numbers.f_files and numbers.f_favail == 0:
+            yield _problem(
+                path,
+                "is on a file system mounted read-only",
+                f"mount -o remount,rw $(df --output=target {path} | tail -1)",
+            )
+        elif free < MINIMUM_FREE or (numbers.f_files and numbers.f_favail == 0):
             inodes = f" and {numbers.f_favail} inodes" if numbers.f_files else ""
             yield _problem(path, f"has {free // 1024} KiB{inodes} free", f"make room: df -h {path}; df -i {path}")
 

@@ -19,7 +19,7 @@ from .bringup import BringUp, Outcome
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
 from .journal import Generation, Journal, Lock
-from .manifest import Paths, Stack
+from .manifest import Paths, Stack, revision
 from .plan import Plan
 from .supervisor import Client
 from .verdict import Observation
@@ -189,19 +189,15 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal]) -> _Ru
     return run
 
 
-def _facts(
-    stack: Stack, seen: Observation, installed: t.Optional[Generation], generation: Generation
-) -> plan.Facts:
+def _facts(stack: Stack, seen: Observation, installed: t.Optional[Generation], generation: Generation) -> plan.Facts:
     programs = {}
     for name, program in seen.programs.items():
         known = any(service.name == name for service in stack.services)
         trouble = verdict.trouble(stack.service(name), seen) if known else None
-        programs[name] = plan.Running(
-            program.state, program.pid, _revision_of(installed, name, program.pid), trouble
-        )
+        programs[name] = plan.Running(program.state, program.pid, _revision_of(installed, name, program.pid), trouble)
     return plan.Facts(
         daemon=None if seen.daemon is None else _daemon_revision(seen),
-        daemon_wanted=config.daemon_revision(generation.config),
+        daemon_wanted=plan.daemon_revision(generation.config),
         programs=programs,
         orphans=len(seen.orphans),
         same_generation=installed is not None and installed.digest == generation.digest,
@@ -221,7 +217,7 @@ def _revision_of(installed: t.Optional[Generation], name: str, pid: int) -> t.Op
     if installed is None or pid:
         return None
     service = next((service for service in installed.stack.services if service.name == name), None)
-    return None if service is None else config.revision_of(installed.stack, service)
+    return None if service is None else revision(installed.stack, service)
 
 
 # --- the critical section -----------------------------------------------------------------------------------------
@@ -311,17 +307,18 @@ def _stop_daemons(run: _Run) -> None:
         supervisor.stop_daemon(client, answering.identity, timeout=limit, clock=run.clock)
     others = [
         process
-        for process in processes.supervisors(paths.config)
+        for process in processes.supervisors(paths.config, run.stack.root)
         if answering is None or process.pid != answering.pid
     ]
     if others:
         # Each turn of its loop takes up to a second and stops one program: it cannot be poked without a socket.
         patience = limit + 1.5 * len(run.stack.services)
-        ended = processes.end(
-            [process.identity for process in others], grace=patience, kill_grace=run.request.kill_grace, clock=run.clock
-        )
-        run.signals += [entry.as_dict() for entry in ended]
-    left = processes.supervisors(paths.config)
+        for process in others:
+            ended = supervisor.end_daemon_by_pid(
+                process.identity, grace=patience, kill_grace=run.request.kill_grace, clock=run.clock
+            )
+            run.signals.append(ended.as_dict())
+    left = processes.supervisors(paths.config, run.stack.root)
     if left:
         pids = ", ".join(str(process.pid) for process in left)
         raise RollcallError(
@@ -333,7 +330,7 @@ def _stop_daemons(run: _Run) -> None:
 
 def _sweep(run: _Run) -> None:
     """End what carries this stack's marker and no live supervisord of it holds."""
-    daemons = [process.pid for process in processes.supervisors(run.stack.paths.config)]
+    daemons = [process.pid for process in processes.supervisors(run.stack.paths.config, run.stack.root)]
     ended = processes.sweep(
         run.stack.root,
         keep=daemons,
@@ -401,11 +398,11 @@ def _reload(run: _Run, client: Client) -> None:
 def _start_daemon(run: _Run) -> None:
     account = preflight.account(run.stack)
     supervisor.start_daemon(
-        preflight.engine_python(run.stack.root),
+        config.engine_python(run.stack.root),
         run.stack.paths.config,
         socket_path=run.stack.paths.socket,
         user=None if account is None or account.uid == os.geteuid() else account.name,
-        environment=preflight.daemon_environment(run.stack, config.daemon_revision(run.generation.config)),
+        environment=preflight.daemon_environment(run.stack, plan.daemon_revision(run.generation.config)),
         log=os.path.join(run.stack.paths.logs, "supervisord.out"),
         cwd=run.stack.root,
         timeout=DAEMON_START,

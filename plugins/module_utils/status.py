@@ -31,7 +31,7 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
     A supervisord that does not answer is an observation, not an error.
     """
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
-    daemons = processes.supervisors(stack.paths.config)
+    daemons = processes.supervisors(stack.paths.config, stack.root)
     silence: t.Optional[RollcallError] = None
     daemon = None
     programs = {}
@@ -58,7 +58,7 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
         programs=programs,
         holders=holders,
         health=answers,
-        orphans=orphans(stack, [daemon.pid] if daemon is not None else []),
+        orphans=orphans(stack, [process.pid for process in daemons]),
         database=database,
     )
 
@@ -66,13 +66,10 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
 def orphans(stack: Stack, daemons: t.Sequence[int]) -> t.List[processes.Process]:
     """Return the processes that carry this stack's marker and are not below one of ``daemons``."""
     held = set(processes.children_of(daemons)) | set(daemons)
-    alive = {process.pid for process in processes.supervisors(stack.paths.config)}
-    return [process for process in processes.marked(stack.root) if process.pid not in held | alive]
+    return [process for process in processes.marked(stack.root) if process.pid not in held]
 
 
-def report(
-    stack: Stack, seen: Observation, checks: t.Sequence[Check], **more: t.Any
-) -> t.Dict[str, t.Any]:
+def report(stack: Stack, seen: Observation, checks: t.Sequence[Check], **more: t.Any) -> t.Dict[str, t.Any]:
     """Return what was seen and judged as the data that the command, the modules and the callback share."""
     return {
         "stack": stack.name,

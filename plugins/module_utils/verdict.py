@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from . import config
 from .errors import RollcallError
 from .health import Answer
 from .manifest import Service, Stack
@@ -113,8 +114,7 @@ def listener_of(service: Service, seen: Observation) -> t.Optional[Holder]:
     if service.port is None:
         return None
     holders = seen.holders.get(service.port, ())
-    own = [holder for holder in holders if owns(service, holder)]
-    return (own or list(holders) or [None])[0]
+    return next((holder for holder in holders if owns(service, holder)), next(iter(holders), None))
 
 
 def owns(service: Service, holder: Holder) -> bool:
@@ -156,7 +156,8 @@ def describe_holder(holder: Holder) -> str:
     """Return who holds a port, for people."""
     if holder.process is None:
         return f"an unknown owner ({holder.reason})"
-    return f"pid {holder.process.pid} '{' '.join(holder.process.command)}' of user {holder.process.user} ({holder.provenance})"
+    process = holder.process
+    return f"pid {process.pid} '{process.command_line}' of user {process.user} ({holder.provenance})"
 
 
 def judge(stack: Stack, seen: Observation, expected: Expectation) -> t.List[Check]:
@@ -218,7 +219,7 @@ def _service(stack: Stack, service: Service, seen: Observation, expected: Expect
 
 
 def _log_command(stack: Stack, service: Service) -> str:
-    return f"tail -n 50 {stack.paths.logs}/{service.name}.log"
+    return f"tail -n 50 {config.log_file(stack, service.name)}"
 
 
 def _with_tail(evidence: str, service: Service, expected: Expectation) -> str:
@@ -226,9 +227,7 @@ def _with_tail(evidence: str, service: Service, expected: Expectation) -> str:
     return f"{evidence}\nlog since the run began:\n{tail}" if tail else evidence
 
 
-def _running(
-    stack: Stack, service: Service, program: t.Optional[ProgramState], expected: Expectation
-) -> Check:
+def _running(stack: Stack, service: Service, program: t.Optional[ProgramState], expected: Expectation) -> Check:
     data: t.Dict[str, t.Any] = {}
     if program is not None:
         data = {
@@ -288,7 +287,11 @@ def _port(service: Service, seen: Observation) -> Check:
             return Check("port", service.name, True, f"port {service.port} is its own", data=data)
         holder = strangers[0]
     evidence = f"port {service.port} is held by {describe_holder(holder)}"
-    remedy = "rollcall restart full" if holder.provenance in ("orphan", "duplicate") else f"rollcall flush, or end it: {end_command(holder)}"
+    remedy = (
+        "rollcall restart full"
+        if holder.provenance in ("orphan", "duplicate")
+        else f"rollcall flush, or end it: {end_command(holder)}"
+    )
     return Check("port", service.name, False, evidence, remedy, data)
 
 
@@ -331,17 +334,26 @@ def _logs(stack: Stack, service: Service, expected: Expectation) -> Check:
     if not lines:
         return Check("logs", service.name, True, "no critical lines since the run began")
     return Check(
-        "logs", service.name, False, "critical lines since the run began:\n" + "\n".join(lines), _log_command(stack, service)
+        "logs",
+        service.name,
+        False,
+        "critical lines since the run began:\n" + "\n".join(lines),
+        _log_command(stack, service),
     )
 
 
 def _orphans(stack: Stack, seen: Observation) -> Check:
     if not seen.orphans:
         return Check("orphans", stack.name, True, "none")
-    named = ", ".join(f"pid {process.pid} '{' '.join(process.command)}'" for process in seen.orphans)
+    named = ", ".join(f"pid {process.pid} '{process.command_line}'" for process in seen.orphans)
     data = {"pids": [process.pid for process in seen.orphans]}
     return Check(
-        "orphans", stack.name, False, f"processes of this stack that its supervisord does not hold: {named}", "rollcall restart full", data
+        "orphans",
+        stack.name,
+        False,
+        f"processes of this stack that its supervisord does not hold: {named}",
+        "rollcall restart full",
+        data,
     )
 
 

@@ -12,7 +12,7 @@ import os
 import re
 import typing as t
 
-from . import journal, processes, status, verdict
+from . import config, journal, processes, status, verdict
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
 from .manifest import Paths, Service, Stack
@@ -28,14 +28,9 @@ POLL = 0.05
 Marks = t.Mapping[str, t.Tuple[int, int]]
 
 
-def log_path(stack: Stack, service: str) -> str:
-    """Return the log of a service: standard output and standard error together."""
-    return os.path.join(stack.paths.logs, f"{service}.log")
-
-
 def take_marks(stack: Stack) -> t.Dict[str, t.Tuple[int, int]]:
     """Return where each service's log stands now, so that only what a run wrote is judged."""
-    return {service.name: journal.log_mark(log_path(stack, service.name)) for service in stack.services}
+    return {service.name: journal.log_mark(config.log_file(stack, service.name)) for service in stack.services}
 
 
 def save_marks(stack: Stack, marks: Marks) -> None:
@@ -91,7 +86,7 @@ def judge(
         # The look that follows meets the same silence and reports it as the supervisord check.
         lives = dict(first or {})
     seen = status.observe(stack, clock=clock, client=client)
-    written = {name: journal.written_since(log_path(stack, name), mark) for name, mark in marks.items()}
+    written = {name: journal.written_since(config.log_file(stack, name), mark) for name, mark in marks.items()}
     expected = Expectation(
         before=before or {},
         first=lives,
@@ -103,9 +98,7 @@ def judge(
     return seen, verdict.judge(stack, seen, expected)
 
 
-def outlive(
-    stack: Stack, client: Client, first: t.Dict[str, Identity], clock: Clock
-) -> t.Dict[str, Identity]:
+def outlive(stack: Stack, client: Client, first: t.Dict[str, Identity], clock: Clock) -> t.Dict[str, Identity]:
     """Wait until every running service is older than its stability window, or has been replaced by another process.
 
     Age is the kernel's (boot clock against the process's start), so a jump of the wall clock changes nothing.

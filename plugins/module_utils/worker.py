@@ -18,7 +18,7 @@ import select
 import sys
 import typing as t
 
-from . import journal, preflight, restart
+from . import config, journal, preflight, restart
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
 from .restart import Request
@@ -66,7 +66,9 @@ def check_engine(root: str) -> None:
             found = re.search(r'^VERSION = "([^"]+)"$', stream.read(), re.MULTILINE)
     except OSError as exc:
         raise RollcallError(
-            f"Rollcall's engine is not installed under {root}: {path}: {exc.strerror}.", kind="wrong_use", remedies=remedies
+            f"Rollcall's engine is not installed under {root}: {path}: {exc.strerror}.",
+            kind="wrong_use",
+            remedies=remedies,
         ) from exc
     installed = found.group(1) if found else "unknown"
     if installed != VERSION:
@@ -86,7 +88,7 @@ def _spawn(request: Request, run_id: str, output: str) -> int:
     import subprocess
 
     arguments = [
-        preflight.engine_python(request.root),
+        config.engine_python(request.root),
         "-E",
         "-s",
         preflight.engine_directory(request.root),

@@ -62,6 +62,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
     cli,
     clock,
     config,
+    config_reader,
     errors,
     flush,
     health,
@@ -91,6 +92,7 @@ ENGINE: t.Sequence[types.ModuleType] = (
     cli,
     clock,
     config,
+    config_reader,
     errors,
     flush,
     health,
@@ -143,7 +145,9 @@ def source(module: types.ModuleType) -> str:
 def wanted_files(root: str) -> t.Dict[str, t.Tuple[str, int]]:
     """Return text and mode of every file of the engine, by path."""
     package = os.path.join(root, "engine", "rollcall")
-    files = {os.path.join(package, f"{module.__name__.rsplit('.', 1)[1]}.py"): (source(module), 0o644) for module in ENGINE}
+    files = {
+        os.path.join(package, f"{module.__name__.rsplit('.', 1)[1]}.py"): (source(module), 0o644) for module in ENGINE
+    }
     files[os.path.join(package, "__init__.py")] = ("", 0o644)
     files[os.path.join(root, "engine", "__main__.py")] = (ENTRY, 0o644)
     files[os.path.join(root, "bin", "rollcall")] = (COMMAND.format(root=root), 0o755)
@@ -206,7 +210,9 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         "changed": bool(files),
         "files": files,
         "version": version.VERSION,
-        "diff": {"prepared": "".join(f"write {path}\n" for path in different) + "".join(f"remove {path}\n" for path in stale)},
+        "diff": {
+            "prepared": "".join(f"write {path}\n" for path in different) + "".join(f"remove {path}\n" for path in stale)
+        },
     }
 
 

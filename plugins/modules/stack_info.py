@@ -10,7 +10,8 @@ module: stack_info
 short_description: See how a stack is
 version_added: 0.1.0
 description:
-  - Returns the state of every service, who listens on its port, its health, and what is wrong. Changes nothing.
+  - Returns the state of every service, who listens on its port, its health, and what is wrong.
+  - Changes nothing.
   - A stack in trouble is reported, not a failure of this module, unless O(fail) is true.
 requirements:
   - The role P(rollcall.supervisor.bootstrap#role) has prepared the host, and this runs under the interpreter it made.

@@ -10,10 +10,10 @@ module: stack_restart
 short_description: Bring a stack to what its manifest says, and prove it
 version_added: 0.1.0
 description:
-  - Proves the config on the host, plans the smallest change, and then stops, sweeps, flushes, installs, starts and verifies
-    in one critical section under the host's lock.
-  - The critical section runs in a worker of its own on the host. When the connection is lost it goes on to its end, and a
-    rerun converges from there.
+  - Proves the config on the host, plans the smallest change, and then stops, sweeps, flushes, installs, starts and
+    verifies in one critical section under the host's lock.
+  - The critical section runs in a worker of its own on the host. When the connection is lost it goes on to its end,
+    and a rerun converges from there.
   - Succeeds only when every condition of the verdict holds.
 requirements:
   - The role P(rollcall.supervisor.bootstrap#role) has prepared the host, and this runs under the interpreter it made.
@@ -39,8 +39,8 @@ options:
     required: true
   mode:
     description:
-      - V(auto) starts what is new, changed, not running or not healthy, and what depends on it, and leaves the rest alone.
-      - V(full) stops supervisord and all programs, frees every port of the manifest, ends orphans and starts everything.
+      - V(auto) starts what is new, changed, not running or not healthy, and what depends on it. The rest is left alone.
+      - V(full) stops supervisord and all programs, frees every port of the manifest, ends orphans, starts everything.
       - V(quick) stops and starts supervisord and all programs, and frees no port.
       - V(flush) frees the ports of the manifest and restarts nothing.
       - V(stop) stops supervisord and all programs, and ends orphans.
@@ -122,7 +122,8 @@ report:
       returned: always
       type: str
 error:
-  description: Why the run was refused or could not come to a verdict, with C(message), C(kind), C(evidence) and C(remedies).
+  description:
+    - Why the run was refused or could not come to a verdict, with C(message), C(kind), C(evidence) and C(remedies).
   returned: on such a failure
   type: dict
 """

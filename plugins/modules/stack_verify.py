@@ -10,7 +10,8 @@ module: stack_verify
 short_description: Prove that a stack runs as its manifest says
 version_added: 0.1.0
 description:
-  - Waits until every process has lived through its stability window, then judges every condition of success. Changes nothing.
+  - Waits until every process has lived through its stability window, then judges every condition of success.
+  - Changes nothing.
   - Fails when a condition does not hold, unless O(fail) is false.
 requirements:
   - The role P(rollcall.supervisor.bootstrap#role) has prepared the host, and this runs under the interpreter it made.

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole stack in a temporary directory: the real engine, a real supervisord, small real services."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import typing as t
+from pathlib import Path
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import (
+    config,
+    journal,
+    manifest,
+    processes,
+    restart,
+    verdict,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Generation
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths
+from ansible_collections.rollcall.supervisor.plugins.module_utils.restart import Request
+from ansible_collections.rollcall.supervisor.plugins.modules import engine as engine_module
+from tests.support.rendering import render
+
+APP = str(Path(__file__).resolve().parent / "app.py")
+
+
+class StackUnderTest:
+    """A stack with its own root, changed and restarted by a test, and gone without a trace at the end.
+
+    Args:
+        root: an empty directory with a path short enough for a unix socket.
+        services: the ``services`` of the manifest; a service without a command runs tests/support/app.py.
+        more: other keys of the manifest.
+    """
+
+    def __init__(self, root: str, services: t.Mapping[str, t.Any], **more: t.Any) -> None:
+        self.root = root
+        self.raw: t.Dict[str, t.Any] = {
+            "name": "test",
+            "root": root,
+            "ports": {"range": [20000, 32767]},
+            "defaults": {
+                "command": [sys.executable, APP, "{name}"],
+                "stable_for": 0.3,
+                "start": {"seconds": 1},
+                "ready_timeout": 10,
+                "stop": {"timeout": 3},
+            },
+            "services": copy.deepcopy(dict(services)),
+            **more,
+        }
+        self.paths = Paths.of(root)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Do what the role bootstrap does, with the test's own virtual environment in the engine's place."""
+        for path, mode in ((self.paths.run, 0o700), (self.paths.logs, 0o750), (self.paths.state, 0o700)):
+            os.makedirs(path, mode=mode)
+        for path, (text, mode) in engine_module.wanted_files(self.root).items():
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            Path(path).write_text(text, encoding="utf-8")
+            os.chmod(path, mode)
+        os.symlink(sys.prefix, os.path.join(self.root, "engine", "venv"))
+
+    @property
+    def command(self) -> str:
+        """The stack's own ``rollcall``."""
+        return os.path.join(self.root, "bin", "rollcall")
+
+    def generation(self) -> Generation:
+        """Return the manifest as it is now, checked and rendered."""
+        checked = manifest.check({"stack": self.raw})
+        if checked.stack is None:
+            raise AssertionError([problem.as_dict() for problem in checked.problems])
+        secrets = manifest.secrets({"stack": self.raw})
+        return Generation(checked.stack, render(checked.stack), config.env_files(checked.stack, secrets))
+
+    def request(self, mode: str = "auto", *, installed: bool = False, **more: t.Any) -> Request:
+        """Return a request for the manifest as it is now, or for the one that is installed."""
+        wanted = None if installed else self.generation()
+        return Request(root=self.root, mode=mode, who="tester", paths=self.paths, wanted=wanted, **more)
+
+    def perform(self, mode: str = "auto", **more: t.Any) -> t.Dict[str, t.Any]:
+        """Run the critical section in this process and return the report."""
+        return restart.perform(self.request(mode, **more), journal.new_run_id())
+
+    def pids(self) -> t.Dict[str, int]:
+        """Return the pid of each service's process, by its marker."""
+        found = {}
+        for process in processes.marked(self.root):
+            marker = processes.marker(process.pid)
+            parent = processes.describe(process.ppid)
+            if marker is not None and marker.service and (parent is None or self._is_daemon(parent)):
+                found[marker.service] = process.pid
+        return found
+
+    def _is_daemon(self, process: processes.Process) -> bool:
+        return process.pid in [daemon.pid for daemon in self.daemons()]
+
+    def daemons(self) -> t.List[processes.Process]:
+        """Return the live supervisords over this stack."""
+        return processes.supervisors(self.paths.config, self.root)
+
+    def kill_daemon(self) -> int:
+        """SIGKILL the supervisord, wait until it is gone, and return the pid it had; its children live on."""
+        (daemon,) = self.daemons()
+        os.kill(daemon.pid, signal.SIGKILL)
+        _reap(daemon.pid)
+        return daemon.pid
+
+    def end(self) -> None:
+        """End all that is left of the stack, by pid."""
+        for process in (*self.daemons(), *processes.marked(self.root)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+            _reap(process.pid)
+
+
+def _reap(pid: int) -> None:
+    """Take the exit status of a child of this very process; what is not our child is init's to take."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+@contextlib.contextmanager
+def stack(services: t.Mapping[str, t.Any], **more: t.Any) -> t.Iterator[StackUnderTest]:
+    """Make a stack in a directory of its own and end and remove all of it afterwards."""
+    root = tempfile.mkdtemp(prefix="rc-")
+    made = None
+    try:
+        made = StackUnderTest(root, services, **more)
+        yield made
+    finally:
+        if made is not None:
+            made.end()
+        shutil.rmtree(root)
+
+
+def failed_checks(report: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, str]]:
+    """Return name and subject of every check that did not hold."""
+    return [(check["name"], check["subject"]) for check in report["checks"] if not check["ok"]]
+
+
+def check_of(report: t.Mapping[str, t.Any], name: str, subject: str) -> t.Dict[str, t.Any]:
+    """Return one check of a report."""
+    return next(check for check in report["checks"] if (check["name"], check["subject"]) == (name, subject))
+
+
+__all__ = ["StackUnderTest", "check_of", "failed_checks", "stack", "verdict"]
