@@ -101,12 +101,12 @@ def quote_command(argv: t.Sequence[str], place: str = "command") -> str:
     """Return ``argv`` for the key ``command``.
 
     Raises:
-        Unrepresentable: names every argument with a control character in it, as ``place[index]``.
+        Unrepresentable: there is no program, or names every argument with a control character, as ``place[index]``.
     """
     found = [(f"{place}[{index}]", _unwritable(argument)) for index, argument in enumerate(argv)]
     problems = [(where, reason) for where, reason in found if reason is not None]
-    if not argv:
-        problems = [(place, "it is empty")]
+    if not argv or not argv[0]:
+        problems.append((place, "it names no program"))
     if problems:
         raise Unrepresentable(problems)
     return _guard(shlex.join(argv))
@@ -515,8 +515,9 @@ def _wanted_daemon(stack: Stack) -> t.Dict[str, t.Any]:
 def _flat(program: Program) -> t.Dict[str, t.Any]:
     """Return a program key by key, each variable and each unexpected key as one of its own."""
     keys = {**vars(program), "command": list(program.command), "exitcodes": list(program.exitcodes)}
-    variables = {f"environment.{name}": value for name, value in keys.pop("environment").items()}
-    return {**keys, **variables, **keys.pop("others")}
+    variables = keys.pop("environment")
+    others = keys.pop("others")
+    return {**keys, **others, **{f"environment.{name}": value for name, value in variables.items()}}
 
 
 def _different(subject: str, wanted: t.Mapping[str, t.Any], got: t.Mapping[str, t.Any]) -> t.List[str]:

@@ -21,19 +21,19 @@ import typing as t
 
 OLDEST = (4, 2, 2)  # that Rollcall accepts
 
-# Attributes of a program that Rollcall never sets; all are empty then.
-_OTHERS = (
-    "uid",
-    "umask",
-    "serverurl",
-    "stderr_logfile",
-    "stdout_syslog",
-    "stderr_syslog",
-    "stdout_events_enabled",
-    "stderr_events_enabled",
-    "stdout_capture_maxbytes",
-    "stderr_capture_maxbytes",
-)
+# What Rollcall never sets of a program, and how it is then.
+_UNSET: t.Mapping[str, t.Any] = {
+    "uid": None,
+    "umask": None,
+    "serverurl": None,
+    "stderr_logfile": None,
+    "stdout_syslog": False,
+    "stderr_syslog": False,
+    "stdout_events_enabled": False,
+    "stderr_events_enabled": False,
+    "stdout_capture_maxbytes": 0,
+    "stderr_capture_maxbytes": 0,
+}
 
 
 class Refused(Exception):
@@ -113,7 +113,7 @@ def _server(server: t.Mapping[str, t.Any]) -> str:
 def _program(group: t.Any, process: t.Any) -> t.Dict[str, t.Any]:
     import signal
 
-    values = {name: getattr(process, name) for name in _OTHERS}
+    others = {name: getattr(process, name) for name, unset in _UNSET.items() if getattr(process, name) != unset}
     plain = group.name == process.name and type(group).__name__ == "ProcessGroupConfig"
     return {
         "name": process.name if plain else f"{group.name}:{process.name}",
@@ -134,7 +134,7 @@ def _program(group: t.Any, process: t.Any) -> t.Dict[str, t.Any]:
         "stdout_logfile": str(process.stdout_logfile),
         "stdout_logfile_maxbytes": process.stdout_logfile_maxbytes,
         "stdout_logfile_backups": process.stdout_logfile_backups,
-        "others": {name: str(value) for name, value in values.items() if value not in (None, 0)},
+        "others": {name: str(value) for name, value in others.items()},
     }
 
 

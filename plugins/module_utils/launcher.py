@@ -67,7 +67,7 @@ def _is_variable(name: str, value: t.Any) -> bool:
 def main(argv: t.Sequence[str]) -> t.NoReturn:
     """Become the command that ``argv`` names, or say in one line why not and exit 78."""
     try:
-        if len(argv) < 3 or argv[1] != "--":
+        if len(argv) < 3 or argv[1] != "--" or not argv[2]:
             raise Unusable("usage: launcher.py FILE -- COMMAND [ARGUMENT ...]")
         os.environb.update(read_variables(argv[0]))
         _become(argv[2:])
