@@ -10,7 +10,6 @@ import signal
 import socket
 import stat
 import sys
-import threading
 import time
 import typing as t
 from pathlib import Path
@@ -22,6 +21,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import D
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from tests.support import daemons
 from tests.support.daemons import Sandbox, alive, eventually, kill, stale_socket
+from tests.support.peers import drips, http, says, unix_peer
 
 sandbox = daemons.sandbox
 bystander = daemons.bystander
@@ -125,55 +125,8 @@ def test_a_full_queue_of_connections_is_silence_not_absence(sandbox: Sandbox) ->
 # --- something else answers -----------------------------------------------------------------------------------------
 
 
-class Peer:
-    """Takes connections on a socket and treats each as ``behave`` says, in a thread."""
-
-    def __init__(self, path: str, behave: t.Callable[[socket.socket], None]) -> None:
-        self._server = socket.socket(socket.AF_UNIX)
-        self._server.bind(path)
-        self._server.listen()
-        self._behave = behave
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
-            with connection:
-                try:
-                    connection.recv(65536)
-                    self._behave(connection)
-                except OSError:
-                    continue
-
-    def __enter__(self) -> Peer:
-        return self
-
-    def __exit__(self, *_exc: t.Any) -> None:
-        self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-        self._thread.join(5)
-
-
-def says(text: str) -> t.Callable[[socket.socket], None]:
-    return lambda connection: connection.sendall(text.encode())
-
-
-def http(body: str, status: str = "200 OK") -> str:
-    return f"HTTP/1.1 {status}\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-
-
-def drip(connection: socket.socket) -> None:
-    for byte in http("x" * 1000).encode():
-        connection.sendall(bytes([byte]))
-        time.sleep(0.02)
-
-
 def test_an_answer_that_drips_in_is_bounded_in_all(sandbox: Sandbox) -> None:
-    with Peer(sandbox.socket, drip):
+    with unix_peer(sandbox.socket, drips(http("x" * 1000))):
         seconds, error = timed(lambda: problem(sandbox.client(timeout=0.3).state))
     assert seconds < 1
     assert error.evidence["problem"] == supervisor.SILENT
@@ -204,7 +157,7 @@ def test_an_answer_that_drips_in_is_bounded_in_all(sandbox: Sandbox) -> None:
     ],
 )
 def test_what_is_not_supervisord_is_named_as_what_it_is(sandbox: Sandbox, answer: str, expected: str) -> None:
-    with Peer(sandbox.socket, says(answer)):
+    with unix_peer(sandbox.socket, says(answer)):
         error = problem(sandbox.client(timeout=2).state)
     assert error.evidence["problem"] == expected
     assert sandbox.socket in error.message
@@ -212,7 +165,7 @@ def test_what_is_not_supervisord_is_named_as_what_it_is(sandbox: Sandbox, answer
 
 def test_a_shorter_answer_to_a_batch_is_not_taken_for_the_batchs(sandbox: Sandbox) -> None:
     array = "<array><data><value><boolean>1</boolean></value></data></array>"
-    with Peer(
+    with unix_peer(
         sandbox.socket,
         says(http(f"<methodResponse><params><param><value>{array}</value></param></params></methodResponse>")),
     ):

@@ -1,0 +1,420 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Health and database answers, judged against real servers that behave and misbehave."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sqlite3
+import struct
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import health
+from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Deadline
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import DatabaseCheck, Health
+from tests.support.daemons import eventually
+from tests.support.peers import Behaviour, Peer, drips, free_port, http, keeps_silent, says, tcp_peer, then_silent
+
+SHORT = 0.4
+FOREVER = "x" * 65536
+
+
+def ask(behave: Behaviour, *, listens: bool = True, **wanted: t.Any) -> health.Answer:
+    """Return the answer of a peer, which must have come in bounded time."""
+    with tcp_peer(behave, listens=listens) as peer:
+        began = time.monotonic()
+        answer = health.probe(Health(**{"kind": "http", "port": peer.port, "timeout": SHORT, **wanted}))
+        assert time.monotonic() - began < SHORT + 0.5, "one deadline for all of it"
+        return answer
+
+
+def tcp(behave: Behaviour, *, listens: bool = True, **wanted: t.Any) -> health.Answer:
+    return ask(behave, listens=listens, kind="tcp", **wanted)
+
+
+def endless_body(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        connection.sendall(FOREVER.encode())
+
+
+def resets(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+# --- HTTP -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_as_wanted() -> None:
+    answer = ask(says(http('{"status": "ok"}')), body='"status": "ok"')
+    assert (answer.ok, answer.status) == (True, 200)
+    assert answer.detail == f"200 in {answer.latency * 1000:.1f} ms"
+
+
+def test_another_status_can_be_the_wanted_one() -> None:
+    assert ask(says(http("", "204 No Content")), status=204).ok
+    assert ask(says(http("", "302 Found", "Location: /login")), status=302).ok
+
+
+def test_a_wrong_status_is_told_with_the_body() -> None:
+    answer = ask(says(http("db\n  down\x00", "503 Service Unavailable")))
+    assert (answer.ok, answer.status, answer.detail) == (False, 503, '503, wanted 200: "db down\ufffd"')
+    assert ask(says(http("", "500 Oops"))).detail == "500, wanted 200"
+    assert len(ask(says(http("x" * 5000, "500 Oops"))).detail) < 120
+
+
+def test_a_redirect_is_not_followed_and_its_target_is_told() -> None:
+    with tcp_peer(says(http("ok"))) as elsewhere:
+        target = f"http://127.0.0.1:{elsewhere.port}/ok"
+        answer = ask(says(http("", "302 Found", f"Location: {target}")))
+        assert elsewhere.requests == []
+    assert (answer.ok, answer.status) == (False, 302)
+    assert answer.detail == f"302, wanted 200: it redirects to {target}"
+
+
+def test_an_error_page_with_status_200_is_not_health() -> None:
+    answer = ask(says(http("<h1>Something went wrong</h1>")), body='"ok"')
+    assert (answer.ok, answer.status) == (False, 200)
+    assert answer.detail == '200, but its body lacks ""ok"": "<h1>Something went wrong</h1>"'
+    assert ask(says(http("")), body="ok").detail == '200, but its body lacks "ok": an empty body'
+
+
+@pytest.mark.parametrize("answer", ["HTTP/1.1 200 OK\r\nX-Slow: 1\r\n", http("ok" * 500)])
+def test_an_answer_that_drips_in_is_bounded_in_all(answer: str) -> None:
+    got = ask(drips(answer * 10))
+    assert not got.ok
+    assert "bytes after 0.4 s" in got.detail or "its body did not end within 0.4 s" in got.detail
+
+
+def test_a_connection_that_is_taken_and_left_alone() -> None:
+    assert ask(keeps_silent).detail == "no answer within 0.4 s"
+
+
+def test_a_connection_that_nobody_takes() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        port = server.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        try:
+            answer = health.probe(Health("http", port, timeout=SHORT))
+        finally:
+            for one in waiting:
+                one.close()
+    assert answer.detail == "no connection within 0.4 s"
+    assert answer.latency < SHORT + 0.3
+
+
+def test_an_endless_body_is_read_up_to_the_cap_only() -> None:
+    assert ask(endless_body).ok
+    answer = ask(endless_body, body="never")
+    assert not answer.ok
+    assert answer.detail.startswith('200, but its body lacks "never": "xxx')
+
+
+def test_a_wanted_word_beyond_the_cap_is_not_found() -> None:
+    assert ask(says(http("x" * health.BODY_LIMIT + "ok")), body="ok").ok is False
+    assert ask(says(http("x" * (health.BODY_LIMIT - 2) + "ok")), body="ok").ok is True
+
+
+def test_a_body_that_stops_in_the_middle() -> None:
+    silent = ask(then_silent("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok"), body="ok")
+    assert silent.detail == "200, but its body did not end within 0.4 s"
+    wrong = ask(then_silent("HTTP/1.1 503 Down\r\nContent-Length: 100\r\n\r\nok"))
+    assert wrong.detail == "503, wanted 200, but its body did not end within 0.4 s"
+    closed = ask(says("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok"), body="ok")
+    assert closed.detail == "200, but the connection was closed 98 bytes before its end"
+    chunked = ask(says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nok"), body="ok")
+    assert not chunked.ok
+    assert "broken HTTP answer: IncompleteRead" in chunked.detail
+
+
+def test_a_chunked_body_and_one_without_a_length_are_whole_answers() -> None:
+    assert ask(says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), body="ok").ok
+    assert ask(says("HTTP/1.0 200 OK\r\n\r\nok"), body="ok").ok
+
+
+def test_what_is_not_http_is_shown() -> None:
+    assert ask(says("220 mail ESMTP\r\n")).detail == 'not an HTTP answer: "220 mail ESMTP"'
+    tls_alert = b"\x15\x03\x01\x00\x02\x02\x46"
+    assert ask(says(tls_alert)).detail.startswith("not an HTTP answer: ")
+    assert ask(says("")).detail == "closed without an answer"
+    many = "HTTP/1.1 200 OK\r\n" + "".join(f"X-{number}: 1\r\n" for number in range(200)) + "\r\n"
+    assert "a broken HTTP answer" in ask(says(many)).detail
+    assert "a broken HTTP answer: LineTooLong" in ask(says("HTTP/1.1 200 " + "x" * 70000 + "\r\n\r\n")).detail
+
+
+def test_a_reset_and_a_refusal_are_told_apart() -> None:
+    assert ask(resets).detail == "connection reset"
+    assert ask(resets, listens=False).detail in ("connection reset", "closed without an answer")
+    assert health.probe(Health("http", free_port())).detail == "connection refused"
+
+
+def test_the_request_is_what_a_server_expects() -> None:
+    with tcp_peer(says(http("ok"))) as peer:
+        assert health.probe(Health("http", peer.port, path="/a b?q=\u00e9&x=1\r\nX-Evil: 1")).ok
+        port = peer.port
+        (request,) = peer.requests
+    lines = request.decode("ascii").split("\r\n")
+    assert lines[0] == "GET /a%20b?q=%C3%A9&x=1%0D%0AX-Evil:%201 HTTP/1.1"
+    assert f"Host: 127.0.0.1:{port}" in lines
+    assert "Connection: close" in lines
+    assert any(line.startswith("User-Agent: rollcall/") for line in lines)
+    assert not any(line.startswith("X-Evil") for line in lines)
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="no IPv6 here")
+def test_ipv6_hosts_are_reached_and_named_in_brackets() -> None:
+    with tcp_peer(says(http("ok")), host="::1") as peer:
+        assert health.probe(Health("http", peer.port, host="::1")).ok
+        assert f"Host: [::1]:{peer.port}\r\n".encode() in peer.requests[0]
+
+
+def test_a_host_name_is_tried_at_each_of_its_addresses() -> None:
+    with tcp_peer(says(http("ok"))) as peer:
+        assert health.probe(Health("http", peer.port, host="localhost")).ok
+
+
+def test_a_host_name_that_is_none() -> None:
+    answer = health.probe(Health("http", 80, host="no such host", timeout=SHORT))
+    assert not answer.ok
+    assert answer.latency < SHORT + 0.5
+    assert "no host name" in health.probe(Health("http", 80, host="x" * 70 + ".org", timeout=SHORT)).detail
+
+
+def test_a_resolver_that_hangs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def hangs(*_address: t.Any, **options: int) -> t.Any:
+        if options["flags"]:
+            raise socket.gaierror(socket.EAI_NONAME, "not numeric")
+        over.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    try:
+        answer = health.probe(Health("http", 80, host="slow.example.org", timeout=SHORT))
+    finally:
+        over.set()
+    assert answer.detail == "no connection within 0.4 s"
+    assert answer.latency < SHORT + 0.3
+
+
+def test_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tcp_peer(says(http("proxied", "502 Bad Gateway"))) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert ask(says(http("ok")), body="ok").ok
+        assert proxy.requests == []
+
+
+def test_a_socket_that_has_connected_with_itself_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+
+    class FromItsOwnPort(socket.socket):
+        def connect(self, address: t.Any) -> None:
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.bind(("127.0.0.1", port))
+            super().connect(address)
+
+    monkeypatch.setattr(socket, "socket", FromItsOwnPort)
+    answer = health.probe(Health("tcp", port, timeout=SHORT))
+    assert (answer.ok, answer.detail) == (False, "connection refused")
+
+
+# --- TCP ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_alone_can_be_the_answer() -> None:
+    answer = tcp(keeps_silent)
+    assert answer.ok
+    assert answer.detail == f"connected in {answer.latency * 1000:.1f} ms"
+    assert answer.status is None
+
+
+def test_a_question_and_its_answer() -> None:
+    with tcp_peer(then_silent("-LOADING\r\n+PONG\r\n")) as peer:
+        answer = health.probe(Health("tcp", peer.port, send="PING\r\n", expect="+PONG"))
+        assert peer.requests == [b"PING\r\n"]
+    assert answer.ok
+    assert answer.detail.startswith('answered "+PONG" in ')
+
+
+def test_a_banner_without_a_question() -> None:
+    assert tcp(then_silent("220 mail ESMTP\r\n"), listens=False, expect="220 ").ok
+
+
+def test_a_wrong_banner_is_shown() -> None:
+    closed = tcp(says("HTTP/1.1 400 Bad\r\n"), listens=False, expect="+PONG")
+    assert closed.detail == 'answered "HTTP/1.1 400 Bad" and closed, wanted "+PONG"'
+    open_ = tcp(then_silent("-ERR no\r\n"), listens=False, expect="+PONG")
+    assert open_.detail == 'answered "-ERR no" and no more within 0.4 s, wanted "+PONG"'
+    assert tcp(says(""), listens=False, expect="+PONG").detail == 'closed without an answer, wanted "+PONG"'
+    assert tcp(keeps_silent, send="PING", expect="+PONG").detail == "no answer within 0.4 s"
+
+
+def test_an_answer_in_pieces_is_put_together_and_an_endless_one_is_not() -> None:
+    assert tcp(drips("+PONG", 0.01), listens=False, expect="+PONG").ok
+    assert not tcp(drips("." * 500), listens=False, expect="+PONG").ok
+
+    def pours(connection: socket.socket) -> None:
+        while True:
+            connection.sendall(FOREVER.encode())
+
+    answer = tcp(pours, listens=False, expect="+PONG")
+    assert answer.detail.startswith('answered "xxx')
+    assert len(answer.detail) < 200
+
+
+# --- many at once ---------------------------------------------------------------------------------------------------
+
+
+def test_many_are_asked_at_once() -> None:
+    with contextlib.ExitStack() as stack:
+        peers = {f"silent{number}": stack.enter_context(tcp_peer(keeps_silent)) for number in range(5)}
+        peers["well"] = stack.enter_context(tcp_peer(says(http("ok"))))
+        targets = {name: Health("http", peer.port, timeout=SHORT) for name, peer in peers.items()}
+        began = time.monotonic()
+        answers = health.probe_all(targets)
+        assert time.monotonic() - began < 2 * SHORT
+    assert list(answers) == list(targets)
+    assert [name for name, answer in answers.items() if answer.ok] == ["well"]
+    assert health.probe_all({}) == {}
+
+
+def test_a_watch_sees_a_service_come_up_and_leaves_it_in_peace_then() -> None:
+    port = free_port()
+    with health.HealthWatch({"late": Health("http", port, timeout=SHORT)}) as watch:
+        assert watch.answer("nobody") is None
+        assert eventually(lambda: watch.answer("late") is not None)
+        early = watch.answer("late")
+        assert early is not None
+        assert (early.ok, early.detail) == (False, "connection refused")
+        server = socket.socket()
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", port))
+        with Peer(server, says(http("ok"))) as peer:
+            assert eventually(lambda: well(watch.answer("late")), 2)
+            asked = len(peer.requests)
+            assert not Deadline(0.2).poll(lambda: len(peer.requests) > asked, 0.02)
+
+
+def test_a_stopped_watch_asks_no_more() -> None:
+    with tcp_peer(says(http("no", "503 Starting"))) as peer:
+        watch = health.HealthWatch({"never": Health("http", peer.port, timeout=SHORT)})
+        assert eventually(lambda: len(peer.requests) > 2, 2)
+        watch.stop()
+        under_way = len(peer.requests) + 1
+        assert not Deadline(0.3).poll(lambda: len(peer.requests) > under_way, 0.02)
+
+
+def well(answer: t.Optional[health.Answer]) -> bool:
+    return answer is not None and answer.ok
+
+
+# --- the database ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "a b?#%.db"
+    connection = sqlite3.connect(path)
+    connection.executescript("CREATE TABLE trades (id INTEGER); CREATE TABLE orders (id INTEGER);")
+    connection.close()
+    return path
+
+
+def check(path: t.Union[str, Path], timeout: float = 1.0) -> health.Answer:
+    began = time.monotonic()
+    answer = health.database(DatabaseCheck("sqlite", str(path)), timeout)
+    assert time.monotonic() - began < timeout + 0.5
+    return answer
+
+
+def test_a_database_that_answers(database: Path) -> None:
+    answer = check(database)
+    assert (answer.ok, answer.status) == (True, None)
+    assert answer.detail == f"2 tables in {answer.latency * 1000:.1f} ms"
+
+
+def test_a_missing_database_is_not_made(tmp_path: Path) -> None:
+    path = tmp_path / "none.db"
+    assert check(path).detail == f"no such file: {path}"
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_is_no_database_is_told(tmp_path: Path) -> None:
+    text = tmp_path / "text.db"
+    text.write_text("this is just a text\n" * 100)
+    assert check(text).detail == f"{text}: file is not a database"
+    assert check(tmp_path).detail == f"not a regular file: {tmp_path}"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert check(pipe).detail == f"not a regular file: {pipe}"
+    assert "Not a directory" in check(text / "x").detail
+
+
+def test_a_locked_database_is_bounded_and_told(database: Path) -> None:
+    holder = sqlite3.connect(database, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        assert check(database, 0.5).detail == "locked by another process for 0.4 s"
+    finally:
+        holder.close()
+    assert check(database).ok
+
+
+def test_a_damaged_database_is_told(database: Path) -> None:
+    connection = sqlite3.connect(database)
+    connection.executemany("INSERT INTO trades VALUES (?)", [(number,) for number in range(5000)])
+    connection.commit()
+    connection.close()
+    with database.open("r+b") as handle:
+        handle.seek(4096 * 4)
+        handle.write(b"\xff" * 4096)
+    answer = check(database)
+    assert not answer.ok
+    assert "damaged" in answer.detail or "malformed" in answer.detail
+
+
+def test_a_database_in_use_is_read_beside_its_writer(database: Path) -> None:
+    writer = sqlite3.connect(database, isolation_level=None)
+    writer.execute("PRAGMA journal_mode=WAL")
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("INSERT INTO trades VALUES (1)")
+    try:
+        assert check(database).ok
+    finally:
+        writer.close()
+
+
+def test_a_query_that_takes_too_long_is_interrupted(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(connection: sqlite3.Connection, _size: int) -> t.Any:
+        connection.execute(
+            "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+        ).fetchone()
+
+    monkeypatch.setattr(health, "_judge_sqlite", slow)
+    assert check(database, 0.5).detail == "no answer within 0.4 s"
+
+
+def test_a_file_system_that_does_not_answer_is_bounded(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(health, "_ask_sqlite", lambda *_: over.wait(10))
+    try:
+        assert check(database, 0.3).detail == "no answer within 0.3 s"
+    finally:
+        over.set()
