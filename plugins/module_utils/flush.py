@@ -382,12 +382,11 @@ class _Flush:
 
     def _held_by_unknown(self, port: int, reason: str) -> _Objection:
         """Say all that is certain of a port that no process listens on and that cannot be bound."""
-        hints = []
-        binders = sockets.bound(port)
-        owners = sockets.owners([binder.inode for binder in binders], every=True)
-        culprits = [processes.describe(pid) for holding in owners.pids.values() for pid in holding]
-        hints += [f"{_described(process)} has bound it and does not listen" for process in culprits if process]
-        remembered = sockets.waiting(port)
+        owners = sockets.owners([user.inode for user in sockets.users(port)], every=True)
+        pids = {pid for holding in owners.pids.values() for pid in holding}
+        culprits = [process for process in map(processes.describe, sorted(pids)) if process is not None]
+        hints = [f"{_described(process)} uses it without listening" for process in culprits]
+        remembered = sockets.remembered(port)
         if remembered:
             hints.append(f"the kernel still remembers {remembered} closed connections (TIME_WAIT), which pass in 60 s")
         sentence = f"Port {port} ({self._names[port]}) is held, owner unknown: {reason}, and no process listens on it"
@@ -395,10 +394,10 @@ class _Flush:
             "port": port,
             "provenance": UNKNOWN,
             "reason": reason,
-            "bound_by": [process.as_dict() for process in culprits if process],
+            "used_by": [process.as_dict() for process in culprits],
             "time_wait": remembered,
         }
-        commands = tuple(f"kill {process.pid}" for process in culprits if process) or _find_commands(port)
+        commands = tuple(f"kill {process.pid}" for process in culprits) or _find_commands(port)
         return _Objection("; ".join([sentence, *hints]) + ".", evidence, commands)
 
     # --- acting ---------------------------------------------------------------------------------------------------

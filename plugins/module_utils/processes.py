@@ -463,8 +463,8 @@ class _Target:
         except ProcessLookupError:
             self.over("ended" if self.sent else "gone")
         except PermissionError:
-            user = self.process.user if self.process is not None else "its user"
-            self.over("survived", f"not permitted: run as root or as {user}")
+            user = self.process.user if self.process is not None else "root"
+            self.over("survived", f"not permitted: it is of user {user}, and this runs as {user_name(os.geteuid())}")
         else:
             self.sent.append(name)
 

@@ -34,10 +34,13 @@ NLM_F_DUMP_INTR = 0x10
 NLMSG_ERROR = 2
 NLMSG_DONE = 3
 INET_DIAG_SKV6ONLY = 11
+TCP_TIME_WAIT = 6
 TCP_LISTEN = 10
 # Bound and neither listening nor connected. The kernel tells since 6.8; before, it knows no such state and lists none.
 TCP_BOUND_INACTIVE = 13
-TCP_TIME_WAIT = 6
+_LISTENING = 1 << TCP_LISTEN
+_REMEMBERED = 1 << TCP_TIME_WAIT
+_OTHERWISE = sum(1 << state for state in range(1, TCP_BOUND_INACTIVE + 1)) - _LISTENING - _REMEMBERED
 
 _HEADER = struct.Struct("=IHHII")
 # sdiag_family, sdiag_protocol, idiag_ext, pad, idiag_states; then inet_diag_sockid: ports, addresses, interface, cookie
@@ -57,7 +60,7 @@ class _Refused(Exception):
 
 @dataclass(frozen=True)
 class Listener:
-    """One listening socket.
+    """One socket that listens (`users` returns some that do not).
 
     Attributes:
         family: ``ipv4`` or ``ipv6``; an IPv6 socket bound to an IPv4-mapped address counts as what it is, ``ipv4``.
@@ -110,7 +113,7 @@ def listeners(ports: t.Optional[t.Container[int]] = None) -> t.List[Listener]:
     if not processes.LINUX:
         return _psutil_listeners(ports)
     try:
-        found = _dump(TCP_LISTEN)
+        found = _dump(_LISTENING)
     except _Refused:
         found = _read_proc_net()
     return [listener for listener in found if ports is None or listener.port in ports]
@@ -202,24 +205,17 @@ def bindable(port: int, address: str = "") -> t.Optional[str]:
     return _try_bind(socket.AF_INET, "0.0.0.0", port) or _try_bind(socket.AF_INET6, "::", port)
 
 
-def bound(port: int) -> t.List[Listener]:
-    """Return the sockets that are bound to a port and do not listen; an older Linux than 6.8 cannot tell, none."""
-    if not processes.LINUX:
-        return []
-    try:
-        return [found for found in _dump(TCP_BOUND_INACTIVE, port) if found.inode > 0]
-    except _Refused:
-        return []
+def users(port: int) -> t.List[Listener]:
+    """Return the sockets that use a port and do not listen: connected from or through it, or bound and nothing else.
+
+    The merely bound ones are told by Linux 6.8 and later. A connection that its process has closed has inode 0.
+    """
+    return _dump_if_possible(_OTHERWISE, port)
 
 
-def waiting(port: int) -> int:
-    """Return how many closed connections from this port the kernel still remembers (TIME_WAIT); they have no owner."""
-    if not processes.LINUX:
-        return 0
-    try:
-        return len(_dump(TCP_TIME_WAIT, port))
-    except _Refused:
-        return 0
+def remembered(port: int) -> int:
+    """Return how many closed connections of a port the kernel still remembers (TIME_WAIT); they have no owner."""
+    return len(_dump_if_possible(_REMEMBERED, port))
 
 
 def _try_bind(family: int, address: str, port: int) -> t.Optional[str]:
@@ -291,8 +287,17 @@ def _links(place: str, names: t.Iterable[str], wanted: t.Mapping[str, int]) -> t
 # --- netlink ------------------------------------------------------------------------------------------------------
 
 
-def _dump(state: int, port: int = 0) -> t.List[Listener]:
-    """Return the TCP sockets in one state, of both families; port 0 means all.
+def _dump_if_possible(states: int, port: int) -> t.List[Listener]:
+    if not processes.LINUX:
+        return []
+    try:
+        return _dump(states, port)
+    except _Refused:
+        return []
+
+
+def _dump(states: int, port: int = 0) -> t.List[Listener]:
+    """Return the TCP sockets in these states (a bit for each), of both families; port 0 means all.
 
     Raises:
         _Refused: the kernel does not answer.
@@ -303,16 +308,16 @@ def _dump(state: int, port: int = 0) -> t.List[Listener]:
             return [
                 found
                 for family in (socket.AF_INET, socket.AF_INET6)
-                for found in _dump_family(channel, family, state, port)
+                for found in _dump_family(channel, family, states, port)
             ]
     except OSError as exc:
         raise _Refused(str(exc)) from exc
 
 
-def _dump_family(channel: socket.socket, family: int, state: int, port: int) -> t.List[Listener]:
+def _dump_family(channel: socket.socket, family: int, states: int, port: int) -> t.List[Listener]:
     for sequence in range(1, DUMP_ATTEMPTS + 1):
         body = _REQUEST.pack(
-            family, socket.IPPROTO_TCP, 0, 0, 1 << state, struct.pack("!H", port), b"", b"", b"", 0, b"\xff" * 8
+            family, socket.IPPROTO_TCP, 0, 0, states, struct.pack("!H", port), b"", b"", b"", 0, b"\xff" * 8
         )
         length = _HEADER.size + len(body)
         channel.send(_HEADER.pack(length, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, sequence, 0) + body)

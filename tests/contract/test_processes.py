@@ -1,0 +1,386 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes: known by pid and start time, by their marker, and ended for certain or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Deadline
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from tests.support.victims import NOBODY, as_nobody, eventually, is_alive, marks, victim
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user, or a namespace of its own")
+CONFIG = """
+[supervisord]
+nodaemon=true
+pidfile={root}/supervisord.pid
+logfile={root}/supervisord.log
+[unix_http_server]
+file={root}/s
+[program:sleeper]
+command=/bin/sleep 600
+"""
+
+
+@pytest.fixture(params=["pidfd", "kill"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Signal by pidfd, and by kill(2) as on a kernel without."""
+    if request.param == "kill":
+
+        def unknown(_pid: int) -> int:
+            raise OSError(errno.ENOSYS, "Function not implemented")
+
+        monkeypatch.setattr(os, "pidfd_open", unknown)
+    return str(request.param)
+
+
+def identity(pid: int) -> processes.Identity:
+    process = processes.describe(pid)
+    assert process is not None
+    return process.identity
+
+
+# --- looking ------------------------------------------------------------------------------------------------------
+
+
+def test_a_process_is_described() -> None:
+    before = time.time()
+    with victim("listen") as held:
+        process = processes.describe(held.pid)
+        assert process is not None
+        assert (process.pid, process.ppid, process.uid) == (held.pid, os.getpid(), os.getuid())
+        assert process.user == processes.user_name(os.getuid())
+        assert os.path.samefile(process.exe, sys.executable)
+        assert process.command[-2:] == ("listen", str(held.port))
+        assert process.state == "S"
+        assert not process.container
+        # The kernel counts the start in hundredths of a second.
+        assert before - 0.05 <= process.started_at <= time.time() + 0.05
+        assert 0 <= processes.age(process) <= time.time() - before + 0.05
+
+
+def test_there_is_no_process_where_there_is_none() -> None:
+    child = subprocess.Popen(["/bin/true"])
+    child.wait()
+    assert processes.describe(child.pid) is None
+    assert processes.marker(child.pid) is None
+    assert processes.ancestors(child.pid) == []
+
+
+def test_a_program_may_be_called_what_it_likes(tmp_path: Path) -> None:
+    name = tmp_path / "a) S 1 (b"
+    name.symlink_to("/bin/sleep")
+    child = subprocess.Popen([str(name), "600"])
+    try:
+        assert eventually(lambda: (processes.describe(child.pid) or pytest.fail("gone")).command[0] == str(name))
+        process = processes.describe(child.pid)
+        assert process is not None
+        assert process.ppid == os.getpid()
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_zombie_is_not_alive_and_a_process_without_its_first_thread_is() -> None:
+    with victim("zombie") as parent, victim("leaderless") as held:
+        (dead,) = parent.pids
+        zombie, leaderless = processes.describe(dead), processes.describe(held.pid)
+        assert zombie is not None
+        assert zombie.state == "Z"
+        assert not processes.alive(zombie.identity)
+        assert leaderless is not None
+        assert leaderless.state == "S"
+        assert processes.alive(leaderless.identity)
+
+
+def test_another_start_time_is_another_process() -> None:
+    pid, start = identity(os.getpid())
+    assert processes.alive((pid, start))
+    assert not processes.alive((pid, start + 1))
+
+
+def test_descendants_and_ancestors_agree() -> None:
+    with victim("shared") as master:
+        assert set(processes.children_of([master.pid])) == set(master.pids)
+        assert processes.ancestors(master.pids[0])[:2] == [master.pid, os.getpid()]
+        assert processes.ancestors(os.getpid())[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/nginx.service\n", "nginx.service"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/web.service\n", "web.service"),
+        ("0::/user.slice/user-1000.slice/session-3.scope\n", None),
+        ("0::/user.slice/user-1000.slice/user@1000.service/init.scope\n", None),
+        (f"0::/system.slice/docker-{'ab12' * 16}.scope\n", "container ab12ab12ab12"),
+        (f"0::/machine.slice/libpod-{'cd34' * 16}.scope/container\n", "container cd34cd34cd34"),
+        ("0::/\n", None),
+    ],
+)
+def test_the_unit_or_container_is_read_from_the_cgroup(
+    monkeypatch: pytest.MonkeyPatch, cgroup: str, unit: t.Optional[str]
+) -> None:
+    monkeypatch.setattr(processes, "_read", lambda _path: cgroup.encode())
+    assert processes.unit(1234) == unit
+
+
+# --- whose they are -----------------------------------------------------------------------------------------------
+
+
+def test_a_marker_is_read_and_found_by_its_root(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    with victim("bystander", mark=marks(root, "api")) as ours, victim("bystander", mark=marks("/elsewhere")):
+        assert processes.marker(ours.pid) == processes.Marker("test", root, "api", "0123456789ab")
+        (found,) = processes.marked(root)
+        assert (found.pid, found.marker) == (ours.pid, processes.marker(ours.pid))
+        assert [process.pid for process in processes.marked(f"{root}/")] == [ours.pid]
+        assert processes.marker(os.getpid()) is None
+
+
+@ROOT_ONLY
+def test_the_marker_of_a_stranger_does_not_count(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    with victim("bystander", 0, "--uid", str(NOBODY), mark=marks(root)) as stranger:
+        assert processes.marker(stranger.pid) is not None
+        assert processes.marked(root) == []
+        assert [process.pid for process in processes.marked(root, {NOBODY})] == [stranger.pid]
+
+
+@ROOT_ONLY
+def test_what_may_not_be_read_has_no_marker(tmp_path: Path) -> None:
+    with victim("bystander", mark=marks(str(tmp_path))) as held:
+        assert as_nobody(lambda: processes.marker(held.pid)) is None
+        assert as_nobody(lambda: [one.pid for one in processes.marked(str(tmp_path), {0, NOBODY})]) == []
+
+
+def test_the_trusted_users_are_root_and_the_stacks_own(tmp_path: Path) -> None:
+    assert processes.trusted_uids(str(tmp_path)) == {0, os.getuid()}
+    assert processes.trusted_uids(str(tmp_path), "nobody") == {0, NOBODY}
+    with pytest.raises(RollcallError, match="no user nosuchuser"):
+        processes.trusted_uids(str(tmp_path), "nosuchuser")
+
+
+@contextlib.contextmanager
+def supervisord(root: Path, *options: str, cwd: t.Optional[Path] = None) -> t.Iterator[subprocess.Popen[bytes]]:
+    """Start a real supervisord with one program and end both."""
+    (root / "supervisord.conf").write_text(CONFIG.format(root=root), encoding="utf-8")
+    command = [sys.executable, "-m", "supervisor.supervisord", *options]
+    daemon = subprocess.Popen(
+        command, cwd=cwd or root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        assert eventually(lambda: bool(processes.children_of([daemon.pid])))
+        yield daemon
+    finally:
+        children = processes.children_of([daemon.pid])
+        daemon.kill()
+        daemon.wait()
+        for process in children.values():
+            os.kill(process.pid, 9)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-c", "{root}/supervisord.conf"],
+        ["-c", "supervisord.conf"],
+        ["-c../{name}/supervisord.conf"],
+        ["--configuration", "{root}/supervisord.conf"],
+        ["--configuration={root}/supervisord.conf"],
+    ],
+)
+def test_a_supervisord_is_found_by_its_config_however_it_is_given(tmp_path: Path, options: t.List[str]) -> None:
+    given = [option.format(root=tmp_path, name=tmp_path.name) for option in options]
+    with supervisord(tmp_path, *given) as daemon:
+        config = tmp_path / "supervisord.conf"
+        (tmp_path / "link.conf").symlink_to(config)
+        for path in (config, tmp_path / "link.conf"):
+            assert [process.pid for process in processes.supervisors(str(path))] == [daemon.pid]
+        assert processes.supervisors(str(tmp_path / "other.conf")) == []
+
+
+def test_a_supervisord_is_found_after_its_socket_was_deleted(tmp_path: Path) -> None:
+    with supervisord(tmp_path, "-c", str(tmp_path / "supervisord.conf")) as daemon:
+        assert eventually((tmp_path / "s").exists)
+        (tmp_path / "s").unlink()
+        (tmp_path / "supervisord.pid").unlink()
+        assert [process.pid for process in processes.supervisors(str(tmp_path / "supervisord.conf"))] == [daemon.pid]
+
+
+def test_what_only_names_the_config_is_no_supervisord(tmp_path: Path) -> None:
+    config = str(tmp_path / "supervisord.conf")
+    child = subprocess.Popen([sys.executable, "-c", "input()", "supervisord", "-c", config], stdin=subprocess.PIPE)
+    try:
+        assert processes.supervisors(config) == []
+    finally:
+        child.kill()
+        child.communicate()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ("/usr/bin/supervisord -n -c x", ["-n", "-c", "x"]),
+        ("/venv/bin/python3 /venv/bin/supervisord -c x", ["-c", "x"]),
+        ("python3 -E -s -X dev -m supervisor.supervisord -c x", ["-c", "x"]),
+        ("python3 -m supervisor.supervisorctl -c x", None),
+        ("python3 main.py supervisord -c x", None),
+        ("sudo supervisord -c x", None),
+        ("vi supervisord.conf", None),
+        ("python3", None),
+        ("", None),
+    ],
+)
+def test_the_command_line_of_a_supervisord(arguments: str, options: t.Optional[t.List[str]]) -> None:
+    assert processes._supervisord_options(arguments.split()) == options
+
+
+# --- ending -------------------------------------------------------------------------------------------------------
+
+
+def test_a_process_is_ended_by_its_first_signal(way: str) -> None:
+    with victim("listen") as held, victim("bystander") as bystander:
+        (ended,) = processes.end([identity(held.pid)])
+        assert (ended.pid, ended.signals, ended.result) == (held.pid, ("TERM",), "ended")
+        assert ended.command[-1] == str(held.port), way
+        assert ended.seconds < 1
+        assert not held.alive
+        assert bystander.alive
+
+
+@pytest.mark.usefixtures("way")
+def test_what_ignores_term_is_killed_and_what_is_stopped_is_continued() -> None:
+    with victim("deaf") as deaf, victim("stopped") as stopped, victim("bystander") as bystander:
+        assert eventually(lambda: (processes.describe(stopped.pid) or pytest.fail("gone")).state == "T")
+        ended = processes.end([identity(deaf.pid), identity(stopped.pid)], grace=0.2)
+        assert [(one.pid, one.signals, one.result) for one in ended] == [
+            (deaf.pid, ("TERM", "KILL"), "ended"),
+            (stopped.pid, ("TERM", "CONT"), "ended"),
+        ]
+        assert ended[0].seconds >= 0.2
+        assert bystander.alive
+
+
+@pytest.mark.usefixtures("way")
+def test_a_process_that_is_gone_or_another_or_no_longer_meant_is_not_signalled() -> None:
+    gone = subprocess.Popen(["/bin/true"])
+    was = (gone.pid, identity(gone.pid)[1])
+    gone.wait()
+    with victim("listen") as held:
+        pid, start = identity(held.pid)
+        asked = []
+        ended = processes.end([was, (pid, start + 1)])
+        ended += processes.end([(pid, start)], check=lambda process: bool(asked.append(process)))
+        assert [(one.result, one.signals) for one in ended] == [("gone", ()), ("changed", ()), ("changed", ())]
+        assert [process.pid for process in asked] == [pid]
+        assert held.alive
+
+
+@pytest.mark.usefixtures("way")
+def test_pid_1_and_our_own_ancestors_are_never_signalled() -> None:
+    (ended,) = processes.end([identity(os.getppid())])
+    assert (ended.result, ended.signals) == ("survived", ())
+    assert "this run descends from it" in ended.reason
+    (ended,) = processes.end([identity(1)])
+    assert (ended.result, ended.signals) == ("survived", ())
+    assert "pid 1" in ended.reason
+
+
+@ROOT_ONLY
+@pytest.mark.usefixtures("way")
+def test_a_process_of_another_user_survives_and_the_reason_says_why() -> None:
+    with victim("listen") as held:
+        (pid, start) = identity(held.pid)
+
+        def attempt() -> t.Any:
+            (ended,) = processes.end([(pid, start)])
+            return [ended.result, list(ended.signals), ended.reason]
+
+        assert as_nobody(attempt) == ["survived", [], "not permitted: it is of user root, and this runs as nobody"]
+        assert held.alive
+
+
+@pytest.mark.usefixtures("way")
+def test_the_end_of_processes_is_waited_for_up_to_a_deadline() -> None:
+    with victim("listen") as held:
+        who = identity(held.pid)
+        assert processes.wait_gone([who], Deadline(0.05)) == [who]
+        os.kill(held.pid, 9)
+        assert processes.wait_gone([who], Deadline(5)) == []
+
+
+@ROOT_ONLY
+def test_nothing_is_signalled_by_the_pids_of_another_namespace() -> None:
+    # Without --mount-proc, /proc still counts the pids of the namespace outside.
+    code = (
+        "from ansible_collections.rollcall.supervisor.plugins.module_utils import processes\n"
+        "processes.end([(12345, 1)])"
+    )
+    done = subprocess.run(
+        ["unshare", "--pid", "--fork", sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert "RollcallError: /proc shows another pid namespace" in done.stderr
+
+
+# --- sweeping -----------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_ends_what_is_marked_and_not_kept(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    mark = marks(root)
+    with contextlib.ExitStack() as started:
+        orphans, daemon, kept = (
+            started.enter_context(victim(kind, mark=mark)) for kind in ("shared", "daemon", "shared")
+        )
+        other = started.enter_context(victim("bystander", mark=marks("/elsewhere")))
+        stranger = started.enter_context(victim("bystander"))
+        ended = processes.sweep(root, keep=[kept.pid])
+        assert {one.pid for one in ended} >= {orphans.pid, *orphans.pids, daemon.pid}
+        assert {one.result for one in ended} <= {"ended", "gone"}
+        assert not any(is_alive(pid) for pid in (orphans.pid, *orphans.pids, daemon.pid))
+        assert all(is_alive(pid) for pid in (kept.pid, *kept.pids, stranger.pid, other.pid))
+        assert processes.sweep(root, keep=[kept.pid]) == []
+
+
+def test_a_sweep_ends_the_deepest_first(tmp_path: Path) -> None:
+    with victim("shared", mark=marks(str(tmp_path))) as master:
+        ended = processes.sweep(str(tmp_path))
+        assert [one.pid for one in ended].index(master.pid) == len(master.pids)
+
+
+def test_a_sweep_escalates(tmp_path: Path) -> None:
+    with victim("deaf", mark=marks(str(tmp_path))) as deaf:
+        (ended,) = processes.sweep(str(tmp_path), grace=0.1)
+        assert (ended.pid, ended.signals, ended.result) == (deaf.pid, ("TERM", "KILL"), "ended")
+
+
+def test_a_sweep_of_an_empty_root_does_nothing(tmp_path: Path) -> None:
+    assert processes.sweep(str(tmp_path)) == []
+
+
+def test_a_marked_supervisord_is_found_by_its_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in marks(str(tmp_path)).items():
+        if name != processes.MARKER_SERVICE:
+            monkeypatch.setenv(name, value)
+    with supervisord(tmp_path, "-c", str(tmp_path / "supervisord.conf")) as daemon:
+        monkeypatch.undo()
+        elsewhere = "/nowhere/supervisord.conf"
+        assert processes.supervisors(elsewhere) == []
+        assert [process.pid for process in processes.supervisors(elsewhere, str(tmp_path))] == [daemon.pid]

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose listener it is and whether it may be ended: tables over facts."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.processes import Marker, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.provenance import (
+    ANY,
+    DUPLICATE,
+    FOREIGN,
+    ORPHAN,
+    OWNED,
+    REFUSE,
+    SUPERVISED,
+    UNKNOWN,
+    Facts,
+    Holder,
+    classify,
+    may_end,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.sockets import Listener
+
+ROOT = "/opt/trading"
+TRADING = 1001
+OURS = Marker("trading", ROOT, "api", "0123456789ab")
+THEIRS = Marker("other", "/opt/other", "api", "0123456789ab")
+DAEMON, SECOND = 100, 200
+ONE = Facts(ROOT, frozenset({0, TRADING}), {110: "api"}, frozenset({DAEMON}), DAEMON)
+TWO = Facts(ROOT, frozenset({0, TRADING}), {110: "api"}, frozenset({DAEMON, SECOND}), DAEMON)
+SILENT = Facts(ROOT, frozenset({0, TRADING}), {}, frozenset({DAEMON}), None)
+SILENT_TWO = Facts(ROOT, frozenset({0, TRADING}), {}, frozenset({DAEMON, SECOND}), None)
+DOWN = Facts(ROOT, frozenset({0, TRADING}))
+# supervisord as pid 1 of a container.
+FIRST = Facts(ROOT, frozenset({0, TRADING}), {110: "api"}, frozenset({1}), 1)
+NO_STACK = Facts()
+
+
+def process(uid: int = TRADING, exe: str = "/usr/bin/python3", container: bool = False) -> Process:
+    return Process(
+        pid=111,
+        ppid=110,
+        start=5000,
+        uid=uid,
+        user=f"u{uid}",
+        exe=exe,
+        command=("python3", "main.py"),
+        state="S",
+        started_at=1.0,
+        container=container,
+    )
+
+
+@pytest.mark.parametrize(
+    ("lineage", "marker", "who", "facts", "provenance", "service"),
+    [
+        pytest.param([110, 100, 1], OURS, process(), ONE, SUPERVISED, "api", id="reported itself"),
+        pytest.param([111, 110, 100, 1], OURS, process(), ONE, SUPERVISED, "api", id="child of a reported one"),
+        pytest.param([110, 100, 1], None, process(), ONE, SUPERVISED, "api", id="reported, marker overwritten"),
+        pytest.param([110, 100, 1], OURS, process(uid=33), ONE, SUPERVISED, "api", id="reported, changed its user"),
+        pytest.param(
+            [111, 110], None, process(container=True), ONE, SUPERVISED, "api", id="container of a reported one"
+        ),
+        pytest.param([120, 100, 1], OURS, process(), ONE, SUPERVISED, None, id="below supervisord, not reported"),
+        pytest.param([100, 1], None, process(), ONE, SUPERVISED, None, id="supervisord itself"),
+        pytest.param(
+            [120, 100, 1], OURS, process(), SILENT, SUPERVISED, None, id="below the only one, which is silent"
+        ),
+        pytest.param([120, 1], OURS, process(), ONE, ORPHAN, "api", id="marked and held by none"),
+        pytest.param([120, 1], OURS, process(uid=0), ONE, ORPHAN, "api", id="marked, run by root"),
+        pytest.param([120, 1], OURS, process(), DOWN, ORPHAN, "api", id="marked, no supervisord left"),
+        pytest.param([120, 1], OURS, process(), FIRST, ORPHAN, "api", id="marked, supervisord is pid 1"),
+        pytest.param([110, 1], OURS, process(), FIRST, SUPERVISED, "api", id="reported, supervisord is pid 1"),
+        pytest.param([120, 200, 1], OURS, process(), TWO, DUPLICATE, "api", id="below a second supervisord"),
+        pytest.param([120, 200, 1], None, process(), TWO, DUPLICATE, None, id="below a second one, marker overwritten"),
+        pytest.param([120, 100, 1], OURS, process(), SILENT_TWO, DUPLICATE, "api", id="two supervisords, both silent"),
+        pytest.param([120, 1], None, process(), ONE, FOREIGN, None, id="no marker"),
+        pytest.param([120, 1], THEIRS, process(), ONE, FOREIGN, None, id="another stack's"),
+        pytest.param([120, 1], OURS, process(uid=1002), ONE, FOREIGN, None, id="our marker on another user's process"),
+        pytest.param([120, 1], OURS, process(container=True), ONE, FOREIGN, None, id="our marker in a container"),
+        pytest.param([120, 1], None, process(container=True), ONE, FOREIGN, None, id="in a container"),
+        pytest.param([120, 1], OURS, process(), NO_STACK, FOREIGN, None, id="judged without a stack"),
+    ],
+)
+def test_provenance(
+    lineage: t.List[int],
+    marker: t.Optional[Marker],
+    who: Process,
+    facts: Facts,
+    provenance: str,
+    service: t.Optional[str],
+) -> None:
+    judgement = classify(who, lineage, marker, facts)
+    assert (judgement.provenance, judgement.service) == (provenance, service)
+    assert judgement.reason
+
+
+@pytest.mark.parametrize("facts", [ONE, TWO, SILENT, DOWN, NO_STACK])
+def test_a_socket_without_a_visible_process_is_of_unknown_owner(facts: Facts) -> None:
+    assert classify(None, [], None, facts).provenance == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("who", "marker", "words"),
+    [
+        (process(container=True), None, "container"),
+        (process(exe="/usr/bin/docker-proxy"), None, "for a container"),
+        (process(), THEIRS, "stack other at /opt/other"),
+        (process(uid=1002), OURS, "user u1002"),
+        (process(), None, "not of this stack"),
+    ],
+)
+def test_the_reason_for_foreign_says_what_it_is(who: Process, marker: t.Optional[Marker], words: str) -> None:
+    judgement = classify(who, [111, 1], marker, ONE)
+    assert judgement.provenance == FOREIGN
+    assert words in judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("policy", "ended"),
+    [(OWNED, {ORPHAN, DUPLICATE}), (REFUSE, set()), (ANY, {ORPHAN, DUPLICATE, FOREIGN})],
+)
+def test_what_each_policy_may_end(policy: str, ended: t.Set[str]) -> None:
+    everything = (SUPERVISED, ORPHAN, DUPLICATE, FOREIGN, UNKNOWN)
+    assert {provenance for provenance in everything if may_end(provenance, policy)} == ended
+    with_supervised = ended | {SUPERVISED} if policy != REFUSE else ended
+    assert {one for one in everything if may_end(one, policy, supervised=True)} == with_supervised
+
+
+def test_a_holder_has_the_same_keys_with_and_without_a_process() -> None:
+    listener = Listener("ipv4", "0.0.0.0", 8001, 4711, TRADING)
+    seen = Holder(listener, process(), FOREIGN, None, "it is not of this stack")
+    unseen = Holder(listener, None, UNKNOWN, None, "no process that holds it can be seen")
+    assert seen.as_dict().keys() == unseen.as_dict().keys()
+    assert unseen.as_dict()["pid"] is None
