@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
 import sys
+import typing as t
 from pathlib import Path
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import config, config_reader
 
 # The oldest that is accepted, the one of Debian 12 and Ubuntu 22.04 and later, and the one that `bootstrap` installs.
 VERSIONS = ("4.2.2", "4.2.5", "4.3.0")
@@ -50,3 +54,63 @@ def _make(directory: Path, version: str) -> None:
     # Up to 4.2 it imports pkg_resources, which newer setuptools no longer have.
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(packages)]
     subprocess.run([*command, f"supervisor=={version}", "setuptools<81"], check=True, timeout=600)
+
+
+# Reads one config after the other, so that a property test does not start an interpreter for each.
+SERVE = """
+import io, json, sys
+reader = {"__name__": "reader"}
+exec(sys.argv[1], reader)
+version = reader["read_version"]()
+for line in sys.stdin:
+    answer = {"version": version}
+    try:
+        stream = reader["_Stream"](io.BytesIO(json.loads(line).encode("utf-8")), encoding="utf-8")
+        answer.update(reader["read_config"](stream))
+    except (reader["Refused"], ValueError) as exc:
+        answer["refusal"] = str(exc)
+    print(json.dumps(answer), flush=True)
+"""
+
+
+class Reader:
+    """A long-lived ``config_reader`` in the interpreter ``python``."""
+
+    def __init__(self, python: str) -> None:
+        source = Path(config_reader.__file__).read_text(encoding="utf-8")
+        self._process = subprocess.Popen(
+            [python, "-I", "-B", "-X", "utf8", "-W", "ignore", "-c", SERVE, source],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+            cwd="/",
+        )
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.kill()
+        self._process.communicate(timeout=10)
+
+    def read(self, text: str) -> config.Parsed:
+        """Return what supervisor understands of ``text``, as ``config.parse_back`` would."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise AssertionError("both are pipes")
+        stdin.write(json.dumps(text) + "\n")
+        stdin.flush()
+        answer: t.Dict[str, t.Any] = json.loads(stdout.readline())
+        if "refusal" in answer:
+            raise AssertionError(f"supervisor refuses: {answer['refusal']}\n{text}")
+        programs = [config.Program.from_dict(program) for program in answer["programs"]]
+        return config.Parsed(answer["version"], programs, answer["daemon"])
+
+
+def install_engine(root: str, python: str) -> None:
+    """Put what a service's command needs below a stack's root: the virtual environment and the launcher."""
+    engine = Path(root) / "engine"
+    engine.mkdir()
+    (engine / "venv").symlink_to(Path(python).parents[1])
+    (engine / "rollcall").symlink_to(Path(config_reader.__file__).parent)
