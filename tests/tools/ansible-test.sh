@@ -27,6 +27,10 @@ PATH=$root/.venv/bin:$PATH
 if [ "$command" = sanity ]; then
   "$root/.venv/bin/python" "$root/tests/tools/pip_bootstrap.py"
 fi
+# ansible-test keeps the environment from its tests, and so any setting of a package index: they install from wheels.
+if [ "$command" = integration ]; then
+  "$root/tests/tools/wheels.sh" "$root/requirements/host.txt" "$python" "$copy/tests/integration/wheels"
+fi
 
 cd "$copy"
 exec ansible-test "$command" --color no --python "$python" "$@"

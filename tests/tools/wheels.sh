@@ -6,7 +6,7 @@
 # wheels.sh REQUIREMENTS PYTHON LINK: makes LINK point at a directory with the wheels of that requirements file, and of
 # all it needs, for that version of Python on this kind of machine. The hosts install from it and need no package index.
 set -euo pipefail
-. "$(dirname "$0")/../../tests/tools/lib.sh"
+. "$(dirname "$0")/lib.sh"
 requirements=$1 version=$2 link=$3
 
 machine=$(uname -m)
