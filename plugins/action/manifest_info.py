@@ -47,7 +47,7 @@ class ActionModule(ActionBase):
 
 
 def fingerprint(data: t.Mapping[str, t.Any]) -> str:
-    """Return a digest of all that ``bootstrap`` puts on a host: the engine, its dependencies, account and directories."""
+    """Return a digest of all that ``bootstrap`` puts on a host: engine, dependencies, account and directories."""
     digest = hashlib.sha256(json.dumps([data["name"], data["user"], data["root"], data["paths"]]).encode("utf-8"))
     engine = os.path.join(COLLECTION, "plugins", "module_utils")
     sources = [os.path.join(engine, name) for name in sorted(os.listdir(engine)) if name.endswith(".py")]

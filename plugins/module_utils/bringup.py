@@ -65,8 +65,8 @@ class BringUp:
         self._stack = stack
         self._client = client
         self._clock = clock
-        wanted = set(names)
-        self._waiting = [service for service in stack.services if service.name in wanted]
+        self._wanted = frozenset(names)
+        self._waiting = [service for service in stack.services if service.name in self._wanted]
         self._starting: t.Dict[str, _Start] = {}
         self._reached: t.Dict[str, t.Set[str]] = {}
         self._outcome = Outcome()
@@ -115,10 +115,7 @@ class BringUp:
                 start.last = fault
 
     def _met(self, name: str, level: str) -> bool:
-        pending = name in self._starting or any(service.name == name for service in self._waiting)
-        if not pending:
-            return True
-        return level in self._reached.get(name, ())
+        return name not in self._wanted or level in self._reached.get(name, ())
 
     def _fail(self, start: _Start, reason: str) -> None:
         start.end_watch()
@@ -155,7 +152,7 @@ class BringUp:
             start.last = describe_state(program)
 
     def _look_at_service(self, start: _Start, program: ProgramState) -> None:
-        """A service is ready when it is RUNNING and healthy. It is often healthy first, and its dependents can go on."""
+        """A service is ready when it is RUNNING and healthy; often it is healthy first, and its dependents can go on."""
         reached = self._reached.setdefault(start.service.name, {"started"})
         lacking = self._lacking(start)
         if lacking is None:

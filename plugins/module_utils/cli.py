@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="rollcall",
         description="One manifest, one verified stack: see how it is, restart it, free its ports.",
-        epilog="Exit codes: 0 ok, 1 the verdict failed, 2 wrong use, 3 refused (a lock or a foreign process in the way).",
+        epilog="Exit codes: 0 ok, 1 the verdict failed, 2 wrong use, 3 refused: a lock or a foreign process.",
     )
     top.add_argument("--root", help="directory of the stack; the installed command knows its own")
     top.add_argument("--version", action="version", version=f"rollcall {VERSION}")

@@ -187,7 +187,7 @@ def may(path: str, who: Account, bits: int) -> bool:
     return (status.st_mode >> shift) & bits == bits
 
 
-def check_daemon(stack: Stack, seen: Observation) -> None:
+def check_daemon(seen: Observation) -> None:
     """Refuse to go on over a supervisord that is alive, has its socket and does not answer on it.
 
     A live one whose socket is gone is no reason to refuse: it is found by its config and ended properly.
@@ -220,13 +220,13 @@ def check_ports(stack: Stack, seen: Observation, the_plan: Plan, policy: str) ->
         RollcallError: ``refused``, with pid, user and command of each holder.
     """
     if the_plan.mode == "quick":
-        _refuse_leftovers(stack, seen)
+        _refuse_leftovers(seen)
     ports = plan.assigned_ports(stack) if the_plan.mode == "quick" else the_plan.flush
     if ports:
         flush.flush(stack, ports, policy=policy, dry_run=True)
 
 
-def _refuse_leftovers(stack: Stack, seen: Observation) -> None:
+def _refuse_leftovers(seen: Observation) -> None:
     """A quick restart flushes nothing, so what is left over from before must be out of the way already."""
     left = [
         f"port {port} is held by {describe_holder(holder)}"

@@ -182,7 +182,7 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal]) -> _Ru
         preflight.prove_config(stack, generation.config)
     preflight.check_host(stack)
     before = status.observe(stack, clock=clock)
-    preflight.check_daemon(stack, before)
+    preflight.check_daemon(before)
     the_plan = plan.make(stack, _facts(stack, before, installed, generation), request.mode)
     run = _Run(request, clock, stack, generation, before, the_plan, record)
     preflight.check_ports(stack, before, the_plan, request.policy)
@@ -229,7 +229,7 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
     marks = verify.take_marks(stack)
     if the_plan.mode == "flush":
         return _flush_only(run)
-    if not the_plan.actions:
+    if not the_plan.actions and the_plan.mode != "stop":
         return _verdict(run, marks, Outcome(), changed=False)
     verify.save_marks(stack, marks)
     if the_plan.stop:
@@ -300,7 +300,8 @@ def _batches(stack: Stack, names: t.Sequence[str]) -> t.List[t.List[str]]:
 def _stop_daemons(run: _Run) -> None:
     """End every supervisord of this stack: by its own shutdown where it answers, by TERM where its socket is gone."""
     paths = run.stack.paths
-    limit = max((service.stop.timeout for service in run.stack.services), default=0.0) + STOP_MARGIN
+    # Its own shutdown stops one program after the other; mostly they have been stopped before, all at once.
+    limit = sum(service.stop.timeout for service in run.stack.services) + STOP_MARGIN
     answering = run.before.daemon
     if answering is not None:
         client = Client(paths.socket, timeout=status.CALL_TIMEOUT, clock=run.clock)
@@ -374,13 +375,13 @@ def _flushed(run: _Run, *, dry_run: bool) -> t.List[t.Dict[str, t.Any]]:
 
 def _install(run: _Run) -> None:
     account = preflight.account(run.stack)
-    owner = None if account is None or account.uid == os.geteuid() else (account.uid, account.gid)
+    owner = None if account.uid == os.geteuid() else (account.uid, account.gid)
     run_id = run.journal.run if run.journal is not None else journal.new_run_id(run.clock)
     try:
         journal.install_generation(run.stack.paths, run.stack.root, run_id, run.generation, owner)
     except OSError as exc:
         raise RollcallError(
-            f"The new config could not be written to {exc.filename}: {exc.strerror}. The one before it is still in place.",
+            f"The new config could not be written to {exc.filename}: {exc.strerror}. The old one is still in place.",
             evidence={"path": exc.filename, "errno": exc.errno},
             remedies=[f"df -h {run.stack.root}", "rollcall start"],
         ) from exc
@@ -401,7 +402,7 @@ def _start_daemon(run: _Run) -> None:
         config.engine_python(run.stack.root),
         run.stack.paths.config,
         socket_path=run.stack.paths.socket,
-        user=None if account is None or account.uid == os.geteuid() else account.name,
+        user=None if account.uid == os.geteuid() else account.name,
         environment=preflight.daemon_environment(run.stack, plan.daemon_revision(run.generation.config)),
         log=os.path.join(run.stack.paths.logs, "supervisord.out"),
         cwd=run.stack.root,
@@ -466,4 +467,4 @@ def _stopped(run: _Run) -> t.Dict[str, t.Any]:
     seen = status.observe(run.stack, clock=run.clock)
     checks = verdict.judge_stopped(run.stack, seen)
     report = status.report(run.stack, seen, checks)
-    return _finished(run, report, result="ok" if report["ok"] else "degraded", changed=True)
+    return _finished(run, report, result="ok" if report["ok"] else "degraded", changed=bool(run.plan.actions))

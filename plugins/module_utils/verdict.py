@@ -145,10 +145,10 @@ def trouble(service: Service, seen: Observation) -> t.Optional[str]:
 
 def describe_state(program: ProgramState) -> str:
     """Return supervisord's state with what explains it: spawn error or exit status."""
-    if program.spawn_error:
-        return f"{program.state}: {program.spawn_error}"
     if program.state == "EXITED":
         return f"EXITED with status {program.exit_status}"
+    if program.spawn_error:
+        return f"{program.state}: {program.spawn_error}"
     return program.state
 
 

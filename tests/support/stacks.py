@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
+import json
 import os
 import shutil
 import signal
 import sys
 import tempfile
 import typing as t
+import unittest.mock
 from pathlib import Path
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import (
@@ -21,11 +24,11 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
     manifest,
     processes,
     restart,
-    verdict,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Generation
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.restart import Request
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisor import Client
 from ansible_collections.rollcall.supervisor.plugins.modules import engine as engine_module
 from tests.support.rendering import render
 
@@ -92,6 +95,36 @@ class StackUnderTest:
         """Run the critical section in this process and return the report."""
         return restart.perform(self.request(mode, **more), journal.new_run_id())
 
+    def perform_request(self, request: Request, wanted: Generation) -> t.Dict[str, t.Any]:
+        """Run the critical section for another generation than the manifest's own."""
+        return restart.perform(dataclasses.replace(request, wanted=wanted), journal.new_run_id())
+
+    def killed_at(self, step: str, mode: str) -> str:
+        """Run the critical section in a child that kills itself when it comes to ``step``; return the run's id."""
+        run_id = journal.new_run_id()
+        request = self.request(mode)
+        pid = os.fork()
+        if pid == 0:
+            real = journal.Journal.step
+
+            def fatal(record: journal.Journal, name: str, **facts: t.Any) -> None:
+                real(record, name, **facts)
+                if name == step:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            with unittest.mock.patch.object(journal.Journal, "step", fatal):
+                restart.perform(request, run_id)
+            os._exit(0)
+        _pid, status = os.waitpid(pid, 0)
+        if not os.WIFSIGNALED(status):
+            raise AssertionError(f"the run never came to its step {step}")
+        return run_id
+
+    def lock_note(self) -> t.Dict[str, t.Any]:
+        """Return the note of the lock's holder; empty when nobody holds it."""
+        text = Path(self.paths.state, "lock").read_text(encoding="utf-8")
+        return dict(json.loads(text)) if text else {}
+
     def pids(self) -> t.Dict[str, int]:
         """Return the pid of each service's process, by its marker."""
         found = {}
@@ -108,6 +141,10 @@ class StackUnderTest:
     def daemons(self) -> t.List[processes.Process]:
         """Return the live supervisords over this stack."""
         return processes.supervisors(self.paths.config, self.root)
+
+    def supervisor(self) -> Client:
+        """Return a client of the stack's supervisord."""
+        return Client(self.paths.socket)
 
     def kill_daemon(self) -> int:
         """SIGKILL the supervisord, wait until it is gone, and return the pid it had; its children live on."""
@@ -152,6 +189,3 @@ def failed_checks(report: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, str]]:
 def check_of(report: t.Mapping[str, t.Any], name: str, subject: str) -> t.Dict[str, t.Any]:
     """Return one check of a report."""
     return next(check for check in report["checks"] if (check["name"], check["subject"]) == (name, subject))
-
-
-__all__ = ["StackUnderTest", "check_of", "failed_checks", "stack", "verdict"]

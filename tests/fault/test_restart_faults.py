@@ -1,0 +1,361 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults of supervisord and of services: what a restart makes of a host that is not as it should be.
+
+A bystander, which is none of ours, runs beside every test and must be alive afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import journal, processes, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
+from tests.support.victims import eventually, free_port, is_alive, marks, victim
+
+
+@pytest.fixture(autouse=True)
+def bystander() -> t.Iterator[None]:
+    with victim("bystander") as innocent:
+        yield
+        assert innocent.alive
+
+
+def two_services(**first: t.Any) -> t.Dict[str, t.Any]:
+    return {
+        "web": {"port": free_port(), "health": {"http": "/health"}, **first},
+        "worker": {},
+    }
+
+
+@pytest.fixture
+def running() -> t.Iterator[StackUnderTest]:
+    with stack(two_services()) as made:
+        assert made.perform()["ok"]
+        yield made
+
+
+# --- supervisord --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["auto", "full"])
+def test_fault_16_orphans_of_a_killed_supervisord_are_swept_before_the_next_start(
+    running: StackUnderTest, mode: str
+) -> None:
+    before = running.pids()
+    running.kill_daemon()
+    report = running.perform(mode, installed=True)
+    assert report["ok"]
+    assert {entry["pid"] for entry in report["signals"]} == set(before.values())
+    assert not any(is_alive(pid) for pid in before.values())
+    assert not set(running.pids().values()) & set(before.values())
+
+
+def test_a_quick_restart_refuses_over_orphans_and_names_the_cure(running: StackUnderTest) -> None:
+    before = running.pids()
+    running.kill_daemon()
+    with pytest.raises(RollcallError, match=rf"held by pid {before['web']}.*orphan") as caught:
+        running.perform("quick", installed=True)
+    assert caught.value.kind == "refused"
+    assert any("full" in remedy for remedy in caught.value.remedies)
+    assert set(running.pids().values()) <= set(before.values())
+
+
+def test_fault_17_running_and_a_200_from_an_orphan_fail_and_name_the_orphan() -> None:
+    port = free_port()
+    with stack(
+        {"web": {"port": port, "health": {"http": "/health"}, "env": {"DEAF": "1"}, "ready_timeout": 2}}
+    ) as made:
+        # The orphan takes the port only once the stack's own process, which never listens, is RUNNING.
+        orphan = subprocess.Popen(
+            [sys.executable, str(Path(__file__).resolve().parents[1] / "support" / "app.py"), "orphan"],
+            env={**os.environ, "PORT": str(port), "LISTEN_AFTER": "0.7"},
+            start_new_session=True,
+        )
+        try:
+            report = made.perform()
+        finally:
+            orphan.kill()
+            orphan.wait()
+        assert not report["ok"]
+        row = report["services"][0]
+        assert (row["state"], row["health"], row["listener_pid"]) == ("RUNNING", "ok", orphan.pid)
+        assert f"pid {orphan.pid}" in check_of(report, "port", "web")["evidence"]
+
+
+@pytest.mark.parametrize("pidfile", ["", "1\n", "999999\n", "not a pid\n"])
+def test_fault_18_a_stale_socket_and_any_pid_file_do_not_stop_the_start(pidfile: str) -> None:
+    with stack(two_services()) as made:
+        Path(made.paths.pidfile).write_text(pidfile, encoding="utf-8")
+        left_over = socket.socket(socket.AF_UNIX)
+        left_over.bind(made.paths.socket)
+        left_over.close()
+        assert made.perform()["ok"]
+
+
+def test_fault_18_nothing_is_killed_because_a_pid_file_says_so(running: StackUnderTest) -> None:
+    with victim("bystander") as innocent:
+        running.kill_daemon()
+        Path(running.paths.pidfile).write_text(f"{innocent.pid}\n", encoding="utf-8")
+        assert running.perform("full", installed=True)["ok"]
+        assert innocent.alive
+
+
+def test_fault_19_a_live_supervisord_whose_socket_was_deleted_is_ended_and_not_doubled(
+    running: StackUnderTest,
+) -> None:
+    (daemon,) = running.daemons()
+    before = running.pids()
+    os.unlink(running.paths.socket)
+    report = running.perform("full", installed=True)
+    assert report["ok"]
+    assert not processes.alive(daemon.identity)
+    assert len(running.daemons()) == 1
+    assert not set(running.pids().values()) & set(before.values())
+
+
+def test_a_stopped_supervisord_is_named_within_bounds_and_nothing_is_touched(running: StackUnderTest) -> None:
+    (daemon,) = running.daemons()
+    before = running.pids()
+    os.kill(daemon.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(RollcallError, match=rf"pid {daemon.pid}, stopped by a signal") as caught:
+            running.perform("full", installed=True)
+    finally:
+        os.kill(daemon.pid, signal.SIGCONT)
+    assert f"kill -CONT {daemon.pid}, then the same command again" in caught.value.remedies
+    assert running.pids() == before
+
+
+def test_fault_21_a_missing_log_directory_is_found_before_anything_is_stopped(running: StackUnderTest) -> None:
+    before = running.pids()
+    shutil.rmtree(running.paths.logs)
+    with pytest.raises(RollcallError, match=r"directory .*/logs does not exist") as caught:
+        running.perform("full", installed=True)
+    assert caught.value.kind == "wrong_use"
+    assert running.pids() == before
+
+
+def test_fault_21_an_unknown_user_is_found_before_anything_is_stopped(running: StackUnderTest) -> None:
+    before = running.pids()
+    running.raw["user"] = "nobody-knows-me"
+    with pytest.raises(RollcallError, match="user 'nobody-knows-me' of stack test does not exist"):
+        running.perform()
+    assert running.pids() == before
+
+
+def test_fault_21_a_config_that_supervisor_refuses_leaves_the_running_stack_untouched(
+    running: StackUnderTest,
+) -> None:
+    before = running.pids()
+    running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
+    request = running.request()
+    broken = request.wanted._replace(config=request.wanted.config.replace("stopsignal=", "stopsignal=NO"))
+    with pytest.raises(RollcallError, match="NOTERM"):
+        running.perform_request(request, broken)
+    assert running.pids() == before
+
+
+def test_fault_21_a_config_that_says_something_else_than_the_manifest_is_not_installed(
+    running: StackUnderTest,
+) -> None:
+    before = running.pids()
+    running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
+    request = running.request()
+    altered = request.wanted._replace(config=request.wanted.config.replace("blue", "green"))
+    with pytest.raises(RollcallError, match="does not say what its manifest says"):
+        running.perform_request(request, altered)
+    assert running.pids() == before
+
+
+def test_a_command_that_does_not_exist_is_found_before_anything_is_stopped(running: StackUnderTest) -> None:
+    before = running.pids()
+    running.raw["services"]["worker"]["command"] = ["/no/such/program"]
+    with pytest.raises(RollcallError, match=r"worker.command\[0\]: /no/such/program does not exist"):
+        running.perform()
+    assert running.pids() == before
+
+
+# --- services -----------------------------------------------------------------------------------------------------
+
+
+def test_fault_26_a_service_that_exits_at_once_fails_with_its_log_and_without_waiting() -> None:
+    with stack(two_services(env={"CRASH_AFTER": "0.1"}, ready_timeout=60)) as made:
+        report = made.perform()
+        assert not report["ok"]
+        assert report["seconds"] < 20
+        check = check_of(report, "running", "web")
+        assert "BACKOFF" in check["evidence"]
+        assert "RuntimeError: the flux capacitor is empty" in check["evidence"]
+        assert ("running", "worker") not in failed_checks(report)
+
+
+def test_fault_26_only_the_log_since_the_run_began_is_shown() -> None:
+    with stack(two_services(env={"CRASH_AFTER": "0.1"})) as made:
+        log = Path(made.paths.logs) / "web.log"
+        log.write_text("yesterday's trouble\n", encoding="utf-8")
+        assert "yesterday" not in check_of(made.perform(), "running", "web")["evidence"]
+
+
+def test_fault_27_a_crash_loop_with_startsecs_0_never_passes_and_shows_its_traceback() -> None:
+    services = two_services(env={"CRASH_AFTER": "0.5"}, start={"seconds": 0}, stable_for=2, restart="always")
+    with stack(services) as made:
+        for mode in ("auto", "full", "auto"):
+            report = made.perform(mode)
+            assert not report["ok"]
+            evidence = "\n".join(check["evidence"] for check in report["checks"] if not check["ok"])
+            assert "RuntimeError: the flux capacitor is empty" in evidence
+
+
+def test_fault_27_a_service_that_dies_inside_its_window_after_it_answered_fails() -> None:
+    services = two_services(env={"CRASH_AFTER": "1.6"}, stable_for=3, restart="always")
+    with stack(services) as made:
+        report = made.perform()
+        assert not report["ok"]
+        assert {subject for _name, subject in failed_checks(report)} == {"web"}
+
+
+def test_fault_28_a_service_that_listens_late_is_waited_for_within_its_own_deadline() -> None:
+    with stack(two_services(env={"LISTEN_AFTER": "2"}, ready_timeout=8)) as made:
+        assert made.perform()["ok"]
+    with stack(two_services(env={"LISTEN_AFTER": "30"}, ready_timeout=1.5)) as made:
+        report = made.perform()
+        evidence = check_of(report, "running", "web")["evidence"]
+        assert "not ready after 1.5 s" in evidence
+        assert "nothing listens on port" in evidence
+
+
+def test_a_service_that_exits_0_is_a_failure() -> None:
+    with stack(two_services(env={"EXIT": "0"}, start={"seconds": 0}, stable_for=1)) as made:
+        report = made.perform()
+        assert "EXITED with status 0" in check_of(report, "running", "web")["evidence"]
+
+
+def test_fault_35_a_removed_service_is_stopped_its_port_free_and_the_others_keep_their_pids(
+    running: StackUnderTest,
+) -> None:
+    before = running.pids()
+    port = running.raw["services"].pop("web")["port"]
+    report = running.perform()
+    assert report["ok"]
+    assert {"action": "remove", "subject": "web", "reason": "no longer in the manifest"} in report["actions"]
+    assert running.pids() == {"worker": before["worker"]}
+    assert "web" not in running.supervisor().programs()
+    assert "[program:web]" not in Path(running.paths.config).read_text(encoding="utf-8")
+    assert sockets.bindable(port) is None
+
+
+def test_critical_lines_written_since_the_run_began_fail_the_verdict() -> None:
+    with stack({"noisy": {"command": ["sh", "-c", "echo CRITICAL: out of ink; exec sleep 1000"]}}) as made:
+        report = made.perform()
+        assert failed_checks(report) == [("logs", "noisy")]
+        assert "CRITICAL: out of ink" in check_of(report, "logs", "noisy")["evidence"]
+
+
+# --- ports --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["auto", "full", "quick"])
+def test_a_foreign_listener_is_refused_with_its_name_and_nothing_is_stopped(mode: str) -> None:
+    with stack(two_services()) as made:
+        assert made.perform()["ok"]
+        before = made.pids()
+        made.raw["services"]["late"] = {"port": free_port()}
+        with victim("listen", made.raw["services"]["late"]["port"]) as stranger:
+            with pytest.raises(RollcallError, match=rf"is held by pid {stranger.pid} .* of user ") as caught:
+                made.perform(mode)
+            assert stranger.alive
+        assert caught.value.exit_code == 3
+        assert made.pids() == before
+
+
+def test_an_orphan_of_ours_on_a_port_is_ended_and_the_install_succeeds() -> None:
+    with stack(two_services()) as made:
+        port = made.raw["services"]["web"]["port"]
+        with victim("listen", port, mark=marks(made.root, "web")) as orphan:
+            report = made.perform()
+            assert report["ok"]
+            assert not orphan.alive
+        assert [entry["pid"] for entry in report["signals"]] == [orphan.pid]
+
+
+# --- interruption -------------------------------------------------------------------------------------------------
+
+STEPS = ("prove", "stop", "stop-daemon", "sweep", "flush", "install", "start-daemon", "start", "verify")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_fault_40_a_worker_killed_at_any_step_leaves_a_stack_that_a_rerun_converges(
+    running: StackUnderTest, step: str
+) -> None:
+    running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
+    old = journal.current_generation(running.paths)
+    killed = running.killed_at(step, "full")
+    assert journal.unfinished_run(running.paths.state) == {"run": killed, "step": step}
+    assert journal.current_generation(running.paths) in (old, killed)
+    report = running.perform()
+    assert report["ok"], failed_checks(report)
+    assert report["unfinished_run"] == {"run": killed, "step": step}
+    assert len(running.daemons()) == 1
+    assert sorted(running.pids()) == ["web", "worker"]
+    with open(f"/proc/{running.pids()['worker']}/environ", encoding="utf-8") as stream:
+        assert "COLOUR=blue" in stream.read()
+
+
+def test_fault_40_the_worker_goes_on_when_the_one_who_waits_for_it_is_killed(running: StackUnderTest) -> None:
+    before = running.pids()
+    waiting = subprocess.Popen([running.command, "restart"], stdout=subprocess.DEVNULL)
+    assert eventually(lambda: running.lock_note() != {})
+    waiting.kill()
+    waiting.wait()
+    assert eventually(lambda: running.lock_note() == {}, 20)
+    assert not set(running.pids().values()) & set(before.values())
+    assert running.perform()["changed"] is False
+
+
+def test_fault_41_the_second_operator_is_refused_at_once_with_who_and_since_when(running: StackUnderTest) -> None:
+    lock = journal.Lock(running.paths.state)
+    lock.acquire({"who": "ada", "verb": "full", "since": "2026-01-02 03:04:05", "run": "r"})
+    before = running.pids()
+    with pytest.raises(RollcallError, match=r"ada runs 'full' as pid .* since 2026-01-02 03:04:05") as caught:
+        running.perform("full", installed=True)
+    assert caught.value.exit_code == 3
+    lock.release()
+    assert running.pids() == before
+    assert running.perform("full", installed=True)["ok"]
+
+
+def test_fault_41_a_lock_whose_holder_was_killed_is_nobodys(running: StackUnderTest) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", LOCK_HOLDER, running.paths.state], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(RollcallError, match="crashed runs"):
+        running.perform()
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    assert running.perform()["ok"]
+
+
+LOCK_HOLDER = """
+import sys, time
+from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Lock
+
+lock = Lock(sys.argv[1])
+lock.acquire({"who": "crashed", "verb": "full", "since": "then", "run": "r"})
+print("held", flush=True)
+time.sleep(600)
+"""
