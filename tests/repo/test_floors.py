@@ -17,8 +17,8 @@ FLOORS: dict[str, int] = {
     name: floor
     for floor, names in enumerate(
         (
-            "clock errors manifest manifest_file version",
-            "config health journal launcher processes sockets supervisor wire",
+            "clock errors manifest manifest_file manifest_legacy version",
+            "config config_reader health journal launcher processes sockets supervisor wire",
             "plan provenance report verdict",
             "bringup flush preflight restart status verify worker",
             "cli",

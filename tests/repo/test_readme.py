@@ -1,0 +1,88 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the README shows is what there is: its sample, its manifest, its commands."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import cli, manifest
+from tests.support.repository import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DEMO = ROOT / "inventories" / "demo" / "group_vars" / "all.yml"
+
+
+def block(name: str) -> str:
+    """Return what stands in the code block between two marks."""
+    found = re.search(rf"<!-- {name}: begin -->\n```\w+\n(.*?)```\n<!-- {name}: end -->", README, re.DOTALL)
+    assert found is not None, name
+    return found[1]
+
+
+def filled(value: Any) -> Any:
+    """Return data with something in the place of each template."""
+    if isinstance(value, dict):
+        return {key: filled(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [filled(inner) for inner in value]
+    return re.sub(r"{{.*?}}", "/srv/rollcall", value) if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("text", [block("manifest"), DEMO.read_text(encoding="utf-8")], ids=["readme", "demo"])
+def test_the_manifest_is_one_without_a_problem(text: str) -> None:
+    checked = manifest.check(filled(yaml.safe_load(text)["rollcall_stack"]))
+
+    assert [problem.as_dict() for problem in checked.problems] == []
+
+
+def test_the_sample_is_of_the_demo() -> None:
+    demo = yaml.safe_load(DEMO.read_text(encoding="utf-8"))["rollcall_stack"]
+    rows = re.findall(r"^ok +(\w+) +RUNNING +\d+ +(\d+|-) ", block("roll call"), re.MULTILINE)
+
+    assert {name: None if port == "-" else int(port) for name, port in rows} == {
+        name: service.get("port") for name, service in demo["services"].items()
+    }
+    assert re.search(
+        r"^demo on localhost: OK, 10 of 10 services up, 8 of 8 answered ", block("roll call"), re.MULTILINE
+    )
+
+
+def test_the_host_command_takes_what_is_said_of_it() -> None:
+    told = {
+        option.strip()
+        for row in re.findall(r"^\| (`rollcall .*?) \|", README.replace("\\|", "/"), re.MULTILINE)
+        for option in re.findall(r"`(rollcall [^`]*)`", row)
+    }
+    assert len(told) >= 8
+    for usage in told:
+        words = [word.strip("[]") for word in shlex.split(usage)[1:]]
+        cli.parser().parse_args([word.split("/")[0] for word in words])
+
+
+def test_every_verb_of_the_host_command_is_told() -> None:
+    (verbs,) = (action for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction))
+
+    # worker is how the engine calls itself.
+    assert [verb for verb in set(verbs.choices) - {"worker"} if f"`rollcall {verb}" not in README] == []
+
+
+def test_every_playbook_named_exists() -> None:
+    named = set(re.findall(r"rollcall\.supervisor\.([a-z]+)`| rollcall\.supervisor\.([a-z]+) ", README))
+    names = {name for pair in named for name in pair if name} - {"roll"}
+
+    assert names >= {"site", "restart", "status"}
+    assert [name for name in names if not (ROOT / "playbooks" / f"{name}.yml").is_file()] == []
+
+
+def test_links_lead_somewhere() -> None:
+    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in target]
+
+    assert [target for target in targets if not (ROOT / target).exists()] == []
