@@ -11,6 +11,8 @@ import re
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import report
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
@@ -169,6 +171,16 @@ def test_what_others_wrote_cannot_move_the_cursor() -> None:
     assert "\x1b" not in text
     assert "\r" not in text
     assert "\\x1b[2J\\x1b[31mgone\\x07\\rOK\n    next    line\n" in text
+
+
+@given(st.text(), st.text(), st.text())
+def test_whatever_was_seen_the_verdict_comes_last_and_nothing_is_raw(evidence: str, command: str, name: str) -> None:
+    text = report.roll_call(
+        status_report([failed("running", "main_app", evidence, command), failed("orphans", name, "", None)])
+    )
+
+    assert all(char == "\n" or char.isprintable() for char in text)
+    assert "trading on web1: FAILED, " in text.split("\n\n")[-1]
 
 
 def test_one_endless_line_does_not_push_the_verdict_away() -> None:
