@@ -112,6 +112,32 @@ def survey(
     return result
 
 
+def inspect(
+    stack: t.Optional[Stack], ports: t.Optional[t.Iterable[int]] = None, *, clock: Clock = SYSTEM
+) -> t.List[t.Dict[str, t.Any]]:
+    """Return for each port whether it is free, why not, and all who hold it, as data. Changes nothing.
+
+    Args:
+        stack: the stack they are judged for, if there is one.
+        ports: to look at, of the stack or not; None means the stack's.
+        clock: of the deadline for asking supervisord.
+    """
+    services = {} if stack is None else {entry.port: entry.name for entry in stack.services if entry.port is not None}
+    wanted = list(services) if ports is None else list(dict.fromkeys(ports))
+    holders = survey(stack, wanted, every=True, clock=clock)
+    reasons = {port: sockets.bindable(port) for port in wanted}
+    return [
+        {
+            "port": port,
+            "service": services.get(port),
+            "free": reasons[port] is None,
+            "reason": reasons[port],
+            "holders": [holder.as_dict() for holder in holders[port]],
+        }
+        for port in wanted
+    ]
+
+
 def reported(stack: Stack, clock: Clock = SYSTEM) -> t.Dict[int, str]:
     """Return pid and service of each process that the stack's supervisord reports; empty when none answers."""
     if not processes.supervisors(stack.paths.config, stack.root):
@@ -168,7 +194,7 @@ def _unseen(listener: Listener, owners: sockets.Owners, reason: str) -> str:
     owner = f"; its user is {processes.user_name(listener.uid)}" if listener.uid >= 0 else ""
     if owners.complete:
         return f"{reason}: it is on its way between two processes, or the kernel's own{owner}"
-    return f"{reason}: {owners.unreadable} processes may not be looked into{owner}"
+    return f"{reason}: it may be one of the {owners.unreadable} that may not be looked into{owner}"
 
 
 # --- judging ------------------------------------------------------------------------------------------------------

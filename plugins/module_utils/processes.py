@@ -16,7 +16,6 @@ import functools
 import math
 import os
 import select
-import shlex
 import signal as signals
 import sys
 import time
@@ -89,8 +88,8 @@ class Process:
 
     @property
     def command_line(self) -> str:
-        """The command as one would type it."""
-        return shlex.join(self.command)
+        """The command as ps shows it."""
+        return " ".join(self.command)
 
     def as_dict(self) -> t.Dict[str, t.Any]:
         """Return the process as data."""
@@ -135,7 +134,7 @@ class Ended:
         return {
             "pid": self.pid,
             "user": self.user,
-            "command": shlex.join(self.command),
+            "command": " ".join(self.command),
             "signals": list(self.signals),
             "result": self.result,
             "seconds": round(self.seconds, 4),
@@ -167,10 +166,11 @@ def describe(pid: int) -> t.Optional[Process]:
         return None
     try:
         stat = _parse_stat(_read("stat", place))
-        state = stat.state if stat.state != "Z" or stat.threads < 2 else _state_of_threads(place)
+        body = _body(place, stat)
+        state = stat.state if body == "." else _parse_stat(_read(f"{body}/stat", place)).state
         uid, depth = _parse_status(_read("status", place))
-        command = _arguments(_read("cmdline", place)) or (f"[{stat.name}]",)
-        exe = _link("exe", place)
+        command = _arguments(_read(f"{body}/cmdline", place)) or (f"[{stat.name}]",)
+        exe = _link(f"{body}/exe", place)
     except (FileNotFoundError, ProcessLookupError):
         return None
     finally:
@@ -738,20 +738,54 @@ def _parse_stat(text: bytes) -> _Stat:
     )
 
 
-def _state_of_threads(place: int) -> str:
-    """Return the state of a living thread of a process whose first thread has ended; Z when none lives."""
+def _body(place: int, stat: _Stat) -> str:
+    """Return where, below /proc/PID, the files about the memory of a process are to be read.
+
+    A first thread that has ended is shown as a zombie, without command line, environment, program and descriptors,
+    while the other threads live on with all of them.
+    """
+    if stat.state != "Z" or stat.threads < 2:
+        return "."
     tasks = os.open("task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=place)
     try:
         for name in os.listdir(tasks):
             try:
-                state = _parse_stat(_read(f"{name}/stat", tasks)).state
+                if _parse_stat(_read(f"{name}/stat", tasks)).state not in "ZX":
+                    return f"task/{name}"
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if state not in "ZX":
-                return state
     finally:
         os.close(tasks)
-    return "Z"
+    return "."
+
+
+def threaded(pid: int) -> bool:
+    """Return whether a process has more than one thread.
+
+    The link count of the directory is their number and two; it spares a look at most processes, the kernel's own.
+
+    Raises:
+        FileNotFoundError, ProcessLookupError: there is no such process.
+    """
+    return os.stat(f"/proc/{pid}/task").st_nlink > 3
+
+
+def _read_body(pid: int, name: str) -> bytes:
+    """Return a file about the memory of a process.
+
+    Raises:
+        FileNotFoundError, ProcessLookupError: there is no such process.
+        PermissionError: it may not be read.
+    """
+    text = _read(f"/proc/{pid}/{name}")
+    if text or not threaded(pid):
+        return text
+    place = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        body = _body(place, _parse_stat(_read("stat", place)))
+        return text if body == "." else _read(f"{body}/{name}", place)
+    finally:
+        os.close(place)
 
 
 def _parse_status(text: bytes) -> t.Tuple[int, int]:
@@ -804,7 +838,7 @@ def _command(pid: int) -> t.Tuple[str, ...]:
         process = _psutil_describe(pid)
         return () if process is None else process.command
     try:
-        return _arguments(_read(f"/proc/{pid}/cmdline"))
+        return _arguments(_read_body(pid, "cmdline"))
     except (FileNotFoundError, ProcessLookupError):
         return ()
 
@@ -814,7 +848,7 @@ def _environment(pid: int) -> t.Dict[str, str]:
     if not LINUX:
         return _psutil_environment(pid)
     try:
-        text = _read(f"/proc/{pid}/environ")
+        text = _read_body(pid, "environ")
     except (FileNotFoundError, PermissionError, ProcessLookupError):
         return {}
     if b"ROLLCALL_" not in text:

@@ -84,6 +84,13 @@ class Holder:
     reason: str
     unit: t.Optional[str] = None
 
+    @property
+    def summary(self) -> str:
+        """Who it is, in a few words."""
+        if self.process is None:
+            return f"unknown owner ({self.reason})"
+        return f"pid {self.process.pid} '{self.process.command_line}' of user {self.process.user} ({self.provenance})"
+
     def as_dict(self) -> t.Dict[str, t.Any]:
         """Return the holder as data, with the same keys whoever it is."""
         process = self.process

@@ -258,8 +258,7 @@ def _held(pid: int, wanted: t.Mapping[str, int]) -> t.Set[int]:
 
 
 def _held_by_threads(pid: int, wanted: t.Mapping[str, int]) -> t.Set[int]:
-    # The link count of the directory is the number of threads and two: most, the kernel's own, have a single one.
-    if os.stat(f"/proc/{pid}/task").st_nlink <= 3:
+    if not processes.threaded(pid):
         return set()
     found: t.Set[int] = set()
     for task in os.listdir(f"/proc/{pid}/task"):

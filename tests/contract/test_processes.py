@@ -29,8 +29,6 @@ pidfile={root}/supervisord.pid
 logfile={root}/supervisord.log
 [unix_http_server]
 file={root}/s
-[program:sleeper]
-command=/bin/sleep 600
 """
 
 
@@ -64,7 +62,7 @@ def test_a_process_is_described() -> None:
         assert process.user == processes.user_name(os.getuid())
         assert os.path.samefile(process.exe, sys.executable)
         assert process.command[-2:] == ("listen", str(held.port))
-        assert process.state == "S"
+        assert process.state in "RS"
         assert not process.container
         # The kernel counts the start in hundredths of a second.
         assert before - 0.05 <= process.started_at <= time.time() + 0.05
@@ -101,7 +99,7 @@ def test_a_zombie_is_not_alive_and_a_process_without_its_first_thread_is() -> No
         assert zombie.state == "Z"
         assert not processes.alive(zombie.identity)
         assert leaderless is not None
-        assert leaderless.state == "S"
+        assert leaderless.state in "RS"
         assert processes.alive(leaderless.identity)
 
 
@@ -175,21 +173,19 @@ def test_the_trusted_users_are_root_and_the_stacks_own(tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def supervisord(root: Path, *options: str, cwd: t.Optional[Path] = None) -> t.Iterator[subprocess.Popen[bytes]]:
-    """Start a real supervisord with one program and end both."""
+    """Start a real supervisord without programs and end it."""
     (root / "supervisord.conf").write_text(CONFIG.format(root=root), encoding="utf-8")
     command = [sys.executable, "-m", "supervisor.supervisord", *options]
     daemon = subprocess.Popen(
         command, cwd=cwd or root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        assert eventually(lambda: bool(processes.children_of([daemon.pid])))
+        # The pid file is the last thing it writes before its loop.
+        assert eventually((root / "supervisord.pid").exists)
         yield daemon
     finally:
-        children = processes.children_of([daemon.pid])
         daemon.kill()
         daemon.wait()
-        for process in children.values():
-            os.kill(process.pid, 9)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +210,6 @@ def test_a_supervisord_is_found_by_its_config_however_it_is_given(tmp_path: Path
 
 def test_a_supervisord_is_found_after_its_socket_was_deleted(tmp_path: Path) -> None:
     with supervisord(tmp_path, "-c", str(tmp_path / "supervisord.conf")) as daemon:
-        assert eventually((tmp_path / "s").exists)
         (tmp_path / "s").unlink()
         (tmp_path / "supervisord.pid").unlink()
         assert [process.pid for process in processes.supervisors(str(tmp_path / "supervisord.conf"))] == [daemon.pid]

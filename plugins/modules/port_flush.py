@@ -1,0 +1,228 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: port_flush
+short_description: Free the ports of a stack
+version_added: 0.1.0
+description:
+  - Ends the processes that listen on ports of a stack and proves by a bind that the ports are free.
+  - Only ports that the stack's manifest assigns are touched, and never those it avoids or protects, or that of SSH.
+  - Everything is looked at first. When something holds a port that O(policy) does not cover, nothing is ended.
+  - TERM, CONT for what is stopped, O(grace), KILL, O(kill_grace). A process is compared again right before each step,
+    so a pid that was used again is never signalled.
+requirements:
+  - The role P(rollcall.supervisor.bootstrap#role) has prepared the host.
+extends_documentation_fragment:
+  - rollcall.supervisor.attributes
+  - rollcall.supervisor.flush
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+author:
+  - Rollcall authors (@rollcall)
+options:
+  root:
+    description:
+      - Directory of the stack.
+    type: path
+    required: true
+  ports:
+    description:
+      - Ports to free. Without it, all that the stack assigns.
+    type: list
+    elements: int
+  supervised:
+    description:
+      - Also stop the services that supervisord runs on these ports. Otherwise they are left alone.
+    type: bool
+    default: false
+  max_victims:
+    description:
+      - When more processes than this would be ended, none is.
+    type: int
+    default: 32
+"""
+
+EXAMPLES = r"""
+- name: End what is left over from a stack on its ports
+  rollcall.supervisor.port_flush:
+    root: /opt/trading
+
+- name: Free one port from whatever holds it
+  rollcall.supervisor.port_flush:
+    root: /opt/trading
+    ports: [8001]
+    policy: any
+"""
+
+RETURN = r"""
+freed:
+  description: Ports that were held and are free now, or would be in check mode.
+  returned: success
+  type: list
+  elements: int
+ended:
+  description: Processes that were ended, or would be in check mode.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    pid:
+      description: The process.
+      returned: always
+      type: int
+    user:
+      description: User of the process.
+      returned: always
+      type: str
+    command:
+      description: Command line of the process.
+      returned: always
+      type: str
+    signals:
+      description: Signals that were sent, in order; none to what supervisord has stopped.
+      returned: always
+      type: list
+      elements: str
+    result:
+      description: V(ended), or V(planned) in check mode.
+      returned: always
+      type: str
+    seconds:
+      description: How long the process took to end.
+      returned: always
+      type: float
+    reason:
+      description: Why, where the result does not say it.
+      returned: always
+      type: str
+kept:
+  description: Holders that were left alone because supervisord runs them, described as in RV(holders).
+  returned: success
+  type: list
+  elements: dict
+holders:
+  description: Everything that held one of the ports before, one entry for each socket and process.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    port:
+      description: The port.
+      returned: always
+      type: int
+    family:
+      description: V(ipv4) or V(ipv6).
+      returned: always
+      type: str
+    address:
+      description: Address it listens on.
+      returned: always
+      type: str
+    pid:
+      description: Process that holds the socket; null when none can be seen.
+      returned: always
+      type: int
+    user:
+      description: User of the process.
+      returned: always
+      type: str
+    command:
+      description: Command line of the process.
+      returned: always
+      type: str
+    started:
+      description: Start of the process, in seconds since the epoch.
+      returned: always
+      type: float
+    provenance:
+      description: V(supervised), V(orphan), V(duplicate), V(foreign) or V(unknown).
+      returned: always
+      type: str
+    service:
+      description: Service of the stack that it is, or was.
+      returned: always
+      type: str
+    unit:
+      description: Unit of systemd or container in which the process runs.
+      returned: always
+      type: str
+    reason:
+      description: Why it has this provenance.
+      returned: always
+      type: str
+error:
+  description:
+    - Why the ports were not flushed, with C(message), C(kind), C(evidence) and C(remedies).
+    - With the kind V(refused) or V(wrong_use) nothing was ended.
+  returned: failure
+  type: dict
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, journal, report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths
+
+
+def _diff(done: flush.Flushed) -> t.Dict[str, t.Dict[str, t.Optional[str]]]:
+    """Who holds each port before and after; a port that is freed is held by nobody after."""
+    before: t.Dict[str, t.Optional[str]] = {}
+    for holder in done.holders:
+        port = str(holder.listener.port)
+        others = before.get(port)
+        before[port] = holder.summary if others is None else f"{others}; {holder.summary}"
+    freed = {str(port) for port in done.freed}
+    return {"before": before, "after": {port: None if port in freed else who for port, who in before.items()}}
+
+
+def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any]:
+    """Return the module's result."""
+    done = flush.flush(
+        journal.load_stack(Paths.of(params["root"])),
+        params["ports"],
+        policy=params["policy"],
+        supervised=params["supervised"],
+        grace=params["grace"],
+        kill_grace=params["kill_grace"],
+        max_victims=params["max_victims"],
+        dry_run=check_mode,
+    )
+    return {**done.as_dict(), "diff": _diff(done)}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "root": {"type": "path", "required": True},
+            "ports": {"type": "list", "elements": "int"},
+            "policy": {"type": "str", "choices": ["owned", "refuse", "any"], "default": "owned"},
+            "supervised": {"type": "bool", "default": False},
+            "grace": {"type": "float", "default": 5},
+            "kill_grace": {"type": "float", "default": 2},
+            "max_victims": {"type": "int", "default": 32},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module.params, check_mode=module.check_mode)
+    except RollcallError as exc:
+        module.fail_json(msg=report.error(exc.as_dict()), error=exc.as_dict())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

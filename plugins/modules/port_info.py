@@ -1,0 +1,165 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: port_info
+short_description: Say whether TCP ports are free, and who holds them
+version_added: 0.1.0
+description:
+  - Shows for each port who listens on it, on which address, and whose process it is.
+  - A port is called free only when a bind has proved it. Changes nothing.
+requirements:
+  - With O(root), the role P(rollcall.supervisor.bootstrap#role) has prepared the host.
+extends_documentation_fragment:
+  - rollcall.supervisor.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+author:
+  - Rollcall authors (@rollcall)
+options:
+  ports:
+    description:
+      - Ports to look at. Without it, those that the stack at O(root) assigns.
+    type: list
+    elements: int
+  root:
+    description:
+      - Directory of a stack, by which its own processes are told from others. Without it, every process is V(foreign).
+    type: path
+notes:
+  - Only root sees the processes of all users. A listener whose process cannot be seen is reported as V(unknown).
+"""
+
+EXAMPLES = r"""
+- name: Look who holds the ports of a stack
+  rollcall.supervisor.port_info:
+    root: /opt/trading
+  register: trading
+
+- name: Look at two ports of a host without a stack
+  rollcall.supervisor.port_info:
+    ports: [8001, 8080]
+"""
+
+RETURN = r"""
+ports:
+  description: One entry for each port.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    port:
+      description: The port.
+      returned: always
+      type: int
+    service:
+      description: Service that the stack assigns the port to; null when it does not.
+      returned: always
+      type: str
+    free:
+      description: Whether a server could listen on it, on every address.
+      returned: always
+      type: bool
+    reason:
+      description: Why not; null when it is free.
+      returned: always
+      type: str
+    holders:
+      description: Who listens, one entry for each socket and process.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        port:
+          description: The port.
+          returned: always
+          type: int
+        family:
+          description: V(ipv4) or V(ipv6).
+          returned: always
+          type: str
+        address:
+          description: Address it listens on.
+          returned: always
+          type: str
+        pid:
+          description: Process that holds the socket; null when none can be seen.
+          returned: always
+          type: int
+        user:
+          description: User of the process.
+          returned: always
+          type: str
+        command:
+          description: Command line of the process.
+          returned: always
+          type: str
+        started:
+          description: Start of the process, in seconds since the epoch.
+          returned: always
+          type: float
+        provenance:
+          description: V(supervised), V(orphan), V(duplicate), V(foreign) or V(unknown).
+          returned: always
+          type: str
+        service:
+          description: Service of the stack that it is, or was.
+          returned: always
+          type: str
+        unit:
+          description: Unit of systemd or container in which the process runs.
+          returned: always
+          type: str
+        reason:
+          description: Why it has this provenance.
+          returned: always
+          type: str
+error:
+  description: Why nothing could be said, with C(message), C(kind), C(evidence) and C(remedies).
+  returned: failure
+  type: dict
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, journal, report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths
+
+
+def run(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Return the module's result."""
+    stack = None if params["root"] is None else journal.load_stack(Paths.of(params["root"]))
+    return {"changed": False, "ports": flush.inspect(stack, params["ports"])}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "ports": {"type": "list", "elements": "int"},
+            "root": {"type": "path"},
+        },
+        required_one_of=[("ports", "root")],
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module.params)
+    except RollcallError as exc:
+        module.fail_json(msg=report.error(exc.as_dict()), error=exc.as_dict())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

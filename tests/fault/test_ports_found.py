@@ -1,0 +1,236 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults 1 to 4: who counts as a holder of a port, in every way a port can be held. A bystander always survives."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from tests.support.victims import Victim, a_stack, as_nobody, free_port, is_alive, marks, start, victim
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> str:
+    return str(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def bystander(root: str) -> t.Iterator[Victim]:
+    """A process that nothing here has any business with, marked or not; it must be alive afterwards."""
+    held = start("listen", mark=marks(f"{root}/elsewhere"))
+    try:
+        yield held
+        assert held.alive, "a bystander was ended"
+    finally:
+        held.end()
+
+
+def seen(root: str, port: int) -> t.Set[t.Tuple[str, str, t.Optional[int], str]]:
+    """Return family, address, pid and provenance of each holder."""
+    holders = flush.survey(a_stack(root, port), [port], every=True)[port]
+    return {
+        (one.listener.family, one.listener.address, one.process.pid if one.process else None, one.provenance)
+        for one in holders
+    }
+
+
+# --- 1: a client ----------------------------------------------------------------------------------------------------
+
+
+def test_a_client_of_the_port_is_neither_seen_nor_touched(root: str) -> None:
+    with victim("listen", mark=marks(root)) as server, victim("client", server.port) as client:
+        assert seen(root, server.port) == {("ipv4", "127.0.0.1", server.pid, "orphan")}
+        done = flush.flush(a_stack(root, server.port))
+        assert [entry.pid for entry in done.ended] == [server.pid]
+        assert done.freed == (server.port,)
+        assert client.alive
+
+
+def test_a_client_whose_own_end_has_the_port_is_named_and_never_ended(root: str) -> None:
+    with victim("listen") as server, victim("client", server.port) as client:
+        local = client.said["local"]
+        assert seen(root, local) == set()
+        with pytest.raises(RollcallError, match="held, owner unknown") as caught:
+            flush.flush(a_stack(root, local, also=(local,)), policy="any", kill_grace=0.1)
+        assert f"pid {client.pid} " in caught.value.message
+        assert client.alive
+        assert server.alive
+
+
+# --- 2: several listeners, shared listeners, daemons ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["listen", "pair", "shared", "daemon", "leaderless"])
+def test_every_process_that_holds_the_port_is_found_and_ended(root: str, kind: str) -> None:
+    with victim(kind, mark=marks(root)) as held:
+        pids = {held.pid, *held.pids}
+        assert {pid for _, _, pid, _ in seen(root, held.port)} == pids
+        done = flush.flush(a_stack(root, held.port))
+        assert {entry.pid for entry in done.ended} >= pids
+        assert not any(is_alive(pid) for pid in pids)
+        assert done.freed == (held.port,)
+        assert sockets.bindable(held.port) is None
+
+
+def test_a_master_is_ended_before_the_workers_it_would_replace(root: str) -> None:
+    with victim("shared", 0, "--workers", "8", mark=marks(root)) as held:
+        done = flush.flush(a_stack(root, held.port))
+        assert done.ended[0].pid == held.pid
+        assert {entry.result for entry in done.ended} == {"ended"}
+
+
+def test_a_listener_whose_first_holder_was_found_alone_is_ended_to_the_last(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = sockets.owners
+    looks: t.List[int] = []
+
+    def blind_at_first(inodes: t.Iterable[int], hints: t.Iterable[int] = (), *, every: bool = False) -> sockets.Owners:
+        # What a fork in the middle of the first look leads to: only one of those who share the socket is found.
+        looks.append(1)
+        return full(inodes, hints, every=every and len(looks) > 1)
+
+    full = every
+    monkeypatch.setattr(sockets, "owners", blind_at_first)
+    with victim("shared", mark=marks(root)) as held:
+        done = flush.flush(a_stack(root, held.port))
+        assert {entry.pid for entry in done.ended} >= {held.pid, *held.pids}
+        assert done.freed == (held.port,)
+
+
+# --- 3: families and addresses --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "family", "address"),
+    [
+        (["--address", "127.0.0.1"], "ipv4", "127.0.0.1"),
+        (["--address", "0.0.0.0"], "ipv4", "0.0.0.0"),
+        (["--address", "::1"], "ipv6", "::1"),
+        (["--address", "::", "--v6only"], "ipv6", "::"),
+        (["--address", "::"], "ipv6", "::"),
+        (["--address", "::ffff:127.0.0.1"], "ipv4", "127.0.0.1"),
+    ],
+)
+def test_a_holder_is_found_on_every_family_and_address(
+    root: str, options: t.List[str], family: str, address: str
+) -> None:
+    with victim("listen", 0, *options, mark=marks(root)) as held:
+        assert seen(root, held.port) == {(family, address, held.pid, "orphan")}
+        assert flush.flush(a_stack(root, held.port)).freed == (held.port,)
+        assert not held.alive
+
+
+def test_two_holders_of_one_port_on_different_addresses_are_judged_each_for_itself(root: str) -> None:
+    with victim("listen", mark=marks(root)) as ours, victim("listen", ours.port, "--address", "::1") as foreign:
+        assert seen(root, ours.port) == {
+            ("ipv4", "127.0.0.1", ours.pid, "orphan"),
+            ("ipv6", "::1", foreign.pid, "foreign"),
+        }
+        with pytest.raises(RollcallError) as caught:
+            flush.flush(a_stack(root, ours.port))
+        assert f"pid {foreign.pid} " in caught.value.message
+        assert f"pid {ours.pid} " not in caught.value.message
+        assert ours.alive
+        assert foreign.alive
+
+
+# --- 4: held, owner unknown -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["owned", "any"])
+def test_a_port_that_is_bound_and_not_listened_on_is_not_called_free(root: str, policy: str) -> None:
+    with victim("bound", mark=marks(root)) as held:
+        assert seen(root, held.port) == set()
+        with pytest.raises(RollcallError, match="is held, owner unknown: cannot listen on") as caught:
+            flush.flush(a_stack(root, held.port), policy=policy, kill_grace=0.1)
+        assert caught.value.kind == "refused"
+        (objection,) = caught.value.evidence["objections"]
+        assert (objection["port"], objection["provenance"]) == (held.port, "unknown")
+        # Linux 6.8 and later tell whose such a socket is; before, nobody is accused.
+        assert {process["pid"] for process in objection["used_by"]} <= {held.pid}
+        assert held.alive
+
+
+def test_a_listener_that_no_process_holds_is_not_called_free(root: str) -> None:
+    with victim("in_flight", mark=marks(root)) as held:
+        assert seen(root, held.port) == {("ipv4", "127.0.0.1", None, "unknown")}
+        with pytest.raises(
+            RollcallError, match="is held, owner unknown: no process that holds it can be seen"
+        ) as caught:
+            flush.flush(a_stack(root, held.port), policy="any")
+        assert caught.value.kind == "refused"
+        assert caught.value.evidence["holders"][0]["provenance"] == "unknown"
+        assert held.alive
+
+
+@ROOT_ONLY
+def test_the_listener_of_another_user_is_not_called_free_without_root(root: str) -> None:
+    with victim("listen", mark=marks(root)) as held:
+        stack = a_stack(root, held.port)
+
+        def attempt() -> t.Any:
+            try:
+                flush.flush(stack, policy="any")
+            except RollcallError as exc:
+                return exc.as_dict()
+            return None
+
+        error = as_nobody(attempt)
+        assert error["kind"] == "refused"
+        assert "is held, owner unknown" in error["message"]
+        assert "its user is root" in error["message"]
+        assert "run the same command with sudo" in error["remedies"]
+        assert held.alive
+
+
+def test_a_free_port_among_held_ones_stays_free_and_is_not_reported(root: str) -> None:
+    port = free_port()
+    with victim("listen", mark=marks(root)) as held:
+        done = flush.flush(a_stack(root, port, held.port))
+        assert done.freed == (held.port,)
+        assert flush.flush(a_stack(root, port, held.port)) == flush.Flushed(False)
+
+
+def test_a_service_listening_below_a_reported_pid_is_supervised_and_left_alone(root: str) -> None:
+    with victim("shared", mark=marks(root)) as held:
+        stack = a_stack(root, held.port)
+        holders = flush.survey(stack, [held.port], {held.pid: "service0"}, every=True)[held.port]
+        assert {(one.provenance, one.service) for one in holders} == {("supervised", "service0")}
+        assert len(holders) == 1 + len(held.pids)
+
+
+def test_a_closing_listener_is_looked_at_again_rather_than_called_unknown(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = sockets.listeners
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        (before,) = listed([port])
+    answers = [[before]]
+    monkeypatch.setattr(sockets, "listeners", lambda ports: answers.pop() if answers else listed(ports))
+    assert flush.survey(a_stack(root, port), [port]) == {port: []}
+
+
+def test_ports_are_looked_at_by_the_system_python_without_any_package(root: str) -> None:
+    """On Linux neither psutil nor anything else beyond the standard library is imported."""
+    code = (
+        "import sys\n"
+        "from ansible_collections.rollcall.supervisor.plugins.module_utils import flush\n"
+        "flush.inspect(None, [8001])\n"
+        "print(sorted({'psutil', 'yaml', 'ansible'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout.strip() == "[]", root
