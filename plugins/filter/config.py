@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing as t
+from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
@@ -35,7 +37,16 @@ def conf_environment(variables: t.Mapping[str, str]) -> str:
 
 def programs(stack: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
     """Return what each ``[program:x]`` section of a normalised stack must say."""
-    return _plainly(lambda: [dataclasses.asdict(program) for program in config.programs(Stack.from_dict(stack))])
+    return _plainly(lambda: [dataclasses.asdict(program) for program in config.programs(Stack.from_dict(_own(stack)))])
+
+
+def _own(value: t.Any) -> t.Any:
+    """Return data in Python's own types: Ansible's lazy ones cannot be copied by ``dataclasses``."""
+    if isinstance(value, Mapping):
+        return {str(key): _own(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_own(member) for member in value]
+    return str(value) if isinstance(value, str) else value
 
 
 _Result = t.TypeVar("_Result")

@@ -73,7 +73,7 @@ def main(argv: t.Sequence[str]) -> t.NoReturn:
         _become(argv[2:])
     except Unusable as exc:
         sys.stderr.write(f"rollcall launcher: {exc}\n")
-        sys.exit(EX_CONFIG)
+        raise SystemExit(EX_CONFIG) from exc
 
 
 def _become(command: t.Sequence[str]) -> t.NoReturn:

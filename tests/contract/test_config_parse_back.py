@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +26,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest impor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisor import Client, start_daemon, stop_daemon
 from tests.support import configs, supervisors
 from tests.support.configs import made, service
-from tests.support.rendering import render
+from tests.support.rendering import TEMPLATES, render
 
 TIMEOUT = 30.0
 
@@ -329,3 +330,36 @@ def test_a_process_gets_its_arguments_and_variables_exactly(python: str, short_r
     assert {name: got[name] for name in env} == env
     assert got["KEY"] == "s3\ncret"
     assert got["ROLLCALL_SERVICE"] == "app"
+
+
+# --- Ansible itself --------------------------------------------------------------------------------------------------
+
+
+def ansible_renders(the_stack: Stack, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Render with Ansible's own template lookup, from data that it does not trust, into ``directory/out``."""
+    (directory / "stack.json").write_text(json.dumps(the_stack.to_dict()), encoding="utf-8")
+    template = f"lookup('ansible.builtin.template', '{TEMPLATES}/supervisord.conf.j2', template_vars={{'stack': read}})"
+    task = {
+        "ansible.builtin.copy": {"dest": f"{directory}/out", "content": f"{{{{ {template} }}}}"},
+        "vars": {"read": f"{{{{ lookup('ansible.builtin.file', '{directory}/stack.json') | from_json }}}}"},
+    }
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
+    (directory / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
+    command = ["ansible-playbook", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}", "play.yml"]
+    command[0] = str(Path(sys.executable).with_name(command[0]))
+    return subprocess.run(command, check=False, capture_output=True, encoding="utf-8", cwd=directory, timeout=60)
+
+
+def test_ansible_renders_the_same_and_executes_nothing(tmp_path: Path) -> None:
+    env = {"A": "{{ lookup('pipe', 'id') }} é ;x", "B": "{% raw %}", "C": "'\""}
+    the_stack = configs.stack("/srv/demo", service(command=("/bin/{{ 1 + 1 }}", "{#"), env=env, port=8001))
+    done = ansible_renders(the_stack, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "out").read_text(encoding="utf-8") == render(the_stack)
+
+
+def test_ansible_names_every_place_that_is_refused(tmp_path: Path) -> None:
+    done = ansible_renders(configs.stack("/srv/demo", service(command=("a\n", "b", "\r"))), tmp_path)
+    assert done.returncode != 0
+    assert "stack.services.app.command[0]: it contains the control character" in done.stdout
+    assert "stack.services.app.command[2]: it contains the control character" in done.stdout
