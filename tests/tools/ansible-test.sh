@@ -27,9 +27,13 @@ PATH=$root/.venv/bin:$PATH
 if [ "$command" = sanity ]; then
   "$root/.venv/bin/python" "$root/tests/tools/pip_bootstrap.py"
 fi
-# ansible-test keeps the environment from its tests, and so any setting of a package index: they install from wheels.
+# It copies the targets elsewhere and keeps the environment from them, and so any setting of a package index.
 if [ "$command" = integration ]; then
-  "$root/tests/tools/wheels.sh" "$root/requirements/host.txt" "$python" "$copy/tests/integration/wheels"
+  "$root/tests/tools/wheels.sh" "$root/requirements/host.txt" "$python" "$copy/.cache/wheels"
+  cat >"$copy/tests/integration/integration_config.yml" <<CONFIG
+stack_wheels: $copy/.cache/wheels
+stack_service: $copy/examples/demo/service.py
+CONFIG
 fi
 
 cd "$copy"
