@@ -264,7 +264,10 @@ def current_generation(paths: Paths) -> t.Optional[str]:
         return os.path.basename(os.readlink(paths.etc))
     except FileNotFoundError:
         return None
+    except PermissionError as exc:
+        raise _unreadable(paths.etc, exc) from exc
     except OSError as exc:
+        # readlink(2): EINVAL, it is something else than a symbolic link.
         raise RollcallError(
             f"{paths.etc} is not the symbolic link that Rollcall keeps there ({exc.strerror}), so it is left alone.",
             kind="refused",

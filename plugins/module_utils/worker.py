@@ -184,6 +184,14 @@ def main(root: str, run_id: str, stream: t.TextIO) -> int:
     except RollcallError as exc:
         result = {"error": exc.as_dict()}
         code = exc.exit_code
+    except OSError as exc:
+        error = RollcallError(
+            f"The run could not go on: {exc}. What it had done stands; a rerun converges from there.",
+            evidence={"run": run_id, "steps": journal.steps_of(request.paths.state, run_id)},
+            remedies=[f"df -h {root}; df -i {root}", "run the same command again"],
+        )
+        result = {"error": error.as_dict()}
+        code = error.exit_code
     journal.write_atomically(journal.result_path(request.paths.state, run_id), json.dumps(result), 0o600)
     sys.stdout.flush()
     return code
