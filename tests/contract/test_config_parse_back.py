@@ -146,7 +146,7 @@ def test_every_kind_of_service_comes_back(python: str, version: str, tmp_path: P
         service("plain"),
         service("once", kind="oneshot", restart="never"),
         service(
-            "web", port=3000, restart="always", stop=Stop("INT", 0.5), start=Start(0, 0), secrets={"KEY": "digest"}
+            "web", port=3000, restart="always", stop=Stop("INT", 0.5), start=Start(0.0, 0), secrets={"KEY": "digest"}
         ),
         service("after.web-1", depends_on={"web": "healthy"}, restart="never", log_max_bytes=0, log_backups=0),
     )
