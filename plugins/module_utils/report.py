@@ -27,6 +27,9 @@ _COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "quiet": "2"}
 _VERDICTS = {"ok": "OK", "planned": "PLANNED", "degraded": "FAILED"}
 _MODES = {"auto": "converge", "full": "full restart", "quick": "quick restart"}
 _KINDS = {"refused": "REFUSED", "unreachable": "UNREACHABLE"}
+# Keys of an error's evidence that hold what another program said; the others are facts for machines.
+_WORDS = ("output", "refusal", "stderr", "log")
+_TRACEBACK = "Traceback (most recent call last):"
 _COMMAND = re.compile(r"(?<![\w/.-])rollcall(?= (?:status|verify|start|stop|restart|flush|port|manifest)\b)")
 
 Data = t.Mapping[str, t.Any]
@@ -61,10 +64,8 @@ def roll_call(report: Data, *, width: int = WIDTH, colour: bool = False) -> str:
     root = report.get("root")
     failing = _failing_by_subject(report)
     blocks = [_table(report, failing, width, paint), "\n".join(_changes(report, paint)), _unfinished(report)]
-    told: t.List[str] = []
-    for subjects, checks in _stories(failing):
-        blocks.append(_story(subjects, checks, root, told, paint))
-    blocks.append("\n".join([_verdict(report, failing, paint), *_footer(report, told, paint)]))
+    blocks += [_story(subjects, checks, root, paint) for subjects, checks in _stories(failing)]
+    blocks.append("\n".join([_verdict(report, failing, paint), *_footer(report, failing, paint)]))
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -93,7 +94,7 @@ def problems(found: t.Sequence[Data], *, subject: str = "manifest", colour: bool
 
 
 def error(data: Data, *, subject: str = "", root: t.Optional[str] = None, colour: bool = False) -> str:
-    """Return an error of the engine as text: what failed, what is known beyond that, and what to run next.
+    """Return an error of the engine as text: what failed, what other programs said to it, and what to run next.
 
     Args:
         data: the error as data: ``message``, ``kind``, ``evidence``, ``remedies``.
@@ -105,7 +106,7 @@ def error(data: Data, *, subject: str = "", root: t.Optional[str] = None, colour
     word = paint(_KINDS.get(data.get("kind") or "", "FAILED"), "bad")
     message = _clean(data["message"])
     lines = [f"{_clean(subject)}: {word}, {message}" if subject else f"{word}: {message}"]
-    lines += _indented("\n".join(_facts(data.get("evidence") or {}, message)), 2)
+    lines += _said_by_others(data.get("evidence") or {}, message)
     lines += [f"  next: {_runnable(remedy, root)}" for remedy in data.get("remedies") or ()]
     return "\n".join(lines)
 
@@ -243,47 +244,80 @@ def _failing_by_subject(report: Data) -> t.Dict[str, t.List[Data]]:
         follows = any(check["evidence"].startswith("not started") for check in found[subject])
         return follows, names.index(subject) if subject in names else -1
 
-    return {subject: _telling(found[subject]) for subject in sorted(found, key=rank)}
+    explained = {check["name"] for subject in found if subject not in names for check in found[subject]}
+    return {subject: _telling(found[subject], explained) for subject in sorted(found, key=rank)}
 
 
-def _telling(checks: t.Sequence[Data]) -> t.List[Data]:
-    """Drop what follows from a service's not running (no listener, no answer) and log lines already shown."""
+def _telling(checks: t.Sequence[Data], explained: t.Collection[str]) -> t.List[Data]:
+    """Return the failing checks of one subject that say more than what is told elsewhere.
+
+    Args:
+        checks: the failing checks, in the verdict's order.
+        explained: names of the stack's own failing checks.
+    """
     down = any(check["name"] == "running" for check in checks)
     kept: t.List[Data] = []
-    shown: t.Set[str] = set()
     for check in checks:
-        if down and check["name"] in ("port", "health") and not check.get("data"):
-            continue
-        lines = check["evidence"].splitlines()
-        if check["name"] == "logs" and shown.issuperset(lines[1:]):
+        data = check.get("data") or {}
+        if down and check["name"] in ("port", "health") and not data:
+            continue  # nothing listens and nothing answers because nothing runs
+        if check["name"] == "running" and not data and "supervisord" in explained:
+            continue  # no service is known to a supervisord that is not there
+        if check["name"] == "port" and data.get("provenance") == "orphan" and "orphans" in explained:
             continue
         kept.append(check)
-        shown.update(lines)
-    return kept
+    return [{**check, "evidence": _distinct(check["evidence"])} for check in _logs_once(kept)]
+
+
+def _logs_once(checks: t.Sequence[Data]) -> t.List[Data]:
+    """Keep the tail of the log or its critical lines when one shows all of the other; both begin below a heading."""
+    logs = next((check for check in checks if check["name"] == "logs"), None)
+    tailed = next((check for check in checks if check["name"] in ("running", "stable")), None)
+    if logs is None or tailed is None:
+        return list(checks)
+    critical = set(logs["evidence"].splitlines()[1:])
+    first, *tail = tailed["evidence"].splitlines()
+    if critical.issubset(tail):
+        return [check for check in checks if check is not logs]
+    if critical.issuperset(tail[1:]):
+        return [{**check, "evidence": first} if check is tailed else check for check in checks]
+    return list(checks)
+
+
+def _distinct(evidence: str) -> str:
+    """Return evidence with a traceback that a crash loop wrote again and again only once."""
+    head, *blocks = evidence.split(_TRACEBACK)
+    kept: t.List[str] = []
+    for block in blocks:
+        if not any(earlier.startswith(block.rstrip()) for earlier in kept):
+            kept.append(block)
+    text = _TRACEBACK.join([head, *kept])
+    return f"{text.rstrip()}\n(and the same again)" if len(kept) < len(blocks) else text
 
 
 def _stories(failing: Failing) -> t.List[t.Tuple[t.List[str], t.Sequence[Data]]]:
     """Return subjects with their failing checks; what happened to several in the same way is told once."""
     stories: t.Dict[t.Any, t.Tuple[t.List[str], t.Sequence[Data]]] = {}
     for subject, checks in failing.items():
+        if not checks:
+            continue
         key = tuple((check["name"], check["evidence"]) for check in checks)
         stories.setdefault(key, ([], checks))[0].append(subject)
     return list(stories.values())
 
 
-def _story(
-    subjects: t.Sequence[str], checks: t.Sequence[Data], root: t.Optional[str], told: t.List[str], paint: Painter
-) -> str:
+def _story(subjects: t.Sequence[str], checks: t.Sequence[Data], root: t.Optional[str], paint: Painter) -> str:
     """Return what failed of one subject, or of several in the same way; each command once, after what it is for."""
     lines = [f"{paint('FAILED', 'bad')}  {_clean(_names(subjects))}"]
     for number, check in enumerate(checks):
         evidence = _clean(check["evidence"]).splitlines() or ["no evidence"]
-        lines.append(f"  {check['name']}: {evidence[0]}")
-        lines += _indented("\n".join(evidence[1:]), 4)
+        # What a service's state has said already, its last health answer say, need not be said again.
+        if not any(check["evidence"] in earlier["evidence"] for earlier in checks[:number]):
+            lines.append(f"  {check['name']}: {evidence[0]}")
+            lines += _indented("\n".join(evidence[1:]), 4)
         command = check["next"]
         if command and all(command != later["next"] for later in checks[number + 1 :]):
             lines.append(f"  {paint('next:', 'warn')} {_runnable(command, root)}")
-            told.append(command)
     return "\n".join(lines)
 
 
@@ -370,16 +404,16 @@ def _success(report: Data, word: str) -> str:
 def _failure(report: Data, failing: Failing) -> str:
     names = [service["name"] for service in report["services"]]
     down = [subject for subject in failing if subject in names]
-    parts = list(
-        dict.fromkeys(check["name"] for subject in failing if subject not in names for check in failing[subject])
-    )
+    own = (check["name"] for subject in failing if subject not in names for check in failing[subject])
+    parts = list(dict.fromkeys(own))
     if down:
         which = "" if len(down) == len(names) > NAMES else f": {_names(down)}"
         parts.append(f"{len(down)} of {_count(len(names), 'service')}{which}")
-    return " and ".join(parts) or "no check says why"
+    *most, last = parts or ["no check says why"]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
-def _footer(report: Data, told: t.Sequence[str], paint: Painter) -> t.List[str]:
+def _footer(report: Data, failing: Failing, paint: Painter) -> t.List[str]:
     """Return where to go from here: the address while it is worth opening, the logs, and what to run next."""
     if report.get("result") == "planned":
         return []
@@ -388,16 +422,17 @@ def _footer(report: Data, told: t.Sequence[str], paint: Painter) -> t.List[str]:
         lines.append(("open", report["address"]))
     if report.get("logs"):
         lines.append(("logs", report["logs"]))
-    commands = _commands(report, told)
+    commands = _commands(report, failing)
     labels = ["next", *["then"] * len(commands)]
     lines += [(label, _runnable(command, report.get("root"))) for label, command in zip(labels, commands)]
     return [f"  {paint(label, 'quiet')}  {text}" for label, text in lines]
 
 
-def _commands(report: Data, told: t.Sequence[str]) -> t.List[str]:
+def _commands(report: Data, failing: Failing) -> t.List[str]:
     """Return what to run next: the first cure, what the report adds to its checks', and how to judge again."""
     of_checks = {check["next"] for check in report["checks"]}
-    commands = [*told[:1], *(command for command in report.get("next") or () if command not in of_checks)]
+    cures = [check["next"] for checks in failing.values() for check in checks if check["next"]]
+    commands = [*cures[:1], *(command for command in report.get("next") or () if command not in of_checks)]
     stopping = report.get("mode") == "stop"
     if not report["ok"] and not any(command.startswith("rollcall restart") for command in commands):
         # Whatever the cure was: start brings back what is down, leaves the rest alone, and judges again.
@@ -441,32 +476,12 @@ def _clean(text: t.Any) -> str:
     )
 
 
-def _facts(evidence: t.Any, said: str) -> t.List[str]:
-    """Return evidence as lines, leaving out what the message has said already."""
+def _said_by_others(evidence: Data, message: str) -> t.List[str]:
+    """Return the words of the programs behind an error, which its message can only sum up; all else it has said."""
     lines: t.List[str] = []
-    for key, value in evidence.items():
-        for item in value if isinstance(value, (list, tuple)) else [value]:
-            text = _fact(item)
-            if text and not all(leaf in said for leaf in _leaves(item)):
-                first, *rest = text.splitlines()
-                lines += [f"{_clean(key)}: {first}", *(f"  {line}" for line in rest)]
+    for key in _WORDS:
+        value = evidence.get(key) or ""
+        text = _clean(value if isinstance(value, str) else "\n".join(map(str, value))).strip()
+        if text and text not in message:
+            lines += [f"  {key}:", *_indented(text, 4)]
     return lines
-
-
-def _fact(value: t.Any) -> str:
-    if isinstance(value, t.Mapping):
-        return ", ".join(f"{key} {_fact(item)}" for key, item in value.items() if item not in (None, "", [], {}))
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_fact(item) for item in value)
-    return "" if value is None else _clean(value)
-
-
-def _leaves(value: t.Any) -> t.Iterator[str]:
-    if isinstance(value, t.Mapping):
-        for item in value.values():
-            yield from _leaves(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _leaves(item)
-    elif value not in (None, ""):
-        yield _clean(value)

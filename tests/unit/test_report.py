@@ -26,12 +26,12 @@ TAIL = "tail -n 50 /opt/trading/logs/trade_executor.log"
 
 
 def crashed() -> t.List[t.Dict[str, t.Any]]:
-    """All that the verdict says about a service that crashes at its start."""
+    """All that the verdict says about a service that crashes at its start: supervisord tried four times."""
     return [
         failed("running", "trade_executor", f"BACKOFF: exited too quickly\nlog:\n{TRACEBACK}", TAIL, state="BACKOFF"),
         failed("port", "trade_executor", "nothing listens on port 8001", "look for it"),
         failed("health", "trade_executor", "was not asked: the service is not running", None),
-        failed("logs", "trade_executor", f"critical lines since the run began:\n{TRACEBACK}", TAIL),
+        failed("logs", "trade_executor", f"critical lines since the run began:\n{TRACEBACK}\n{TRACEBACK}", TAIL),
     ]
 
 
@@ -94,6 +94,39 @@ def test_log_lines_that_were_not_shown_yet_are_shown() -> None:
     assert "  logs: critical lines:\n    Traceback (most recent call last):\n      File" in text
 
 
+def test_the_log_is_shown_once_whichever_check_has_more_of_it() -> None:
+    tail = "\n".join(TRACEBACK.splitlines()[2:])
+    checks = [
+        failed("running", "main_app", f"FATAL: too quickly\nlog:\n{tail}", TAIL, state="FATAL"),
+        failed("logs", "main_app", f"critical lines:\n{TRACEBACK}", TAIL),
+    ]
+
+    text = report.roll_call(status_report(checks))
+
+    assert "  running: FATAL: too quickly\n  logs: critical lines:\n    Traceback" in text
+    assert text.count("raise ConnectionError") == 1
+
+
+def test_a_traceback_of_a_crash_loop_is_shown_once() -> None:
+    evidence = f"critical lines:\n{TRACEBACK}\n{TRACEBACK}\nTraceback (most recent call last):\n  File"
+
+    text = report.roll_call(status_report([failed("logs", "main_app", evidence, TAIL)]))
+
+    assert text.count("Traceback") == 1
+    assert "    (and the same again)\n" in text
+
+
+def test_a_health_answer_that_the_state_has_told_is_not_told_again_but_its_command_is() -> None:
+    checks = [
+        failed("running", "main_app", "not ready after 3 s: its health is 503", "tail x", state="RUNNING"),
+        failed("health", "main_app", "503", "curl x", status=503),
+    ]
+
+    text = report.roll_call(status_report(checks))
+
+    assert "  running: not ready after 3 s: its health is 503\n  next: tail x\n  next: curl x\n" in text
+
+
 def test_services_with_one_story_are_told_once_after_its_cause() -> None:
     follows = "not started: it depends on trade_executor, which is not up"
     checks = [failed("running", name, follows, f"tail {name}") for name in ("main_app", "trade_manager")] + crashed()
@@ -108,13 +141,24 @@ def test_services_with_one_story_are_told_once_after_its_cause() -> None:
 
 def test_no_supervisord_is_the_first_thing_said_and_its_cure_the_last() -> None:
     checks = [failed("running", name, "supervisord does not know it", f"tail {name}") for name in NAMES]
+    held = "port 8001 is held by pid 99 'python x' (orphan)"
+    checks.append(failed("port", "trade_executor", held, "rollcall restart full", pid=99, provenance="orphan"))
+    foreign = "port 8007 is held by pid 98 'node' (foreign)"
+    checks.append(failed("port", "active_trade_supervisor", foreign, "kill 98", pid=98, provenance="foreign"))
     checks.append(failed("supervisord", "trading", "no supervisord runs over this stack", "rollcall restart full"))
+    checks.append(failed("orphans", "trading", "pid 99 'python x'", "rollcall restart full", pids=[99]))
 
     text = report.roll_call(status_report(checks))
 
-    assert "FAILED  main_app, trade_manager, trade_executor, active_trade_supervisor and 6 more\n" in text
-    assert text.index("supervisord: no supervisord runs") < text.index("FAILED  main_app, trade_manager")
-    assert "trading on web1: FAILED, supervisord and 10 of 10 services\n" in text
+    first, second, last = text.split("\n\n")[1:]
+    assert first.splitlines() == [
+        "FAILED  trading",
+        "  supervisord: no supervisord runs over this stack",
+        "  orphans: pid 99 'python x'",
+        "  next: /opt/trading/bin/rollcall restart full",
+    ]
+    assert second.splitlines() == ["FAILED  active_trade_supervisor", f"  port: {foreign}", "  next: kill 98"]
+    assert last.startswith("trading on web1: FAILED, supervisord, orphans and 10 of 10 services\n")
     assert text.splitlines()[-1] == "  next  /opt/trading/bin/rollcall restart full"
 
 
@@ -166,7 +210,7 @@ def test_colours_only_repeat_the_words() -> None:
 def test_what_others_wrote_cannot_move_the_cursor() -> None:
     nasty = "\x1b[2J\x1b[31mgone\x07\rOK\nnext\tline"
 
-    text = report.roll_call(status_report([failed("running", "main_app", nasty, "tail\x1b x")]))
+    text = report.roll_call(status_report([failed("running", "main_app", nasty, "tail\x1b x", pid=0)]))
 
     assert "\x1b" not in text
     assert "\r" not in text
@@ -304,23 +348,27 @@ def test_problems_come_errors_first_with_place_and_cure() -> None:
     assert report.problems([]) == "manifest: OK, no problems"
 
 
-def test_an_error_says_what_the_message_left_out_and_every_remedy() -> None:
-    holder = {"port": 8001, "pid": 4211, "command": "node server.js", "unit": "trader.service", "container": None}
+def test_an_error_comes_with_what_other_programs_said_and_every_remedy() -> None:
     refused = RollcallError(
-        "Port 8001 is held by pid 4211 'node server.js'.",
-        kind="refused",
-        evidence={"port": 8001, "holders": [holder], "log": "one\ntwo", "none": None},
-        remedies=["kill 4211", "rollcall flush --policy any"],
+        "supervisord did not start: exit status 2.",
+        evidence={"pid": 4211, "output": ["Error: no such user", "For help, use -h"], "stderr": "", "python": "/x"},
+        remedies=["useradd x", "rollcall restart full"],
     )
 
     assert report.error(refused.as_dict(), root="/opt/trading").splitlines() == [
-        "REFUSED: Port 8001 is held by pid 4211 'node server.js'.",
-        "  holders: port 8001, pid 4211, command node server.js, unit trader.service",
-        "  log: one",
-        "    two",
-        "  next: kill 4211",
-        "  next: /opt/trading/bin/rollcall flush --policy any",
+        "FAILED: supervisord did not start: exit status 2.",
+        "  output:",
+        "    Error: no such user",
+        "    For help, use -h",
+        "  next: useradd x",
+        "  next: /opt/trading/bin/rollcall restart full",
     ]
+
+
+def test_a_refusal_is_called_one() -> None:
+    refused = RollcallError("Port 8001 is held by pid 9.", kind="refused", evidence={"pid": 9}, remedies=["kill 9"])
+
+    assert report.error(refused.as_dict()) == "REFUSED: Port 8001 is held by pid 9.\n  next: kill 9"
 
 
 def test_an_error_without_anything_more_is_one_line() -> None:
