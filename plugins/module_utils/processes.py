@@ -184,7 +184,7 @@ def describe(pid: int) -> t.Optional[Process]:
         exe=exe,
         command=command,
         state=state,
-        started_at=time.time() - _ticks_ago(stat.start),
+        started_at=_boot_time() + stat.start / _ticks_per_second(),
         container=depth > _own_depth(),
     )
 
@@ -777,7 +777,11 @@ def _read_body(pid: int, name: str) -> bytes:
         FileNotFoundError, ProcessLookupError: there is no such process.
         PermissionError: it may not be read.
     """
-    text = _read(f"/proc/{pid}/{name}")
+    try:
+        text = _read(f"/proc/{pid}/{name}")
+    except ProcessLookupError:
+        # What newer kernels answer for a first thread that has ended; older ones show an empty file.
+        text = b""
     if text or not threaded(pid):
         return text
     place = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY)
@@ -870,6 +874,12 @@ def _working_directory(pid: int) -> str:
 @functools.lru_cache(maxsize=1)
 def _ticks_per_second() -> int:
     return os.sysconf("SC_CLK_TCK")
+
+
+@functools.lru_cache(maxsize=1)
+def _boot_time() -> float:
+    """Return when the machine was started, in seconds since the epoch; taken once, so that it gives one answer."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _ticks_ago(start: int) -> float:

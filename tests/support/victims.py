@@ -108,7 +108,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def victim(kind: str, port: int = 0, *options: str, mark: t.Optional[t.Mapping[str, str]] = None) -> t.Iterator[Victim]:
+def victim(
+    kind: str,
+    port: int = 0,
+    *options: str,
+    mark: t.Optional[t.Mapping[str, str]] = None,
+    python: str = sys.executable,
+) -> t.Iterator[Victim]:
     """Start a victim and end it afterwards.
 
     Args:
@@ -116,18 +122,25 @@ def victim(kind: str, port: int = 0, *options: str, mark: t.Optional[t.Mapping[s
         port: to hold; 0 means any free one.
         options: further options of this program.
         mark: environment to add, such as a stack's marker.
+        python: the interpreter, by another name perhaps.
     """
-    started = start(kind, port, *options, mark=mark)
+    started = start(kind, port, *options, mark=mark, python=python)
     try:
         yield started
     finally:
         started.end()
 
 
-def start(kind: str, port: int = 0, *options: str, mark: t.Optional[t.Mapping[str, str]] = None) -> Victim:
+def start(
+    kind: str,
+    port: int = 0,
+    *options: str,
+    mark: t.Optional[t.Mapping[str, str]] = None,
+    python: str = sys.executable,
+) -> Victim:
     """Start a victim and wait until it says that it is ready; the caller ends it."""
     process = subprocess.Popen(
-        [sys.executable, os.path.abspath(__file__), kind, str(port or free_port()), *options],
+        [python, os.path.abspath(__file__), kind, str(port or free_port()), *options],
         stdout=subprocess.PIPE,
         text=True,
         env={"PATH": os.environ["PATH"], **(mark or {})},

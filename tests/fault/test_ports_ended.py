@@ -1,0 +1,238 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults 7, 10, 12 and 13: pids that are used again, what does not want to end, what comes back, and zombies."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, processes, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from tests.support.victims import Victim, a_stack, eventually, is_alive, marks, start, victim
+
+NAMESPACES = pytest.mark.skipif(os.geteuid() != 0, reason="makes a pid namespace of its own")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> str:
+    return str(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def bystander() -> t.Iterator[Victim]:
+    """A process that nothing here has any business with; it must be alive afterwards."""
+    held = start("listen")
+    try:
+        yield held
+        assert held.alive, "a bystander was ended"
+    finally:
+        held.end()
+
+
+# --- 7: pids that are used again --------------------------------------------------------------------------------------
+
+REUSE = """
+import contextlib, json, os, socket, sys, time
+from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, processes, sockets
+from tests.support.victims import a_stack, free_port
+
+root, case = sys.argv[1:]
+
+def next_pid_is(pid):
+    with open("/proc/sys/kernel/ns_last_pid", "w") as stream:
+        stream.write(str(pid - 1))
+
+def fork(listener=None):
+    pid = os.fork()
+    if pid == 0:
+        if listener is None:
+            # What inherits nothing holds nothing.
+            os.closerange(3, 256)
+        time.sleep(600)
+        os._exit(0)
+    if listener is not None:
+        listener.close()
+    return pid
+
+def reuse(pid):
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    next_pid_is(pid)
+    assert fork() == pid
+
+# A run that is pid 1 itself could not be told from what is never signalled.
+if os.getpid() == 1 and os.fork():
+    os.wait()
+    os._exit(0)
+os.environ["ROLLCALL_STACK"], os.environ["ROLLCALL_ROOT"] = "test", root
+port = free_port()
+listener = socket.create_server(("127.0.0.1", port))
+victim = fork(listener)
+found = processes.describe(victim)
+if case == "other start":
+    # A tick is a hundredth of a second: the newcomer gets another start time for certain.
+    time.sleep(0.03)
+    reuse(victim)
+    ended = [entry.as_dict() for entry in processes.end([found.identity])]
+else:
+    # Even with the same start time (the identity is made to agree) the newcomer does not hold the socket.
+    stack = a_stack(root, port)
+    original = processes.end
+    def end(identities, **how):
+        reuse(victim)
+        newcomer = processes.describe(victim)
+        return original([newcomer.identity], **{**how, "check": lambda process: how["check"](
+            processes.Process(**{**vars(process), "start": found.start}))})
+    processes.end = end
+    done = flush.flush(stack, policy="any")
+    ended = [entry.as_dict() for entry in done.ended]
+print(json.dumps({"alive": processes.alive(processes.describe(victim).identity), "ended": ended,
+                  "free": sockets.bindable(port)}), flush=True)
+os.kill(victim, 9)
+"""
+
+
+def in_a_fresh_namespace(code: str, *arguments: str) -> t.Dict[str, t.Any]:
+    """Return what ``code`` prints as JSON when it runs in a pid namespace in which it chooses the pids."""
+    done = subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return t.cast(t.Dict[str, t.Any], json.loads(done.stdout))
+
+
+@NAMESPACES
+def test_a_pid_that_is_used_again_after_the_look_up_is_not_signalled(root: str) -> None:
+    done = in_a_fresh_namespace(REUSE, root, "other start")
+    assert done["alive"]
+    (ended,) = done["ended"]
+    assert (ended["result"], ended["signals"]) == ("changed", [])
+    assert "is another process now" in ended["reason"]
+
+
+@NAMESPACES
+def test_a_pid_that_is_used_again_within_one_tick_is_not_signalled_for_it_holds_no_socket(root: str) -> None:
+    assert in_a_fresh_namespace(REUSE, root, "same start") == {"alive": True, "ended": [], "free": None}
+
+
+# --- 10: TERM ignored, stopped ----------------------------------------------------------------------------------------
+
+
+def test_what_ignores_term_is_killed_and_the_escalation_is_reported(root: str) -> None:
+    with victim("deaf", mark=marks(root)) as held:
+        began = time.monotonic()
+        done = flush.flush(a_stack(root, held.port), grace=0.3)
+        assert 0.3 <= time.monotonic() - began < 2
+        (entry,) = done.ended
+        assert (entry.pid, entry.signals, entry.result) == (held.pid, ("TERM", "KILL"), "ended")
+        assert entry.seconds >= 0.3
+        assert sockets.bindable(held.port) is None
+
+
+def test_what_is_stopped_is_continued_so_that_it_can_end_by_itself(root: str) -> None:
+    with victim("stopped", mark=marks(root)) as held:
+        assert eventually(lambda: (processes.describe(held.pid) or pytest.fail("gone")).state == "T")
+        (entry,) = flush.flush(a_stack(root, held.port)).ended
+        assert (entry.signals, entry.result) == (("TERM", "CONT"), "ended")
+        assert entry.seconds < 2
+
+
+def test_one_that_ignores_term_does_not_hold_up_the_others(root: str) -> None:
+    with victim("deaf", mark=marks(root)) as deaf, victim("listen", mark=marks(root)) as other:
+        done = flush.flush(a_stack(root, deaf.port, other.port), grace=0.3)
+        seconds = {entry.pid: entry.seconds for entry in done.ended}
+        assert seconds[other.pid] < 0.3 <= seconds[deaf.pid]
+        assert set(done.freed) == {deaf.port, other.port}
+
+
+def test_what_outlives_even_kill_is_a_reported_failure(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A process in state D cannot be had without a broken disk: its deafness to KILL is stood in for.
+    send = processes._Target.send
+
+    def swallow(target: t.Any, name: str) -> None:
+        target.sent.append(name)
+
+    with victim("deaf", mark=marks(root)) as held:
+        monkeypatch.setattr(processes._Target, "send", swallow)
+        began = time.monotonic()
+        with pytest.raises(RollcallError, match=rf"pid {held.pid} of user .* did not end \(TERM, KILL in") as caught:
+            flush.flush(a_stack(root, held.port), grace=0.1, kill_grace=0.1)
+        assert time.monotonic() - began < 2
+        assert caught.value.kind == "failed"
+        assert caught.value.evidence["ended"][0]["result"] == "survived"
+        monkeypatch.setattr(processes._Target, "send", send)
+
+
+def test_a_process_in_uninterruptible_sleep_is_called_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    with victim("listen") as held:
+        process = processes.describe(held.pid)
+        assert process is not None
+        asleep = processes.Process(**{**vars(process), "state": "D"})
+        monkeypatch.setattr(processes, "describe", lambda _pid: asleep)
+        result, reason = processes._left_over(process.identity)
+        assert result == "stuck"
+        assert "state D" in reason
+
+
+# --- 12: what comes back ----------------------------------------------------------------------------------------------
+
+
+def test_what_brings_the_holder_back_is_named_after_one_cycle(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with victim("respawner", mark=marks(root)) as held:
+        returned: t.List[int] = []
+        end = processes.end
+
+        def end_and_wait_for_the_next(*args: t.Any, **how: t.Any) -> t.List[processes.Ended]:
+            ended = end(*args, **how)
+            assert eventually(lambda: bool(sockets.listeners([held.port])))
+            returned.append(1)
+            return ended
+
+        monkeypatch.setattr(processes, "end", end_and_wait_for_the_next)
+        with pytest.raises(RollcallError, match="was freed and taken again by pid") as caught:
+            flush.flush(a_stack(root, held.port))
+        assert returned == [1]
+        assert f"pid {held.said['parent']} " in caught.value.message
+        assert caught.value.remedies == (f"kill {held.said['parent']}",)
+        assert caught.value.kind == "failed"
+        assert [entry["pid"] for entry in caught.value.evidence["ended"]] == [held.pid]
+        assert is_alive(held.said["parent"])
+
+
+# --- 13: zombies ------------------------------------------------------------------------------------------------------
+
+
+def test_a_zombie_is_not_signalled_and_its_parent_is_named() -> None:
+    with victim("zombie") as parent:
+        (pid,) = parent.pids
+        process = processes.describe(pid)
+        assert process is not None
+        (ended,) = processes.end([process.identity])
+        assert (ended.result, ended.signals) == ("zombie", ())
+        assert f"its parent is pid {parent.pid} " in ended.reason
+        assert parent.alive
+
+
+def test_a_holder_that_has_become_a_zombie_no_longer_holds_its_port(root: str) -> None:
+    held = start("listen", mark=marks(root))
+    try:
+        os.kill(held.pid, 9)
+        assert eventually(lambda: not held.alive)
+        # Our own child, and not reaped: it is a zombie all through this flush.
+        assert flush.flush(a_stack(root, held.port)) == flush.Flushed(False)
+    finally:
+        held.end()
