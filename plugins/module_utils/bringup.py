@@ -152,7 +152,7 @@ class BringUp:
             start.last = describe_state(program)
 
     def _look_at_service(self, start: _Start, program: ProgramState) -> None:
-        """A service is ready when it is RUNNING and healthy; often it is healthy first, and its dependents can go on."""
+        """A service is ready when it is RUNNING and healthy; when it is healthy first, its dependents can go on."""
         reached = self._reached.setdefault(start.service.name, {"started"})
         lacking = self._lacking(start)
         if lacking is None:
@@ -176,7 +176,7 @@ class BringUp:
         return None
 
     def _lacking(self, start: _Start) -> t.Optional[str]:
-        """Return what a service still lacks to be healthy: its port in its own hands, its health; None when nothing."""
+        """Return what a service still lacks to be healthy, its port or its answer; None when nothing."""
         service = start.service
         if service.port is not None and start.identity is not None:
             pids = {start.identity[0]: service.name}

@@ -10,7 +10,6 @@ Pure: facts in, a plan out. The plan is what check mode shows and what the real 
 
 from __future__ import annotations
 
-import hashlib
 import typing as t
 from dataclasses import dataclass, field
 
@@ -230,12 +229,6 @@ def make(stack: Stack, facts: Facts, mode: str) -> Plan:
 def assigned_ports(stack: Stack) -> t.Tuple[int, ...]:
     """Return the ports of the stack's services, in order."""
     return tuple(sorted(service.port for service in stack.services if service.port is not None))
-
-
-def daemon_revision(config: str) -> str:
-    """Return 12 hex digits over what a config says of no single program: another value needs a new daemon."""
-    head = config.split("\n[program:", 1)[0]
-    return hashlib.sha256(head.encode("utf-8")).hexdigest()[:12]
 
 
 def rank(stack: Stack, name: str) -> int:

@@ -87,6 +87,7 @@ class _Run:
     clock: Clock
     stack: Stack
     generation: Generation
+    installed: t.Optional[Generation]
     before: Observation
     plan: Plan
     journal: t.Optional[Journal] = None
@@ -184,7 +185,7 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal]) -> _Ru
     before = status.observe(stack, clock=clock)
     preflight.check_daemon(before)
     the_plan = plan.make(stack, _facts(stack, before, installed, generation), request.mode)
-    run = _Run(request, clock, stack, generation, before, the_plan, record)
+    run = _Run(request, clock, stack, generation, installed, before, the_plan, record)
     preflight.check_ports(stack, before, the_plan, request.policy)
     return run
 
@@ -194,14 +195,22 @@ def _facts(stack: Stack, seen: Observation, installed: t.Optional[Generation], g
     for name, program in seen.programs.items():
         known = any(service.name == name for service in stack.services)
         trouble = verdict.trouble(stack.service(name), seen) if known else None
-        programs[name] = plan.Running(program.state, program.pid, _revision_of(installed, name, program.pid), trouble)
+        same = installed is not None and _section(installed.config, name) == _section(generation.config, name)
+        revision_now = _revision_of(installed, name, program.pid) if same else None
+        programs[name] = plan.Running(program.state, program.pid, revision_now, trouble)
     return plan.Facts(
         daemon=None if seen.daemon is None else _daemon_revision(seen),
-        daemon_wanted=plan.daemon_revision(generation.config),
+        daemon_wanted=config.daemon_revision(generation.config),
         programs=programs,
         orphans=len(seen.orphans),
         same_generation=installed is not None and installed.digest == generation.digest,
     )
+
+
+def _section(config_text: str, name: str) -> str:
+    """Return the section of a program; empty when there is none."""
+    head = f"\n[program:{name}]\n"
+    return config_text.partition(head)[2].partition("\n[")[0]
 
 
 def _daemon_revision(seen: Observation) -> str:
@@ -248,14 +257,15 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
         run.step("install", digest=run.generation.digest)
         _install(run)
     client = Client(stack.paths.socket, timeout=status.CALL_TIMEOUT, clock=run.clock)
+    also: t.List[str] = []
     if the_plan.daemon == plan.KEEP:
         run.step("reload")
-        _reload(run, client)
+        also = _reload(run, client)
     else:
         run.step("start-daemon")
         _start_daemon(run)
-    run.step("start", services=list(the_plan.start))
-    outcome = BringUp(stack, client, the_plan.start, run.clock).run()
+    run.step("start", services=[*the_plan.start, *also])
+    outcome = BringUp(stack, client, [*the_plan.start, *also], run.clock).run()
     return _verdict(run, marks, outcome, changed=True, client=client)
 
 
@@ -267,26 +277,37 @@ def _deaf(run: _Run) -> bool:
 def _stop_services(run: _Run) -> None:
     """Stop the plan's services, those that depend on others first, each with its own signal and time."""
     client = Client(run.stack.paths.socket, timeout=status.CALL_TIMEOUT, clock=run.clock)
-    remaining = list(run.plan.stop)
-    for batch in _batches(run.stack, remaining):
-        client.stop(batch)
-        limit = max((_stop_timeout(run.stack, name) for name in batch), default=0.0) + STOP_MARGIN
-        last = supervisor.wait_states(
-            client, batch, supervisor.DOWN, deadline=Deadline(limit, run.clock), interval=STOP_POLL
+    for batch in _batches(run.stack, run.plan.stop):
+        _stop_together(run, client, batch)
+
+
+def _stop_together(run: _Run, client: Client, names: t.List[str]) -> None:
+    """Stop services at once and wait for all of them.
+
+    Raises:
+        RollcallError: one is still there after its own stop time.
+    """
+    client.stop(names)
+    limit = max((_stop_timeout(run, name) for name in names), default=0.0) + STOP_MARGIN
+    last = supervisor.wait_states(
+        client, names, supervisor.DOWN, deadline=Deadline(limit, run.clock), interval=STOP_POLL
+    )
+    late = {name: program for name, program in last.items() if program.state not in supervisor.DOWN}
+    if late:
+        named = ", ".join(f"{name} is {program.state}" for name, program in late.items())
+        raise RollcallError(
+            f"Not stopped after {limit:g} s: {named}.",
+            evidence={"states": {name: program.state for name, program in late.items()}},
+            remedies=["rollcall status", *(f"kill -KILL {program.pid}" for program in late.values() if program.pid)],
         )
-        late = {name: last[name].state for name in batch if name in last and last[name].state not in supervisor.DOWN}
-        if late:
-            named = ", ".join(f"{name} is {state}" for name, state in late.items())
-            raise RollcallError(
-                f"Not stopped after {limit:g} s: {named}.",
-                evidence={"states": late},
-                remedies=["rollcall status", *(f"kill -KILL {last[name].pid}" for name in late if last[name].pid)],
-            )
 
 
-def _stop_timeout(stack: Stack, name: str) -> float:
-    service = next((service for service in stack.services if service.name == name), None)
-    return 10.0 if service is None else service.stop.timeout
+def _stop_timeout(run: _Run, name: str) -> float:
+    """Return the stop time of a service, of one that only the installed manifest still knows too."""
+    stacks = [run.stack, *([run.installed.stack] if run.installed is not None else [])]
+    return max(
+        (service.stop.timeout for stack in stacks for service in stack.services if service.name == name), default=0.0
+    )
 
 
 def _batches(stack: Stack, names: t.Sequence[str]) -> t.List[t.List[str]]:
@@ -387,13 +408,22 @@ def _install(run: _Run) -> None:
         ) from exc
 
 
-def _reload(run: _Run, client: Client) -> None:
-    """Let the live supervisord read the config and swap just the programs that the plan touches."""
+def _reload(run: _Run, client: Client) -> t.List[str]:
+    """Let the live supervisord read the config and swap the programs that differ.
+
+    Returns:
+        Services that the plan left running and whose section supervisord has never read as it is now, because an
+        earlier run was cut off before it could: they had to be stopped here, and are to be started.
+    """
     added, changed, removed = client.reload()
+    stale = [name for name in changed if name not in run.plan.start]
+    if stale:
+        _stop_together(run, client, stale)
     for name in (*changed, *removed):
         client.remove(name)
     for name in (*added, *changed):
         client.add(name)
+    return stale
 
 
 def _start_daemon(run: _Run) -> None:
@@ -403,7 +433,7 @@ def _start_daemon(run: _Run) -> None:
         run.stack.paths.config,
         socket_path=run.stack.paths.socket,
         user=None if account.uid == os.geteuid() else account.name,
-        environment=preflight.daemon_environment(run.stack, plan.daemon_revision(run.generation.config)),
+        environment=preflight.daemon_environment(run.stack, config.daemon_revision(run.generation.config)),
         log=os.path.join(run.stack.paths.logs, "supervisord.out"),
         cwd=run.stack.root,
         timeout=DAEMON_START,
