@@ -35,7 +35,7 @@ demo: ## ten services on this machine, under .demo/: install, start, verify
 	.venv/bin/ansible-playbook site.yml
 
 demo-down: ## stop the demo and leave nothing behind
-	@if [ -x .demo/bin/rollcall ]; then .demo/bin/rollcall stop; fi
+	@if [ -e .demo/bin/rollcall ]; then .demo/bin/rollcall stop; fi
 	rm -rf .demo
 
 bench: setup ## measure against a shell script and a plain playbook; writes docs/benchmarks.md

@@ -66,9 +66,9 @@ class View:
             found.append(pid)
         return found
 
-    def of_stack(self, root: str) -> list[Process]:
-        """Return the processes that carry the marker of the stack under ``root``, supervisord included or not."""
-        return [process for process in self.processes.values() if process.environment.get("ROLLCALL_ROOT") == root]
+    def of_user(self, user: str) -> list[Process]:
+        """Return every process of ``user``."""
+        return [process for process in self.processes.values() if process.user == user]
 
     def supervisord(self, root: str) -> list[Process]:
         """Return the supervisords that run with the config under ``root``."""
