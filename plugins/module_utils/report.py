@@ -437,7 +437,9 @@ def _commands(report: Data, failing: Failing) -> t.List[str]:
     if not report["ok"] and not any(command.startswith("rollcall restart") for command in commands):
         # Whatever the cure was: start brings back what is down, leaves the rest alone, and judges again.
         commands.append("rollcall stop" if stopping else "rollcall start")
-    return commands or ["rollcall start" if stopping else "rollcall status"]
+    if not commands and report.get("mode"):
+        commands.append("rollcall start" if stopping else "rollcall status")
+    return commands
 
 
 # --- words --------------------------------------------------------------------------------------------------------

@@ -56,7 +56,11 @@ def test_a_good_restart_is_one_line_a_service_then_the_verdict_then_where_to_go(
 
 
 def test_a_status_has_no_run_to_speak_of() -> None:
-    assert "trading on web1: OK, 10 of 10 services up, 8 of 8 answered\n" in report.roll_call(status_report())
+    assert report.roll_call(status_report()).split("\n\n")[1].splitlines() == [
+        "trading on web1: OK, 10 of 10 services up, 8 of 8 answered",
+        "  open  http://127.0.0.1:3000/",
+        "  logs  /opt/trading/logs",
+    ]
 
 
 def test_a_failed_service_gets_its_evidence_once_and_the_verdict_names_it() -> None:
@@ -310,7 +314,7 @@ def test_uptime_is_told_in_its_largest_units(seconds: t.Optional[int], text: str
 
 
 def test_a_root_with_a_space_still_gives_a_command_that_can_be_copied() -> None:
-    text = report.roll_call(status_report(root="/opt/my stack"))
+    text = report.roll_call(restart_report(root="/opt/my stack"))
 
     assert text.endswith("  next  '/opt/my stack'/bin/rollcall status")
 
