@@ -1,0 +1,41 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stopping a supervisord of ten programs: poked all the while, and waited for in silence."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import supervisor
+from tests.benchmark.arena import is_alive
+from tests.benchmark.places import Plain
+
+PATIENCE = 60.0
+
+
+def stop_poked(place: Plain) -> float:
+    """Return the seconds until it is gone when the engine stops it."""
+    (daemon,) = place.daemons()
+    client = supervisor.Client(str(place.socket))
+    began = time.perf_counter()
+    supervisor.stop_daemon(client, daemon.pid, timeout=PATIENCE)
+    seconds = time.perf_counter() - began
+    return _checked(daemon, seconds)
+
+
+def stop_silent(place: Plain) -> float:
+    """Return the seconds until it is gone when it is told once and then left alone."""
+    (daemon,) = place.daemons()
+    began = time.perf_counter()
+    place.call("shutdown")
+    daemon.wait(PATIENCE)
+    return _checked(daemon, time.perf_counter() - began)
+
+
+def _checked(daemon: psutil.Process, seconds: float) -> float:
+    if is_alive(daemon):
+        raise RuntimeError(f"supervisord (pid {daemon.pid}) is still there")
+    return seconds

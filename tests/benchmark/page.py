@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.benchmark.table import COUNT_HEAD, ROW_HEAD, Count, Row, facts, table
+
+INTRODUCTION = """\
+# Benchmarks
+
+Written by `make bench`; whoever runs it gets this page with the figures of their own machine, in less time with
+`make bench ROUNDS=3 TRUTH=5`. Everything is measured in one run: Rollcall and what stands beside it by turns, each once
+without being counted first. Times are medians, with the shortest and the longest in brackets; nothing is left out. A
+ratio says how many times as fast Rollcall is, except in the row with "itself": there, how many times as long it takes.
+"""
+
+NOTES = """\
+## What is compared
+
+- Both sides run the demo's ten services, `startsecs` 1, under the same version of supervisor. Rollcall has `stable_for`
+  0 and the dependencies of the demo's manifest, for which it starts some services only after others; its rivals know of
+  none.
+- *The shell script* is [shell_restart.sh](../tests/benchmark/shell_restart.sh): `lsof` and `kill -9` for each port,
+  shutdown, kill, start, `sleep 5`, `supervisorctl restart` in a loop, `sleep 3`. Its times are those from a killed
+  supervisord, because from there it works. From a running application it does not: it starts the new supervisord while
+  the old one still shuts down, has nothing to talk to then, and is done with that in about half of the time.
+- *The plain playbook* is [plain.yml](../tests/benchmark/plain.yml): `supervisorctl` of community.general, then
+  `wait_for` and `uri`, looped over the services. It gathers no facts and has the settings of our `ansible.cfg`,
+  pipelining and twenty forks. It frees no port, leaves supervisord alone, and proves no listener.
+- *Ten hosts* are ten inventory names with the connection `local` on one machine, each with its own directory, ports,
+  supervisord and ten services. The work of all ten is done by the cores of one machine, on both sides, and nobody waits
+  for a network: on ten machines both would be faster. Only the side that is measured is up.
+- *In process* means called in a Python that has loaded the engine. What is flushed are left-overs of the stack, one
+  process a port; Rollcall finds out whose they are, ends them with TERM and proves the ports free. The `lsof` loop does
+  `kill -9` and looks no more.
+- *Poked* and *in silence*: supervisord's loop turns once a second, and whenever somebody calls.
+
+## What a true success is
+
+Looked at from outside, with neither Rollcall nor supervisorctl, the moment the restart is done: there is one supervisord
+and it answers on its socket; each of the ten services has one process, a child of that supervisord, with a pid that it
+did not have before; each of the eight with a port says on /health that it is well, and it is that pid which says so.
+"""
+
+
+def write(rows: Sequence[Row], counts: Sequence[Count], busy: Sequence[float], collections: Path) -> str:
+    """Return the page.
+
+    Args:
+        rows: comparisons.
+        counts: of true successes.
+        busy: how busy the machine was before each row.
+        collections: where community.general was unpacked.
+    """
+    parts = [INTRODUCTION]
+    if rows:
+        parts.append(table(ROW_HEAD, [row.cells() for row in rows]) + "\n")
+    if counts:
+        parts.append(table(COUNT_HEAD, [count.cells() for count in counts]) + "\n")
+    manifest = collections / "ansible_collections" / "community" / "general" / "MANIFEST.json"
+    number = json.loads(manifest.read_text(encoding="utf-8"))["collection_info"]["version"]
+    machine = "".join(f"- {fact}\n" for fact in facts(number, busy))
+    parts += [f"## The machine\n\n{machine}", NOTES]
+    return "\n".join(parts)
