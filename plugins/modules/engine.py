@@ -180,8 +180,9 @@ def write(module: AnsibleModule, path: str, text: str, mode: int) -> None:
     temporary = os.path.join(module.tmpdir, os.path.basename(path))
     with open(temporary, "w", encoding="utf-8") as stream:
         stream.write(text)
-    os.chmod(temporary, mode)
     module.atomic_move(temporary, path)
+    # Not before: the move gives a new file the umask's mode, and a replaced one the mode that it had.
+    os.chmod(path, mode)
 
 
 def compile_all(root: str) -> None:

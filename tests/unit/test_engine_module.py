@@ -1,0 +1,56 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module that installs the engine: what it writes is whole, executable where it must be, and written once."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.rollcall.supervisor.plugins.modules import engine
+
+ENGINE = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
+
+
+def run(capfd: pytest.CaptureFixture[str], root: Path, **more: t.Any) -> t.Dict[str, t.Any]:
+    with patch_module_args({"root": str(root), **more}), pytest.raises(SystemExit):
+        engine.main()
+    return dict(json.loads(capfd.readouterr().out))
+
+
+def test_it_installs_every_file_of_the_engine_and_an_executable_command(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(capfd, tmp_path)["changed"] is True
+    installed = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "engine/rollcall").glob("*.py")}
+    ours = {path.name: path.read_text(encoding="utf-8") for path in ENGINE.glob("*.py")}
+    assert installed == {**ours, "__init__.py": ""}
+    assert os.access(tmp_path / "bin/rollcall", os.X_OK)
+    assert (tmp_path / "bin/rollcall").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_second_run_changes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run(capfd, tmp_path)
+    assert run(capfd, tmp_path)["changed"] is False
+
+
+def test_a_lost_mode_and_a_left_over_module_are_put_right(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run(capfd, tmp_path)
+    (tmp_path / "bin/rollcall").chmod(0o644)
+    (tmp_path / "engine/rollcall/gone.py").write_text("", encoding="utf-8")
+    files = run(capfd, tmp_path)["files"]
+    assert files == [str(tmp_path / "bin/rollcall"), str(tmp_path / "engine/rollcall/gone.py")]
+    assert os.access(tmp_path / "bin/rollcall", os.X_OK)
+    assert not (tmp_path / "engine/rollcall/gone.py").exists()
+
+
+def test_check_mode_writes_nothing_and_says_what_it_would(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    result = run(capfd, tmp_path, _ansible_check_mode=True)
+    assert result["changed"] is True
+    assert str(tmp_path / "bin/rollcall") in result["files"]
+    assert list(tmp_path.iterdir()) == []
