@@ -345,16 +345,13 @@ def _logs(stack: Stack, service: Service, expected: Expectation) -> Check:
 def _orphans(stack: Stack, seen: Observation) -> Check:
     if not seen.orphans:
         return Check("orphans", stack.name, True, "none")
-    named = ", ".join(f"pid {process.pid} '{process.command_line}'" for process in seen.orphans)
+    count = len(seen.orphans)
+    lines = [
+        f"{count} process{'es' if count > 1 else ''} of this stack that its supervisord does not hold:",
+        *(f"pid {process.pid} '{process.command_line}' of user {process.user}" for process in seen.orphans),
+    ]
     data = {"pids": [process.pid for process in seen.orphans]}
-    return Check(
-        "orphans",
-        stack.name,
-        False,
-        f"processes of this stack that its supervisord does not hold: {named}",
-        "rollcall restart full",
-        data,
-    )
+    return Check("orphans", stack.name, False, "\n".join(lines), "rollcall restart full", data)
 
 
 def rows(stack: Stack, seen: Observation) -> t.List[t.Dict[str, t.Any]]:
