@@ -343,12 +343,18 @@ def _actions(report: Data) -> t.List[str]:
     grouped: t.Dict[t.Tuple[str, str], t.List[str]] = {}
     for action in report.get("actions") or ():
         grouped.setdefault((action["action"], action["reason"]), []).append(action["subject"])
-    everything = {service["name"] for service in report["services"]}
     return [
-        f"{verb} {f'all {len(names)} services' if len(names) > 1 and set(names) == everything else _names(names)}: "
-        f"{_clean(reason)}"
+        f"{verb} {_names(_all_as_one(names, report['services']))}: {_clean(reason)}"
         for (verb, reason), names in grouped.items()
     ]
+
+
+def _all_as_one(names: t.Sequence[str], services: t.Sequence[Data]) -> t.List[str]:
+    """Return ``names`` with all services as one entry, when all of them are among them."""
+    everything = {service["name"] for service in services}
+    if len(everything) < 2 or not everything.issubset(names):
+        return list(names)
+    return [f"all {len(everything)} services", *(name for name in names if name not in everything)]
 
 
 def _victim(entry: Data) -> str:

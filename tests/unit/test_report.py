@@ -273,11 +273,13 @@ def test_every_process_that_was_ended_is_named_with_how() -> None:
 
 
 def test_a_plan_says_what_would_be_done_and_that_nothing_was() -> None:
-    actions = [{"action": "restart", "subject": name, "reason": "full restart"} for name in reversed(NAMES)]
+    actions = [
+        {"action": "restart", "subject": name, "reason": "full restart"} for name in (*reversed(NAMES), "supervisord")
+    ]
 
     text = report.roll_call(restart_report(result="planned", mode="full", run=None, checks=[], actions=actions))
 
-    assert "Would change:\n  restart all 10 services: full restart\n" in text
+    assert "Would change:\n  restart all 10 services, supervisord: full restart\n" in text
     assert text.splitlines()[-1] == "trading on web1: PLANNED, nothing was touched (full restart, 1.9 s)"
 
 
