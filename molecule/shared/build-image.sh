@@ -18,7 +18,7 @@ fi
 suite=${1:?the Debian release, as bookworm}
 # What a managed host has before Ansible first comes: init, sshd, Python. iproute2 and procps are for the tests' eyes;
 # redis-server is the application of host app2, as Debian ships it.
-packages=systemd,systemd-sysv,dbus,openssh-server,sudo,python3,python3-venv,iproute2,procps,redis-server
+packages=systemd,systemd-sysv,libpam-systemd,dbus,openssh-server,sudo,python3,python3-venv,iproute2,procps,redis-server
 
 version=$(sha256sum "$0" | cut -c1-12)
 image=localhost/rollcall-$suite:$version
