@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stopping a supervisord of ten programs: poked all the while, and waited for in silence."""
+"""Stopping a supervisord of ten services: as the engine does it, poked all the while, and waited for in silence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import time
 
 import psutil
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils import restart, supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Deadline
 from tests.benchmark.arena import is_alive
 from tests.benchmark.places import Plain
 
@@ -17,11 +18,15 @@ PATIENCE = 60.0
 
 
 def stop_poked(place: Plain) -> float:
-    """Return the seconds until it is gone when the engine stops it."""
+    """Return the seconds until it is gone, stopped as in a full restart: all services together, then itself."""
     (daemon,) = place.daemons()
-    client = supervisor.Client(str(place.socket))
     began = time.perf_counter()
-    supervisor.stop_daemon(client, daemon.pid, timeout=PATIENCE)
+    with supervisor.Client(str(place.socket)) as client:
+        client.stop(place.services)
+        supervisor.wait_states(
+            client, place.services, supervisor.DOWN, deadline=Deadline(PATIENCE), interval=restart.STOP_POLL
+        )
+        supervisor.stop_daemon(client, daemon.pid, timeout=PATIENCE)
     seconds = time.perf_counter() - began
     return _checked(daemon, seconds)
 

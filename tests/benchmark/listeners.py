@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a flush is measured on: ``listeners.py LABEL PORT...``, one process a port, each doing nothing but listen.
+"""What a flush is measured on: ``listeners.py LABEL PORT,PORT...``, one process a port, each doing nothing but listen.
 
 LABEL is not looked at: by it the benchmark knows its own processes. The parent reaps what is ended and starts nothing
-again; it says "ready" when every port listens.
+again; it writes a dot for each port that listens.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
     """Start them and stay their parent."""
     # The kernel reaps children whose parent ignores their end: no zombie is left for a flush to wonder about.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for port in sys.argv[2:]:
+    for port in sys.argv[2].split(","):
         if os.fork() == 0:
             listen(int(port))
     while True:

@@ -39,13 +39,15 @@ NOTES = """\
 - *In process* means called in a Python that has loaded the engine. What is flushed are left-overs of the stack, one
   process a port; Rollcall finds out whose they are, ends them with TERM and proves the ports free. The `lsof` loop does
   `kill -9` and looks no more.
-- *Poked* and *in silence*: supervisord's loop turns once a second, and whenever somebody calls.
+- *Poked* and *in silence*: supervisord's loop turns once a second, and whenever somebody calls. Rollcall stops the
+  services together, then supervisord, and calls all the while; beside it, supervisord is told to shut down, once.
 
 ## What a true success is
 
-Looked at from outside, with neither Rollcall nor supervisorctl, the moment the restart is done: there is one supervisord
-and it answers on its socket; each of the ten services has one process, a child of that supervisord, with a pid that it
-did not have before; each of the eight with a port says on /health that it is well, and it is that pid which says so.
+Looked at from outside, with neither Rollcall nor supervisorctl, the moment the restart is done: there is one
+supervisord and it answers on its socket; each of the ten services has one process, a child of that supervisord, with a
+pid that it did not have before; each of the eight with a port says on /health that it is well, and it is that pid which
+says so.
 """
 
 
