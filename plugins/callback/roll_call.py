@@ -46,6 +46,12 @@ class _Host:
     failure: t.Optional[t.Tuple[str, Data]] = None
     unreachable: t.Optional[str] = None
 
+    @property
+    def told_bad(self) -> bool:
+        """Whether what went wrong is known already, from the engine itself."""
+        by_engine = self.failure is not None and isinstance(self.failure[1].get("error"), dict)
+        return by_engine or not all(data.get("ok") for data in self.reports.values())
+
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes without types
     """Collects reports while the playbook runs and prints them when it has ended."""
@@ -65,13 +71,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         self._concerned = self._concerned or _action(task).startswith(OURS)
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
-        """Collect the report of a task that held."""
+        """Collect the report of a task that held, or that a playbook lets pass in order to fail in words of its own."""
         self._collect(result)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Collect the report of a verdict that did not hold, or why there is none."""
-        if not self._collect(result) and not ignore_errors:
-            self._host(result).failure = (result.task.get_name(), _with_cure(result))
+        if self._collect(result) or ignore_errors:
+            return
+        known = self._host(result)
+        # The task that ends the play because of what was collected has nothing to add to it.
+        if not known.told_bad:
+            known.failure = (result.task.get_name(), _with_cure(result))
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         """Note a host that could not be reached."""
@@ -108,6 +118,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         reports = [data for data in found if isinstance(data, dict)]
         for data in reports:
             self._host(result).reports[str(data.get("stack"))] = data
+        if not reports and isinstance(result.result.get("error"), dict):
+            self._host(result).failure = (result.task.get_name(), result.result)
+            return True
         return bool(reports)
 
     def _failure(self, name: str, stats: t.Any) -> t.Optional[t.Tuple[str, Data]]:

@@ -168,6 +168,20 @@ def test_a_host_without_the_engine_is_said_to_be_one(run: Run) -> None:
     ]
 
 
+def test_a_playbook_may_let_the_task_pass_and_fail_in_its_own_words(run: Run) -> None:
+    error = RollcallError("Port 8001 is held by pid 9.", kind="refused")
+    run.ok("a", report=restart_report(CRASHED))
+    run.ok("b", error=error.as_dict())
+    for host in ("a", "b"):
+        run.failed(host, "ansible.builtin.fail", msg="The verdict did not hold.")
+
+    text = run.end()
+
+    assert "trading on a: FAILED, 1 of 10 services: trade_executor" in text
+    assert "b: REFUSED, Port 8001 is held by pid 9." in text
+    assert "The verdict did not hold." not in text
+
+
 @pytest.mark.parametrize("counts", [True, False])
 def test_a_failure_that_was_rescued_or_ignored_is_none(run: Run, counts: bool) -> None:
     run.failed("a", "ansible.builtin.command", counts=counts, msg="no")
