@@ -355,7 +355,7 @@ def install_generation(
     for service, variables in generation.environment.items():
         text = json.dumps(variables, indent=2, sort_keys=True) + "\n"
         write_atomically(os.path.join(env_dir, f"{service}.json"), text, 0o600, owner)
-    write_meta(directory, {"digest": generation.digest, "verified": False})
+    write_meta(directory, {"digest": generation.digest, "loaded": False, "verified": False})
     temporary = f"{paths.etc}.new"
     if os.path.islink(temporary):
         os.unlink(temporary)
@@ -369,19 +369,35 @@ def write_meta(directory: str, meta: t.Mapping[str, t.Any]) -> None:
     write_atomically(os.path.join(directory, "meta.json"), json.dumps(meta) + "\n", 0o644)
 
 
-def mark_verified(paths: Paths, root: str, when: float) -> None:
-    """Record that the verdict over the current generation held, at ``when`` seconds since the epoch; prune old ones."""
+def read_meta(paths: Paths, root: str) -> t.Dict[str, t.Any]:
+    """Return what is known of the current generation; empty before the first install."""
     current = current_generation(paths)
     if current is None:
-        return
-    directory = os.path.join(_store(root), current)
-    with open(os.path.join(directory, "meta.json"), encoding="utf-8") as stream:
-        meta = json.load(stream)
-    if not meta["verified"]:
-        write_meta(directory, {**meta, "verified": True, "verified_at": when})
+        return {}
+    with open(os.path.join(_store(root), current, "meta.json"), encoding="utf-8") as stream:
+        meta: t.Dict[str, t.Any] = json.load(stream)
+    return meta
+
+
+def mark_loaded(paths: Paths, root: str) -> None:
+    """Record that the live supervisord runs by the current generation."""
+    _mark(paths, root, "loaded", {"loaded": True})
+
+
+def mark_verified(paths: Paths, root: str, when: float) -> None:
+    """Record that the verdict over the current generation held, at ``when`` seconds since the epoch; prune old ones."""
+    _mark(paths, root, "verified", {"verified": True, "verified_at": when})
+    current = current_generation(paths)
     for name in sorted(os.listdir(_store(root)))[:-KEEP_GENERATIONS]:
         if name != current:
             shutil.rmtree(os.path.join(_store(root), name))
+
+
+def _mark(paths: Paths, root: str, key: str, facts: t.Mapping[str, t.Any]) -> None:
+    meta = read_meta(paths, root)
+    current = current_generation(paths)
+    if current is not None and not meta[key]:
+        write_meta(os.path.join(_store(root), current), {**meta, **facts})
 
 
 def _sync_directory(path: str) -> None:

@@ -195,9 +195,10 @@ def _facts(stack: Stack, seen: Observation, installed: t.Optional[Generation], g
     for name, program in seen.programs.items():
         known = any(service.name == name for service in stack.services)
         trouble = verdict.trouble(stack.service(name), seen) if known else None
-        same = installed is not None and _section(installed.config, name) == _section(generation.config, name)
-        revision_now = _revision_of(installed, name, program.pid) if same else None
-        programs[name] = plan.Running(program.state, program.pid, revision_now, trouble)
+        runs_at = None
+        if installed is not None and _section(installed.config, name) == _section(generation.config, name):
+            runs_at = _revision_of(installed, name, program.pid)
+        programs[name] = plan.Running(program.state, program.pid, runs_at, trouble)
     return plan.Facts(
         daemon=None if seen.daemon is None else _daemon_revision(seen),
         daemon_wanted=config.daemon_revision(generation.config),
@@ -218,12 +219,15 @@ def _daemon_revision(seen: Observation) -> str:
     return "" if marker is None else marker.revision
 
 
-def _revision_of(installed: t.Optional[Generation], name: str, pid: int) -> t.Optional[str]:
-    """Return the revision a program runs at: by its process's marker, or by the installed manifest without one."""
+def _revision_of(installed: Generation, name: str, pid: int) -> t.Optional[str]:
+    """Return the revision a program runs at: by its process's marker, else by the manifest its supervisord has loaded.
+
+    A program that overwrites its environment to show a title, as redis-server does, has no marker left.
+    """
     marker = processes.marker(pid) if pid else None
     if marker is not None:
         return marker.revision
-    if installed is None or pid:
+    if not journal.read_meta(installed.stack.paths, installed.stack.root)["loaded"]:
         return None
     service = next((service for service in installed.stack.services if service.name == name), None)
     return None if service is None else revision(installed.stack, service)
@@ -264,6 +268,7 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
     else:
         run.step("start-daemon")
         _start_daemon(run)
+    journal.mark_loaded(stack.paths, stack.root)
     run.step("start", services=[*the_plan.start, *also])
     outcome = BringUp(stack, client, [*the_plan.start, *also], run.clock).run()
     return _verdict(run, marks, outcome, changed=True, client=client)

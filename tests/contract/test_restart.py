@@ -128,6 +128,17 @@ def test_a_service_starts_once_what_it_depends_on_is_healthy_and_not_before() ->
         assert alone.started_at - base.started_at < 1.0
 
 
+def test_a_program_that_overwrites_its_environment_is_not_restarted_for_that() -> None:
+    with stack({"titled": {"port": free_port(), "env": {"TITLE": "1"}}}) as made:
+        assert made.perform()["ok"]
+        (daemon,) = made.daemons()
+        (pid,) = processes.children_of([daemon.pid])
+        assert processes.marker(pid) is None
+        assert made.perform()["changed"] is False
+        made.raw["services"]["titled"]["env"]["COLOUR"] = "blue"
+        assert made.perform()["changed"] is True
+
+
 def test_a_one_shot_runs_to_its_end_before_what_needs_it() -> None:
     services = {
         "migrate": {"kind": "oneshot", "env": {"EXIT": "0"}},

@@ -36,10 +36,23 @@ def _crash() -> None:
         os._exit(1)
 
 
+def _overwrite_environment() -> None:
+    """Wipe the memory the kernel shows as /proc/PID/environ, as programs do that set a process title there."""
+    with open("/proc/self/stat", encoding="ascii") as stream:
+        # Fields 50 and 51 of proc(5), counted from the state, which is field 3: env_start and env_end.
+        fields = stream.read().rpartition(")")[2].split()
+    start, end = int(fields[47]), int(fields[48])
+    with open("/proc/self/mem", "r+b", buffering=0) as memory:
+        memory.seek(start)
+        memory.write(bytes(end - start))
+
+
 def main() -> None:
     print(f"{sys.argv[1]} starts as pid {os.getpid()}", flush=True)
     if "EXIT" in os.environ:
         sys.exit(int(os.environ["EXIT"]))
+    if "TITLE" in os.environ:
+        _overwrite_environment()
     if "IGNORE_TERM" in os.environ:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "CRASH_AFTER" in os.environ:

@@ -49,7 +49,7 @@ class StackUnderTest:
         self.raw: t.Dict[str, t.Any] = {
             "name": "test",
             "root": root,
-            "ports": {"range": [20000, 32767]},
+            "ports": {"range": [10000, 30000]},
             "defaults": {
                 "command": [sys.executable, APP, "{name}"],
                 "stable_for": 0.3,
