@@ -343,10 +343,12 @@ def _actions(report: Data) -> t.List[str]:
     grouped: t.Dict[t.Tuple[str, str], t.List[str]] = {}
     for action in report.get("actions") or ():
         grouped.setdefault((action["action"], action["reason"]), []).append(action["subject"])
-    return [
-        f"{verb} {_names(_all_as_one(names, report['services']))}: {_clean(reason)}"
-        for (verb, reason), names in grouped.items()
-    ]
+    lines = []
+    for (verb, reason), names in grouped.items():
+        # Of what is to be ended nothing is left out.
+        subjects = ", ".join(names) if verb == "end" else _names(_all_as_one(names, report["services"]))
+        lines.append(f"{verb} {_clean(subjects)}: {_clean(reason)}")
+    return lines
 
 
 def _all_as_one(names: t.Sequence[str], services: t.Sequence[Data]) -> t.List[str]:

@@ -283,6 +283,15 @@ def test_a_plan_says_what_would_be_done_and_that_nothing_was() -> None:
     assert text.splitlines()[-1] == "trading on web1: PLANNED, nothing was touched (full restart, 1.9 s)"
 
 
+def test_a_plan_names_every_process_that_would_end() -> None:
+    pids = [f"pid {number}" for number in range(20)]
+    actions = [{"action": "end", "subject": pid, "reason": "it holds a port of this stack"} for pid in pids]
+
+    text = report.roll_call(restart_report(result="planned", mode="flush", run=None, actions=actions))
+
+    assert f"Would change:\n  end {', '.join(pids)}: it holds a port of this stack\n" in text
+
+
 def test_a_stop_has_no_table_of_what_is_not_there() -> None:
     text = report.roll_call(restart_report(mode="stop"))
 
