@@ -35,7 +35,7 @@ if ! { [ -x .venv/bin/python ] && suits .venv/bin/python && .venv/bin/python -m 
 fi
 
 echo "installing requirements/$level.txt into .venv"
-.venv/bin/python -m pip install --quiet -r "requirements/$level.txt"
+.venv/bin/python -m pip install -qq -r "requirements/$level.txt"
 
 # Ansible and Python find the checkout under the collection's name, without a path to set anywhere.
 packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
