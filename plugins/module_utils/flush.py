@@ -21,7 +21,19 @@ from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
 from .manifest import Stack
 from .processes import Ended, Identity, Process
-from .provenance import OWNED, POLICIES, REFUSE, SUPERVISED, UNKNOWN, Facts, Holder, Judgement, classify, may_end
+from .provenance import (
+    FOREIGN,
+    OWNED,
+    POLICIES,
+    REFUSE,
+    SUPERVISED,
+    UNKNOWN,
+    Facts,
+    Holder,
+    Judgement,
+    classify,
+    may_end,
+)
 from .sockets import Listener
 from .supervisor import DOWN, Client, wait_states
 
@@ -81,7 +93,7 @@ def survey(
     ports: t.Iterable[int],
     pids: t.Optional[t.Mapping[int, str]] = None,
     *,
-    every: bool = False,
+    sharing: str = sockets.ONE,
     clock: Clock = SYSTEM,
 ) -> t.Dict[int, t.List[Holder]]:
     """Return who listens on each of the ports, and whose they are. Changes nothing.
@@ -90,15 +102,15 @@ def survey(
         stack: the stack they are judged for; None judges every process as foreign.
         ports: to look at.
         pids: pid and service of each process that the stack's supervisord reports. None: it is asked.
-        every: find every process that shares a socket; otherwise one for each socket.
+        sharing: how far to look for processes that share a socket, as for `sockets.owners`.
         clock: of the deadline for asking supervisord.
 
     Returns:
         Every port, with an empty list for those on which nothing listens.
     """
     result: t.Dict[int, t.List[Holder]] = {port: [] for port in ports}
-    found, owners, described = _look(result, pids or (), every)
-    lineages = {pid: [pid, *processes.ancestors(pid)] for pid in described}
+    found, owners, described = _look(result, pids or (), sharing)
+    lineages = processes.lineages(described)
     facts = _facts(stack, lineages, pids, clock) if described else Facts()
     for listener in found:
         holding = [pid for pid in owners.pids.get(listener.inode, ()) if pid in described]
@@ -124,7 +136,7 @@ def inspect(
     """
     services = {} if stack is None else {entry.port: entry.name for entry in stack.services if entry.port is not None}
     wanted = list(services) if ports is None else list(dict.fromkeys(ports))
-    holders = survey(stack, wanted, every=True, clock=clock)
+    holders = survey(stack, wanted, sharing=sockets.EVERY, clock=clock)
     reasons = {port: sockets.bindable(port) for port in wanted}
     return [
         {
@@ -138,26 +150,27 @@ def inspect(
     ]
 
 
-def reported(stack: Stack, clock: Clock = SYSTEM) -> t.Dict[int, str]:
-    """Return pid and service of each process that the stack's supervisord reports; empty when none answers."""
-    if not processes.supervisors(stack.paths.config, stack.root):
-        return {}
+def reported(stack: Stack, clock: Clock = SYSTEM) -> t.Tuple[t.Optional[int], t.Dict[int, str]]:
+    """Return the pid of the supervisord that answers, and pid and service of each process it reports.
+
+    None and nothing when none answers: its silence is a fact and no error here.
+    """
     try:
         with Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock) as client:
-            return {program.pid: name for name, program in client.programs().items() if program.pid}
+            return client.pid(), {program.pid: name for name, program in client.programs().items() if program.pid}
     except RollcallError:
-        # Its silence is a fact and not an error here: without a report its processes are judged by their lineage.
-        return {}
+        # Without a report its processes are judged by their lineage.
+        return None, {}
 
 
 def _look(
-    ports: t.Container[int], hints: t.Iterable[int], every: bool
+    ports: t.Container[int], hints: t.Iterable[int], sharing: str
 ) -> t.Tuple[t.List[Listener], sockets.Owners, t.Dict[int, Process]]:
     """Return the listeners, their owners, and those described; looks again when one has no owner."""
     hints = list(hints)
     for _ in range(LOOKS):
         found = sockets.listeners(ports)
-        owners = sockets.owners([listener.inode for listener in found], hints, every=every)
+        owners = sockets.owners([listener.inode for listener in found], hints, sharing)
         pids = {pid for holding in owners.pids.values() for pid in holding}
         described = {pid: process for pid, process in ((pid, processes.describe(pid)) for pid in pids) if process}
         seen = (any(pid in described for pid in owners.pids.get(listener.inode, ())) for listener in found)
@@ -172,21 +185,29 @@ def _facts(
     pids: t.Optional[t.Mapping[int, str]],
     clock: Clock,
 ) -> Facts:
-    """Return what is known of the stack; what takes a look at every process only when a holder asks for it."""
+    """Return what is known of the stack. Every process is looked at only when a supervisord is silent."""
     if stack is None:
         return Facts()
-    known = reported(stack, clock) if pids is None else pids
     uids = processes.trusted_uids(stack.root, stack.user)
     root = os.path.normpath(stack.root)
-    if all(any(pid in known for pid in lineage) for lineage in lineages.values()):
-        return Facts(root, uids, known)
-    daemons = frozenset(process.pid for process in processes.supervisors(stack.paths.config, stack.root))
-    above = (parent for pid in known for parent in processes.ancestors(pid) if parent in daemons)
-    return Facts(root, uids, known, daemons, next(above, None))
+    if pids is not None and all(any(pid in pids for pid in lineage) for lineage in lineages.values()):
+        return Facts(root, uids, pids)
+    config = stack.paths.config
+    above = {pid for lineage in lineages.values() for pid in lineage}
+    daemons = {process.pid for process in processes.supervisors(config, stack.root, above)}
+    if not daemons:
+        return Facts(root, uids, pids or {})
+    answering, known = (None, pids) if pids is not None else reported(stack, clock)
+    if answering is None and known:
+        above = {parent for lineage in processes.lineages(known).values() for parent in lineage}
+        answering = next((process.pid for process in processes.supervisors(config, stack.root, above)), None)
+    if answering is None:
+        daemons = {process.pid for process in processes.supervisors(config, stack.root)}
+    return Facts(root, uids, known or {}, frozenset(daemons), answering)
 
 
 def _holder(listener: Listener, process: Process, judgement: Judgement) -> Holder:
-    unit = processes.unit(process.pid) if judgement.provenance != SUPERVISED else None
+    unit = processes.unit(process.pid) if judgement.provenance == FOREIGN else None
     return Holder(listener, process, judgement.provenance, judgement.service, judgement.reason, unit)
 
 
@@ -294,7 +315,7 @@ class _Flush:
 
     def dry(self) -> Flushed:
         """Return what `real` would do."""
-        holders, kept, victims = self._judged()
+        holders, kept, victims = self._judged(sockets.EVERY)
         planned = tuple(
             Ended(process.pid, process.start, process.user, process.command, (), "planned", 0.0)
             for process in _processes(victims)
@@ -303,19 +324,21 @@ class _Flush:
 
     def real(self) -> Flushed:
         """End what may be ended and prove its ports free."""
-        holders, kept, victims = self._judged()
+        # Relatives are who shares a socket but for rare exceptions, and those are found when the socket is still there
+        # after its first holders are gone.
+        holders, kept, victims = self._judged(sockets.RELATIVES)
         if victims:
             self._end(victims)
             self._prove([port for port in self._names if port not in _ports(kept)])
         return Flushed(bool(self._ended), self._freed(victims, kept), tuple(self._ended), tuple(kept), tuple(holders))
 
-    def _judged(self) -> t.Tuple[t.List[Holder], t.List[Holder], t.List[Holder]]:
+    def _judged(self, sharing: str) -> t.Tuple[t.List[Holder], t.List[Holder], t.List[Holder]]:
         """Return all holders, those to leave alone and those to end.
 
         Raises:
             RollcallError: ``refused``; nothing was signalled.
         """
-        holders = self._holders()
+        holders = self._holders(sharing)
         kept = [holder for holder in holders if self._kept(holder)]
         victims = [holder for holder in holders if not self._kept(holder)]
         objections = [*self._objections(victims), *self._unlistened(set(self._names) - _ports(holders))]
@@ -323,8 +346,8 @@ class _Flush:
             raise _error(objections, "refused", {"holders": [holder.as_dict() for holder in holders]})
         return holders, kept, victims
 
-    def _holders(self) -> t.List[Holder]:
-        seen = survey(self._stack, self._names, every=True, clock=self._clock)
+    def _holders(self, sharing: str) -> t.List[Holder]:
+        seen = survey(self._stack, self._names, sharing=sharing, clock=self._clock)
         return [holder for port in self._names for holder in seen[port]]
 
     def _kept(self, holder: Holder) -> bool:
@@ -337,10 +360,11 @@ class _Flush:
         """Return every reason against ending these holders."""
         found = {}
         never = never_flushed(self._stack)
+        own = processes.kin()
         for holder in victims:
             key = (holder.listener.port, None if holder.process is None else holder.process.pid)
             if key not in found:
-                objection = self._objection(holder, never)
+                objection = self._objection(holder, never, own)
                 if objection is not None:
                     found[key] = objection
         count = len(_processes(victims))
@@ -354,7 +378,7 @@ class _Flush:
             objections.append(_Objection(sentence, evidence, (f"set max_victims={count}",)))
         return objections
 
-    def _objection(self, holder: Holder, never: t.Mapping[int, str]) -> t.Optional[_Objection]:
+    def _objection(self, holder: Holder, never: t.Mapping[int, str], own: t.Container[int]) -> t.Optional[_Objection]:
         """Return why this one may not be ended; None when it may."""
         port, process = holder.listener.port, holder.process
         label = f"Port {port} ({self._names[port]})"
@@ -366,7 +390,7 @@ class _Flush:
         if port in never:
             sentence = f"{held}, and is never flushed: {never[port]}. End it yourself if you must: {command}."
             return _Objection(sentence, evidence, (command, f"give {self._names[port]} another port"))
-        untouchable = processes.untouchable(process)
+        untouchable = processes.untouchable(process, own)
         if untouchable is not None:
             sentence = f"{held}, which is never ended: {untouchable}."
             return _Objection(sentence, evidence, (f"give {self._names[port]} another port",))
@@ -408,7 +432,7 @@ class _Flush:
 
     def _held_by_unknown(self, port: int, reason: str) -> _Objection:
         """Say all that is certain of a port that no process listens on and that cannot be bound."""
-        owners = sockets.owners([user.inode for user in sockets.users(port)], every=True)
+        owners = sockets.owners([user.inode for user in sockets.users(port)], sharing=sockets.EVERY)
         pids = {pid for holding in owners.pids.values() for pid in holding}
         culprits = [process for process in map(processes.describe, sorted(pids)) if process is not None]
         hints = [f"{_described(process)} uses it without listening" for process in culprits]
@@ -438,7 +462,7 @@ class _Flush:
         for _ in range(ROUNDS):
             self._stop_supervised([holder for holder in victims if holder.provenance == SUPERVISED])
             self._signal(victims)
-            victims = [holder for holder in self._holders() if not self._kept(holder)]
+            victims = [holder for holder in self._holders(sockets.EVERY) if not self._kept(holder)]
             if not victims:
                 return
             returned = [holder for holder in victims if holder.listener.inode not in known]
@@ -507,8 +531,9 @@ class _Flush:
         if process is None:
             return _Objection(f"{label} was freed and is held again: {holder.reason}.", holder.as_dict())
         parent = processes.describe(process.ppid) if process.ppid > 1 else None
-        origin = holder.unit or (_described(parent) if parent is not None else "something that cannot be seen")
-        command = f"kill {parent.pid}" if parent is not None and holder.unit is None else _end_command(holder)
+        unit = processes.unit(process.pid)
+        origin = unit or (_described(parent) if parent is not None else "something that cannot be seen")
+        command = f"kill {parent.pid}" if parent is not None and unit is None else _end_command(holder, unit)
         sentence = (
             f"{label} was freed and taken again by {_described(process)}: {origin} brings it back. "
             f"Stop that first: {command}."
@@ -551,10 +576,11 @@ def _since(started_at: float) -> str:
     return time.strftime("%H:%M" if same_day else "%Y-%m-%d %H:%M", started)
 
 
-def _end_command(holder: Holder) -> str:
+def _end_command(holder: Holder, unit: t.Optional[str] = None) -> str:
     """Return the command that ends a holder for good: what would be brought back is stopped where it comes from."""
-    if holder.unit is not None and holder.unit.endswith(".service"):
-        return f"systemctl stop {holder.unit}"
+    unit = unit or holder.unit
+    if unit is not None and unit.endswith(".service"):
+        return f"systemctl stop {unit}"
     return f"kill {holder.process.pid}" if holder.process is not None else _find_commands(holder.listener.port)[0]
 
 

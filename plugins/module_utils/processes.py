@@ -146,10 +146,14 @@ class Ended:
 
 
 def pids() -> t.List[int]:
-    """Return every visible pid, the youngest (by number) first: what one looks for was seldom started at boot."""
+    """Return every visible pid, as far as numbers tell the youngest first: what one looks for was seldom here at boot.
+
+    Numbers start again from the bottom when they are used up, so those above the last one given out are the oldest.
+    """
     if not LINUX:
         return sorted(load_psutil().pids(), reverse=True)
-    return sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), reverse=True)
+    last = int(_read("/proc/loadavg").split()[4])
+    return sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), key=lambda pid: (pid > last, -pid))
 
 
 def describe(pid: int) -> t.Optional[Process]:
@@ -204,12 +208,43 @@ def age(process: Process) -> float:
 
 def ancestors(pid: int) -> t.List[int]:
     """Return the pids of the parent, its parent and so on, as far up as can be seen."""
-    chain: t.List[int] = []
-    current = _parent(pid)
-    while current > 0 and current not in chain:
-        chain.append(current)
-        current = _parent(current)
-    return chain
+    return lineages([pid])[pid][1:]
+
+
+def lineages(of: t.Iterable[int]) -> t.Dict[int, t.List[int]]:
+    """Return for each pid itself, its parent, the parent's parent and so on, as far up as can be seen."""
+    parents: t.Dict[int, int] = {}
+    found: t.Dict[int, t.List[int]] = {}
+    for pid in of:
+        chain: t.List[int] = []
+        current = pid
+        while current > 0 and current not in chain:
+            chain.append(current)
+            if current not in parents:
+                parents[current] = _parent(current)
+            current = parents[current]
+        found[pid] = chain
+    return found
+
+
+def children(pid: int) -> t.List[int]:
+    """Return the pids of the children of a process; what it forks at this very moment may be missing.
+
+    Asks its threads (/proc/PID/task/TID/children, proc(5)); a kernel without that has every process looked at.
+    """
+    if not LINUX:
+        return [other for other in pids() if _parent(other) == pid]
+    found: t.List[int] = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            try:
+                found += map(int, _read(f"/proc/{pid}/task/{task}/children").split())
+            except ProcessLookupError:
+                # The thread has ended: its children are another thread's now.
+                continue
+    except FileNotFoundError:
+        return [other for other in pids() if _parent(other) == pid]
+    return found
 
 
 def children_of(roots: t.Iterable[int]) -> t.Dict[int, Process]:
@@ -326,16 +361,19 @@ def marked(root: str, uids: t.Optional[t.Container[int]] = None) -> t.List[Proce
     return found
 
 
-def supervisors(config_path: str, root: t.Optional[str] = None) -> t.List[Process]:
+def supervisors(
+    config_path: str, root: t.Optional[str] = None, among: t.Optional[t.Iterable[int]] = None
+) -> t.List[Process]:
     """Return the live supervisords over a config, whatever has become of their sockets and pid files.
 
     Args:
         config_path: the config; it is compared as a real path, relative ones to the process's working directory.
         root: also those that carry the marker of the stack at this root and no service's.
+        among: look at these pids alone; None means every process.
     """
     wanted = os.path.realpath(config_path)
     found: t.Dict[int, Process] = {}
-    for pid in pids():
+    for pid in pids() if among is None else among:
         arguments = _command(pid)
         options = _supervisord_options(arguments)
         if options is None or not (_same_config(pid, options, wanted) or _is_daemon_of(pid, root)):
@@ -397,13 +435,23 @@ def _is_daemon_of(pid: int, root: t.Optional[str]) -> bool:
 # --- ending -------------------------------------------------------------------------------------------------------
 
 
-def untouchable(process: Process) -> t.Optional[str]:
-    """Return why a process is never to be signalled, whatever is asked; None when it may be."""
+def kin() -> t.FrozenSet[int]:
+    """Return the pids of this run and of all it descends from."""
+    return frozenset([os.getpid(), *ancestors(os.getpid())])
+
+
+def untouchable(process: Process, own: t.Container[int]) -> t.Optional[str]:
+    """Return why a process is never to be signalled, whatever is asked; None when it may be.
+
+    Args:
+        process: that is asked about.
+        own: from `kin`.
+    """
     if process.pid <= 1:
         return "it is pid 1"
     if process.pid == os.getpid():
         return "it is this run itself"
-    if process.pid in ancestors(os.getpid()):
+    if process.pid in own:
         return "this run descends from it"
     if {os.path.basename(process.exe), os.path.basename(process.command[0]).rstrip(":")} & SSHD:
         return "it is sshd"
@@ -413,7 +461,7 @@ def untouchable(process: Process) -> t.Optional[str]:
 class _Target:
     """One process on its way out, held by a pidfd where the kernel has them."""
 
-    def __init__(self, identity: Identity, check: t.Optional[t.Callable[[Process], bool]], clock: Clock) -> None:
+    def __init__(self, identity: Identity, clock: Clock) -> None:
         self.identity = identity
         self.sent: t.List[str] = []
         self.result = ""
@@ -431,10 +479,10 @@ class _Target:
         # Opened first and looked at second: if what has the pid now is the process that was meant, then so is what
         # the pidfd holds, for that process has been there all the time.
         self.process = describe(identity[0])
-        self.result, self.reason = self._judge(check)
+        self.result, self.reason = self._identify()
 
-    def _judge(self, check: t.Optional[t.Callable[[Process], bool]]) -> t.Tuple[str, str]:
-        """Return the result that rules out a signal and its reason; two empty strings when it may be signalled."""
+    def _identify(self) -> t.Tuple[str, str]:
+        """Return the result when it is not that process, or not alive, and the reason; else two empty strings."""
         process = self.process
         if process is None:
             return "gone", ""
@@ -443,12 +491,17 @@ class _Target:
             return "changed", f"pid {process.pid} is another process now"
         if process.state in "ZX":
             return "zombie", _describe_parent(process)
-        never = untouchable(process)
-        if never is not None:
-            return "survived", f"not signalled: {never}"
-        if check is not None and not check(process):
-            return "changed", "it is no longer what was to be ended"
         return "", ""
+
+    def rule_out(self, own: t.Container[int], check: t.Optional[t.Callable[[Process], bool]]) -> None:
+        """Give it its result when it is not to be signalled."""
+        if self.result or self.process is None:
+            return
+        never = untouchable(self.process, own)
+        if never is not None:
+            self.over("survived", f"not signalled: {never}")
+        elif check is not None and not check(self.process):
+            self.over("changed", "it is no longer what was to be ended")
 
     def send(self, name: str) -> None:
         """Send a signal and note it; a process that is gone or may not be signalled gets its result instead."""
@@ -526,7 +579,10 @@ def end(
     targets: t.List[_Target] = []
     try:
         for identity in identities:
-            targets.append(_Target(identity, check, clock))
+            targets.append(_Target(identity, clock))
+        own = kin()
+        for target in targets:
+            target.rule_out(own, check)
         pending = [target for target in targets if not target.result]
         for target in pending:
             target.send(signal)
@@ -548,11 +604,8 @@ def wait_gone(identities: t.Iterable[Identity], deadline: Deadline) -> t.List[Id
     targets: t.List[_Target] = []
     try:
         for identity in identities:
-            targets.append(_Target(identity, None, deadline.clock))
-        waiting = [target for target in targets if target.result in ("", "survived")]
-        for target in waiting:
-            target.result = ""
-        return [target.identity for target in _wait(waiting, deadline)]
+            targets.append(_Target(identity, deadline.clock))
+        return [target.identity for target in _wait([one for one in targets if not one.result], deadline)]
     finally:
         for target in targets:
             target.close()

@@ -74,7 +74,7 @@ class Holder:
         provenance: one of the five words above.
         service: supervised: the service that supervisord reports; orphan or duplicate: the marker's.
         reason: why that provenance.
-        unit: the systemd unit or container the process runs in.
+        unit: foreign: the systemd unit or container the process runs in.
     """
 
     listener: Listener

@@ -15,6 +15,7 @@ read instead, and psutil answers on other systems.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import socket
 import struct
@@ -48,6 +49,10 @@ _REQUEST = struct.Struct("=BBBBI 2s2s16s16sI8s")
 _ANSWER = struct.Struct("=BBBB 2s2s16s16sI8s IIIII")
 _ATTRIBUTE = struct.Struct("=HH")
 _MAPPED = b"\0" * 10 + b"\xff\xff"
+# How far `owners` looks for processes that share a socket.
+ONE = "one"
+RELATIVES = "relatives"
+EVERY = "every"
 # The answer of a local kernel is a matter of microseconds; past this it is no answer.
 NETLINK_TIMEOUT = 2.0
 # A dump that sockets were added to or taken from meanwhile is marked as interrupted and taken again.
@@ -119,45 +124,72 @@ def listeners(ports: t.Optional[t.Container[int]] = None) -> t.List[Listener]:
     return [listener for listener in found if ports is None or listener.port in ports]
 
 
-def owners(inodes: t.Iterable[int], hints: t.Iterable[int] = (), *, every: bool = False) -> Owners:
+def owners(inodes: t.Iterable[int], hints: t.Iterable[int] = (), sharing: str = ONE) -> Owners:
     """Return the processes that hold these sockets.
 
     Args:
         inodes: of the sockets.
         hints: pids to look at first; right ones make this a matter of microseconds.
-        every: look at every process, to find all who share a socket (master and workers). Otherwise the search stops
-            once each socket has an owner.
+        sharing: how far to look for processes that share a socket. ``one``: the search stops once each socket has an
+            owner. ``relatives``: also their families, which is how masters and workers come to share. ``every``: look
+            at every process, for a socket can also be handed to a stranger (SCM_RIGHTS).
 
     A first thread that has ended leaves /proc/PID/fd empty though other threads hold the descriptors: those are looked
     at below /proc/PID/task.
     """
     numbers = list(inodes)
-    search = _Search([inode for inode in numbers if inode > 0], every)
+    search = _Search([inode for inode in numbers if inode > 0], sharing == EVERY)
     search.found.update((inode, [-inode]) for inode in numbers if inode < 0)
-    if search.look(hints):
-        return Owners(search.found)
-    visible = processes.pids()
-    if search.look(visible) or not search.missing:
-        return Owners(search.found, True, search.unreadable)
+    visible: t.List[int] = []
+    if not search.look(hints):
+        visible = processes.pids()
+        search.look(visible)
+    if sharing == RELATIVES:
+        search.look_at_relatives()
     # With hidepid the processes of others are not even listed, and pid 1 is never ours.
-    hidden = 1 not in visible
-    return Owners(search.found, not (search.unreadable or hidden), search.unreadable)
+    blind = search.unreadable > 0 or 1 not in visible
+    return Owners(search.found, not (search.missing and blind), search.unreadable)
 
 
 class _Search:
     """The search for the holders of some sockets, process by process."""
 
-    def __init__(self, inodes: t.Sequence[int], every: bool) -> None:
+    def __init__(self, inodes: t.Sequence[int], exhaustive: bool) -> None:
         self.found: t.Dict[int, t.List[int]] = {}
         self.unreadable = 0
         self._wanted = {f"socket:[{inode}]": inode for inode in inodes}
-        self._every = every
+        self._exhaustive = exhaustive
         self._seen: t.Set[int] = set()
 
     @property
     def missing(self) -> bool:
         """Whether a socket has no holder yet."""
         return any(inode not in self.found for inode in self._wanted.values())
+
+    def look_at_relatives(self) -> None:
+        """Look at the descendants of each holder, of those above it that hold too, and of one more above them."""
+        self._exhaustive = True
+        held = {pid for holders in self.found.values() for pid in holders}
+        queue: t.List[int] = []
+        for lineage in processes.lineages(held).values():
+            for pid in lineage:
+                # Everything descends from pid 1, and being its child makes nobody a relative.
+                if pid > 1:
+                    self.look([pid])
+                    queue.append(pid)
+                if not self._holds(pid):
+                    break
+        visited: t.Set[int] = set()
+        while queue:
+            pid = queue.pop()
+            if pid not in visited:
+                visited.add(pid)
+                children = processes.children(pid)
+                self.look(children)
+                queue += children
+
+    def _holds(self, pid: int) -> bool:
+        return any(pid in holders for holders in self.found.values())
 
     def look(self, pids: t.Iterable[int]) -> bool:
         """Look at these processes; return whether the search may end here."""
@@ -174,7 +206,7 @@ class _Search:
                 continue
             for inode in held:
                 self.found.setdefault(inode, []).append(pid)
-            if held and not self._every and not self.missing:
+            if held and not self._exhaustive and not self.missing:
                 return True
         return False
 
@@ -249,12 +281,24 @@ def _held(pid: int, wanted: t.Mapping[str, int]) -> t.Set[int]:
     """
     place = f"/proc/{pid}/fd"
     try:
-        names = os.listdir(place)
+        # Since Linux 6.2 the size of the directory is the number of descriptors, and most processes, the kernel's own,
+        # have none: asking costs a fifth of listing. Before, the size is always 0.
+        names = os.listdir(place) if os.stat(place).st_size or not _sizes_tell() else []
         if not names:
             return _held_by_threads(pid, wanted)
     except (FileNotFoundError, ProcessLookupError):
         return set()
     return _links(place, names, wanted)
+
+
+@functools.lru_cache(maxsize=1)
+def _sizes_tell() -> bool:
+    # We always have a descriptor open: that of the directory itself while it is listed, if nothing else.
+    handle = os.open("/proc/self/fd", os.O_RDONLY)
+    try:
+        return os.stat(handle).st_size > 0
+    finally:
+        os.close(handle)
 
 
 def _held_by_threads(pid: int, wanted: t.Mapping[str, int]) -> t.Set[int]:

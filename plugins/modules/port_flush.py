@@ -153,7 +153,7 @@ holders:
       returned: always
       type: str
     unit:
-      description: Unit of systemd or container in which the process runs.
+      description: Unit of systemd or container in which a foreign process runs.
       returned: always
       type: str
     reason:

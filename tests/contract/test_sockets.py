@@ -86,13 +86,23 @@ def test_owners_are_found_with_and_without_a_hint() -> None:
             assert (found.pids, found.complete) == ({inode: [os.getpid()]}, True)
 
 
-def test_all_who_share_a_listener_are_found_when_every_one_is_wanted() -> None:
+@pytest.mark.parametrize("sharing", [sockets.RELATIVES, sockets.EVERY])
+def test_all_who_share_a_listener_are_found_when_they_are_asked_for(sharing: str) -> None:
     with victim("shared") as master:
         (found,) = sockets.listeners([master.port])
         assert len(sockets.owners([found.inode]).pids[found.inode]) == 1
-        assert set(sockets.owners([found.inode], every=True).pids[found.inode]) == {master.pid, *master.pids}
+        for hints in ([], [master.pid], [master.pids[0]]):
+            seen = sockets.owners([found.inode], hints, sharing)
+            assert sorted(seen.pids[found.inode]) == sorted([master.pid, *master.pids])
         assert sockets.holds(master.pid, found.inode)
         assert not sockets.holds(os.getpid(), found.inode)
+
+
+def test_a_stranger_who_was_handed_the_listener_is_found_when_every_process_is_looked_at() -> None:
+    with victim("handed") as held:
+        (found,) = sockets.listeners([held.port])
+        seen = sockets.owners([found.inode], sharing=sockets.EVERY)
+        assert sorted(seen.pids[found.inode]) == sorted([held.pid, *held.pids])
 
 
 def test_the_owner_is_found_after_its_first_thread_has_ended() -> None:

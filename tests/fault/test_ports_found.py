@@ -39,7 +39,7 @@ def bystander(root: str) -> t.Iterator[Victim]:
 
 def seen(root: str, port: int) -> t.Set[t.Tuple[str, str, t.Optional[int], str]]:
     """Return family, address, pid and provenance of each holder."""
-    holders = flush.survey(a_stack(root, port), [port], every=True)[port]
+    holders = flush.survey(a_stack(root, port), [port], sharing=sockets.EVERY)[port]
     return {
         (one.listener.family, one.listener.address, one.process.pid if one.process else None, one.provenance)
         for one in holders
@@ -72,7 +72,7 @@ def test_a_client_whose_own_end_has_the_port_is_named_and_never_ended(root: str)
 # --- 2: several listeners, shared listeners, daemons ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["listen", "pair", "shared", "daemon", "leaderless"])
+@pytest.mark.parametrize("kind", ["listen", "pair", "shared", "daemon", "leaderless", "handed"])
 def test_every_process_that_holds_the_port_is_found_and_ended(root: str, kind: str) -> None:
     with victim(kind, mark=marks(root)) as held:
         pids = {held.pid, *held.pids}
@@ -94,15 +94,14 @@ def test_a_master_is_ended_before_the_workers_it_would_replace(root: str) -> Non
 def test_a_listener_whose_first_holder_was_found_alone_is_ended_to_the_last(
     root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    every = sockets.owners
-    looks: t.List[int] = []
+    full = sockets.owners
+    looks: t.List[str] = []
 
-    def blind_at_first(inodes: t.Iterable[int], hints: t.Iterable[int] = (), *, every: bool = False) -> sockets.Owners:
+    def blind_at_first(inodes: t.Iterable[int], hints: t.Iterable[int] = (), sharing: str = sockets.ONE) -> t.Any:
         # What a fork in the middle of the first look leads to: only one of those who share the socket is found.
-        looks.append(1)
-        return full(inodes, hints, every=every and len(looks) > 1)
+        looks.append(sharing)
+        return full(inodes, hints, sharing if len(looks) > 1 else sockets.ONE)
 
-    full = every
     monkeypatch.setattr(sockets, "owners", blind_at_first)
     with victim("shared", mark=marks(root)) as held:
         done = flush.flush(a_stack(root, held.port))
@@ -207,7 +206,7 @@ def test_a_free_port_among_held_ones_stays_free_and_is_not_reported(root: str) -
 def test_a_service_listening_below_a_reported_pid_is_supervised_and_left_alone(root: str) -> None:
     with victim("shared", mark=marks(root)) as held:
         stack = a_stack(root, held.port)
-        holders = flush.survey(stack, [held.port], {held.pid: "service0"}, every=True)[held.port]
+        holders = flush.survey(stack, [held.port], {held.pid: "service0"}, sharing=sockets.EVERY)[held.port]
         assert {(one.provenance, one.service) for one in holders} == {("supervised", "service0")}
         assert len(holders) == 1 + len(held.pids)
 

@@ -337,6 +337,26 @@ def in_flight(options: argparse.Namespace) -> None:
     _live()
 
 
+def handed(options: argparse.Namespace) -> None:
+    """Listen, and hand the listener to a daemon that was there before and is no relative any more (SCM_RIGHTS)."""
+    here, there = socket.socketpair()
+    told, tell = os.pipe()
+    if os.fork() == 0:
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        os.write(tell, str(os.getpid()).encode())
+        _, kept, _, _ = socket.recv_fds(there, 1, 1)
+        there.send(b"x" * len(kept))
+        _live()
+    stranger = int(os.read(told, 16))
+    held = _listener(options)
+    socket.send_fds(here, [b"x"], [held.fileno()])
+    here.recv(1)
+    _ready(options.port, [stranger], address=held.getsockname()[0])
+    _live()
+
+
 def respawner(options: argparse.Namespace) -> None:
     """Hold nothing, and start a new listener as soon as the last one has died."""
     first = True
@@ -389,6 +409,7 @@ KINDS = {
         daemon,
         leaderless,
         in_flight,
+        handed,
         respawner,
         zombie,
         client,
