@@ -69,8 +69,9 @@ class Database:
     @contextlib.contextmanager
     def _open(self) -> t.Iterator[sqlite3.Connection]:
         # The timeout is how long a writer waits for another. SQLite's own `with` commits and leaves the file open.
-        with contextlib.closing(sqlite3.connect(self._path, timeout=5.0)) as connection, connection:
-            yield connection
+        with contextlib.closing(sqlite3.connect(self._path, timeout=5.0)) as connection:
+            with connection:  # noqa: SIM117  on one line pylint takes it for a tuple
+                yield connection
 
     def beat(self, service: str, port: t.Optional[int]) -> None:
         """Write that ``service`` is alive now."""
