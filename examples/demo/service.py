@@ -68,10 +68,13 @@ class Database:
 
     @contextlib.contextmanager
     def _open(self) -> t.Iterator[sqlite3.Connection]:
-        # The timeout is how long a writer waits for another. SQLite's own `with` commits and leaves the file open.
-        with contextlib.closing(sqlite3.connect(self._path, timeout=5.0)) as connection:
-            with connection:  # noqa: SIM117  on one line pylint takes it for a tuple
+        # The timeout is how long a writer waits for another.
+        connection = sqlite3.connect(self._path, timeout=5.0)
+        try:
+            with connection:  # commits, and leaves the file open
                 yield connection
+        finally:
+            connection.close()
 
     def beat(self, service: str, port: t.Optional[int]) -> None:
         """Write that ``service`` is alive now."""
