@@ -112,10 +112,12 @@ def survey(
     found, owners, described = _look(result, pids or (), sharing)
     lineages = processes.lineages(described)
     facts = _facts(stack, lineages, pids, clock) if described else Facts()
+    known = processes.recorded(stack.root) if described and stack is not None else {}
     for listener in found:
         holding = [pid for pid in owners.pids.get(listener.inode, ()) if pid in described]
         for pid in holding:
-            judgement = classify(described[pid], lineages[pid], processes.marker(pid), facts)
+            own = processes.marker(pid) or known.get(described[pid].identity)
+            judgement = classify(described[pid], lineages[pid], own, facts)
             result[listener.port].append(_holder(listener, described[pid], judgement))
         if not holding:
             judgement = classify(None, (), None, facts)
@@ -486,7 +488,7 @@ class _Flush:
         for process in _processes(victims):
             if not processes.alive(process.identity):
                 entry = Ended(
-                    process.pid, process.start, process.user, process.command, (), "ended", took, "supervisord"
+                    process.pid, process.start, process.user, process.command, (), "ended", took, "by supervisord"
                 )
                 self._ended.append(entry)
 

@@ -11,8 +11,10 @@ A process is known by its identity, the pid and the start time together, because
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import functools
+import json
 import math
 import os
 import select
@@ -22,6 +24,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
+from . import journal
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
 
@@ -316,6 +319,46 @@ def marker(pid: int) -> t.Optional[Marker]:
     )
 
 
+def record(root: str, started: t.Mapping[Identity, Marker]) -> None:
+    """Keep who was started for the stack at ``root``: some programs overwrite the environment their marker is in.
+
+    Args:
+        root: the stack's root directory.
+        started: the marker of each process, by its identity. What was recorded before is forgotten.
+
+    Raises:
+        OSError: as the kernel says it; the old record is untouched then.
+    """
+    rows = [[*identity, *dataclasses.astuple(own)] for identity, own in sorted(started.items())]
+    journal.write_atomically(_record_path(root), json.dumps({"boot": _boot(), "processes": rows}), 0o600)
+
+
+def recorded(root: str) -> t.Dict[Identity, Marker]:
+    """Return the processes that a run recorded for the stack at ``root`` since the host was booted, by identity.
+
+    Empty when there is no record, or when it may not be read: without proof nobody is ours.
+    """
+    try:
+        with open(_record_path(root), encoding="utf-8") as stream:
+            data = json.load(stream)
+    except (FileNotFoundError, PermissionError):
+        return {}
+    if data["boot"] != _boot():
+        return {}
+    return {(row[0], row[1]): Marker(*row[2:]) for row in data["processes"]}
+
+
+def _record_path(root: str) -> str:
+    return os.path.join(root, "state", "started.json")
+
+
+def _boot() -> str:
+    """Return what tells this boot from all others (proc(5), /proc/sys/kernel/random/boot_id)."""
+    if LINUX:
+        return _read("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
+    return str(int(_psutil().boot_time()))
+
+
 def trusted_uids(root: str, user: t.Optional[str] = None) -> t.FrozenSet[int]:
     """Return the users whose markers count for the stack at ``root``: root and the stack's own.
 
@@ -352,11 +395,17 @@ def marked(root: str, uids: t.Optional[t.Container[int]] = None) -> t.List[Proce
     """
     root = os.path.normpath(root)
     trusted = trusted_uids(root) if uids is None else uids
+    known = {pid: (start, own) for (pid, start), own in recorded(root).items()}
     found = []
     for pid in pids():
         own = marker(pid)
+        start = None
+        if own is None and pid in known:
+            start, own = known[pid]
         process = describe(pid) if own is not None and os.path.normpath(own.root) == root else None
-        if process is not None and process.uid in trusted and process.state not in "ZX":
+        if process is None or process.uid not in trusted or process.state in "ZX":
+            continue
+        if start is None or start == process.start:
             found.append(Process(**{**vars(process), "marker": own}))
     return found
 
@@ -648,7 +697,7 @@ def sweep(
             grace=grace,
             kill_grace=kill_grace,
             clock=clock,
-            check=lambda process: _carries(process.pid, root),
+            check=lambda process: _carries(process, root),
         )
     for process in _strays(root, keep, uids):
         if process.identity not in tried:
@@ -663,36 +712,34 @@ def _strays(root: str, keep: t.Iterable[int], uids: t.Optional[t.Container[int]]
     return [process for process in marked(root, uids) if process.pid not in held]
 
 
-def _carries(pid: int, root: str) -> bool:
-    own = marker(pid)
+def _carries(process: Process, root: str) -> bool:
+    own = marker(process.pid) or recorded(root).get(process.identity)
     return own is not None and os.path.normpath(own.root) == os.path.normpath(root)
 
 
 def _wait(targets: t.Sequence[_Target], deadline: Deadline) -> t.List[_Target]:
     """Wait for the end of each target, note it, and return those that the deadline left over."""
     pending = [target for target in targets if not target.result]
-    blind = any(target.fd is None for target in pending)
+    by_fd = {target.fd: target for target in pending if target.fd is not None}
+    poller = select.poll()
+    for fd in by_fd:
+        # A pidfd turns readable when the last thread has ended, before the process is reaped.
+        poller.register(fd, select.POLLIN)
     while pending:
-        if blind:
+        if len(by_fd) < len(pending):
             deadline.clock.sleep(min(POLL, deadline.remaining()))
             over = [target for target in pending if not alive(target.identity)]
         else:
-            over = _poll(pending, deadline.remaining())
+            over = [by_fd[fd] for fd, _ in poller.poll(math.ceil(deadline.remaining() * 1000))]
         for target in over:
             target.over("ended")
             pending.remove(target)
+            if target.fd is not None:
+                poller.unregister(target.fd)
+                del by_fd[target.fd]
         if not over and deadline.expired:
             break
     return pending
-
-
-def _poll(targets: t.Sequence[_Target], seconds: float) -> t.List[_Target]:
-    """Return the targets that have ended: a pidfd turns readable when the last thread has, before it is reaped."""
-    by_fd = {target.fd: target for target in targets if target.fd is not None}
-    poller = select.poll()
-    for fd in by_fd:
-        poller.register(fd, select.POLLIN)
-    return [by_fd[fd] for fd, _ in poller.poll(math.ceil(seconds * 1000))]
 
 
 def _left_over(identity: Identity) -> t.Tuple[str, str]:

@@ -276,11 +276,16 @@ def test_a_process_that_is_gone_or_another_or_no_longer_meant_is_not_signalled()
     gone.wait()
     with victim("listen") as held:
         pid, start = identity(held.pid)
-        asked = []
+        asked: t.List[int] = []
+
+        def no_longer_meant(process: processes.Process) -> bool:
+            asked.append(process.pid)
+            return False
+
         ended = processes.end([was, (pid, start + 1)])
-        ended += processes.end([(pid, start)], check=lambda process: bool(asked.append(process)))
+        ended += processes.end([(pid, start)], check=no_longer_meant)
         assert [(one.result, one.signals) for one in ended] == [("gone", ()), ("changed", ()), ("changed", ())]
-        assert [process.pid for process in asked] == [pid]
+        assert asked == [pid]
         assert held.alive
 
 

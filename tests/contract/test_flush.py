@@ -1,0 +1,115 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A flush beside a real supervisord: what it runs is told from what it has left behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import typing as t
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, manifest, processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from tests.support import daemons, victims
+
+sandbox = daemons.sandbox
+bystander = daemons.bystander
+pytestmark = pytest.mark.usefixtures("bystander")
+
+
+class Paths(t.NamedTuple):
+    config: str
+    socket: str
+
+
+@dataclasses.dataclass
+class Running:
+    """A stack of one service that a real supervisord runs."""
+
+    stack: manifest.Stack
+    place: daemons.Sandbox
+    daemon: int
+    port: int
+
+    @property
+    def pid(self) -> int:
+        """The pid that supervisord reports of the service."""
+        return self.place.client().programs()["service0"].pid
+
+    def holders(self) -> t.List[t.Tuple[int, str, t.Optional[str]]]:
+        found = flush.survey(self.stack, [self.port])[self.port]
+        return [(one.process.pid if one.process else 0, one.provenance, one.service) for one in found]
+
+
+@pytest.fixture
+def running(sandbox: daemons.Sandbox) -> Running:
+    port = victims.free_port()
+    root = str(sandbox.home)
+    marks = ",".join(f"{name}='{value}'" for name, value in victims.marks(root, "service0").items())
+    sandbox.configure(
+        service0=f"{sys.executable} {os.path.abspath(victims.__file__)} listen {port}\nenvironment={marks}\nstartsecs=0"
+    )
+    daemon = sandbox.start()
+    sandbox.client().start(["service0"])
+    stack = victims.a_stack(root, port)
+    # Only where the config and the socket are matters to a flush.
+    stack = dataclasses.replace(stack, paths=t.cast(manifest.Paths, Paths(sandbox.config, sandbox.socket)))
+    made = Running(stack, sandbox, daemon, port)
+    assert daemons.eventually(lambda: bool(made.holders()))
+    return made
+
+
+def test_what_supervisord_runs_is_left_alone(running: Running) -> None:
+    pid = running.pid
+    assert running.holders() == [(pid, "supervised", "service0")]
+    for policy in ("owned", "any", "refuse"):
+        done = flush.flush(running.stack, policy=policy)
+        assert not done.changed
+        assert [holder.service for holder in done.kept] == ["service0"]
+    assert running.pid == pid
+
+
+def test_what_supervisord_runs_is_stopped_by_supervisord_itself(running: Running) -> None:
+    pid = running.pid
+    planned = flush.flush(running.stack, supervised=True, dry_run=True)
+    assert [(entry.pid, entry.result) for entry in planned.ended] == [(pid, "planned")]
+    done = flush.flush(running.stack, supervised=True)
+    assert [(entry.pid, entry.signals, entry.reason) for entry in done.ended] == [(pid, (), "by supervisord")]
+    assert done.freed == (running.port,)
+    assert running.place.client().programs()["service0"].state == "STOPPED"
+
+
+def test_the_policy_refuse_does_not_stop_what_supervisord_runs(running: Running) -> None:
+    with pytest.raises(RollcallError, match=r"\(supervised\), and the policy is to refuse"):
+        flush.flush(running.stack, policy="refuse", supervised=True)
+    assert running.pid
+
+
+def test_what_a_killed_supervisord_has_left_behind_is_ended(running: Running) -> None:
+    pid = running.pid
+    daemons.kill(running.daemon)
+    assert daemons.eventually(lambda: not daemons.alive(running.daemon))
+    assert running.holders() == [(pid, "orphan", "service0")]
+    done = flush.flush(running.stack)
+    assert [(entry.pid, entry.signals, entry.result) for entry in done.ended] == [(pid, ("TERM",), "ended")]
+
+
+def test_what_a_second_supervisord_runs_is_a_duplicate(running: Running) -> None:
+    pid = running.pid
+    os.unlink(running.place.socket)
+    # Takes the socket's path; its own service finds the port held and exits again and again.
+    second = running.place.start()
+    assert {process.pid for process in processes.supervisors(running.place.config)} == {running.daemon, second}
+    assert running.holders() == [(pid, "duplicate", "service0")]
+
+
+def test_what_a_silent_supervisord_runs_is_supervised(running: Running) -> None:
+    pid = running.pid
+    os.unlink(running.place.socket)
+    assert running.holders() == [(pid, "supervised", None)]
+    assert not flush.flush(running.stack).changed
+    assert running.place.processes()
