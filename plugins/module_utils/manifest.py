@@ -557,12 +557,15 @@ def _choice(*words: str) -> Reader:
     return read
 
 
-def _list_of(read: Reader, cure: str) -> Reader:
-    """Return a reader of a list, as a tuple in which nothing comes twice."""
+def _list_of(read: Reader, most: int, cure: str) -> Reader:
+    """Return a reader of a list of at most ``most`` items, as a tuple in which nothing comes twice."""
 
     def read_list(report: _Report, place: Place, value: t.Any) -> t.Any:
         if not is_list(value):
             return report.wrong_type(place, value, "a list", cure)
+        if len(value) > most:
+            report.error(place, f"has {len(value)} items, and {most} are the most", "make it shorter")
+            return _WRONG
         items = [read(report, (*place, index), item) for index, item in enumerate(value)]
         return _WRONG if _WRONG in items else tuple(dict.fromkeys(items))
 
@@ -692,7 +695,7 @@ def _root(report: _Report, place: Place, value: t.Any) -> t.Any:
     root = os.path.normpath(f"/{text.lstrip('/')}") if text.startswith("/") else text
     if not os.path.isabs(root):
         report.error(place, "is not an absolute path", "begin it with /")
-    elif root in _NOBODYS_ROOT:
+    elif _NOBODYS_ROOT.fullmatch(root):
         report.error(
             place, f"is {root}, which belongs to the system", "give the stack a directory of its own, below it"
         )
@@ -702,8 +705,9 @@ def _root(report: _Report, place: Place, value: t.Any) -> t.Any:
 
 
 # Rollcall makes bin, etc, run, logs and state below the root, and removes what is old in them.
-_NOBODYS_ROOT = frozenset(
-    ["/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/local", "/var", "/var/lib", "/var/log", "/var/run", "/var/tmp", "/Applications", "/Library", "/System", "/Users", "/Volumes", "/private"]
+_NOBODYS_ROOT = re.compile(
+    "/|/(bin|boot|dev|etc|home|lib|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|usr/local|var)"
+    "|/var/(lib|log|run|tmp)|/(Applications|Library|System|Users|Volumes|private)"
 )
 
 
@@ -784,9 +788,10 @@ def _command_line(report: _Report, place: Place, text: str) -> t.Any:
     """Split a command as a shell would, and refuse what only a shell would do."""
     import shlex
 
-    reason = _unwritable(text)
+    # Splitting takes time, and this is more than anybody writes.
+    reason = "is longer than 16 KiB" if len(text) > 16_384 else _unwritable(text)
     if reason:
-        report.error(place, reason, "write it on one line")
+        report.error(place, reason, "write it on one line, or as a list of arguments")
         return _WRONG
     found = _SHELL.search(_QUOTED.sub("", text))
     if found:
@@ -939,7 +944,7 @@ _SERVICE: t.Mapping[str, Reader] = {
 _ONLY_OWN = ("description", "port", "depends_on")
 _DEFAULTS = {key: reader for key, reader in _SERVICE.items() if key not in _ONLY_OWN}
 
-_ports_list = _list_of(_port, "write a list of ports: [3000, 4000]")
+_ports_list = _list_of(_port, 1000, "write a list of ports: [3000, 4000]")
 _STACK: t.Mapping[str, Reader] = {
     "name": _stack_name,
     "user": _user,
@@ -953,7 +958,7 @@ _STACK: t.Mapping[str, Reader] = {
         "checks",
         {
             "database": _fields("a database check", {"sqlite": _path}),
-            "logs": _fields("logs", {"critical": _list_of(_pattern, "write a list of regular expressions")}),
+            "logs": _fields("logs", {"critical": _list_of(_pattern, 50, "write a list of regular expressions")}),
         },
     ),
 }
