@@ -34,6 +34,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import report
 
 OURS = "rollcall.supervisor."
 REPORTING = (f"{OURS}stack_restart", f"{OURS}stack_verify", f"{OURS}stack_info")
+# How much is shown of what a command wrote that has nothing to do with us.
+TAIL = 5
 
 Data = t.Mapping[str, t.Any]
 
@@ -191,7 +193,9 @@ def _failure_text(name: str, task: str, result: Data, *, colour: bool) -> str:
     if result.get("problems"):
         return report.problems(result["problems"], subject=f"manifest of {name}", colour=colour)
     said = result.get("msg") or result.get("module_stderr") or "it gave no reason; see above"
-    return report.error({"message": f"task '{task}': {str(said).strip()}"}, subject=name, colour=colour)
+    words = str(result.get("stderr") or result.get("stdout") or "").splitlines()[-TAIL:]
+    message = f"task '{task}': {str(said).strip()}"
+    return report.error({"message": message, "evidence": {"output": words}}, subject=name, colour=colour)
 
 
 def _unreachable_text(name: str, reason: str, *, colour: bool) -> str:

@@ -150,12 +150,13 @@ def test_a_bad_manifest_is_told_problem_by_problem(run: Run) -> None:
 
 def test_another_task_that_failed_is_named_with_its_message(run: Run) -> None:
     run.ok("a", "rollcall.supervisor.manifest_info")
-    run.failed("a", "ansible.builtin.command", msg="non-zero return code")
+    run.failed("a", "ansible.builtin.command", msg="non-zero return code", stderr="1\n2\n3\n4\n5\nno such package\n")
     run.failed("b", "ansible.builtin.command", module_stderr="Python not found\n")
 
     lines = run.end().splitlines()
 
-    assert "a: FAILED, task 'Run command': non-zero return code" in lines
+    first = lines.index("a: FAILED, task 'Run command': non-zero return code")
+    assert lines[first + 1 : first + 7] == ["  output:", "    2", "    3", "    4", "    5", "    no such package"]
     assert "b: FAILED, task 'Run command': Python not found" in lines
 
 
