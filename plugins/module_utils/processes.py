@@ -356,7 +356,7 @@ def _boot() -> str:
     """Return what tells this boot from all others (proc(5), /proc/sys/kernel/random/boot_id)."""
     if LINUX:
         return _read("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
-    return str(int(_psutil().boot_time()))
+    return str(int(load_psutil().boot_time()))
 
 
 def trusted_uids(root: str, user: t.Optional[str] = None) -> t.FrozenSet[int]:
