@@ -14,6 +14,8 @@ need podman=podman runc=runc netavark=netavark aardvark-dns=aardvark-dns iptable
   debootstrap=debootstrap ssh=openssh-client
 
 [ $# -gt 0 ] || set -- $(cd molecule && ls -d */molecule.yml | xargs -n 1 dirname)
+failed=()
 for scenario in "$@"; do
-  molecule test --scenario-name "$scenario"
+  molecule test --scenario-name "$scenario" || failed+=("$scenario")
 done
+[ ${#failed[@]} = 0 ] || die "failed: ${failed[*]}"
