@@ -16,7 +16,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import manifes
 COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes without types
     """Check the manifest on the controller; nothing reaches the host."""
 
     TRANSFERS_FILES = False
@@ -25,7 +25,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Dict[str, t.Any]:
         """Return the normalised manifest, or fail with every problem at once."""
-        result = super().run(tmp, task_vars)
+        result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(
             argument_spec={"manifest": {"type": "dict", "default": {}}, "file": {"type": "path"}}
         )

@@ -44,7 +44,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest, report
 
 
-class LookupModule(LookupBase):
+class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core comes without types
     """Look a port up in the manifest."""
 
     def run(self, terms: t.Sequence[str], variables: t.Any = None, **kwargs: t.Any) -> t.List[int]:

@@ -467,10 +467,23 @@ def _verdict(
         client=client,
         clock=run.clock,
     )
+    _record_started(run.stack, seen)
     report = status.report(run.stack, seen, checks)
     if report["ok"]:
         journal.mark_verified(run.stack.paths, run.stack.root, run.clock.wall())
     return _finished(run, report, result="ok" if report["ok"] else "degraded", changed=changed)
+
+
+def _record_started(stack: Stack, seen: Observation) -> None:
+    """Keep the identity of every process that runs: it proves whose it is when its marker can no longer be read."""
+    started = {}
+    for service in stack.services:
+        program = seen.programs.get(service.name)
+        process = processes.describe(program.pid) if program is not None and program.pid else None
+        if process is not None:
+            own = processes.Marker(stack.name, stack.root, service.name, revision(stack, service))
+            started[process.identity] = own
+    processes.record(stack.root, started)
 
 
 def _finished(run: _Run, report: t.Dict[str, t.Any], *, result: str, changed: bool) -> t.Dict[str, t.Any]:

@@ -62,6 +62,18 @@ def test_fault_16_orphans_of_a_killed_supervisord_are_swept_before_the_next_star
     assert not set(running.pids().values()) & set(before.values())
 
 
+def test_an_orphan_that_overwrote_its_environment_is_known_by_the_record_of_the_run() -> None:
+    with stack({"titled": {"port": free_port(), "env": {"TITLE": "1"}}}) as made:
+        assert made.perform()["ok"]
+        (daemon,) = made.daemons()
+        (pid,) = processes.children_of([daemon.pid])
+        assert processes.marker(pid) is None
+        made.kill_daemon()
+        report = made.perform("full", installed=True)
+        assert report["ok"]
+        assert [entry["pid"] for entry in report["signals"]] == [pid]
+
+
 def test_a_quick_restart_refuses_over_orphans_and_names_the_cure(running: StackUnderTest) -> None:
     before = running.pids()
     running.kill_daemon()
@@ -160,10 +172,10 @@ def test_fault_21_a_config_that_supervisor_refuses_leaves_the_running_stack_unto
 ) -> None:
     before = running.pids()
     running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
-    request = running.request()
-    broken = request.wanted._replace(config=request.wanted.config.replace("stopsignal=", "stopsignal=NO"))
+    wanted = running.generation()
+    broken = wanted._replace(config=wanted.config.replace("stopsignal=", "stopsignal=NO"))
     with pytest.raises(RollcallError, match="NOTERM"):
-        running.perform_request(request, broken)
+        running.perform_generation(broken)
     assert running.pids() == before
 
 
@@ -172,10 +184,10 @@ def test_fault_21_a_config_that_says_something_else_than_the_manifest_is_not_ins
 ) -> None:
     before = running.pids()
     running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
-    request = running.request()
-    altered = request.wanted._replace(config=request.wanted.config.replace("blue", "green"))
+    wanted = running.generation()
+    altered = wanted._replace(config=wanted.config.replace("blue", "green"))
     with pytest.raises(RollcallError, match="does not say what its manifest says"):
-        running.perform_request(request, altered)
+        running.perform_generation(altered)
     assert running.pids() == before
 
 

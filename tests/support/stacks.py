@@ -95,9 +95,9 @@ class StackUnderTest:
         """Run the critical section in this process and return the report."""
         return restart.perform(self.request(mode, **more), journal.new_run_id())
 
-    def perform_request(self, request: Request, wanted: Generation) -> t.Dict[str, t.Any]:
+    def perform_generation(self, wanted: Generation) -> t.Dict[str, t.Any]:
         """Run the critical section for another generation than the manifest's own."""
-        return restart.perform(dataclasses.replace(request, wanted=wanted), journal.new_run_id())
+        return restart.perform(dataclasses.replace(self.request(), wanted=wanted), journal.new_run_id())
 
     def killed_at(self, step: str, mode: str) -> str:
         """Run the critical section in a child that kills itself when it comes to ``step``; return the run's id."""
