@@ -1017,7 +1017,7 @@ def check(
         unprivileged_from: first port that anyone may bind.
         socket_limit: most bytes of the socket's path.
     """
-    document = Document(_SERVICE)
+    document = Document(_STACK, _SERVICE)
     document.add(data, from_file=lines is not None)
     if overlay is not None:
         document.add(overlay, from_file=False)
@@ -1039,7 +1039,7 @@ def secrets(data: t.Any, overlay: t.Any = None) -> t.Dict[str, t.Dict[str, str]]
         data: the manifest as :func:`check` takes it; what is wrong with it is for that to say.
         overlay: what is laid over it.
     """
-    document = Document(_SERVICE)
+    document = Document(_STACK, _SERVICE)
     document.add(data, from_file=False)
     if overlay is not None:
         document.add(overlay, from_file=False)

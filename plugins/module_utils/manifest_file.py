@@ -333,9 +333,9 @@ _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?\Z")
 # What YAML 1.1 reads as something else than what is written; YAML 1.2 and people read most of it otherwise.
 _TREACHEROUS: t.Sequence[t.Tuple[t.Pattern[str], str]] = (
     (re.compile(r"(yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)\Z"), "a truth value"),
-    (re.compile(r"[-+]?0[0-9_]+\Z"), "a number in base 8, or as text"),
+    (re.compile(r"[-+]?0[0-9_]+\Z"), "a number in base 8 or as text"),
     (re.compile(r"[-+]?0[xX][0-9a-fA-F_]+\Z"), "a number in base 16"),
-    (re.compile(r"[-+]?0[bo][0-7_]+\Z"), "a number in another base, or as text"),
+    (re.compile(r"[-+]?0[bo][0-7_]+\Z"), "a number in another base or as text"),
     (re.compile(r"[-+]?[1-9][0-9]*_[0-9_]*\Z"), "a number without its underscores"),
     (re.compile(r"[-+]?[1-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?\Z"), "a number in base 60"),
     (re.compile(r"[-+]?\.(inf|Inf|INF|nan|NaN|NAN)\Z"), "a number that is none"),
@@ -498,8 +498,8 @@ class _Builder:
         for pattern, meaning in _TREACHEROUS:
             if pattern.match(text):
                 # A secret is not repeated, not even a wrong one.
-                shown = "" if "secrets" in place else f" '{text[:40]}'"
-                self.flaw(place, line, f"is written{shown}, which YAML may read as {meaning}", _cure(text))
+                shown = "what is written" if "secrets" in place else f"'{text[:40]}'"
+                self.flaw(place, line, f"{shown} without quotes may be read as {meaning}", _cure(text))
         return text
 
 

@@ -255,10 +255,12 @@ class Document:
         lenient: an older document may hold keys that others read, so unknown ones are only warned about.
 
     Args:
+        stack_keys: our own keys of a stack.
         service_keys: our own keys of a service.
     """
 
-    def __init__(self, service_keys: t.Container[str]) -> None:
+    def __init__(self, stack_keys: t.Iterable[str], service_keys: t.Container[str]) -> None:
+        self._stack_keys = tuple(stack_keys)
         self._service_keys = service_keys
         self.raw: t.Dict[t.Any, t.Any] = {}
         self.findings: t.List[t.Tuple[Source, Finding]] = []
@@ -275,6 +277,11 @@ class Document:
         whole = Source((), () if from_file else None)
         if not isinstance(data, Mapping):
             self._refuse(Source(("stack",), whole.in_file), f"is {kind(data)}, not a mapping", "begin it with stack:")
+            return
+        if data and not any(key in data for key in ("stack", *self._stack_keys, *KEYS)):
+            # What it is instead is nobody's business: the keys of a file that was named by mistake are not repeated.
+            keys = ", ".join(("stack", *self._stack_keys))
+            self._refuse(Source(("stack",), None), "has no key of a manifest", f"give it some of: {keys}")
             return
         if "stack" not in data:
             self._origins.source = Source(("stack",), whole.in_file)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+
 from ansible_collections.rollcall.supervisor.plugins.modules import engine
 
 ENGINE = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
