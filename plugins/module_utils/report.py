@@ -270,7 +270,7 @@ def _telling(checks: t.Sequence[Data], explained: t.Collection[str]) -> t.List[D
 
 
 def _logs_once(checks: t.Sequence[Data]) -> t.List[Data]:
-    """Keep the tail of the log or its critical lines when one shows all of the other; both begin below a heading."""
+    """Show no line of a log twice: not among the critical ones when the tail has it, else not in the tail."""
     logs = next((check for check in checks if check["name"] == "logs"), None)
     tailed = next((check for check in checks if check["name"] in ("running", "stable")), None)
     if logs is None or tailed is None:
@@ -279,9 +279,9 @@ def _logs_once(checks: t.Sequence[Data]) -> t.List[Data]:
     first, *tail = tailed["evidence"].splitlines()
     if critical.issubset(tail):
         return [check for check in checks if check is not logs]
-    if critical.issuperset(tail[1:]):
-        return [{**check, "evidence": first} if check is tailed else check for check in checks]
-    return list(checks)
+    heading, rest = tail[:1], [line for line in tail[1:] if line not in critical]
+    shorter = {**tailed, "evidence": "\n".join([first, *(heading if rest else []), *rest])}
+    return [shorter if check is tailed else check for check in checks]
 
 
 def _distinct(evidence: str) -> str:

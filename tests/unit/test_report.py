@@ -110,6 +110,12 @@ def test_the_log_is_shown_once_whichever_check_has_more_of_it() -> None:
     assert "  running: FATAL: too quickly\n  logs: critical lines:\n    Traceback" in text
     assert text.count("raise ConnectionError") == 1
 
+    checks[0]["evidence"] += "\nstarts again"
+    text = report.roll_call(status_report(checks))
+
+    assert "  running: FATAL: too quickly\n    log:\n    starts again\n  logs: critical lines:\n    Traceback" in text
+    assert text.count("raise ConnectionError") == 1
+
 
 def test_a_traceback_of_a_crash_loop_is_shown_once() -> None:
     evidence = f"critical lines:\n{TRACEBACK}\n{TRACEBACK}\nTraceback (most recent call last):\n  File"
