@@ -276,7 +276,7 @@ def _logs_once(checks: t.Sequence[Data]) -> t.List[Data]:
     if logs is None or tailed is None:
         return list(checks)
     critical = set(logs["evidence"].splitlines()[1:])
-    first, *tail = tailed["evidence"].splitlines()
+    first, *tail = tailed["evidence"].splitlines() or [""]
     if critical.issubset(tail):
         return [check for check in checks if check is not logs]
     heading, rest = tail[:1], [line for line in tail[1:] if line not in critical]
