@@ -59,6 +59,10 @@ def batches(value: t.Any, rest: str = "") -> t.List[t.Union[int, str]]:
                 f"""batches is not a list: {text}. Write it as -e batches='[1, "50%"]'."""
             ) from exc
     sizes = value if isinstance(value, list) else [value]
+    if not sizes:
+        raise AnsibleFilterError(
+            "batches is an empty list; a batch is a number of hosts or a percentage such as '50%'."
+        )
     for size in sizes:
         if not re.fullmatch(r"[1-9][0-9]*|(100|[1-9][0-9]?)%", str(size)) or isinstance(size, bool):
             raise AnsibleFilterError(

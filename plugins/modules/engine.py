@@ -119,11 +119,9 @@ ENGINE: t.Sequence[types.ModuleType] = (
 
 # `python ROOT/engine` runs this: the directory itself is then the place packages are looked up in.
 ENTRY = """\
-import sys
-
 from rollcall.cli import main
 
-sys.exit(main())
+raise SystemExit(main())
 """
 
 COMMAND = """\

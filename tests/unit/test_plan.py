@@ -1,0 +1,145 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The smallest change, as a table: what is there and what is wanted, and what is then done."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import plan
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Service, Stack, check, revision
+from ansible_collections.rollcall.supervisor.plugins.module_utils.plan import Facts, Plan, Running
+
+DAEMON = "0123456789ab"
+
+
+def a_stack(**services: t.Mapping[str, t.Any]) -> Stack:
+    checked = check({"name": "test", "root": "/opt/test", "defaults": {"command": ["sleep"]}, "services": services})
+    assert checked.stack is not None, checked.problems
+    return checked.stack
+
+
+CHAIN = a_stack(
+    base={"port": 8000}, middle={"depends_on": ["base"], "port": 8001}, top={"depends_on": ["middle"]}, alone={}
+)
+
+
+def well(service: Service, **different: t.Any) -> Running:
+    facts = {"state": "RUNNING", "pid": 100, "revision": revision(CHAIN, service), "trouble": None, **different}
+    return Running(**facts)
+
+
+def facts(**different: t.Any) -> Facts:
+    """A stack that runs as it should, but for what is ``different``: programs by name, or facts of the whole."""
+    programs = {service.name: well(service) for service in CHAIN.services}
+    for name in list(different):
+        if name in programs or isinstance(different[name], Running):
+            programs[name] = different.pop(name)
+    return Facts(**{"daemon": DAEMON, "daemon_wanted": DAEMON, "programs": programs, **different})
+
+
+def of(stack: Stack, name: str, **different: t.Any) -> Running:
+    return well(stack.service(name), **different)
+
+
+def test_nothing_to_do_is_an_empty_plan() -> None:
+    assert plan.make(CHAIN, facts(), "auto").actions == []
+
+
+@pytest.mark.parametrize(
+    ("different", "restarted"),
+    [
+        ({"base": of(CHAIN, "base", revision="old")}, ["base", "middle", "top"]),
+        ({"middle": of(CHAIN, "middle", trouble="health: refused")}, ["middle", "top"]),
+        ({"top": of(CHAIN, "top", revision=None)}, ["top"]),
+        ({"alone": of(CHAIN, "alone", revision="old")}, ["alone"]),
+        ({"top": of(CHAIN, "top", state="FATAL", pid=0)}, ["top"]),
+        ({"base": of(CHAIN, "base", state="EXITED", pid=0)}, ["base", "middle", "top"]),
+    ],
+)
+def test_what_changed_or_is_not_well_is_restarted_with_its_dependents(
+    different: t.Dict[str, Running], restarted: t.List[str]
+) -> None:
+    made = plan.make(CHAIN, facts(**different), "auto")
+    assert list(made.start) == restarted
+    assert made.daemon == plan.KEEP
+    assert all(made.reasons[name] for name in restarted)
+
+
+def test_a_program_no_longer_in_the_manifest_is_stopped_and_removed() -> None:
+    made = plan.make(CHAIN, facts(old=Running("RUNNING", 7, "x")), "auto")
+    assert (made.stop, made.remove, made.start) == (("old",), ("old",), ())
+    assert [str(action) for action in made.actions] == [
+        "stop old: no longer in the manifest",
+        "remove old: no longer in the manifest",
+    ]
+
+
+def test_services_stop_before_what_they_depend_on() -> None:
+    assert plan.make(CHAIN, facts(), "full").stop == ("top", "middle", "alone", "base")
+
+
+@pytest.mark.parametrize("mode", ["full", "quick"])
+def test_a_restart_touches_everything(mode: str) -> None:
+    made = plan.make(CHAIN, facts(), mode)
+    assert made.daemon == plan.RESTART
+    assert made.start == ("base", "middle", "top", "alone")
+    assert made.flush == ((8000, 8001) if mode == "full" else ())
+
+
+def test_another_setting_of_the_daemon_or_none_at_all_means_the_whole_stack() -> None:
+    assert plan.make(CHAIN, facts(daemon="other"), "auto").daemon == plan.RESTART
+    gone = plan.make(CHAIN, facts(daemon=None, programs={}), "auto")
+    assert (gone.daemon, gone.stop, gone.flush) == (plan.START, (), (8000, 8001))
+
+
+def test_a_stop_of_what_does_not_run_does_nothing() -> None:
+    assert plan.make(CHAIN, facts(daemon=None, programs={}), "stop").actions == []
+
+
+def test_a_flush_only_frees_ports() -> None:
+    made = plan.make(CHAIN, facts(), "flush")
+    assert (made.flush, made.actions) == ((8000, 8001), [])
+
+
+def test_an_unknown_mode_is_an_error() -> None:
+    with pytest.raises(ValueError, match="unknown mode: fast"):
+        plan.make(CHAIN, facts(), "fast")
+
+
+running = st.builds(
+    Running,
+    state=st.sampled_from(["RUNNING", "STARTING", "BACKOFF", "FATAL", "EXITED", "STOPPED"]),
+    pid=st.sampled_from([0, 100]),
+    revision=st.sampled_from([None, "old", *(revision(CHAIN, service) for service in CHAIN.services)]),
+    trouble=st.sampled_from([None, "health: refused"]),
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["base", "middle", "top", "alone", "old"]), running),
+    st.sampled_from([None, DAEMON, "other"]),
+    st.booleans(),
+)
+def test_properties_of_the_smallest_change(programs: t.Dict[str, Running], daemon: t.Optional[str], same: bool) -> None:
+    seen = Facts(daemon, DAEMON, programs if daemon else {}, 0, same)
+    made: Plan = plan.make(CHAIN, seen, "auto")
+    names = [service.name for service in CHAIN.services]
+    # Whatever is stopped is started again or gone from the manifest; whatever starts frees its port first.
+    assert all(name in made.start or name not in names for name in made.stop)
+    assert {CHAIN.service(name).port for name in made.start} - {None} <= set(made.flush)
+    # Who depends on a started service is started too, and after it in no stop order.
+    for service in CHAIN.services:
+        if any(name in made.start for name in service.depends_on):
+            assert service.name in made.start
+    for earlier, later in zip(made.stop, made.stop[1:]):
+        assert plan.rank(CHAIN, earlier) >= plan.rank(CHAIN, later)
+    # What is left alone is as it should be.
+    for service in CHAIN.services:
+        if service.name not in made.start:
+            assert programs[service.name] == well(service, pid=programs[service.name].pid)
