@@ -96,8 +96,8 @@ def eventually(condition: t.Callable[[], bool], seconds: float = READY_TIMEOUT) 
 
 def free_port() -> int:
     """Return a port that was free on every address just now, outside of the range the kernel gives out by itself."""
-    for _ in range(100):
-        port = 10000 + int.from_bytes(os.urandom(2), "big") % 20000
+    for _unused in range(100):
+        port = 10001 + int.from_bytes(os.urandom(2), "big") % 20000
         with socket.socket(socket.AF_INET6) as probe:
             try:
                 probe.bind(("::", port))
@@ -147,7 +147,7 @@ def start(
         start_new_session=True,
     )
     stdout = t.cast(t.TextIO, process.stdout)
-    readable, _, _ = select.select([stdout], [], [], READY_TIMEOUT)
+    readable, _unused, _unused = select.select([stdout], [], [], READY_TIMEOUT)
     line = stdout.readline() if readable else ""
     if not line:
         process.kill()
@@ -286,7 +286,7 @@ def pair(options: argparse.Namespace) -> None:
 def shared(options: argparse.Namespace) -> None:
     """A master and its workers, all with the same listener; the master replaces a worker that dies."""
     held = _listener(options)
-    workers = [_worker() for _ in range(options.workers)]
+    workers = [_worker() for _unused in range(options.workers)]
     signal.signal(signal.SIGCHLD, lambda *_: None)
     _ready(options.port, workers, address=held.getsockname()[0])
     while True:
@@ -346,7 +346,7 @@ def handed(options: argparse.Namespace) -> None:
             os._exit(0)
         os.setsid()
         os.write(tell, str(os.getpid()).encode())
-        _, kept, _, _ = socket.recv_fds(there, 1, 1)
+        _unused, kept, _unused, _unused = socket.recv_fds(there, 1, 1)
         there.send(b"x" * len(kept))
         _live()
     stranger = int(os.read(told, 16))
