@@ -234,7 +234,7 @@ def test_whatever_was_seen_the_verdict_comes_last_and_nothing_is_raw(evidence: s
     )
 
     assert all(char == "\n" or char.isprintable() for char in text)
-    assert "trading on web1: FAILED, " in text.split("\n\n")[-1]
+    assert "trading on web1: FAILED, " in text.rsplit("\n\n", maxsplit=1)[-1]
 
 
 def test_one_endless_line_does_not_push_the_verdict_away() -> None:
