@@ -83,7 +83,7 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
         else:
             from . import report
 
-            print(report.error(exc.as_dict()), file=sys.stderr)
+            sys.stderr.write(report.error(exc.as_dict()) + "\n")
         return exc.exit_code
     except BrokenPipeError:
         # The reader of our output has gone (`rollcall status | head`): nobody is left to tell.
@@ -145,12 +145,16 @@ def _show(data: t.Mapping[str, t.Any], options: argparse.Namespace) -> int:
     else:
         from . import report
 
-        print(report.roll_call(data))
+        _print(report.roll_call(data, **report.terminal(sys.stdout)))
     return EXIT_OK if data["ok"] else EXIT_FAILED
 
 
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
 def _print_json(data: t.Any) -> None:
-    print(json.dumps(data, indent=2))
+    _print(json.dumps(data, indent=2))
 
 
 def _port(options: argparse.Namespace, paths: Paths) -> int:
@@ -167,7 +171,7 @@ def _port(options: argparse.Namespace, paths: Paths) -> int:
     if options.json:
         _print_json({"name": service.name, "port": service.port})
     else:
-        print(service.port)
+        _print(str(service.port))
     return EXIT_OK
 
 
@@ -180,9 +184,9 @@ def _manifest_check(options: argparse.Namespace) -> int:
     if options.json:
         _print_json({"ok": ok, "problems": data})
     else:
-        print(report.problems(data))
+        _print(report.problems(data, subject=options.file))
     return EXIT_OK if ok else EXIT_FAILED
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -170,7 +170,7 @@ def _look(
 ) -> t.Tuple[t.List[Listener], sockets.Owners, t.Dict[int, Process]]:
     """Return the listeners, their owners, and those described; looks again when one has no owner."""
     hints = list(hints)
-    for _ in range(LOOKS):
+    for _unused in range(LOOKS):
         found = sockets.listeners(ports)
         owners = sockets.owners([listener.inode for listener in found], hints, sharing)
         pids = {pid for holding in owners.pids.values() for pid in holding}
@@ -461,7 +461,7 @@ class _Flush:
             RollcallError: one does not end, or something takes a port again.
         """
         known = {holder.listener.inode for holder in victims}
-        for _ in range(ROUNDS):
+        for _unused in range(ROUNDS):
             self._stop_supervised([holder for holder in victims if holder.provenance == SUPERVISED])
             self._signal(victims)
             victims = [holder for holder in self._holders(sockets.EVERY) if not self._kept(holder)]

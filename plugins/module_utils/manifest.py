@@ -1106,7 +1106,7 @@ def _cycles(graph: t.Mapping[str, t.Iterable[str]]) -> t.Iterator[t.List[str]]:
         # The way from `first` to where we are, each with the neighbours not yet tried.
         way = {first: iter(graph[first])}
         while way:
-            name = next(reversed(way))
+            name = list(way)[-1]
             step = next(way[name], None)
             if step is None:
                 del way[name]

@@ -283,12 +283,13 @@ class Document:
             keys = ", ".join(("stack", *self._stack_keys))
             self._refuse(Source(("stack",), None), "has no key of a manifest", f"give it some of: {keys}")
             return
-        if "stack" not in data:
-            self._origins.source = Source(("stack",), whole.in_file)
-            self._add_part(data, whole, Source(("stack",), whole.in_file))
-            return
         nested = whole.below(("stack",))
-        self._origins.source = nested
+        content = nested if "stack" in data else Source(("stack",), whole.in_file)
+        if not self.raw:
+            self._origins.source = content
+        if "stack" not in data:
+            self._add_part(data, whole, content)
+            return
         beside = {key: value for key, value in data.items() if key != "stack"}
         if recognise(beside):
             beside = self._add_older(beside, whole)

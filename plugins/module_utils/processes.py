@@ -686,7 +686,7 @@ def sweep(
     """
     ended: t.List[Ended] = []
     tried: t.Set[Identity] = set()
-    for _ in range(SWEEPS):
+    for _unused in range(SWEEPS):
         left = [process for process in _strays(root, keep, uids) if process.identity not in tried]
         if not left:
             return ended
@@ -730,7 +730,7 @@ def _wait(targets: t.Sequence[_Target], deadline: Deadline) -> t.List[_Target]:
             deadline.clock.sleep(min(POLL, deadline.remaining()))
             over = [target for target in pending if not alive(target.identity)]
         else:
-            over = [by_fd[fd] for fd, _ in poller.poll(math.ceil(deadline.remaining() * 1000))]
+            over = [by_fd[fd] for fd, _unused in poller.poll(math.ceil(deadline.remaining() * 1000))]
         for target in over:
             target.over("ended")
             pending.remove(target)
@@ -825,7 +825,7 @@ def _read(path: str, place: t.Optional[int] = None) -> bytes:
 
 def _parse_stat(text: bytes) -> _Stat:
     # The name stands in parentheses and may itself contain them and spaces: the last one closes it.
-    head, _, tail = text.rpartition(b")")
+    head, _unused, tail = text.rpartition(b")")
     fields = tail.split()
     if len(fields) < 20:
         raise ProcessLookupError(errno.ESRCH, "the process ended while it was read")
@@ -958,7 +958,7 @@ def _environment(pid: int) -> t.Dict[str, str]:
     if b"ROLLCALL_" not in text:
         return {}
     entries = (entry.partition(b"=") for entry in text.split(b"\0") if entry.startswith(b"ROLLCALL_"))
-    return {name.decode("utf-8", "replace"): os.fsdecode(value) for name, _, value in entries}
+    return {name.decode("utf-8", "replace"): os.fsdecode(value) for name, _unused, value in entries}
 
 
 def _working_directory(pid: int) -> str:

@@ -46,7 +46,8 @@ _OTHERWISE = sum(1 << state for state in range(1, TCP_BOUND_INACTIVE + 1)) - _LI
 _HEADER = struct.Struct("=IHHII")
 # sdiag_family, sdiag_protocol, idiag_ext, pad, idiag_states; then inet_diag_sockid: ports, addresses, interface, cookie
 _REQUEST = struct.Struct("=BBBBI 2s2s16s16sI8s")
-_ANSWER = struct.Struct("=BBBB 2s2s16s16sI8s IIIII")
+# Of inet_diag_msg only the family, the source's port and address, the uid and the inode; the rest is skipped over.
+_ANSWER = struct.Struct("=B3x 2s2x16s16x4x8x 12xII")
 _ATTRIBUTE = struct.Struct("=HH")
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 # How far `owners` looks for processes that share a socket.
@@ -382,7 +383,7 @@ def _receive(channel: socket.socket, sequence: int) -> t.Tuple[t.List[Listener],
         data = channel.recv(65536)
         place = 0
         while place + _HEADER.size <= len(data):
-            length, kind, flags, answered, _ = _HEADER.unpack_from(data, place)
+            length, kind, flags, answered, _unused = _HEADER.unpack_from(data, place)
             if answered == sequence:
                 whole = whole and not flags & NLM_F_DUMP_INTR
                 if kind == NLMSG_DONE:
@@ -397,7 +398,7 @@ def _receive(channel: socket.socket, sequence: int) -> t.Tuple[t.List[Listener],
 
 
 def _parse(data: bytes, place: int, end: int) -> Listener:
-    family, _, _, _, port, _, source, _, _, _, _, _, _, uid, inode = _ANSWER.unpack_from(data, place)
+    family, port, source, uid, inode = _ANSWER.unpack_from(data, place)
     v6only = False
     place += _ANSWER.size
     while place + _ATTRIBUTE.size < end:
@@ -440,7 +441,7 @@ def _parse_proc_net(family: int, lines: t.Iterable[str]) -> t.Iterator[Listener]
         # The listening ones come first, so the many connections after them need not be read.
         if int(fields[3], 16) != TCP_LISTEN:
             return
-        address, _, port = fields[1].partition(":")
+        address, _unused, port = fields[1].partition(":")
         # Four bytes at a time, each group in the byte order of the machine.
         source = b"".join(struct.pack("=I", int(address[at : at + 8], 16)) for at in range(0, len(address), 8))
         yield _listener(family, source, int(port, 16), int(fields[9]), int(fields[7]), False)

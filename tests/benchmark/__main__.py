@@ -91,7 +91,7 @@ class Bench:
     def pairs(self, row: Row, ours: Callable[[], float], rival: Callable[[], float], times: int = 1) -> Row:
         """Measure both sides in turn, ``times`` for every round, and keep the row."""
         self.warm(ours, rival)
-        for _ in range(self.rounds * times):
+        for _unused in range(self.rounds * times):
             row.times.append(ours())
             row.rival_times.append(rival())
         return self.keep(row)
@@ -143,7 +143,7 @@ class Bench:
     def several(self, side: Callable[[], float], times: int = 1) -> list[float]:
         """Measure one side alone, ``times`` for every round."""
         self.warm(side)
-        return [side() for _ in range(self.rounds * times)]
+        return [side() for _unused in range(self.rounds * times)]
 
     def fleet(self) -> None:
         """Compare the restart of ten hosts. Only one side is up at a time: this machine carries all ten."""
@@ -236,7 +236,7 @@ class Bench:
             for place in (host, shell):
                 name = "Rollcall" if place is host else "the shell script"
                 count = Count(f"{name}, {start}", needed=place is host)
-                for _ in range(self.truth):
+                for _unused in range(self.truth):
                     revive(place)
                     before = place.pids()
                     if start != "all running":

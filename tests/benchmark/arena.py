@@ -76,7 +76,7 @@ class Arena:
 
     def ports(self, count: int) -> list[int]:
         """Return ports that a bind has just proved free, and never the same twice."""
-        return [next(self._ports) for _ in range(count)]
+        return [next(self._ports) for _unused in range(count)]
 
     def _free_ports(self) -> Iterator[int]:
         start = random.randrange(len(PORTS))

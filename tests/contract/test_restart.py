@@ -132,7 +132,7 @@ def test_a_program_that_overwrites_its_environment_is_not_restarted_for_that() -
     with stack({"titled": {"port": free_port(), "env": {"TITLE": "1"}}}) as made:
         assert made.perform()["ok"]
         (daemon,) = made.daemons()
-        (pid,) = processes.children_of([daemon.pid])
+        pid = made.only_child(daemon.pid)
         assert processes.marker(pid) is None
         assert made.perform()["changed"] is False
         made.raw["services"]["titled"]["env"]["COLOUR"] = "blue"

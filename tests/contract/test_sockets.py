@@ -138,7 +138,7 @@ def test_a_port_that_is_held_on_any_address_is_not_bindable(address: str) -> Non
 
 def test_a_free_port_is_bindable_again_and_again() -> None:
     port = free_port()
-    assert [sockets.bindable(port) for _ in range(3)] == [None] * 3
+    assert [sockets.bindable(port) for _unused in range(3)] == [None] * 3
 
 
 def test_a_single_address_is_judged_for_itself() -> None:
@@ -160,7 +160,7 @@ def test_closed_connections_that_the_kernel_remembers_are_counted_and_do_not_sto
         port = held.getsockname()[1]
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         client = socket.create_connection(("127.0.0.1", port))
-        accepted, _ = held.accept()
+        accepted, _unused = held.accept()
         accepted.close()
         client.close()
     assert sockets.remembered(port) == 1
@@ -169,7 +169,7 @@ def test_closed_connections_that_the_kernel_remembers_are_counted_and_do_not_sto
 
 def test_connections_through_a_port_are_its_users() -> None:
     with listener("127.0.0.1") as held, socket.create_connection(held.getsockname()) as client:
-        accepted, _ = held.accept()
+        accepted, _unused = held.accept()
         with accepted:
             assert [one.inode for one in sockets.users(held.getsockname()[1])] == [os.fstat(accepted.fileno()).st_ino]
             assert [one.inode for one in sockets.users(client.getsockname()[1])] == [os.fstat(client.fileno()).st_ino]

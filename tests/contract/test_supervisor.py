@@ -109,7 +109,7 @@ def test_a_full_queue_of_connections_is_silence_not_absence(sandbox: Sandbox) ->
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(sandbox.socket)
         server.listen(0)
-        waiting = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+        waiting = [socket.socket(socket.AF_UNIX) for _unused in range(3)]
         try:
             for one in waiting:
                 one.setblocking(False)
@@ -360,7 +360,7 @@ def test_stopping_a_daemon_is_over_when_its_process_is_gone(sandbox: Sandbox, by
 
 def test_the_next_daemon_keeps_its_socket_after_a_slow_end_of_the_last(sandbox: Sandbox) -> None:
     pid = stubborn_daemon(sandbox, 1)
-    for _ in range(3):
+    for _unused in range(3):
         supervisor.stop_daemon(sandbox.client(), identity(pid), timeout=20, pidfile=sandbox.pidfile)
         assert not alive(pid)
         pid = sandbox.start()

@@ -76,7 +76,7 @@ def test_a_client_whose_own_end_has_the_port_is_named_and_never_ended(root: str)
 def test_every_process_that_holds_the_port_is_found_and_ended(root: str, kind: str) -> None:
     with victim(kind, mark=marks(root)) as held:
         pids = {held.pid, *held.pids}
-        assert {pid for _, _, pid, _ in seen(root, held.port)} == pids
+        assert {pid for _unused, _unused, pid, _unused in seen(root, held.port)} == pids
         done = flush.flush(a_stack(root, held.port))
         assert {entry.pid for entry in done.ended} >= pids
         assert not any(is_alive(pid) for pid in pids)

@@ -66,7 +66,7 @@ def test_an_orphan_that_overwrote_its_environment_is_known_by_the_record_of_the_
     with stack({"titled": {"port": free_port(), "env": {"TITLE": "1"}}}) as made:
         assert made.perform()["ok"]
         (daemon,) = made.daemons()
-        (pid,) = processes.children_of([daemon.pid])
+        pid = made.only_child(daemon.pid)
         assert processes.marker(pid) is None
         made.kill_daemon()
         report = made.perform("full", installed=True)

@@ -107,7 +107,7 @@ class Sandbox:
 
     def end(self) -> None:
         """Kill what carries the mark, until nothing does."""
-        for _ in range(100):
+        for _unused in range(100):
             left = self.processes()
             for pid in left:
                 kill(pid)

@@ -39,7 +39,7 @@ class Peer:
     def _serve(self) -> None:
         while True:
             try:
-                connection, _ = self._server.accept()
+                connection, _unused = self._server.accept()
             except OSError:
                 return
             with connection, contextlib.suppress(OSError):

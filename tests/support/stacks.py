@@ -142,6 +142,13 @@ class StackUnderTest:
         """Return the live supervisords over this stack."""
         return processes.supervisors(self.paths.config, self.root)
 
+    def only_child(self, pid: int) -> int:
+        """Return the pid of the one child that a process has."""
+        children = list(processes.children_of([pid]))
+        if len(children) != 1:
+            raise AssertionError(f"pid {pid} has the children {children}")
+        return children[0]
+
     def supervisor(self) -> Client:
         """Return a client of the stack's supervisord."""
         return Client(self.paths.socket)

@@ -46,7 +46,7 @@ def test_it_hands_over_arguments_and_variables_exactly(tmp_path: Path, locale: s
         env={"OLD": "old", "KEPT": "x", "LC_ALL": locale},
     )
     assert done.returncode == 0, done.stderr
-    _, got_arguments, got = json.loads(done.stdout)
+    _unused, got_arguments, got = json.loads(done.stdout)
     assert got_arguments == arguments
     assert {name: got[name] for name in (*variables, "KEPT")} == {**variables, "KEPT": "x"}
 
@@ -56,7 +56,7 @@ def test_it_is_the_command_afterwards(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-I", launcher.__file__, path, "--", sys.executable, "-c", SHOW], stdout=subprocess.PIPE
     )
-    output, _ = child.communicate(timeout=20)
+    output, _unused = child.communicate(timeout=20)
     assert json.loads(output)[0] == child.pid
 
 
