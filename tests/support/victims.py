@@ -346,7 +346,7 @@ def handed(options: argparse.Namespace) -> None:
             os._exit(0)
         os.setsid()
         os.write(tell, str(os.getpid()).encode())
-        _unused, kept, _unused, _unused = socket.recv_fds(there, 1, 1)
+        kept = socket.recv_fds(there, 1, 1)[1]
         there.send(b"x" * len(kept))
         _live()
     stranger = int(os.read(told, 16))
