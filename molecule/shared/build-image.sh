@@ -22,7 +22,7 @@ packages=systemd,systemd-sysv,libpam-systemd,dbus,openssh-server,sudo,python3,py
 
 version=$(sha256sum "$0" | cut -c1-12)
 image=localhost/rollcall-$suite:$version
-tarball=$cache/images/$suite-$version.tar
+tarball=$ROLLCALL_CACHE/images/$suite-$version.tar
 if podman image exists "$image"; then
   echo "$image"
   exit
@@ -33,11 +33,12 @@ build() {
   [ "$(id -u)" = 0 ] || die "debootstrap needs root; run as root, or name a ready image of $suite in ROLLCALL_BASE_IMAGE"
   need debootstrap=debootstrap >&2
   # The mirror and the proxy this machine's apt uses, where it is a Debian; debootstrap knows a default.
+  # shellcheck disable=SC2016 # the placeholders are apt's
   mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN)' 'Created-By: Packages' 2>/dev/null |
     awk '$2 == "Debian" && !/security/ { print $1; exit }') || mirror=
   eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
   export http_proxy https_proxy
-  tree=$(mktemp -d "$cache/images/$suite.XXXXXX")
+  tree=$(mktemp -d "$ROLLCALL_CACHE/images/$suite.XXXXXX")
   trap 'rm -rf "$tree"' EXIT
   echo "making a $suite image with debootstrap, once" >&2
   debootstrap --variant=minbase --include="$packages" "$suite" "$tree" ${mirror:+"$mirror"} >"$tree.log" 2>&1 || {
@@ -53,7 +54,7 @@ build() {
   mv "$tarball.new" "$tarball"
 }
 
-mkdir -p "$cache/images"
+mkdir -p "$ROLLCALL_CACHE/images"
 [ -e "$tarball" ] || build
 podman import --quiet "$tarball" "$image" >/dev/null
 echo "$image"

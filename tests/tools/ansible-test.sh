@@ -10,26 +10,26 @@ set -euo pipefail
 command=${1:?sanity or integration}
 shift
 
-copy=$cache/ansible-test/ansible_collections/rollcall/supervisor
+copy=$ROLLCALL_CACHE/ansible-test/ansible_collections/rollcall/supervisor
 rm -rf "$copy"
 mkdir -p "$copy"
-cd "$root"
+cd "$ROOT"
 # A file that is deleted and not yet committed is still listed: only what is there can be copied.
 git ls-files -z --cached --others --exclude-standard |
   while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
   tar --null --files-from=- -cf - | tar -xf - -C "$copy"
 
-python=$("$root/.venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-PATH=$root/.venv/bin:$PATH
+python=$("$ROOT/.venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+PATH=$ROOT/.venv/bin:$PATH
 
 # For each kind of test ansible-test makes a virtual environment of its own and fetches a script that puts pip into it.
 # Where that script cannot be fetched, the pip that comes with Python does as well.
 if [ "$command" = sanity ]; then
-  "$root/.venv/bin/python" "$root/tests/tools/pip_bootstrap.py"
+  "$ROOT/.venv/bin/python" "$ROOT/tests/tools/pip_bootstrap.py"
 fi
 # It copies the targets elsewhere and keeps the environment from them, and so any setting of a package index.
 if [ "$command" = integration ]; then
-  "$root/tests/tools/wheels.sh" "$root/requirements/host.txt" "$python" "$copy/.cache/wheels"
+  "$ROOT/tests/tools/wheels.sh" "$ROOT/requirements/host.txt" "$python" "$copy/.cache/wheels"
   cat >"$copy/tests/integration/integration_config.yml" <<CONFIG
 stack_wheels: $copy/.cache/wheels
 stack_service: $copy/examples/demo/service.py

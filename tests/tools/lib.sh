@@ -2,13 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
+# shellcheck shell=bash
+#
 # Shared by the scripts beside it; sourced, never run.
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export ROOT
 
 # Downloads and images that are worth keeping between checkouts. Nothing in it is needed: it may be removed at any time.
-cache=${ROLLCALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rollcall}
-export PIP_CACHE_DIR=${PIP_CACHE_DIR:-$cache/pip}
+export ROLLCALL_CACHE=${ROLLCALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rollcall}
+export PIP_CACHE_DIR=${PIP_CACHE_DIR:-$ROLLCALL_CACHE/pip}
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 die() {

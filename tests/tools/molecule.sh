@@ -6,14 +6,18 @@
 # molecule.sh [SCENARIO...]: the named scenarios, or all of them, from create to destroy.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-cd "$root"
-PATH=$root/.venv/bin:$PATH
+cd "$ROOT"
+PATH=$ROOT/.venv/bin:$PATH
 export MOLECULE_COMMAND_BORDERS=${MOLECULE_COMMAND_BORDERS:-false}
 
 need podman=podman runc=runc netavark=netavark aardvark-dns=aardvark-dns iptables=iptables \
   debootstrap=debootstrap ssh=openssh-client
 
-[ $# -gt 0 ] || set -- $(cd molecule && ls -d */molecule.yml | xargs -n 1 dirname)
+if [ $# = 0 ]; then
+  for file in molecule/*/molecule.yml; do
+    set -- "$@" "$(basename "${file%/*}")"
+  done
+fi
 failed=()
 for scenario in "$@"; do
   molecule test --scenario-name "$scenario" || failed+=("$scenario")

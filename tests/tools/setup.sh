@@ -7,7 +7,7 @@
 # name, and .venv/bin/rollcall. Does nothing when that has been done with these very requirements.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-cd "$root"
+cd "$ROOT"
 
 level=${1:?run or dev}
 [ -f "requirements/$level.txt" ] || die "there is no requirements/$level.txt"
@@ -41,7 +41,7 @@ echo "installing requirements/$level.txt into .venv"
 packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 mkdir -p "$packages/ansible_collections/rollcall"
 link=$packages/ansible_collections/rollcall/supervisor
-target=$(.venv/bin/python -c 'import os, sys; print(os.path.relpath(*sys.argv[1:]))' "$root" "${link%/*}")
+target=$(.venv/bin/python -c 'import os, sys; print(os.path.relpath(*sys.argv[1:]))' "$ROOT" "${link%/*}")
 ln -sfn "$target" "$link"
 touch "${link%/*}/py.typed" # for mypy: what is under that name has types
 

@@ -10,12 +10,12 @@ set -euo pipefail
 requirements=$1 version=$2 link=$3
 
 machine=$(uname -m)
-wheels=$cache/wheels/$(basename "$requirements" .txt)-$version-$machine-$(cksum <"$requirements" | tr ' ' -)
+wheels=$ROLLCALL_CACHE/wheels/$(basename "$requirements" .txt)-$version-$machine-$(cksum <"$requirements" | tr ' ' -)
 if [ ! -d "$wheels" ]; then
-  mkdir -p "$cache/wheels"
+  mkdir -p "$ROLLCALL_CACHE/wheels"
   new=$(mktemp -d "$wheels.XXXXXX")
   chmod 755 "$new"
-  "$root/.venv/bin/python" -m pip download --quiet --requirement "$requirements" --dest "$new" --only-binary :all: \
+  "$ROOT/.venv/bin/python" -m pip download --quiet --requirement "$requirements" --dest "$new" --only-binary :all: \
     --python-version "$version" --platform "manylinux_2_28_$machine" --platform "manylinux2014_$machine"
   mv "$new" "$wheels"
 fi
