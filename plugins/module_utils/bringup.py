@@ -15,7 +15,7 @@ from .clock import SYSTEM, Clock, Deadline
 from .health import HealthWatch
 from .manifest import Service, Stack
 from .supervisor import Client, ProgramState
-from .verdict import Identity, completed, describe_holder, describe_state, identity, owns
+from .verdict import Identity, completed, describe_state, identity, owns
 
 # supervisord's loop turns only when it is called or once a second, so asking it often is what makes it fast.
 POLL = 0.02
@@ -184,7 +184,7 @@ class BringUp:
             if not holders:
                 return f"nothing listens on port {service.port} yet"
             if not any(owns(service, holder) for holder in holders):
-                return f"port {service.port} is held by {describe_holder(holders[0])}"
+                return f"port {service.port} is held by {holders[0].summary}"
         if start.watch is not None:
             answer = start.watch.answer(service.name)
             if answer is None or not answer.ok:

@@ -83,7 +83,7 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
         else:
             from . import report
 
-            sys.stderr.write(report.error(exc.as_dict()) + "\n")
+            sys.stderr.write(report.error(exc.as_dict(), root=options.root) + "\n")
         return exc.exit_code
     except BrokenPipeError:
         # The reader of our output has gone (`rollcall status | head`): nobody is left to tell.

@@ -45,6 +45,8 @@ LOOKS = 3
 # What is forked while its parent is being ended shares the socket; it is found by looking again, and not for ever.
 ROUNDS = 4
 POLL = 0.005
+# What lets a run end a process that is not ours: on the controller, and on the host.
+OVERRIDES = ("ansible-playbook site.yml -e port_flush_policy=any", "rollcall restart full --policy any")
 
 
 @dataclass(frozen=True)
@@ -407,10 +409,10 @@ class _Flush:
         evidence = holder.as_dict()
         if self._policy == REFUSE:
             sentence = f"{held} ({holder.provenance}), and the policy is to refuse. End it with: {command}."
-            return _Objection(sentence, evidence, (command, "set port_flush_policy=owned"))
-        sentence = f"{held}, which is not ours ({holder.reason}). End it with: {command}, or set port_flush_policy=any."
+            return _Objection(sentence, evidence, (command, "the same command again without the policy to refuse"))
+        sentence = f"{held}, which is not ours ({holder.reason}). End it with: {command}."
         name = self._names[holder.listener.port]
-        return _Objection(sentence, evidence, (command, "set port_flush_policy=any", f"give {name} another port"))
+        return _Objection(sentence, evidence, (command, *OVERRIDES, f"give {name} another port in the manifest"))
 
     def _unlistened(self, ports: t.Iterable[int]) -> t.List[_Objection]:
         """Return an objection for each port on which nothing listens and which cannot be bound all the same."""
@@ -568,7 +570,7 @@ def _error(objections: t.Sequence[_Objection], kind: str, evidence: t.Mapping[st
 
 
 def _described(process: Process) -> str:
-    return f"pid {process.pid} '{process.command_line}' of user {process.user} since {_since(process.started_at)}"
+    return f"pid {process.pid} '{process.shown}' of user {process.user} since {_since(process.started_at)}"
 
 
 def _since(started_at: float) -> str:

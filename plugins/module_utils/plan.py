@@ -41,6 +41,11 @@ class Running:
     revision: t.Optional[str]
     trouble: t.Optional[str] = None
 
+    @property
+    def up(self) -> bool:
+        """Whether supervisord must stop it before it can be changed: BACKOFF has no process, and is tried again."""
+        return self.pid > 0 or self.state in ("STARTING", "RUNNING", "BACKOFF", "STOPPING")
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -122,7 +127,7 @@ class Plan:
 def _whole(stack: Stack, facts: Facts, mode: str, reason: str) -> Plan:
     """The plan that leaves nothing standing: all services and the daemon go, and unless it is a stop, come back."""
     names = tuple(service.name for service in stack.services)
-    running = tuple(name for name, program in facts.programs.items() if program.pid)
+    running = tuple(name for name, program in facts.programs.items() if program.up)
     reasons = dict.fromkeys({*names, *facts.programs}, reason)
     stopping = mode == "stop"
     daemon = {
@@ -182,7 +187,7 @@ def smallest(stack: Stack, facts: Facts) -> Plan:
     names = tuple(service.name for service in stack.services if service.name in reasons)
     removed = tuple(sorted(set(facts.programs) - {service.name for service in stack.services}))
     reasons.update(dict.fromkeys(removed, "no longer in the manifest"))
-    running = tuple(name for name in (*names, *removed) if name in facts.programs and facts.programs[name].pid)
+    running = tuple(name for name in (*names, *removed) if name in facts.programs and facts.programs[name].up)
     ports = tuple(sorted(port for port in (stack.service(name).port for name in names) if port is not None))
     reasons["orphans"] = f"{facts.orphans} left over from an earlier supervisord"
     return Plan(

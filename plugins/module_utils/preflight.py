@@ -16,7 +16,7 @@ from . import config, flush, plan, supervisor
 from .errors import RollcallError
 from .manifest import Problem, Service, Stack
 from .plan import Plan
-from .verdict import Observation, describe_holder
+from .verdict import Observation
 
 PARSE_BACK_TIMEOUT = 20.0
 # A config, a journal and a few log lines need less; below it supervisord fails in ways that are hard to read.
@@ -229,7 +229,7 @@ def check_ports(stack: Stack, seen: Observation, the_plan: Plan, policy: str) ->
 def _refuse_leftovers(seen: Observation) -> None:
     """A quick restart flushes nothing, so what is left over from before must be out of the way already."""
     left = [
-        f"port {port} is held by {describe_holder(holder)}"
+        f"port {port} is held by {holder.summary}"
         for port, holders in seen.holders.items()
         for holder in holders
         if holder.provenance in ("orphan", "duplicate")

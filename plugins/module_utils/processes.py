@@ -31,6 +31,8 @@ from .errors import RollcallError
 LINUX = sys.platform.startswith("linux")
 # Without pidfd (before Linux 5.3, other systems) there is nothing to wait on, so the end of a process is polled for.
 POLL = 0.005
+# Characters of a command line in a sentence.
+SHOWN = 160
 # How often a sweep looks again: what a process forked while it was being ended shows up in the next look.
 SWEEPS = 4
 MARKER_STACK = "ROLLCALL_STACK"
@@ -93,6 +95,12 @@ class Process:
     def command_line(self) -> str:
         """The command as ps shows it."""
         return " ".join(self.command)
+
+    @property
+    def shown(self) -> str:
+        """The command for a sentence: one line, and not more of it than tells what it is."""
+        line = " ".join(self.command_line.split())
+        return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
 
     def as_dict(self) -> t.Dict[str, t.Any]:
         """Return the process as data."""

@@ -89,7 +89,7 @@ class Holder:
         """Who it is, in a few words."""
         if self.process is None:
             return f"unknown owner ({self.reason})"
-        return f"pid {self.process.pid} '{self.process.command_line}' of user {self.process.user} ({self.provenance})"
+        return f"pid {self.process.pid} '{self.process.shown}' of user {self.process.user} ({self.provenance})"
 
     def as_dict(self) -> t.Dict[str, t.Any]:
         """Return the holder as data, with the same keys whoever it is."""

@@ -69,6 +69,13 @@ def roll_call(report: Data, *, width: int = WIDTH, colour: bool = False) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
+def failure(report: Data) -> str:
+    """Return only what failed and the verdict, for a task's message: the table stands in the roll call."""
+    failing = _failing_by_subject(report)
+    stories = [_story(subjects, checks, report.get("root"), _painter(False)) for subjects, checks in _stories(failing)]
+    return "\n\n".join([*stories, summary(report)])
+
+
 def problems(found: t.Sequence[Data], *, subject: str = "manifest", colour: bool = False) -> str:
     """Return the problems of a manifest, errors first, each with its place and cure, and how many there are.
 
@@ -455,6 +462,7 @@ def _commands(report: Data, failing: Failing) -> t.List[str]:
 
 def _runnable(command: str, root: t.Optional[str]) -> str:
     """Return a command that works when it is copied: the stack's own ``rollcall`` may not be on PATH."""
+    command = " ".join(command.split("\n"))
     if root is None:
         return _clean(command)
     return _clean(_COMMAND.sub(lambda _: f"{shlex.quote(root)}/bin/rollcall", command))

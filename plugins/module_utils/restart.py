@@ -11,6 +11,7 @@ Nothing is stopped before the config is proved on this host, the directories are
 from __future__ import annotations
 
 import os
+import shlex
 import typing as t
 from dataclasses import dataclass, field
 
@@ -361,6 +362,7 @@ def _sweep(run: _Run) -> None:
     ended = processes.sweep(
         run.stack.root,
         keep=daemons,
+        uids=processes.trusted_uids(run.stack.root, run.stack.user),
         grace=run.request.grace,
         kill_grace=run.request.kill_grace,
         clock=run.clock,
@@ -386,15 +388,19 @@ def _flushed(run: _Run, *, dry_run: bool) -> t.List[t.Dict[str, t.Any]]:
         run.stack,
         run.plan.flush,
         policy=run.request.policy,
-        supervised=run.plan.mode == "flush",
         grace=run.request.grace,
         kill_grace=run.request.kill_grace,
         dry_run=dry_run,
         clock=run.clock,
     )
     run.signals += [entry.as_dict() for entry in done.ended]
+    ports = {holder.process.identity: holder.listener.port for holder in done.holders if holder.process is not None}
     return [
-        {"action": "end", "subject": f"pid {entry.pid}", "reason": "it holds a port of this stack"}
+        {
+            "action": "end",
+            "subject": f"pid {entry.pid} '{shlex.join(entry.command)}' of user {entry.user}",
+            "reason": f"it holds port {ports.get((entry.pid, entry.start), 'of this stack')}",
+        }
         for entry in done.ended
     ]
 

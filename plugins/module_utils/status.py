@@ -66,7 +66,8 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
 def orphans(stack: Stack, daemons: t.Sequence[int]) -> t.List[processes.Process]:
     """Return the processes that carry this stack's marker and are not below one of ``daemons``."""
     held = set(processes.children_of(daemons)) | set(daemons)
-    return [process for process in processes.marked(stack.root) if process.pid not in held]
+    trusted = processes.trusted_uids(stack.root, stack.user)
+    return [process for process in processes.marked(stack.root, trusted) if process.pid not in held]
 
 
 def report(stack: Stack, seen: Observation, checks: t.Sequence[Check], **more: t.Any) -> t.Dict[str, t.Any]:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import shlex
 import typing as t
 from dataclasses import dataclass, field
 
@@ -136,7 +137,7 @@ def trouble(service: Service, seen: Observation) -> t.Optional[str]:
         if holder is None:
             return f"nothing listens on port {service.port}"
         if not owns(service, holder):
-            return f"port {service.port} is held by {describe_holder(holder)}"
+            return f"port {service.port} is held by {holder.summary}"
     answer = seen.health.get(service.name)
     if answer is not None and not answer.ok:
         return f"health: {answer.detail}"
@@ -150,14 +151,6 @@ def describe_state(program: ProgramState) -> str:
     if program.spawn_error:
         return f"{program.state}: {program.spawn_error}"
     return program.state
-
-
-def describe_holder(holder: Holder) -> str:
-    """Return who holds a port, for people."""
-    if holder.process is None:
-        return f"an unknown owner ({holder.reason})"
-    process = holder.process
-    return f"pid {process.pid} '{process.command_line}' of user {process.user} ({holder.provenance})"
 
 
 def judge(stack: Stack, seen: Observation, expected: Expectation) -> t.List[Check]:
@@ -182,7 +175,7 @@ def judge_stopped(stack: Stack, seen: Observation) -> t.List[Check]:
     for service in stack.services:
         holder = listener_of(service, seen)
         if holder is not None and holder.provenance != "foreign":
-            evidence = f"port {service.port} is still held by {describe_holder(holder)}"
+            evidence = f"port {service.port} is still held by {holder.summary}"
             checks.append(Check("port", service.name, False, evidence, end_command(holder)))
     return checks
 
@@ -274,7 +267,7 @@ def _port(service: Service, seen: Observation) -> Check:
     holder = listener_of(service, seen)
     if holder is None:
         evidence = f"nothing listens on port {service.port}"
-        return Check("port", service.name, False, evidence, f"does the service listen on $PORT ({service.port})?")
+        return Check("port", service.name, False, evidence, f"ss -ltnp 'sport = :{service.port}'")
     data = {
         "port": service.port,
         "address": holder.listener.address,
@@ -286,12 +279,8 @@ def _port(service: Service, seen: Observation) -> Check:
         if not strangers:
             return Check("port", service.name, True, f"port {service.port} is its own", data=data)
         holder = strangers[0]
-    evidence = f"port {service.port} is held by {describe_holder(holder)}"
-    remedy = (
-        "rollcall restart full"
-        if holder.provenance in ("orphan", "duplicate")
-        else f"rollcall flush, or end it: {end_command(holder)}"
-    )
+    evidence = f"port {service.port} is held by {holder.summary}"
+    remedy = "rollcall restart full" if holder.provenance in ("orphan", "duplicate") else end_command(holder)
     return Check("port", service.name, False, evidence, remedy, data)
 
 
@@ -307,7 +296,7 @@ def _health(service: Service, seen: Observation) -> Check:
     if answer is None:
         return Check("health", service.name, False, "was not asked: the service is not running", None)
     data = {"status": answer.status, "latency_ms": round(answer.latency * 1000, 1)}
-    remedy = None if answer.ok else f"ask it yourself: {health_command(service)}"
+    remedy = None if answer.ok else health_command(service)
     return Check("health", service.name, answer.ok, answer.detail, remedy, data)
 
 
@@ -318,14 +307,14 @@ def health_command(service: Service) -> str:
         return ""
     host = f"[{health.host}]" if ":" in health.host else health.host
     if health.kind == "http":
-        return f"curl -sS -i http://{host}:{health.port}{health.path}"
+        return "curl -sS -i " + shlex.quote(f"http://{host}:{health.port}{health.path}")
     return f"nc -v {health.host} {health.port}"
 
 
 def _database(stack: Stack, answer: Answer) -> Check:
     database = stack.checks.database
     path = "" if database is None else database.path
-    remedy = None if answer.ok else f"look at {path}"
+    remedy = None if answer.ok else f"ls -l {shlex.quote(path)}"
     return Check("database", stack.name, answer.ok, answer.detail, remedy, {"path": path})
 
 
@@ -348,7 +337,7 @@ def _orphans(stack: Stack, seen: Observation) -> Check:
     count = len(seen.orphans)
     lines = [
         f"{count} process{'es' if count > 1 else ''} of this stack that its supervisord does not hold:",
-        *(f"pid {process.pid} '{process.command_line}' of user {process.user}" for process in seen.orphans),
+        *(f"pid {process.pid} '{process.shown}' of user {process.user}" for process in seen.orphans),
     ]
     data = {"pids": [process.pid for process in seen.orphans]}
     return Check("orphans", stack.name, False, "\n".join(lines), "rollcall restart full", data)

@@ -90,7 +90,7 @@ def run(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     seen = status.status(Paths.of(params["root"]))
     result: t.Dict[str, t.Any] = {"changed": False, "report": seen}
     if params["fail"] and not seen["ok"]:
-        result.update(failed=True, msg=report.roll_call(seen))
+        result.update(failed=True, msg=report.failure(seen))
     return result
 
 
@@ -106,7 +106,7 @@ def main() -> None:
     try:
         result = run(module.params)
     except RollcallError as exc:
-        module.fail_json(msg=report.error(exc.as_dict()), error=exc.as_dict())
+        module.fail_json(msg=report.error(exc.as_dict(), root=module.params["root"]), error=exc.as_dict())
     module.exit_json(**result)
 
 

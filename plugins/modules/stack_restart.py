@@ -175,7 +175,7 @@ def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any
     done = restart.describe_plan(request) if check_mode else worker.run(request)
     result = {"changed": done["changed"], "report": done, "diff": _diff(request, done, before)}
     if not done["ok"]:
-        result.update(failed=True, msg=report.roll_call(done))
+        result.update(failed=True, msg=report.failure(done))
     return result
 
 
@@ -198,7 +198,7 @@ def main() -> None:
     try:
         result = run(module.params, check_mode=module.check_mode)
     except RollcallError as exc:
-        module.fail_json(msg=report.error(exc.as_dict()), error=exc.as_dict())
+        module.fail_json(msg=report.error(exc.as_dict(), root=module.params["root"]), error=exc.as_dict())
     module.exit_json(**result)
 
 

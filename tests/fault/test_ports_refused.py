@@ -104,11 +104,10 @@ def test_a_foreign_process_is_refused_with_all_that_is_known_and_the_way_out(roo
         me = re.escape(processes.user_name(os.getuid()))
         assert re.fullmatch(
             rf"Port {held.port} \(service0\) is held by pid {held.pid} '.*victims.py listen {held.port}' of user {me} "
-            rf"since \d\d:\d\d, which is not ours \(it is not of this stack\)\. End it with: kill {held.pid}, "
-            r"or set port_flush_policy=any\.",
+            rf"since \d\d:\d\d, which is not ours \(it is not of this stack\)\. End it with: kill {held.pid}\.",
             error.message,
         )
-        assert error.remedies == (f"kill {held.pid}", "set port_flush_policy=any", "give service0 another port")
+        assert error.remedies == (f"kill {held.pid}", *flush.OVERRIDES, "give service0 another port in the manifest")
         (evidence,) = error.evidence["objections"]
         assert (evidence["port"], evidence["pid"]) == (held.port, held.pid)
         assert evidence["user"] == processes.user_name(os.getuid())

@@ -213,6 +213,15 @@ def test_fault_26_a_service_that_exits_at_once_fails_with_its_log_and_without_wa
         assert ("running", "worker") not in failed_checks(report)
 
 
+def test_a_service_that_keeps_failing_can_be_changed_again_and_again() -> None:
+    with stack(two_services(env={"CRASH_AFTER": "0.1"}, restart="always")) as made:
+        assert not made.perform()["ok"]
+        made.raw["services"]["web"]["env"] = {"CRASH_AFTER": "0.2"}
+        assert not made.perform()["ok"]
+        made.raw["services"]["web"]["env"] = {}
+        assert made.perform()["ok"]
+
+
 def test_fault_26_only_the_log_since_the_run_began_is_shown() -> None:
     with stack(two_services(env={"CRASH_AFTER": "0.1"})) as made:
         log = Path(made.paths.logs) / "web.log"
