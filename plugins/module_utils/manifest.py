@@ -332,6 +332,9 @@ class Result:
 # What a reader returns for a value that has a problem already.
 _WRONG: t.Any = object()
 
+# What the mapping is called whose keys may be mistaken for a place to keep state.
+A_SERVICE = "a service"
+
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}\Z")
 # Comparing names takes time that a hostile document could make long, and nobody reads more suggestions.
 _SUGGESTIONS = 20
@@ -397,7 +400,7 @@ class _Report:
         if not isinstance(key, str):
             self.error(place, "is a key that is not text", "write the key in quotes, or as the name that is meant")
             return
-        if key in _RUNTIME_STATE:
+        if key in _RUNTIME_STATE and what == A_SERVICE:
             self.error(
                 place, "is runtime state, which is no part of a manifest", "remove it; see it by: rollcall status"
             )
@@ -508,6 +511,10 @@ def _raw_text(report: _Report, place: Place, value: t.Any) -> t.Any:
 _NOTHING = re.compile(r"(?!)")
 
 
+# Numbers are not shown, and not turned into floats, from here on.
+_HUGE = 10**15
+
+
 def _number(low: float, high: float, unit: str) -> Reader:
     """Return a reader of a number from ``low`` to ``high``."""
 
@@ -515,7 +522,8 @@ def _number(low: float, high: float, unit: str) -> Reader:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return report.wrong_type(place, value, f"a number of {unit}", f"write a number, such as {max(low, 1):g}")
         if not low <= value <= high:
-            report.error(place, f"is {value:g}, not from {low:g} to {high:g} {unit}", "write a number in between")
+            shown = "far too large, not" if isinstance(value, int) and abs(value) >= _HUGE else f"{value:g}, not"
+            report.error(place, f"is {shown} from {low:g} to {high:g} {unit}", "write a number in between")
             return _WRONG
         return float(value)
 
@@ -531,8 +539,8 @@ def _whole(low: int, high: int, what: str) -> Reader:
         if isinstance(value, bool) or not isinstance(value, int):
             return report.wrong_type(place, value, what, f"write a whole number from {low} to {high}")
         if not low <= value <= high:
-            shown = str(int(value)) if abs(value) < 10**12 else "far too large"
-            report.error(place, f"is {shown}, not {what} from {low} to {high}", "write a number in between")
+            shown = "far too large for" if abs(value) >= _HUGE else f"{int(value)}, not"
+            report.error(place, f"is {shown} {what} from {low} to {high}", "write a number in between")
             return _WRONG
         return int(value)
 
@@ -606,6 +614,8 @@ def _named(read_name: t.Callable[[_Report, Place, t.Any], bool], read: Reader, c
         for name, item in value.items():
             if read_name(report, (*place, name), name):
                 parsed[name] = read(report, (*place, name), item)
+            else:
+                parsed[str(name)] = _WRONG
         return parsed
 
     return read_all
@@ -952,7 +962,7 @@ _STACK: t.Mapping[str, Reader] = {
     "paths": _fields("paths", {"run": _daemon_path, "logs": _daemon_path}),
     "ports": _fields("ports", {"range": _range, "also": _ports_list, "avoid": _ports_list, "protect": _ports_list}),
     "defaults": _fields("defaults", _DEFAULTS),
-    "services": _named(_good_name, _fields("a service", _SERVICE), "write it as name: {...}"),
+    "services": _named(_good_name, _fields(A_SERVICE, _SERVICE), "write it as name: {...}"),
     "deprecated": _named(_any_name, _deprecated_port, "write it as name: port"),
     "checks": _fields(
         "checks",
@@ -1304,7 +1314,8 @@ class _Checker:
         rules, error = self._rules, self._report.error
         if port in rules.protect:
             error(place, f"port {port} is protected: the host itself needs it", "choose another port")
-        elif port in rules.avoid:
+            return
+        if port in rules.avoid:
             error(place, f"port {port} is to be avoided", "choose another port, or take it off ports.avoid")
         elif port not in rules.also:
             self._unlisted_port(place, port)
@@ -1423,6 +1434,8 @@ class _Checker:
     def _dependency(self, place: Place, other: str, level: t.Any) -> None:
         error = self._report.error
         read = _get(self._fields, "services", {})
+        if level is _WRONG:
+            return
         if other not in read:
             known = "is deprecated, so it is never started" if other in self._old_ports() else "is not a service"
             error(place, f"{known}{self._report.similar(other, read)}", "name a service of this stack, or remove it")

@@ -440,15 +440,17 @@ class _Builder:
                 "remove one of the two; no rule says which one counts",
             )
         parent.key, parent.has_key = key, True
+        self.lines[(*parent.place, key)] = event.line
 
     def _value(self, event: _Event) -> None:
         place = self._place()
-        self.lines[place] = event.line
+        # A value below its key is looked for where the key is.
+        line = self.lines.setdefault(place, event.line)
         self._count(1, event.line)
         if event.kind == "alias":
             self._put(self._alias(event))
         elif event.kind == "scalar":
-            value = self._plain(event.value, place, event.line) if event.style == PLAIN else event.value
+            value = self._plain(event.value, place, line) if event.style == PLAIN else event.value
             self._put(value)
             self._remember(event.anchor, value, self._nodes - 1)
         else:
