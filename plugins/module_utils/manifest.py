@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .errors import RollcallError
-from .manifest_legacy import Document, Monitor, Place, Source, is_list, kind
+from .manifest_legacy import Document, Monitor, Place, Source, is_list, kind_of
 
 # --- what a stack is made of -------------------------------------------------------------------------------------
 
@@ -348,7 +348,7 @@ def name_place(place: Place) -> str:
         if isinstance(part, str) and _PLAIN_KEY.match(part):
             text += f".{part}" if text else part
         else:
-            shown = ascii(part)
+            shown = "..." if isinstance(part, int) and part.bit_length() > 256 else ascii(part)
             text += f"[{shown if len(shown) <= 60 else shown[:56] + '...'}]"
     return text
 
@@ -391,7 +391,7 @@ class _Report:
         """Add the error that ``value`` is not even of the right kind, without showing it: it may be a secret."""
         if isinstance(value, bool):
             cure += "; YAML reads yes, no, on and off as truth values, too, unless they are in quotes"
-        self.error(place, f"is {kind(value)}, not {wanted}", cure)
+        self.error(place, f"is {kind_of(value)}, not {wanted}", cure)
         return _WRONG
 
     def unknown_key(self, place: Place, known: t.Iterable[str], what: str) -> None:
@@ -470,8 +470,11 @@ _LEVELS = ("started", "running", "healthy", "completed")
 def _unwritable(text: str, control: t.Pattern[str] = _CONTROL) -> t.Optional[str]:
     """Return why ``text`` cannot be passed on as it is; None when it can."""
     found = control.search(text)
-    if found:
-        return f"contains the control character {found.group()!r}"
+    return f"contains the control character {found.group()!r}" if found else _not_unicode(text)
+
+
+def _not_unicode(text: str) -> t.Optional[str]:
+    """Return the complaint that ``text`` has half a surrogate pair, which JSON can write; None when it has not."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -500,15 +503,14 @@ def _description(report: _Report, place: Place, value: t.Any) -> t.Any:
 
 def _raw_text(report: _Report, place: Place, value: t.Any) -> t.Any:
     """Read text that goes over a wire, where control characters are in order."""
-    if not isinstance(value, str) or not value:
-        return report.wrong_type(place, value, "text", "write text in double quotes, where \\r\\n is understood")
-    if _unwritable(value, _NOTHING):
-        report.error(place, "is not valid Unicode", "write the characters themselves")
+    cure = "write text in double quotes, where \\r\\n is understood"
+    if not isinstance(value, str):
+        return report.wrong_type(place, value, "text", cure)
+    reason = _not_unicode(value) if value else "is empty text"
+    if reason:
+        report.error(place, reason, cure)
         return _WRONG
     return str(value)
-
-
-_NOTHING = re.compile(r"(?!)")
 
 
 # Numbers are not shown, and not turned into floats, from here on.
@@ -615,7 +617,7 @@ def _named(read_name: t.Callable[[_Report, Place, t.Any], bool], read: Reader, c
             if read_name(report, (*place, name), name):
                 parsed[name] = read(report, (*place, name), item)
             else:
-                parsed[str(name)] = _WRONG
+                parsed[name if isinstance(name, str) else name_place((name,))] = _WRONG
         return parsed
 
     return read_all
@@ -628,7 +630,7 @@ def _good_name(report: _Report, place: Place, name: t.Any) -> bool:
     """Check the name of a stack or a service: it becomes a program, a file, a variable, and an argument."""
     rule = "a name begins with a letter and has letters, digits, _ and - only"
     if not isinstance(name, str):
-        report.error(place, f"a name is text, and this is {kind(name)}", f"write it in quotes; {rule}")
+        report.error(place, f"a name is text, and this is {kind_of(name)}", f"write it in quotes; {rule}")
     elif not name:
         report.error(place, "the name is empty", f"give it a name; {rule}")
     elif len(name) > _NAME_LENGTH:
@@ -670,7 +672,8 @@ def _scalar(report: _Report, place: Place, value: t.Any) -> t.Any:
         return "true" if value else "false"
     if isinstance(value, str):
         return str(value)
-    if isinstance(value, (int, float)):
+    # Python takes its time for a number of thousands of digits, and then refuses.
+    if isinstance(value, float) or (isinstance(value, int) and value.bit_length() <= 256):
         return str(value)
     return report.wrong_type(place, value, "text, a number or a truth value", "write its value as text, in quotes")
 
@@ -1448,7 +1451,7 @@ class _Checker:
             error(place, f"{other} is a oneshot, which runs to its end", "wait for its end: completed")
         elif level == "completed" and not oneshot:
             error(place, f"{other} keeps running, so it never completes", "write healthy, or make it kind: oneshot")
-        elif level == "healthy" and merged.get("health") is None and merged.get("port") is None:
+        elif level == "healthy" and merged.get("port") is None and _get(self._own[other], "health") is None:
             error(place, f"{other} has neither a health check nor a port", "write running, or give it one of them")
 
     def _level(self, other: str, level: t.Optional[str]) -> str:
@@ -1485,7 +1488,7 @@ class _Checker:
             port = monitor.port
             if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
                 self._report.monitor(
-                    source, f"is {kind(port)}, not a port number", "write a whole number from 1 to 65535", "error"
+                    source, f"is {kind_of(port)}, not a port number", "write a whole number from 1 to 65535", "error"
                 )
                 continue
             other = taken.setdefault(port, f"{monitor.instance}.{monitor.service}")

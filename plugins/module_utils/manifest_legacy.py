@@ -22,7 +22,7 @@ SERVICES = ("core_services", "watchdog_services")
 KEYS = (*SERVICES, "deprecated_services", "monitor_instances", "port_ranges", "notes")
 
 
-def kind(value: t.Any) -> str:
+def kind_of(value: t.Any) -> str:
     """Return what a value is, in words."""
     if isinstance(value, bool):
         return "a truth value"
@@ -38,6 +38,7 @@ def kind(value: t.Any) -> str:
 
 
 def is_list(value: t.Any) -> bool:
+    """Return whether a value is a list, which text is not."""
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
 
 
@@ -92,6 +93,10 @@ def convert(data: t.Mapping[t.Any, t.Any], service_keys: t.Container[str]) -> Co
         service_keys: our own keys of a service, which an old entry may have, too.
     """
     return _Conversion(data, service_keys).result
+
+
+def _name(key: t.Any) -> str:
+    return key if isinstance(key, str) else kind_of(key)
 
 
 class _Conversion:
@@ -173,7 +178,7 @@ class _Conversion:
             return
         for service, port in ports.items():
             place = ("monitor_instances", instance, service)
-            self.result.monitors.append(Monitor(place, str(instance), str(service), port))
+            self.result.monitors.append(Monitor(place, _name(instance), _name(service), port))
 
     def _range(self) -> None:
         ranges = self._data.get("port_ranges", {})
@@ -276,7 +281,9 @@ class Document:
         """Lay another document, of any shape we take, over what is here."""
         whole = Source((), () if from_file else None)
         if not isinstance(data, Mapping):
-            self._refuse(Source(("stack",), whole.in_file), f"is {kind(data)}, not a mapping", "begin it with stack:")
+            self._refuse(
+                Source(("stack",), whole.in_file), f"is {kind_of(data)}, not a mapping", "begin it with stack:"
+            )
             return
         if data and not any(key in data for key in ("stack", *self._stack_keys, *KEYS)):
             # What it is instead is nobody's business: the keys of a file that was named by mistake are not repeated.
@@ -298,7 +305,7 @@ class Document:
         if isinstance(data["stack"], Mapping):
             self._add_part(data["stack"], nested, nested)
         else:
-            self._refuse(nested, f"is {kind(data['stack'])}, not a mapping", "give it name, root and services")
+            self._refuse(nested, f"is {kind_of(data['stack'])}, not a mapping", "give it name, root and services")
 
     def _refuse(self, source: Source, message: str, cure: str) -> None:
         self.findings.append((source, Finding((), message, cure, "error")))

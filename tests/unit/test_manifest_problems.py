@@ -177,6 +177,14 @@ CASES: dict[str, tuple[Any, str, str]] = {
         two({}, {"depends_on": {"a": "completed"}}), "stack.services.b.depends_on.a", "never completes"),
     "health of what has none": (
         two({}, {"depends_on": {"a": "healthy"}}), "stack.services.b.depends_on.a", "neither a health check nor"),
+    "health of what has only the default one, for others": (
+        a_manifest({"a": a_service(), "b": a_service(depends_on={"a": "healthy"})}, defaults={"health": WEB}),
+        "stack.services.b.depends_on.a", "neither a health check nor"),
+    "env of thousands of digits": (one(env={"A": 10**5000}), f"{APP}.env.A", "is a number, not text"),
+    "key of thousands of digits": (one(env={10**5000: "a"}), f"{APP}.env[...]", "is not the name of a variable"),
+    "nothing to send": (one(port=8000, health={"tcp": True, "send": ""}), f"{APP}.health.send", "is empty text"),
+    "half a character to send": (
+        one(port=8000, health={"tcp": True, "send": "\ud800"}), f"{APP}.health.send", "is not valid Unicode"),
     "dependency by another word": (
         two({}, {"depends_on": {"a": "ready"}}), "stack.services.b.depends_on.a", "is none of the words"),
     "dependency as text": (two({}, {"depends_on": "a"}), "stack.services.b.depends_on", "is text, not a list"),

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/manifest.md says what the check does: its examples are in order, and every key and default is there."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest, manifest_file, manifest_legacy
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import (
+    Health,
+    PortRules,
+    Service,
+    Start,
+    Stop,
+)
+from tests.support.repository import ROOT
+
+PAGE = (ROOT / "docs" / "manifest.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+# Key and default of every row of the tables with four columns.
+ROWS = dict(re.findall(r"^\| `([\w.]+)` \|[^|]*\| ?([^|]*?) ?\|[^|]*\|$", PAGE, re.MULTILINE))
+
+
+@pytest.mark.parametrize("text", EXAMPLES, ids=["ours", "older"])
+def test_an_example_is_a_manifest_without_a_problem(text: str) -> None:
+    loaded = manifest_file.parse(text.encode("utf-8"))
+
+    assert loaded.problems == []
+    assert manifest.check(loaded.data, lines=loaded.lines).problems == []
+
+
+def test_every_key_has_its_row() -> None:
+    keys = {*manifest._STACK, *manifest._SERVICE, *manifest._HEALTH, "range", "also", "avoid", "protect", "run", "logs"}
+    nested = {"stop.signal", "stop.timeout", "start.seconds", "start.retries", "log.max_bytes", "log.backups"}
+
+    assert set(ROWS) == keys | nested | {"database.sqlite", "logs.critical"}
+    assert all(f"`{key}`" in PAGE for key in manifest_legacy.KEYS if key != "notes")
+
+
+@pytest.mark.parametrize(
+    ("key", "default"),
+    [
+        ("range", [PortRules.low, PortRules.high]),
+        ("avoid", list(PortRules.avoid)),
+        ("protect", list(PortRules.protect)),
+        ("stop.signal", Stop.signal),
+        ("stop.timeout", f"{Stop.timeout:g}"),
+        ("start.seconds", f"{Start.seconds:g}"),
+        ("start.retries", Start.retries),
+        ("log.max_bytes", Service.log_max_bytes),
+        ("log.backups", Service.log_backups),
+        ("stable_for", f"{Service.stable_for:g}"),
+        ("ready_timeout", f"{Service.ready_timeout:g}"),
+        ("restart", Service.restart),
+        ("kind", Service.kind),
+        ("host", Health.host),
+        ("status", Health.status),
+        ("timeout", f"{Health.timeout:g}"),
+    ],
+)
+def test_a_default_is_the_one_that_holds(key: str, default: object) -> None:
+    assert ROWS[key].strip("`") == str(default)
+
+
+def test_limits_are_the_ones_that_hold() -> None:
+    for words in (
+        f"{manifest_file.NODE_LIMIT:,} values",
+        f"{manifest_file.SIZE_LIMIT // 2**20} MiB",
+        f"{manifest_file.SIZE_LIMIT_SLOW // 1024} KiB",
+        f"{manifest.SOCKET_LIMIT_LINUX} bytes on Linux, {manifest.SOCKET_LIMIT_MACOS} on macOS",
+        f"{manifest.EPHEMERAL[0]} to {manifest.EPHEMERAL[1]}",
+        f"{manifest._MOST_SETS_OF_SECRETS} services",
+        f"below {manifest.UNPRIVILEGED_FROM}",
+    ):
+        assert words in PAGE, words
