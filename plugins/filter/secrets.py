@@ -43,10 +43,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import manifes
 
 def secrets(data: t.Mapping[str, t.Any], file: str = "") -> t.Dict[str, t.Dict[str, str]]:
     """Return the secrets of a manifest, those of ``data`` over those of ``file``."""
-    found = manifest.secrets(manifest_file.load(file)) if file else {}
-    for service, values in manifest.secrets(data).items():
-        found[service] = {**found.get(service, {}), **values}
-    return found
+    return manifest.secrets(manifest_file.load(file), data) if file else manifest.secrets(data)
 
 
 class FilterModule:
