@@ -51,6 +51,7 @@ build() {
   chroot "$tree" systemctl --quiet mask systemd-firstboot.service systemd-resolved.service getty.target
   rm -rf "$tree"/var/cache/apt/archives/*.deb "$tree"/var/lib/apt/lists/* "$tree"/usr/share/{doc,man,locale}/*
   tar -C "$tree" -cf "$tarball.new" .
+  rm -f "$ROLLCALL_CACHE/images/$suite"-*.tar # of earlier versions of this file
   mv "$tarball.new" "$tarball"
 }
 
