@@ -288,8 +288,9 @@ def unit(pid: int) -> t.Optional[str]:
         for part in reversed(line.split(":", 2)[-1].split("/")):
             if part.startswith(("docker-", "libpod-", "crio-", "cri-containerd-")) and part.endswith(".scope"):
                 return f"container {part.split('-', 1)[1][: -len('.scope')][:12]}"
-            # user@1000.service and session-3.scope hold everything a person starts: naming them helps nobody.
-            if part.endswith(".service") and not part.startswith("user@"):
+            # user@1000.service and session-3.scope hold everything a person starts, and so does sshd's own unit where
+            # logins get no scope of theirs: naming them helps nobody, and stopping them locks people out.
+            if part.endswith(".service") and not part.startswith(("user@", "ssh.", "ssh@", "sshd.", "sshd@")):
                 return part
     return None
 

@@ -122,6 +122,8 @@ def test_descendants_and_ancestors_agree() -> None:
         ("0::/system.slice/nginx.service\n", "nginx.service"),
         ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/web.service\n", "web.service"),
         ("0::/user.slice/user-1000.slice/session-3.scope\n", None),
+        ("0::/system.slice/ssh.service\n", None),
+        ("0::/system.slice/sshd@3-10.0.0.1:22.service\n", None),
         ("0::/user.slice/user-1000.slice/user@1000.service/init.scope\n", None),
         (f"0::/system.slice/docker-{'ab12' * 16}.scope\n", "container ab12ab12ab12"),
         (f"0::/machine.slice/libpod-{'cd34' * 16}.scope/container\n", "container cd34cd34cd34"),
