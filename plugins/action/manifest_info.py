@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest, manifest_file, report
+from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check, manifest_file, report
 
 COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -31,7 +31,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
         )
         raw = arguments["manifest"] or None
         checked = (
-            manifest.check(raw or {})
+            manifest_check.check(raw or {})
             if arguments["file"] is None
             else manifest_file.load_and_check(arguments["file"], overlay=raw)
         )

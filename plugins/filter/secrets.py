@@ -38,12 +38,12 @@ _value:
 
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest, manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check, manifest_file
 
 
 def secrets(data: t.Mapping[str, t.Any], file: str = "") -> t.Dict[str, t.Dict[str, str]]:
     """Return the secrets of a manifest, those of ``data`` over those of ``file``."""
-    return manifest.secrets(manifest_file.load(file), data) if file else manifest.secrets(data)
+    return manifest_check.secrets(manifest_file.load(file), data) if file else manifest_check.secrets(data)
 
 
 class FilterModule:

@@ -41,7 +41,7 @@ import typing as t
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest, report
+from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check, report
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core comes without types
@@ -55,7 +55,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core comes with
             if "rollcall_stack" not in (variables or {}):
                 raise AnsibleLookupError("There is no manifest: set rollcall_stack, or give manifest=.")
             data = self._templar.template(variables["rollcall_stack"])
-        checked = manifest.check(data)
+        checked = manifest_check.check(data)
         if checked.stack is None:
             raise AnsibleLookupError(report.problems([problem.as_dict() for problem in checked.problems]))
         ports = {service.name: service.port for service in checked.stack.services if service.port is not None}

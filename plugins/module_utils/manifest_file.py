@@ -19,9 +19,11 @@ import stat
 import typing as t
 
 from .errors import RollcallError
-from .manifest import Problem, Result, check, name_place
+from .manifest import Problem
+from .manifest_check import Result, check
 from .manifest_legacy import KEYS as OLDER_KEYS
 from .manifest_legacy import Place
+from .manifest_values import name_place
 
 SIZE_LIMIT = 1024 * 1024
 # Without its C library PyYAML reads some 50 kB in a second.
@@ -69,8 +71,8 @@ def load_and_check(path: str, *, overlay: t.Any = None, **host: t.Any) -> Result
 
     Args:
         path: the file, YAML or JSON.
-        overlay: data laid over it, as for :func:`manifest.check`.
-        host: what is supposed of the hosts, as for :func:`manifest.check`.
+        overlay: data laid over it, as for :func:`manifest_check.check`.
+        host: what is supposed of the hosts, as for :func:`manifest_check.check`.
     """
     loaded = read(path)
     found = list(loaded.problems)

@@ -22,6 +22,7 @@ RESTART = "restart"
 STOP = "stop"
 
 MODES = ("auto", "full", "quick", "flush", "stop")
+STARTS_NOTHING = frozenset({"flush", "stop"})
 ALIASES: t.Mapping[str, str] = {"master": "full", "converge": "auto", "start": "auto"}
 
 
@@ -56,6 +57,7 @@ class Facts:
         daemon_wanted: the revision it would have if it were started with the wanted config.
         programs: what supervisord knows; empty when none runs.
         orphans: how many processes of the stack no live supervisord of it holds.
+        rivals: how many other live supervisords there are over the same config.
         same_generation: whether the wanted manifest, config and environment are those installed.
     """
 
@@ -63,6 +65,7 @@ class Facts:
     daemon_wanted: str = ""
     programs: t.Mapping[str, Running] = field(default_factory=dict)
     orphans: int = 0
+    rivals: int = 0
     same_generation: bool = True
 
 
@@ -173,6 +176,8 @@ def smallest(stack: Stack, facts: Facts) -> Plan:
     """
     if facts.daemon is None:
         return _with_mode(_whole(stack, facts, "full", "supervisord is not running"), stack, "auto")
+    if facts.rivals:
+        return _with_mode(_whole(stack, facts, "full", "another supervisord runs over the same stack"), stack, "auto")
     if facts.daemon != facts.daemon_wanted:
         return _with_mode(_whole(stack, facts, "full", "the settings of supervisord itself changed"), stack, "auto")
     reasons = {}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 import typing as t
 from dataclasses import dataclass, field
 
@@ -161,8 +162,6 @@ def perform(request: Request, run_id: str, *, clock: Clock = SYSTEM) -> t.Dict[s
 
 
 def _readable(seconds: float) -> str:
-    import time
-
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
@@ -182,12 +181,14 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal]) -> _Ru
     stack = generation.stack
     if installed is None or installed.digest != generation.digest:
         preflight.prove_config(stack, generation.config)
-    preflight.check_host(stack)
+    if request.mode not in plan.STARTS_NOTHING:
+        preflight.check_host(stack)
     before = status.observe(stack, clock=clock)
     preflight.check_daemon(before)
     the_plan = plan.make(stack, _facts(stack, before, installed, generation), request.mode)
     run = _Run(request, clock, stack, generation, installed, before, the_plan, record)
-    preflight.check_ports(stack, before, the_plan, request.policy)
+    if request.mode != plan.STOP:
+        preflight.check_ports(stack, before, the_plan, request.policy)
     return run
 
 
@@ -205,6 +206,7 @@ def _facts(stack: Stack, seen: Observation, installed: t.Optional[Generation], g
         daemon_wanted=config.daemon_revision(generation.config),
         programs=programs,
         orphans=len(seen.orphans),
+        rivals=sum(seen.daemon is not None and process.pid != seen.daemon.pid for process in seen.daemons),
         same_generation=installed is not None and installed.digest == generation.digest,
     )
 

@@ -15,7 +15,12 @@ from contextlib import contextmanager
 
 import psutil
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import config, flush, manifest, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils import (
+    config,
+    flush,
+    manifest_check,
+    sockets,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
 from tests.benchmark.arena import HERE, Arena, Failure, end_tree, is_free
 from tests.benchmark.places import Host
@@ -32,7 +37,7 @@ def stack_of(arena: Arena, ports: Sequence[int]) -> Stack:
         "ports": {"range": [20000, 32767]},
         "services": {f"service_{port}": {"command": ["/bin/true"], "port": port} for port in ports},
     }
-    checked = manifest.check({"stack": raw})
+    checked = manifest_check.check({"stack": raw})
     if checked.stack is None:
         raise Failure(json.dumps([problem.as_dict() for problem in checked.problems], indent=1))
     return checked.stack

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import typing as t
 
@@ -170,6 +171,12 @@ def test_stop_leaves_nothing_of_the_stack(running: StackUnderTest) -> None:
     assert running.daemons() == []
     again = running.perform("stop", installed=True)
     assert (again["ok"], again["changed"]) == (True, False)
+
+
+def test_a_stack_whose_program_is_gone_can_still_be_stopped(running: StackUnderTest) -> None:
+    os.unlink(running.program)
+    assert running.perform("stop", installed=True)["ok"]
+    assert running.pids() == {}
 
 
 def test_secrets_reach_the_process_and_neither_config_nor_arguments_nor_journal() -> None:

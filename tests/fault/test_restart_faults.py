@@ -137,6 +137,21 @@ def test_fault_19_a_live_supervisord_whose_socket_was_deleted_is_ended_and_not_d
     assert not set(running.pids().values()) & set(before.values())
 
 
+def test_a_second_supervisord_over_the_stack_is_ended_and_one_is_left(running: StackUnderTest) -> None:
+    os.unlink(running.paths.socket)
+    second = subprocess.Popen(
+        [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", running.paths.config],
+        env={"PATH": os.environ["PATH"]},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert eventually(lambda: len(running.daemons()) == 2 and os.path.exists(running.paths.socket))
+    report = running.perform(installed=True)
+    second.wait(10)
+    assert report["ok"], failed_checks(report)
+    assert len(running.daemons()) == 1
+
+
 def test_a_stopped_supervisord_is_named_within_bounds_and_nothing_is_touched(running: StackUnderTest) -> None:
     (daemon,) = running.daemons()
     before = running.pids()

@@ -17,7 +17,7 @@ FLOORS: dict[str, int] = {
     name: floor
     for floor, names in enumerate(
         (
-            "clock errors manifest manifest_file manifest_legacy version",
+            "clock errors manifest manifest_check manifest_file manifest_legacy manifest_values version",
             "config config_reader health journal launcher processes sockets supervisor wire",
             "plan provenance report verdict",
             "bringup flush preflight restart status verify worker",

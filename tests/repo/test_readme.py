@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import cli, manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils import cli, manifest_check
 from tests.support.repository import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,7 +38,7 @@ def filled(value: Any) -> Any:
 
 @pytest.mark.parametrize("text", [block("manifest"), DEMO.read_text(encoding="utf-8")], ids=["readme", "demo"])
 def test_the_manifest_is_one_without_a_problem(text: str) -> None:
-    checked = manifest.check(filled(yaml.safe_load(text)["rollcall_stack"]))
+    checked = manifest_check.check(filled(yaml.safe_load(text)["rollcall_stack"]))
 
     assert [problem.as_dict() for problem in checked.problems] == []
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from ansible_collections.rollcall.supervisor.plugins.module_utils import (
     config,
     journal,
-    manifest,
+    manifest_check,
     processes,
     restart,
 )
@@ -46,12 +46,14 @@ class StackUnderTest:
 
     def __init__(self, root: str, services: t.Mapping[str, t.Any], **more: t.Any) -> None:
         self.root = root
+        # A name of the stack's own for the interpreter, which a test can take away.
+        self.program = os.path.join(root, "python")
         self.raw: t.Dict[str, t.Any] = {
             "name": "test",
             "root": root,
             "ports": {"range": [10000, 30000]},
             "defaults": {
-                "command": [sys.executable, APP, "{name}"],
+                "command": [self.program, APP, "{name}"],
                 "stable_for": 0.3,
                 "start": {"seconds": 1},
                 "ready_timeout": 10,
@@ -67,6 +69,7 @@ class StackUnderTest:
         """Do what the role bootstrap does, with the test's own virtual environment in the engine's place."""
         for path, mode in ((self.paths.run, 0o700), (self.paths.logs, 0o750), (self.paths.state, 0o700)):
             os.makedirs(path, mode=mode)
+        os.symlink(sys.executable, self.program)
         for path, (text, mode) in engine_module.wanted_files(self.root).items():
             os.makedirs(os.path.dirname(path), exist_ok=True)
             Path(path).write_text(text, encoding="utf-8")
@@ -80,10 +83,10 @@ class StackUnderTest:
 
     def generation(self) -> Generation:
         """Return the manifest as it is now, checked and rendered."""
-        checked = manifest.check({"stack": self.raw})
+        checked = manifest_check.check({"stack": self.raw})
         if checked.stack is None:
             raise AssertionError([problem.as_dict() for problem in checked.problems])
-        secrets = manifest.secrets({"stack": self.raw})
+        secrets = manifest_check.secrets({"stack": self.raw})
         return Generation(checked.stack, render(checked.stack), config.env_files(checked.stack, secrets))
 
     def request(self, mode: str = "auto", *, installed: bool = False, **more: t.Any) -> Request:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest, manifest_check
 from ansible_collections.rollcall.supervisor.plugins.module_utils.config import port_variable
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import (
@@ -107,7 +107,7 @@ def test_the_content_of_stack_alone_is_a_manifest_too() -> None:
 def test_data_and_its_mappings_are_left_as_they_were() -> None:
     before = json.dumps(FULL)
 
-    manifest.check(FULL, overlay={"stack": {"services": {"main_app": {"env": {"NEW": "1"}}}}})
+    manifest_check.check(FULL, overlay={"stack": {"services": {"main_app": {"env": {"NEW": "1"}}}}})
 
     assert json.dumps(FULL) == before
 
@@ -299,8 +299,8 @@ def test_a_stack_knows_digests_and_no_secrets() -> None:
 
 
 def test_secrets_are_had_from_the_manifest() -> None:
-    assert manifest.secrets(FULL) == {"main_app": {"API_KEY": "planted", "PIN": "1234"}}
-    assert manifest.secrets(FULL["stack"]) == manifest.secrets(FULL)
+    assert manifest_check.secrets(FULL) == {"main_app": {"API_KEY": "planted", "PIN": "1234"}}
+    assert manifest_check.secrets(FULL["stack"]) == manifest_check.secrets(FULL)
 
 
 def test_default_secrets_reach_every_service_that_has_no_variable_of_that_name() -> None:
@@ -311,7 +311,7 @@ def test_default_secrets_reach_every_service_that_has_no_variable_of_that_name()
 
     stack = checked(data)
 
-    assert manifest.secrets(data) == {"a": {"TOKEN": "common"}, "c": {"TOKEN": "own", "X": "x"}}
+    assert manifest_check.secrets(data) == {"a": {"TOKEN": "common"}, "c": {"TOKEN": "own", "X": "x"}}
     assert {service.name: sorted(service.secrets) for service in stack.services} == {
         "a": ["TOKEN"],
         "b": [],
@@ -323,20 +323,20 @@ def test_default_secrets_reach_every_service_that_has_no_variable_of_that_name()
 def test_secrets_laid_over_a_file_reach_its_services() -> None:
     overlay = {"defaults": {"secrets": {"TOKEN": "x"}}}
 
-    assert manifest.secrets(a_manifest(), overlay) == {"main_app": {"TOKEN": "x"}}
+    assert manifest_check.secrets(a_manifest(), overlay) == {"main_app": {"TOKEN": "x"}}
 
 
 @pytest.mark.parametrize(
     "data", [None, [], "text", {}, {"stack": 1}, {"services": []}, {"services": {"a": {"secrets": 5}}}]
 )
 def test_secrets_of_what_is_no_manifest_are_none(data: Any) -> None:
-    assert manifest.secrets(data) == {}
+    assert manifest_check.secrets(data) == {}
 
 
 def test_a_secret_may_have_lines() -> None:
     pem = "-----BEGIN KEY-----\nabc\n-----END KEY-----\n"
 
-    assert manifest.secrets(one(secrets={"KEY": pem})) == {"main_app": {"KEY": pem}}
+    assert manifest_check.secrets(one(secrets={"KEY": pem})) == {"main_app": {"KEY": pem}}
     assert list(only_service(secrets={"KEY": pem}).secrets) == ["KEY"]
 
 
@@ -486,4 +486,4 @@ def test_dependents_are_all_that_stand_on_it(names: list[str], expected: set[str
 
 def test_collisions_are_judged_by_the_variables_that_services_get() -> None:
     for name in ("main_app", "main-app", "App2"):
-        assert manifest._port_variable(name) == port_variable(name)
+        assert manifest_check._port_variable(name) == port_variable(name)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest, manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest, manifest_check, manifest_file
 from tests.support.repository import ROOT
 
 EXAMPLE = ROOT / "examples" / "legacy" / "port_manifest.json"
@@ -41,14 +41,14 @@ def small(**keys: Any) -> dict[str, Any]:
 
 
 def stack_of(data: Any, **options: Any) -> manifest.Stack:
-    result = manifest.check(data, **options)
+    result = manifest_check.check(data, **options)
     assert result.problems == []
     assert result.stack is not None
     return result.stack
 
 
 def found(data: Any, **options: Any) -> list[tuple[str, str, str]]:
-    return [(item.severity, item.place, item.message) for item in manifest.check(data, **options).problems]
+    return [(item.severity, item.place, item.message) for item in manifest_check.check(data, **options).problems]
 
 
 def test_the_example_is_taken_as_it_is_with_what_it_lacks_laid_over() -> None:
@@ -113,7 +113,7 @@ def test_older_and_own_keys_may_be_put_together_in_every_way(combine: Any) -> No
 
     assert sorted(service.name for service in stack.services) == sorted(stack_names())
     assert stack.service("main_app").command[1:] == ("main:app",)
-    assert manifest.secrets(data, overlay) == {}
+    assert manifest_check.secrets(data, overlay) == {}
 
 
 def test_a_watchdog_may_have_no_port() -> None:
@@ -127,7 +127,7 @@ def test_own_keys_of_a_service_may_stand_in_its_older_entry() -> None:
     data = small(core_services={"a": {"port": 8000, "command": ["own"], "secrets": {"K": "planted"}}})
 
     assert stack_of(data).service("a").command == ("own",)
-    assert manifest.secrets(data) == {"a": {"K": "planted"}}
+    assert manifest_check.secrets(data) == {"a": {"K": "planted"}}
 
 
 def test_a_deprecated_service_is_never_one_of_the_stack() -> None:
@@ -198,7 +198,7 @@ def test_a_status_is_not_believed() -> None:
 
 def test_monitors_are_checked_and_not_started() -> None:
     monitors = {"one": {"a": 8000, "x": 8001}, "two": {"x": 8002}}
-    result = manifest.check(small(monitor_instances=monitors))
+    result = manifest_check.check(small(monitor_instances=monitors))
 
     assert result.stack is not None
     assert [service.name for service in result.stack.services] == ["a"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check
 from tests.support.manifests import NOTHING, a_manifest, a_service, checked, one, problem, problems
 
 APP = "stack.services.main_app"
@@ -336,19 +336,19 @@ def test_a_port_that_browsers_refuse_is_an_error_for_the_web_and_a_warning_elsew
         a_manifest({"a": a_service(port=port, health={"tcp": True})}, ports=wide),
         a_manifest({"a": a_service(port=port, health=WEB)}, ports={"also": [port]}),
     ):
-        result = manifest.check(data)
+        result = manifest_check.check(data)
         assert result.stack is not None
         assert [item.severity for item in result.problems] == ["warning"]
 
 
 def test_the_limit_of_the_socket_is_in_bytes_and_may_be_another() -> None:
     assert checked(a_manifest(root="/" + "r" * 78))
-    assert problem(a_manifest(root="/" + "r" * 78), socket_limit=manifest.SOCKET_LIMIT_MACOS)
+    assert problem(a_manifest(root="/" + "r" * 78), socket_limit=manifest_check.SOCKET_LIMIT_MACOS)
     assert problem(a_manifest(root="/" + "ë" * 40))
 
 
 def test_a_deprecated_port_that_is_used_again_is_warned_about() -> None:
-    result = manifest.check(a_manifest({"a": a_service(port=8000)}, deprecated={"old": 8000}))
+    result = manifest_check.check(a_manifest({"a": a_service(port=8000)}, deprecated={"old": 8000}))
 
     assert result.stack is not None
     assert [(item.place, item.severity) for item in result.problems] == [("stack.deprecated.old", "warning")]
@@ -373,7 +373,7 @@ def test_a_deprecated_port_that_is_used_again_is_warned_about() -> None:
 )
 def test_no_problem_repeats_a_secret(secrets: Any) -> None:
     for data in (one(secrets=secrets), a_manifest(defaults={"secrets": secrets})):
-        result = manifest.check(data)
+        result = manifest_check.check(data)
         assert result.stack is None
         assert "planted" not in repr(result)
 

@@ -13,7 +13,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest, manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils import (
+    manifest,
+    manifest_check,
+    manifest_file,
+    manifest_values,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
 from tests.support.manifests import a_manifest, a_service
 
@@ -23,7 +28,7 @@ PLANTED = "pl4nted-t0ken"
 PATIENT = settings(max_examples=60, deadline=None)
 
 KEYS = sorted(
-    {*manifest._STACK, *manifest._SERVICE, *manifest._HEALTH}
+    {*manifest_values.STACK, *manifest_values.SERVICE, *manifest_values.HEALTH}
     | {"stack", "core_services", "watchdog_services", "monitor_instances", "port_ranges", "notes", "critical", "sqlite"}
     | {"signal", "seconds", "range", "also", "avoid", "run", "main_app", "A", "", "a:b"}
 )
@@ -74,11 +79,11 @@ def good_manifests(draw: st.DrawFn) -> dict[str, Any]:
 @given(ANYTHING, st.none() | ANYTHING)
 @PATIENT
 def test_no_data_makes_the_check_raise(data: Any, overlay: Any) -> None:
-    result = manifest.check(data, overlay=overlay)
+    result = manifest_check.check(data, overlay=overlay)
 
     assert (result.stack is None) == any(item.severity == "error" for item in result.problems)
     assert all(item.place and item.message and item.cure for item in result.problems)
-    assert all(isinstance(value, dict) for value in manifest.secrets(data, overlay).values())
+    assert all(isinstance(value, dict) for value in manifest_check.secrets(data, overlay).values())
     json.dumps([item.as_dict() for item in result.problems]).encode("utf-8")
 
 
@@ -87,13 +92,13 @@ def test_no_data_makes_the_check_raise(data: Any, overlay: Any) -> None:
 def test_no_value_in_a_good_manifest_makes_the_check_raise(key: str, value: Any, in_service: bool) -> None:
     data = a_manifest({"main_app": a_service(**{key: value})}) if in_service else a_manifest(**{key: value})
 
-    manifest.check(data)
+    manifest_check.check(data)
 
 
 @given(good_manifests())
 @PATIENT
 def test_a_good_manifest_is_kept_whole(data: dict[str, Any]) -> None:
-    result = manifest.check(data)
+    result = manifest_check.check(data)
 
     assert result.problems == []
     assert result.stack is not None
@@ -110,7 +115,7 @@ def test_a_good_manifest_is_kept_whole(data: dict[str, Any]) -> None:
 @given(good_manifests())
 @PATIENT
 def test_levels_and_dependents_agree_with_the_dependencies(data: dict[str, Any]) -> None:
-    stack = manifest.check(data).stack
+    stack = manifest_check.check(data).stack
     assert stack is not None
     levels = manifest.levels(stack)
     height = {name: number for number, level in enumerate(levels) for name in level}
@@ -129,7 +134,7 @@ def test_levels_and_dependents_agree_with_the_dependencies(data: dict[str, Any])
 @given(st.dictionaries(NAMES, st.lists(NAMES, max_size=3), max_size=8))
 @PATIENT
 def test_a_circle_is_found_exactly_when_there_is_one(graph: dict[str, list[str]]) -> None:
-    cycles = list(manifest._cycles(graph))
+    cycles = list(manifest_check._cycles(graph))
 
     for cycle in cycles:
         assert cycle[0] == cycle[-1]
@@ -161,7 +166,7 @@ def test_no_problem_and_no_stack_shows_a_secret(value: Any, default: bool) -> No
     secrets = {"secrets": plant(value)}
     data = a_manifest(defaults=secrets) if default else a_manifest({"main_app": a_service(**secrets)})
 
-    result = manifest.check(data)
+    result = manifest_check.check(data)
 
     assert PLANTED not in repr(result)
     assert result.stack is None or PLANTED not in json.dumps(result.stack.to_dict())

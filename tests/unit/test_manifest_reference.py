@@ -9,7 +9,12 @@ import re
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest, manifest_file, manifest_legacy
+from ansible_collections.rollcall.supervisor.plugins.module_utils import (
+    manifest_check,
+    manifest_file,
+    manifest_legacy,
+    manifest_values,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import (
     Health,
     PortRules,
@@ -30,11 +35,21 @@ def test_an_example_is_a_manifest_without_a_problem(text: str) -> None:
     loaded = manifest_file.parse(text.encode("utf-8"))
 
     assert loaded.problems == []
-    assert manifest.check(loaded.data, lines=loaded.lines).problems == []
+    assert manifest_check.check(loaded.data, lines=loaded.lines).problems == []
 
 
 def test_every_key_has_its_row() -> None:
-    keys = {*manifest._STACK, *manifest._SERVICE, *manifest._HEALTH, "range", "also", "avoid", "protect", "run", "logs"}
+    keys = {
+        *manifest_values.STACK,
+        *manifest_values.SERVICE,
+        *manifest_values.HEALTH,
+        "range",
+        "also",
+        "avoid",
+        "protect",
+        "run",
+        "logs",
+    }
     nested = {"stop.signal", "stop.timeout", "start.seconds", "start.retries", "log.max_bytes", "log.backups"}
 
     assert set(ROWS) == keys | nested | {"database.sqlite", "logs.critical"}
@@ -71,9 +86,9 @@ def test_limits_are_the_ones_that_hold() -> None:
         f"{manifest_file.NODE_LIMIT:,} values",
         f"{manifest_file.SIZE_LIMIT // 2**20} MiB",
         f"{manifest_file.SIZE_LIMIT_SLOW // 1024} KiB",
-        f"{manifest.SOCKET_LIMIT_LINUX} bytes on Linux, {manifest.SOCKET_LIMIT_MACOS} on macOS",
-        f"{manifest.EPHEMERAL[0]} to {manifest.EPHEMERAL[1]}",
-        f"{manifest._MOST_SETS_OF_SECRETS} services",
-        f"below {manifest.UNPRIVILEGED_FROM}",
+        f"{manifest_check.SOCKET_LIMIT_LINUX} bytes on Linux, {manifest_check.SOCKET_LIMIT_MACOS} on macOS",
+        f"{manifest_check.EPHEMERAL[0]} to {manifest_check.EPHEMERAL[1]}",
+        f"{manifest_check._MOST_SETS_OF_SECRETS} services",
+        f"below {manifest_check.UNPRIVILEGED_FROM}",
     ):
         assert words in PAGE, words

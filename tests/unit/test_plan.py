@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import plan
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Service, Stack, check, revision
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Service, Stack, revision
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest_check import check
 from ansible_collections.rollcall.supervisor.plugins.module_utils.plan import Facts, Plan, Running
 
 DAEMON = "0123456789ab"
@@ -98,6 +99,10 @@ def test_another_setting_of_the_daemon_or_none_at_all_means_the_whole_stack() ->
     assert (gone.daemon, gone.stop, gone.flush) == (plan.START, (), (8000, 8001))
 
 
+def test_a_second_supervisord_over_the_stack_means_the_whole_stack() -> None:
+    assert plan.make(CHAIN, facts(rivals=1), "auto").daemon == plan.RESTART
+
+
 def test_a_stop_of_what_does_not_run_does_nothing() -> None:
     assert plan.make(CHAIN, facts(daemon=None, programs={}), "stop").actions == []
 
@@ -127,7 +132,7 @@ running = st.builds(
     st.booleans(),
 )
 def test_properties_of_the_smallest_change(programs: t.Dict[str, Running], daemon: t.Optional[str], same: bool) -> None:
-    seen = Facts(daemon, DAEMON, programs if daemon else {}, 0, same)
+    seen = Facts(daemon, DAEMON, programs if daemon else {}, same_generation=same)
     made: Plan = plan.make(CHAIN, seen, "auto")
     names = [service.name for service in CHAIN.services]
     # Whatever is stopped is started again or gone from the manifest; whatever starts frees its port first.
