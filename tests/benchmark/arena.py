@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,12 +98,18 @@ class Arena:
                 cwd=ROOT,
                 env={**clean_environment(), **(environment or {})},
             )
+            # Not wait(timeout), which looks only every 50 ms.
+            watchdog = threading.Timer(PATIENCE, end_tree, [child.pid])
+            watchdog.daemon = True
+            watchdog.start()
             try:
-                code = child.wait(PATIENCE)
+                code = child.wait()
             except BaseException:
                 end_tree(child.pid)
                 child.wait()
                 raise
+            finally:
+                watchdog.cancel()
             seconds = time.perf_counter() - began
             output.seek(0)
             return Ran(seconds, code, output.read().decode("utf-8", "replace"))

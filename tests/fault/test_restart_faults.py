@@ -355,7 +355,7 @@ def test_fault_40_the_worker_goes_on_when_the_one_who_waits_for_it_is_killed(run
     assert eventually(lambda: running.lock_note() != {})
     waiting.kill()
     waiting.wait()
-    assert eventually(lambda: running.lock_note() == {}, 20)
+    assert eventually(lambda: not running.is_locked(), 20)
     assert not set(running.pids().values()) & set(before.values())
     assert running.perform()["changed"] is False
 

@@ -25,6 +25,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
     processes,
     restart,
 )
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Generation
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.restart import Request
@@ -127,6 +128,16 @@ class StackUnderTest:
         """Return the note of the lock's holder; empty when nobody holds it."""
         text = Path(self.paths.state, "lock").read_text(encoding="utf-8")
         return dict(json.loads(text)) if text else {}
+
+    def is_locked(self) -> bool:
+        """Return whether a run holds the lock: its note is wiped a moment before it lets go."""
+        lock = journal.Lock(self.paths.state)
+        try:
+            lock.acquire({})
+        except RollcallError:
+            return True
+        lock.release()
+        return False
 
     def pids(self) -> t.Dict[str, int]:
         """Return the pid of each service's process, by its marker."""
