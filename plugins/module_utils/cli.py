@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print JSON instead of text")
     worker = verbs.add_parser("worker")
     worker.add_argument("run")
+    verbs.add_parser("plan")
     return top
 
 
@@ -99,6 +100,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         from . import worker
 
         return worker.main(options.root, options.run, sys.stdin)
+    if options.verb == "plan":
+        from . import worker
+
+        return worker.plan(sys.stdin, sys.stdout)
     if options.verb == "port":
         return _port(options, paths)
     if options.verb == "status":
@@ -124,19 +129,20 @@ def _paths(options: argparse.Namespace) -> Paths:
 
 def _change(options: argparse.Namespace, paths: Paths) -> int:
     """Carry out a verb that changes something."""
-    from . import restart, worker
+    from . import dispatch
+    from .request import Request
 
     mode = options.mode if options.verb == "restart" else options.verb
-    request = restart.Request(
+    request = Request(
         root=options.root,
         mode=plan.ALIASES.get(mode, mode),
-        who=worker.who(),
+        who=dispatch.who(),
         paths=journal.load_stack(paths).paths,
         policy=getattr(options, "policy", "owned"),
     )
     if getattr(options, "check", False):
-        return _show(restart.describe_plan(request), options)
-    return _show(worker.run(request), options)
+        return _show(dispatch.planned(request), options)
+    return _show(dispatch.run(request), options)
 
 
 def _show(data: t.Mapping[str, t.Any], options: argparse.Namespace) -> int:

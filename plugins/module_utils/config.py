@@ -24,6 +24,8 @@ from . import config_reader
 from .errors import RollcallError
 from .manifest import Service, Stack, revision
 
+# The PATH of supervisord, and so of every service that does not set its own.
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DAEMON_LOG_MAX_BYTES = 10_000_000
 DAEMON_LOG_BACKUPS = 3
 
@@ -185,9 +187,14 @@ class Program:
         return cls(**{**data, "command": tuple(data["command"]), "exitcodes": tuple(data["exitcodes"])})
 
 
+def engine_directory(root: str) -> str:
+    """Return where the engine is installed, below a stack's root."""
+    return os.path.join(root, "engine")
+
+
 def engine_python(root: str) -> str:
     """Return the interpreter, below a stack's root, that has supervisor, psutil and the engine's other needs."""
-    return os.path.join(root, "engine", "venv", "bin", "python")
+    return os.path.join(engine_directory(root), "venv", "bin", "python")
 
 
 def log_file(stack: Stack, service: str) -> str:

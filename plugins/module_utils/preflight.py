@@ -21,7 +21,6 @@ from .verdict import Observation
 PARSE_BACK_TIMEOUT = 20.0
 # A config, a journal and a few log lines need less; below it supervisord fails in ways that are hard to read.
 MINIMUM_FREE = 8 * 1024 * 1024
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Account(t.NamedTuple):
@@ -31,11 +30,6 @@ class Account(t.NamedTuple):
     uid: int
     gid: int
     home: str
-
-
-def engine_directory(root: str) -> str:
-    """Return where ``bootstrap`` installed the engine."""
-    return os.path.join(root, "engine")
 
 
 def account(stack: Stack) -> Account:
@@ -69,7 +63,7 @@ def daemon_environment(stack: Stack, revision: str) -> t.Dict[str, str]:
     """
     who = account(stack)
     return {
-        "PATH": DEFAULT_PATH,
+        "PATH": config.DEFAULT_PATH,
         "HOME": who.home,
         "USER": who.name,
         "LOGNAME": who.name,
@@ -161,7 +155,7 @@ def _command(service: Service, who: Account) -> t.Iterator[Problem]:
         elif os.path.isdir(program) or not may(program, who, 0o1):
             yield _problem(f"{place}.command[0]", f"user {who.name} may not execute {program}", f"chmod +x {program}")
     else:
-        path = service.env.get("PATH", DEFAULT_PATH)
+        path = service.env.get("PATH", config.DEFAULT_PATH)
         if shutil.which(program, path=path) is None:
             yield _problem(
                 f"{place}.command[0]", f"'{program}' is not on the PATH {path}", "install it, or give its absolute path"

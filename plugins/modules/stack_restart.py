@@ -132,11 +132,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import config, journal, report, restart, worker
+from ansible_collections.rollcall.supervisor.plugins.module_utils import config, dispatch, journal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Generation
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths, Stack
-from ansible_collections.rollcall.supervisor.plugins.module_utils.restart import Request
+from ansible_collections.rollcall.supervisor.plugins.module_utils.request import Request
 
 
 def _request(params: t.Mapping[str, t.Any]) -> Request:
@@ -148,7 +148,7 @@ def _request(params: t.Mapping[str, t.Any]) -> Request:
     return Request(
         root=params["root"],
         mode=params["mode"],
-        who=worker.who(),
+        who=dispatch.who(),
         paths=paths,
         wanted=wanted,
         policy=params["policy"],
@@ -172,9 +172,11 @@ def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any
     """Return the module's result; it fails when the verdict did not hold."""
     request = _request(params)
     before = journal.load_generation(request.paths)
-    done = restart.describe_plan(request) if check_mode else worker.run(request)
+    done = dispatch.planned(request) if check_mode else dispatch.run(request)
     result = {"changed": done["changed"], "report": done, "diff": _diff(request, done, before)}
     if not done["ok"]:
+        from ansible_collections.rollcall.supervisor.plugins.module_utils import report
+
         result.update(failed=True, msg=report.failure(done))
     return result
 
@@ -198,6 +200,8 @@ def main() -> None:
     try:
         result = run(module.params, check_mode=module.check_mode)
     except RollcallError as exc:
+        from ansible_collections.rollcall.supervisor.plugins.module_utils import report
+
         module.fail_json(msg=report.error(exc.as_dict(), root=module.params["root"]), error=exc.as_dict())
     module.exit_json(**result)
 

@@ -18,9 +18,9 @@ FLOORS: dict[str, int] = {
     for floor, names in enumerate(
         (
             "clock errors manifest manifest_check manifest_file manifest_legacy manifest_values version",
-            "config config_reader health journal launcher processes sockets supervisor wire",
+            "config config_reader health journal launcher processes request sockets supervisor wire",
             "plan provenance report verdict",
-            "bringup flush preflight restart status verify worker",
+            "bringup dispatch flush preflight restart status verify worker",
             "cli",
         )
     )

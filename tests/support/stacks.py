@@ -28,7 +28,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Generation
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths
-from ansible_collections.rollcall.supervisor.plugins.module_utils.restart import Request
+from ansible_collections.rollcall.supervisor.plugins.module_utils.request import Request
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisor import Client
 from ansible_collections.rollcall.supervisor.plugins.modules import engine as engine_module
 from tests.support.rendering import render
