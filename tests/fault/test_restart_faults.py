@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import typing as t
 from pathlib import Path
 
@@ -89,17 +90,28 @@ def test_fault_17_running_and_a_200_from_an_orphan_fail_and_name_the_orphan() ->
     with stack(
         {"web": {"port": port, "health": {"http": "/health"}, "env": {"DEAF": "1"}, "ready_timeout": 2}}
     ) as made:
-        # The orphan takes the port only once the stack's own process, which never listens, is RUNNING.
-        orphan = subprocess.Popen(
-            [sys.executable, str(Path(__file__).resolve().parents[1] / "support" / "app.py"), "orphan"],
-            env={**os.environ, "PORT": str(port), "LISTEN_AFTER": "0.7"},
-            start_new_session=True,
-        )
+        orphans = []
+
+        def take_the_port() -> None:
+            """Only once the stack's own process, which never listens, is there: before, the port would be refused."""
+            if eventually(lambda: "web" in made.pids()):
+                orphans.append(
+                    subprocess.Popen(
+                        [sys.executable, str(Path(__file__).resolve().parents[1] / "support" / "app.py"), "orphan"],
+                        env={**os.environ, "PORT": str(port)},
+                        start_new_session=True,
+                    )
+                )
+
+        taking = threading.Thread(target=take_the_port)
+        taking.start()
         try:
             report = made.perform()
         finally:
-            orphan.kill()
-            orphan.wait()
+            taking.join()
+            for orphan in orphans:
+                orphan.kill()
+                orphan.wait()
         assert not report["ok"]
         row = report["services"][0]
         assert (row["state"], row["health"], row["listener_pid"]) == ("RUNNING", "ok", orphan.pid)
