@@ -636,7 +636,7 @@ def test_a_daemon_that_was_killed_leaves_what_the_next_start_needs_away(sandbox:
     sandbox.client().start(["one"])
     kill(pid)
     assert eventually(lambda: not alive(pid))
-    assert problem(sandbox.client().state).evidence["problem"] == supervisor.STALE
+    # The program that it was just starting holds the listening socket, too, until its exec.
+    assert eventually(lambda: problem(sandbox.client().state).evidence["problem"] == supervisor.STALE)
     assert supervisor.clean_stale(sandbox.socket, sandbox.pidfile) == [sandbox.socket, sandbox.pidfile]
-    assert sandbox.client().timeout == 5
     assert alive(sandbox.start(python=sys.executable))
