@@ -11,24 +11,24 @@ It knows nothing of Rollcall but its environment:
 
 Three more make it misbehave, to see what is said of it then: ``CRASH_AFTER`` and ``LISTEN_AFTER`` (seconds), and
 ``HEALTH_STATUS`` (an HTTP status).
+
+Ten of these start at once on somebody's laptop, so it imports little: http.server alone would double its start.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import html
-import http.client
 import json
 import os
 import signal
+import socket
 import socketserver
 import sqlite3
 import sys
 import threading
 import time
-import typing as t
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator, Mapping
 
 INTERVAL = 2.0
 # A heartbeat older than this is worth a word.
@@ -67,7 +67,7 @@ class Database:
                 connection.execute(SCHEMA)
 
     @contextlib.contextmanager
-    def _open(self) -> t.Iterator[sqlite3.Connection]:
+    def _open(self) -> Iterator[sqlite3.Connection]:
         # The timeout is how long a writer waits for another.
         connection = sqlite3.connect(self._path, timeout=5.0)
         try:
@@ -76,12 +76,12 @@ class Database:
         finally:
             connection.close()
 
-    def beat(self, service: str, port: t.Optional[int]) -> None:
+    def beat(self, service: str, port: int | None) -> None:
         """Write that ``service`` is alive now."""
         with self._open() as connection:
             connection.execute(BEAT, (service, os.getpid(), port, time.time()))
 
-    def beats(self) -> t.List[t.Tuple[str, int, t.Optional[int], int, float]]:
+    def beats(self) -> list[tuple[str, int, int | None, int, float]]:
         """Return service, pid, port, number of heartbeats and the time of the last, for each service ever seen."""
         with self._open() as connection:
             return connection.execute(
@@ -99,13 +99,13 @@ class Worker:
         dependencies: ports of the services it depends on, by name.
     """
 
-    def __init__(self, name: str, port: t.Optional[int], database: Database, dependencies: t.Mapping[str, int]) -> None:
+    def __init__(self, name: str, port: int | None, database: Database, dependencies: Mapping[str, int]) -> None:
         self.name = name
         self.port = port
         self.database = database
         self._dependencies = dependencies
         self.last_beat = 0.0
-        self.heard: t.Dict[str, str] = {}
+        self.heard: dict[str, str] = {}
 
     def work(self) -> None:
         """Do one round."""
@@ -130,7 +130,7 @@ class Worker:
                 told = time.monotonic()
                 log("at work")
 
-    def health(self) -> t.Tuple[int, t.Dict[str, t.Any]]:
+    def health(self) -> tuple[int, dict[str, object]]:
         """Return the status and the body of a health answer: ok as long as heartbeats reach the database."""
         status = int(os.environ.get("HEALTH_STATUS", "200"))
         if time.monotonic() - self.last_beat > LATE:
@@ -141,72 +141,73 @@ class Worker:
 
 def ask(port: int) -> str:
     """Return what the service on a port of this host says of its health, in a word or two."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1.0)
     try:
-        connection.request("GET", "/health")
-        answer = json.loads(connection.getresponse().read(65536))
-        return str(answer["status"])
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as exc:
+        with socket.create_connection(("127.0.0.1", port), timeout=1.0) as line:
+            line.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+            with line.makefile("rb") as answer:
+                _head, _blank, body = answer.read(65536).partition(b"\r\n\r\n")
+        return str(json.loads(body)["status"])
+    except (OSError, ValueError, KeyError, TypeError) as exc:
         return f"no answer ({exc.__class__.__name__})"
-    finally:
-        connection.close()
 
 
-class Server(ThreadingHTTPServer):
+class Server(socketserver.ThreadingTCPServer):
     """The service's web server."""
 
     daemon_threads = True
+    allow_reuse_address = True
     request_queue_size = 64
 
     def __init__(self, port: int, worker: Worker) -> None:
         self.worker = worker
         super().__init__(("127.0.0.1", port), Handler)
 
-    def server_bind(self) -> None:
-        """Bind without the name lookup of the base class, which a broken resolver turns into seconds."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = "localhost", self.server_address[1]
-
-    def handle_error(self, request: t.Any, client_address: t.Any) -> None:
+    def handle_error(self, request: object, client_address: tuple[str, int]) -> None:
         """Give a client that hung up one line, not a traceback: nothing is wrong with the service then."""
-        if isinstance(sys.exc_info()[1], ConnectionError):
+        if isinstance(sys.exc_info()[1], OSError):
             log(f"the client at {client_address[0]} hung up before its answer")
         else:
-            super().handle_error(request, client_address)
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
-class Handler(BaseHTTPRequestHandler):
-    """One request."""
+class Handler(socketserver.StreamRequestHandler):
+    """One request, and then the connection is closed."""
 
     server: Server
+    timeout = 10.0
 
-    def do_GET(self) -> None:
+    def handle(self) -> None:
         """Answer /health, and / for a person."""
+        words = self.rfile.readline(8192).split()
+        while self.rfile.readline(8192).strip():
+            # The head's other lines change nothing here.
+            continue
         worker = self.server.worker
-        if self.path == "/health":
+        path = words[1].decode("latin-1") if len(words) == 3 and words[0] == b"GET" else ""
+        if path == "/health":
             status, body = worker.health()
             self._send(status, "application/json", json.dumps(body))
-        elif self.path == "/":
+        elif path == "/":
             self._send(200, "text/html; charset=utf-8", page(worker))
         else:
-            self._send(404, "application/json", json.dumps({"error": "there is / and /health"}))
+            self._send(404 if path else 400, "application/json", json.dumps({"error": "there is GET / and /health"}))
 
     def _send(self, status: int, kind: str, text: str) -> None:
         data = text.encode("utf-8")
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: t.Any) -> None:
-        """Keep the log for what is worth reading: health is asked all the time."""
+        head = (
+            f"HTTP/1.0 {status} {'OK' if status == 200 else 'Not OK'}",
+            f"Content-Type: {kind}",
+            f"Content-Length: {len(data)}",
+        )
+        self.wfile.write("\r\n".join((*head, "", "")).encode("ascii") + data)
 
 
 def page(worker: Worker) -> str:
     """Return the page for a person: what the database says of every service, and how old that is."""
     if worker.name != "main_app":
         return f"<!doctype html><title>{worker.name}</title><p>{worker.name}: <a href=/health>its health</a>"
+    import html
+
     now = time.time()
     rows = "".join(
         f"<tr><td>{html.escape(service)}<td>{pid}<td>{'none' if port is None else port}<td>{beats}"
@@ -231,17 +232,17 @@ th, td {{ text-align: left; padding: .2em 1em .2em 0; border-bottom: 1px solid #
 """
 
 
-def crash(_signal: int, _frame: t.Any) -> None:
+def crash(_signal: int, _frame: object) -> None:
     """Fail as services do: an exception that nobody caught."""
     raise ConnectionError("the exchange closed the session")
 
 
-def stop(_signal: int, _frame: t.Any) -> None:
+def stop(_signal: int, _frame: object) -> None:
     """Leave whatever the main thread waits in."""
     raise SystemExit(0)
 
 
-def dependencies(name: str, environment: t.Mapping[str, str]) -> t.Dict[str, int]:
+def dependencies(name: str, environment: Mapping[str, str]) -> dict[str, int]:
     """Return the ports of other services that this one was told of."""
     own = f"PORT_{name.upper()}"
     return {

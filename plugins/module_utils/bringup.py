@@ -23,6 +23,9 @@ POLL = 0.02
 # often enough for a crash to show, and a moment after they are over.
 IDLE_POLL = 0.1
 MOMENT = 0.002
+# Between two looks at least this many times as long as the last one took: on a machine that is busy starting things,
+# looking often is what would make it busier still.
+REST = 3.0
 # How long services that others wait for have the machine to themselves. It costs nothing: those others have their own
 # start seconds still before them when the rest begins with its own.
 HEAD_START = 0.3
@@ -90,11 +93,13 @@ class BringUp:
         try:
             while self._waiting or self._starting:
                 self._start_what_can()
+                began = self._clock.monotonic()
                 programs = self._client.programs()
                 for start in list(self._starting.values()):
                     self._look_at(start, programs.get(start.service.name))
                 if self._starting:
-                    self._clock.sleep(self._pause())
+                    took = self._clock.monotonic() - began
+                    self._clock.sleep(max(self._pause(), REST * took))
         finally:
             for start in self._starting.values():
                 start.end_watch()

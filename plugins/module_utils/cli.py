@@ -66,9 +66,7 @@ def parser() -> argparse.ArgumentParser:
     check = actions.add_parser("check", help="find every problem of a manifest file")
     check.add_argument("file", metavar="FILE")
     check.add_argument("--json", action="store_true", help="print JSON instead of text")
-    worker = verbs.add_parser("worker")
-    worker.add_argument("run")
-    verbs.add_parser("plan")
+    verbs.add_parser("ask")
     return top
 
 
@@ -96,14 +94,10 @@ def _dispatch(options: argparse.Namespace) -> int:
     if options.verb == "manifest":
         return _manifest_check(options)
     paths = _paths(options)
-    if options.verb == "worker":
-        from . import worker
+    if options.verb == "ask":
+        from . import ask
 
-        return worker.main(options.root, options.run, sys.stdin)
-    if options.verb == "plan":
-        from . import worker
-
-        return worker.plan(sys.stdin, sys.stdout)
+        return ask.main(options.root, sys.stdin, sys.stdout)
     if options.verb == "port":
         return _port(options, paths)
     if options.verb == "status":
@@ -129,7 +123,7 @@ def _paths(options: argparse.Namespace) -> Paths:
 
 def _change(options: argparse.Namespace, paths: Paths) -> int:
     """Carry out a verb that changes something."""
-    from . import dispatch
+    from . import dispatch, restart
     from .request import Request
 
     mode = options.mode if options.verb == "restart" else options.verb
@@ -141,7 +135,7 @@ def _change(options: argparse.Namespace, paths: Paths) -> int:
         policy=getattr(options, "policy", "owned"),
     )
     if getattr(options, "check", False):
-        return _show(dispatch.planned(request), options)
+        return _show(restart.describe_plan(request), options)
     return _show(dispatch.run(request), options)
 
 

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .journal import Generation
-from .manifest import Paths, Stack
+from .manifest import Paths
 
 
 @dataclass(frozen=True)
@@ -37,27 +37,3 @@ class Request:
     policy: str = "owned"
     grace: float = 5.0
     kill_grace: float = 2.0
-
-    def to_dict(self) -> t.Dict[str, t.Any]:
-        """Return the request as JSON data; it holds the secrets of the environment files."""
-        wanted = self.wanted
-        return {
-            **{key: value for key, value in vars(self).items() if key not in ("wanted", "paths")},
-            "paths": vars(self.paths),
-            "wanted": None
-            if wanted is None
-            else {
-                "stack": wanted.stack.to_dict(),
-                "config": wanted.config,
-                "environment": {name: dict(values) for name, values in wanted.environment.items()},
-            },
-        }
-
-    @classmethod
-    def from_dict(cls, data: t.Mapping[str, t.Any]) -> Request:
-        """Return the request that `to_dict` gave."""
-        wanted = data["wanted"]
-        generation = None
-        if wanted is not None:
-            generation = Generation(Stack.from_dict(wanted["stack"]), wanted["config"], wanted["environment"])
-        return cls(**{**data, "paths": Paths(**data["paths"]), "wanted": generation})

@@ -58,6 +58,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import (
+    ask,
     bringup,
     cli,
     clock,
@@ -92,6 +93,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
 )
 
 ENGINE: t.Sequence[types.ModuleType] = (
+    ask,
     bringup,
     cli,
     clock,
@@ -135,7 +137,9 @@ raise SystemExit(main())
 COMMAND = """\
 #!/bin/sh
 # Rollcall's command for the stack under {root}.
-exec '{root}/engine/venv/bin/python' -E -s '{root}/engine' --root '{root}' "$@"
+# A service that calls this must not be taken for one of the processes that it is to end.
+unset ROLLCALL_STACK ROLLCALL_ROOT ROLLCALL_SERVICE ROLLCALL_REVISION
+exec '{root}/engine/venv/bin/python' -E -s -X utf8 '{root}/engine' --root '{root}' "$@"
 """
 
 

@@ -16,7 +16,7 @@ description:
     and a rerun converges from there.
   - Succeeds only when every condition of the verdict holds.
 requirements:
-  - The role P(rollcall.supervisor.bootstrap#role) has prepared the host, and this runs under the interpreter it made.
+  - The role P(rollcall.supervisor.bootstrap#role) has prepared the host. The engine that it installed does the work.
 extends_documentation_fragment:
   - rollcall.supervisor.attributes
   - rollcall.supervisor.flush
@@ -34,8 +34,8 @@ author:
 options:
   root:
     description:
-      - Directory of the stack.
-    type: path
+      - Directory of the stack on the host, an absolute path.
+    type: str
     required: true
   mode:
     description:
@@ -127,84 +127,3 @@ error:
   returned: on such a failure
   type: dict
 """
-
-import typing as t
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.rollcall.supervisor.plugins.module_utils import config, dispatch, journal
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Generation
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths, Stack
-from ansible_collections.rollcall.supervisor.plugins.module_utils.request import Request
-
-
-def _request(params: t.Mapping[str, t.Any]) -> Request:
-    wanted = None
-    if params["manifest"] is not None:
-        stack = Stack.from_dict(params["manifest"])
-        wanted = Generation(stack, params["config"], config.env_files(stack, params["secrets"]))
-    paths = wanted.stack.paths if wanted is not None else journal.load_stack(Paths.of(params["root"])).paths
-    return Request(
-        root=params["root"],
-        mode=params["mode"],
-        who=dispatch.who(),
-        paths=paths,
-        wanted=wanted,
-        policy=params["policy"],
-        grace=params["grace"],
-        kill_grace=params["kill_grace"],
-    )
-
-
-def _diff(request: Request, done: t.Mapping[str, t.Any], before: t.Optional[Generation]) -> t.List[t.Dict[str, str]]:
-    """What changes, from the same plan that is carried out."""
-    actions = "".join(f"{entry['action']} {entry['subject']}: {entry['reason']}\n" for entry in done["actions"])
-    parts = [{"prepared": actions}] if actions else []
-    old = "" if before is None else before.config
-    if request.wanted is not None and request.wanted.config != old:
-        path = request.paths.config
-        parts.append({"before_header": path, "after_header": path, "before": old, "after": request.wanted.config})
-    return parts
-
-
-def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any]:
-    """Return the module's result; it fails when the verdict did not hold."""
-    request = _request(params)
-    before = journal.load_generation(request.paths)
-    done = dispatch.planned(request) if check_mode else dispatch.run(request)
-    result = {"changed": done["changed"], "report": done, "diff": _diff(request, done, before)}
-    if not done["ok"]:
-        from ansible_collections.rollcall.supervisor.plugins.module_utils import report
-
-        result.update(failed=True, msg=report.failure(done))
-    return result
-
-
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "root": {"type": "path", "required": True},
-            "mode": {"type": "str", "choices": ["auto", "full", "quick", "flush", "stop"], "default": "auto"},
-            "manifest": {"type": "dict"},
-            "config": {"type": "str"},
-            "secrets": {"type": "dict", "default": {}, "no_log": True},
-            "policy": {"type": "str", "choices": ["owned", "refuse", "any"], "default": "owned"},
-            "grace": {"type": "float", "default": 5},
-            "kill_grace": {"type": "float", "default": 2},
-        },
-        required_together=[("manifest", "config")],
-        supports_check_mode=True,
-    )
-    try:
-        result = run(module.params, check_mode=module.check_mode)
-    except RollcallError as exc:
-        from ansible_collections.rollcall.supervisor.plugins.module_utils import report
-
-        module.fail_json(msg=report.error(exc.as_dict(), root=module.params["root"]), error=exc.as_dict())
-    module.exit_json(**result)
-
-
-if __name__ == "__main__":
-    main()

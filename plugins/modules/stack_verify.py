@@ -14,7 +14,7 @@ description:
   - Changes nothing.
   - Fails when a condition does not hold, unless O(fail) is false.
 requirements:
-  - The role P(rollcall.supervisor.bootstrap#role) has prepared the host, and this runs under the interpreter it made.
+  - The role P(rollcall.supervisor.bootstrap#role) has prepared the host. The engine that it installed does the work.
 extends_documentation_fragment:
   - rollcall.supervisor.attributes
 attributes:
@@ -29,8 +29,8 @@ author:
 options:
   root:
     description:
-      - Directory of the stack.
-    type: path
+      - Directory of the stack on the host, an absolute path.
+    type: str
     required: true
   fail:
     description:
@@ -75,40 +75,3 @@ error:
   returned: on such a failure
   type: dict
 """
-
-import typing as t
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.rollcall.supervisor.plugins.module_utils import report, verify
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths
-
-
-def run(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    """Return the module's result."""
-    seen = verify.verify(Paths.of(params["root"]))
-    result: t.Dict[str, t.Any] = {"changed": False, "report": seen}
-    if params["fail"] and not seen["ok"]:
-        result.update(failed=True, msg=report.failure(seen))
-    return result
-
-
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "root": {"type": "path", "required": True},
-            "fail": {"type": "bool", "default": True},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        result = run(module.params)
-    except RollcallError as exc:
-        module.fail_json(msg=report.error(exc.as_dict(), root=module.params["root"]), error=exc.as_dict())
-    module.exit_json(**result)
-
-
-if __name__ == "__main__":
-    main()

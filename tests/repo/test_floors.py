@@ -21,7 +21,7 @@ FLOORS: dict[str, int] = {
             "config config_reader health journal launcher processes request sockets supervisor wire",
             "plan provenance report verdict",
             "bringup dispatch flush preflight restart status verify worker",
-            "cli",
+            "ask cli",
         )
     )
     for name in names.split()

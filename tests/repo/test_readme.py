@@ -70,8 +70,8 @@ def test_the_host_command_takes_what_is_said_of_it() -> None:
 def test_every_verb_of_the_host_command_is_told() -> None:
     (verbs,) = (action for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction))
 
-    # plan and worker are how the engine calls itself.
-    assert [verb for verb in set(verbs.choices) - {"plan", "worker"} if f"`rollcall {verb}" not in README] == []
+    # ask is how a controller calls the engine.
+    assert [verb for verb in set(verbs.choices) - {"ask"} if f"`rollcall {verb}" not in README] == []
 
 
 def test_every_playbook_named_exists() -> None:

@@ -1,0 +1,126 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Ask the engine on a host: one command through the connection, the question on its standard input.
+
+The engine is installed there and compiled; a module would bring another copy, and compile it, for every task.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.version import VERSION
+
+Data = t.Mapping[str, t.Any]
+
+# What the shell says of a command that it cannot run, and Python of a program that is not there.
+NOT_INSTALLED = (126, 127)
+NO_PROGRAM = ("can't open file", "can't find '__main__' module", "No module named")
+SAID = 2000
+
+
+class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes without types
+    """An action that is one question to the engine.
+
+    Attributes:
+        VERB: what the engine is asked for.
+        OPTIONS: the argument spec besides ``root``.
+        TOGETHER: options that are only given together.
+    """
+
+    VERB = ""
+    OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {}
+    TOGETHER: t.ClassVar[t.Sequence[t.Sequence[str]]] = ()
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Dict[str, t.Any]:
+        """Return the engine's answer; secrets that went into the question are taken out of it."""
+        result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
+        _validated, arguments = self.validate_argument_spec(
+            argument_spec={"root": {"type": "str", "required": True}, **self.OPTIONS},
+            required_together=self.TOGETHER,
+        )
+        root = arguments.pop("root")
+        if not os.path.isabs(root):
+            raise AnsibleActionFail(f"root is '{root}', and must be an absolute path on the host.")
+        question = {
+            "version": VERSION,
+            "verb": self.VERB,
+            "arguments": arguments,
+            "check_mode": bool(self._task.check_mode),
+        }
+        result.update(remove_values(self._ask(root, question), _texts(arguments.get("secrets"))))
+        return result
+
+    def _ask(self, root: str, question: Data) -> t.Dict[str, t.Any]:
+        engine = os.path.join(root, "engine")
+        python = os.path.join(engine, "venv", "bin", "python")
+        command = shlex.join([python, "-E", "-s", "-X", "utf8", engine, "--root", root, "ask"])
+        # A vaulted value is no string before it is asked to be one.
+        done = self._executed(command, json.dumps(question, default=str).encode("ascii"))
+        answer = _answer(done["stdout"])
+        return answer if answer is not None else _failure(root, done)
+
+    def _executed(self, command: str, text: bytes) -> Data:
+        """Run a command with this standard input, as modules are: through the connection itself, or from a file."""
+        if self._connection.is_pipelining_enabled():
+            return t.cast(Data, self._low_level_execute_command(command, in_data=text))
+        directory = self._make_tmp_path()
+        path = self._connection._shell.join_path(directory, "question")
+        self._transfer_data(path, text)
+        self._fixup_perms2((directory, path), execute=False)
+        try:
+            return t.cast(Data, self._low_level_execute_command(f"{command} < {shlex.quote(path)}"))
+        finally:
+            self._remove_tmp_path(directory, force=True)
+
+
+def _texts(value: t.Any) -> t.List[str]:
+    """Return all texts within a value."""
+    if isinstance(value, dict):
+        return [text for inner in value.values() for text in _texts(inner)]
+    text = "" if value is None else str(value)
+    return [text] if text else []
+
+
+def _answer(output: str) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return the engine's answer: the last line, for a login shell may have something of its own to say before it."""
+    lines = output.strip().splitlines()
+    try:
+        answer = json.loads(lines[-1]) if lines else None
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _failure(root: str, done: Data) -> t.Dict[str, t.Any]:
+    """Return the result for an engine that has not answered."""
+    said = (done.get("stderr") or done["stdout"]).strip()
+    evidence: t.Dict[str, t.Any] = {"exit_code": done["rc"], "output": said[-SAID:]}
+    if done["rc"] in NOT_INSTALLED or any(words in said for words in NO_PROGRAM):
+        error = RollcallError(
+            f"Rollcall is not installed under {root} on this host.",
+            kind="wrong_use",
+            evidence=evidence,
+            remedies=["ansible-playbook site.yml"],
+        )
+    else:
+        error = RollcallError(
+            f"The engine under {root} ended with exit code {done['rc']} and no answer.",
+            evidence=evidence,
+            remedies=[f"{root}/bin/rollcall status", "ansible-playbook site.yml"],
+        )
+    return {"changed": False, "failed": True, "msg": str(error), "error": error.as_dict()}
