@@ -112,13 +112,13 @@ def survey(
     """
     result: t.Dict[int, t.List[Holder]] = {port: [] for port in ports}
     found, owners, described = _look(result, pids or (), sharing)
-    lineages = processes.lineages(described)
+    lineages = processes.lineages(described, described.values())
     facts = _facts(stack, lineages, pids, clock) if described else Facts()
     known = processes.recorded(stack.root) if described and stack is not None else {}
     for listener in found:
         holding = [pid for pid in owners.pids.get(listener.inode, ()) if pid in described]
         for pid in holding:
-            own = processes.marker(pid) or known.get(described[pid].identity)
+            own = processes.marker(pid, described[pid].container) or known.get(described[pid].identity)
             judgement = classify(described[pid], lineages[pid], own, facts)
             result[listener.port].append(_holder(listener, described[pid], judgement))
         if not holding:
@@ -509,6 +509,7 @@ class _Flush:
         ended = processes.end(
             # Masters before their workers, or they start new ones.
             [process.identity for process in _processes(victims)],
+            known=_processes(victims),
             grace=self._grace,
             kill_grace=self._kill_grace,
             clock=self._clock,

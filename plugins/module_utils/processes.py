@@ -180,10 +180,10 @@ def describe(pid: int) -> t.Optional[Process]:
     except (FileNotFoundError, ProcessLookupError):
         return None
     try:
-        stat = _parse_stat(_read("stat", place))
+        stat = _parse_stat(_read("stat", place, once=True))
         body = _body(place, stat)
         state = stat.state if body == "." else _parse_stat(_read(f"{body}/stat", place)).state
-        uid, depth = _parse_status(_read("status", place))
+        uid, depth = _parse_status(_read("status", place, once=True))
         command = _arguments(_read(f"{body}/cmdline", place)) or (f"[{stat.name}]",)
         exe = _link(f"{body}/exe", place)
     except (FileNotFoundError, ProcessLookupError):
@@ -204,6 +204,20 @@ def describe(pid: int) -> t.Optional[Process]:
     )
 
 
+def look_again(process: Process) -> t.Optional[Process]:
+    """Return a process as it is now, None when it is gone; what cannot have changed is not read again."""
+    if not LINUX:
+        return describe(process.pid)
+    try:
+        stat = _parse_stat(_read(f"/proc/{process.pid}/stat", once=True))
+        uid = _parse_status(_read(f"/proc/{process.pid}/status", once=True))[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    if (stat.start, stat.state, uid) == (process.start, process.state, process.uid):
+        return process
+    return describe(process.pid)
+
+
 def alive(identity: Identity) -> bool:
     """Return whether this very process still runs; a zombie does not."""
     process = describe(identity[0])
@@ -222,9 +236,14 @@ def ancestors(pid: int) -> t.List[int]:
     return lineages([pid])[pid][1:]
 
 
-def lineages(of: t.Iterable[int]) -> t.Dict[int, t.List[int]]:
-    """Return for each pid itself, its parent, the parent's parent and so on, as far up as can be seen."""
-    parents: t.Dict[int, int] = {}
+def lineages(of: t.Iterable[int], known: t.Iterable[Process] = ()) -> t.Dict[int, t.List[int]]:
+    """Return for each pid itself, its parent, the parent's parent and so on, as far up as can be seen.
+
+    Args:
+        of: the pids.
+        known: processes whose parents need not be asked for.
+    """
+    parents = {process.pid: process.ppid for process in known}
     found: t.Dict[int, t.List[int]] = {}
     for pid in of:
         chain: t.List[int] = []
@@ -247,7 +266,7 @@ def children(pid: int) -> t.List[int]:
         return [other for other in pids() if _parent(other) == pid]
     found: t.List[int] = []
     try:
-        for task in os.listdir(f"/proc/{pid}/task"):
+        for task in os.listdir(f"/proc/{pid}/task") if threaded(pid) else [str(pid)]:
             try:
                 found += map(int, _read(f"/proc/{pid}/task/{task}/children").split())
             except ProcessLookupError:
@@ -309,8 +328,12 @@ def user_name(uid: int) -> str:
 # --- whose they are -----------------------------------------------------------------------------------------------
 
 
-def marker(pid: int) -> t.Optional[Marker]:
+def marker(pid: int, contained: t.Optional[bool] = None) -> t.Optional[Marker]:
     """Return the stack's marker that a process was started with; None when it has none or it may not be read.
+
+    Args:
+        pid: of the process.
+        contained: whether it lives in another pid namespace, where that is known; None has it looked up.
 
     The environment is that of its last exec; a program that overwrites it (setproctitle) loses the marker. A process
     in another pid namespace has none: the environment of a container is not ours to trust.
@@ -318,7 +341,9 @@ def marker(pid: int) -> t.Optional[Marker]:
     environment = _environment(pid)
     if MARKER_ROOT not in environment:
         return None
-    if LINUX and _depth(pid) > _own_depth():
+    if contained is None:
+        contained = LINUX and _depth(pid) > _own_depth()
+    if contained:
         return None
     return Marker(
         stack=environment.get(MARKER_STACK, ""),
@@ -519,7 +544,7 @@ def untouchable(process: Process, own: t.Container[int]) -> t.Optional[str]:
 class _Target:
     """One process on its way out, held by a pidfd where the kernel has them."""
 
-    def __init__(self, identity: Identity, clock: Clock) -> None:
+    def __init__(self, identity: Identity, clock: Clock, known: t.Optional[Process] = None) -> None:
         self.identity = identity
         self.sent: t.List[str] = []
         self.result = ""
@@ -536,7 +561,7 @@ class _Target:
             return
         # Opened first and looked at second: if what has the pid now is the process that was meant, then so is what
         # the pidfd holds, for that process has been there all the time.
-        self.process = describe(identity[0])
+        self.process = describe(identity[0]) if known is None else look_again(known)
         self.result, self.reason = self._identify()
 
     def _identify(self) -> t.Tuple[str, str]:
@@ -607,6 +632,7 @@ class _Target:
 def end(
     identities: t.Iterable[Identity],
     *,
+    known: t.Iterable[Process] = (),
     signal: str = "TERM",
     grace: float = 5.0,
     kill_grace: float = 2.0,
@@ -621,6 +647,7 @@ def end(
 
     Args:
         identities: pid and start of each, as they were found. They are signalled in this order and waited for together.
+        known: those of them that have been described just before.
         signal: the first signal, without SIG.
         grace: seconds from it to KILL.
         kill_grace: seconds to wait after KILL.
@@ -634,19 +661,19 @@ def end(
         RollcallError: /proc shows another pid namespace, so that its pids are not those that signals go to.
     """
     _require_own_proc()
+    described = {process.identity: process for process in known}
     targets: t.List[_Target] = []
     try:
-        for identity in identities:
-            targets.append(_Target(identity, clock))
         own = kin()
-        for target in targets:
+        for identity in identities:
+            target = _Target(identity, clock, described.get(identity))
+            targets.append(target)
             target.rule_out(own, check)
-        pending = [target for target in targets if not target.result]
-        for target in pending:
-            target.send(signal)
+            if not target.result:
+                target.send(signal)
             if not target.result and target.process is not None and target.process.state == "T":
                 target.send("CONT")
-        pending = _wait(pending, Deadline(grace, clock))
+        pending = _wait(targets, Deadline(grace, clock))
         for target in pending:
             target.send("KILL")
         for target in _wait(pending, Deadline(kill_grace, clock)):
@@ -819,9 +846,12 @@ class _Stat(t.NamedTuple):
     start: int
 
 
-def _read(path: str, place: t.Optional[int] = None) -> bytes:
+def _read(path: str, place: t.Optional[int] = None, *, once: bool = False) -> bytes:
+    """Return a file; ``once``: it is one of those that the kernel gives whole in a single read, such as stat."""
     handle = os.open(path, os.O_RDONLY, dir_fd=place)
     try:
+        if once:
+            return os.read(handle, 65536)
         parts: t.List[bytes] = []
         while True:
             part = os.read(handle, 65536)
@@ -895,7 +925,7 @@ def _read_body(pid: int, name: str) -> bytes:
         return text
     place = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        body = _body(place, _parse_stat(_read("stat", place)))
+        body = _body(place, _parse_stat(_read("stat", place, once=True)))
         return text if body == "." else _read(f"{body}/{name}", place)
     finally:
         os.close(place)
@@ -903,18 +933,19 @@ def _read_body(pid: int, name: str) -> bytes:
 
 def _parse_status(text: bytes) -> t.Tuple[int, int]:
     """Return the real user id and how many pid namespaces deep the process is, seen from this /proc."""
-    uid, depth = 0, 1
-    for line in text.splitlines():
-        if line.startswith(b"Uid:"):
-            uid = int(line.split()[1])
-        elif line.startswith(b"NSpid:"):
-            depth = len(line.split()) - 1
-    return uid, depth
+    # The kernel writes a line break within the process's name as two characters, so these are lines of its own.
+    uid = int(_field(text, b"\nUid:").split()[0])
+    return uid, max(1, len(_field(text, b"\nNSpid:").split()))
+
+
+def _field(text: bytes, name: bytes) -> bytes:
+    """Return what follows a field's name in its line; empty when there is no such field."""
+    return text.partition(name)[2].partition(b"\n")[0]
 
 
 def _depth(pid: int) -> int:
     try:
-        return _parse_status(_read(f"/proc/{pid}/status"))[1]
+        return _parse_status(_read(f"/proc/{pid}/status", once=True))[1]
     except (FileNotFoundError, ProcessLookupError):
         return 1
 
@@ -941,7 +972,7 @@ def _parent(pid: int) -> int:
         process = _psutil_describe(pid)
         return 0 if process is None else process.ppid
     try:
-        return _parse_stat(_read(f"/proc/{pid}/stat")).ppid
+        return _parse_stat(_read(f"/proc/{pid}/stat", once=True)).ppid
     except (FileNotFoundError, ProcessLookupError):
         return 0
 
