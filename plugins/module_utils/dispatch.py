@@ -40,7 +40,7 @@ def run(request: Request, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
     os.makedirs(journal.runs_directory(state), mode=0o700, exist_ok=True)
     output = os.path.join(journal.runs_directory(state), f"{run_id}.out")
     pid = _fork(request, run_id, output)
-    _wait(pid, state, run_id, clock)
+    _wait(pid, run_id, clock)
     return _collect(state, run_id, output)
 
 
@@ -84,8 +84,8 @@ def _be_worker(request: Request, run_id: str, log: int) -> t.NoReturn:
         os.environ.clear()
         os.environ.update(kept, PATH=config.DEFAULT_PATH, LC_ALL="C.UTF-8", PYTHONUTF8="1")
         code = worker.main(request, run_id)
-    except BaseException:
-        # It is nobody's to catch: it stands in the worker's output, and the worker has died.
+    except BaseException:  # noqa: BLE001 - nobody above is to go on as a second caller
+        # It stands in the worker's output, and the worker has died.
         os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
     finally:
         # Not exit: what the caller has registered for its own end must not run twice.
@@ -100,7 +100,7 @@ def _close(descriptor: int) -> None:
         return
 
 
-def _wait(pid: int, state: str, run_id: str, clock: Clock) -> None:
+def _wait(pid: int, run_id: str, clock: Clock) -> None:
     """Wait until the worker, our child, has ended.
 
     Raises:

@@ -113,14 +113,15 @@ def survey(
     result: t.Dict[int, t.List[Holder]] = {port: [] for port in ports}
     found, owners, described = _look(result, pids or (), sharing)
     lineages = processes.lineages(described, described.values())
-    facts = _facts(stack, lineages, pids, clock) if described else Facts()
+    facts = _facts(stack, lineages, described, pids, clock) if described else Facts()
     known = processes.recorded(stack.root) if described and stack is not None else {}
     for listener in found:
         holding = [pid for pid in owners.pids.get(listener.inode, ()) if pid in described]
         for pid in holding:
             own = processes.marker(pid, described[pid].container) or known.get(described[pid].identity)
             judgement = classify(described[pid], lineages[pid], own, facts)
-            result[listener.port].append(_holder(listener, described[pid], judgement))
+            place = owners.places.get((pid, listener.inode), "")
+            result[listener.port].append(_holder(listener, described[pid], judgement, place))
         if not holding:
             judgement = classify(None, (), None, facts)
             reason = _unseen(listener, owners, judgement.reason)
@@ -176,7 +177,8 @@ def _look(
         found = sockets.listeners(ports)
         owners = sockets.owners([listener.inode for listener in found], hints, sharing)
         pids = {pid for holding in owners.pids.values() for pid in holding}
-        described = {pid: process for pid, process in ((pid, processes.describe(pid)) for pid in pids) if process}
+        looked_at = {pid: owners.described.get(pid) or processes.describe(pid) for pid in pids}
+        described = {pid: process for pid, process in looked_at.items() if process is not None}
         seen = (any(pid in described for pid in owners.pids.get(listener.inode, ())) for listener in found)
         if all(seen):
             break
@@ -186,6 +188,7 @@ def _look(
 def _facts(
     stack: t.Optional[Stack],
     lineages: t.Mapping[int, t.Sequence[int]],
+    described: t.Mapping[int, Process],
     pids: t.Optional[t.Mapping[int, str]],
     clock: Clock,
 ) -> Facts:
@@ -198,7 +201,7 @@ def _facts(
         return Facts(root, uids, pids)
     config = stack.paths.config
     above = {pid for lineage in lineages.values() for pid in lineage}
-    daemons = {process.pid for process in processes.supervisors(config, stack.root, above)}
+    daemons = {process.pid for process in processes.supervisors(config, stack.root, above, described)}
     if not daemons:
         return Facts(root, uids, pids or {})
     answering, known = (None, pids) if pids is not None else reported(stack, clock)
@@ -210,9 +213,9 @@ def _facts(
     return Facts(root, uids, known or {}, frozenset(daemons), answering)
 
 
-def _holder(listener: Listener, process: Process, judgement: Judgement) -> Holder:
+def _holder(listener: Listener, process: Process, judgement: Judgement, place: str) -> Holder:
     unit = processes.unit(process.pid) if judgement.provenance == FOREIGN else None
-    return Holder(listener, process, judgement.provenance, judgement.service, judgement.reason, unit)
+    return Holder(listener, process, judgement.provenance, judgement.service, judgement.reason, unit, place)
 
 
 def _unseen(listener: Listener, owners: sockets.Owners, reason: str) -> str:
@@ -386,24 +389,24 @@ class _Flush:
         """Return why this one may not be ended; None when it may."""
         port, process = holder.listener.port, holder.process
         label = f"Port {port} ({self._names[port]})"
-        evidence = holder.as_dict()
         if process is None:
-            return _Objection(f"{label} is held, owner unknown: {holder.reason}.", evidence, _find_commands(port))
-        held = f"{label} is held by {_described(process)}"
-        command = _end_command(holder)
+            sentence = f"{label} is held, owner unknown: {holder.reason}."
+            return _Objection(sentence, holder.as_dict(), _find_commands(port))
+        untouchable = processes.untouchable(process, own)
+        permitted = may_end(holder.provenance, self._policy, supervised=self._supervised)
+        if port not in never and untouchable is None and permitted and os.geteuid() in (0, process.uid):
+            return None
+        held, command, evidence = f"{label} is held by {_described(process)}", _end_command(holder), holder.as_dict()
         if port in never:
             sentence = f"{held}, and is never flushed: {never[port]}. End it yourself if you must: {command}."
             return _Objection(sentence, evidence, (command, f"give {self._names[port]} another port"))
-        untouchable = processes.untouchable(process, own)
         if untouchable is not None:
             sentence = f"{held}, which is never ended: {untouchable}."
             return _Objection(sentence, evidence, (f"give {self._names[port]} another port",))
-        if not may_end(holder.provenance, self._policy, supervised=self._supervised):
+        if not permitted:
             return self._not_covered(holder, held, command)
-        if os.geteuid() not in (0, process.uid):
-            sentence = f"{held}, which only that user or root may end. End it with: sudo {command}."
-            return _Objection(sentence, evidence, ("run the same command with sudo", f"sudo {command}"))
-        return None
+        sentence = f"{held}, which only that user or root may end. End it with: sudo {command}."
+        return _Objection(sentence, evidence, ("run the same command with sudo", f"sudo {command}"))
 
     def _not_covered(self, holder: Holder, held: str, command: str) -> _Objection:
         evidence = holder.as_dict()
@@ -495,15 +498,15 @@ class _Flush:
                 self._ended.append(entry)
 
     def _signal(self, victims: t.Sequence[Holder]) -> None:
-        inodes: t.Dict[Identity, t.Set[int]] = {}
+        sockets_of: t.Dict[Identity, t.Dict[int, str]] = {}
         for holder in victims:
             if holder.process is not None:
-                inodes.setdefault(holder.process.identity, set()).add(holder.listener.inode)
+                sockets_of.setdefault(holder.process.identity, {})[holder.listener.inode] = holder.place
         users = {process.identity: process.uid for process in _processes(victims)}
 
         def still_holds(process: Process) -> bool:
             return process.uid == users[process.identity] and any(
-                sockets.holds(process.pid, inode) for inode in inodes[process.identity]
+                sockets.holds(process.pid, *seen) for seen in sockets_of[process.identity].items()
             )
 
         ended = processes.end(

@@ -180,11 +180,11 @@ def describe(pid: int) -> t.Optional[Process]:
     except (FileNotFoundError, ProcessLookupError):
         return None
     try:
-        stat = _parse_stat(_read("stat", place, once=True))
+        stat = _parse_stat(_read("stat", place, filled=True))
         body = _body(place, stat)
         state = stat.state if body == "." else _parse_stat(_read(f"{body}/stat", place)).state
-        uid, depth = _parse_status(_read("status", place, once=True))
-        command = _arguments(_read(f"{body}/cmdline", place)) or (f"[{stat.name}]",)
+        uid, depth = _parse_status(_read("status", place, filled=True))
+        command = _arguments(_read(f"{body}/cmdline", place, filled=True)) or (f"[{stat.name}]",)
         exe = _link(f"{body}/exe", place)
     except (FileNotFoundError, ProcessLookupError):
         return None
@@ -209,8 +209,10 @@ def look_again(process: Process) -> t.Optional[Process]:
     if not LINUX:
         return describe(process.pid)
     try:
-        stat = _parse_stat(_read(f"/proc/{process.pid}/stat", once=True))
-        uid = _parse_status(_read(f"/proc/{process.pid}/status", once=True))[0]
+        stat = _parse_stat(_read(f"/proc/{process.pid}/stat", filled=True))
+        # The directory is of the effective user, or of root for what may not be traced: mostly that is the real one,
+        # and a fifth of the price of reading it.
+        uid = os.stat(f"/proc/{process.pid}").st_uid
     except (FileNotFoundError, ProcessLookupError):
         return None
     if (stat.start, stat.state, uid) == (process.start, process.state, process.uid):
@@ -445,7 +447,10 @@ def marked(root: str, uids: t.Optional[t.Container[int]] = None) -> t.List[Proce
 
 
 def supervisors(
-    config_path: str, root: t.Optional[str] = None, among: t.Optional[t.Iterable[int]] = None
+    config_path: str,
+    root: t.Optional[str] = None,
+    among: t.Optional[t.Iterable[int]] = None,
+    known: t.Optional[t.Mapping[int, Process]] = None,
 ) -> t.List[Process]:
     """Return the live supervisords over a config, whatever has become of their sockets and pid files.
 
@@ -453,11 +458,13 @@ def supervisors(
         config_path: the config; it is compared as a real path, relative ones to the process's working directory.
         root: also those that carry the marker of the stack at this root and no service's.
         among: look at these pids alone; None means every process.
+        known: processes that have been described just before, by pid.
     """
     wanted = os.path.realpath(config_path)
     found: t.Dict[int, Process] = {}
     for pid in pids() if among is None else among:
-        arguments = _command(pid)
+        seen = None if known is None else known.get(pid)
+        arguments = _command(pid) if seen is None else seen.command
         options = _supervisord_options(arguments)
         if options is None or not (_same_config(pid, options, wanted) or _is_daemon_of(pid, root)):
             continue
@@ -846,18 +853,16 @@ class _Stat(t.NamedTuple):
     start: int
 
 
-def _read(path: str, place: t.Optional[int] = None, *, once: bool = False) -> bytes:
-    """Return a file; ``once``: it is one of those that the kernel gives whole in a single read, such as stat."""
+def _read(path: str, place: t.Optional[int] = None, *, filled: bool = False) -> bytes:
+    """Return a file; ``filled``: it is one of those where a read that is not filled is the last, such as stat."""
     handle = os.open(path, os.O_RDONLY, dir_fd=place)
     try:
-        if once:
-            return os.read(handle, 65536)
         parts: t.List[bytes] = []
         while True:
             part = os.read(handle, 65536)
-            if not part:
-                return b"".join(parts)
             parts.append(part)
+            if not part or (filled and len(part) < 65536):
+                return b"".join(parts)
     finally:
         os.close(handle)
 
@@ -917,7 +922,7 @@ def _read_body(pid: int, name: str) -> bytes:
         PermissionError: it may not be read.
     """
     try:
-        text = _read(f"/proc/{pid}/{name}")
+        text = _read(f"/proc/{pid}/{name}", filled=True)
     except ProcessLookupError:
         # What newer kernels answer for a first thread that has ended; older ones show an empty file.
         text = b""
@@ -925,7 +930,7 @@ def _read_body(pid: int, name: str) -> bytes:
         return text
     place = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        body = _body(place, _parse_stat(_read("stat", place, once=True)))
+        body = _body(place, _parse_stat(_read("stat", place, filled=True)))
         return text if body == "." else _read(f"{body}/{name}", place)
     finally:
         os.close(place)
@@ -945,7 +950,7 @@ def _field(text: bytes, name: bytes) -> bytes:
 
 def _depth(pid: int) -> int:
     try:
-        return _parse_status(_read(f"/proc/{pid}/status", once=True))[1]
+        return _parse_status(_read(f"/proc/{pid}/status", filled=True))[1]
     except (FileNotFoundError, ProcessLookupError):
         return 1
 
@@ -972,7 +977,7 @@ def _parent(pid: int) -> int:
         process = _psutil_describe(pid)
         return 0 if process is None else process.ppid
     try:
-        return _parse_stat(_read(f"/proc/{pid}/stat", once=True)).ppid
+        return _parse_stat(_read(f"/proc/{pid}/stat", filled=True)).ppid
     except (FileNotFoundError, ProcessLookupError):
         return 0
 

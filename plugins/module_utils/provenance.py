@@ -75,6 +75,7 @@ class Holder:
         service: supervised: the service that supervisord reports; orphan or duplicate: the marker's.
         reason: why that provenance.
         unit: foreign: the systemd unit or container the process runs in.
+        place: where its descriptor of the socket was seen, for `sockets.holds`.
     """
 
     listener: Listener
@@ -83,6 +84,7 @@ class Holder:
     service: t.Optional[str]
     reason: str
     unit: t.Optional[str] = None
+    place: str = field(default="", compare=False)
 
     @property
     def summary(self) -> str:

@@ -103,11 +103,15 @@ class Owners:
         pids: by inode; an inode without an owner is missing.
         complete: False when an inode has no owner and not every process could be read: the owner may be among those.
         unreadable: how many processes could not be read.
+        places: where a pid's descriptor of an inode was seen, as a path; for `holds`.
+        described: the processes that had to be described on the way.
     """
 
     pids: t.Mapping[int, t.Sequence[int]] = field(default_factory=dict)
     complete: bool = True
     unreadable: int = 0
+    places: t.Mapping[t.Tuple[int, int], str] = field(default_factory=dict)
+    described: t.Mapping[int, processes.Process] = field(default_factory=dict)
 
 
 def listeners(ports: t.Optional[t.Container[int]] = None) -> t.List[Listener]:
@@ -149,7 +153,7 @@ def owners(inodes: t.Iterable[int], hints: t.Iterable[int] = (), sharing: str = 
         search.look_at_relatives()
     # With hidepid the processes of others are not even listed, and pid 1 is never ours.
     blind = search.unreadable > 0 or 1 not in visible
-    return Owners(search.found, not (search.missing and blind), search.unreadable)
+    return Owners(search.found, not (search.missing and blind), search.unreadable, search.places, search.described)
 
 
 class _Search:
@@ -157,28 +161,36 @@ class _Search:
 
     def __init__(self, inodes: t.Sequence[int], exhaustive: bool) -> None:
         self.found: t.Dict[int, t.List[int]] = {}
+        self.places: t.Dict[t.Tuple[int, int], str] = {}
+        self.described: t.Dict[int, processes.Process] = {}
         self.unreadable = 0
         self._wanted = {f"socket:[{inode}]": inode for inode in inodes}
+        self._ownerless = set(inodes)
+        self._holders: t.Set[int] = set()
         self._exhaustive = exhaustive
         self._seen: t.Set[int] = set()
 
     @property
     def missing(self) -> bool:
         """Whether a socket has no holder yet."""
-        return any(inode not in self.found for inode in self._wanted.values())
+        return bool(self._ownerless)
 
     def look_at_relatives(self) -> None:
         """Look at the descendants of each holder, of those above it that hold too, and of one more above them."""
         self._exhaustive = True
-        held = {pid for holders in self.found.values() for pid in holders}
+        held = sorted(self._holders)
+        for pid in held:
+            process = processes.describe(pid)
+            if process is not None:
+                self.described[pid] = process
         queue: t.List[int] = []
-        for lineage in processes.lineages(held).values():
+        for lineage in processes.lineages(held, self.described.values()).values():
             for pid in lineage:
                 # Everything descends from pid 1, and being its child makes nobody a relative.
                 if pid > 1:
                     self.look([pid])
                     queue.append(pid)
-                if not self._holds(pid):
+                if pid not in self._holders:
                     break
         visited: t.Set[int] = set()
         while queue:
@@ -188,9 +200,6 @@ class _Search:
                 children = processes.children(pid)
                 self.look(children)
                 queue += children
-
-    def _holds(self, pid: int) -> bool:
-        return any(pid in holders for holders in self.found.values())
 
     def look(self, pids: t.Iterable[int]) -> bool:
         """Look at these processes; return whether the search may end here."""
@@ -205,19 +214,30 @@ class _Search:
             except PermissionError:
                 self.unreadable += 1
                 continue
-            for inode in held:
+            for inode, place in held.items():
                 self.found.setdefault(inode, []).append(pid)
-            if held and not self._exhaustive and not self.missing:
-                return True
+                self.places[pid, inode] = place
+            if held:
+                self._holders.add(pid)
+                self._ownerless.difference_update(held)
+                if not self._exhaustive and not self._ownerless:
+                    return True
         return False
 
 
-def holds(pid: int, inode: int) -> bool:
-    """Return whether a process holds this socket now; one that may not be read does not."""
+def holds(pid: int, inode: int, place: str = "") -> bool:
+    """Return whether a process holds this socket now; one that may not be read does not.
+
+    Args:
+        pid: of the process.
+        inode: of the socket.
+        place: where `owners` saw its descriptor. It is mostly still there, and then no other is looked at.
+    """
     if inode < 0:
         return pid == -inode
+    wanted = f"socket:[{inode}]"
     try:
-        return bool(_held(pid, {f"socket:[{inode}]": inode}))
+        return (place != "" and _target(place) == wanted) or bool(_held(pid, {wanted: inode}))
     except PermissionError:
         return False
 
@@ -235,6 +255,9 @@ def bindable(port: int, address: str = "") -> t.Optional[str]:
     if address:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         return _try_bind(family, address, port)
+    # One socket for both families first: ports are mostly free, and then nothing more is to be asked.
+    if socket.has_ipv6 and _try_bind(socket.AF_INET6, "::", port, both=True) is None:
+        return None
     return _try_bind(socket.AF_INET, "0.0.0.0", port) or _try_bind(socket.AF_INET6, "::", port)
 
 
@@ -251,31 +274,32 @@ def remembered(port: int) -> int:
     return len(_dump_if_possible(_REMEMBERED, port))
 
 
-def _try_bind(family: int, address: str, port: int) -> t.Optional[str]:
+def _try_bind(family: int, address: str, port: int, *, both: bool = False) -> t.Optional[str]:
+    """Return None when a server could listen there, else why not; ``both`` takes in IPv4 and needs IPv6 to be there."""
     try:
         probe = socket.socket(family, socket.SOCK_STREAM)
     except OSError as exc:
         if exc.errno == errno.EAFNOSUPPORT:
-            return None
+            return "no such family" if both else None
         raise
     with probe:
         try:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
-                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
             probe.bind((address, port))
             probe.listen(1)
         except OSError as exc:
             # The host has IPv6 switched off: nobody will listen there.
-            if family == socket.AF_INET6 and address == "::" and exc.errno == errno.EADDRNOTAVAIL:
+            if not both and family == socket.AF_INET6 and address == "::" and exc.errno == errno.EADDRNOTAVAIL:
                 return None
             where = f"[{address}]:{port}" if family == socket.AF_INET6 else f"{address}:{port}"
             return f"cannot listen on {where}: {exc.strerror}"
     return None
 
 
-def _held(pid: int, wanted: t.Mapping[str, int]) -> t.Set[int]:
-    """Return which of the wanted sockets a process holds.
+def _held(pid: int, wanted: t.Mapping[str, int]) -> t.Dict[int, str]:
+    """Return which of the wanted sockets a process holds, by inode, and where.
 
     Raises:
         PermissionError: its descriptors may not be read.
@@ -288,7 +312,7 @@ def _held(pid: int, wanted: t.Mapping[str, int]) -> t.Set[int]:
         if not names:
             return _held_by_threads(pid, wanted)
     except (FileNotFoundError, ProcessLookupError):
-        return set()
+        return {}
     return _links(place, names, wanted)
 
 
@@ -302,30 +326,34 @@ def _sizes_tell() -> bool:
         os.close(handle)
 
 
-def _held_by_threads(pid: int, wanted: t.Mapping[str, int]) -> t.Set[int]:
+def _held_by_threads(pid: int, wanted: t.Mapping[str, int]) -> t.Dict[int, str]:
     if not processes.threaded(pid):
-        return set()
-    found: t.Set[int] = set()
+        return {}
+    found: t.Dict[int, str] = {}
     for task in os.listdir(f"/proc/{pid}/task"):
         place = f"/proc/{pid}/task/{task}/fd"
         try:
-            found |= _links(place, os.listdir(place), wanted)
+            found.update(_links(place, os.listdir(place), wanted))
         except (FileNotFoundError, ProcessLookupError):
             continue
     return found
 
 
-def _links(place: str, names: t.Iterable[str], wanted: t.Mapping[str, int]) -> t.Set[int]:
-    found = set()
+def _links(place: str, names: t.Iterable[str], wanted: t.Mapping[str, int]) -> t.Dict[int, str]:
+    found = {}
     for name in names:
-        try:
-            inode = wanted.get(os.readlink(f"{place}/{name}"))
-        except (FileNotFoundError, ProcessLookupError):
-            # Closed since it was listed.
-            continue
+        inode = wanted.get(_target(f"{place}/{name}"))
         if inode is not None:
-            found.add(inode)
+            found[inode] = f"{place}/{name}"
     return found
+
+
+def _target(path: str) -> str:
+    """Return what a descriptor stands for; empty when it has been closed since it was listed."""
+    try:
+        return os.readlink(path)
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 # --- netlink ------------------------------------------------------------------------------------------------------
