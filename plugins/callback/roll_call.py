@@ -83,7 +83,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         known = self._host(result)
         # The task that ends the play because of what was collected has nothing to add to it.
         if not known.told_bad:
-            known.failure = (result.task.get_name(), _with_cure(result))
+            known.failure = (result.task.get_name(), result.result)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         """Note a host that could not be reached."""
@@ -175,15 +175,6 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
 def _action(task: t.Any) -> str:
     """Return the full name of a task's module, also where the playbook uses the short one."""
     return str(getattr(task, "resolved_action", None) or task.action)
-
-
-def _with_cure(result: t.Any) -> Data:
-    """Return a failed task's result; where the engine is not there at all, with what puts it there."""
-    # 127 is the shell's status for a command that does not exist: here the interpreter that bootstrap makes.
-    if _action(result.task) in REPORTING and result.result.get("rc") == 127 and "error" not in result.result:
-        message = f"Rollcall is not installed on this host: {str(result.result.get('msg')).strip()}"
-        return {"error": {"message": message, "remedies": ["ansible-playbook site.yml"]}}
-    return t.cast(Data, result.result)
 
 
 def _failure_text(name: str, task: str, result: Data, *, colour: bool) -> str:

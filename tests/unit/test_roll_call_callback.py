@@ -160,15 +160,6 @@ def test_another_task_that_failed_is_named_with_its_message(run: Run) -> None:
     assert "b: FAILED, task 'Run command': Python not found" in lines
 
 
-def test_a_host_without_the_engine_is_said_to_be_one(run: Run) -> None:
-    run.failed("a", rc=127, msg="The module interpreter '/opt/x/python' was not found.")
-
-    assert run.end().splitlines()[1:] == [
-        "a: FAILED, Rollcall is not installed on this host: The module interpreter '/opt/x/python' was not found.",
-        "  next: ansible-playbook site.yml",
-    ]
-
-
 def test_a_playbook_may_let_the_task_pass_and_fail_in_its_own_words(run: Run) -> None:
     error = RollcallError("Port 8001 is held by pid 9.", kind="refused")
     run.ok("a", report=restart_report(CRASHED))
