@@ -47,11 +47,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
 
 
 def fingerprint(data: t.Mapping[str, t.Any]) -> str:
-    """Return a digest of all that ``bootstrap`` puts on a host: engine, dependencies, account and directories."""
+    """Return a digest of all that ``bootstrap`` puts on a host: engine, its own files, account and directories."""
     digest = hashlib.sha256(json.dumps([data["name"], data["user"], data["root"], data["paths"]]).encode("utf-8"))
     engine = os.path.join(COLLECTION, "plugins", "module_utils")
     sources = [os.path.join(engine, name) for name in sorted(os.listdir(engine)) if name.endswith(".py")]
-    for path in [*sources, os.path.join(COLLECTION, "roles", "bootstrap", "files", "requirements.txt")]:
+    files = os.path.join(COLLECTION, "roles", "bootstrap", "files")
+    for path in [*sources, *sorted(entry.path for entry in os.scandir(files) if entry.is_file())]:
         with open(path, "rb") as stream:
             digest.update(stream.read())
     return digest.hexdigest()[:16]

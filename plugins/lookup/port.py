@@ -11,6 +11,8 @@ version_added: 0.1.0
 short_description: The port of a service
 description:
   - Gives the port that the manifest assigns to a service, for templates of other roles, such as a load balancer's.
+  - With O(host), the port that a service has got on that host. It is in the local fact C(rollcall), which the role
+    P(rollcall.supervisor.bootstrap#role) installs there, so the host's facts must have been gathered before.
   - An unknown service, or one without a port, is an error and never a default.
 options:
   _terms:
@@ -21,12 +23,22 @@ options:
   manifest:
     description: The manifest as data. The variable C(rollcall_stack) unless given.
     type: dict
+  host:
+    description: Name of the host in the inventory that the services run on. Without it the manifest is asked.
+    type: str
+  stack:
+    description: Which stack of that O(host). May be left out when there is one only.
+    type: str
 """
 
 EXAMPLES = r"""
 - name: Show the address of the main application
   ansible.builtin.debug:
     msg: "http://localhost:{{ lookup('rollcall.supervisor.port', 'main_app') }}/"
+
+- name: Show where it is on another host, whose facts have been gathered
+  ansible.builtin.debug:
+    msg: "http://app1:{{ lookup('rollcall.supervisor.port', 'main_app', host='app1') }}/"
 """
 
 RETURN = r"""
@@ -50,16 +62,48 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core comes with
     def run(self, terms: t.Sequence[str], variables: t.Any = None, **kwargs: t.Any) -> t.List[int]:
         """Return the port of each service named."""
         self.set_options(var_options=variables, direct=kwargs)
+        host = self.get_option("host")
+        ports = self._of_manifest(variables or {}) if host is None else self._of_host(host, variables["hostvars"])
+        unknown = [term for term in terms if term not in ports]
+        if unknown:
+            raise AnsibleLookupError(f"No port for {', '.join(unknown)}. With a port: {', '.join(ports) or 'none'}.")
+        return [ports[term] for term in terms]
+
+    def _of_manifest(self, variables: t.Mapping[str, t.Any]) -> t.Dict[str, int]:
         data = self.get_option("manifest")
         if data is None:
-            if "rollcall_stack" not in (variables or {}):
+            if "rollcall_stack" not in variables:
                 raise AnsibleLookupError("There is no manifest: set rollcall_stack, or give manifest=.")
             data = self._templar.template(variables["rollcall_stack"])
         checked = manifest_check.check(data)
         if checked.stack is None:
             raise AnsibleLookupError(report.problems([problem.as_dict() for problem in checked.problems]))
-        ports = {service.name: service.port for service in checked.stack.services if service.port is not None}
-        unknown = [term for term in terms if term not in ports]
-        if unknown:
-            raise AnsibleLookupError(f"No port for {', '.join(unknown)}. With a port: {', '.join(ports) or 'none'}.")
-        return [ports[term] for term in terms]
+        return {service.name: service.port for service in checked.stack.services if service.port is not None}
+
+    def _of_host(self, host: str, hostvars: t.Mapping[str, t.Any]) -> t.Dict[str, int]:
+        if host not in hostvars:
+            raise AnsibleLookupError(f"The inventory has no host '{host}'.")
+        fact = hostvars[host].get("ansible_local", {}).get("rollcall")
+        if fact is None:
+            raise AnsibleLookupError(
+                f"The facts of {host} lack ansible_local.rollcall: they were not gathered, or before Rollcall came. "
+                "Gather them with ansible.builtin.setup. It needs the role bootstrap to have run there as root, with "
+                "bootstrap_on_path."
+            )
+        if not isinstance(fact, dict) or "error" in fact:
+            raise AnsibleLookupError(f"The fact rollcall of {host} is broken: {fact}")
+        stack = self._stack_of(host, fact["stacks"])
+        return {name: entry["port"] for name, entry in stack["services"].items() if entry["port"] is not None}
+
+    def _stack_of(self, host: str, stacks: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+        name, known = self.get_option("stack"), ", ".join(stacks) or "none"
+        if name is None and len(stacks) != 1:
+            raise AnsibleLookupError(f"Which stack of {host}? Say it with stack=. There are: {known}.")
+        if name is None:
+            (name,) = stacks
+        if name not in stacks:
+            raise AnsibleLookupError(f"There is no stack '{name}' on {host}. There are: {known}.")
+        stack: t.Mapping[str, t.Any] = stacks[name]
+        if "error" in stack:
+            raise AnsibleLookupError(f"Stack {name} of {host}: {stack['error']}.")
+        return stack

@@ -5,9 +5,9 @@
 # Private to this collection: may change in any release.
 """What a stack remembers on its host: the lock, the write-ahead record of each run, and the generations.
 
-A *generation* is a directory ``R/generations/<id>`` with the manifest, the config and the environment files that
-belong together. ``R/etc`` is a symbolic link to the current one, so that one ``rename`` switches all of them: a
-reader, supervisord included, sees the old generation or the new one and never a mixture.
+A *generation* is a directory ``R/generations/<id>`` with the manifest, the config, the registry and the environment
+files that belong together. ``R/etc`` is a symbolic link to the current one, so that one ``rename`` switches all of
+them: a reader, supervisord included, sees the old generation or the new one and never a mixture.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import shutil
 import time
 import typing as t
 
+from . import registry
 from .clock import SYSTEM, Clock
 from .errors import RollcallError
 from .manifest import Paths, Stack
@@ -340,11 +341,14 @@ def install_generation(
     """
     directory = os.path.join(_store(root), run)
     env_dir = os.path.join(directory, os.path.basename(paths.env_dir))
-    os.makedirs(_store(root), mode=0o755, exist_ok=True)
+    os.makedirs(_store(root), exist_ok=True)
     if os.path.isdir(directory):
         shutil.rmtree(directory)
-    os.mkdir(directory, 0o755)
+    os.mkdir(directory)
     os.mkdir(env_dir, 0o700)
+    for path in (_store(root), directory):
+        # Not when they are made, the umask of a careful root would close them: daemon and applications read in here.
+        os.chmod(path, 0o755)
     # The daemon, which runs as the stack's user, reads the config; the group bit lets it, nobody else may.
     group = None if owner is None else (os.geteuid(), owner[1])
     if owner is not None:
@@ -352,16 +356,24 @@ def install_generation(
     manifest = json.dumps(generation.stack.to_dict(), indent=2, sort_keys=True) + "\n"
     write_atomically(os.path.join(directory, os.path.basename(paths.manifest)), manifest, 0o640, group)
     write_atomically(os.path.join(directory, os.path.basename(paths.config)), generation.config, 0o640, group)
+    write_atomically(os.path.join(directory, registry.NAME), registry.text(generation.stack), 0o644)
     for service, variables in generation.environment.items():
         text = json.dumps(variables, indent=2, sort_keys=True) + "\n"
         write_atomically(os.path.join(env_dir, f"{service}.json"), text, 0o600, owner)
     write_meta(directory, {"digest": generation.digest, "loaded": False, "verified": False})
-    temporary = f"{paths.etc}.new"
+    # This one leads through etc, so it is made first and says what etc says.
+    _link(registry.path(root), registry.target(paths))
+    _link(paths.etc, os.path.relpath(directory, os.path.dirname(paths.etc)))
+    _sync_directory(os.path.dirname(paths.etc))
+
+
+def _link(path: str, target: str) -> None:
+    """Make the symbolic link ``path`` say ``target``, atomically."""
+    temporary = f"{path}.new"
     if os.path.islink(temporary):
         os.unlink(temporary)
-    os.symlink(os.path.relpath(directory, os.path.dirname(paths.etc)), temporary)
-    os.replace(temporary, paths.etc)
-    _sync_directory(os.path.dirname(paths.etc))
+    os.symlink(target, temporary)
+    os.replace(temporary, path)
 
 
 def write_meta(directory: str, meta: t.Mapping[str, t.Any]) -> None:

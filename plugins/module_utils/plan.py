@@ -58,7 +58,7 @@ class Facts:
         programs: what supervisord knows; empty when none runs.
         orphans: how many processes of the stack no live supervisord of it holds.
         rivals: how many other live supervisords there are over the same config.
-        same_generation: whether the wanted manifest, config and environment are those installed.
+        same_generation: whether the wanted manifest, config, registry and environment are those installed.
     """
 
     daemon: t.Optional[str] = None
@@ -121,7 +121,7 @@ class Plan:
         if self.sweep:
             listed.append(Action("sweep", "orphans", self.reasons["orphans"]))
         if self.install:
-            listed.append(Action("install", "config", "manifest or config changed"))
+            listed.append(Action("install", "config", "manifest, config or registry changed"))
         if self.daemon != KEEP:
             listed.append(Action(self.daemon, "supervisord", self.reasons["supervisord"]))
         return listed

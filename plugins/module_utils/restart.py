@@ -16,7 +16,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from . import config, flush, journal, plan, preflight, processes, status, supervisor, verdict, verify
+from . import config, flush, journal, plan, preflight, processes, registry, status, supervisor, verdict, verify
 from .bringup import BringUp, Outcome
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
@@ -138,6 +138,8 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal]) -> _Ru
     before = status.observe(stack, clock=clock)
     preflight.check_daemon(before)
     the_plan = plan.make(stack, _facts(stack, before, installed, generation), request.mode)
+    if the_plan.install:
+        registry.check_place(stack)
     run = _Run(request, clock, stack, generation, installed, before, the_plan, record)
     if request.mode != plan.STOP:
         preflight.check_ports(stack, before, the_plan, request.policy)
@@ -159,7 +161,9 @@ def _facts(stack: Stack, seen: Observation, installed: t.Optional[Generation], g
         programs=programs,
         orphans=len(seen.orphans),
         rivals=sum(seen.daemon is not None and process.pid != seen.daemon.pid for process in seen.daemons),
-        same_generation=installed is not None and installed.digest == generation.digest,
+        same_generation=installed is not None
+        and installed.digest == generation.digest
+        and registry.is_current(generation.stack),
     )
 
 

@@ -18,7 +18,7 @@ FLOORS: dict[str, int] = {
     for floor, names in enumerate(
         (
             "clock errors manifest manifest_check manifest_file manifest_legacy manifest_values version",
-            "config config_reader health journal launcher processes request sockets supervisor wire",
+            "config config_reader health journal launcher processes registry request sockets supervisor wire",
             "plan provenance report verdict",
             "bringup dispatch flush preflight restart status verify worker",
             "ask cli",

@@ -160,6 +160,18 @@ def test_the_command_on_the_host_agrees(host: Any, expected: Expected) -> None:
         assert (rows[service]["health"], rows[service]["provenance"]) == ("ok", "supervised")
 
 
+def test_applications_and_other_hosts_can_ask_for_every_port(host: Any, expected: Expected) -> None:
+    fact = json.loads(host.check_output("/etc/ansible/facts.d/rollcall.fact"))
+    stack = fact["stacks"][expected.root.rpartition("/")[2]]
+    assert stack["root"] == expected.root
+    assert set(stack["services"]) == set(expected.words)
+    for service, entry in stack["services"].items():
+        assert entry["port"] == expected.ports.get(service)
+    for service, port in expected.ports.items():
+        client = f"{expected.root}/lib/rollcall_ports.py"
+        assert host.check_output("runuser -u %s -- python3 %s %s", expected.user, client, service) == str(port)
+
+
 def test_nothing_restarts_by_itself(host: Any, view: eyes.View, expected: Expected) -> None:
     before = {process.pid for process in own(host, view, expected)}
     time.sleep(3)
