@@ -27,13 +27,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
         """Return the normalised manifest, or fail with every problem at once."""
         result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(
-            argument_spec={"manifest": {"type": "dict", "default": {}}, "file": {"type": "path"}}
+            argument_spec={
+                "manifest": {"type": "dict", "default": {}},
+                "file": {"type": "path"},
+                "ports": {"type": "dict", "default": {}},
+            }
         )
         raw = arguments["manifest"] or None
+        assigned = {str(service): int(port) for service, port in arguments["ports"].items()}
         checked = (
-            manifest_check.check(raw or {})
+            manifest_check.check(raw or {}, assigned=assigned)
             if arguments["file"] is None
-            else manifest_file.load_and_check(arguments["file"], overlay=raw)
+            else manifest_file.load_and_check(arguments["file"], overlay=raw, assigned=assigned)
         )
         problems = [problem.as_dict() for problem in checked.problems]
         result.update(changed=False, problems=problems)

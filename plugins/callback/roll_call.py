@@ -33,7 +33,7 @@ from ansible.utils.color import ANSIBLE_COLOR
 from ansible_collections.rollcall.supervisor.plugins.module_utils import report
 
 OURS = "rollcall.supervisor."
-REPORTING = (f"{OURS}stack_restart", f"{OURS}stack_verify", f"{OURS}stack_info")
+REPORTING = (f"{OURS}stack_restart", f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}port_assign")
 # How much is shown of what a command wrote that has nothing to do with us.
 TAIL = 5
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from . import config, dispatch, journal, report, restart, status, verify
+from . import config, dispatch, journal, ports, report, restart, status, verify
 from .errors import RollcallError
 from .journal import Generation
 from .manifest import Paths, Stack
@@ -98,6 +98,13 @@ def _verify(root: str, arguments: Data, _check_mode: bool) -> t.Dict[str, t.Any]
     return _judged(verify.verify(Paths.of(root)), changed=False, fail=arguments["fail"])
 
 
+def _assign(_root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
+    given = ports.give(Stack.from_dict(arguments["manifest"]), dry_run=check_mode)
+    before = {entry["service"]: entry["from"] for entry in given["moved"]}
+    after = {entry["service"]: entry["to"] for entry in given["moved"]}
+    return {**given, "diff": {"before": before, "after": after}}
+
+
 def _judged(seen: t.Dict[str, t.Any], *, changed: bool, fail: bool) -> t.Dict[str, t.Any]:
     """Return the answer for a report: a failure when it is not ok and that is to fail."""
     answer: t.Dict[str, t.Any] = {"changed": changed, "report": seen}
@@ -107,6 +114,7 @@ def _judged(seen: t.Dict[str, t.Any], *, changed: bool, fail: bool) -> t.Dict[st
 
 
 _VERBS: t.Mapping[str, t.Callable[[str, Data, bool], t.Dict[str, t.Any]]] = {
+    "assign": _assign,
     "restart": _restart,
     "status": _status,
     "verify": _verify,

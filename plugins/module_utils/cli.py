@@ -13,7 +13,7 @@ import os
 import sys
 import typing as t
 
-from . import journal, plan
+from . import cli_ports, journal, plan
 from .errors import EXIT_FAILED, EXIT_OK, RollcallError
 from .manifest import Paths
 from .version import VERSION
@@ -61,11 +61,15 @@ def parser() -> argparse.ArgumentParser:
     flush.add_argument("--check", action="store_true", help="say what would be ended; signal nothing")
     port = verb("port", "the port of a service")
     port.add_argument("name", metavar="NAME")
+    cli_ports.add(verbs)
     manifest = verbs.add_parser("manifest", help="work with manifest files")
     actions = manifest.add_subparsers(dest="action", metavar="ACTION", required=True)
     check = actions.add_parser("check", help="find every problem of a manifest file")
     check.add_argument("file", metavar="FILE")
     check.add_argument("--json", action="store_true", help="print JSON instead of text")
+    drift = actions.add_parser("drift", help="compare the installed manifest, a file, supervisord and the listeners")
+    drift.add_argument("file", metavar="FILE", nargs="?", help="a manifest file to compare with")
+    drift.add_argument("--json", action="store_true", help="print JSON instead of text")
     verbs.add_parser("ask")
     return top
 
@@ -92,7 +96,9 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
 
 def _dispatch(options: argparse.Namespace) -> int:
     if options.verb == "manifest":
-        return _manifest_check(options)
+        return _MANIFEST_ACTIONS[options.action](options)
+    if options.verb == "ports":
+        return cli_ports.run(options, None if options.root is None else Paths.of(options.root))
     paths = _paths(options)
     if options.verb == "ask":
         from . import ask
@@ -186,6 +192,23 @@ def _manifest_check(options: argparse.Namespace) -> int:
     else:
         _print(report.problems(data, subject=options.file))
     return EXIT_OK if ok else EXIT_FAILED
+
+
+def _manifest_drift(options: argparse.Namespace) -> int:
+    from . import drift
+
+    data = drift.drift(_paths(options), options.file)
+    if options.json:
+        _print_json(data)
+    else:
+        _print(drift.text(data))
+    return EXIT_OK if data["ok"] else EXIT_FAILED
+
+
+_MANIFEST_ACTIONS: t.Mapping[str, t.Callable[[argparse.Namespace], int]] = {
+    "check": _manifest_check,
+    "drift": _manifest_drift,
+}
 
 
 if __name__ == "__main__":

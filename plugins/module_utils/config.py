@@ -229,6 +229,8 @@ def environment(stack: Stack, service: Service) -> t.Dict[str, str]:
             variables[port_variable(name)] = str(port)
     if service.port is not None:
         variables["PORT"] = str(service.port)
+    if service.instance:
+        variables["INSTANCE"] = str(service.instance)
     return {**variables, **service.env, **markers(stack, service)}
 
 
@@ -341,7 +343,7 @@ def env_files(stack: Stack, secrets: t.Mapping[str, t.Mapping[str, str]]) -> t.D
 
     Args:
         stack: the normalised manifest, which knows only the digests of the secrets.
-        secrets: the secrets themselves, by service.
+        secrets: the secrets themselves, by service; instances have those of their service.
 
     Raises:
         RollcallError: a secret that the manifest names has no value here, or one that no process can be given.
@@ -350,13 +352,14 @@ def env_files(stack: Stack, secrets: t.Mapping[str, t.Mapping[str, str]]) -> t.D
     problems = []
     for service in stack.services:
         content = _divide(stack, service)[1]
-        values = secrets.get(service.name, {})
+        written = service.group or service.name
+        values = secrets.get(written, {})
         for name in service.secrets:
             reason = _variable_problem(name, values[name]) if name in values else "it has no value"
             if reason is None:
                 content[name] = values[name]
             else:
-                problems.append((f"stack.services.{service.name}.secrets.{name}", reason))
+                problems.append((f"stack.services.{written}.secrets.{name}", reason))
         if content:
             files[service.name] = content
     if problems:

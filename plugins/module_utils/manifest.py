@@ -76,6 +76,12 @@ class Service:
         stable_for: seconds that its process must not change before it is believed.
         ready_timeout: seconds from its start until it must be ready.
         restart: ``always``, ``unexpected`` (exit code other than 0) or ``never``, when it ends by itself.
+        port: the assigned one.
+        own_port: the one that the manifest says; where none is assigned yet, ``port`` is the same.
+        fallback_ports: what it may have instead, in this order.
+        auto_fallback: whether a run may take one of those by itself.
+        group: of an instance: the service it is one of; empty for others.
+        instance: its number, from 1; 0 for others.
         log_max_bytes: size at which its log is rotated; 0 is never.
     """
 
@@ -96,6 +102,11 @@ class Service:
     restart: str = "unexpected"
     log_max_bytes: int = 10_000_000
     log_backups: int = 3
+    own_port: t.Optional[int] = None
+    fallback_ports: t.Tuple[int, ...] = ()
+    auto_fallback: bool = True
+    group: str = ""
+    instance: int = 0
 
     @classmethod
     def from_dict(cls, data: t.Mapping[str, t.Any]) -> Service:
@@ -112,6 +123,7 @@ class Service:
             "start": Start(float(start.pop("seconds")), **start),
             "stable_for": float(data["stable_for"]),
             "ready_timeout": float(data["ready_timeout"]),
+            "fallback_ports": tuple(data.get("fallback_ports", ())),
         }
         return cls(**{**data, **changed})
 
@@ -248,7 +260,10 @@ class Stack:
 # --- graph and revision ------------------------------------------------------------------------------------------
 
 # What a process never sees and supervisord is never told: changing it restarts nothing.
-_BESIDE_THE_PROCESS = ("description", "health", "depends_on", "stable_for", "ready_timeout")
+_BESIDE_THE_PROCESS = (
+    *("description", "health", "depends_on", "stable_for", "ready_timeout"),
+    *("own_port", "fallback_ports", "auto_fallback"),
+)
 
 
 def revision(stack: Stack, service: Service) -> str:

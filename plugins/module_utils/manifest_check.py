@@ -75,6 +75,7 @@ def check(
     ephemeral: t.Tuple[int, int] = EPHEMERAL,
     unprivileged_from: int = UNPRIVILEGED_FROM,
     socket_limit: int = SOCKET_LIMIT_LINUX,
+    assigned: t.Optional[t.Mapping[str, int]] = None,
 ) -> Result:
     """Find all problems of a manifest, and normalise it when none is an error.
 
@@ -87,6 +88,7 @@ def check(
         ephemeral: first and last port that the host's kernel gives to clients.
         unprivileged_from: first port that anyone may bind.
         socket_limit: most bytes of the socket's path.
+        assigned: the port that a service, or an instance of one, has got on its host, by its name.
     """
     document = Document(STACK, SERVICE)
     document.add(data, from_file=lines is not None)
@@ -97,7 +99,7 @@ def check(
         return Result(None, report.problems)
     fields = fields_of("a stack", STACK)(report, (), document.raw)
     host = _Host(as_root, ephemeral, unprivileged_from, socket_limit)
-    checker = _Checker(report, fields, host)
+    checker = _Checker(report, fields, host, assigned or {})
     checker.check()
     checker.check_monitors(document.monitors)
     return Result(None if report.failed else checker.stack(), report.problems)
@@ -164,6 +166,12 @@ def _inside(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
+def _filled(text: str, known: t.Mapping[str, str]) -> str:
+    for placeholder, value in known.items():
+        text = text.replace(placeholder, value)
+    return text
+
+
 def _port_variable(name: str) -> str:
     return "PORT_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
 
@@ -189,6 +197,16 @@ def _cycles(graph: t.Mapping[str, t.Iterable[str]]) -> t.Iterator[t.List[str]]:
                 way[step] = iter(graph[step])
 
 
+class _Instance(t.NamedTuple):
+    """One service as it will run: the manifest's own, or one of its instances, which are numbered from 1."""
+
+    name: str
+    number: int
+    own_port: t.Optional[int]
+    fallback_ports: t.Tuple[int, ...]
+    port: t.Optional[int]
+
+
 class _Checker:
     """Checks what no value shows by itself, and makes the stack.
 
@@ -196,18 +214,35 @@ class _Checker:
         report: takes the problems.
         fields: what was read of the stack.
         host: what is supposed of the hosts.
+        assigned: ports by service.
     """
 
-    def __init__(self, report: Report, fields: t.Dict[str, t.Any], host: _Host) -> None:
+    def __init__(self, report: Report, fields: t.Dict[str, t.Any], host: _Host, assigned: t.Mapping[str, int]) -> None:
         self._report = report
         self._fields = fields
         self._host = host
+        self._assigned = assigned
         self._root: t.Optional[str] = _get(fields, "root")
         self._defaults: t.Dict[str, t.Any] = _get(fields, "defaults", {})
         read = _get(fields, "services", {})
         self._own: t.Dict[str, t.Dict[str, t.Any]] = {name: own for name, own in read.items() if isinstance(own, dict)}
         self._merged = {name: _combine(self._defaults, own) for name, own in self._own.items()}
         self._rules = self._port_rules()
+        self._instances = {name: self._instances_of(name) for name in self._own}
+
+    def _instances_of(self, name: str) -> t.List[_Instance]:
+        merged = self._merged[name]
+        first, fallbacks = _get(merged, "port"), _get(merged, "fallback_ports", ())
+        count = _get(merged, "instances")
+        if count is None:
+            return [_Instance(name, 0, first, fallbacks, self._assigned.get(name, first))]
+        found = []
+        for number in range(1, count + 1):
+            own = None if first is None else first + number - 1
+            called = f"{name}-{number}"
+            others = tuple(port + number - 1 for port in fallbacks)
+            found.append(_Instance(called, number, own, others, self._assigned.get(called, own)))
+        return found
 
     # --- the stack ---
 
@@ -300,13 +335,19 @@ class _Checker:
 
     def _names(self) -> None:
         taken: t.Dict[str, str] = {}
-        for name in self._own:
-            variable = _port_variable(name)
-            other = taken.setdefault(variable, name)
-            if other != name:
-                self._report.error(
-                    ("services", name), f"shares the variable {variable} with {other}", "rename one of the two"
-                )
+        error = self._report.error
+        for name, instances in self._instances.items():
+            place: Place = ("services", name)
+            for instance in instances:
+                if len(instance.name) > 63:
+                    error(place, f"the name of its instance {instance.name} is too long", "shorten the name")
+                if instance.number and instance.name in self._own:
+                    error(place, f"its instance {instance.name} has the name of a service", "rename one of the two")
+                    continue
+                variable = _port_variable(instance.name)
+                other = taken.setdefault(variable, instance.name)
+                if other != instance.name:
+                    error(place, f"shares the variable {variable} with {other}", "rename one of the two")
 
     # --- one service ---
 
@@ -331,8 +372,9 @@ class _Checker:
 
     def _service(self, name: str) -> None:
         merged, own = self._merged[name], self._own[name]
-        self._argv(name)
-        self._port(name)
+        for instance in self._instances[name]:
+            self._argv(name, instance)
+        self._ports(name)
         self._health(name)
         self._times(name)
         for variable in sorted(set(_get(own, "env", {})) & set(_get(own, "secrets", {}))):
@@ -346,13 +388,15 @@ class _Checker:
         directory = _get(self._merged[name], "directory", "")
         return self._resolve(self._place(name, "directory"), directory, self._root or "/")
 
-    def _argv(self, name: str) -> t.Tuple[str, ...]:
-        """Return the command of a service, ``{name}`` and ``{port}`` of a default one filled in."""
+    def _argv(self, name: str, instance: _Instance) -> t.Tuple[str, ...]:
+        """Return a service's command: ``{port}`` and ``{instance}`` filled in, in a default one ``{name}``, too."""
         command: t.Tuple[str, ...] = _get(self._merged[name], "command", ())
         place = self._place(name, "command")
+        known = {} if instance.port is None else {"{port}": str(instance.port)}
+        if instance.number:
+            known["{instance}"] = str(instance.number)
         if "command" not in self._own[name]:
-            port = _get(self._merged[name], "port")
-            if port is None and any("{port}" in argument for argument in command):
+            if instance.port is None and any("{port}" in argument for argument in command):
                 if self._merged[name].get("port") is None:
                     self._report.error(
                         ("services", name),
@@ -360,19 +404,42 @@ class _Checker:
                         "give it a port or a command",
                     )
                 return ()
-            command = tuple(text.replace("{name}", name).replace("{port}", str(port)) for text in command)
+            known["{name}"] = name
+        command = tuple(_filled(text, known) for text in command)
         if command and "/" in command[0]:
             # supervisord looks for the program before it goes to the directory.
             program = self._resolve((*place, 0), command[0], self._directory(name))
             command = (program, *command[1:])
         return command
 
-    def _port(self, name: str) -> None:
-        port = _get(self._merged[name], "port")
-        if port is None:
-            return
+    def _ports(self, name: str) -> None:
+        """Check the ports that a service may have, those of each instance included."""
+        merged, instances = self._merged[name], self._instances[name]
         place: Place = ("services", name, "port")
+        fallbacks = _get(merged, "fallback_ports", ())
+        if merged.get("port") is None and fallbacks:
+            self._report.error(
+                ("services", name, "fallback_ports"), "the service has no port of its own", "give it a port, first"
+            )
+        if len(instances) > 1 and _get(merged, "kind") == "oneshot":
+            self._report.error(("services", name, "instances"), "a oneshot runs once", "remove it")
+        for instance in instances:
+            if instance.own_port is not None:
+                self._port(name, place, instance.own_port)
+            for index, port in enumerate(instance.fallback_ports):
+                self._port(name, ("services", name, "fallback_ports", index), port)
+            if instance.port is not None and instance.port not in (instance.own_port, *instance.fallback_ports):
+                self._report.error(
+                    place,
+                    f"the host has leased port {instance.port} to {instance.name}, which is none of its ports",
+                    "run the same command again",
+                )
+
+    def _port(self, name: str, place: Place, port: int) -> None:
         rules, error = self._rules, self._report.error
+        if port > 65535:
+            error(place, f"its last instance would get port {port}", "choose a lower one, or fewer instances")
+            return
         if port in rules.protect:
             error(place, f"port {port} is protected: the host itself needs it", "choose another port")
             return
@@ -412,13 +479,13 @@ class _Checker:
         else:
             self._report.warning(place, message, "choose another port if people are to see it")
 
-    def _health(self, name: str) -> t.Optional[Health]:
+    def _health(self, name: str, instance: t.Optional[_Instance] = None) -> t.Optional[Health]:
         """Return the health check of a service; a default one is for services that keep running and have a port."""
         merged = self._merged[name]
         health = _get(merged, "health")
         if health is None:
             return None
-        port, own = _get(merged, "port"), "health" in self._own[name]
+        port, own = (instance or self._instances[name][0]).port, "health" in self._own[name]
         place = self._place(name, "health")
         if not own and "port" in health:
             self._report.error((*place, "port"), "is not a default: every service has its own port", "remove it")
@@ -428,6 +495,8 @@ class _Checker:
             self._report.error(place, "a oneshot ends, so nothing is left to ask", "remove it; its exit code is asked")
         elif merged.get("port") is None and "port" not in health:
             self._report.error(place, "the service has no port to ask", "give the service a port, or remove the check")
+        elif "port" in health and "instances" in merged:
+            self._report.error((*place, "port"), "every instance has its own port", "remove it")
         kinds = [kind for kind in ("http", "tcp") if kind in health]
         if len(kinds) != 1:
             word = "both http and tcp" if kinds else "neither http nor tcp"
@@ -467,14 +536,22 @@ class _Checker:
     # --- between services ---
 
     def _shared_ports(self) -> None:
+        """No port is two services' own, and none falls back to another's own; two may well share a fallback port."""
         holders: t.Dict[int, str] = {}
-        for name, merged in self._merged.items():
-            port = _get(merged, "port")
-            other = name if port is None else holders.setdefault(port, name)
-            if other != name:
-                self._report.error(
-                    ("services", name, "port"), f"port {port} is the port of {other}, too", "give one of them another"
-                )
+        clashes: t.List[t.Tuple[Place, int, str]] = []
+        for name, instances in self._instances.items():
+            for instance in instances:
+                port = instance.own_port
+                other = instance.name if port is None else holders.setdefault(port, instance.name)
+                if port is not None and other != instance.name:
+                    clashes.append((("services", name, "port"), port, other))
+        for name, instances in self._instances.items():
+            for instance in instances:
+                for index, port in enumerate(instance.fallback_ports):
+                    if port in holders:
+                        clashes.append((("services", name, "fallback_ports", index), port, holders[port]))
+        for place, port, other in clashes:
+            self._report.error(place, f"port {port} is the port of {other}, too", "give one of them another")
 
     def _dependencies(self) -> None:
         graph = {name: [other for other in self._needs(name) if other in self._own] for name in self._own}
@@ -524,8 +601,11 @@ class _Checker:
         ports: t.Dict[str, t.Any] = _get(self._fields, "deprecated", {})
         return ports
 
+    def _own_ports(self) -> t.Dict[t.Optional[int], str]:
+        return {instance.own_port: name for name, instances in self._instances.items() for instance in instances}
+
     def _deprecated(self) -> None:
-        holders = {_get(merged, "port"): name for name, merged in self._merged.items()}
+        holders = self._own_ports()
         for name, port in self._old_ports().items():
             if name in self._own:
                 self._report.error(
@@ -540,7 +620,7 @@ class _Checker:
 
     def check_monitors(self, monitors: t.Sequence[t.Tuple[Source, Monitor]]) -> None:
         """Check ``monitor_instances`` of an older document: nothing is started for them, but nothing may clash."""
-        holders = {_get(merged, "port"): name for name, merged in self._merged.items()}
+        holders = self._own_ports()
         taken: t.Dict[int, str] = {}
         for source, monitor in monitors:
             port = monitor.port
@@ -589,28 +669,36 @@ class _Checker:
             name=name,
             root=self._root,
             paths=paths,
-            services=tuple(self._build(service, digests) for service in self._own),
+            services=tuple(
+                self._build(service, instance, digests)
+                for service, instances in self._instances.items()
+                for instance in instances
+            ),
             user=_get(self._fields, "user"),
             ports=self._rules,
             deprecated={old: port for old, port in self._old_ports().items() if port is not None},
             checks=Checks(self._database(), _get(logs, "critical", Checks().log_critical)),
         )
 
-    def _build(self, name: str, digests: _Digests) -> Service:
+    def _build(self, name: str, instance: _Instance, digests: _Digests) -> Service:
         merged = self._merged[name]
         log = merged.get("log", {})
         kind = merged.get("kind", Service.kind)
         return Service(
-            name=name,
-            command=self._argv(name),
+            name=instance.name,
+            command=self._argv(name, instance),
             directory=self._directory(name),
             description=merged.get("description", ""),
             kind=kind,
             env=merged["env"],
             secrets=digests.of(merged["secrets"]),
-            port=merged.get("port"),
-            health=self._health(name),
-            depends_on={other: self._level(other, level) for other, level in self._needs(name).items()},
+            port=instance.port,
+            health=self._health(name, instance),
+            depends_on={
+                each.name: self._level(other, level)
+                for other, level in self._needs(name).items()
+                for each in self._instances[other]
+            },
             stop=Stop(**merged.get("stop", {})),
             start=Start(**merged.get("start", {})),
             stable_for=merged.get("stable_for", Service.stable_for),
@@ -618,6 +706,11 @@ class _Checker:
             restart="never" if kind == "oneshot" else merged.get("restart", Service.restart),
             log_max_bytes=log.get("max_bytes", Service.log_max_bytes),
             log_backups=log.get("backups", Service.log_backups),
+            own_port=instance.own_port,
+            fallback_ports=instance.fallback_ports,
+            auto_fallback=merged.get("auto_fallback", Service.auto_fallback),
+            group=name if instance.number else "",
+            instance=instance.number,
         )
 
 

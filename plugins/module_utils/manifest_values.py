@@ -253,6 +253,13 @@ def _choice(*words: str) -> Reader:
     return read
 
 
+def _truth(report: Report, place: Place, value: t.Any) -> t.Any:
+    """Read true or false."""
+    if not isinstance(value, bool):
+        return report.wrong_type(place, value, "a truth value", "write true or false, without quotes")
+    return bool(value)
+
+
 def _list_of(read: Reader, most: int, cure: str) -> Reader:
     """Return a reader of a list of at most ``most`` items, as a tuple in which nothing comes twice."""
 
@@ -619,6 +626,8 @@ def _deprecated_port(report: Report, place: Place, value: t.Any) -> t.Any:
 _environment = _named(_good_variable, _env_value, "write it as NAME: value")
 _secrets = _named(_good_variable, _secret_value, "write it as NAME: value")
 
+_ports_list = _list_of(_port, 1000, "write a list of ports: [3000, 4000]")
+
 SERVICE: t.Mapping[str, Reader] = {
     "description": _description,
     "kind": _choice("service", "oneshot"),
@@ -627,6 +636,9 @@ SERVICE: t.Mapping[str, Reader] = {
     "env": _environment,
     "secrets": _secrets,
     "port": _port,
+    "fallback_ports": _ports_list,
+    "auto_fallback": _truth,
+    "instances": _whole(1, 100, "a number of instances"),
     "health": fields_of("a health check", HEALTH),
     "depends_on": _depends_on,
     "stop": fields_of("stop", {"signal": _signal, "timeout": _number(0, 3600, "seconds")}),
@@ -640,10 +652,9 @@ SERVICE: t.Mapping[str, Reader] = {
         "log", {"max_bytes": _whole(0, 2**40, "a number of bytes"), "backups": _whole(0, 1000, "a number of files")}
     ),
 }
-_ONLY_OWN = ("description", "port", "depends_on")
+_ONLY_OWN = ("description", "port", "fallback_ports", "instances", "depends_on")
 _DEFAULTS = {key: reader for key, reader in SERVICE.items() if key not in _ONLY_OWN}
 
-_ports_list = _list_of(_port, 1000, "write a list of ports: [3000, 4000]")
 STACK: t.Mapping[str, Reader] = {
     "name": _stack_name,
     "user": _user,

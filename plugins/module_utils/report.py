@@ -30,7 +30,7 @@ _KINDS = {"refused": "REFUSED", "unreachable": "UNREACHABLE"}
 # Keys of an error's evidence that hold what another program said; the others are facts for machines.
 _WORDS = ("output", "refusal", "stderr", "log")
 _TRACEBACK = "Traceback (most recent call last):"
-_COMMAND = re.compile(r"(?<![\w/.-])rollcall(?= (?:status|verify|start|stop|restart|flush|port|manifest)\b)")
+_COMMAND = re.compile(r"(?<![\w/.-])rollcall(?= (?:status|verify|start|stop|restart|flush|ports?|manifest)\b)")
 
 Data = t.Mapping[str, t.Any]
 

@@ -16,7 +16,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from . import config, flush, journal, plan, preflight, processes, registry, status, supervisor, verdict, verify
+from . import config, flush, journal, leases, plan, preflight, processes, registry, status, supervisor, verdict, verify
 from .bringup import BringUp, Outcome
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
@@ -369,6 +369,7 @@ def _install(run: _Run) -> None:
     run_id = run.journal.run if run.journal is not None else journal.new_run_id(run.clock)
     try:
         journal.install_generation(run.stack.paths, run.stack.root, run_id, run.generation, owner)
+        run.step("announce", unseen=leases.announce(run.stack))
     except OSError as exc:
         raise RollcallError(
             f"The new config could not be written to {exc.filename}: {exc.strerror}. The old one is still in place.",

@@ -34,6 +34,12 @@ options:
     description:
       - A manifest file on the controller, YAML or JSON. Its text is data; nothing in it is executed.
     type: path
+  ports:
+    description:
+      - Ports that services have got on the host, by the name of the service, as M(rollcall.supervisor.port_assign) returns
+        them. They take the place of the services' own ports in all that follows from them.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""

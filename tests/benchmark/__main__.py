@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.benchmark import daemon, page, ports
+from tests.benchmark import daemon, owners, page, ports
 from tests.benchmark.arena import ROOT, Arena, Failure, Ran
 from tests.benchmark.places import Host, Place, Plain, PlainPlaybook, Rollcall, collections, demo_services
 from tests.benchmark.table import Count, Row, Target
@@ -209,6 +209,18 @@ class Bench:
         blind.times = self.several(lambda: ports.owners_in_process(host, ()), 10)
         self.keep(blind)
 
+    def owners(self) -> None:
+        """Compare finding the owners of some ports with everything that people use for it."""
+        for count in (8, 100):
+            numbers = self.arena.ports(count)
+            with ports.orphans(self.arena, ports.stack_of(self.arena, numbers), numbers) as pids:
+                for crowd in (0, owners.CROWD):
+                    with owners.crowd(self.arena, crowd):
+                        beside = f", beside {crowd:,} sockets" if crowd else ""
+                        for name, rival in owners.rivals(self.arena, numbers, pids).items():
+                            row = Row(f"who holds {count} ports{beside}", name, Target(ratio_at_least=1))
+                            self.pairs(row, functools.partial(owners.ours, numbers, pids), rival)
+
     def daemon(self) -> None:
         """Compare stopping a supervisord of ten programs poked and in silence."""
         place = self.plain("daemon")
@@ -294,6 +306,7 @@ def main() -> int:
         "fleet": Bench.fleet,
         "idle": Bench.idle,
         "ports": Bench.ports,
+        "owners": Bench.owners,
         "daemon": Bench.daemon,
         "status": Bench.status,
         "outcomes": Bench.outcomes,

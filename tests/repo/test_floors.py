@@ -18,17 +18,17 @@ FLOORS: dict[str, int] = {
     for floor, names in enumerate(
         (
             "clock errors manifest manifest_check manifest_file manifest_legacy manifest_values version",
-            "config config_reader health journal launcher processes registry request sockets supervisor wire",
-            "plan provenance report verdict",
-            "bringup dispatch flush preflight restart status verify worker",
-            "ask cli",
+            "config config_reader health journal launcher leases processes registry request sockets supervisor wire",
+            "assign plan provenance report verdict",
+            "bringup dispatch drift flush ports preflight restart status verify worker",
+            "ask cli cli_ports",
         )
     )
     for name in names.split()
 }
 
 # Not on every controller, nor in the Python a host starts with.
-LATE = {"psutil", "supervisor", "yaml"}
+LATE = {"psutil", "ruamel", "supervisor", "yaml"}
 
 MODULES = sorted(path for path in ENGINE.glob("*.py") if path.stem != "__init__")
 

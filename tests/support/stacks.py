@@ -64,6 +64,8 @@ class StackUnderTest:
             **more,
         }
         self.paths = Paths.of(root)
+        # What the host has given, by service, as the role puts it into the second check.
+        self.assigned: t.Dict[str, int] = {}
         self._prepare()
 
     def _prepare(self) -> None:
@@ -84,7 +86,7 @@ class StackUnderTest:
 
     def generation(self) -> Generation:
         """Return the manifest as it is now, checked and rendered."""
-        checked = manifest_check.check({"stack": self.raw})
+        checked = manifest_check.check({"stack": self.raw}, assigned=self.assigned)
         if checked.stack is None:
             raise AssertionError([problem.as_dict() for problem in checked.problems])
         secrets = manifest_check.secrets({"stack": self.raw})

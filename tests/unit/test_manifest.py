@@ -74,6 +74,7 @@ def test_every_key_of_a_service_arrives() -> None:
         restart="always",
         log_max_bytes=1000,
         log_backups=2,
+        own_port=8000,
     )
 
 

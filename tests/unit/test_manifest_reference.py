@@ -30,7 +30,7 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 ROWS = dict(re.findall(r"^\| `([\w.]+)` \|[^|]*\| ?([^|]*?) ?\|[^|]*\|$", PAGE, re.MULTILINE))
 
 
-@pytest.mark.parametrize("text", EXAMPLES, ids=["ours", "older"])
+@pytest.mark.parametrize("text", EXAMPLES, ids=["ours", "instances", "older"])
 def test_an_example_is_a_manifest_without_a_problem(text: str) -> None:
     loaded = manifest_file.parse(text.encode("utf-8"))
 

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who holds some ports: ours in process, against what people use, on a quiet machine and on one with many sockets."""
+
+from __future__ import annotations
+
+import functools
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import psutil
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import sockets
+from tests.benchmark.arena import HERE, Arena, Failure, end_tree
+from tests.benchmark.crowd import EACH
+
+CROWD = 20_000
+
+
+@contextmanager
+def crowd(arena: Arena, count: int) -> Iterator[None]:
+    """Have this many other sockets open on the machine."""
+    if count == 0:
+        yield
+        return
+    command = [sys.executable, str(HERE / "crowd.py"), str(arena.path), str(count)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        wanted = math.ceil(count / EACH)
+        if parent.stdout is None or parent.stdout.read(wanted) != b"." * wanted:
+            raise Failure(f"{count} sockets could not be opened")
+        yield
+    finally:
+        end_tree(parent.pid)
+        parent.wait()
+        if parent.stdout is not None:
+            parent.stdout.close()
+
+
+def ours(ports: Sequence[int], pids: Sequence[int]) -> float:
+    """Return the seconds that the engine takes, not knowing where to look first."""
+    began = time.perf_counter()
+    found = sockets.listeners(ports)
+    owners = sockets.owners([listener.inode for listener in found])
+    seconds = time.perf_counter() - began
+    held = {pid for holding in owners.pids.values() for pid in holding}
+    if held != set(pids):
+        raise Failure(f"the owners are {sorted(pids)}, found were {sorted(held)}")
+    return seconds
+
+
+def by_psutil(ports: Sequence[int], pids: Sequence[int]) -> float:
+    """Return the seconds that psutil takes, in process as well."""
+    began = time.perf_counter()
+    held = {
+        entry.pid
+        for entry in psutil.net_connections(kind="tcp")
+        if entry.status == psutil.CONN_LISTEN and getattr(entry.laddr, "port", None) in ports
+    }
+    seconds = time.perf_counter() - began
+    if held != set(pids):
+        raise Failure(f"the owners are {sorted(pids)}, psutil found {sorted(map(str, held))}")
+    return seconds
+
+
+def rivals(arena: Arena, ports: Sequence[int], pids: Sequence[int]) -> dict[str, Callable[[], float]]:
+    """Return what ours is compared with, by its name."""
+
+    def command(*words: str) -> float:
+        return arena.run(words).must(words[0]).seconds
+
+    loop = 'for port in "$@"; do lsof -ti ":$port"; done'
+    return {
+        "one lsof a port": functools.partial(command, "bash", "-c", loop, "bash", *map(str, ports)),
+        "one lsof": functools.partial(command, "lsof", "-nP", "-iTCP", "-sTCP:LISTEN", "-Fpn"),
+        "ss -ltnp": functools.partial(command, "ss", "-ltnp"),
+        "psutil": functools.partial(by_psutil, ports, pids),
+    }

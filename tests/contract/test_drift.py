@@ -1,0 +1,76 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`rollcall manifest drift`: the file, the installed manifest, supervisord and the listeners, side by side."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests.support.stacks import StackUnderTest, stack
+from tests.support.victims import free_port, victim
+
+
+@pytest.fixture
+def running() -> t.Iterator[StackUnderTest]:
+    with stack({"web": {"port": free_port(), "health": {"http": "/health"}}, "worker": {}}) as made:
+        assert made.perform()["ok"]
+        yield made
+
+
+def written(made: StackUnderTest) -> str:
+    path = Path(made.root, "manifest.json")
+    path.write_text(json.dumps({"stack": made.raw}), encoding="utf-8")
+    return str(path)
+
+
+def drift(made: StackUnderTest, *file: str) -> t.Tuple[int, t.Dict[str, t.List[str]]]:
+    command = [made.command, "manifest", "drift", *file, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    data = json.loads(done.stdout)
+    assert data["ok"] is (done.returncode == 0)
+    return done.returncode, {row["name"]: row["differences"] for row in data["services"]}
+
+
+def test_what_is_installed_and_runs_has_not_drifted(running: StackUnderTest) -> None:
+    assert drift(running) == (0, {"web": [], "worker": []})
+    assert drift(running, written(running)) == (0, {"web": [], "worker": []})
+
+
+def test_an_edit_that_was_not_applied_is_named_key_by_key(running: StackUnderTest) -> None:
+    running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
+    running.raw["services"]["late"] = {}
+    code, found = drift(running, written(running))
+    assert (code, found["web"], found["late"]) == (1, [], ["is in the file and not installed"])
+    assert found["worker"] == ["differs in the file: env"]
+    del running.raw["services"]["web"]
+    assert drift(running, written(running))[1]["web"] == ["is not in the file"]
+
+
+def test_a_service_that_lost_its_port_to_another_is_named_with_who_has_it(running: StackUnderTest) -> None:
+    port = running.raw["services"]["web"]["port"]
+    running.supervisor().stop(["web"])
+    with victim("listen", port) as foreign:
+        code, found = drift(running)
+    assert code == 1
+    assert [f"pid {foreign.pid}" in difference for difference in found["web"]] == [True]
+
+
+def test_a_silent_supervisord_is_drift(running: StackUnderTest) -> None:
+    running.kill_daemon()
+    done = subprocess.run([running.command, "manifest", "drift"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "supervisord: " in done.stdout
+
+
+def test_a_file_that_is_no_manifest_is_wrong_use(running: StackUnderTest) -> None:
+    del running.raw["root"]
+    command = [running.command, "manifest", "drift", written(running), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "rollcall manifest check" in json.loads(done.stdout)["error"]["remedies"][0]
