@@ -11,6 +11,7 @@ the evidence and the command that resolves it.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 import typing as t
@@ -22,6 +23,8 @@ from .errors import RollcallError
 from .manifest import Stack
 from .processes import Ended, Identity, Process
 from .provenance import (
+    ANY,
+    DUPLICATE,
     FOREIGN,
     OWNED,
     POLICIES,
@@ -33,6 +36,7 @@ from .provenance import (
     Judgement,
     classify,
     may_end,
+    publishes,
 )
 from .sockets import Listener
 from .supervisor import DOWN, Client, wait_states
@@ -45,6 +49,12 @@ LOOKS = 3
 # What is forked while its parent is being ended shares the socket; it is found by looking again, and not for ever.
 ROUNDS = 4
 POLL = 0.005
+# How long the kernel remembers a closed connection (net/tcp.h, TCP_TIMEWAIT_LEN), and a moment.
+TIME_WAIT = 61.0
+# What may be brought back is waited for: supervisord looks once a second for what has ended and starts it a second
+# later, systemd after 0.1 s; and then it has to come up.
+RETURN = 3.0
+SELDOM = 0.02
 # What lets a run end a process that is not ours: on the controller, and on the host.
 OVERRIDES = ("ansible-playbook site.yml -e port_flush_policy=any", "rollcall restart full --policy any")
 
@@ -110,6 +120,17 @@ def survey(
     Returns:
         Every port, with an empty list for those on which nothing listens.
     """
+    return _survey(stack, ports, pids, sharing, clock)[0]
+
+
+def _survey(
+    stack: t.Optional[Stack],
+    ports: t.Iterable[int],
+    pids: t.Optional[t.Mapping[int, str]],
+    sharing: str,
+    clock: Clock,
+) -> t.Tuple[t.Dict[int, t.List[Holder]], sockets.Owners]:
+    """Return what `survey` does, and how far the search for the owners could look."""
     result: t.Dict[int, t.List[Holder]] = {port: [] for port in ports}
     found, owners, described = _look(result, pids or (), sharing)
     lineages = processes.lineages(described, described.values())
@@ -121,12 +142,12 @@ def survey(
             own = processes.marker(pid, described[pid].container) or known.get(described[pid].identity)
             judgement = classify(described[pid], lineages[pid], own, facts)
             place = owners.places.get((pid, listener.inode), "")
-            result[listener.port].append(_holder(listener, described[pid], judgement, place))
+            result[listener.port].append(_holder(listener, described[pid], judgement, place, tuple(holding)))
         if not holding:
             judgement = classify(None, (), None, facts)
             reason = _unseen(listener, owners, judgement.reason)
             result[listener.port].append(Holder(listener, None, judgement.provenance, None, reason))
-    return result
+    return result, owners
 
 
 def inspect(
@@ -141,18 +162,80 @@ def inspect(
     """
     services = {} if stack is None else {entry.port: entry.name for entry in stack.services if entry.port is not None}
     wanted = list(services) if ports is None else list(dict.fromkeys(ports))
-    holders = survey(stack, wanted, sharing=sockets.EVERY, clock=clock)
-    reasons = {port: sockets.bindable(port) for port in wanted}
-    return [
-        {
-            "port": port,
-            "service": services.get(port),
-            "free": reasons[port] is None,
-            "reason": reasons[port],
-            "holders": [holder.as_dict() for holder in holders[port]],
-        }
-        for port in wanted
-    ]
+    holders, owners = _survey(stack, wanted, None, sockets.EVERY, clock)
+    return [{"service": services.get(port), **_inspected(port, holders[port], owners)} for port in wanted]
+
+
+def _inspected(port: int, holders: t.Sequence[Holder], owners: sockets.Owners) -> t.Dict[str, t.Any]:
+    """Return what is to be said of a port: a bind judges, and a listener that a bind gets by holds it all the same."""
+    reason = sockets.bindable(port)
+    complete = not holders or not (owners.unreadable or owners.hidden)
+    unreadable = owners.unreadable if holders else 0
+    if any(holder.process is None for holder in holders):
+        complete = False
+    if holders and reason is None:
+        reason = f"{holders[0].summary} listens on {holders[0].listener.place}"
+    if reason is not None and not holders:
+        traces = _traces(port)
+        reason = "; ".join([reason, *traces.hints])
+        complete, unreadable = traces.closing or traces.all_seen, traces.owners.unreadable
+    return {
+        "port": port,
+        "free": reason is None,
+        "reason": reason,
+        "complete": complete,
+        "unreadable": unreadable,
+        "holders": [_at_home(holder).as_dict() for holder in holders],
+    }
+
+
+def _at_home(holder: Holder) -> Holder:
+    """Return the holder with its unit, whoever it is: a flush does not need it of what is ours, people do."""
+    if holder.process is None or holder.unit is not None:
+        return holder
+    return dataclasses.replace(holder, unit=processes.unit(holder.process.pid))
+
+
+@dataclass(frozen=True)
+class _Traces:
+    """What the kernel shows of a port on which nothing listens, and which cannot be bound all the same.
+
+    Attributes:
+        owners: of the sockets that use it.
+        culprits: processes that use it without listening.
+        remembered: how many closed connections the kernel still remembers.
+        closing: whether nothing but connections that are closed already has the port: no process, and they pass.
+    """
+
+    owners: sockets.Owners
+    culprits: t.Sequence[Process]
+    remembered: int
+    closing: bool
+
+    @property
+    def all_seen(self) -> bool:
+        """Whether a process uses it, and none could not be looked into."""
+        return bool(self.culprits) and not (self.owners.unreadable or self.owners.hidden)
+
+    @property
+    def hints(self) -> t.List[str]:
+        """Each of them in words."""
+        found = [f"{_described(process)} uses it without listening" for process in self.culprits]
+        if self.remembered:
+            found.append(
+                f"the kernel still remembers {self.remembered} closed connections (TIME_WAIT), which pass in 60 s"
+            )
+        return found
+
+
+def _traces(port: int) -> _Traces:
+    users, remembered = sockets.users(port), sockets.remembered(port)
+    owners = sockets.owners([user.inode for user in users], sharing=sockets.EVERY)
+    pids = {pid for holding in owners.pids.values() for pid in holding}
+    culprits = [process for process in map(processes.describe, sorted(pids)) if process is not None]
+    # A connection that its process has closed has inode 0 until the other side has closed it too.
+    closing = bool(remembered or users) and not any(user.inode for user in users)
+    return _Traces(owners, culprits, remembered, closing)
 
 
 def reported(stack: Stack, clock: Clock = SYSTEM) -> t.Tuple[t.Optional[int], t.Dict[int, str]]:
@@ -213,16 +296,25 @@ def _facts(
     return Facts(root, uids, known or {}, frozenset(daemons), answering)
 
 
-def _holder(listener: Listener, process: Process, judgement: Judgement, place: str) -> Holder:
-    unit = processes.unit(process.pid) if judgement.provenance == FOREIGN else None
-    return Holder(listener, process, judgement.provenance, judgement.service, judgement.reason, unit, place)
+def _holder(listener: Listener, process: Process, judgement: Judgement, place: str, pids: t.Tuple[int, ...]) -> Holder:
+    unit = _unit(process) if judgement.provenance == FOREIGN else None
+    return Holder(listener, process, judgement.provenance, judgement.service, judgement.reason, unit, place, pids)
+
+
+def _unit(process: Process) -> t.Optional[str]:
+    """Return the name of the unit or container that a process runs in; a container has one in any case."""
+    return processes.unit(process.pid) or (processes.namespace(process) if process.container else None)
 
 
 def _unseen(listener: Listener, owners: sockets.Owners, reason: str) -> str:
     owner = f"; its user is {processes.user_name(listener.uid)}" if listener.uid >= 0 else ""
     if owners.complete:
         return f"{reason}: it is on its way between two processes, or the kernel's own{owner}"
-    return f"{reason}: it may be one of the {owners.unreadable} that may not be looked into{owner}"
+    if owners.unreadable:
+        return f"{reason}: it may be one of the {owners.unreadable} that may not be looked into{owner}"
+    if owners.hidden:
+        return f"{reason}: /proc hides the processes of other users (hidepid){owner}"
+    return f"{reason}: it may run outside of the container, or pid namespace, that this runs in{owner}"
 
 
 # --- judging ------------------------------------------------------------------------------------------------------
@@ -233,9 +325,11 @@ def flush(
     ports: t.Optional[t.Iterable[int]] = None,
     *,
     policy: str = OWNED,
+    overrides: t.Optional[t.Mapping[t.Any, str]] = None,
     supervised: bool = False,
     grace: float = 5.0,
     kill_grace: float = 2.0,
+    time_wait: float = TIME_WAIT,
     max_victims: int = MAX_VICTIMS,
     dry_run: bool = False,
     clock: Clock = SYSTEM,
@@ -246,22 +340,50 @@ def flush(
         stack: the manifest.
         ports: assigned ports; None means all.
         policy: ``owned`` ends orphans and duplicates; ``refuse`` ends nothing; ``any`` ends foreign processes too.
+        overrides: another policy for some of the stack's ports, by port.
         supervised: also stop what supervisord runs, by supervisord itself. Otherwise such a port stays as it is.
         grace: seconds between TERM and KILL.
         kill_grace: seconds to wait after KILL, and for a port to be free once its holder is gone.
+        time_wait: seconds to wait for connections that the kernel still remembers, when they alone hold a port.
         max_victims: more processes than this are not ended.
         dry_run: look and judge the same way, and touch nothing.
         clock: of all deadlines.
 
     Raises:
-        RollcallError: ``wrong_use`` for a port that is not the stack's or an unknown policy; ``refused``, before any
-            signal, when something holds a port that may not be ended; ``failed`` when it was tried and did not hold.
+        RollcallError: ``wrong_use`` for ports that are not the stack's and unknown policies, all of them at once;
+            ``refused``, before any signal, when something holds a port that may not be ended; ``failed`` when it was
+            tried and did not hold.
     """
     names = _assigned(stack, ports)
-    if policy not in POLICIES:
-        raise RollcallError(f"Unknown policy '{policy}': it is one of {', '.join(POLICIES)}.", kind="wrong_use")
-    run = _Flush(stack, names, policy, supervised, grace, kill_grace, max_victims, clock)
+    policies = _policies(stack, policy, overrides or {})
+    run = _Flush(stack, names, policies, supervised, (grace, kill_grace, time_wait), max_victims, clock)
     return run.dry() if dry_run else run.real()
+
+
+def _policies(stack: Stack, policy: str, overrides: t.Mapping[t.Any, str]) -> t.Dict[int, str]:
+    """Return the policy for each port of the stack.
+
+    Raises:
+        RollcallError: names every port and every policy that is none.
+    """
+    assigned = [service.port for service in stack.services if service.port is not None]
+    given = {int(key) if str(key).isdecimal() else key: chosen for key, chosen in overrides.items()}
+    strange = [str(port) for port in given if port not in assigned]
+    unknown = {f"of port {port}": chosen for port, chosen in given.items() if chosen not in POLICIES}
+    if policy not in POLICIES:
+        unknown = {"": policy, **unknown}
+    problems = [f"Unknown policy '{chosen}'{f' {place}' if place else ''}" for place, chosen in unknown.items()]
+    if problems:
+        problems[-1] += f": it is one of {', '.join(POLICIES)}"
+    if strange:
+        problems.append(
+            f"Overrides are for ports of stack {stack.name}, and {', '.join(strange)} {_is(strange)} not among them: "
+            f"{_listed(sorted(assigned)) or 'it has none'}"
+        )
+    if problems:
+        evidence = {"policies": sorted({str(chosen) for chosen in unknown.values()}), "overrides": strange}
+        raise RollcallError(". ".join(problems) + ".", kind="wrong_use", evidence=evidence)
+    return {**dict.fromkeys(assigned, policy), **given}
 
 
 def _assigned(stack: Stack, ports: t.Optional[t.Iterable[int]]) -> t.Dict[int, str]:
@@ -276,7 +398,7 @@ def _assigned(stack: Stack, ports: t.Optional[t.Iterable[int]]) -> t.Dict[int, s
     if strange:
         raise RollcallError(
             f"Only ports of stack {stack.name} are ever flushed, and {_listed(strange)} "
-            f"{'is' if len(strange) == 1 else 'are'} not among them: {_listed(sorted(assigned)) or 'it has none'}.",
+            f"{_is(strange)} not among them: {_listed(sorted(assigned)) or 'it has none'}.",
             kind="wrong_use",
             evidence={"ports": strange, "assigned": sorted(assigned)},
             remedies=[f"look who holds it: ss -ltnp 'sport = :{port}'" for port in strange],
@@ -303,22 +425,22 @@ class _Flush:
         self,
         stack: Stack,
         names: t.Mapping[int, str],
-        policy: str,
+        policies: t.Mapping[int, str],
         supervised: bool,
-        grace: float,
-        kill_grace: float,
+        patience: t.Tuple[float, float, float],
         max_victims: int,
         clock: Clock,
     ) -> None:
         self._stack = stack
         self._names = names
-        self._policy = policy
+        self._policies = policies
         self._supervised = supervised
-        self._grace = grace
-        self._kill_grace = kill_grace
+        self._grace, self._kill_grace, self._time_wait = patience
         self._max_victims = max_victims
         self._clock = clock
         self._ended: t.List[Ended] = []
+        # Ports that nothing but closed connections holds.
+        self._closing: t.Set[int] = set()
 
     def dry(self) -> Flushed:
         """Return what `real` would do."""
@@ -334,8 +456,13 @@ class _Flush:
         # Relatives are who shares a socket but for rare exceptions, and those are found when the socket is still there
         # after its first holders are gone.
         holders, kept, victims = self._judged(sockets.RELATIVES)
+        if any(holder.provenance == FOREIGN for holder in victims):
+            # A stranger may share it with whom it likes: systemd keeps the socket that it has handed to a service.
+            holders, kept, victims = self._judged(sockets.EVERY)
         if victims:
             self._end(victims)
+            self._watch(victims)
+        if victims or self._closing:
             self._prove([port for port in self._names if port not in _ports(kept)])
         return Flushed(bool(self._ended), self._freed(victims, kept), tuple(self._ended), tuple(kept), tuple(holders))
 
@@ -393,7 +520,9 @@ class _Flush:
             sentence = f"{label} is held, owner unknown: {holder.reason}."
             return _Objection(sentence, holder.as_dict(), _find_commands(port))
         untouchable = processes.untouchable(process, own)
-        permitted = may_end(holder.provenance, self._policy, supervised=self._supervised)
+        permitted = may_end(holder.provenance, self._policies[port], supervised=self._supervised)
+        if untouchable is None and holder.provenance == FOREIGN and publishes(process):
+            untouchable = "it holds the port for a container"
         if port not in never and untouchable is None and permitted and os.geteuid() in (0, process.uid):
             return None
         held, command, evidence = f"{label} is held by {_described(process)}", _end_command(holder), holder.as_dict()
@@ -401,29 +530,53 @@ class _Flush:
             sentence = f"{held}, and is never flushed: {never[port]}. End it yourself if you must: {command}."
             return _Objection(sentence, evidence, (command, f"give {self._names[port]} another port"))
         if untouchable is not None:
-            sentence = f"{held}, which is never ended: {untouchable}."
-            return _Objection(sentence, evidence, (f"give {self._names[port]} another port",))
+            return self._untouchable(holder, held, untouchable)
         if not permitted:
             return self._not_covered(holder, held, command)
         sentence = f"{held}, which only that user or root may end. End it with: sudo {command}."
         return _Objection(sentence, evidence, ("run the same command with sudo", f"sudo {command}"))
 
+    def _untouchable(self, holder: Holder, held: str, reason: str) -> _Objection:
+        """Say of what is never ended what it holds the port for, where that can be known."""
+        port, process = holder.listener.port, t.cast(Process, holder.process)
+        other = f"give {self._names[port]} another port"
+        if publishes(process):
+            commands = _publisher_commands(process, port)
+            sentence = f"{held}, which is never ended: {reason}{_in_unit(holder)}. Stop the container: {commands[0]}."
+            return _Objection(sentence, holder.as_dict(), (*commands, other))
+        home = processes.socket_unit(process, port)
+        if home is None:
+            return _Objection(f"{held}, which is never ended: {reason}.", holder.as_dict(), (other,))
+        sentence = f"{held}, which is never ended: {reason}. It listens for {home.name}: stop that with {home.stop}."
+        return _Objection(sentence, {**holder.as_dict(), "unit": home.name}, (home.stop, other))
+
     def _not_covered(self, holder: Holder, held: str, command: str) -> _Objection:
-        evidence = holder.as_dict()
-        if self._policy == REFUSE:
+        evidence, port = holder.as_dict(), holder.listener.port
+        if self._policies[port] == REFUSE:
             sentence = f"{held} ({holder.provenance}), and the policy is to refuse. End it with: {command}."
             return _Objection(sentence, evidence, (command, "the same command again without the policy to refuse"))
-        sentence = f"{held}, which is not ours ({holder.reason}). End it with: {command}."
-        name = self._names[holder.listener.port]
-        return _Objection(sentence, evidence, (command, *OVERRIDES, f"give {name} another port in the manifest"))
+        sentence = f"{held}, which is not ours ({holder.reason}{_in_unit(holder)}). End it with: {command}."
+        name = self._names[port]
+        remedies = (command, _override(port), *OVERRIDES, f"give {name} another port in the manifest")
+        return _Objection(sentence, evidence, remedies)
 
     def _unlistened(self, ports: t.Iterable[int]) -> t.List[_Objection]:
-        """Return an objection for each port on which nothing listens and which cannot be bound all the same."""
-        reasons = self._unbindable(ports)
-        return [self._held_by_unknown(port, reasons[port]) for port in sorted(reasons)]
+        """Return an objection for each port on which nothing listens and which cannot be bound all the same.
 
-    def _unbindable(self, ports: t.Iterable[int]) -> t.Dict[int, str]:
-        """Return the ports that stay unbindable for ``kill_grace`` seconds, with the reason."""
+        Where only connections are left that have been closed, nobody is to blame: `_closing` gets the port.
+        """
+        self._closing.clear()
+        objections = []
+        for port, reason in sorted(self._unbindable(ports, Deadline(self._kill_grace, self._clock)).items()):
+            traces = _traces(port)
+            if traces.closing:
+                self._closing.add(port)
+            else:
+                objections.append(self._held_by_unknown(port, reason, traces))
+        return objections
+
+    def _unbindable(self, ports: t.Iterable[int], deadline: Deadline, interval: float = POLL) -> t.Dict[int, str]:
+        """Return the ports that cannot be bound up to the deadline, with the reason."""
         reasons: t.Dict[int, str] = {}
         pending = list(ports)
 
@@ -434,28 +587,22 @@ class _Flush:
             pending[:] = reasons
             return not reasons
 
-        Deadline(self._kill_grace, self._clock).poll(free, POLL)
+        deadline.poll(free, interval)
         return reasons
 
-    def _held_by_unknown(self, port: int, reason: str) -> _Objection:
+    def _held_by_unknown(self, port: int, reason: str, traces: _Traces) -> _Objection:
         """Say all that is certain of a port that no process listens on and that cannot be bound."""
-        owners = sockets.owners([user.inode for user in sockets.users(port)], sharing=sockets.EVERY)
-        pids = {pid for holding in owners.pids.values() for pid in holding}
-        culprits = [process for process in map(processes.describe, sorted(pids)) if process is not None]
-        hints = [f"{_described(process)} uses it without listening" for process in culprits]
-        remembered = sockets.remembered(port)
-        if remembered:
-            hints.append(f"the kernel still remembers {remembered} closed connections (TIME_WAIT), which pass in 60 s")
-        sentence = f"Port {port} ({self._names[port]}) is held, owner unknown: {reason}, and no process listens on it"
+        nobody = "no process that can be seen listens on it" if _blind() else "no process listens on it"
+        sentence = f"Port {port} ({self._names[port]}) is held, owner unknown: {reason}, and {nobody}"
         evidence = {
             "port": port,
             "provenance": UNKNOWN,
             "reason": reason,
-            "used_by": [process.as_dict() for process in culprits],
-            "time_wait": remembered,
+            "used_by": [process.as_dict() for process in traces.culprits],
+            "time_wait": traces.remembered,
         }
-        commands = tuple(f"kill {process.pid}" for process in culprits) or _find_commands(port)
-        return _Objection("; ".join([sentence, *hints]) + ".", evidence, commands)
+        commands = tuple(f"kill {process.pid}" for process in traces.culprits) or _find_commands(port)
+        return _Objection("; ".join([sentence, *traces.hints]) + ".", evidence, commands)
 
     # --- acting ---------------------------------------------------------------------------------------------------
 
@@ -523,6 +670,27 @@ class _Flush:
         if objections:
             raise self._failed(objections)
 
+    def _watch(self, victims: t.Sequence[Holder]) -> None:
+        """Stay until what somebody may start again would have come back.
+
+        Raises:
+            RollcallError: it has come back.
+        """
+        own = processes.kin()
+        if not any(_may_return(holder, own) for holder in victims):
+            return
+        ports = _ports(victims)
+        returned: t.List[Holder] = []
+
+        def come_back() -> bool:
+            if sockets.listeners(ports):
+                now = (holder for holder in self._holders(sockets.EVERY) if holder.listener.port in ports)
+                returned[:] = [holder for holder in now if not self._kept(holder)]
+            return bool(returned)
+
+        if Deadline(RETURN, self._clock).poll(come_back, SELDOM):
+            raise self._failed([self._respawned(holder) for holder in returned])
+
     def _prove(self, ports: t.Iterable[int]) -> None:
         """Judge by binding.
 
@@ -530,8 +698,22 @@ class _Flush:
             RollcallError: a port cannot be bound.
         """
         objections = self._unlistened(ports)
+        if not objections and self._closing:
+            deadline = Deadline(self._time_wait, self._clock)
+            left = self._unbindable(self._closing, deadline, SELDOM)
+            objections = [self._still_closing(port, left[port]) for port in sorted(left)]
         if objections:
             raise self._failed(objections)
+
+    def _still_closing(self, port: int, reason: str) -> _Objection:
+        traces = _traces(port)
+        sentence = (
+            f"Port {port} ({self._names[port]}) is not free after {self._time_wait:g} s: {reason}. No process holds "
+            f"it, but connections that are closed, {traces.remembered} of them in TIME_WAIT: the kernel remembers them "
+            "for 60 s. There is nobody to end; wait and try again."
+        )
+        evidence = {"port": port, "provenance": UNKNOWN, "reason": reason, "time_wait": traces.remembered}
+        return _Objection(sentence, evidence, (f"ss -tn state time-wait 'sport = :{port}'",))
 
     def _respawned(self, holder: Holder) -> _Objection:
         port, process = holder.listener.port, holder.process
@@ -539,12 +721,16 @@ class _Flush:
         if process is None:
             return _Objection(f"{label} was freed and is held again: {holder.reason}.", holder.as_dict())
         parent = processes.describe(process.ppid) if process.ppid > 1 else None
-        unit = processes.unit(process.pid)
-        origin = unit or (_described(parent) if parent is not None else "something that cannot be seen")
-        command = f"kill {parent.pid}" if parent is not None and unit is None else _end_command(holder, unit)
+        home = _home(holder) or (processes.home(process.pid) if parent is None else None)
+        origins = [] if home is None else [home.name]
+        if parent is not None:
+            origins.append(_described(parent))
+        command = home.stop if home is not None else ""
+        if not command:
+            command = f"kill {parent.pid}" if parent is not None else _end_command(holder)
         sentence = (
-            f"{label} was freed and taken again by {_described(process)}: {origin} brings it back. "
-            f"Stop that first: {command}."
+            f"{label} was freed and taken again by {_described(process)}: "
+            f"{', '.join(origins) or 'something that cannot be seen'} brings it back. Stop that first: {command}."
         )
         evidence = {**holder.as_dict(), "parent": None if parent is None else parent.as_dict()}
         return _Objection(sentence, evidence, (command,))
@@ -566,7 +752,7 @@ class _Flush:
 def _error(objections: t.Sequence[_Objection], kind: str, evidence: t.Mapping[str, t.Any]) -> RollcallError:
     remedies = dict.fromkeys(remedy for objection in objections for remedy in objection.remedies)
     return RollcallError(
-        "\n".join(objection.sentence for objection in objections),
+        "\n".join(dict.fromkeys(objection.sentence for objection in objections)),
         kind=kind,
         evidence={**evidence, "objections": [dict(objection.evidence) for objection in objections]},
         remedies=list(remedies),
@@ -584,16 +770,63 @@ def _since(started_at: float) -> str:
     return time.strftime("%H:%M" if same_day else "%Y-%m-%d %H:%M", started)
 
 
-def _end_command(holder: Holder, unit: t.Optional[str] = None) -> str:
+def _home(holder: Holder) -> t.Optional[processes.Home]:
+    """Return what brings a foreign process back when it is ended: the container, supervisord or unit it belongs to."""
+    process = holder.process
+    if process is None or holder.provenance != FOREIGN:
+        return None
+    program = None if process.container else processes.program(process.pid)
+    home = processes.home(process.pid) if program is None else None
+    # What this run lives in itself is no answer: to stop it would end the run.
+    return program or (home if home != processes.home(os.getpid()) else None)
+
+
+def _may_return(holder: Holder, own: t.Container[int]) -> bool:
+    """Return whether somebody is still there who may start again what was ended, and is not who runs this."""
+    if holder.process is None or holder.provenance not in (FOREIGN, DUPLICATE):
+        return False
+    parent = processes.describe(holder.process.ppid)
+    if parent is None or parent.state in "ZX":
+        return False
+    if processes.manages(parent):
+        return holder.unit is not None
+    return parent.pid not in own
+
+
+def _end_command(holder: Holder) -> str:
     """Return the command that ends a holder for good: what would be brought back is stopped where it comes from."""
-    unit = unit or holder.unit
-    if unit is not None and unit.endswith(".service"):
-        return f"systemctl stop {unit}"
-    return f"kill {holder.process.pid}" if holder.process is not None else _find_commands(holder.listener.port)[0]
+    if holder.process is None:
+        return _find_commands(holder.listener.port)[0]
+    home = _home(holder)
+    return home.stop if home is not None and home.stop else f"kill {holder.process.pid}"
+
+
+def _publisher_commands(process: Process, port: int) -> t.Tuple[str, ...]:
+    """Return the commands that stop a container for which a port is held, or that find it."""
+    home = processes.home(process.pid)
+    if home is not None and home.name.startswith("container ") and home.stop:
+        return (home.stop,)
+    return (f"docker ps --filter publish={port}", f"podman ps | grep -w {port}")
+
+
+def _in_unit(holder: Holder) -> str:
+    return "" if holder.unit in (None, processes.unit(os.getpid())) else f", in {holder.unit}"
+
+
+def _override(port: int) -> str:
+    """Return what lets a flush end whatever holds this one port."""
+    return f"end it all the same: rollcall.supervisor.port_flush with overrides: {{{port}: {ANY}}}"
 
 
 def _find_commands(port: int) -> t.Tuple[str, ...]:
+    if os.geteuid() == 0:
+        return (f"ss -ltnp 'sport = :{port}'",)
     return ("run the same command with sudo", f"sudo ss -ltnp 'sport = :{port}'")
+
+
+def _blind() -> bool:
+    """Return whether there may be processes that this one cannot look into."""
+    return os.geteuid() != 0 or not processes.in_first_namespace()
 
 
 def _ports(holders: t.Iterable[Holder]) -> t.Set[int]:
@@ -608,3 +841,7 @@ def _processes(holders: t.Iterable[Holder]) -> t.List[Process]:
 
 def _listed(ports: t.Iterable[int]) -> str:
     return ", ".join(str(port) for port in ports)
+
+
+def _is(things: t.Sized) -> str:
+    return "is" if len(things) == 1 else "are"

@@ -41,6 +41,20 @@ MARKER_SERVICE = "ROLLCALL_SERVICE"
 MARKER_REVISION = "ROLLCALL_REVISION"
 # OpenSSH 9.8 split the daemon: sshd listens, sshd-session serves a connection, sshd-auth authenticates it.
 SSHD = frozenset({"sshd", "sshd-session", "sshd-auth"})
+SYSTEMD = "systemd"
+# The inode of the machine's own pid namespace (linux/proc_ns.h, PROC_PID_INIT_INO).
+FIRST_PID_NAMESPACE = 0xEFFFFFFC
+# systemctl(1) answers in some milliseconds, or systemd is in trouble and its answer is not worth waiting for.
+SYSTEMCTL_TIMEOUT = 2.0
+# How container engines name the cgroup of a container before its id, and the command that stops one.
+ENGINES = {
+    "docker": "docker stop",
+    "libpod": "podman stop",
+    "libpod-conmon": "podman stop",
+    "crio": "crictl stop",
+    "crio-conmon": "crictl stop",
+    "cri-containerd": "crictl stop",
+}
 
 Identity = t.Tuple[int, int]
 
@@ -114,6 +128,18 @@ class Process:
         }
 
 
+class Home(t.NamedTuple):
+    """What a process belongs to and comes back from: a unit of systemd, a container, a program of a supervisord.
+
+    Attributes:
+        name: what it is called.
+        stop: the command that stops it for good; empty where none is known.
+    """
+
+    name: str
+    stop: str
+
+
 @dataclass(frozen=True)
 class Ended:
     """How the ending of one process went.
@@ -168,7 +194,7 @@ def pids() -> t.List[int]:
 
 
 def describe(pid: int) -> t.Optional[Process]:
-    """Return the process with this pid, or None when there is none.
+    """Return the process with this pid, or None when there is none, or one that may not even be looked at (hidepid).
 
     All files are read below one descriptor of /proc/PID, which the kernel binds to that very process: a pid that is
     used again in between gives None, never a mixture of two processes.
@@ -177,7 +203,7 @@ def describe(pid: int) -> t.Optional[Process]:
         return _psutil_describe(pid)
     try:
         place = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY)
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     try:
         stat = _parse_stat(_read("stat", place, filled=True))
@@ -186,7 +212,7 @@ def describe(pid: int) -> t.Optional[Process]:
         uid, depth = _parse_status(_read("status", place, filled=True))
         command = _arguments(_read(f"{body}/cmdline", place, filled=True)) or (f"[{stat.name}]",)
         exe = _link(f"{body}/exe", place)
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     finally:
         os.close(place)
@@ -213,7 +239,7 @@ def look_again(process: Process) -> t.Optional[Process]:
         # The directory is of the effective user, or of root for what may not be traced: mostly that is the real one,
         # and a fifth of the price of reading it.
         uid = os.stat(f"/proc/{process.pid}").st_uid
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     if (stat.start, stat.state, uid) == (process.start, process.state, process.uid):
         return process
@@ -276,6 +302,9 @@ def children(pid: int) -> t.List[int]:
                 continue
     except FileNotFoundError:
         return [other for other in pids() if _parent(other) == pid]
+    except PermissionError:
+        # With hidepid nothing of it is shown, and its children are seen as little.
+        return found
     return found
 
 
@@ -298,6 +327,12 @@ def children_of(roots: t.Iterable[int]) -> t.Dict[int, Process]:
 
 
 def unit(pid: int) -> t.Optional[str]:
+    """Return the name of the systemd unit or the container a process runs in; None when it is in neither."""
+    found = home(pid)
+    return None if found is None else found.name
+
+
+def home(pid: int) -> t.Optional[Home]:
     """Return the systemd unit or the container a process runs in, by its cgroup; None when it is in neither."""
     if not LINUX:
         return None
@@ -306,14 +341,104 @@ def unit(pid: int) -> t.Optional[str]:
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     for line in lines:
-        for part in reversed(line.split(":", 2)[-1].split("/")):
-            if part.startswith(("docker-", "libpod-", "crio-", "cri-containerd-")) and part.endswith(".scope"):
-                return f"container {part.split('-', 1)[1][: -len('.scope')][:12]}"
+        parts = line.split(":", 2)[-1].split("/")
+        # The outermost container first: a unit within it is none of this machine.
+        for place, part in enumerate(parts):
+            container = _container(part, parts[place - 1] if place else "")
+            if container is not None:
+                return container
+        for part in reversed(parts):
             # user@1000.service and session-3.scope hold everything a person starts, and so does sshd's own unit where
             # logins get no scope of theirs: naming them helps nobody, and stopping them locks people out.
             if part.endswith(".service") and not part.startswith(("user@", "ssh.", "ssh@", "sshd.", "sshd@")):
-                return part
+                of_a_user = any(other.startswith("user@") for other in parts)
+                return Home(part, _command_line("systemctl", *(["--user"] if of_a_user else []), "stop", part))
     return None
+
+
+def _container(part: str, above: str) -> t.Optional[Home]:
+    """Return the container that a directory of a cgroup's path stands for; None when it stands for none.
+
+    Args:
+        part: its name, by systemd's way (``docker-ID.scope``) or by cgroupfs's (``libpod-ID``, ``docker/ID``).
+        above: the name of the directory above it.
+    """
+    name = part[: -len(".scope")] if part.endswith(".scope") else part
+    engine, _unused, ident = name.rpartition("-")
+    if len(ident) == 64 and not ident.strip("0123456789abcdef"):
+        stop = ENGINES.get(engine or ("docker" if above == "docker" else "cri-containerd"))
+        return Home(f"container {ident[:12]}", "" if stop is None else f"{stop} {ident[:12]}")
+    if name.startswith("lxc.payload."):
+        name = name[len("lxc.payload.") :]
+        return Home(f"container {name}", _command_line("lxc-stop", "-n", name))
+    if part.startswith("systemd-nspawn@") and part.endswith(".service"):
+        name = part[len("systemd-nspawn@") : -len(".service")]
+        return Home(f"container {name}", _command_line("systemctl", "stop", part))
+    return None
+
+
+def _command_line(*words: str) -> str:
+    import shlex
+
+    return " ".join(map(shlex.quote, words))
+
+
+def namespace(process: Process) -> str:
+    """Say below whom the pid namespace is that a process lives in, when it is not ours."""
+    for pid in lineages([process.pid], [process])[process.pid]:
+        above = describe(pid)
+        if above is not None and not above.container:
+            return f"the pid namespace below pid {above.pid} '{above.shown}'"
+    return "another pid namespace"
+
+
+@functools.lru_cache(maxsize=1)
+def in_first_namespace() -> bool:
+    """Return whether this runs in the machine's own pid namespace; from any other not every process can be seen."""
+    return not LINUX or os.stat("/proc/self/ns/pid").st_ino == FIRST_PID_NAMESPACE
+
+
+def socket_unit(process: Process, port: int) -> t.Optional[Home]:
+    """Return the socket unit for which a systemd holds a port itself; None when it does not say.
+
+    Only systemd knows, and it is asked where the answer is needed for a refusal alone.
+    """
+    import subprocess
+
+    if not manages(process):
+        return None
+    systemctl = ["systemctl"] if process.pid == 1 else ["systemctl", "--user"]
+    try:
+        done = subprocess.run(
+            [*systemctl, "list-sockets", "--all", "--full", "--no-legend", "--no-pager"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=SYSTEMCTL_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        # No systemd here, or one that does not answer.
+        return None
+    for line in done.stdout.decode("utf-8", "replace").splitlines():
+        words = line.split()
+        if len(words) > 1 and words[0].rpartition(":")[2] == str(port):
+            return Home(words[1], _command_line(*systemctl, "stop", words[1]))
+    return None
+
+
+def program(pid: int) -> t.Optional[Home]:
+    """Return which program of which live supervisord above it a process is; None when there is no such supervisord."""
+    daemon = next((above for above in ancestors(pid) if _supervisord_options(_command(above)) is not None), None)
+    if daemon is None:
+        return None
+    told = _environment(pid, "SUPERVISOR_")
+    name = ":".join(told[key] for key in ("SUPERVISOR_GROUP_NAME", "SUPERVISOR_PROCESS_NAME") if key in told)
+    url = told.get("SUPERVISOR_SERVER_URL")
+    if not name or not url:
+        return Home(f"supervisord pid {daemon}", "")
+    stop = _command_line("supervisorctl", "-s", url, "stop", name)
+    return Home(f"program {name} of supervisord pid {daemon}", stop)
 
 
 @functools.lru_cache(maxsize=256)
@@ -543,9 +668,22 @@ def untouchable(process: Process, own: t.Container[int]) -> t.Optional[str]:
         return "it is this run itself"
     if process.pid in own:
         return "this run descends from it"
-    if {os.path.basename(process.exe), os.path.basename(process.command[0]).rstrip(":")} & SSHD:
+    names = _names(process)
+    if names & SSHD:
         return "it is sshd"
+    if SYSTEMD in names:
+        return "it is a user's systemd, and everything of that user is below it"
     return None
+
+
+def manages(process: Process) -> bool:
+    """Return whether a process is one that starts units: pid 1, or the systemd of a user."""
+    return process.pid == 1 or SYSTEMD in _names(process)
+
+
+def _names(process: Process) -> t.Set[str]:
+    """Return what its program is called, by its file and by its command line; sshd adds a colon to the latter."""
+    return {os.path.basename(process.exe), os.path.basename(process.command[0]).rstrip(":")}
 
 
 class _Target:
@@ -951,7 +1089,7 @@ def _field(text: bytes, name: bytes) -> bytes:
 def _depth(pid: int) -> int:
     try:
         return _parse_status(_read(f"/proc/{pid}/status", filled=True))[1]
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return 1
 
 
@@ -974,46 +1112,42 @@ def _link(name: str, place: t.Optional[int] = None) -> str:
 
 def _parent(pid: int) -> int:
     if not LINUX:
-        process = _psutil_describe(pid)
-        return 0 if process is None else process.ppid
+        return int(_psutil_fact(pid, "ppid") or 0)
     try:
         return _parse_stat(_read(f"/proc/{pid}/stat", filled=True)).ppid
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return 0
 
 
 def _command(pid: int) -> t.Tuple[str, ...]:
     if not LINUX:
-        process = _psutil_describe(pid)
-        return () if process is None else process.command
+        return tuple(_psutil_fact(pid, "cmdline") or ())
     try:
         return _arguments(_read_body(pid, "cmdline"))
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return ()
 
 
-def _environment(pid: int) -> t.Dict[str, str]:
-    """Return the ROLLCALL_ variables of a process; empty when it has none or they may not be read."""
+def _environment(pid: int, prefix: str = "ROLLCALL_") -> t.Dict[str, str]:
+    """Return the variables of a process that begin so; empty when it has none or they may not be read."""
     if not LINUX:
-        return _psutil_environment(pid)
+        variables = _psutil_fact(pid, "environ") or {}
+        return {name: value for name, value in variables.items() if name.startswith(prefix)}
     try:
         text = _read_body(pid, "environ")
     except (FileNotFoundError, PermissionError, ProcessLookupError):
         return {}
-    if b"ROLLCALL_" not in text:
+    wanted = prefix.encode("ascii")
+    if wanted not in text:
         return {}
-    entries = (entry.partition(b"=") for entry in text.split(b"\0") if entry.startswith(b"ROLLCALL_"))
+    entries = (entry.partition(b"=") for entry in text.split(b"\0") if entry.startswith(wanted))
     return {name.decode("utf-8", "replace"): os.fsdecode(value) for name, _unused, value in entries}
 
 
 def _working_directory(pid: int) -> str:
     if LINUX:
         return _link(f"/proc/{pid}/cwd")
-    psutil = load_psutil()
-    try:
-        return str(psutil.Process(pid).cwd())
-    except psutil.Error:
-        return ""
+    return str(_psutil_fact(pid, "cwd") or "")
 
 
 @functools.lru_cache(maxsize=1)
@@ -1055,10 +1189,14 @@ def _psutil_describe(pid: int) -> t.Optional[Process]:
     psutil = load_psutil()
     try:
         process = psutil.Process(pid)
+        # What may not be read, and what a zombie no longer has, is None.
         facts = process.as_dict(["ppid", "create_time", "uids", "exe", "cmdline", "status", "name"])
-    except psutil.NoSuchProcess:
+    except (psutil.Error, OSError):
         return None
-    letters = {"running": "R", "disk-sleep": "D", "stopped": "T", "zombie": "Z"}
+    if facts["create_time"] is None:
+        # Without its start it could not be told from the next one with its pid.
+        return None
+    letters = {"running": "R", "disk-sleep": "D", "stopped": "T", "tracing-stop": "T", "zombie": "Z", "dead": "X"}
     uid = facts["uids"].real if facts["uids"] is not None else -1
     return Process(
         pid=pid,
@@ -1067,16 +1205,16 @@ def _psutil_describe(pid: int) -> t.Optional[Process]:
         uid=uid,
         user=user_name(uid) if uid >= 0 else "?",
         exe=facts["exe"] or "",
-        command=tuple(facts["cmdline"] or ()) or (f"[{facts['name']}]",),
+        command=tuple(facts["cmdline"] or ()) or (f"[{facts['name'] or '?'}]",),
         state=letters.get(facts["status"], "S"),
         started_at=facts["create_time"],
     )
 
 
-def _psutil_environment(pid: int) -> t.Dict[str, str]:
+def _psutil_fact(pid: int, name: str) -> t.Any:
+    """Return what a method of psutil.Process answers; None when there is no such process or it may not be read."""
     psutil = load_psutil()
     try:
-        environment = psutil.Process(pid).environ()
+        return getattr(psutil.Process(pid), name)()
     except (psutil.Error, OSError):
-        return {}
-    return {name: value for name, value in environment.items() if name.startswith("ROLLCALL_")}
+        return None

@@ -76,6 +76,7 @@ class Holder:
         reason: why that provenance.
         unit: foreign: the systemd unit or container the process runs in.
         place: where its descriptor of the socket was seen, for `sockets.holds`.
+        pids: all processes that were seen to hold the socket, this one among them.
     """
 
     listener: Listener
@@ -85,6 +86,7 @@ class Holder:
     reason: str
     unit: t.Optional[str] = None
     place: str = field(default="", compare=False)
+    pids: t.Tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def summary(self) -> str:
@@ -100,6 +102,8 @@ class Holder:
             "port": self.listener.port,
             "family": self.listener.family,
             "address": self.listener.address,
+            "inode": self.listener.inode if self.listener.inode > 0 else None,
+            "pids": list(self.pids),
             "pid": None if process is None else process.pid,
             "user": None if process is None else process.user,
             "command": None if process is None else process.command_line,
@@ -151,13 +155,18 @@ def _below_daemon(daemon: int, service: t.Optional[str], facts: Facts) -> Judgem
 def _foreign(process: Process, marker: t.Optional[Marker], facts: Facts) -> str:
     if process.container:
         return "it runs in a container"
-    if os.path.basename(process.exe) in PUBLISHERS:
+    if publishes(process):
         return "it holds the port for a container"
     if marker is None:
         return "it is not of this stack"
     if marker.root != facts.root:
         return f"it is of stack {marker.stack or '?'} at {marker.root}"
     return f"it carries this stack's marker, but user {process.user} is not the one who runs this stack"
+
+
+def publishes(process: Process) -> bool:
+    """Return whether a process holds its port for a container: to end it frees nothing of what the container is."""
+    return bool({os.path.basename(process.exe), os.path.basename(process.command[0])} & PUBLISHERS)
 
 
 def may_end(provenance: str, policy: str, *, supervised: bool = False) -> bool:

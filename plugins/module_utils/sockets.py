@@ -19,12 +19,10 @@ import functools
 import os
 import socket
 import struct
-import sys
 import typing as t
 from dataclasses import dataclass, field
 
 from . import processes
-from .errors import RollcallError
 
 # linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h, net/tcp_states.h
 NETLINK_SOCK_DIAG = 4
@@ -103,6 +101,7 @@ class Owners:
         pids: by inode; an inode without an owner is missing.
         complete: False when an inode has no owner and not every process could be read: the owner may be among those.
         unreadable: how many processes could not be read.
+        hidden: whether processes of others are not even listed (hidepid).
         places: where a pid's descriptor of an inode was seen, as a path; for `holds`.
         described: the processes that had to be described on the way.
     """
@@ -110,6 +109,7 @@ class Owners:
     pids: t.Mapping[int, t.Sequence[int]] = field(default_factory=dict)
     complete: bool = True
     unreadable: int = 0
+    hidden: bool = False
     places: t.Mapping[t.Tuple[int, int], str] = field(default_factory=dict)
     described: t.Mapping[int, processes.Process] = field(default_factory=dict)
 
@@ -118,7 +118,7 @@ def listeners(ports: t.Optional[t.Container[int]] = None) -> t.List[Listener]:
     """Return every listening TCP socket of our network namespace on one of ``ports``; None means all ports.
 
     Raises:
-        RollcallError: not on Linux, and psutil is missing or may not look.
+        RollcallError: not on Linux, and psutil is missing.
     """
     if not processes.LINUX:
         return _psutil_listeners(ports)
@@ -143,8 +143,9 @@ def owners(inodes: t.Iterable[int], hints: t.Iterable[int] = (), sharing: str = 
     at below /proc/PID/task.
     """
     numbers = list(inodes)
+    if not processes.LINUX:
+        return _psutil_owners(numbers)
     search = _Search([inode for inode in numbers if inode > 0], sharing == EVERY)
-    search.found.update((inode, [-inode]) for inode in numbers if inode < 0)
     visible: t.List[int] = []
     if not search.look(hints):
         visible = processes.pids()
@@ -152,8 +153,10 @@ def owners(inodes: t.Iterable[int], hints: t.Iterable[int] = (), sharing: str = 
     if sharing == RELATIVES:
         search.look_at_relatives()
     # With hidepid the processes of others are not even listed, and pid 1 is never ours.
-    blind = search.unreadable > 0 or 1 not in visible
-    return Owners(search.found, not (search.missing and blind), search.unreadable, search.places, search.described)
+    hidden = bool(visible) and 1 not in visible
+    # What runs outside of our pid namespace and shares our network, as a container may, has no pid here.
+    complete = not search.missing or not (search.unreadable or hidden or not processes.in_first_namespace())
+    return Owners(search.found, complete, search.unreadable, hidden, search.places, search.described)
 
 
 class _Search:
@@ -255,6 +258,12 @@ def bindable(port: int, address: str = "") -> t.Optional[str]:
     if address:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         return _try_bind(family, address, port)
+    if not processes.LINUX:
+        # With SO_REUSEADDR a BSD lets one listen on a wildcard although another does so on an address, and the other
+        # way round: the addresses that servers are given are tried as well.
+        places = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"), (socket.AF_INET, "127.0.0.1"))
+        answers = (_try_bind(family, place, port) for family, place in (*places, (socket.AF_INET6, "::1")))
+        return next((answer for answer in answers if answer is not None), None)
     # One socket for both families first: ports are mostly free, and then nothing more is to be asked.
     if socket.has_ipv6 and _try_bind(socket.AF_INET6, "::", port, both=True) is None:
         return None
@@ -291,7 +300,7 @@ def _try_bind(family: int, address: str, port: int, *, both: bool = False) -> t.
             probe.listen(1)
         except OSError as exc:
             # The host has IPv6 switched off: nobody will listen there.
-            if not both and family == socket.AF_INET6 and address == "::" and exc.errno == errno.EADDRNOTAVAIL:
+            if not both and address in ("::", "::1") and exc.errno == errno.EADDRNOTAVAIL:
                 return None
             where = f"[{address}]:{port}" if family == socket.AF_INET6 else f"{address}:{port}"
             return f"cannot listen on {where}: {exc.strerror}"
@@ -476,21 +485,44 @@ def _parse_proc_net(family: int, lines: t.Iterable[str]) -> t.Iterator[Listener]
 
 
 def _psutil_listeners(ports: t.Optional[t.Container[int]]) -> t.List[Listener]:
+    """Return the listeners of the processes that may be looked into: all of them for root, else those of our user."""
     psutil = processes.load_psutil()
     try:
-        connections = psutil.net_connections(kind="tcp")
-    except psutil.AccessDenied as exc:
-        raise RollcallError(
-            f"Seeing who listens takes root on {sys.platform}.", kind="refused", remedies=["run it with sudo"]
-        ) from exc
+        connections = [(entry.pid, entry) for entry in psutil.net_connections(kind="tcp")]
+    except (psutil.Error, OSError):
+        # macOS shows the sockets of a process to its user and to root, and psutil gives up at the first refusal.
+        connections = [
+            (process.pid, entry) for process in psutil.process_iter() for entry in _psutil_connections(psutil, process)
+        ]
     return [
-        Listener(
-            family="ipv6" if entry.family == socket.AF_INET6 else "ipv4",
-            address=entry.laddr.ip,
-            port=entry.laddr.port,
-            inode=-(entry.pid or 0),
-            uid=-1,
-        )
-        for entry in connections
-        if entry.status == psutil.CONN_LISTEN and (ports is None or entry.laddr.port in ports)
+        _psutil_listener(entry, pid)
+        for pid, entry in connections
+        if entry.status == psutil.CONN_LISTEN and entry.laddr and (ports is None or entry.laddr.port in ports)
     ]
+
+
+def _psutil_connections(psutil: t.Any, process: t.Any) -> t.Sequence[t.Any]:
+    try:
+        return t.cast(t.Sequence[t.Any], process.net_connections(kind="tcp"))
+    except (psutil.Error, OSError):
+        # Gone, or another user's: `owners` counts those.
+        return ()
+
+
+def _psutil_listener(entry: t.Any, pid: t.Optional[int]) -> Listener:
+    family, address = ("ipv6" if entry.family == socket.AF_INET6 else "ipv4"), entry.laddr.ip
+    if family == "ipv6" and address.lower().startswith("::ffff:") and "." in address:
+        family, address = "ipv4", address[len("::ffff:") :]
+    # A link-local address may come with its interface.
+    return Listener(family, address.partition("%")[0], entry.laddr.port, -(pid or 0), -1)
+
+
+def _psutil_owners(numbers: t.Sequence[int]) -> Owners:
+    """Return the owners by the numbers that `_psutil_listeners` has given, and how many processes it could not ask."""
+    found: t.Dict[int, t.List[int]] = {inode: [-inode] for inode in numbers if inode < 0}
+    unreadable = 0
+    if os.geteuid() != 0:
+        psutil = processes.load_psutil()
+        users = (process.info["uids"] for process in psutil.process_iter(["uids"]))
+        unreadable = sum(uids is None or uids.real != os.geteuid() for uids in users)
+    return Owners(found, not (unreadable and 0 in numbers), unreadable)

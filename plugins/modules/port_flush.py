@@ -15,6 +15,9 @@ description:
   - Everything is looked at first. When something holds a port that O(policy) does not cover, nothing is ended.
   - TERM, CONT for what is stopped, O(grace), KILL, O(kill_grace). A process is compared again right before each step,
     so a pid that was used again is never signalled.
+  - What holds a port for a container, and a socket unit of systemd, is named and never ended.
+  - When somebody is there who may start again what was ended, it is watched for three seconds. What has come back is
+    a failure that names who did it.
 requirements:
   - The role P(rollcall.supervisor.bootstrap#role) has prepared the host.
 extends_documentation_fragment:
@@ -40,11 +43,22 @@ options:
       - Ports to free. Without it, all that the stack assigns.
     type: list
     elements: int
+  overrides:
+    description:
+      - Another policy for some of the stack's ports. A mapping of the port to V(owned), V(refuse) or V(any).
+    type: dict
+    default: {}
   supervised:
     description:
       - Also stop the services that supervisord runs on these ports. Otherwise they are left alone.
     type: bool
     default: false
+  time_wait:
+    description:
+      - Seconds to wait for closed connections that the kernel still remembers, when nothing else keeps a port from
+        being bound. There is no process to end then, and they pass in 60 seconds.
+    type: float
+    default: 61
   max_victims:
     description:
       - When more processes than this would be ended, none is.
@@ -62,6 +76,12 @@ EXAMPLES = r"""
     root: /opt/trading
     ports: [8001]
     policy: any
+
+- name: Free all ports, one of them from whatever holds it
+  rollcall.supervisor.port_flush:
+    root: /opt/trading
+    overrides:
+      8001: any
 """
 
 RETURN = r"""
@@ -128,6 +148,15 @@ holders:
       description: Address it listens on.
       returned: always
       type: str
+    inode:
+      description: Inode of the socket; null where the system has none.
+      returned: always
+      type: int
+    pids:
+      description: All processes that were seen to hold this socket.
+      returned: always
+      type: list
+      elements: int
     pid:
       description: Process that holds the socket; null when none can be seen.
       returned: always
@@ -194,9 +223,11 @@ def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any
         journal.load_stack(Paths.of(params["root"])),
         params["ports"],
         policy=params["policy"],
+        overrides=params["overrides"],
         supervised=params["supervised"],
         grace=params["grace"],
         kill_grace=params["kill_grace"],
+        time_wait=params["time_wait"],
         max_victims=params["max_victims"],
         dry_run=check_mode,
     )
@@ -210,9 +241,11 @@ def main() -> None:
             "root": {"type": "path", "required": True},
             "ports": {"type": "list", "elements": "int"},
             "policy": {"type": "str", "choices": ["owned", "refuse", "any"], "default": "owned"},
+            "overrides": {"type": "dict", "default": {}},
             "supervised": {"type": "bool", "default": False},
             "grace": {"type": "float", "default": 5},
             "kill_grace": {"type": "float", "default": 2},
+            "time_wait": {"type": "float", "default": 61},
             "max_victims": {"type": "int", "default": 32},
         },
         supports_check_mode=True,

@@ -36,7 +36,8 @@ options:
       - Directory of a stack, by which its own processes are told from others. Without it, every process is V(foreign).
     type: path
 notes:
-  - Only root sees the processes of all users. A listener whose process cannot be seen is reported as V(unknown).
+  - Only root sees the processes of all users. A listener whose process cannot be seen is reported as V(unknown), and
+    RV(ports[].complete) is false for its port.
 """
 
 EXAMPLES = r"""
@@ -73,6 +74,17 @@ ports:
       description: Why not; null when it is free.
       returned: always
       type: str
+    complete:
+      description:
+        - Whether all who hold the port are told. False when processes could not be looked into, among whom another
+          holder may be, and when something holds the port that cannot be seen.
+        - True for a free port, and for one that nothing but closed connections holds.
+      returned: always
+      type: bool
+    unreadable:
+      description: How many processes could not be looked into. Those that the system does not even list do not count.
+      returned: always
+      type: int
     holders:
       description: Who listens, one entry for each socket and process.
       returned: always
@@ -91,6 +103,15 @@ ports:
           description: Address it listens on.
           returned: always
           type: str
+        inode:
+          description: Inode of the socket; null where the system has none.
+          returned: always
+          type: int
+        pids:
+          description: All processes that hold this socket; each has an entry of its own.
+          returned: always
+          type: list
+          elements: int
         pid:
           description: Process that holds the socket; null when none can be seen.
           returned: always
@@ -116,7 +137,7 @@ ports:
           returned: always
           type: str
         unit:
-          description: Unit of systemd or container in which a foreign process runs.
+          description: Unit of systemd or container in which the process runs; null when it is in none.
           returned: always
           type: str
         reason:

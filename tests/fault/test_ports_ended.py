@@ -1,12 +1,12 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults 7, 10, 12 and 13: pids that are used again, what does not want to end, what comes back, and zombies."""
+"""Faults 7 and 10 to 13: pids that are used again, what does not want to end, what comes back, and zombies."""
 
 from __future__ import annotations
 
-import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -17,9 +17,29 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, processes, sockets
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from tests.support.victims import Victim, a_stack, eventually, is_alive, marks, start, victim
+from tests.support import daemons
+from tests.support.victims import (
+    Victim,
+    a_stack,
+    cgroup,
+    eventually,
+    free_port,
+    in_a_fresh_namespace,
+    is_alive,
+    join,
+    marks,
+    start,
+    victim,
+)
 
 NAMESPACES = pytest.mark.skipif(os.geteuid() != 0, reason="makes a pid namespace of its own")
+CGROUPS = pytest.mark.skipif(os.geteuid() != 0, reason="makes a cgroup")
+# The freezer of cgroup v1 stops a process in state D, where not even KILL reaches it; that of v2 lets KILL through.
+FREEZER = pytest.mark.skipif(
+    not os.access("/sys/fs/cgroup/freezer/cgroup.procs", os.W_OK), reason="takes the freezer of cgroup v1, and root"
+)
+
+sandbox = daemons.sandbox
 
 
 @pytest.fixture
@@ -101,20 +121,6 @@ os.kill(victim, 9)
 """
 
 
-def in_a_fresh_namespace(code: str, *arguments: str) -> t.Dict[str, t.Any]:
-    """Return what ``code`` prints as JSON when it runs in a pid namespace in which it chooses the pids."""
-    done = subprocess.run(
-        ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-c", code, *arguments],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.stdout, done.stderr
-    return t.cast(t.Dict[str, t.Any], json.loads(done.stdout))
-
-
 @NAMESPACES
 def test_a_pid_that_is_used_again_after_the_look_up_is_not_signalled(root: str) -> None:
     done = in_a_fresh_namespace(REUSE, root, "other start")
@@ -127,6 +133,21 @@ def test_a_pid_that_is_used_again_after_the_look_up_is_not_signalled(root: str) 
 @NAMESPACES
 def test_a_pid_that_is_used_again_within_one_tick_is_not_signalled_for_it_holds_no_socket(root: str) -> None:
     assert in_a_fresh_namespace(REUSE, root, "same start") == {"alive": True, "ended": [], "free": None}
+
+
+def test_a_process_that_has_become_another_users_is_not_signalled(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What was looked at and what is about to be signalled have the same pid and start: only the user is another.
+    with victim("listen", mark=marks(root)) as held:
+        look = processes.look_again
+
+        def of_another(process: processes.Process) -> t.Optional[processes.Process]:
+            now = look(process)
+            return now and processes.Process(**{**vars(now), "uid": now.uid + 1})
+
+        monkeypatch.setattr(processes, "look_again", of_another)
+        with pytest.raises(RollcallError, match="share the sockets"):
+            flush.flush(a_stack(root, held.port))
+        assert held.alive
 
 
 # --- 10: TERM ignored, stopped ----------------------------------------------------------------------------------------
@@ -159,8 +180,34 @@ def test_one_that_ignores_term_does_not_hold_up_the_others(root: str) -> None:
         assert set(done.freed) == {deaf.port, other.port}
 
 
+# --- 11: sleep in the kernel ------------------------------------------------------------------------------------------
+
+
+@FREEZER
+def test_a_process_in_state_d_is_a_bounded_and_reported_failure(root: str) -> None:
+    with cgroup(f"rollcall-test-{os.getpid()}", "freezer") as (place,), victim("listen", mark=marks(root)) as held:
+        join([place], held.pid)
+        try:
+            (place / "freezer.state").write_text("FROZEN", encoding="ascii")
+            assert eventually(lambda: (processes.describe(held.pid) or pytest.fail("gone")).state == "D")
+            began = time.monotonic()
+            with pytest.raises(RollcallError, match=rf"pid {held.pid} of user .* did not end \(TERM, KILL") as caught:
+                flush.flush(a_stack(root, held.port), grace=0.1, kill_grace=0.1)
+            assert time.monotonic() - began < 2
+            assert caught.value.kind == "failed"
+            (entry,) = caught.value.evidence["ended"]
+            assert (entry["result"], entry["signals"]) == ("stuck", ["TERM", "KILL"])
+            assert "state D" in caught.value.message
+            assert held.alive
+        finally:
+            (place / "freezer.state").write_text("THAWED", encoding="ascii")
+        # The kernel has kept the KILL for when it may be taken.
+        assert eventually(lambda: not held.alive)
+        assert flush.flush(a_stack(root, held.port)) == flush.Flushed(False)
+
+
 def test_what_outlives_even_kill_is_a_reported_failure(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A process in state D cannot be had without a broken disk: its deafness to KILL is stood in for.
+    # As a process in state D does, on a machine that has no way to make one.
     send = processes._Target.send
 
     def swallow(target: t.Any, name: str) -> None:
@@ -213,6 +260,74 @@ def test_what_brings_the_holder_back_is_named_after_one_cycle(root: str, monkeyp
         assert is_alive(held.said["parent"])
 
 
+def test_a_respawner_is_noticed_although_it_takes_its_time(root: str) -> None:
+    with victim("respawner", 0, "--pause", "0.5") as held:
+        began = time.monotonic()
+        with pytest.raises(RollcallError, match="was freed and taken again by pid") as caught:
+            flush.flush(a_stack(root, held.port), policy="any")
+        assert 0.5 <= time.monotonic() - began < flush.RETURN
+        assert f"pid {held.said['parent']} " in caught.value.message
+        assert [entry["pid"] for entry in caught.value.evidence["ended"]] == [held.pid]
+        assert is_alive(held.said["parent"])
+
+
+def test_what_the_shell_that_runs_us_has_started_is_not_waited_for(root: str) -> None:
+    with victim("listen") as held:
+        began = time.monotonic()
+        assert flush.flush(a_stack(root, held.port), policy="any").freed == (held.port,)
+        assert time.monotonic() - began < 1
+
+
+@CGROUPS
+def test_a_unit_that_brings_the_holder_back_is_named(root: str) -> None:
+    unit = f"rollcall-test-{os.getpid()}.service"
+    with cgroup(unit) as places, victim("respawner", 0, "--pause", "0.3") as held:
+        if not places:
+            pytest.skip("no hierarchy of cgroups by which systemd knows its units")
+        join(places, held.said["parent"])
+        join(places, held.pid)
+        with pytest.raises(RollcallError) as refused:
+            flush.flush(a_stack(root, held.port))
+        assert f"not ours (it is not of this stack, in {unit}). End it with: systemctl stop {unit}." in str(
+            refused.value
+        )
+        with pytest.raises(RollcallError, match="was freed and taken again by pid") as caught:
+            flush.flush(a_stack(root, held.port), policy="any")
+        assert f": {unit}, pid {held.said['parent']} " in caught.value.message
+        assert caught.value.remedies == (f"systemctl stop {unit}",)
+
+
+def test_a_second_supervisord_that_brings_the_holder_back_is_named(root: str, sandbox: daemons.Sandbox) -> None:
+    port = free_port()
+    listener = Path(__file__).parent.parent / "support" / "victims.py"
+    sandbox.configure(web=f"{sys.executable} {listener} listen {port}\nautorestart=true\nstartsecs=0")
+    daemon = sandbox.start()
+    sandbox.client().start(["web"])
+    assert eventually(lambda: bool(sockets.listeners([port])))
+    first = sandbox.client().programs()["web"].pid
+    stop = f"supervisorctl -s unix://{sandbox.socket} stop web:web"
+    with pytest.raises(RollcallError) as refused:
+        flush.flush(a_stack(root, port))
+    assert refused.value.kind == "refused"
+    assert refused.value.remedies[0] == stop
+
+    with pytest.raises(RollcallError, match="was freed and taken again by pid") as caught:
+        flush.flush(a_stack(root, port), policy="any")
+    assert caught.value.kind == "failed"
+    assert f"program web:web of supervisord pid {daemon}, pid {daemon} " in caught.value.message
+    assert caught.value.remedies == (stop,)
+    # One cycle: the first was ended, and the second is left alone.
+    assert [entry["pid"] for entry in caught.value.evidence["ended"]] == [first]
+    second = sandbox.client().programs()["web"].pid
+    assert second not in (0, first)
+    assert is_alive(second)
+
+    # The remedy is one that can be copied.
+    subprocess.run([sys.executable, "-m", "supervisor.supervisorctl", *shlex.split(stop)[1:]], check=True, timeout=20)
+    assert flush.flush(a_stack(root, port)) == flush.Flushed(False)
+    assert is_alive(daemon)
+
+
 # --- 13: zombies ------------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +340,30 @@ def test_a_zombie_is_not_signalled_and_its_parent_is_named() -> None:
         assert (ended.result, ended.signals) == ("zombie", ())
         assert f"its parent is pid {parent.pid} " in ended.reason
         assert parent.alive
+
+
+def test_a_holder_that_becomes_a_zombie_before_it_is_signalled_is_not(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = start("listen", mark=marks(root))
+    results: t.List[processes.Ended] = []
+    end = processes.end
+
+    def after_its_own_end(*args: t.Any, **how: t.Any) -> t.List[processes.Ended]:
+        os.kill(held.pid, 9)
+        assert eventually(lambda: not held.alive)
+        results.extend(end(*args, **how))
+        return results
+
+    monkeypatch.setattr(processes, "end", after_its_own_end)
+    try:
+        done = flush.flush(a_stack(root, held.port))
+        assert (done.changed, done.ended, done.freed) == (False, (), (held.port,))
+        (entry,) = results
+        assert (entry.result, entry.signals) == ("zombie", ())
+        assert f"its parent is pid {os.getpid()} " in entry.reason
+    finally:
+        held.end()
 
 
 def test_a_holder_that_has_become_a_zombie_no_longer_holds_its_port(root: str) -> None:

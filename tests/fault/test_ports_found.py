@@ -1,24 +1,38 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults 1 to 4: who counts as a holder of a port, in every way a port can be held. A bystander always survives."""
+"""Faults 1 to 5: who counts as a holder of a port, in every way a port can be held. A bystander always survives."""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
+import time
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Clock
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from tests.support.victims import Victim, a_stack, as_nobody, free_port, is_alive, marks, start, victim
+from tests.support.victims import (
+    Victim,
+    a_stack,
+    as_nobody,
+    eventually,
+    free_port,
+    in_a_fresh_namespace,
+    is_alive,
+    marks,
+    start,
+    victim,
+)
 
-ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user")
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user, or namespaces of its own")
 
 
 @pytest.fixture
@@ -72,7 +86,7 @@ def test_a_client_whose_own_end_has_the_port_is_named_and_never_ended(root: str)
 # --- 2: several listeners, shared listeners, daemons ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["listen", "pair", "shared", "daemon", "leaderless", "handed"])
+@pytest.mark.parametrize("kind", ["listen", "pair", "group", "shared", "daemon", "leaderless", "handed"])
 def test_every_process_that_holds_the_port_is_found_and_ended(root: str, kind: str) -> None:
     with victim(kind, mark=marks(root)) as held:
         pids = {held.pid, *held.pids}
@@ -107,6 +121,39 @@ def test_a_listener_whose_first_holder_was_found_alone_is_ended_to_the_last(
         done = flush.flush(a_stack(root, held.port))
         assert {entry.pid for entry in done.ended} >= {held.pid, *held.pids}
         assert done.freed == (held.port,)
+
+
+def test_each_of_several_listeners_of_one_process_is_a_holder(root: str) -> None:
+    with victim("group", mark=marks(root)) as held:
+        holders = flush.survey(a_stack(root, held.port), [held.port])[held.port]
+        assert sorted(one.listener.inode for one in holders) == sorted(held.said["inodes"])
+        assert {(one.listener.family, one.pids) for one in holders} == {("ipv4", (held.pid,)), ("ipv6", (held.pid,))}
+
+
+def test_a_foreign_listener_beside_ours_on_the_same_address_keeps_both_alive(root: str) -> None:
+    # Only processes of one user can share a port by SO_REUSEPORT, and they need not be of one stack.
+    with victim("listen", 0, "--reuseport", mark=marks(root)) as ours:
+        with victim("listen", ours.port, "--reuseport") as foreign:
+            stack = a_stack(root, ours.port)
+            with pytest.raises(RollcallError) as caught:
+                flush.flush(stack)
+            assert caught.value.kind == "refused"
+            assert f"pid {foreign.pid} " in caught.value.message
+            assert ours.alive
+            assert foreign.alive
+            assert {entry.pid for entry in flush.flush(stack, policy="any").ended} == {ours.pid, foreign.pid}
+        assert sockets.bindable(ours.port) is None
+
+
+def test_a_port_is_not_called_free_while_a_copy_of_the_listener_is_on_its_way(root: str) -> None:
+    with victim("posted", mark=marks(root)) as held:
+        with pytest.raises(RollcallError, match="is held, owner unknown: no process that holds it") as caught:
+            flush.flush(a_stack(root, held.port))
+        assert caught.value.kind == "failed"
+        assert [entry["pid"] for entry in caught.value.evidence["ended"]] == [held.pid]
+        assert [listener.port for listener in sockets.listeners([held.port])] == [held.port]
+        # It has the message, and could take the listener out of it; it does not hold it.
+        assert is_alive(held.pids[0])
 
 
 # --- 3: families and addresses --------------------------------------------------------------------------------------
@@ -195,6 +242,83 @@ def test_the_listener_of_another_user_is_not_called_free_without_root(root: str)
         assert held.alive
 
 
+HIDDEN = """
+import json, subprocess, sys
+from ansible_collections.rollcall.supervisor.plugins.module_utils import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from tests.support.victims import a_stack, as_nobody, marks, victim
+
+root, how = sys.argv[1:]
+subprocess.run(["mount", "-o", "remount,hidepid=" + how, "/proc"], check=True)
+with victim("listen", mark=marks(root)) as held:
+    def attempt():
+        (port,) = flush.inspect(None, [held.port])
+        try:
+            flush.flush(a_stack(root, held.port), policy="any")
+        except RollcallError as exc:
+            return {"port": port, "error": exc.as_dict()}
+
+    said = as_nobody(attempt)
+    print(json.dumps({**said, "alive": held.alive}))
+"""
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize(
+    ("hidepid", "words"),
+    [
+        ("1", r"it may be one of the \d+ that may not be looked into"),
+        ("2", r"/proc hides the processes of other users \(hidepid\)"),
+    ],
+)
+def test_a_listener_is_not_called_free_where_proc_hides_the_processes_of_others(
+    root: str, hidepid: str, words: str
+) -> None:
+    said = in_a_fresh_namespace(HIDDEN, root, hidepid)
+    assert said["alive"]
+    assert said["error"]["kind"] == "refused"
+    unknown = "is held, owner unknown: no process that holds it can be seen"
+    assert re.search(f"{unknown}: {words}; its user is root", said["error"]["message"])
+    assert (said["port"]["free"], said["port"]["complete"]) == (False, False)
+    assert (said["port"]["unreadable"] > 0) == (hidepid == "1")
+    (holder,) = said["port"]["holders"]
+    assert (holder["provenance"], holder["pid"], holder["pids"]) == ("unknown", None, [])
+
+
+OUTSIDE = """
+import json, sys
+from ansible_collections.rollcall.supervisor.plugins.module_utils import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from tests.support.victims import a_stack
+
+root, port = sys.argv[1], int(sys.argv[2])
+try:
+    flush.flush(a_stack(root, port), policy="any")
+except RollcallError as exc:
+    print(json.dumps({"error": exc.as_dict(), "port": flush.inspect(None, [port])[0]}))
+"""
+
+
+@ROOT_ONLY
+def test_a_listener_outside_of_our_pid_namespace_is_not_called_free(root: str) -> None:
+    with victim("listen", mark=marks(root)) as held:
+        said = in_a_fresh_namespace(OUTSIDE, root, str(held.port))
+        assert said["error"]["kind"] == "refused"
+        assert "it may run outside of the container, or pid namespace, that this runs in" in said["error"]["message"]
+        assert (said["port"]["free"], said["port"]["complete"]) == (False, False)
+        assert held.alive
+
+
+@ROOT_ONLY
+def test_a_listener_in_another_network_is_none_of_ours(root: str) -> None:
+    with victim("listen", mark=marks(root)) as ours:
+        other = ("unshare", "--net")
+        with victim("listen", ours.port, "--address", "0.0.0.0", mark=marks(root), prefix=other) as elsewhere:
+            assert seen(root, ours.port) == {("ipv4", "127.0.0.1", ours.pid, "orphan")}
+            assert flush.flush(a_stack(root, ours.port)).freed == (ours.port,)
+            assert elsewhere.alive
+
+
 def test_a_free_port_among_held_ones_stays_free_and_is_not_reported(root: str) -> None:
     port = free_port()
     with victim("listen", mark=marks(root)) as held:
@@ -233,3 +357,99 @@ def test_ports_are_looked_at_by_the_system_python_without_any_package(root: str)
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout.strip() == "[]", root
+
+
+# --- 5: TIME_WAIT -----------------------------------------------------------------------------------------------------
+
+
+class Remembered(t.NamedTuple):
+    """A connection that the kernel still remembers at the server's port, where no process is any more."""
+
+    port: int
+    client: int
+
+    def forget(self) -> None:
+        """Have the kernel forget it: it answers a client that knocks again from the same port, and is told off."""
+        if Path("/proc/sys/net/ipv4/tcp_rfc1337").read_text(encoding="ascii").strip() != "0":
+            pytest.skip("this kernel does not let a reset end TIME_WAIT (net.ipv4.tcp_rfc1337)")
+        with socket.socket() as again:
+            again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            again.bind(("127.0.0.1", self.client))
+            again.setblocking(False)
+            again.connect_ex(("127.0.0.1", self.port))
+            assert eventually(lambda: not sockets.remembered(self.port))
+
+
+@pytest.fixture
+def remembered() -> Remembered:
+    """A server that does without SO_REUSEADDR closes its connection first, and then itself."""
+    port = free_port()
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", port))
+        server.listen()
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            made = Remembered(port, client.getsockname()[1])
+            server.accept()[0].close()
+            assert client.recv(1) == b""
+    assert eventually(lambda: sockets.remembered(port) == 1)
+    assert "in use" in (sockets.bindable(port) or "")
+    return made
+
+
+class Fast(Clock):
+    """A clock on which waiting takes no time, and at some moment of which something happens."""
+
+    def __init__(self, at: float, happens: t.Callable[[], None]) -> None:
+        self.now = 0.0
+        self._at, self._happens = at, happens
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        before, self.now = self.now, self.now + max(seconds, 0.001)
+        if before < self._at <= self.now:
+            self._happens()
+
+
+def test_connections_that_are_only_remembered_are_waited_out(root: str, remembered: Remembered) -> None:
+    clock = Fast(50, remembered.forget)
+    assert flush.flush(a_stack(root, remembered.port), policy="any", clock=clock) == flush.Flushed(False)
+    assert 50 <= clock.now < 51
+    assert sockets.bindable(remembered.port) is None
+
+
+def test_what_is_remembered_for_longer_than_the_deadline_is_a_failure_that_names_it_and_nobody(
+    root: str, remembered: Remembered
+) -> None:
+    began = time.monotonic()
+    with pytest.raises(RollcallError, match=r"is not free after 0\.3 s: .* 1 of them in TIME_WAIT") as caught:
+        flush.flush(a_stack(root, remembered.port), policy="any", kill_grace=0.1, time_wait=0.3)
+    assert 0.3 <= time.monotonic() - began < 2
+    assert "There is nobody to end" in caught.value.message
+    assert (caught.value.kind, caught.value.evidence["ended"]) == ("failed", [])
+    assert not any("kill" in remedy for remedy in caught.value.remedies)
+
+
+def test_a_look_does_not_wait_for_what_is_remembered_and_blames_nobody(root: str, remembered: Remembered) -> None:
+    began = time.monotonic()
+    assert flush.flush(a_stack(root, remembered.port), dry_run=True, kill_grace=0.1) == flush.Flushed(False)
+    (port,) = flush.inspect(None, [remembered.port])
+    assert time.monotonic() - began < 2
+    assert (port["free"], port["holders"], port["complete"], port["unreadable"]) == (False, [], True, 0)
+    assert "the kernel still remembers 1 closed connections (TIME_WAIT)" in port["reason"]
+
+
+def test_what_a_victim_leaves_in_time_wait_is_waited_out_after_its_end(root: str) -> None:
+    with victim("leaves", mark=marks(root)) as held:
+        with socket.create_connection(("127.0.0.1", held.port)) as client:
+            connection = Remembered(held.port, client.getsockname()[1])
+            assert client.recv(1) == b""
+        assert eventually(lambda: sockets.remembered(held.port) == 1)
+        clock = Fast(30, connection.forget)
+        began = time.monotonic()
+        done = flush.flush(a_stack(root, held.port), clock=clock)
+        assert ([entry.pid for entry in done.ended], done.freed) == ([held.pid], (held.port,))
+        assert time.monotonic() - began < 5
+        assert clock.now >= 30
+        assert sockets.bindable(held.port) is None

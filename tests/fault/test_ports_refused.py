@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults 8, 9, 14 and 15: what is never ended, what takes an explicit word, and a look that touches nothing."""
+"""Faults 6, 8, 9, 14 and 15: what is never ended, what takes an explicit word, and a look that touches nothing."""
 
 from __future__ import annotations
 
@@ -9,19 +9,39 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
+import socket
+import subprocess
 import sys
+import tempfile
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, processes, sockets
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.modules import port_flush, port_info
-from tests.support.victims import NOBODY, Victim, a_stack, free_port, is_alive, marks, start, victim
+from tests.support.victims import (
+    NOBODY,
+    PID_NAMESPACE,
+    Victim,
+    a_stack,
+    as_nobody,
+    cgroup,
+    eventually,
+    free_port,
+    in_a_fresh_namespace,
+    is_alive,
+    join,
+    marks,
+    start,
+    victim,
+)
 
-ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user")
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user, namespaces or cgroups of its own")
+SYSTEMD = next(filter(os.path.exists, ("/lib/systemd/systemd", "/usr/lib/systemd/systemd")), None)
 
 # What a run below the holder of the port does: flush it, and say how it was refused.
 FLUSH_BELOW = """
@@ -58,6 +78,204 @@ def refusal(stack: t.Any, **how: t.Any) -> RollcallError:
         flush.flush(stack, **how)
     assert caught.value.kind == "refused"
     return caught.value
+
+
+# --- 6: containers, other pid namespaces, socket activation -----------------------------------------------------------
+
+
+def seen_from_here(inside: Victim) -> int:
+    """Return our pid of a victim that is the first process of its own pid namespace."""
+    (pid,) = processes.children(inside.process.pid)
+    return pid
+
+
+@ROOT_ONLY
+def test_a_holder_in_another_pid_namespace_is_refused_and_the_namespace_named(root: str) -> None:
+    # Our own marker in there proves nothing: the environment of a container is not ours to trust.
+    with victim("listen", mark=marks(root), prefix=PID_NAMESPACE) as held:
+        pid = seen_from_here(held)
+        error = refusal(a_stack(root, held.port))
+        namespace = f"the pid namespace below pid {held.process.pid} 'unshare "
+        assert f"pid {pid} " in error.message
+        assert f"not ours (it runs in a container, in {namespace}" in error.message
+        (evidence,) = error.evidence["objections"]
+        assert evidence["unit"].startswith(namespace)
+        (port,) = flush.inspect(None, [held.port])
+        assert [(one["pid"], one["unit"]) for one in port["holders"]] == [(pid, evidence["unit"])]
+        assert is_alive(pid)
+
+
+@ROOT_ONLY
+def test_a_holder_in_another_pid_namespace_is_ended_when_that_is_asked_for(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # `unshare` is there for a moment longer than what it runs, as the engine of a container is that may run it again.
+    monkeypatch.setattr(flush, "RETURN", 0.2)
+    with victim("listen", prefix=PID_NAMESPACE) as held:
+        pid = seen_from_here(held)
+        done = flush.flush(a_stack(root, held.port), overrides={held.port: "any"}, grace=0.2)
+        # The first process of a namespace does not even get a TERM that it does not handle.
+        assert [(entry.pid, entry.signals) for entry in done.ended] == [(pid, ("TERM", "KILL"))]
+        assert done.freed == (held.port,)
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize(
+    ("prefix", "command"), [("libpod", "podman stop"), ("docker", "docker stop"), ("cri-containerd", "crictl stop")]
+)
+def test_a_container_is_named_by_its_id_with_the_command_that_stops_it(root: str, prefix: str, command: str) -> None:
+    ident = f"{os.getpid():x}".rjust(8, "0") * 8
+    with cgroup(f"{prefix}-{ident}.scope") as places, victim("listen", prefix=PID_NAMESPACE) as held:
+        if not places:
+            pytest.skip("no hierarchy of cgroups by which systemd knows its units")
+        join(places, seen_from_here(held))
+        error = refusal(a_stack(root, held.port))
+        assert f"(it runs in a container, in container {ident[:12]})" in error.message
+        assert error.remedies[0] == f"{command} {ident[:12]}"
+        assert error.evidence["objections"][0]["unit"] == f"container {ident[:12]}"
+        assert is_alive(seen_from_here(held))
+
+
+@pytest.mark.parametrize("program", ["docker-proxy", "conmon", "rootlessport", "pasta"])
+@pytest.mark.parametrize("policy", ["owned", "any"])
+def test_what_holds_a_port_for_a_container_is_never_ended_and_the_container_asked_for(
+    root: str, tmp_path: Path, program: str, policy: str
+) -> None:
+    (tmp_path / program).symlink_to(sys.executable)
+    with victim("listen", mark=marks(f"{root}/other"), python=str(tmp_path / program)) as held:
+        error = refusal(a_stack(root, held.port), policy=policy)
+        assert "which is never ended: it holds the port for a container" in error.message
+        assert f"Stop the container: docker ps --filter publish={held.port}." in error.message
+        assert held.alive
+
+
+@ROOT_ONLY
+def test_the_container_that_a_port_is_published_for_is_named(root: str, tmp_path: Path) -> None:
+    ident = f"{os.getpid():x}".rjust(8, "0") * 8
+    (tmp_path / "conmon").symlink_to(sys.executable)
+    with cgroup(f"libpod-conmon-{ident}.scope") as places, victim("listen", python=str(tmp_path / "conmon")) as held:
+        if not places:
+            pytest.skip("no hierarchy of cgroups by which systemd knows its units")
+        join(places, held.pid)
+        error = refusal(a_stack(root, held.port), policy="any")
+        assert f"for a container, in container {ident[:12]}. Stop the container: podman stop" in error.message
+        assert error.remedies[0] == f"podman stop {ident[:12]}"
+        assert held.alive
+
+
+PID_1 = """
+import json, os, socket, sys
+from ansible_collections.rollcall.supervisor.plugins.module_utils import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from tests.support.victims import a_stack, free_port
+
+port = free_port()
+listener = socket.create_server(("127.0.0.1", port))
+assert os.getpid() == 1
+os.environ.update(PATH=sys.argv[2] + ":" + os.environ["PATH"], PORT=str(port))
+if os.fork() == 0:
+    listener.close()
+    try:
+        flush.flush(a_stack(sys.argv[1], port), policy="any")
+    except RollcallError as exc:
+        print(json.dumps({**exc.as_dict(), "port": port}), flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+@ROOT_ONLY
+def test_a_port_that_pid_1_holds_is_refused_and_the_socket_unit_named(root: str, tmp_path: Path) -> None:
+    # What systemctl says is recorded here; a systemd of its own says it in the test after this one.
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(
+        "#!/bin/sh\n"
+        '[ "$1 $2" = "list-sockets --all" ] || exit 1\n'
+        'echo "/run/dbus/system_bus_socket dbus.socket dbus.service"\n'
+        'echo "[::]:1$PORT                 far.socket  far.service"\n'
+        'echo "127.0.0.1:$PORT             web.socket  web.service"\n',
+        encoding="utf-8",
+    )
+    systemctl.chmod(0o755)
+    error = in_a_fresh_namespace(PID_1, root, str(tmp_path))
+    assert error["kind"] == "refused"
+    assert (
+        "which is never ended: it is pid 1. It listens for web.socket: stop that with systemctl stop web.socket."
+        in (error["message"])
+    )
+    assert error["remedies"] == ["systemctl stop web.socket", "give service0 another port"]
+    assert error["evidence"]["objections"][0]["unit"] == "web.socket"
+
+
+@contextlib.contextmanager
+def systemd_of_a_user(port: int, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[int]:
+    """Run a real systemd that listens on a port for a unit, ``web``, and starts that when somebody connects."""
+    home = Path(tempfile.mkdtemp(prefix="rollcall-"))
+    run, units = home / "run", home / "config" / "systemd" / "user"
+    run.mkdir(mode=0o700)
+    units.mkdir(parents=True)
+    plain = "[Unit]\nDefaultDependencies=no\n"
+    (units / "web.socket").write_text(f"{plain}[Socket]\nListenStream=127.0.0.1:{port}\n", encoding="utf-8")
+    (units / "web.service").write_text(f"{plain}[Service]\nExecStart=/bin/sleep 600\n", encoding="utf-8")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "XDG_RUNTIME_DIR": str(run),
+        "XDG_CONFIG_HOME": str(home / "config"),
+    }
+    # It takes the place in the cgroups where it is started for its own, with all that is in there: it gets its own.
+    # And it wants to see that the machine was booted by systemd.
+    begin = (
+        'set -e; for place in "$@"; do echo $$ > "$place/cgroup.procs"; done; mount -t tmpfs tmpfs /run; '
+        f"mkdir -p /run/systemd/system; exec {SYSTEMD} --user --unit=web.socket"
+    )
+    try:
+        with cgroup(f"rollcall-test-{os.getpid()}") as places:
+            if not places:
+                pytest.skip("no hierarchy of cgroups for a systemd")
+            command = ["unshare", "--mount", "sh", "-c", begin, "sh", *map(str, places)]
+            with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as manager:
+                try:
+                    if not eventually(lambda: manager.poll() is not None or bool(sockets.listeners([port]))):
+                        pytest.skip("systemd does not start on this machine")
+                    if manager.poll() is not None:
+                        pytest.skip(f"systemd does not start on this machine: it ended with {manager.returncode}")
+                    monkeypatch.setenv("XDG_RUNTIME_DIR", str(run))
+                    yield manager.pid
+                finally:
+                    manager.kill()
+    finally:
+        shutil.rmtree(home)
+
+
+@ROOT_ONLY
+@pytest.mark.skipif(SYSTEMD is None, reason="no systemd is installed")
+def test_a_socket_unit_of_a_real_systemd_is_named_and_neither_it_nor_its_service_ended(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    with systemd_of_a_user(port, monkeypatch) as manager:
+        words = (
+            f"is held by pid {manager} .* which is never ended: it is a user's systemd.* It listens for web.socket: "
+        )
+        for policy in ("owned", "any"):
+            error = refusal(a_stack(root, port), policy=policy)
+            assert re.search(f"{words}stop that with systemctl --user stop web.socket", error.message)
+        # The service that somebody's call has started shares the socket: it is found first, and spared all the same.
+        with socket.create_connection(("127.0.0.1", port)):
+            assert eventually(lambda: len(flush.survey(None, [port], sharing=sockets.EVERY)[port]) == 2)
+            (service,) = (
+                one.process.pid
+                for one in flush.survey(None, [port], sharing=sockets.EVERY)[port]
+                if one.process is not None and one.process.pid != manager
+            )
+            for policy in ("owned", "any"):
+                assert re.search(words, refusal(a_stack(root, port), policy=policy).message)
+            assert is_alive(service)
+        assert is_alive(manager)
+        # What the refusal says to do is what helps.
+        subprocess.run(["systemctl", "--user", "stop", "web.socket", "web.service"], check=True, timeout=20)
+        assert flush.flush(a_stack(root, port)) == flush.Flushed(False)
 
 
 # --- 8: ancestors, sshd, pid 1 --------------------------------------------------------------------------------------
@@ -107,7 +325,12 @@ def test_a_foreign_process_is_refused_with_all_that_is_known_and_the_way_out(roo
             rf"since \d\d:\d\d, which is not ours \(it is not of this stack\)\. End it with: kill {held.pid}\.",
             error.message,
         )
-        assert error.remedies == (f"kill {held.pid}", *flush.OVERRIDES, "give service0 another port in the manifest")
+        assert error.remedies == (
+            f"kill {held.pid}",
+            f"end it all the same: rollcall.supervisor.port_flush with overrides: {{{held.port}: any}}",
+            *flush.OVERRIDES,
+            "give service0 another port in the manifest",
+        )
         (evidence,) = error.evidence["objections"]
         assert (evidence["port"], evidence["pid"]) == (held.port, held.pid)
         assert evidence["user"] == processes.user_name(os.getuid())
@@ -137,6 +360,66 @@ def test_the_policy_any_ends_a_foreign_process(root: str) -> None:
         done = flush.flush(a_stack(root, foreign.port, ours.port), policy="any")
         assert {(entry.pid, entry.result) for entry in done.ended} == {(foreign.pid, "ended"), (ours.pid, "ended")}
         assert set(done.freed) == {foreign.port, ours.port}
+
+
+def test_an_override_lets_one_port_be_freed_from_whatever_holds_it(root: str) -> None:
+    with victim("listen") as one, victim("listen") as other, victim("listen", mark=marks(root)) as ours:
+        stack = a_stack(root, one.port, other.port, ours.port)
+        error = refusal(stack, overrides={one.port: "any"})
+        assert f"pid {other.pid} " in error.message
+        assert f"pid {one.pid} " not in error.message
+        assert all(held.alive for held in (one, other, ours))
+        done = flush.flush(stack, [one.port, ours.port], overrides={str(one.port): "any"})
+        assert {entry.pid for entry in done.ended} == {one.pid, ours.pid}
+        assert set(done.freed) == {one.port, ours.port}
+        assert other.alive
+
+
+def test_an_override_can_be_stricter_than_the_policy(root: str) -> None:
+    with victim("listen") as foreign, victim("listen", mark=marks(root)) as ours:
+        stack = a_stack(root, foreign.port, ours.port)
+        error = refusal(stack, policy="any", overrides={foreign.port: "owned", ours.port: "refuse"})
+        assert f"pid {foreign.pid} " in error.message
+        assert "(orphan), and the policy is to refuse" in error.message
+        assert foreign.alive
+        assert ours.alive
+
+
+def test_one_process_on_two_ports_takes_an_override_for_both(root: str) -> None:
+    with victim("two") as held:
+        stack = a_stack(root, held.port, held.said["second"])
+        error = refusal(stack, overrides={held.port: "any"})
+        assert f"Port {held.said['second']} " in error.message
+        assert f"Port {held.port} " not in error.message
+        assert held.alive
+        done = flush.flush(stack, overrides={held.port: "any", held.said["second"]: "any"})
+        assert [entry.pid for entry in done.ended] == [held.pid]
+        assert set(done.freed) == {held.port, held.said["second"]}
+
+
+def test_a_dry_run_judges_by_the_overrides_too(root: str) -> None:
+    with victim("listen") as foreign:
+        stack = a_stack(root, foreign.port)
+        with no_signal():
+            done = flush.flush(stack, overrides={foreign.port: "any"}, dry_run=True)
+        assert [(entry.pid, entry.result) for entry in done.ended] == [(foreign.pid, "planned")]
+        assert foreign.alive
+
+
+def test_overrides_that_are_wrong_are_all_named_in_one_error(root: str) -> None:
+    with victim("listen", mark=marks(root)) as held:
+        with pytest.raises(RollcallError) as caught:
+            flush.flush(
+                a_stack(root, held.port), policy="all", overrides={held.port: "none", 1: "any", "web": "any", 2: "x"}
+            )
+        assert caught.value.kind == "wrong_use"
+        assert caught.value.message == (
+            f"Unknown policy 'all'. Unknown policy 'none' of port {held.port}. Unknown policy 'x' of port 2: it is one "
+            "of owned, refuse, any. Overrides are for ports of stack test, and 1, web, 2 are not among them: "
+            f"{held.port}."
+        )
+        assert caught.value.evidence == {"policies": ["all", "none", "x"], "overrides": ["1", "web", "2"]}
+        assert held.alive
 
 
 def test_the_policy_refuse_ends_nothing(root: str) -> None:
@@ -213,10 +496,13 @@ def test_the_modules_keep_their_keys_in_check_mode_and_out_of_it(root: str) -> N
         options: t.Dict[str, t.Any] = {
             "root": root,
             "ports": None,
-            "policy": "owned",
+            "policy": "refuse",
+            # As Ansible hands on a mapping whose keys were numbers.
+            "overrides": {held.port: "owned"},
             "supervised": False,
             "grace": 5.0,
             "kill_grace": 2.0,
+            "time_wait": 61.0,
             "max_victims": 32,
         }
         seen = port_info.run(options)
@@ -233,6 +519,45 @@ def test_the_modules_keep_their_keys_in_check_mode_and_out_of_it(root: str) -> N
         assert would["diff"] == done["diff"]
         assert done["diff"]["after"] == {str(held.port): None}
         assert port_info.run(options)["ports"][0]["free"]
+
+
+@ROOT_ONLY
+def test_what_is_told_of_a_port_has_the_same_keys_whatever_holds_it() -> None:
+    with contextlib.ExitStack() as started:
+        kinds = ("listen", "shared", "bound", "in_flight", "pair")
+        held = {kind: started.enter_context(victim(kind)) for kind in kinds}
+        free = free_port()
+        told = flush.inspect(None, [*(one.port for one in held.values()), free])
+        by_kind = dict(zip((*kinds, "free"), told))
+        assert len({tuple(port) for port in told}) == 1
+        assert len({tuple(holder) for port in told for holder in port["holders"]}) == 1
+        # On some machines not even root may look into pid 1.
+        unreadable = by_kind["listen"]["unreadable"]
+        all_seen = unreadable == 0
+        assert {kind: (port["free"], port["complete"], port["unreadable"]) for kind, port in by_kind.items()} == {
+            "listen": (False, all_seen, unreadable),
+            "shared": (False, all_seen, unreadable),
+            # Linux 6.8 and later tell whose it is; before, nobody is named.
+            "bound": (False, all_seen and f"pid {held['bound'].pid} " in by_kind["bound"]["reason"], unreadable),
+            "in_flight": (False, False, unreadable),
+            "pair": (False, all_seen, unreadable),
+            "free": (True, True, 0),
+        }
+        (one,) = by_kind["listen"]["holders"]
+        (socket_,) = sockets.listeners([held["listen"].port])
+        assert (one["inode"], one["pids"], one["pid"]) == (socket_.inode, [held["listen"].pid], held["listen"].pid)
+        everybody = sorted([held["shared"].pid, *held["shared"].pids])
+        assert sorted(one["pid"] for one in by_kind["shared"]["holders"]) == everybody
+        assert all(sorted(one["pids"]) == everybody for one in by_kind["shared"]["holders"])
+        assert len({one["inode"] for one in by_kind["shared"]["holders"]}) == 1
+        assert len({one["inode"] for one in by_kind["pair"]["holders"]}) == 2
+
+        port = held["listen"].port
+        unseen = as_nobody(lambda: flush.inspect(None, [port, free]))
+        assert [tuple(one) for one in unseen] == [tuple(one) for one in told[:2]]
+        assert unseen[0]["unreadable"] > unreadable
+        assert [(one["free"], one["complete"]) for one in unseen] == [(False, False), (True, True)]
+        assert unseen[1]["unreadable"] == 0
 
 
 # --- 15: protected and avoided ports ----------------------------------------------------------------------------------
@@ -253,13 +578,41 @@ def test_a_port_that_is_never_flushed_is_not_even_when_it_is_assigned(
         stack = a_stack(root, held.port, **({rules: (held.port,)} if rules else {}))
         if ssh is not None:
             monkeypatch.setenv("SSH_CONNECTION", ssh.format(port=held.port))
-        for policy in ("owned", "any"):
-            assert f"and is never flushed: {words}" in refusal(stack, policy=policy).message
+        for how in ({"policy": "owned"}, {"policy": "any"}, {"overrides": {held.port: "any"}}, {"dry_run": True}):
+            assert f"and is never flushed: {words}" in refusal(stack, **how).message
         assert held.alive
 
 
 def test_port_22_is_never_flushed_whatever_the_manifest_says(root: str) -> None:
     assert 22 in flush.never_flushed(a_stack(root, 22, protect=(), avoid=()))
+
+
+NEVER = """
+import json, sys
+from ansible_collections.rollcall.supervisor.plugins.module_utils import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from tests.support.victims import a_stack, marks, victim
+
+root, said = sys.argv[1], {}
+for port in (22, 5000, 7000, 9000, 10000):
+    with victim("listen", port, "--address", "0.0.0.0", mark=marks(root)) as held:
+        try:
+            flush.flush(a_stack(root, port), policy="any", overrides={port: "any"})
+        except RollcallError as exc:
+            said[port] = [exc.kind, exc.message, held.alive]
+print(json.dumps(said))
+"""
+
+
+@ROOT_ONLY
+def test_the_ports_of_ssh_and_of_the_default_avoid_list_are_never_flushed(root: str) -> None:
+    # In a network of its own, where these ports are free to be listened on.
+    said = in_a_fresh_namespace(NEVER, root, how=("unshare", "--net"))
+    assert list(said) == ["22", "5000", "7000", "9000", "10000"]
+    for port, (kind, message, alive) in said.items():
+        reason = "it is the port of SSH" if port == "22" else "it is on the avoid list"
+        assert (kind, alive) == ("refused", True)
+        assert f"and is never flushed: {reason}. End it yourself if you must: kill " in message
 
 
 def test_a_port_that_is_not_assigned_is_wrong_use(root: str) -> None:

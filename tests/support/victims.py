@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import platform
@@ -26,6 +27,8 @@ from pathlib import Path
 
 READY_TIMEOUT = 10.0
 NOBODY = 65534
+# Runs a command as the first process of a pid namespace, with a /proc that shows it.
+PID_NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 
 
 # --- what the tests use -------------------------------------------------------------------------------------------
@@ -114,6 +117,7 @@ def victim(
     *options: str,
     mark: t.Optional[t.Mapping[str, str]] = None,
     python: str = sys.executable,
+    prefix: t.Sequence[str] = (),
 ) -> t.Iterator[Victim]:
     """Start a victim and end it afterwards.
 
@@ -123,8 +127,9 @@ def victim(
         options: further options of this program.
         mark: environment to add, such as a stack's marker.
         python: the interpreter, by another name perhaps.
+        prefix: a command that runs the victim, such as ``unshare``.
     """
-    started = start(kind, port, *options, mark=mark, python=python)
+    started = start(kind, port, *options, mark=mark, python=python, prefix=prefix)
     try:
         yield started
     finally:
@@ -137,10 +142,11 @@ def start(
     *options: str,
     mark: t.Optional[t.Mapping[str, str]] = None,
     python: str = sys.executable,
+    prefix: t.Sequence[str] = (),
 ) -> Victim:
     """Start a victim and wait until it says that it is ready; the caller ends it."""
     process = subprocess.Popen(
-        [python, os.path.abspath(__file__), kind, str(port or free_port()), *options],
+        [*prefix, python, os.path.abspath(__file__), kind, str(port or free_port()), *options],
         stdout=subprocess.PIPE,
         text=True,
         env={"PATH": os.environ["PATH"], **(mark or {})},
@@ -209,6 +215,57 @@ def as_nobody(function: t.Callable[[], t.Any]) -> t.Any:
     return json.loads(text)
 
 
+def in_a_fresh_namespace(code: str, *arguments: str, how: t.Sequence[str] = PID_NAMESPACE) -> t.Any:
+    """Return what ``code`` prints as JSON when it runs in namespaces of its own; takes root."""
+    done = subprocess.run(
+        [*how, sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def cgroup(name: str, *hierarchies: str) -> t.Iterator[t.List[Path]]:
+    """Make a cgroup in those of the hierarchies that are there; what still runs in it is ended with it.
+
+    Args:
+        name: of the cgroup.
+        hierarchies: below /sys/fs/cgroup; none means those by which systemd knows its units.
+    """
+    tops = [Path("/sys/fs/cgroup", hierarchy) for hierarchy in hierarchies or ("", "unified", "systemd")]
+    made = [top / name for top in tops if os.access(top / "cgroup.procs", os.W_OK)]
+    for place in made:
+        place.mkdir()
+    try:
+        yield made
+    finally:
+        for place in made:
+            assert eventually(functools.partial(_remove_cgroup, place)), f"{place} cannot be removed"
+
+
+def _remove_cgroup(place: Path) -> bool:
+    for inner in sorted((path for path in place.rglob("*") if path.is_dir()), reverse=True):
+        if not _remove_cgroup(inner):
+            return False
+    for pid in (place / "cgroup.procs").read_text(encoding="ascii").split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        place.rmdir()
+    return not place.exists()
+
+
+def join(cgroups: t.Iterable[Path], pid: int) -> None:
+    """Put a process into cgroups."""
+    for place in cgroups:
+        (place / "cgroup.procs").write_text(str(pid), encoding="ascii")
+
+
 # --- what the victims do ------------------------------------------------------------------------------------------
 
 
@@ -247,6 +304,25 @@ def listen(options: argparse.Namespace) -> None:
     _live()
 
 
+def two(options: argparse.Namespace) -> None:
+    """Listen on two ports."""
+    held = [_listener(options)]
+    second = options.port = free_port()
+    held.append(_listener(options))
+    _ready(held[0].getsockname()[1], second=second)
+    _live()
+
+
+def leaves(options: argparse.Namespace) -> None:
+    """Listen as one that does without SO_REUSEADDR, and close a connection before the other side does."""
+    held = socket.socket()
+    held.bind((options.address, options.port))
+    held.listen(8)
+    _ready(options.port, address=held.getsockname()[0])
+    held.accept()[0].close()
+    _live()
+
+
 def deaf(options: argparse.Namespace) -> None:
     """Listen and ignore TERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -280,6 +356,16 @@ def pair(options: argparse.Namespace) -> None:
         _live()
     signal.sigwait({signal.SIGUSR1})
     _ready(options.port, [child], address=held.getsockname()[0])
+    _live()
+
+
+def group(options: argparse.Namespace) -> None:
+    """One process with three SO_REUSEPORT listeners, and a fourth on the other family."""
+    options.reuseport = True
+    held = [_listener(options) for _unused in range(3)]
+    options.address = "::1"
+    held.append(_listener(options))
+    _ready(options.port, inodes=[os.fstat(one.fileno()).st_ino for one in held])
     _live()
 
 
@@ -337,6 +423,20 @@ def in_flight(options: argparse.Namespace) -> None:
     _live()
 
 
+def posted(options: argparse.Namespace) -> None:
+    """Listen, with the listener also in a message that another process has not taken yet (SCM_RIGHTS)."""
+    here, there = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        here.close()
+        _live()
+    held = _listener(options)
+    socket.send_fds(here, [b"x"], [held.fileno()])
+    there.close()
+    _ready(options.port, [child], address=held.getsockname()[0])
+    _live()
+
+
 def handed(options: argparse.Namespace) -> None:
     """Listen, and hand the listener to a daemon that was there before and is no relative any more (SCM_RIGHTS)."""
     here, there = socket.socketpair()
@@ -358,7 +458,7 @@ def handed(options: argparse.Namespace) -> None:
 
 
 def respawner(options: argparse.Namespace) -> None:
-    """Hold nothing, and start a new listener as soon as the last one has died."""
+    """Hold nothing, and start a new listener when the last one has died."""
     first = True
     while True:
         child = os.fork()
@@ -368,6 +468,7 @@ def respawner(options: argparse.Namespace) -> None:
                 _ready(options.port, address=held.getsockname()[0], parent=os.getppid())
             _live()
         os.waitpid(child, 0)
+        time.sleep(options.pause)
         first = False
 
 
@@ -401,14 +502,18 @@ KINDS = {
     for function in (
         bystander,
         listen,
+        two,
+        leaves,
         deaf,
         stopped,
         bound,
         pair,
+        group,
         shared,
         daemon,
         leaderless,
         in_flight,
+        posted,
         handed,
         respawner,
         zombie,
@@ -427,6 +532,7 @@ def main() -> None:
     parser.add_argument("--v6only", action="store_true")
     parser.add_argument("--reuseport", action="store_true")
     parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--pause", type=float, default=0.0)
     parser.add_argument("--uid", type=int)
     parser.add_argument("command", nargs="*")
     options = parser.parse_args()
