@@ -13,8 +13,9 @@ import os
 import sys
 import typing as t
 
-from . import cli_ports, journal, plan
-from .errors import EXIT_FAILED, EXIT_OK, RollcallError
+from . import cli_manifest, cli_ports, journal, plan
+from .console import show
+from .errors import EXIT_FAILED, RollcallError
 from .manifest import Paths
 from .version import VERSION
 
@@ -62,14 +63,7 @@ def parser() -> argparse.ArgumentParser:
     port = verb("port", "the port of a service")
     port.add_argument("name", metavar="NAME")
     cli_ports.add(verbs)
-    manifest = verbs.add_parser("manifest", help="work with manifest files")
-    actions = manifest.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="find every problem of a manifest file")
-    check.add_argument("file", metavar="FILE")
-    check.add_argument("--json", action="store_true", help="print JSON instead of text")
-    drift = actions.add_parser("drift", help="compare the installed manifest, a file, supervisord and the listeners")
-    drift.add_argument("file", metavar="FILE", nargs="?", help="a manifest file to compare with")
-    drift.add_argument("--json", action="store_true", help="print JSON instead of text")
+    cli_manifest.add(verbs)
     verbs.add_parser("ask")
     return top
 
@@ -82,7 +76,7 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
         return _dispatch(options)
     except RollcallError as exc:
         if as_json:
-            _print_json({"ok": False, "error": exc.as_dict()})
+            sys.stdout.write(json.dumps({"ok": False, "error": exc.as_dict()}, indent=2) + "\n")
         else:
             from . import report
 
@@ -96,7 +90,7 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
 
 def _dispatch(options: argparse.Namespace) -> int:
     if options.verb == "manifest":
-        return _MANIFEST_ACTIONS[options.action](options)
+        return cli_manifest.run(options)
     if options.verb == "ports":
         return cli_ports.run(options, None if options.root is None else Paths.of(options.root))
     paths = _paths(options)
@@ -146,21 +140,12 @@ def _change(options: argparse.Namespace, paths: Paths) -> int:
 
 
 def _show(data: t.Mapping[str, t.Any], options: argparse.Namespace) -> int:
-    if options.json:
-        _print_json(data)
-    else:
+    def text() -> str:
         from . import report
 
-        _print(report.roll_call(data, **report.terminal(sys.stdout)))
-    return EXIT_OK if data["ok"] else EXIT_FAILED
+        return report.roll_call(data, **report.terminal(sys.stdout))
 
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _print_json(data: t.Any) -> None:
-    _print(json.dumps(data, indent=2))
+    return show(data, text, as_json=options.json)
 
 
 def _port(options: argparse.Namespace, paths: Paths) -> int:
@@ -174,41 +159,8 @@ def _port(options: argparse.Namespace, paths: Paths) -> int:
             kind="wrong_use",
             evidence={"name": options.name, "known": known},
         )
-    if options.json:
-        _print_json({"name": service.name, "port": service.port})
-    else:
-        _print(str(service.port))
-    return EXIT_OK
-
-
-def _manifest_check(options: argparse.Namespace) -> int:
-    from . import manifest_file, report
-
-    problems = manifest_file.load_and_check(options.file).problems
-    ok = not any(problem.severity == "error" for problem in problems)
-    data = [problem.as_dict() for problem in problems]
-    if options.json:
-        _print_json({"ok": ok, "problems": data})
-    else:
-        _print(report.problems(data, subject=options.file))
-    return EXIT_OK if ok else EXIT_FAILED
-
-
-def _manifest_drift(options: argparse.Namespace) -> int:
-    from . import drift
-
-    data = drift.drift(_paths(options), options.file)
-    if options.json:
-        _print_json(data)
-    else:
-        _print(drift.text(data))
-    return EXIT_OK if data["ok"] else EXIT_FAILED
-
-
-_MANIFEST_ACTIONS: t.Mapping[str, t.Callable[[argparse.Namespace], int]] = {
-    "check": _manifest_check,
-    "drift": _manifest_drift,
-}
+    data = {"ok": True, "name": service.name, "port": service.port}
+    return show(data, str(service.port), as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 import typing as t
 
 from . import flush, journal, ports
-from .errors import EXIT_FAILED, EXIT_OK, RollcallError
+from .console import show
+from .errors import RollcallError
 from .manifest import Paths, Stack
 
 Data = t.Dict[str, t.Any]
@@ -74,12 +73,7 @@ def run(options: argparse.Namespace, paths: t.Optional[Paths]) -> int:
         )
     stack = journal.load_stack(paths)
     data, text = _OPERATIONS[options.operation](stack, options)
-    return _show(data, text, options)
-
-
-def _show(data: Data, text: str, options: argparse.Namespace) -> int:
-    sys.stdout.write((json.dumps(data, indent=2) if options.json else text) + "\n")
-    return EXIT_OK if data["ok"] else EXIT_FAILED
+    return show(data, text, as_json=options.json)
 
 
 def _show_config(stack: Stack, _options: argparse.Namespace) -> t.Tuple[Data, str]:
@@ -181,7 +175,7 @@ def _update(options: argparse.Namespace) -> int:
     text = f"{options.service} {word} on port {options.port} in {options.file}" + ("" if done.changed else " already")
     if done.changed:
         text += "\nnext: ansible-playbook site.yml: config and services follow the manifest"
-    return _show({"ok": True, "changed": done.changed, "file": options.file}, text, options)
+    return show({"ok": True, "changed": done.changed, "file": options.file}, text, as_json=options.json)
 
 
 def _valid(port: int) -> int:

@@ -117,6 +117,22 @@ def test_the_assigned_port_is_used_everywhere(made: StackUnderTest) -> None:
         assert f"PORT={other}\0" in stream.read()
 
 
+def test_a_port_taken_between_the_answer_and_the_start_is_refused_and_then_given_up(made: StackUnderTest) -> None:
+    other = free_port()
+    made.assigned = ports.give(with_fallback(made, other))["ports"]
+    assert made.assigned == {"web": own_port(made)}
+    with held(own_port(made)):
+        with pytest.raises(RollcallError) as caught:
+            made.perform()
+        # By these two the role knows that asking for ports once more will help.
+        assert caught.value.kind == "refused"
+        assert caught.value.evidence["holders"][0]["port"] == own_port(made)
+        made.assigned = ports.give(made.generation().stack)["ports"]
+        report = made.perform()
+    assert report["ok"], report["checks"]
+    assert [row["port"] for row in report["services"]] == [other, None]
+
+
 # --- two stacks ---------------------------------------------------------------------------------------------------
 
 

@@ -17,11 +17,13 @@ FLOORS: dict[str, int] = {
     name: floor
     for floor, names in enumerate(
         (
-            "clock errors manifest manifest_check manifest_file manifest_legacy manifest_values version",
-            "config config_reader health journal launcher leases processes registry request sockets supervisor wire",
+            "clock errors manifest manifest_check manifest_file manifest_layout manifest_legacy manifest_values "
+            "version",
+            "config config_reader health journal launcher leases manifest_edit processes registry request sockets "
+            "supervisor wire",
             "assign plan provenance report verdict",
             "bringup dispatch drift flush ports preflight restart status verify worker",
-            "ask cli cli_ports",
+            "ask cli cli_manifest cli_ports console",
         )
     )
     for name in names.split()
