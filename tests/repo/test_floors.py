@@ -17,8 +17,8 @@ FLOORS: dict[str, int] = {
     name: floor
     for floor, names in enumerate(
         (
-            "clock errors manifest manifest_check manifest_file manifest_layout manifest_legacy manifest_values "
-            "version",
+            "clock errors import_draft import_pm2 import_supervisord manifest manifest_check manifest_file "
+            "manifest_import manifest_layout manifest_legacy manifest_values version",
             "config config_reader health journal launcher leases manifest_edit processes registry request sockets "
             "supervisor wire",
             "assign plan provenance report verdict",
