@@ -79,7 +79,7 @@ _MOST_INSTANCES = 100
 def recognise(data: t.Any) -> bool:
     """Return whether data is an ecosystem file's."""
     apps = _apps(data)
-    return bool(apps) and all(isinstance(app, Mapping) and "script" in _keys(app) for _, app in apps)
+    return bool(apps) and all(isinstance(app, Mapping) and "script" in _keys(app) for _name, app in apps)
 
 
 def add(draft: Draft, text: str) -> None:
@@ -257,7 +257,7 @@ class _App:
         program = [script, *self._arguments("args")]
         if interpreter == "none":
             return program
-        name, _, version = interpreter.partition("@")
+        name, _at, version = interpreter.partition("@")
         if version:
             self._draft.changed(
                 self._place("interpreter"),

@@ -169,7 +169,7 @@ class _Config:
                 _line(file, exc.lineno), "stands before the first section", "is this a supervisord.conf?"
             )
         except configparser.ParsingError as exc:
-            for number, _ in exc.errors:
+            for number, _line_text in exc.errors:
                 self._draft.problem(_line(file, number), "is neither a section nor key=value", "correct or remove it")
         self._draft.refuse()
 
