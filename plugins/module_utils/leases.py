@@ -5,8 +5,8 @@
 # Private to this collection: may change in any release.
 """Which port each service of a stack has got on this host, and which stacks there are besides it.
 
-A lease is a line of ``ROOT/state/ports.json``. The stacks of a host are links to their roots, in one directory for those
-of root and one for those of each other user; what may not be read there is told by a bind alone.
+A lease is a line of ``ROOT/state/ports.json``. The stacks of a host are links to their roots, in one directory for
+those of root and one for those of each other user. What may not be read there is told by a bind alone.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ options:
     type: path
   ports:
     description:
-      - Ports that services have got on the host, by the name of the service, as M(rollcall.supervisor.port_assign) returns
-        them. They take the place of the services' own ports in all that follows from them.
+      - Ports that services have got on the host, by the name of the service, as M(rollcall.supervisor.port_assign)
+        returns them. They take the place of the services' own ports in all that follows from them.
     type: dict
     default: {}
 """
