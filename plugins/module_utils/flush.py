@@ -163,7 +163,7 @@ def inspect(
     services = {} if stack is None else {entry.port: entry.name for entry in stack.services if entry.port is not None}
     wanted = list(services) if ports is None else list(dict.fromkeys(ports))
     holders, owners = _survey(stack, wanted, None, sockets.EVERY, clock)
-    return [{"service": services.get(port), **_inspected(port, holders[port], owners)} for port in wanted]
+    return [{"port": port, "service": services.get(port), **_inspected(port, holders[port], owners)} for port in wanted]
 
 
 def _inspected(port: int, holders: t.Sequence[Holder], owners: sockets.Owners) -> t.Dict[str, t.Any]:
@@ -180,7 +180,6 @@ def _inspected(port: int, holders: t.Sequence[Holder], owners: sockets.Owners) -
         reason = "; ".join([reason, *traces.hints])
         complete, unreadable = traces.closing or traces.all_seen, traces.owners.unreadable
     return {
-        "port": port,
         "free": reason is None,
         "reason": reason,
         "complete": complete,
@@ -613,18 +612,31 @@ class _Flush:
             RollcallError: one does not end, or something takes a port again.
         """
         known = {holder.listener.inode for holder in victims}
+        began = self._clock.monotonic()
         for _unused in range(ROUNDS):
             self._stop_supervised([holder for holder in victims if holder.provenance == SUPERVISED])
             self._signal(victims)
             victims = [holder for holder in self._holders(sockets.EVERY) if not self._kept(holder)]
             if not victims:
                 return
-            returned = [holder for holder in victims if holder.listener.inode not in known]
+            returned = [
+                holder
+                for holder in victims
+                if holder.listener.inode not in known and self._is_new(holder, self._clock.monotonic() - began)
+            ]
             objections = [self._respawned(holder) for holder in returned] or self._objections(victims)
             if objections:
                 raise self._failed(objections)
         sentence = f"After {ROUNDS} rounds there are still new processes that share the sockets."
         raise self._failed([_Objection(sentence, victims[0].as_dict(), (_end_command(victims[0]),))])
+
+    @staticmethod
+    def _is_new(holder: Holder, seconds: float) -> bool:
+        """Return whether a socket that was not seen before was made since the first signal."""
+        if holder.listener.inode > 0 or holder.process is None:
+            return True
+        # There are no inodes here: a process that was there before has shared the socket, and is found only now.
+        return processes.age(holder.process) < seconds
 
     def _stop_supervised(self, victims: t.Sequence[Holder]) -> None:
         """Let supervisord stop its own: it would start again what is ended behind its back."""

@@ -46,12 +46,19 @@ class Running:
 
 
 @pytest.fixture
-def running(sandbox: daemons.Sandbox) -> Running:
+def options(request: pytest.FixtureRequest) -> t.List[str]:
+    """Further options of the service."""
+    return list(getattr(request, "param", []))
+
+
+@pytest.fixture
+def running(sandbox: daemons.Sandbox, options: t.List[str]) -> Running:
     port = victims.free_port()
     root = str(sandbox.home)
     marks = ",".join(f"{name}='{value}'" for name, value in victims.marks(root, "service0").items())
     sandbox.configure(
-        service0=f"{sys.executable} {os.path.abspath(victims.__file__)} listen {port}\nenvironment={marks}\nstartsecs=0"
+        service0=f"{sys.executable} {os.path.abspath(victims.__file__)} listen {port} {' '.join(options)}\n"
+        f"environment={marks}\nstartsecs=0"
     )
     daemon = sandbox.start()
     sandbox.client().start(["service0"])
@@ -87,6 +94,32 @@ def test_the_policy_refuse_does_not_stop_what_supervisord_runs(running: Running)
     with pytest.raises(RollcallError, match=r"\(supervised\), and the policy is to refuse"):
         flush.flush(running.stack, policy="refuse", supervised=True)
     assert running.pid
+
+
+def test_what_supervisord_runs_on_a_protected_port_is_not_stopped_either(running: Running) -> None:
+    pid = running.pid
+    for rule, words in (("avoid", "it is on the avoid list"), ("protect", "it is protected")):
+        rules = manifest.PortRules(**t.cast(t.Any, {rule: (running.port,)}))
+        stack = dataclasses.replace(running.stack, ports=rules)
+        with pytest.raises(RollcallError, match=f"and is never flushed: {words}"):
+            flush.flush(stack, supervised=True)
+    assert running.pid == pid
+
+
+@pytest.mark.parametrize("options", [["--reuseport"]], indirect=True)
+def test_an_orphan_beside_what_supervisord_runs_is_ended_alone(running: Running) -> None:
+    pid = running.pid
+    marks = victims.marks(str(running.place.home), "service0")
+    with victims.victim("listen", running.port, "--reuseport", mark=marks) as orphan:
+        assert sorted(running.holders()) == sorted(
+            [(pid, "supervised", "service0"), (orphan.pid, "orphan", "service0")]
+        )
+        done = flush.flush(running.stack)
+        assert [entry.pid for entry in done.ended] == [orphan.pid]
+        # The port is not free, for its service goes on.
+        assert done.freed == ()
+        assert [holder.process.pid for holder in done.kept if holder.process] == [pid]
+    assert running.pid == pid
 
 
 def test_what_a_killed_supervisord_has_left_behind_is_ended(running: Running) -> None:

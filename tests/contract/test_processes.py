@@ -128,6 +128,9 @@ def test_descendants_and_ancestors_agree() -> None:
         (f"0::/system.slice/docker-{'ab12' * 16}.scope\n", "container ab12ab12ab12"),
         (f"0::/machine.slice/libpod-{'cd34' * 16}.scope/container\n", "container cd34cd34cd34"),
         ("0::/\n", None),
+        # A unit within a container is none of this machine.
+        (f"0::/machine.slice/libpod-{'cd34' * 16}.scope/system.slice/nginx.service\n", "container cd34cd34cd34"),
+        (f"0::/docker-{'not an id' * 7}.scope/nginx.service\n", "nginx.service"),
     ],
 )
 def test_the_unit_or_container_is_read_from_the_cgroup(
@@ -135,6 +138,37 @@ def test_the_unit_or_container_is_read_from_the_cgroup(
 ) -> None:
     monkeypatch.setattr(processes, "_read", lambda _path: cgroup.encode())
     assert processes.unit(1234) == unit
+
+
+ID = "ab12" * 16
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "stop"),
+    [
+        ("system.slice/nginx.service", "nginx.service", "systemctl stop nginx.service"),
+        ("user.slice/user@1000.service/app.slice/web.service", "web.service", "systemctl --user stop web.service"),
+        ("system.slice/a b;c.service", "a b;c.service", "systemctl stop 'a b;c.service'"),
+        (f"system.slice/docker-{ID}.scope", "container ab12ab12ab12", "docker stop ab12ab12ab12"),
+        (f"docker/{ID}", "container ab12ab12ab12", "docker stop ab12ab12ab12"),
+        (f"machine.slice/libpod-{ID}.scope/container", "container ab12ab12ab12", "podman stop ab12ab12ab12"),
+        (f"machine.slice/libpod-conmon-{ID}.scope", "container ab12ab12ab12", "podman stop ab12ab12ab12"),
+        (f"libpod_parent/libpod-{ID}", "container ab12ab12ab12", "podman stop ab12ab12ab12"),
+        (f"kubepods.slice/pod1.slice/cri-containerd-{ID}.scope", "container ab12ab12ab12", "crictl stop ab12ab12ab12"),
+        (f"kubepods/burstable/pod1/{ID}", "container ab12ab12ab12", "crictl stop ab12ab12ab12"),
+        (f"kubepods.slice/crio-{ID}.scope", "container ab12ab12ab12", "crictl stop ab12ab12ab12"),
+        (f"default/nerdctl-{ID}", "container ab12ab12ab12", ""),
+        ("lxc.payload.web/system.slice/nginx.service", "container web", "lxc-stop -n web"),
+        (
+            "machine.slice/systemd-nspawn@web.service/payload/system.slice/nginx.service",
+            "container web",
+            "systemctl stop systemd-nspawn@web.service",
+        ),
+    ],
+)
+def test_a_home_has_the_command_that_stops_it(monkeypatch: pytest.MonkeyPatch, path: str, name: str, stop: str) -> None:
+    monkeypatch.setattr(processes, "_read", lambda _path: f"4:memory:/\n0::/{path}\n".encode())
+    assert processes.home(1234) == processes.Home(name, stop)
 
 
 # --- whose they are -----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -23,6 +24,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.provenance imp
     Holder,
     classify,
     may_end,
+    publishes,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.sockets import Listener
 
@@ -130,6 +132,29 @@ def test_what_each_policy_may_end(policy: str, ended: t.Set[str]) -> None:
     assert {provenance for provenance in everything if may_end(provenance, policy)} == ended
     with_supervised = ended | {SUPERVISED} if policy != REFUSE else ended
     assert {one for one in everything if may_end(one, policy, supervised=True)} == with_supervised
+
+
+@pytest.mark.parametrize(
+    ("who", "expected"),
+    [
+        (process(exe="/usr/bin/docker-proxy"), True),
+        # Whose program may not be read is known by its command line.
+        (dataclasses.replace(process(exe=""), command=("/usr/bin/conmon", "-c", "0123")), True),
+        (dataclasses.replace(process(), command=("python3", "/usr/bin/docker-proxy")), False),
+        (process(), False),
+    ],
+)
+def test_what_holds_a_port_for_a_container_is_known_by_its_program(who: Process, expected: bool) -> None:
+    assert publishes(who) is expected
+
+
+def test_all_who_share_a_socket_are_told_and_its_inode_where_it_has_one() -> None:
+    listener = Listener("ipv4", "0.0.0.0", 8001, 4711, TRADING)
+    shared = Holder(listener, process(), FOREIGN, None, "it is not of this stack", pids=(111, 112))
+    assert (shared.as_dict()["inode"], shared.as_dict()["pids"]) == (4711, [111, 112])
+    # Where there are no inodes the number stands for the process.
+    elsewhere = dataclasses.replace(shared, listener=dataclasses.replace(listener, inode=-111))
+    assert elsewhere.as_dict()["inode"] is None
 
 
 def test_a_holder_has_the_same_keys_with_and_without_a_process() -> None:
