@@ -94,8 +94,12 @@ def prove_config(stack: Stack, text: str) -> None:
         )
 
 
-def check_host(stack: Stack) -> None:
-    """Check accounts, directories, space and commands, all at once.
+def check_host(stack: Stack, *, new: bool = True) -> None:
+    """Check accounts, directories, space, commands and, of a new manifest, what the kernel does with its ports.
+
+    Args:
+        stack: the manifest.
+        new: whether it is another one than that which ran here before, and so has proved nothing about its ports.
 
     Raises:
         RollcallError: ``wrong_use`` with every problem, its place and its cure. Nothing was changed.
@@ -104,6 +108,8 @@ def check_host(stack: Stack) -> None:
     problems = [*_directories(stack, who), *_space(stack)]
     for service in stack.services:
         problems += _command(service, who)
+    if new:
+        problems += _kernel_ports(stack, who)
     if problems:
         raise RollcallError(
             f"Stack {stack.name} cannot start as it is; nothing was stopped or changed:\n"
@@ -116,6 +122,52 @@ def check_host(stack: Stack) -> None:
 
 def _problem(place: str, message: str, cure: str) -> Problem:
     return Problem(place=place, message=message, cure=cure, severity="error")
+
+
+def _kernel_ports(stack: Stack, who: Account) -> t.Iterator[Problem]:
+    """Find ports that this host's kernel gives to clients, or to nobody but root (ip-sysctl, Linux)."""
+    first, last = _numbers("/proc/sys/net/ipv4/ip_local_port_range") or (0, -1)
+    unprivileged = _numbers("/proc/sys/net/ipv4/ip_unprivileged_port_start") or (0,)
+    reserved = _reserved()
+    for service in stack.services:
+        port = service.port
+        if port is None:
+            continue
+        place = f"stack.services.{service.group or service.name}.port"
+        if first <= port <= last and port not in stack.ports.also and port not in reserved:
+            yield _problem(
+                place,
+                f"port {port} is one of those that this host's kernel gives to clients ({first}-{last})",
+                f"sysctl -w net.ipv4.ip_local_reserved_ports={port}, or add it to stack.ports.also if it is meant",
+            )
+        if who.uid != 0 and port < unprivileged[0]:
+            yield _problem(
+                place,
+                f"port {port} can be bound by root only on this host, and {who.name} runs the stack",
+                f"choose {unprivileged[0]} or above",
+            )
+
+
+def _numbers(path: str) -> t.Tuple[int, ...]:
+    """Return the numbers in a file of the kernel's; nothing where there is no such file."""
+    try:
+        with open(path, encoding="ascii") as stream:
+            return tuple(int(word) for word in stream.read().split())
+    except FileNotFoundError:
+        return ()
+
+
+def _reserved() -> t.Set[int]:
+    """Return the ports that the kernel keeps from clients: numbers and ranges, divided by commas."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_reserved_ports", encoding="ascii") as stream:
+            words = stream.read().strip().split(",")
+    except FileNotFoundError:
+        return set()
+    found: t.Set[int] = set()
+    for first, dash, last in (word.partition("-") for word in words if word):
+        found.update(range(int(first), int(last if dash else first) + 1))
+    return found
 
 
 def _directories(stack: Stack, who: Account) -> t.Iterator[Problem]:

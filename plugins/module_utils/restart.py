@@ -131,10 +131,11 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal]) -> _Ru
             remedies=["ansible-playbook site.yml"],
         )
     stack = generation.stack
-    if installed is None or installed.digest != generation.digest:
+    new = installed is None or installed.digest != generation.digest
+    if new:
         preflight.prove_config(stack, generation.config)
     if request.mode not in plan.STARTS_NOTHING:
-        preflight.check_host(stack)
+        preflight.check_host(stack, new=new)
     before = status.observe(stack, clock=clock)
     preflight.check_daemon(before)
     the_plan = plan.make(stack, _facts(stack, before, installed, generation), request.mode)

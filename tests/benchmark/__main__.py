@@ -1,11 +1,11 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``make bench``: measure Rollcall beside a shell script and a plain playbook, and write docs/benchmarks.md.
+"""``make bench``: measure Rollcall beside what people use instead, and write the pages of docs/benchmarks*.md.
 
-``python -m tests.benchmark [PART...]`` measures the named parts alone and writes nothing. In the environment: ROUNDS
-(of every comparison, 5), TRUTH (restarts that are looked at from outside, for each start and side, 20) and QUIET
-(seconds to wait at most for other work to end before a part, 120).
+``python -m tests.benchmark [PART...]`` measures the named parts alone, and writes a page when they are all of it. In
+the environment: ROUNDS (of every comparison, 5), TRUTH (restarts that are looked at from outside, for each start and
+side, 20) and QUIET (seconds to wait at most for other work to end before a part, 120).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 
@@ -27,7 +26,6 @@ from tests.benchmark.places import Host, Place, Plain, PlainPlaybook, Rollcall, 
 from tests.benchmark.table import Count, Row, Target
 from tests.benchmark.truth import failures
 
-PAGE = ROOT / "docs" / "benchmarks.md"
 RESTART = "`ansible-playbook playbooks/restart.yml`"
 # A machine this busy with other work is not quiet.
 BUSY = 0.1
@@ -57,6 +55,10 @@ class Bench:
         self.counts: list[Count] = []
         self.busy: list[float] = []
         self._host: Rollcall | None = None
+
+    def forget(self) -> None:
+        """Begin another page."""
+        self.rows, self.counts, self.busy = [], [], []
 
     # --- what the parts stand on ----------------------------------------------------------------------------------
 
@@ -306,16 +308,16 @@ def main() -> int:
         "fleet": Bench.fleet,
         "idle": Bench.idle,
         "ports": Bench.ports,
-        "owners": Bench.owners,
         "daemon": Bench.daemon,
         "status": Bench.status,
         "outcomes": Bench.outcomes,
+        "owners": Bench.owners,
     }
     parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmark", description="Measure, and write docs/benchmarks.md."
+        prog="python -m tests.benchmark",
+        description="Measure, and write docs/benchmarks.md and docs/benchmarks-ports.md.",
     )
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all when none is named")
-    parser.add_argument("--page", type=Path, help="write the page there; without it only a whole run writes one")
     options = parser.parse_args()
     unknown = set(options.parts) - set(parts)
     if unknown:
@@ -324,15 +326,18 @@ def main() -> int:
     began = time.monotonic()
     with Arena() as arena:
         bench = Bench(arena, setting("ROUNDS", 5), setting("TRUTH", 20), setting("QUIET", 120))
-        for name in parts:
-            if name in (options.parts or parts):
+        for path, sheet in page.SHEETS.items():
+            chosen = [name for name in sheet.parts if name in (options.parts or parts)]
+            for name in chosen:
                 say(f"=== {name}")
                 parts[name](bench)
-        text = page.write(bench.rows, bench.counts, bench.busy, collections(arena))
-    target = options.page or (None if options.parts else PAGE)
-    if target is not None:
-        target.write_text(text, encoding="utf-8")
-    print(text)
+            text = page.write(sheet, bench.rows, bench.counts, bench.busy, collections(arena))
+            # A page is of one run, or it is not written.
+            if chosen == list(sheet.parts):
+                (ROOT / "docs" / path).write_text(text, encoding="utf-8")
+            if chosen:
+                print(text)
+            bench.forget()
     say(f"{time.monotonic() - began:.0f} s")
     return 0
 

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -169,6 +171,39 @@ def test_a_stack_that_runs_keeps_another_from_its_only_port() -> None:
         with pytest.raises(RollcallError, match="which runs on this host") as caught:
             ports.give(second.generation().stack)
         assert caught.value.exit_code == 3
+
+
+# --- what the host's kernel does with ports -----------------------------------------------------------------------
+
+KERNEL = """
+import sys
+from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check, preflight
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+stack = manifest_check.check({"stack": {"name": "test", "root": sys.argv[1], "services": {
+    "web": {"command": ["/bin/true"], "port": 8050}, "api": {"command": ["/bin/true"], "port": 8060}}}}).stack
+for name in ("run", "logs", "state"):
+    __import__("os").makedirs(f"{sys.argv[1]}/{name}", exist_ok=True)
+for new in (True, False):
+    try:
+        preflight.check_host(stack, new=new)
+        print("well")
+    except RollcallError as exc:
+        print(exc.message)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace of its own takes root")
+def test_a_port_that_this_hosts_kernel_gives_to_clients_is_refused_when_it_is_new(tmp_path: Path) -> None:
+    # The settings are those of a network namespace, so this one has its own.
+    script = 'echo 8000 8059 > /proc/sys/net/ipv4/ip_local_port_range && exec "$0" -c "$1" "$2"'
+    command = ["unshare", "--net", "sh", "-c", script, sys.executable, KERNEL, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "stack.services.web.port: port 8050 is one of those that this host's kernel gives" in done.stdout
+    assert "api" not in done.stdout
+    assert done.stdout.splitlines()[-1] == "well"
+    kept = script.replace(" && exec", " && echo 8040-8050 > /proc/sys/net/ipv4/ip_local_reserved_ports && exec")
+    done = subprocess.run([*command[:4], kept, *command[5:]], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["well", "well"]
 
 
 # --- the tool -----------------------------------------------------------------------------------------------------
