@@ -191,15 +191,24 @@ def _write(target: str, text: str, status: os.stat_result) -> None:
 
 
 def _not_written(path: str, exc: OSError) -> RollcallError:
+    directory = os.path.dirname(os.path.realpath(path))
+    missing = isinstance(exc, (FileNotFoundError, IsADirectoryError, NotADirectoryError))
+    if missing:
+        remedy = "give the path of a manifest that is there"
+    elif isinstance(exc, PermissionError):
+        remedy = (
+            "run it as a user who may write the file and its directory, because a new file takes the place of the old "
+            f"one, with the same owner and mode: ls -ld {path} {directory}"
+        )
+    else:
+        remedy = f"see what is the matter with the file system: findmnt -T {directory}; df {directory}"
     return RollcallError(
         f"The manifest {path} was not changed: {exc.strerror}"
         + (f" ({exc.filename})" if exc.filename not in (None, path) else "")
         + ".",
+        kind="wrong_use" if missing else "failed",
         evidence={"path": path, "cause": str(exc)},
-        remedies=[
-            "run it as a user who may write the file and its directory: a new file takes the place of the old one, "
-            f"with the same owner and mode: ls -ld {path} {os.path.dirname(os.path.realpath(path))}"
-        ],
+        remedies=[remedy],
     )
 
 
@@ -386,8 +395,8 @@ def _value(change: Change) -> t.Any:
         return json.loads(text.encode("utf-8"), parse_int=_whole)
     except (TypeError, ValueError, RecursionError) as exc:
         raise RollcallError(
-            f"The value for {name_place(change.place)} is not plain data: text, whole or finite numbers, true, false, "
-            "null, lists, and mappings with text for keys.",
+            f"The value for {name_place(change.place)} is not plain data: text, finite numbers of up to {_DIGITS} "
+            "digits, true, false, null, lists, and mappings with text for keys.",
             kind="wrong_use",
         ) from exc
 

@@ -9,6 +9,7 @@ import builtins
 import fcntl
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -652,7 +653,7 @@ VALUES = st.recursive(
     st.one_of(
         st.none(),
         st.booleans(),
-        st.integers(-(10**17), 10**17),
+        st.integers(-(10**16), 10**16),
         st.floats(allow_nan=False, allow_infinity=False),
         st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
         st.sampled_from(["yes", "08", "12:30", "~", "<<", "=", "- a", "a: b", "#", "[", "{{ x }}", "2026-01-01", " "]),
@@ -670,7 +671,9 @@ def styled(data: Any, style: str, indent: int) -> str:
     if style == "json":
         return json.dumps(data, indent=indent or None, ensure_ascii=bool(indent % 2))
     flow = {"block": False, "mixed": None, "flow": True}[style]
-    text: str = yaml.safe_dump(data, default_flow_style=flow, indent=indent or 2, sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(
+        data, default_flow_style=flow, indent=indent or 2, sort_keys=False, allow_unicode=True, width=10**6
+    )
     return text
 
 
@@ -740,6 +743,38 @@ def test_an_edit_changes_the_addressed_value_alone_and_only_once(
     assert without(found.data["stack"], place) == without(read.data["stack"], place)
     assert again == now
     assert now.count("\n") == now.count(end)
+
+
+@st.composite
+def commented(draw: st.DrawFn, text: str) -> str:
+    """Return YAML of short lines with comments and blank lines wherever they may be."""
+    lines = []
+    for number, line in enumerate(text.splitlines()):
+        kind = draw(st.sampled_from(["none", "behind", "before", "blank"]))
+        if kind == "before":
+            lines.append(f"{' ' * draw(st.integers(0, 12))}# comment {number}: port: 1")
+        lines += [""] * (kind == "blank")
+        lines.append(f"{line}  # comment {number}" if kind == "behind" else line)
+    return "\n".join(lines)
+
+
+@given(good_manifests(), st.data(), st.integers(2, 4))
+@PATIENT
+def test_comments_and_blank_lines_stay_where_they_are(data: dict[str, Any], draw: st.DataObject, indent: int) -> None:
+    text = draw.draw(commented(styled(data, "mixed", indent)))
+    name = draw.draw(st.sampled_from(sorted(data["stack"]["services"])))
+    now = after(text, put("services", name, "port", to=8077)).split("\n")
+    (index,) = [index for index, line in enumerate(text.split("\n")) if line != now[index]]
+    old = text.split("\n")[index]
+
+    assert len(now) == len(text.split("\n"))
+    assert now[index] == re.sub("port: (null|[0-9]+)", "port: 8077", old)
+
+    added = after(
+        text, put("services", name, "env", "ADDED", to="one"), put("services", name, "stop", "signal", to="INT")
+    )
+    assert [line for line in added.split("\n") if line in text.split("\n")].count("") >= text.split("\n").count("")
+    assert re.findall("# comment.*", added) == re.findall("# comment.*", text)
 
 
 @given(good_manifests(), st.data())
