@@ -372,9 +372,11 @@ def _dump_if_possible(states: int, port: int) -> t.List[Listener]:
     if not processes.LINUX:
         return []
     try:
-        return _dump(states, port)
+        found = _dump(states, port)
     except _Refused:
         return []
+    # The kernel lists what is merely bound whatever port it was asked for.
+    return [one for one in found if one.port == port]
 
 
 def _dump(states: int, port: int = 0) -> t.List[Listener]:

@@ -155,6 +155,14 @@ def test_a_socket_that_is_bound_and_does_not_listen_is_found_by_the_bind_alone()
         assert "in use" in (sockets.bindable(held.port) or "")
 
 
+def test_a_socket_that_is_bound_to_another_port_does_not_use_this_one() -> None:
+    with victim("bound") as one, victim("bound") as other, listener("127.0.0.1") as held:
+        inodes = [{user.inode for user in sockets.users(held_by.port)} for held_by in (one, other)]
+        assert inodes[0].isdisjoint(inodes[1])
+        assert sockets.users(held.getsockname()[1]) == []
+        assert sockets.users(free_port()) == []
+
+
 def test_closed_connections_that_the_kernel_remembers_are_counted_and_do_not_stop_a_server() -> None:
     with listener("127.0.0.1") as held:
         port = held.getsockname()[1]

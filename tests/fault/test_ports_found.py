@@ -198,7 +198,7 @@ def test_two_holders_of_one_port_on_different_addresses_are_judged_each_for_itse
 
 @pytest.mark.parametrize("policy", ["owned", "any"])
 def test_a_port_that_is_bound_and_not_listened_on_is_not_called_free(root: str, policy: str) -> None:
-    with victim("bound", mark=marks(root)) as held:
+    with victim("bound", mark=marks(root)) as held, victim("bound", mark=marks(root)) as other:
         assert seen(root, held.port) == set()
         with pytest.raises(RollcallError, match="is held, owner unknown: cannot listen on") as caught:
             flush.flush(a_stack(root, held.port), policy=policy, kill_grace=0.1)
@@ -207,6 +207,8 @@ def test_a_port_that_is_bound_and_not_listened_on_is_not_called_free(root: str, 
         assert (objection["port"], objection["provenance"]) == (held.port, "unknown")
         # Linux 6.8 and later tell whose such a socket is; before, nobody is accused.
         assert {process["pid"] for process in objection["used_by"]} <= {held.pid}
+        # What is bound to another port is not.
+        assert f"pid {other.pid} " not in caught.value.message
         assert held.alive
 
 
