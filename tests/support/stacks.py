@@ -24,6 +24,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
     manifest_check,
     processes,
     restart,
+    status,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Generation
@@ -100,6 +101,10 @@ class StackUnderTest:
     def perform(self, mode: str = "auto", **more: t.Any) -> t.Dict[str, t.Any]:
         """Run the critical section in this process and return the report."""
         return restart.perform(self.request(mode, **more), journal.new_run_id())
+
+    def status(self) -> t.Dict[str, t.Any]:
+        """Return the report of the stack as it is now."""
+        return status.status(self.paths)
 
     def perform_generation(self, wanted: Generation) -> t.Dict[str, t.Any]:
         """Run the critical section for another generation than the manifest's own."""

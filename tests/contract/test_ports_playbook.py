@@ -1,0 +1,109 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ports through the playbooks: the port tool over hosts, and a port that is taken while site.yml is at work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.action.manifest_info import fingerprint
+from tests.support.repository import ROOT
+from tests.support.stacks import StackUnderTest, stack
+from tests.support.victims import free_port, marks, victim
+
+PLAYBOOK = Path(sys.prefix) / "bin" / "ansible-playbook"
+LISTENER = (
+    "import socket, time; s = socket.create_server(('127.0.0.1', {port})); print('owned', flush=True); time.sleep(60)"
+)
+
+
+@pytest.fixture
+def made() -> t.Iterator[StackUnderTest]:
+    with stack({"web": {"port": free_port(), "health": {"http": "/health"}}, "worker": {}}) as one:
+        yield one
+
+
+def play(made: StackUnderTest, playbook: str, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
+    inventory = Path(made.root) / "hosts.json"
+    known = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "rollcall_stack": made.raw}
+    inventory.write_text(json.dumps({"all": {"hosts": {"here": {**known, **variables}}}}), encoding="utf-8")
+    command = [str(PLAYBOOK), "-i", str(inventory), playbook, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+
+
+def op(
+    made: StackUnderTest, name: str, *arguments: str, port: t.Optional[int] = None
+) -> subprocess.CompletedProcess[str]:
+    more = [] if port is None else ["-e", f"port={port}"]
+    return play(made, "playbooks/ports.yml", "-e", f"op={name}", *more, *arguments)
+
+
+def test_the_port_tool_answers_over_the_fleet_and_its_exit_code_tells(made: StackUnderTest) -> None:
+    assert made.perform()["ok"]
+    port = made.raw["services"]["web"]["port"]
+    held = op(made, "check", port=port)
+    assert (held.returncode, f"port {port} (web) is held" in held.stdout) == (2, True)
+    free = op(made, "check", port=free_port())
+    assert (free.returncode, "changed=0" in free.stdout) == (0, True)
+    for name in ("show-config", "list", "auto-fix"):
+        done = op(made, name)
+        assert (done.returncode, "changed=0" in done.stdout) == (0, True), done.stdout
+    assert op(made, "find-available").returncode == 0
+
+
+def test_kill_in_check_mode_says_what_it_would_end_and_ends_nothing(made: StackUnderTest) -> None:
+    assert made.perform()["ok"]
+    assert made.perform("stop", installed=True)["ok"]
+    port = made.raw["services"]["web"]["port"]
+    with victim("listen", port, mark=marks(made.root, "web")) as orphan:
+        said = op(made, "kill", "--check", port=port)
+        assert (said.returncode, f"would end pid {orphan.pid}" in said.stdout) == (0, True)
+        assert orphan.alive
+        done = op(made, "kill", port=port)
+        assert (done.returncode, "changed=1" in done.stdout) == (0, True)
+        assert not orphan.alive
+        again = op(made, "kill", port=port)
+        assert (again.returncode, "changed=0" in again.stdout) == (0, True)
+
+
+def test_a_port_taken_while_site_is_at_work_sends_the_service_to_its_next_one(made: StackUnderTest) -> None:
+    own, other = made.raw["services"]["web"]["port"], free_port()
+    made.raw["services"]["web"]["fallback_ports"] = [other]
+    prepared = Path(made.root, "engine", "prepared")
+    prepared.write_text(fingerprint(made.generation().stack.to_dict()), encoding="utf-8")
+    listener = Path(made.root, "listener.py")
+    listener.write_text(LISTENER.format(port=own), encoding="utf-8")
+    # The policy is asked for when the run begins: after the ports were given, somebody comes and takes one.
+    taking = f"{sys.executable} {listener} > {made.root}/said 2> /dev/null & echo $! >> {made.root}/pids; "
+    waiting = (
+        f"until [ -s {made.root}/said ] || [ -e {made.root}/twice ]; do sleep 0.02; done; touch {made.root}/twice; "
+    )
+    policy = "{{ lookup('ansible.builtin.pipe', taking) }}"
+    try:
+        done = play(
+            made, "site.yml", taking=f"{taking}{waiting}echo owned", port_flush_policy=policy, bootstrap_on_path=False
+        )
+        assert done.returncode == 0, done.stdout
+        (row,) = [service for service in made.status()["services"] if service["name"] == "web"]
+        assert (row["port"], row["health"]) == (other, "ok")
+    finally:
+        for pid in Path(made.root, "pids").read_text(encoding="ascii").split():
+            end_listener(int(pid), str(listener))
+
+
+def end_listener(pid: int, program: str) -> None:
+    """End a listener by its pid, if that is still it."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return
+    if program.encode() in command:
+        os.kill(pid, 15)
