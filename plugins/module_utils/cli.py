@@ -22,8 +22,13 @@ from .version import VERSION
 RESTART_MODES = ("auto", "full", "quick", "master")
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the command line's parser: every verb with its options."""
+def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentParser:
+    """Return the command line's parser: every verb with its options.
+
+    Args:
+        arguments: what is to be parsed. What verbs that are not among them have below themselves is left out then: it is
+            half of the parser, and every call of the command makes one.
+    """
     top = argparse.ArgumentParser(
         prog="rollcall",
         description="One manifest, one verified stack: see how it is, restart it, free its ports.",
@@ -62,7 +67,10 @@ def parser() -> argparse.ArgumentParser:
     flush.add_argument("--check", action="store_true", help="say what would be ended; signal nothing")
     port = verb("port", "the port of a service")
     port.add_argument("name", metavar="NAME")
-    cli_ports.add(verbs)
+    if arguments is None or "ports" in arguments:
+        cli_ports.add(verbs)
+    else:
+        verbs.add_parser("ports", help=cli_ports.HELP)
     cli_manifest.add(verbs)
     verbs.add_parser("ask")
     return top
@@ -70,7 +78,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
     """Run the command and return its exit code."""
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = parser(given).parse_args(given)
     as_json = bool(getattr(options, "json", False))
     try:
         return _dispatch(options)

@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The verb ``rollcall ports``: see who holds which port, free one, find one, change one, put conflicts right."""
+"""The verb ``rollcall ports``: see who holds which port, free one, find one, change one, put conflicts right.
+
+What an operation needs is imported by it alone: every other verb of the command loads this module, too.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,18 @@ import argparse
 import time
 import typing as t
 
-from . import flush, journal, ports
 from .console import show
 from .errors import RollcallError
 from .manifest import Paths, Stack
 
 Data = t.Dict[str, t.Any]
 
+HELP = "see, free, find and change ports"
+
 
 def add(verbs: t.Any) -> None:
     """Add the verb with its operations to the command line's parser."""
-    tool = verbs.add_parser("ports", help="see, free, find and change ports")
+    tool = verbs.add_parser("ports", help=HELP)
     operations = tool.add_subparsers(dest="operation", metavar="OPERATION", required=True)
 
     def operation(name: str, text: str) -> argparse.ArgumentParser:
@@ -71,6 +75,8 @@ def run(options: argparse.Namespace, paths: t.Optional[Paths]) -> int:
             kind="wrong_use",
             remedies=["rollcall --root ROOT ports ..."],
         )
+    from . import journal
+
     stack = journal.load_stack(paths)
     data, text = _OPERATIONS[options.operation](stack, options)
     return show(data, text, as_json=options.json)
@@ -100,6 +106,8 @@ def _show_config(stack: Stack, _options: argparse.Namespace) -> t.Tuple[Data, st
 
 
 def _check(stack: Stack, options: argparse.Namespace) -> t.Tuple[Data, str]:
+    from . import ports
+
     data = ports.check(stack, _valid(options.port))
     label = f"port {data['port']}" + (f" ({data['service']})" if data["service"] else "")
     if data["free"]:
@@ -123,6 +131,8 @@ def _holder(holder: t.Mapping[str, t.Any]) -> str:
 
 
 def _kill(stack: Stack, options: argparse.Namespace) -> t.Tuple[Data, str]:
+    from . import flush
+
     done = flush.flush(
         stack,
         [_valid(options.port)],
@@ -138,11 +148,15 @@ def _kill(stack: Stack, options: argparse.Namespace) -> t.Tuple[Data, str]:
 
 
 def _find(stack: Stack, options: argparse.Namespace) -> t.Tuple[Data, str]:
+    from . import ports
+
     port = ports.find_available(stack, None if options.start is None else _valid(options.start))
     return {"ok": True, "port": port}, str(port)
 
 
 def _auto_fix(stack: Stack, options: argparse.Namespace) -> t.Tuple[Data, str]:
+    from . import ports
+
     data = ports.auto_fix(stack, dry_run=options.check)
     would = "would be " if options.check else ""
     lines = [f"{would}freed: {entry}" for entry in data["freed"]]
@@ -153,6 +167,8 @@ def _auto_fix(stack: Stack, options: argparse.Namespace) -> t.Tuple[Data, str]:
 
 
 def _list(stack: Stack, _options: argparse.Namespace) -> t.Tuple[Data, str]:
+    from . import ports
+
     rows = ports.processes_of(stack)
     lines = [
         f"{row['pid']:>8}  {row['provenance']:<11}  {row['service'] or '-':<24}  {_listed(row['ports']) or '-':<11}  "
