@@ -26,8 +26,8 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
     """Return the command line's parser: every verb with its options.
 
     Args:
-        arguments: what is to be parsed. What verbs that are not among them have below themselves is left out then: it is
-            half of the parser, and every call of the command makes one.
+        arguments: what is to be parsed. What verbs that are not among them have below themselves is left out then: it
+            is half of the parser, and every call of the command makes one.
     """
     top = argparse.ArgumentParser(
         prog="rollcall",
