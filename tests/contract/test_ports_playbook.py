@@ -74,6 +74,21 @@ def test_kill_in_check_mode_says_what_it_would_end_and_ends_nothing(made: StackU
         assert (again.returncode, "changed=0" in again.stdout) == (0, True)
 
 
+def test_auto_fix_over_the_fleet_brings_a_service_up_on_its_fallback_port(made: StackUnderTest) -> None:
+    own, other = made.raw["services"]["web"]["port"], free_port()
+    made.raw["services"]["web"].update(fallback_ports=[other], auto_fallback=False)
+    assert made.perform()["ok"]
+    assert made.perform("stop", installed=True)["ok"]
+    with victim("listen", own) as foreign:
+        said = op(made, "auto-fix", "--check")
+        assert (said.returncode, f"would be moved: web from {own} to {other}" in said.stdout) == (2, True)
+        done = op(made, "auto-fix")
+        assert done.returncode == 0, done.stdout
+        assert foreign.alive
+        (row,) = [service for service in made.status()["services"] if service["name"] == "web"]
+        assert (row["port"], row["health"]) == (other, "ok")
+
+
 def test_a_port_taken_while_site_is_at_work_sends_the_service_to_its_next_one(made: StackUnderTest) -> None:
     own, other = made.raw["services"]["web"]["port"], free_port()
     made.raw["services"]["web"]["fallback_ports"] = [other]
