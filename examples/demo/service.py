@@ -167,7 +167,7 @@ class Server(socketserver.ThreadingTCPServer):
         if isinstance(sys.exc_info()[1], OSError):
             log(f"the client at {client_address[0]} hung up before its answer")
         else:
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # typeshed lists the kinds of sockets
 
 
 class Handler(socketserver.StreamRequestHandler):

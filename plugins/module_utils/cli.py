@@ -14,7 +14,7 @@ import sys
 import typing as t
 
 from . import cli_manifest, cli_ports, journal, plan
-from .console import show
+from .console import add_policy, paths_of, show
 from .errors import EXIT_FAILED, RollcallError
 from .manifest import Paths
 from .version import VERSION
@@ -58,12 +58,7 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
     )
     flush = verb("flush", "free the assigned ports of what is left over; restart nothing")
     for changing in (restart, flush):
-        changing.add_argument(
-            "--policy",
-            choices=("owned", "refuse", "any"),
-            default="owned",
-            help="what may be ended on an assigned port: left-overs of this stack (owned), nothing (refuse), all (any)",
-        )
+        add_policy(changing)
     flush.add_argument("--check", action="store_true", help="say what would be ended; signal nothing")
     port = verb("port", "the port of a service")
     port.add_argument("name", metavar="NAME")
@@ -101,8 +96,8 @@ def _dispatch(options: argparse.Namespace) -> int:
     if options.verb == "manifest":
         return cli_manifest.run(options)
     if options.verb == "ports":
-        return cli_ports.run(options, None if options.root is None else Paths.of(options.root))
-    paths = _paths(options)
+        return cli_ports.run(options)
+    paths = paths_of(options.root)
     if options.verb == "ask":
         from . import ask
 
@@ -118,16 +113,6 @@ def _dispatch(options: argparse.Namespace) -> int:
 
         return _show(verify.verify(paths), options)
     return _change(options, paths)
-
-
-def _paths(options: argparse.Namespace) -> Paths:
-    if options.root is None:
-        raise RollcallError(
-            "Which stack? This command was called without its root directory.",
-            kind="wrong_use",
-            remedies=["call the installed command: ROOT/bin/rollcall", "rollcall --root ROOT ..."],
-        )
-    return Paths.of(options.root)
 
 
 def _change(options: argparse.Namespace, paths: Paths) -> int:

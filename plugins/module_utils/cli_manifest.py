@@ -13,9 +13,8 @@ import os
 import sys
 import typing as t
 
-from .console import show
+from .console import paths_of, show
 from .errors import EXIT_OK, RollcallError
-from .manifest import Paths
 
 # By no means all of it has to be installed: the controller has the same command without a stack.
 FROM = ("supervisord", "ports", "procfile", "pm2", "environment")
@@ -64,13 +63,7 @@ def _check(options: argparse.Namespace) -> int:
 def _drift(options: argparse.Namespace) -> int:
     from . import drift
 
-    if options.root is None:
-        raise RollcallError(
-            "Which stack? This command was called without its root directory.",
-            kind="wrong_use",
-            remedies=["rollcall --root ROOT manifest drift"],
-        )
-    data = drift.drift(Paths.of(options.root), options.file)
+    data = drift.drift(paths_of(options.root), options.file)
     return show(data, lambda: drift.text(data), as_json=options.json)
 
 

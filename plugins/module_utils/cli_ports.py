@@ -14,9 +14,9 @@ import argparse
 import time
 import typing as t
 
-from .console import show
+from .console import add_policy, paths_of, show
 from .errors import RollcallError
-from .manifest import Paths, Stack
+from .manifest import Stack
 
 Data = t.Dict[str, t.Any]
 
@@ -38,12 +38,7 @@ def add(verbs: t.Any) -> None:
     kill = operation("kill", "end what listens on an assigned port, unless it is not ours")
     for one in (check, kill):
         one.add_argument("port", metavar="PORT", type=int)
-    kill.add_argument(
-        "--policy",
-        choices=("owned", "refuse", "any"),
-        default="owned",
-        help="what may be ended: left-overs of this stack (owned), nothing (refuse), all (any)",
-    )
+    add_policy(kill)
     kill.add_argument("--supervised", action="store_true", help="also stop the service itself, by supervisord")
     find = operation("find-available", "the first port of the range that a bind proves free; changes nothing")
     find.add_argument("start", metavar="START", type=int, nargs="?", help="where to begin")
@@ -57,27 +52,20 @@ def add(verbs: t.Any) -> None:
     operation("list", "every process of this stack, wherever it came from; changes nothing")
 
 
-def run(options: argparse.Namespace, paths: t.Optional[Paths]) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run one operation and return the exit code.
 
     Args:
-        options: as parsed.
-        paths: of the installed stack; ``update-config`` works without one.
+        options: as parsed; ``update-config`` works without a root.
 
     Raises:
         RollcallError: as the operation says.
     """
     if options.operation == "update-config":
         return _update(options)
-    if paths is None:
-        raise RollcallError(
-            "Which stack? This command was called without its root directory.",
-            kind="wrong_use",
-            remedies=["rollcall --root ROOT ports ..."],
-        )
     from . import journal
 
-    stack = journal.load_stack(paths)
+    stack = journal.load_stack(paths_of(options.root))
     data, text = _OPERATIONS[options.operation](stack, options)
     return show(data, text, as_json=options.json)
 

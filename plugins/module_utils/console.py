@@ -3,15 +3,39 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""What the command prints: JSON for machines, text for people, and an exit code for both."""
+"""What all verbs of the command share: which stack is meant, common options, and how an answer is printed."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import typing as t
 
-from .errors import EXIT_FAILED, EXIT_OK
+from .errors import EXIT_FAILED, EXIT_OK, RollcallError
+from .manifest import Paths
+
+POLICY_HELP = "what may be ended on an assigned port: left-overs of this stack (owned), nothing (refuse), all (any)"
+
+
+def paths_of(root: t.Optional[str]) -> Paths:
+    """Return the directories of the stack that the command was called for.
+
+    Raises:
+        RollcallError: ``wrong_use``: it was called without its root.
+    """
+    if root is None:
+        raise RollcallError(
+            "Which stack? This command was called without its root directory.",
+            kind="wrong_use",
+            remedies=["call the installed command: ROOT/bin/rollcall", "rollcall --root ROOT ..."],
+        )
+    return Paths.of(root)
+
+
+def add_policy(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says what may be ended on a port."""
+    parser.add_argument("--policy", choices=("owned", "refuse", "any"), default="owned", help=POLICY_HELP)
 
 
 def show(data: t.Mapping[str, t.Any], text: t.Union[str, t.Callable[[], str]], *, as_json: bool) -> int:

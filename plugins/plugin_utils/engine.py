@@ -19,6 +19,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils import config
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.version import VERSION
 
@@ -66,8 +67,7 @@ class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes with
         return result
 
     def _ask(self, root: str, question: Data) -> t.Dict[str, t.Any]:
-        engine = os.path.join(root, "engine")
-        python = os.path.join(engine, "venv", "bin", "python")
+        python, engine = config.engine_python(root), config.engine_directory(root)
         command = shlex.join([python, "-E", "-s", "-X", "utf8", engine, "--root", root, "ask"])
         # A vaulted value is no string before it is asked to be one.
         done = self._executed(command, json.dumps(question, default=str).encode("ascii"))
