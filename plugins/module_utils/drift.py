@@ -16,9 +16,7 @@ from .clock import SYSTEM, Clock
 from .errors import RollcallError
 from .manifest import Paths, Service, Stack, revision
 from .provenance import SUPERVISED, Holder
-from .supervisor import Client, ProgramState
-
-CALL_TIMEOUT = 2.0
+from .supervisor import CALL_TIMEOUT, Client, ProgramState
 
 
 @dataclass(frozen=True)

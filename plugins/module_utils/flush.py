@@ -39,11 +39,10 @@ from .provenance import (
     publishes,
 )
 from .sockets import Listener
-from .supervisor import DOWN, Client, wait_states
+from .supervisor import CALL_TIMEOUT, DOWN, Client, wait_states
 
 MAX_VICTIMS = 32
 SSH_PORT = 22
-CALL_TIMEOUT = 2.0
 # How often a listener without a visible owner is looked at again: it may just be closing, or changing hands.
 LOOKS = 3
 # What is forked while its parent is being ended shares the socket; it is found by looking again, and not for ever.

@@ -220,7 +220,7 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
     if the_plan.install:
         run.step("install", digest=run.generation.digest)
         _install(run)
-    client = Client(stack.paths.socket, timeout=status.CALL_TIMEOUT, clock=run.clock)
+    client = Client(stack.paths.socket, timeout=supervisor.CALL_TIMEOUT, clock=run.clock)
     also: t.List[str] = []
     if the_plan.daemon == plan.KEEP:
         run.step("reload")
@@ -241,7 +241,7 @@ def _deaf(run: _Run) -> bool:
 
 def _stop_services(run: _Run) -> None:
     """Stop the plan's services, those that depend on others first, each with its own signal and time."""
-    client = Client(run.stack.paths.socket, timeout=status.CALL_TIMEOUT, clock=run.clock)
+    client = Client(run.stack.paths.socket, timeout=supervisor.CALL_TIMEOUT, clock=run.clock)
     for batch in _batches(run.stack, run.plan.stop):
         _stop_together(run, client, batch)
 
@@ -290,7 +290,7 @@ def _stop_daemons(run: _Run) -> None:
     limit = sum(service.stop.timeout for service in run.stack.services) + STOP_MARGIN
     answering = run.before.daemon
     if answering is not None:
-        client = Client(paths.socket, timeout=status.CALL_TIMEOUT, clock=run.clock)
+        client = Client(paths.socket, timeout=supervisor.CALL_TIMEOUT, clock=run.clock)
         supervisor.stop_daemon(client, answering.identity, timeout=limit, clock=run.clock)
     others = [
         process

@@ -14,10 +14,8 @@ from . import flush, health, journal, processes, verdict
 from .clock import SYSTEM, Clock
 from .errors import RollcallError
 from .manifest import Paths, Stack
-from .supervisor import Client
+from .supervisor import CALL_TIMEOUT, Client
 from .verdict import Check, Expectation, Observation
-
-CALL_TIMEOUT = 2.0
 
 
 def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] = None) -> Observation:

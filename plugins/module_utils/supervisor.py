@@ -32,6 +32,8 @@ if t.TYPE_CHECKING:
     import pwd
     import subprocess
 
+# Seconds that a question to a supervisord may take before its silence is the answer.
+CALL_TIMEOUT = 2.0
 _T = t.TypeVar("_T")
 
 # RollcallError.evidence["problem"] of everything that Client raises.

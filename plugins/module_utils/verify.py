@@ -16,7 +16,7 @@ from . import config, journal, processes, status, verdict
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
 from .manifest import Paths, Service, Stack
-from .supervisor import Client
+from .supervisor import CALL_TIMEOUT, Client
 from .verdict import Check, Expectation, Identity, Observation
 
 TAIL_LINES = 12
@@ -79,7 +79,7 @@ def judge(
         client: a connected client; None makes one.
         clock: the clock of all deadlines.
     """
-    client = client or Client(stack.paths.socket, timeout=status.CALL_TIMEOUT, clock=clock)
+    client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
     try:
         lives = outlive(stack, client, dict(first or {}), clock)
     except RollcallError:

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, processes, sockets
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from tests.support import daemons
-from tests.support.victims import Victim, a_stack, as_nobody, eventually, free_port, marks, start, victim
+from tests.support.victims import Victim, a_stack, as_nobody, eventually, free_port, innocent, marks, victim
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user")
 
@@ -39,12 +39,8 @@ def by_psutil(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def bystander() -> t.Iterator[Victim]:
     """A process that nothing here has any business with; it must be alive afterwards."""
-    held = start("listen")
-    try:
+    with innocent() as held:
         yield held
-        assert held.alive, "a bystander was ended"
-    finally:
-        held.end()
 
 
 T = t.TypeVar("T")

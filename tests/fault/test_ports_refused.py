@@ -33,10 +33,10 @@ from tests.support.victims import (
     eventually,
     free_port,
     in_a_fresh_namespace,
+    innocent,
     is_alive,
     join,
     marks,
-    start,
     victim,
 )
 
@@ -64,12 +64,8 @@ def root(tmp_path: Path) -> str:
 @pytest.fixture(autouse=True)
 def bystander() -> t.Iterator[Victim]:
     """A process that nothing here has any business with; it must be alive afterwards."""
-    held = start("listen")
-    try:
+    with innocent() as held:
         yield held
-        assert held.alive, "a bystander was ended"
-    finally:
-        held.end()
 
 
 def refusal(stack: t.Any, **how: t.Any) -> RollcallError:

@@ -136,6 +136,17 @@ def victim(
         started.end()
 
 
+@contextlib.contextmanager
+def innocent() -> t.Iterator[Victim]:
+    """Run a listener that nothing here has any business with; it must be alive afterwards."""
+    held = start("listen")
+    try:
+        yield held
+        assert held.alive, "a bystander was ended"
+    finally:
+        held.end()
+
+
 def start(
     kind: str,
     port: int = 0,
