@@ -83,6 +83,8 @@ class Service:
         group: of an instance: the service it is one of; empty for others.
         instance: its number, from 1; 0 for others.
         log_max_bytes: size at which its log is rotated; 0 is never.
+        requires_files: absolute paths; while one is missing on the host, the service is held.
+        requires_env: variables that it needs to have, and not empty; while one is not so, it is held.
     """
 
     name: str
@@ -107,6 +109,8 @@ class Service:
     auto_fallback: bool = True
     group: str = ""
     instance: int = 0
+    requires_files: t.Tuple[str, ...] = ()
+    requires_env: t.Tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, data: t.Mapping[str, t.Any]) -> Service:
@@ -124,6 +128,8 @@ class Service:
             "stable_for": float(data["stable_for"]),
             "ready_timeout": float(data["ready_timeout"]),
             "fallback_ports": tuple(data.get("fallback_ports", ())),
+            "requires_files": tuple(data.get("requires_files", ())),
+            "requires_env": tuple(data.get("requires_env", ())),
         }
         return cls(**{**data, **changed})
 
@@ -204,6 +210,14 @@ class Checks:
 
 
 @dataclass(frozen=True)
+class RestartBudget:
+    """How many automatic restarts there may be within some seconds."""
+
+    restarts: int = 5
+    within: float = 3600.0
+
+
+@dataclass(frozen=True)
 class Stack:
     """The services that one supervisord runs on one host.
 
@@ -221,6 +235,7 @@ class Stack:
     ports: PortRules = PortRules()
     deprecated: t.Mapping[str, int] = field(default_factory=dict)
     checks: Checks = Checks()
+    restart_budget: RestartBudget = RestartBudget()
 
     def service(self, name: str) -> Service:
         """Return the service called ``name``; KeyError when there is none."""
@@ -245,6 +260,8 @@ class Stack:
             key: tuple(value) if isinstance(value, (list, tuple)) else value for key, value in data["ports"].items()
         }
         database = data["checks"]["database"]
+        # What an earlier version of Rollcall has installed knows of no budget.
+        budget = {**dataclasses.asdict(RestartBudget()), **data.get("restart_budget", {})}
         changed = {
             "paths": Paths(**data["paths"]),
             "services": tuple(Service.from_dict(service) for service in data["services"]),
@@ -253,6 +270,7 @@ class Stack:
             "checks": Checks(
                 None if database is None else DatabaseCheck(**database), tuple(data["checks"]["log_critical"])
             ),
+            "restart_budget": RestartBudget(**{**budget, "within": float(budget["within"])}),
         }
         return cls(**{**data, **changed})
 
@@ -262,7 +280,7 @@ class Stack:
 # What a process never sees and supervisord is never told: changing it restarts nothing.
 _BESIDE_THE_PROCESS = (
     *("description", "health", "depends_on", "stable_for", "ready_timeout"),
-    *("own_port", "fallback_ports", "auto_fallback"),
+    *("own_port", "fallback_ports", "auto_fallback", "requires_files", "requires_env"),
 )
 
 
