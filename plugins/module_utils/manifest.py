@@ -84,7 +84,7 @@ class Service:
         instance: its number, from 1; 0 for others.
         log_max_bytes: size at which its log is rotated; 0 is never.
         requires_files: absolute paths; while one is missing on the host, the service is held.
-        requires_env: variables that it needs to have, and not empty; while one is not so, it is held.
+        requires_env: variables that it must have, not empty; while one is missing, it is held.
     """
 
     name: str

@@ -22,7 +22,19 @@ import re
 import typing as t
 from collections.abc import Mapping
 
-from .manifest import Checks, DatabaseCheck, Health, Paths, PortRules, Problem, Service, Stack, Start, Stop
+from .manifest import (
+    Checks,
+    DatabaseCheck,
+    Health,
+    Paths,
+    PortRules,
+    Problem,
+    RestartBudget,
+    Service,
+    Stack,
+    Start,
+    Stop,
+)
 from .manifest_legacy import Document, Monitor, Place, Source, kind_of
 from .manifest_values import OF_HTTP, OF_TCP, SERVICE, STACK, WRONG, Report, fields_of
 
@@ -49,6 +61,14 @@ UNPRIVILEGED_FROM = 1024
 # Bytes of the socket's path: sun_path has 108 on Linux, 104 on macOS, and supervisord adds a dot and its pid at first.
 SOCKET_LIMIT_LINUX = 99
 SOCKET_LIMIT_MACOS = 95
+
+# What every service has: from supervisord (preflight.daemon_environment), and its marks (config.markers).
+GIVEN_TO_ALL = frozenset(
+    (
+        *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "PYTHONUTF8"),
+        *("ROLLCALL_STACK", "ROLLCALL_ROOT", "ROLLCALL_SERVICE", "ROLLCALL_REVISION"),
+    )
+)
 
 _DIGEST_ROUNDS = 20_000
 # Each set of secrets takes some 8 ms to digest.
@@ -229,6 +249,7 @@ class _Checker:
         self._merged = {name: _combine(self._defaults, own) for name, own in self._own.items()}
         self._rules = self._port_rules()
         self._instances = {name: self._instances_of(name) for name in self._own}
+        self._files: t.Dict[Place, t.Tuple[str, ...]] = {}
 
     def _instances_of(self, name: str) -> t.List[_Instance]:
         merged = self._merged[name]
@@ -258,6 +279,7 @@ class _Checker:
             self._service(name)
         self._shared_ports()
         self._dependencies()
+        self._requirements()
         self._deprecated()
         self._count_secrets()
 
@@ -597,6 +619,52 @@ class _Checker:
             return "completed"
         return "running" if self._health(other) is None else "healthy"
 
+    def _requirements(self) -> None:
+        """Name what is required twice, and variables that nothing can give as things are."""
+        lists: t.Dict[Place, t.Tuple[str, ...]] = {}
+        held: t.Dict[t.Tuple[Place, str], t.List[str]] = {}
+        for name in self._own:
+            place, variables = self._place(name, "requires_env"), _get(self._merged[name], "requires_env", ())
+            lists[self._place(name, "requires_files")] = self._required_files(name)
+            lists[place] = variables
+            for instance in self._instances[name] if variables else ():
+                given = self._given(name, instance)
+                for index, variable in enumerate(variables):
+                    if variable not in given:
+                        held.setdefault(((*place, index), variable), []).append(instance.name)
+        for place, items in lists.items():
+            seen: t.Set[str] = set()
+            for index, item in enumerate(items):
+                if item in seen:
+                    self._report.error((*place, index), "is in the list twice", "remove it")
+                seen.add(item)
+        for (place, variable), names in held.items():
+            who = ", ".join(names[:20]) + (" and others" if len(names) > 20 else "")
+            self._report.warning(
+                place, f"nothing gives {variable} a value: {who} will be held", "give it one in env or in secrets"
+            )
+
+    def _required_files(self, name: str) -> t.Tuple[str, ...]:
+        place = self._place(name, "requires_files")
+        # Thousands of services may share the list in the defaults.
+        if place not in self._files:
+            paths, base = _get(self._merged[name], "requires_files", ()), self._root or "/"
+            self._files[place] = tuple(self._resolve((*place, index), path, base) for index, path in enumerate(paths))
+        return self._files[place]
+
+    def _given(self, name: str, instance: _Instance) -> t.Set[str]:
+        """Return the variables that a service's process will have, and that are not empty."""
+        told = [each for other in self._needs(name) for each in self._instances.get(other, ())]
+        given = {_port_variable(each.name) for each in (*told, instance) if each.port is not None}
+        given |= GIVEN_TO_ALL
+        if instance.port is not None:
+            given.add("PORT")
+        if instance.number:
+            given.add("INSTANCE")
+        own = {**self._merged[name]["env"], **self._merged[name]["secrets"]}
+        empty = {variable for variable, value in own.items() if value == ""}
+        return (given | set(own)) - empty
+
     def _old_ports(self) -> t.Dict[str, t.Any]:
         ports: t.Dict[str, t.Any] = _get(self._fields, "deprecated", {})
         return ports
@@ -678,6 +746,7 @@ class _Checker:
             ports=self._rules,
             deprecated={old: port for old, port in self._old_ports().items() if port is not None},
             checks=Checks(self._database(), _get(logs, "critical", Checks().log_critical)),
+            restart_budget=RestartBudget(**_get(self._fields, "restart_budget", {})),
         )
 
     def _build(self, name: str, instance: _Instance, digests: _Digests) -> Service:
@@ -711,6 +780,8 @@ class _Checker:
             auto_fallback=merged.get("auto_fallback", Service.auto_fallback),
             group=name if instance.number else "",
             instance=instance.number,
+            requires_files=self._required_files(name),
+            requires_env=_get(merged, "requires_env", ()),
         )
 
 

@@ -260,8 +260,8 @@ def _truth(report: Report, place: Place, value: t.Any) -> t.Any:
     return bool(value)
 
 
-def _list_of(read: Reader, most: int, cure: str) -> Reader:
-    """Return a reader of a list of at most ``most`` items, as a tuple in which nothing comes twice."""
+def _list_of(read: Reader, most: int, cure: str, *, repeats: bool = False) -> Reader:
+    """Return a reader of a list of at most ``most`` items, as a tuple; without ``repeats`` nothing is in it twice."""
 
     def read_list(report: Report, place: Place, value: t.Any) -> t.Any:
         if not is_list(value):
@@ -270,7 +270,9 @@ def _list_of(read: Reader, most: int, cure: str) -> Reader:
             report.error(place, f"has {len(value)} items, and {most} are the most", "make it shorter")
             return WRONG
         items = [read(report, (*place, index), item) for index, item in enumerate(value)]
-        return WRONG if WRONG in items else tuple(dict.fromkeys(items))
+        if WRONG in items:
+            return WRONG
+        return tuple(items) if repeats else tuple(dict.fromkeys(items))
 
     return read_list
 
@@ -346,11 +348,18 @@ def _any_name(report: Report, place: Place, name: t.Any) -> bool:
     return _text(report, place, name) is not WRONG
 
 
-def _good_variable(report: Report, place: Place, name: t.Any) -> bool:
+def _variable(report: Report, place: Place, name: t.Any) -> t.Any:
     if not isinstance(name, str) or not _VARIABLE.match(name):
         report.error(
             place, "is not the name of a variable", "use letters, digits and _ only, and no digit at the beginning"
         )
+        return WRONG
+    return str(name)
+
+
+def _good_variable(report: Report, place: Place, name: t.Any) -> bool:
+    """Check the name of a variable that a manifest is to set."""
+    if _variable(report, place, name) is WRONG:
         return False
     if name.startswith(("ROLLCALL_", "PORT_")) or name == "PORT":
         whose = "the marks by which its processes are known" if name.startswith("ROLLCALL_") else "ports to services"
@@ -627,6 +636,9 @@ _environment = _named(_good_variable, _env_value, "write it as NAME: value")
 _secrets = _named(_good_variable, _secret_value, "write it as NAME: value")
 
 _ports_list = _list_of(_port, 1000, "write a list of ports: [3000, 4000]")
+# What comes twice in these is for the check to name: paths are the same only once they are absolute.
+_files = _list_of(_path, 100, "write a list of paths: [credentials/api.pem]", repeats=True)
+_variables_list = _list_of(_variable, 100, "write a list of variables: [API_KEY]", repeats=True)
 
 SERVICE: t.Mapping[str, Reader] = {
     "description": _description,
@@ -641,6 +653,8 @@ SERVICE: t.Mapping[str, Reader] = {
     "instances": _whole(1, 100, "a number of instances"),
     "health": fields_of("a health check", HEALTH),
     "depends_on": _depends_on,
+    "requires_files": _files,
+    "requires_env": _variables_list,
     "stop": fields_of("stop", {"signal": _signal, "timeout": _number(0, 3600, "seconds")}),
     "start": fields_of(
         "start", {"seconds": _number(0, 3600, "seconds"), "retries": _whole(0, 1000, "a number of tries")}
@@ -670,5 +684,9 @@ STACK: t.Mapping[str, Reader] = {
             "database": fields_of("a database check", {"sqlite": _path}),
             "logs": fields_of("logs", {"critical": _list_of(_pattern, 50, "write a list of regular expressions")}),
         },
+    ),
+    "restart_budget": fields_of(
+        "a restart budget",
+        {"restarts": _whole(1, 1000, "a number of restarts"), "within": _number(1, 604_800, "seconds")},
     ),
 }

@@ -18,6 +18,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest impor
     DatabaseCheck,
     Health,
     PortRules,
+    RestartBudget,
     Service,
     Stack,
     Start,
@@ -43,6 +44,8 @@ FULL = a_manifest(
             "ready_timeout": 60,
             "restart": "always",
             "log": {"max_bytes": 1000, "backups": 2},
+            "requires_files": ["credentials/./api.pem", "/etc/ssl/x.pem"],
+            "requires_env": ["API_KEY", "LEVEL", "PORT"],
         },
         "migrate": {"command": ["/usr/bin/migrate"], "kind": "oneshot", "depends_on": ["database"]},
     },
@@ -51,6 +54,7 @@ FULL = a_manifest(
     ports={"range": [8000, 8010], "also": [3000], "avoid": [9000], "protect": [2222]},
     deprecated={"old": 8002, "older": None},
     checks={"database": {"sqlite": "data/app.db"}, "logs": {"critical": ["FATAL"]}},
+    restart_budget={"restarts": 3, "within": 600},
 )
 
 
@@ -75,6 +79,8 @@ def test_every_key_of_a_service_arrives() -> None:
         log_max_bytes=1000,
         log_backups=2,
         own_port=8000,
+        requires_files=("/opt/trading/credentials/api.pem", "/etc/ssl/x.pem"),
+        requires_env=("API_KEY", "LEVEL", "PORT"),
     )
 
 
@@ -85,6 +91,7 @@ def test_every_key_of_a_stack_arrives() -> None:
     assert stack.ports == PortRules(8000, 8010, (3000,), (9000,), (22, 2222))
     assert stack.deprecated == {"old": 8002}
     assert stack.checks == Checks(DatabaseCheck("sqlite", "/opt/trading/data/app.db"), ("FATAL",))
+    assert stack.restart_budget == RestartBudget(3, 600.0)
     assert [service.name for service in stack.services] == ["database", "main_app", "migrate"]
     assert stack.paths.socket == "/opt/trading/r/supervisor.sock"
     assert stack.paths.pidfile == "/opt/trading/r/supervisord.pid"
@@ -99,6 +106,7 @@ def test_what_is_left_out_has_its_default() -> None:
 
     assert stack.services == (Service("main_app", ("/opt/trading/bin/run",), "/opt/trading"),)
     assert (stack.user, stack.ports, stack.deprecated, stack.checks) == (None, PortRules(), {}, Checks())
+    assert stack.restart_budget == RestartBudget(5, 3600.0)
 
 
 def test_the_content_of_stack_alone_is_a_manifest_too() -> None:
@@ -266,6 +274,37 @@ def test_a_oneshot_may_end_at_once() -> None:
     assert stack.services[0].start.seconds == 0
 
 
+def test_a_list_of_requirements_of_its_own_replaces_the_default_one() -> None:
+    stack = checked(
+        a_manifest(
+            {"a": a_service(), "b": a_service(requires_files=["own"], requires_env=["HOME"], directory="app"),
+             "c": a_service(requires_files=[], requires_env=[])},
+            defaults={"requires_files": ["common"], "requires_env": ["PATH"]},
+        )
+    )  # fmt: skip
+
+    assert [service.requires_files for service in stack.services] == [
+        ("/opt/trading/common",),
+        ("/opt/trading/own",),
+        (),
+    ]
+    assert [service.requires_env for service in stack.services] == [("PATH",), ("HOME",), ()]
+
+
+def test_requirements_hold_for_each_instance() -> None:
+    stack = checked(
+        a_manifest(
+            {"a": a_service(port=8010, instances=2, requires_files=["key"], requires_env=["INSTANCE", "PORT_DB"],
+                            depends_on=["db"]),
+             "db": a_service(port=8001)}
+        )
+    )  # fmt: skip
+
+    for name in ("a-1", "a-2"):
+        assert stack.service(name).requires_files == ("/opt/trading/key",)
+        assert stack.service(name).requires_env == ("INSTANCE", "PORT_DB")
+
+
 # --- laying over -------------------------------------------------------------------------------------------------
 
 
@@ -369,6 +408,17 @@ def test_whole_numbers_of_a_template_engine_do_not_change_the_revision() -> None
     ]
 
 
+@pytest.mark.parametrize("left", [{}, {"restart_budget": {}}, {"restart_budget": {"restarts": 5}}])
+def test_what_was_installed_before_there_were_requirements_and_a_budget_is_read(left: dict[str, Any]) -> None:
+    stack = checked(a_manifest())
+    data = stack.to_dict()
+    del data["restart_budget"]
+    for key in ("requires_files", "requires_env"):
+        del data["services"][0][key]
+
+    assert Stack.from_dict({**data, **left}) == stack
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -380,6 +430,9 @@ def test_whole_numbers_of_a_template_engine_do_not_change_the_revision() -> None
         lambda data: data["services"][0].update(stop=None),
         lambda data: data.update(paths=[]),
         lambda data: data.update(checks=None),
+        lambda data: data.update(restart_budget=None),
+        lambda data: data.update(restart_budget={"of_another_version": 1}),
+        lambda data: data["services"][0].update(requires_env=None),
     ],
 )
 def test_data_of_another_version_is_an_error_that_callers_know(spoil: Any) -> None:
@@ -418,6 +471,8 @@ def revision_of(name: str, data: Any) -> str:
         ({"description": "Other words."}, False),
         ({"stable_for": 9}, False),
         ({"ready_timeout": 9}, False),
+        ({"requires_files": ["key.pem"]}, False),
+        ({"requires_env": ["A"]}, False),
         ({"health": {"http": "/", "port": 8000}}, False),
     ],
 )
@@ -443,6 +498,7 @@ def test_the_revision_is_of_the_stack_too() -> None:
     assert revision_of("main_app", a_manifest(user="bob")) != before
     assert revision_of("main_app", a_manifest(paths={"logs": "/var/log/x"})) != before
     assert revision_of("main_app", a_manifest(ports={"also": [1234]})) == before
+    assert revision_of("main_app", a_manifest(restart_budget={"restarts": 1})) == before
 
 
 def a_diamond() -> Stack:

@@ -193,6 +193,31 @@ CASES: dict[str, tuple[Any, str, str]] = {
     "circle of two": (chain(a=["b"], b=["a"]), "stack.services.a.depends_on", "in a circle: a -> b -> a$"),
     "circle behind a way": (
         chain(x=["a"], a=["b"], b=["c"], c=["a"]), "stack.services.a.depends_on", "in a circle: a -> b -> c -> a$"),
+    # what holds a service, and the budget
+    "file of no name": (one(requires_files=[""]), f"{APP}.requires_files[0]", "is empty text"),
+    "file outside": (one(requires_files=["a", "../x"]), f"{APP}.requires_files[1]", "leads out of /opt/trading"),
+    "file of a shell": (one(requires_files=["~/key"]), f"{APP}.requires_files[0]", "only a shell understands"),
+    "file as text": (one(requires_files="key.pem"), f"{APP}.requires_files", "is text, not a list"),
+    "file of none": (one(requires_files=[None]), f"{APP}.requires_files[0]", "is empty, not text"),
+    "file twice": (
+        one(requires_files=["a/b", "c", "/opt/trading/a//b"]), f"{APP}.requires_files[2]", "is in the list twice"),
+    "file twice for all": (
+        a_manifest({"a": a_service(), "b": a_service()}, defaults={"requires_files": ["a", "./a"]}),
+        "stack.defaults.requires_files[1]", "is in the list twice"),
+    "files without end": (one(requires_files=["a"] * 101), f"{APP}.requires_files", "has 101 items, and 100 are"),
+    "variable by another name": (one(requires_env=["A B"]), f"{APP}.requires_env[0]", "is not the name of a variable"),
+    "variable of a number": (one(requires_env=[5]), f"{APP}.requires_env[0]", "is not the name of a variable"),
+    "variables as a mapping": (one(requires_env={"A": "b"}), f"{APP}.requires_env", "is a mapping, not a list"),
+    "variable twice": (one(requires_env=["PATH", "PATH"]), f"{APP}.requires_env[1]", "is in the list twice"),
+    "budget of a number": (a_manifest(restart_budget=5), "stack.restart_budget", "is a number, not a mapping"),
+    "budget of nothing": (
+        a_manifest(restart_budget={"restarts": 0}), "stack.restart_budget.restarts", "is 0, not a number of restarts"),
+    "budget without end": (
+        a_manifest(restart_budget={"restarts": 1001}), "stack.restart_budget.restarts", "from 1 to 1000"),
+    "budget of no time": (
+        a_manifest(restart_budget={"within": 0}), "stack.restart_budget.within", "is 0, not from 1 to 604800 seconds"),
+    "budget by another word": (
+        a_manifest(restart_budget={"withn": 5}), "stack.restart_budget.withn", r"\(did you mean within\?\)"),
     # checks
     "no such database": (a_manifest(checks={"database": {"postgresql": {}}}),
                          "stack.checks.database.postgresql", "is not a key of a database check"),
@@ -354,6 +379,61 @@ def test_a_deprecated_port_that_is_used_again_is_warned_about() -> None:
     assert [(item.place, item.severity) for item in result.problems] == [("stack.deprecated.old", "warning")]
 
 
+# --- what nothing gives ------------------------------------------------------------------------------------------
+
+
+def warnings(data: Any) -> list[tuple[str, str]]:
+    """Return place and message of the warnings of a manifest that is in use nevertheless."""
+    result = manifest_check.check(data)
+    assert result.stack is not None
+    assert {item.severity for item in result.problems} <= {"warning"}
+    return [(item.place, item.message) for item in result.problems]
+
+
+@pytest.mark.parametrize(
+    "keys", [{}, {"env": {"KEY": ""}}, {"secrets": {"KEY": ""}}, {"env": {"KEYS": "x"}}, {"env": {"key": "x"}}]
+)
+def test_a_variable_that_nothing_gives_a_value_is_warned_about(keys: dict[str, Any]) -> None:
+    assert warnings(one(requires_env=["PATH", "KEY"], **keys)) == [
+        (f"{APP}.requires_env[1]", "nothing gives KEY a value: main_app will be held")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "keys"),
+    [
+        ("KEY", {"env": {"KEY": "x"}}),
+        ("KEY", {"env": {"KEY": 0}}),
+        ("KEY", {"secrets": {"KEY": "x"}}),
+        ("PORT", {"port": 8000}),
+        ("PORT_MAIN_APP", {"port": 8000}),
+        ("INSTANCE", {"instances": 1}),
+        ("ROLLCALL_REVISION", {}),
+        ("HOME", {}),
+    ],
+)
+def test_what_is_given_by_the_manifest_or_by_rollcall_is_not_warned_about(variable: str, keys: dict[str, Any]) -> None:
+    assert warnings(one(requires_env=[variable], **keys)) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "keys"),
+    [("PORT", {}), ("PORT_B", {"port": 8000}), ("INSTANCE", {}), ("PATH", {"env": {"PATH": ""}})],
+)
+def test_what_rollcall_gives_to_others_only_is_warned_about(variable: str, keys: dict[str, Any]) -> None:
+    data = a_manifest({"a": a_service(requires_env=[variable], **keys), "b": a_service(port=8001)})
+
+    assert [place for place, _message in warnings(data)] == ["stack.services.a.requires_env[0]"]
+
+
+def test_all_services_that_a_default_requirement_will_hold_are_in_one_warning() -> None:
+    services = {"a": a_service(env={"KEY": "x"}), "b": a_service(port=8010, instances=2), "c": a_service()}
+
+    assert warnings(a_manifest(services, defaults={"requires_env": ["KEY"]})) == [
+        ("stack.defaults.requires_env[0]", "nothing gives KEY a value: b-1, b-2, c will be held")
+    ]
+
+
 # --- secrets and sizes -------------------------------------------------------------------------------------------
 
 
@@ -392,8 +472,9 @@ def test_more_secrets_than_can_be_digested_in_time_are_refused() -> None:
         {f"s{number}": a_service(port=8000) for number in range(3000)},
         {f"s{number}": a_service(**{f"comand{number}": 1}) for number in range(3000)},
         {"x" * number: a_service() for number in range(3000)},
+        {f"s{number}": a_service(requires_files=["a", "a"], requires_env=["A", "A"]) for number in range(3000)},
     ],
-    ids=["unknown", "circle", "ports", "keys", "names"],
+    ids=["unknown", "circle", "ports", "keys", "names", "requirements"],
 )
 def test_thousands_of_problems_are_found_in_under_a_second(services: dict[str, Any]) -> None:
     data = a_manifest(services)

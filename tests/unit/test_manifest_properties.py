@@ -30,7 +30,7 @@ PATIENT = settings(max_examples=60, deadline=None)
 KEYS = sorted(
     {*manifest_values.STACK, *manifest_values.SERVICE, *manifest_values.HEALTH}
     | {"stack", "core_services", "watchdog_services", "monitor_instances", "port_ranges", "notes", "critical", "sqlite"}
-    | {"signal", "seconds", "range", "also", "avoid", "run", "main_app", "A", "", "a:b"}
+    | {"restarts", "within", "signal", "seconds", "range", "also", "avoid", "run", "main_app", "A", "", "a:b"}
 )
 SCALARS = st.one_of(
     st.none(),
@@ -69,11 +69,14 @@ def good_manifests(draw: st.DrawFn) -> dict[str, Any]:
             depends_on=draw(st.lists(st.sampled_from(names[:number]), unique=True)) if number else [],
             kind=draw(st.sampled_from(["service", "oneshot"])),
             stop={"timeout": draw(st.floats(0, 3600))},
+            requires_files=draw(st.lists(NAMES, max_size=2, unique=True)),
+            requires_env=draw(st.lists(st.sampled_from(["PATH", "HOME", "ROLLCALL_ROOT"]), unique=True)),
             # Each set of secrets takes its time.
             secrets={"lower_case": draw(TEXT)} if number == 0 else {},
         )
     order = draw(st.permutations(names))
-    return a_manifest({name: services[name] for name in order})
+    budget = {"restarts": draw(st.integers(1, 1000)), "within": draw(st.floats(1, 604_800))}
+    return a_manifest({name: services[name] for name in order}, restart_budget=budget)
 
 
 @given(ANYTHING, st.none() | ANYTHING)
@@ -106,6 +109,8 @@ def test_a_good_manifest_is_kept_whole(data: dict[str, Any]) -> None:
     for service in result.stack.services:
         written = data["stack"]["services"][service.name]
         assert list(service.command) == written["command"]
+        assert list(service.requires_files) == [f"/opt/trading/{path}" for path in written["requires_files"]]
+        assert list(service.requires_env) == written["requires_env"]
         assert {name: service.env[name] for name in written["env"]} == {
             name: str(value).lower() if isinstance(value, bool) else str(value)
             for name, value in written["env"].items()

@@ -10,14 +10,17 @@ import re
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import (
+    config,
     manifest_check,
     manifest_file,
     manifest_legacy,
     manifest_values,
+    preflight,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import (
     Health,
     PortRules,
+    RestartBudget,
     Service,
     Start,
     Stop,
@@ -49,6 +52,8 @@ def test_every_key_has_its_row() -> None:
         "protect",
         "run",
         "logs",
+        "restarts",
+        "within",
     }
     nested = {"stop.signal", "stop.timeout", "start.seconds", "start.retries", "log.max_bytes", "log.backups"}
 
@@ -68,6 +73,8 @@ def test_every_key_has_its_row() -> None:
         ("start.retries", Start.retries),
         ("log.max_bytes", Service.log_max_bytes),
         ("log.backups", Service.log_backups),
+        ("restarts", RestartBudget.restarts),
+        ("within", f"{RestartBudget.within:g}"),
         ("stable_for", f"{Service.stable_for:g}"),
         ("ready_timeout", f"{Service.ready_timeout:g}"),
         ("restart", Service.restart),
@@ -92,3 +99,12 @@ def test_limits_are_the_ones_that_hold() -> None:
         f"below {manifest_check.UNPRIVILEGED_FROM}",
     ):
         assert words in PAGE, words
+
+
+def test_variables_that_every_service_has_are_the_ones_that_it_is_given() -> None:
+    stack = manifest_check.check(manifest_file.parse(EXAMPLES[1].encode("utf-8")).data).stack
+    assert stack is not None
+    given = {*preflight.daemon_environment(stack, "x"), *config.markers(stack, stack.services[0])}
+
+    assert given == manifest_check.GIVEN_TO_ALL
+    assert all(f"`{name}`" in PAGE for name in given if not name.startswith("ROLLCALL_"))
