@@ -491,7 +491,7 @@ def record(root: str, started: t.Mapping[Identity, Marker]) -> None:
         OSError: as the kernel says it; the old record is untouched then.
     """
     rows = [[*identity, *dataclasses.astuple(own)] for identity, own in sorted(started.items())]
-    journal.write_atomically(_record_path(root), json.dumps({"boot": _boot(), "processes": rows}), 0o600)
+    journal.write_atomically(_record_path(root), json.dumps({"boot": boot(), "processes": rows}), 0o600)
 
 
 def recorded(root: str) -> t.Dict[Identity, Marker]:
@@ -504,7 +504,7 @@ def recorded(root: str) -> t.Dict[Identity, Marker]:
             data = json.load(stream)
     except (FileNotFoundError, PermissionError):
         return {}
-    if data["boot"] != _boot():
+    if data["boot"] != boot():
         return {}
     return {(row[0], row[1]): Marker(*row[2:]) for row in data["processes"]}
 
@@ -513,7 +513,7 @@ def _record_path(root: str) -> str:
     return os.path.join(root, "state", "started.json")
 
 
-def _boot() -> str:
+def boot() -> str:
     """Return what tells this boot from all others (proc(5), /proc/sys/kernel/random/boot_id)."""
     if LINUX:
         return _read("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
@@ -621,7 +621,36 @@ def _supervisord_options(arguments: t.Sequence[str]) -> t.Optional[t.Sequence[st
     return None
 
 
+def all_supervisors() -> t.List[Process]:
+    """Return every living supervisord that can be seen, whoever's it is; those in containers have `container` set."""
+    found: t.Dict[int, Process] = {}
+    for pid in pids():
+        process = describe(pid) if _supervisord_options(_command(pid)) is not None else None
+        if process is not None and process.state not in "ZX":
+            found[pid] = process
+    # Between fork and exec a new program still has supervisord's own command line; one that another one runs has not.
+    return [
+        process
+        for process in found.values()
+        if process.ppid not in found or found[process.ppid].command != process.command
+    ]
+
+
+def configuration(process: Process) -> t.Optional[str]:
+    """Return the config that a supervisord was told to read, absolute; None when it was told none or it cannot be seen.
+
+    One that is told none looks at several places (supervisor.options.Options.__init__), below its working directory
+    at the time first.
+    """
+    return _given_config(process.pid, _supervisord_options(process.command) or ())
+
+
 def _same_config(pid: int, options: t.Sequence[str], wanted: str) -> bool:
+    given = _given_config(pid, options)
+    return given is not None and os.path.realpath(given) == wanted
+
+
+def _given_config(pid: int, options: t.Sequence[str]) -> t.Optional[str]:
     given = None
     for number, option in enumerate(options):
         if option in ("-c", "--configuration"):
@@ -630,14 +659,10 @@ def _same_config(pid: int, options: t.Sequence[str], wanted: str) -> bool:
             given = option[len("--configuration=") :]
         elif option.startswith("-c") and not option.startswith("--"):
             given = option[2:]
-    if not given:
-        return False
-    if not os.path.isabs(given):
-        cwd = _working_directory(pid)
-        if not cwd:
-            return False
-        given = os.path.join(cwd, given)
-    return os.path.realpath(given) == wanted
+    if not given or os.path.isabs(given):
+        return given or None
+    cwd = _working_directory(pid)
+    return os.path.join(cwd, given) if cwd else None
 
 
 def _is_daemon_of(pid: int, root: t.Optional[str]) -> bool:
