@@ -498,15 +498,25 @@ def recorded(root: str) -> t.Dict[Identity, Marker]:
     """Return the processes that a run recorded for the stack at ``root`` since the host was booted, by identity.
 
     Empty when there is no record, or when it may not be read: without proof nobody is ours.
+
+    Raises:
+        RollcallError: the record is there and is none.
     """
+    path = _record_path(root)
     try:
-        with open(_record_path(root), encoding="utf-8") as stream:
+        with open(path, encoding="utf-8") as stream:
             data = json.load(stream)
+        if data["boot"] != boot():
+            return {}
+        return {(row[0], row[1]): Marker(*row[2:]) for row in data["processes"]}
     except (FileNotFoundError, PermissionError):
         return {}
-    if data["boot"] != boot():
-        return {}
-    return {(row[0], row[1]): Marker(*row[2:]) for row in data["processes"]}
+    except (ValueError, KeyError, TypeError, IndexError) as exc:
+        raise RollcallError(
+            f"The record of the processes that this stack has started is in {path}, and it cannot be read: {exc}.",
+            evidence={"path": path, "cause": str(exc)},
+            remedies=[f"rm {path}"],
+        ) from exc
 
 
 def _record_path(root: str) -> str:
