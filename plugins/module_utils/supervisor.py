@@ -115,6 +115,21 @@ class ProgramState:
     exit_status: int
     spawn_error: str
     description: str
+    logs: t.Tuple[str, ...] = ()  # the files that its output goes to
+
+
+@dataclasses.dataclass(frozen=True)
+class ProgramConfig:
+    """One program as supervisord's configuration has it, which need not be the active one.
+
+    ``start_seconds`` and ``stop_seconds`` are its startsecs and stopwaitsecs; ``priority`` is its group's and its own.
+    """
+
+    name: str
+    autostart: bool
+    start_seconds: float
+    stop_seconds: float
+    priority: t.Tuple[int, int]
 
 
 def _fault_text(code: int, text: str, subject: str = "") -> str:
@@ -133,15 +148,26 @@ class Client:
 
     Args:
         socket_path: the socket of ``[unix_http_server]``.
+        username: the user name that this section asks for; None when it asks for none.
+        password: the password that belongs to it, in plain text.
         timeout: seconds that one call may take in all, from connecting to the last byte of the answer.
         clock: where the time comes from.
 
     Every method raises RollcallError, with ``evidence["problem"]`` one of this module's constants.
     """
 
-    def __init__(self, socket_path: str, *, timeout: float = 2.0, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self,
+        socket_path: str,
+        *,
+        username: t.Optional[str] = None,
+        password: t.Optional[str] = None,
+        timeout: float = 2.0,
+        clock: Clock = SYSTEM,
+    ) -> None:
         self.socket_path = socket_path
         self.timeout = timeout
+        self._authorization = None if username is None else _basic(username, password or "")
         self._clock = clock
         self._line: t.Optional[Line] = None
 
@@ -175,6 +201,20 @@ class Client:
         """Return every program by its name; ``group:name`` when its group is called otherwise."""
         return self._read(_program_states, self.call("supervisor.getAllProcessInfo"))
 
+    def configs(self) -> t.Dict[str, ProgramConfig]:
+        """Return every program of the configuration as it was last read, active or not, named as in :meth:`programs`.
+
+        Nothing when supervisord cannot say it: a log size of 2 GiB or more is no integer of XML-RPC, and it then fails
+        over its own answer, for all programs.
+        """
+        try:
+            rows = self.call("supervisor.getAllConfigInfo")
+        except RollcallError as exc:
+            if exc.evidence.get("status") == 500:
+                return {}
+            raise
+        return self._read(_program_configs, rows)
+
     def start(self, names: t.Iterable[str]) -> t.Dict[str, t.Optional[str]]:
         """Start programs in one call without waiting for them.
 
@@ -203,6 +243,18 @@ class Client:
             For each name None when it was signalled, did not run or is stopping already, else what is in the way.
         """
         return self._each("supervisor.stopProcess", list(names), "NOT_RUNNING")[0]
+
+    def signal(self, names: t.Iterable[str], signal: str) -> t.Dict[str, t.Optional[str]]:
+        """Send programs a signal in one call.
+
+        Args:
+            names: the programs.
+            signal: its name, with or without SIG, or its number.
+
+        Returns:
+            For each name None when it was sent, else what is in the way.
+        """
+        return self._each("supervisor.signalProcess", list(names), "", argument=signal)[0]
 
     def reload(self) -> t.Tuple[t.List[str], t.List[str], t.List[str]]:
         """Make supervisord read its configuration again, without acting on it.
@@ -272,7 +324,7 @@ class Client:
         line = self._connected(deadline)
         received = line.received
         try:
-            status, answer, reusable = _post(line, body)
+            status, answer, reusable = _post(line, body, self._authorization)
         except TimeoutError as exc:
             self.close()
             raise self._silent(method, deadline.seconds, line.received - received) from exc
@@ -292,14 +344,9 @@ class Client:
         if not reusable:
             self.close()
         if status == http.client.UNAUTHORIZED:
-            raise self._error(
-                UNAUTHORISED,
-                f"supervisord at {self.socket_path} wants a password; the configuration of this stack sets none, so it "
-                "runs with another one",
-                remedies=[f"see which configuration it runs with: fuser -v {self.socket_path}"],
-            )
+            raise self._unauthorised()
         if status != http.client.OK:
-            raise self._garbage(f"HTTP status {status}")
+            raise self._garbage(f"HTTP status {status}", status=status)
         return answer
 
     def _connected(self, deadline: Deadline) -> Line:
@@ -341,18 +388,19 @@ class Client:
         return self._unreachable(exc)
 
     def _each(
-        self, method: str, names: t.List[str], tolerated: str, *then: str
+        self, method: str, names: t.List[str], tolerated: str, *then: str, argument: t.Any = False
     ) -> t.Tuple[t.Dict[str, t.Optional[str]], t.List[t.Any]]:
-        """Call ``method(name, wait=False)`` for all names, then the methods ``then``, in one round trip.
+        """Call ``method(name, argument)`` for all names, then the methods ``then``, in one round trip.
 
-        With wait=True a multicall waits for one program after the other.
+        The argument of starting and stopping is ``wait``: with wait=True a multicall waits for one program after the
+        other.
 
         Returns:
             What is in the way of each name, and the answers of ``then``.
         """
         if not names:
             return {}, []
-        calls: t.List[t.Dict[str, t.Any]] = [{"methodName": method, "params": [name, False]} for name in names]
+        calls: t.List[t.Dict[str, t.Any]] = [{"methodName": method, "params": [name, argument]} for name in names]
         calls += [{"methodName": method, "params": []} for method in then]
         answer = self.call("system.multicall", calls, timeout=self.timeout + _PER_NAME * len(names))
         rows = self._read(lambda answer: _as_many(answer, len(calls)), answer)
@@ -388,12 +436,27 @@ class Client:
             received=received,
         )
 
-    def _garbage(self, what: str) -> RollcallError:
+    def _unauthorised(self) -> RollcallError:
+        if self._authorization is not None:
+            return self._error(
+                UNAUTHORISED,
+                f"supervisord at {self.socket_path} refuses the user name or the password that it was given",
+                remedies=["compare them with `username` and `password` of [unix_http_server] in its configuration"],
+            )
+        return self._error(
+            UNAUTHORISED,
+            f"supervisord at {self.socket_path} wants a password and was given none; the configuration of a stack sets "
+            "none, so it runs with another one",
+            remedies=[f"see which configuration it runs with: fuser -v {self.socket_path}"],
+        )
+
+    def _garbage(self, what: str, **evidence: t.Any) -> RollcallError:
         self.close()
         return self._error(
             GARBAGE,
             f"what answers at {self.socket_path} does not speak supervisord's XML-RPC: {what[:200]}",
             detail=what[:200],
+            **evidence,
         )
 
     def _unreachable(self, exc: OSError) -> RollcallError:
@@ -431,12 +494,21 @@ def _bare(method: str) -> str:
     return method.rpartition(".")[2]
 
 
-def _post(line: Line, body: bytes) -> t.Tuple[int, bytes, bool]:
+def _basic(username: str, password: str) -> str:
+    """Return the value of the header that carries user name and password (RFC 7617)."""
+    import base64
+
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+
+
+def _post(line: Line, body: bytes, authorization: t.Optional[str] = None) -> t.Tuple[int, bytes, bool]:
     """Send one XML-RPC request; return the status, the body, and whether the connection may be used again."""
     import http.client
 
-    head = f"POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n"
-    line.send(head.encode("ascii") + body)  # in one piece: each piece costs a turn of supervisord's loop
+    head = f"POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n"
+    if authorization is not None:
+        head += f"Authorization: {authorization}\r\n"
+    line.send(head.encode("ascii") + b"\r\n" + body)  # in one piece: each piece costs a turn of supervisord's loop
     response = http.client.HTTPResponse(t.cast(socket.socket, line), method="POST")
     try:
         response.begin()
@@ -473,10 +545,28 @@ def _fault_of(row: t.Any) -> t.Tuple[int, str]:
     return 0, ""
 
 
+def _full_name(row: t.Mapping[str, t.Any]) -> str:
+    return str(row["name"] if row["group"] == row["name"] else f"{row['group']}:{row['name']}")
+
+
+def _program_configs(rows: t.Any) -> t.Dict[str, ProgramConfig]:
+    configs = {}
+    for row in rows:
+        name = _full_name(row)
+        configs[name] = ProgramConfig(
+            name=name,
+            autostart=bool(row["autostart"]),
+            start_seconds=float(row["startsecs"]),
+            stop_seconds=float(row["stopwaitsecs"]),
+            priority=(int(row["group_prio"]), int(row["process_prio"])),
+        )
+    return configs
+
+
 def _program_states(rows: t.Any) -> t.Dict[str, ProgramState]:
     programs = {}
     for row in rows:
-        name = str(row["name"] if row["group"] == row["name"] else f"{row['group']}:{row['name']}")
+        name = _full_name(row)
         programs[name] = ProgramState(
             name=name,
             state=str(row["statename"]),
@@ -487,6 +577,7 @@ def _program_states(rows: t.Any) -> t.Dict[str, ProgramState]:
             exit_status=int(row["exitstatus"]),
             spawn_error=str(row["spawnerr"]),
             description=str(row["description"]),
+            logs=tuple(str(row[key]) for key in ("stdout_logfile", "stderr_logfile") if row.get(key)),
         )
     return programs
 
