@@ -35,6 +35,8 @@ POLL = 0.005
 SHOWN = 160
 # How often a sweep looks again: what a process forked while it was being ended shows up in the next look.
 SWEEPS = 4
+# Where a supervisord that was told no config looks for one at last.
+SUPERVISORD_CONFIGS = ("/etc/supervisord.conf", "/etc/supervisor/supervisord.conf")
 MARKER_STACK = "ROLLCALL_STACK"
 MARKER_ROOT = "ROLLCALL_ROOT"
 MARKER_SERVICE = "ROLLCALL_SERVICE"
@@ -647,12 +649,18 @@ def all_supervisors() -> t.List[Process]:
 
 
 def configuration(process: Process) -> t.Optional[str]:
-    """Return the config that a supervisord was told to read, absolute; None when it was told none or it cannot be seen.
+    """Return the config that a supervisord reads, absolute; None when that cannot be seen.
 
-    One that is told none looks at several places (supervisor.options.Options.__init__), below its working directory
-    at the time first.
+    One that was told none takes the first of several places (supervisor.options.Options.__init__). Those beside its
+    own program are left out here.
     """
-    return _given_config(process.pid, _supervisord_options(process.command) or ())
+    options = _supervisord_options(process.command) or ()
+    if any(option.startswith(("-c", "--configuration")) for option in options):
+        return _given_config(process.pid, options)
+    cwd = _working_directory(process.pid)
+    names = ("supervisord.conf", "etc/supervisord.conf") if cwd else ()
+    places = [*(os.path.join(cwd, name) for name in names), *SUPERVISORD_CONFIGS]
+    return next((place for place in places if os.path.exists(place)), None)
 
 
 def _same_config(pid: int, options: t.Sequence[str], wanted: str) -> bool:
