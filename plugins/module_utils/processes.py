@@ -583,6 +583,22 @@ def marked(root: str, uids: t.Optional[t.Container[int]] = None) -> t.List[Proce
     return found
 
 
+def unreadable() -> int:
+    """Return how many programs run that this user may not look into, so that whose they are is not seen."""
+    if not LINUX:
+        return sum(_psutil_fact(pid, "environ") is None for pid in pids())
+    count = 0
+    for pid in pids():
+        try:
+            os.close(os.open(f"/proc/{pid}/environ", os.O_RDONLY))
+        except PermissionError:
+            # What has no command line is the kernel's own.
+            count += bool(_command(pid))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return count
+
+
 def supervisors(
     config_path: str,
     root: t.Optional[str] = None,
