@@ -14,12 +14,18 @@ class ActionModule(EngineAction):
 
     VERB = "restart"
     OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {
-        "mode": {"type": "str", "choices": ["auto", "full", "quick", "flush", "stop"], "default": "auto"},
+        "mode": {
+            "type": "str",
+            "choices": ["auto", "full", "quick", "emergency", "flush", "stop", "master", "force"],
+            "default": "auto",
+        },
         "manifest": {"type": "dict"},
         "config": {"type": "str"},
         "secrets": {"type": "dict", "default": {}, "no_log": True},
         "policy": {"type": "str", "choices": ["owned", "refuse", "any"], "default": "owned"},
         "grace": {"type": "float", "default": 5},
         "kill_grace": {"type": "float", "default": 2},
+        "automatic": {"type": "bool", "default": False},
+        "automatic": {"type": "bool", "default": False},
     }
     TOGETHER: t.ClassVar[t.Sequence[t.Sequence[str]]] = (("manifest", "config"),)

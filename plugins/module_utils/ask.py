@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from . import config, dispatch, journal, ports, report, restart, status, verify
+from . import config, dispatch, journal, plan, ports, report, restart, status, verify
 from .errors import RollcallError
 from .journal import Generation
 from .manifest import Paths, Stack
@@ -69,13 +69,14 @@ def _request(root: str, arguments: Data) -> Request:
         wanted = Generation(stack, arguments["config"], config.env_files(stack, arguments["secrets"]))
     return Request(
         root=root,
-        mode=arguments["mode"],
+        mode=plan.ALIASES.get(arguments["mode"], arguments["mode"]),
         who=dispatch.who(),
         paths=wanted.stack.paths if wanted is not None else journal.load_stack(Paths.of(root)).paths,
         wanted=wanted,
         policy=arguments["policy"],
         grace=arguments["grace"],
         kill_grace=arguments["kill_grace"],
+        automatic=arguments["automatic"],
     )
 
 

@@ -14,12 +14,12 @@ import sys
 import typing as t
 
 from . import cli_manifest, cli_ports, journal, plan
-from .console import add_policy, paths_of, show
-from .errors import EXIT_FAILED, RollcallError
+from .console import add_policy, announce, announced, paths_of, show
+from .errors import EXIT_FAILED, EXIT_OK, RollcallError
 from .manifest import Paths
 from .version import VERSION
 
-RESTART_MODES = ("auto", "full", "quick", "master")
+RESTART_MODES = ("full", "quick", "emergency", "auto", "master", "force")
 
 
 def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentParser:
@@ -32,7 +32,8 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
     top = argparse.ArgumentParser(
         prog="rollcall",
         description="One manifest, one verified stack: see how it is, restart it, free its ports.",
-        epilog="Exit codes: 0 ok, 1 the verdict failed, 2 wrong use, 3 refused: a lock or a foreign process.",
+        epilog="Exit codes: 0 ok, 1 the verdict failed, 2 wrong use, 3 refused: a lock or a foreign process. "
+        "Every verb ends in bounded time, and says when at the latest once it takes longer than a moment.",
     )
     top.add_argument("--root", help="directory of the stack; the installed command knows its own")
     top.add_argument("--version", action="version", version=f"rollcall {VERSION}")
@@ -45,8 +46,8 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
 
     verb("status", "state of every service, who holds every port, and what is wrong; changes nothing")
     verb("verify", "the whole verdict, stability and logs since the last run included; changes nothing")
-    verb("start", "start what is not running or not healthy; leave the rest alone")
-    verb("stop", "stop all services and their supervisord; end what is left over from earlier ones")
+    start = verb("start", "start what is not running or not healthy; leave the rest alone")
+    stop = verb("stop", "stop all services and their supervisord; end what is left over from earlier ones")
     restart = verb("restart", "stop, start and verify the stack")
     restart.add_argument(
         "mode",
@@ -54,12 +55,23 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
         default="full",
         choices=RESTART_MODES,
         help="full (the default, also called master): everything, ports flushed; quick: everything, no port flush; "
+        "emergency (also called force): as full, and what hangs is killed after a few seconds; "
         "auto: only what is not healthy and what depends on it",
     )
     flush = verb("flush", "free the assigned ports of what is left over; restart nothing")
-    for changing in (restart, flush):
+    for changing in (start, restart, flush):
         add_policy(changing)
-    flush.add_argument("--check", action="store_true", help="say what would be ended; signal nothing")
+    for changing in (start, stop, restart, flush):
+        changing.add_argument("--check", action="store_true", help="say what would be done; touch nothing")
+    for changing in (start, restart):
+        changing.add_argument(
+            "--automatic",
+            action="store_true",
+            help="a program asks, not a person: refused when the stack's restart_budget is spent",
+        )
+    past = verb("history", "the latest runs: who, when, what changed, how it ended; changes nothing")
+    past.add_argument("run", metavar="RUN", nargs="?", help="all about one run; the beginning of its id is enough")
+    past.add_argument("--most", metavar="N", type=int, default=20, help="how many runs; 20 by default")
     port = verb("port", "the port of a service")
     port.add_argument("name", metavar="NAME")
     if arguments is None or "ports" in arguments:
@@ -67,6 +79,7 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
     else:
         verbs.add_parser("ports", help=cli_ports.HELP)
     cli_manifest.add(verbs)
+    verbs.add_parser("help", help="say all of this")
     verbs.add_parser("ask")
     return top
 
@@ -93,6 +106,9 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
 
 
 def _dispatch(options: argparse.Namespace) -> int:
+    if options.verb == "help":
+        sys.stdout.write(parser().format_help())
+        return EXIT_OK
     if options.verb == "manifest":
         return cli_manifest.run(options)
     if options.verb == "ports":
@@ -105,14 +121,30 @@ def _dispatch(options: argparse.Namespace) -> int:
     if options.verb == "port":
         return _port(options, paths)
     if options.verb == "status":
-        from . import status
+        from . import limits, status
 
-        return _show(status.status(paths), options)
+        with announced("status", limits.of_look(journal.load_stack(paths))):
+            seen = status.status(paths)
+        return _show(seen, options)
     if options.verb == "verify":
-        from . import verify
+        from . import limits, verify
 
-        return _show(verify.verify(paths), options)
+        with announced("verify", limits.of_verify(journal.load_stack(paths))):
+            seen = verify.verify(paths)
+        return _show(seen, options)
+    if options.verb == "history":
+        return _history(options, paths)
     return _change(options, paths)
+
+
+def _history(options: argparse.Namespace, paths: Paths) -> int:
+    from . import history
+
+    if options.run is not None:
+        data = history.of_run(paths, options.run)
+        return show(data, history.text_of_run(data), as_json=options.json)
+    data = history.history(paths, most=options.most)
+    return show(data, history.text(data), as_json=options.json)
 
 
 def _change(options: argparse.Namespace, paths: Paths) -> int:
@@ -127,10 +159,11 @@ def _change(options: argparse.Namespace, paths: Paths) -> int:
         who=dispatch.who(),
         paths=journal.load_stack(paths).paths,
         policy=getattr(options, "policy", "owned"),
+        automatic=getattr(options, "automatic", False),
     )
-    if getattr(options, "check", False):
+    if options.check:
         return _show(restart.describe_plan(request), options)
-    return _show(dispatch.run(request), options)
+    return _show(dispatch.run(request, waiting=lambda limit: announce(options.verb, limit)), options)
 
 
 def _show(data: t.Mapping[str, t.Any], options: argparse.Namespace) -> int:

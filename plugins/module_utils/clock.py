@@ -10,6 +10,9 @@ from __future__ import annotations
 import time
 import typing as t
 
+# Seconds after which whoever waits wants to know for how long.
+SOON = 1.0
+
 
 class Clock:
     """The real clock. Tests pass an object with the same three methods."""

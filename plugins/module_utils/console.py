@@ -8,10 +8,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
+import threading
 import typing as t
 
+from .clock import SOON
 from .errors import EXIT_FAILED, EXIT_OK, RollcallError
 from .manifest import Paths
 
@@ -36,6 +39,24 @@ def paths_of(root: t.Optional[str]) -> Paths:
 def add_policy(parser: argparse.ArgumentParser) -> None:
     """Add the option that says what may be ended on a port."""
     parser.add_argument("--policy", choices=("owned", "refuse", "any"), default="owned", help=POLICY_HELP)
+
+
+def announce(verb: str, limit: float) -> None:
+    """Say by when a verb ends at the latest, to whoever waits for it."""
+    sys.stderr.write(f"rollcall {verb}: ends within {limit:.0f} s at the latest\n")
+    sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def announced(verb: str, limit: float) -> t.Iterator[None]:
+    """Do something that may take up to ``limit`` seconds, and say so when it takes longer than a moment."""
+    timer = threading.Timer(SOON, announce, (verb, limit))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def show(data: t.Mapping[str, t.Any], text: t.Union[str, t.Callable[[], str]], *, as_json: bool) -> int:

@@ -18,29 +18,38 @@ import sys
 import traceback
 import typing as t
 
-from . import config, journal, worker
-from .clock import SYSTEM, Clock, Deadline
+from . import config, journal, limits, worker
+from .clock import SOON, SYSTEM, Clock, Deadline
 from .errors import RollcallError
 from .request import Request
 
-# Every wait inside the worker has its own deadline; this one only bounds the sum for whoever waits outside.
-PATIENCE = 3600.0
+# Beyond the sum of all deadlines inside the worker: then it hangs where no deadline reaches, in the kernel.
+SLACK = 10.0
 # Of the caller's environment the worker keeps what tells by which port the caller came in: that one is never flushed.
 KEPT = ("SSH_CONNECTION",)
 
 
-def run(request: Request, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+def run(
+    request: Request, *, waiting: t.Optional[t.Callable[[float], None]] = None, clock: Clock = SYSTEM
+) -> t.Dict[str, t.Any]:
     """Start a worker for ``request``, wait for it, and return its report.
+
+    Args:
+        request: what is asked.
+        waiting: called once when it takes longer than a moment, with the seconds that it may take at the longest.
+        clock: of all deadlines.
 
     Raises:
         RollcallError: what the worker was refused or failed with; or it died, with the step it was at.
     """
+    stack = journal.load_stack(request.paths) if request.wanted is None else request.wanted.stack
+    limit = limits.of_run(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
     run_id = journal.new_run_id(clock)
     state = request.paths.state
     os.makedirs(journal.runs_directory(state), mode=0o700, exist_ok=True)
     output = os.path.join(journal.runs_directory(state), f"{run_id}.out")
     pid = _fork(request, run_id, output)
-    _wait(pid, run_id, clock)
+    _wait(pid, run_id, limit, waiting, clock)
     return _collect(state, run_id, output)
 
 
@@ -100,13 +109,26 @@ def _close(descriptor: int) -> None:
         return
 
 
-def _wait(pid: int, run_id: str, clock: Clock) -> None:
+def _wait(pid: int, run_id: str, limit: float, waiting: t.Optional[t.Callable[[float], None]], clock: Clock) -> None:
     """Wait until the worker, our child, has ended.
 
     Raises:
-        RollcallError: it goes on beyond all patience; it is left to itself.
+        RollcallError: it goes on beyond all its deadlines; it is left to itself.
     """
-    deadline = Deadline(PATIENCE, clock)
+    ended = _ends(pid, Deadline(min(SOON, limit), clock))
+    if not ended and waiting is not None:
+        waiting(limit)
+    if not ended and not _ends(pid, Deadline(limit + SLACK, clock)):
+        raise RollcallError(
+            f"Run {run_id} still goes on after {limit + SLACK:g} s, longer than all its deadlines together, and is "
+            "left to itself.",
+            evidence={"run": run_id, "pid": pid},
+            remedies=["rollcall doctor", f"ps -o pid,stat,wchan,cmd {pid}", "rollcall status"],
+        )
+
+
+def _ends(pid: int, deadline: Deadline) -> bool:
+    """Return whether the worker has ended by the deadline."""
     if hasattr(os, "pidfd_open"):
         # pidfd_open(2): readable when the process has ended; a child of ours cannot have been reaped by others.
         descriptor = os.pidfd_open(pid)
@@ -116,14 +138,8 @@ def _wait(pid: int, run_id: str, clock: Clock) -> None:
             os.close(descriptor)
         if ended:
             os.waitpid(pid, 0)
-    else:
-        ended = deadline.poll(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 0.02)
-    if not ended:
-        raise RollcallError(
-            f"Run {run_id} still goes on after {PATIENCE:g} s and is left to itself.",
-            evidence={"run": run_id, "pid": pid},
-            remedies=["rollcall status"],
-        )
+        return ended
+    return deadline.poll(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 0.02)
 
 
 def _collect(state: str, run_id: str, output: str) -> t.Dict[str, t.Any]:

@@ -29,6 +29,7 @@ if t.TYPE_CHECKING:
 BODY_LIMIT = 64 * 1024  # bytes of a body that are read and searched
 BANNER_LIMIT = 4096  # bytes of a TCP answer that are read and searched
 QUICK_CHECK_LIMIT = 8 * 1024 * 1024  # bytes of a database file that PRAGMA quick_check reads in some 10 ms
+DATABASE_TIMEOUT = 2.0  # seconds that a database may take to answer
 _FAST, _SLOW, _PATIENCE = 0.02, 0.1, 1.0  # seconds between two probes, first and after the patience
 
 _T = t.TypeVar("_T")
@@ -299,7 +300,7 @@ def quoted(text: t.Union[str, bytes]) -> str:
 # --- the database ---------------------------------------------------------------------------------------------------
 
 
-def database(check: DatabaseCheck, timeout: float = 2.0, *, clock: Clock = SYSTEM) -> Answer:
+def database(check: DatabaseCheck, timeout: float = DATABASE_TIMEOUT, *, clock: Clock = SYSTEM) -> Answer:
     """Ask a stack's database for its tables, without a chance of changing or creating it.
 
     Args:

@@ -116,6 +116,15 @@ class Lock:
             self._stream = None
 
 
+def lock_note(state: str) -> t.Dict[str, t.Any]:
+    """Return what the lock's last holder wrote; empty when it has let go. One that was killed leaves its note."""
+    try:
+        with open(os.path.join(state, "lock"), encoding="utf-8") as stream:
+            return _parse_note(stream.read())
+    except FileNotFoundError:
+        return {}
+
+
 def _parse_note(text: str) -> t.Dict[str, t.Any]:
     """Return the lock's note; empty when its writer has not finished it yet."""
     try:
@@ -168,11 +177,12 @@ class Journal:
         self._phase = (name, now)
         self._write({"step": name, "at": round(now - self._began, 4), "time": self._clock.wall(), **facts})
 
-    def finish(self, result: str) -> None:
-        """Record the end of the run and its result."""
+    def finish(self, result: str, **facts: t.Any) -> None:
+        """Record the end of the run, its result, and the seconds of each phase."""
         now = self._clock.monotonic()
         self._close_phase(now)
-        self._write({"step": "done", "at": round(now - self._began, 4), "time": self._clock.wall(), "result": result})
+        end = {"at": round(now - self._began, 4), "time": self._clock.wall()}
+        self._write({"step": "done", **end, "result": result, "timings": self.timings, **facts})
         self._stream.close()
 
     def _close_phase(self, now: float) -> None:
@@ -207,14 +217,18 @@ def steps_of(state: str, run: str) -> t.List[t.Dict[str, t.Any]]:
     return [json.loads(line) for line in lines if line.endswith("}")]
 
 
+def runs(state: str) -> t.List[str]:
+    """Return the ids of the recorded runs, the latest first."""
+    try:
+        names = os.listdir(runs_directory(state))
+    except FileNotFoundError:
+        return []
+    return sorted((name[: -len(".jsonl")] for name in names if name.endswith(".jsonl")), reverse=True)
+
+
 def unfinished_run(state: str) -> t.Optional[t.Dict[str, t.Any]]:
     """Return the newest run when it never came to its end: ``run`` and the ``step`` it was at; else None."""
-    try:
-        names = sorted(name for name in os.listdir(runs_directory(state)) if name.endswith(".jsonl"))
-    except FileNotFoundError:
-        return None
-    for name in reversed(names):
-        run = name[: -len(".jsonl")]
+    for run in runs(state):
         steps = steps_of(state, run)
         if steps:
             return None if steps[-1]["step"] == "done" else {"run": run, "step": steps[-1]["step"]}
@@ -288,13 +302,25 @@ def load_generation(paths: Paths) -> t.Optional[Generation]:
         stack = load_stack(paths)
         with open(paths.config, encoding="utf-8") as stream:
             config = stream.read()
-        environment = {}
+    except (OSError, ValueError) as exc:
+        raise _unreadable(paths.etc, exc) from exc
+    return Generation(stack, config, load_environment(paths))
+
+
+def load_environment(paths: Paths) -> t.Dict[str, t.Dict[str, str]]:
+    """Return the variables of the installed private files, by service: they may be secret.
+
+    Raises:
+        RollcallError: one of them cannot be read.
+    """
+    environment = {}
+    try:
         for name in sorted(os.listdir(paths.env_dir)):
             with open(os.path.join(paths.env_dir, name), encoding="utf-8") as stream:
                 environment[os.path.splitext(name)[0]] = json.load(stream)
     except (OSError, ValueError) as exc:
-        raise _unreadable(paths.etc, exc) from exc
-    return Generation(stack, config, environment)
+        raise _unreadable(paths.env_dir, exc) from exc
+    return environment
 
 
 def load_stack(paths: Paths) -> Stack:

@@ -275,6 +275,15 @@ class Stack:
         return cls(**{**data, **changed})
 
 
+# What every service has: from supervisord (preflight.daemon_environment), and its marks (config.markers).
+GIVEN_TO_ALL = frozenset(
+    (
+        *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "PYTHONUTF8"),
+        *("ROLLCALL_STACK", "ROLLCALL_ROOT", "ROLLCALL_SERVICE", "ROLLCALL_REVISION"),
+    )
+)
+
+
 # --- graph and revision ------------------------------------------------------------------------------------------
 
 # What a process never sees and supervisord is never told: changing it restarts nothing.

@@ -23,6 +23,7 @@ import typing as t
 from collections.abc import Mapping
 
 from .manifest import (
+    GIVEN_TO_ALL,
     Checks,
     DatabaseCheck,
     Health,
@@ -61,14 +62,6 @@ UNPRIVILEGED_FROM = 1024
 # Bytes of the socket's path: sun_path has 108 on Linux, 104 on macOS, and supervisord adds a dot and its pid at first.
 SOCKET_LIMIT_LINUX = 99
 SOCKET_LIMIT_MACOS = 95
-
-# What every service has: from supervisord (preflight.daemon_environment), and its marks (config.markers).
-GIVEN_TO_ALL = frozenset(
-    (
-        *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "PYTHONUTF8"),
-        *("ROLLCALL_STACK", "ROLLCALL_ROOT", "ROLLCALL_SERVICE", "ROLLCALL_REVISION"),
-    )
-)
 
 _DIGEST_ROUNDS = 20_000
 # Each set of secrets takes some 8 ms to digest.

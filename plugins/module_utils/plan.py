@@ -21,9 +21,11 @@ START = "start"
 RESTART = "restart"
 STOP = "stop"
 
-MODES = ("auto", "full", "quick", "flush", "stop")
+MODES = ("auto", "full", "quick", "emergency", "flush", "stop")
 STARTS_NOTHING = frozenset({"flush", "stop"})
-ALIASES: t.Mapping[str, str] = {"master": "full", "converge": "auto", "start": "auto"}
+ALIASES: t.Mapping[str, str] = {"master": "full", "force": "emergency", "converge": "auto", "start": "auto"}
+# Modes that free the assigned ports before they start anything.
+_FLUSHING = frozenset({"full", "emergency"})
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class Facts:
         daemon_wanted: the revision it would have if it were started with the wanted config.
         programs: what supervisord knows; empty when none runs.
         orphans: how many processes of the stack no live supervisord of it holds.
-        rivals: how many other live supervisords there are over the same config.
+        rivals: pids of the live supervisords over the same config that do not answer on the stack's socket.
+        held: services that are not to be started, with the reason; what depends on them is among them.
+        ports: the ports of the installed services, which the wanted manifest may not know any more.
         same_generation: whether the wanted manifest, config, registry and environment are those installed.
     """
 
@@ -65,7 +69,9 @@ class Facts:
     daemon_wanted: str = ""
     programs: t.Mapping[str, Running] = field(default_factory=dict)
     orphans: int = 0
-    rivals: int = 0
+    rivals: t.Tuple[int, ...] = ()
+    held: t.Mapping[str, str] = field(default_factory=dict)
+    ports: t.Mapping[str, int] = field(default_factory=dict)
     same_generation: bool = True
 
 
@@ -90,7 +96,7 @@ class Plan:
     """What will be done, decided before anything is.
 
     Attributes:
-        mode: auto, full, quick, flush or stop.
+        mode: one of `MODES`.
         daemon: keep, start, restart or stop.
         install: whether a new generation replaces the current one.
         stop: services to stop, those that depend on others first.
@@ -99,6 +105,9 @@ class Plan:
         flush: ports that must be free, and are made so, before anything starts.
         sweep: whether orphans are ended.
         reasons: why each service of stop, remove or start is touched.
+        end: pids of supervisords to end besides the one that answers.
+        held: services that stay down because something they require is missing, with the reason.
+        freed: ports of removed services, which nothing of the stack may hold afterwards.
     """
 
     mode: str
@@ -110,6 +119,9 @@ class Plan:
     flush: t.Tuple[int, ...]
     sweep: bool
     reasons: t.Mapping[str, str]
+    end: t.Tuple[int, ...] = ()
+    held: t.Mapping[str, str] = field(default_factory=dict)
+    freed: t.Mapping[str, int] = field(default_factory=dict)
 
     @property
     def actions(self) -> t.List[Action]:
@@ -118,6 +130,7 @@ class Plan:
         listed += [Action("restart", name, self.reasons[name]) for name in self.start if name in self.stop]
         listed += [Action("start", name, self.reasons[name]) for name in self.start if name not in self.stop]
         listed += [Action("remove", name, self.reasons[name]) for name in self.remove if name not in self.start]
+        listed += [Action("end", f"supervisord pid {pid}", self.reasons["rivals"]) for pid in self.end]
         if self.sweep:
             listed.append(Action("sweep", "orphans", self.reasons["orphans"]))
         if self.install:
@@ -131,25 +144,49 @@ def _whole(stack: Stack, facts: Facts, mode: str, reason: str) -> Plan:
     """The plan that leaves nothing standing: all services and the daemon go, and unless it is a stop, come back."""
     names = tuple(service.name for service in stack.services)
     running = tuple(name for name, program in facts.programs.items() if program.up)
-    reasons = dict.fromkeys({*names, *facts.programs}, reason)
     stopping = mode == "stop"
+    alive = facts.daemon is not None or bool(facts.rivals)
     daemon = {
         (False, False): START,
         (False, True): KEEP,
         (True, False): RESTART,
         (True, True): STOP,
-    }[(facts.daemon is not None, stopping)]
+    }[(alive, stopping)]
     return Plan(
         mode=mode,
         daemon=daemon,
         install=not facts.same_generation and not stopping,
         stop=stop_order(stack, running),
         remove=(),
-        start=() if stopping else names,
-        flush=assigned_ports(stack) if mode == "full" else (),
+        start=() if stopping else tuple(name for name in names if name not in facts.held),
+        flush=assigned_ports(stack) if mode in _FLUSHING else (),
         sweep=facts.orphans > 0,
-        reasons={**reasons, "supervisord": reason, "orphans": f"{facts.orphans} left over from an earlier supervisord"},
+        reasons={
+            **dict.fromkeys({*names, *facts.programs}, reason),
+            **{name: f"held: {why}" for name, why in facts.held.items()},
+            **_reasons_of_the_whole(facts),
+            "supervisord": reason,
+        },
+        end=facts.rivals,
+        held=facts.held,
+        freed={} if stopping else _freed(stack, facts),
     )
+
+
+def _reasons_of_the_whole(facts: Facts) -> t.Dict[str, str]:
+    """Return why orphans and other supervisords are ended."""
+    return {
+        "orphans": f"{facts.orphans} left over from an earlier supervisord",
+        "rivals": "it runs over the same stack"
+        + ("" if facts.daemon is not None else " and does not answer on its socket"),
+    }
+
+
+def _freed(stack: Stack, facts: Facts) -> t.Dict[str, int]:
+    """Return the ports of the services that are no longer in the manifest, as far as no other service has them."""
+    names = {service.name for service in stack.services}
+    taken = set(assigned_ports(stack))
+    return {name: port for name, port in facts.ports.items() if name not in names and port not in taken}
 
 
 def _trouble(stack: Stack, facts: Facts, name: str) -> t.Optional[str]:
@@ -175,37 +212,53 @@ def smallest(stack: Stack, facts: Facts) -> Plan:
         facts: what is there.
     """
     if facts.daemon is None:
-        return _with_mode(_whole(stack, facts, "full", "supervisord is not running"), stack, "auto")
+        gone = "supervisord is alive and does not answer" if facts.rivals else "supervisord is not running"
+        return _with_mode(_whole(stack, facts, "full", gone), stack, "auto")
     if facts.rivals:
         return _with_mode(_whole(stack, facts, "full", "another supervisord runs over the same stack"), stack, "auto")
     if facts.daemon != facts.daemon_wanted:
         return _with_mode(_whole(stack, facts, "full", "the settings of supervisord itself changed"), stack, "auto")
-    reasons = {}
-    for service in stack.services:
-        trouble = _trouble(stack, facts, service.name)
-        if trouble is not None:
-            reasons[service.name] = trouble
-    for name in sorted(dependents(stack, reasons) - set(reasons)):
-        reasons[name] = "it depends on " + ", ".join(
-            sorted(set(stack.service(name).depends_on) & set(reasons)) or ["one of them"]
-        )
+    reasons = _touched(stack, facts)
     names = tuple(service.name for service in stack.services if service.name in reasons)
     removed = tuple(sorted(set(facts.programs) - {service.name for service in stack.services}))
     reasons.update(dict.fromkeys(removed, "no longer in the manifest"))
     running = tuple(name for name in (*names, *removed) if name in facts.programs and facts.programs[name].up)
-    ports = tuple(sorted(port for port in (stack.service(name).port for name in names) if port is not None))
-    reasons["orphans"] = f"{facts.orphans} left over from an earlier supervisord"
+    started = tuple(name for name in names if name not in facts.held)
+    ports = tuple(sorted(port for port in (stack.service(name).port for name in started) if port is not None))
     return Plan(
         mode="auto",
         daemon=KEEP,
         install=not facts.same_generation,
         stop=stop_order(stack, running),
         remove=removed,
-        start=names,
+        start=started,
         flush=ports,
         sweep=facts.orphans > 0,
-        reasons=reasons,
+        reasons={**reasons, **_reasons_of_the_whole(facts)},
+        held=facts.held,
+        freed=_freed(stack, facts),
     )
+
+
+def _touched(stack: Stack, facts: Facts) -> t.Dict[str, str]:
+    """Return the services that cannot be left as they are, with what depends on them, each with the reason.
+
+    One that is held and down stays as it is; one that is held and runs is only stopped when it would be restarted.
+    """
+    reasons = {}
+    for service in stack.services:
+        program = facts.programs.get(service.name)
+        trouble = _trouble(stack, facts, service.name)
+        if trouble is not None and (service.name not in facts.held or (program is not None and program.up)):
+            reasons[service.name] = trouble
+    for name in sorted(dependents(stack, reasons) - set(reasons)):
+        program = facts.programs.get(name)
+        if name in facts.held and (program is None or not program.up):
+            continue
+        reasons[name] = "it depends on " + ", ".join(
+            sorted(set(stack.service(name).depends_on) & set(reasons)) or ["one of them"]
+        )
+    return {name: f"held: {facts.held[name]}" if name in facts.held else why for name, why in reasons.items()}
 
 
 def _with_mode(plan: Plan, stack: Stack, mode: str) -> Plan:
@@ -229,6 +282,8 @@ def make(stack: Stack, facts: Facts, mode: str) -> Plan:
         return _whole(stack, facts, mode, "full restart")
     if mode == "quick":
         return _whole(stack, facts, mode, "quick restart")
+    if mode == "emergency":
+        return _whole(stack, facts, mode, "emergency restart")
     if mode == "stop":
         return _whole(stack, facts, mode, "stop was asked for")
     if mode == "flush":
@@ -239,6 +294,21 @@ def make(stack: Stack, facts: Facts, mode: str) -> Plan:
 def assigned_ports(stack: Stack) -> t.Tuple[int, ...]:
     """Return the ports of the stack's services, in order."""
     return tuple(sorted(service.port for service in stack.services if service.port is not None))
+
+
+def held_back(stack: Stack, missing: t.Mapping[str, str]) -> t.Dict[str, str]:
+    """Return the services that must stay down, with the reason: those that lack something, and what depends on them.
+
+    Args:
+        stack: the manifest.
+        missing: what each service lacks, in words.
+    """
+    held = dict(missing)
+    for name in (name for level in levels(stack) for name in level):
+        needed = next((other for other in stack.service(name).depends_on if other in held), None)
+        if needed is not None and name not in held:
+            held[name] = f"it depends on {needed}, which is held"
+    return held
 
 
 def rank(stack: Stack, name: str) -> int:

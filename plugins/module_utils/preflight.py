@@ -12,9 +12,9 @@ import pwd
 import shutil
 import typing as t
 
-from . import config, flush, plan, supervisor
+from . import config, flush, journal, plan, supervisor
 from .errors import RollcallError
-from .manifest import Problem, Service, Stack
+from .manifest import GIVEN_TO_ALL, Problem, Service, Stack
 from .plan import Plan
 from .verdict import Observation
 
@@ -38,6 +38,17 @@ def account(stack: Stack) -> Account:
     Raises:
         RollcallError: the user does not exist, or is not the one running this and this is not root.
     """
+    who = _who_runs(stack)
+    if os.geteuid() not in (0, who.uid):
+        raise RollcallError(
+            f"Stack {stack.name} runs as user '{who.name}', and this is neither that user nor root.",
+            kind="wrong_use",
+            remedies=["run the same command with sudo", "in a playbook: become: true"],
+        )
+    return who
+
+
+def _who_runs(stack: Stack) -> Account:
     try:
         entry = pwd.getpwuid(os.geteuid()) if stack.user is None else pwd.getpwnam(stack.user)
     except KeyError as exc:
@@ -47,13 +58,37 @@ def account(stack: Stack) -> Account:
             kind="wrong_use",
             remedies=["ansible-playbook site.yml makes it", f"useradd --system {stack.user}"],
         ) from exc
-    if os.geteuid() not in (0, entry.pw_uid):
-        raise RollcallError(
-            f"Stack {stack.name} runs as user '{entry.pw_name}', and this is neither that user nor root.",
-            kind="wrong_use",
-            remedies=["run the same command with sudo", "in a playbook: become: true"],
-        )
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def held(stack: Stack, environment: t.Optional[t.Mapping[str, t.Mapping[str, str]]] = None) -> t.Dict[str, str]:
+    """Return the services that are to stay down, with the reason: something they require is missing, or held itself.
+
+    Args:
+        stack: the manifest.
+        environment: the variables of the services' private files; None reads those that are installed.
+
+    Raises:
+        RollcallError: the private files cannot be read, or there is no such user.
+    """
+    if not any(service.requires_files or service.requires_env for service in stack.services):
+        return {}
+    variables = journal.load_environment(stack.paths) if environment is None else environment
+    lacking = {service.name: _lacks(stack, service, variables.get(service.name, {})) for service in stack.services}
+    return plan.held_back(stack, {name: what for name, what in lacking.items() if what})
+
+
+def _lacks(stack: Stack, service: Service, private: t.Mapping[str, str]) -> str:
+    """Return what a service requires and does not have, in words; empty when it has all."""
+    parts = []
+    for path in service.requires_files:
+        if not os.path.exists(path):
+            parts.append(f"the file {path}, which does not exist")
+        elif not may(path, _who_runs(stack), 0o4):
+            parts.append(f"the file {path}, which user {_who_runs(stack).name} may not read")
+    known = {**dict.fromkeys(GIVEN_TO_ALL, "given"), **config.environment(stack, service), **private}
+    parts += [f"the variable {name}, which is not set" for name in service.requires_env if not known.get(name)]
+    return f"it needs {', and '.join(parts)}" if parts else ""
 
 
 def daemon_environment(stack: Stack, revision: str) -> t.Dict[str, str]:
@@ -241,20 +276,29 @@ def check_daemon(seen: Observation) -> None:
     Raises:
         RollcallError: its message names the daemon; nothing was stopped.
     """
-    if seen.silence is None or not seen.daemons:
+    # One that shuts down is waited for, one without a socket is found by its config and ended.
+    fine = (supervisor.ABSENT, supervisor.STALE, supervisor.SHUTTING_DOWN)
+    if seen.silence is None or seen.silence.evidence["problem"] in fine:
         return
-    if seen.silence.evidence["problem"] in (supervisor.ABSENT, supervisor.STALE):
-        return
+    if not seen.daemons:
+        socket = seen.silence.evidence["socket"]
+        raise RollcallError(
+            f"{seen.silence.message}. No supervisord of this stack is alive: something else has its socket. Nothing was "
+            "stopped or changed.",
+            kind="refused",
+            evidence=seen.silence.evidence,
+            remedies=[f"fuser -v {socket}; ls -l {socket}", "rollcall restart emergency"],
+        )
     pids = " ".join(str(process.pid) for process in seen.daemons)
     stopped = [process for process in seen.daemons if process.state in ("T", "stopped")]
     raise RollcallError(
-        f"{seen.silence.message} Alive over this config: pid {pids}"
+        f"{seen.silence.message}. Alive over this config: pid {pids}"
         + (", stopped by a signal (state T)" if stopped else "")
         + ". Nothing was stopped or changed.",
         evidence={**seen.silence.evidence, "pids": [process.pid for process in seen.daemons]},
         remedies=[
             *([f"kill -CONT {pids}, then the same command again"] if stopped else []),
-            f"kill -KILL {pids}, then rollcall restart full: it ends what is left behind",
+            "rollcall restart emergency",
         ],
     )
 

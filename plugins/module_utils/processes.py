@@ -157,6 +157,7 @@ class Ended:
             cannot take the signal); ``planned`` (a dry run: it would be ended).
         seconds: from when it was taken hold of to its end.
         reason: why, where the result does not say it.
+        exe: path of its program; empty when it may not be read.
     """
 
     pid: int
@@ -167,11 +168,14 @@ class Ended:
     result: str
     seconds: float
     reason: str = ""
+    exe: str = ""
 
     def as_dict(self) -> t.Dict[str, t.Any]:
         """Return it as data."""
         return {
             "pid": self.pid,
+            "start": self.start,
+            "exe": self.exe,
             "user": self.user,
             "command": " ".join(self.command),
             "signals": list(self.signals),
@@ -830,6 +834,7 @@ class _Target:
             result=self.result,
             seconds=self.seconds,
             reason=self.reason,
+            exe=self.process.exe if self.process is not None else "",
         )
 
 

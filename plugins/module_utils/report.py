@@ -24,13 +24,15 @@ LINE = 400
 SHORTEST_NAME = 12
 
 _COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "quiet": "2"}
-_VERDICTS = {"ok": "OK", "planned": "PLANNED", "degraded": "FAILED"}
-_MODES = {"auto": "converge", "full": "full restart", "quick": "quick restart"}
+_VERDICTS = {"ok": "OK", "planned": "PLANNED", "degraded": "FAILED", "held": "HELD"}
+_MODES = {"auto": "converge", "full": "full restart", "quick": "quick restart", "emergency": "emergency restart"}
 _KINDS = {"refused": "REFUSED", "unreachable": "UNREACHABLE"}
 # Keys of an error's evidence that hold what another program said; the others are facts for machines.
 _WORDS = ("output", "refusal", "stderr", "log")
 _TRACEBACK = "Traceback (most recent call last):"
-_COMMAND = re.compile(r"(?<![\w/.-])rollcall(?= (?:status|verify|start|stop|restart|flush|ports?|manifest)\b)")
+_COMMAND = re.compile(
+    r"(?<![\w/.-])rollcall(?= (?:status|verify|start|stop|restart|flush|ports?|manifest|doctor|history)\b)"
+)
 
 Data = t.Mapping[str, t.Any]
 
@@ -143,7 +145,7 @@ def _table(report: Data, failing: Failing, width: int, paint: Painter) -> str:
         return ""
     judged = bool(report["checks"])
     heads = ["", "service", "state", "pid", "port", "health", "latency", "uptime"]
-    rows = [_cells(service, service["name"] in failing) for service in services]
+    rows = [_cells(service, _word(failing.get(service["name"]))) for service in services]
     shown = [number for number in range(len(heads)) if number or judged]
     widths = [max(len(row[number]) for row in [heads, *rows]) for number in range(len(heads))]
     # What is left out first on a narrow terminal is what is missed least: uptime, then latency.
@@ -191,10 +193,17 @@ def _row_painter(service: Data, failed: bool, paint: Painter) -> t.Callable[[str
     return dress
 
 
-def _cells(service: Data, failed: bool) -> t.List[str]:
+def _word(failing: t.Optional[t.Sequence[Data]]) -> str:
+    """Return how a subject is called for its failing checks: one that only waits for something has not failed."""
+    if failing is None:
+        return "ok"
+    return "HELD" if failing and all(check["name"] == "held" for check in failing) else "FAILED"
+
+
+def _cells(service: Data, word: str) -> t.List[str]:
     latency = service.get("latency_ms")
     return [
-        "FAILED" if failed else "ok",
+        word,
         _clean(service["name"]),
         service["state"],
         _or_dash(service["pid"]),
@@ -248,7 +257,7 @@ def _failing_by_subject(report: Data) -> t.Dict[str, t.List[Data]]:
     names = [service["name"] for service in report["services"]]
 
     def rank(subject: str) -> t.Tuple[bool, int]:
-        follows = any(check["evidence"].startswith("not started") for check in found[subject])
+        follows = any(check["evidence"].startswith(("not started", "it depends on")) for check in found[subject])
         return follows, names.index(subject) if subject in names else -1
 
     explained = {check["name"] for subject in found if subject not in names for check in found[subject]}
@@ -315,7 +324,8 @@ def _stories(failing: Failing) -> t.List[t.Tuple[t.List[str], t.Sequence[Data]]]
 
 def _story(subjects: t.Sequence[str], checks: t.Sequence[Data], root: t.Optional[str], paint: Painter) -> str:
     """Return what failed of one subject, or of several in the same way; each command once, after what it is for."""
-    lines = [f"{paint('FAILED', 'bad')}  {_clean(_names(subjects))}"]
+    word = _word(checks)
+    lines = [f"{paint(word, 'warn' if word == 'HELD' else 'bad')}  {_clean(_names(subjects))}"]
     for number, check in enumerate(checks):
         evidence = _clean(check["evidence"]).splitlines() or ["no evidence"]
         # What a service's state has said already, its last health answer say, need not be said again.
@@ -376,7 +386,7 @@ def _victim(entry: Data) -> str:
 
 
 def _verdict(report: Data, failing: Failing, paint: Painter) -> str:
-    result = report.get("result") or ("ok" if report["ok"] else "failed")
+    result = report.get("result") or _judged(report)
     word = _VERDICTS.get(result, result.upper().replace("_", " "))
     if word == "OK" and report.get("mode") == "stop":
         word = "STOPPED"
@@ -386,6 +396,12 @@ def _verdict(report: Data, failing: Failing, paint: Painter) -> str:
     said = _success(report, word) if report["ok"] else _failure(report, failing)
     run = ", ".join(_run(report))
     return f"{where}: {painted}, {said}" + (f" ({run})" if run else "")
+
+
+def _judged(report: Data) -> str:
+    """Return the result of a mere look."""
+    names = {check["name"] for check in report["checks"] if not check["ok"]}
+    return "ok" if report["ok"] else "held" if names == {"held"} else "failed"
 
 
 def _run(report: Data) -> t.Iterator[str]:

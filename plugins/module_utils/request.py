@@ -27,6 +27,7 @@ class Request:
         policy: what may be ended on the stack's ports: owned, refuse or any.
         grace: seconds between TERM and KILL for what is ended outside supervisord.
         kill_grace: seconds to wait after KILL.
+        automatic: whether no person asks but a program does: then the stack's restart budget counts.
     """
 
     root: str
@@ -37,3 +38,4 @@ class Request:
     policy: str = "owned"
     grace: float = 5.0
     kill_grace: float = 2.0
+    automatic: bool = False

@@ -16,21 +16,32 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from . import config, flush, journal, leases, plan, preflight, processes, registry, status, supervisor, verdict, verify
+from . import (
+    budget,
+    config,
+    flush,
+    journal,
+    leases,
+    limits,
+    plan,
+    preflight,
+    processes,
+    registry,
+    status,
+    supervisor,
+    verdict,
+    verify,
+)
 from .bringup import BringUp, Outcome
-from .clock import SYSTEM, Clock, Deadline
+from .clock import SYSTEM, Clock
 from .errors import RollcallError
 from .journal import Generation, Journal, Lock
 from .manifest import Stack, revision
 from .plan import Plan
 from .request import Request
 from .supervisor import Client
+from .takedown import TakeDown
 from .verdict import Observation
-
-# Beyond a service's own stop time: supervisord's turn, the KILL it sends itself, and the reaping.
-STOP_MARGIN = 5.0
-DAEMON_START = 15.0
-STOP_POLL = 0.005
 
 
 @dataclass
@@ -44,8 +55,14 @@ class _Run:
     installed: t.Optional[Generation]
     before: Observation
     plan: Plan
+    takedown: TakeDown
     journal: t.Optional[Journal] = None
-    signals: t.List[t.Dict[str, t.Any]] = field(default_factory=list)
+    flushed: t.List[processes.Ended] = field(default_factory=list)
+
+    @property
+    def signals(self) -> t.List[t.Dict[str, t.Any]]:
+        """Every process outside of supervisord's care that was to be ended, and how that went."""
+        return [entry.as_dict() for entry in (*self.takedown.ended, *self.flushed)]
 
     def step(self, name: str, **facts: t.Any) -> None:
         if self.journal is not None:
@@ -69,8 +86,12 @@ def describe_plan(request: Request, *, clock: Clock = SYSTEM) -> t.Dict[str, t.A
         "changed": changed or bool(listed),
         "actions": [action.as_dict() for action in run.plan.actions] + listed,
         "timings": {},
+        "limit": _limit(run.stack, request),
+        "held": dict(run.plan.held),
+        "manifest_digest": run.generation.digest,
         "run": None,
         "signals": [],
+        "notes": [],
         "next": [],
     }
 
@@ -91,26 +112,51 @@ def perform(request: Request, run_id: str, *, clock: Clock = SYSTEM) -> t.Dict[s
     os.makedirs(paths.state, mode=0o700, exist_ok=True)
     lock = Lock(paths.state)
     since = _readable(clock.wall())
-    lock.acquire({"who": request.who, "verb": request.mode, "since": since, "run": run_id})
+    _take(lock, {"who": request.who, "verb": request.mode, "since": since, "run": run_id})
     try:
         unfinished = journal.unfinished_run(paths.state)
         record = Journal(paths.state, run_id, clock)
-        record.step("prove", mode=request.mode, who=request.who, root=request.root)
+        record.step("prove", mode=request.mode, who=request.who, root=request.root, automatic=request.automatic)
         began = clock.monotonic()
+        run = None
         try:
-            report = _carry_out(_prepare(request, clock, record))
+            run = _prepare(request, clock, record)
+            report = _carry_out(run)
         except RollcallError as exc:
-            record.finish(exc.kind)
+            record.finish(exc.kind, message=exc.message, signals=[] if run is None else run.signals)
             raise
         report["seconds"] = round(clock.monotonic() - began, 3)
         report["unfinished_run"] = unfinished
-        record.finish(report["result"])
+        failed = [f"{check['name']} {check['subject']}" for check in report["checks"] if not check["ok"]]
+        record.finish(report["result"], changed=report["changed"], failed=failed, signals=report["signals"])
         report["timings"] = record.timings
         report["run"] = run_id
         journal.prune_runs(paths.state)
         return report
     finally:
         lock.release()
+
+
+def _take(lock: Lock, note: t.Mapping[str, t.Any]) -> None:
+    """Take the lock, under our name.
+
+    Raises:
+        RollcallError: ``refused``: another run holds it; one that is stopped is said to be, with the command for it.
+    """
+    own = processes.describe(os.getpid())
+    try:
+        lock.acquire({**note, "start": None if own is None else own.start})
+    except RollcallError as exc:
+        pid = exc.evidence.get("holder", {}).get("pid")
+        other = processes.describe(pid) if isinstance(pid, int) else None
+        if other is None or other.state != "T":
+            raise
+        raise RollcallError(
+            f"{exc.message} It is stopped by a signal (state T) and will not end by itself.",
+            kind=exc.kind,
+            evidence=exc.evidence,
+            remedies=[f"kill -CONT {pid}: it goes on", f"kill -KILL {pid}: a rerun converges", *exc.remedies],
+        ) from exc
 
 
 def _readable(seconds: float) -> str:
@@ -137,21 +183,35 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal]) -> _Ru
     if request.mode not in plan.STARTS_NOTHING:
         preflight.check_host(stack, new=new)
     before = status.observe(stack, clock=clock)
-    preflight.check_daemon(before)
+    if request.mode != "emergency":
+        preflight.check_daemon(before)
     the_plan = plan.make(stack, _facts(stack, before, installed, generation), request.mode)
     if the_plan.install:
         registry.check_place(stack)
-    run = _Run(request, clock, stack, generation, installed, before, the_plan, record)
+    down = TakeDown(
+        stack,
+        None if installed is None else installed.stack,
+        before,
+        grace=request.grace,
+        kill_grace=request.kill_grace,
+        clock=clock,
+    )
+    run = _Run(request, clock, stack, generation, installed, before, the_plan, down, record)
     if request.mode != plan.STOP:
         preflight.check_ports(stack, before, the_plan, request.policy)
     return run
 
 
+def _limit(stack: Stack, request: Request) -> float:
+    return limits.of_run(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
+
+
 def _facts(stack: Stack, seen: Observation, installed: t.Optional[Generation], generation: Generation) -> plan.Facts:
+    known = stack if installed is None else installed.stack
     programs = {}
     for name, program in seen.programs.items():
-        known = any(service.name == name for service in stack.services)
-        trouble = verdict.trouble(stack.service(name), seen) if known else None
+        wanted = any(service.name == name for service in stack.services)
+        trouble = verdict.trouble(stack.service(name), seen) if wanted else None
         runs_at = None
         if installed is not None and _section(installed.config, name) == _section(generation.config, name):
             runs_at = _revision_of(installed, name, program.pid)
@@ -161,7 +221,9 @@ def _facts(stack: Stack, seen: Observation, installed: t.Optional[Generation], g
         daemon_wanted=config.daemon_revision(generation.config),
         programs=programs,
         orphans=len(seen.orphans),
-        rivals=sum(seen.daemon is not None and process.pid != seen.daemon.pid for process in seen.daemons),
+        rivals=tuple(one.pid for one in seen.daemons if seen.daemon is None or one.pid != seen.daemon.pid),
+        held=preflight.held(stack, generation.environment),
+        ports={service.name: service.port for service in known.services if service.port is not None},
         same_generation=installed is not None
         and installed.digest == generation.digest
         and registry.is_current(generation.stack),
@@ -199,20 +261,16 @@ def _revision_of(installed: Generation, name: str, pid: int) -> t.Optional[str]:
 def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
     """Do what the plan says, step by step, each recorded before it is taken."""
     the_plan, stack = run.plan, run.stack
+    run.step("plan", manifest=run.generation.digest, actions=[str(action) for action in the_plan.actions])
     marks = verify.take_marks(stack)
     if the_plan.mode == "flush":
         return _flush_only(run)
     if not the_plan.actions and the_plan.mode != "stop":
         return _verdict(run, marks, Outcome(), changed=False)
+    if run.request.automatic:
+        budget.spend(stack, clock=run.clock)
     verify.save_marks(stack, marks)
-    if the_plan.stop:
-        run.step("stop", services=list(the_plan.stop))
-        _stop_services(run)
-    if the_plan.daemon in (plan.RESTART, plan.STOP) or _deaf(run):
-        run.step("stop-daemon", pids=[process.pid for process in run.before.daemons])
-        _stop_daemons(run)
-    run.step("sweep")
-    _sweep(run)
+    _take_down(run)
     if the_plan.mode == "stop":
         return _stopped(run)
     run.step("flush", ports=list(the_plan.flush))
@@ -234,109 +292,21 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
     return _verdict(run, marks, outcome, changed=True, client=client)
 
 
-def _deaf(run: _Run) -> bool:
-    """Whether a supervisord of this stack is alive that cannot be reached: its socket was deleted."""
-    return run.before.daemon is None and bool(run.before.daemons)
-
-
-def _stop_services(run: _Run) -> None:
-    """Stop the plan's services, those that depend on others first, each with its own signal and time."""
-    client = Client(run.stack.paths.socket, timeout=supervisor.CALL_TIMEOUT, clock=run.clock)
-    for batch in _batches(run.stack, run.plan.stop):
-        _stop_together(run, client, batch)
-
-
-def _stop_together(run: _Run, client: Client, names: t.List[str]) -> None:
-    """Stop services at once and wait for all of them.
-
-    Raises:
-        RollcallError: one is still there after its own stop time.
-    """
-    client.stop(names)
-    limit = max((_stop_timeout(run, name) for name in names), default=0.0) + STOP_MARGIN
-    last = supervisor.wait_states(
-        client, names, supervisor.DOWN, deadline=Deadline(limit, run.clock), interval=STOP_POLL
-    )
-    late = {name: program for name, program in last.items() if program.state not in supervisor.DOWN}
-    if late:
-        named = ", ".join(f"{name} is {program.state}" for name, program in late.items())
-        raise RollcallError(
-            f"Not stopped after {limit:g} s: {named}.",
-            evidence={"states": {name: program.state for name, program in late.items()}},
-            remedies=["rollcall status", *(f"kill -KILL {program.pid}" for program in late.values() if program.pid)],
-        )
-
-
-def _stop_timeout(run: _Run, name: str) -> float:
-    """Return the stop time of a service, of one that only the installed manifest still knows too."""
-    stacks = [run.stack, *([run.installed.stack] if run.installed is not None else [])]
-    return max(
-        (service.stop.timeout for stack in stacks for service in stack.services if service.name == name), default=0.0
-    )
-
-
-def _batches(stack: Stack, names: t.Sequence[str]) -> t.List[t.List[str]]:
-    """Return ``names`` in groups that can stop together: by level, the last level first."""
-    ordered: t.Dict[int, t.List[str]] = {}
-    for name in names:
-        ordered.setdefault(plan.rank(stack, name), []).append(name)
-    return [ordered[number] for number in sorted(ordered, reverse=True)]
-
-
-def _stop_daemons(run: _Run) -> None:
-    """End every supervisord of this stack: by its own shutdown where it answers, by TERM where its socket is gone."""
-    paths = run.stack.paths
-    # Its own shutdown stops one program after the other; mostly they have been stopped before, all at once.
-    limit = sum(service.stop.timeout for service in run.stack.services) + STOP_MARGIN
-    answering = run.before.daemon
-    if answering is not None:
-        client = Client(paths.socket, timeout=supervisor.CALL_TIMEOUT, clock=run.clock)
-        supervisor.stop_daemon(client, answering.identity, timeout=limit, clock=run.clock)
-    others = [
-        process
-        for process in processes.supervisors(paths.config, run.stack.root)
-        if answering is None or process.pid != answering.pid
-    ]
-    if others:
-        # Each turn of its loop takes up to a second and stops one program: it cannot be poked without a socket.
-        patience = limit + 1.5 * len(run.stack.services)
-        for process in others:
-            ended = supervisor.end_daemon_by_pid(
-                process.identity, grace=patience, kill_grace=run.request.kill_grace, clock=run.clock
-            )
-            run.signals.append(ended.as_dict())
-    left = processes.supervisors(paths.config, run.stack.root)
-    if left:
-        pids = ", ".join(str(process.pid) for process in left)
-        raise RollcallError(
-            f"supervisord of stack {run.stack.name} did not end: pid {pids} is still there after {limit:g} s.",
-            evidence={"pids": [process.pid for process in left]},
-            remedies=[f"kill -KILL {pids}", "rollcall restart full"],
-        )
-
-
-def _sweep(run: _Run) -> None:
-    """End what carries this stack's marker and no live supervisord of it holds."""
-    daemons = [process.pid for process in processes.supervisors(run.stack.paths.config, run.stack.root)]
-    ended = processes.sweep(
-        run.stack.root,
-        keep=daemons,
-        uids=processes.trusted_uids(run.stack.root, run.stack.user),
-        grace=run.request.grace,
-        kill_grace=run.request.kill_grace,
-        clock=run.clock,
-    )
-    run.signals += [entry.as_dict() for entry in ended]
-    left = [entry for entry in ended if entry.result in ("survived", "stuck")]
-    if left:
-        named = ", ".join(f"pid {entry.pid} ({entry.result})" for entry in left)
-        raise RollcallError(
-            f"Left-over processes of stack {run.stack.name} did not end: {named}.",
-            evidence={"processes": [entry.as_dict() for entry in left]},
-            remedies=[*(f"kill -KILL {entry.pid}" for entry in left), "rollcall restart full"],
-        )
-    if not daemons:
-        supervisor.clean_stale(run.stack.paths.socket, run.stack.paths.pidfile)
+def _take_down(run: _Run) -> None:
+    """End what the plan says, the careful way or the emergency's."""
+    pids = [process.pid for process in run.before.daemons]
+    if run.plan.mode == "emergency":
+        run.step("stop-daemon", pids=pids, services=list(run.plan.stop))
+        run.takedown.at_once()
+        return
+    if run.plan.stop:
+        run.step("stop", services=list(run.plan.stop))
+        run.takedown.services(run.plan.stop)
+    if run.plan.daemon in (plan.RESTART, plan.STOP):
+        run.step("stop-daemon", pids=pids)
+        run.takedown.daemons()
+    run.step("sweep")
+    run.takedown.sweep()
 
 
 def _flushed(run: _Run, *, dry_run: bool) -> t.List[t.Dict[str, t.Any]]:
@@ -352,7 +322,8 @@ def _flushed(run: _Run, *, dry_run: bool) -> t.List[t.Dict[str, t.Any]]:
         dry_run=dry_run,
         clock=run.clock,
     )
-    run.signals += [entry.as_dict() for entry in done.ended]
+    if not dry_run:
+        run.flushed += done.ended
     ports = {holder.process.identity: holder.listener.port for holder in done.holders if holder.process is not None}
     return [
         {
@@ -389,12 +360,12 @@ def _reload(run: _Run, client: Client) -> t.List[str]:
     added, changed, removed = client.reload()
     stale = [name for name in changed if name not in run.plan.start]
     if stale:
-        _stop_together(run, client, stale)
+        run.takedown.together(client, stale)
     for name in (*changed, *removed):
         client.remove(name)
     for name in (*added, *changed):
         client.add(name)
-    return stale
+    return [name for name in stale if name not in run.plan.held]
 
 
 def _start_daemon(run: _Run) -> None:
@@ -407,7 +378,7 @@ def _start_daemon(run: _Run) -> None:
         environment=preflight.daemon_environment(run.stack, config.daemon_revision(run.generation.config)),
         log=os.path.join(run.stack.paths.logs, "supervisord.out"),
         cwd=run.stack.root,
-        timeout=DAEMON_START,
+        timeout=limits.DAEMON_START,
         clock=run.clock,
     )
 
@@ -427,6 +398,8 @@ def _verdict(
     seen, checks = verify.judge(
         run.stack,
         marks=marks,
+        held=run.plan.held,
+        freed=run.plan.freed,
         first=outcome.first,
         before=before,
         failed=outcome.failed,
@@ -437,7 +410,7 @@ def _verdict(
     report = status.report(run.stack, seen, checks)
     if report["ok"]:
         journal.mark_verified(run.stack.paths, run.stack.root, run.clock.wall())
-    return _finished(run, report, result="ok" if report["ok"] else "degraded", changed=changed)
+    return _finished(run, report, result=verdict.result_of(checks), changed=changed)
 
 
 def _record_started(stack: Stack, seen: Observation) -> None:
@@ -460,6 +433,10 @@ def _finished(run: _Run, report: t.Dict[str, t.Any], *, result: str, changed: bo
         "changed": changed,
         "actions": [action.as_dict() for action in run.plan.actions],
         "signals": run.signals,
+        "notes": run.takedown.notes,
+        "limit": _limit(run.stack, run.request),
+        "held": dict(run.plan.held),
+        "manifest_digest": run.generation.digest,
         "next": [] if report["ok"] else _next(report["checks"]),
     }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from . import flush, health, journal, processes, verdict
+from . import flush, health, journal, limits, preflight, processes, verdict
 from .clock import SYSTEM, Clock
 from .errors import RollcallError
 from .manifest import Paths, Stack
@@ -99,6 +99,7 @@ def status(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
     """
     stack = journal.load_stack(paths)
     seen = observe(stack, clock=clock)
-    checks = verdict.judge(stack, seen, Expectation())
+    held = preflight.held(stack)
+    checks = verdict.judge(stack, seen, Expectation(held=held))
     unfinished = journal.unfinished_run(stack.paths.state)
-    return report(stack, seen, checks, unfinished_run=unfinished)
+    return report(stack, seen, checks, unfinished_run=unfinished, held=held, limit=limits.of_look(stack))

@@ -900,36 +900,37 @@ def stop_daemon(
     return clean_stale(client.socket_path, pidfile)
 
 
-def end_daemon_by_pid(
-    identity: processes.Identity, *, grace: float, kill_grace: float = 2.0, clock: Clock = SYSTEM
-) -> processes.Ended:
-    """End a supervisord whose socket is of no use: deleted under it, or answering nothing.
+def end_daemons_by_pid(
+    identities: t.Sequence[processes.Identity], *, grace: float, kill_grace: float = 2.0, clock: Clock = SYSTEM
+) -> t.List[processes.Ended]:
+    """End supervisords whose socket is of no use: deleted under them, or answering nothing.
 
     Args:
-        identity: its pid and start time, from ``processes.supervisors``.
-        grace: seconds from TERM to KILL. Without a socket it cannot be poked: it needs a second for each program that
-            it has to stop, and those programs' own stop times.
-        kill_grace: seconds to wait after KILL, which leaves its programs behind as orphans.
+        identities: pid and start time of each, from ``processes.supervisors``.
+        grace: seconds from TERM to KILL, for all of them together. Without a socket they cannot be poked: each needs a
+            second for each program that it has to stop, and those programs' own stop times.
+        kill_grace: seconds to wait after KILL, which leaves their programs behind as orphans.
         clock: where the time comes from.
 
     Raises:
-        RollcallError: it is still there, or is not a supervisord any more.
+        RollcallError: one is still there, or is not a supervisord any more.
     """
     ended = processes.end(
-        [identity],
+        identities,
         grace=grace,
         kill_grace=kill_grace,
         clock=clock,
         check=lambda process: "supervisord" in process.command_line,
-    )[0]
-    _reap(identity[0])
-    if ended.result in ("survived", "stuck", "changed"):
+    )
+    for pid, _start in identities:
+        _reap(pid)
+    left = [entry for entry in ended if entry.result in ("survived", "stuck", "changed")]
+    if left:
+        named = "; ".join(f"pid {entry.pid}: {entry.result}, {entry.reason}" for entry in left)
         raise RollcallError(
-            f"supervisord (pid {identity[0]}) was not ended: {ended.result}, {ended.reason}",
-            evidence=ended.as_dict(),
-            remedies=["rollcall status", f"kill -KILL {identity[0]}"]
-            if ended.result != "changed"
-            else ["rollcall status"],
+            f"supervisord was not ended: {named}",
+            evidence={"daemons": [entry.as_dict() for entry in left]},
+            remedies=["rollcall status", *(f"kill -KILL {one.pid}" for one in left if one.result != "changed")],
         )
     return ended
 

@@ -16,7 +16,7 @@ from .errors import RollcallError
 from .health import Answer
 from .manifest import Service, Stack
 from .processes import Process
-from .provenance import Holder
+from .provenance import FOREIGN, UNKNOWN, Holder
 from .supervisor import ProgramState
 
 Identity = t.Tuple[int, float]
@@ -27,7 +27,7 @@ class Check:
     """One condition of the verdict.
 
     Attributes:
-        name: supervisord, running, stable, restarted, port, health, database, logs or orphans.
+        name: supervisord, held, running, stable, restarted, port, health, database, logs, removed or orphans.
         subject: the service, or the stack.
         ok: whether it held.
         evidence: what was seen, in one or several lines, for people.
@@ -87,6 +87,8 @@ class Expectation:
         before: pid and start of each service that had to be restarted, as they were before.
         first: pid and start of each service when it was first seen ready in this run.
         failed: services that did not come up, with the reason.
+        held: services that are to stay down, because something they require is missing, with the reason.
+        freed: who holds the port of each service that was removed.
         critical: critical lines found in the logs since the run began, by service.
         tails: the last lines of the logs since the run began, by service.
         logs: whether the logs were read.
@@ -95,6 +97,8 @@ class Expectation:
     before: t.Mapping[str, Identity] = field(default_factory=dict)
     first: t.Mapping[str, Identity] = field(default_factory=dict)
     failed: t.Mapping[str, str] = field(default_factory=dict)
+    held: t.Mapping[str, str] = field(default_factory=dict)
+    freed: t.Mapping[str, t.Sequence[Holder]] = field(default_factory=dict)
     critical: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
     tails: t.Mapping[str, str] = field(default_factory=dict)
     logs: bool = False
@@ -162,8 +166,24 @@ def judge(stack: Stack, seen: Observation, expected: Expectation) -> t.List[Chec
         checks.append(_database(stack, seen.database))
     if expected.logs:
         checks += [_logs(stack, service, expected) for service in stack.services]
+    checks += [_removed(name, holders) for name, holders in expected.freed.items()]
     checks.append(_orphans(stack, seen))
     return checks
+
+
+def result_of(checks: t.Iterable[Check]) -> str:
+    """Return the one word for how it ended: ``ok``; ``held``, nothing failed but some services wait; ``degraded``."""
+    failed = {check.name for check in checks if not check.ok}
+    return "ok" if not failed else "held" if failed == {"held"} else "degraded"
+
+
+def _removed(name: str, holders: t.Sequence[Holder]) -> Check:
+    """The condition of a removal: nothing of the stack holds the port any more; a stranger may."""
+    ours = [holder for holder in holders if holder.provenance not in (FOREIGN, UNKNOWN)]
+    if ours:
+        evidence = f"it is removed, and its port {ours[0].listener.port} is still held by {ours[0].summary}"
+        return Check("removed", name, False, evidence, "rollcall restart full")
+    return Check("removed", name, True, "it is stopped and its port is free")
 
 
 def judge_stopped(stack: Stack, seen: Observation) -> t.List[Check]:
@@ -198,6 +218,8 @@ def _supervisord(stack: Stack, seen: Observation) -> Check:
 
 def _service(stack: Stack, service: Service, seen: Observation, expected: Expectation) -> t.List[Check]:
     program = seen.programs.get(service.name)
+    if service.name in expected.held and (program is None or not program.pid):
+        return [Check("held", service.name, False, expected.held[service.name])]
     running = _running(stack, service, program, expected)
     checks = [running]
     if program is not None and service.kind == "service" and running.ok:

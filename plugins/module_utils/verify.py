@@ -12,17 +12,16 @@ import os
 import re
 import typing as t
 
-from . import config, journal, processes, status, verdict
+from . import config, flush, journal, limits, preflight, processes, status, verdict
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
 from .manifest import Paths, Service, Stack
+from .provenance import Holder
 from .supervisor import CALL_TIMEOUT, Client
 from .verdict import Check, Expectation, Identity, Observation
 
 TAIL_LINES = 12
 CRITICAL_LINES = 20
-# How long a service that supervisord is just bringing back may take before its state is what it is.
-SETTLE_MARGIN = 1.0
 POLL = 0.05
 
 Marks = t.Mapping[str, t.Tuple[int, int]]
@@ -65,6 +64,8 @@ def judge(
     first: t.Optional[t.Mapping[str, Identity]] = None,
     before: t.Optional[t.Mapping[str, Identity]] = None,
     failed: t.Optional[t.Mapping[str, str]] = None,
+    held: t.Optional[t.Mapping[str, str]] = None,
+    freed: t.Optional[t.Mapping[str, int]] = None,
     client: t.Optional[Client] = None,
     clock: Clock = SYSTEM,
 ) -> t.Tuple[Observation, t.List[Check]]:
@@ -76,6 +77,8 @@ def judge(
         first: pid and start of each service when it came up; what is missing is taken from the first look.
         before: pid and start of each service before it was to be restarted.
         failed: services that did not come up, with the reason.
+        held: services that are to stay down, with the reason.
+        freed: the ports of services that were removed.
         client: a connected client; None makes one.
         clock: the clock of all deadlines.
     """
@@ -91,11 +94,19 @@ def judge(
         before=before or {},
         first=lives,
         failed=failed or {},
+        held=held or {},
+        freed=_holders(stack, freed or {}, clock),
         critical={name: critical_lines(stack, text) for name, text in written.items()},
         tails={name: "\n".join(text.splitlines()[-TAIL_LINES:]) for name, text in written.items()},
         logs=True,
     )
     return seen, verdict.judge(stack, seen, expected)
+
+
+def _holders(stack: Stack, freed: t.Mapping[str, int], clock: Clock) -> t.Dict[str, t.Sequence[Holder]]:
+    """Return who holds the port of each removed service."""
+    found = flush.survey(stack, list(freed.values()), clock=clock) if freed else {}
+    return {name: found[port] for name, port in freed.items()}
 
 
 def outlive(stack: Stack, client: Client, first: t.Dict[str, Identity], clock: Clock) -> t.Dict[str, Identity]:
@@ -111,7 +122,7 @@ def outlive(stack: Stack, client: Client, first: t.Dict[str, Identity], clock: C
     """
     services = [service for service in stack.services if service.kind == "service"]
     longest = max((service.stable_for for service in services), default=0.0)
-    deadline = Deadline(longest + SETTLE_MARGIN, clock)
+    deadline = Deadline(longest + limits.SETTLE_MARGIN, clock)
     while True:
         programs = client.programs()
         young = []
@@ -162,5 +173,6 @@ def verify(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
         RollcallError: no stack is installed, or it cannot be read.
     """
     stack = journal.load_stack(paths)
-    seen, checks = judge(stack, marks=saved_marks(stack), clock=clock)
-    return status.report(stack, seen, checks)
+    held = preflight.held(stack)
+    seen, checks = judge(stack, marks=saved_marks(stack), held=held, clock=clock)
+    return status.report(stack, seen, checks, held=held, limit=limits.of_verify(stack))

@@ -41,11 +41,16 @@ options:
     description:
       - V(auto) starts what is new, changed, not running or not healthy, and what depends on it. The rest is left alone.
       - V(full) stops supervisord and all programs, frees every port of the manifest, ends orphans, starts everything.
+      - V(master) is another word for V(full).
       - V(quick) stops and starts supervisord and all programs, and frees no port.
+      - V(emergency) does what V(full) does when something hangs. What does not end within a short grace is killed, and
+        every supervisord of the stack is ended, also one that does not answer, a second one, or one without its socket.
+        Nothing that is not of the stack is touched.
+      - V(force) is another word for V(emergency).
       - V(flush) frees the ports of the manifest and restarts nothing.
       - V(stop) stops supervisord and all programs, and ends orphans.
     type: str
-    choices: [auto, full, quick, flush, stop]
+    choices: [auto, full, quick, emergency, flush, stop, master, force]
     default: auto
   manifest:
     description:
@@ -62,6 +67,18 @@ options:
       - They reach the process through a file that only its user can read.
     type: dict
     default: {}
+  automatic:
+    description:
+      - Whether no person asks for this but a program, such as a timer or a monitor.
+      - Then the stack's C(restart_budget) counts, and the run is refused when it is used up.
+    type: bool
+    default: false
+  automatic:
+    description:
+      - Whether a program asks for the run and not a person. Such a run counts against the C(restart_budget) of the
+        manifest, and is refused when that is spent.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -86,7 +103,7 @@ report:
       returned: always
       type: bool
     result:
-      description: V(ok), V(degraded), or V(planned) in check mode.
+      description: V(ok), V(held), V(degraded), or V(planned) in check mode.
       returned: always
       type: str
     mode:
@@ -108,6 +125,23 @@ report:
       returned: always
       type: list
       elements: dict
+    held:
+      description: Services that stay down because something they require is missing, with the reason.
+      returned: always
+      type: dict
+    limit:
+      description: Seconds that the run could have taken at the longest.
+      returned: always
+      type: float
+    manifest_digest:
+      description: What tells this manifest, with its config and private files, from others.
+      returned: always
+      type: str
+    notes:
+      description: What did not answer or refused on the way, where the run went on all the same.
+      returned: always
+      type: list
+      elements: str
     signals:
       description: Processes outside of supervisord that were ended.
       returned: always

@@ -397,7 +397,7 @@ def test_a_stopped_daemon_is_not_waited_for_longer_than_told(sandbox: Sandbox) -
     seconds, error = timed(lambda: problem(lambda: supervisor.stop_daemon(sandbox.client(timeout=0.3), pid, timeout=1)))
     assert seconds < 2
     assert error.evidence["problem"] == supervisor.SILENT
-    assert supervisor.end_daemon_by_pid(identity(pid), grace=10).result == "ended", "TERM and CONT"
+    assert supervisor.end_daemons_by_pid([identity(pid)], grace=10)[0].result == "ended", "TERM and CONT"
     assert not alive(pid)
 
 
@@ -427,14 +427,14 @@ def test_a_daemon_without_its_socket_is_ended_by_its_pid(sandbox: Sandbox, bysta
     assert error.evidence["problem"] == supervisor.ABSENT
     (found,) = processes.supervisors(sandbox.config)
     assert found.pid == pid
-    ended = supervisor.end_daemon_by_pid(found.identity, grace=20)
+    (ended,) = supervisor.end_daemons_by_pid([found.identity], grace=20)
     assert (ended.result, ended.signals) == ("ended", ("TERM",))
     assert sandbox.processes() == [], "its programs were stopped by it"
     assert alive(bystander)
 
 
 def test_what_is_no_supervisord_is_not_ended_as_one(bystander: int) -> None:
-    error = problem(lambda: supervisor.end_daemon_by_pid(identity(bystander), grace=1))
+    error = problem(lambda: supervisor.end_daemons_by_pid([identity(bystander)], grace=1))
     assert error.evidence["result"] == "changed"
     assert alive(bystander)
 

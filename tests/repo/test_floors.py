@@ -19,10 +19,10 @@ FLOORS: dict[str, int] = {
         (
             "clock errors import_draft import_pm2 import_supervisord manifest manifest_check manifest_file "
             "manifest_import manifest_layout manifest_legacy manifest_values version",
-            "config config_reader health journal launcher leases manifest_edit processes registry request sockets "
+            "budget config config_reader health journal launcher leases manifest_edit processes registry request sockets "
             "supervisor wire",
-            "assign plan provenance report verdict",
-            "bringup dispatch drift flush ports preflight restart status verify worker",
+            "assign plan program_plan provenance report verdict",
+            "bringup dispatch drift flush history limits ports preflight programs restart status takedown verify worker",
             "ask cli cli_manifest cli_ports console",
         )
     )

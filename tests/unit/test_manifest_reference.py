@@ -18,6 +18,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
     preflight,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import (
+    GIVEN_TO_ALL,
     Health,
     PortRules,
     RestartBudget,
@@ -106,5 +107,5 @@ def test_variables_that_every_service_has_are_the_ones_that_it_is_given() -> Non
     assert stack is not None
     given = {*preflight.daemon_environment(stack, "x"), *config.markers(stack, stack.services[0])}
 
-    assert given == manifest_check.GIVEN_TO_ALL
+    assert given == GIVEN_TO_ALL
     assert all(f"`{name}`" in PAGE for name in given if not name.startswith("ROLLCALL_"))
