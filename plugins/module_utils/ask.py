@@ -99,6 +99,17 @@ def _verify(root: str, arguments: Data, _check_mode: bool) -> t.Dict[str, t.Any]
     return _judged(verify.verify(Paths.of(root)), changed=False, fail=arguments["fail"])
 
 
+def _doctor(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
+    # Every other question would pay for what only this one needs.
+    from . import diagnosis, doctor
+
+    found = doctor.doctor(root, fix=arguments["fix"], dry_run=check_mode, who=dispatch.who())
+    answer: t.Dict[str, t.Any] = {"changed": found["changed"], "report": found, "text": diagnosis.text(found)}
+    if arguments["fail"] and not found["ok"]:
+        answer.update(failed=True, msg=answer["text"])
+    return answer
+
+
 def _assign(_root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
     given = ports.give(Stack.from_dict(arguments["manifest"]), dry_run=check_mode)
     before = {entry["service"]: entry["from"] for entry in given["moved"]}
@@ -116,6 +127,7 @@ def _judged(seen: t.Dict[str, t.Any], *, changed: bool, fail: bool) -> t.Dict[st
 
 _VERBS: t.Mapping[str, t.Callable[[str, Data, bool], t.Dict[str, t.Any]]] = {
     "assign": _assign,
+    "doctor": _doctor,
     "restart": _restart,
     "status": _status,
     "verify": _verify,

@@ -13,7 +13,7 @@ import os
 import sys
 import typing as t
 
-from . import cli_manifest, cli_ports, journal, plan
+from . import cli_doctor, cli_manifest, cli_ports, journal, plan
 from .console import add_policy, announce, announced, paths_of, show
 from .errors import EXIT_FAILED, EXIT_OK, RollcallError
 from .manifest import Paths
@@ -79,6 +79,7 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
     else:
         verbs.add_parser("ports", help=cli_ports.HELP)
     cli_manifest.add(verbs)
+    cli_doctor.add(verbs)
     verbs.add_parser("help", help="say all of this")
     verbs.add_parser("ask")
     return top
@@ -113,6 +114,8 @@ def _dispatch(options: argparse.Namespace) -> int:
         return cli_manifest.run(options)
     if options.verb == "ports":
         return cli_ports.run(options)
+    if options.verb == "doctor":
+        return cli_doctor.run(options)
     paths = paths_of(options.root)
     if options.verb == "ask":
         from . import ask
