@@ -1,0 +1,19 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import EngineAction
+
+
+class ActionModule(EngineAction):
+    """Ask what is wrong with a stack and its host, and have what is safe put right."""
+
+    VERB = "doctor"
+    OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {
+        "fix": {"type": "bool", "default": False},
+        "fail": {"type": "bool", "default": False},
+    }
