@@ -26,6 +26,5 @@ class ActionModule(EngineAction):
         "grace": {"type": "float", "default": 5},
         "kill_grace": {"type": "float", "default": 2},
         "automatic": {"type": "bool", "default": False},
-        "automatic": {"type": "bool", "default": False},
     }
     TOGETHER: t.ClassVar[t.Sequence[t.Sequence[str]]] = (("manifest", "config"),)

@@ -16,13 +16,26 @@ description:
   - Hosts that failed come last, so that they are on the screen when the output stops. With more than one host a line
     for each of them follows.
   - Names the hosts that could not be reached and those where another task failed.
+  - When a playbook has ended early, names the hosts that it never came to and those that it left without a verdict,
+    and says for which hosts the same command has to be run again.
   - Prints nothing when no task of this collection ran.
+options:
+  outcome:
+    description:
+      - File that takes the outcome as JSON, with the keys C(ok), C(exit_code) and C(hosts). What is in it is replaced.
+      - Each host has C(ok), C(exit_code), its C(reports), and C(error), which is null or says why there is no verdict.
+      - The exit codes are those of the command C(rollcall), and 4 for a host that could not be reached. The outcome's
+        own is the worst of all hosts', and the worst is 2, then 4, 3 and 1.
+    type: str
+    env:
+      - name: ROLLCALL_OUTCOME
 requirements:
   - Enable it with C(callbacks_enabled = rollcall.supervisor.roll_call) in the C([defaults]) of C(ansible.cfg).
 author:
   - Rollcall authors (@rollcall)
 """
 
+import json
 import sys
 import typing as t
 from dataclasses import dataclass, field
@@ -31,13 +44,41 @@ from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import (
+    EXIT_CODES,
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_REFUSED,
+    EXIT_UNREACHABLE,
+    EXIT_WRONG_USE,
+)
 
 OURS = "rollcall.supervisor."
-REPORTING = (f"{OURS}stack_restart", f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}port_assign")
+JUDGING = (f"{OURS}stack_restart", f"{OURS}stack_verify", f"{OURS}stack_info")
+REPORTING = (*JUDGING, f"{OURS}port_assign")
+CODES = {**EXIT_CODES, "unreachable": EXIT_UNREACHABLE}
+# With several hosts the worst counts: what was asked wrongly has to be asked anew everywhere; of a host that cannot be
+# reached nothing is known; one that refused is as it was; of one that failed it is known what is wrong.
+FROM_BEST_TO_WORST = (EXIT_OK, EXIT_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_WRONG_USE)
 # How much is shown of what a command wrote that has nothing to do with us.
 TAIL = 5
 
 Data = t.Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A task that failed.
+
+    Attributes:
+        task: its name.
+        result: what it returned.
+        ours: whether it was to bring a report.
+    """
+
+    task: str
+    result: Data
+    ours: bool = False
 
 
 @dataclass
@@ -45,14 +86,29 @@ class _Host:
     """What is known of one host: the newest report of each of its stacks, and what went wrong last."""
 
     reports: t.Dict[str, Data] = field(default_factory=dict)
-    failure: t.Optional[t.Tuple[str, Data]] = None
+    failure: t.Optional[_Failure] = None
     unreachable: t.Optional[str] = None
 
     @property
     def told_bad(self) -> bool:
-        """Whether what went wrong is known already, from the engine itself."""
-        by_engine = self.failure is not None and isinstance(self.failure[1].get("error"), dict)
-        return by_engine or not all(data.get("ok") for data in self.reports.values())
+        """Whether what went wrong is known already, from the task itself that was to report."""
+        by_task = self.failure is not None and self.failure.ours
+        return by_task or not all(data.get("ok") for data in self.reports.values())
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """What a run that has ended badly leaves to be done.
+
+    Attributes:
+        untouched: hosts that the play never came to.
+        cut_short: hosts that it came to, and left without a verdict.
+        again: how to come to all hosts that are not well.
+    """
+
+    untouched: t.Sequence[str] = ()
+    cut_short: t.Sequence[str] = ()
+    again: str = ""
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes without types
@@ -67,30 +123,72 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         super().__init__()
         self._hosts: t.Dict[str, _Host] = {}
         self._concerned = False
+        # Whether a verdict is due, and whether the play ends for all hosts when one fails.
+        self._judging = False
+        self._fatal = False
+        # Hosts of the play that runs, hosts of all plays that are our business, and hosts where anything was done; the
+        # values mean nothing, a dict keeps the order.
+        self._of_play: t.Dict[str, None] = {}
+        self._wanted: t.Dict[str, None] = {}
+        self._touched: t.Dict[str, None] = {}
+        self._stopped_because = ""
+
+    def v2_playbook_on_play_start(self, play: t.Any) -> None:
+        """Note all hosts of the play, those of later batches included."""
+        variables = play.get_variable_manager().get_vars(play=play)
+        self._of_play = dict.fromkeys(variables["ansible_play_hosts_all"])
+        self._fatal = bool(play.any_errors_fatal)
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:  # noqa: ARG002  ansible's signature
         """Note whether this playbook is any business of ours."""
-        self._concerned = self._concerned or _action(task).startswith(OURS)
+        action = _action(task)
+        if action.startswith(OURS):
+            self._concerned = True
+            self._wanted.update(self._of_play)
+        self._judging = self._judging or action in JUDGING
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Collect the report of a task that held, or that a playbook lets pass in order to fail in words of its own."""
+        self._touch(result)
         self._collect(result)
+
+    def v2_runner_on_skipped(self, result: t.Any) -> None:
+        """Note that the play came to this host."""
+        self._touch(result)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Collect the report of a verdict that did not hold, or why there is none."""
+        if _guards(result.task) and not ignore_errors and result.host.get_name() not in self._touched:
+            # It speaks of the hosts before this one, and nothing has been done here.
+            self._stopped_because = str(result.result.get("msg") or "").strip()
+            return
+        self._touch(result)
         if self._collect(result) or ignore_errors:
             return
         known = self._host(result)
         # The task that ends the play because of what was collected has nothing to add to it.
         if not known.told_bad:
-            known.failure = (result.task.get_name(), result.result)
+            known.failure = _Failure(result.task.get_name(), result.result)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         """Note a host that could not be reached."""
+        self._touch(result)
         self._host(result).unreachable = str(result.result.get("msg") or "no reason given").strip()
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
-        """Print what was collected."""
+        """Print what was collected, and write it where it is wanted."""
+        rest = self._rest(stats)
+        self._print(stats, rest)
+        path = self.get_option("outcome")
+        if not path:
+            return
+        try:
+            with open(path, "w", encoding="utf-8") as stream:
+                stream.write(json.dumps(self._outcome(stats, rest), indent=2) + "\n")
+        except OSError as exc:
+            self._display.warning(f"The outcome cannot be written: {exc}")
+
+    def _print(self, stats: t.Any, rest: _Rest) -> None:
         if not self._concerned or not self._hosts:
             return
         texts = {name: self._text(name, known, stats) for name, known in self._hosts.items()}
@@ -107,6 +205,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
             for name in shown:
                 for line in self._summary(name, stats):
                     self._display.display(line)
+        for line in self._rest_text(rest):
+            self._display.display(line)
+
+    def _touch(self, result: t.Any) -> None:
+        if not _guards(result.task):
+            self._touched[result.host.get_name()] = None
 
     def _host(self, result: t.Any) -> _Host:
         return self._hosts.setdefault(result.host.get_name(), _Host())
@@ -120,14 +224,78 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         reports = [data for data in found if isinstance(data, dict)]
         for data in reports:
             self._host(result).reports[str(data.get("stack"))] = data
-        if not reports and isinstance(result.result.get("error"), dict):
-            self._host(result).failure = (result.task.get_name(), result.result)
-            return True
-        return bool(reports)
+            self._host(result).failure = None
+        # With a mere message the engine was not asked: the task's options are wrong, or could not be worked out.
+        said = isinstance(result.result.get("error"), dict) or (
+            "msg" in result.result and "results" not in result.result
+        )
+        if not reports and said:
+            self._host(result).failure = _Failure(result.task.get_name(), result.result, ours=True)
+        return bool(reports) or said
 
-    def _failure(self, name: str, stats: t.Any) -> t.Optional[t.Tuple[str, Data]]:
+    def _failure(self, name: str, stats: t.Any) -> t.Optional[_Failure]:
         """Return the failure that ended the host's part of the play; None when there was none or it was rescued."""
         return self._hosts[name].failure if stats.summarize(name)["failures"] else None
+
+    def _rest(self, stats: t.Any) -> _Rest:
+        bad = [name for name in self._hosts if self._bad(name, stats)]
+        if not bad and not self._stopped_because:
+            return _Rest()
+        judged = {name for name, known in self._hosts.items() if known.reports}
+        unknown = [name for name in self._wanted if name not in judged.union(bad)]
+        untouched = [name for name in unknown if name not in self._touched]
+        verdict_due = self._judging or self._fatal
+        cut_short = [name for name in unknown if name in self._touched] if verdict_due else []
+        again = [name for name in self._wanted if name in {*bad, *untouched, *cut_short}]
+        return _Rest(untouched, cut_short, f"the same command with --limit {','.join(again)}")
+
+    def _rest_text(self, rest: _Rest) -> t.List[str]:
+        because = f" ({self._stopped_because})" if self._stopped_because else ""
+        lines = [f"not touched: {', '.join(rest.untouched)}{because}"] if rest.untouched else []
+        lines += [f"cut short: {', '.join(rest.cut_short)}"] if rest.cut_short else []
+        return ["", *lines, f"  next  {rest.again}"] if lines else []
+
+    # --- the outcome as data ------------------------------------------------------------------------------------------
+
+    def _outcome(self, stats: t.Any, rest: _Rest) -> t.Dict[str, t.Any]:
+        """Return the outcome of all hosts."""
+        names = dict.fromkeys([*self._wanted, *self._touched, *self._hosts])
+        hosts = {name: self._outcome_of(name, stats, rest) for name in names}
+        if not hosts:
+            reason = self._stopped_because or "No host was asked: none matched, or no task was to run."
+            error = _error(reason, "wrong_use")
+            return {"ok": False, "exit_code": EXIT_WRONG_USE, "hosts": {}, "error": error}
+        code = _worst(host["exit_code"] for host in hosts.values())
+        return {"ok": code == EXIT_OK, "exit_code": code, "hosts": hosts}
+
+    def _outcome_of(self, name: str, stats: t.Any, rest: _Rest) -> t.Dict[str, t.Any]:
+        known = self._hosts.get(name, _Host())
+        reports = list(known.reports.values())
+        error = self._error_of(name, stats, rest)
+        codes = [EXIT_OK if data.get("ok") else EXIT_FAILED for data in reports]
+        if error is not None:
+            codes.append(CODES.get(error["kind"], EXIT_FAILED))
+        code = _worst(codes)
+        return {"ok": code == EXIT_OK, "exit_code": code, "reports": reports, "error": error}
+
+    def _error_of(self, name: str, stats: t.Any, rest: _Rest) -> t.Optional[t.Dict[str, t.Any]]:
+        """Return why there is no verdict for a host, or what went wrong beside it; None when nothing did."""
+        known = self._hosts.get(name)
+        if known is not None and known.unreachable is not None:
+            return _error(known.unreachable, "unreachable")
+        failure = self._failure(name, stats) if known is not None else None
+        if failure is not None:
+            return _as_error(failure)
+        if name in rest.untouched:
+            because = self._stopped_because or "The play ended before this host's turn."
+            return _error(f"Not touched. {because}", "failed", remedies=[rest.again])
+        verdict_due = name in rest.cut_short or (self._judging and name in self._wanted)
+        if verdict_due and (known is None or not known.reports):
+            remedies = [rest.again] if rest.again else []
+            return _error("There is no verdict on this host.", "failed", remedies=remedies)
+        return None
+
+    # --- the text of a host -------------------------------------------------------------------------------------------
 
     def _bad(self, name: str, stats: t.Any) -> bool:
         known = self._hosts[name]
@@ -139,7 +307,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         blocks = [self._roll_call(name, data, look) for data in known.reports.values()]
         failure = self._failure(name, stats)
         if failure is not None:
-            blocks.append(_failure_text(name, *failure, colour=look["colour"]))
+            blocks.append(_failure_text(name, failure, colour=look["colour"]))
         if known.unreachable is not None:
             blocks.append(_unreachable_text(name, known.unreachable, colour=look["colour"]))
         return "\n\n".join(blocks)
@@ -166,7 +334,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
                 lines.append(f"{data.get('stack')} on {name}: {'OK' if data.get('ok') else 'FAILED'}")
         failure = self._failure(name, stats)
         if failure is not None:
-            lines.append(_failure_text(name, *failure, colour=colour).splitlines()[0])
+            lines.append(_failure_text(name, failure, colour=colour).splitlines()[0])
         if known.unreachable is not None:
             lines.append(_unreachable_text(name, known.unreachable, colour=colour).splitlines()[0])
         return lines
@@ -177,17 +345,43 @@ def _action(task: t.Any) -> str:
     return str(getattr(task, "resolved_action", None) or task.action)
 
 
-def _failure_text(name: str, task: str, result: Data, *, colour: bool) -> str:
+def _guards(task: t.Any) -> bool:
+    """Return whether a task asks, once for all hosts, if the play may go on."""
+    return bool(getattr(task, "run_once", False)) and _action(task) == "ansible.builtin.assert"
+
+
+def _worst(codes: t.Iterable[int]) -> int:
+    return max(codes, key=FROM_BEST_TO_WORST.index, default=EXIT_OK)
+
+
+def _error(
+    message: str, kind: str, *, evidence: t.Optional[Data] = None, remedies: t.Sequence[str] = ()
+) -> t.Dict[str, t.Any]:
+    """Return an error as the engine's own are given."""
+    return {"message": message, "kind": kind, "evidence": dict(evidence or {}), "remedies": list(remedies)}
+
+
+def _as_error(failure: _Failure) -> t.Dict[str, t.Any]:
     """Return why a host came to no verdict."""
+    result = failure.result
     if isinstance(result.get("error"), dict):
-        return report.error(result["error"], subject=name, colour=colour)
+        return dict(result["error"])
     if result.get("problems"):
-        return report.problems(result["problems"], subject=f"manifest of {name}", colour=colour)
+        message = str(result.get("msg") or "The manifest has problems.")
+        return _error(message, "wrong_use", evidence={"problems": list(result["problems"])})
     said = result.get("msg") or result.get("module_stderr") or "it gave no reason; see above"
     words = str(result.get("stderr") or result.get("stdout") or "").splitlines()[-TAIL:]
-    message = f"task '{task}': {str(said).strip()}"
-    return report.error({"message": message, "evidence": {"output": words}}, subject=name, colour=colour)
+    message = f"task '{failure.task}': {str(said).strip()}"
+    return _error(message, "wrong_use" if failure.ours else "failed", evidence={"output": words} if words else None)
+
+
+def _failure_text(name: str, failure: _Failure, *, colour: bool) -> str:
+    """Return why a host came to no verdict, for people."""
+    problems = failure.result.get("problems")
+    if problems and not isinstance(failure.result.get("error"), dict):
+        return report.problems(problems, subject=f"manifest of {name}", colour=colour)
+    return report.error(_as_error(failure), subject=name, colour=colour)
 
 
 def _unreachable_text(name: str, reason: str, *, colour: bool) -> str:
-    return report.error({"message": reason, "kind": "unreachable"}, subject=name, colour=colour)
+    return report.error(_error(reason, "unreachable"), subject=name, colour=colour)

@@ -69,12 +69,6 @@ options:
     default: {}
   automatic:
     description:
-      - Whether no person asks for this but a program, such as a timer or a monitor.
-      - Then the stack's C(restart_budget) counts, and the run is refused when it is used up.
-    type: bool
-    default: false
-  automatic:
-    description:
       - Whether a program asks for the run and not a person. Such a run counts against the C(restart_budget) of the
         manifest, and is refused when that is spent.
     type: bool

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -44,12 +46,23 @@ class Run:
         self.callback = roll_call.CallbackModule()
         self.display = Display()
         self.callback._display = self.display
+        # As ansible-core sets it from the environment.
+        self.callback._plugin_options = {"outcome": None}
         self.stats = AggregateStats()
 
-    def _result(self, host: str, action: str, data: t.Mapping[str, t.Any]) -> SimpleNamespace:
+    def play(self, *hosts: str, fatal: bool = True) -> None:
+        """Begin a batch of a play over all of these hosts."""
+        variables = SimpleNamespace(get_vars=lambda **_kwargs: {"ansible_play_hosts_all": list(hosts)})
+        play = SimpleNamespace(get_variable_manager=lambda: variables, any_errors_fatal=fatal)
+        self.callback.v2_playbook_on_play_start(play)
+
+    def _result(
+        self, host: str, action: str, data: t.Mapping[str, t.Any], *, run_once: bool = False
+    ) -> SimpleNamespace:
         task = SimpleNamespace(
             action=action.rpartition(".")[2],
             resolved_action=action,
+            run_once=run_once,
             get_name=lambda: f"Run {action.rpartition('.')[2]}",
         )
         self.callback.v2_playbook_on_task_start(task, False)
@@ -65,13 +78,32 @@ class Run:
         self.callback.v2_runner_on_failed(self._result(host, action, {"failed": True, **data}), not counts)
         self.stats.increment("failures" if counts else "ignored", host)
 
-    def unreachable(self, host: str, **data: t.Any) -> None:
-        self.callback.v2_runner_on_unreachable(self._result(host, "ansible.builtin.stat", data))
+    def unreachable(self, host: str, action: str = "ansible.builtin.stat", **data: t.Any) -> None:
+        self.callback.v2_runner_on_unreachable(self._result(host, action, data))
         self.stats.increment("dark", host)
+
+    def skipped(self, host: str, action: str = "rollcall.supervisor.stack_restart") -> None:
+        self.callback.v2_runner_on_skipped(self._result(host, action, {"skipped": True}))
+        self.stats.increment("skipped", host)
+
+    def guard(self, host: str, *, holds: bool, msg: str = "Lost: somebody. No further host is touched.") -> None:
+        """Ask once for all hosts whether the play may go on, as the playbooks do at the start of each batch."""
+        result = self._result(host, "ansible.builtin.assert", {"msg": msg, "failed": not holds}, run_once=True)
+        if holds:
+            self.callback.v2_runner_on_ok(result)
+        else:
+            self.callback.v2_runner_on_failed(result)
+        self.stats.increment("ok" if holds else "failures", host)
 
     def end(self) -> str:
         self.callback.v2_playbook_on_stats(self.stats)
         return "\n".join(self.display.printed)
+
+    def outcome(self, path: Path) -> t.Dict[str, t.Any]:
+        """End, and return what was written."""
+        self.callback._plugin_options = {"outcome": str(path)}
+        self.end()
+        return t.cast(t.Dict[str, t.Any], json.loads(path.read_text(encoding="utf-8")))
 
 
 @pytest.fixture
@@ -218,6 +250,232 @@ def test_a_report_of_another_version_is_said_to_be_one_and_spares_the_others(run
     assert "trading on b: OK, 10 of 10 services up" in text
     assert len(run.display.warnings) == 1
     assert "report of a" in run.display.warnings[0]
+
+
+# --- hosts that a run which has ended early did not come to -------------------------------------------------------
+
+
+def test_hosts_of_batches_that_never_began_are_named_with_how_to_come_to_them(run: Run) -> None:
+    run.play("a", "b", "c", "d")
+    run.guard("a", holds=True)
+    run.ok("a", report=restart_report())
+    run.play("a", "b", "c", "d")
+    run.guard("b", holds=True)
+    run.ok("b", report=restart_report(CRASHED))
+    run.failed("b", "ansible.builtin.fail", msg="The verdict did not hold.")
+
+    assert run.end().splitlines()[-3:] == [
+        "",
+        "not touched: c, d",
+        "  next  the same command with --limit b,c,d",
+    ]
+
+
+def test_the_host_that_only_heard_that_another_was_lost_was_not_touched(run: Run) -> None:
+    run.play("a", "b", "c")
+    run.guard("a", holds=True)
+    run.unreachable("a", "rollcall.supervisor.stack_restart", msg="no route")
+    run.play("a", "b", "c")
+    run.guard("b", holds=False, msg="Lost: a. No further host is touched.")
+
+    text = run.end()
+
+    assert "b: FAILED" not in text
+    assert text.splitlines()[-2:] == [
+        "not touched: b, c (Lost: a. No further host is touched.)",
+        "  next  the same command with --limit a,b,c",
+    ]
+
+
+def test_an_assertion_on_a_host_that_was_at_work_is_a_failure_of_that_host(run: Run) -> None:
+    run.play("a")
+    run.ok("a", report=restart_report())
+    run.guard("a", holds=False, msg="The balancer does not know it.")
+
+    assert "a: FAILED, task 'Run assert': The balancer does not know it." in run.end()
+
+
+def test_hosts_that_were_left_in_the_middle_are_told_from_those_that_were_not_touched(run: Run) -> None:
+    run.play("a", "b", "c")
+    run.ok("a", "rollcall.supervisor.manifest_info")
+    run.ok("b", "rollcall.supervisor.manifest_info")
+    run.failed("a", "ansible.builtin.command", msg="no space left")
+
+    assert run.end().splitlines()[-3:] == [
+        "not touched: c",
+        "cut short: b",
+        "  next  the same command with --limit a,b,c",
+    ]
+
+
+@pytest.mark.parametrize("fatal", [True, False])
+def test_nothing_is_left_to_do_when_every_host_had_its_verdict(run: Run, fatal: bool) -> None:
+    run.play("a", "b", fatal=fatal)
+    run.failed("a", report=restart_report(CRASHED))
+    run.ok("b", report=restart_report())
+
+    assert "--limit" not in run.end()
+
+
+def test_a_host_that_had_no_verdict_to_get_is_not_cut_short(run: Run) -> None:
+    run.play("a", "b", fatal=False)
+    run.ok("b", "rollcall.supervisor.port_info")
+    run.failed("a", "rollcall.supervisor.port_info", msg="no")
+
+    assert "cut short" not in run.end()
+
+
+# --- the outcome as data ------------------------------------------------------------------------------------------
+
+
+def test_the_outcome_of_a_host_that_is_well_is_its_report(run: Run, tmp_path: Path) -> None:
+    run.play("a")
+    run.ok("a", report=restart_report())
+
+    expected = {"ok": True, "exit_code": 0, "reports": [restart_report()], "error": None}
+    assert run.outcome(tmp_path / "outcome") == {"ok": True, "exit_code": 0, "hosts": {"a": expected}}
+
+
+def test_without_a_file_for_it_no_outcome_is_made(run: Run, tmp_path: Path) -> None:
+    run.ok("a", report=restart_report())
+    run.end()
+
+    assert list(tmp_path.iterdir()) == []
+    assert run.display.warnings == []
+
+
+def test_an_outcome_that_cannot_be_written_is_said_and_spares_the_roll_call(run: Run, tmp_path: Path) -> None:
+    run.callback._plugin_options = {"outcome": str(tmp_path)}
+    run.ok("a", report=restart_report())
+
+    assert "trading on a: OK" in run.end()
+    assert len(run.display.warnings) == 1
+    assert "outcome cannot be written" in run.display.warnings[0]
+
+
+@pytest.mark.parametrize(("kind", "code"), [("failed", 1), ("wrong_use", 2), ("refused", 3)])
+def test_the_exit_code_of_a_host_is_that_of_its_error(run: Run, tmp_path: Path, kind: str, code: int) -> None:
+    error = RollcallError("Port 8001 is held by pid 9.", kind=kind, remedies=["kill 9"]).as_dict()
+    run.play("a")
+    run.ok("a", error=error, msg="…")
+    run.failed("a", "ansible.builtin.fail", msg="The verdict did not hold.")
+
+    expected = {"ok": False, "exit_code": code, "reports": [], "error": error}
+    assert run.outcome(tmp_path / "outcome") == {"ok": False, "exit_code": code, "hosts": {"a": expected}}
+
+
+def test_a_verdict_that_failed_is_1_and_a_host_out_of_reach_is_4(run: Run, tmp_path: Path) -> None:
+    run.play("a", "b", fatal=False)
+    run.ok("a", report=restart_report(CRASHED))
+    run.unreachable("b", msg="no route")
+
+    hosts = run.outcome(tmp_path / "outcome")["hosts"]
+
+    assert (hosts["a"]["exit_code"], hosts["a"]["error"], len(hosts["a"]["reports"])) == (1, None, 1)
+    unreachable = {"message": "no route", "kind": "unreachable", "evidence": {}, "remedies": []}
+    assert hosts["b"] == {"ok": False, "exit_code": 4, "reports": [], "error": unreachable}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "code"),
+    [
+        (("failed", "refused"), 3),
+        (("refused", "unreachable"), 4),
+        (("unreachable", "wrong_use"), 2),
+        (("failed", "refused", "unreachable", "wrong_use"), 2),
+    ],
+)
+def test_of_several_hosts_the_worst_counts(run: Run, tmp_path: Path, kinds: t.Sequence[str], code: int) -> None:
+    run.play("well", *kinds, fatal=False)
+    run.ok("well", report=restart_report())
+    for kind in kinds:
+        if kind == "unreachable":
+            run.unreachable(kind, msg="no route")
+        else:
+            run.failed(kind, error=RollcallError("No.", kind=kind).as_dict())
+
+    assert run.outcome(tmp_path / "outcome")["exit_code"] == code
+
+
+def test_a_task_of_ours_that_never_reached_the_engine_was_asked_wrongly(run: Run, tmp_path: Path) -> None:
+    run.play("a")
+    run.ok("a", msg="value of mode must be one of: auto, full, got: slowly")
+    run.failed("a", "ansible.builtin.fail", msg="The verdict did not hold.")
+
+    document = run.outcome(tmp_path / "outcome")
+
+    assert document["exit_code"] == 2
+    assert "slowly" in document["hosts"]["a"]["error"]["message"]
+    assert "a: FAILED, task 'Run stack_restart': value of mode must be one of" in "\n".join(run.display.printed)
+
+
+def test_a_manifest_with_problems_is_wrong_use_and_has_them_as_evidence(run: Run, tmp_path: Path) -> None:
+    problem = {"place": "stack.services.a", "message": "no command", "cure": "give it one", "severity": "error"}
+    run.play("a")
+    run.failed("a", "rollcall.supervisor.manifest_info", problems=[problem], msg="1 error")
+
+    error = run.outcome(tmp_path / "outcome")["hosts"]["a"]["error"]
+
+    assert (error["kind"], error["evidence"]) == ("wrong_use", {"problems": [problem]})
+
+
+def test_another_task_that_failed_after_a_good_verdict_makes_the_outcome_bad(run: Run, tmp_path: Path) -> None:
+    run.play("a")
+    run.ok("a", report=restart_report())
+    run.failed("a", "ansible.builtin.command", msg="no", stderr="it is full")
+
+    host = run.outcome(tmp_path / "outcome")["hosts"]["a"]
+
+    assert (host["exit_code"], len(host["reports"])) == (1, 1)
+    assert host["error"]["message"] == "task 'Run command': no"
+    assert host["error"]["evidence"] == {"output": ["it is full"]}
+
+
+def test_a_refusal_that_a_second_try_made_good_is_not_told_of_what_fails_later(run: Run, tmp_path: Path) -> None:
+    run.play("a")
+    run.ok("a", error=RollcallError("Port 8001 is held.", kind="refused").as_dict())
+    run.ok("a", report=restart_report())
+    run.failed("a", "ansible.builtin.command", msg="no")
+
+    host = run.outcome(tmp_path / "outcome")["hosts"]["a"]
+
+    assert (host["exit_code"], host["error"]["message"]) == (1, "task 'Run command': no")
+
+
+def test_a_host_without_a_verdict_is_never_ok(run: Run, tmp_path: Path) -> None:
+    run.play("a", "b", "c")
+    run.ok("a", report=restart_report())
+    run.skipped("b")
+
+    document = run.outcome(tmp_path / "outcome")
+
+    assert {name: host["exit_code"] for name, host in document["hosts"].items()} == {"a": 0, "b": 1, "c": 1}
+    assert "no verdict" in document["hosts"]["b"]["error"]["message"]
+
+
+def test_hosts_that_were_not_touched_are_in_the_outcome_with_how_to_come_to_them(run: Run, tmp_path: Path) -> None:
+    run.play("a", "b")
+    run.unreachable("a", "rollcall.supervisor.stack_restart", msg="no route")
+
+    host = run.outcome(tmp_path / "outcome")["hosts"]["b"]
+
+    assert (host["exit_code"], host["error"]["remedies"]) == (1, ["the same command with --limit a,b"])
+    assert host["error"]["message"].startswith("Not touched.")
+
+
+def test_no_host_at_all_is_wrong_use(run: Run, tmp_path: Path) -> None:
+    document = run.outcome(tmp_path / "outcome")
+
+    assert (document["exit_code"], document["hosts"], document["error"]["kind"]) == (2, {}, "wrong_use")
+
+
+def test_an_outcome_takes_the_place_of_an_older_one(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "outcome"
+    path.write_text("x" * 100_000, encoding="utf-8")
+    run.play("a")
+    run.ok("a", report=restart_report())
+
+    assert run.outcome(path)["ok"]
 
 
 def test_it_has_to_be_enabled_and_leaves_standard_output_to_another() -> None:
