@@ -4,7 +4,7 @@
 
 stages := .venv/bin/python tests/tools/stages.py
 
-.PHONY: help setup check test lint sanity integration molecule demo demo-down bench changelog clean
+.PHONY: help setup check test lint sanity integration molecule chaos demo demo-down bench changelog clean
 
 help: ## say all of this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -29,6 +29,9 @@ integration: setup ## ansible-test integration: the modules, on this machine
 
 molecule: setup ## the scenarios on real hosts, in podman containers
 	@$(stages) molecule
+
+chaos: setup ## 200 random faults against the demo in a container; ARGUMENTS="--seed 7 --only 12" plays one again
+	@tests/tools/chaos.sh $(ARGUMENTS)
 
 demo: ## ten services on this machine, under .demo/: install, start, verify
 	@tests/tools/setup.sh run

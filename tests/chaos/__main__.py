@@ -19,7 +19,7 @@ import sys
 import time
 from typing import Any
 
-from tests.chaos.container import ROOT, Container
+from tests.chaos.container import ROOT, Container, Failure
 from tests.chaos.table import Tally, page
 
 PAGE = ROOT / "docs" / "chaos.md"
@@ -39,7 +39,7 @@ def tell(step: dict[str, Any], total: int, verbose: bool) -> None:
     say(f"{step['number']:3}/{total} {end:6} {'; '.join(step['what']) or '; '.join(step['kinds'])}: {ran}")
     for text in (step["failure"], step["broken"]):
         if text:
-            say(f"    {text}")
+            say(f"    {' and '.join(step['kinds'])}: {text}")
     if verbose or step["failure"]:
         for command, code, _seconds, reason in step["commands"]:
             if reason:
@@ -70,12 +70,15 @@ def main() -> int:
     arguments += [word for kind in options.kind for word in ("--kind", kind)]
     tally = Tally()
     began = time.monotonic()
-    with Container() as container:
-        say(f"the demo is installed after {time.monotonic() - began:.0f} s")
-        for line in container.lines(*arguments, timeout=STEP * count):
-            step = json.loads(line)
-            tally.add(step)
-            tell(step, options.faults, options.verbose)
+    try:
+        with Container() as container:
+            say(f"the demo is installed after {time.monotonic() - began:.0f} s")
+            for line in container.lines(*arguments, timeout=STEP * count):
+                step = json.loads(line)
+                tally.add(step)
+                tell(step, options.faults, options.verbose)
+    except Failure as exc:
+        say(str(exc))
     say("")
     say(tally.table())
     say("")

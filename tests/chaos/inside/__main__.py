@@ -117,7 +117,7 @@ class Series:
         causes = [one for one in struck if one.then != HELD]
         lives = [pid for one in struck for pid in one.lives]
         if causes:
-            self.with_cause(step, causes, alone=len(struck) == 1, before=before)
+            self.with_cause(step, struck, before)
             self.survive(lives)
             for cause in causes:
                 if cause.lift is not None:
@@ -129,8 +129,9 @@ class Series:
         if left:
             raise Untrue(f"FALSE OK: it held, and what was left of the stack lives on: pid {left}")
 
-    def with_cause(self, step: Step, causes: list[Struck], *, alone: bool, before: eyes.View) -> None:
+    def with_cause(self, step: Step, struck: list[Struck], before: eyes.View) -> None:
         """Restart while the cause is there: it must be refused or fail for that reason, or truly hold."""
+        causes = [one for one in struck if one.then != HELD]
         at_strike = self.world.look()
         ran = self.restart(step)
         if ran.ok:
@@ -140,13 +141,13 @@ class Series:
         step.refused = True
         said = f"{ran.reason} {' '.join(ran.advice)}"
         # With another fault beside it, that one may be named first.
-        excused = not alone and EMERGENCY in said
+        excused = len(struck) > 1 and EMERGENCY in said
         for cause in causes:
             if not excused and not cause.matches(said):
                 raise Untrue(f"it ended with {ran.code} and does not name the reason ({cause.reason}): {said}")
             if not excused and cause.code is not None and ran.code != cause.code:
                 raise Untrue(f"it was to be refused with {cause.code}, and ended with {ran.code}: {said}")
-        if all(cause.then == REFUSED for cause in causes):
+        if all(cause.then == REFUSED for cause in causes) and all(one.settled for one in struck):
             self.untouched(before, at_strike, said)
 
     def untouched(self, before: eyes.View, at_strike: eyes.View, said: str) -> None:

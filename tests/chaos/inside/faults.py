@@ -55,6 +55,7 @@ class Struck:
         reason: what the words of a refusal or failure must match.
         code: the exit code of a refusal; None when any but 0 will do.
         lift: takes the fault's cause away; None when a restart is to cope with it.
+        settled: whether what it does is done when it returns; else processes go on ending because of it.
         lives: processes of the fault's own that are strangers to the stack: they must survive.
         dies: processes of the fault's own that are the stack's: none may be left when a restart has held.
     """
@@ -64,6 +65,7 @@ class Struck:
     reason: str = ""
     code: int | None = None
     lift: Callable[[], None] | None = None
+    settled: bool = True
     lives: tuple[int, ...] = ()
     dies: tuple[int, ...] = ()
 
@@ -114,7 +116,7 @@ def supervisord_ending(world: World, dice: random.Random) -> Struck:
     kill_all((process.pid for process in world.look().daemons), signal.SIGTERM)
     seconds = dice.uniform(0, 3)
     time.sleep(seconds)
-    return Struck(f"TERM to supervisord {seconds:.2f} s before")
+    return Struck(f"TERM to supervisord {seconds:.2f} s before", settled=False)
 
 
 @fault(simple=True)
@@ -301,9 +303,7 @@ def second_supervisord_with_its_own_config(world: World, _dice: random.Random) -
 def port_taken_while_down(world: World, dice: random.Random) -> Struck:
     """Kill supervisord and a service, and have a stranger take its port; the other services live on."""
     name = dice.choice(sorted(world.with_port))
-    pid = world.service(name)
-    kill_all([world.daemon(), pid])
-    wait_until(lambda: eyes.read(pid) is None, f"{name} is gone")
+    kill_all([world.daemon(), world.service(name)])
     return taken(world, name, world.crowd.python(LISTEN, str(world.with_port[name])))
 
 
@@ -338,10 +338,13 @@ def port_bound_in_silence(world: World, dice: random.Random) -> Struck:
         "import socket, sys\n"
         "held = socket.socket()\n"
         "held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
-        "held.bind(('127.0.0.1', int(sys.argv[1])))"
+        "held.bind(('127.0.0.1', int(sys.argv[1])))\n"
+        # With it the service could bind beside this one; without it this one could not, after the service's clients.
+        "held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)"
     )
     pid = world.crowd.python(code, str(world.with_port[name]))
     struck = taken(world, name, pid)
+    struck.what = f"a stranger, pid {pid}, has bound port {world.with_port[name]} ({name}) and does not listen"
     struck.reason = rf"\b{world.with_port[name]}\b"
     return struck
 
@@ -669,7 +672,6 @@ def end_all_of_the_stack(world: World) -> None:
     pids = [process.pid for process in view.daemons]
     pids += [process.pid for running in view.services.values() for process in running]
     kill_all(pids)
-    wait_until(lambda: not any(eyes.read(pid) for pid in pids), "all are gone")
 
 
 def markers(world: World, name: str) -> dict[str, str]:

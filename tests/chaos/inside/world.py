@@ -344,10 +344,13 @@ def _kill(pid: int) -> None:
 
 
 def kill_all(pids: Iterable[int], number: int = signal.SIGKILL) -> None:
-    """Signal processes; one that has ended meanwhile is what was wanted."""
-    for pid in pids:
+    """Signal processes, and after a KILL wait for their ends; one that has ended meanwhile is what was wanted."""
+    signalled = list(pids)
+    for pid in signalled:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
+    if number == signal.SIGKILL:
+        wait_until(lambda: not any(eyes.read(pid) for pid in signalled), "what was killed is gone")
 
 
 def wait_until(condition: Callable[[], bool], what: str, patience: float = 20.0) -> None:
