@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - At the end of a playbook prints what M(rollcall.supervisor.stack_restart), M(rollcall.supervisor.stack_verify) and
     M(rollcall.supervisor.stack_info) found on each host. One line a service, for what failed the evidence and the next
-    command, and then the verdict.
+    command, and then the verdict. Of M(rollcall.supervisor.stack_doctor) the verdict alone.
   - Hosts that failed come last, so that they are on the screen when the output stops. With more than one host a line
     for each of them follows.
   - Names the hosts that could not be reached and those where another task failed.
@@ -43,7 +43,7 @@ from dataclasses import dataclass, field
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import report
+from ansible_collections.rollcall.supervisor.plugins.module_utils import diagnosis, report
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import (
     EXIT_CODES,
     EXIT_FAILED,
@@ -54,7 +54,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import 
 )
 
 OURS = "rollcall.supervisor."
-JUDGING = (f"{OURS}stack_restart", f"{OURS}stack_verify", f"{OURS}stack_info")
+JUDGING = (f"{OURS}stack_restart", f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}stack_doctor")
 REPORTING = (*JUDGING, f"{OURS}port_assign")
 CODES = {**EXIT_CODES, "unreachable": EXIT_UNREACHABLE}
 # With several hosts the worst counts: what was asked wrongly has to be asked anew everywhere; of a host that cannot be
@@ -85,7 +85,8 @@ class _Failure:
 class _Host:
     """What is known of one host: the newest report of each of its stacks, and what went wrong last."""
 
-    reports: t.Dict[str, Data] = field(default_factory=dict)
+    # By stack, and whether it is a doctor's: the one says nothing of what the other has seen.
+    reports: t.Dict[t.Tuple[str, bool], Data] = field(default_factory=dict)
     failure: t.Optional[_Failure] = None
     unreachable: t.Optional[str] = None
 
@@ -223,7 +224,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         found = [item.get("report") for item in (result.result, *(result.result.get("results") or ()))]
         reports = [data for data in found if isinstance(data, dict)]
         for data in reports:
-            self._host(result).reports[str(data.get("stack"))] = data
+            self._host(result).reports[(str(data.get("stack")), "findings" in data)] = data
             self._host(result).failure = None
         # With a mere message the engine was not asked: the task's options are wrong, or could not be worked out.
         said = isinstance(result.result.get("error"), dict) or (
@@ -315,6 +316,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
     def _roll_call(self, name: str, data: Data, look: t.Mapping[str, t.Any]) -> str:
         """Return one stack's roll call; the name is the inventory's, which is what the next command needs."""
         try:
+            if "findings" in data:
+                # The findings themselves are the playbook's to show.
+                return diagnosis.text({**data, "host": name}).splitlines()[-1]
             return report.roll_call({**data, "host": name}, **look)
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             # A host with an engine of another version must not take the roll calls of all others with it.
@@ -327,6 +331,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         known, colour = self._hosts[name], bool(ANSIBLE_COLOR)
         lines = []
         for data in known.reports.values():
+            if "findings" in data:
+                # A line is all that stands above, too.
+                continue
             try:
                 lines.append(report.summary({**data, "host": name}, colour=colour))
             except (KeyError, TypeError, ValueError, AttributeError):

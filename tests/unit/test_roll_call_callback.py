@@ -252,6 +252,40 @@ def test_a_report_of_another_version_is_said_to_be_one_and_spares_the_others(run
     assert "report of a" in run.display.warnings[0]
 
 
+def diagnosed(*, ok: bool) -> t.Dict[str, t.Any]:
+    """What the doctor returns where nothing, or one thing, is wrong."""
+    finding = {"name": "orphan", "severity": "error", "subject": "pid 9", "evidence": "x", "cure": "kill 9"}
+    more = {"data": {}, "fixable": False, "fixed": None}
+    return {
+        "stack": "trading",
+        "host": "web1",
+        "ok": ok,
+        "findings": [] if ok else [{**finding, **more}],
+        "supervisors": [],
+        "seconds": 0.1,
+        "limit": 9.0,
+        "check": False,
+    }
+
+
+def test_of_the_doctor_the_verdict_is_told_and_no_roll_call_is_lost_for_it(run: Run, tmp_path: Path) -> None:
+    run.play("a", "b", fatal=False)
+    for host, ok in (("a", False), ("b", True)):
+        run.ok(host, "rollcall.supervisor.stack_doctor", report=diagnosed(ok=ok))
+    run.ok("b", "rollcall.supervisor.stack_info", report=status_report())
+
+    hosts = run.outcome(tmp_path / "outcome")["hosts"]
+    text = "\n".join(run.display.printed)
+
+    assert text.count("trading on a: FAILED, 1 error (0.1 s, at most 9 s)") == 1
+    assert text.count("trading on b: nothing is wrong (0.1 s, at most 9 s)") == 1
+    assert "trading on b: OK, 10 of 10 services up" in text
+    assert {name: (host["exit_code"], len(host["reports"])) for name, host in hosts.items()} == {
+        "a": (1, 1),
+        "b": (0, 2),
+    }
+
+
 # --- hosts that a run which has ended early did not come to -------------------------------------------------------
 
 
