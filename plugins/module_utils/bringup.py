@@ -14,8 +14,9 @@ from . import flush
 from .clock import SYSTEM, Clock, Deadline
 from .health import HealthWatch
 from .manifest import Service, Stack
+from .processes import Identity
 from .supervisor import Client, ProgramState
-from .verdict import Identity, completed, describe_state, identity, owns
+from .verdict import completed, describe_state, identity, owns
 
 # supervisord's loop turns only when it is called or once a second, so asking it often is what makes it fast.
 POLL = 0.02

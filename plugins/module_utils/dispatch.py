@@ -18,7 +18,7 @@ import sys
 import traceback
 import typing as t
 
-from . import config, journal, limits, worker
+from . import config, journal, limits, preflight, worker
 from .clock import SOON, SYSTEM, Clock, Deadline
 from .errors import RollcallError
 from .request import Request
@@ -46,9 +46,20 @@ def run(
     limit = limits.of_run(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
     run_id = journal.new_run_id(clock)
     state = request.paths.state
-    os.makedirs(journal.runs_directory(state), mode=0o700, exist_ok=True)
     output = os.path.join(journal.runs_directory(state), f"{run_id}.out")
-    pid = _fork(request, run_id, output)
+    try:
+        preflight.check_record(state)
+        os.makedirs(journal.runs_directory(state), mode=0o700, exist_ok=True)
+        pid = _fork(request, run_id, output)
+    except OSError as exc:
+        raise RollcallError(
+            f"No record of a run can be written to {state}: {exc.strerror}. Nothing was stopped or changed.",
+            evidence={"path": exc.filename, "errno": exc.errno},
+            remedies=[
+                f"df -h {state}; df -i {state}; ls -ld {state}",
+                "run it with sudo",
+            ],
+        ) from exc
     _wait(pid, run_id, limit, waiting, clock)
     return _collect(state, run_id, output)
 

@@ -223,6 +223,12 @@ def runs(state: str) -> t.List[str]:
         names = os.listdir(runs_directory(state))
     except FileNotFoundError:
         return []
+    except PermissionError as exc:
+        raise RollcallError(
+            f"The records of the runs in {exc.filename} may not be read.",
+            evidence={"path": exc.filename},
+            remedies=["run as the user who installed the stack, or with sudo"],
+        ) from exc
     return sorted((name[: -len(".jsonl")] for name in names if name.endswith(".jsonl")), reverse=True)
 
 
@@ -265,7 +271,8 @@ class Generation(t.NamedTuple):
         return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
-def _store(root: str) -> str:
+def store(root: str) -> str:
+    """Return the directory of a stack's generations."""
     return os.path.join(root, "generations")
 
 
@@ -365,14 +372,14 @@ def install_generation(
     Raises:
         OSError: as the kernel says it; the current generation is untouched then.
     """
-    directory = os.path.join(_store(root), run)
+    directory = os.path.join(store(root), run)
     env_dir = os.path.join(directory, os.path.basename(paths.env_dir))
-    os.makedirs(_store(root), exist_ok=True)
+    os.makedirs(store(root), exist_ok=True)
     if os.path.isdir(directory):
         shutil.rmtree(directory)
     os.mkdir(directory)
     os.mkdir(env_dir, 0o700)
-    for path in (_store(root), directory):
+    for path in (store(root), directory):
         # Not when they are made, the umask of a careful root would close them: daemon and applications read in here.
         os.chmod(path, 0o755)
     # The daemon, which runs as the stack's user, reads the config; the group bit lets it, nobody else may.
@@ -412,7 +419,7 @@ def read_meta(paths: Paths, root: str) -> t.Dict[str, t.Any]:
     current = current_generation(paths)
     if current is None:
         return {}
-    with open(os.path.join(_store(root), current, "meta.json"), encoding="utf-8") as stream:
+    with open(os.path.join(store(root), current, "meta.json"), encoding="utf-8") as stream:
         meta: t.Dict[str, t.Any] = json.load(stream)
     return meta
 
@@ -426,16 +433,16 @@ def mark_verified(paths: Paths, root: str, when: float) -> None:
     """Record that the verdict over the current generation held, at ``when`` seconds since the epoch; prune old ones."""
     _mark(paths, root, "verified", {"verified": True, "verified_at": when})
     current = current_generation(paths)
-    for name in sorted(os.listdir(_store(root)))[:-KEEP_GENERATIONS]:
+    for name in sorted(os.listdir(store(root)))[:-KEEP_GENERATIONS]:
         if name != current:
-            shutil.rmtree(os.path.join(_store(root), name))
+            shutil.rmtree(os.path.join(store(root), name))
 
 
 def _mark(paths: Paths, root: str, key: str, facts: t.Mapping[str, t.Any]) -> None:
     meta = read_meta(paths, root)
     current = current_generation(paths)
     if current is not None and not meta[key]:
-        write_meta(os.path.join(_store(root), current), {**meta, **facts})
+        write_meta(os.path.join(store(root), current), {**meta, **facts})
 
 
 def _sync_directory(path: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import stat
 import typing as t
 
 from . import config, flush, journal, plan, supervisor
@@ -21,6 +22,8 @@ from .verdict import Observation
 PARSE_BACK_TIMEOUT = 20.0
 # A config, a journal and a few log lines need less; below it supervisord fails in ways that are hard to read.
 MINIMUM_FREE = 8 * 1024 * 1024
+# The record of one run.
+RECORD = 256 * 1024
 
 
 class Account(t.NamedTuple):
@@ -144,7 +147,7 @@ def check_host(stack: Stack, *, new: bool = True) -> None:
     for service in stack.services:
         problems += _command(service, who)
     if new:
-        problems += _kernel_ports(stack, who)
+        problems += [*_kernel_ports(stack, who), *_places(stack)]
     if problems:
         raise RollcallError(
             f"Stack {stack.name} cannot start as it is; nothing was stopped or changed:\n"
@@ -152,6 +155,23 @@ def check_host(stack: Stack, *, new: bool = True) -> None:
             kind="wrong_use",
             evidence={"problems": [problem.as_dict() for problem in problems]},
             remedies=["correct the manifest or the host, then run the same command again"],
+        )
+
+
+def check_record(state: str) -> None:
+    """Check that there is room for the record of a run, without which no step is taken.
+
+    Raises:
+        RollcallError: there is none. Nothing was changed.
+        OSError: the directory cannot be looked at.
+    """
+    problems = list(_room(state, RECORD)) if os.path.isdir(state) else []
+    if problems:
+        raise RollcallError(
+            "\n".join(f"{one.place} {one.message}: no record of a run can be written. {one.cure}." for one in problems)
+            + " Nothing was stopped or changed.",
+            evidence={"problems": [problem.as_dict() for problem in problems]},
+            remedies=[one.cure for one in problems],
         )
 
 
@@ -213,21 +233,34 @@ def _directories(stack: Stack, who: Account) -> t.Iterator[Problem]:
             yield _problem(place, f"user {who.name} may not write to {path}", f"chown {who.name} {path}")
 
 
+def _places(stack: Stack) -> t.Iterator[Problem]:
+    """Find directories into which whoever runs this could not install a new generation."""
+    for path in dict.fromkeys((journal.store(stack.root), os.path.dirname(stack.paths.etc), stack.paths.state)):
+        if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK):
+            name = pwd.getpwuid(os.geteuid()).pw_name
+            yield _problem(path, f"user {name}, who runs this, may not write to it", f"ls -ld {path}")
+
+
 def _space(stack: Stack) -> t.Iterator[Problem]:
-    for path in dict.fromkeys((stack.root, stack.paths.state, stack.paths.logs, stack.paths.run)):
-        if not os.path.isdir(path):
-            continue
-        numbers = os.statvfs(path)
-        free = numbers.f_bavail * numbers.f_frsize
-        if numbers.f_flag & os.ST_RDONLY:
-            yield _problem(
-                path,
-                "is on a file system mounted read-only",
-                f"mount -o remount,rw $(df --output=target {path} | tail -1)",
-            )
-        elif free < MINIMUM_FREE or (numbers.f_files and numbers.f_favail == 0):
-            inodes = f" and {numbers.f_favail} inodes" if numbers.f_files else ""
-            yield _problem(path, f"has {free // 1024} KiB{inodes} free", f"make room: df -h {path}; df -i {path}")
+    paths = stack.paths
+    for path in dict.fromkeys((stack.root, paths.state, paths.logs, paths.run, journal.store(stack.root))):
+        if os.path.isdir(path):
+            yield from _room(path, MINIMUM_FREE)
+
+
+def _room(path: str, least: int) -> t.Iterator[Problem]:
+    """Find that a file system cannot be written, or has less than ``least`` bytes or no inode left."""
+    numbers = os.statvfs(path)
+    free = numbers.f_bavail * numbers.f_frsize
+    if numbers.f_flag & os.ST_RDONLY:
+        yield _problem(
+            path,
+            "is on a file system mounted read-only",
+            f"mount -o remount,rw $(df --output=target {path} | tail -1)",
+        )
+    elif free < least or (numbers.f_files and numbers.f_favail == 0):
+        inodes = f" and {numbers.f_favail} inodes" if numbers.f_files else ""
+        yield _problem(path, f"has {free // 1024} KiB{inodes} free", f"make room: df -h {path}; df -i {path}")
 
 
 def _command(service: Service, who: Account) -> t.Iterator[Problem]:
@@ -279,12 +312,14 @@ def check_daemon(seen: Observation) -> None:
     # One that shuts down is waited for, one without a socket is found by its config and ended.
     fine = (supervisor.ABSENT, supervisor.STALE, supervisor.SHUTTING_DOWN)
     if seen.silence is None or seen.silence.evidence["problem"] in fine:
+        _refuse_immovable(seen.silence)
         return
     if not seen.daemons:
+        # What is refused to us here is refused to the supervisord that is to take its place, too.
         socket = seen.silence.evidence["socket"]
         raise RollcallError(
-            f"{seen.silence.message}. No supervisord of this stack is alive: something else has its socket. Nothing was "
-            "stopped or changed.",
+            f"{seen.silence.message}. No supervisord of this stack is alive: something else has its socket. Nothing "
+            "was stopped or changed.",
             kind="refused",
             evidence=seen.silence.evidence,
             remedies=[f"fuser -v {socket}; ls -l {socket}", "rollcall restart emergency"],
@@ -301,6 +336,22 @@ def check_daemon(seen: Observation) -> None:
             "rollcall restart emergency",
         ],
     )
+
+
+def _refuse_immovable(silence: t.Optional[RollcallError]) -> None:
+    """Refuse over a left-over socket that may not be removed: of somebody else, in a sticky directory (unlink(2))."""
+    if silence is None or silence.evidence["problem"] != supervisor.STALE or os.geteuid() == 0:
+        return
+    path = silence.evidence["socket"]
+    place, own = os.stat(os.path.dirname(path)), os.lstat(path)
+    if place.st_mode & stat.S_ISVTX and os.geteuid() not in (place.st_uid, own.st_uid):
+        raise RollcallError(
+            f"The left-over socket {path} belongs to uid {own.st_uid}, and uid {os.geteuid()} may not remove it. "
+            "Nothing was stopped or changed.",
+            kind="refused",
+            evidence=silence.evidence,
+            remedies=[f"sudo rm {path}", "run the same command with sudo"],
+        )
 
 
 def check_ports(stack: Stack, seen: Observation, the_plan: Plan, policy: str) -> None:

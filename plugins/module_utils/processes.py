@@ -258,11 +258,24 @@ def alive(identity: Identity) -> bool:
     return process is not None and process.start == identity[1] and process.state not in "ZX"
 
 
+def born(pid: int) -> int:
+    """Return the start time of the process with this pid, as in `Process`; 0 when there is none to be seen."""
+    if not LINUX:
+        return int(float(_psutil_fact(pid, "create_time") or 0) * 100)
+    try:
+        return _parse_stat(_read(f"/proc/{pid}/stat", filled=True)).start
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return 0
+
+
 def age(process: Process) -> float:
     """Return for how many seconds the process has lived, by the boot clock: no jump of the wall clock moves it."""
-    if not LINUX:
-        return max(0.0, time.time() - process.started_at)
-    return max(0.0, _ticks_ago(process.start))
+    return age_of(process.start)
+
+
+def age_of(start: int) -> float:
+    """Return for how many seconds a process with this start time has lived, by the boot clock."""
+    return max(0.0, _ticks_ago(start) if LINUX else time.time() - start / 100)
 
 
 def ancestors(pid: int) -> t.List[int]:

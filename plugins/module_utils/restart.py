@@ -301,7 +301,7 @@ def _take_down(run: _Run) -> None:
         return
     if run.plan.stop:
         run.step("stop", services=list(run.plan.stop))
-        run.takedown.services(run.plan.stop)
+        run.takedown.services(run.plan.stop, lost=run.plan.daemon != plan.KEEP)
     if run.plan.daemon in (plan.RESTART, plan.STOP):
         run.step("stop-daemon", pids=pids)
         run.takedown.daemons()

@@ -31,11 +31,12 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
     daemons = processes.supervisors(stack.paths.config, stack.root)
     silence: t.Optional[RollcallError] = None
-    daemon = None
+    daemon, version = None, None
     programs = {}
     try:
         daemon = processes.describe(client.pid())
         programs = client.programs()
+        version = client.version()
     except RollcallError as exc:
         silence = exc
     pids = {program.pid: name for name, program in programs.items() if program.pid}
@@ -52,6 +53,7 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
     return Observation(
         daemons=daemons,
         daemon=daemon,
+        version=version,
         silence=silence,
         programs=programs,
         holders=holders,

@@ -101,9 +101,11 @@ _OUTPUT_BYTES = 8192
 
 @dataclasses.dataclass(frozen=True)
 class ProgramState:
-    """One program as supervisord sees it.
+    """One program as supervisord sees it, and its process as the kernel does.
 
     ``start``, ``stop`` and ``now`` are whole seconds of the wall clock, 0 for never; ``pid`` is 0 when it has none.
+    supervisord moves ``start`` when the wall clock is set back. ``born``, the start time of processes.Process, and
+    ``age``, in seconds, are the kernel's and do not move; they are 0 without a process.
     """
 
     name: str
@@ -116,6 +118,8 @@ class ProgramState:
     spawn_error: str
     description: str
     logs: t.Tuple[str, ...] = ()  # the files that its output goes to
+    born: int = 0
+    age: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -567,10 +571,12 @@ def _program_states(rows: t.Any) -> t.Dict[str, ProgramState]:
     programs = {}
     for row in rows:
         name = _full_name(row)
+        pid = int(row["pid"])
+        born = processes.born(pid) if pid else 0
         programs[name] = ProgramState(
             name=name,
             state=str(row["statename"]),
-            pid=int(row["pid"]),
+            pid=pid,
             start=float(row["start"]),
             stop=float(row["stop"]),
             now=float(row["now"]),
@@ -578,6 +584,8 @@ def _program_states(rows: t.Any) -> t.Dict[str, ProgramState]:
             spawn_error=str(row["spawnerr"]),
             description=str(row["description"]),
             logs=tuple(str(row[key]) for key in ("stdout_logfile", "stderr_logfile") if row.get(key)),
+            born=born,
+            age=processes.age_of(born) if born else 0.0,
         )
     return programs
 

@@ -30,6 +30,8 @@ POLL = 0.005
 PORT_MARGIN = 0.5
 # What everything gets in an emergency, after its signal and before KILL.
 EMERGENCY_GRACE = 3.0
+# UNKNOWN: it could not be signalled, and no waiting changes that.
+_SETTLED = supervisor.DOWN | {"UNKNOWN"}
 
 
 class TakeDown:
@@ -69,27 +71,34 @@ class TakeDown:
 
     # --- with care ----------------------------------------------------------------------------------------------------
 
-    def services(self, names: t.Sequence[str]) -> None:
+    def services(self, names: t.Sequence[str], *, lost: bool) -> None:
         """Stop services, those that depend on others first; the next ones when these are STOPPED and their ports free.
+
+        Args:
+            names: the services.
+            lost: whether to go on over those that supervisord has lost track of, because it is to end as well.
 
         Raises:
             RollcallError: one is still there after its own stop time, or what it left behind does not end.
         """
         with self._client() as client:
             for batch in batches(self._stack, names):
-                self.together(client, batch)
+                self.together(client, batch, lost=lost)
 
-    def together(self, client: Client, names: t.Sequence[str]) -> None:
-        """Stop services at once, wait for all of them, and see their ports free.
-
-        Raises:
-            RollcallError: as `services` does.
-        """
+    def together(self, client: Client, names: t.Sequence[str], *, lost: bool = False) -> None:
+        """Stop services at once, wait for all of them, and see their ports free; arguments and errors as `services`."""
         client.stop(names)
         limit = max((self._stop_timeout(name) for name in names), default=0.0) + STOP_MARGIN
         deadline = Deadline(limit, self._clock)
-        last = supervisor.wait_states(client, names, supervisor.DOWN, deadline=deadline, interval=POLL)
-        late = {name: program for name, program in last.items() if program.state not in supervisor.DOWN}
+        last = supervisor.wait_states(client, names, _SETTLED, deadline=deadline, interval=POLL)
+        unknown = [name for name, program in last.items() if program.state == "UNKNOWN"]
+        if unknown and not lost:
+            raise RollcallError(
+                f"supervisord has lost track of {', '.join(unknown)} (UNKNOWN): only a new supervisord gets it back.",
+                evidence={"services": unknown},
+                remedies=["rollcall restart full"],
+            )
+        late = {name: program for name, program in last.items() if program.state not in _SETTLED}
         if late:
             named = ", ".join(f"{name} is {program.state}" for name, program in late.items())
             raise RollcallError(

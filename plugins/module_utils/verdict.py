@@ -15,11 +15,9 @@ from . import config
 from .errors import RollcallError
 from .health import Answer
 from .manifest import Service, Stack
-from .processes import Process
+from .processes import Identity, Process
 from .provenance import FOREIGN, UNKNOWN, Holder
 from .supervisor import ProgramState
-
-Identity = t.Tuple[int, float]
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,7 @@ class Observation:
     Attributes:
         daemons: every live supervisord over this stack's config.
         daemon: the one that answers on the stack's socket; None when none does.
+        version: of supervisor, as that one says it.
         silence: why none answers.
         programs: what supervisord says of each program.
         holders: who listens, by port.
@@ -71,6 +70,7 @@ class Observation:
 
     daemons: t.Sequence[Process] = ()
     daemon: t.Optional[Process] = None
+    version: t.Optional[str] = None
     silence: t.Optional[RollcallError] = None
     programs: t.Mapping[str, ProgramState] = field(default_factory=dict)
     holders: t.Mapping[int, t.Sequence[Holder]] = field(default_factory=dict)
@@ -105,8 +105,8 @@ class Expectation:
 
 
 def identity(program: ProgramState) -> Identity:
-    """Return what tells one life of a program from the next: its pid and when supervisord started it."""
-    return (program.pid, program.start)
+    """Return what tells one life of a program from the next: its pid and when the kernel saw it start."""
+    return (program.pid, program.born)
 
 
 def completed(program: ProgramState) -> bool:
@@ -213,14 +213,17 @@ def _supervisord(stack: Stack, seen: Observation) -> Check:
         pids = ", ".join(str(process.pid) for process in others)
         evidence = f"pid {seen.daemon.pid} answers, but pid {pids} runs over the same config as well"
         return Check("supervisord", stack.name, False, evidence, "rollcall restart full")
-    return Check("supervisord", stack.name, True, f"pid {seen.daemon.pid} answers", data={"pid": seen.daemon.pid})
+    data = {"pid": seen.daemon.pid, "version": seen.version}
+    evidence = f"pid {seen.daemon.pid} answers (supervisor {seen.version})"
+    return Check("supervisord", stack.name, True, evidence, data=data)
 
 
 def _service(stack: Stack, service: Service, seen: Observation, expected: Expectation) -> t.List[Check]:
     program = seen.programs.get(service.name)
     if service.name in expected.held and (program is None or not program.pid):
         return [Check("held", service.name, False, expected.held[service.name])]
-    running = _running(stack, service, program, expected)
+    left = [process for process in seen.orphans if process.marker and process.marker.service == service.name]
+    running = _running(stack, service, program, expected, left)
     checks = [running]
     if program is not None and service.kind == "service" and running.ok:
         checks.append(_stable(service, program, expected, stack))
@@ -242,7 +245,22 @@ def _with_tail(evidence: str, service: Service, expected: Expectation) -> str:
     return f"{evidence}\nlog since the run began:\n{tail}" if tail else evidence
 
 
-def _running(stack: Stack, service: Service, program: t.Optional[ProgramState], expected: Expectation) -> Check:
+def _running(
+    stack: Stack,
+    service: Service,
+    program: t.Optional[ProgramState],
+    expected: Expectation,
+    left: t.Sequence[Process],
+) -> Check:
+    """The condition that a service runs, or a one-shot has run.
+
+    Args:
+        stack: the manifest.
+        service: of it.
+        program: what supervisord says of it.
+        expected: what the run adds.
+        left: processes of the service that supervisord does not hold.
+    """
     data: t.Dict[str, t.Any] = {}
     if program is not None:
         data = {
@@ -260,6 +278,14 @@ def _running(stack: Stack, service: Service, program: t.Optional[ProgramState], 
         return Check("running", service.name, True, evidence, data=data)
     state = "supervisord does not know it" if program is None else describe_state(program)
     evidence = state if reason is None or reason == state else f"{reason}; now {state}"
+    if left and program is not None and not program.pid and program.exit_status == 0:
+        pids = [process.pid for process in left]
+        evidence = (
+            f"it puts itself into the background: pid {pids[0]} '{left[0].shown}' of it lives on, and what supervisord "
+            f"started has ended ({evidence})"
+        )
+        cure = "have it stay in the foreground by an option of its own (nginx: daemon off, redis: daemonize no)"
+        return Check("running", service.name, False, evidence, cure, {**data, "background": pids})
     return Check(
         "running", service.name, False, _with_tail(evidence, service, expected), _log_command(stack, service), data
     )
@@ -267,8 +293,7 @@ def _running(stack: Stack, service: Service, program: t.Optional[ProgramState], 
 
 def _stable(service: Service, program: ProgramState, expected: Expectation, stack: Stack) -> Check:
     first = expected.first.get(service.name)
-    uptime = max(0.0, program.now - program.start)
-    data = {"pid": program.pid, "uptime": uptime, "stable_for": service.stable_for}
+    data = {"pid": program.pid, "uptime": round(program.age, 1), "stable_for": service.stable_for}
     if first is not None and first != identity(program):
         evidence = f"its process did not last: pid {first[0]} is gone, now pid {program.pid}"
         return Check(
@@ -385,5 +410,5 @@ def _row(service: Service, seen: Observation) -> t.Dict[str, t.Any]:
         "answer": None if answer is None else answer.detail,
         "listener_pid": None if holder is None or holder.process is None else holder.process.pid,
         "provenance": None if holder is None else holder.provenance,
-        "uptime": None if program is None or not program.pid else max(0, int(program.now - program.start)),
+        "uptime": None if program is None or not program.pid else int(program.age),
     }

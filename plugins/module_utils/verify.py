@@ -16,9 +16,10 @@ from . import config, flush, journal, limits, preflight, processes, status, verd
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
 from .manifest import Paths, Service, Stack
+from .processes import Identity
 from .provenance import Holder
 from .supervisor import CALL_TIMEOUT, Client
-from .verdict import Check, Expectation, Identity, Observation
+from .verdict import Check, Expectation, Observation
 
 TAIL_LINES = 12
 CRITICAL_LINES = 20

@@ -9,7 +9,7 @@ import time
 
 import psutil
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import restart, supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils import supervisor, takedown
 from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Deadline
 from tests.benchmark.arena import is_alive
 from tests.benchmark.places import Plain
@@ -24,7 +24,7 @@ def stop_poked(place: Plain) -> float:
     with supervisor.Client(str(place.socket)) as client:
         client.stop(place.services)
         supervisor.wait_states(
-            client, place.services, supervisor.DOWN, deadline=Deadline(PATIENCE), interval=restart.STOP_POLL
+            client, place.services, supervisor.DOWN, deadline=Deadline(PATIENCE), interval=takedown.POLL
         )
         supervisor.stop_daemon(client, daemon.pid, timeout=PATIENCE)
     seconds = time.perf_counter() - began
