@@ -47,7 +47,8 @@ def tell(step: dict[str, Any], total: int, verbose: bool) -> None:
 
 
 def interrupted(number: int, _frame: object) -> None:
-    """End as Ctrl-C does, so that the container is removed."""
+    """End as Ctrl-C does, so that the container is removed; a second signal must not disturb that."""
+    signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
@@ -77,8 +78,8 @@ def main() -> int:
                 step = json.loads(line)
                 tally.add(step)
                 tell(step, options.faults, options.verbose)
-    except Failure as exc:
-        say(str(exc))
+    except (Failure, KeyboardInterrupt) as exc:
+        say(f"it ended before its time: {exc}")
     say("")
     say(tally.table())
     say("")

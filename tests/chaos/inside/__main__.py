@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from tests.chaos.inside import eyes, wall_clock
@@ -74,7 +75,7 @@ class Series:
     def play(self, number: int) -> Step:
         """Play one step, and bring the stack back when it has failed."""
         dice = random.Random(f"{self.seed}:{number}")
-        step = Step(number, self.choose(dice))
+        step = Step(number, choose(dice, self.kinds))
         try:
             wrong = self.world.eyes.wrong(self.world.look())
             if wrong:
@@ -94,14 +95,6 @@ class Series:
                 self.world.heal()
             self.bystanders.start()
         return step
-
-    def choose(self, dice: random.Random) -> list[str]:
-        """Return one kind of fault, or two of which the second can strike wherever another one has."""
-        kinds = [dice.choice(self.kinds)]
-        others = [kind for kind in SIMPLE if kind in self.kinds and kind not in kinds]
-        if others and dice.random() < SECOND:
-            kinds.append(dice.choice(others))
-        return kinds
 
     def strike(self, step: Step, dice: random.Random) -> None:
         """Strike and see it through.
@@ -204,6 +197,15 @@ class Series:
         dead = [pid for pid in pids if eyes.read(pid) is None]
         if dead:
             raise Untrue(f"KILLED: the stranger with pid {dead}")
+
+
+def choose(dice: random.Random, among: Sequence[str]) -> list[str]:
+    """Return one kind of fault, or two of which the second can strike wherever another one has."""
+    kinds = [dice.choice(among)]
+    others = [kind for kind in SIMPLE if kind in among and kind not in kinds]
+    if others and dice.random() < SECOND:
+        kinds.append(dice.choice(others))
+    return kinds
 
 
 def main() -> int:

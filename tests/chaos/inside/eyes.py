@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -187,11 +188,14 @@ def _listeners(processes: Mapping[int, Process]) -> dict[int, set[int]]:
 
 
 def _descriptors(pid: int) -> list[str]:
-    try:
-        return [os.readlink(entry) for entry in Path("/proc", str(pid), "fd").iterdir()]
-    except OSError:
-        # It ended meanwhile, or closed what was just listed: look again next time.
-        return []
+    """Return what the descriptors of a process lead to; what was closed or has ended meanwhile leads nowhere."""
+    found = []
+    place = f"/proc/{pid}/fd"
+    with contextlib.suppress(OSError):
+        for name in os.listdir(place):
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(f"{place}/{name}"))
+    return found
 
 
 def _unwell(name: str, port: int, pid: int) -> list[str]:
