@@ -43,7 +43,7 @@ from dataclasses import dataclass, field
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import diagnosis, report
+from ansible_collections.rollcall.supervisor.plugins.module_utils import report
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import (
     EXIT_CODES,
     EXIT_FAILED,
@@ -317,6 +317,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         """Return one stack's roll call; the name is the inventory's, which is what the next command needs."""
         try:
             if "findings" in data:
+                # Every other playbook would pay for what only this one needs.
+                from ansible_collections.rollcall.supervisor.plugins.module_utils import diagnosis
+
                 # The findings themselves are the playbook's to show.
                 return diagnosis.text({**data, "host": name}).splitlines()[-1]
             return report.roll_call({**data, "host": name}, **look)
