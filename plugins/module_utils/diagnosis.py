@@ -38,12 +38,14 @@ class Kind(t.NamedTuple):
     Attributes:
         severity: error, warning or note.
         meaning: what it is, for the reference.
+        cure: what is to be done about it, for the reference; a finding names the very command.
         fix: what ``--fix`` does about it; empty when that is nothing.
         others: its severity when it is about a supervisord that is not of this stack; empty when it never is.
     """
 
     severity: str
     meaning: str
+    cure: str
     fix: str = ""
     others: str = ""
 
@@ -51,65 +53,181 @@ class Kind(t.NamedTuple):
 # In the order in which they are told. docs/doctor.md has them in this order, too.
 KINDS: t.Mapping[str, Kind] = {
     # supervisord
-    "supervisord_down": Kind(ERROR, "no supervisord runs over the stack"),
-    "split_brain": Kind(ERROR, "several supervisords run over the stack"),
-    "supervisord_stopped": Kind(ERROR, "a supervisord is stopped by a signal", others=WARNING),
-    "supervisord_deaf": Kind(ERROR, "a supervisord holds its socket and does not answer", others=WARNING),
-    "socket_gone": Kind(ERROR, "a supervisord lives and its socket was deleted or replaced", others=WARNING),
-    "socket_taken": Kind(ERROR, "somebody else answers on the socket of a supervisord", others=WARNING),
-    "shared_socket": Kind(ERROR, "two supervisords have the same path for their socket", others=WARNING),
-    "shared_pidfile": Kind(ERROR, "two supervisords have the same pid file", others=WARNING),
-    "not_asked": Kind(WARNING, "the stack's supervisord cannot be asked"),
+    "supervisord_down": Kind(ERROR, "no supervisord runs over the stack", "`rollcall start`"),
+    "split_brain": Kind(
+        ERROR,
+        "several supervisords run over the stack",
+        "`rollcall restart full`; `rollcall restart emergency` when one of them is stopped or does not answer",
+    ),
+    "supervisord_stopped": Kind(ERROR, "a supervisord is stopped by a signal", "`kill -CONT PID`", others=WARNING),
+    "supervisord_deaf": Kind(
+        ERROR,
+        "a supervisord holds its socket and does not answer",
+        "`rollcall restart emergency`",
+        others=WARNING,
+    ),
+    "socket_gone": Kind(
+        ERROR,
+        "a supervisord lives and its socket was deleted or replaced",
+        "`rollcall restart full`",
+        others=WARNING,
+    ),
+    "socket_taken": Kind(
+        ERROR,
+        "somebody else answers on the socket of a supervisord",
+        "`kill PID` of who has it, then what the doctor says next",
+        others=WARNING,
+    ),
+    "shared_socket": Kind(
+        ERROR,
+        "two supervisords have the same path for their socket",
+        "another `file=` in the config of the other one",
+        others=WARNING,
+    ),
+    "shared_pidfile": Kind(
+        ERROR,
+        "two supervisords have the same pid file",
+        "another `pidfile=` in the config of the other one",
+        others=WARNING,
+    ),
+    "not_asked": Kind(
+        WARNING,
+        "the stack's supervisord cannot be asked",
+        "`sudo rollcall doctor`; `rollcall restart full` when it wants a password",
+    ),
     "inet_server": Kind(
-        ERROR, "a supervisord takes orders over TCP without a password or from beyond loopback", others=WARNING
+        ERROR,
+        "a supervisord takes orders over TCP without a password or from beyond loopback",
+        "`ansible-playbook site.yml`; in a config of others a password and `port=127.0.0.1:9001`",
+        others=WARNING,
     ),
-    "supervisor_too_old": Kind(ERROR, "supervisor is older than 4.2.2"),
+    "supervisor_too_old": Kind(ERROR, "supervisor is older than 4.2.2", "`ansible-playbook site.yml`"),
     # processes
-    "orphan": Kind(ERROR, "a process of the stack that no supervisord of it holds"),
-    "duplicate": Kind(ERROR, "a service runs twice"),
-    "pidfile_foreign": Kind(WARNING, "the pid file names another supervisord"),
-    "pidfile_reused": Kind(WARNING, "the pid file names a process that is no supervisord", "removes the file"),
-    "recycled_pid": Kind(NOTE, "a recorded pid is another process by now", "drops it from the record"),
-    # the services
-    "port_held": Kind(ERROR, "an assigned port is held by what is not the stack's, or by nobody that can be seen"),
-    "port_kernel": Kind(WARNING, "the kernel gives an assigned port to clients, or to root alone"),
-    "not_healthy": Kind(ERROR, "a service, or the database, is not as it must be"),
-    "held": Kind(NOTE, "a service stays down because something that it requires is missing"),
-    # what is installed
-    "not_installed": Kind(ERROR, "no generation is in place"),
-    "unreadable": Kind(ERROR, "a file that Rollcall needs cannot be read, or is broken"),
-    "config_refused": Kind(ERROR, "supervisor does not take the installed config, or reads something else out of it"),
-    "drift": Kind(WARNING, "what runs is not what is installed"),
-    "not_loaded": Kind(WARNING, "the running supervisord has not loaded the generation in place"),
-    "not_verified": Kind(NOTE, "the verdict over the generation in place has never held"),
-    "registry_stale": Kind(WARNING, "the registry of ports does not say what the manifest says"),
-    "engine_broken": Kind(ERROR, "the engine, or its virtual environment, is missing"),
-    "engine_version": Kind(WARNING, "the installed engine is of another version than the one that looks"),
-    "python_too_old": Kind(ERROR, "the engine's Python is older than 3.9"),
-    "other_supervisord": Kind(NOTE, "several programs called supervisord are on the PATH"),
-    # the host
-    "account": Kind(ERROR, "the user of the stack does not exist"),
-    "command": Kind(ERROR, "the program or the directory of a service is missing"),
-    "disk": Kind(ERROR, "no space or no inodes are left, or the file system is read-only"),
-    "directory_missing": Kind(ERROR, "a directory of the stack is missing", "makes it, for its owner"),
-    "not_writable": Kind(ERROR, "the stack's user may not write to its directory"),
-    "log_huge": Kind(WARNING, "a log is far over the size at which it is rotated"),
-    "log_in_tmp": Kind(WARNING, "the logs are below /tmp, which is emptied"),
-    # who may read and write it
-    "secret_exposed": Kind(ERROR, "others may read a file or directory of secrets", "takes the permission away"),
-    "unsafe_mode": Kind(
-        WARNING, "others may do more with a file or directory than they need", "takes the permission away"
+    "orphan": Kind(ERROR, "a process of the stack that no supervisord of it holds", "`rollcall restart full`"),
+    "duplicate": Kind(ERROR, "a service runs twice", "`rollcall restart full`"),
+    "pidfile_foreign": Kind(
+        WARNING,
+        "the pid file names another supervisord",
+        "`rollcall restart full`; `rm` of the file while the stack is down",
     ),
-    "unsafe_owner": Kind(ERROR, "supervisord runs as root over a directory that another user may change"),
+    "pidfile_reused": Kind(
+        WARNING,
+        "the pid file names a process that is no supervisord",
+        "`rollcall doctor --fix`",
+        fix="removes the file",
+    ),
+    "recycled_pid": Kind(
+        NOTE,
+        "a recorded pid is another process by now",
+        "`rollcall doctor --fix`",
+        fix="drops it from the record",
+    ),
+    # the services
+    "port_held": Kind(
+        ERROR,
+        "an assigned port is held by what is not the stack's, or by nobody that can be seen",
+        "the command that ends its holder for good; the finding's data has the override and the other ways",
+    ),
+    "port_kernel": Kind(
+        WARNING,
+        "the kernel gives an assigned port to clients, or to root alone",
+        "`sysctl -w net.ipv4.ip_local_reserved_ports=PORT`, or another port",
+    ),
+    "not_healthy": Kind(
+        ERROR,
+        "a service, or the database, is not as it must be",
+        "`rollcall start`; `rollcall status` for the database",
+    ),
+    "held": Kind(
+        NOTE,
+        "a service stays down because something that it requires is missing",
+        "bring what it requires, then `rollcall start`",
+    ),
+    # what is installed
+    "not_installed": Kind(ERROR, "no generation is in place", "`ansible-playbook site.yml`"),
+    "unreadable": Kind(
+        ERROR,
+        "a file that Rollcall needs cannot be read, or is broken",
+        "the file's own: `rm`, `ansible-playbook site.yml`, or `sudo`",
+    ),
+    "config_refused": Kind(
+        ERROR,
+        "supervisor does not take the installed config, or reads something else out of it",
+        "`ansible-playbook site.yml`; or correct what supervisor names",
+    ),
+    "drift": Kind(WARNING, "what runs is not what is installed", "`rollcall start`"),
+    "not_loaded": Kind(
+        WARNING,
+        "the running supervisord has not loaded the generation in place",
+        "`rollcall restart full`",
+    ),
+    "not_verified": Kind(NOTE, "the verdict over the generation in place has never held", "`rollcall start`"),
+    "registry_stale": Kind(WARNING, "the registry of ports does not say what the manifest says", "`rollcall start`"),
+    "engine_broken": Kind(ERROR, "the engine, or its virtual environment, is missing", "`ansible-playbook site.yml`"),
+    "engine_version": Kind(
+        WARNING,
+        "the installed engine is of another version than the one that looks",
+        "`ansible-playbook site.yml`",
+    ),
+    "python_too_old": Kind(
+        ERROR,
+        "the engine's Python is older than 3.9",
+        "`ansible-playbook site.yml -e bootstrap_python=PATH`, the old environment removed before",
+    ),
+    "other_supervisord": Kind(NOTE, "several programs called supervisord are on the PATH", "none is needed"),
+    # the host
+    "account": Kind(ERROR, "the user of the stack does not exist", "`ansible-playbook site.yml`"),
+    "command": Kind(
+        ERROR,
+        "the program or the directory of a service is missing",
+        "install the program, or correct the manifest",
+    ),
+    "disk": Kind(
+        ERROR,
+        "no space or no inodes are left, or the file system is read-only",
+        "make room, or mount it read-write",
+    ),
+    "directory_missing": Kind(
+        ERROR,
+        "a directory of the stack is missing",
+        "`rollcall doctor --fix`",
+        fix="makes it, for its owner",
+    ),
+    "not_writable": Kind(ERROR, "the stack's user may not write to its directory", "`chown USER DIRECTORY`"),
+    "log_huge": Kind(WARNING, "a log is far over the size at which it is rotated", "`truncate -s 0 FILE`"),
+    "log_in_tmp": Kind(WARNING, "the logs are below /tmp, which is emptied", "`paths.logs` in the manifest"),
+    # who may read and write it
+    "secret_exposed": Kind(
+        ERROR,
+        "others may read a file or directory of secrets",
+        "`rollcall doctor --fix`",
+        fix="takes the permission away",
+    ),
+    "unsafe_mode": Kind(
+        WARNING,
+        "others may do more with a file or directory than they need",
+        "`rollcall doctor --fix`; `chmod` for the socket",
+        fix="takes the permission away",
+    ),
+    "unsafe_owner": Kind(
+        ERROR,
+        "supervisord runs as root over a directory that another user may change",
+        "`chown -R 0:0 DIRECTORY`",
+    ),
     # left over
-    "locked": Kind(NOTE, "a run is at work"),
-    "unfinished_run": Kind(WARNING, "the last run was cut off"),
-    "unfinished_generation": Kind(WARNING, "a generation that was never finished", "removes it"),
-    "temporary_file": Kind(WARNING, "a file that was never finished", "removes it"),
-    "stale_socket": Kind(WARNING, "a socket on which nobody listens", "removes it"),
-    "stale_pidfile": Kind(WARNING, "a pid file of nobody", "removes it"),
-    "old_runs": Kind(NOTE, "more records of runs than are kept", "removes the oldest"),
-    "unseen": Kind(NOTE, "processes that this user may not look into"),
+    "locked": Kind(NOTE, "a run is at work", "wait for it"),
+    "unfinished_run": Kind(WARNING, "the last run was cut off", "`rollcall start`"),
+    "unfinished_generation": Kind(
+        WARNING,
+        "a generation that was never finished",
+        "`rollcall doctor --fix`",
+        fix="removes it",
+    ),
+    "temporary_file": Kind(WARNING, "a file that was never finished", "`rollcall doctor --fix`", fix="removes it"),
+    "stale_socket": Kind(WARNING, "a socket on which nobody listens", "`rollcall doctor --fix`", fix="removes it"),
+    "stale_pidfile": Kind(WARNING, "a pid file of nobody", "`rollcall doctor --fix`", fix="removes it"),
+    "old_runs": Kind(NOTE, "more records of runs than are kept", "`rollcall doctor --fix`", fix="removes the oldest"),
+    "unseen": Kind(NOTE, "processes that this user may not look into", "`sudo rollcall doctor`"),
 }
 
 
@@ -470,7 +588,8 @@ def _misheard(
             "socket_taken",
             subject,
             f"{who} lives, and {holder} is on its socket {socket}" + (f": {answer.detail}" if answer.detail else ""),
-            command(facts, EMERGENCY) if daemon.ours else f"fuser -v {shlex.quote(socket)}",
+            # What cannot be told from here is not ended by a command either.
+            f"kill {other}" if other is not None else f"fuser -v {shlex.quote(socket)}",
             **{**about, "holder": other},
         )
     elif answer.problem == supervisor.SILENT:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shlex
 import shutil
 import stat
 import time
@@ -173,7 +174,14 @@ class _Look:
             return journal.load_stack(paths)
         except RollcallError as exc:
             name = "not_installed" if exc.kind == "wrong_use" else "unreadable"
-            self._fail(name, paths.etc, exc.message, exc.remedies[-1] if exc.remedies else diagnosis.INSTALL)
+            if isinstance(exc.__cause__, PermissionError):
+                cure = self._as_root()
+            elif exc.kind == "failed":
+                # As long as it is in place, an install would want to read it, too.
+                cure = f"rm {shlex.quote(paths.etc)}, then {diagnosis.INSTALL}"
+            else:
+                cure = (*exc.remedies, diagnosis.INSTALL)[0]
+            self._fail(name, paths.etc, exc.message, cure)
             return None
 
     def _of_stack(self, stack: Stack) -> t.Dict[str, t.Any]:
@@ -233,15 +241,20 @@ class _Look:
         try:
             return get()
         except RollcallError as exc:
-            own = f"sudo {diagnosis.command_of(self._root, 'doctor')}"
-            self._fail("unreadable", str(exc.evidence.get("path", subject)), exc.message, (*exc.remedies, own)[0])
+            denied = isinstance(exc.__cause__, PermissionError) or not exc.remedies
+            cure = self._as_root() if denied else exc.remedies[-1]
+            self._fail("unreadable", str(exc.evidence.get("path", subject)), exc.message, cure)
         except PermissionError as exc:
-            own = f"sudo {diagnosis.command_of(self._root, 'doctor')}"
-            self._fail("unreadable", str(exc.filename or subject), f"it cannot be read: {exc.strerror}", own)
+            self._fail(
+                "unreadable", str(exc.filename or subject), f"it cannot be read: {exc.strerror}", self._as_root()
+            )
         except (OSError, ValueError, KeyError, TypeError) as exc:
             path = str(getattr(exc, "filename", None) or subject)
             self._fail("unreadable", path, f"it cannot be read: {type(exc).__name__}: {exc}", diagnosis.INSTALL)
         return None
+
+    def _as_root(self) -> str:
+        return f"sudo {diagnosis.command_of(self._root, 'doctor')}"
 
     def _fail(self, name: str, subject: str, evidence: str, cure: str) -> None:
         # The same file is needed for several things, and told once.

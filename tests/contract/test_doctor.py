@@ -1,0 +1,612 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`rollcall doctor`: each finding is provoked for real, and gone after the very command that it names.
+
+A supervisord that is none of ours runs beside every test; it is listed, and lives on untouched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import diagnosis, doctor, journal, processes
+from tests.support import daemons, supervisors
+from tests.support.repository import ROOT
+from tests.support.stacks import StackUnderTest, stack
+from tests.support.victims import as_nobody, eventually, free_port, marks, victim
+
+sandbox = daemons.sandbox
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes root")
+DEAF = """
+import socket, sys, time
+held = socket.socket(socket.AF_UNIX)
+held.bind(sys.argv[-1])
+held.listen(8)
+print("ready", flush=True)
+time.sleep(120)
+"""
+Data = t.Dict[str, t.Any]
+
+
+@pytest.fixture(autouse=True)
+def bystander(sandbox: daemons.Sandbox) -> t.Iterator[int]:
+    pid = sandbox.start()
+    yield pid
+    with sandbox.client() as client:
+        assert client.pid() == pid, "a supervisord of nobody's stack was touched"
+
+
+def services() -> Data:
+    return {
+        "web": {"port": free_port(), "health": {"http": "/health"}, "secrets": {"TOKEN": "geheim"}},
+        "worker": {},
+    }
+
+
+@pytest.fixture
+def running() -> t.Iterator[StackUnderTest]:
+    with stack(services()) as made:
+        assert made.perform()["ok"]
+        yield made
+
+
+def call(made: StackUnderTest, *options: str, **environment: str) -> Data:
+    """Run the installed command and return what it says; its exit code tells the same."""
+    done = subprocess.run(
+        [made.command, "doctor", *options, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+        env={**os.environ, **environment},
+    )
+    assert done.stdout, done.stderr
+    data: Data = json.loads(done.stdout)
+    assert done.returncode == (0 if data["ok"] else 3 if "error" in data and data["error"]["kind"] == "refused" else 1)
+    return data
+
+
+def own(data: Data) -> t.List[Data]:
+    """Return the findings about this stack: what else runs on this machine is not this test's."""
+    return [one for one in data["findings"] if one["data"].get("ours", True) and one["name"] != "unseen"]
+
+
+def names(data: Data) -> t.List[str]:
+    return [one["name"] for one in own(data) if not one["fixed"]]
+
+
+def the(data: Data, name: str) -> Data:
+    return next(one for one in data["findings"] if one["name"] == name)
+
+
+def obey(finding: Data) -> None:
+    """Run the cure as it stands."""
+    done = subprocess.run(finding["cure"], shell=True, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0, (finding["cure"], done.stdout, done.stderr)
+
+
+@contextlib.contextmanager
+def program(*arguments: str) -> t.Iterator[int]:
+    """Run a Python program that says when it is ready, and end it."""
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process.pid
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def second_daemon(made: StackUnderTest) -> int:
+    """Start another supervisord over the same stack, as an operator does whose socket is gone."""
+    os.unlink(made.paths.socket)
+    (first,) = made.daemons()
+    process = subprocess.Popen(first.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=made.root)
+    assert eventually(lambda: os.path.exists(made.paths.socket))
+    return process.pid
+
+
+# --- nothing wrong ------------------------------------------------------------------------------------------------
+
+
+def test_a_stack_that_is_well_gets_one_line_and_every_supervisord_is_listed(
+    running: StackUnderTest, bystander: int, sandbox: daemons.Sandbox
+) -> None:
+    data = call(running)
+    assert (own(data), data["ok"], data["changed"]) == ([], True, False)
+    assert diagnosis.text({**data, "findings": []}).count("\n") == 0
+    listed = {entry["pid"]: entry for entry in data["supervisors"]}
+    (daemon,) = running.daemons()
+    ours, other = listed[daemon.pid], listed[bystander]
+    assert (ours["ours"], ours["stack"], ours["answers"], ours["config"]) == (True, "test", True, running.paths.config)
+    assert (other["ours"], other["stack"], other["answers"], other["config"]) == (False, None, True, sandbox.config)
+    assert (other["socket"], other["pidfile"], other["version"]) == (sandbox.socket, sandbox.pidfile, ours["version"])
+    assert data["seconds"] < data["limit"]
+
+
+# --- supervisord --------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_supervisord_leaves_orphans_and_stale_files(running: StackUnderTest) -> None:
+    running.kill_daemon()
+    data = call(running)
+    wanted = ["supervisord_down", "orphan", "orphan", "stale_socket", "stale_pidfile"]
+    assert (names(data), data["ok"]) == (wanted, False)
+    fixed = call(running, "--fix")
+    assert names(fixed) == wanted[:3]
+    assert not os.path.exists(running.paths.socket)
+    assert names(call(running, "--fix")) == wanted[:3]
+    obey(the(fixed, "orphan"))
+    assert names(call(running)) == []
+
+
+def test_a_second_supervisord_over_the_stack_is_a_split_brain_and_what_it_runs_a_duplicate(
+    running: StackUnderTest,
+) -> None:
+    second = second_daemon(running)
+    with running.supervisor() as client:
+        assert eventually(lambda: client.pid() == second)
+        client.start(["worker"])
+    assert eventually(lambda: "duplicate" in names(call(running)))
+    data = call(running)
+    assert set(the(data, "split_brain")["data"]["pids"]) == {daemon.pid for daemon in running.daemons()}
+    obey(the(data, "split_brain"))
+    os.waitpid(second, 0)
+    assert names(call(running)) == []
+
+
+def test_a_stopped_supervisord_is_named_in_bounded_time(running: StackUnderTest) -> None:
+    (daemon,) = running.daemons()
+    os.kill(daemon.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    data = call(running)
+    assert time.monotonic() - began < min(20.0, data["limit"])
+    assert names(data) == ["supervisord_stopped"]
+    obey(the(data, "supervisord_stopped"))
+    assert names(call(running)) == []
+
+
+def test_a_supervisord_that_accepts_and_never_answers_is_deaf(running: StackUnderTest, tmp_path: Path) -> None:
+    running.kill_daemon()
+    os.unlink(running.paths.socket)
+    script = tmp_path / "supervisord"
+    script.write_text(DEAF, encoding="utf-8")
+    with program(sys.executable, str(script), "-c", running.paths.config, running.paths.socket) as pid:
+        assert eventually(lambda: "supervisord_deaf" in names(call(running)))
+        data = call(running)
+        assert data["seconds"] < min(20.0, data["limit"])
+        assert the(data, "supervisord_deaf")["data"]["pid"] == pid
+        obey(the(data, "supervisord_deaf"))
+    assert names(call(running)) == []
+
+
+def test_a_live_supervisord_without_its_socket_is_found_and_ended_properly(running: StackUnderTest) -> None:
+    os.unlink(running.paths.socket)
+    assert eventually(lambda: "socket_gone" in names(call(running)))
+    obey(the(call(running), "socket_gone"))
+    assert names(call(running)) == []
+
+
+def test_a_stranger_on_the_socket_is_named_with_its_pid(running: StackUnderTest, tmp_path: Path) -> None:
+    os.unlink(running.paths.socket)
+    script = tmp_path / "stranger.py"
+    script.write_text(DEAF, encoding="utf-8")
+    with program(sys.executable, str(script), running.paths.socket) as pid:
+        assert eventually(lambda: "socket_taken" in names(call(running)))
+        finding = the(call(running), "socket_taken")
+        assert finding["data"]["holder"] == pid
+        obey(finding)
+    # The stranger's left-over keeps the place, and supervisord still cannot be reached.
+    obey(the(call(running), "socket_gone"))
+    assert names(call(running)) == []
+
+
+def test_a_stranger_on_the_socket_of_a_dead_supervisord_is_named(tmp_path: Path) -> None:
+    with stack(services()) as made:
+        script = tmp_path / "stranger.py"
+        script.write_text(DEAF, encoding="utf-8")
+        with program(sys.executable, str(script), made.paths.socket) as pid:
+            finding = the(call(made), "socket_taken")
+            assert finding["data"]["pid"] == pid
+            obey(finding)
+        assert "socket_taken" not in names(call(made))
+
+
+def test_two_supervisords_of_different_owners_share_a_path(running: StackUnderTest, sandbox: daemons.Sandbox) -> None:
+    other = sandbox.script("other.conf", "")
+    text = daemons.BASE.format(home=sandbox.home)
+    text = text.replace(f"{sandbox.home}/s.pid", running.paths.pidfile)
+    text = text.replace(f"{sandbox.home}/s.sock", running.paths.socket)
+    Path(other).write_text(text, encoding="utf-8")
+    os.unlink(running.paths.socket)
+    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", other]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert eventually(lambda: {"shared_socket", "shared_pidfile", "pidfile_foreign"} <= set(names(call(running))))
+        finding = the(call(running), "shared_socket")
+        assert (finding["severity"], other in finding["cure"]) == ("error", True)
+    finally:
+        process.terminate()
+        process.wait(20)
+    obey(the(call(running), "socket_gone"))
+    assert names(call(running)) == []
+
+
+def test_an_open_http_server_is_a_warning_of_others_and_an_error_of_ours(
+    running: StackUnderTest, sandbox: daemons.Sandbox
+) -> None:
+    open_server = f"[inet_http_server]\nport=127.0.0.1:{free_port()}\n"
+    other = sandbox.script("open.conf", daemons.BASE.format(home=sandbox.home).replace("/s.", "/o.") + open_server)
+    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", other]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert eventually(lambda: any(one["subject"] == other for one in call(running)["findings"]))
+        (finding,) = [one for one in call(running)["findings"] if one["subject"] == other]
+        assert (finding["name"], finding["severity"]) == ("inet_server", "warning")
+    finally:
+        process.terminate()
+        process.wait(20)
+    with open(running.paths.config, "a", encoding="utf-8") as stream:
+        stream.write("\n" + open_server.replace("127.0.0.1", "*"))
+    data = call(running)
+    assert names(data) == ["inet_server", "config_refused"]
+    assert [one["severity"] for one in own(data)] == ["error", "error"]
+    assert running.perform()["ok"]
+    assert names(call(running)) == []
+
+
+def test_a_supervisor_that_is_too_old_is_refused() -> None:
+    with stack(services()) as made:
+        assert made.perform()["ok"]
+        venv = os.path.join(made.root, "engine", "venv")
+        os.unlink(venv)
+        os.symlink(Path(supervisors.python_with(supervisors.TOO_OLD)).parents[1], venv)
+        assert "supervisor_too_old" in names(doctor.doctor(made.root))
+
+
+# --- processes and services ---------------------------------------------------------------------------------------
+
+
+def test_an_orphan_is_told_by_its_marker(running: StackUnderTest) -> None:
+    with victim("bystander", mark=marks(running.root, "worker")) as orphan:
+        data = call(running)
+        assert names(data) == ["orphan"]
+        assert the(data, "orphan")["data"]["pid"] == orphan.pid
+        assert the(data, "orphan")["data"]["beside"] == [running.pids()["worker"]]
+        obey(the(data, "orphan"))
+    assert names(call(running)) == []
+
+
+def test_a_port_that_a_stranger_holds_is_named_with_the_override(running: StackUnderTest) -> None:
+    port = running.raw["services"]["web"]["port"]
+    running.supervisor().stop(["web"])
+    assert eventually(lambda: running.supervisor().programs()["web"].state == "STOPPED")
+    with victim("listen", port) as foreign:
+        data = call(running)
+        assert names(data) == ["port_held", "not_healthy"]
+        finding = the(data, "port_held")
+        assert f"pid {foreign.pid}" in finding["evidence"]
+        assert any("port_flush_policy=any" in remedy for remedy in finding["data"]["remedies"])
+        obey(finding)
+    data = call(running)
+    assert names(data) == ["not_healthy"]
+    obey(the(data, "not_healthy"))
+    assert names(call(running)) == []
+
+
+def test_a_port_that_is_bound_and_not_listened_on_is_held_all_the_same() -> None:
+    # Without a health check: the connections that it closed would hold the port as well.
+    port = free_port()
+    with stack({"quiet": {"port": port}}) as made:
+        assert made.perform()["ok"]
+        made.supervisor().stop(["quiet"])
+        assert eventually(lambda: made.supervisor().programs()["quiet"].state == "STOPPED")
+        with victim("bound", port) as foreign:
+            finding = the(call(made), "port_held")
+            assert finding["cure"] == f"kill {foreign.pid}"
+            obey(finding)
+        assert "port_held" not in names(call(made))
+
+
+def test_a_service_that_lacks_what_it_requires_is_a_note() -> None:
+    wanted = services()
+    with stack(wanted) as made:
+        made.raw["services"]["worker"]["requires_files"] = [os.path.join(made.root, "key.pem")]
+        made.perform()
+        data = call(made)
+        assert ([one["name"] for one in own(data)], data["ok"]) == (["held", "not_verified"], True)
+        Path(made.root, "key.pem").touch()
+        assert made.perform()["ok"]
+        assert names(call(made)) == []
+
+
+# --- what is installed --------------------------------------------------------------------------------------------
+
+
+def test_nothing_installed_is_a_finding_and_no_traceback() -> None:
+    with stack(services()) as made:
+        data = call(made)
+        assert (names(data), the(data, "not_installed")["cure"]) == (["not_installed"], "ansible-playbook site.yml")
+        shutil.rmtree(made.paths.state)
+        assert names(call(made)) == ["not_installed", "directory_missing"]
+        assert names(call(made, "--fix")) == ["not_installed"]
+        assert os.stat(made.paths.state).st_mode & 0o777 == 0o700
+        assert made.perform()["ok"]
+        assert names(call(made)) == []
+
+
+def test_broken_files_are_findings_and_no_tracebacks(running: StackUnderTest) -> None:
+    started, leases = Path(running.paths.state, "started.json"), Path(running.paths.state, "ports.json")
+    for path in (started, leases):
+        path.write_text("{", encoding="utf-8")
+        data = call(running)
+        assert {one["subject"] for one in own(data)} == {str(path)}, own(data)
+        cure = the(data, "unreadable")["cure"].partition(":")[0]
+        assert cure == f"rm {path}"
+        obey({"cure": cure})
+        assert names(call(running)) == []
+    Path(os.path.realpath(running.paths.etc), "manifest.json").write_text("{}", encoding="utf-8")
+    data = call(running)
+    assert names(data) == ["unreadable"]
+    first, _then, second = the(data, "unreadable")["cure"].partition(", then ")
+    obey({"cure": first})
+    assert second == "ansible-playbook site.yml"
+    assert running.perform()["ok"]
+    assert names(call(running)) == []
+
+
+def test_an_edited_manifest_is_drift(running: StackUnderTest) -> None:
+    manifest = Path(os.path.realpath(running.paths.manifest))
+    data = json.loads(manifest.read_text(encoding="utf-8"))
+    data["services"] = [entry for entry in data["services"] if entry["name"] != "worker"]
+    manifest.write_text(json.dumps(data), encoding="utf-8")
+    found = call(running)
+    assert {"drift", "config_refused", "registry_stale"} <= set(names(found))
+    assert the(found, "drift")["subject"] == "worker"
+    assert running.perform()["ok"]
+    assert names(call(running)) == []
+
+
+def test_a_generation_that_is_not_loaded_or_not_verified_is_told(running: StackUnderTest) -> None:
+    directory = os.path.realpath(running.paths.etc)
+    meta = journal.read_meta(running.paths, running.root)
+    journal.write_meta(directory, {**meta, "loaded": False})
+    obey(the(call(running), "not_loaded"))
+    assert names(call(running)) == []
+    journal.write_meta(directory, {**meta, "verified": False})
+    obey(the(call(running), "not_verified"))
+    assert names(call(running)) == []
+
+
+def test_a_registry_that_is_gone_is_told(running: StackUnderTest) -> None:
+    os.unlink(os.path.join(running.root, "ports.json"))
+    data = call(running)
+    assert names(data) == ["registry_stale"]
+    obey(the(data, "registry_stale"))
+    assert names(call(running)) == []
+
+
+def test_engines_that_are_broken_or_of_another_version_are_told(running: StackUnderTest) -> None:
+    version = Path(running.root, "engine", "rollcall", "version.py")
+    text = version.read_text(encoding="utf-8")
+    version.write_text(text.replace("0.", "9."), encoding="utf-8")
+    assert names(doctor.doctor(running.root)) == ["engine_version"]
+    version.unlink()
+    assert names(doctor.doctor(running.root)) == ["engine_broken"]
+    version.write_text(text, encoding="utf-8")
+    venv = Path(running.root, "engine", "venv")
+    venv.unlink()
+    assert names(doctor.doctor(running.root)) == ["engine_broken"]
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").symlink_to(sys.executable)
+    (venv / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.8.10\n", encoding="utf-8")
+    assert "python_too_old" in names(doctor.doctor(running.root))
+
+
+def test_several_supervisords_on_the_path_are_noted_with_the_right_one(running: StackUnderTest, tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+        shutil.copy("/bin/true", folder / "supervisord")
+    data = call(running, PATH=os.pathsep.join([*map(str, folders), os.environ["PATH"]]))
+    assert (names(data), data["ok"]) == (["other_supervisord"], True)
+    assert (
+        os.path.join(running.root, "engine", "venv", "bin", "supervisord") in the(data, "other_supervisord")["evidence"]
+    )
+
+
+# --- the host -----------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_program_is_told_before_a_restart_needs_it(running: StackUnderTest) -> None:
+    os.unlink(running.program)
+    assert names(call(running)) == ["command", "command"]
+    os.symlink(sys.executable, running.program)
+    assert names(call(running)) == []
+
+
+@ROOT_ONLY
+def test_a_full_disk_is_told(running: StackUnderTest) -> None:
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "full", running.paths.state], check=False)
+    if mounted.returncode:
+        pytest.skip("no file system may be mounted here")
+    try:
+        assert [one["subject"] for one in own(call(running)) if one["name"] == "disk"] == [running.paths.state]
+    finally:
+        subprocess.run(["umount", running.paths.state], check=True)
+    assert names(call(running)) == []
+
+
+@ROOT_ONLY
+def test_users_that_do_not_exist_or_may_not_write_are_told(running: StackUnderTest) -> None:
+    manifest = Path(os.path.realpath(running.paths.manifest))
+    text = manifest.read_text(encoding="utf-8")
+    manifest.write_text(json.dumps({**json.loads(text), "user": "nobody"}), encoding="utf-8")
+    found = [one for one in own(call(running)) if one["name"] == "not_writable"]
+    assert [one["subject"] for one in found] == ["stack.paths.run", "stack.paths.logs"]
+    for one in found:
+        obey(one)
+    assert "not_writable" not in names(call(running))
+    manifest.write_text(json.dumps({**json.loads(text), "user": "no-such-user"}), encoding="utf-8")
+    assert "account" in names(call(running))
+
+
+def test_a_log_that_was_never_rotated_is_told(running: StackUnderTest) -> None:
+    log = os.path.join(running.paths.logs, "worker.log")
+    os.truncate(log, 50_000_000)
+    data = call(running)
+    assert (names(data), the(data, "log_huge")["subject"]) == (["log_huge"], log)
+    obey(the(data, "log_huge"))
+    assert names(call(running)) == []
+
+
+@ROOT_ONLY
+def test_a_directory_that_its_service_could_change_under_root_is_told(running: StackUnderTest) -> None:
+    os.chown(running.paths.logs, 65534, -1)
+    data = call(running)
+    assert (names(data), the(data, "unsafe_owner")["subject"]) == (["unsafe_owner"], running.paths.logs)
+    obey(the(data, "unsafe_owner"))
+    assert names(call(running)) == []
+
+
+@ROOT_ONLY
+def test_without_rights_it_says_what_it_could_not_see(running: StackUnderTest) -> None:
+    os.chmod(running.root, 0o755)
+    data = as_nobody(lambda: doctor.doctor(running.root))
+    assert the(data, "unseen")["data"]["processes"] > 0
+    assert "as user nobody" in the(data, "unseen")["evidence"]
+    assert "sudo" in the(data, "unseen")["cure"]
+    assert "sudo" in the(data, "unreadable")["cure"]
+    assert data["seconds"] < data["limit"]
+
+
+# --- modes and left-overs: --fix ----------------------------------------------------------------------------------
+
+
+def spoil(made: StackUnderTest, innocent: int) -> t.Set[str]:
+    """Leave behind all that --fix puts right; return the kinds of findings."""
+    for path in (made.paths.run, made.paths.state):
+        os.chmod(path, 0o755)
+    os.chmod(os.path.join(made.paths.env_dir, "web.json"), 0o644)
+    Path(made.paths.pidfile).write_text(str(innocent), encoding="ascii")
+    identity = (innocent, 12345)
+    known = processes.recorded(made.root)
+    processes.record(made.root, {**known, identity: processes.Marker("test", made.root, "worker", "0" * 12)})
+    store = Path(made.root, "generations")
+    (store / "20200101-000000-dead").mkdir()
+    Path(os.path.realpath(made.paths.etc), "supervisord.conf.1.new").touch()
+    os.symlink("nowhere", made.paths.etc + ".new")
+    for number in range(60):
+        record = '{"step": "done", "result": "ok"}\n'
+        Path(made.paths.state, "runs", f"20200101-{number:06}-aaaa.jsonl").write_text(record, encoding="utf-8")
+    return {
+        *("unsafe_mode", "secret_exposed", "pidfile_reused", "recycled_pid"),
+        *("unfinished_generation", "temporary_file", "old_runs"),
+    }
+
+
+def test_fix_puts_right_what_is_safe_and_says_each_once(running: StackUnderTest) -> None:
+    before = running.pids()
+    with victim("bystander") as innocent:
+        wanted = spoil(running, innocent.pid)
+        seen = call(running)
+        assert set(names(seen)) == wanted
+        assert all(one["fixable"] and one["fixed"] is None for one in own(seen))
+        planned = call(running, "--fix", "--check")
+        assert (planned["changed"], names(planned)) == (True, names(seen))
+        fixed = call(running, "--fix")
+        assert {one["name"] for one in own(fixed) if one["fixed"]} == wanted, own(fixed)
+        assert (fixed["changed"], fixed["ok"], names(fixed)) == (True, True, [])
+        assert all(one["data"]["done"] for one in own(fixed))
+        assert innocent.alive
+    again = call(running, "--fix")
+    assert (again["changed"], own(again)) == (False, [])
+    assert (running.pids(), running.status()["ok"]) == (before, True)
+
+
+def test_fix_makes_what_is_missing_for_its_owner(running: StackUnderTest) -> None:
+    os.rename(running.paths.logs, running.paths.logs + ".saved")
+    assert {"directory_missing"} <= set(names(call(running)))
+    fixed = call(running, "--fix")
+    assert (fixed["changed"], names(fixed)) == (True, [])
+    assert os.stat(running.paths.logs).st_mode & 0o777 == 0o750
+
+
+def test_a_run_at_work_is_noted_and_nothing_is_fixed_under_it(running: StackUnderTest) -> None:
+    lock = journal.Lock(running.paths.state)
+    lock.acquire({"who": "ada", "verb": "full", "since": "today", "run": "r"})
+    Path(running.paths.state, "x.1.new").touch()
+    try:
+        # Its own lock is none to the one who holds it: another process asks.
+        data = call(running)
+        assert [one["name"] for one in own(data)] == ["locked"]
+        assert "ada runs 'full'" in the(data, "locked")["evidence"]
+        assert call(running, "--fix")["error"]["kind"] == "refused"
+    finally:
+        lock.release()
+    assert names(call(running)) == ["temporary_file"]
+
+
+def test_a_run_that_was_cut_off_is_told_with_its_step(running: StackUnderTest) -> None:
+    run = running.killed_at("start-daemon", "full")
+    finding = the(call(running), "unfinished_run")
+    assert (finding["data"]["run"], finding["data"]["step"]) == (run, "start-daemon")
+    obey(finding)
+    assert names(call(running)) == []
+
+
+def test_everything_that_hangs_at_once_is_still_bounded(running: StackUnderTest, sandbox: daemons.Sandbox) -> None:
+    (daemon,) = running.daemons()
+    os.kill(daemon.pid, signal.SIGSTOP)
+    silent = str(sandbox.home / "q.sock")
+    with socket.socket(socket.AF_UNIX) as held:
+        held.bind(silent)
+        held.listen(1)
+        other = sandbox.script("q.conf", daemons.BASE.format(home=sandbox.home).replace("/s.sock", "/q.sock"))
+        name = sandbox.script("supervisord", "import time\nprint('ready', flush=True)\ntime.sleep(120)\n")
+        with program(sys.executable, name, "-c", other):
+            began = time.monotonic()
+            data = call(running, "--fix")
+            assert time.monotonic() - began < min(40.0, data["limit"])
+    assert names(data) == ["supervisord_stopped"]
+    os.kill(daemon.pid, signal.SIGCONT)
+
+
+def test_over_the_fleet_it_says_the_same_and_fails_while_an_error_is_left(running: StackUnderTest) -> None:
+    inventory = Path(running.root) / "hosts.json"
+    known = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "rollcall_stack": running.raw}
+    inventory.write_text(json.dumps({"all": {"hosts": {"here": known}}}), encoding="utf-8")
+
+    def play(*arguments: str) -> subprocess.CompletedProcess[str]:
+        playbook = str(Path(sys.prefix) / "bin" / "ansible-playbook")
+        command = [playbook, "-i", str(inventory), "playbooks/doctor.yml", *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+
+    os.chmod(running.paths.run, 0o755)
+    seen = play()
+    assert (seen.returncode, "unsafe_mode" in seen.stdout, "changed=0" in seen.stdout) == (0, True, True), seen.stdout
+    assert "changed=1" in play("-e", "fix=true", "--check").stdout
+    assert "changed=1" in play("-e", "fix=true").stdout
+    assert os.stat(running.paths.run).st_mode & 0o777 == 0o700
+    running.kill_daemon()
+    failed = play()
+    assert (failed.returncode, "supervisord_down" in failed.stdout) == (2, True)
+
+
+def test_check_without_fix_is_wrong_use(running: StackUnderTest) -> None:
+    done = subprocess.run([running.command, "doctor", "--check"], capture_output=True, text=True, check=False)
+    assert (done.returncode, "--fix" in done.stderr) == (2, True)

@@ -1,0 +1,495 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The doctor's judgement, by tables: from what was found to findings, and the page that explains them."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import diagnosis, doctor, supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.daemons import (
+    Answer,
+    Daemon,
+    Inet,
+    Settings,
+    settings,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.diagnosis import (
+    ERROR,
+    KINDS,
+    NOTE,
+    WARNING,
+    Entry,
+    Facts,
+    Failure,
+    Finding,
+    Leftovers,
+    Log,
+    Pidfile,
+    Versions,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.health import Answer as HealthAnswer
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths
+from ansible_collections.rollcall.supervisor.plugins.module_utils.processes import Marker, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisor import ProgramState
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import Observation
+from tests.support import configs
+from tests.support.repository import ROOT
+
+HOME = "/opt/my stack"
+PATHS = Paths.of(HOME)
+STACK = configs.stack(HOME, configs.service("web", port=8010), configs.service("worker"))
+SOCKET = Settings(socket=PATHS.socket, pidfile=PATHS.pidfile)
+ELSEWHERE = Settings(socket="/run/other.sock", pidfile="/run/other.pid")
+
+
+def process(pid: int, ppid: int = 1, *, state: str = "S", service: str = "", uid: int = 1000) -> Process:
+    marker = Marker("demo", HOME, service, "0" * 12)
+    return Process(pid, ppid, pid * 10, uid, "ada", "/usr/bin/x", ("run", str(pid)), state, 0.0, marker=marker)
+
+
+def daemon(pid: int = 100, *, ours: bool = True, **more: t.Any) -> Daemon:
+    known = {
+        "process": process(pid),
+        "config": PATHS.config if ours else f"/etc/other{pid}.conf",
+        "settings": SOCKET if ours else Settings(f"/run/other{pid}.sock", f"/run/other{pid}.pid"),
+        "answer": Answer(pid, "4.3.0", peer=pid),
+    }
+    return Daemon(ours=ours, **{**known, **more})
+
+
+def mute(problem: str, pid: int = 100, peer: t.Optional[int] = None, **more: t.Any) -> Daemon:
+    return daemon(pid, answer=Answer(problem=problem, detail="no answer", peer=peer), **more)
+
+
+def program(name: str, state: str = "RUNNING") -> ProgramState:
+    return ProgramState(name, state, 200, 1.0, 0.0, 9.0, 0, "", "")
+
+
+def seen(**more: t.Any) -> Observation:
+    programs = {"worker": program("worker"), "web": program("web")}
+    holders: t.Dict[int, t.Any] = {}
+    return Observation(**{"daemon": process(100), "programs": programs, "holders": holders, **more})
+
+
+def facts(**more: t.Any) -> Facts:
+    """Return those of a host on which all is well, but for what is said otherwise."""
+    stack = configs.stack(HOME, configs.service("worker"))
+    known: t.Dict[str, t.Any] = {
+        "name": "demo",
+        "root": HOME,
+        "paths": PATHS,
+        "stack": stack,
+        "daemons": [daemon(), daemon(900, ours=False)],
+        "pidfile": Pidfile(100, process(100)),
+        "seen": seen(),
+        "marked": [process(200, 100, service="worker")],
+        "meta": {"loaded": True, "verified": True},
+        "entries": [Entry(PATHS.run, 0o700, 0o700, 0), Entry(PATHS.env_dir, 0o700, 0o700, 0, secret=True)],
+        "logs": [Log(f"{PATHS.logs}/worker.log", 9_000_000, 10_000_000)],
+        "versions": Versions("1.0", "1.0", (3, 9, 2), "/opt/venv/bin/supervisord", ("/usr/bin/supervisord",)),
+    }
+    return Facts(**{**known, **more})
+
+
+def error(message: str, *remedies: str, **evidence: t.Any) -> RollcallError:
+    return RollcallError(message, evidence=evidence, remedies=remedies)
+
+
+def problem(place: str, message: str) -> t.Dict[str, str]:
+    return {"place": place, "message": message, "cure": "do this", "severity": "error"}
+
+
+# The facts, the finding's name, its severity, its subject, and something that its evidence or its cure says.
+ROLLCALL = "'/opt/my stack/bin/rollcall' "
+ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
+    ({"daemons": []}, "supervisord_down", ERROR, "demo", f"{ROLLCALL}start"),
+    ({"daemons": [daemon(), daemon(101)]}, "split_brain", ERROR, "demo", f"{ROLLCALL}restart full"),
+    (
+        {"daemons": [daemon(), mute(supervisor.SILENT, 101, 101)]},
+        "split_brain",
+        ERROR,
+        "demo",
+        f"{ROLLCALL}restart emergency",
+    ),
+    (
+        {"daemons": [mute(supervisor.SILENT, process=process(100, state="T"))]},
+        "supervisord_stopped",
+        ERROR,
+        "demo",
+        "kill -CONT 100",
+    ),
+    (
+        {"daemons": [daemon(), mute(supervisor.SILENT, 900, ours=False, process=process(900, state="T"))]},
+        "supervisord_stopped",
+        WARNING,
+        "/etc/other900.conf",
+        "kill -CONT 900",
+    ),
+    ({"daemons": [mute(supervisor.SILENT, peer=100)]}, "supervisord_deaf", ERROR, "demo", "restart emergency"),
+    ({"daemons": [mute(supervisor.SILENT)]}, "supervisord_deaf", ERROR, "demo", "restart emergency"),
+    (
+        {"daemons": [daemon(), mute(supervisor.SILENT, 900, 900, ours=False)]},
+        "supervisord_deaf",
+        WARNING,
+        "/etc/other900.conf",
+        "kill -TERM 900",
+    ),
+    ({"daemons": [mute(supervisor.ABSENT)]}, "socket_gone", ERROR, "demo", "was deleted"),
+    ({"daemons": [mute(supervisor.STALE)]}, "socket_gone", ERROR, "demo", "nobody listens on"),
+    (
+        {"daemons": [daemon(), mute(supervisor.ABSENT, 900, ours=False)]},
+        "socket_gone",
+        WARNING,
+        "/etc/other900.conf",
+        "kill -TERM 900",
+    ),
+    ({"daemons": [mute(supervisor.SILENT, peer=7)]}, "socket_taken", ERROR, "demo", "kill 7"),
+    ({"daemons": [mute(supervisor.GARBAGE)]}, "socket_taken", ERROR, "demo", "fuser -v"),
+    ({"daemons": [daemon(answer=Answer(7, "4.3.0"))]}, "socket_taken", ERROR, "demo", "pid 7 is on its socket"),
+    (
+        {"daemons": [daemon(), mute(supervisor.SILENT, 900, 7, ours=False)]},
+        "socket_taken",
+        WARNING,
+        "/etc/other900.conf",
+        "kill 7",
+    ),
+    (
+        {"daemons": [daemon(), daemon(900, ours=False, settings=Settings(PATHS.socket, "/p"))]},
+        "shared_socket",
+        ERROR,
+        PATHS.socket,
+        "give /etc/other900.conf another socket",
+    ),
+    (
+        {"daemons": [daemon(), *(daemon(pid, ours=False, settings=Settings("/s", f"/{pid}")) for pid in (8, 9))]},
+        "shared_socket",
+        WARNING,
+        "/s",
+        "give /etc/other9.conf another socket",
+    ),
+    (
+        {"daemons": [daemon(), daemon(900, ours=False, settings=Settings("/s", PATHS.pidfile))]},
+        "shared_pidfile",
+        ERROR,
+        PATHS.pidfile,
+        "pidfile= of [supervisord]",
+    ),
+    (
+        {"daemons": [daemon(), *(daemon(pid, ours=False, settings=Settings(f"/{pid}", "/p")) for pid in (8, 9))]},
+        "shared_pidfile",
+        WARNING,
+        "/p",
+        "give /etc/other9.conf another pid file",
+    ),
+    ({"daemons": [mute(supervisor.DENIED)]}, "not_asked", WARNING, "demo", f"sudo {ROLLCALL}doctor"),
+    ({"daemons": [mute(supervisor.UNAUTHORISED)]}, "not_asked", WARNING, "demo", "restart full"),
+    (
+        {"daemons": [daemon(settings=Settings(PATHS.socket, PATHS.pidfile, (Inet("*:9001", False),)))]},
+        "inet_server",
+        ERROR,
+        PATHS.config,
+        "on *:9001 without a password and from other hosts",
+    ),
+    (
+        {"daemons": [daemon(), daemon(900, ours=False, settings=Settings(inet=(Inet("127.0.0.1:9001", False),)))]},
+        "inet_server",
+        WARNING,
+        "/etc/other900.conf",
+        "without a password",
+    ),
+    ({"daemons": [daemon(answer=Answer(100, "4.2.1"))]}, "supervisor_too_old", ERROR, "demo", "4.2.2 or later"),
+    ({"refusal": error("too old", "get another", needed="4.2.2")}, "supervisor_too_old", ERROR, PATHS.config, "too"),
+    ({"seen": seen(orphans=[process(300, service="worker")])}, "orphan", ERROR, "worker", "as pid 200 besides"),
+    ({"seen": seen(orphans=[process(300)])}, "orphan", ERROR, "demo", "pid 300"),
+    (
+        {"marked": [process(200, 100, service="worker"), process(201, 100, service="worker")]},
+        "duplicate",
+        ERROR,
+        "worker",
+        "pid 201",
+    ),
+    ({"pidfile": Pidfile(900, process(900))}, "pidfile_foreign", WARNING, PATHS.pidfile, "restart full"),
+    (
+        {"pidfile": Pidfile(900, process(900)), "daemons": [daemon(900, ours=False)], "stack": None},
+        "pidfile_foreign",
+        WARNING,
+        PATHS.pidfile,
+        "rm '/opt/my stack/run/supervisord.pid'",
+    ),
+    ({"pidfile": Pidfile(7, process(7))}, "pidfile_reused", WARNING, PATHS.pidfile, "no supervisord"),
+    ({"recycled": [(7, "worker", process(7))]}, "recycled_pid", NOTE, "worker", "pid 7"),
+    ({"stack": STACK, "ports": {8010: error("Port 8010 is held", "kill 7")}}, "port_held", ERROR, "web", "kill 7"),
+    (
+        {"problems": [problem("stack.services.web.port", "port 40000")]},
+        "port_kernel",
+        WARNING,
+        "stack.services.web.port",
+        "do",
+    ),
+    (
+        {"seen": seen(programs={"worker": program("worker", "FATAL")})},
+        "not_healthy",
+        ERROR,
+        "worker",
+        "FATAL",
+    ),
+    ({"seen": seen(database=HealthAnswer(False, "locked", None, 1.0))}, "not_healthy", ERROR, "database", "locked"),
+    ({"held": {"worker": "it needs a file"}}, "held", NOTE, "worker", "it needs a file"),
+    ({"failures": [Failure("not_installed", PATHS.etc, "none", "site")]}, "not_installed", ERROR, PATHS.etc, "none"),
+    ({"failures": [Failure("unreadable", "/x", "broken", "rm /x")]}, "unreadable", ERROR, "/x", "rm /x"),
+    ({"failures": [Failure("account", "ada", "no user", "add")]}, "account", ERROR, "ada", "no user"),
+    ({"refusal": error("refused", "correct it")}, "config_refused", ERROR, PATHS.config, "correct it"),
+    (
+        {"drift": [{"name": "worker", "port": 1, "differences": ["port 1 is held by x", "runs at another revision"]}]},
+        "drift",
+        WARNING,
+        "worker",
+        "runs at",
+    ),
+    ({"meta": {"loaded": False, "verified": False}}, "not_loaded", WARNING, "demo", "restart full"),
+    ({"meta": {"loaded": True, "verified": False}}, "not_verified", NOTE, "demo", "start"),
+    ({"registry": False}, "registry_stale", WARNING, f"{HOME}/ports.json", "start"),
+    ({"versions": Versions("1.0", None)}, "engine_broken", ERROR, f"{HOME}/engine", "no engine"),
+    ({"versions": Versions("1.0", "0.9")}, "engine_version", WARNING, f"{HOME}/engine", "0.9"),
+    ({"versions": Versions(python=(3, 8, 10))}, "python_too_old", ERROR, f"{HOME}/engine/venv", "3.8.10"),
+    ({"versions": Versions(configured="/v/s", on_path=("/a/s", "/b/s"))}, "other_supervisord", NOTE, "demo", "/v/s"),
+    (
+        {"problems": [problem("stack.services.web.command[0]", "gone")]},
+        "command",
+        ERROR,
+        "stack.services.web.command[0]",
+        "gone",
+    ),
+    (
+        {"problems": [problem("stack.services.web.directory", "gone")]},
+        "command",
+        ERROR,
+        "stack.services.web.directory",
+        "gone",
+    ),
+    ({"problems": [problem(PATHS.state, "has 0 KiB free")]}, "disk", ERROR, PATHS.state, "0 KiB"),
+    ({"missing": [PATHS.logs]}, "directory_missing", ERROR, PATHS.logs, "doctor --fix"),
+    (
+        {"problems": [problem("stack.paths.logs", "may not write")]},
+        "not_writable",
+        ERROR,
+        "stack.paths.logs",
+        "may not",
+    ),
+    ({"logs": [Log("/l/a.log", 30_000_000, 10_000_000)]}, "log_huge", WARNING, "/l/a.log", "truncate -s 0 /l/a.log"),
+    ({"logs": [Log("/l/a.log", 2 << 30, 0)]}, "log_huge", WARNING, "/l/a.log", "never rotated"),
+    (
+        {"paths": dataclasses.replace(PATHS, logs="/tmp/logs"), "pidfile": None},
+        "log_in_tmp",
+        WARNING,
+        "/tmp/logs",
+        "paths.logs",
+    ),
+    ({"entries": [Entry("/e/web.json", 0o604, 0o600, 0, secret=True)]}, "secret_exposed", ERROR, "/e/web.json", "0604"),
+    ({"entries": [Entry(PATHS.run, 0o755, 0o700, 0)]}, "unsafe_mode", WARNING, PATHS.run, "doctor --fix"),
+    (
+        {"entries": [Entry(PATHS.socket, 0o777, 0o700, 0, fixable=False)]},
+        "unsafe_mode",
+        WARNING,
+        PATHS.socket,
+        "chmod 700 '/opt/my stack/run/supervisor.sock'",
+    ),
+    (
+        {"daemons": [daemon(process=process(100, uid=0))], "entries": [Entry(PATHS.logs, 0o750, 0o750, 1000)]},
+        "unsafe_owner",
+        ERROR,
+        PATHS.logs,
+        "uid 1000",
+    ),
+    ({"lock": {"who": "ada", "verb": "full", "pid": 7, "since": "noon"}}, "locked", NOTE, "demo", "ada runs 'full'"),
+    ({"unfinished": {"run": "r", "step": "stop"}}, "unfinished_run", WARNING, "demo", "at its step 'stop'"),
+    ({"leftovers": Leftovers(generations=("/g/x",))}, "unfinished_generation", WARNING, "/g/x", "doctor --fix"),
+    ({"leftovers": Leftovers(temporary=("/g/x.new",))}, "temporary_file", WARNING, "/g/x.new", "doctor --fix"),
+    (
+        {"daemons": [], "stack": None, "own_answer": Answer(problem=supervisor.STALE)},
+        "stale_socket",
+        WARNING,
+        PATHS.socket,
+        "doctor --fix",
+    ),
+    (
+        {"daemons": [], "stack": None, "own_answer": Answer(problem=supervisor.SILENT, peer=7), "pidfile": None},
+        "socket_taken",
+        ERROR,
+        PATHS.socket,
+        "kill 7",
+    ),
+    ({"pidfile": Pidfile(7, None)}, "stale_pidfile", WARNING, PATHS.pidfile, "no such process"),
+    ({"pidfile": Pidfile(None, None)}, "stale_pidfile", WARNING, PATHS.pidfile, "it names no pid"),
+    ({"leftovers": Leftovers(runs=3)}, "old_runs", NOTE, f"{PATHS.state}/runs", "3 more"),
+    ({"unseen": 12, "user": "ada"}, "unseen", NOTE, "demo", "as user ada 12 processes could not be looked into"),
+)
+
+
+def test_where_all_is_well_nothing_is_found() -> None:
+    assert diagnosis.diagnose(facts()) == []
+
+
+@pytest.mark.parametrize(("more", "name", "severity", "subject", "said"), ROWS, ids=[row[1] for row in ROWS])
+def test_each_is_found_by_its_facts(
+    more: t.Dict[str, t.Any], name: str, severity: str, subject: str, said: str
+) -> None:
+    found = [one for one in diagnosis.diagnose(facts(**more)) if one.name == name]
+    assert [(one.severity, one.subject) for one in found] == [(severity, subject)]
+    assert said in f"{found[0].evidence}\n{found[0].cure}"
+    assert found[0].fixed is None
+
+
+def test_every_kind_has_a_row_and_every_fix_a_repair() -> None:
+    assert {row[1] for row in ROWS} == set(KINDS)
+    assert set(doctor._REPAIRS) == {name for name, kind in KINDS.items() if kind.fix}
+    assert {row[1] for row in ROWS if row[2] == WARNING and KINDS[row[1]].others} == {
+        name for name, kind in KINDS.items() if kind.others
+    }
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        # What was started just now has not come to its socket yet.
+        {"daemons": [mute(supervisor.ABSENT, young=True)]},
+        # What a container has under these paths is none of this host's files.
+        {"daemons": [daemon(process=dataclasses.replace(process(100), container=True), ours=False), daemon(101)]},
+        # Told as a missing directory.
+        {"problems": [problem("stack.paths.logs", "directory /l does not exist")]},
+        {"daemons": [daemon(settings=Settings(PATHS.socket, inet=(Inet("127.0.0.1:9001", True),)))]},
+    ],
+)
+def test_what_is_as_it_must_be_or_told_elsewhere_is_no_finding(more: t.Dict[str, t.Any]) -> None:
+    pidfile = Pidfile(more["daemons"][-1].pid, process(1)) if "daemons" in more else facts().pidfile
+    assert diagnosis.diagnose(facts(**more, pidfile=pidfile)) == []
+
+
+def test_a_run_at_work_has_no_left_overs() -> None:
+    lock = {"who": "ada", "verb": "full", "pid": 7, "since": "noon"}
+    left = Leftovers(("/x.new",), ("/g",), 1)
+    found = diagnosis.diagnose(facts(lock=lock, leftovers=left, unfinished={"run": "r", "step": "stop"}))
+    assert [(one.name, "at its step 'stop'" in one.evidence) for one in found] == [("locked", True)]
+
+
+def test_errors_come_first_and_alone_fail() -> None:
+    found = diagnosis.diagnose(facts(unseen=1, leftovers=Leftovers(("/x.new",)), registry=False, missing=[PATHS.run]))
+    assert [one.severity for one in found] == [ERROR, WARNING, WARNING, NOTE]
+    assert not diagnosis.passed(found)
+    assert diagnosis.passed(found[1:])
+    assert diagnosis.passed([dataclasses.replace(found[0], fixed=True)])
+
+
+def test_what_was_put_right_is_what_is_not_found_again() -> None:
+    gone = Finding("stale_socket", WARNING, "/s", "e", "c", fixable=True)
+    kept = Finding("unsafe_mode", WARNING, "/m", "e", "c", fixable=True)
+    other = Finding("orphan", ERROR, "web", "e", "c")
+    settled = diagnosis.settled([(gone, "removed it"), (kept, "could not: no")], [other, kept])
+    assert [(one.name, one.fixed, one.data.get("done")) for one in settled] == [
+        ("stale_socket", True, "removed it"),
+        ("orphan", None, None),
+        ("unsafe_mode", False, "could not: no"),
+    ]
+
+
+# --- a config of somebody else ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("[unix_http_server]\nfile=%(here)s/s.sock ; here\n", Settings(socket="{here}/s.sock")),
+        ("[unix_http_server]\nfile=/tmp/%(ENV_X)s.sock\n", Settings()),
+        ("[supervisord]\npidfile=/run/100%%.pid\n", Settings(pidfile="/run/100%.pid")),
+        ("[inet_http_server]\nport=*:9001\n", Settings(inet=(Inet("*:9001", False),))),
+        ("[inet_http_server]\nport=9001\npassword=x\n", Settings(inet=(Inet("9001", True),))),
+        ("[include]\nfiles=more/*.ini\n", Settings(inet=(Inet("localhost:1", False),))),
+        ("", Settings()),
+    ],
+)
+def test_a_config_is_read_as_far_as_it_speaks_of_the_daemon(tmp_path: t.Any, text: str, wanted: Settings) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "one.ini").write_text("[inet_http_server]\nport=localhost:1\n", encoding="utf-8")
+    path = tmp_path / "supervisord.conf"
+    path.write_text(text, encoding="utf-8")
+    place = None if wanted.socket is None else wanted.socket.format(here=tmp_path)
+    assert settings(str(path)) == dataclasses.replace(wanted, socket=place)
+
+
+@pytest.mark.parametrize("bad", [b"no section", b"\xff\xfe", None])
+def test_a_config_that_cannot_be_read_says_why(tmp_path: t.Any, bad: t.Optional[bytes]) -> None:
+    path = tmp_path / "supervisord.conf"
+    if bad is not None:
+        path.write_bytes(bad)
+    assert str(path) in settings(str(path)).problem
+
+
+@pytest.mark.parametrize(
+    ("address", "exposed"),
+    [
+        *((address, True) for address in ("9001", "*:9001", ":9001", "0.0.0.0:9001", "[::]:9001")),
+        *((address, False) for address in ("127.0.0.1:9001", "localhost:9001", "[::1]:9001")),
+    ],
+)
+def test_a_port_alone_is_for_every_host(address: str, exposed: bool) -> None:
+    assert Inet(address, True).exposed is exposed
+
+
+# --- for people ---------------------------------------------------------------------------------------------------
+
+
+def answer(*findings: Finding, **more: t.Any) -> t.Dict[str, t.Any]:
+    return {
+        **{
+            "stack": "demo",
+            "host": "here",
+            "ok": diagnosis.passed(findings),
+            "check": False,
+            "seconds": 0.4,
+            "limit": 40.0,
+        },
+        "findings": [finding.as_dict() for finding in findings],
+        "supervisors": [daemon().as_dict(), daemon(900, ours=False, marker=None).as_dict()],
+        **more,
+    }
+
+
+def test_where_nothing_is_wrong_one_line_says_so_and_what_was_not_seen() -> None:
+    assert diagnosis.text(answer()) == "demo on here: nothing is wrong (0.4 s, at most 40 s)"
+    (unseen,) = diagnosis.diagnose(facts(unseen=12, user="ada"))
+    line = "demo on here: nothing is wrong; as user ada 12 processes could not be looked into (0.4 s, at most 40 s)"
+    assert diagnosis.text(answer(unseen)) == line
+
+
+def test_a_finding_is_told_with_its_cure_or_what_was_done_after_the_table_of_supervisords() -> None:
+    fixed = Finding("stale_socket", WARNING, "/s", "nobody", "c", {"done": "removed it"}, True, True)
+    left = Finding("orphan", ERROR, "web", "pid 7 \x1b[31m", "rollcall restart full")
+    lines = diagnosis.text(answer(fixed, left)).splitlines()
+    assert "not a Rollcall stack" in lines[3]
+    assert lines[5:8] == ["fixed     stale_socket  /s", "  nobody", "  done: removed it"]
+    assert lines[9:12] == ["error     orphan  web", "  pid 7 \\x1b[31m", "  cure: rollcall restart full"]
+    assert lines[-1] == "demo on here: FAILED, 1 fixed, 1 error (0.4 s, at most 40 s)"
+
+
+def test_a_check_says_what_would_be_put_right() -> None:
+    (finding,) = diagnosis.diagnose(facts(leftovers=Leftovers(("/x.new",))))
+    assert "  would be fixed: --fix removes it" in diagnosis.text(answer(finding, check=True)).splitlines()
+
+
+def test_the_page_has_every_finding_as_the_code_knows_it() -> None:
+    page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
+    table = page.partition("## Findings")[2].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table if line.startswith("| `")]
+    assert rows == [
+        [f"`{name}`", _severity(kind), kind.meaning, kind.cure, kind.fix or "-"] for name, kind in KINDS.items()
+    ]
+
+
+def _severity(kind: diagnosis.Kind) -> str:
+    return f"{kind.severity}, of others {kind.others}" if kind.others else kind.severity
