@@ -44,8 +44,8 @@ def run(
     """
     stack = journal.load_stack(request.paths) if request.wanted is None else request.wanted.stack
     limit = limits.of_run(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
-    run_id = journal.new_run_id(clock)
     state = request.paths.state
+    run_id = journal.new_run_id(state, clock)
     output = os.path.join(journal.runs_directory(state), f"{run_id}.out")
     try:
         preflight.check_record(state)

@@ -517,6 +517,8 @@ class _Flush:
         if process is None:
             sentence = f"{label} is held, owner unknown: {holder.reason}."
             return _Objection(sentence, holder.as_dict(), _find_commands(port))
+        if holder.provenance == SUPERVISED and holder.service is None:
+            return self._nobody_to_ask(holder)
         untouchable = processes.untouchable(process, own)
         permitted = may_end(holder.provenance, self._policies[port], supervised=self._supervised)
         if untouchable is None and holder.provenance == FOREIGN and publishes(process):
@@ -533,6 +535,15 @@ class _Flush:
             return self._not_covered(holder, held, command)
         sentence = f"{held}, which only that user or root may end. End it with: sudo {command}."
         return _Objection(sentence, evidence, ("run the same command with sudo", f"sudo {command}"))
+
+    def _nobody_to_ask(self, holder: Holder) -> _Objection:
+        """Say of what is below a supervisord that does not answer for it: it would be started again."""
+        process = t.cast(Process, holder.process)
+        sentence = (
+            f"Port {holder.listener.port} ({self._names[holder.listener.port]}) is held by {_described(process)}: "
+            f"{holder.reason}, and would start it again."
+        )
+        return _Objection(sentence, holder.as_dict(), ("rollcall status", "rollcall restart emergency"))
 
     def _untouchable(self, holder: Holder, held: str, reason: str) -> _Objection:
         """Say of what is never ended what it holds the port for, where that can be known."""

@@ -12,6 +12,7 @@ them: a reader, supervisord included, sees the old generation or the new one and
 
 from __future__ import annotations
 
+import calendar
 import errno
 import fcntl
 import hashlib
@@ -29,6 +30,9 @@ from .manifest import Paths, Stack
 
 KEEP_RUNS = 50
 KEEP_GENERATIONS = 5
+# How a run's id begins, and the characters that takes.
+STAMPED = "%Y%m%d-%H%M%S"
+STAMP = 15
 
 
 def write_atomically(path: str, text: str, mode: int, owner: t.Optional[t.Tuple[int, int]] = None) -> None:
@@ -59,10 +63,27 @@ def write_atomically(path: str, text: str, mode: int, owner: t.Optional[t.Tuple[
         raise
 
 
-def new_run_id(clock: Clock = SYSTEM) -> str:
-    """Return a name for a run: UTC time, sortable, with four random hex digits so that two never meet."""
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(clock.wall()))
-    return f"{stamp}-{random_source.token_hex(2)}"
+def new_run_id(state: str, clock: Clock = SYSTEM) -> str:
+    """Return a name for a run: UTC time and four random hex digits, so that two never meet.
+
+    It sorts after all that are recorded: within the same second, and after the clock was set back, it is ahead of time.
+
+    Args:
+        state: the stack's state directory.
+        clock: where the time comes from.
+
+    Raises:
+        RollcallError: the records may not be read.
+    """
+    seconds = int(clock.wall())
+    latest = next(iter(runs(state)), "")
+    if _stamp(seconds) <= latest[:STAMP]:
+        seconds = calendar.timegm(time.strptime(latest[:STAMP], STAMPED)) + 1
+    return f"{_stamp(seconds)}-{random_source.token_hex(2)}"
+
+
+def _stamp(seconds: int) -> str:
+    return time.strftime(STAMPED, time.gmtime(seconds))
 
 
 # --- the lock ---------------------------------------------------------------------------------------------------
@@ -422,6 +443,12 @@ def read_meta(paths: Paths, root: str) -> t.Dict[str, t.Any]:
     with open(os.path.join(store(root), current, "meta.json"), encoding="utf-8") as stream:
         meta: t.Dict[str, t.Any] = json.load(stream)
     return meta
+
+
+def in_place(paths: Paths, root: str) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return which generation is in place: ``id``, which is that of the run that installed it, and ``verified``."""
+    current = current_generation(paths)
+    return None if current is None else {"id": current, "verified": bool(read_meta(paths, root)["verified"])}
 
 
 def mark_loaded(paths: Paths, root: str) -> None:

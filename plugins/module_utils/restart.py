@@ -89,6 +89,7 @@ def describe_plan(request: Request, *, clock: Clock = SYSTEM) -> t.Dict[str, t.A
         "limit": _limit(run.stack, request),
         "held": dict(run.plan.held),
         "manifest_digest": run.generation.digest,
+        "generation": journal.in_place(run.stack.paths, run.stack.root),
         "run": None,
         "signals": [],
         "notes": [],
@@ -338,7 +339,7 @@ def _flushed(run: _Run, *, dry_run: bool) -> t.List[t.Dict[str, t.Any]]:
 def _install(run: _Run) -> None:
     account = preflight.account(run.stack)
     owner = None if account.uid == os.geteuid() else (account.uid, account.gid)
-    run_id = run.journal.run if run.journal is not None else journal.new_run_id(run.clock)
+    run_id = run.journal.run if run.journal is not None else journal.new_run_id(run.stack.paths.state, run.clock)
     try:
         journal.install_generation(run.stack.paths, run.stack.root, run_id, run.generation, owner)
         run.step("announce", unseen=leases.announce(run.stack))
@@ -437,6 +438,7 @@ def _finished(run: _Run, report: t.Dict[str, t.Any], *, result: str, changed: bo
         "limit": _limit(run.stack, run.request),
         "held": dict(run.plan.held),
         "manifest_digest": run.generation.digest,
+        "generation": journal.in_place(run.stack.paths, run.stack.root),
         "next": [] if report["ok"] else _next(report["checks"]),
     }
 

@@ -104,4 +104,12 @@ def status(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
     held = preflight.held(stack)
     checks = verdict.judge(stack, seen, Expectation(held=held))
     unfinished = journal.unfinished_run(stack.paths.state)
-    return report(stack, seen, checks, unfinished_run=unfinished, held=held, limit=limits.of_look(stack))
+    return report(
+        stack,
+        seen,
+        checks,
+        unfinished_run=unfinished,
+        held=held,
+        generation=journal.in_place(paths, stack.root),
+        limit=limits.of_look(stack),
+    )

@@ -119,6 +119,10 @@ report:
       returned: always
       type: list
       elements: dict
+    generation:
+      description: Which generation is in place, by its C(id), and whether it is C(verified).
+      returned: when there is one
+      type: dict
     held:
       description: Services that stay down because something they require is missing, with the reason.
       returned: always

@@ -100,7 +100,7 @@ class StackUnderTest:
 
     def perform(self, mode: str = "auto", **more: t.Any) -> t.Dict[str, t.Any]:
         """Run the critical section in this process and return the report."""
-        return restart.perform(self.request(mode, **more), journal.new_run_id())
+        return restart.perform(self.request(mode, **more), journal.new_run_id(self.paths.state))
 
     def status(self) -> t.Dict[str, t.Any]:
         """Return the report of the stack as it is now."""
@@ -108,11 +108,11 @@ class StackUnderTest:
 
     def perform_generation(self, wanted: Generation) -> t.Dict[str, t.Any]:
         """Run the critical section for another generation than the manifest's own."""
-        return restart.perform(dataclasses.replace(self.request(), wanted=wanted), journal.new_run_id())
+        return restart.perform(dataclasses.replace(self.request(), wanted=wanted), journal.new_run_id(self.paths.state))
 
     def killed_at(self, step: str, mode: str) -> str:
         """Run the critical section in a child that kills itself when it comes to ``step``; return the run's id."""
-        run_id = journal.new_run_id()
+        run_id = journal.new_run_id(self.paths.state)
         request = self.request(mode)
         pid = os.fork()
         if pid == 0:

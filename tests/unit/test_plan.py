@@ -148,3 +148,65 @@ def test_properties_of_the_smallest_change(programs: t.Dict[str, Running], daemo
     for service in CHAIN.services:
         if service.name not in made.start:
             assert programs[service.name] == well(service, pid=programs[service.name].pid)
+
+
+# --- what is held, removed, or runs a second time -------------------------------------------------------------------
+
+HELD = {"middle": "it needs the file /x, which does not exist", "top": "it depends on middle, which is held"}
+
+
+def down(name: str, **different: t.Any) -> Running:
+    return of(CHAIN, name, **{"state": "STOPPED", "pid": 0, **different})
+
+
+def test_what_lacks_something_holds_back_all_that_depends_on_it() -> None:
+    assert plan.held_back(CHAIN, {"middle": HELD["middle"]}) == HELD
+
+
+def test_what_is_held_and_down_stays_down_and_is_no_action() -> None:
+    made = plan.make(CHAIN, facts(middle=down("middle"), top=down("top"), held=HELD), "auto")
+    assert made.actions == []
+    assert made.held == HELD
+
+
+def test_what_is_held_and_runs_as_it_should_is_left_alone() -> None:
+    assert plan.make(CHAIN, facts(held=HELD), "auto").actions == []
+
+
+def test_what_is_held_and_would_be_restarted_is_stopped_with_its_dependents() -> None:
+    made = plan.make(CHAIN, facts(middle=of(CHAIN, "middle", revision="old"), held=HELD), "auto")
+    assert (made.stop, made.start) == (("top", "middle"), ())
+    assert [str(action) for action in made.actions] == [
+        f"stop {name}: held: {HELD[name]}" for name in ("top", "middle")
+    ]
+
+
+@pytest.mark.parametrize("mode", ["full", "quick", "emergency"])
+def test_a_restart_of_everything_starts_nothing_that_is_held(mode: str) -> None:
+    made = plan.make(CHAIN, facts(held=HELD), mode)
+    assert set(made.start) == {"base", "alone"}
+    assert set(made.stop) == {"base", "middle", "top", "alone"}
+
+
+@pytest.mark.parametrize("mode", ["auto", "full", "emergency"])
+def test_every_other_supervisord_is_ended_and_named(mode: str) -> None:
+    made = plan.make(CHAIN, facts(rivals=(7, 8)), mode)
+    assert made.daemon == plan.RESTART
+    assert [str(action) for action in made.actions if action.verb == "end"] == [
+        "end supervisord pid 7: it runs over the same stack",
+        "end supervisord pid 8: it runs over the same stack",
+    ]
+
+
+def test_a_supervisord_that_does_not_answer_is_ended_and_not_doubled() -> None:
+    made = plan.make(CHAIN, facts(daemon=None, programs={}, rivals=(7,)), "emergency")
+    assert made.daemon == plan.RESTART
+    assert "end supervisord pid 7: it runs over the same stack and does not answer on its socket" in map(
+        str, made.actions
+    )
+
+
+def test_the_port_of_a_removed_service_is_to_be_free_unless_another_has_it_now() -> None:
+    ports = {"old": 8050, "older": 8001, **{service.name: service.port or 0 for service in CHAIN.services}}
+    made = plan.make(CHAIN, facts(old=Running("RUNNING", 7, "x"), ports=ports), "auto")
+    assert made.freed == {"old": 8050}
