@@ -25,6 +25,8 @@ from tests.chaos.table import Tally, page
 PAGE = ROOT / "docs" / "chaos.md"
 # The longest that a step may take, in seconds: some commands, each within its bound, and a recovery.
 STEP = 400.0
+# Of what a step says, so many characters are printed.
+LONGEST = 1200
 
 
 def say(text: str) -> None:
@@ -39,11 +41,11 @@ def tell(step: dict[str, Any], total: int, verbose: bool) -> None:
     say(f"{step['number']:3}/{total} {end:6} {'; '.join(step['what']) or '; '.join(step['kinds'])}: {ran}")
     for text in (step["failure"], step["broken"]):
         if text:
-            say(f"    {' and '.join(step['kinds'])}: {text}")
+            say(f"    {' and '.join(step['kinds'])}: {text[:LONGEST]}")
     if verbose or step["failure"]:
         for command, code, _seconds, reason in step["commands"]:
             if reason:
-                say(f"    {command} {code}: {reason}")
+                say(f"    {command} {code}: {reason[:LONGEST]}")
 
 
 def interrupted(number: int, _frame: object) -> None:

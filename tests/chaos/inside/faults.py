@@ -513,7 +513,7 @@ def database_broken(world: World, _dice: random.Random) -> Struck:
 # --- state --------------------------------------------------------------------------------------------------------
 
 
-@fault(simple=True)
+@fault()
 def lock_deleted(_world: World, _dice: random.Random) -> Struck:
     """Delete the lock's file."""
     Path(STATE, "lock").unlink(missing_ok=True)
