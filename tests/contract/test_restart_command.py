@@ -34,8 +34,23 @@ os.execvp(sys.argv[1], sys.argv[1:])
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
 
 
+@pytest.fixture(scope="module")
+def untouched() -> t.Iterator[StackUnderTest]:
+    """A stack for all tests that change nothing of it."""
+    with running() as one:
+        pids = one.pids()
+        yield one
+        assert one.pids() == pids
+
+
 @pytest.fixture
 def made() -> t.Iterator[StackUnderTest]:
+    with running() as one:
+        yield one
+
+
+@contextlib.contextmanager
+def running() -> t.Iterator[StackUnderTest]:
     with stack({"web": {"port": free_port(), "health": {"http": "/health"}}, "worker": {}}) as one:
         assert one.perform()["ok"]
         yield one
@@ -131,8 +146,8 @@ def test_status_tells_what_the_host_tells_and_changes_nothing(made: StackUnderTe
     assert seen == [(check["name"], check["subject"], check["ok"]) for check in same["checks"]]
 
 
-def test_without_json_the_roll_call_is_on_standard_output(made: StackUnderTest) -> None:
-    done = restart(made, "status")
+def test_without_json_the_roll_call_is_on_standard_output(untouched: StackUnderTest) -> None:
+    done = restart(untouched, "status")
     assert done.returncode == 0
     assert "test on here: OK, 2 of 2 services up, 1 of 1 answered" in done.stdout
     assert '"exit_code"' not in done.stdout
@@ -198,8 +213,8 @@ def test_a_service_that_is_held_ends_it_with_1(made: StackUnderTest) -> None:
     assert (document["exit_code"], report["result"]) == (1, "held")
 
 
-def test_a_host_that_cannot_be_reached_ends_it_with_4_and_the_others_are_told(made: StackUnderTest) -> None:
-    document = answer(restart(made, "status", "--json", gone=UNREACHABLE))
+def test_a_host_that_cannot_be_reached_ends_it_with_4_and_the_others_are_told(untouched: StackUnderTest) -> None:
+    document = answer(restart(untouched, "status", "--json", gone=UNREACHABLE))
     assert document["exit_code"] == 4
     assert {name: host["exit_code"] for name, host in document["hosts"].items()} == {"here": 0, "gone": 4}
     assert document["hosts"]["gone"]["error"]["kind"] == "unreachable"
@@ -292,13 +307,15 @@ def test_the_doctor_tells_what_the_host_tells_and_fixes_when_told(made: StackUnd
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_use_ends_with_2_and_touches_nothing(made: StackUnderTest, arguments: t.List[str], said: str) -> None:
-    pids = made.pids()
+def test_wrong_use_ends_with_2_and_touches_nothing(
+    untouched: StackUnderTest, arguments: t.List[str], said: str
+) -> None:
+    pids = untouched.pids()
     word, *options = arguments
-    done = restart(made, word, "--json", *options)
+    done = restart(untouched, word, "--json", *options)
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
     assert answer(done)["exit_code"] == 2
-    assert made.pids() == pids
+    assert untouched.pids() == pids
 
 
 @pytest.mark.parametrize("word", ["help", "--help", "-h"])
