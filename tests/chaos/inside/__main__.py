@@ -73,7 +73,7 @@ class Series:
         )
 
     def play(self, number: int) -> Step:
-        """Play one step, and bring the stack back when it has failed."""
+        """Play one step."""
         dice = random.Random(f"{self.seed}:{number}")
         step = Step(number, choose(dice, self.kinds))
         try:
@@ -91,10 +91,17 @@ class Series:
                 step.failure = f"KILLED: {', '.join(dead)}. {step.failure}"
             self.world.crowd.end()
             wall_clock.jump(0.0)
-            if step.failure or step.broken:
-                self.world.heal()
-            self.bystanders.start()
         return step
+
+    def recover(self, step: Step) -> None:
+        """Bring the stack back when a step has failed, and the bystanders when one has died.
+
+        Raises:
+            RuntimeError: the stack does not come back.
+        """
+        if step.failure or step.broken:
+            self.world.heal()
+        self.bystanders.start()
 
     def strike(self, step: Step, dice: random.Random) -> None:
         """Strike and see it through.
@@ -230,6 +237,7 @@ def main() -> int:
         step = series.play(number)
         failed = failed or bool(step.failure or step.broken)
         print(json.dumps(asdict(step)), flush=True)
+        series.recover(step)
     return 1 if failed else 0
 
 

@@ -77,7 +77,9 @@ class Ran:
     def reason(self) -> str:
         """Why it did not hold, in words: the error, or the checks that failed."""
         if self.error:
-            return str(self.error["message"])
+            # What a worker that died has left behind.
+            output = str(self.error["evidence"].get("output") or "").strip()
+            return f"{self.error['message']}" + (f" [{output}]" if output else "")
         checks = [check for check in self.data.get("checks", []) if not check["ok"]]
         return "; ".join(f"{check['name']} {check['subject']}: {check['evidence']}" for check in checks)
 
@@ -264,8 +266,9 @@ class World:
         self.own(STATE, 0o700, "root")
         for name in os.listdir(RUN):
             subprocess.run(["rm", "-rf", os.path.join(RUN, name)], check=True)
-        for name in ("started.json", "lock"):
-            Path(STATE, name).unlink(missing_ok=True)
+        # Nothing of it is needed; what is needed is made again.
+        for name in ("started.json", "lock", "runs"):
+            subprocess.run(["rm", "-rf", os.path.join(STATE, name)], check=True)
         self.restore_etc()
         self.restore_application()
         for path in DATABASE.parent.iterdir():
