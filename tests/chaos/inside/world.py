@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tests.chaos.inside import eyes, wall_clock
@@ -264,11 +263,10 @@ class World:
         self.own(LOG_DISK, 0o755, "root")
         self.own(LOGS, 0o750)
         self.own(STATE, 0o700, "root")
-        for name in os.listdir(RUN):
-            subprocess.run(["rm", "-rf", os.path.join(RUN, name)], check=True)
-        # Nothing of it is needed; what is needed is made again.
-        for name in ("started.json", "lock", "runs"):
-            subprocess.run(["rm", "-rf", os.path.join(STATE, name)], check=True)
+        # Nothing of that is needed when nothing runs.
+        for place in (RUN, STATE):
+            for name in os.listdir(place):
+                subprocess.run(["rm", "-rf", os.path.join(place, name)], check=True)
         self.restore_etc()
         self.restore_application()
         for path in DATABASE.parent.iterdir():
