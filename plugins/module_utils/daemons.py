@@ -13,6 +13,7 @@ from __future__ import annotations
 import configparser
 import glob
 import os
+import re
 import socket
 import stat
 import sys
@@ -20,7 +21,7 @@ import threading
 import typing as t
 from dataclasses import dataclass, field
 
-from . import processes
+from . import processes, sockets
 from .clock import SYSTEM, Clock
 from .errors import RollcallError
 from .processes import Marker, Process
@@ -35,6 +36,8 @@ AT_ONCE = 32
 # A config is some kilobytes; what is larger is none, and neither are so many files.
 _MOST_BYTES = 1024 * 1024
 _MOST_FILES = 200
+# Of the flags in /proc/net/unix: the socket listens (linux/net.h, __SO_ACCEPTCON).
+_ACCEPTS = 0x10000
 _LOOPBACK = ("127.", "localhost", "[::1]", "::1")
 
 
@@ -78,7 +81,7 @@ class Answer:
         version: its version.
         problem: why none did: one of the constants of supervisor.py.
         detail: the same in words.
-        peer: the pid that has opened the socket, as far as the kernel tells.
+        peer: where none did: the pid of who listens there; None when that cannot be told.
     """
 
     pid: t.Optional[int] = None
@@ -140,7 +143,7 @@ class Daemon:
             "answers": self.answers,
             "answered_by": None if answer is None else answer.pid,
             "version": answer.version or None if answer is not None and self.answers else None,
-            "detail": "" if answer is None else answer.detail,
+            "detail": self.settings.problem if answer is None else answer.detail,
         }
 
 
@@ -154,8 +157,8 @@ def look(config_path: str, root: str, *, clock: Clock = SYSTEM) -> t.List[Daemon
     """
     ours = {process.identity for process in processes.supervisors(config_path, root)}
     found = [_known(process, process.identity in ours) for process in processes.all_supervisors()]
-    sockets = {daemon.settings.socket for daemon in found if daemon.settings.socket and not daemon.process.container}
-    answers = ask_all([path for path in sockets if path is not None], clock=clock)
+    known = (daemon.settings.socket for daemon in found if not daemon.process.container)
+    answers = ask_all(list(dict.fromkeys(path for path in known if path)), clock=clock)
     return [
         daemon
         if daemon.process.container
@@ -250,12 +253,41 @@ def ask(path: str, *, clock: Clock = SYSTEM) -> Answer:
     """Ask at a socket who answers there."""
     try:
         with Client(path, timeout=PATIENCE, clock=clock) as client:
-            return Answer(client.pid(), client.version(), peer=_peer(path))
+            return Answer(client.pid(), client.version())
     except RollcallError as exc:
-        return Answer(problem=str(exc.evidence["problem"]), detail=exc.message, peer=_peer(path))
+        return Answer(problem=str(exc.evidence["problem"]), detail=exc.message, peer=_holder(path))
 
 
-def _peer(path: str) -> t.Optional[int]:
+def _holder(path: str) -> t.Optional[int]:
+    """Return the pid of who listens on a socket; None when that cannot be told."""
+    listening = list(_listening(path))
+    if not listening:
+        return None
+    owners = sockets.owners(listening, sharing=sockets.EVERY)
+    pids = {pid for holding in owners.pids.values() for pid in holding}
+    # The kernel names who called listen(2): one that went into the background by a fork has ended since, and its pid
+    # may be anybody's. Where two sockets were bound to one path, it tells which of them is there.
+    opener = _opener(path)
+    if opener in pids:
+        return opener
+    return pids.pop() if len(pids) == 1 else None
+
+
+def _listening(path: str) -> t.Iterator[int]:
+    """Find the inodes of the sockets that listen by this path (proc(5), /proc/net/unix)."""
+    try:
+        with open("/proc/net/unix", encoding="utf-8", errors="replace") as stream:
+            lines = stream.read().splitlines()[1:]
+    except FileNotFoundError:
+        return
+    for line in lines:
+        fields = line.split(None, 7)
+        # supervisord binds to a name with its pid behind it, and then links the socket to the name that was wanted.
+        if len(fields) == 8 and int(fields[3], 16) & _ACCEPTS and re.sub(r"\.\d+$", "", fields[7]) == path:
+            yield int(fields[6])
+
+
+def _opener(path: str) -> t.Optional[int]:
     """Return the pid that called listen(2) for a socket; None where the kernel does not say, or it cannot be opened."""
     if not hasattr(socket, "SO_PEERCRED"):
         return None

@@ -104,12 +104,16 @@ def limit(root: str, *, fix: bool = False) -> float:
         root: of the stack.
         fix: whether something is to be put right: then it looks twice.
     """
+    return _limit(_installed(root), len(processes.all_supervisors()), fix)
+
+
+def _installed(root: str) -> t.Optional[Stack]:
+    """Return the installed manifest; None when none can be read, of which the reason is a finding."""
     try:
-        stack: t.Optional[Stack] = journal.load_stack(Paths.of(root))
+        return journal.load_stack(Paths.of(root))
     except RollcallError:
-        # Without a manifest there is less to ask; why there is none is a finding.
-        stack = None
-    return _limit(stack, len(processes.all_supervisors()), fix)
+        # Told by _Look._stack.
+        return None
 
 
 def _limit(stack: t.Optional[Stack], number: int, fix: bool) -> float:
@@ -365,7 +369,12 @@ def _leftovers(paths: Paths, root: str) -> Leftovers:
         for path in _inside(store)
         if os.path.isdir(path) and os.path.basename(path) != current and not os.path.exists(f"{path}/meta.json")
     ]
-    places = [root, paths.state, journal.runs_directory(paths.state), *_inside(store)]
+    places = [
+        *dict.fromkeys((root, os.path.dirname(paths.etc))),
+        paths.state,
+        journal.runs_directory(paths.state),
+        *_inside(store),
+    ]
     places += [os.path.join(path, os.path.basename(paths.env_dir)) for path in _inside(store)]
     temporary = [
         path
@@ -444,7 +453,8 @@ def _fixed(root: str, who: str, clock: Clock) -> t.Tuple[Facts, t.List[Finding]]
     Raises:
         RollcallError: ``refused``: a run holds the lock; ``wrong_use``: this user may not take it.
     """
-    state = _Look(root, clock).facts().paths.state if not os.path.isdir(Paths.of(root).state) else Paths.of(root).state
+    stack = _installed(root)
+    state = Paths.of(root).state if stack is None else stack.paths.state
     made = _first_directory(root, state)
     lock = journal.Lock(state)
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(clock.wall()))

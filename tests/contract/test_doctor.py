@@ -22,7 +22,16 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import diagnosis, doctor, journal, processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils import (
+    daemons as engine_daemons,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils import (
+    diagnosis,
+    doctor,
+    journal,
+    processes,
+    supervisor,
+)
 from tests.support import daemons, supervisors
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
@@ -224,6 +233,21 @@ def test_a_stranger_on_the_socket_of_a_dead_supervisord_is_named(tmp_path: Path)
             assert finding["data"]["pid"] == pid
             obey(finding)
         assert "socket_taken" not in names(call(made))
+
+
+def test_who_holds_a_socket_is_seen_though_its_opener_has_ended(tmp_path: Path) -> None:
+    path = str(tmp_path / "s.sock")
+    forked = DEAF.replace('print("ready"', "import os\nif os.fork():\n    os._exit(0)\nprint(os.getpid()")
+    process = subprocess.Popen([sys.executable, "-c", forked, path], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    try:
+        process.wait(20)
+        answer = engine_daemons.ask(path)
+        assert (answer.pid, answer.problem, answer.peer) == (None, supervisor.SILENT, pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        process.stdout.close()
 
 
 def test_two_supervisords_of_different_owners_share_a_path(running: StackUnderTest, sandbox: daemons.Sandbox) -> None:
