@@ -20,10 +20,10 @@ from collections.abc import Callable
 
 import psutil
 
-from tests.benchmark import daemon, owners, page, ports
+from tests.benchmark import daemon, owners, page, ports, scale
 from tests.benchmark.arena import ROOT, Arena, Failure, Ran
 from tests.benchmark.places import Host, Place, Plain, PlainPlaybook, Rollcall, collections, demo_services
-from tests.benchmark.table import Count, Row, Target
+from tests.benchmark.table import Contest, Count, Row, Target
 from tests.benchmark.truth import failures
 
 RESTART = "`ansible-playbook playbooks/restart.yml`"
@@ -53,12 +53,13 @@ class Bench:
         self.quiet = quiet
         self.rows: list[Row] = []
         self.counts: list[Count] = []
+        self.contests: list[list[Contest]] = []
         self.busy: list[float] = []
         self._host: Rollcall | None = None
 
     def forget(self) -> None:
         """Begin another page."""
-        self.rows, self.counts, self.busy = [], [], []
+        self.rows, self.counts, self.contests, self.busy = [], [], [], []
 
     # --- what the parts stand on ----------------------------------------------------------------------------------
 
@@ -174,6 +175,36 @@ class Bench:
             "`ansible-playbook playbooks/restart.yml`, ten hosts", "the plain playbook", Target(ratio_at_least=10)
         )
         self.pairs(row, by_playbook, by_plain)
+
+    def scale(self) -> None:
+        """Compare restarts of more and more services."""
+        ours = {}
+        for size in scale.SIZES:
+            host, plain = self.sleeping(size)
+            ours[size] = self.contest(f"{size}", host, plain)[0]
+            self.arena.run([host.command, "stop"]).must("rollcall stop")
+        scale.set_targets(ours)
+        self.contest("10, the demo's", self.ours.hosts[0], self.plain("plain10"))
+
+    def sleeping(self, size: int) -> tuple[Host, Plain]:
+        """Return a host of Rollcall's and a plain supervisord with so many services that do nothing."""
+        directory = self.arena.path / f"s{size}"
+        host = scale.SleepingHost(directory, scale.sleepers(directory, size))
+        say(f"installing {size} services")
+        Rollcall(self.arena, directory.name, [host]).play("site.yml")
+        directory = self.arena.path / f"t{size}"
+        return host, Plain(directory, scale.sleepers(directory, size))
+
+    def contest(self, services: str, host: Host, plain: Plain) -> list[Contest]:
+        """Measure one number of services, keep what was measured, and end the plain one."""
+        plain.start()
+        self.warm()
+        measured = scale.contests(services, self.arena, host, plain, self.rounds)
+        self.contests.append(measured)
+        for contest in measured:
+            say("  ".join(cell for cell in contest.cells(measured[0]) if cell))
+        plain.end()
+        return measured
 
     def idle(self) -> None:
         """Compare runs that find nothing to do."""
@@ -306,6 +337,7 @@ def main() -> int:
     parts: dict[str, Callable[[Bench], None]] = {
         "restarts": Bench.restarts,
         "fleet": Bench.fleet,
+        "scale": Bench.scale,
         "idle": Bench.idle,
         "ports": Bench.ports,
         "daemon": Bench.daemon,
@@ -331,7 +363,7 @@ def main() -> int:
             for name in chosen:
                 say(f"=== {name}")
                 parts[name](bench)
-            text = page.write(sheet, bench.rows, bench.counts, bench.busy, collections(arena))
+            text = page.write(sheet, bench.rows, bench.counts, bench.contests, bench.busy, collections(arena))
             # A page is of one run, or it is not written.
             if chosen == list(sheet.parts):
                 (ROOT / "docs" / path).write_text(text, encoding="utf-8")

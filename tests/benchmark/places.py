@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -57,7 +58,7 @@ class Place:
 
     Args:
         directory: made here; its path is as unique as the arena's.
-        services: as the manifest has them.
+        services: as the manifest has them; one without a command is the demo's application.
     """
 
     def __init__(self, directory: Path, services: Mapping[str, Mapping[str, Any]]) -> None:
@@ -82,6 +83,11 @@ class Place:
         """The ports of its services."""
         return [service["port"] for service in self.services.values() if "port" in service]
 
+    def command_of(self, name: str) -> list[str]:
+        """Return what a service runs, by which its processes are known."""
+        command = self.services[name].get("command", [sys.executable, str(self.application), name])
+        return [str(word) for word in command]
+
     def processes(self) -> list[psutil.Process]:
         """Return all that lives here."""
         return [process for process in mentioning(f"{self.directory}/") if is_alive(process)]
@@ -99,10 +105,11 @@ class Place:
     def running(self) -> dict[str, list[psutil.Process]]:
         """Return the processes of each service, whoever started them."""
         found: dict[str, list[psutil.Process]] = {name: [] for name in self.services}
+        names = {tuple(self.command_of(name)): name for name in self.services}
         for process in self.processes():
-            arguments = command_line(process)
-            if len(arguments) == 3 and arguments[1] == str(self.application) and arguments[2] in found:
-                found[arguments[2]].append(process)
+            name = names.get(tuple(command_line(process)))
+            if name is not None:
+                found[name].append(process)
         return found
 
     def pids(self) -> dict[str, set[int]]:
@@ -156,7 +163,7 @@ class Plain(Place):
         for name in self.services:
             variables = ",".join(f'{key}="{value}"' for key, value in self._environment(name).items())
             yield (
-                f"[program:{name}]\ncommand={sys.executable} {self.application} {name}\nenvironment={variables}\n"
+                f"[program:{name}]\ncommand={shlex.join(self.command_of(name))}\nenvironment={variables}\n"
                 f"startsecs=1\nstopwaitsecs=10\nredirect_stderr=true\nstdout_logfile={self.directory}/{name}.log"
             )
 

@@ -130,6 +130,56 @@ class Count:
         return [self.what, str(self.runs), str(self.claimed), str(self.true), reasons, met]
 
 
+@dataclass
+class Contest:
+    """One way to restart a number of services, from the call to the end of the command.
+
+    Attributes:
+        services: how many, and of which kind.
+        what: is run.
+        start_seconds: what supervisord counts before it calls a service RUNNING; nobody can be done before.
+        limit: how many seconds may be added to them at most; None when it is only told.
+        target: that limit in words.
+        times: in seconds, in the order they were taken.
+    """
+
+    services: str
+    what: str
+    start_seconds: float
+    limit: float | None = None
+    target: str = ""
+    times: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        """The median of the times."""
+        return statistics.median(self.times)
+
+    @property
+    def added(self) -> float:
+        """The seconds beyond the start seconds."""
+        return self.median - self.start_seconds
+
+    def cells(self, ours: Contest) -> list[str]:
+        """Return the row of the table.
+
+        Args:
+            ours: what its time is compared with.
+        """
+        met = "" if self.limit is None else "yes" if self.added <= self.limit else "NO"
+        ratio = "" if self is ours else f"{self.median / ours.median:.1f}"
+        return [
+            self.services,
+            self.what,
+            spread(self.times),
+            ratio,
+            duration(self.added),
+            self.target,
+            met,
+            str(len(self.times)),
+        ]
+
+
 def duration(seconds: float) -> str:
     """Return a time with three digits and a unit that suits it."""
     if seconds >= 10:
@@ -160,6 +210,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 ROW_HEAD = ("what", "Rollcall", "beside it", "ratio", "target", "met", "runs")
+CONTEST_HEAD = ("services", "what", "from call to end", "times ours", "beyond startsecs", "target", "met", "runs")
 COUNT_HEAD = ("full restart", "runs", "said success", "true success", "what was wrong (services or runs)", "all true")
 
 
