@@ -51,8 +51,8 @@ STAGES = (
     _pytest("unit", "-n", "2", "tests/unit"),
     _pytest("contract", "-n", "2", "tests/contract"),
     _pytest("fault", "-n", "2", "tests/fault"),
-    # Ten steps of `make chaos`, always the same ones.
-    Stage("chaos", (f"{TOOLS}/chaos.sh", "--faults", "10", "--seed", "4")),
+    # Ten steps of `make chaos`: this seed has a fault of every sort among its first.
+    Stage("chaos", (f"{TOOLS}/chaos.sh", "--faults", "10", "--seed", "1834")),
     Stage("ansible-lint", (f"{TOOLS}/ansible-lint.sh",)),
     Stage("changelog", ("antsibull-changelog", "lint")),
     Stage("sanity", (f"{TOOLS}/ansible-test.sh", "sanity")),

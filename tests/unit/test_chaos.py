@@ -21,6 +21,7 @@ from tests.chaos.inside.__main__ import choose
 from tests.chaos.inside.faults import FAULTS, SIMPLE
 from tests.chaos.table import Tally
 from tests.support.repository import ROOT
+from tests.tools.stages import STAGES
 
 STACK: dict[str, int | None] = {"one": None}
 SUPERVISORD = (places.PYTHON, "-I", "-Xutf8", "-m", "supervisor.supervisord", "--nodaemon", "-c", places.CONFIG)
@@ -76,6 +77,29 @@ def test_a_seed_means_the_same_faults_again() -> None:
     assert chosen == [choose(random.Random(f"7:{number}"), list(FAULTS)) for number in range(200)]
     assert {kinds[0] for kinds in chosen} == set(FAULTS)
     assert all(kinds[1] in SIMPLE for kinds in chosen if len(kinds) == 2)
+
+
+SORTS = (
+    {"supervisord killed", "everything killed", "several killed", "service killed"},
+    {"supervisord stopped", "everything stopped"},
+    {"service hangs", "several hang"},
+    {"socket deleted", "socket is a file", "socket of a stranger"},
+    {"port taken while down", "port taken under supervisord", "port bound in silence"},
+    {"disk full", "inodes used up"},
+    {"config broken", "config altered", "manifest broken"},
+    {"second supervisord", "second supervisord after a kill", "second supervisord with its own config"},
+    {"clock jumps"},
+    {"worker killed", "asker killed"},
+)
+
+
+def test_the_steps_of_make_test_have_a_fault_of_every_sort() -> None:
+    (stage,) = (stage for stage in STAGES if stage.name == "chaos")
+    faults, seed = (int(stage.command[stage.command.index(option) + 1]) for option in ("--faults", "--seed"))
+    struck = {
+        kind for number in range(1, faults + 1) for kind in choose(random.Random(f"{seed}:{number}"), list(FAULTS))
+    }
+    assert [sort for sort in SORTS if not sort & struck] == [], "another seed is needed"
 
 
 def step(**facts: Any) -> dict[str, Any]:
