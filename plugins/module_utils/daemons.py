@@ -101,6 +101,7 @@ class Daemon:
         config: the file that it reads; None when that cannot be seen.
         settings: what is in there now, which may not be what it has loaded.
         marker: of the stack that it belongs to, this one or another.
+        seen: whether this user may look into it; a marker that may not be read is not the same as none.
         answer: what came of asking; None when it was not asked: it has no socket, or lives in a container.
         young: whether it was started just now, and so may not have come to its socket yet.
     """
@@ -112,6 +113,7 @@ class Daemon:
     marker: t.Optional[Marker] = None
     answer: t.Optional[Answer] = None
     young: bool = False
+    seen: bool = True
 
     @property
     def pid(self) -> int:
@@ -134,6 +136,7 @@ class Daemon:
             "state": self.process.state,
             "container": self.process.container,
             "ours": self.ours,
+            "seen": self.seen,
             "stack": None if marker is None else marker.stack,
             "root": None if marker is None else marker.root,
             "config": self.config,
@@ -184,6 +187,7 @@ def _known(process: Process, ours: bool) -> Daemon:
         Settings() if config is None else settings(config),
         marker,
         young=processes.age(process) < STARTING,
+        seen=os.geteuid() in (0, process.uid),
     )
 
 

@@ -979,12 +979,12 @@ def _table(supervisors: t.Sequence[t.Mapping[str, t.Any]]) -> str:
 
 
 def _row(entry: t.Mapping[str, t.Any]) -> t.Tuple[str, ...]:
-    stack = entry["stack"] or "not a Rollcall stack"
+    stack = entry["stack"] or ("not a Rollcall stack" if entry["seen"] else "not known")
     answers = "yes" if entry["answers"] else "in a container" if entry["container"] else "no"
     return (
         str(entry["pid"]),
         entry["user"],
-        f"{stack} (this one)" if entry["ours"] else stack,
+        "this one" if entry["ours"] else stack,
         answers,
         entry["version"] or "-",
         entry["config"] or "-",

@@ -139,6 +139,7 @@ class _Look:
         self._root = os.path.normpath(root)
         self._clock = clock
         self._failures: t.Dict[str, Failure] = {}
+        self._denied: t.Dict[str, None] = {}
 
     def facts(self) -> Facts:
         """Return everything; a part that cannot be had is a failure, and the others are had all the same."""
@@ -168,6 +169,10 @@ class _Look:
             "unseen": processes.unreadable(),
         }
         more = {} if stack is None else self._of_stack(stack)
+        if self._denied:
+            cure = f"sudo {diagnosis.command_of(self._root, 'doctor')}"
+            text = f"user {common['user']} may not read {', '.join(self._denied)}"
+            self._fail("unreadable", self._root, text, cure)
         return Facts(**common, **more, failures=tuple(self._failures.values()))
 
     def _stack(self) -> t.Optional[Stack]:
@@ -179,12 +184,11 @@ class _Look:
         except RollcallError as exc:
             name = "not_installed" if exc.kind == "wrong_use" else "unreadable"
             if isinstance(exc.__cause__, PermissionError):
-                cure = self._as_root()
-            elif exc.kind == "failed":
-                # As long as it is in place, an install would want to read it, too.
-                cure = f"rm {shlex.quote(paths.etc)}, then {diagnosis.INSTALL}"
-            else:
-                cure = (*exc.remedies, diagnosis.INSTALL)[0]
+                self._denied[paths.manifest] = None
+                return None
+            # As long as a broken one is in place, an install would want to read it, too.
+            anew = f"rm {shlex.quote(paths.etc)}, then {diagnosis.INSTALL}"
+            cure = anew if exc.kind == "failed" else (*exc.remedies, diagnosis.INSTALL)[0]
             self._fail(name, paths.etc, exc.message, cure)
             return None
 
@@ -245,20 +249,17 @@ class _Look:
         try:
             return get()
         except RollcallError as exc:
-            denied = isinstance(exc.__cause__, PermissionError) or not exc.remedies
-            cure = self._as_root() if denied else exc.remedies[-1]
-            self._fail("unreadable", str(exc.evidence.get("path", subject)), exc.message, cure)
+            path = str(exc.evidence.get("path", subject))
+            if isinstance(exc.__cause__, PermissionError):
+                self._denied[path] = None
+            else:
+                self._fail("unreadable", path, exc.message, (diagnosis.INSTALL, *exc.remedies)[-1])
         except PermissionError as exc:
-            self._fail(
-                "unreadable", str(exc.filename or subject), f"it cannot be read: {exc.strerror}", self._as_root()
-            )
+            self._denied[str(exc.filename or subject)] = None
         except (OSError, ValueError, KeyError, TypeError) as exc:
             path = str(getattr(exc, "filename", None) or subject)
             self._fail("unreadable", path, f"it cannot be read: {type(exc).__name__}: {exc}", diagnosis.INSTALL)
         return None
-
-    def _as_root(self) -> str:
-        return f"sudo {diagnosis.command_of(self._root, 'doctor')}"
 
     def _fail(self, name: str, subject: str, evidence: str, cure: str) -> None:
         # The same file is needed for several things, and told once.

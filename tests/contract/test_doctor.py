@@ -514,7 +514,9 @@ def test_without_rights_it_says_what_it_could_not_see(running: StackUnderTest) -
     assert the(data, "unseen")["data"]["processes"] > 0
     assert "as user nobody" in the(data, "unseen")["evidence"]
     assert "sudo" in the(data, "unseen")["cure"]
+    assert [one["name"] for one in own(data)] == ["unreadable"]
     assert "sudo" in the(data, "unreadable")["cure"]
+    assert running.paths.manifest in the(data, "unreadable")["evidence"]
     assert data["seconds"] < data["limit"]
 
 
