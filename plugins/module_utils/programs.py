@@ -21,9 +21,10 @@ from . import journal, supervisor
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
 from .manifest import Paths
+from .processes import Identity
 from .program_plan import Facts, Plan, Row, Wish, group_of, make
 from .supervisor import Client, ProgramState
-from .verdict import Identity, describe_state, identity
+from .verdict import describe_state, identity
 
 # Seconds that one call may take: a supervisord of strangers may have a thousand programs.
 CALL_TIMEOUT = 5.0

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -14,12 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.action.manifest_info import fingerprint
-from tests.support.repository import ROOT
+from tests.support.playbooks import play, prepare
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import free_port, marks, victim
 
-PLAYBOOK = Path(sys.prefix) / "bin" / "ansible-playbook"
 LISTENER = (
     "import socket, time; s = socket.create_server(('127.0.0.1', {port})); print('owned', flush=True); time.sleep(60)"
 )
@@ -29,14 +26,6 @@ LISTENER = (
 def made() -> t.Iterator[StackUnderTest]:
     with stack({"web": {"port": free_port(), "health": {"http": "/health"}}, "worker": {}}) as one:
         yield one
-
-
-def play(made: StackUnderTest, playbook: str, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
-    inventory = Path(made.root) / "hosts.json"
-    known = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "rollcall_stack": made.raw}
-    inventory.write_text(json.dumps({"all": {"hosts": {"here": {**known, **variables}}}}), encoding="utf-8")
-    command = [str(PLAYBOOK), "-i", str(inventory), playbook, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
 
 
 def op(
@@ -92,8 +81,7 @@ def test_auto_fix_over_the_fleet_brings_a_service_up_on_its_fallback_port(made: 
 def test_a_port_taken_while_site_is_at_work_sends_the_service_to_its_next_one(made: StackUnderTest) -> None:
     own, other = made.raw["services"]["web"]["port"], free_port()
     made.raw["services"]["web"]["fallback_ports"] = [other]
-    prepared = Path(made.root, "engine", "prepared")
-    prepared.write_text(fingerprint(made.generation().stack.to_dict()), encoding="utf-8")
+    prepare(made)
     listener = Path(made.root, "listener.py")
     listener.write_text(LISTENER.format(port=own), encoding="utf-8")
     # The policy is asked for when the run begins: after the ports were given, somebody comes and takes one.

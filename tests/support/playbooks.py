@@ -1,0 +1,56 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real playbooks over a stack under test, on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+from ansible_collections.rollcall.supervisor.plugins.action.manifest_info import fingerprint
+from tests.support.repository import ROOT
+from tests.support.stacks import StackUnderTest
+
+PLAYBOOK = Path(sys.prefix) / "bin" / "ansible-playbook"
+BOUND = 100
+
+
+def prepare(made: StackUnderTest) -> None:
+    """Let the role bootstrap take the host as prepared for the manifest as it is now: the test has done that."""
+    prepared = Path(made.root, "engine", "prepared")
+    prepared.write_text(fingerprint(made.generation().stack.to_dict()), encoding="utf-8")
+
+
+def play(made: StackUnderTest, playbook: str, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
+    """Run a playbook with one host, ``here``, and the stack's manifest as it is now; ``outcome`` reads its document.
+
+    Args:
+        made: the stack.
+        playbook: path from the root of the checkout.
+        arguments: of ansible-playbook.
+        variables: of the host.
+    """
+    inventory = Path(made.root) / "hosts.json"
+    known = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "rollcall_stack": made.raw}
+    inventory.write_text(json.dumps({"all": {"hosts": {"here": {**known, **variables}}}}), encoding="utf-8")
+    command = [str(PLAYBOOK), "-i", str(inventory), playbook, *arguments]
+    environment = {**os.environ, "ROLLCALL_OUTCOME": str(_document(made))}
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=BOUND
+    )
+
+
+def outcome(made: StackUnderTest) -> t.Dict[str, t.Any]:
+    """Return the report of the last playbook."""
+    document = json.loads(_document(made).read_text(encoding="utf-8"))
+    (report,) = document["hosts"]["here"]["reports"]
+    return dict(report)
+
+
+def _document(made: StackUnderTest) -> Path:
+    return Path(made.root) / "outcome.json"
