@@ -452,8 +452,12 @@ def _fixed(root: str, who: str, clock: Clock) -> t.Tuple[Facts, t.List[Finding]]
     """Put right what is safe, under the stack's lock, and look again: what is gone then is fixed.
 
     Raises:
-        RollcallError: ``refused``: a run holds the lock; ``wrong_use``: this user may not take it.
+        RollcallError: ``refused``: a run holds the lock; ``wrong_use``: this user may not take it, or there is no root.
     """
+    if not os.path.isdir(root):
+        raise RollcallError(
+            f"There is nothing to put right: {root} does not exist.", kind="wrong_use", remedies=[diagnosis.INSTALL]
+        )
     stack = _installed(root)
     state = Paths.of(root).state if stack is None else stack.paths.state
     made = _first_directory(root, state)

@@ -32,6 +32,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
     processes,
     supervisor,
 )
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from tests.support import daemons, supervisors
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
@@ -631,6 +632,15 @@ def test_over_the_fleet_it_says_the_same_and_fails_while_an_error_is_left(runnin
     running.kill_daemon()
     failed = play()
     assert (failed.returncode, "supervisord_down" in failed.stdout) == (2, True)
+
+
+def test_nothing_is_made_where_there_is_no_root(tmp_path: Path) -> None:
+    root = str(tmp_path / "typo")
+    assert "not_installed" in names(doctor.doctor(root))
+    with pytest.raises(RollcallError) as caught:
+        doctor.doctor(root, fix=True)
+    assert caught.value.kind == "wrong_use"
+    assert not os.path.exists(root)
 
 
 def test_check_without_fix_is_wrong_use(running: StackUnderTest) -> None:
