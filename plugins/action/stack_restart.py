@@ -16,7 +16,7 @@ class ActionModule(EngineAction):
     OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {
         "mode": {
             "type": "str",
-            "choices": ["auto", "full", "quick", "emergency", "flush", "stop", "master", "force"],
+            "choices": ["auto", "full", "quick", "emergency", "flush", "stop", "rollback", "master", "force"],
             "default": "auto",
         },
         "manifest": {"type": "dict"},
@@ -26,5 +26,7 @@ class ActionModule(EngineAction):
         "grace": {"type": "float", "default": 5},
         "kill_grace": {"type": "float", "default": 2},
         "automatic": {"type": "bool", "default": False},
+        "on_failure": {"type": "str", "choices": ["leave", "rollback"], "default": "leave"},
+        "generation": {"type": "str", "default": ""},
     }
     TOGETHER: t.ClassVar[t.Sequence[t.Sequence[str]]] = (("manifest", "config"),)

@@ -57,7 +57,7 @@ def _check_version(root: str, wanted: str) -> None:
 
 def _restart(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
     request = _request(root, arguments)
-    before = journal.load_generation(request.paths)
+    before = journal.config_in_place(request.paths)
     done = restart.describe_plan(request) if check_mode else dispatch.run(request)
     return {**_judged(done, changed=done["changed"], fail=True), "diff": _diff(request, done, before)}
 
@@ -77,14 +77,15 @@ def _request(root: str, arguments: Data) -> Request:
         grace=arguments["grace"],
         kill_grace=arguments["kill_grace"],
         automatic=arguments["automatic"],
+        on_failure=arguments["on_failure"],
+        generation=arguments["generation"],
     )
 
 
-def _diff(request: Request, done: Data, before: t.Optional[Generation]) -> t.List[t.Dict[str, str]]:
+def _diff(request: Request, done: Data, old: str) -> t.List[t.Dict[str, str]]:
     """What changes, from the same plan that is carried out."""
     actions = "".join(f"{entry['action']} {entry['subject']}: {entry['reason']}\n" for entry in done["actions"])
     parts = [{"prepared": actions}] if actions else []
-    old = "" if before is None else before.config
     if request.wanted is not None and request.wanted.config != old:
         path = request.paths.config
         parts.append({"before_header": path, "after_header": path, "before": old, "after": request.wanted.config})

@@ -15,6 +15,7 @@ from .clock import SYSTEM, Clock, Deadline
 from .health import HealthWatch
 from .manifest import Service, Stack
 from .processes import Identity
+from .provenance import Holder
 from .supervisor import Client, ProgramState
 from .verdict import completed, describe_state, identity, owns
 
@@ -46,7 +47,7 @@ class _Start:
     def __init__(self, service: Service, clock: Clock) -> None:
         self.service = service
         self.deadline = Deadline(service.ready_timeout, clock)
-        # When supervisord may count it as RUNNING; it began to count a moment before.
+        # When supervisord may count it as RUNNING; begun anew when supervisord has answered that it was started.
         self.due = Deadline(service.start.seconds, clock)
         self.identity: t.Optional[Identity] = None
         self.last = "start was asked for"
@@ -95,23 +96,24 @@ class BringUp:
             while self._waiting or self._starting:
                 self._start_what_can()
                 began = self._clock.monotonic()
-                programs = self._client.programs()
-                for start in list(self._starting.values()):
-                    self._look_at(start, programs.get(start.service.name))
+                self._look()
                 if self._starting:
-                    took = self._clock.monotonic() - began
-                    self._clock.sleep(max(self._pause(), REST * took))
+                    self._clock.sleep(self._pause(REST * (self._clock.monotonic() - began)))
         finally:
             for start in self._starting.values():
                 start.end_watch()
         return self._outcome
 
-    def _pause(self) -> float:
-        """Return the seconds until something may have happened that is worth asking for."""
+    def _pause(self, rest: float) -> float:
+        """Return the seconds until something may have happened that is worth asking for.
+
+        Args:
+            rest: seconds to leave the machine alone at least, unless start seconds are over before.
+        """
         if self._waiting or any("healthy" not in self._reached.get(name, ()) for name in self._starting):
-            return POLL
+            return max(POLL, rest)
         due = [start.due.remaining() for start in self._starting.values() if not start.due.expired]
-        return min(min(due) + MOMENT, IDLE_POLL) if due else POLL
+        return min(min(due) + MOMENT, max(IDLE_POLL, rest)) if due else max(POLL, rest)
 
     def _start_what_can(self) -> None:
         """Start every waiting service whose dependencies are met, in one call; give up those that can never be."""
@@ -149,6 +151,7 @@ class BringUp:
             if fault is None:
                 self._reached[name] = {"started"}
                 start.begin_watch()
+                start.due = Deadline(start.service.start.seconds, self._clock)
             else:
                 # The spawn error itself stands in the program's state, which is read next.
                 start.last = fault
@@ -166,20 +169,46 @@ class BringUp:
         del self._starting[start.service.name]
         self._outcome.first[start.service.name] = start.identity or identity(program)
 
-    def _look_at(self, start: _Start, program: t.Optional[ProgramState]) -> None:
+    def _look(self) -> None:
+        """Look at all that is on its way up, once, and move each on."""
+        if any(start.due.expired for start in self._starting.values()):
+            # supervisord answers first and then moves on what has lived through its start seconds: without this the
+            # answer would be of before.
+            self._client.poke()
+        programs = self._client.programs()
+        for start in list(self._starting.values()):
+            program = programs.get(start.service.name)
+            if program is None:
+                self._fail(start, "supervisord does not know it")
+            elif start.identity is None and program.pid:
+                start.identity = identity(program)
+        holders = self._holders(programs)
+        for start in list(self._starting.values()):
+            self._look_at(start, programs[start.service.name], holders)
+
+    def _holders(self, programs: t.Mapping[str, ProgramState]) -> t.Mapping[int, t.Sequence[Holder]]:
+        """Return who listens on the ports that are to be looked at; all of them cost little more than one."""
+        ports, pids = [], {}
+        for name, start in self._starting.items():
+            port = start.service.port
+            if port is not None and start.identity is not None and not self._only_counted(programs[name]):
+                ports.append(port)
+                pids[start.identity[0]] = name
+        return flush.survey(self._stack, ports, pids) if ports else {}
+
+    def _only_counted(self, program: ProgramState) -> bool:
+        """Return whether a service is healthy already and only its start seconds pass: nothing depends on them."""
+        return "healthy" in self._reached.get(program.name, ()) and program.state != "RUNNING"
+
+    def _look_at(self, start: _Start, program: ProgramState, holders: t.Mapping[int, t.Sequence[Holder]]) -> None:
         """Move one service on: ready, failed, or not yet."""
-        if program is None:
-            self._fail(start, "supervisord does not know it")
-            return
-        if start.identity is None and program.pid:
-            start.identity = identity(program)
         end = self._dead_end(start, program)
         if end is not None:
             self._fail(start, end)
         elif start.service.kind == "oneshot":
             self._look_at_oneshot(start, program)
         else:
-            self._look_at_service(start, program)
+            self._look_at_service(start, program, holders)
         if start.service.name in self._starting and start.deadline.expired:
             self._fail(start, f"not ready after {start.service.ready_timeout:g} s: {start.last}")
 
@@ -190,11 +219,13 @@ class BringUp:
         else:
             start.last = describe_state(program)
 
-    def _look_at_service(self, start: _Start, program: ProgramState) -> None:
+    def _look_at_service(
+        self, start: _Start, program: ProgramState, holders: t.Mapping[int, t.Sequence[Holder]]
+    ) -> None:
         """A service is ready when it is RUNNING and healthy; when it is healthy first, its dependents can go on."""
         reached = self._reached.setdefault(start.service.name, {"started"})
-        # Once healthy, it is looked at again only when it is RUNNING too: nothing depends on what lies between.
-        lacking = None if "healthy" in reached and program.state != "RUNNING" else self._lacking(start)
+        # Once healthy, it is looked at again only when it is RUNNING too.
+        lacking = None if self._only_counted(program) else self._lacking(start, holders)
         if lacking is None:
             reached.add("healthy")
         if program.state == "RUNNING":
@@ -215,16 +246,15 @@ class BringUp:
             return describe_state(program)
         return None
 
-    def _lacking(self, start: _Start) -> t.Optional[str]:
+    def _lacking(self, start: _Start, holders: t.Mapping[int, t.Sequence[Holder]]) -> t.Optional[str]:
         """Return what a service still lacks to be healthy, its port or its answer; None when nothing."""
         service = start.service
         if service.port is not None and start.identity is not None:
-            pids = {start.identity[0]: service.name}
-            holders = flush.survey(self._stack, [service.port], pids)[service.port]
-            if not holders:
+            found = holders.get(service.port, ())
+            if not found:
                 return f"nothing listens on port {service.port} yet"
-            if not any(owns(service, holder) for holder in holders):
-                return f"port {service.port} is held by {holders[0].summary}"
+            if not any(owns(service, holder) for holder in found):
+                return f"port {service.port} is held by {found[0].summary}"
         if start.watch is not None:
             answer = start.watch.answer(service.name)
             if answer is None or not answer.ok:

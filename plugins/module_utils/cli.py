@@ -58,10 +58,12 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
         "emergency (also called force): as full, and what hangs is killed after a few seconds; "
         "auto: only what is not healthy and what depends on it",
     )
+    back = verb("rollback", "go back to the last verified generation before this one, or to another that is kept")
+    back.add_argument("generation", metavar="GENERATION", nargs="?", default="", help="its id")
     flush = verb("flush", "free the assigned ports of what is left over; restart nothing")
-    for changing in (start, restart, flush):
+    for changing in (start, restart, back, flush):
         add_policy(changing)
-    for changing in (start, stop, restart, flush):
+    for changing in (start, stop, restart, back, flush):
         changing.add_argument("--check", action="store_true", help="say what would be done; touch nothing")
     for changing in (start, restart):
         changing.add_argument(
@@ -163,6 +165,7 @@ def _change(options: argparse.Namespace, paths: Paths) -> int:
         paths=journal.load_stack(paths).paths,
         policy=getattr(options, "policy", "owned"),
         automatic=getattr(options, "automatic", False),
+        generation=getattr(options, "generation", ""),
     )
     if options.check:
         return _show(restart.describe_plan(request), options)

@@ -239,11 +239,14 @@ def _traces(port: int) -> _Traces:
 def reported(stack: Stack, clock: Clock = SYSTEM) -> t.Tuple[t.Optional[int], t.Dict[int, str]]:
     """Return the pid of the supervisord that answers, and pid and service of each process it reports.
 
-    None and nothing when none answers: its silence is a fact and no error here.
+    None and nothing when none of the stack answers: its silence is a fact and no error here.
     """
     try:
         with Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock) as client:
-            return client.pid(), {program.pid: name for name, program in client.programs().items() if program.pid}
+            pid = client.pid()
+            if not processes.supervisors(stack.paths.config, stack.root, [pid]):
+                return None, {}
+            return pid, {program.pid: name for name, program in client.programs().items() if program.pid}
     except RollcallError:
         # Without a report its processes are judged by their lineage.
         return None, {}

@@ -13,6 +13,7 @@ them: a reader, supervisord included, sees the old generation or the new one and
 from __future__ import annotations
 
 import calendar
+import dataclasses
 import errno
 import fcntl
 import hashlib
@@ -26,7 +27,7 @@ import typing as t
 from . import registry
 from .clock import SYSTEM, Clock
 from .errors import RollcallError
-from .manifest import Paths, Stack
+from .manifest import RELEASE, Paths, Stack, current_release, release_directory, release_link
 
 KEEP_RUNS = 50
 KEEP_GENERATIONS = 5
@@ -324,8 +325,32 @@ def load_generation(paths: Paths) -> t.Optional[Generation]:
     Raises:
         RollcallError: a file of it is missing, unreadable or broken; never a default instead.
     """
-    if current_generation(paths) is None:
-        return None
+    return None if current_generation(paths) is None else _load(paths)
+
+
+def load_stored(paths: Paths, root: str, name: str) -> Generation:
+    """Return a generation that is kept, whether or not it is the one in place.
+
+    Args:
+        paths: of the stack.
+        root: of the stack.
+        name: its id.
+
+    Raises:
+        RollcallError: ``wrong_use``: there is none of that id; or a file of it is missing, unreadable or broken.
+    """
+    directory = os.path.join(store(root), name)
+    if os.path.basename(name) != name or not os.path.isdir(directory):
+        raise RollcallError(
+            f"No generation {name} is kept under {root}.",
+            kind="wrong_use",
+            evidence={"generation": name, "kept": [entry["id"] for entry in generations(paths, root)]},
+            remedies=["rollcall history"],
+        )
+    return _load(dataclasses.replace(paths, etc=directory))
+
+
+def _load(paths: Paths) -> Generation:
     try:
         stack = load_stack(paths)
         with open(paths.config, encoding="utf-8") as stream:
@@ -333,6 +358,22 @@ def load_generation(paths: Paths) -> t.Optional[Generation]:
     except (OSError, ValueError) as exc:
         raise _unreadable(paths.etc, exc) from exc
     return Generation(stack, config, load_environment(paths))
+
+
+def generations(paths: Paths, root: str) -> t.List[t.Dict[str, t.Any]]:
+    """Return the generations that are kept, the latest first: ``id``, ``verified``, ``in_place`` and ``digest``.
+
+    One that was never finished is not among them.
+    """
+    current = current_generation(paths)
+    found = []
+    for name in sorted(os.listdir(store(root)) if os.path.isdir(store(root)) else (), reverse=True):
+        try:
+            meta = _meta(root, name)
+        except FileNotFoundError:
+            continue
+        found.append({"id": name, "verified": meta["verified"], "in_place": name == current, "digest": meta["digest"]})
+    return found
 
 
 def load_environment(paths: Paths) -> t.Dict[str, t.Dict[str, str]]:
@@ -349,6 +390,15 @@ def load_environment(paths: Paths) -> t.Dict[str, t.Dict[str, str]]:
     except (OSError, ValueError) as exc:
         raise _unreadable(paths.env_dir, exc) from exc
     return environment
+
+
+def config_in_place(paths: Paths) -> str:
+    """Return the text of the config in place, to be shown; empty when there is none."""
+    try:
+        with open(paths.config, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return ""
 
 
 def load_stack(paths: Paths) -> Stack:
@@ -414,9 +464,30 @@ def install_generation(
     for service, variables in generation.environment.items():
         text = json.dumps(variables, indent=2, sort_keys=True) + "\n"
         write_atomically(os.path.join(env_dir, f"{service}.json"), text, 0o600, owner)
+    release = generation.stack.release
+    if release is not None:
+        os.symlink(os.path.relpath(release_directory(root, release), directory), os.path.join(directory, RELEASE))
     write_meta(directory, {"digest": generation.digest, "loaded": False, "verified": False})
-    # This one leads through etc, so it is made first and says what etc says.
+    # These lead through etc, so they are made first and say what etc says.
     _link(registry.path(root), registry.target(paths))
+    if release is not None:
+        _link(current_release(root), release_link(paths))
+    _put_in_place(paths, directory)
+
+
+def restore_generation(paths: Paths, root: str, name: str) -> None:
+    """Put a generation that is kept in place of the current one, atomically; that one is kept as well.
+
+    Raises:
+        OSError: as the kernel says it; the current generation is untouched then.
+    """
+    directory = os.path.join(store(root), name)
+    # No supervisord runs by it at this moment, whatever did before.
+    write_meta(directory, {**_meta(root, name), "loaded": False})
+    _put_in_place(paths, directory)
+
+
+def _put_in_place(paths: Paths, directory: str) -> None:
     _link(paths.etc, os.path.relpath(directory, os.path.dirname(paths.etc)))
     _sync_directory(os.path.dirname(paths.etc))
 
@@ -438,9 +509,11 @@ def write_meta(directory: str, meta: t.Mapping[str, t.Any]) -> None:
 def read_meta(paths: Paths, root: str) -> t.Dict[str, t.Any]:
     """Return what is known of the current generation; empty before the first install."""
     current = current_generation(paths)
-    if current is None:
-        return {}
-    with open(os.path.join(store(root), current, "meta.json"), encoding="utf-8") as stream:
+    return {} if current is None else _meta(root, current)
+
+
+def _meta(root: str, name: str) -> t.Dict[str, t.Any]:
+    with open(os.path.join(store(root), name, "meta.json"), encoding="utf-8") as stream:
         meta: t.Dict[str, t.Any] = json.load(stream)
     return meta
 
@@ -460,8 +533,11 @@ def mark_verified(paths: Paths, root: str, when: float) -> None:
     """Record that the verdict over the current generation held, at ``when`` seconds since the epoch; prune old ones."""
     _mark(paths, root, "verified", {"verified": True, "verified_at": when})
     current = current_generation(paths)
-    for name in sorted(os.listdir(store(root)))[:-KEEP_GENERATIONS]:
-        if name != current:
+    names = sorted(os.listdir(store(root)))
+    # What one would go back to stays, however many have failed since.
+    kept = {current, *[entry["id"] for entry in generations(paths, root) if entry["verified"]][:2]}
+    for name in names[:-KEEP_GENERATIONS]:
+        if name not in kept:
             shutil.rmtree(os.path.join(store(root), name))
 
 

@@ -225,6 +225,7 @@ class Stack:
         root: absolute; all that is Rollcall's is below it.
         user: who runs the services; None is whoever runs the engine.
         deprecated: services that are never started, with the ports they had.
+        release: the id of the application's release that the services run, below ``root/releases``; None without one.
     """
 
     name: str
@@ -235,6 +236,7 @@ class Stack:
     ports: PortRules = PortRules()
     deprecated: t.Mapping[str, int] = field(default_factory=dict)
     checks: Checks = Checks()
+    release: t.Optional[str] = None
     restart_budget: RestartBudget = RestartBudget()
 
     def service(self, name: str) -> Service:
@@ -293,13 +295,41 @@ _BESIDE_THE_PROCESS = (
 )
 
 
+# The link of a generation to the release that belongs to it.
+RELEASE = "release"
+
+
+def current_release(root: str) -> str:
+    """Return the path by which services name the release that is in place, whichever it is."""
+    return os.path.join(root, "current")
+
+
+def release_link(paths: Paths) -> str:
+    """Return what the symbolic link ``current_release`` says: it leads through the generation, and switches with it."""
+    return os.path.join(os.path.basename(paths.etc), RELEASE)
+
+
+def release_directory(root: str, release: str) -> str:
+    """Return the directory of one release."""
+    return os.path.join(root, "releases", release)
+
+
+def runs_release(stack: Stack, service: Service) -> bool:
+    """Return whether a service runs from the application's release: then another release is another revision."""
+    current = current_release(stack.root)
+    return any(current in text for text in (service.directory, *service.command, *service.env.values()))
+
+
 def revision(stack: Stack, service: Service) -> str:
     """Return 12 hex digits over all that makes the service what it is: another value needs another process."""
     own = {key: value for key, value in dataclasses.asdict(service).items() if key not in _BESIDE_THE_PROCESS}
     # A process is told the ports of what it depends on.
     ports = {name: stack.service(name).port for name in service.depends_on}
     told = {name: port for name, port in ports.items() if port is not None}
-    data = json.dumps([stack.name, stack.user, stack.root, dataclasses.asdict(stack.paths), own, told], sort_keys=True)
+    all_of_it = [stack.name, stack.user, stack.root, dataclasses.asdict(stack.paths), own, told]
+    if stack.release is not None and runs_release(stack, service):
+        all_of_it.append(stack.release)
+    data = json.dumps(all_of_it, sort_keys=True)
     return hashlib.sha256(data.encode("utf-8")).hexdigest()[:12]
 
 

@@ -89,6 +89,7 @@ def check(
     unprivileged_from: int = UNPRIVILEGED_FROM,
     socket_limit: int = SOCKET_LIMIT_LINUX,
     assigned: t.Optional[t.Mapping[str, int]] = None,
+    release: t.Optional[str] = None,
 ) -> Result:
     """Find all problems of a manifest, and normalise it when none is an error.
 
@@ -102,6 +103,7 @@ def check(
         unprivileged_from: first port that anyone may bind.
         socket_limit: most bytes of the socket's path.
         assigned: the port that a service, or an instance of one, has got on its host, by its name.
+        release: the id of the application's release that is on the host for it.
     """
     document = Document(STACK, SERVICE)
     document.add(data, from_file=lines is not None)
@@ -115,7 +117,8 @@ def check(
     checker = _Checker(report, fields, host, assigned or {})
     checker.check()
     checker.check_monitors(document.monitors)
-    return Result(None if report.failed else checker.stack(), report.problems)
+    made = None if report.failed else dataclasses.replace(checker.stack(), release=release)
+    return Result(made, report.problems)
 
 
 def secrets(data: t.Any, overlay: t.Any = None) -> t.Dict[str, t.Dict[str, str]]:

@@ -21,7 +21,10 @@ START = "start"
 RESTART = "restart"
 STOP = "stop"
 
-MODES = ("auto", "full", "quick", "emergency", "flush", "stop")
+# Brings back a generation that is kept, by the smallest change.
+ROLLBACK = "rollback"
+
+MODES = ("auto", "full", "quick", "emergency", "flush", "stop", ROLLBACK)
 STARTS_NOTHING = frozenset({"flush", "stop"})
 ALIASES: t.Mapping[str, str] = {"master": "full", "force": "emergency", "converge": "auto", "start": "auto"}
 # Modes that free the assigned ports before they start anything.
@@ -276,7 +279,7 @@ def make(stack: Stack, facts: Facts, mode: str) -> Plan:
     Raises:
         ValueError: ``mode`` is none of them.
     """
-    if mode == "auto":
+    if mode in ("auto", ROLLBACK):
         return smallest(stack, facts)
     if mode == "full":
         return _whole(stack, facts, mode, "full restart")
@@ -311,12 +314,18 @@ def held_back(stack: Stack, missing: t.Mapping[str, str]) -> t.Dict[str, str]:
     return held
 
 
+def ranks(stack: Stack) -> t.Dict[str, int]:
+    """Return how late each service starts: 0 for those that need nothing."""
+    return {name: number for number, level in enumerate(levels(stack)) for name in level}
+
+
 def rank(stack: Stack, name: str) -> int:
     """Return how late a service starts: 0 for those that need nothing; above all when it is not in the manifest."""
-    order = levels(stack)
-    return next((number for number, level in enumerate(order) if name in level), len(order))
+    order = ranks(stack)
+    return order.get(name, max(order.values(), default=-1) + 1)
 
 
 def stop_order(stack: Stack, names: t.Iterable[str]) -> t.Tuple[str, ...]:
     """Return ``names`` so that a service comes before what it depends on; names not in the manifest come first."""
-    return tuple(sorted(names, key=lambda name: (-rank(stack, name), name)))
+    order = ranks(stack)
+    return tuple(sorted(names, key=lambda name: (-order.get(name, len(order)), name)))

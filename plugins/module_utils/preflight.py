@@ -15,7 +15,7 @@ import typing as t
 
 from . import config, flush, journal, plan, supervisor
 from .errors import RollcallError
-from .manifest import GIVEN_TO_ALL, Problem, Service, Stack
+from .manifest import GIVEN_TO_ALL, Problem, Service, Stack, current_release, release_directory
 from .plan import Plan
 from .verdict import Observation
 
@@ -144,8 +144,9 @@ def check_host(stack: Stack, *, new: bool = True) -> None:
     """
     who = account(stack)
     problems = [*_directories(stack, who), *_space(stack)]
+    problems += _release(stack)
     for service in stack.services:
-        problems += _command(service, who)
+        problems += _command(stack, service, who)
     if new:
         problems += [*_kernel_ports(stack, who), *_places(stack)]
     if problems:
@@ -260,22 +261,38 @@ def _room(path: str, least: int) -> t.Iterator[Problem]:
         )
     elif free < least or (numbers.f_files and numbers.f_favail == 0):
         inodes = f" and {numbers.f_favail} inodes" if numbers.f_files else ""
-        yield _problem(path, f"has {free // 1024} KiB{inodes} free", f"make room: df -h {path}; df -i {path}")
+        yield _problem(path, f"has {free // 1024} KiB{inodes} free", f"free some: df -h {path}; df -i {path}")
 
 
-def _command(service: Service, who: Account) -> t.Iterator[Problem]:
+def _release(stack: Stack) -> t.Iterator[Problem]:
+    if stack.release is not None and not os.path.isdir(release_directory(stack.root, stack.release)):
+        place = release_directory(stack.root, stack.release)
+        yield _problem(place, "the release does not exist on this host", "ansible-playbook site.yml brings it")
+
+
+def as_installed(stack: Stack, path: str) -> str:
+    """Return where a path leads once the manifest is installed: before that, ``current`` is still another release."""
+    current = current_release(stack.root)
+    if stack.release is None or not (path == current or path.startswith(f"{current}/")):
+        return path
+    return release_directory(stack.root, stack.release) + path[len(current) :]
+
+
+def _command(stack: Stack, service: Service, who: Account) -> t.Iterator[Problem]:
     """Find the program as supervisord's child will: absolute, or along the PATH of the service."""
     place = f"stack.services.{service.name}"
-    if not os.path.isdir(service.directory):
+    if not os.path.isdir(as_installed(stack, service.directory)):
         yield _problem(f"{place}.directory", f"{service.directory} does not exist", "create it, or correct the entry")
     program = service.command[0]
     if os.path.isabs(program):
-        if not os.path.exists(program):
+        real = as_installed(stack, program)
+        if not os.path.exists(real):
             yield _problem(f"{place}.command[0]", f"{program} does not exist", "install it, or correct the command")
-        elif os.path.isdir(program) or not may(program, who, 0o1):
+        elif os.path.isdir(real) or not may(real, who, 0o1):
             yield _problem(f"{place}.command[0]", f"user {who.name} may not execute {program}", f"chmod +x {program}")
     else:
-        path = service.env.get("PATH", config.DEFAULT_PATH)
+        entries = service.env.get("PATH", config.DEFAULT_PATH).split(os.pathsep)
+        path = os.pathsep.join(as_installed(stack, entry) for entry in entries)
         if shutil.which(program, path=path) is None:
             yield _problem(
                 f"{place}.command[0]", f"'{program}' is not on the PATH {path}", "install it, or give its absolute path"

@@ -17,7 +17,7 @@ import os
 import typing as t
 
 from .errors import RollcallError
-from .manifest import Health, Paths, Service, Stack
+from .manifest import Health, Paths, Service, Stack, current_release, release_link
 
 # The first key of the file: a reader refuses what it was not made for.
 FORMAT = 1
@@ -77,13 +77,18 @@ def is_current(stack: Stack) -> bool:
 
 
 def check_place(stack: Stack) -> None:
-    """Check that the registry's link may be made: an application may have had a ports.json of its own before.
+    """Check that the links of registry and release may be made: an application may have had such files of its own.
 
     Raises:
         RollcallError: ``refused``: something else is there.
     """
-    place = path(stack.root)
-    if not os.path.lexists(place) or (os.path.islink(place) and os.readlink(place) == target(stack.paths)):
+    _check_link(path(stack.root), target(stack.paths))
+    if stack.release is not None:
+        _check_link(current_release(stack.root), release_link(stack.paths))
+
+
+def _check_link(place: str, says: str) -> None:
+    if not os.path.lexists(place) or (os.path.islink(place) and os.readlink(place) == says):
         return
     raise RollcallError(
         f"{place} is not the symbolic link that Rollcall keeps there, so it is left alone. Nothing was changed.",

@@ -25,13 +25,19 @@ SHORTEST_NAME = 12
 
 _COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "quiet": "2"}
 _VERDICTS = {"ok": "OK", "planned": "PLANNED", "degraded": "FAILED", "held": "HELD"}
-_MODES = {"auto": "converge", "full": "full restart", "quick": "quick restart", "emergency": "emergency restart"}
+_MODES = {
+    "auto": "converge",
+    "full": "full restart",
+    "quick": "quick restart",
+    "emergency": "emergency restart",
+    "rollback": "rollback",
+}
 _KINDS = {"refused": "REFUSED", "unreachable": "UNREACHABLE"}
 # Keys of an error's evidence that hold what another program said; the others are facts for machines.
 _WORDS = ("output", "refusal", "stderr", "log")
 _TRACEBACK = "Traceback (most recent call last):"
 _COMMAND = re.compile(
-    r"(?<![\w/.-])rollcall(?= (?:status|verify|start|stop|restart|flush|ports?|manifest|doctor|history)\b)"
+    r"(?<![\w/.-])rollcall(?= (?:status|verify|start|stop|restart|flush|ports?|manifest|doctor|history|rollback)\b)"
 )
 
 Data = t.Mapping[str, t.Any]
@@ -66,6 +72,7 @@ def roll_call(report: Data, *, width: int = WIDTH, colour: bool = False) -> str:
     root = report.get("root")
     failing = _failing_by_subject(report)
     blocks = [_table(report, failing, width, paint), "\n".join(_changes(report, paint)), _unfinished(report)]
+    blocks += _went_back(report, paint)
     blocks += [_story(subjects, checks, root, paint) for subjects, checks in _stories(failing)]
     blocks.append("\n".join([_verdict(report, failing, paint), *_footer(report, failing, paint)]))
     return "\n\n".join(block for block in blocks if block)
@@ -74,8 +81,9 @@ def roll_call(report: Data, *, width: int = WIDTH, colour: bool = False) -> str:
 def failure(report: Data) -> str:
     """Return only what failed and the verdict, for a task's message: the table stands in the roll call."""
     failing = _failing_by_subject(report)
-    stories = [_story(subjects, checks, report.get("root"), _painter(False)) for subjects, checks in _stories(failing)]
-    return "\n\n".join([*stories, summary(report)])
+    paint = _painter(False)
+    stories = [_story(subjects, checks, report.get("root"), paint) for subjects, checks in _stories(failing)]
+    return "\n\n".join([*_went_back(report, paint), *stories, summary(report)])
 
 
 def problems(found: t.Sequence[Data], *, subject: str = "manifest", colour: bool = False) -> str:
@@ -351,6 +359,19 @@ def _changes(report: Data, paint: Painter) -> t.List[str]:
     return [paint("Would change:" if planned else "Changes:", "quiet"), *(f"  {line}" for line in lines)]
 
 
+def _went_back(report: Data, paint: Painter) -> t.List[str]:
+    """Return what did not hold of the generation that was given up, before what runs in its place."""
+    back = report.get("rolled_back")
+    if not back:
+        return []
+    blocks = [paint("What the new generation failed by:", "bad")]
+    failing = _failing_by_subject({**report, "checks": back["checks"]})
+    blocks += [_story(subjects, checks, report.get("root"), paint) for subjects, checks in _stories(failing)]
+    if back["error"]:
+        blocks.append(error(back["error"], root=report.get("root")))
+    return blocks
+
+
 def _unfinished(report: Data) -> str:
     cut_off = report.get("unfinished_run")
     return f"An earlier run, {cut_off['run']}, was cut off at its step '{cut_off['step']}'." if cut_off else ""
@@ -433,6 +454,15 @@ def _success(report: Data, word: str) -> str:
 
 
 def _failure(report: Data, failing: Failing) -> str:
+    back = report.get("rolled_back")
+    if back and report.get("result") == "rolled_back":
+        given_up = _failing_by_subject({**report, "checks": back["checks"]})
+        why = "it came to no verdict" if back["error"] else _failed_parts(report, given_up)
+        return f"the new generation failed ({why}); generation {back['to']}, the last verified one, runs again"
+    return _failed_parts(report, failing)
+
+
+def _failed_parts(report: Data, failing: Failing) -> str:
     names = [service["name"] for service in report["services"]]
     down = [subject for subject in failing if subject in names]
     own = (check["name"] for subject in failing if subject not in names for check in failing[subject])

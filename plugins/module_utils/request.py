@@ -27,6 +27,9 @@ class Request:
         policy: what may be ended on the stack's ports: owned, refuse or any.
         grace: seconds between TERM and KILL for what is ended outside supervisord.
         kill_grace: seconds to wait after KILL.
+        on_failure: ``rollback``: when a new generation does not hold, the last verified one is restored; ``leave``: it
+            stays as it is.
+        generation: for the mode rollback: the generation to go back to; empty for the last verified one before this.
         automatic: whether no person asks but a program does: then the stack's restart budget counts.
     """
 
@@ -38,4 +41,6 @@ class Request:
     policy: str = "owned"
     grace: float = 5.0
     kill_grace: float = 2.0
+    on_failure: str = "leave"
+    generation: str = ""
     automatic: bool = False

@@ -10,6 +10,7 @@ Nothing is stopped before the config is proved on this host, the directories are
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import time
@@ -57,6 +58,8 @@ class _Run:
     plan: Plan
     takedown: TakeDown
     journal: t.Optional[Journal] = None
+    restores: t.Optional[str] = None
+    replaced: bool = False
     flushed: t.List[processes.Ended] = field(default_factory=list)
 
     @property
@@ -122,9 +125,18 @@ def perform(request: Request, run_id: str, *, clock: Clock = SYSTEM) -> t.Dict[s
         run = None
         try:
             run = _prepare(request, clock, record)
-            report = _carry_out(run)
+            try:
+                report = _carry_out(run)
+            except RollcallError as exc:
+                if not _goes_back(run):
+                    raise
+                report = _go_back(run, {"checks": [], "error": exc.as_dict()})
+            else:
+                if report["result"] == "degraded" and _goes_back(run):
+                    report = _go_back(run, {"checks": report["checks"], "error": None})
         except RollcallError as exc:
-            record.finish(exc.kind, message=exc.message, signals=[] if run is None else run.signals)
+            result = exc.evidence.get("result", exc.kind)
+            record.finish(result, message=exc.message, signals=[] if run is None else run.signals)
             raise
         report["seconds"] = round(clock.monotonic() - began, 3)
         report["unfinished_run"] = unfinished
@@ -160,6 +172,58 @@ def _take(lock: Lock, note: t.Mapping[str, t.Any]) -> None:
         ) from exc
 
 
+def _goes_back(run: _Run) -> bool:
+    """Return whether a run that did not hold is to end with the last verified generation: when it installed another."""
+    return run.request.on_failure == "rollback" and run.replaced and _last_verified(run.request) is not None
+
+
+def _last_verified(request: Request) -> t.Optional[str]:
+    """Return the id of the latest generation whose verdict held and which is not in place; None when there is none."""
+    kept = journal.generations(request.paths, request.root)
+    return next((entry["id"] for entry in kept if entry["verified"] and not entry["in_place"]), None)
+
+
+def _go_back(run: _Run, failed: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Restore the last verified generation after another one did not hold, and verify it.
+
+    Args:
+        run: the run that failed.
+        failed: its ``checks`` and its ``error``.
+
+    Returns:
+        The report of what runs now, never ok: ``rolled_back``, or ``rollback_failed`` when that does not hold either.
+
+    Raises:
+        RollcallError: the way back failed as well; its message says both.
+    """
+    name = str(_last_verified(run.request))
+    tried = journal.in_place(run.stack.paths, run.stack.root)
+    run.step("rollback", to=name)
+    wanted = journal.load_stored(run.stack.paths, run.stack.root, name)
+    request = dataclasses.replace(run.request, wanted=wanted, mode="auto", automatic=False)
+    try:
+        back = _prepare(request, run.clock, run.journal, restores=name)
+        report = _carry_out(back)
+    except RollcallError as exc:
+        first = failed["error"]["message"] if failed["error"] else "its verdict failed"
+        raise RollcallError(
+            f"The new generation did not hold ({first}), and going back to generation {name} failed: {exc.message}",
+            evidence={**exc.evidence, "result": "rollback_failed", "failed": failed, "generation": name},
+            remedies=[*exc.remedies, "rollcall doctor", "rollcall restart emergency"],
+        ) from exc
+    failing = [check for check in failed["checks"] if not check["ok"]]
+    return {
+        **report,
+        "ok": False,
+        "result": "rolled_back" if report["ok"] else "rollback_failed",
+        "mode": run.request.mode,
+        "actions": [*(action.as_dict() for action in run.plan.actions), *report["actions"]],
+        "signals": [*run.signals, *report["signals"]],
+        "rolled_back": {"from": tried, "to": name, "checks": failing, "error": failed["error"]},
+        "next": [*_next(failing), *([] if report["ok"] else report["next"])],
+    }
+
+
 def _readable(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
@@ -167,9 +231,20 @@ def _readable(seconds: float) -> str:
 # --- before anything is touched -----------------------------------------------------------------------------------
 
 
-def _prepare(request: Request, clock: Clock, record: t.Optional[Journal]) -> _Run:
-    """Prove the config, look at the host, plan, and refuse what must be refused. Touches nothing."""
-    installed = journal.load_generation(request.paths)
+def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restores: t.Optional[str] = None) -> _Run:
+    """Prove the config, look at the host, plan, and refuse what must be refused. Touches nothing.
+
+    Args:
+        request: what is asked.
+        clock: of all deadlines.
+        record: of the run; None in check mode.
+        restores: the id of the kept generation that is wanted, where it is one.
+    """
+    mode = request.mode
+    if mode == plan.ROLLBACK:
+        restores = _to_go_back_to(request)
+        request = dataclasses.replace(request, wanted=journal.load_stored(request.paths, request.root, restores))
+    installed = _installed(request)
     generation = request.wanted or installed
     if generation is None:
         raise RollcallError(
@@ -181,12 +256,12 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal]) -> _Ru
     new = installed is None or installed.digest != generation.digest
     if new:
         preflight.prove_config(stack, generation.config)
-    if request.mode not in plan.STARTS_NOTHING:
+    if mode not in plan.STARTS_NOTHING:
         preflight.check_host(stack, new=new)
     before = status.observe(stack, clock=clock)
-    if request.mode != "emergency":
+    if mode != "emergency":
         preflight.check_daemon(before)
-    the_plan = plan.make(stack, _facts(stack, before, installed, generation), request.mode)
+    the_plan = plan.make(stack, _facts(stack, before, installed, generation), mode)
     if the_plan.install:
         registry.check_place(stack)
     down = TakeDown(
@@ -197,10 +272,33 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal]) -> _Ru
         kill_grace=request.kill_grace,
         clock=clock,
     )
-    run = _Run(request, clock, stack, generation, installed, before, the_plan, down, record)
-    if request.mode != plan.STOP:
+    run = _Run(request, clock, stack, generation, installed, before, the_plan, down, record, restores)
+    if mode != plan.STOP:
         preflight.check_ports(stack, before, the_plan, request.policy)
     return run
+
+
+def _installed(request: Request) -> t.Optional[Generation]:
+    """Return the generation in place; None when it is broken and another one is wanted, which then replaces it."""
+    try:
+        return journal.load_generation(request.paths)
+    except RollcallError as exc:
+        if request.wanted is None or exc.kind != "failed" or isinstance(exc.__cause__, PermissionError):
+            raise
+        return None
+
+
+def _to_go_back_to(request: Request) -> str:
+    name = request.generation or _last_verified(request)
+    if name is None:
+        kept = [entry["id"] for entry in journal.generations(request.paths, request.root)]
+        raise RollcallError(
+            f"There is no verified generation to go back to under {request.root}.",
+            kind="wrong_use",
+            evidence={"kept": kept},
+            remedies=["rollcall history", "rollcall rollback GENERATION"],
+        )
+    return name
 
 
 def _limit(stack: Stack, request: Request) -> float:
@@ -340,8 +438,13 @@ def _install(run: _Run) -> None:
     account = preflight.account(run.stack)
     owner = None if account.uid == os.geteuid() else (account.uid, account.gid)
     run_id = run.journal.run if run.journal is not None else journal.new_run_id(run.stack.paths.state, run.clock)
+    # From here on it may be in place.
+    run.replaced = True
     try:
-        journal.install_generation(run.stack.paths, run.stack.root, run_id, run.generation, owner)
+        if run.restores is not None:
+            journal.restore_generation(run.stack.paths, run.stack.root, run.restores)
+        else:
+            journal.install_generation(run.stack.paths, run.stack.root, run_id, run.generation, owner)
         run.step("announce", unseen=leases.announce(run.stack))
     except OSError as exc:
         raise RollcallError(

@@ -14,7 +14,7 @@ from . import flush, health, journal, limits, preflight, processes, verdict
 from .clock import SYSTEM, Clock
 from .errors import RollcallError
 from .manifest import Paths, Stack
-from .supervisor import CALL_TIMEOUT, Client
+from .supervisor import CALL_TIMEOUT, STRANGER, Client
 from .verdict import Check, Expectation, Observation
 
 
@@ -34,7 +34,7 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
     daemon, version = None, None
     programs = {}
     try:
-        daemon = processes.describe(client.pid())
+        daemon = _own(stack, client.pid())
         programs = client.programs()
         version = client.version()
     except RollcallError as exc:
@@ -63,11 +63,31 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
     )
 
 
+def _own(stack: Stack, pid: int) -> t.Optional[processes.Process]:
+    """Return the supervisord with this pid, which answers on the stack's socket.
+
+    Raises:
+        RollcallError: it is not one of this stack: its config only names the same socket, and it is not ours to order.
+    """
+    found = processes.supervisors(stack.paths.config, stack.root, [pid])
+    if found:
+        return found[0]
+    other = processes.describe(pid)
+    who = "" if other is None else f" '{other.shown}' of user {other.user}"
+    raise RollcallError(
+        f"pid {pid}{who} answers on the socket {stack.paths.socket}, and is no supervisord of stack {stack.name}",
+        kind="refused",
+        evidence={"problem": STRANGER, "socket": stack.paths.socket, "pid": pid},
+        remedies=[f"ps -o pid,user,lstart,args -p {pid}", "rollcall restart emergency"],
+    )
+
+
 def orphans(stack: Stack, daemons: t.Sequence[int]) -> t.List[processes.Process]:
     """Return the processes that carry this stack's marker and are not below one of ``daemons``."""
-    held = set(processes.children_of(daemons)) | set(daemons)
-    trusted = processes.trusted_uids(stack.root, stack.user)
-    return [process for process in processes.marked(stack.root, trusted) if process.pid not in held]
+    found = processes.marked(stack.root, processes.trusted_uids(stack.root, stack.user))
+    # Upwards from each, not down from the supervisords: that would mean asking every process for its parent.
+    above = processes.lineages([process.pid for process in found], found)
+    return [process for process in found if not set(daemons).intersection(above[process.pid])]
 
 
 def report(stack: Stack, seen: Observation, checks: t.Sequence[Check], **more: t.Any) -> t.Dict[str, t.Any]:

@@ -45,6 +45,7 @@ DENIED = "denied"
 SILENT = "silent"  # somebody holds the socket and does not answer
 CLOSED = "closed"  # the connection ended before the answer
 UNREACHABLE = "unreachable"  # any other error of the socket
+STRANGER = "stranger"  # a supervisord answers, and it is another stack's
 UNAUTHORISED = "unauthorised"
 GARBAGE = "garbage"
 SHUTTING_DOWN = "shutting_down"

@@ -12,10 +12,10 @@ import os
 import re
 import typing as t
 
-from . import config, flush, journal, limits, preflight, processes, status, verdict
+from . import config, flush, journal, limits, preflight, status, verdict
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
-from .manifest import Paths, Service, Stack
+from .manifest import Paths, Stack
 from .processes import Identity
 from .provenance import Holder
 from .supervisor import CALL_TIMEOUT, Client
@@ -132,16 +132,11 @@ def outlive(stack: Stack, client: Client, first: t.Dict[str, Identity], clock: C
             if program is None or program.state != "RUNNING":
                 continue
             life = first.setdefault(service.name, verdict.identity(program))
-            if life == verdict.identity(program) and not _outlived(service, program.pid):
+            if life == verdict.identity(program) and not (program.born and program.age >= service.stable_for):
                 young.append(service.name)
         if not young or deadline.expired:
             return first
         clock.sleep(POLL)
-
-
-def _outlived(service: Service, pid: int) -> bool:
-    process = processes.describe(pid)
-    return process is not None and processes.age(process) >= service.stable_for
 
 
 def critical_lines(stack: Stack, text: str) -> t.List[str]:

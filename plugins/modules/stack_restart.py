@@ -47,10 +47,11 @@ options:
         every supervisord of the stack is ended, also one that does not answer, a second one, or one without its socket.
         Nothing that is not of the stack is touched.
       - V(force) is another word for V(emergency).
+      - V(rollback) goes back to a generation that is kept, manifest, config, private files and release together.
       - V(flush) frees the ports of the manifest and restarts nothing.
       - V(stop) stops supervisord and all programs, and ends orphans.
     type: str
-    choices: [auto, full, quick, emergency, flush, stop, master, force]
+    choices: [auto, full, quick, emergency, flush, stop, rollback, master, force]
     default: auto
   manifest:
     description:
@@ -67,6 +68,19 @@ options:
       - They reach the process through a file that only its user can read.
     type: dict
     default: {}
+  on_failure:
+    description:
+      - What becomes of a new generation that does not hold. V(leave) leaves it in place; V(rollback) restores the last
+        generation whose verdict held and verifies it. The run fails in either case.
+      - Without an earlier verified generation there is nothing to go back to, and it is left in place.
+    type: str
+    choices: [leave, rollback]
+    default: leave
+  generation:
+    description:
+      - For O(mode=rollback) the id of the generation to go back to; empty for the last verified one before this.
+    type: str
+    default: ""
   automatic:
     description:
       - Whether a program asks for the run and not a person. Such a run counts against the C(restart_budget) of the
@@ -97,7 +111,9 @@ report:
       returned: always
       type: bool
     result:
-      description: V(ok), V(held), V(degraded), or V(planned) in check mode.
+      description:
+        - V(ok), V(held), V(degraded), V(rolled_back) or V(rollback_failed), or V(planned) in check mode.
+        - Only V(ok) is success.
       returned: always
       type: str
     mode:

@@ -131,6 +131,43 @@ def test_a_socket_that_takes_calls_and_never_answers_is_got_out_of_the_way(
     assert any(running.paths.socket in note for note in report["notes"]) == (daemon == "was killed")
 
 
+STRANGER = """\
+[unix_http_server]
+file={socket}
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+[supervisord]
+nodaemon=true
+pidfile={place}/pid
+logfile={place}/log
+[program:theirs]
+command=sleep 600
+"""
+
+
+def test_a_supervisord_of_somebody_else_on_our_socket_is_given_no_order(
+    running: StackUnderTest, tmp_path: Path
+) -> None:
+    running.kill_daemon()
+    config = tmp_path / "supervisord.conf"
+    config.write_text(STRANGER.format(socket=running.paths.socket, place=tmp_path), encoding="utf-8")
+    command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
+    other = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        eventually(lambda: len(processes.children_of([other.pid])) == 1)
+        theirs = list(processes.children_of([other.pid]))
+        for mode in ("auto", "full", "stop"):
+            with pytest.raises(RollcallError, match="is no supervisord of stack test"):
+                running.perform(mode, installed=True)
+        assert not running.status()["ok"]
+        emergency(running)
+        assert other.poll() is None
+        assert list(processes.children_of([other.pid])) == theirs
+    finally:
+        other.terminate()
+        other.wait(20)
+
+
 def test_a_process_that_shed_its_marker_is_ended_because_it_descends_from_our_supervisord() -> None:
     program = (
         "import os, sys, time; os.execve(sys.executable, [sys.executable, '-c', 'import time; time.sleep(600)'], {})"

@@ -110,17 +110,26 @@ class StackUnderTest:
         """Run the critical section for another generation than the manifest's own."""
         return restart.perform(dataclasses.replace(self.request(), wanted=wanted), journal.new_run_id(self.paths.state))
 
-    def killed_at(self, step: str, mode: str) -> str:
-        """Run the critical section in a child that kills itself when it comes to ``step``; return the run's id."""
+    def killed_at(self, step: str, mode: str, *, after: str = "", **more: t.Any) -> str:
+        """Run the critical section in a child that kills itself when it comes to ``step``; return the run's id.
+
+        Args:
+            step: of the journal.
+            mode: of the run.
+            after: another step that must have come before, or be this very one.
+            more: of the request.
+        """
         run_id = journal.new_run_id(self.paths.state)
-        request = self.request(mode)
+        request = self.request(mode, **more)
+        passed: t.List[str] = [""]
         pid = os.fork()
         if pid == 0:
             real = journal.Journal.step
 
             def fatal(record: journal.Journal, name: str, **facts: t.Any) -> None:
                 real(record, name, **facts)
-                if name == step:
+                passed.append(name)
+                if name == step and after in passed:
                     os.kill(os.getpid(), signal.SIGKILL)
 
             with unittest.mock.patch.object(journal.Journal, "step", fatal):
