@@ -1,0 +1,97 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How often a start asks supervisord, and when: against a stand-in that moves programs on as supervisord does."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.bringup import IDLE_POLL, BringUp
+from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Clock
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisor import Client, ProgramState
+from tests.support.manifests import a_manifest, checked
+
+# Seconds that the stand-in needs for the spawning of one program.
+SPAWN = 0.0025
+
+
+class Counting(Clock):
+    """A clock on which nothing takes time but sleeping and what the stand-in says it does."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += max(0.0, seconds)
+
+
+class Turning(Client):
+    """supervisord as its loop turns: it answers a call first, and afterwards moves on what is due."""
+
+    def __init__(self, clock: Counting, start_seconds: float) -> None:
+        super().__init__("/nowhere.sock", clock=clock)
+        self._now = clock
+        self._start_seconds = start_seconds
+        self._spawned: t.Dict[str, float] = {}
+        self._running: t.Set[str] = set()
+        self.looks: t.List[float] = []
+
+    def _turn(self) -> None:
+        for name, since in self._spawned.items():
+            if self._now.now - since > self._start_seconds:
+                self._running.add(name)
+
+    def start(self, names: t.Iterable[str]) -> t.Dict[str, t.Optional[str]]:
+        asked = list(names)
+        for name in asked:
+            self._now.now += SPAWN
+            self._spawned[name] = self._now.now
+        return dict.fromkeys(asked)
+
+    def poke(self, timeout: t.Optional[float] = None) -> str:  # noqa: ARG002 - as the client has it
+        self._turn()
+        return "RUNNING"
+
+    def programs(self) -> t.Dict[str, ProgramState]:
+        self.looks.append(self._now.now)
+        states = {name: "RUNNING" if name in self._running else "STARTING" for name in self._spawned}
+        self._turn()
+        return {
+            name: ProgramState(name, state, 1000 + number, 0, 0, 0, 0, "", "", born=1)
+            for number, (name, state) in enumerate(states.items())
+        }
+
+
+def brought_up(services: t.Dict[str, t.Any], start_seconds: float = 1.0) -> t.Tuple[Turning, float]:
+    """Start services that need nothing, and return the stand-in and when the last was ready."""
+    stack = checked(a_manifest(services, defaults={"command": ["sleep"], "start": {"seconds": start_seconds}}))
+    clock = Counting()
+    client = Turning(clock, start_seconds)
+    outcome = BringUp(stack, client, services, clock).run()
+    assert set(outcome.first) == set(services)
+    assert not outcome.failed
+    return client, clock.now
+
+
+def test_the_first_look_after_the_start_seconds_of_all_finds_them_all_up() -> None:
+    services: t.Dict[str, t.Any] = {f"service_{number}": {} for number in range(200)}
+    client, end = brought_up(services)
+    over = 100.0 + SPAWN * len(services) + 1.0
+    assert [look for look in client.looks if look >= over] == client.looks[-1:]
+    assert end - over < 0.01
+
+
+def test_while_only_start_seconds_pass_it_is_asked_seldom() -> None:
+    client, _unused = brought_up({"web": {}, "worker": {}}, start_seconds=3.0)
+    assert len(client.looks) <= 3.0 / IDLE_POLL + 3
+
+
+def test_who_is_waited_for_until_it_runs_is_looked_at_often() -> None:
+    client, end = brought_up({"base": {}, "top": {"depends_on": {"base": "running"}}})
+    # Both count a second, one after the other, and hardly anything lies between.
+    assert end - 100.0 < 2.1
+    assert len(client.looks) > 2 * 1.0 / IDLE_POLL
