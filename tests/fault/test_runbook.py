@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import typing as t
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import daemons, errors, processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils import cli, daemons, errors, processes
 from tests.support import mounts, runbook
 from tests.support.repository import ROOT
 from tests.support.runbook import Operator
@@ -169,7 +170,7 @@ def a_process_of_an_earlier_supervisord(made: StackUnderTest) -> t.Iterator[t.Op
 
 @symptom("Refused: another run holds the lock")
 def another_run(made: StackUnderTest) -> t.Iterator[t.Optional[Act]]:
-    made.raw["services"]["feed"]["env"] = {"LISTEN_AFTER": "4"}
+    made.raw["services"]["feed"]["env"] = {"LISTEN_AFTER": "6"}
     install(made)
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     other = subprocess.Popen([made.command, "restart"], **quiet)  # type: ignore[call-overload]
@@ -323,11 +324,24 @@ def test_every_exit_code_is_explained() -> None:
     assert list(map(int, table)) == [errors.EXIT_OK, *errors.EXIT_CODES.values(), errors.EXIT_UNREACHABLE]
 
 
+def test_the_page_begins_with_a_list_of_its_entries() -> None:
+    listed = re.findall(r"^- \[(.+)\]\(#(.+)\)$", PAGE.partition("\n## ")[0], re.MULTILINE)
+
+    assert listed == [(heading, runbook.anchor(heading)) for heading in ENTRIES]
+
+
+def test_commands_within_the_text_are_taken() -> None:
+    named = re.findall(r"`rollcall ([^`]+)`", PAGE)
+
+    assert len(named) > 5
+    for words in named:
+        cli.parser().parse_args(shlex.split(words))
+
+
 def test_links_lead_somewhere() -> None:
     anchors = {runbook.anchor(heading) for heading in ENTRIES}
     targets = re.findall(r"\]\(([^)]+)\)", PAGE)
 
-    assert targets
     assert [one for one in targets if one.startswith("#") and one[1:] not in anchors] == []
     assert [one for one in targets if not one.startswith("#") and not (ROOT / "docs" / one).is_file()] == []
 
