@@ -8,7 +8,9 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 import traceback
 import typing as t
 from pathlib import Path
@@ -19,19 +21,36 @@ Mount = t.Callable[[], None]
 
 
 def full(place: str) -> Mount:
-    """Return what mounts a file system over ``place`` on which not one byte more can be written."""
+    """Return what mounts an empty file system over ``place`` on which not one byte more can be written."""
 
     def mount() -> None:
         _mount("-t", "tmpfs", "-o", "size=64k,mode=0700", "rollcall-test", place)
-        with open(Path(place, "filling"), "wb", buffering=0) as filling:
-            for size in (4096, 1):
-                try:
-                    while filling.write(bytes(size)):
-                        pass
-                except OSError:
-                    continue  # ENOSPC: as full as can be
+        _fill(place)
 
     return mount
+
+
+def full_with_its_content(place: str) -> Mount:
+    """Return what puts ``place``, with what is in it, onto a file system that has no room for one byte more."""
+
+    def mount() -> None:
+        with tempfile.TemporaryDirectory() as aside:
+            shutil.copytree(place, os.path.join(aside, "content"), symlinks=True)
+            _mount("-t", "tmpfs", "-o", "size=1m,mode=0755", "rollcall-test", place)
+            shutil.copytree(os.path.join(aside, "content"), place, symlinks=True, dirs_exist_ok=True)
+        _fill(place)
+
+    return mount
+
+
+def _fill(place: str) -> None:
+    with open(Path(place, "filling"), "wb", buffering=0) as filling:
+        for size in (4096, 1):
+            try:
+                while filling.write(bytes(size)):
+                    pass
+            except OSError:
+                continue  # ENOSPC: as full as can be
 
 
 def small(place: str) -> Mount:
