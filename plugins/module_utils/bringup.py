@@ -236,7 +236,7 @@ class BringUp:
 
     def _dead_end(self, start: _Start, program: ProgramState) -> t.Optional[str]:
         """Return why waiting on is of no use; None when it may still come up."""
-        if start.identity is not None and program.pid and identity(program) != start.identity:
+        if start.identity is not None and program.born and identity(program) != start.identity:
             return f"its process did not last: pid {start.identity[0]} is gone, now pid {program.pid}"
         if program.state in ("BACKOFF", "FATAL", "UNKNOWN"):
             return describe_state(program)

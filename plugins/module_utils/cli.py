@@ -169,7 +169,12 @@ def _change(options: argparse.Namespace, paths: Paths) -> int:
     )
     if options.check:
         return _show(restart.describe_plan(request), options)
-    return _show(dispatch.run(request, waiting=lambda limit: announce(options.verb, limit)), options)
+    from . import history
+
+    def waiting(limit: float) -> None:
+        announce(options.verb, limit, history.last_seconds(paths, request.mode))
+
+    return _show(dispatch.run(request, waiting=waiting), options)
 
 
 def _show(data: t.Mapping[str, t.Any], options: argparse.Namespace) -> int:

@@ -436,7 +436,7 @@ def parse_back(python: str, text: str, *, timeout: float) -> Parsed:
             f"supervisor {version} refuses the config: {answer['refusal']}",
             kind="wrong_use",
             evidence={"python": python, "supervisor": version, "refusal": answer["refusal"]},
-            remedies=["correct the manifest, or what it names on this host; the running stack is untouched"],
+            remedies=["correct the manifest, or what it names on this host", "ansible-playbook site.yml"],
         )
     return Parsed(version, [Program.from_dict(program) for program in answer["programs"]], answer["daemon"])
 

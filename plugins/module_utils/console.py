@@ -41,9 +41,10 @@ def add_policy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", choices=("owned", "refuse", "any"), default="owned", help=POLICY_HELP)
 
 
-def announce(verb: str, limit: float) -> None:
-    """Say by when a verb ends at the latest, to whoever waits for it."""
-    sys.stderr.write(f"rollcall {verb}: ends within {limit:.0f} s at the latest\n")
+def announce(verb: str, limit: float, last: t.Optional[float] = None) -> None:
+    """Say by when a verb ends at the latest, and how many seconds it took the last time, to whoever waits for it."""
+    before = "" if last is None else f"; the last time it took {last:.1f} s"
+    sys.stderr.write(f"rollcall {verb}: ends within {limit:.0f} s at the latest{before}\n")
     sys.stderr.flush()
 
 

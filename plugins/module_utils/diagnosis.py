@@ -748,8 +748,8 @@ def _services(facts: Facts) -> t.Iterator[Finding]:
     if facts.seen.database is not None and not facts.seen.database.ok:
         detail = facts.seen.database.detail
         yield _finding("not_healthy", "database", detail, command(facts, "status"))
-    if facts.seen.daemon is None:
-        # Without a supervisord that answers nothing is known of any service.
+    if facts.seen.daemon is None or facts.lock is not None:
+        # Without a supervisord that answers nothing is known of any service, and a run at work is just changing them.
         return
     for service in facts.stack.services:
         trouble = None if service.name in facts.held else verdict.trouble(service, facts.seen)
@@ -979,7 +979,8 @@ def _table(supervisors: t.Sequence[t.Mapping[str, t.Any]]) -> str:
 
 
 def _row(entry: t.Mapping[str, t.Any]) -> t.Tuple[str, ...]:
-    stack = entry["stack"] or ("not a Rollcall stack" if entry["seen"] else "not known")
+    strange = "started by hand" if entry["ours"] else "not a Rollcall stack"
+    stack = entry["stack"] or (strange if entry["seen"] else "not known")
     answers = "yes" if entry["answers"] else "in a container" if entry["container"] else "no"
     return (
         str(entry["pid"]),

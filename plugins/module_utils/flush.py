@@ -55,7 +55,7 @@ TIME_WAIT = 61.0
 RETURN = 3.0
 SELDOM = 0.02
 # What lets a run end a process that is not ours: on the controller, and on the host.
-OVERRIDES = ("ansible-playbook site.yml -e port_flush_policy=any", "rollcall restart full --policy any")
+OVERRIDES = ("rollcall restart full --policy any", "ansible-playbook site.yml -e port_flush_policy=any")
 
 
 @dataclass(frozen=True)
@@ -569,7 +569,8 @@ class _Flush:
             return _Objection(sentence, evidence, (command, "the same command again without the policy to refuse"))
         sentence = f"{held}, which is not ours ({holder.reason}{_in_unit(holder)}). End it with: {command}."
         name = self._names[port]
-        remedies = (command, _override(port), *OVERRIDES, f"give {name} another port in the manifest")
+        again = f"{command}  # then the same command again"
+        remedies = (again, *OVERRIDES, _override(port), f"give {name} another port in the manifest")
         return _Objection(sentence, evidence, remedies)
 
     def _unlistened(self, ports: t.Iterable[int]) -> t.List[_Objection]:

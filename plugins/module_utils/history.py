@@ -58,6 +58,12 @@ def of_run(paths: Paths, run: str) -> Data:
     return {"ok": True, **_summary(found[0], steps, running), "steps": steps}
 
 
+def last_seconds(paths: Paths, mode: str) -> t.Optional[float]:
+    """Return how long the last run of a mode took that ended well; None when there was none of late."""
+    rows = history(paths)["runs"]
+    return next((row["seconds"] for row in rows if row["mode"] == mode and row["result"] == "ok"), None)
+
+
 def holder(state: str) -> t.Dict[str, t.Any]:
     """Return the note of the run that holds the stack's lock; empty when none does, or when it was killed."""
     note = journal.lock_note(state)

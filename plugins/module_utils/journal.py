@@ -254,6 +254,15 @@ def runs(state: str) -> t.List[str]:
     return sorted((name[: -len(".jsonl")] for name in names if name.endswith(".jsonl")), reverse=True)
 
 
+def last_result(state: str, before: str) -> t.Optional[str]:
+    """Return the result of the newest finished run that is older than the run ``before``; None when there is none."""
+    for run in runs(state):
+        steps = steps_of(state, run) if run < before else []
+        if steps and steps[-1]["step"] == "done":
+            return str(steps[-1]["result"])
+    return None
+
+
 def unfinished_run(state: str) -> t.Optional[t.Dict[str, t.Any]]:
     """Return the newest run when it never came to its end: ``run`` and the ``step`` it was at; else None."""
     for run in runs(state):

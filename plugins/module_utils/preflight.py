@@ -155,7 +155,7 @@ def check_host(stack: Stack, *, new: bool = True) -> None:
             + "\n".join(f"  {problem.place}: {problem.message}. {problem.cure}" for problem in problems),
             kind="wrong_use",
             evidence={"problems": [problem.as_dict() for problem in problems]},
-            remedies=["correct the manifest or the host, then run the same command again"],
+            remedies=["rollcall doctor", "correct the manifest or the host, then run the same command again"],
         )
 
 
@@ -172,7 +172,7 @@ def check_record(state: str) -> None:
             "\n".join(f"{one.place} {one.message}: no record of a run can be written. {one.cure}." for one in problems)
             + " Nothing was stopped or changed.",
             evidence={"problems": [problem.as_dict() for problem in problems]},
-            remedies=[one.cure for one in problems],
+            remedies=[f"df -h {state}; df -i {state}"],
         )
 
 
@@ -229,7 +229,7 @@ def _reserved() -> t.Set[int]:
 def _directories(stack: Stack, who: Account) -> t.Iterator[Problem]:
     for place, path in (("stack.paths.run", stack.paths.run), ("stack.paths.logs", stack.paths.logs)):
         if not os.path.isdir(path):
-            yield _problem(place, f"directory {path} does not exist", "ansible-playbook site.yml makes it")
+            yield _problem(place, f"directory {path} does not exist", "rollcall doctor --fix makes it")
         elif not may(path, who, 0o3):
             yield _problem(place, f"user {who.name} may not write to {path}", f"chown {who.name} {path}")
 
@@ -349,7 +349,7 @@ def check_daemon(seen: Observation) -> None:
         + ". Nothing was stopped or changed.",
         evidence={**seen.silence.evidence, "pids": [process.pid for process in seen.daemons]},
         remedies=[
-            *([f"kill -CONT {pids}, then the same command again"] if stopped else []),
+            *([f"kill -CONT {pids}  # then the same command again"] if stopped else []),
             "rollcall restart emergency",
         ],
     )
@@ -397,5 +397,5 @@ def _refuse_leftovers(seen: Observation) -> None:
             "A quick restart flushes no port, and " + "; ".join(left) + ". Nothing was stopped or changed.",
             kind="refused",
             evidence={"holders": left},
-            remedies=["rollcall restart full: it ends what is left over and then restarts"],
+            remedies=["rollcall restart full  # it ends what is left over and then restarts"],
         )

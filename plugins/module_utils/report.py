@@ -289,6 +289,8 @@ def _telling(checks: t.Sequence[Data], explained: t.Collection[str]) -> t.List[D
             continue  # no service is known to a supervisord that is not there
         if check["name"] == "port" and data.get("provenance") == "orphan" and "orphans" in explained:
             continue
+        if check["name"] == "port" and data.get("provenance") == "supervised" and "supervisord" in explained:
+            continue  # it is on its own port, and only cannot be asked for
         kept.append(check)
     return [{**check, "evidence": _distinct(check["evidence"])} for check in _logs_once(kept)]
 
@@ -373,6 +375,11 @@ def _went_back(report: Data, paint: Painter) -> t.List[str]:
 
 
 def _unfinished(report: Data) -> str:
+    at_work = report.get("run_at_work")
+    if at_work:
+        who, verb, pid, since = (_clean(at_work.get(key, "?")) for key in ("who", "verb", "pid", "since"))
+        step = f", now at its step '{_clean(at_work['step'])}'" if at_work.get("step") else ""
+        return f"A run is at work: {who} runs '{verb}' as pid {pid} since {since}{step}. What is seen here will change."
     cut_off = report.get("unfinished_run")
     return f"An earlier run, {cut_off['run']}, was cut off at its step '{cut_off['step']}'." if cut_off else ""
 
@@ -491,13 +498,18 @@ def _footer(report: Data, failing: Failing, paint: Painter) -> t.List[str]:
 
 def _commands(report: Data, failing: Failing) -> t.List[str]:
     """Return what to run next: the first cure, what the report adds to its checks', and how to judge again."""
+    if report.get("run_at_work"):
+        return ["rollcall status"]
     of_checks = {check["next"] for check in report["checks"]}
     cures = [check["next"] for checks in failing.values() for check in checks if check["next"]]
     commands = [*cures[:1], *(command for command in report.get("next") or () if command not in of_checks)]
     stopping = report.get("mode") == "stop"
     if not report["ok"] and not any(command.startswith("rollcall restart") for command in commands):
         # Whatever the cure was: start brings back what is down, leaves the rest alone, and judges again.
-        commands.append("rollcall stop" if stopping else "rollcall start")
+        names = {check["name"] for checks in failing.values() for check in checks}
+        # Lines that are in a log stay there: only a start from anew judges a new log.
+        again = "rollcall restart full" if names == {"logs"} else "rollcall start"
+        commands.append("rollcall stop" if stopping else again)
     if not commands and report.get("mode"):
         commands.append("rollcall start" if stopping else "rollcall status")
     return commands

@@ -44,6 +44,9 @@ from .supervisor import Client
 from .takedown import TakeDown
 from .verdict import Observation
 
+# Results of a verdict that did not hold.
+_FAILED = ("degraded", "rolled_back", "rollback_failed")
+
 
 @dataclass
 class _Run:
@@ -168,7 +171,7 @@ def _take(lock: Lock, note: t.Mapping[str, t.Any]) -> None:
             f"{exc.message} It is stopped by a signal (state T) and will not end by itself.",
             kind=exc.kind,
             evidence=exc.evidence,
-            remedies=[f"kill -CONT {pid}: it goes on", f"kill -KILL {pid}: a rerun converges", *exc.remedies],
+            remedies=[f"kill -CONT {pid}  # it goes on", f"kill -KILL {pid}  # a rerun converges", *exc.remedies],
         ) from exc
 
 
@@ -254,7 +257,7 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
         )
     stack = generation.stack
     new = installed is None or installed.digest != generation.digest
-    if new:
+    if new or _altered(request, installed):
         preflight.prove_config(stack, generation.config)
     if mode not in plan.STARTS_NOTHING:
         preflight.check_host(stack, new=new)
@@ -286,6 +289,12 @@ def _installed(request: Request) -> t.Optional[Generation]:
         if request.wanted is None or exc.kind != "failed" or isinstance(exc.__cause__, PermissionError):
             raise
         return None
+
+
+def _altered(request: Request, installed: t.Optional[Generation]) -> bool:
+    """Return whether the generation in place is not what was installed any more: somebody has edited its files."""
+    meta = journal.read_meta(request.paths, request.root)
+    return installed is not None and meta.get("digest") != installed.digest
 
 
 def _to_go_back_to(request: Request) -> str:
@@ -365,7 +374,9 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
     if the_plan.mode == "flush":
         return _flush_only(run)
     if not the_plan.actions and the_plan.mode != "stop":
-        return _verdict(run, marks, Outcome(), changed=False)
+        # Nothing has become better since a run that failed only because this one does nothing.
+        failed = run.journal is not None and journal.last_result(stack.paths.state, run.journal.run) in _FAILED
+        return _verdict(run, verify.saved_marks(stack) if failed else marks, Outcome(), changed=False)
     if run.request.automatic:
         budget.spend(stack, clock=run.clock)
     verify.save_marks(stack, marks)
@@ -473,6 +484,24 @@ def _reload(run: _Run, client: Client) -> t.List[str]:
 
 
 def _start_daemon(run: _Run) -> None:
+    """Start the supervisord.
+
+    Raises:
+        RollcallError: it did not come up; the stack is down.
+    """
+    log = os.path.join(run.stack.paths.logs, "supervisord.out")
+    try:
+        _start(run, log)
+    except RollcallError as exc:
+        raise RollcallError(
+            f"{exc.message}. The stack is down.",
+            kind=exc.kind,
+            evidence=exc.evidence,
+            remedies=[*exc.remedies, "rollcall doctor", f"tail -n 50 {log}"],
+        ) from exc
+
+
+def _start(run: _Run, log: str) -> None:
     account = preflight.account(run.stack)
     supervisor.start_daemon(
         config.engine_python(run.stack.root),
@@ -480,7 +509,7 @@ def _start_daemon(run: _Run) -> None:
         socket_path=run.stack.paths.socket,
         user=None if account.uid == os.geteuid() else account.name,
         environment=preflight.daemon_environment(run.stack, config.daemon_revision(run.generation.config)),
-        log=os.path.join(run.stack.paths.logs, "supervisord.out"),
+        log=log,
         cwd=run.stack.root,
         timeout=limits.DAEMON_START,
         clock=run.clock,

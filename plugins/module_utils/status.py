@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from . import flush, health, journal, limits, preflight, processes, verdict
+from . import flush, health, history, journal, limits, preflight, processes, verdict
 from .clock import SYSTEM, Clock
 from .errors import RollcallError
 from .manifest import Paths, Stack
@@ -124,11 +124,15 @@ def status(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
     held = preflight.held(stack)
     checks = verdict.judge(stack, seen, Expectation(held=held))
     unfinished = journal.unfinished_run(stack.paths.state)
+    at_work = history.holder(stack.paths.state)
+    if at_work and unfinished is not None and unfinished["run"] == at_work.get("run"):
+        at_work, unfinished = {**at_work, "step": unfinished["step"]}, None
     return report(
         stack,
         seen,
         checks,
         unfinished_run=unfinished,
+        run_at_work=at_work or None,
         held=held,
         generation=journal.in_place(paths, stack.root),
         limit=limits.of_look(stack),

@@ -438,6 +438,7 @@ class Client:
             SILENT,
             f"somebody holds the socket {self.socket_path} but {how} {_bare(method)} within {seconds:g} s: "
             "supervisord hangs, is stopped, or is very busy",
+            remedies=["rollcall restart emergency"],
             received=received,
         )
 

@@ -196,7 +196,8 @@ def judge_stopped(stack: Stack, seen: Observation) -> t.List[Check]:
         holder = listener_of(service, seen)
         if holder is not None and holder.provenance != "foreign":
             evidence = f"port {service.port} is still held by {holder.summary}"
-            checks.append(Check("port", service.name, False, evidence, end_command(holder)))
+            remedy = end_command(holder) if holder.provenance == UNKNOWN else "rollcall restart emergency"
+            checks.append(Check("port", service.name, False, evidence, remedy))
     return checks
 
 
@@ -295,7 +296,8 @@ def _stable(service: Service, program: ProgramState, expected: Expectation, stac
     first = expected.first.get(service.name)
     data = {"pid": program.pid, "uptime": round(program.age, 1), "stable_for": service.stable_for}
     if first is not None and first != identity(program):
-        evidence = f"its process did not last: pid {first[0]} is gone, now pid {program.pid}"
+        now = f"is gone, now pid {program.pid}" if program.pid != first[0] else "has ended"
+        evidence = f"its process did not last: pid {first[0]} {now}"
         return Check(
             "stable", service.name, False, _with_tail(evidence, service, expected), _log_command(stack, service), data
         )
@@ -327,7 +329,7 @@ def _port(service: Service, seen: Observation) -> Check:
             return Check("port", service.name, True, f"port {service.port} is its own", data=data)
         holder = strangers[0]
     evidence = f"port {service.port} is held by {holder.summary}"
-    remedy = "rollcall restart full" if holder.provenance in ("orphan", "duplicate") else end_command(holder)
+    remedy = end_command(holder) if holder.provenance in (FOREIGN, UNKNOWN) else "rollcall restart full"
     return Check("port", service.name, False, evidence, remedy, data)
 
 

@@ -187,6 +187,12 @@ COMMAND = """\
 # Rollcall's command for the stack under {root}.
 # A service that calls this must not be taken for one of the processes that it is to end.
 unset ROLLCALL_STACK ROLLCALL_ROOT ROLLCALL_SERVICE ROLLCALL_REVISION
+if ! [ -x '{root}/engine/venv/bin/python' ] || ! [ -e '{root}/engine/rollcall/cli.py' ]; then
+  echo 'FAILED: the engine of the stack under {root} is broken; the services run without it.' >&2
+  echo '  next: ansible-playbook site.yml' >&2
+  echo '  next: the entry "By hand" of the runbook' >&2
+  exit 1
+fi
 exec '{root}/engine/venv/bin/python' -E -s -X utf8 '{root}/engine' --root '{root}' "$@"
 """
 

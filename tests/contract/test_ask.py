@@ -101,9 +101,11 @@ def test_the_words_of_a_login_shell_before_the_answer_do_no_harm(running: StackU
 
 def test_a_worker_that_is_killed_is_told_with_the_step_it_was_at(running: StackUnderTest) -> None:
     waiting = subprocess.Popen([running.command, "restart", "--json"], stdout=subprocess.PIPE, text=True)
-    assert eventually(lambda: len(running.lock_note()) > 0)
+    assert eventually(lambda: "run" in running.lock_note())
     note = running.lock_note()
     assert note["pid"] != waiting.pid
+    # It has written down its first step.
+    assert eventually(lambda: len(journal.steps_of(running.paths.state, note["run"])) > 0)
     os.kill(note["pid"], signal.SIGKILL)
     output, _unused = waiting.communicate(timeout=20)
     error = json.loads(output)["error"]
