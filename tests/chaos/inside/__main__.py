@@ -75,7 +75,7 @@ class Series:
     def play(self, number: int) -> Step:
         """Play one step."""
         dice = random.Random(f"{self.seed}:{number}")
-        step = Step(number, choose(dice, self.kinds))
+        step = Step(number, choose(self.seed, number, self.kinds))
         try:
             wrong = self.world.eyes.wrong(self.world.look())
             if wrong:
@@ -214,9 +214,14 @@ class Series:
             raise Untrue(f"KILLED: the stranger with pid {dead}")
 
 
-def choose(dice: random.Random, among: Sequence[str]) -> list[str]:
-    """Return one kind of fault, or two of which the second can strike wherever another one has."""
-    kinds = [dice.choice(among)]
+def choose(seed: int, number: int, among: Sequence[str]) -> list[str]:
+    """Return one kind of fault, or two of which the second can strike wherever another one has.
+
+    The first is dealt, as from a shuffled pack of cards: each kind comes once before one comes again.
+    """
+    pack, place = divmod(number - 1, len(among))
+    kinds = [random.Random(f"{seed}:pack {pack}").sample(among, len(among))[place]]
+    dice = random.Random(f"{seed}:second of {number}")
     others = [kind for kind in SIMPLE if kind in among and kind not in kinds]
     if others and dice.random() < SECOND:
         kinds.append(dice.choice(others))
