@@ -245,6 +245,14 @@ def an_edited_config(made: StackUnderTest) -> t.Iterator[t.Optional[Act]]:
     assert before.keys() == made.pids().keys()
 
 
+@symptom("The new version does not work")
+def a_generation_that_does_not_hold(made: StackUnderTest) -> t.Iterator[t.Optional[Act]]:
+    install(made)
+    made.raw["services"]["web"].update(env={"STATUS": "500"}, ready_timeout=2)
+    assert not made.perform()["ok"]
+    yield None
+
+
 @symptom("Where the logs are")
 def nothing_is_wrong(made: StackUnderTest) -> t.Iterator[t.Optional[Act]]:
     install(made)
