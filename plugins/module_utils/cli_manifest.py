@@ -13,7 +13,7 @@ import os
 import sys
 import typing as t
 
-from .console import paths_of, show
+from .console import announced, paths_of, show
 from .errors import EXIT_OK, RollcallError
 
 # By no means all of it has to be installed: the controller has the same command without a stack.
@@ -61,9 +61,11 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _drift(options: argparse.Namespace) -> int:
-    from . import drift
+    from . import drift, journal, limits
 
-    data = drift.drift(paths_of(options.root), options.file)
+    paths = paths_of(options.root)
+    with announced("manifest drift", limits.of_look(journal.load_stack(paths))):
+        data = drift.drift(paths, options.file)
     return show(data, lambda: drift.text(data), as_json=options.json)
 
 

@@ -14,7 +14,7 @@ import argparse
 import time
 import typing as t
 
-from .console import add_policy, paths_of, show
+from .console import add_policy, announced, paths_of, show
 from .errors import RollcallError
 from .manifest import Stack
 
@@ -63,10 +63,14 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.operation == "update-config":
         return _update(options)
-    from . import journal
+    from . import flush, journal, limits
 
     stack = journal.load_stack(paths_of(options.root))
-    data, text = _OPERATIONS[options.operation](stack, options)
+    ending = options.operation in ("kill", "auto-fix")
+    grace, kill_grace = flush.GRACE, flush.KILL_GRACE
+    limit = limits.of_run(stack, "flush", grace=grace, kill_grace=kill_grace) if ending else limits.of_look(stack)
+    with announced(f"ports {options.operation}", limit):
+        data, text = _OPERATIONS[options.operation](stack, options)
     return show(data, text, as_json=options.json)
 
 

@@ -42,6 +42,9 @@ from .sockets import Listener
 from .supervisor import CALL_TIMEOUT, DOWN, Client, wait_states
 
 MAX_VICTIMS = 32
+# Seconds from TERM to KILL, and after KILL.
+GRACE = 5.0
+KILL_GRACE = 2.0
 SSH_PORT = 22
 # How often a listener without a visible owner is looked at again: it may just be closing, or changing hands.
 LOOKS = 3
@@ -328,8 +331,8 @@ def flush(
     policy: str = OWNED,
     overrides: t.Optional[t.Mapping[t.Any, str]] = None,
     supervised: bool = False,
-    grace: float = 5.0,
-    kill_grace: float = 2.0,
+    grace: float = GRACE,
+    kill_grace: float = KILL_GRACE,
     time_wait: float = TIME_WAIT,
     max_victims: int = MAX_VICTIMS,
     dry_run: bool = False,
