@@ -454,6 +454,14 @@ def environment_file_broken(world: World, dice: random.Random) -> Struck:
 
 
 @fault()
+def record_of_the_generation_broken(world: World, dice: random.Random) -> Struck:
+    """Damage what is remembered of the installed generation, or the registry that applications ask for their ports."""
+    path = Path(ETC, dice.choice(["meta.json", "ports.json"]))
+    how = damage(path, dice)
+    return Struck(f"etc/{path.name} {how}", ANY, rf"{path.name}|registry|generation", lift=world.restore_etc)
+
+
+@fault()
 def etc_gone(world: World, dice: random.Random) -> Struck:
     """Delete the link etc, or put a directory or a dangling link in its place."""
     how = dice.choice(["was deleted", "is a directory", "leads nowhere"])
