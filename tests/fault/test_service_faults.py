@@ -32,7 +32,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Clock
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Health
-from tests.support import peers, victims
+from tests.support import peers
 from tests.support.interpreters import own_interpreter
 from tests.support.peers import drips, http, keeps_silent, says, tcp_peer
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
@@ -118,9 +118,10 @@ def test_fault_28_a_one_shot_that_exits_0_is_completed_and_a_service_that_does_i
 
 @pytest.mark.parametrize("seconds", [0, 1])
 def test_fault_29_a_service_that_puts_itself_into_the_background_is_named_as_that(seconds: int) -> None:
-    port = free_port()
-    with stack(two_services(port=port, health=None, start={"seconds": seconds}, stable_for=1, restart="never")) as made:
-        made.raw["services"]["web"]["command"] = [made.program, os.path.abspath(victims.__file__), "daemon", str(port)]
+    services = {"web": {"start": {"seconds": seconds, "retries": 0}, "stable_for": 1, "restart": "never"}, "worker": {}}
+    with stack(services) as made:
+        # As daemon(3) does: what lives on is there before what was started ends.
+        made.raw["services"]["web"]["command"] = ["sh", "-c", "setsid sleep 600 & exit 0"]
         report = made.perform()
         assert not report["ok"]
         check = check_of(report, "running", "web")
