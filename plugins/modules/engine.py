@@ -58,6 +58,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import (
+    archives,
     ask,
     assign,
     bringup,
@@ -67,6 +68,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
     cli_manifest,
     cli_ports,
     clock,
+    commands,
     config,
     config_reader,
     console,
@@ -102,6 +104,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
     programs,
     provenance,
     registry,
+    release_plan,
+    releases,
     report,
     request,
     restart,
@@ -117,6 +121,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
 )
 
 ENGINE: t.Sequence[types.ModuleType] = (
+    archives,
     ask,
     assign,
     bringup,
@@ -126,6 +131,7 @@ ENGINE: t.Sequence[types.ModuleType] = (
     cli_manifest,
     cli_ports,
     clock,
+    commands,
     config,
     config_reader,
     console,
@@ -161,6 +167,8 @@ ENGINE: t.Sequence[types.ModuleType] = (
     programs,
     provenance,
     registry,
+    release_plan,
+    releases,
     report,
     request,
     restart,

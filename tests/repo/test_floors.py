@@ -19,11 +19,11 @@ FLOORS: dict[str, int] = {
         (
             "clock errors import_draft import_pm2 import_supervisord manifest manifest_check manifest_file "
             "manifest_import manifest_layout manifest_legacy manifest_values version",
-            "budget config config_reader daemons health journal launcher leases manifest_edit processes registry "
-            "request sockets supervisor wire",
-            "assign diagnosis plan program_plan provenance report verdict",
-            "bringup dispatch doctor drift flush history limits ports preflight programs restart status takedown "
-            "verify worker",
+            "archives budget commands config config_reader daemons health journal launcher leases manifest_edit "
+            "processes registry request sockets supervisor wire",
+            "assign diagnosis plan program_plan provenance release_plan report verdict",
+            "bringup dispatch doctor drift flush history limits ports preflight programs releases restart status "
+            "takedown verify worker",
             "ask cli cli_doctor cli_manifest cli_ports console",
         )
     )

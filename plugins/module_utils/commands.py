@@ -1,0 +1,212 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Commands of the application's own, such as a build: as its user, with an environment of their own, and bounded.
+
+A command runs below a keeper, a fork of this process. The keeper ends the command and what it started when the time is
+up, and also when this process is gone, however it went: nothing goes on building that nobody waits for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import select
+import signal
+import subprocess
+import tempfile
+import typing as t
+
+from .clock import SYSTEM, Clock, Deadline
+from .errors import RollcallError
+
+# How often the keeper looks whether the command has ended.
+INTERVAL = 0.02
+# What is kept of what a command printed.
+OUTPUT_BYTES = 16_384
+OUTPUT_LINES = 15
+
+
+class Account(t.NamedTuple):
+    """Who runs a command.
+
+    Attributes:
+        name: of the user.
+        uid: of the user.
+        gid: of its first group.
+        groups: all its groups.
+        home: its directory, which need not exist.
+    """
+
+    name: str
+    uid: int
+    gid: int
+    groups: t.Tuple[int, ...]
+    home: str
+
+    @property
+    def other(self) -> bool:
+        """Whether it is another one than this process's, so that this process is root and has to become it."""
+        return self.uid != os.geteuid()
+
+
+def account(user: t.Optional[str]) -> Account:
+    """Return the account called ``user``; None is the current one.
+
+    Raises:
+        RollcallError: ``wrong_use``: there is none, or it is another one and this is not root.
+    """
+    try:
+        entry = pwd.getpwuid(os.geteuid()) if user is None else pwd.getpwnam(user)
+    except KeyError as exc:
+        raise RollcallError(
+            f"{f'User {user!r}' if user else f'uid {os.geteuid()}'} does not exist on this host.",
+            kind="wrong_use",
+            remedies=["ansible-playbook site.yml makes it", f"useradd --system {user}"],
+        ) from exc
+    if os.geteuid() not in (0, entry.pw_uid):
+        raise RollcallError(
+            f"This has to be done as user '{entry.pw_name}', and is neither that user nor root.",
+            kind="wrong_use",
+            remedies=["in a playbook: become: true"],
+        )
+    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
+
+
+@contextlib.contextmanager
+def acting_as(who: Account) -> t.Iterator[None]:
+    """Have the kernel judge file access by the rights of ``who`` (seteuid(2)): root would follow that user's links."""
+    if not who.other:
+        yield
+        return
+    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
+    try:
+        os.setgroups(who.groups)
+        os.setegid(who.gid)
+        os.seteuid(who.uid)
+        yield
+    finally:
+        os.seteuid(uid)
+        os.setegid(gid)
+        os.setgroups(groups)
+
+
+class Outcome(t.NamedTuple):
+    """How a command ended.
+
+    Attributes:
+        exit_code: negative for a signal; None when its time was up, or it could not be started.
+        problem: why it has no exit code; empty when it has.
+        output: the last lines of what it printed.
+    """
+
+    exit_code: t.Optional[int]
+    problem: str
+    output: t.Tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended with exit code 0."""
+        return self.exit_code == 0
+
+    @property
+    def how(self) -> str:
+        """How it ended, in words that follow the command's name."""
+        if self.exit_code is None:
+            return self.problem
+        if self.exit_code < 0:
+            return f"was ended by signal {-self.exit_code}"
+        return f"ended with exit code {self.exit_code}"
+
+
+def run(
+    argv: t.Sequence[str],
+    who: Account,
+    *,
+    cwd: str,
+    environment: t.Mapping[str, str],
+    timeout: float,
+    clock: Clock = SYSTEM,
+) -> Outcome:
+    """Run a command in a session of its own, without input, and wait for its end.
+
+    Args:
+        argv: program and arguments; the program is looked up along the ``PATH`` of ``environment``.
+        who: whose rights it has.
+        cwd: the directory it starts in.
+        environment: all of it; nothing is inherited.
+        timeout: seconds after which it and what it started are killed.
+        clock: where the time comes from.
+
+    Raises:
+        OSError: there is no process or no temporary file to be had.
+    """
+    identity: t.Dict[str, t.Any] = {}
+    if who.other:
+        identity = {"user": who.uid, "group": who.gid, "extra_groups": list(who.groups)}
+    with tempfile.TemporaryFile() as output:
+        options = {"cwd": cwd, "env": dict(environment), "stdout": output, **identity}
+        said = json.loads(_kept(argv, options, Deadline(timeout, clock)))
+        return Outcome(said["exit_code"], said["problem"], _last_lines(output))
+
+
+def _kept(argv: t.Sequence[str], options: t.Mapping[str, t.Any], deadline: Deadline) -> bytes:
+    """Run the command below a keeper and return what the keeper says of its end."""
+    hearing, saying = os.pipe()
+    watching, living = os.pipe()
+    keeper = os.fork()
+    if keeper == 0:
+        # Nothing of the caller's may run here: not its exits, nor its buffers.
+        try:
+            os.close(hearing)
+            os.close(living)
+            os.setsid()  # an interrupt at the terminal is for the caller, whose end the keeper sees
+            os.write(saying, json.dumps(_keep(argv, options, watching, deadline)).encode("ascii"))
+        finally:
+            os._exit(0)
+    os.close(saying)
+    os.close(watching)
+    try:
+        with open(hearing, "rb") as stream:
+            said = stream.read()
+    finally:
+        os.close(living)
+        os.waitpid(keeper, 0)
+    return said or b'{"exit_code": null, "problem": "lost the process that kept it"}'
+
+
+def _keep(
+    argv: t.Sequence[str], options: t.Mapping[str, t.Any], watching: int, deadline: Deadline
+) -> t.Dict[str, t.Any]:
+    """Run the command until it ends, its time is up, or ``watching`` says that the caller is gone."""
+    try:
+        child = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            close_fds=True,
+            start_new_session=True,
+            umask=0o022,
+            **options,
+        )
+    except (OSError, ValueError) as exc:
+        return {"exit_code": None, "problem": f"could not be started: {exc}"}
+    while child.poll() is None:
+        gone = bool(select.select([watching], [], [], INTERVAL)[0])
+        if gone or deadline.expired:
+            # Not yet waited for, so the pid, and the group of that number, are still its own.
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            return {"exit_code": None, "problem": f"did not end within {deadline.seconds:g} s and was killed"}
+    return {"exit_code": child.returncode, "problem": ""}
+
+
+def _last_lines(output: t.IO[bytes]) -> t.Tuple[str, ...]:
+    size = os.fstat(output.fileno()).st_size
+    text = os.pread(output.fileno(), OUTPUT_BYTES, max(0, size - OUTPUT_BYTES)).decode("utf-8", "replace")
+    return tuple([line.rstrip() for line in text.splitlines() if line.strip()][-OUTPUT_LINES:])
