@@ -16,6 +16,7 @@ import calendar
 import dataclasses
 import errno
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -285,7 +286,8 @@ def prune_runs(state: str) -> None:
 # --- generations ------------------------------------------------------------------------------------------------
 
 
-class Generation(t.NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Generation:
     """Manifest, config and environment files that belong together.
 
     ``environment`` maps a service to the variables its launcher reads from a private file.
@@ -295,7 +297,7 @@ class Generation(t.NamedTuple):
     config: str
     environment: t.Mapping[str, t.Mapping[str, str]]
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """16 hex digits over all of it: equal digests are equal generations."""
         text = json.dumps([self.stack.to_dict(), self.config, self.environment], sort_keys=True)

@@ -965,9 +965,10 @@ def sweep(
 
 
 def _strays(root: str, keep: t.Iterable[int], uids: t.Optional[t.Container[int]]) -> t.List[Process]:
-    daemons = list(keep)
-    held = {*daemons, *children_of(daemons), os.getpid()}
-    return [process for process in marked(root, uids) if process.pid not in held]
+    daemons = set(keep)
+    found = [process for process in marked(root, uids) if process.pid != os.getpid()]
+    above = lineages([process.pid for process in found], found)
+    return [process for process in found if not daemons.intersection(above[process.pid])]
 
 
 def _carries(process: Process, root: str) -> bool:

@@ -317,11 +317,13 @@ def _limit(stack: Stack, request: Request) -> float:
 def _facts(stack: Stack, seen: Observation, installed: t.Optional[Generation], generation: Generation) -> plan.Facts:
     known = stack if installed is None else installed.stack
     programs = {}
+    wanted = {service.name: service for service in stack.services}
+    sections = _sections(generation.config)
+    old_sections = {} if installed is None else _sections(installed.config)
     for name, program in seen.programs.items():
-        wanted = any(service.name == name for service in stack.services)
-        trouble = verdict.trouble(stack.service(name), seen) if wanted else None
+        trouble = verdict.trouble(wanted[name], seen) if name in wanted else None
         runs_at = None
-        if installed is not None and _section(installed.config, name) == _section(generation.config, name):
+        if installed is not None and old_sections.get(name) == sections.get(name):
             runs_at = _revision_of(installed, name, program.pid)
         programs[name] = plan.Running(program.state, program.pid, runs_at, trouble)
     return plan.Facts(
@@ -338,10 +340,10 @@ def _facts(stack: Stack, seen: Observation, installed: t.Optional[Generation], g
     )
 
 
-def _section(config_text: str, name: str) -> str:
-    """Return the section of a program; empty when there is none."""
-    head = f"\n[program:{name}]\n"
-    return config_text.partition(head)[2].partition("\n[")[0]
+def _sections(config_text: str) -> t.Dict[str, str]:
+    """Return the section of each program by its name."""
+    parts = (part.partition("]\n") for part in config_text.split("\n[program:")[1:])
+    return {name: text.partition("\n[")[0] for name, _bracket, text in parts}
 
 
 def _daemon_revision(seen: Observation) -> str:
@@ -551,10 +553,9 @@ def _record_started(stack: Stack, seen: Observation) -> None:
     started = {}
     for service in stack.services:
         program = seen.programs.get(service.name)
-        process = processes.describe(program.pid) if program is not None and program.pid else None
-        if process is not None:
+        if program is not None and program.born:
             own = processes.Marker(stack.name, stack.root, service.name, revision(stack, service))
-            started[process.identity] = own
+            started[verdict.identity(program)] = own
     processes.record(stack.root, started)
 
 

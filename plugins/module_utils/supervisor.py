@@ -91,7 +91,9 @@ _FAULT_TEXTS: t.Mapping[str, str] = {
 DOWN = frozenset({"STOPPED", "EXITED", "FATAL"})
 
 _MAX_ANSWER = 32 * 1024 * 1024  # 200 programs are about 200 KiB; more than this is not supervisord
-_PER_NAME = 0.02  # seconds more for each program of a batch: spawning takes 2.5 ms, 10 ms with a high minfds
+# Seconds more for each program of a batch. Spawning takes 2.5 ms, 10 ms with a high minfds, and on a machine that has
+# six times as much to do as it can, six times that. It is a limit for one that hangs, no time that is waited.
+_PER_NAME = 0.1
 _POKE_INTERVAL = 0.005  # seconds; it stops one program per turn of its loop, and a poke is a turn
 _START_INTERVAL = 0.005
 _SHORTEST_CALL = 0.05

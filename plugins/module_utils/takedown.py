@@ -61,7 +61,10 @@ class TakeDown:
         clock: Clock,
     ) -> None:
         self._stack = stack
-        self._stacks = [stack, *([] if installed is None else [installed])]
+        # Each service as the wanted and as the installed manifest have it.
+        self._known: t.Dict[str, t.List[Service]] = {}
+        for service in (*stack.services, *(() if installed is None else installed.services)):
+            self._known.setdefault(service.name, []).append(service)
         self._before = before
         self._grace = grace
         self._kill_grace = kill_grace
@@ -106,17 +109,14 @@ class TakeDown:
                 evidence={"states": {name: program.state for name, program in late.items()}},
                 remedies=["rollcall restart emergency", "rollcall status"],
             )
-        ports = {service.port for name in names for service in self._known(name) if service.port is not None}
+        known = [service for name in names for service in self._known.get(name, ())]
+        ports = {service.port for service in known if service.port is not None}
         if not Deadline(PORT_MARGIN, self._clock).poll(lambda: not sockets.listeners(ports), POLL):
             # A child that outlived its service. Others' listeners are the flush's to judge.
             self.sweep()
 
-    def _known(self, name: str) -> t.List[Service]:
-        """Return the service as the wanted and as the installed manifest have it."""
-        return [service for stack in self._stacks for service in stack.services if service.name == name]
-
     def _stop_timeout(self, name: str) -> float:
-        return max((service.stop.timeout for service in self._known(name)), default=0.0)
+        return max((service.stop.timeout for service in self._known.get(name, ())), default=0.0)
 
     def daemons(self) -> None:
         """End every supervisord of the stack: by its own shutdown where it answers, by TERM where it does not.
@@ -272,7 +272,8 @@ class TakeDown:
 
 def batches(stack: Stack, names: t.Iterable[str]) -> t.List[t.List[str]]:
     """Return ``names`` in groups that can stop together: by level, the last level first."""
+    order = plan.ranks(stack)
     ordered: t.Dict[int, t.List[str]] = {}
     for name in names:
-        ordered.setdefault(plan.rank(stack, name), []).append(name)
+        ordered.setdefault(order.get(name, len(order)), []).append(name)
     return [ordered[number] for number in sorted(ordered, reverse=True)]

@@ -8,6 +8,7 @@ A bystander, which is none of ours, runs beside every test and must be alive aft
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -200,7 +201,7 @@ def test_fault_21_a_config_that_supervisor_refuses_leaves_the_running_stack_unto
     before = running.pids()
     running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
     wanted = running.generation()
-    broken = wanted._replace(config=wanted.config.replace("stopsignal=", "stopsignal=NO"))
+    broken = dataclasses.replace(wanted, config=wanted.config.replace("stopsignal=", "stopsignal=NO"))
     with pytest.raises(RollcallError, match="NOTERM"):
         running.perform_generation(broken)
     assert running.pids() == before
@@ -212,7 +213,7 @@ def test_fault_21_a_config_that_says_something_else_than_the_manifest_is_not_ins
     before = running.pids()
     running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
     wanted = running.generation()
-    altered = wanted._replace(config=wanted.config.replace("blue", "green"))
+    altered = dataclasses.replace(wanted, config=wanted.config.replace("blue", "green"))
     with pytest.raises(RollcallError, match="does not say what its manifest says"):
         running.perform_generation(altered)
     assert running.pids() == before
