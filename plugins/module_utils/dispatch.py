@@ -18,15 +18,16 @@ import sys
 import traceback
 import typing as t
 
-from . import config, journal, limits, preflight, worker
+from . import boot, config, journal, limits, preflight, worker
 from .clock import SOON, SYSTEM, Clock, Deadline
 from .errors import RollcallError
 from .request import Request
 
 # Beyond the sum of all deadlines inside the worker: then it hangs where no deadline reaches, in the kernel.
 SLACK = 10.0
-# Of the caller's environment the worker keeps what tells by which port the caller came in: that one is never flushed.
-KEPT = ("SSH_CONNECTION",)
+# Of the caller's environment the worker keeps what tells by which port the caller came in, for that one is never
+# flushed, and whether it is the stack's own unit that asks.
+KEPT = ("SSH_CONNECTION", boot.CALLED)
 
 
 def run(

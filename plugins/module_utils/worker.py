@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 
-from . import journal, restart
+from . import boot, journal, restart
 from .errors import RollcallError
 from .request import Request
 
@@ -22,7 +23,7 @@ def main(request: Request, run_id: str) -> int:
     """
     code = 0
     try:
-        result: t.Dict[str, t.Any] = {"report": restart.perform(request, run_id)}
+        result: t.Dict[str, t.Any] = {"report": _perform(request, run_id)}
     except RollcallError as exc:
         result = {"error": exc.as_dict()}
         code = exc.exit_code
@@ -36,3 +37,16 @@ def main(request: Request, run_id: str) -> int:
         code = error.exit_code
     journal.write_atomically(journal.result_path(request.paths.state, run_id), json.dumps(result), 0o600)
     return code
+
+
+def _perform(request: Request, run_id: str) -> t.Dict[str, t.Any]:
+    """Carry the request out, within the stack's unit of systemd where it has one. Errors as `restart.perform`."""
+    stack = request.wanted.stack if request.wanted is not None else journal.load_stack(request.paths)
+    unit = boot.find(stack)
+    if unit is None:
+        return restart.perform(request, run_id)
+    called = os.environ.get(boot.CALLED) == unit.name
+    notes = boot.enter(unit, request.mode)
+    report = restart.perform(request, run_id)
+    notes += boot.follow(unit, stack, request.mode, ok=report["ok"], called=called)
+    return {**report, "notes": [*report["notes"], *notes]}

@@ -22,7 +22,7 @@ FLOORS: dict[str, int] = {
             "archives budget commands config config_reader daemons health journal launcher leases manifest_edit "
             "processes registry request sockets supervisor wire",
             "assign diagnosis plan program_plan provenance release_plan report verdict",
-            "bringup dispatch doctor drift flush history limits ports preflight programs releases restart status "
+            "boot bringup dispatch doctor drift flush history limits ports preflight programs releases restart status "
             "takedown verify worker",
             "ask cli cli_doctor cli_manifest cli_ports console",
         )

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# What is on a host, a line each: files, accounts, units, processes. Needs no Python.
+find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \) -prune -o -print | sed 's/^/file /'
+sed 's/^/account /' /etc/passwd
+sed 's/^/group /' /etc/group
+systemctl list-unit-files --no-legend --no-pager | awk '{ print "unit-file", $1 }'
+systemctl list-units --all --plain --no-legend --no-pager --type=service,socket,target | awk '{ print "unit", $1, $3 }'
+ls /var/lib/systemd/linger | sed 's/^/linger /'
+# Of everybody but the kernel, by name: numbers differ.
+ps -e -o ppid=,user=,comm= | awk '$1 != 2 { print "process", $2, $3 }' | grep -v -E ' (sh|sed|awk|ps|sort|find|grep|sshd|sshd-session|sshd-auth)$'
+# What packages brought, the caches of their tools left out.
+cat /var/lib/dpkg/info/*.list | sed 's/^/packaged /'
