@@ -16,6 +16,7 @@ check: setup ## the quick part of the tests: linters, types, units, the reposito
 	@$(stages) ruff mypy unit repo
 
 test: setup ## all of the tests
+	@tests/tools/servers.sh
 	@$(stages)
 
 lint: setup ## the linters alone: Python, types, roles and playbooks, changelog

@@ -215,7 +215,7 @@ KINDS: t.Mapping[str, Kind] = {
         "`chown -R 0:0 DIRECTORY`",
     ),
     # left over
-    "locked": Kind(NOTE, "a run is at work", "wait for it"),
+    "locked": Kind(WARNING, "a run is at work: what is seen here will change", "wait for it"),
     "unfinished_run": Kind(WARNING, "the last run was cut off", "`rollcall start`"),
     "unfinished_generation": Kind(
         WARNING,
@@ -745,9 +745,10 @@ def _services(facts: Facts) -> t.Iterator[Finding]:
         yield _finding("held", name, reason, f"bring what it needs, then: {command(facts, 'start')}")
     if facts.seen is None or facts.stack is None:
         return
-    if facts.seen.database is not None and not facts.seen.database.ok:
-        detail = facts.seen.database.detail
-        yield _finding("not_healthy", "database", detail, command(facts, "status"))
+    for check in facts.stack.checks.databases:
+        answer = facts.seen.databases.get(check.kind)
+        if answer is not None and not answer.ok and check.service not in facts.held:
+            yield _finding("not_healthy", check.subject or "database", answer.detail, command(facts, "status"))
     if facts.seen.daemon is None or facts.lock is not None:
         # Without a supervisord that answers nothing is known of any service, and a run at work is just changing them.
         return
@@ -883,7 +884,7 @@ def _left_over(facts: Facts) -> t.Iterator[Finding]:
     if facts.lock is not None:
         step = f", now at its step '{facts.unfinished['step']}'" if facts.unfinished else ""
         text = journal.describe_holder(facts.lock) + step
-        yield _finding("locked", facts.name, text, f"wait for it, then {command(facts, 'doctor')}", **facts.lock)
+        yield _finding("locked", facts.name, text, f"{command(facts, 'doctor')}  # when it has ended", **facts.lock)
         # What a run has begun is not left over while it is at work.
         return
     fix = command(facts, "doctor --fix")

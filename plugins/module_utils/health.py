@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""What a service answers: HTTP, TCP and SQLite, each question under one deadline for all of it.
+"""What a service answers over HTTP or TCP, each question under one deadline for all of it.
 
 Sockets are used directly, so no proxy variable, redirect or library default comes between question and answer.
 """
@@ -11,28 +11,25 @@ Sockets are used directly, so no proxy variable, redirect or library default com
 from __future__ import annotations
 
 import dataclasses
-import os
+import functools
 import socket
-import stat
 import threading
 import typing as t
 
 from .clock import SYSTEM, Clock, Deadline
 from .version import VERSION
-from .wire import Line
+from .wire import Line, connect
 
 if t.TYPE_CHECKING:
     import http.client
 
-    from .manifest import DatabaseCheck, Health
+    from .manifest import Health
 
 BODY_LIMIT = 64 * 1024  # bytes of a body that are read and searched
 BANNER_LIMIT = 4096  # bytes of a TCP answer that are read and searched
-QUICK_CHECK_LIMIT = 8 * 1024 * 1024  # bytes of a database file that PRAGMA quick_check reads in some 10 ms
-DATABASE_TIMEOUT = 2.0  # seconds that a database may take to answer
 _FAST, _SLOW, _PATIENCE = 0.02, 0.1, 1.0  # seconds between two probes, first and after the patience
 
-_T = t.TypeVar("_T")
+_Name = t.TypeVar("_Name", bound=t.Hashable)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,17 +66,22 @@ def probe(target: Health, *, timeout: t.Optional[float] = None, clock: Clock = S
 
 def probe_all(targets: t.Mapping[str, Health], *, clock: Clock = SYSTEM) -> t.Dict[str, Answer]:
     """Ask many services at once; it takes as long as the slowest of them."""
-    answers: t.Dict[str, Answer] = {}
+    return at_once({name: functools.partial(probe, target, clock=clock) for name, target in targets.items()})
 
-    def ask(name: str, target: Health) -> None:
-        answers[name] = probe(target, clock=clock)
 
-    threads = [threading.Thread(target=ask, args=item, daemon=True) for item in targets.items()]
+def at_once(questions: t.Mapping[_Name, t.Callable[[], Answer]]) -> t.Dict[_Name, Answer]:
+    """Ask many questions at once, each of which is bounded and never raises; it takes as long as the slowest."""
+    answers: t.Dict[_Name, Answer] = {}
+
+    def ask(name: _Name, question: t.Callable[[], Answer]) -> None:
+        answers[name] = question()
+
+    threads = [threading.Thread(target=ask, args=item, daemon=True) for item in questions.items()]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()  # each probe is bounded
-    return {name: answers[name] for name in targets}
+        thread.join()
+    return {name: answers[name] for name in questions}
 
 
 class HealthWatch:
@@ -129,21 +131,33 @@ class HealthWatch:
 def _ask(target: Health, deadline: Deadline) -> _Judged:
     line: t.Optional[Line] = None
     try:
-        line = _connect(target.host, target.port, deadline)
+        line = connect(target.host, target.port, deadline)
         return _ask_http(target, line) if target.kind == "http" else _ask_tcp(target, line)
-    except TimeoutError:
-        return _Judged(False, _overdue(line, deadline))
-    except ConnectionRefusedError:
-        return _Judged(False, "connection refused")
-    except (ConnectionResetError, BrokenPipeError):
-        return _Judged(False, "connection reset")
-    except OSError as exc:
-        return _Judged(False, f"{exc.strerror or exc}")
-    except UnicodeError:  # the idna codec's word for a host name that cannot be one
-        return _Judged(False, f"{target.host!r} is no host name")
+    except (OSError, UnicodeError) as exc:
+        return _Judged(False, failure(exc, target.host, line, deadline))
     finally:
         if line is not None:
             line.close()
+
+
+def failure(exc: t.Union[OSError, UnicodeError], host: str, line: t.Optional[Line], deadline: Deadline) -> str:
+    """Return in words why a host gave no answer.
+
+    Args:
+        exc: what connecting to it, or the line to it, raised.
+        host: the host.
+        line: to it; None while it was not connected.
+        deadline: of the question.
+    """
+    if isinstance(exc, UnicodeError):
+        return f"{host!r} is no host name"
+    if isinstance(exc, TimeoutError):
+        return _overdue(line, deadline)
+    if isinstance(exc, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(exc, (ConnectionResetError, BrokenPipeError)):
+        return "connection reset"
+    return f"{exc.strerror or exc}"
 
 
 def _overdue(line: t.Optional[Line], deadline: Deadline) -> str:
@@ -152,58 +166,6 @@ def _overdue(line: t.Optional[Line], deadline: Deadline) -> str:
     if not line.received:
         return f"no answer within {deadline.seconds:g} s"
     return f"an unfinished answer of {line.received} bytes after {deadline.seconds:g} s"
-
-
-def _connect(host: str, port: int, deadline: Deadline) -> Line:
-    """Connect to the first address of the host that takes it."""
-    failure: OSError = OSError(f"{host} has no address")
-    for family, address in _addresses(host, port, deadline):
-        line = Line(socket.socket(family, socket.SOCK_STREAM), deadline)
-        try:
-            line.connect(address)
-            if line.sock.getsockname() == line.sock.getpeername():
-                # A port of the ephemeral range that nobody listens on, and by chance the kernel gave it to us as our
-                # own: TCP's simultaneous open has connected the socket with itself.
-                raise ConnectionRefusedError
-        except OSError as exc:
-            line.close()
-            failure = exc
-        else:
-            return line
-    raise failure
-
-
-def _addresses(host: str, port: int, deadline: Deadline) -> t.List[t.Tuple[int, t.Any]]:
-    def look_up(flags: int) -> t.List[t.Tuple[int, t.Any]]:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-        return [(entry[0], entry[4]) for entry in found]
-
-    try:
-        return look_up(socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        # A name: the resolver has time limits of its own and cannot be interrupted.
-        return _bounded(lambda: look_up(0), deadline.remaining())
-
-
-def _bounded(work: t.Callable[[], _T], seconds: float) -> _T:
-    """Return what ``work`` returns, or raise what it raises; TimeoutError when it takes longer, and is left alone."""
-    results: t.List[_T] = []
-    errors: t.List[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as exc:  # noqa: BLE001 - raised again below, in the thread that asked
-            errors.append(exc)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not results:
-        raise TimeoutError
-    return results[0]
 
 
 def _ask_http(target: Health, line: Line) -> _Judged:
@@ -244,7 +206,7 @@ def _judge_http(target: Health, response: http.client.HTTPResponse, deadline: De
     status = response.status
     location = response.getheader("Location")
     if status != target.status and 300 <= status < 400 and location:
-        return _Judged(False, f"{status}, wanted {target.status}: it redirects to {_clean(location, 200)}", status)
+        return _Judged(False, f"{status}, wanted {target.status}: it redirects to {clean(location, 200)}", status)
     judgement = f"{status}" if status == target.status else f"{status}, wanted {target.status}"
     try:
         body = response.read(BODY_LIMIT)
@@ -285,7 +247,7 @@ def _ask_tcp(target: Health, line: Line) -> _Judged:
     return _Judged(False, f"{said}, wanted {quoted(target.expect)}")
 
 
-def _clean(text: t.Union[str, bytes], limit: int) -> str:
+def clean(text: t.Union[str, bytes], limit: int) -> str:
     """Return foreign text fit for one line: white space as single blanks, nothing unprintable, not longer than that."""
     whole = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     plain = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(whole[: limit * 4].split()))
@@ -294,65 +256,4 @@ def _clean(text: t.Union[str, bytes], limit: int) -> str:
 
 def quoted(text: t.Union[str, bytes]) -> str:
     """Return at most 80 characters of foreign text in double quotes, on one line."""
-    return f'"{_clean(text, 80)}"'
-
-
-# --- the database ---------------------------------------------------------------------------------------------------
-
-
-def database(check: DatabaseCheck, timeout: float = DATABASE_TIMEOUT, *, clock: Clock = SYSTEM) -> Answer:
-    """Ask a stack's database for its tables, without a chance of changing or creating it.
-
-    Args:
-        check: which one.
-        timeout: seconds for all of it, a lock that somebody holds included.
-        clock: where the time comes from.
-    """
-    began = clock.monotonic()
-    # SQLite gives up a little earlier, to say why; the thread is for a file system that does not answer.
-    patience = Deadline(timeout * 0.8, clock)
-    try:
-        judged = _bounded(lambda: _ask_sqlite(check.path, patience), timeout)
-    except TimeoutError:
-        judged = _Judged(False, f"no answer within {timeout:g} s")
-    latency = clock.monotonic() - began
-    detail = f"{judged.said} in {latency * 1000:.1f} ms" if judged.ok else judged.said
-    return Answer(judged.ok, detail, None, latency)
-
-
-def _ask_sqlite(path: str, deadline: Deadline) -> _Judged:
-    import sqlite3
-    from urllib.parse import quote
-
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return _Judged(False, f"no such file: {path}")
-    except OSError as exc:
-        return _Judged(False, f"{path}: {exc.strerror}")
-    if not stat.S_ISREG(found.st_mode):  # opening a named pipe would wait for its other end
-        return _Judged(False, f"not a regular file: {path}")
-    try:
-        connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=deadline.remaining())
-        try:
-            connection.set_progress_handler(lambda: int(deadline.expired), 10_000)
-            return _judge_sqlite(connection, found.st_size)
-        finally:
-            connection.close()
-    except sqlite3.DatabaseError as exc:
-        # Their codes have names only since Python 3.11; the words are SQLite's sqlite3_errstr, old as itself.
-        said = str(exc)
-        if "locked" in said:
-            return _Judged(False, f"locked by another process for {deadline.seconds:g} s")
-        if "interrupted" in said:
-            return _Judged(False, f"no answer within {deadline.seconds:g} s")
-        return _Judged(False, f"{path}: {said}")
-
-
-def _judge_sqlite(connection: t.Any, size: int) -> _Judged:
-    tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
-    if size <= QUICK_CHECK_LIMIT:
-        complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if complaint != "ok":
-            return _Judged(False, f"damaged: {_clean(str(complaint), 200)}")
-    return _Judged(True, f"{tables} table{'' if tables == 1 else 's'}")
+    return f'"{clean(text, 80)}"'

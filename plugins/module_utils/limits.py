@@ -9,28 +9,31 @@ from __future__ import annotations
 
 import typing as t
 
-from . import flush, health, preflight, processes, supervisor, takedown
+from . import flush, preflight, processes, supervisor, takedown
 from .manifest import Service, Stack, levels
 
 DAEMON_START = 15.0
 # How long a service that supervisord is just bringing back may take before its state is what it is.
 SETTLE_MARGIN = 1.0
+# How long the process of a service that ended well right after its start is looked for elsewhere.
+BACKGROUND = 0.5
 # Reading /proc, sockets and files on a machine that is busy; none of it waits for anybody.
 SLACK = 5.0
 
 
 def of_look(stack: Stack) -> float:
     """Return the seconds that a status takes at the longest."""
-    answers = max((service.health.timeout for service in stack.services if service.health is not None), default=0.0)
-    database = health.DATABASE_TIMEOUT if stack.checks.database is not None else 0.0
+    # Services and databases are asked all at once.
+    services = (service.health.timeout for service in stack.services if service.health is not None)
+    answers = max((*services, *(check.timeout for check in stack.checks.databases)), default=0.0)
     # getPID and getAllProcessInfo; when the first is silent the second is not asked.
-    return 2 * supervisor.CALL_TIMEOUT + answers + database + SLACK
+    return 2 * supervisor.CALL_TIMEOUT + answers + SLACK
 
 
 def of_verify(stack: Stack) -> float:
     """Return the seconds that a verdict takes at the longest."""
     window = max((service.stable_for for service in stack.services), default=0.0)
-    return window + SETTLE_MARGIN + supervisor.CALL_TIMEOUT + of_look(stack)
+    return window + SETTLE_MARGIN + BACKGROUND + supervisor.CALL_TIMEOUT + of_look(stack)
 
 
 def of_run(stack: Stack, mode: str, *, grace: float, kill_grace: float) -> float:
@@ -47,23 +50,30 @@ def of_run(stack: Stack, mode: str, *, grace: float, kill_grace: float) -> float
     free = flush.ROUNDS * ending + flush.RETURN + flush.TIME_WAIT + kill_grace
     if mode == "flush":
         return prove + free
-    down = processes.SWEEPS * ending + (_emergency(ending) if mode == "emergency" else _careful(stack, kill_grace))
+    down = processes.SWEEPS * ending + (
+        _emergency(stack, ending) if mode == "emergency" else _careful(stack, kill_grace)
+    )
     if mode == "stop":
         return prove + down + of_look(stack)
-    up = DAEMON_START + _by_level(stack, lambda service: service.ready_timeout)
+    up = (
+        DAEMON_START
+        + supervisor.of_batch(len(stack.services))
+        + _by_level(stack, lambda service: service.ready_timeout)
+    )
     return prove + down + (0.0 if mode == "quick" else free) + up + of_verify(stack)
 
 
 def _careful(stack: Stack, kill_grace: float) -> float:
     one_by_one = sum(service.stop.timeout for service in stack.services)
     services = _by_level(stack, lambda service: service.stop.timeout + takedown.STOP_MARGIN + takedown.PORT_MARGIN)
+    services += supervisor.of_batch(len(stack.services))
     daemon = one_by_one + takedown.STOP_MARGIN
     return services + daemon + daemon + 1.5 * len(stack.services) + kill_grace
 
 
-def _emergency(ending: float) -> float:
+def _emergency(stack: Stack, ending: float) -> float:
     # Asked to stop, ended by pid, and what was below it.
-    return 3 * ending
+    return supervisor.of_batch(len(stack.services)) + 3 * ending
 
 
 def _by_level(stack: Stack, seconds: t.Callable[[Service], float]) -> float:

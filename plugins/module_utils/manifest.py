@@ -195,18 +195,55 @@ class Paths:
 
 @dataclass(frozen=True)
 class DatabaseCheck:
-    """The database whose answer is part of the verdict: for ``sqlite``, the absolute path of its file."""
+    """A database whose answer is part of the verdict.
+
+    Attributes:
+        kind: ``sqlite``, ``postgresql`` or ``redis``.
+        path: for sqlite: the file, absolute.
+        service: whose environment says where the database is; empty for sqlite, and for a Redis without a password.
+        variable: of that environment.
+        host: for a Redis without a service.
+        port: for a Redis without a service.
+        query: for postgresql: what is asked.
+        timeout: seconds for all of it, from name look-up to the last byte.
+    """
 
     kind: str
-    path: str
+    path: str = ""
+    service: str = ""
+    variable: str = ""
+    host: str = ""
+    port: t.Optional[int] = None
+    query: str = ""
+    timeout: float = 2.0
+
+    @property
+    def subject(self) -> str:
+        """What it is called in a verdict, unlike any service; empty for the stack's own file."""
+        if self.kind == "sqlite":
+            return ""
+        return f"{self.kind} of {self.service}" if self.service else f"{self.kind} on port {self.port}"
 
 
 @dataclass(frozen=True)
 class Checks:
-    """What the verdict looks at beyond the services: a database, and regular expressions no log line may match."""
+    """What the verdict looks at beyond the services: databases, and regular expressions no log line may match."""
 
-    database: t.Optional[DatabaseCheck] = None
+    databases: t.Tuple[DatabaseCheck, ...] = ()
     log_critical: t.Tuple[str, ...] = (r"\bCRITICAL\b", r"^Traceback \(most recent call last\)")
+
+    @classmethod
+    def from_dict(cls, data: t.Mapping[str, t.Any]) -> Checks:
+        """Return the checks that JSON data describes; raises as :meth:`Stack.from_dict` does."""
+        # What an earlier version of Rollcall has installed knows of one database, an SQLite file, or of none.
+        databases = data["databases"] if "databases" in data else [data["database"]] if data["database"] else []
+        return cls(
+            tuple(
+                DatabaseCheck(**{**one, "timeout": float(one.get("timeout", DatabaseCheck.timeout))})
+                for one in databases
+            ),
+            tuple(data["log_critical"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -261,7 +298,6 @@ class Stack:
         rules: t.Dict[str, t.Any] = {
             key: tuple(value) if isinstance(value, (list, tuple)) else value for key, value in data["ports"].items()
         }
-        database = data["checks"]["database"]
         # What an earlier version of Rollcall has installed knows of no budget.
         budget = {**dataclasses.asdict(RestartBudget()), **data.get("restart_budget", {})}
         changed = {
@@ -269,9 +305,7 @@ class Stack:
             "services": tuple(Service.from_dict(service) for service in data["services"]),
             "ports": PortRules(**rules),
             "deprecated": dict(data["deprecated"]),
-            "checks": Checks(
-                None if database is None else DatabaseCheck(**database), tuple(data["checks"]["log_critical"])
-            ),
+            "checks": Checks.from_dict(data["checks"]),
             "restart_budget": RestartBudget(**{**budget, "within": float(budget["within"])}),
         }
         return cls(**{**data, **changed})

@@ -267,7 +267,7 @@ class _Checker:
         """Find all problems that lie between values."""
         self._required()
         self._paths()
-        self._database()
+        self._databases()
         self._port_lists()
         self._names()
         self._commands()
@@ -322,17 +322,61 @@ class _Checker:
             self._report.error(place, f"leads out of {base}", "write it as an absolute path if that is meant")
         return f"/{whole.lstrip('/')}"
 
-    def _database(self) -> t.Optional[DatabaseCheck]:
-        database = _get(_get(self._fields, "checks", {}), "database")
-        if database is None:
-            return None
+    def _databases(self) -> t.Tuple[DatabaseCheck, ...]:
+        given = _get(_get(self._fields, "checks", {}), "database")
+        if given is None:
+            return ()
         place: Place = ("checks", "database")
-        if not database:
+        if not given:
             self._report.error(place, "names no database", "write it as {sqlite: path of its file}")
-        path = _get(database, "sqlite")
-        if path is None or self._root is None:
-            return None
-        return DatabaseCheck("sqlite", self._resolve((*place, "sqlite"), path, self._root))
+        found = []
+        path = _get(given, "sqlite")
+        if path is not None and self._root is not None:
+            found.append(DatabaseCheck("sqlite", self._resolve((*place, "sqlite"), path, self._root)))
+        for kind, variable in (("postgresql", "DATABASE_URL"), ("redis", "REDIS_URL")):
+            fields = _get(given, kind)
+            if fields is not None:
+                found.append(self._server((*place, kind), kind, fields, variable))
+        return tuple(found)
+
+    def _server(self, place: Place, kind: str, fields: t.Mapping[str, t.Any], variable: str) -> DatabaseCheck:
+        """Check a database that is asked over a connection, and return its check."""
+        given = set(fields)
+        fields = {key: value for key, value in fields.items() if value is not WRONG}
+        if kind == "redis" and "service" not in given and "port" in given:
+            if "variable" in given:
+                self._report.error(
+                    (*place, "variable"), "is a variable of no service", "name the service, or remove it"
+                )
+            return DatabaseCheck(kind, **{"host": Health.host, **fields})
+        service, variable = fields.get("service"), fields.get("variable", variable)
+        if "service" not in given:
+            by_port = ", or its port" if kind == "redis" else ""
+            cure = f"name the service whose variable {variable} has its URL{by_port}"
+            self._report.error(place, "names no service", cure)
+        elif given & {"port", "host"}:
+            self._report.error(place, "names a service, and a host or port as well", "remove one of them")
+        elif service is not None:
+            self._has_variable(place, service, variable)
+        query = {"query": "SELECT 1"} if kind == "postgresql" else {}
+        return DatabaseCheck(kind, **{**query, **fields, "variable": variable})
+
+    def _has_variable(self, place: Place, service: str, variable: str) -> None:
+        """See that a service has a variable: one that it requires may be empty, and hold it."""
+        merged = self._merged.get(service)
+        if merged is None:
+            similar = self._report.similar(service, self._own)
+            self._report.error(
+                (*place, "service"),
+                f"is not a service of this stack{similar}",
+                "name the service that uses the database",
+            )
+        elif variable not in (*merged["env"], *merged["secrets"], *_get(merged, "requires_env", ())):
+            self._report.error(
+                place,
+                f"{service} is not given the variable {variable}",
+                "give it one in its env or its secrets, or name another variable",
+            )
 
     def _port_rules(self) -> PortRules:
         ports, usual = _get(self._fields, "ports", {}), PortRules()
@@ -741,7 +785,7 @@ class _Checker:
             user=_get(self._fields, "user"),
             ports=self._rules,
             deprecated={old: port for old, port in self._old_ports().items() if port is not None},
-            checks=Checks(self._database(), _get(logs, "critical", Checks().log_critical)),
+            checks=Checks(self._databases(), _get(logs, "critical", Checks().log_critical)),
             restart_budget=RestartBudget(**_get(self._fields, "restart_budget", {})),
         )
 

@@ -628,6 +628,13 @@ def _pattern(report: Report, place: Place, value: t.Any) -> t.Any:
     return text
 
 
+_BY_VARIABLE: t.Mapping[str, Reader] = {
+    "service": _text,
+    "variable": _variable,
+    "timeout": _number(0.001, 300, "seconds"),
+}
+
+
 def _deprecated_port(report: Report, place: Place, value: t.Any) -> t.Any:
     return None if value is None else _port(report, place, value)
 
@@ -669,6 +676,12 @@ SERVICE: t.Mapping[str, Reader] = {
 _ONLY_OWN = ("description", "port", "fallback_ports", "instances", "depends_on")
 _DEFAULTS = {key: reader for key, reader in SERVICE.items() if key not in _ONLY_OWN}
 
+DATABASE: t.Mapping[str, Reader] = {
+    "sqlite": _path,
+    "postgresql": fields_of("a check of PostgreSQL", {**_BY_VARIABLE, "query": _text}),
+    "redis": fields_of("a check of Redis", {**_BY_VARIABLE, "host": _host, "port": _port}),
+}
+
 STACK: t.Mapping[str, Reader] = {
     "name": _stack_name,
     "user": _user,
@@ -681,7 +694,7 @@ STACK: t.Mapping[str, Reader] = {
     "checks": fields_of(
         "checks",
         {
-            "database": fields_of("a database check", {"sqlite": _path}),
+            "database": fields_of("a database check", DATABASE),
             "logs": fields_of("logs", {"critical": _list_of(_pattern, 50, "write a list of regular expressions")}),
         },
     ),

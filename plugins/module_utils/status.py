@@ -7,19 +7,22 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import typing as t
 
-from . import flush, health, history, journal, limits, preflight, processes, verdict
+from . import databases, flush, health, history, journal, limits, preflight, processes, verdict
 from .clock import SYSTEM, Clock
+from .databases import DatabaseAnswer
 from .errors import RollcallError
+from .health import Answer
 from .manifest import Paths, Stack
-from .supervisor import CALL_TIMEOUT, STRANGER, Client
+from .supervisor import CALL_TIMEOUT, STRANGER, Client, ProgramState
 from .verdict import Check, Expectation, Observation
 
 
 def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] = None) -> Observation:
-    """Return what can be seen of the stack: its supervisord, programs, listeners, health, orphans, database.
+    """Return what can be seen of the stack: its supervisord, programs, listeners, health, databases, orphans.
 
     Args:
         stack: the manifest.
@@ -43,13 +46,9 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
     ports = [service.port for service in stack.services if service.port is not None]
     # First whose listener it is, then the answer: so the answer came from the process whose socket was just seen.
     holders = flush.survey(stack, ports, pids)
-    checked = {
-        service.name: service.health
-        for service in stack.services
-        if service.health is not None and service.name in programs and programs[service.name].pid
-    }
-    answers = health.probe_all(checked)
-    database = None if stack.checks.database is None else health.database(stack.checks.database)
+    answers, replies = _ask(stack, programs)
+    left = orphans(stack, [process.pid for process in daemons])
+    kept = [(process, processes.program(process.pid)) for process in left]
     return Observation(
         daemons=daemons,
         daemon=daemon,
@@ -58,8 +57,27 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
         programs=programs,
         holders=holders,
         health=answers,
-        orphans=orphans(stack, [process.pid for process in daemons]),
-        database=database,
+        orphans=left,
+        keepers={process.pid: home.name for process, home in kept if home is not None},
+        databases=replies,
+    )
+
+
+def _ask(
+    stack: Stack, programs: t.Mapping[str, ProgramState]
+) -> t.Tuple[t.Dict[str, Answer], t.Dict[str, DatabaseAnswer]]:
+    """Ask the services that run for their health, and the databases, all at once."""
+    questions: t.Dict[t.Tuple[str, str], t.Callable[[], Answer]] = {
+        ("health", service.name): functools.partial(health.probe, service.health)
+        for service in stack.services
+        if service.health is not None and service.name in programs and programs[service.name].pid
+    }
+    for check in stack.checks.databases:
+        questions["database", check.kind] = functools.partial(databases.ask, stack, check)
+    answers = health.at_once(questions)
+    return (
+        {name: answer for (_what, name), answer in answers.items() if not isinstance(answer, DatabaseAnswer)},
+        {kind: answer for (_what, kind), answer in answers.items() if isinstance(answer, DatabaseAnswer)},
     )
 
 

@@ -12,12 +12,13 @@ import typing as t
 from dataclasses import dataclass, field
 
 from . import config
+from .databases import DatabaseAnswer
 from .errors import RollcallError
 from .health import Answer
-from .manifest import Service, Stack
+from .manifest import DatabaseCheck, Service, Stack
 from .processes import Identity, Process
 from .provenance import FOREIGN, UNKNOWN, Holder
-from .supervisor import ProgramState
+from .supervisor import ABSENT, STALE, ProgramState
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Observation:
         holders: who listens, by port.
         health: the last health answer of each service that has a health check.
         orphans: processes of the stack that no answering supervisord of it holds.
-        database: the answer of the database check; None when there is none.
+        keepers: the program of another supervisord that an orphan is, by its pid.
+        databases: the answer of each database that is checked, by its kind.
     """
 
     daemons: t.Sequence[Process] = ()
@@ -76,7 +78,8 @@ class Observation:
     holders: t.Mapping[int, t.Sequence[Holder]] = field(default_factory=dict)
     health: t.Mapping[str, Answer] = field(default_factory=dict)
     orphans: t.Sequence[Process] = ()
-    database: t.Optional[Answer] = None
+    keepers: t.Mapping[int, str] = field(default_factory=dict)
+    databases: t.Mapping[str, DatabaseAnswer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -162,8 +165,12 @@ def judge(stack: Stack, seen: Observation, expected: Expectation) -> t.List[Chec
     checks = [_supervisord(stack, seen)]
     for service in stack.services:
         checks += _service(stack, service, seen, expected)
-    if seen.database is not None:
-        checks.append(_database(stack, seen.database))
+    checks += [
+        _database(stack, database, seen.databases[database.kind])
+        for database in stack.checks.databases
+        # Whose service is held has no URL yet, as the case may be, and the check of what it waits for says so.
+        if database.kind in seen.databases and not _held(stack, database, expected)
+    ]
     if expected.logs:
         checks += [_logs(stack, service, expected) for service in stack.services]
     checks += [_removed(name, holders) for name, holders in expected.freed.items()]
@@ -207,7 +214,14 @@ def _supervisord(stack: Stack, seen: Observation) -> Check:
         error = seen.silence
         evidence = error.message if error is not None else "no supervisord runs over this stack"
         if others:
-            evidence += "; alive over this config: " + ", ".join(f"pid {process.pid}" for process in others)
+            pids = ", ".join(f"pid {process.pid}" for process in others)
+            if error is not None and error.evidence.get("problem") in (ABSENT, STALE):
+                socket = "is gone" if error.evidence["problem"] == ABSENT else "is not its own any more"
+                evidence = (
+                    f"supervisord lives ({pids}), and its socket {stack.paths.socket} {socket}: it cannot be asked"
+                )
+            else:
+                evidence += f"; alive over this config: {pids}"
         remedy = error.remedies[0] if error is not None and error.remedies else "rollcall restart full"
         return Check("supervisord", stack.name, False, evidence, remedy)
     if others:
@@ -360,11 +374,19 @@ def health_command(service: Service) -> str:
     return f"nc -v {health.host} {health.port}"
 
 
-def _database(stack: Stack, answer: Answer) -> Check:
-    database = stack.checks.database
-    path = "" if database is None else database.path
-    remedy = None if answer.ok else f"ls -l {shlex.quote(path)}"
-    return Check("database", stack.name, answer.ok, answer.detail, remedy, {"path": path})
+def _held(stack: Stack, check: DatabaseCheck, expected: Expectation) -> bool:
+    users = [service.name for service in stack.services if check.service in (service.name, service.group)]
+    return bool(check.service and users) and all(name in expected.held for name in users)
+
+
+def _database(stack: Stack, check: DatabaseCheck, answer: DatabaseAnswer) -> Check:
+    data = {"kind": check.kind, "reached": answer.reached, "latency_ms": round(answer.latency * 1000, 1)}
+    if check.path:
+        data["path"] = check.path
+    if check.service:
+        data.update(service=check.service, variable=check.variable)
+    remedy = None if answer.ok else answer.command
+    return Check("database", check.subject or stack.name, answer.ok, answer.detail, remedy, data)
 
 
 def _logs(stack: Stack, service: Service, expected: Expectation) -> Check:
@@ -387,9 +409,11 @@ def _orphans(stack: Stack, seen: Observation) -> Check:
     lines = [
         f"{count} process{'es' if count > 1 else ''} of this stack that its supervisord does not hold:",
         *(f"pid {process.pid} '{process.shown}' of user {process.user}" for process in seen.orphans),
+        *(f"pid {pid} is {keeper}, which starts it again" for pid, keeper in seen.keepers.items()),
     ]
-    data = {"pids": [process.pid for process in seen.orphans]}
-    return Check("orphans", stack.name, False, "\n".join(lines), "rollcall restart full", data)
+    data = {"pids": [process.pid for process in seen.orphans], "kept": sorted(seen.keepers)}
+    remedy = "rollcall doctor" if seen.keepers else "rollcall restart full"
+    return Check("orphans", stack.name, False, "\n".join(lines), remedy, data)
 
 
 def rows(stack: Stack, seen: Observation) -> t.List[t.Dict[str, t.Any]]:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""A connected socket whose reads and writes all share one deadline.
+"""A connected socket whose look-up, connection, reads and writes all share one deadline.
 
 A socket's own timeout bounds a single ``recv``: a peer that drips one byte a second stays within it for ever.
 Here every ``recv`` and ``send`` gets only the time that is left of the whole.
@@ -13,9 +13,15 @@ from __future__ import annotations
 
 import io
 import socket
+import threading
 import typing as t
 
 from .clock import Deadline
+
+if t.TYPE_CHECKING:
+    import ssl
+
+_T = t.TypeVar("_T")
 
 
 class _RawReader(io.RawIOBase):
@@ -79,6 +85,14 @@ class Line:
         self.received += len(data)
         return data
 
+    def secure(self, context: ssl.SSLContext, host: str) -> None:
+        """Go on in TLS with ``host``. Raises TimeoutError at the deadline, ssl.SSLError, OSError."""
+        self._arm()
+        try:
+            self.sock = context.wrap_socket(self.sock, server_hostname=host)
+        except socket.timeout as exc:
+            raise TimeoutError(str(exc)) from exc
+
     def makefile(self, mode: str = "rb", *_args: t.Any) -> io.BufferedReader:
         """Return a buffered reader of the socket: the one method that ``http.client.HTTPResponse`` needs."""
         if mode != "rb":
@@ -88,3 +102,61 @@ class Line:
     def close(self) -> None:
         """Close the socket."""
         self.sock.close()
+
+
+def connect(host: str, port: int, deadline: Deadline) -> Line:
+    """Connect to the first address of the host that takes it.
+
+    Raises:
+        TimeoutError: at the deadline.
+        OSError: none takes it, or the host has no address.
+        UnicodeError: ``host`` cannot be the name of one (the idna codec's word for it).
+    """
+    failure: OSError = OSError(f"{host} has no address")
+    for family, address in _addresses(host, port, deadline):
+        line = Line(socket.socket(family, socket.SOCK_STREAM), deadline)
+        try:
+            line.connect(address)
+            if line.sock.getsockname() == line.sock.getpeername():
+                # A port of the ephemeral range that nobody listens on, and by chance the kernel gave it to us as our
+                # own: TCP's simultaneous open has connected the socket with itself.
+                raise ConnectionRefusedError
+        except OSError as exc:
+            line.close()
+            failure = exc
+        else:
+            return line
+    raise failure
+
+
+def _addresses(host: str, port: int, deadline: Deadline) -> t.List[t.Tuple[int, t.Any]]:
+    def look_up(flags: int) -> t.List[t.Tuple[int, t.Any]]:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+        return [(entry[0], entry[4]) for entry in found]
+
+    try:
+        return look_up(socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        # A name: the resolver has time limits of its own and cannot be interrupted.
+        return bounded(lambda: look_up(0), deadline.remaining())
+
+
+def bounded(work: t.Callable[[], _T], seconds: float) -> _T:
+    """Return what ``work`` returns, or raise what it raises; TimeoutError when it takes longer, and is left alone."""
+    results: t.List[_T] = []
+    errors: t.List[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as exc:  # noqa: BLE001 - raised again below, in the thread that asked
+            errors.append(exc)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise TimeoutError
+    return results[0]

@@ -1,14 +1,12 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Health and database answers, judged against real servers that behave and misbehave."""
+"""Health answers, judged against real servers that behave and misbehave."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
-import sqlite3
 import struct
 import threading
 import time
@@ -19,7 +17,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import health
 from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Deadline
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import DatabaseCheck, Health
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Health
 from tests.support.daemons import eventually
 from tests.support.peers import Behaviour, Peer, drips, free_port, http, keeps_silent, says, tcp_peer, then_silent
 
@@ -323,98 +321,3 @@ def test_a_stopped_watch_asks_no_more() -> None:
 
 def well(answer: t.Optional[health.Answer]) -> bool:
     return answer is not None and answer.ok
-
-
-# --- the database ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    path = tmp_path / "a b?#%.db"
-    connection = sqlite3.connect(path)
-    connection.executescript("CREATE TABLE trades (id INTEGER); CREATE TABLE orders (id INTEGER);")
-    connection.close()
-    return path
-
-
-def check(path: t.Union[str, Path], timeout: float = 1.0) -> health.Answer:
-    began = time.monotonic()
-    answer = health.database(DatabaseCheck("sqlite", str(path)), timeout)
-    assert time.monotonic() - began < timeout + 0.5
-    return answer
-
-
-def test_a_database_that_answers(database: Path) -> None:
-    answer = check(database)
-    assert (answer.ok, answer.status) == (True, None)
-    assert answer.detail == f"2 tables in {answer.latency * 1000:.1f} ms"
-
-
-def test_a_missing_database_is_not_made(tmp_path: Path) -> None:
-    path = tmp_path / "none.db"
-    assert check(path).detail == f"no such file: {path}"
-    assert os.listdir(tmp_path) == []
-
-
-def test_what_is_no_database_is_told(tmp_path: Path) -> None:
-    text = tmp_path / "text.db"
-    text.write_text("this is just a text\n" * 100)
-    assert check(text).detail == f"{text}: file is not a database"
-    assert check(tmp_path).detail == f"not a regular file: {tmp_path}"
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    assert check(pipe).detail == f"not a regular file: {pipe}"
-    assert "Not a directory" in check(text / "x").detail
-
-
-def test_a_locked_database_is_bounded_and_told(database: Path) -> None:
-    holder = sqlite3.connect(database, isolation_level=None)
-    holder.execute("BEGIN EXCLUSIVE")
-    try:
-        assert check(database, 0.5).detail == "locked by another process for 0.4 s"
-    finally:
-        holder.close()
-    assert check(database).ok
-
-
-def test_a_damaged_database_is_told(database: Path) -> None:
-    connection = sqlite3.connect(database)
-    connection.executemany("INSERT INTO trades VALUES (?)", [(number,) for number in range(5000)])
-    connection.commit()
-    connection.close()
-    with database.open("r+b") as handle:
-        handle.seek(4096 * 4)
-        handle.write(b"\xff" * 4096)
-    answer = check(database)
-    assert not answer.ok
-    assert "damaged" in answer.detail or "malformed" in answer.detail
-
-
-def test_a_database_in_use_is_read_beside_its_writer(database: Path) -> None:
-    writer = sqlite3.connect(database, isolation_level=None)
-    writer.execute("PRAGMA journal_mode=WAL")
-    writer.execute("BEGIN IMMEDIATE")
-    writer.execute("INSERT INTO trades VALUES (1)")
-    try:
-        assert check(database).ok
-    finally:
-        writer.close()
-
-
-def test_a_query_that_takes_too_long_is_interrupted(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(connection: sqlite3.Connection, _size: int) -> t.Any:
-        connection.execute(
-            "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
-        ).fetchone()
-
-    monkeypatch.setattr(health, "_judge_sqlite", slow)
-    assert check(database, 0.5).detail == "no answer within 0.4 s"
-
-
-def test_a_file_system_that_does_not_answer_is_bounded(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    over = threading.Event()
-    monkeypatch.setattr(health, "_ask_sqlite", lambda *_: over.wait(10))
-    try:
-        assert check(database, 0.3).detail == "no answer within 0.3 s"
-    finally:
-        over.set()

@@ -28,6 +28,7 @@ EMERGENCY = "tests/fault/test_emergency.py"
 WRITERS = "tests/fault/test_manifest_writers.py"
 SUPERVISOR = "tests/contract/test_supervisor.py"
 HEALTH = "tests/contract/test_health.py"
+DATABASES = "tests/contract/test_databases.py"
 PARSE_BACK = "tests/contract/test_config_parse_back.py"
 PROBLEMS = "tests/unit/test_manifest_problems.py"
 FILE = "tests/unit/test_manifest_file.py"
@@ -140,7 +141,7 @@ PARTS: t.Mapping[int, t.Mapping[str, t.Tuple[str, str]]] = {
         "the body is capped": (HEALTH, "test_an_endless_body_is_read_up_to_the_cap_only"),
         "a wrong banner": (HEALTH, "test_a_wrong_banner_is_shown"),
     },
-    31: {"damaged": (HEALTH, "test_a_damaged_database_is_told")},
+    31: {"damaged": (DATABASES, "test_a_damaged_database_is_told")},
     33: {"every cycle": (PROBLEMS, "test_several_circles_are_all_named")},
     36: {
         "comes back exactly, or is refused with its place": (

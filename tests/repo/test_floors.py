@@ -17,10 +17,10 @@ FLOORS: dict[str, int] = {
     name: floor
     for floor, names in enumerate(
         (
-            "clock errors import_draft import_pm2 import_supervisord manifest manifest_check manifest_file "
-            "manifest_import manifest_layout manifest_legacy manifest_values version",
-            "archives budget commands config config_reader daemons health journal launcher leases manifest_edit "
-            "processes registry request sockets supervisor wire",
+            "clock database_urls errors import_draft import_pm2 import_supervisord manifest manifest_check "
+            "manifest_file manifest_import manifest_layout manifest_legacy manifest_values version",
+            "archives budget commands config config_reader daemons databases health journal launcher leases "
+            "manifest_edit processes registry request sockets supervisor wire",
             "assign diagnosis plan program_plan provenance release_plan report verdict",
             "boot bringup dispatch doctor drift flush history limits ports preflight programs releases restart status "
             "takedown verify worker",
@@ -31,7 +31,7 @@ FLOORS: dict[str, int] = {
 }
 
 # Not on every controller, nor in the Python a host starts with.
-LATE = {"psutil", "ruamel", "supervisor", "yaml"}
+LATE = {"pg8000", "psutil", "ruamel", "supervisor", "yaml"}
 
 MODULES = sorted(path for path in ENGINE.glob("*.py") if path.stem != "__init__")
 

@@ -18,6 +18,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.daemons import
     Settings,
     settings,
 )
+from ansible_collections.rollcall.supervisor.plugins.module_utils.databases import DatabaseAnswer
 from ansible_collections.rollcall.supervisor.plugins.module_utils.diagnosis import (
     ERROR,
     KINDS,
@@ -33,8 +34,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.diagnosis impo
     Versions,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.health import Answer as HealthAnswer
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Checks, DatabaseCheck, Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.processes import Marker, Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisor import ProgramState
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import Observation
@@ -95,6 +95,12 @@ def facts(**more: t.Any) -> Facts:
         "versions": Versions("1.0", "1.0", (3, 9, 2), "/opt/venv/bin/supervisord", ("/usr/bin/supervisord",)),
     }
     return Facts(**{**known, **more})
+
+
+def asked(check: DatabaseCheck, detail: str) -> t.Dict[str, t.Any]:
+    """Return the facts of a database that does not do."""
+    stack = dataclasses.replace(configs.stack(HOME, configs.service("worker")), checks=Checks((check,)))
+    return {"stack": stack, "seen": seen(databases={check.kind: DatabaseAnswer(False, detail, None, 1.0)})}
 
 
 def error(message: str, *remedies: str, **evidence: t.Any) -> RollcallError:
@@ -239,7 +245,14 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
         "worker",
         "FATAL",
     ),
-    ({"seen": seen(database=HealthAnswer(False, "locked", None, 1.0))}, "not_healthy", ERROR, "database", "locked"),
+    (asked(DatabaseCheck("sqlite", "/x.db"), "locked"), "not_healthy", ERROR, "database", "locked"),
+    (
+        asked(DatabaseCheck("postgresql", service="worker", variable="DATABASE_URL"), "connection refused"),
+        "not_healthy",
+        ERROR,
+        "postgresql of worker",
+        "refused",
+    ),
     ({"held": {"worker": "it needs a file"}}, "held", NOTE, "worker", "it needs a file"),
     ({"failures": [Failure("not_installed", PATHS.etc, "none", "site")]}, "not_installed", ERROR, PATHS.etc, "none"),
     ({"failures": [Failure("unreadable", "/x", "broken", "rm /x")]}, "unreadable", ERROR, "/x", "rm /x"),

@@ -90,7 +90,7 @@ def test_every_key_of_a_stack_arrives() -> None:
     assert (stack.name, stack.user, stack.root) == ("trading", "trading", "/opt/trading")
     assert stack.ports == PortRules(8000, 8010, (3000,), (9000,), (22, 2222))
     assert stack.deprecated == {"old": 8002}
-    assert stack.checks == Checks(DatabaseCheck("sqlite", "/opt/trading/data/app.db"), ("FATAL",))
+    assert stack.checks == Checks((DatabaseCheck("sqlite", "/opt/trading/data/app.db"),), ("FATAL",))
     assert stack.restart_budget == RestartBudget(3, 600.0)
     assert [service.name for service in stack.services] == ["database", "main_app", "migrate"]
     assert stack.paths.socket == "/opt/trading/r/supervisor.sock"
@@ -183,7 +183,7 @@ def test_a_health_check_may_ask_another_port() -> None:
 def test_null_is_none_for_what_may_be_none() -> None:
     stack = checked(a_manifest({"a": a_service(port=None, health=None)}, user=None, checks={"database": None}))
 
-    assert (stack.user, stack.checks.database, stack.services[0].port) == (None, None, None)
+    assert (stack.user, stack.checks.databases, stack.services[0].port) == (None, (), None)
 
 
 @pytest.mark.parametrize(
@@ -406,6 +406,56 @@ def test_whole_numbers_of_a_template_engine_do_not_change_the_revision() -> None
     assert [manifest.revision(again, service) for service in again.services] == [
         manifest.revision(stack, service) for service in stack.services
     ]
+
+
+def test_databases_are_asked_by_the_variables_of_their_services() -> None:
+    services = {
+        "web": a_service(secrets={"DATABASE_URL": "postgresql://planted"}, instances=2),
+        "worker": a_service(env={"QUEUE": "redis://localhost"}),
+    }
+    checks = {
+        "sqlite": "data/app.db",
+        "postgresql": {"service": "web"},
+        "redis": {"service": "worker", "variable": "QUEUE", "timeout": 1},
+    }
+
+    stack = checked(a_manifest(services, checks={"database": checks}))
+
+    assert stack.checks.databases == (
+        DatabaseCheck("sqlite", "/opt/trading/data/app.db"),
+        DatabaseCheck("postgresql", service="web", variable="DATABASE_URL", query="SELECT 1"),
+        DatabaseCheck("redis", service="worker", variable="QUEUE", timeout=1.0),
+    )
+    assert [check.subject for check in stack.checks.databases] == ["", "postgresql of web", "redis of worker"]
+    assert "planted" not in json.dumps(stack.to_dict())
+    assert Stack.from_dict(json.loads(json.dumps(stack.to_dict()))) == stack
+
+
+def test_a_redis_without_a_password_is_asked_on_its_port() -> None:
+    stack = checked(a_manifest(checks={"database": {"redis": {"port": 6379}}}))
+
+    assert stack.checks.databases == (DatabaseCheck("redis", host="127.0.0.1", port=6379),)
+    assert stack.checks.databases[0].subject == "redis on port 6379"
+
+
+def test_a_required_variable_of_a_database_may_be_given_later() -> None:
+    services = {"web": a_service(requires_env=["DATABASE_URL"])}
+    result = manifest_check.check(a_manifest(services, checks={"database": {"postgresql": {"service": "web"}}}))
+
+    assert [problem.severity for problem in result.problems] == ["warning"], "only that the service will be held"
+
+
+@pytest.mark.parametrize(
+    ("before", "databases"),
+    [(None, ()), ({"kind": "sqlite", "path": "/x.db"}, (DatabaseCheck("sqlite", "/x.db"),))],
+)
+def test_what_was_installed_when_there_was_one_database_at_most_is_read(
+    before: Any, databases: tuple[DatabaseCheck, ...]
+) -> None:
+    data = checked(a_manifest()).to_dict()
+    data["checks"] = {"database": before, "log_critical": ["FATAL"]}
+
+    assert Stack.from_dict(data).checks == Checks(databases, ("FATAL",))
 
 
 @pytest.mark.parametrize("left", [{}, {"restart_budget": {}}, {"restart_budget": {"restarts": 5}}])

@@ -22,6 +22,13 @@ def two(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return a_manifest({"a": a_service(**first), "b": a_service(**second)})
 
 
+def database(check: dict[str, Any]) -> dict[str, Any]:
+    return a_manifest(
+        {"main_app": a_service(secrets={"DATABASE_URL": "postgresql://planted@localhost/trading"})},
+        checks={"database": check},
+    )
+
+
 def chain(**needs: list[str]) -> dict[str, Any]:
     return a_manifest({name: a_service(depends_on=others) for name, others in needs.items()})
 
@@ -219,8 +226,28 @@ CASES: dict[str, tuple[Any, str, str]] = {
     "budget by another word": (
         a_manifest(restart_budget={"withn": 5}), "stack.restart_budget.withn", r"\(did you mean within\?\)"),
     # checks
-    "no such database": (a_manifest(checks={"database": {"postgresql": {}}}),
-                         "stack.checks.database.postgresql", "is not a key of a database check"),
+    "no such database": (a_manifest(checks={"database": {"mysql": {}}}),
+                         "stack.checks.database.mysql", "is not a key of a database check"),
+    "database of nobody": (database({"postgresql": {}}), "stack.checks.database.postgresql", "names no service"),
+    "database of a stranger": (
+        database({"postgresql": {"service": "main_ap"}}),
+        "stack.checks.database.postgresql.service", r"is not a service of this stack \(did you mean main_app\?\)"),
+    "database without a URL": (
+        database({"postgresql": {"service": "main_app", "variable": "DB"}}),
+        "stack.checks.database.postgresql", "main_app is not given the variable DB"),
+    "database of a service in two places": (
+        database({"redis": {"service": "main_app", "variable": "DATABASE_URL", "port": 6379}}),
+        "stack.checks.database.redis", "names a service, and a host or port as well"),
+    "database by a variable of nobody": (
+        database({"redis": {"variable": "REDIS_URL", "port": 6379}}),
+        "stack.checks.database.redis.variable", "is a variable of no service"),
+    "database on no port": (
+        database({"redis": {"port": 0}}), "stack.checks.database.redis.port", "is 0, not a port number"),
+    "database with a query of Redis": (
+        database({"redis": {"service": "main_app", "variable": "DATABASE_URL", "query": "SELECT 1"}}),
+        "stack.checks.database.redis.query", "is not a key of a check of Redis"),
+    "database that is a service": (
+        database({"postgresql": {"service": 5}}), "stack.checks.database.postgresql.service", "is a number, not text"),
     "pattern": (a_manifest(checks={"logs": {"critical": ["ok", "[a"]}}),
                 "stack.checks.logs.critical[1]", "is not a regular expression"),
     "pattern that is deep": (a_manifest(checks={"logs": {"critical": ["(" * 501]}}),

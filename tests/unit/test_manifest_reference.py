@@ -19,6 +19,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import (
     GIVEN_TO_ALL,
+    DatabaseCheck,
     Health,
     PortRules,
     RestartBudget,
@@ -58,7 +59,11 @@ def test_every_key_has_its_row() -> None:
     }
     nested = {"stop.signal", "stop.timeout", "start.seconds", "start.retries", "log.max_bytes", "log.backups"}
 
-    assert set(ROWS) == keys | nested | {"database.sqlite", "logs.critical"}
+    databases = {"sqlite", "postgresql.service", "postgresql.variable", "postgresql.query", "postgresql.timeout"}
+    databases |= {"redis.service", "redis.variable", "redis.host", "redis.port", "redis.timeout"}
+
+    assert {name.partition(".")[0] for name in databases} == set(manifest_values.DATABASE)
+    assert set(ROWS) == keys | nested | {f"database.{name}" for name in databases} | {"logs.critical"}
     assert all(f"`{key}`" in PAGE for key in manifest_legacy.KEYS if key != "notes")
 
 
@@ -83,6 +88,9 @@ def test_every_key_has_its_row() -> None:
         ("host", Health.host),
         ("status", Health.status),
         ("timeout", f"{Health.timeout:g}"),
+        ("database.postgresql.timeout", f"{DatabaseCheck.timeout:g}"),
+        ("database.redis.timeout", f"{DatabaseCheck.timeout:g}"),
+        ("database.redis.host", Health.host),
     ],
 )
 def test_a_default_is_the_one_that_holds(key: str, default: object) -> None:

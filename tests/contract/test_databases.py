@@ -1,0 +1,479 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What databases answer: a real PostgreSQL, a real Redis, real files, and what only looks like one of these."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import databases
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import DatabaseCheck, Paths, Service, Stack
+from tests.support import postgresql, redis
+from tests.support.interpreters import python_of_all
+from tests.support.peers import Behaviour, drips, free_port, http, keeps_silent, says, tcp_peer, then_silent
+
+SHORT = 0.6
+# In every place where a password can be; nothing that is said may have it.
+PLANTED = "planted-4be1f0"
+NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+
+
+@pytest.fixture(scope="module")
+def server() -> t.Iterator[postgresql.Cluster]:
+    with postgresql.cluster() as made:
+        made.sql("CREATE DATABASE trading; CREATE DATABASE encrypted; CREATE DATABASE closed ALLOW_CONNECTIONS false;")
+        made.sql("CREATE ROLE trusted LOGIN; CREATE ROLE nobody LOGIN;")
+        for role in ("trading", "plain_user", "barred"):
+            made.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{PLANTED}';")
+        made.sql(f"SET password_encryption = md5; CREATE ROLE md5_user LOGIN PASSWORD '{PLANTED}';")
+        made.sql("CREATE TABLE orders (id int); GRANT ALL ON orders TO trading", "trading")
+        yield made
+
+
+def a_stack(url: str = "", *, root: str = "/nonexistent", user: t.Optional[str] = None) -> Stack:
+    """Return a stack whose service ``web`` has the URL."""
+    web = Service("web", ("/bin/true",), root, env={"URL": url})
+    return Stack("test", root, Paths.of(root), (web,), user=user)
+
+
+def ask(kind: str, url: str, *, stack: t.Optional[Stack] = None, **more: t.Any) -> databases.DatabaseAnswer:
+    """Return the answer of a database, which has come in bounded time, and without the password."""
+    check = DatabaseCheck(kind, service="web", variable="URL", **{"timeout": 3.0, **more})
+    if kind == "postgresql" and not check.query:
+        check = DatabaseCheck(kind, service="web", variable="URL", **{"timeout": 3.0, "query": "SELECT 1", **more})
+    began = time.monotonic()
+    answer = databases.ask(a_stack(url) if stack is None else stack, check)
+    assert time.monotonic() - began < check.timeout + 0.5, "one deadline for all of it"
+    assert PLANTED not in repr(answer)
+    return answer
+
+
+def at(server: t.Any, user: str = "trading", password: str = PLANTED, database: str = "trading", more: str = "") -> str:
+    return f"postgresql://{user}:{password}@127.0.0.1:{server.port}/{database}{more}"
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", ["trading", "md5_user", "plain_user", "trusted"])
+def test_a_database_that_lets_the_application_in_answers(server: postgresql.Cluster, user: str) -> None:
+    answer = ask("postgresql", at(server, user))
+    assert answer.ok, answer.detail
+    assert answer.detail == f"127.0.0.1:{server.port}: answered in {answer.latency * 1000:.1f} ms"
+    assert (answer.reached, answer.place) == (True, f"127.0.0.1:{server.port}")
+    assert answer.command == f"psql -h 127.0.0.1 -p {server.port} -U {user} -d trading -c 'SELECT 1'"
+
+
+def test_the_url_of_a_private_file_is_the_one_that_counts(server: postgresql.Cluster, tmp_path: Path) -> None:
+    stack = a_stack("postgresql://localhost:1/none", root=str(tmp_path))
+    os.makedirs(stack.paths.env_dir)
+    Path(stack.paths.env_dir, "web.json").write_text(json.dumps({"URL": at(server)}), encoding="utf-8")
+
+    assert ask("postgresql", "", stack=stack).ok
+
+
+def test_a_private_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    stack = a_stack(root=str(tmp_path))
+    os.makedirs(stack.paths.env_dir)
+    Path(stack.paths.env_dir, "web.json").write_text(f"{{{PLANTED}", encoding="utf-8")
+
+    answer = ask("postgresql", "", stack=stack)
+
+    assert (answer.ok, answer.reached) == (False, False)
+    assert stack.paths.env_dir in answer.detail
+
+
+REFUSED: t.Mapping[str, t.Tuple[t.Dict[str, str], str]] = {
+    "wrong password": ({"password": f"x{PLANTED}"}, 'password refused for user "trading", or there is no such role'),
+    "no password": ({"password": ""}, 'it wants a password of user "trading", and URL has none'),
+    "no such database": ({"database": "nothing"}, 'there is no database "nothing"'),
+    "no such role, told": ({"user": "missing"}, 'there is no role "missing", or it may not log in'),
+    "no such role, hidden": ({"user": "nowhere"}, 'password refused for user "nowhere", or there is no such role'),
+    "barred": ({"user": "barred", "more": "?sslmode=disable"}, "it may want TLS, and this was without"),
+    "TLS wanted": ({"database": "encrypted", "more": "?sslmode=disable"}, "it may want TLS, and this was without"),
+    "closed": (
+        {"database": "closed"},
+        'it refuses: "database "closed" is not currently accepting connections" (55000)',
+    ),
+    "a certificate of nobody": ({"more": "?sslmode=verify-full"}, "its certificate is not trusted: "),
+    "no such file": ({"more": "?sslmode=verify-ca&sslrootcert=/none"}, "the files for TLS cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_keeps_the_application_out_is_told_in_its_own_words(server: postgresql.Cluster, case: str) -> None:
+    how, words = REFUSED[case]
+    answer = ask("postgresql", at(server, **how))
+    assert (answer.ok, answer.reached) == (False, True)
+    assert words in answer.detail
+
+
+def test_tls_is_spoken_where_the_url_or_the_server_wants_it(server: postgresql.Cluster) -> None:
+    assert ask("postgresql", at(server, database="encrypted")).ok, "prefer, as libpq does"
+    assert ask("postgresql", at(server, more="?sslmode=require")).ok
+    checked = f"?sslmode=verify-full&sslrootcert={server.certificate}"
+    assert ask("postgresql", at(server, more=checked)).ok
+    assert ask("postgresql", at(server, more="?sslmode=disable")).ok
+
+
+def test_a_server_without_tls_is_told_when_the_url_wants_it() -> None:
+    with tcp_peer(says(b"N")) as peer:
+        answer = ask("postgresql", at(peer, more="?sslmode=require"))
+    assert answer.detail.endswith("it speaks no TLS, and URL wants it (sslmode=require)")
+
+
+@pytest.fixture
+def python_of_nobody(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have a Python that every user may run, as the engine's own is: services are started by it."""
+    python = python_of_all()
+    if python is None:
+        pytest.skip("every Python of this machine is one user's own")
+    monkeypatch.setattr(sys, "executable", python)
+    return python
+
+
+@NEEDS_ROOT
+@pytest.mark.usefixtures("python_of_nobody")
+def test_on_a_unix_socket_the_user_who_runs_the_services_comes(server: postgresql.Cluster) -> None:
+    url = f"postgresql:///trading?host={server.directory}&port={server.port}"
+
+    assert ask("postgresql", url, stack=a_stack(url, user="nobody")).ok, "by the rule `peer`, which asks the kernel"
+    assert 'there is no role "root"' in ask("postgresql", url).detail
+    other = url + "&user=trading"
+    assert "Peer authentication failed" in ask("postgresql", other, stack=a_stack(other, user="nobody")).detail
+
+
+@NEEDS_ROOT
+def test_on_a_unix_socket_what_that_user_meets_is_told(
+    server: postgresql.Cluster, python_of_nobody: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said(directory: str) -> str:
+        url = f"host={directory} dbname=trading port={server.port}"
+        return ask("postgresql", url, stack=a_stack(url, user="nobody")).detail
+
+    with tempfile.TemporaryDirectory() as nobody_may_not:
+        os.symlink(f"{server.directory}/.s.PGSQL.{server.port}", f"{nobody_may_not}/.s.PGSQL.{server.port}")
+        assert said(nobody_may_not).endswith(": Permission denied")
+    assert said(f"{server.directory}/x") == f"{server.directory}/x/.s.PGSQL.{server.port}: No such file or directory"
+    url = "host=/x dbname=trading"
+    gone = ask("postgresql", url, stack=a_stack(url, user="nosuchuser"))
+    assert "user nosuchuser, who runs the services, does not exist" in gone.detail
+    program = shutil.copy(python_of_nobody, tmp_path / "python")
+    os.chmod(program, 0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    assert said(server.directory).endswith(f"user nobody, who runs the services, may not run {program}")
+
+
+def test_the_next_server_of_the_url_is_asked_when_the_first_is_down(server: postgresql.Cluster) -> None:
+    url = at(server).replace("127.0.0.1", f"127.0.0.1:{free_port()},127.0.0.1")
+    assert ask("postgresql", url).ok
+
+
+def test_a_server_that_is_down_is_told() -> None:
+    port = free_port()
+    answer = ask("postgresql", f"postgresql://trading:{PLANTED}@127.0.0.1:{port}/trading")
+    assert (answer.ok, answer.reached, answer.detail) == (False, False, f"127.0.0.1:{port}: connection refused")
+    assert answer.command == f"psql -h 127.0.0.1 -p {port} -U trading -d trading -c 'SELECT 1'"
+
+
+def test_a_host_that_does_not_exist_is_told() -> None:
+    answer = ask("postgresql", "postgresql://trading@nowhere.invalid/trading")
+    assert answer.detail.startswith("nowhere.invalid:5432: ")
+    assert not answer.reached
+
+
+def test_the_query_of_the_manifest_is_the_one_that_is_asked(server: postgresql.Cluster) -> None:
+    assert ask("postgresql", at(server), query="SELECT count(*) FROM orders -- all of them").ok
+    missing = ask("postgresql", at(server), query="SELECT * FROM trades;").detail
+    assert missing.endswith('the query failed: "relation "trades" does not exist" (42P01)')
+
+
+def test_a_query_can_change_nothing(server: postgresql.Cluster) -> None:
+    answer = ask("postgresql", at(server), query="INSERT INTO orders VALUES (1)")
+    assert "cannot execute INSERT in a read-only transaction" in answer.detail
+    assert server.sql("SELECT count(*) FROM orders", "trading") == "0"
+
+
+def test_a_slow_query_is_bounded_and_ended_on_the_server_too(server: postgresql.Cluster) -> None:
+    answer = ask("postgresql", at(server), query="SELECT pg_sleep(30)", timeout=SHORT)
+    assert answer.detail.endswith(
+        f'it let us in, and its answer to "SELECT pg_sleep(30)" has not come within {SHORT} s'
+    )
+    assert server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND usename = 'trading'") == "0"
+
+
+def test_a_log_in_that_takes_too_long_is_bounded(server: postgresql.Cluster) -> None:
+    where = ["-h", server.directory, "-p", str(server.port), "-U", postgresql.ADMIN, "-d", "trading"]
+    holder = subprocess.Popen(
+        [postgresql.program("psql"), "-X", "-q", *where],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        # The catalogues that every log-in reads.
+        holder.stdin.write("BEGIN; LOCK pg_authid, pg_database IN ACCESS EXCLUSIVE MODE; \\echo locked\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "locked\n"
+        answer = ask("postgresql", at(server, more="?sslmode=disable"), timeout=SHORT)
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert answer.detail.endswith(f"it took the connection, and has not let us in within {SHORT} s")
+
+
+def test_a_server_that_is_full_is_told(server: postgresql.Cluster) -> None:
+    server.sql("ALTER ROLE trusted CONNECTION LIMIT 0")
+    try:
+        detail = ask("postgresql", at(server, "trusted")).detail
+    finally:
+        server.sql("ALTER ROLE trusted CONNECTION LIMIT -1")
+    assert detail.endswith('it has no connection left: "too many connections for role "trusted""')
+
+
+STRANGERS: t.Mapping[str, t.Tuple[Behaviour, str]] = {
+    "silent": (keeps_silent, f"no answer within {SHORT} s"),
+    "closes": (says(b""), "closed"),
+    "HTTP": (says(http("no", "400 Bad Request")), 'not PostgreSQL: it answers "HTTP/1.1 400 Bad Request'),
+    "HTTP that keeps the line open": (then_silent(http("no", "400 Bad Request")), "not PostgreSQL: it answers"),
+    "Redis": (then_silent("-ERR unknown command\r\n"), 'not PostgreSQL: it answers "-ERR unknown command"'),
+    "ssh": (then_silent("SSH-2.0-OpenSSH_9.2\r\n"), ""),
+    "an error that repeats what it heard": (then_silent(f"-{PLANTED}"), 'it answers "-********"'),
+}
+
+
+@pytest.mark.parametrize("tls", ["prefer", "disable"])
+@pytest.mark.parametrize("case", STRANGERS)
+def test_what_is_no_postgresql_is_told(case: str, tls: str) -> None:
+    behave, words = STRANGERS[case]
+    with tcp_peer(behave) as peer:
+        answer = ask("postgresql", at(peer, more=f"?sslmode={tls}"), timeout=SHORT)
+    assert not answer.ok
+    if tls == "disable":
+        words = words.replace("no answer", "it took the connection, and has not let us in")
+    assert words in answer.detail
+
+
+def message(kind: bytes, body: bytes) -> bytes:
+    return kind + (len(body) + 4).to_bytes(4, "big") + body
+
+
+BROKEN: t.Mapping[str, t.Tuple[Behaviour, str]] = {
+    "drips": (drips("R" + "x" * 200), "has not let us in within"),
+    "an unknown message": (then_silent("R\x00\x00\x00\x08\x00\x00\x00\x00?\x00\x00\x00\x04"), "cannot be talked to"),
+    "an unknown way to log in": (says(message(b"R", b"\0\0\0\x63")), "cannot be talked to"),
+    "half a message": (says(message(b"R", b"\0\0\0\0")[:6]), "closed the connection before it had answered"),
+    "no end": (says(message(b"N", b"x" * 3_000_000)), "its answer is longer than"),
+    "a password that comes back": (
+        says(message(b"E", b"SFATAL\0C99999\0Myour password is " + PLANTED.encode() + b"\0\0")),
+        'it refuses: "your password is ********" (99999)',
+    ),
+    "a server that starts": (
+        says(message(b"E", b"SFATAL\0C57P03\0Mthe database system is starting up\0\0")),
+        'it takes no connections now: "the database system is starting up"',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_server_that_breaks_the_protocol_is_told(case: str) -> None:
+    behave, words = BROKEN[case]
+    with tcp_peer(behave) as peer:
+        answer = ask("postgresql", at(peer, more="?sslmode=disable"), timeout=SHORT)
+    assert not answer.ok
+    assert words in answer.detail
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", "web has no variable URL, or it is empty"),
+        (f"mysql://ada:{PLANTED}@localhost/x", "URL of web does not begin with postgresql://"),
+    ],
+)
+def test_a_url_that_is_none_is_told(url: str, words: str) -> None:
+    answer = ask("postgresql", url)
+    assert (answer.ok, answer.reached, answer.detail, answer.command) == (False, False, words, None)
+
+
+def test_a_driver_that_is_missing_is_told(server: postgresql.Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pg8000.core", None)
+    assert "the engine lacks its driver (pg8000.core)" in ask("postgresql", at(server)).detail
+
+
+# --- Redis ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cache() -> t.Iterator[redis.Redis]:
+    with redis.running("--requirepass", PLANTED) as made:
+        yield made
+
+
+def test_a_redis_that_lets_the_application_in_answers(cache: redis.Redis) -> None:
+    answer = ask("redis", f"redis://:{PLANTED}@127.0.0.1:{cache.port}/3")
+    assert (answer.ok, answer.reached) == (True, True)
+    assert answer.detail == f"127.0.0.1:{cache.port}: PONG in {answer.latency * 1000:.1f} ms"
+    assert answer.command == f"redis-cli -h 127.0.0.1 -p {cache.port} --askpass -n 3 PING"
+    assert ask("redis", f"redis://default:{PLANTED}@127.0.0.1:{cache.port}").ok
+    assert ask("redis", f"unix://{cache.socket}?password={PLANTED}").ok
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis://127.0.0.1:{port}", "it wants a password, and URL has none"),
+        ("redis://:x{planted}@127.0.0.1:{port}", "password refused, or there is no such user"),
+        ("redis://nobody:{planted}@127.0.0.1:{port}", "password refused, or there is no such user"),
+        ("redis://:{planted}@127.0.0.1:{port}/99", 'it refuses SELECT: "ERR DB index is out of range"'),
+        ("redis://:{planted}@127.0.0.1:{port}/x", "URL of web names a database of Redis that is not a number"),
+        ("rediss://:{planted}@127.0.0.1:{port}", "TLS has not come about"),
+    ],
+)
+def test_what_keeps_the_application_out_of_redis_is_told(cache: redis.Redis, url: str, words: str) -> None:
+    answer = ask("redis", url.format(port=cache.port, planted=PLANTED), timeout=SHORT)
+    assert not answer.ok
+    assert answer.detail.endswith(words) or words in answer.detail
+
+
+def test_a_redis_without_a_password_is_asked_by_its_port() -> None:
+    with redis.running() as made:
+        check = DatabaseCheck("redis", host="127.0.0.1", port=made.port)
+        assert databases.ask(a_stack(), check).ok
+        needless = ask("redis", f"redis://:{PLANTED}@127.0.0.1:{made.port}")
+    assert needless.detail.endswith("it has no password, and URL has one")
+    assert databases.ask(a_stack(), check).detail == f"127.0.0.1:{made.port}: connection refused"
+
+
+NO_REDIS: t.Mapping[str, t.Tuple[Behaviour, str]] = {
+    "silent": (keeps_silent, f"it took the connection, and has not answered within {SHORT} s"),
+    "closes": (says(b""), "closed without an answer"),
+    "HTTP": (says(http("no", "400 Bad Request")), 'not Redis: it answers "HTTP/1.1 400 Bad Request'),
+    "drips": (drips("+" + "x" * 200), f"it took the connection, and has not answered within {SHORT} s"),
+    "no end": (says("+" + "x" * 1_000_000), 'answered "+xxx'),
+    "loads": (then_silent("-LOADING Redis is loading the dataset in memory\r\n"), "it is still loading its data"),
+    "another word": (then_silent("+QUEUED\r\n"), 'answered "+QUEUED" to PING'),
+    "a password that comes back": (then_silent(f"-ERR {PLANTED}\r\n"), 'it refuses PING: "ERR ********"'),
+}
+
+
+@pytest.mark.parametrize("case", NO_REDIS)
+def test_what_is_no_redis_is_told(case: str) -> None:
+    behave, words = NO_REDIS[case]
+    url = "redis://127.0.0.1:{}"
+    if case == "a password that comes back":
+        url, words = f"redis://:{PLANTED}@127.0.0.1:{{}}", words.replace("PING", "AUTH")
+    with tcp_peer(behave) as peer:
+        answer = ask("redis", url.format(peer.port), timeout=SHORT)
+    assert not answer.ok
+    assert words in answer.detail
+
+
+# --- SQLite ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "a b?#%.db"
+    connection = sqlite3.connect(path)
+    connection.executescript("CREATE TABLE trades (id INTEGER); CREATE TABLE orders (id INTEGER);")
+    connection.close()
+    return path
+
+
+def look(path: t.Union[str, Path], timeout: float = 1.0) -> databases.DatabaseAnswer:
+    began = time.monotonic()
+    answer = databases.ask(a_stack(), DatabaseCheck("sqlite", str(path), timeout=timeout))
+    assert time.monotonic() - began < timeout + 0.5
+    return answer
+
+
+def test_a_database_that_answers(database: Path) -> None:
+    answer = look(database)
+    assert (answer.ok, answer.status) == (True, None)
+    assert answer.detail == f"2 tables in {answer.latency * 1000:.1f} ms"
+
+
+def test_a_missing_database_is_not_made(tmp_path: Path) -> None:
+    path = tmp_path / "none.db"
+    assert look(path).detail == f"no such file: {path}"
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_is_no_database_is_told(tmp_path: Path) -> None:
+    text = tmp_path / "text.db"
+    text.write_text("this is just a text\n" * 100)
+    assert look(text).detail == f"{text}: file is not a database"
+    assert look(tmp_path).detail == f"not a regular file: {tmp_path}"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert look(pipe).detail == f"not a regular file: {pipe}"
+    assert "Not a directory" in look(text / "x").detail
+
+
+def test_a_locked_database_is_bounded_and_told(database: Path) -> None:
+    holder = sqlite3.connect(database, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        assert look(database, 0.5).detail == "locked by another process for 0.4 s"
+    finally:
+        holder.close()
+    assert look(database).ok
+
+
+def test_a_damaged_database_is_told(database: Path) -> None:
+    connection = sqlite3.connect(database)
+    connection.executemany("INSERT INTO trades VALUES (?)", [(number,) for number in range(5000)])
+    connection.commit()
+    connection.close()
+    with database.open("r+b") as handle:
+        handle.seek(4096 * 4)
+        handle.write(b"\xff" * 4096)
+    answer = look(database)
+    assert not answer.ok
+    assert "damaged" in answer.detail or "malformed" in answer.detail
+
+
+def test_a_database_in_use_is_read_beside_its_writer(database: Path) -> None:
+    writer = sqlite3.connect(database, isolation_level=None)
+    writer.execute("PRAGMA journal_mode=WAL")
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("INSERT INTO trades VALUES (1)")
+    try:
+        assert look(database).ok
+    finally:
+        writer.close()
+
+
+def test_a_query_that_takes_too_long_is_interrupted(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(connection: sqlite3.Connection, _size: int) -> t.Any:
+        connection.execute(
+            "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+        ).fetchone()
+
+    monkeypatch.setattr(databases, "_judge_sqlite", slow)
+    assert look(database, 0.5).detail == "no answer within 0.4 s"
+
+
+def test_a_file_system_that_does_not_answer_is_bounded(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(databases, "_look_into", lambda *_: over.wait(10))
+    try:
+        assert look(database, 0.3).detail == "no answer within 0.3 s"
+    finally:
+        over.set()
