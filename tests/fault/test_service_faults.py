@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Faults 26 to 35: services that do not come up, do not stay, or answer something else.
 
-The health of one answer is tested byte by byte in tests/contract/test_health.py, the database's there as well; here it
-is what a run makes of it.
+The health of one answer is tested byte by byte in tests/contract/test_health.py, a database's in test_databases.py
+beside it; here it is what a run makes of it. PostgreSQL and Redis are in test_database_faults.py.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import (
+    databases,
     health,
     journal,
     manifest_check,
@@ -281,7 +282,7 @@ def test_fault_31_a_slow_database_fails_within_bounds_as_the_check_of_that_name(
 ) -> None:
     made, _path = with_database
     released = threading.Event()
-    monkeypatch.setattr(health, "_ask_sqlite", lambda *_a: released.wait(60))
+    monkeypatch.setattr(databases, "_look_into", lambda *_a: released.wait(60))
     try:
         began = time.monotonic()
         report = made.status()
