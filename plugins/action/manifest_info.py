@@ -31,14 +31,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
                 "manifest": {"type": "dict", "default": {}},
                 "file": {"type": "path"},
                 "ports": {"type": "dict", "default": {}},
+                "release": {"type": "str"},
             }
         )
         raw = arguments["manifest"] or None
         assigned = {str(service): int(port) for service, port in arguments["ports"].items()}
+        on_host = {"assigned": assigned, "release": arguments["release"]}
         checked = (
-            manifest_check.check(raw or {}, assigned=assigned)
+            manifest_check.check(raw or {}, **on_host)
             if arguments["file"] is None
-            else manifest_file.load_and_check(arguments["file"], overlay=raw, assigned=assigned)
+            else manifest_file.load_and_check(arguments["file"], overlay=raw, **on_host)
         )
         problems = [problem.as_dict() for problem in checked.problems]
         result.update(changed=False, problems=problems)

@@ -180,12 +180,13 @@ def pack(directory: str, entries: t.Iterable[Entry], path: str) -> None:
 
 
 @contextlib.contextmanager
-def opened(path: str, strip: int = 0) -> t.Iterator[t.List[t.Tuple[Entry, Opener]]]:
+def opened(path: str, strip: int = 0, *, name: str = "") -> t.Iterator[t.List[t.Tuple[Entry, Opener]]]:
     """Yield all that is in an archive, once nothing in it is against the rules.
 
     Args:
         path: a tar archive, compressed or not, or a zip archive.
         strip: how many leading directories of each name are taken off; what has no more of them is left out.
+        name: what people know the archive by; by default its path.
 
     Raises:
         RollcallError: ``wrong_use``: it is no archive, is damaged, or holds what is not unpacked: absolute paths and
@@ -196,14 +197,16 @@ def opened(path: str, strip: int = 0) -> t.Iterator[t.List[t.Tuple[Entry, Opener
             members = list(_members(path, stack))
             found = [(_normal(entry, strip), opener, problem) for entry, opener, problem in members]
         except _DAMAGED as exc:
+            # tarfile tells on further lines what it has tried, and some say nothing at all.
+            why = (str(exc).splitlines() or [type(exc).__name__])[0].rstrip(":")
             raise RollcallError(
-                f"{os.path.basename(path)} is not an archive that can be unpacked: {exc}.",
+                f"{name or path} is not an archive that can be unpacked: {why}.",
                 kind="wrong_use",
                 remedies=["it has to be tar, tar.gz, tar.bz2, tar.xz or zip"],
             ) from exc
         kept = [(entry, opener) for entry, opener, problem in found if entry is not None]
         problems = [f"{entry.name} {problem}" for entry, _opener, problem in found if entry is not None and problem]
-        _refuse(os.path.basename(path), [*problems, *_problems(entry for entry, _opener in kept)])
+        _refuse(name or path, [*problems, *_problems(entry for entry, _opener in kept)])
         yield kept
 
 

@@ -279,22 +279,22 @@ def _fetch(wish: Wish, who: Account, code: str, place: str, tree: str) -> None:
         packed = _exported(wish, wish.source, who, code, place)
         # In a directory of the user's, who could have put anything there.
         with commands.acting_as(who):
-            _unpack(packed, who, tree, wish.root)
+            _unpack(wish, packed, who, tree)
     else:
         _verify(wish.code)
-        _unpack(wish.code.archive, who, tree, wish.root, wish.strip)
+        _unpack(wish, wish.code.archive, who, tree, wish.strip)
 
 
-def _unpack(packed: str, who: Account, tree: str, root: str, strip: int = 0) -> None:
-    with archives.opened(packed, strip) as members:
+def _unpack(wish: Wish, packed: str, who: Account, tree: str, strip: int = 0) -> None:
+    with archives.opened(packed, strip, name=wish.origin) as members:
         needed = sum(entry.size for entry, _opener in members)
         numbers = os.statvfs(tree)
         free = numbers.f_bavail * numbers.f_frsize - RESERVE
         if needed > free:
             raise RollcallError(
-                f"The release needs {needed // 1024} KiB, and {root} has {max(0, free) // 1024} KiB for it.",
+                f"The release needs {needed // 1024} KiB, and {wish.root} has {max(0, free) // 1024} KiB for it.",
                 evidence={"needed": needed, "free": free},
-                remedies=[f"df -h {root}; df -i {root}"],
+                remedies=[f"df -h {wish.root}; df -i {wish.root}"],
             )
         with commands.acting_as(who):
             archives.unpack(members, tree)
@@ -493,7 +493,7 @@ def _build_environment(wish: Wish, who: Account, name: str, tree: str, place: st
     if wish.wheels.archive:
         _verify(wish.wheels)
         wheels = os.path.join(place, "wheels")
-        _unpack(wish.wheels.archive, who, wheels, wish.root)
+        _unpack(wish, wish.wheels.archive, who, wheels)
         links = ["--no-index", "--find-links", wheels]
     # -I: the working directory is the release's, and what is in it would be taken for modules of Python and of pip.
     pip = [os.path.join(directory, "bin", "python"), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input"]

@@ -40,6 +40,11 @@ options:
         returns them. They take the place of the services' own ports in all that follows from them.
     type: dict
     default: {}
+  release:
+    description:
+      - The id of the release of the application's code that the services are to run, as M(rollcall.supervisor.release)
+        returns it. Without it they run none.
+    type: str
 """
 
 EXAMPLES = r"""

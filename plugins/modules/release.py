@@ -246,6 +246,8 @@ ARGUMENT_SPEC: t.Dict[str, t.Any] = {
     "received": {"type": "dict"},
 }
 
+REQUIRED_IF = (("state", "ready", ["source"]), ("state", "in_place", ["id"]))
+
 
 def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any]:
     """Return the module's result."""
@@ -257,7 +259,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec=ARGUMENT_SPEC,
-        required_if=[("state", "ready", ["source"]), ("state", "in_place", ["id"])],
+        required_if=REQUIRED_IF,
         supports_check_mode=True,
     )
     try:

@@ -105,4 +105,4 @@ class Host:
 
     def left_over(self) -> t.List[str]:
         """Return what was being made or removed and is still there."""
-        return [str(path) for path in self.root.glob("*/.*")]
+        return [str(path) for name in ("releases", "venvs", "shared") for path in self.root.glob(f"{name}/.*")]
