@@ -247,6 +247,11 @@ def _divide(stack: Stack, service: Service) -> t.Tuple[t.Dict[str, str], t.Dict[
     return in_config, in_file
 
 
+def with_private_file(stack: Stack) -> t.List[str]:
+    """Return the services that are started with a private file: for secrets, or values that the config cannot carry."""
+    return [service.name for service in stack.services if service.secrets or _divide(stack, service)[1]]
+
+
 def programs(stack: Stack) -> t.List[Program]:
     """Return what every program's section must say, in the manifest's order.
 
@@ -433,7 +438,7 @@ def parse_back(python: str, text: str, *, timeout: float) -> Parsed:
         )
     if "refusal" in answer:
         raise RollcallError(
-            f"supervisor {version} refuses the config: {answer['refusal']}",
+            f"supervisor {version} refuses the config: {answer['refusal']}. Nothing was stopped or changed.",
             kind="wrong_use",
             evidence={"python": python, "supervisor": version, "refusal": answer["refusal"]},
             remedies=["correct the manifest, or what it names on this host", "ansible-playbook site.yml"],

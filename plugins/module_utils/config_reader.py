@@ -44,7 +44,7 @@ class _Stream(io.TextIOWrapper):
     """The config; supervisor puts its representation where the file's name belongs in an error."""
 
     def __repr__(self) -> str:
-        return "the new config"
+        return "this config"
 
 
 def read_version() -> str:

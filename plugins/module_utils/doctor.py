@@ -11,7 +11,6 @@ supervisord that is dead or does not answer. What cannot be looked at is a findi
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shlex
@@ -26,6 +25,7 @@ from . import (
     diagnosis,
     drift,
     flush,
+    history,
     journal,
     leases,
     limits,
@@ -396,24 +396,9 @@ def _inside(directory: str) -> t.List[str]:
 
 
 def _lock_holder(state: str) -> t.Optional[t.Dict[str, t.Any]]:
-    """Return the note of the run that holds the lock; None when none does, or it is this one.
-
-    Its holder wipes the note when it lets go. So without a note the lock is not tried, which would refuse a run that
-    takes it at this very moment.
-    """
-    note = journal.lock_note(state)
-    if not note or note.get("pid") == os.getpid():
-        return None
-    with open(os.path.join(state, "lock"), encoding="utf-8") as stream:
-        return None if _shared(stream) else note
-
-
-def _shared(stream: t.TextIO) -> bool:
-    try:
-        fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    """Return the note of the run that holds the lock; None when none does, or it is this one."""
+    note = history.holder(state)
+    return None if not note or note.get("pid") == os.getpid() else note
 
 
 # --- versions -----------------------------------------------------------------------------------------------------

@@ -67,8 +67,9 @@ def last_seconds(paths: Paths, mode: str) -> t.Optional[float]:
 def holder(state: str) -> t.Dict[str, t.Any]:
     """Return the note of the run that holds the stack's lock; empty when none does, or when it was killed."""
     note = journal.lock_note(state)
-    pid, start = note.get("pid"), note.get("start")
-    return note if isinstance(pid, int) and isinstance(start, int) and processes.alive((pid, start)) else {}
+    pid = note.get("pid")
+    process = processes.describe(pid) if isinstance(pid, int) else None
+    return note if process is not None and note.get("start", process.start) == process.start else {}
 
 
 def _summary(run: str, steps: t.Sequence[Data], running: t.Optional[str]) -> Data:

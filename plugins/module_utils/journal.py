@@ -95,12 +95,14 @@ class Lock:
     """The host's lock of one stack: an ``flock`` that the kernel drops with its holder, and a note that names it.
 
     The kernel releases the lock when the holder ends, however it ends, so it is never taken over by age; the note
-    is only for the message to whoever comes second.
+    is only for the message to whoever comes second. Locked is the state directory itself: a file in it can be
+    deleted, and the next one would lock another.
     """
 
     def __init__(self, state: str) -> None:
+        self._state = state
         self._path = os.path.join(state, "lock")
-        self._stream: t.Optional[t.TextIO] = None
+        self._held: t.Optional[int] = None
 
     def acquire(self, note: t.Mapping[str, t.Any]) -> None:
         """Take the lock or be refused at once.
@@ -111,13 +113,13 @@ class Lock:
         Raises:
             RollcallError: ``refused``, with the holder's note as evidence.
         """
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        stream = os.fdopen(descriptor, "r+", encoding="utf-8")
+        descriptor = os.open(self._state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._write(json.dumps({"pid": os.getpid(), **note}))
         except OSError as exc:
-            holder = _parse_note(stream.read())
-            stream.close()
+            os.close(descriptor)
+            holder = lock_note(self._state)
             if exc.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
             raise RollcallError(
@@ -126,30 +128,34 @@ class Lock:
                 evidence={"lock": self._path, "holder": holder},
                 remedies=["wait for it to end, then run the same command again", "rollcall status"],
             ) from exc
-        stream.truncate(0)
-        stream.write(json.dumps({"pid": os.getpid(), **note}))
-        stream.flush()
-        self._stream = stream
+        self._held = descriptor
 
     def release(self) -> None:
         """Let go of the lock; nothing happens when it is not held."""
-        if self._stream is not None:
-            self._stream.truncate(0)
-            self._stream.close()
-            self._stream = None
+        if self._held is not None:
+            self._write("")
+            os.close(self._held)
+            self._held = None
+
+    def _write(self, text: str) -> None:
+        with open(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as stream:
+            stream.write(text)
 
 
 def lock_note(state: str) -> t.Dict[str, t.Any]:
-    """Return what the lock's last holder wrote; empty when it has let go. One that was killed leaves its note."""
+    """Return what the lock's last holder wrote; empty when it has let go, or when that may not be read.
+
+    One that was killed leaves its note.
+    """
     try:
         with open(os.path.join(state, "lock"), encoding="utf-8") as stream:
             return _parse_note(stream.read())
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return {}
 
 
 def _parse_note(text: str) -> t.Dict[str, t.Any]:
-    """Return the lock's note; empty when its writer has not finished it yet."""
+    """Return a note or record; empty when its writer has not finished it yet."""
     try:
         note = json.loads(text)
     except ValueError:
@@ -231,13 +237,14 @@ def result_path(state: str, run: str) -> str:
 
 
 def steps_of(state: str, run: str) -> t.List[t.Dict[str, t.Any]]:
-    """Return the steps of a run as recorded; a line that a crash cut short is left out, being no step taken."""
+    """Return the steps of a run as recorded; a line that a crash cut short, or that is none, is no step taken."""
     try:
-        with open(os.path.join(runs_directory(state), f"{run}.jsonl"), encoding="utf-8") as stream:
+        with open(os.path.join(runs_directory(state), f"{run}.jsonl"), encoding="utf-8", errors="replace") as stream:
             lines = stream.read().split("\n")
     except FileNotFoundError:
         return []
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    records = (_parse_note(line) for line in lines)
+    return [record for record in records if "step" in record]
 
 
 def runs(state: str) -> t.List[str]:
@@ -478,7 +485,8 @@ def install_generation(
     release = generation.stack.release
     if release is not None:
         os.symlink(os.path.relpath(release_directory(root, release), directory), os.path.join(directory, RELEASE))
-    write_meta(directory, {"digest": generation.digest, "loaded": False, "verified": False})
+    meta = {"digest": generation.digest, "content": _content(directory), "loaded": False, "verified": False}
+    write_meta(directory, meta)
     # These lead through etc, so they are made first and say what etc says.
     _link(registry.path(root), registry.target(paths))
     if release is not None:
@@ -524,9 +532,34 @@ def read_meta(paths: Paths, root: str) -> t.Dict[str, t.Any]:
 
 
 def _meta(root: str, name: str) -> t.Dict[str, t.Any]:
-    with open(os.path.join(store(root), name, "meta.json"), encoding="utf-8") as stream:
-        meta: t.Dict[str, t.Any] = json.load(stream)
-    return meta
+    """Return what is known of a generation; nothing of good is known when its record is damaged.
+
+    Raises:
+        FileNotFoundError: it was never finished.
+    """
+    with open(os.path.join(store(root), name, "meta.json"), encoding="utf-8", errors="replace") as stream:
+        meta = _parse_note(stream.read())
+    return {"digest": "", "content": "", "loaded": False, "verified": False, **meta}
+
+
+def altered(paths: Paths, root: str) -> bool:
+    """Return whether the files of the generation in place are not those that were installed."""
+    try:
+        return read_meta(paths, root).get("content") != _content(os.path.realpath(paths.etc))
+    except FileNotFoundError:
+        return True
+
+
+def _content(directory: str) -> str:
+    """Return a digest over the files of a generation, but for the record of what became of it."""
+    digest = hashlib.sha256()
+    for place, _directories, names in sorted(os.walk(directory)):
+        for name in sorted(names):
+            path = os.path.join(place, name)
+            if name != "meta.json" and os.path.isfile(path):
+                with open(path, "rb") as stream:
+                    digest.update(f"{os.path.relpath(path, directory)}\0".encode() + stream.read() + b"\0")
+    return digest.hexdigest()
 
 
 def in_place(paths: Paths, root: str) -> t.Optional[t.Dict[str, t.Any]]:

@@ -15,6 +15,7 @@ import typing as t
 
 from . import config, flush, journal, plan, supervisor
 from .errors import RollcallError
+from .journal import Generation
 from .manifest import GIVEN_TO_ALL, Problem, Service, Stack, current_release, release_directory
 from .plan import Plan
 from .verdict import Observation
@@ -129,6 +130,24 @@ def prove_config(stack: Stack, text: str) -> None:
             kind="wrong_use",
             evidence={"differences": differences, "supervisor": parsed.supervisor_version},
             remedies=["write the value another way", "report it with the manifest entry: this is a fault of Rollcall"],
+        )
+
+
+def check_private_files(generation: Generation) -> None:
+    """Check that every service which is started with a private file has one.
+
+    Raises:
+        RollcallError: ``wrong_use``, naming each that lacks its own. Nothing was changed.
+    """
+    stack = generation.stack
+    missing = [name for name in config.with_private_file(stack) if name not in generation.environment]
+    if missing:
+        files = ", ".join(os.path.join(stack.paths.env_dir, f"{name}.json") for name in missing)
+        raise RollcallError(
+            f"Variables of {', '.join(missing)} are missing: {files} should be there. Nothing was stopped or changed.",
+            kind="wrong_use",
+            evidence={"services": missing},
+            remedies=["ansible-playbook site.yml", "rollcall rollback"],
         )
 
 

@@ -257,8 +257,10 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
         )
     stack = generation.stack
     new = installed is None or installed.digest != generation.digest
-    if new or _altered(request, installed):
+    if new or (installed is not None and journal.altered(request.paths, request.root)):
+        # Of what is in place: somebody has edited it since it was proved.
         preflight.prove_config(stack, generation.config)
+        preflight.check_private_files(generation)
     if mode not in plan.STARTS_NOTHING:
         preflight.check_host(stack, new=new)
     before = status.observe(stack, clock=clock)
@@ -289,12 +291,6 @@ def _installed(request: Request) -> t.Optional[Generation]:
         if request.wanted is None or exc.kind != "failed" or isinstance(exc.__cause__, PermissionError):
             raise
         return None
-
-
-def _altered(request: Request, installed: t.Optional[Generation]) -> bool:
-    """Return whether the generation in place is not what was installed any more: somebody has edited its files."""
-    meta = journal.read_meta(request.paths, request.root)
-    return installed is not None and meta.get("digest") != installed.digest
 
 
 def _to_go_back_to(request: Request) -> str:

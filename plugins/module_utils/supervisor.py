@@ -409,7 +409,7 @@ class Client:
             return {}, []
         calls: t.List[t.Dict[str, t.Any]] = [{"methodName": method, "params": [name, argument]} for name in names]
         calls += [{"methodName": method, "params": []} for method in then]
-        answer = self.call("system.multicall", calls, timeout=self.timeout + _PER_NAME * len(names))
+        answer = self.call("system.multicall", calls, timeout=self.timeout + of_batch(len(names)))
         rows = self._read(lambda answer: _as_many(answer, len(calls)), answer)
         texts: t.Dict[str, t.Optional[str]] = {}
         for name, row in zip(names, rows):
@@ -592,6 +592,11 @@ def _program_states(rows: t.Any) -> t.Dict[str, ProgramState]:
             age=processes.age_of(born) if born else 0.0,
         )
     return programs
+
+
+def of_batch(number: int) -> float:
+    """Return the seconds more that an order to this many programs at once may take."""
+    return _PER_NAME * number
 
 
 def wait_states(

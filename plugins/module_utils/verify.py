@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -89,7 +90,7 @@ def judge(
     except RollcallError:
         # The look that follows meets the same silence and reports it as the supervisord check.
         lives = dict(first or {})
-    seen = status.observe(stack, clock=clock, client=client)
+    seen = _with_backgrounded(stack, status.observe(stack, clock=clock, client=client), failed or {}, clock)
     written = {name: journal.written_since(config.log_file(stack, name), mark) for name, mark in marks.items()}
     expected = Expectation(
         before=before or {},
@@ -102,6 +103,28 @@ def judge(
         logs=True,
     )
     return seen, verdict.judge(stack, seen, expected)
+
+
+def _with_backgrounded(stack: Stack, seen: Observation, failed: t.Container[str], clock: Clock) -> Observation:
+    """Return what was seen, with the process that a failed service left when it put itself into the background.
+
+    Between the two forks of a daemon it has no place in the tree where one look would find it for certain.
+    """
+    ended = {
+        name
+        for name, program in seen.programs.items()
+        if name in failed and not program.pid and program.exit_status == 0
+    }
+    daemons = [process.pid for process in seen.daemons]
+    found = list(seen.orphans)
+
+    def all_found() -> bool:
+        found[:] = status.orphans(stack, daemons)
+        return ended <= {process.marker.service for process in found if process.marker is not None}
+
+    if ended and not all_found():
+        Deadline(limits.BACKGROUND, clock).poll(all_found, POLL)
+    return dataclasses.replace(seen, orphans=found)
 
 
 def _holders(stack: Stack, freed: t.Mapping[str, int], clock: Clock) -> t.Dict[str, t.Sequence[Holder]]:

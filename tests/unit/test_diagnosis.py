@@ -320,7 +320,7 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
         PATHS.logs,
         "uid 1000",
     ),
-    ({"lock": {"who": "ada", "verb": "full", "pid": 7, "since": "noon"}}, "locked", NOTE, "demo", "ada runs 'full'"),
+    ({"lock": {"who": "ada", "verb": "full", "pid": 7, "since": "noon"}}, "locked", WARNING, "demo", "ada runs 'full'"),
     ({"unfinished": {"run": "r", "step": "stop"}}, "unfinished_run", WARNING, "demo", "at its step 'stop'"),
     ({"leftovers": Leftovers(generations=("/g/x",))}, "unfinished_generation", WARNING, "/g/x", "doctor --fix"),
     ({"leftovers": Leftovers(temporary=("/g/x.new",))}, "temporary_file", WARNING, "/g/x.new", "doctor --fix"),
