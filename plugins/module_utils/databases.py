@@ -33,6 +33,8 @@ from .wire import Line, bounded, connect
 if t.TYPE_CHECKING:
     import ssl
 
+_T = t.TypeVar("_T")
+
 QUICK_CHECK_LIMIT = 8 * 1024 * 1024  # bytes of a database file that PRAGMA quick_check reads in some 10 ms
 ANSWER_LIMIT = 1024 * 1024  # bytes of all that PostgreSQL may send, the log-in included
 LINE_LIMIT = 4096  # bytes of one reply of Redis
@@ -66,6 +68,15 @@ class DatabaseAnswer(Answer):
 
 class _Refused(Exception):
     """Why a database does not do, in words that may be shown."""
+
+
+@dataclass(frozen=True)
+class _Application:
+    """Who is asked for: what it is called, its variables, and the account that runs it; None for whoever asks."""
+
+    name: str
+    environment: t.Mapping[str, str]
+    user: t.Optional[str]
 
 
 @dataclass
@@ -102,11 +113,31 @@ def ask(stack: Stack, check: DatabaseCheck, *, clock: Clock = SYSTEM) -> Databas
         check: which database, and by whose variable.
         clock: where the time comes from.
     """
+    return _ask(lambda: _application(stack, check), check, clock)
+
+
+def ask_url(
+    kind: str, url: str, *, user: t.Optional[str] = None, timeout: float = 2.0, clock: Clock = SYSTEM
+) -> DatabaseAnswer:
+    """Ask a database by a URL, whether or not there is a stack that has it; as :func:`ask` in everything else.
+
+    Args:
+        kind: ``postgresql`` or ``redis``.
+        url: where it is; it may have a password.
+        user: the account that runs the application; None for whoever asks.
+        timeout: seconds for all of it.
+        clock: where the time comes from.
+    """
+    check = DatabaseCheck(kind, service="the application", variable="the URL", query="SELECT 1", timeout=timeout)
+    return _ask(lambda: _Application(check.service, {check.variable: url}, user), check, clock)
+
+
+def _ask(application: t.Callable[[], _Application], check: DatabaseCheck, clock: Clock) -> DatabaseAnswer:
     began = clock.monotonic()
     asked = _Asked(Deadline(check.timeout, clock), check.variable)
     ok = False
     try:
-        said = _ASKING[check.kind](stack, check, asked)
+        said = _ASKING[check.kind](application(), check, asked)
         ok = True
     except (_Refused, Unreadable) as exc:
         said = str(exc)
@@ -128,17 +159,20 @@ def ask(stack: Stack, check: DatabaseCheck, *, clock: Clock = SYSTEM) -> Databas
 # --- the application's environment ---------------------------------------------------------------------------------
 
 
-def _environment(stack: Stack, check: DatabaseCheck) -> t.Dict[str, str]:
-    """Return the variables of the service that the check names, its secrets included; of instances, the first one's.
+def _application(stack: Stack, check: DatabaseCheck) -> _Application:
+    """Return the service that a check names, its secrets included; of instances, the first one.
 
     Raises:
         RollcallError: its private file cannot be read.
         _Refused: the stack has no such service.
     """
+    if not check.service:
+        return _Application("the check", {}, stack.user)
     service = next((one for one in stack.services if check.service in (one.name, one.group)), None)
     if service is None:
         raise _Refused(f"the stack has no service {check.service}")
-    return {**config.environment(stack, service), **_private(stack, service)}
+    environment = {**config.environment(stack, service), **_private(stack, service)}
+    return _Application(check.service, environment, stack.user)
 
 
 def _private(stack: Stack, service: Service) -> t.Dict[str, str]:
@@ -147,37 +181,37 @@ def _private(stack: Stack, service: Service) -> t.Dict[str, str]:
     return journal.load_environment(stack.paths).get(service.name, {})
 
 
-def _url(environment: t.Mapping[str, str], check: DatabaseCheck) -> str:
-    """Return the URL that the service has; raises _Refused when it has none."""
-    text = environment.get(check.variable, "")
+def _url(application: _Application, variable: str, read: t.Callable[[str], _T], asked: _Asked) -> _T:
+    """Return what the URL says that an application has; it is never shown. Raises _Refused when it has none."""
+    text = application.environment.get(variable, "")
     if not text:
-        raise _Refused(f"{check.service} has no variable {check.variable}, or it is empty")
-    return text
+        raise _Refused(f"{application.name} has no variable {variable}, or it is empty")
+    asked.secrets.append(text)
+    try:
+        return read(text)
+    except Unreadable as exc:
+        raise _Refused(f"{variable} of {application.name} {exc}") from None
 
 
-def _runs_as(stack: Stack) -> str:
-    """Return the name of who runs the services."""
-    if stack.user is not None:
-        return stack.user
+def _account(application: _Application) -> str:
+    """Return the name of who runs an application."""
+    if application.user is not None:
+        return application.user
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         return str(os.geteuid())
 
 
-def _unreadable(check: DatabaseCheck, exc: Unreadable) -> _Refused:
-    return _Refused(f"{check.variable} of {check.service} {exc}")
-
-
 # --- connecting -----------------------------------------------------------------------------------------------------
 
 
-def _connect(stack: Stack, place: Place, path: str, deadline: Deadline) -> Line:
-    """Connect to a host, or to a unix socket as the user who runs the services."""
+def _connect(user: t.Optional[str], place: Place, path: str, deadline: Deadline) -> Line:
+    """Connect to a host, or to a unix socket as the user who runs the application."""
     if not place.is_unix:
         return connect(place.host, place.port, deadline)
-    if stack.user is not None and os.geteuid() == 0:
-        return Line(_connected_by(stack.user, path, deadline), deadline)
+    if user is not None and os.geteuid() == 0:
+        return Line(_connected_by(user, path, deadline), deadline)
     line = Line(socket.socket(socket.AF_UNIX), deadline)
     try:
         line.connect(path)
@@ -317,15 +351,13 @@ class _Closed(Exception):
     """The other side has closed the connection."""
 
 
-def _ask_postgresql(stack: Stack, check: DatabaseCheck, asked: _Asked) -> str:
-    environment = _environment(stack, check)
-    text = _url(environment, check)
-    try:
-        url = postgresql(text, environment, _runs_as(stack))
-    except Unreadable as exc:
-        raise _unreadable(check, exc) from None
-    asked.secrets += [secret for secret in (text, url.password) if secret]
-    place = _reach(stack, url, asked)
+def _ask_postgresql(application: _Application, check: DatabaseCheck, asked: _Asked) -> str:
+    def read(text: str) -> PostgresqlUrl:
+        return postgresql(text, application.environment, _account(application))
+
+    url = _url(application, check.variable, read, asked)
+    asked.secrets += [url.password] if url.password else []
+    place = _reach(application, url, asked)
     if url.tls != "disable" and not place.is_unix:
         _upgrade(url, asked)
     try:
@@ -335,7 +367,7 @@ def _ask_postgresql(stack: Stack, check: DatabaseCheck, asked: _Asked) -> str:
     return "answered"
 
 
-def _reach(stack: Stack, url: PostgresqlUrl, asked: _Asked) -> Place:
+def _reach(application: _Application, url: PostgresqlUrl, asked: _Asked) -> Place:
     """Connect to the first of the URL's servers that takes it."""
     failed: t.Optional[OSError] = None
     for place in url.places or (_usual_place(url.port),):
@@ -343,7 +375,7 @@ def _reach(stack: Stack, url: PostgresqlUrl, asked: _Asked) -> Place:
         asked.host, asked.place = place.host, path if place.is_unix else str(place)
         asked.command = _psql(url, place)
         try:
-            asked.line = _connect(stack, place, path, asked.deadline)
+            asked.line = _connect(application.user, place, path, asked.deadline)
             return place
         except OSError as exc:
             failed = exc
@@ -482,19 +514,15 @@ def _says(said: t.Mapping[str, str], url: PostgresqlUrl, asked: _Asked, logged_i
 # --- Redis ----------------------------------------------------------------------------------------------------------
 
 
-def _ask_redis(stack: Stack, check: DatabaseCheck, asked: _Asked) -> str:
+def _ask_redis(application: _Application, check: DatabaseCheck, asked: _Asked) -> str:
     if check.service:
-        text = _url(_environment(stack, check), check)
-        try:
-            url = redis(text)
-        except Unreadable as exc:
-            raise _unreadable(check, exc) from None
-        asked.secrets += [secret for secret in (text, url.password) if secret]
+        url = _url(application, check.variable, redis, asked)
     else:
         url = RedisUrl(Place(check.host, check.port or 0))
+    asked.secrets += [url.password] if url.password else []
     asked.host, asked.place = url.place.host, str(url.place)
     asked.command = _redis_cli(url)
-    asked.line = _connect(stack, url.place, url.place.host, asked.deadline)
+    asked.line = _connect(application.user, url.place, url.place.host, asked.deadline)
     if url.tls:
         _secure(asked, _tls(url.verify, url.verify, url.root_certificate))
     asked.waiting = "it took the connection, and has not answered"
@@ -558,7 +586,7 @@ def _redis_says(order: str, text: str, asked: _Asked) -> str:
 # --- SQLite ---------------------------------------------------------------------------------------------------------
 
 
-def _ask_sqlite(_stack: Stack, check: DatabaseCheck, asked: _Asked) -> str:
+def _ask_sqlite(_application: _Application, check: DatabaseCheck, asked: _Asked) -> str:
     """Ask for the tables, without a chance of changing or creating the file; the wait for a lock is part of it."""
     asked.command = f"ls -l {shlex.quote(check.path)}"
     asked.waiting = "no answer"
@@ -605,7 +633,7 @@ def _judge_sqlite(connection: t.Any, size: int) -> str:
     return f"{tables} table{'' if tables == 1 else 's'}"
 
 
-_ASKING: t.Mapping[str, t.Callable[[Stack, DatabaseCheck, _Asked], str]] = {
+_ASKING: t.Mapping[str, t.Callable[[_Application, DatabaseCheck, _Asked], str]] = {
     "sqlite": _ask_sqlite,
     "postgresql": _ask_postgresql,
     "redis": _ask_redis,
