@@ -533,12 +533,13 @@ def lock_held(world: World, _dice: random.Random) -> Struck:
     """Have somebody hold the lock."""
     code = (
         "import fcntl, json, os, sys\n"
-        "held = open(sys.argv[1], 'w+')\n"
+        "held = os.open(sys.argv[1], os.O_RDONLY)\n"
         "fcntl.flock(held, fcntl.LOCK_EX)\n"
-        "held.write(json.dumps({'pid': os.getpid(), 'who': 'ada', 'verb': 'full', 'since': 'noon', 'run': 'r'}))\n"
-        "held.flush()"
+        "note = open(sys.argv[1] + '/lock', 'w')\n"
+        "note.write(json.dumps({'pid': os.getpid(), 'who': 'ada', 'verb': 'full', 'since': 'noon', 'run': 'r'}))\n"
+        "note.close()"
     )
-    pid = world.crowd.python(code, f"{STATE}/lock", user="root")
+    pid = world.crowd.python(code, STATE, user="root")
     return Struck(
         "somebody holds the lock",
         REFUSED,
