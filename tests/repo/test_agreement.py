@@ -30,9 +30,14 @@ def keys_of_defaults(value: Any) -> Any:
 
 
 def keys_of_options(options: dict[str, Any]) -> Any:
-    """Return the keys that have a default in an argument spec, those of sub-options included."""
+    """Return the keys that have a default in an argument spec, those of sub-options included.
+
+    What is in a default that is computed is only in the spec.
+    """
     return {
-        name: keys_of_options(option["options"]) if option.get("options") and option["type"] == "dict" else None
+        name: keys_of_options(option["options"])
+        if option.get("options") and option["type"] == "dict" and "{{" not in str(option.get("default"))
+        else None
         for name, option in options.items()
     }
 
