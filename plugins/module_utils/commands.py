@@ -21,6 +21,7 @@ import subprocess
 import tempfile
 import typing as t
 
+from . import config, processes
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
 
@@ -210,3 +211,65 @@ def _last_lines(output: t.IO[bytes]) -> t.Tuple[str, ...]:
     size = os.fstat(output.fileno()).st_size
     text = os.pread(output.fileno(), OUTPUT_BYTES, max(0, size - OUTPUT_BYTES)).decode("utf-8", "replace")
     return tuple([line.rstrip() for line in text.splitlines() if line.strip()][-OUTPUT_LINES:])
+
+
+def run_in(
+    directory: str,
+    argv: t.Sequence[str],
+    who: Account,
+    *,
+    place: str,
+    more: t.Mapping[str, str],
+    timeout: float,
+) -> Outcome:
+    """Run a command in a release, its virtual environment first on the ``PATH``.
+
+    Args:
+        directory: the release.
+        argv: program and arguments; a program with a ``/`` in it that is not absolute is one of the release.
+        who: whose rights it has.
+        place: a directory with its ``home`` and its ``tmp``.
+        more: variables that go before the usual ones, these two excepted.
+        timeout: seconds that it may take.
+
+    Raises:
+        OSError: as :func:`run`.
+    """
+    environment = {**variables(who, os.path.join(directory, "venv", "bin")), **more}
+    environment.update(HOME=os.path.join(place, "home"), TMPDIR=os.path.join(place, "tmp"))
+    return run(argv, who, cwd=directory, environment=environment, timeout=timeout)
+
+
+def variables(who: Account, first: str) -> t.Dict[str, str]:
+    """Return the environment of a command, ``first`` before the usual ``PATH``: nothing of the caller's is in it."""
+    return {
+        "PATH": f"{first}:{config.DEFAULT_PATH}" if first else config.DEFAULT_PATH,
+        "USER": who.name,
+        "LOGNAME": who.name,
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONUTF8": "1",
+    }
+
+
+def shown(argv: t.Sequence[str]) -> str:
+    """Return a command for a sentence, and not more of it than tells what it is."""
+    line = " ".join(argv)
+    return line if len(line) <= processes.SHOWN else f"{line[: processes.SHOWN]}…"
+
+
+def failure(what: str, done: Outcome, remedies: t.Sequence[str], means: str = "") -> RollcallError:
+    """Return the error for a command that did not end well.
+
+    Args:
+        what: was tried.
+        done: how it ended.
+        remedies: what to try next.
+        means: a sentence on what that means for the stack.
+    """
+    said = "".join(f"\n  {line}" for line in done.output) or "\n  it printed nothing"
+    return RollcallError(
+        f"{what} {done.how}.{f' {means}' if means else ''} The last it said:{said}",
+        evidence={"exit_code": done.exit_code, "output": list(done.output)},
+        remedies=remedies,
+    )

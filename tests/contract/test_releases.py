@@ -18,10 +18,19 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import archives, commands, journal, releases
+from ansible_collections.rollcall.supervisor.plugins.module_utils import (
+    archives,
+    commands,
+    journal,
+    release_code,
+    release_store,
+    releases,
+    venvs,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.release_plan import Git, Python, Wish
 from tests.support.daemons import bystander
+from tests.support.mounts import Mount, read_only, seen_with, small
 from tests.support.releases import Host, wheel, write
 
 __all__ = ["bystander"]
@@ -142,7 +151,7 @@ def test_what_was_not_received_whole_is_not_unpacked(host: Host, app: Path) -> N
 
 
 def test_a_release_that_does_not_fit_is_not_begun(host: Host, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(releases, "RESERVE", 1 << 60)
+    monkeypatch.setattr(release_code, "RESERVE", 1 << 60)
     with pytest.raises(RollcallError, match=r"The release needs 0 KiB, and .* has 0 KiB for it"):
         host.ready(app)
     assert list((host.root / "releases").iterdir()) == []
@@ -541,15 +550,15 @@ def killed(patch: t.Tuple[t.Any, str], act: t.Callable[[], object]) -> None:
     ("owner", "name"),
     [
         (archives, "unpack"),
-        (releases, "_build_environment"),
-        (releases, "_mark_environment"),
+        (venvs, "_build"),
+        (venvs, "_mark"),
         (releases, "_make_shared"),
-        (releases, "_link_environment"),
+        (venvs, "link"),
         (releases, "_run_all"),
         (journal, "write_atomically"),
         (os, "rename"),
         (os, "sync"),
-        (releases, "_note_pending"),
+        (release_store, "note_pending"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -557,7 +566,7 @@ def test_killed_at_any_step_the_next_run_makes_it_whole(
     host: Host, app: Path, wheels: Path, owner: t.Any, name: str
 ) -> None:
     # An environment takes its time to build, and only some steps have to do with it.
-    environment = host.with_wheels(wheels) if "environment" in name else {}
+    environment = host.with_wheels(wheels) if owner is venvs else {}
     write(app, {"requirements.txt": "beta\n", "data/seed": "first"})
     wish = host.asks(app, shared=("data",), build=(("touch", "built"),), **environment)
     killed((owner, name), lambda: releases.ready(wish))
@@ -576,7 +585,7 @@ def test_killed_while_an_old_release_goes_it_is_not_there_half(host: Host, app: 
     names = many(host, app, 2)
     host.switch(names[1])
     wish = dataclasses.replace(host.wish, id=names[1], keep=1)
-    killed((releases, "_remove"), lambda: releases.switched(wish))
+    killed((release_store, "remove"), lambda: releases.switched(wish))
     assert not (host.root / "releases" / names[0]).exists()
     releases.switched(wish)
     assert there(host) == {names[1]}
@@ -601,7 +610,7 @@ def test_killed_during_a_build_the_build_ends_as_well_and_the_next_run_waits_for
 def test_two_at_once_the_second_is_refused_with_who_the_first_is(
     host: Host, app: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(releases, "LOCK_PATIENCE", 0.1)
+    monkeypatch.setattr(release_store, "LOCK_PATIENCE", 0.1)
     os.makedirs(host.root / "state" / "release")
     lock = journal.Lock(str(host.root / "state" / "release"))
     lock.acquire({"who": "ada", "verb": "release", "since": "14:02"})
@@ -708,3 +717,37 @@ def test_a_directory_that_may_not_be_written_is_said_and_nothing_is_left(place: 
         releases.ready(wish)
     assert "The release could not be made: [Errno 13] Permission denied" in told.value.message
     assert told.value.remedies[0].startswith("df -h")
+
+
+@AS_ROOT
+@pytest.mark.parametrize(
+    ("mount", "reserve", "said"),
+    [
+        (small, 0, "The release needs "),
+        (small, -(1 << 40), "The release could not be made: [Errno 28] No space left on device"),
+        (read_only, 0, "The release could not be made: [Errno 30] Read-only file system"),
+    ],
+    ids=["no room", "full meanwhile", "read-only"],
+)
+def test_fault_22_a_disk_without_room_is_named_and_nothing_half_is_left(
+    host: Host,
+    app: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mount: t.Callable[[str], Mount],
+    reserve: int,
+    said: str,
+) -> None:
+    monkeypatch.setattr(release_code, "RESERVE", reserve)
+    (app / "big").write_bytes(os.urandom(1024 * 1024))
+    wish = host.asks(app)
+
+    def attempt() -> t.List[t.Any]:
+        try:
+            releases.ready(wish)
+        except RollcallError as exc:
+            return [exc.message, exc.remedies[0], [str(path) for path in host.root.glob("releases/*")]]
+        return []
+
+    message, remedy, left = seen_with(mount(str(host.root)), attempt)
+    assert (message.startswith(said), left) == (True, [])
+    assert remedy.startswith("df -h")

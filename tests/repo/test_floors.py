@@ -20,10 +20,10 @@ FLOORS: dict[str, int] = {
             "clock database_urls errors import_draft import_pm2 import_supervisord manifest manifest_check "
             "manifest_file manifest_import manifest_layout manifest_legacy manifest_values version",
             "archives budget commands config config_reader daemons databases health journal launcher leases "
-            "manifest_edit processes registry request sockets supervisor wire",
+            "manifest_edit processes registry release_store request sockets supervisor wire",
             "assign diagnosis plan program_plan provenance release_plan report verdict",
-            "boot bringup dispatch doctor drift flush history limits ports preflight programs releases restart status "
-            "takedown verify worker",
+            "boot bringup dispatch doctor drift flush history limits ports preflight programs release_code releases "
+            "restart status takedown venvs verify worker",
             "ask cli cli_doctor cli_manifest cli_ports console",
         )
     )
