@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""supervisord.conf from the role's own template, with plain Jinja and the collection's own filters."""
+"""What the role services writes, from its own templates, with plain Jinja and the collection's own filters."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 
 import jinja2
 
-from ansible_collections.rollcall.supervisor.plugins.filter.config import FilterModule
+from ansible_collections.rollcall.supervisor.plugins.filter import config, limit
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles" / "services" / "templates"
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Return a template of the role ``services``, as Ansible would take it."""
     # The settings of ansible.builtin.template.
     jinja = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -26,10 +27,12 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # it is no HTML
     )
-    jinja.filters.update({f"rollcall.supervisor.{name}": act for name, act in FilterModule().filters().items()})
-    return jinja.get_template("supervisord.conf.j2")
+    for module in (config, limit):
+        filters = module.FilterModule().filters()
+        jinja.filters.update({f"rollcall.supervisor.{name}": act for name, act in filters.items()})
+    return jinja.get_template(name)
 
 
 def render(stack: Stack) -> str:
     """Return the config of ``stack``, as the role services writes it."""
-    return _template().render(stack=stack.to_dict())
+    return template("supervisord.conf.j2").render(stack=stack.to_dict())
