@@ -162,10 +162,7 @@ def check_host(stack: Stack, *, new: bool = True) -> None:
         RollcallError: ``wrong_use`` with every problem, its place and its cure. Nothing was changed.
     """
     who = account(stack)
-    problems = [*_directories(stack, who), *_space(stack)]
-    problems += _release(stack)
-    for service in stack.services:
-        problems += _command(stack, service, who)
+    problems = [*files(stack), *_space(stack), *dependencies(stack)]
     if new:
         problems += [*_kernel_ports(stack, who), *_places(stack)]
     if problems:
@@ -297,11 +294,25 @@ def as_installed(stack: Stack, path: str) -> str:
     return release_directory(stack.root, stack.release) + path[len(current) :]
 
 
-def _command(stack: Stack, service: Service, who: Account) -> t.Iterator[Problem]:
+def files(stack: Stack) -> t.List[Problem]:
+    """Return which directories of the stack and its services are missing, or cannot be used by who runs them."""
+    problems = [*_directories(stack, _who_runs(stack)), *_release(stack)]
+    for service in stack.services:
+        if not os.path.isdir(as_installed(stack, service.directory)):
+            place = f"stack.services.{service.name}.directory"
+            problems.append(_problem(place, f"{service.directory} does not exist", "create it, or correct the entry"))
+    return problems
+
+
+def dependencies(stack: Stack) -> t.List[Problem]:
+    """Return which programs of the services are not installed, or may not be executed by who runs them."""
+    who = _who_runs(stack)
+    return [problem for service in stack.services for problem in _program(stack, service, who)]
+
+
+def _program(stack: Stack, service: Service, who: Account) -> t.Iterator[Problem]:
     """Find the program as supervisord's child will: absolute, or along the PATH of the service."""
     place = f"stack.services.{service.name}"
-    if not os.path.isdir(as_installed(stack, service.directory)):
-        yield _problem(f"{place}.directory", f"{service.directory} does not exist", "create it, or correct the entry")
     program = service.command[0]
     if os.path.isabs(program):
         real = as_installed(stack, program)

@@ -47,6 +47,7 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
     # First whose listener it is, then the answer: so the answer came from the process whose socket was just seen.
     holders = flush.survey(stack, ports, pids)
     answers, replies = _ask(stack, programs)
+    files, dependencies = preflight.files(stack), preflight.dependencies(stack)
     left = orphans(stack, [process.pid for process in daemons])
     kept = [(process, processes.program(process.pid)) for process in left]
     return Observation(
@@ -57,6 +58,8 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
         programs=programs,
         holders=holders,
         health=answers,
+        files=files,
+        dependencies=dependencies,
         orphans=left,
         keepers={process.pid: home.name for process, home in kept if home is not None},
         databases=replies,

@@ -15,7 +15,7 @@ from . import config
 from .databases import DatabaseAnswer
 from .errors import RollcallError
 from .health import Answer
-from .manifest import DatabaseCheck, Service, Stack
+from .manifest import DatabaseCheck, Problem, Service, Stack
 from .processes import Identity, Process
 from .provenance import FOREIGN, UNKNOWN, Holder
 from .supervisor import ABSENT, STALE, ProgramState
@@ -26,7 +26,8 @@ class Check:
     """One condition of the verdict.
 
     Attributes:
-        name: supervisord, held, running, stable, restarted, port, health, database, logs, removed or orphans.
+        name: files, dependencies, supervisord, held, running, stable, restarted, port, health, reached, database, logs,
+            removed or orphans.
         subject: the service, or the stack.
         ok: whether it held.
         evidence: what was seen, in one or several lines, for people.
@@ -65,6 +66,8 @@ class Observation:
         programs: what supervisord says of each program.
         holders: who listens, by port.
         health: the last health answer of each service that has a health check.
+        files: directories of the stack and its services that are missing or cannot be used.
+        dependencies: programs of the services that are missing or cannot be used.
         orphans: processes of the stack that no answering supervisord of it holds.
         keepers: the program of another supervisord that an orphan is, by its pid.
         databases: the answer of each database that is checked, by its kind.
@@ -77,6 +80,8 @@ class Observation:
     programs: t.Mapping[str, ProgramState] = field(default_factory=dict)
     holders: t.Mapping[int, t.Sequence[Holder]] = field(default_factory=dict)
     health: t.Mapping[str, Answer] = field(default_factory=dict)
+    files: t.Sequence[Problem] = ()
+    dependencies: t.Sequence[Problem] = ()
     orphans: t.Sequence[Process] = ()
     keepers: t.Mapping[int, str] = field(default_factory=dict)
     databases: t.Mapping[str, DatabaseAnswer] = field(default_factory=dict)
@@ -162,20 +167,29 @@ def describe_state(program: ProgramState) -> str:
 
 def judge(stack: Stack, seen: Observation, expected: Expectation) -> t.List[Check]:
     """Return every condition of success with its evidence; the verdict holds when all of them do."""
-    checks = [_supervisord(stack, seen)]
+    checks = [
+        _installed(stack, "files", seen.files),
+        _installed(stack, "dependencies", seen.dependencies),
+        _supervisord(stack, seen),
+    ]
     for service in stack.services:
         checks += _service(stack, service, seen, expected)
-    checks += [
-        _database(stack, database, seen.databases[database.kind])
-        for database in stack.checks.databases
+    for database in stack.checks.databases:
         # Whose service is held has no URL yet, as the case may be, and the check of what it waits for says so.
-        if database.kind in seen.databases and not _held(stack, database, expected)
-    ]
+        if database.kind in seen.databases and not _held(stack, database, expected):
+            checks += _database(stack, database, seen.databases[database.kind])
     if expected.logs:
         checks += [_logs(stack, service, expected) for service in stack.services]
     checks += [_removed(name, holders) for name, holders in expected.freed.items()]
     checks.append(_orphans(stack, seen))
     return checks
+
+
+def _installed(stack: Stack, name: str, problems: t.Sequence[Problem]) -> Check:
+    if not problems:
+        return Check(name, stack.name, True, "all are there")
+    lines = [f"{problem.place}: {problem.message}" for problem in problems]
+    return Check(name, stack.name, False, "\n".join(lines), "ansible-playbook site.yml", {"problems": lines})
 
 
 def result_of(checks: t.Iterable[Check]) -> str:
@@ -379,14 +393,19 @@ def _held(stack: Stack, check: DatabaseCheck, expected: Expectation) -> bool:
     return bool(check.service and users) and all(name in expected.held for name in users)
 
 
-def _database(stack: Stack, check: DatabaseCheck, answer: DatabaseAnswer) -> Check:
+def _database(stack: Stack, check: DatabaseCheck, answer: DatabaseAnswer) -> t.List[Check]:
+    """The two conditions of a database: something is there to be asked, and it answers the application."""
     data = {"kind": check.kind, "reached": answer.reached, "latency_ms": round(answer.latency * 1000, 1)}
     if check.path:
         data["path"] = check.path
     if check.service:
         data.update(service=check.service, variable=check.variable)
-    remedy = None if answer.ok else answer.command
-    return Check("database", check.subject or stack.name, answer.ok, answer.detail, remedy, data)
+    subject = check.subject or stack.name
+    reached = f"{check.kind} is there" if answer.reached else answer.detail
+    return [
+        Check("reached", subject, answer.reached, reached, None if answer.reached else answer.command, data),
+        Check("database", subject, answer.ok, answer.detail, None if answer.ok else answer.command, data),
+    ]
 
 
 def _logs(stack: Stack, service: Service, expected: Expectation) -> Check:
