@@ -23,7 +23,7 @@ FLOORS: dict[str, int] = {
             "manifest_edit processes registry release_store request sockets supervisor wire",
             "assign diagnosis plan program_plan provenance release_plan report verdict",
             "boot bringup dispatch doctor drift flush history limits ports preflight programs release_code releases "
-            "restart status takedown venvs verify worker",
+            "removal restart status takedown venvs verify worker",
             "ask cli cli_doctor cli_manifest cli_ports console",
         )
     )

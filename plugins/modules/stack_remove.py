@@ -1,0 +1,130 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_remove
+short_description: Take the files of a stack off a host
+version_added: 0.1.0
+description:
+  - Removes the directory of a stack, and the links by which the command C(rollcall) and other stacks find it. With the
+    last stack of the host the command and the local fact go as well.
+  - Refuses a directory that Rollcall has not made, the home of somebody, and one in which something is mounted.
+  - The stack must have been stopped, and its unit taken away. The playbook C(rollcall.supervisor.remove) does all of it
+    in order.
+extends_documentation_fragment:
+  - rollcall.supervisor.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+author:
+  - Rollcall authors (@rollcall)
+options:
+  root:
+    description:
+      - Directory of the stack on the host, an absolute path.
+    type: path
+    required: true
+  manifest:
+    description:
+      - The normalised manifest, as M(rollcall.supervisor.manifest_info) returns it.
+    type: dict
+    required: true
+  keep:
+    description:
+      - Entries of the directory that stay, by their names, such as V(shared) and V(logs).
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Take the stack off the host, all but its data and logs
+  rollcall.supervisor.stack_remove:
+    root: "{{ checked.manifest.root }}"
+    manifest: "{{ checked.manifest }}"
+    keep: [shared, logs]
+"""
+
+RETURN = r"""
+removed:
+  description: What was removed, or would be, the account included that RV(account) names.
+  returned: success
+  type: list
+  elements: str
+left:
+  description: What is left although it may belong to the stack, each with the reason.
+  returned: success
+  type: list
+  elements: str
+account:
+  description: The account that was made for the stack, and that nothing else needs; this module leaves it.
+  returned: success
+  type: str
+installed:
+  description: Whether there is an engine that can stop the stack.
+  returned: success
+  type: bool
+error:
+  description: Why nothing was removed, with C(message), C(kind), C(evidence) and C(remedies).
+  returned: failure
+  type: dict
+"""
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import removal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
+
+
+def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
+    """Decide what goes, and remove it unless this is check mode."""
+    root = module.params["root"]
+    stack = Stack.from_dict({**module.params["manifest"], "root": root})
+    host = removal.look()
+    decided = removal.decide(stack, module.params["keep"], host)
+    installed = os.path.isdir(os.path.join(root, "etc")) and os.path.exists(os.path.join(root, "bin", "rollcall"))
+    if not module.check_mode:
+        removal.carry_out(decided, host)
+    return {
+        "changed": bool(decided.inside or decided.outside or decided.root),
+        "removed": decided.removed,
+        "left": list(decided.left),
+        "account": decided.account or "",
+        "installed": installed,
+        "diff": {"prepared": "".join(f"remove {what}\n" for what in decided.removed)},
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "root": {"type": "path", "required": True},
+            "manifest": {"type": "dict", "required": True},
+            "keep": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except RollcallError as exc:
+        module.fail_json(msg=exc.text(), error=exc.as_dict())
+    except OSError as exc:
+        module.fail_json(msg=f"The stack at {module.params['root']} could not be removed: {exc}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

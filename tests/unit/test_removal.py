@@ -1,0 +1,206 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a removal takes away, what it leaves, and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check, removal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.removal import Account, Host
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A host with one stack of root's, as bootstrap and some runs leave it."""
+    root = tmp_path / "trading"
+    for directory in ("engine/rollcall", "bin", "logs", "shared/data", "generations/1"):
+        (root / directory).mkdir(parents=True)
+    for file in ("engine/prepared", "engine/rollcall/cli.py", "bin/rollcall", "logs/web.log", "shared/data/it.db"):
+        (root / file).write_text("x", encoding="utf-8")
+    (root / "etc").symlink_to("generations/1")
+    for directory in ("names", "stacks", "shared"):
+        (tmp_path / directory).mkdir()
+    (tmp_path / "names" / "trading").symlink_to(root)
+    (tmp_path / "stacks" / "1234").symlink_to(root)
+    (tmp_path / "stacks" / ".lock").touch()
+    (tmp_path / "shared" / "command").touch()
+    return tmp_path
+
+
+def stack(place: Path, **more: t.Any) -> Stack:
+    data = {
+        "name": "trading",
+        "user": "trading",
+        "root": str(place / "trading"),
+        "services": {"web": {"command": ["/x"]}},
+    }
+    checked = manifest_check.check({**data, **more})
+    assert checked.stack is not None, checked.problems
+    return checked.stack
+
+
+def host(place: Path, *accounts: Account, mounts: t.Sequence[str] = ("/",)) -> Host:
+    made = Account("trading", 990, "Rollcall stack trading", str(place / "trading"))
+    return Host(
+        accounts=[Account("root", 0, "root", "/root"), *(accounts or (made,))],
+        mounts=mounts,
+        names=str(place / "names"),
+        stacks=str(place / "stacks"),
+        shared=[str(place / "shared" / "command")],
+        emptied=[str(place / name) for name in ("names", "stacks", "shared")],
+    )
+
+
+def everything(place: Path) -> t.Set[str]:
+    return {str(path.relative_to(place)) for path in place.rglob("*")}
+
+
+def remove(place: Path, *keep: str, of: t.Optional[Host] = None) -> removal.Removal:
+    seen = of or host(place)
+    decided = removal.decide(stack(place), keep, seen)
+    removal.carry_out(decided, seen)
+    return decided
+
+
+def test_the_last_stack_takes_everything_with_it(place: Path) -> None:
+    decided = remove(place)
+    assert everything(place) == set()
+    assert decided.account == "trading"
+    assert decided.removed[-1] == "account trading"
+
+
+def test_a_second_time_there_is_nothing_to_do(place: Path) -> None:
+    remove(place)
+    again = removal.decide(stack(place), [], host(place, Account("root", 0, "", "/root")))
+    assert again.removed == []
+
+
+def test_deciding_touches_nothing(place: Path) -> None:
+    before = everything(place)
+    assert str(place / "trading") in removal.decide(stack(place), [], host(place)).removed
+    assert everything(place) == before
+
+
+def test_what_is_kept_stays_and_so_does_its_owner(place: Path) -> None:
+    decided = remove(place, "shared", "logs")
+    assert everything(place) == {
+        "trading",
+        "trading/logs",
+        "trading/logs/web.log",
+        "trading/shared",
+        "trading/shared/data",
+        "trading/shared/data/it.db",
+    }
+    assert decided.account is None
+    assert decided.left == ("account trading: what is kept is its own",)
+    assert remove(place, "shared", "logs").removed == []
+
+
+def test_another_stack_keeps_what_all_have_together(place: Path) -> None:
+    other = place / "shop"
+    (other / "etc").mkdir(parents=True)
+    (other / "etc" / "manifest.json").write_text(json.dumps({"user": "trading"}), encoding="utf-8")
+    (place / "names" / "shop").symlink_to(other)
+    decided = remove(place)
+    assert (place / "shared" / "command").exists()
+    assert (place / "names" / "shop").is_symlink()
+    assert decided.left == (f"account trading: the stack at {other} runs as it",)
+
+
+def test_a_stack_that_the_command_does_not_find_leaves_the_command(place: Path) -> None:
+    (place / "names" / "trading").unlink()
+    remove(place)
+    assert (place / "shared" / "command").exists()
+
+
+def test_an_account_that_was_there_before_stays(place: Path) -> None:
+    theirs = host(place, Account("trading", 990, "made by hand", str(place / "trading")))
+    assert remove(place, of=theirs).account is None
+
+
+def test_a_removal_that_was_cut_off_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = removal._remove
+
+    def failing(path: str) -> None:
+        if path.endswith("engine/rollcall"):
+            raise OSError("the host goes down")
+        really(path)
+
+    monkeypatch.setattr(removal, "_remove", failing)
+    with pytest.raises(OSError, match="goes down"):
+        remove(place)
+    monkeypatch.undo()
+    remove(place)
+    assert not (place / "trading").exists()
+
+
+def test_directories_outside_of_the_root_are_left_and_named(place: Path) -> None:
+    (place / "elsewhere").mkdir()
+    made = dataclasses.replace(
+        stack(place), paths=dataclasses.replace(stack(place).paths, logs=str(place / "elsewhere"))
+    )
+    decided = removal.decide(made, [], host(place))
+    assert decided.left == (f"{place}/elsewhere: the manifest has it outside of {place}/trading",)
+
+
+def test_nothing_is_followed_out_of_the_root(place: Path) -> None:
+    (place / "precious").mkdir()
+    (place / "precious" / "file").touch()
+    (place / "trading" / "shared" / "out").symlink_to(place / "precious")
+    (place / "trading" / "way").symlink_to(place / "precious")
+    remove(place)
+    assert (place / "precious" / "file").exists()
+
+
+@pytest.mark.parametrize(
+    ("account", "why"),
+    [
+        (Account("ada", 1000, "", "{root}"), "the home of ada"),
+        (Account("ada", 1000, "", "{root}/homes/ada"), "the home of ada"),
+        (Account("trading", 1000, "", "{root}"), "the home of trading"),
+    ],
+)
+def test_a_home_is_refused(place: Path, account: Account, why: str) -> None:
+    before = everything(place)
+    one = account._replace(home=account.home.format(root=place / "trading"))
+    with pytest.raises(RollcallError, match=why) as caught:
+        removal.decide(stack(place), [], host(place, one))
+    assert caught.value.kind == "refused"
+    assert everything(place) == before
+
+
+def test_what_rollcall_has_not_made_is_refused(place: Path) -> None:
+    for file in ("prepared", "rollcall/cli.py"):
+        (place / "trading" / "engine" / file).unlink()
+    (place / "trading" / "engine" / "rollcall").rmdir()
+    with pytest.raises(RollcallError, match="nothing in it says that Rollcall has made it"):
+        removal.decide(stack(place), [], host(place))
+
+
+def test_a_mount_in_it_is_refused_unless_it_is_kept(place: Path) -> None:
+    mounted = host(place, mounts=["/", str(place / "trading" / "shared" / "data")])
+    with pytest.raises(RollcallError, match="something is mounted in it"):
+        removal.decide(stack(place), [], mounted)
+    assert removal.decide(stack(place), ["shared"], mounted).root is None
+
+
+def test_a_link_is_refused(place: Path) -> None:
+    (place / "trading").rename(place / "real")
+    (place / "trading").symlink_to(place / "real")
+    with pytest.raises(RollcallError, match="it is a link to"):
+        removal.decide(stack(place), [], host(place))
+
+
+def test_the_root_of_the_host_is_refused(place: Path) -> None:
+    made = dataclasses.replace(stack(place), root="/")
+    with pytest.raises(RollcallError, match="it is the root of the host"):
+        removal.decide(made, [], host(place))
