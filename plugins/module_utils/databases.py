@@ -472,9 +472,10 @@ def _why(exc: BaseException, url: PostgresqlUrl, asked: _Asked, logged_in: bool)
     stranger = next((one for one in met if isinstance(one, _Stranger)), None)
     if stranger is not None:
         return _Refused(f"not PostgreSQL: it answers {asked.shown(stranger.args[0] + _rest(t.cast(Line, asked.line)))}")
-    broken = next((one for one in reversed(met) if isinstance(one, OSError)), None)
-    if broken is not None:
-        return broken
+    broken = [one for one in met if isinstance(one, OSError)]
+    if broken:
+        # Python 3.9: socket.timeout, which is behind the line's own TimeoutError, is none itself.
+        return next((one for one in broken if isinstance(one, TimeoutError)), broken[-1])
     if any(isinstance(one, _Closed) for one in met):
         return _Refused("closed the connection before it had answered")
     return _Refused(f"cannot be talked to: {asked.shown(f'{type(exc).__name__}: {exc}')}")
