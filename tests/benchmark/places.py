@@ -240,6 +240,7 @@ class Host(Place):
             "ansible_python_interpreter": sys.executable,
             "bootstrap_python": sys.executable,
             "bootstrap_on_path": False,
+            "services_boot": "none",
             "bootstrap_wheels": str(wheels),
             "rollcall_stack": self.manifest(),
         }

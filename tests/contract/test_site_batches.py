@@ -25,6 +25,7 @@ all:
   vars:
     ansible_python_interpreter: {python}
     bootstrap_on_path: false
+    services_boot: none
     rollcall_stack:
       name: batch
       root: {root}/{{{{ inventory_hostname }}}}

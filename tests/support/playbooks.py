@@ -36,7 +36,12 @@ def play(made: StackUnderTest, playbook: str, *arguments: str, **variables: t.An
         variables: of the host.
     """
     inventory = Path(made.root) / "hosts.json"
-    known = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "rollcall_stack": made.raw}
+    known = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "rollcall_stack": made.raw,
+        "services_boot": "none",  # this machine is not to start a test's stack after its next boot
+    }
     inventory.write_text(json.dumps({"all": {"hosts": {"here": {**known, **variables}}}}), encoding="utf-8")
     command = [str(PLAYBOOK), "-i", str(inventory), playbook, *arguments]
     environment = {**os.environ, "ROLLCALL_OUTCOME": str(_document(made))}

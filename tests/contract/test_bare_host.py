@@ -1,0 +1,103 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fault 46: a host whose Python is missing, too old, or lacks what is needed: one clear sentence, or it is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+from tests.support.repository import ROOT
+
+PLAYBOOK = Path(sys.prefix) / "bin" / "ansible-playbook"
+
+
+def program(path: Path, text: str) -> Path:
+    """Make a shell script that stands for a program of the host."""
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def site(tmp_path: Path, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
+    """Install on this machine, which first looks in ``tmp_path/bin`` for every program."""
+    (tmp_path / "bin").mkdir(exist_ok=True)
+    known = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "bootstrap_on_path": False,
+        "services_boot": "none",
+        "rollcall_stack": {"name": "bare", "root": f"{tmp_path}/bare", "services": {"web": {"command": ["/bin/true"]}}},
+    }
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"hosts": {"here": {**known, **variables}}}}), encoding="utf-8")
+    return subprocess.run(
+        [str(PLAYBOOK), "site.yml", "-i", str(inventory), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def refused(tmp_path: Path, done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a run said that failed before it touched the host, white space and its layout left out."""
+    assert done.returncode == 2
+    assert not (tmp_path / "bare").exists()
+    return " ".join(done.stdout.split())
+
+
+def test_a_host_without_python_is_told_in_one_sentence(tmp_path: Path) -> None:
+    said = refused(tmp_path, site(tmp_path, bootstrap_python="python3.0"))
+    assert "There is no python3.0 on here. Install Python 3.9 or later there" in said
+    assert "bootstrap_install_python=true" in said
+
+
+def test_check_mode_says_that_it_cannot_see_further(tmp_path: Path) -> None:
+    said = refused(tmp_path, site(tmp_path, "--check", bootstrap_python="python3.0", bootstrap_install_python=True))
+    assert "It would be installed" in said
+
+
+def test_a_python_that_is_too_old_is_told_in_one_sentence(tmp_path: Path) -> None:
+    old = program(tmp_path / "old", "echo rollcall 0 False True")
+    assert f"{old} on here is older than 3.9" in refused(tmp_path, site(tmp_path, bootstrap_python=str(old)))
+
+
+def test_without_root_what_is_missing_is_named(tmp_path: Path) -> None:
+    bare = program(tmp_path / "bare-python", "echo rollcall 1000 True False")
+    said = refused(tmp_path, site(tmp_path, bootstrap_python=str(bare)))
+    assert "cannot make virtual environments, and only root can install what does: python3-venv" in said
+
+
+def test_python_is_installed_when_that_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    wanted = tmp_path / "bin" / "python3.0"
+    program(tmp_path / "bin" / "apt-get", f'echo "$@" >> {tmp_path}/asked; ln -sf {sys.executable} {wanted}')
+    # What comes after that is another test's: the wheels are not there.
+    (tmp_path / "wheels").mkdir()
+    done = site(
+        tmp_path,
+        bootstrap_python="python3.0",
+        bootstrap_install_python=True,
+        bootstrap_wheels=f"{tmp_path}/wheels",
+    )
+    assert (tmp_path / "asked").read_text(encoding="utf-8").splitlines() == [
+        "-q update",
+        "-q -y --no-install-recommends install python3 python3-venv",
+    ]
+    assert "There is no python3.0" not in done.stdout
+    assert (tmp_path / "bare" / "engine" / "venv" / "bin" / "python").exists()
+
+
+def test_a_failed_installation_says_what_the_package_manager_said(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    program(tmp_path / "bin" / "apt-get", "echo 'E: no route to the mirror' >&2; exit 100")
+    said = refused(tmp_path, site(tmp_path, bootstrap_python="python3.0", bootstrap_install_python=True))
+    assert "python3.0 could not be installed on here: E: no route to the mirror" in said
