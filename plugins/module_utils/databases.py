@@ -56,7 +56,7 @@ class DatabaseAnswer(Answer):
     """What a database answered.
 
     Attributes:
-        reached: whether something took the connection, whatever it then said; a file is reached when it is in order.
+        reached: whether something took the connection, whatever it then said; for a file, whether it is one.
         place: where it was asked, without user and password; empty when that could not be found out.
         command: what asks it by hand; it wants the password of whoever types it.
     """
@@ -89,6 +89,7 @@ class _Asked:
     command: t.Optional[str] = None
     host: str = ""
     line: t.Optional[Line] = None
+    is_file: bool = False
     in_tls: bool = False
     waiting: str = ""
     secrets: t.List[str] = field(default_factory=list)
@@ -153,7 +154,8 @@ def _ask(application: t.Callable[[], _Application], check: DatabaseCheck, clock:
     latency = clock.monotonic() - began
     where = f"{asked.place}: " if asked.place else ""
     detail = f"{where}{said} in {latency * 1000:.1f} ms" if ok else f"{where}{said}"
-    return DatabaseAnswer(ok, detail, None, latency, ok or asked.line is not None, asked.place, asked.command)
+    reached = asked.is_file or asked.line is not None
+    return DatabaseAnswer(ok, detail, None, latency, reached, asked.place, asked.command)
 
 
 # --- the application's environment ---------------------------------------------------------------------------------
@@ -593,10 +595,10 @@ def _ask_sqlite(_application: _Application, check: DatabaseCheck, asked: _Asked)
     asked.waiting = "no answer"
     # SQLite gives up a little earlier, to say why; the thread is for a file system that does not answer.
     patience = Deadline(check.timeout * 0.8, asked.deadline.clock)
-    return bounded(lambda: _look_into(check.path, patience), check.timeout)
+    return bounded(lambda: _look_into(check.path, patience, asked), check.timeout)
 
 
-def _look_into(path: str, deadline: Deadline) -> str:
+def _look_into(path: str, deadline: Deadline, asked: _Asked) -> str:
     import sqlite3
     from urllib.parse import quote
 
@@ -608,6 +610,7 @@ def _look_into(path: str, deadline: Deadline) -> str:
         raise _Refused(f"{path}: {exc.strerror}") from exc
     if not stat.S_ISREG(found.st_mode):  # opening a named pipe would wait for its other end
         raise _Refused(f"not a regular file: {path}")
+    asked.is_file = True
     try:
         connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=deadline.remaining())
         try:

@@ -405,20 +405,22 @@ def look(path: t.Union[str, Path], timeout: float = 1.0) -> databases.DatabaseAn
 
 def test_a_database_that_answers(database: Path) -> None:
     answer = look(database)
-    assert (answer.ok, answer.status) == (True, None)
+    assert (answer.ok, answer.reached, answer.status) == (True, True, None)
     assert answer.detail == f"2 tables in {answer.latency * 1000:.1f} ms"
 
 
 def test_a_missing_database_is_not_made(tmp_path: Path) -> None:
     path = tmp_path / "none.db"
-    assert look(path).detail == f"no such file: {path}"
+    answer = look(path)
+    assert (answer.reached, answer.detail) == (False, f"no such file: {path}")
     assert os.listdir(tmp_path) == []
 
 
 def test_what_is_no_database_is_told(tmp_path: Path) -> None:
     text = tmp_path / "text.db"
     text.write_text("this is just a text\n" * 100)
-    assert look(text).detail == f"{text}: file is not a database"
+    answer = look(text)
+    assert (answer.reached, answer.detail) == (True, f"{text}: file is not a database")
     assert look(tmp_path).detail == f"not a regular file: {tmp_path}"
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -430,7 +432,7 @@ def test_a_locked_database_is_bounded_and_told(database: Path) -> None:
     holder = sqlite3.connect(database, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     try:
-        assert look(database, 0.5).detail == "locked by another process for 0.4 s"
+        assert look(database, 2.0).detail == "locked by another process for 1.6 s"
     finally:
         holder.close()
     assert look(database).ok
@@ -467,7 +469,7 @@ def test_a_query_that_takes_too_long_is_interrupted(database: Path, monkeypatch:
         ).fetchone()
 
     monkeypatch.setattr(databases, "_judge_sqlite", slow)
-    assert look(database, 0.5).detail == "no answer within 0.4 s"
+    assert look(database, 2.0).detail == "no answer within 1.6 s"
 
 
 def test_a_file_system_that_does_not_answer_is_bounded(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -245,7 +245,7 @@ def test_fault_31_a_missing_database_fails_as_the_check_of_that_name(
     made, path = with_database
     path.unlink()
     for report in (made.status(), made.perform("full", installed=True)):
-        assert failed_checks(report) == [("database", "test")]
+        assert failed_checks(report) == [("reached", "test"), ("database", "test")]
         assert f"no such file: {path}" in check_of(report, "database", "test")["evidence"]
     assert not path.exists(), "looking does not make it"
 
@@ -289,7 +289,7 @@ def test_fault_31_a_slow_database_fails_within_bounds_as_the_check_of_that_name(
         assert time.monotonic() - began < 10
     finally:
         released.set()
-    assert failed_checks(report) == [("database", "test")]
+    assert failed_checks(report) == [("reached", "test"), ("database", "test")]
     assert "no answer within" in check_of(report, "database", "test")["evidence"]
 
 
