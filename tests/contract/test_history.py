@@ -74,8 +74,10 @@ def test_a_run_that_was_cut_off_says_at_which_step_and_one_that_goes_on_says_so(
     running.raw["services"]["web"]["health"] = {"http": "/health"}
     pid = os.fork()
     if pid == 0:
-        running.perform()
-        os._exit(0)
+        try:
+            running.perform()
+        finally:
+            os._exit(0)
     try:
         eventually(lambda: history.history(running.paths)["runs"][0]["result"] == "running")
     finally:

@@ -132,9 +132,12 @@ class StackUnderTest:
                 if name == step and after in passed:
                     os.kill(os.getpid(), signal.SIGKILL)
 
-            with unittest.mock.patch.object(journal.Journal, "step", fatal):
-                restart.perform(request, run_id)
-            os._exit(0)
+            try:
+                with unittest.mock.patch.object(journal.Journal, "step", fatal):
+                    restart.perform(request, run_id)
+            finally:
+                # Whatever it was, also an interrupt: nothing of the test above may run twice.
+                os._exit(0)
         _pid, status = os.waitpid(pid, 0)
         if not os.WIFSIGNALED(status):
             raise AssertionError(f"the run never came to its step {step}")
