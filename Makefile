@@ -4,7 +4,7 @@
 
 stages := .venv/bin/python tests/tools/stages.py
 
-.PHONY: help setup check test lint sanity integration molecule chaos demo demo-down bench changelog clean
+.PHONY: help setup check test exhaustive lint sanity integration molecule chaos demo demo-down bench changelog clean
 
 help: ## say all of this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -18,6 +18,9 @@ check: setup ## the quick part of the tests: linters, types, units, the reposito
 test: setup ## all of the tests
 	@tests/tools/servers.sh
 	@$(stages)
+
+exhaustive: setup ## what the ordinary run leaves out: every step, mode and order at which a run can be cut off
+	.venv/bin/pytest -q -n 2 -m exhaustive tests
 
 lint: setup ## the linters alone: Python, types, roles and playbooks, changelog
 	@$(stages) ruff mypy ansible-lint changelog

@@ -49,8 +49,9 @@ STAGES = (
     Stage("mypy", ("mypy", "plugins", "tests")),
     _pytest("repo", "tests/repo"),
     _pytest("unit", "-n", "2", "tests/unit"),
-    _pytest("contract", "-n", "2", "tests/contract"),
-    _pytest("fault", "-n", "2", "tests/fault"),
+    # Most of their time is waiting for services to have lived long enough.
+    _pytest("contract", "-n", "4", "tests/contract"),
+    _pytest("fault", "-n", "4", "tests/fault"),
     # Ten steps of `make chaos`: this seed has a fault of every sort among its first.
     Stage("chaos", (f"{TOOLS}/chaos.sh", "--faults", "10", "--seed", "10493")),
     Stage("ansible-lint", (f"{TOOLS}/ansible-lint.sh",)),
