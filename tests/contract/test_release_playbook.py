@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import typing as t
@@ -42,7 +43,6 @@ def made() -> t.Iterator[StackUnderTest]:
         "beside": {},
     }
     with stack(services) as one:
-        prepare(one)
         yield one
 
 
@@ -76,6 +76,12 @@ def app() -> t.Iterator[Application]:
         shutil.rmtree(place)
 
 
+def site(made: StackUnderTest, app: Application, *arguments: str, **release: t.Any) -> subprocess.CompletedProcess[str]:
+    """Run site.yml with a release as the inventory describes it."""
+    prepare(made)
+    return play(made, "playbooks/site.yml", *arguments, **app.variables(**release))
+
+
 def answer(made: StackUnderTest) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{made.raw['services']['web']['port']}/health", timeout=5) as got:
         return str(got.read().decode())
@@ -85,6 +91,7 @@ def current(made: StackUnderTest) -> str:
     return Path(made.root, "current", "VERSION").read_text(encoding="utf-8")
 
 
+@pytest.mark.timeout(300)
 def test_versions_go_up_and_back_and_only_what_runs_from_the_release_restarts(
     made: StackUnderTest, app: Application
 ) -> None:
@@ -96,26 +103,26 @@ def test_versions_go_up_and_back_and_only_what_runs_from_the_release_restarts(
         ],
     }
 
-    done = play(made, "playbooks/site.yml", **app.variables(**hooks))
+    done = site(made, app, **hooks)
     assert done.returncode == 0, done.stdout
     assert (answer(made), current(made)) == ("one on 1.0", "one")
     first, generation = made.pids(), os.path.basename(os.readlink(made.paths.etc))
 
-    again = play(made, "playbooks/site.yml", **app.variables(**hooks))
+    again = site(made, app, **hooks)
     assert (again.returncode, "changed=0" in again.stdout) == (0, True), again.stdout
     assert made.pids() == first
 
     app.version("two")
-    said = play(made, "playbooks/site.yml", "--check", "--diff", **app.variables(**hooks))
+    said = site(made, app, "--check", "--diff", **hooks)
     assert (said.returncode, "build release" in said.stdout, answer(made)) == (0, True, "one on 1.0"), said.stdout
-    done = play(made, "playbooks/site.yml", **app.variables(**hooks))
+    done = site(made, app, **hooks)
     assert done.returncode == 0, done.stdout
     assert (answer(made), current(made)) == ("two on 1.0", "two")
     second = made.pids()
     assert {name for name, pid in second.items() if pid != first[name]} == {"web", "clock"}
 
     app.version("three", before="raise RuntimeError('three is broken')")
-    broken = play(made, "playbooks/site.yml", **app.variables(**hooks))
+    broken = site(made, app, **hooks)
     assert broken.returncode != 0
     assert "ROLLED BACK" in broken.stdout
     assert "three is broken" in broken.stdout
@@ -135,17 +142,15 @@ def test_versions_go_up_and_back_and_only_what_runs_from_the_release_restarts(
 
 def test_a_command_before_the_switch_that_fails_touches_nothing(made: StackUnderTest, app: Application) -> None:
     app.version("one")
-    assert play(made, "playbooks/site.yml", **app.variables()).returncode == 0
+    assert site(made, app).returncode == 0
     before, place = made.pids(), os.readlink(made.paths.etc)
     app.version("two")
-    failing = app.variables(before_switch=[["sh", "-c", "echo no such column; exit 5"]])
-    done = play(made, "playbooks/site.yml", **failing)
+    done = site(made, app, before_switch=[["sh", "-c", "echo no such column; exit 5"]])
     assert done.returncode != 0
     assert "before_switch: sh -c echo no such column; exit 5 ended with exit code 5" in done.stdout
     assert (made.pids(), os.readlink(made.paths.etc), answer(made)) == (before, place, "one on 1.0")
     # A command after the switch fails the run as well, and the release is in place.
-    failing = app.variables(after_switch=[["false"]])
-    done = play(made, "playbooks/site.yml", **failing)
+    done = site(made, app, after_switch=[["false"]])
     assert done.returncode != 0
     assert "is in place and its services were verified" in done.stdout
     assert answer(made) == "two on 1.0"
@@ -156,11 +161,11 @@ def test_what_no_generation_belongs_to_goes_and_what_one_could_go_back_to_stays(
     made: StackUnderTest, app: Application
 ) -> None:
     app.version("one")
-    assert play(made, "playbooks/site.yml", **app.variables(keep=1)).returncode == 0
+    assert site(made, app, keep=1).returncode == 0
     app.version("two")
-    assert play(made, "playbooks/site.yml", **app.variables(keep=1, before_switch=[["false"]])).returncode != 0
+    assert site(made, app, keep=1, before_switch=[["false"]]).returncode != 0
     app.version("three")
-    done = play(made, "playbooks/site.yml", "--diff", **app.variables(keep=1))
+    done = site(made, app, "--diff", keep=1)
     assert (done.returncode, "remove release " in done.stdout) == (0, True), done.stdout
     kept = {path.read_text() for path in Path(made.root, "releases").glob("*/VERSION")}
     assert kept == {"one", "three"}
@@ -173,7 +178,7 @@ def test_a_source_that_is_not_there_is_one_sentence(made: StackUnderTest, app: A
         ("app", "source is 'app', which is no absolute path on the controller."),
         ("/no/such/place", "There is no directory /no/such/place on the controller."),
     ):
-        done = play(made, "playbooks/site.yml", **app.variables(source=source))
+        done = site(made, app, source=source)
         assert done.returncode != 0
         assert said in done.stdout
     assert made.pids() == {}
