@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from . import (
     budget,
     config,
+    credentials,
     flush,
     journal,
     leases,
@@ -60,9 +61,11 @@ class _Run:
     before: Observation
     plan: Plan
     takedown: TakeDown
+    credentials: credentials.Record
     journal: t.Optional[Journal] = None
     restores: t.Optional[str] = None
     replaced: bool = False
+    files: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
     flushed: t.List[processes.Ended] = field(default_factory=list)
 
     @property
@@ -266,7 +269,8 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
     before = status.observe(stack, clock=clock)
     if mode != "emergency":
         preflight.check_daemon(before)
-    the_plan = plan.make(stack, _facts(stack, before, installed, generation), mode)
+    files = credentials.Record(stack)
+    the_plan = plan.make(stack, _facts(stack, before, installed, generation, files.changed()), mode)
     if the_plan.install:
         registry.check_place(stack)
     down = TakeDown(
@@ -277,7 +281,7 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
         kill_grace=request.kill_grace,
         clock=clock,
     )
-    run = _Run(request, clock, stack, generation, installed, before, the_plan, down, record, restores)
+    run = _Run(request, clock, stack, generation, installed, before, the_plan, down, files, record, restores)
     if mode != plan.STOP:
         preflight.check_ports(stack, before, the_plan, request.policy)
     return run
@@ -310,14 +314,20 @@ def _limit(stack: Stack, request: Request) -> float:
     return limits.of_run(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
 
 
-def _facts(stack: Stack, seen: Observation, installed: t.Optional[Generation], generation: Generation) -> plan.Facts:
+def _facts(
+    stack: Stack,
+    seen: Observation,
+    installed: t.Optional[Generation],
+    generation: Generation,
+    changed: t.Mapping[str, str],
+) -> plan.Facts:
     known = stack if installed is None else installed.stack
     programs = {}
     wanted = {service.name: service for service in stack.services}
     sections = _sections(generation.config)
     old_sections = {} if installed is None else _sections(installed.config)
     for name, program in seen.programs.items():
-        trouble = verdict.trouble(wanted[name], seen) if name in wanted else None
+        trouble = verdict.trouble(wanted[name], seen) or changed.get(name) if name in wanted else None
         runs_at = None
         if installed is not None and old_sections.get(name) == sections.get(name):
             runs_at = _revision_of(installed, name, program.pid)
@@ -395,6 +405,8 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
         run.step("start-daemon")
         _start_daemon(run)
     journal.mark_loaded(stack.paths, stack.root)
+    # Before they read them: what changes meanwhile starts them anew the next time.
+    run.files = run.credentials.now()
     run.step("start", services=[*the_plan.start, *also])
     outcome = BringUp(stack, client, [*the_plan.start, *also], run.clock).run()
     return _verdict(run, marks, outcome, changed=True, client=client)
@@ -538,6 +550,7 @@ def _verdict(
         clock=run.clock,
     )
     _record_started(run.stack, seen)
+    run.credentials.keep(outcome.first, run.files or run.credentials.now())
     report = status.report(run.stack, seen, checks)
     if report["ok"]:
         journal.mark_verified(run.stack.paths, run.stack.root, run.clock.wall())
