@@ -25,8 +25,9 @@ install_packages() {
     die "needs $*; install them with this system's package manager (Debian: sudo apt-get install $*), then run it again"
   fi
   printf 'installing with apt: %s\n' "$*"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+  # Another stage, which runs beside this one, may be at it.
+  apt-get -o DPkg::Lock::Timeout=600 update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -qq -y --no-install-recommends "$@" >/dev/null
 }
 
 # need COMMAND=PACKAGE...: install the packages whose command is missing.

@@ -4,7 +4,8 @@
 """The test run: stages one after the other, each with its name and seconds, then one closing line.
 
 ``stages.py`` runs all of them, ``stages.py ruff unit`` the named ones in the table's order. A failed stage does not
-stop the others. The closing line counts tests: pytest's own, and one for each stage that is not pytest.
+stop the others; those that wait for containers run beside them. The closing line counts tests: pytest's own, and one
+for each stage that is not pytest.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,11 +36,13 @@ class Stage:
         name: what it is called, on the command line too.
         command: what is run, in the checkout's root with ``.venv/bin`` first on PATH.
         tests: whether it is pytest, whose tests are counted one by one.
+        aside: whether it runs beside the others, after those before it that do: it mostly waits for containers.
     """
 
     name: str
     command: tuple[str, ...]
     tests: bool = False
+    aside: bool = False
 
 
 def _pytest(name: str, *arguments: str) -> Stage:
@@ -53,12 +59,12 @@ STAGES = (
     _pytest("contract", "-n", "4", "tests/contract"),
     _pytest("fault", "-n", "4", "tests/fault"),
     # Ten steps of `make chaos`: this seed has a fault of every sort among its first.
-    Stage("chaos", (f"{TOOLS}/chaos.sh", "--faults", "10", "--seed", "10493")),
+    Stage("chaos", (f"{TOOLS}/chaos.sh", "--faults", "10", "--seed", "10493"), aside=True),
     Stage("ansible-lint", (f"{TOOLS}/ansible-lint.sh",)),
     Stage("changelog", ("antsibull-changelog", "lint")),
     Stage("sanity", (f"{TOOLS}/ansible-test.sh", "sanity")),
     Stage("integration", (f"{TOOLS}/ansible-test.sh", "integration")),
-    Stage("molecule", (f"{TOOLS}/molecule.sh",)),
+    Stage("molecule", (f"{TOOLS}/molecule.sh",), aside=True),
 )
 
 
@@ -91,12 +97,13 @@ def read_counts(report: Path) -> Counts:
     return counts
 
 
-def run(stage: Stage, report: Path) -> Counts:
-    """Run one stage; its output goes straight to ours.
+def run(stage: Stage, report: Path, output: TextIO | None = None) -> Counts:
+    """Run one stage.
 
     Args:
         stage: what to run.
         report: where pytest writes its JUnit report.
+        output: takes what it prints; None lets that go straight to where ours goes.
     """
     environment = {
         **os.environ,
@@ -108,9 +115,9 @@ def run(stage: Stage, report: Path) -> Counts:
         "GIT_CONFIG_VALUE_0": str(ROOT),
     }
     command = [*stage.command, f"--junitxml={report}"] if stage.tests else list(stage.command)
-    print(f"=== {stage.name}: {' '.join(stage.command)}", flush=True)
+    print(f"=== {stage.name}: {' '.join(stage.command)}", flush=True, file=output)
     began = time.monotonic()
-    code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    code = subprocess.run(command, cwd=ROOT, env=environment, check=False, stdout=output, stderr=output).returncode
     counts = Counts(passed=1) if code == 0 else Counts(failed=1)
     if stage.tests and report.exists():
         counts = read_counts(report)
@@ -120,8 +127,21 @@ def run(stage: Stage, report: Path) -> Counts:
     print(
         f"=== {stage.name}: {'ok' if code == 0 else f'FAILED, exit {code}'}, {time.monotonic() - began:.1f} s\n",
         flush=True,
+        file=output,
     )
     return counts
+
+
+def run_aside(stages: Sequence[Stage], directory: Path) -> dict[str, Counts]:
+    """Run stages one after the other with their output in a file, which is printed when the last has ended."""
+    found = {}
+    with open(directory / "aside.log", "w+", encoding="utf-8") as output:
+        for stage in stages:
+            found[stage.name] = run(stage, directory / f"{stage.name}.xml", output)
+        output.seek(0)
+        log = output.read()
+    print(log, end="", flush=True)
+    return found
 
 
 def main() -> int:
@@ -133,16 +153,22 @@ def main() -> int:
     unknown = set(asked) - set(names)
     if unknown:
         parser.error(f"no such stage: {', '.join(sorted(unknown))}")
-    total = Counts()
-    broken = []
+    wanted = [stage for stage in STAGES if stage.name in asked]
+    # Beside nothing else there is no reason not to see what it prints.
+    beside = [stage for stage in wanted if stage.aside] if any(not stage.aside for stage in wanted) else []
+    found: dict[str, Counts] = {}
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as directory:
-        for stage in STAGES:
-            if stage.name in asked:
-                counts = run(stage, Path(directory) / f"{stage.name}.xml")
-                total.add(counts)
-                if counts.failed:
-                    broken.append(stage.name)
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(1) as lane:
+        directory = Path(name)
+        aside = lane.submit(run_aside, beside, directory)
+        for stage in wanted:
+            if stage not in beside:
+                found[stage.name] = run(stage, directory / f"{stage.name}.xml")
+        found.update(aside.result())
+    total = Counts()
+    for counts in found.values():
+        total.add(counts)
+    broken = [stage.name for stage in wanted if found[stage.name].failed]
     if broken:
         print(f"failed stages: {', '.join(broken)}")
     print(f"{total} in {time.monotonic() - began:.2f}s")
