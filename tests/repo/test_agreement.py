@@ -83,6 +83,15 @@ def test_every_scenario_has_tests() -> None:
     assert without == []
 
 
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_every_side_effect_of_a_scenario_is_there(scenario: Path) -> None:
+    # Molecule skips all of them, and says so in a warning alone, where there is no side_effect.yml.
+    steps = [step.split() for step in load(scenario / "molecule.yml")["scenario"]["test_sequence"]]
+    named = {name for step in steps if step[0] == "side_effect" for name in (step[1:] or ["side_effect.yml"])}
+    wanted = {*named, "side_effect.yml"} if named else set()
+    assert {path.name for path in scenario.glob("side_effect*.yml")} == wanted
+
+
 def test_every_version_is_pinned_once() -> None:
     files = [path for path in sorted((ROOT / "requirements").iterdir()) if not path.is_symlink()]
     files += [path for path in ROOT.glob("roles/*/files/requirements.txt") if not path.is_symlink()]
