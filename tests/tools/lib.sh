@@ -25,9 +25,12 @@ install_packages() {
     die "needs $*; install them with this system's package manager (Debian: sudo apt-get install $*), then run it again"
   fi
   printf 'installing with apt: %s\n' "$*"
-  # Another stage, which runs beside this one, may be at it.
-  apt-get -o DPkg::Lock::Timeout=600 update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -qq -y --no-install-recommends "$@" >/dev/null
+  # Another stage, which runs beside this one, may be at it, and apt does not wait for everything.
+  (
+    flock 9
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+  ) 9>"${TMPDIR:-/tmp}/rollcall-apt.lock"
 }
 
 # need COMMAND=PACKAGE...: install the packages whose command is missing.
