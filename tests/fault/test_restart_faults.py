@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import journal, processes, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils import processes, sockets
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
 from tests.support.victims import eventually, free_port, is_alive, marks, victim
@@ -337,74 +337,3 @@ def test_an_orphan_of_ours_on_a_port_is_ended_and_the_install_succeeds() -> None
             assert report["ok"]
             assert not orphan.alive
         assert [entry["pid"] for entry in report["signals"]] == [orphan.pid]
-
-
-# --- interruption -------------------------------------------------------------------------------------------------
-
-STEPS = ("prove", "stop", "stop-daemon", "sweep", "flush", "install", "start-daemon", "start", "verify")
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_fault_40_a_worker_killed_at_any_step_leaves_a_stack_that_a_rerun_converges(
-    running: StackUnderTest, step: str
-) -> None:
-    running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
-    old = journal.current_generation(running.paths)
-    killed = running.killed_at(step, "full")
-    assert journal.unfinished_run(running.paths.state) == {"run": killed, "step": step}
-    assert journal.current_generation(running.paths) in (old, killed)
-    report = running.perform()
-    assert report["ok"], failed_checks(report)
-    assert report["unfinished_run"] == {"run": killed, "step": step}
-    assert len(running.daemons()) == 1
-    assert sorted(running.pids()) == ["web", "worker"]
-    with open(f"/proc/{running.pids()['worker']}/environ", encoding="utf-8") as stream:
-        assert "COLOUR=blue" in stream.read()
-
-
-def test_fault_40_the_worker_goes_on_when_the_one_who_waits_for_it_is_killed(running: StackUnderTest) -> None:
-    before = running.pids()
-    waiting = subprocess.Popen([running.command, "restart"], stdout=subprocess.DEVNULL)
-    assert eventually(lambda: running.lock_note() != {})
-    waiting.kill()
-    waiting.wait()
-    assert eventually(lambda: not running.is_locked(), 20)
-    assert not set(running.pids().values()) & set(before.values())
-    assert running.perform()["changed"] is False
-
-
-def test_fault_41_the_second_operator_is_refused_at_once_with_who_and_since_when(running: StackUnderTest) -> None:
-    lock = journal.Lock(running.paths.state)
-    lock.acquire({"who": "ada", "verb": "full", "since": "2026-01-02 03:04:05", "run": "r"})
-    before = running.pids()
-    with pytest.raises(RollcallError, match=r"ada runs 'full' as pid .* since 2026-01-02 03:04:05") as caught:
-        running.perform("full", installed=True)
-    assert caught.value.exit_code == 3
-    lock.release()
-    assert running.pids() == before
-    assert running.perform("full", installed=True)["ok"]
-
-
-def test_fault_41_a_lock_whose_holder_was_killed_is_nobodys(running: StackUnderTest) -> None:
-    holder = subprocess.Popen(
-        [sys.executable, "-c", LOCK_HOLDER, running.paths.state], stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
-    with pytest.raises(RollcallError, match="crashed runs"):
-        running.perform()
-    holder.kill()
-    holder.wait()
-    holder.stdout.close()
-    assert running.perform()["ok"]
-
-
-LOCK_HOLDER = """
-import sys, time
-from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Lock
-
-lock = Lock(sys.argv[1])
-lock.acquire({"who": "crashed", "verb": "full", "since": "then", "run": "r"})
-print("held", flush=True)
-time.sleep(600)
-"""
