@@ -7,10 +7,12 @@
 find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \) -prune -o -print | sed 's/^/file /'
 sed 's/^/account /' /etc/passwd
 sed 's/^/group /' /etc/group
-systemctl list-unit-files --no-legend --no-pager | awk '{ print "unit-file", $1 }'
-systemctl list-units --all --plain --no-legend --no-pager --type=service,socket,target | awk '{ print "unit", $1, $3 }'
+# Not those of a login: Ansible's own is still there.
+systemctl list-unit-files --no-legend --no-pager | awk '$1 !~ /\.scope$/ { print "unit-file", $1 }'
+systemctl list-units --type=service --state=running --plain --no-legend --no-pager | awk '$1 !~ /^user@/ { print "unit", $1 }'
 ls /var/lib/systemd/linger | sed 's/^/linger /'
-# Of everybody but the kernel, by name: numbers differ.
-ps -e -o ppid=,user=,comm= | awk '$1 != 2 { print "process", $2, $3 }' | grep -v -E ' (sh|sed|awk|ps|sort|find|grep|sshd|sshd-session|sshd-auth)$'
+# By user and name: numbers differ. Not what a login brings, nor what this is.
+ps -e -o ppid=,user=,comm= | awk '$1 != 2 { print "process", $2, $3 }' |
+  grep -v -E ' (sh|sed|awk|ps|sort|find|grep|sshd|sshd-session|sshd-auth|systemd|\(sd-pam\)|dbus-daemon)$'
 # What packages brought, the caches of their tools left out.
 cat /var/lib/dpkg/info/*.list | sed 's/^/packaged /'

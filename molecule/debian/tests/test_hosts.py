@@ -20,12 +20,13 @@ from tests.support import eyes
 UNIT = "rollcall-notes.service"
 PORTS = {"web": 8001, "queue": 8002, "store": 8003}
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
-# Ansible's own, the journal's, and what the tools of the packages make: none of it is a package's own file.
+# Ansible's own, the journal's, and what packages make when they are installed: none of it is a package's own file.
 OTHERS = re.compile(
-    r"/(root|home/ada)/\.ansible(/|$)|/var/(log|cache|tmp)(/|$)|/var/lib/(apt|dpkg|systemd|pam|python)(/|$)"
-    r"|/etc/(passwd|group|shadow|gshadow|subuid|subgid)-$|/etc/(\.pwd\.lock|ld\.so\.cache|mailcap)$"
-    r"|/etc/alternatives/|/__pycache__(/|$)|/root/\.|/etc/ssl/certs|/usr/share/(man|mime|binfmts)|/usr/lib/python3/dist-packages"
-    r"|/usr/local/lib/python3"
+    r"/(root|home/ada)/\.ansible(/|$)"
+    r"|/var/(log|cache|tmp)(/|$)|/var/lib/(apt|dpkg|systemd|pam|python)(/|$)"
+    r"|/etc/(passwd|group|shadow|gshadow|subuid|subgid)-$"
+    r"|/etc/(\.pwd\.lock|ld\.so\.cache|mailcap|inputrc|networks|ca-certificates\.conf|python3.*)$"
+    r"|/etc/(alternatives|ssl/certs)/|/usr/local/(share/ca-certificates|lib/python3[^/]*(/dist-packages)?)$|/__pycache__(/|$)"
 )
 
 
