@@ -99,8 +99,8 @@ def look() -> Host:
         emptied = [names, "/etc/rollcall", facts, "/etc/ansible", "/var/lib/rollcall/stacks", "/var/lib/rollcall"]
         return Host(accounts, _mounts(), names, stacks, shared, emptied)
     home = os.path.expanduser("~")
-    parts = (".config/systemd/user/default.target.wants", ".config/systemd/user", ".config/systemd", ".config")
-    parts += (".local/state/rollcall/stacks", ".local/state/rollcall", ".local/state", ".local")
+    parts = [".config/systemd/user/default.target.wants", ".config/systemd/user", ".config/systemd", ".config"]
+    parts += [".local/state/rollcall/stacks", ".local/state/rollcall", ".local/state", ".local"]
     return Host(accounts, _mounts(), "", stacks, [], [os.path.join(home, part) for part in parts])
 
 

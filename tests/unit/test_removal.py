@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -19,8 +20,13 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.removal import
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A host with one stack of root's, as bootstrap and some runs leave it."""
+def place() -> t.Iterator[Path]:
+    """A host with one stack of root's, as bootstrap and some runs leave it, at a path short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="rc-") as name:
+        yield furnished(Path(name).resolve())
+
+
+def furnished(tmp_path: Path) -> Path:
     root = tmp_path / "trading"
     for directory in ("engine/rollcall", "bin", "logs", "shared/data", "generations/1"):
         (root / directory).mkdir(parents=True)
