@@ -587,9 +587,20 @@ class _Flush:
             traces = _traces(port)
             if traces.closing:
                 self._closing.add(port)
-            else:
+            elif not self._comes_up(traces.culprits):
                 objections.append(self._held_by_unknown(port, reason, traces))
         return objections
+
+    def _comes_up(self, users: t.Sequence[Process]) -> bool:
+        """Return whether a port is used by nobody but services of supervisord, between their bind and their listen."""
+        described = {process.pid: process for process in users}
+        lineages = processes.lineages(described, users)
+        facts = _facts(self._stack, lineages, described, None, self._clock) if users else Facts()
+        found = [
+            classify(process, lineages[process.pid], processes.marker(process.pid, process.container), facts)
+            for process in users
+        ]
+        return bool(found) and not self._supervised and all(one.provenance == SUPERVISED for one in found)
 
     def _unbindable(self, ports: t.Iterable[int], deadline: Deadline, interval: float = POLL) -> t.Dict[int, str]:
         """Return the ports that cannot be bound up to the deadline, with the reason."""

@@ -329,6 +329,25 @@ def test_a_foreign_listener_is_refused_with_its_name_and_nothing_is_stopped(mode
         assert made.pids() == before
 
 
+BOUND = """\
+import os, socket, time
+held = socket.socket()
+held.bind(("127.0.0.1", int(os.environ["PORT"])))
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("mode", ["auto", "full"])
+def test_a_service_of_ours_that_has_bound_its_port_and_not_listened_yet_is_no_stranger(mode: str) -> None:
+    services = {"slow": {"port": free_port(), "command": [sys.executable, "-c", BOUND], "ready_timeout": 2}}
+    with stack(services) as made:
+        assert failed_checks(made.perform()) == [("running", "slow"), ("port", "slow")]
+        before = made.pids()
+        made.raw["services"]["slow"].pop("command")
+        assert made.perform(mode)["ok"]
+        assert not is_alive(before["slow"])
+
+
 def test_an_orphan_of_ours_on_a_port_is_ended_and_the_install_succeeds() -> None:
     with stack(two_services()) as made:
         port = made.raw["services"]["web"]["port"]
