@@ -572,8 +572,7 @@ class _Flush:
             return _Objection(sentence, evidence, (command, "the same command again without the policy to refuse"))
         sentence = f"{held}, which is not ours ({holder.reason}{_in_unit(holder)}). End it with: {command}."
         name = self._names[port]
-        again = f"{command}  # then the same command again"
-        remedies = (again, *OVERRIDES, _override(port), f"give {name} another port in the manifest")
+        remedies = (command, *OVERRIDES, _override(port), f"give {name} another port in the manifest")
         return _Objection(sentence, evidence, remedies)
 
     def _unlistened(self, ports: t.Iterable[int]) -> t.List[_Objection]:

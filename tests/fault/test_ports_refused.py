@@ -323,8 +323,8 @@ def test_a_foreign_process_is_refused_with_all_that_is_known_and_the_way_out(roo
         )
         assert error.remedies == (
             f"kill {held.pid}",
-            f"end it all the same: rollcall.supervisor.port_flush with overrides: {{{held.port}: any}}",
             *flush.OVERRIDES,
+            f"end it all the same: rollcall.supervisor.port_flush with overrides: {{{held.port}: any}}",
             "give service0 another port in the manifest",
         )
         (evidence,) = error.evidence["objections"]

@@ -329,12 +329,7 @@ def test_a_foreign_listener_is_refused_with_its_name_and_nothing_is_stopped(mode
         assert made.pids() == before
 
 
-BOUND = """\
-import os, socket, time
-held = socket.socket()
-held.bind(("127.0.0.1", int(os.environ["PORT"])))
-time.sleep(600)
-"""
+BOUND = "import os, socket, time; s = socket.socket(); s.bind(('127.0.0.1', int(os.environ['PORT']))); time.sleep(600)"
 
 
 @pytest.mark.parametrize("mode", ["auto", "full"])
