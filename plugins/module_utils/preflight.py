@@ -13,7 +13,7 @@ import shutil
 import stat
 import typing as t
 
-from . import config, flush, journal, plan, supervisor
+from . import config, flush, journal, plan, processes, supervisor
 from .errors import RollcallError
 from .journal import Generation
 from .manifest import GIVEN_TO_ALL, Problem, Service, Stack, current_release, release_directory
@@ -48,6 +48,16 @@ def account(stack: Stack) -> Account:
             f"Stack {stack.name} runs as user '{who.name}', and this is neither that user nor root.",
             kind="wrong_use",
             remedies=["run the same command with sudo", "in a playbook: become: true"],
+        )
+    owner = os.stat(stack.root).st_uid if os.path.isdir(stack.root) else who.uid
+    if stack.user is None and who.uid == 0 and owner != 0:
+        name = processes.user_name(owner)
+        raise RollcallError(
+            f"Stack {stack.name} is run by user '{name}', to whom {stack.root} belongs, and this is root: its files "
+            f"would become root's, and {name} could not use them any more. Nothing was stopped or changed.",
+            kind="wrong_use",
+            evidence={"root": stack.root, "owner": name},
+            remedies=[f"sudo -u {name} {stack.root}/bin/rollcall status", "name the user in the manifest: user"],
         )
     return who
 

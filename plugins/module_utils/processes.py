@@ -543,9 +543,12 @@ def _record_path(root: str) -> str:
 
 
 def boot() -> str:
-    """Return what tells this boot from all others (proc(5), /proc/sys/kernel/random/boot_id)."""
+    """Return what tells this boot from all others (proc(5), /proc/sys/kernel/random/boot_id).
+
+    A container that is started anew has the boot id of its machine; it has another first process.
+    """
     if LINUX:
-        return _read("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
+        return f"{_read('/proc/sys/kernel/random/boot_id').decode('ascii').strip()}-{born(1)}"
     return str(int(load_psutil().boot_time()))
 
 

@@ -72,6 +72,7 @@ def roll_call(report: Data, *, width: int = WIDTH, colour: bool = False) -> str:
     root = report.get("root")
     failing = _failing_by_subject(report)
     blocks = [_table(report, failing, width, paint), "\n".join(_changes(report, paint)), _unfinished(report)]
+    blocks.append("\n".join(f"note: {_clean(note)}" for note in report.get("notes") or ()))
     blocks += _went_back(report, paint)
     blocks += [_story(subjects, checks, root, paint) for subjects, checks in _stories(failing)]
     blocks.append("\n".join([_verdict(report, failing, paint), *_footer(report, failing, paint)]))

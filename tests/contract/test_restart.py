@@ -229,3 +229,13 @@ def test_without_a_stack_every_verb_says_so() -> None:
     with stack({"web": {}}) as made, pytest.raises(RollcallError, match="No stack is installed") as caught:
         made.perform("full", installed=True)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone could take it over")
+def test_root_does_not_take_over_the_stack_of_a_user() -> None:
+    with stack({"web": {}}) as made:
+        os.chown(made.root, 65534, 65534)
+        with pytest.raises(RollcallError, match="this is root: its files would become root's") as caught:
+            made.perform()
+        assert caught.value.remedies[0].startswith("sudo -u ")
+        assert made.daemons() == []
