@@ -550,15 +550,20 @@ def killed(patch: t.Tuple[t.Any, str], act: t.Callable[[], object]) -> None:
     ("owner", "name"),
     [
         (archives, "unpack"),
-        (venvs, "_build"),
         (venvs, "_mark"),
-        (releases, "_make_shared"),
-        (venvs, "link"),
-        (releases, "_run_all"),
-        (journal, "write_atomically"),
         (os, "rename"),
-        (os, "sync"),
-        (release_store, "note_pending"),
+        *(
+            pytest.param(owner, name, marks=pytest.mark.exhaustive)
+            for owner, name in (
+                (venvs, "_build"),
+                (releases, "_make_shared"),
+                (venvs, "link"),
+                (releases, "_run_all"),
+                (journal, "write_atomically"),
+                (os, "sync"),
+                (release_store, "note_pending"),
+            )
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -46,7 +46,7 @@ class Stage:
 
 
 def _pytest(name: str, *arguments: str) -> Stage:
-    return Stage(name, ("pytest", "-q", *arguments), tests=True)
+    return Stage(name, ("pytest", "-q", "--durations=10", *arguments), tests=True)
 
 
 # Quick ones first: a mistake shows early.
