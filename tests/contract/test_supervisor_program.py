@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 import typing as t
@@ -223,7 +224,8 @@ def test_a_program_that_fails_ends_it_at_once_with_its_words_and_the_others_are_
     assert time.monotonic() - began < 10
     assert result["failed"]
     assert "2 of 3 programs could not be started" in result["msg"]
-    assert "bad: BACKOFF: Exited too quickly" in result["msg"]
+    # On a busy machine it has ended before the order to start it is answered, and that answer says so.
+    assert re.search(r"bad: (BACKOFF|it could not be spawned): Exited too quickly", result["msg"])
     assert "missing: its command cannot be found (NO_FILE)" in result["msg"]
     assert "bad: no such database" in result["msg"]
     assert "an old line" not in result["msg"]
