@@ -10,7 +10,7 @@ sed 's/^/group /' /etc/group
 # Not those of a login: Ansible's own is still there.
 systemctl list-unit-files --no-legend --no-pager | awk '$1 !~ /\.scope$/ { print "unit-file", $1 }'
 systemctl list-units --type=service --state=running --plain --no-legend --no-pager | awk '$1 !~ /^user@/ { print "unit", $1 }'
-ls /var/lib/systemd/linger | sed 's/^/linger /'
+find /var/lib/systemd/linger -mindepth 1 | sed 's/^/linger /'
 # By user and name: numbers differ. Not what a login brings, nor what this is.
 ps -e -o ppid=,user=,comm= | awk '$1 != 2 { print "process", $2, $3 }' |
   grep -v -E ' (sh|sed|awk|ps|sort|find|grep|sshd|sshd-session|sshd-auth|systemd|\(sd-pam\)|dbus-daemon)$'

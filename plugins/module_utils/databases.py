@@ -145,9 +145,8 @@ def _ask(application: t.Callable[[], _Application], check: DatabaseCheck, clock:
     except RollcallError as exc:
         said = exc.message
     except (OSError, UnicodeError) as exc:
-        said = (isinstance(exc, TimeoutError) and asked.overdue()) or failure(
-            exc, asked.host, asked.line, asked.deadline
-        )
+        late = asked.overdue() if isinstance(exc, TimeoutError) else None
+        said = late or failure(exc, asked.host, asked.line, asked.deadline)
     finally:
         if asked.line is not None:
             asked.line.close()

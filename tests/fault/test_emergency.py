@@ -175,7 +175,7 @@ def test_a_process_that_shed_its_marker_is_ended_because_it_descends_from_our_su
     with stack({"shedding": {"command": [sys.executable, "-c", program]}}) as made:
         assert made.perform()["ok"]
         (daemon,) = made.daemons()
-        (child,) = processes.children_of([daemon.pid])
+        child = made.only_child(daemon.pid)
         os.unlink(Path(made.paths.state, "started.json"))
         os.kill(daemon.pid, signal.SIGSTOP)
         emergency(made)
