@@ -319,13 +319,18 @@ def ranks(stack: Stack) -> t.Dict[str, int]:
     return {name: number for number, level in enumerate(levels(stack)) for name in level}
 
 
-def rank(stack: Stack, name: str) -> int:
-    """Return how late a service starts: 0 for those that need nothing; above all when it is not in the manifest."""
+def stop_batches(stack: Stack, names: t.Iterable[str]) -> t.List[t.List[str]]:
+    """Return ``names`` in groups that can stop together: by level, the last level first.
+
+    Names that are not in the manifest come before all that are.
+    """
     order = ranks(stack)
-    return order.get(name, max(order.values(), default=-1) + 1)
+    groups: t.Dict[int, t.List[str]] = {}
+    for name in names:
+        groups.setdefault(order.get(name, len(order)), []).append(name)
+    return [groups[number] for number in sorted(groups, reverse=True)]
 
 
 def stop_order(stack: Stack, names: t.Iterable[str]) -> t.Tuple[str, ...]:
     """Return ``names`` so that a service comes before what it depends on; names not in the manifest come first."""
-    order = ranks(stack)
-    return tuple(sorted(names, key=lambda name: (-order.get(name, len(order)), name)))
+    return tuple(name for group in stop_batches(stack, sorted(names)) for name in group)

@@ -95,11 +95,12 @@ def held(stack: Stack, environment: t.Optional[t.Mapping[str, t.Mapping[str, str
 def _lacks(stack: Stack, service: Service, private: t.Mapping[str, str]) -> str:
     """Return what a service requires and does not have, in words; empty when it has all."""
     parts = []
+    who = _who_runs(stack)
     for path in service.requires_files:
         if not os.path.exists(path):
             parts.append(f"the file {path}, which does not exist")
-        elif not may(path, _who_runs(stack), 0o4):
-            parts.append(f"the file {path}, which user {_who_runs(stack).name} may not read")
+        elif not may(path, who, 0o4):
+            parts.append(f"the file {path}, which user {who.name} may not read")
     known = {**dict.fromkeys(GIVEN_TO_ALL, "given"), **config.environment(stack, service), **private}
     parts += [f"the variable {name}, which is not set" for name in service.requires_env if not known.get(name)]
     return f"it needs {', and '.join(parts)}" if parts else ""

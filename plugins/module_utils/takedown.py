@@ -85,7 +85,7 @@ class TakeDown:
             RollcallError: one is still there after its own stop time, or what it left behind does not end.
         """
         with self._client() as client:
-            for batch in batches(self._stack, names):
+            for batch in plan.stop_batches(self._stack, names):
                 self.together(client, batch, lost=lost)
 
     def together(self, client: Client, names: t.Sequence[str], *, lost: bool = False) -> None:
@@ -268,12 +268,3 @@ class TakeDown:
                 remedy,
             ],
         )
-
-
-def batches(stack: Stack, names: t.Iterable[str]) -> t.List[t.List[str]]:
-    """Return ``names`` in groups that can stop together: by level, the last level first."""
-    order = plan.ranks(stack)
-    ordered: t.Dict[int, t.List[str]] = {}
-    for name in names:
-        ordered.setdefault(order.get(name, len(order)), []).append(name)
-    return [ordered[number] for number in sorted(ordered, reverse=True)]

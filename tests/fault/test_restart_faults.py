@@ -23,7 +23,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import processes, sockets
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
+from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
 from tests.support.victims import eventually, free_port, is_alive, marks, victim
 
 
@@ -32,13 +32,6 @@ def bystander() -> t.Iterator[None]:
     with victim("bystander") as innocent:
         yield
         assert innocent.alive
-
-
-def two_services(**first: t.Any) -> t.Dict[str, t.Any]:
-    return {
-        "web": {"port": free_port(), "health": {"http": "/health"}, **first},
-        "worker": {},
-    }
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest impor
 from tests.support import peers
 from tests.support.interpreters import own_interpreter
 from tests.support.peers import drips, http, keeps_silent, says, tcp_peer
-from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
+from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
 from tests.support.victims import eventually, free_port, is_alive, victim
 
 
@@ -45,13 +45,6 @@ def bystander() -> t.Iterator[None]:
     with victim("bystander") as innocent:
         yield
         assert innocent.alive
-
-
-def two_services(**first: t.Any) -> t.Dict[str, t.Any]:
-    return {
-        "web": {"port": free_port(), "health": {"http": "/health"}, **first},
-        "worker": {},
-    }
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ from tests.support import mounts, supervisors
 from tests.support.commands import Said, rollcall
 from tests.support.interpreters import give_to, python_of_all
 from tests.support.peers import keeps_silent, unix_peer
-from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
-from tests.support.victims import as_nobody, eventually, free_port, is_alive, victim
+from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
+from tests.support.victims import as_nobody, eventually, is_alive, victim
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user, or mounts file systems of its own")
 TWO_USERS = pytest.mark.skipif(
@@ -40,13 +40,6 @@ def bystander() -> t.Iterator[None]:
     with victim("bystander") as innocent:
         yield
         assert innocent.alive
-
-
-def two_services(**first: t.Any) -> t.Dict[str, t.Any]:
-    return {
-        "web": {"port": free_port(), "health": {"http": "/health"}, **first},
-        "worker": {},
-    }
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.request import
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisor import Client
 from ansible_collections.rollcall.supervisor.plugins.modules import engine as engine_module
 from tests.support.rendering import render
+from tests.support.victims import free_port
 
 APP = str(Path(__file__).resolve().parent / "app.py")
 
@@ -219,6 +220,14 @@ def stack(services: t.Mapping[str, t.Any], **more: t.Any) -> t.Iterator[StackUnd
         if made is not None:
             made.end()
         shutil.rmtree(root)
+
+
+def two_services(**first: t.Any) -> t.Dict[str, t.Any]:
+    """Return a service that answers on a port of its own, with other keys if there are any, and one without a port."""
+    return {
+        "web": {"port": free_port(), "health": {"http": "/health"}, **first},
+        "worker": {},
+    }
 
 
 def failed_checks(report: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, str]]:
