@@ -11,10 +11,8 @@ up, and also when this process is gone, however it went: nothing goes on buildin
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import pwd
 import select
 import signal
 import subprocess
@@ -22,6 +20,7 @@ import tempfile
 import typing as t
 
 from . import config, processes
+from .accounts import Account
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
 
@@ -30,71 +29,6 @@ INTERVAL = 0.02
 # What is kept of what a command printed.
 OUTPUT_BYTES = 16_384
 OUTPUT_LINES = 15
-
-
-class Account(t.NamedTuple):
-    """Who runs a command.
-
-    Attributes:
-        name: of the user.
-        uid: of the user.
-        gid: of its first group.
-        groups: all its groups.
-        home: its directory, which need not exist.
-    """
-
-    name: str
-    uid: int
-    gid: int
-    groups: t.Tuple[int, ...]
-    home: str
-
-    @property
-    def other(self) -> bool:
-        """Whether it is another one than this process's, so that this process is root and has to become it."""
-        return self.uid != os.geteuid()
-
-
-def account(user: t.Optional[str]) -> Account:
-    """Return the account called ``user``; None is the current one.
-
-    Raises:
-        RollcallError: ``wrong_use``: there is none, or it is another one and this is not root.
-    """
-    try:
-        entry = pwd.getpwuid(os.geteuid()) if user is None else pwd.getpwnam(user)
-    except KeyError as exc:
-        raise RollcallError(
-            f"{f'User {user!r}' if user else f'uid {os.geteuid()}'} does not exist on this host.",
-            kind="wrong_use",
-            remedies=["ansible-playbook site.yml makes it", f"useradd --system {user}"],
-        ) from exc
-    if os.geteuid() not in (0, entry.pw_uid):
-        raise RollcallError(
-            f"This has to be done as user '{entry.pw_name}', and is neither that user nor root.",
-            kind="wrong_use",
-            remedies=["in a playbook: become: true"],
-        )
-    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
-    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
-
-
-@contextlib.contextmanager
-def acting_as(who: Account) -> t.Iterator[None]:
-    """Have the kernel judge file access by the rights of ``who`` (seteuid(2)): root would follow that user's links."""
-    if not who.other:
-        yield
-        return
-    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
-    try:
-        os.setgroups(who.groups)
-        os.setegid(who.gid)
-        os.seteuid(who.uid)
-        yield
-    finally:
-        os.seteuid(uid)
-        os.setegid(gid)
-        os.setgroups(groups)
 
 
 class Outcome(t.NamedTuple):
@@ -147,11 +81,8 @@ def run(
     Raises:
         OSError: there is no process or no temporary file to be had.
     """
-    identity: t.Dict[str, t.Any] = {}
-    if who.other:
-        identity = {"user": who.uid, "group": who.gid, "extra_groups": list(who.groups)}
     with tempfile.TemporaryFile() as output:
-        options = {"cwd": cwd, "env": dict(environment), "stdout": output, **identity}
+        options = {"cwd": cwd, "env": dict(environment), "stdout": output, **who.identity}
         said = json.loads(_kept(argv, options, Deadline(timeout, clock)))
         return Outcome(said["exit_code"], said["problem"], _last_lines(output))
 

@@ -11,8 +11,8 @@ import os
 import shutil
 import typing as t
 
-from . import archives, commands, config, release_plan
-from .commands import Account
+from . import accounts, archives, commands, config, release_plan
+from .accounts import Account
 from .errors import RollcallError
 from .release_plan import Git, Sent, Wish
 
@@ -25,7 +25,7 @@ def fetch(wish: Wish, who: Account, code: str, place: str, tree: str) -> None:
     if isinstance(wish.source, Git):
         packed = _exported(wish, wish.source, who, code, place)
         # In a directory of the user's, who could have put anything there.
-        with commands.acting_as(who):
+        with accounts.acting_as(who):
             unpack(wish, packed, who, tree)
     else:
         verify(wish.code)
@@ -44,7 +44,7 @@ def unpack(wish: Wish, packed: str, who: Account, tree: str, strip: int = 0) -> 
                 evidence={"needed": needed, "free": free},
                 remedies=[f"df -h {wish.root}; df -i {wish.root}"],
             )
-        with commands.acting_as(who):
+        with accounts.acting_as(who):
             archives.unpack(members, tree)
 
 

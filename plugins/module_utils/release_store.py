@@ -19,9 +19,9 @@ import tempfile
 import time
 import typing as t
 
-from . import commands, journal, processes
+from . import accounts, journal, processes
+from .accounts import Account
 from .clock import Clock, Deadline
-from .commands import Account
 from .errors import RollcallError
 from .manifest import RELEASE, Paths, current_release, release_directory
 
@@ -125,7 +125,7 @@ def release_marker(root: str, name: str, who: Account) -> t.Optional[t.Dict[str,
 def read_marker(path: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
     """Return what a marker says; None where there is none. It is in a directory of the user's."""
     try:
-        with commands.acting_as(who):
+        with accounts.acting_as(who):
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         with open(descriptor, encoding="utf-8") as stream:
             marker = json.loads(stream.read(MARKER_BYTES))

@@ -20,9 +20,9 @@ import tempfile
 import time
 import typing as t
 
-from . import commands, journal, release_code, release_plan, release_store, venvs
+from . import accounts, commands, journal, release_code, release_plan, release_store, venvs
+from .accounts import Account
 from .clock import SYSTEM, Clock
-from .commands import Account
 from .errors import RollcallError
 from .manifest import release_directory
 from .release_plan import Git, Kept, Wish
@@ -46,7 +46,7 @@ def ready(wish: Wish, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t.Dict
         RollcallError: ``wrong_use`` and ``refused``: nothing was touched; ``failed``: it could not be built, or a
             command failed. What is in place stays there.
     """
-    who = commands.account(wish.user)
+    who = accounts.account(wish.user)
     with _as_errors(wish.root), contextlib.ExitStack() as stack:
         if not dry_run:
             stack.enter_context(release_store.locked(wish.root, clock))
@@ -159,7 +159,7 @@ def _make(wish: Wish, who: Account, facts: _Facts, clock: Clock) -> t.List[str]:
             "made": clock.wall(),
             "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock.wall())),
         }
-        with commands.acting_as(who):
+        with accounts.acting_as(who):
             journal.write_atomically(
                 os.path.join(tree, release_store.MARKER), json.dumps(marker, indent=2) + "\n", 0o644
             )
@@ -187,7 +187,7 @@ def switched(wish: Wish, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t.D
     Raises:
         RollcallError: another release is in place; or a command failed: the release is in place all the same.
     """
-    who = commands.account(wish.user)
+    who = accounts.account(wish.user)
     with _as_errors(wish.root), contextlib.ExitStack() as stack:
         if not dry_run:
             stack.enter_context(release_store.locked(wish.root, clock))
@@ -243,7 +243,7 @@ def _share(root: str, who: Account, tree: str, name: str) -> bool:
     """
     shared = os.path.join(root, "shared", name)
     brought = os.path.join(tree, name)
-    with commands.acting_as(who):
+    with accounts.acting_as(who):
         brings = os.path.isdir(brought) and not os.path.islink(brought)
         if os.path.lexists(brought) and not brings:
             raise RollcallError(
@@ -254,7 +254,7 @@ def _share(root: str, who: Account, tree: str, name: str) -> bool:
     fresh = not os.path.isdir(shared)
     if fresh:
         _make_shared(root, who, name, brought if brings else None)
-    with commands.acting_as(who):
+    with accounts.acting_as(who):
         if brings:
             shutil.rmtree(brought)
         os.makedirs(os.path.dirname(brought), exist_ok=True)
@@ -274,7 +274,7 @@ def _make_shared(root: str, who: Account, name: str, content: t.Optional[str]) -
     fresh = tempfile.mkdtemp(prefix=release_store.MAKING, dir=top)
     try:
         os.chown(fresh, who.uid, who.gid)
-        with commands.acting_as(who):
+        with accounts.acting_as(who):
             if content is not None:
                 shutil.copytree(content, fresh, symlinks=True, dirs_exist_ok=True)
             os.chmod(fresh, 0o750)

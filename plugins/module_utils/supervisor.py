@@ -14,7 +14,6 @@ Facts used here come from supervisor 4.1 to 4.3 (``rpcinterface.py``, ``xmlrpc.p
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import errno
 import os
@@ -23,13 +22,13 @@ import socket
 import stat
 import typing as t
 
-from . import processes
+from . import accounts, processes
+from .accounts import Account
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
 from .wire import Line
 
 if t.TYPE_CHECKING:
-    import pwd
     import subprocess
 
 # Seconds that a question to a supervisord may take before its silence is the answer.
@@ -660,6 +659,7 @@ def start_daemon(
     umask: int = 0o027,
     timeout: float = 10.0,
     clock: Clock = SYSTEM,
+    started: t.Callable[[int], None] = lambda _pid: None,
 ) -> int:
     """Start supervisord in a session of its own and wait until it answers on its socket as itself.
 
@@ -674,6 +674,7 @@ def start_daemon(
         umask: for the daemon; the configuration's own covers neither its log nor anything under nodaemon.
         timeout: seconds until it must answer; one that does not is ended.
         clock: where the time comes from.
+        started: told its pid when it lives, before it is awaited.
 
     Returns:
         Its pid.
@@ -683,13 +684,14 @@ def start_daemon(
             ``evidence["output"]``.
     """
     deadline = Deadline(timeout, clock)
-    account = _other_account(user)
-    output = _open_log(log, account)
+    who = accounts.account(user)
+    output = _open_log(log, who)
     printed = os.fstat(output).st_size
     try:
-        child = _spawn(python, config, account, environment=environment, output=output, cwd=cwd, umask=umask)
+        child = _spawn(python, config, who, environment=environment, output=output, cwd=cwd, umask=umask)
         _children[child.pid] = child
         try:
+            started(child.pid)
             with Client(socket_path, clock=clock) as client:
                 _await_answer(child, client, deadline, lambda: _last_lines(output, printed))
         except BaseException:  # an interrupt as well: nobody would know of it
@@ -700,60 +702,15 @@ def start_daemon(
     return child.pid
 
 
-def _other_account(user: t.Optional[str]) -> t.Optional[pwd.struct_passwd]:
-    """Return the account to change to, None to stay who we are."""
-    import pwd
-
-    if user is None:
-        return None
-    try:
-        account = pwd.getpwnam(user)
-    except KeyError as exc:
-        raise RollcallError(
-            f"supervisord cannot be started as {user}: there is no such user",
-            kind="wrong_use",
-            evidence={"user": user},
-            remedies=[f"useradd --system {user}", "set `user` of the stack"],
-        ) from exc
-    if account.pw_uid == os.geteuid():
-        return None
-    if os.geteuid() != 0:
-        raise RollcallError(
-            f"supervisord cannot be started as {user} by uid {os.geteuid()}: only root can change the user",
-            kind="wrong_use",
-            evidence={"user": user, "uid": os.geteuid()},
-            remedies=["run this as root", f"run this as {user}"],
-        )
-    return account
-
-
-@contextlib.contextmanager
-def _acting_as(account: t.Optional[pwd.struct_passwd]) -> t.Iterator[None]:
-    """Have the kernel judge file access by the rights of ``account`` (seteuid(2)): root would follow its links."""
-    if account is None:
-        yield
-        return
-    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
-    try:
-        os.setgroups(os.getgrouplist(account.pw_name, account.pw_gid))
-        os.setegid(account.pw_gid)
-        os.seteuid(account.pw_uid)
-        yield
-    finally:
-        os.seteuid(uid)
-        os.setegid(gid)
-        os.setgroups(groups)
-
-
-def _open_log(log: str, account: t.Optional[pwd.struct_passwd]) -> int:
+def _open_log(log: str, who: Account) -> int:
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with _acting_as(account):
+        with accounts.acting_as(who):
             return os.open(log, flags, 0o640)
     except OSError as exc:
         raise RollcallError(
             f"supervisord's output file {log} cannot be opened: {exc.strerror}",
-            evidence={"path": log, "user": None if account is None else account.pw_name},
+            evidence={"path": log, "user": who.name},
             remedies=[f"ls -ld {os.path.dirname(log)} {log}"],
         ) from exc
 
@@ -761,7 +718,7 @@ def _open_log(log: str, account: t.Optional[pwd.struct_passwd]) -> int:
 def _spawn(
     python: str,
     config: str,
-    account: t.Optional[pwd.struct_passwd],
+    who: Account,
     *,
     environment: t.Mapping[str, str],
     output: int,
@@ -773,10 +730,6 @@ def _spawn(
     # -I: `-m` alone puts the working directory, which may be the services', first on the module path. It ignores
     # PYTHONUTF8, hence -Xutf8, one word: so a process is known as supervisord by its arguments.
     command = [python, "-I", "-Xutf8", "-m", "supervisor.supervisord", "--nodaemon", "-c", config]
-    identity: t.Dict[str, t.Any] = {}
-    if account is not None:
-        groups = os.getgrouplist(account.pw_name, account.pw_gid)
-        identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
     try:
         return subprocess.Popen(
             command,
@@ -788,7 +741,7 @@ def _spawn(
             cwd=cwd,
             env=dict(environment),
             umask=umask,
-            **identity,
+            **who.identity,
         )
     except OSError as exc:
         raise RollcallError(

@@ -14,8 +14,8 @@ import json
 import os
 import typing as t
 
-from . import commands, journal, release_code, release_plan, release_store
-from .commands import Account
+from . import accounts, commands, journal, release_code, release_plan, release_store
+from .accounts import Account
 from .errors import RollcallError
 from .release_plan import Wish
 
@@ -54,7 +54,7 @@ def _python(wish: Wish) -> str:
 
 def ready(wish: Wish, who: Account, interpreter: str, tree: str, place: str) -> str:
     """Return the name of the virtual environment for the requirements in ``tree``, built when it is not whole."""
-    with commands.acting_as(who):
+    with accounts.acting_as(who):
         texts = _requirements(wish, tree)
     name = release_plan.environment_id(texts, wish.wheels.digest, interpreter)
     if not whole(wish.root, name, who):
@@ -148,7 +148,7 @@ def _cures(wish: Wish, what: str, output: t.Sequence[str]) -> t.List[str]:
 
 
 def _mark(directory: str, who: Account, *, whole: bool) -> None:
-    with commands.acting_as(who):
+    with accounts.acting_as(who):
         text = json.dumps({"whole": whole}) + "\n"
         journal.write_atomically(os.path.join(directory, MARKER), text, 0o644)
 
@@ -171,7 +171,7 @@ def link(wish: Wish, who: Account, tree: str, name: str) -> None:
     Raises:
         RollcallError: ``wrong_use``: the release has something of that name itself.
     """
-    with commands.acting_as(who):
+    with accounts.acting_as(who):
         link = os.path.join(tree, "venv")
         if os.path.lexists(link):
             raise RollcallError(

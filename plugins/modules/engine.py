@@ -58,6 +58,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import (
+    accounts,
     archives,
     ask,
     assign,
@@ -129,6 +130,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
 )
 
 ENGINE: t.Sequence[types.ModuleType] = (
+    accounts,
     archives,
     ask,
     assign,

@@ -535,7 +535,7 @@ def test_an_interpreter_or_directory_that_is_not_there_is_named(sandbox: Sandbox
 
 def test_a_user_that_is_not_there_is_wrong_use(sandbox: Sandbox) -> None:
     error = problem(lambda: sandbox.start(user="nobody-of-this-name"))
-    assert (error.kind, "no such user" in error.message) == ("wrong_use", True)
+    assert (error.kind, "does not exist" in error.message) == ("wrong_use", True)
 
 
 @ROOT_ONLY

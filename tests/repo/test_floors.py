@@ -19,7 +19,7 @@ FLOORS: dict[str, int] = {
         (
             "clock database_urls errors import_draft import_pm2 import_supervisord manifest manifest_check "
             "manifest_file manifest_import manifest_layout manifest_legacy manifest_values version",
-            "archives budget commands config config_reader credentials daemons databases health journal "
+            "accounts archives budget commands config config_reader credentials daemons databases health journal "
             "launcher leases manifest_edit processes registry release_store request sockets supervisor wire",
             "assign diagnosis plan program_plan provenance release_plan report verdict",
             "boot bringup dispatch doctor drift flush history limits ports preflight programs release_code releases "
