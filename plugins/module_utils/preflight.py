@@ -75,12 +75,15 @@ def _who_runs(stack: Stack) -> Account:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
 
 
-def held(stack: Stack, environment: t.Optional[t.Mapping[str, t.Mapping[str, str]]] = None) -> t.Dict[str, str]:
+def held(
+    stack: Stack, environment: t.Optional[t.Mapping[str, t.Mapping[str, str]]] = None, awaited: str = ""
+) -> t.Dict[str, str]:
     """Return the services that are to stay down, with the reason: something they require is missing, or held itself.
 
     Args:
         stack: the manifest.
         environment: the variables of the services' private files; None reads those that are installed.
+        awaited: the directory of a release that is yet to come; what is inside of it is taken as there.
 
     Raises:
         RollcallError: the private files cannot be read, or there is no such user.
@@ -88,18 +91,23 @@ def held(stack: Stack, environment: t.Optional[t.Mapping[str, t.Mapping[str, str
     if not any(service.requires_files or service.requires_env for service in stack.services):
         return {}
     variables = journal.load_environment(stack.paths) if environment is None else environment
-    lacking = {service.name: _lacks(stack, service, variables.get(service.name, {})) for service in stack.services}
+    lacking = {
+        service.name: _lacks(stack, service, variables.get(service.name, {}), awaited) for service in stack.services
+    }
     return plan.held_back(stack, {name: what for name, what in lacking.items() if what})
 
 
-def _lacks(stack: Stack, service: Service, private: t.Mapping[str, str]) -> str:
+def _lacks(stack: Stack, service: Service, private: t.Mapping[str, str], awaited: str) -> str:
     """Return what a service requires and does not have, in words; empty when it has all."""
     parts = []
     who = _who_runs(stack)
     for path in service.requires_files:
-        if not os.path.exists(path):
+        real = as_installed(stack, path)
+        if _inside(real, awaited):
+            continue
+        if not os.path.exists(real):
             parts.append(f"the file {path}, which does not exist")
-        elif not may(path, who, 0o4):
+        elif not may(real, who, 0o4):
             parts.append(f"the file {path}, which user {who.name} may not read")
     known = {**dict.fromkeys(GIVEN_TO_ALL, "given"), **config.environment(stack, service), **private}
     parts += [f"the variable {name}, which is not set" for name in service.requires_env if not known.get(name)]
@@ -162,18 +170,19 @@ def check_private_files(generation: Generation) -> None:
         )
 
 
-def check_host(stack: Stack, *, new: bool = True) -> None:
+def check_host(stack: Stack, *, new: bool = True, awaited: str = "") -> None:
     """Check accounts, directories, space, commands and, of a new manifest, what the kernel does with its ports.
 
     Args:
         stack: the manifest.
         new: whether it is another one than that which ran here before, and so has proved nothing about its ports.
+        awaited: the directory of a release that is yet to come; what is inside of it is not looked for.
 
     Raises:
         RollcallError: ``wrong_use`` with every problem, its place and its cure. Nothing was changed.
     """
     who = account(stack)
-    problems = [*files(stack), *_space(stack), *dependencies(stack)]
+    problems = [*files(stack, awaited), *_space(stack), *dependencies(stack, awaited)]
     if new:
         problems += [*_kernel_ports(stack, who), *_places(stack)]
     if problems:
@@ -291,10 +300,14 @@ def _room(path: str, least: int) -> t.Iterator[Problem]:
         yield _problem(path, f"has {free // 1024} KiB{inodes} free", f"free some: df -h {path}; df -i {path}")
 
 
-def _release(stack: Stack) -> t.Iterator[Problem]:
-    if stack.release is not None and not os.path.isdir(release_directory(stack.root, stack.release)):
-        place = release_directory(stack.root, stack.release)
-        yield _problem(place, "the release does not exist on this host", "ansible-playbook site.yml brings it")
+def absent_release(stack: Stack) -> str:
+    """Return where the release of the manifest would be when it is not on this host; else nothing."""
+    place = "" if stack.release is None else release_directory(stack.root, stack.release)
+    return "" if os.path.isdir(place) else place
+
+
+def _inside(path: str, directory: str) -> bool:
+    return bool(directory) and (path == directory or path.startswith(f"{directory}/"))
 
 
 def as_installed(stack: Stack, path: str) -> str:
@@ -305,36 +318,54 @@ def as_installed(stack: Stack, path: str) -> str:
     return release_directory(stack.root, stack.release) + path[len(current) :]
 
 
-def files(stack: Stack) -> t.List[Problem]:
-    """Return which directories of the stack and its services are missing, or cannot be used by who runs them."""
-    problems = [*_directories(stack, _who_runs(stack)), *_release(stack)]
+def files(stack: Stack, awaited: str = "") -> t.List[Problem]:
+    """Return which directories of the stack and its services are missing, or cannot be used by who runs them.
+
+    Args:
+        stack: the manifest.
+        awaited: the directory of a release that is yet to come; what is inside of it is not looked for.
+    """
+    problems = list(_directories(stack, _who_runs(stack)))
+    absent = absent_release(stack)
+    if absent and absent != awaited:
+        cure = "ansible-playbook site.yml brings it"
+        problems.append(_problem(absent, "the release does not exist on this host", cure))
     for service in stack.services:
-        if not os.path.isdir(as_installed(stack, service.directory)):
+        real = as_installed(stack, service.directory)
+        if not _inside(real, awaited) and not os.path.isdir(real):
             place = f"stack.services.{service.name}.directory"
             problems.append(_problem(place, f"{service.directory} does not exist", "create it, or correct the entry"))
     return problems
 
 
-def dependencies(stack: Stack) -> t.List[Problem]:
-    """Return which programs of the services are not installed, or may not be executed by who runs them."""
+def dependencies(stack: Stack, awaited: str = "") -> t.List[Problem]:
+    """Return which programs of the services are not installed, or may not be executed by who runs them.
+
+    Args:
+        stack: the manifest.
+        awaited: the directory of a release that is yet to come; a program that may be in it is not missing.
+    """
     who = _who_runs(stack)
-    return [problem for service in stack.services for problem in _program(stack, service, who)]
+    return [problem for service in stack.services for problem in _program(stack, service, who, awaited)]
 
 
-def _program(stack: Stack, service: Service, who: Account) -> t.Iterator[Problem]:
+def _program(stack: Stack, service: Service, who: Account, awaited: str) -> t.Iterator[Problem]:
     """Find the program as supervisord's child will: absolute, or along the PATH of the service."""
     place = f"stack.services.{service.name}"
     program = service.command[0]
     if os.path.isabs(program):
         real = as_installed(stack, program)
+        if _inside(real, awaited):
+            return
         if not os.path.exists(real):
             yield _problem(f"{place}.command[0]", f"{program} does not exist", "install it, or correct the command")
         elif os.path.isdir(real) or not may(real, who, 0o1):
             yield _problem(f"{place}.command[0]", f"user {who.name} may not execute {program}", f"chmod +x {program}")
     else:
         entries = service.env.get("PATH", config.DEFAULT_PATH).split(os.pathsep)
-        path = os.pathsep.join(as_installed(stack, entry) for entry in entries)
-        if shutil.which(program, path=path) is None:
+        places = [as_installed(stack, entry) for entry in entries]
+        path = os.pathsep.join(places)
+        if shutil.which(program, path=path) is None and not any(_inside(place, awaited) for place in places):
             yield _problem(
                 f"{place}.command[0]", f"'{program}' is not on the PATH {path}", "install it, or give its absolute path"
             )

@@ -65,6 +65,7 @@ class _Run:
     journal: t.Optional[Journal] = None
     restores: t.Optional[str] = None
     replaced: bool = False
+    awaited: str = ""
     files: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
     flushed: t.List[processes.Ended] = field(default_factory=list)
 
@@ -76,6 +77,10 @@ class _Run:
     def step(self, name: str, **facts: t.Any) -> None:
         if self.journal is not None:
             self.journal.step(name, **facts)
+
+    def measured(self, seconds: t.Mapping[str, float]) -> None:
+        if self.journal is not None:
+            self.journal.timings.update(seconds)
 
 
 def describe_plan(request: Request, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
@@ -101,9 +106,16 @@ def describe_plan(request: Request, *, clock: Clock = SYSTEM) -> t.Dict[str, t.A
         "generation": journal.in_place(run.stack.paths, run.stack.root),
         "run": None,
         "signals": [],
-        "notes": [],
+        "notes": _not_proved(run),
         "next": [],
     }
+
+
+def _not_proved(run: _Run) -> t.List[str]:
+    """Return what check mode could not look at."""
+    if not run.awaited:
+        return []
+    return [f"release {run.stack.release} is not on this host yet, so nothing inside of it could be checked"]
 
 
 def perform(request: Request, run_id: str, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
@@ -136,12 +148,14 @@ def perform(request: Request, run_id: str, *, clock: Clock = SYSTEM) -> t.Dict[s
             except RollcallError as exc:
                 if not _goes_back(run):
                     raise
+                exc.evidence.setdefault("step", record.at)
                 report = _go_back(run, {"checks": [], "error": exc.as_dict()})
             else:
                 if report["result"] == "degraded" and _goes_back(run):
                     report = _go_back(run, {"checks": report["checks"], "error": None})
         except RollcallError as exc:
             result = exc.evidence.get("result", exc.kind)
+            exc.evidence.setdefault("step", record.at)
             record.finish(result, message=exc.message, signals=[] if run is None else run.signals)
             raise
         report["seconds"] = round(clock.monotonic() - began, 3)
@@ -247,6 +261,8 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
         restores: the id of the kept generation that is wanted, where it is one.
     """
     mode = request.mode
+    # In check mode the release of a new manifest may be yet to come; in a run it has come before.
+    may_await = record is None and request.wanted is not None
     if mode == plan.ROLLBACK:
         restores = _to_go_back_to(request)
         request = dataclasses.replace(request, wanted=journal.load_stored(request.paths, request.root, restores))
@@ -259,18 +275,20 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
             remedies=["ansible-playbook site.yml"],
         )
     stack = generation.stack
+    awaited = preflight.absent_release(stack) if may_await else ""
     new = installed is None or installed.digest != generation.digest
     if new or (installed is not None and journal.altered(request.paths, request.root)):
         # Of what is in place: somebody has edited it since it was proved.
         preflight.prove_config(stack, generation.config)
         preflight.check_private_files(generation)
     if mode not in plan.STARTS_NOTHING:
-        preflight.check_host(stack, new=new)
+        preflight.check_host(stack, new=new, awaited=awaited)
     before = status.observe(stack, clock=clock)
     if mode != "emergency":
         preflight.check_daemon(before)
     files = credentials.Record(stack)
-    the_plan = plan.make(stack, _facts(stack, before, installed, generation, files.changed()), mode)
+    held = preflight.held(stack, generation.environment, awaited)
+    the_plan = plan.make(stack, _facts(stack, before, installed, generation, files.changed(), held), mode)
     if the_plan.install:
         registry.check_place(stack)
     down = TakeDown(
@@ -281,7 +299,9 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
         kill_grace=request.kill_grace,
         clock=clock,
     )
-    run = _Run(request, clock, stack, generation, installed, before, the_plan, down, files, record, restores)
+    run = _Run(
+        request, clock, stack, generation, installed, before, the_plan, down, files, record, restores, awaited=awaited
+    )
     if mode != plan.STOP:
         preflight.check_ports(stack, before, the_plan, request.policy)
     return run
@@ -320,6 +340,7 @@ def _facts(
     installed: t.Optional[Generation],
     generation: Generation,
     changed: t.Mapping[str, str],
+    held: t.Mapping[str, str],
 ) -> plan.Facts:
     known = stack if installed is None else installed.stack
     programs = {}
@@ -338,7 +359,7 @@ def _facts(
         programs=programs,
         orphans=len(seen.orphans),
         rivals=tuple(one.pid for one in seen.daemons if seen.daemon is None or one.pid != seen.daemon.pid),
-        held=preflight.held(stack, generation.environment),
+        held=held,
         ports={service.name: service.port for service in known.services if service.port is not None},
         same_generation=installed is not None
         and installed.digest == generation.digest
@@ -409,6 +430,7 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
     run.files = run.credentials.now()
     run.step("start", services=[*the_plan.start, *also])
     outcome = BringUp(stack, client, [*the_plan.start, *also], run.clock).run()
+    run.measured(outcome.seconds)
     return _verdict(run, marks, outcome, changed=True, client=client)
 
 
@@ -523,6 +545,7 @@ def _start(run: _Run, log: str) -> None:
         cwd=run.stack.root,
         timeout=limits.DAEMON_START,
         clock=run.clock,
+        started=lambda pid: run.step("await-daemon", pid=pid),
     )
 
 

@@ -92,7 +92,6 @@ def current(made: StackUnderTest) -> str:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.timeout(300)
 def test_versions_go_up_and_back_and_only_what_runs_from_the_release_restarts(
     made: StackUnderTest, app: Application
 ) -> None:
@@ -116,8 +115,12 @@ def test_versions_go_up_and_back_and_only_what_runs_from_the_release_restarts(
     app.version("two")
     said = site(made, app, "--check", "--diff", **hooks)
     assert (said.returncode, "build release" in said.stdout, answer(made)) == (0, True, "one on 1.0"), said.stdout
+    announced = outcome(made)["actions"]
+    assert {action["subject"] for action in announced if action["action"] == "restart"} == {"web", "clock"}
+    assert "not on this host yet" in said.stdout, "what could not be checked is said"
     done = site(made, app, **hooks)
     assert done.returncode == 0, done.stdout
+    assert outcome(made)["actions"] == announced
     assert (answer(made), current(made)) == ("two on 1.0", "two")
     second = made.pids()
     assert {name for name, pid in second.items() if pid != first[name]} == {"web", "clock"}
