@@ -14,7 +14,7 @@ from . import config, dispatch, journal, plan, ports, report, restart, status, v
 from .errors import RollcallError
 from .journal import Generation
 from .manifest import Paths, Stack
-from .request import Request
+from .request import Request, who
 from .version import VERSION
 
 Data = t.Mapping[str, t.Any]
@@ -70,7 +70,7 @@ def _request(root: str, arguments: Data) -> Request:
     return Request(
         root=root,
         mode=plan.ALIASES.get(arguments["mode"], arguments["mode"]),
-        who=dispatch.who(),
+        who=who(),
         paths=wanted.stack.paths if wanted is not None else journal.load_stack(Paths.of(root)).paths,
         wanted=wanted,
         policy=arguments["policy"],
@@ -104,7 +104,7 @@ def _doctor(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
     # Every other question would pay for what only this one needs.
     from . import diagnosis, doctor
 
-    found = doctor.doctor(root, fix=arguments["fix"], dry_run=check_mode, who=dispatch.who())
+    found = doctor.doctor(root, fix=arguments["fix"], dry_run=check_mode, who=who())
     answer: t.Dict[str, t.Any] = {"changed": found["changed"], "report": found, "text": diagnosis.text(found)}
     if arguments["fail"] and not found["ok"]:
         answer.update(failed=True, msg=answer["text"])

@@ -155,13 +155,13 @@ def _history(options: argparse.Namespace, paths: Paths) -> int:
 def _change(options: argparse.Namespace, paths: Paths) -> int:
     """Carry out a verb that changes something."""
     from . import dispatch, restart
-    from .request import Request
+    from .request import Request, who
 
     mode = options.mode if options.verb == "restart" else options.verb
     request = Request(
         root=options.root,
         mode=plan.ALIASES.get(mode, mode),
-        who=dispatch.who(),
+        who=who(),
         paths=journal.load_stack(paths).paths,
         policy=getattr(options, "policy", "owned"),
         automatic=getattr(options, "automatic", False),

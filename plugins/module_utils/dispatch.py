@@ -65,15 +65,6 @@ def run(
     return _collect(state, run_id, output)
 
 
-def who() -> str:
-    """Return who calls, for the lock and the journal: the login behind sudo, and where it came from."""
-    import pwd
-
-    name = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
-    address = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
-    return f"{name} from {address}" if address else name
-
-
 def _fork(request: Request, run_id: str, output: str) -> int:
     """Start the worker and return its pid."""
     log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

@@ -17,7 +17,7 @@ import os
 import time
 import typing as t
 
-from . import journal, supervisor
+from . import journal, request, supervisor
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
 from .manifest import Paths
@@ -94,7 +94,7 @@ def _alone(paths: t.Optional[Paths], wish: Wish, clock: Clock) -> t.Iterator[Non
     lock = journal.Lock(paths.state)
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(clock.wall()))
     try:
-        lock.acquire({"who": f"uid {os.geteuid()}", "verb": f"supervisor_program {wish.state}", "since": since})
+        lock.acquire({"who": request.who(), "verb": f"supervisor_program {wish.state}", "since": since})
     except OSError as exc:
         raise RollcallError(
             f"The lock of the stack in {paths.state} cannot be taken: {exc.strerror}.",

@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""What is asked of a run, as it goes from a module or the command to the worker."""
+"""What is asked of a run, as it goes from a module or the command to the worker, and who asks."""
 
 from __future__ import annotations
 
+import os
+import pwd
 import typing as t
 from dataclasses import dataclass
 
@@ -44,3 +46,10 @@ class Request:
     on_failure: str = "leave"
     generation: str = ""
     automatic: bool = False
+
+
+def who() -> str:
+    """Return who calls, for the lock and the journal: the login behind sudo, and where it came from."""
+    name = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    address = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
+    return f"{name} from {address}" if address else name

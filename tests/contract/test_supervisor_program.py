@@ -19,7 +19,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.rollcall.supervisor.plugins.module_utils import journal, programs, supervisor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths
-from ansible_collections.rollcall.supervisor.plugins.module_utils.program_plan import Wish
+from ansible_collections.rollcall.supervisor.plugins.module_utils.program_plan import Wish, make
 from ansible_collections.rollcall.supervisor.plugins.modules import supervisor_program
 from tests.support import daemons, manifests, others, supervisors
 from tests.support.daemons import Sandbox, alive, eventually
@@ -416,3 +416,21 @@ def test_nothing_is_done_to_a_stack_while_another_run_holds_its_lock(
     assert "ada runs 'full'" in refused["msg"]
     assert states(sandbox) == {"web": "STOPPED"}
     assert module("started", "web", root=root)["changed"]
+
+
+def test_who_works_on_a_stack_is_named_to_the_next_one(
+    sandbox: Sandbox, module: Module, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.configure(web=SLEEP)
+    sandbox.start()
+    seen: t.Dict[str, t.Any] = {}
+
+    def looked(*arguments: t.Any) -> t.Any:
+        seen.update(journal.lock_note(Paths.of(root).state))
+        return make(*arguments)
+
+    monkeypatch.setattr(programs, "make", looked)
+    monkeypatch.setenv("SUDO_USER", "ada")
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50022 192.0.2.1 22")
+    assert module("started", "web", root=root)["changed"]
+    assert (seen["who"], seen["verb"]) == ("ada from 192.0.2.7", "supervisor_program started")
