@@ -15,6 +15,8 @@ description:
     command, and then the verdict. Of M(rollcall.supervisor.stack_doctor) the verdict alone.
   - Hosts that failed come last, so that they are on the screen when the output stops. With more than one host a line
     for each of them follows.
+  - Of an install it prints the twelve steps of each host with how each ended and the seconds it took, where something
+    failed, or where it is the only host and something changed.
   - Names the hosts that could not be reached and those where another task failed.
   - When a playbook has ended early, names the hosts that it never came to and those that it left without a verdict,
     and says for which hosts the same command has to be run again.
@@ -24,6 +26,7 @@ options:
     description:
       - File that takes the outcome as JSON, with the keys C(ok), C(exit_code) and C(hosts). What is in it is replaced.
       - Each host has C(ok), C(exit_code), its C(reports), and C(error), which is null or says why there is no verdict.
+        Of an install it has the twelve C(steps), too.
       - The exit codes are those of the command C(rollcall), and 4 for a host that could not be reached. The outcome's
         own is the worst of all hosts', and the worst is 2, then 4, 3 and 1.
     type: str
@@ -37,13 +40,14 @@ author:
 
 import json
 import sys
+import time
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import report
+from ansible_collections.rollcall.supervisor.plugins.module_utils import report, steps
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import (
     EXIT_CODES,
     EXIT_FAILED,
@@ -52,14 +56,18 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import 
     EXIT_UNREACHABLE,
     EXIT_WRONG_USE,
 )
+from ansible_collections.rollcall.supervisor.plugins.module_utils.steps import Step
 
 OURS = "rollcall.supervisor."
-JUDGING = (f"{OURS}stack_restart", f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}stack_doctor")
+RUN = f"{OURS}stack_restart"
+JUDGING = (RUN, f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}stack_doctor")
 REPORTING = (*JUDGING, f"{OURS}port_assign")
 CODES = {**EXIT_CODES, "unreachable": EXIT_UNREACHABLE}
 # With several hosts the worst counts: what was asked wrongly has to be asked anew everywhere; of a host that cannot be
 # reached nothing is known; one that refused is as it was; of one that failed it is known what is wrong.
 FROM_BEST_TO_WORST = (EXIT_OK, EXIT_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_WRONG_USE)
+# Of the tasks of one step the one with most to tell counts.
+FROM_LEAST_TO_MOST = (steps.NONE, steps.OK, steps.CHANGED, steps.FAILED)
 # How much is shown of what a command wrote that has nothing to do with us.
 TAIL = 5
 
@@ -89,6 +97,15 @@ class _Host:
     reports: t.Dict[t.Tuple[str, bool], Data] = field(default_factory=dict)
     failure: t.Optional[_Failure] = None
     unreachable: t.Optional[str] = None
+    # Of an install: its steps before the run, by number; what the run has told of its own; and when tasks began.
+    earlier: t.Dict[int, Step] = field(default_factory=dict)
+    run: t.Sequence[Step] = ()
+    began: t.Dict[str, float] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> t.List[t.Dict[str, t.Any]]:
+        """The twelve steps as data; none when this was no install."""
+        return [step.as_dict() for step in steps.whole(self.earlier, self.run)] if self.earlier else []
 
     @property
     def told_bad(self) -> bool:
@@ -148,14 +165,21 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
             self._wanted.update(self._of_play)
         self._judging = self._judging or action in JUDGING
 
+    def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
+        """Note when a task of one of the twelve steps begins on a host."""
+        if steps.number(str(task.name)) is not None:
+            self._hosts.setdefault(host.get_name(), _Host()).began[task._uuid] = time.monotonic()
+
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Collect the report of a task that held, or that a playbook lets pass in order to fail in words of its own."""
         self._touch(result)
         self._collect(result)
+        self._count(result, steps.CHANGED if result.result.get("changed") else steps.OK)
 
     def v2_runner_on_skipped(self, result: t.Any) -> None:
         """Note that the play came to this host."""
         self._touch(result)
+        self._count(result, steps.NONE)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Collect the report of a verdict that did not hold, or why there is none."""
@@ -164,6 +188,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
             self._stopped_because = str(result.result.get("msg") or "").strip()
             return
         self._touch(result)
+        self._count(result, steps.OK if ignore_errors else steps.FAILED)
         if self._collect(result) or ignore_errors:
             return
         known = self._host(result)
@@ -174,6 +199,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         """Note a host that could not be reached."""
         self._touch(result)
+        self._count(result, steps.FAILED)
         self._host(result).unreachable = str(result.result.get("msg") or "no reason given").strip()
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
@@ -212,6 +238,27 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
     def _touch(self, result: t.Any) -> None:
         if not _guards(result.task):
             self._touched[result.host.get_name()] = None
+
+    def _count(self, result: t.Any, state: str) -> None:
+        """Add a task to the step that it is of."""
+        task = result.task
+        number = steps.number(str(task.name))
+        if number is None:
+            return
+        known = self._host(result)
+        began = known.began.pop(task._uuid, None)
+        if number == steps.LAST:
+            # It repeats what the run has said.
+            return
+        if _action(task) == RUN:
+            known.run = _steps_of_run(result.result)
+            if known.run:
+                return
+        before = known.earlier.get(number, Step(number, steps.NONE))
+        seconds = before.seconds if began is None else (before.seconds or 0.0) + time.monotonic() - began
+        worst = max(before.state, state, key=FROM_LEAST_TO_MOST.index)
+        said = str(task.name).rpartition(" | ")[2] if state == steps.FAILED else before.said
+        known.earlier[number] = Step(number, worst, seconds, said)
 
     def _host(self, result: t.Any) -> _Host:
         return self._hosts.setdefault(result.host.get_name(), _Host())
@@ -277,7 +324,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         if error is not None:
             codes.append(CODES.get(error["kind"], EXIT_FAILED))
         code = _worst(codes)
-        return {"ok": code == EXIT_OK, "exit_code": code, "reports": reports, "error": error}
+        found = {"ok": code == EXIT_OK, "exit_code": code, "reports": reports, "error": error}
+        return {**found, "steps": known.steps} if known.steps else found
 
     def _error_of(self, name: str, stats: t.Any, rest: _Rest) -> t.Optional[t.Dict[str, t.Any]]:
         """Return why there is no verdict for a host, or what went wrong beside it; None when nothing did."""
@@ -305,13 +353,23 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
 
     def _text(self, name: str, known: _Host, stats: t.Any) -> str:
         look = {**report.terminal(sys.stdout), "colour": bool(ANSIBLE_COLOR)}
-        blocks = [self._roll_call(name, data, look) for data in known.reports.values()]
+        blocks = [report.steps(known.steps, colour=look["colour"])] if self._shows_steps(name, stats) else []
+        blocks += [self._roll_call(name, data, look) for data in known.reports.values()]
         failure = self._failure(name, stats)
         if failure is not None:
             blocks.append(_failure_text(name, failure, colour=look["colour"]))
         if known.unreachable is not None:
             blocks.append(_unreachable_text(name, known.unreachable, colour=look["colour"]))
         return "\n\n".join(blocks)
+
+    def _shows_steps(self, name: str, stats: t.Any) -> bool:
+        """Return whether the steps of a host are worth their lines: of a fleet only those of who failed are."""
+        known = self._hosts[name]
+        planned = any(data.get("result") == "planned" for data in known.reports.values())
+        if not known.steps or planned:
+            return False
+        changed = any(step["state"] == steps.CHANGED for step in known.steps)
+        return self._bad(name, stats) or (changed and len(self._wanted) == 1)
 
     def _roll_call(self, name: str, data: Data, look: t.Mapping[str, t.Any]) -> str:
         """Return one stack's roll call; the name is the inventory's, which is what the next command needs."""
@@ -353,6 +411,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
 def _action(task: t.Any) -> str:
     """Return the full name of a task's module, also where the playbook uses the short one."""
     return str(getattr(task, "resolved_action", None) or task.action)
+
+
+def _steps_of_run(result: Data) -> t.List[Step]:
+    """Return the steps that the run itself has told; none when it told nothing, as in check mode without one."""
+    if isinstance(result.get("report"), dict):
+        try:
+            return steps.of_report(result["report"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            # The engine of the host is of another version; its roll call says that it cannot be printed.
+            return []
+    return steps.of_error(result["error"]) if isinstance(result.get("error"), dict) else []
 
 
 def _guards(task: t.Any) -> bool:

@@ -35,10 +35,18 @@ HEAD_START = 0.3
 
 @dataclass
 class Outcome:
-    """How the start went: the first pid of each service that came up, and the reason of each that did not."""
+    """How the start went.
+
+    Attributes:
+        first: pid and start of each service that came up.
+        failed: the reason of each that did not.
+        seconds: from the beginning until the last service was ``running``, and until the last one was ``healthy``, of
+            those that have a health check; the two go on side by side.
+    """
 
     first: t.Dict[str, Identity] = field(default_factory=dict)
     failed: t.Dict[str, str] = field(default_factory=dict)
+    seconds: t.Dict[str, float] = field(default_factory=dict)
 
 
 class _Start:
@@ -85,6 +93,7 @@ class BringUp:
         self._reached: t.Dict[str, t.Set[str]] = {}
         self._outcome = Outcome()
         self._head_start = Deadline(HEAD_START, clock)
+        self._began = clock.monotonic()
 
     def run(self) -> Outcome:
         """Start them all and wait until each is ready, has failed, or has used up its time.
@@ -227,12 +236,19 @@ class BringUp:
         # Once healthy, it is looked at again only when it is RUNNING too.
         lacking = None if self._only_counted(program) else self._lacking(start, holders)
         if lacking is None:
-            reached.add("healthy")
+            self._reach(start.service, "healthy", timed=start.service.health is not None)
         if program.state == "RUNNING":
-            reached.add("running")
+            self._reach(start.service, "running")
         start.last = describe_state(program) + ("" if lacking is None else f", but {lacking}")
         if reached.issuperset(("running", "healthy")) and lacking is None:
             self._ready(start, program)
+
+    def _reach(self, service: Service, level: str, *, timed: bool = True) -> None:
+        """Note that a service has come to a level, and when, unless it was there before."""
+        reached = self._reached[service.name]
+        if timed and level not in reached:
+            self._outcome.seconds[level] = round(self._clock.monotonic() - self._began, 4)
+        reached.add(level)
 
     def _dead_end(self, start: _Start, program: ProgramState) -> t.Optional[str]:
         """Return why waiting on is of no use; None when it may still come up."""

@@ -206,6 +206,11 @@ class Journal:
         self._phase = (name, now)
         self._write({"step": name, "at": round(now - self._began, 4), "time": self._clock.wall(), **facts})
 
+    @property
+    def at(self) -> t.Optional[str]:
+        """The step that was begun last; None before the first and after the end."""
+        return None if self._phase is None else self._phase[0]
+
     def finish(self, result: str, **facts: t.Any) -> None:
         """Record the end of the run, its result, and the seconds of each phase."""
         now = self._clock.monotonic()

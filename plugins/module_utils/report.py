@@ -134,6 +134,26 @@ def summary(report: Data, *, colour: bool = False) -> str:
     return _verdict(report, _failing_by_subject(report), _painter(colour))
 
 
+def steps(found: t.Sequence[Data], *, colour: bool = False) -> str:
+    """Return the steps of an install, a line each.
+
+    Args:
+        found: the steps as data: ``number``, ``name``, ``state``, ``seconds``, ``said``.
+        colour: whether to use ANSI colours.
+    """
+    paint = _painter(colour)
+    kinds = {"ok": "good", "changed": "warn", "FAILED": "bad", "HELD": "bad"}
+    last = len(found)
+    state_width, name_width = (max(len(step[key]) for step in found) for key in ("state", "name"))
+    lines = []
+    for step in found:
+        seconds = "" if step["seconds"] is None else f"{step['seconds']:.1f} s"
+        state = paint(f"{step['state']:{state_width}}", kinds.get(step["state"], "quiet"))
+        line = f"{state}  {step['number']:2}/{last}  {step['name']:{name_width}}  {seconds:>7}  {_clean(step['said'])}"
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
 # --- the table ----------------------------------------------------------------------------------------------------
 
 Painter = t.Callable[[str, str], str]

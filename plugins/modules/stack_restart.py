@@ -162,7 +162,9 @@ report:
       type: list
       elements: dict
     timings:
-      description: Seconds of each phase.
+      description:
+        - Seconds of each phase; C(running) and C(healthy) are those from the start of the services until the last of
+          them was RUNNING, and had answered.
       returned: always
       type: dict
     run:

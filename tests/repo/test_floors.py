@@ -21,7 +21,7 @@ FLOORS: dict[str, int] = {
             "manifest_file manifest_import manifest_layout manifest_legacy manifest_values version",
             "accounts archives budget commands config config_reader credentials daemons databases health journal "
             "launcher leases manifest_edit processes registry release_store request sockets supervisor wire",
-            "assign diagnosis plan program_plan provenance release_plan report verdict",
+            "assign diagnosis plan program_plan provenance release_plan report steps verdict",
             "boot bringup dispatch doctor drift flush history limits ports preflight programs release_code releases "
             "removal restart status takedown venvs verify worker",
             "ask cli cli_doctor cli_manifest cli_ports console",

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,16 +58,21 @@ class Run:
         self.callback.v2_playbook_on_play_start(play)
 
     def _result(
-        self, host: str, action: str, data: t.Mapping[str, t.Any], *, run_once: bool = False
+        self, host: str, action: str, data: t.Mapping[str, t.Any], *, run_once: bool = False, name: str = ""
     ) -> SimpleNamespace:
+        name = name or f"Run {action.rpartition('.')[2]}"
         task = SimpleNamespace(
             action=action.rpartition(".")[2],
             resolved_action=action,
             run_once=run_once,
-            get_name=lambda: f"Run {action.rpartition('.')[2]}",
+            name=name,
+            get_name=lambda: name,
+            _uuid=f"{name} on {host}",
         )
         self.callback.v2_playbook_on_task_start(task, False)
-        return SimpleNamespace(host=SimpleNamespace(get_name=lambda: host), task=task, result=dict(data))
+        of_host = SimpleNamespace(get_name=lambda: host)
+        self.callback.v2_runner_on_start(of_host, task)
+        return SimpleNamespace(host=of_host, task=task, result=dict(data))
 
     def ok(self, host: str, action: str = "rollcall.supervisor.stack_restart", **data: t.Any) -> None:
         self.callback.v2_runner_on_ok(self._result(host, action, data))
@@ -516,3 +522,67 @@ def test_it_has_to_be_enabled_and_leaves_standard_output_to_another() -> None:
     assert roll_call.CallbackModule.CALLBACK_NEEDS_ENABLED is True
     assert roll_call.CallbackModule.CALLBACK_TYPE == "aggregate"
     assert roll_call.CallbackModule.CALLBACK_NAME == "rollcall.supervisor.roll_call"
+
+
+# --- the steps of an install ------------------------------------------------------------------------------------------
+
+
+def install(run: Run, host: str, *, changed: bool = True, **end: t.Any) -> None:
+    """The tasks of an install on a host, as far as the run."""
+    for name in ("1/12 Environment | Check the manifest", "3/12 Dependencies | Install the engine"):
+        run.callback.v2_runner_on_ok(run._result(host, "ansible.builtin.copy", {"changed": changed}, name=name))
+    task = "6-12/12 Run | Prove, plan, stop, start and verify"
+    run.callback.v2_runner_on_ok(run._result(host, "rollcall.supervisor.stack_restart", end, name=task))
+
+
+def test_an_install_on_one_host_shows_its_twelve_steps_before_the_roll_call(run: Run) -> None:
+    run.play("a")
+    install(run, "a", report=restart_report())
+
+    lines = run.end().splitlines()
+
+    assert [line.split()[1] for line in lines[1:13]] == [f"{number}/12" for number in range(1, 13)]
+    assert lines[13] == ""
+    assert re.match(r"changed +3/12  dependencies +\d+\.\d s$", lines[3])
+
+
+def test_a_second_run_that_changes_nothing_shows_no_steps(run: Run) -> None:
+    run.play("a")
+    install(run, "a", changed=False, report=restart_report(timings={}))
+
+    assert " 1/12  " not in run.end()
+
+
+def test_of_a_fleet_only_who_failed_shows_its_steps(run: Run) -> None:
+    run.play("a", "b")
+    install(run, "a", report=restart_report())
+    install(run, "b", report=restart_report(CRASHED))
+
+    text = run.end()
+
+    assert text.count(" 1/12  ") == 1
+    assert text.index("trading on a: OK") < text.index(" 1/12  ")
+    assert re.search(r"FAILED +9/12  services RUNNING .*trade_executor", text)
+
+
+def test_a_task_that_failed_is_named_at_its_step_and_nothing_after_it_was_come_to(run: Run) -> None:
+    run.play("a")
+    name = "3/12 Dependencies | Install supervisor and what the engine needs"
+    run.ok("a", "rollcall.supervisor.manifest_info")
+    data = {"failed": True, "msg": "non-zero return code"}
+    run.callback.v2_runner_on_failed(run._result("a", "ansible.builtin.command", data, name=name))
+    run.stats.increment("failures", "a")
+
+    lines = run.end().splitlines()
+
+    assert re.match(r"FAILED +3/12  dependencies .*Install supervisor and what the engine needs$", lines[3])
+    assert all(line.startswith("not reached") for line in lines[4:13])
+
+
+def test_the_outcome_has_the_steps_of_an_install(run: Run, tmp_path: Path) -> None:
+    run.play("a")
+    install(run, "a", report=restart_report())
+
+    outcome = run.outcome(tmp_path / "outcome.json")
+
+    assert [step["number"] for step in outcome["hosts"]["a"]["steps"]] == list(range(1, 13))

@@ -1,0 +1,194 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The twelve steps of an install, and how each of them ended. Pure.
+
+The tasks of the roles carry the number of their step, ``3/12 Dependencies | ...``; the steps from the sixth on are one
+task, ``6-12/12 Run | ...``, and how they ended is read from the run's report or error.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+NAMES = (
+    "environment",
+    "user and directories",
+    "dependencies",
+    "database",
+    "credentials",
+    "supervisor config",
+    "supervisord started",
+    "supervisord answers",
+    "services RUNNING",
+    "web health",
+    "database answers",
+    "verdict",
+)
+LAST = len(NAMES)
+CONFIG, STARTED, ANSWERS, RUNNING, HEALTH, DATABASE, VERDICT = range(6, 13)
+
+# How a step ended.
+OK, CHANGED, FAILED, HELD, NONE, NOT_REACHED = "ok", "changed", "FAILED", "HELD", "-", "not reached"
+
+_NUMBER = re.compile(rf"(\d+)(?:-{LAST})?/{LAST} ")
+# Of which step a check of the verdict is; all others are the verdict's own.
+_OF_CHECK = {
+    "supervisord": ANSWERS,
+    "held": RUNNING,
+    "running": RUNNING,
+    "stable": RUNNING,
+    "restarted": RUNNING,
+    "port": HEALTH,
+    "health": HEALTH,
+    "reached": DATABASE,
+    "database": DATABASE,
+}
+# What is counted of those checks: a service is RUNNING once, and has answered once.
+_COUNTED = {RUNNING: "running", HEALTH: "health", DATABASE: "database"}
+_WHAT = {RUNNING: "RUNNING", HEALTH: "answered", DATABASE: "answered"}
+_WITHOUT = {HEALTH: "no service has a health check", DATABASE: "no database is asked"}
+# The engine's own steps from which on supervisord is started, and from which on it is started and asked.
+_LATER = {"start-daemon": STARTED, "await-daemon": ANSWERS, "reload": ANSWERS, "start": RUNNING, "verify": VERDICT}
+
+Data = t.Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """How one of the twelve ended.
+
+    Attributes:
+        number: of it, from 1.
+        state: ``ok``, ``changed``, ``FAILED``, ``HELD``, ``-`` (nothing to do here) or ``not reached``.
+        seconds: how long it took; None when nobody has measured that.
+        said: in a few words, what of.
+    """
+
+    number: int
+    state: str
+    seconds: t.Optional[float] = None
+    said: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return NAMES[self.number - 1]
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """Return the step as data."""
+        return {
+            "number": self.number,
+            "name": self.name,
+            "state": self.state,
+            "seconds": None if self.seconds is None else round(self.seconds, 3),
+            "said": self.said,
+        }
+
+
+def number(task: str) -> t.Optional[int]:
+    """Return of which step a task is, by its name; None when it is of none."""
+    found = _NUMBER.match(task)
+    return int(found.group(1)) if found else None
+
+
+def of_report(report: Data) -> t.List[Step]:
+    """Return the steps from the supervisor config on, as a run's report tells them.
+
+    A run that went back is told as what it tried: what runs now is what ran before.
+    """
+    timings = report.get("timings") or {}
+    back = report.get("rolled_back")
+    if back and back["error"]:
+        return [*of_error(back["error"])[:-1], _verdict(report, (), _sum(timings, "verify"))]
+    checks = [*report["checks"], *back["checks"]] if back else report["checks"]
+    daemon = next((check for check in report["checks"] if check["name"] == "supervisord"), None)
+    up = (daemon["data"] if daemon is not None else None) or {}
+    started = _sum(timings, "start-daemon")
+    return [
+        Step(CONFIG, CHANGED if "install" in timings else OK, _sum(timings, "prove", "plan", "install", "announce")),
+        Step(STARTED, OK if started is None else CHANGED, started, f"pid {up['pid']}" if "pid" in up else ""),
+        _judged(
+            ANSWERS, checks, _sum(timings, "await-daemon"), f"supervisor {up['version']}" if "version" in up else ""
+        ),
+        _judged(RUNNING, checks, timings.get("running"), changed="start" in timings),
+        _judged(HEALTH, checks, timings.get("healthy")),
+        _judged(DATABASE, checks, _slowest_database(checks)),
+        _verdict(report, checks, _sum(timings, "verify")),
+    ]
+
+
+def of_error(error: Data) -> t.List[Step]:
+    """Return the same steps of a run that came to no verdict, by the step that its error names."""
+    at = _LATER.get(str(error.get("evidence", {}).get("step")), CONFIG)
+    word = "refused" if error.get("kind") == "refused" else ""
+    return [
+        Step(number, OK if number < at else FAILED if number == at else NOT_REACHED, None, word if number == at else "")
+        for number in range(CONFIG, LAST + 1)
+    ]
+
+
+def whole(earlier: t.Mapping[int, Step], run: t.Sequence[Step]) -> t.List[Step]:
+    """Return all twelve.
+
+    Args:
+        earlier: what the tasks before the run have told, by the step's number.
+        run: what the run has told; empty when it was not come to.
+    """
+    told = dict(earlier)
+    for step in run:
+        before = earlier.get(step.number)
+        if before is None:
+            told[step.number] = step
+        elif before.state != FAILED:
+            seconds = (before.seconds or 0.0) + (step.seconds or 0.0)
+            told[step.number] = Step(step.number, step.state, seconds, step.said)
+    reached = max(told, default=0)
+    return [
+        told.get(number)
+        or (Step(number, NONE, None, "not asked for") if number < reached else Step(number, NOT_REACHED))
+        for number in range(1, LAST + 1)
+    ]
+
+
+def _judged(
+    at: int, checks: t.Sequence[Data], seconds: t.Optional[float], said: str = "", *, changed: bool = False
+) -> Step:
+    """Return a step by the checks of the verdict that are of it."""
+    concerned = [check for check in checks if _OF_CHECK.get(check["name"]) == at]
+    if not concerned and at in _WITHOUT:
+        return Step(at, NONE, None, _WITHOUT[at])
+    failing = list(dict.fromkeys(check["subject"] for check in concerned if not check["ok"]))
+    held = bool(failing) and all(check["name"] == "held" for check in concerned if not check["ok"])
+    counted = {check["subject"] for check in concerned if check["name"] in (_COUNTED.get(at), "held")}
+    if not said and counted:
+        said = f"{len(counted.difference(failing))} of {len(counted)} {_WHAT[at]}"
+    if failing and at in _COUNTED:
+        said = ": ".join(filter(None, (said, ", ".join(map(str, failing)))))
+    return Step(at, HELD if held else FAILED if failing else CHANGED if changed else OK, seconds, said)
+
+
+def _verdict(report: Data, checks: t.Sequence[Data], seconds: t.Optional[float]) -> Step:
+    failing = dict.fromkeys(check["name"] for check in checks if not check["ok"])
+    said = ", ".join(failing)
+    back = report.get("rolled_back")
+    if back:
+        ended = f"generation {back['to']} runs again" if report["result"] == "rolled_back" else "the way back failed"
+        said = "; ".join(filter(None, (said, ended)))
+    state = OK if report["ok"] else HELD if report.get("result") == "held" else FAILED
+    return Step(VERDICT, state, seconds, said)
+
+
+def _slowest_database(checks: t.Sequence[Data]) -> t.Optional[float]:
+    of_databases = [check["data"] for check in checks if check["name"] == "database"]
+    took = [data["latency_ms"] for data in of_databases if "latency_ms" in data]
+    return max(took) / 1000 if took else None
+
+
+def _sum(timings: Data, *names: str) -> t.Optional[float]:
+    found = [timings[name] for name in names if name in timings]
+    return sum(found) if found else None
