@@ -1,0 +1,400 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fault 47: a token of its own is planted in every place for a secret, and looked for everywhere else.
+
+Everywhere is: what Ansible prints at -vvv with --diff, its log, the callback's document, every file that anybody but
+its owner can read, all that the stack writes but its private files, and arguments and environment of every process,
+looked at all the while.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+import typing as t
+import urllib.parse
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import journal, processes
+from tests.support import daemons, postgresql, redis
+from tests.support.commands import rollcall
+from tests.support.playbooks import outcome, play, prepare
+from tests.support.repository import ROOT
+from tests.support.stacks import StackUnderTest, stack
+from tests.support.victims import free_port, innocent
+
+sandbox = daemons.sandbox
+
+# Every place in the code that takes a secret, and the name of the token that comes through it here.
+PLACES: t.Mapping[str, str] = {
+    "manifest secrets": "api",
+    "action stack_restart secrets": "api",
+    "role credentials tasks main.yml": "credential",
+    "role database database_postgresql.password": "postgresql",
+    "role database tasks postgresql_create.yml": "postgresql",
+    "role database tasks postgresql_make.yml": "postgresql",
+    "module database_info url": "postgresql",
+    "role database database_redis.password": "redis",
+    "role database tasks redis_run.yml": "redis",
+    "module supervisor_program password": "supervisord",
+}
+
+# No two are alike, and none is found by chance.
+TOKENS: t.Mapping[str, str] = {
+    name: f"planted{secrets.token_hex(8)}"
+    for name in ("api", "api_next", "credential", "credential_next", "postgresql", "redis", "supervisord")
+}
+# The tokens that the processes of a service may have in their environment.
+GIVEN: t.Mapping[str, t.Container[str]] = {
+    "web": ("api", "api_next"),
+    "store": ("postgresql",),
+    "cache": ("redis",),
+}
+# What is the stack's own and private, below its root.
+PRIVATE = re.compile(r"(generations/[^/]+/env/[^/]+\.json|credentials/[^/]+)\Z")
+LOOK_EVERY = 0.05
+
+TOLD_BY_NAME = re.compile(r"passw|secret|token|credential|private|api_?key")
+
+
+def options_of(tree: ast.AST) -> t.Iterator[t.Tuple[str, bool]]:
+    """Return each option of the argument specs in a file, and whether it is never logged."""
+    for node in ast.walk(tree):
+        for key, value in zip(node.keys, node.values) if isinstance(node, ast.Dict) else ():
+            if isinstance(key, ast.Constant) and isinstance(value, ast.Dict):
+                told = {
+                    one.value: given for one, given in zip(value.keys, value.values) if isinstance(one, ast.Constant)
+                }
+                if "type" in told:
+                    yield str(key.value), "no_log" in told
+
+
+def options_of_role(options: t.Mapping[str, t.Any], above: str = "") -> t.Iterator[str]:
+    """Return the options of a role by their names, those within others after a point."""
+    for name, option in options.items():
+        yield f"{above}{name}"
+        yield from options_of_role(option.get("options", {}), f"{above}{name}.")
+
+
+def tasks_in_secret(tasks: t.Any) -> bool:
+    """Return whether a task, or one of its block, is never logged."""
+    return any(
+        task.get("no_log") or any(tasks_in_secret(task.get(key, [])) for key in ("block", "rescue", "always"))
+        for task in tasks or []
+    )
+
+
+def places_in_the_code() -> t.Set[str]:
+    """Return every place that is never logged, or is called as a secret is."""
+    found = {"manifest secrets"}
+    for kind, directory in (("module", "modules"), ("action", "action")):
+        for path in sorted((ROOT / "plugins" / directory).glob("*.py")):
+            for name, hidden in options_of(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+                if hidden or TOLD_BY_NAME.search(name):
+                    found.add(f"{kind} {path.stem} {name}")
+    for role in sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir()):
+        specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+        for spec in specs.values():
+            names = options_of_role(spec.get("options", {}))
+            secret = {name for name in names if TOLD_BY_NAME.search(name.partition("_")[2])}
+            found |= {f"role {role.name} {name}" for name in secret}
+        for path in sorted((role / "tasks").glob("*.yml")):
+            if tasks_in_secret(yaml.safe_load(path.read_text(encoding="utf-8"))):
+                found.add(f"role {role.name} tasks {path.name}")
+    return found
+
+
+def test_fault_47_every_place_for_a_secret_has_a_token_planted() -> None:
+    assert places_in_the_code() == set(PLACES)
+    assert set(PLACES.values()) <= set(TOKENS)
+
+
+# --- looking everywhere -------------------------------------------------------------------------------------------
+
+
+def named_in(content: bytes) -> t.Set[str]:
+    """Return the names of the tokens in something."""
+    return {name for name, token in TOKENS.items() if token.encode() in content}
+
+
+def read(path: t.Union[str, Path]) -> bytes:
+    """Return what a file holds; nothing when it is gone, as files and processes of others come and go."""
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""
+
+
+class Watch:
+    """Looks at the arguments and the environment of every process, again and again until it is left."""
+
+    def __init__(self) -> None:
+        self.leaks: t.Set[str] = set()
+        self.looks = 0
+        self._over = threading.Event()
+        self._seen: t.Dict[str, bytes] = {}
+        self._thread = threading.Thread(target=self._look_on, daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look_on(self) -> None:
+        while not self._over.wait(LOOK_EVERY):
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                self._look_at(pid)
+            self.looks += 1
+
+    def _look_at(self, pid: str) -> None:
+        arguments = read(f"/proc/{pid}/cmdline")
+        if self._seen.get(pid) == arguments:
+            return  # the same program as at the last look
+        self._seen[pid] = arguments
+        environment = read(f"/proc/{pid}/environ")
+        marks = dict(line.split(b"=", 1) for line in environment.split(b"\0") if b"=" in line)
+        given = GIVEN.get(marks.get(processes.MARKER_SERVICE.encode(), b"").decode(), ())
+        shown = arguments.replace(b"\0", b" ").decode("utf-8", "replace")
+        self.leaks |= {f"{name} in the arguments of {shown}" for name in named_in(arguments)}
+        self.leaks |= {f"{name} in the environment of {shown}" for name in named_in(environment) if name not in given}
+
+
+def is_private(path: Path, below: Path) -> bool:
+    """Return whether nobody but its owner can read a file: by its own mode, or by that of a directory on the way."""
+    if not path.lstat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return True
+    return any(
+        not above.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH) for above in path.parents if below in above.parents
+    )
+
+
+def files_with_tokens(place: Path, since: float = 0.0) -> t.Iterator[t.Tuple[Path, t.Set[str]]]:
+    """Return every file below a directory that has a token in it, of those that changed since a time."""
+    for directory, _directories, names in os.walk(place):
+        for path in (Path(directory, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode) and status.st_mtime >= since and named_in(read(path)):
+                    yield path, named_in(read(path))
+
+
+# --- a stack with all of them -------------------------------------------------------------------------------------
+
+
+class Host:
+    """A stack with a token in each of its secrets, and databases behind it.
+
+    Args:
+        made: the stack.
+        place: a directory for all that Ansible writes.
+        server: PostgreSQL.
+        cache: Redis.
+    """
+
+    def __init__(self, made: StackUnderTest, place: Path, server: postgresql.Cluster, cache: redis.Redis) -> None:
+        self.made = made
+        self.place = place
+        self.log = place / "ansible.log"
+        self.began = time.time()
+        self.database = {
+            "postgresql": {
+                "create": True,
+                "name": "shop",
+                "password": PASSWORD,
+                "port": server.port,
+                "admin_account": "",
+                "admin_role": postgresql.ADMIN,
+                "admin_socket": server.directory,
+            }
+        }
+        self.cache = {"port": cache.port, "password": TOKENS["redis"]}
+        self.credentials = {"credentials/feed.pem": f"-----BEGIN\n{TOKENS['credential']}\n-----END\n"}
+
+    def play(self, playbook: str, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
+        """Run a playbook with all the words that Ansible has, and look for tokens in all that came of it."""
+        known = {
+            "rollcall_database": self.database,
+            "rollcall_redis": self.cache,
+            "rollcall_credentials": self.credentials,
+        }
+        done = play(self.made, playbook, "-vvv", "--diff", *arguments, **{**known, **variables})
+        # The test's own inventory.
+        Path(self.made.root, "hosts.json").unlink(missing_ok=True)
+        assert not named_in((done.stdout + done.stderr).encode()), f"{playbook} prints a secret"
+        self.look()
+        return done
+
+    def look(self) -> None:
+        """Look for tokens in every file of the stack and of Ansible's."""
+        root = Path(self.made.root)
+        for path, names in files_with_tokens(root):
+            assert PRIVATE.fullmatch(str(path.relative_to(root))), f"{names} in {path}"
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+        for path, names in files_with_tokens(self.place):
+            assert is_private(path, self.place), f"{names} in {path}"
+            assert self.place / "remote" in path.parents, f"{names} in {path}"
+
+    def look_around(self) -> None:
+        """Look for tokens in what anybody has left in the directory for temporary files meanwhile."""
+        own = (Path(self.made.root), self.place)
+        for path, names in files_with_tokens(Path(tempfile.gettempdir()), self.began):
+            assert any(one in path.parents for one in own), f"{names} in {path}"
+
+    def says(self, *arguments: str) -> None:
+        """Run the command of the host, with and without --json."""
+        for more in ((), ("--json",)):
+            said = rollcall(self.made, *arguments, *more)
+            assert not named_in((said.out + said.err).encode()), arguments
+            assert "Traceback" not in said.err
+
+
+# What a shell, SQL, a URL and a template each read in their own way.
+PASSWORD = f"'\"\\$%/ {TOKENS['postgresql']}"
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Host]:
+    with contextlib.ExitStack() as held:
+        held.enter_context(innocent())
+        server = held.enter_context(postgresql.cluster())
+        cache = held.enter_context(redis.running())
+        want_password(cache.port, TOKENS["redis"])
+        url = f"postgresql://shop:{urllib.parse.quote(PASSWORD, safe='')}@127.0.0.1:{server.port}/shop"
+        services = {
+            "web": {
+                "port": free_port(),
+                "health": {"http": "/health"},
+                "secrets": {"API_KEY": TOKENS["api"]},
+                "requires_env": ["API_KEY"],
+                "requires_files": ["credentials/feed.pem"],
+            },
+            "store": {"secrets": {"DATABASE_URL": url}},
+            "cache": {"secrets": {"REDIS_URL": f"redis://:{TOKENS['redis']}@127.0.0.1:{cache.port}"}},
+            "plain": {"depends_on": ["web", "store", "cache"]},
+        }
+        checks = {"database": {"postgresql": {"service": "store"}, "redis": {"service": "cache"}}}
+        made = held.enter_context(stack(services, checks=checks))
+        place = Path(tempfile.mkdtemp(prefix="rc-"))
+        held.callback(shutil.rmtree, place)
+        for directory in (made.root, place):
+            os.chmod(directory, 0o755)
+        for name, directory in (("HOME", "home"), ("LOCAL_TEMP", "local"), ("REMOTE_TEMP", "remote")):
+            (place / directory).mkdir()
+            monkeypatch.setenv(f"ANSIBLE_{name}", str(place / directory))
+        monkeypatch.setenv("ANSIBLE_LOG_PATH", str(place / "ansible.log"))
+        watch = held.enter_context(Watch())
+        prepare(made)
+        found = Host(made, place, server, cache)
+        yield found
+        found.look_around()
+        assert found.log.stat().st_size > 0
+        assert watch.looks > 10
+        assert not watch.leaks
+
+
+def want_password(port: int, password: str) -> None:
+    """Have a Redis ask for a password from now on, without an argument that shows it."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(f"CONFIG SET requirepass {password}\r\n".encode())
+        assert connection.recv(100) == b"+OK\r\n"
+
+
+def failed_run(made: StackUnderTest) -> str:
+    """Return the latest run that did not hold."""
+    steps = {run: journal.steps_of(made.paths.state, run) for run in journal.runs(made.paths.state)}
+    return next(run for run, taken in steps.items() if taken[-1]["result"] != "ok")
+
+
+LOOKS = ("status", "doctor", "manifest check FILE", "history RUN")
+MORE_LOOKS = ("verify", "history", "ports list", "ports show-config", "manifest drift FILE")
+
+
+def said_by_the_host(host: Host, looks: t.Iterable[str]) -> None:
+    """Have the host's own command say what it can, the manifest's file with its secrets in hand."""
+    made = host.made
+    manifest = Path(made.root, "credentials", "manifest.json")
+    manifest.touch(0o600)
+    manifest.write_text(json.dumps({"stack": made.raw}), encoding="utf-8")
+    words = {"FILE": str(manifest), "RUN": failed_run(made)}
+    for look in looks:
+        host.says(*(words.get(word, word) for word in look.split()))
+
+
+def fail_to_upgrade(host: Host) -> None:
+    """Bring another secret together with what does not start, and see it give way."""
+    web = host.made.raw["services"]["web"]
+    web.update(secrets={"API_KEY": TOKENS["api_next"]}, env={"EXIT": "3"})
+    assert host.play("site.yml").returncode != 0
+    assert outcome(host.made)["result"] == "rolled_back"
+    del web["env"]
+
+
+def remove(host: Host) -> None:
+    """Take the stack off the host."""
+    done = host.play("playbooks/remove.yml", confirm="test")
+    assert done.returncode == 0, done.stdout
+    assert not os.path.exists(host.made.root)
+    # For what ends the test's own stack.
+    os.mkdir(host.made.root)
+
+
+@pytest.mark.timeout(300)
+def test_fault_47_no_planted_token_is_anywhere_but_in_its_private_file(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = host.made
+    announced = host.play("site.yml", "--check")
+    assert announced.returncode == 0, announced.stdout
+    with monkeypatch.context() as changed:
+        changed.setenv("ANSIBLE_PIPELINING", "false")
+        changed.setenv("ANSIBLE_KEEP_REMOTE_FILES", "true")
+        installed = host.play("site.yml")
+    assert installed.returncode == 0, installed.stdout
+    assert any((host.place / "remote").iterdir()), "temporary files were kept, and looked at"
+    shutil.rmtree(host.place / "remote")
+    given = {name: named_in(read(f"/proc/{pid}/environ")) for name, pid in made.pids().items()}
+    assert given == {"web": {"api"}, "store": {"postgresql"}, "cache": {"redis"}, "plain": set()}
+
+    fail_to_upgrade(host)
+    host.credentials = {"credentials/feed.pem": TOKENS["credential_next"]}
+    before = made.pids()
+    assert host.play("playbooks/credentials.yml").returncode == 0
+    assert {name for name, pid in made.pids().items() if pid != before[name]} == {"web", "plain"}
+    said_by_the_host(host, LOOKS)
+    remove(host)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("pipelining", ["true", "false"])
+def test_fault_47_no_playbook_and_no_command_shows_a_planted_token(
+    host: Host, monkeypatch: pytest.MonkeyPatch, pipelining: str
+) -> None:
+    monkeypatch.setenv("ANSIBLE_PIPELINING", pipelining)
+    assert host.play("site.yml").returncode == 0
+    fail_to_upgrade(host)
+    assert host.play("site.yml", "--check").returncode == 0
+    assert host.play("site.yml").returncode == 0
+    assert host.play("playbooks/rollback.yml").returncode == 0
+    said_by_the_host(host, (*LOOKS, *MORE_LOOKS))
+    for playbook in ("status", "doctor", "flush", "ports", "restart"):
+        assert host.play(f"playbooks/{playbook}.yml").returncode == 0
+    remove(host)
