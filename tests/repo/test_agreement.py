@@ -36,7 +36,7 @@ def keys_of_options(options: dict[str, Any]) -> Any:
     """
     return {
         name: keys_of_options(option["options"])
-        if option.get("options") and option["type"] == "dict" and "{{" not in str(option.get("default"))
+        if option.get("options") and option["type"] == "dict" and "default" in option
         else None
         for name, option in options.items()
     }
