@@ -12,7 +12,7 @@ import typing as t
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import archives, report
+from ansible_collections.rollcall.supervisor.plugins.module_utils import archives, release_plan, report
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.modules.release import ARGUMENT_SPEC, REQUIRED_IF
 
@@ -32,6 +32,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
         ours = tempfile.mkdtemp(dir=constants.DEFAULT_LOCAL_TMP)
         theirs = None
         try:
+            # Before the module is: Ansible shows what that was called with, and an address can have a password in it.
+            release_plan.wish(arguments)
             local = _local(arguments)
             received = {name: {"digest": place.digest} for name, place in local.items()}
             while True:

@@ -135,8 +135,10 @@ def _source(value: t.Any) -> t.Union[str, Git]:
     if isinstance(value, str) or value is None:
         return value or ""
     if not isinstance(value, t.Mapping) or "git" not in value or not set(value) <= {"git", "version"}:
+        # Not the value itself: an address can have a password in it.
+        found = f"has {', '.join(map(str, value))}" if isinstance(value, t.Mapping) else f"is a {type(value).__name__}"
         raise RollcallError(
-            f"source is {value!r}, and must be a path, or a mapping with `git` and `version`.", kind="wrong_use"
+            f"source {found}, and must be a path, or a mapping with `git` and `version`.", kind="wrong_use"
         )
     return Git(str(value["git"]), str(value.get("version", "HEAD")))
 
@@ -195,8 +197,12 @@ def _git_problems(git: Git) -> t.Iterator[str]:
         yield f"source.git: {git.url!r} is no address of a repository"
     if not git.version or git.version.startswith("-"):
         yield f"source.version: {git.version!r} is no branch, tag or commit"
-    if re.search(r"://[^/@]*:[^/@]*@", git.url):
-        yield "source.git: a password in the address is shown by ps; give the stack's user a key or git credentials"
+    # Over HTTP what stands before the host alone is often a token.
+    if re.search(r"://[^/@]*:[^/@]*@|^https?://[^/]*@", git.url, re.IGNORECASE):
+        yield (
+            "source.git: a password or token in the address is shown by ps, and all users of the host can read where a "
+            "release comes from; give the stack's user a key or git credentials"
+        )
 
 
 def recipe(wish: Wish, interpreter: str) -> str:

@@ -20,6 +20,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -33,7 +34,7 @@ import yaml
 from ansible_collections.rollcall.supervisor.plugins.module_utils import journal, processes
 from tests.support import daemons, postgresql, redis
 from tests.support.commands import rollcall
-from tests.support.playbooks import outcome, play, prepare
+from tests.support.playbooks import PLAYBOOK, outcome, play, prepare
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import free_port, innocent
@@ -398,3 +399,111 @@ def test_fault_47_no_playbook_and_no_command_shows_a_planted_token(
     for playbook in ("status", "doctor", "flush", "ports", "restart"):
         assert host.play(f"playbooks/{playbook}.yml").returncode == 0
     remove(host)
+
+
+# --- what is wrong is said without it -----------------------------------------------------------------------------
+
+TOKEN = TOKENS["api"]
+BELL = f"{TOKEN}\a"
+GIT = f"ada:{TOKEN}@127.0.0.1:1/x.git"
+
+
+def a_stack(root: Path, **more: t.Any) -> t.Dict[str, t.Any]:
+    return {"name": "test", "root": str(root), "services": {"web": {"command": ["/bin/true"], **more}}}
+
+
+# What is wrong, by the host that it is wrong on: a secret in the service, other variables, and what is said.
+WRONG: t.Mapping[str, t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any], str]] = {
+    "credentials_are_text": ({}, {"rollcall_credentials": TOKEN}, "we were unable to convert to dict"),
+    "credentials_lead_out": ({}, {"rollcall_credentials": {"../a": TOKEN}}, "../a"),
+    "credentials_are_lists": ({}, {"rollcall_credentials": {"a/b": [BELL]}}, "Rollcall is not installed"),
+    "secrets_are_text": ({"secrets": TOKEN}, {}, "secrets: is text"),
+    "a_secret_is_a_list": ({"secrets": {"A": [TOKEN]}}, {}, "secrets.A: is a list"),
+    "a_secret_has_a_bell": ({"secrets": {"A": BELL}}, {}, "secrets.A: contains the control character"),
+    "secrets_are_misspelt": ({"secret": {"A": TOKEN}}, {}, "did you mean secrets"),
+    "another_option_is_wrong": (
+        {"secrets": {"A": TOKEN}},
+        {"services_mode": "fast"},
+        "value of services_mode must be one",
+    ),
+    "postgresql_is_text": ({}, {"rollcall_database": {"postgresql": TOKEN}}, "must be of type dict or list of dicts"),
+    "postgresql_is_misspelt": (
+        {},
+        {"rollcall_database": {"postgresql": {"name": "x", "password": TOKEN, "prot": 1}}},
+        "database_postgresql.prot. Supported parameters include",
+    ),
+    "its_password_is_a_list": (
+        {},
+        {"rollcall_database": {"postgresql": {"name": "x", "password": [TOKEN]}}},
+        "FAILED, task 'rollcall.supervisor.database",
+    ),
+    "its_password_has_a_bell": (
+        {},
+        {"rollcall_database": {"postgresql": {"name": "x", "password": BELL}}},
+        "password of database_postgresql has a control character",
+    ),
+    "redis_has_a_bell": (
+        {},
+        {"rollcall_redis": {"password": BELL}},
+        "password of database_redis has a control character",
+    ),
+    "git_has_a_password": ({}, {"rollcall_release": {"source": {"git": f"https://{GIT}"}}}, "a password or token"),
+    "git_has_a_token": (
+        {},
+        {"rollcall_release": {"source": {"git": f"https://{TOKEN}@127.0.0.1:1/x.git"}}},
+        "a password or token",
+    ),
+    "git_is_misspelt": (
+        {},
+        {"rollcall_release": {"source": {"git": f"https://{GIT}", "ref": "x"}}},
+        "source has git, ref, and must be",
+    ),
+    "the_file_is_no_yaml": ({}, {"rollcall_manifest_file": "BROKEN"}, "is not YAML"),
+    "nothing_is_installed": ({"secrets": {"A": TOKEN}}, {}, "Rollcall is not installed"),
+}
+ROLES = """
+- hosts: all
+  gather_facts: false
+  roles:
+    - rollcall.supervisor.release
+    - rollcall.supervisor.database
+    - rollcall.supervisor.credentials
+    - rollcall.supervisor.services
+"""
+
+
+@pytest.fixture
+def place() -> t.Iterator[Path]:
+    """A directory whose path leaves room for a socket."""
+    with tempfile.TemporaryDirectory(prefix="rc-") as directory:
+        yield Path(directory)
+
+
+def test_fault_47_what_is_wrong_with_a_secret_is_said_without_it(place: Path) -> None:
+    broken = place / "broken.yml"
+    text = f"stack:\n  services:\n    web:\n      secrets:\n        A: '{TOKEN}\n  b: {TOKEN}\n: :\n"
+    broken.write_text(text, encoding="utf-8")
+    known = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    hosts = {
+        name: {"rollcall_stack": a_stack(place / name, **service), **known, **variables}
+        for name, (service, variables, _said) in WRONG.items()
+    }
+    hosts["the_file_is_no_yaml"].update(rollcall_stack={}, rollcall_manifest_file=str(broken))
+    inventory, playbook = place / "hosts.json", place / "roles.yml"
+    inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    playbook.write_text(ROLES, encoding="utf-8")
+    done = subprocess.run(
+        [str(PLAYBOOK), "-i", str(inventory), str(playbook), "-vvv", "--diff"],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_LOG_PATH": str(place / "log"), "ROLLCALL_OUTCOME": str(place / "outcome")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert not named_in((done.stdout + done.stderr).encode())
+    assert {path.name for path, _names in files_with_tokens(place)} <= {"hosts.json", "broken.yml", "b"}
+    said = " ".join(done.stdout.split())
+    assert not [name for name, (_service, _variables, words) in WRONG.items() if words not in said]
+    recap = dict(re.findall(r"^(\w+) +: .* failed=(\d)", done.stdout, re.MULTILINE))
+    assert recap == dict.fromkeys(WRONG, "1")

@@ -89,11 +89,14 @@ def test_what_cannot_be_meant_is_said_before_anything_is_touched(more: t.Dict[st
         (Git(""), "no address"),
         (Git("https://x/y.git", "-x"), "no branch"),
         (Git("https://user:token@x/y.git"), "a password"),
+        (Git("ssh://user:planted@x/y.git"), "a password"),
+        (Git("https://planted@x/y.git"), "or token"),
     ],
 )
 def test_an_address_that_cannot_be_meant_is_said(git: Git, said: str) -> None:
-    with pytest.raises(RollcallError, match=said):
+    with pytest.raises(RollcallError, match=said) as told:
         release_plan.check(Wish(root="/srv", source=git))
+    assert "planted" not in str(told.value.as_dict())
 
 
 def test_an_address_with_a_user_is_fine() -> None:
@@ -107,9 +110,17 @@ def test_the_options_of_the_module_come_to_a_wish() -> None:
     made = release_plan.wish(params)
     assert made.source == Git("https://x/y.git", "HEAD")
     assert (made.build, made.environment, made.code) == ((("make", "1"),), {"A": "2"}, Sent("d"))
-    params["source"] = {"git": "x", "branch": "y"}
-    with pytest.raises(RollcallError, match="`git` and `version`"):
-        release_plan.wish(params)
+    for source, said in (
+        ({"git": "https://ada:planted@x/y.git", "branch": "y"}, "source has git, branch, and must be"),
+        (
+            ["https://ada:planted@x/y.git"],
+            "source is a list, and must be a path, or a mapping with `git` and",
+        ),
+    ):
+        params["source"] = source
+        with pytest.raises(RollcallError, match=said) as told:
+            release_plan.wish(params)
+        assert "planted" not in str(told.value.as_dict())
 
 
 def test_lists_that_a_list_includes_are_found() -> None:
