@@ -68,6 +68,8 @@ CODES = {**EXIT_CODES, "unreachable": EXIT_UNREACHABLE}
 FROM_BEST_TO_WORST = (EXIT_OK, EXIT_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_WRONG_USE)
 # Of the tasks of one step the one with most to tell counts.
 FROM_LEAST_TO_MOST = (steps.NONE, steps.OK, steps.CHANGED, steps.FAILED)
+# What the tasks are called that come when an install has failed.
+ENDING = "Failed | "
 # How much is shown of what a command wrote that has nothing to do with us.
 TAIL = 5
 
@@ -101,6 +103,8 @@ class _Host:
     earlier: t.Dict[int, Step] = field(default_factory=dict)
     run: t.Sequence[Step] = ()
     began: t.Dict[str, float] = field(default_factory=dict)
+    # What has become of a first install that failed.
+    ending: str = ""
 
     @property
     def steps(self) -> t.List[t.Dict[str, t.Any]]:
@@ -188,6 +192,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
             self._stopped_because = str(result.result.get("msg") or "").strip()
             return
         self._touch(result)
+        if str(result.task.name).startswith(ENDING):
+            # What failed is known: these tell of it, on every host that the play ends for.
+            if str(result.task.name).startswith(f"{ENDING}Say "):
+                self._host(result).ending = str(result.result.get("msg") or "").strip()
+            return
         self._count(result, steps.OK if ignore_errors else steps.FAILED)
         if self._collect(result) or ignore_errors:
             return
@@ -325,7 +334,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
             codes.append(CODES.get(error["kind"], EXIT_FAILED))
         code = _worst(codes)
         found = {"ok": code == EXIT_OK, "exit_code": code, "reports": reports, "error": error}
-        return {**found, "steps": known.steps} if known.steps else found
+        if known.steps:
+            found["steps"] = known.steps
+        if known.ending:
+            found["first_install"] = known.ending
+        return found
 
     def _error_of(self, name: str, stats: t.Any, rest: _Rest) -> t.Optional[t.Dict[str, t.Any]]:
         """Return why there is no verdict for a host, or what went wrong beside it; None when nothing did."""
@@ -354,6 +367,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
     def _text(self, name: str, known: _Host, stats: t.Any) -> str:
         look = {**report.terminal(sys.stdout), "colour": bool(ANSIBLE_COLOR)}
         blocks = [report.steps(known.steps, colour=look["colour"])] if self._shows_steps(name, stats) else []
+        blocks += [f"note: {known.ending}"] if known.ending else []
         blocks += [self._roll_call(name, data, look) for data in known.reports.values()]
         failure = self._failure(name, stats)
         if failure is not None:

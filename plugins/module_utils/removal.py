@@ -21,8 +21,14 @@ from . import leases
 from .errors import RollcallError
 from .manifest import Stack
 
+# Names what was in the root before bootstrap came, a line each after the first.
+BEFORE = "before"
 # Any of these below ROOT/engine says that bootstrap has made the directory, as far as it came.
-MARKS = ("prepared", "rollcall", "requirements.txt")
+MARKS = ("prepared", BEFORE, "rollcall", "requirements.txt")
+# What is Rollcall's in a directory that was there before, and what it makes in a root.
+FILES = ("bin/rollcall", "lib/rollcall_ports.py")
+MADE = frozenset(["bin", "current", "engine", "etc", "generations", "lib", "logs", "ports.json", "releases", "run"])
+MADE |= {"shared", "state", "venvs"}
 # Accounts of the system are below: their home may well be the stack's root.
 FIRST_PERSON = 1000
 
@@ -83,6 +89,9 @@ class Removal:
         return [*(whole or self.inside), *self.outside, *account]
 
 
+NOTHING = Removal((), (), None, None, ())
+
+
 def look() -> Host:
     """Return what is to be known of this host, as the user that runs this.
 
@@ -114,13 +123,15 @@ def _mounts() -> t.List[str]:
     return [place.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\") for place in places]
 
 
-def decide(stack: Stack, keep: t.Sequence[str], host: Host) -> Removal:
-    """Return what a removal takes away.
+def decide(stack: Stack, keep: t.Sequence[str], host: Host, found: t.Sequence[str] = ()) -> Removal:
+    """Return what a removal takes away. What was there before Rollcall stays.
 
     Args:
         stack: the manifest.
         keep: entries of the root that stay, by their names.
         host: what is to be known of the host.
+        found: entries that were there when the install began that is taken back; they stay, too, but for what Rollcall
+            makes itself.
 
     Raises:
         RollcallError: ``refused``: the root is not Rollcall's, or holds what is not its own.
@@ -128,10 +139,14 @@ def decide(stack: Stack, keep: t.Sequence[str], host: Host) -> Removal:
     """
     root = os.path.normpath(stack.root)
     entries = sorted(os.listdir(root)) if os.path.isdir(root) else []
-    going = [name for name in entries if name not in keep]
+    earlier = {*_before(root), *(name for name in found if name not in MADE)}
+    going = [name for name in entries if name not in {*keep, *earlier}] if "engine" in entries else []
     _check(stack, root, going, host)
-    # The engine says whose all of it is.
     inside = [os.path.join(root, name) for name in going if name != "engine"]
+    if going:
+        inside += [os.path.join(root, path) for path in FILES if path.split("/")[0] in earlier]
+    inside = [path for path in inside if os.path.lexists(path)]
+    # The engine says whose all of it is.
     inside += [os.path.join(root, name) for name in going if name == "engine"]
     whole = root if os.path.lexists(root) and going == entries else None
     outside, last = _listed(root, host)
@@ -141,9 +156,41 @@ def decide(stack: Stack, keep: t.Sequence[str], host: Host) -> Removal:
         for path in (stack.paths.logs, stack.paths.run, stack.paths.state)
         if not _within(path, root) and os.path.lexists(path)
     ]
+    kept += [f"{os.path.join(root, name)}: it was there before" for name in entries if name in earlier]
     shared = [path for path in host.shared if last and os.path.lexists(path)]
     # The links come last: they say that the rest is there because of this stack.
     return Removal(tuple(inside), (*shared, *outside), whole, account, (*kept, *elsewhere))
+
+
+def _before(root: str) -> t.List[str]:
+    """Return what was in the root before bootstrap made it a stack's."""
+    try:
+        with open(os.path.join(root, "engine", BEFORE), encoding="utf-8") as stream:
+            # The first line says what the file is for.
+            return stream.read().splitlines()[1:]
+    except FileNotFoundError:
+        return []
+
+
+def statement(stack: Stack, decided: Removal, *, taken_back: bool) -> str:
+    """Return what has become of a first install that did not hold, for people.
+
+    Args:
+        stack: the manifest.
+        decided: what it has made.
+        taken_back: whether that was removed.
+    """
+    made = ", ".join(decided.removed) or "nothing"
+    if not taken_back:
+        return (
+            f"No verdict of stack {stack.name} has ever held on this host. What was made stays: {made}. The same again "
+            f"goes on from there; rollcall.supervisor.remove -e confirm={stack.name} takes it off."
+        )
+    left = f" Left: {'; '.join(decided.left)}." if decided.left else ""
+    return (
+        f"No verdict of stack {stack.name} has ever held on this host, and what was made is taken back: {made}.{left} "
+        "Packages and databases stay."
+    )
 
 
 def _check(stack: Stack, root: str, going: t.Sequence[str], host: Host) -> None:
@@ -248,12 +295,11 @@ def carry_out(removal: Removal, host: Host) -> None:
 
 
 def _remove_engine(path: str) -> None:
-    mark = os.path.join(path, MARKS[0])
-    for name in sorted(os.listdir(path)):
-        if name != MARKS[0]:
+    # What a removal that is cut off here needs to go on goes last.
+    last = [BEFORE, MARKS[0]]
+    for name in sorted(set(os.listdir(path)).difference(last)) + last:
+        if os.path.lexists(os.path.join(path, name)):
             _remove(os.path.join(path, name))
-    if os.path.lexists(mark):
-        os.unlink(mark)
     os.rmdir(path)
 
 

@@ -51,6 +51,8 @@ _OF_CHECK = {
 # What is counted of those checks: a service is RUNNING once, and has answered once.
 _COUNTED = {RUNNING: "running", HEALTH: "health", DATABASE: "database"}
 _WHAT = {RUNNING: "RUNNING", HEALTH: "answered", DATABASE: "answered"}
+# Why nothing was done for a step.
+_MISSING = {2: "nothing to do", 3: "nothing to do", 4: "not asked for", 5: "not asked for"}
 _WITHOUT = {HEALTH: "no service has a health check", DATABASE: "no database is asked"}
 # The engine's own steps from which on supervisord is started, and from which on it is started and asked.
 _LATER = {"start-daemon": STARTED, "await-daemon": ANSWERS, "reload": ANSWERS, "start": RUNNING, "verify": VERDICT}
@@ -150,7 +152,7 @@ def whole(earlier: t.Mapping[int, Step], run: t.Sequence[Step]) -> t.List[Step]:
     reached = max(told, default=0)
     return [
         told.get(number)
-        or (Step(number, NONE, None, "not asked for") if number < reached else Step(number, NOT_REACHED))
+        or (Step(number, NONE, None, _MISSING.get(number, "")) if number < reached else Step(number, NOT_REACHED))
         for number in range(1, LAST + 1)
     ]
 

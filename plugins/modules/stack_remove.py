@@ -13,6 +13,7 @@ description:
   - Removes the directory of a stack, and the links by which the command C(rollcall) and other stacks find it. With the
     last stack of the host the command and the local fact go as well.
   - Refuses a directory that Rollcall has not made, the home of somebody, and one in which something is mounted.
+  - What was in the directory before Rollcall came stays.
   - The stack must have been stopped, and its unit taken away. The playbook C(rollcall.supervisor.remove) does all of it
     in order.
 extends_documentation_fragment:
@@ -43,6 +44,18 @@ options:
     type: list
     elements: str
     default: []
+  found:
+    description:
+      - Entries of the directory that were there when the install began that is to be taken back. They stay as well, but
+        for those that Rollcall makes itself.
+    type: list
+    elements: str
+    default: []
+  only_unverified:
+    description:
+      - Whether to touch nothing when a verdict of the stack has ever held.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -72,20 +85,46 @@ installed:
   description: Whether there is an engine that can stop the stack.
   returned: success
   type: bool
+verified:
+  description: Whether a verdict of the stack has ever held.
+  returned: success
+  type: bool
+statement:
+  description: What has become of a first install, for people; empty when a verdict has held.
+  returned: success
+  type: str
 error:
   description: Why nothing was removed, with C(message), C(kind), C(evidence) and C(remedies).
   returned: failure
   type: dict
 """
 
+import contextlib
 import os
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import removal
+from ansible_collections.rollcall.supervisor.plugins.module_utils import journal, removal, request
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
+
+
+@contextlib.contextmanager
+def _alone(state: str) -> t.Iterator[None]:
+    """Hold the stack's lock, where there is one, so that nothing is taken from under a run."""
+    if not os.path.isdir(state):
+        yield
+        return
+    lock = journal.Lock(state)
+    lock.acquire({"who": request.who(), "verb": "remove", "since": time.strftime("%Y-%m-%d %H:%M:%S")})
+    try:
+        yield
+    finally:
+        # The note that would be wiped is gone, and the kernel lets go of the lock with the module.
+        if os.path.isdir(state):
+            lock.release()
 
 
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
@@ -93,16 +132,23 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     root = module.params["root"]
     stack = Stack.from_dict({**module.params["manifest"], "root": root})
     host = removal.look()
-    decided = removal.decide(stack, module.params["keep"], host)
     installed = os.path.isdir(os.path.join(root, "etc")) and os.path.exists(os.path.join(root, "bin", "rollcall"))
+    verified = any(generation["verified"] for generation in journal.generations(stack.paths, root))
+    if verified and module.params["only_unverified"]:
+        decided = removal.NOTHING
+    else:
+        decided = removal.decide(stack, module.params["keep"], host, module.params["found"])
     if not module.check_mode:
-        removal.carry_out(decided, host)
+        with _alone(stack.paths.state):
+            removal.carry_out(decided, host)
     return {
         "changed": bool(decided.inside or decided.outside or decided.root),
         "removed": decided.removed,
         "left": list(decided.left),
         "account": decided.account or "",
         "installed": installed,
+        "verified": verified,
+        "statement": "" if verified else removal.statement(stack, decided, taken_back=not module.check_mode),
         "diff": {"prepared": "".join(f"remove {what}\n" for what in decided.removed)},
     }
 
@@ -114,6 +160,8 @@ def main() -> None:
             "root": {"type": "path", "required": True},
             "manifest": {"type": "dict", "required": True},
             "keep": {"type": "list", "elements": "str", "default": []},
+            "found": {"type": "list", "elements": "str", "default": []},
+            "only_unverified": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

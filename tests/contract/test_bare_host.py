@@ -98,6 +98,6 @@ def test_fault_46_python_is_installed_when_that_is_allowed(tmp_path: Path) -> No
 
 def test_a_failed_installation_says_what_the_package_manager_said(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
-    program(tmp_path / "bin" / "apt-get", "echo 'E: no route to the mirror' >&2; exit 100")
+    program(tmp_path / "bin" / "apt-get", "echo 'Reading lists'; echo 'E: no route to the mirror' >&2; exit 100")
     said = refused(tmp_path, site(tmp_path, bootstrap_python="python3.0", bootstrap_install_python=True))
     assert "python3.0 could not be installed on here: E: no route to the mirror" in said

@@ -52,9 +52,13 @@ def play(made: StackUnderTest, playbook: str, *arguments: str, **variables: t.An
 
 def outcome(made: StackUnderTest) -> t.Dict[str, t.Any]:
     """Return the report of the last playbook."""
-    document = json.loads(_document(made).read_text(encoding="utf-8"))
-    (report,) = document["hosts"]["here"]["reports"]
+    (report,) = document(made)["hosts"]["here"]["reports"]
     return dict(report)
+
+
+def document(made: StackUnderTest) -> t.Dict[str, t.Any]:
+    """Return the outcome of the last playbook."""
+    return dict(json.loads(_document(made).read_text(encoding="utf-8")))
 
 
 def _document(made: StackUnderTest) -> Path:

@@ -111,6 +111,50 @@ def test_what_is_kept_stays_and_so_does_its_owner(place: Path) -> None:
     assert remove(place, "shared", "logs").removed == []
 
 
+def test_what_was_there_before_rollcall_stays_and_what_rollcall_put_into_it_goes(place: Path) -> None:
+    root = place / "trading"
+    (root / "app").mkdir()
+    (root / "app" / "main.py").touch()
+    (root / "bin" / "theirs").touch()
+    (root / "engine" / "before").write_text("# what\napp\nbin\n", encoding="utf-8")
+
+    decided = remove(place)
+
+    assert everything(place) == {"trading", "trading/app", "trading/app/main.py", "trading/bin", "trading/bin/theirs"}
+    assert f"{root}/app: it was there before" in decided.left
+    assert f"{root}/bin: it was there before" in decided.left
+    assert remove(place).removed == []
+
+
+def test_an_install_that_is_taken_back_leaves_what_came_before_it_began_but_for_what_rollcall_makes(
+    place: Path,
+) -> None:
+    root = place / "trading"
+    (root / "app").mkdir()
+    seen = host(place)
+
+    decided = removal.decide(stack(place), [], seen, ["app", "bin", "engine", "logs"])
+    removal.carry_out(decided, seen)
+
+    assert everything(place) == {"trading", "trading/app"}
+    assert decided.root is None
+
+
+@pytest.mark.parametrize("taken_back", [True, False])
+def test_what_became_of_a_first_install_is_said_with_what_it_made(place: Path, taken_back: bool) -> None:
+    (place / "trading" / "app").mkdir()
+    decided = removal.decide(stack(place), [], host(place), ["app"])
+
+    said = removal.statement(stack(place), decided, taken_back=taken_back)
+
+    assert f"{place}/trading/bin" in said
+    if taken_back:
+        assert "is taken back" in said
+        assert f"{place}/trading/app: it was there before" in said.partition(" Left: ")[2]
+    else:
+        assert "-e confirm=trading takes it off" in said
+
+
 def test_another_stack_keeps_what_all_have_together(place: Path) -> None:
     other = place / "shop"
     (other / "etc").mkdir(parents=True)

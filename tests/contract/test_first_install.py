@@ -1,0 +1,200 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""site.yml that fails where nothing has ever held: it stays and says so, or it is taken back; never what has held."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Lock
+from tests.support.playbooks import PLAYBOOK, document, play, prepare
+from tests.support.repository import ROOT
+from tests.support.stacks import StackUnderTest, stack
+from tests.support.victims import free_port, innocent
+
+NEVER_HELD = "No verdict of stack"
+
+
+@pytest.fixture(autouse=True)
+def bystander() -> t.Iterator[None]:
+    with innocent():
+        yield
+
+
+@pytest.fixture
+def made() -> t.Iterator[StackUnderTest]:
+    """A host that is prepared for a stack with two services, one of which cannot start; nothing was ever run."""
+    with stack(
+        {"good": {"port": free_port(), "health": {"http": "/health"}}, "bad": {"command": ["/bin/false"]}}
+    ) as one:
+        prepare(one)
+        yield one
+
+
+def run_site(tmp_path: Path, hosts: t.Mapping[str, t.Any], *arguments: str) -> t.Dict[str, t.Any]:
+    """Run site.yml, which has to fail, over some hosts, and return the outcome of each."""
+    inventory, document = tmp_path / "hosts.json", tmp_path / "outcome.json"
+    inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    done = subprocess.run(
+        [str(PLAYBOOK), "site.yml", "-i", str(inventory), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "ROLLCALL_OUTCOME": str(document)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 2, done.stdout
+    return dict(json.loads(document.read_text(encoding="utf-8"))["hosts"])
+
+
+def mend(made: StackUnderTest) -> None:
+    """Let the service that cannot start be like the other."""
+    del made.raw["services"]["bad"]["command"]
+    prepare(made)
+
+
+def processes_of(made: StackUnderTest) -> t.List[str]:
+    """Return the environment of every process that is marked as the stack's."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            environment = path.read_bytes().decode("utf-8", "replace")
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if f"ROLLCALL_ROOT={made.root}\0" in environment:
+            found.append(environment)
+    return found
+
+
+def test_without_a_word_it_stays_and_how_to_take_it_off_is_said(made: StackUnderTest) -> None:
+    done = play(made, "site.yml")
+
+    assert done.returncode == 2
+    assert made.pids().keys() == {"good"}
+    said = document(made)["hosts"]["here"]["first_install"]
+    assert said.startswith(NEVER_HELD)
+    assert f"What was made stays: {made.root}/" in said
+    assert "-e confirm=" in said
+    # What failed is told as well, and after it.
+    assert done.stdout.index(f"note: {NEVER_HELD}") < done.stdout.rindex("FAILED  bad")
+
+
+def test_with_rollback_all_that_it_made_is_taken_back_and_what_was_there_before_stays(made: StackUnderTest) -> None:
+    Path(made.root, "app").mkdir()
+    Path(made.root, "app", "main.py").write_text("theirs\n", encoding="utf-8")
+    before = {"app", "hosts.json", "outcome.json", Path(made.program).relative_to(made.root).parts[0]}
+
+    done = play(made, "site.yml", "-e", "on_failure=rollback")
+
+    assert done.returncode == 2
+    assert set(os.listdir(made.root)) <= before
+    assert Path(made.root, "app", "main.py").read_text(encoding="utf-8") == "theirs\n"
+    assert processes_of(made) == []
+    host = document(made)["hosts"]["here"]
+    assert not host["ok"]
+    assert "what was made is taken back" in host["first_install"]
+    assert f"{made.root}/app: it was there before" in host["first_install"]
+    # The evidence outlives what it is about.
+    assert "FAILED  bad" in done.stdout
+
+
+def test_what_fails_before_anything_can_run_is_taken_back_as_well(tmp_path: Path) -> None:
+    root = tmp_path / "early"
+    (root / "app").mkdir(parents=True)
+    (tmp_path / "wheels").mkdir()
+    known = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "bootstrap_on_path": False,
+        "bootstrap_wheels": str(tmp_path / "wheels"),
+        "rollcall_stack": {"name": "early", "root": str(root), "services": {"web": {"command": ["/bin/true"]}}},
+    }
+
+    kept = run_site(tmp_path, {"here": known})
+
+    assert "What was made stays" in kept["here"]["first_install"]
+    assert (root / "engine" / "before").read_text(encoding="utf-8").splitlines()[1:] == ["app"]
+
+    gone = run_site(tmp_path, {"here": known}, "-e", "on_failure=rollback")
+
+    assert [path.name for path in root.iterdir()] == ["app"]
+    assert "Install supervisor and what the engine needs" in gone["here"]["steps"][2]["said"]
+    assert f"Left: {root}/app: it was there before" in gone["here"]["first_install"]
+
+
+def test_what_only_waits_for_its_credentials_is_not_taken_back(made: StackUnderTest) -> None:
+    mend(made)
+    made.raw["services"]["bad"]["requires_files"] = ["credentials/key.pem"]
+    prepare(made)
+
+    done = play(made, "site.yml", "-e", "on_failure=rollback")
+
+    assert done.returncode == 2
+    assert made.pids().keys() == {"good"}
+
+
+@pytest.mark.parametrize("word", ["rollback", "leave"])
+def test_what_has_held_once_is_never_taken_back(made: StackUnderTest, word: str) -> None:
+    mend(made)
+    assert play(made, "site.yml").returncode == 0
+    made.raw["services"]["bad"]["command"] = ["/bin/false"]
+    prepare(made)
+
+    done = play(made, "site.yml", "-e", f"on_failure={word}")
+
+    assert done.returncode == 2
+    assert NEVER_HELD not in done.stdout
+    (report,) = document(made)["hosts"]["here"]["reports"]
+    assert report["result"] == ("rolled_back" if word == "rollback" else "degraded")
+    assert made.pids().keys() == ({"good", "bad"} if word == "rollback" else {"good"})
+
+
+def test_another_run_at_work_is_not_taken_the_ground_from(made: StackUnderTest) -> None:
+    play(made, "site.yml")
+    lock = Lock(made.paths.state)
+    lock.acquire({})
+    try:
+        done = play(made, "site.yml", "-e", "on_failure=rollback")
+    finally:
+        lock.release()
+
+    assert done.returncode == 2
+    assert Path(made.command).exists()
+    said = document(made)["hosts"]["here"]["first_install"]
+    assert "It could not be taken back: " in said
+    assert "holds the lock" in said
+
+
+def test_a_host_that_ends_because_of_another_one_is_not_taken_back(made: StackUnderTest, tmp_path: Path) -> None:
+    mend(made)
+    known = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "services_boot": "none",
+        "rollcall_stack": made.raw,
+    }
+    lost = {**known, "rollcall_stack": {**made.raw, "root": str(tmp_path / "lost")}, "bootstrap_python": "/bin/false"}
+
+    hosts = run_site(tmp_path, {"good": known, "lost": lost}, "-e", "on_failure=rollback")
+
+    assert Path(made.command).exists()
+    assert hosts["good"]["error"]["message"] == "There is no verdict on this host."
+    assert "first_install" not in hosts["good"]
+    assert "/bin/false" in hosts["lost"]["error"]["message"]
+
+
+def test_another_word_for_it_is_refused_before_anything_is_touched(made: StackUnderTest) -> None:
+    done = play(made, "site.yml", "-e", "on_failure=undo")
+
+    assert done.returncode == 2
+    assert "on_failure is 'undo', and must be rollback or leave." in done.stdout
+    assert not Path(made.root, "etc").exists()
