@@ -64,7 +64,7 @@ options:
         description:
           - What is to stand there; null when it is left out. A mapping is compared key by key with the one in the file,
             which loses the keys that are not here, and keeps its order and its comments.
-          - Give a secret in a task with C(no_log), or better by a variable that C(ansible-vault) has encrypted.
+          - What is below C(secrets) is in no result. A task with C(no_log) keeps it out of the host's own log as well.
         type: raw
       state:
         description:
@@ -141,6 +141,18 @@ def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any
     }
 
 
+def secret_texts(value: t.Any, within: bool = False) -> t.Iterator[str]:
+    """Return what is below a key ``secrets``, or all texts of a value that is ``within`` one."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from secret_texts(inner, within or key == "secrets")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from secret_texts(inner, within)
+    elif within and value not in (None, ""):
+        yield str(value)
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -163,6 +175,9 @@ def main() -> None:
         required_together=[("service", "port")],
         supports_check_mode=True,
     )
+    # What Ansible takes out of the result, in which it shows what the module was called with.
+    for change in module.params["changes"]:
+        module.no_log_values.update(secret_texts(change["value"], "secrets" in change["place"]))
     try:
         result = run(module.params, check_mode=module.check_mode)
     except RollcallError as exc:

@@ -32,7 +32,7 @@ import pytest
 import yaml
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import journal, processes
-from tests.support import daemons, postgresql, redis
+from tests.support import daemons, others, postgresql, redis
 from tests.support.commands import rollcall
 from tests.support.playbooks import PLAYBOOK, outcome, play, prepare
 from tests.support.repository import ROOT
@@ -195,6 +195,40 @@ def files_with_tokens(place: Path, since: float = 0.0) -> t.Iterator[t.Tuple[Pat
                 status = path.lstat()
                 if stat.S_ISREG(status.st_mode) and status.st_mtime >= since and named_in(read(path)):
                     yield path, named_in(read(path))
+
+
+def test_what_looks_for_tokens_finds_them(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o700)
+    for path, mode in (("open", 0o644), ("own", 0o600), ("closed/open", 0o644)):
+        (tmp_path / path).write_text(f"x{TOKENS['api']}x", encoding="utf-8")
+        (tmp_path / path).chmod(mode)
+    found = {
+        str(path.relative_to(tmp_path)): is_private(path, tmp_path) for path, _names in files_with_tokens(tmp_path)
+    }
+    assert found == {"open": False, "own": True, "closed/open": True}
+
+
+def test_who_watches_the_processes_sees_them() -> None:
+    web = {processes.MARKER_SERVICE: "web"}
+    started = {
+        "told": ([TOKENS["redis"]], {}),
+        "given": ([], {"A": TOKENS["api"], **web}),
+        "another's": ([], {"A": TOKENS["postgresql"], **web}),
+        "nobody's": ([], {"A": TOKENS["api"]}),
+    }
+    with contextlib.ExitStack() as held:
+        for name, (arguments, variables) in started.items():
+            command = [sys.executable, "-c", "import signal; signal.pause()", name, *arguments]
+            process = held.enter_context(subprocess.Popen(command, env=variables))
+            held.callback(process.kill)
+        watch = held.enter_context(Watch())
+        assert daemons.eventually(lambda: watch.looks > 2)
+    found = {(leak.split()[0], leak.split()[3], leak.split("()")[1].split()[0]) for leak in watch.leaks}
+    assert found == {
+        ("redis", "arguments", "told"),
+        ("postgresql", "environment", "another's"),
+        ("api", "environment", "nobody's"),
+    }
 
 
 # --- a stack with all of them -------------------------------------------------------------------------------------
@@ -401,6 +435,95 @@ def test_fault_47_no_playbook_and_no_command_shows_a_planted_token(
     remove(host)
 
 
+# --- what a task takes by itself ----------------------------------------------------------------------------------
+
+TASKS = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - rollcall.supervisor.supervisor_program: &program
+        socket: "{{ socket }}"
+        username: operator
+        password: "{{ password }}"
+        name: [web]
+        state: started
+    - rollcall.supervisor.supervisor_program:
+        <<: *program
+        password: "x{{ password }}"
+      ignore_errors: true
+      register: refused
+    - ansible.builtin.assert: {that: refused is failed}
+
+    - rollcall.supervisor.manifest_edit:
+        path: "{{ manifest }}"
+        changes:
+          - {place: [services, web, secrets, API_KEY], value: "{{ api }}"}
+          - {place: [services, web], value: {command: [x], secrets: {API_KEY: "{{ api }}", MORE: ["{{ api_next }}"]}}}
+      ignore_errors: true
+      register: edited
+    - rollcall.supervisor.manifest_edit:
+        path: "{{ manifest }}"
+        changes: [{place: [services, web, secrets, API_KEY], value: "{{ api }}"}]
+    - ansible.builtin.assert: {that: edited is failed}
+
+    - ansible.builtin.include_role: {name: rollcall.supervisor.database, tasks_from: redis_run.yml}
+      vars:
+        database_redis: {password: "{{ redis }}"}
+        __database_system: {redis_config: "{{ config }}", redis_service: "../..{{ script }}"}
+        __database_systemd: {stat: {exists: false}}
+"""
+
+
+@pytest.fixture
+def place() -> t.Iterator[Path]:
+    """A directory whose path leaves room for a socket."""
+    with tempfile.TemporaryDirectory(prefix="rc-") as directory:
+        yield Path(directory)
+
+
+def test_fault_47_a_task_that_is_given_a_secret_shows_nothing_of_it(place: Path, sandbox: daemons.Sandbox) -> None:
+    sandbox.configure(web="sleep 600\nstartsecs=0")
+    others.want_password(sandbox, "operator", TOKENS["supervisord"])
+    manifest, config, script = place / "manifest.yml", place / "redis.conf", place / "redis"
+    manifest.write_text("name: test\nroot: /opt/test\nservices:\n  web:\n    command: [x]\n", encoding="utf-8")
+    config.write_text("# requirepass foobared\nport 6379\n", encoding="utf-8")
+    script.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
+    script.chmod(0o755)
+    given = {name: TOKENS[name] for name in ("api", "api_next", "redis")}
+    files = {"manifest": str(manifest), "config": str(config), "script": str(script), "socket": sandbox.socket}
+    with others.started(sandbox), Watch() as watch:
+        done = run_playbook(place, TASKS, {"here": {**given, **files, "password": TOKENS["supervisord"]}})
+    assert done.returncode == 0, done.stdout
+    assert config.read_text(encoding="utf-8").endswith(f'requirepass "{TOKENS["redis"]}"\n')
+    assert TOKENS["api"] in manifest.read_text(encoding="utf-8")
+    assert {path for path, _names in files_with_tokens(place)} == {place / "hosts.json", manifest, config}
+    assert watch.looks
+    assert not watch.leaks
+
+
+def run_playbook(
+    place: Path, text: str, hosts: t.Mapping[str, t.Mapping[str, t.Any]]
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook over hosts of this machine with all the words that Ansible has; it prints no token."""
+    known = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    inventory, playbook = place / "hosts.json", place / "playbook.yml"
+    whole = {name: {**known, **variables} for name, variables in hosts.items()}
+    inventory.write_text(json.dumps({"all": {"hosts": whole}}), encoding="utf-8")
+    playbook.write_text(text, encoding="utf-8")
+    own = {"ANSIBLE_LOG_PATH": str(place / "log"), "ROLLCALL_OUTCOME": str(place / "outcome")}
+    done = subprocess.run(
+        [str(PLAYBOOK), "-i", str(inventory), str(playbook), "-vvv", "--diff"],
+        cwd=ROOT,
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert not named_in((done.stdout + done.stderr).encode())
+    return done
+
+
 # --- what is wrong is said without it -----------------------------------------------------------------------------
 
 TOKEN = TOKENS["api"]
@@ -472,36 +595,16 @@ ROLES = """
 """
 
 
-@pytest.fixture
-def place() -> t.Iterator[Path]:
-    """A directory whose path leaves room for a socket."""
-    with tempfile.TemporaryDirectory(prefix="rc-") as directory:
-        yield Path(directory)
-
-
 def test_fault_47_what_is_wrong_with_a_secret_is_said_without_it(place: Path) -> None:
     broken = place / "broken.yml"
     text = f"stack:\n  services:\n    web:\n      secrets:\n        A: '{TOKEN}\n  b: {TOKEN}\n: :\n"
     broken.write_text(text, encoding="utf-8")
-    known = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     hosts = {
-        name: {"rollcall_stack": a_stack(place / name, **service), **known, **variables}
+        name: {"rollcall_stack": a_stack(place / name, **service), **variables}
         for name, (service, variables, _said) in WRONG.items()
     }
     hosts["the_file_is_no_yaml"].update(rollcall_stack={}, rollcall_manifest_file=str(broken))
-    inventory, playbook = place / "hosts.json", place / "roles.yml"
-    inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
-    playbook.write_text(ROLES, encoding="utf-8")
-    done = subprocess.run(
-        [str(PLAYBOOK), "-i", str(inventory), str(playbook), "-vvv", "--diff"],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_LOG_PATH": str(place / "log"), "ROLLCALL_OUTCOME": str(place / "outcome")},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=110,
-    )
-    assert not named_in((done.stdout + done.stderr).encode())
+    done = run_playbook(place, ROLES, hosts)
     assert {path.name for path, _names in files_with_tokens(place)} <= {"hosts.json", "broken.yml", "b"}
     said = " ".join(done.stdout.split())
     assert not [name for name, (_service, _variables, words) in WRONG.items() if words not in said]
