@@ -18,6 +18,7 @@ from tests.support.repository import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DEMO = ROOT / "inventories" / "demo" / "group_vars" / "all.yml"
+DJANGO = ROOT / "inventories" / "django" / "group_vars" / "all" / "main.yml"
 
 
 def block(name: str) -> str:
@@ -36,7 +37,11 @@ def filled(value: Any) -> Any:
     return re.sub(r"{{.*?}}", "/srv/rollcall", value) if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("text", [block("manifest"), DEMO.read_text(encoding="utf-8")], ids=["readme", "demo"])
+@pytest.mark.parametrize(
+    "text",
+    [block("manifest"), DEMO.read_text(encoding="utf-8"), DJANGO.read_text(encoding="utf-8")],
+    ids=["readme", "demo", "django"],
+)
 def test_the_manifest_is_one_without_a_problem(text: str) -> None:
     checked = manifest_check.check(filled(yaml.safe_load(text)["rollcall_stack"]))
 
