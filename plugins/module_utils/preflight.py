@@ -16,7 +16,16 @@ import typing as t
 from . import config, flush, journal, plan, processes, supervisor
 from .errors import RollcallError
 from .journal import Generation
-from .manifest import GIVEN_TO_ALL, Problem, Service, Stack, current_release, release_directory
+from .manifest import (
+    GIVEN_TO_ALL,
+    Problem,
+    Service,
+    Stack,
+    current_release,
+    release_directory,
+    release_link,
+    runs_release,
+)
 from .plan import Plan
 from .verdict import Observation
 
@@ -171,7 +180,7 @@ def check_private_files(generation: Generation) -> None:
 
 
 def check_host(stack: Stack, *, new: bool = True, awaited: str = "") -> None:
-    """Check accounts, directories, space, commands and, of a new manifest, what the kernel does with its ports.
+    """Check accounts, directories, rights, space, commands and, of a new manifest, what the kernel does with its ports.
 
     Args:
         stack: the manifest.
@@ -183,6 +192,8 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "") -> None:
     """
     who = account(stack)
     problems = [*files(stack, awaited), *_space(stack), *dependencies(stack, awaited)]
+    if who.uid == 0:
+        problems += _open_to_others(stack)
     if new:
         problems += [*_kernel_ports(stack, who), *_places(stack)]
     if problems:
@@ -278,6 +289,21 @@ def _places(stack: Stack) -> t.Iterator[Problem]:
             yield _problem(path, f"user {name}, who runs this, may not write to it", f"ls -ld {path}")
 
 
+def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
+    """Find directories by which others than root could have root's supervisord do anything, by a config or a link."""
+    paths = stack.paths
+    own = (stack.root, journal.store(stack.root), os.path.realpath(paths.etc), paths.state, paths.run, paths.logs)
+    for path in dict.fromkeys(path for path in own if os.path.isdir(path)):
+        seen = os.stat(path)
+        if seen.st_uid != 0:
+            message = f"belongs to user {processes.user_name(seen.st_uid)}, and supervisord runs as root"
+            yield _problem(path, message, f"chown root {path}, or name the user of the stack: user")
+        elif seen.st_mode & (stat.S_IWOTH if seen.st_gid == 0 else stat.S_IWOTH | stat.S_IWGRP):
+            mode = stat.S_IMODE(seen.st_mode)
+            message = f"has mode {mode:04o}, so that others may write to it, and supervisord runs as root"
+            yield _problem(path, message, f"chmod go-w {path}")
+
+
 def _space(stack: Stack) -> t.Iterator[Problem]:
     paths = stack.paths
     for path in dict.fromkeys((stack.root, paths.state, paths.logs, paths.run, journal.store(stack.root))):
@@ -306,6 +332,16 @@ def absent_release(stack: Stack) -> str:
     return "" if os.path.isdir(place) else place
 
 
+def _without_release(stack: Stack) -> t.Iterator[Problem]:
+    """Find that services run from the release in place, and the manifest has none: the link would lead nowhere."""
+    current = current_release(stack.root)
+    if stack.release is None and os.path.islink(current) and os.readlink(current) == release_link(stack.paths):
+        named = [service.name for service in stack.services if runs_release(stack, service)]
+        if named:
+            message = f"there is none, and {', '.join(named)} run from {current}, which would lead nowhere"
+            yield _problem("rollcall_release", message, "keep it in the inventory, or have them run from elsewhere")
+
+
 def _inside(path: str, directory: str) -> bool:
     return bool(directory) and (path == directory or path.startswith(f"{directory}/"))
 
@@ -330,6 +366,7 @@ def files(stack: Stack, awaited: str = "") -> t.List[Problem]:
     if absent and absent != awaited:
         cure = "ansible-playbook site.yml brings it"
         problems.append(_problem(absent, "the release does not exist on this host", cure))
+    problems += _without_release(stack)
     for service in stack.services:
         real = as_installed(stack, service.directory)
         if not _inside(real, awaited) and not os.path.isdir(real):

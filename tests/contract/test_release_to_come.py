@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check mode for a release that the host does not have yet: it says what the run then does, and what it cannot know."""
+"""Check mode for a release that the host does not have yet: it says what the run then does, and what it cannot know.
+
+And a manifest that comes without its release, although services run from one.
+"""
 
 from __future__ import annotations
 
@@ -107,3 +110,26 @@ def test_a_release_that_nobody_brings_is_missing_in_check_mode_as_well(running: 
     shutil.rmtree(release_directory(running.root, "two" if mode == "full" else "one"))
     with pytest.raises(RollcallError, match="the release does not exist on this host"):
         restart.describe_plan(running.request(mode, installed=True))
+
+
+def test_a_manifest_without_the_release_that_services_run_from_is_refused(running: StackUnderTest) -> None:
+    before, place = running.pids(), os.readlink(running.paths.etc)
+    for attempt in (restart.describe_plan, lambda request: running.perform_generation(request.wanted)):
+        with pytest.raises(RollcallError) as caught:
+            attempt(running.request())
+        (problem,) = caught.value.evidence["problems"]
+        assert problem["place"] == "rollcall_release"
+        assert problem["message"].startswith(
+            f"there is none, and inside, program, looked_up run from {running.root}/current"
+        )
+    assert (running.pids(), os.readlink(running.paths.etc)) == (before, place)
+
+    for name in ("inside", "program", "looked_up"):
+        running.raw["services"][name] = {}
+    assert running.perform()["ok"], "nobody needs it any more"
+
+
+def test_a_directory_of_that_name_that_is_no_release_is_the_applications_own() -> None:
+    with stack({"web": {"directory": "current"}}) as made:
+        os.mkdir(os.path.join(made.root, "current"))
+        assert made.perform()["ok"]
