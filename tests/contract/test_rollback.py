@@ -98,8 +98,40 @@ def test_when_the_way_back_fails_that_is_a_result_of_its_own(running: StackUnder
     os.unlink(running.program)
     os.symlink("/bin/false", running.program)
     running.raw["services"]["worker"]["env"] = {"NEW": "1"}
+    good = place(running)
     done = upgrade(running)
     assert (done["ok"], done["result"]) == (False, "rollback_failed")
+    assert place(running) == good, "what was verified once is in place, and does not hold any more"
+    assert {check["subject"] for check in done["checks"] if not check["ok"]} == {"worker"}
+    assert "test on " in report.roll_call(done)
+    assert ": ROLLBACK FAILED, " in report.roll_call(done)
+    assert history.history(running.paths)["runs"][0]["result"] == "rollback_failed"
+
+
+def test_when_the_way_back_cannot_be_gone_both_failures_are_told(
+    running: StackUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = place(running)
+    running.raw["name"] = "renamed"
+    calls: t.List[str] = []
+
+    def fails(*_arguments: t.Any, **_more: t.Any) -> int:
+        calls.append("start")
+        raise RollcallError(f"supervisord did not start, start {len(calls)}")
+
+    monkeypatch.setattr(supervisor, "start_daemon", fails)
+    with pytest.raises(RollcallError) as told:
+        upgrade(running)
+    assert told.value.message.startswith(
+        "The new generation did not hold (supervisord did not start, for the time number 1"
+    )
+    assert (
+        f"going back to generation {good} failed: supervisord did not start, for the time number 2"
+        in told.value.message
+    )
+    assert told.value.evidence["result"] == "rollback_failed"
+    assert "rollcall restart emergency" in told.value.remedies
+    assert history.history(running.paths)["runs"][0]["result"] == "rollback_failed"
 
 
 def test_a_first_install_that_fails_has_nothing_to_go_back_to() -> None:
