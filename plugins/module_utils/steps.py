@@ -117,7 +117,7 @@ def of_report(report: Data) -> t.List[Step]:
         _judged(
             ANSWERS, checks, _sum(timings, "await-daemon"), f"supervisor {up['version']}" if "version" in up else ""
         ),
-        _judged(RUNNING, checks, timings.get("running"), changed="start" in timings),
+        _judged(RUNNING, checks, timings.get("running"), changed=_starts_any(report)),
         _judged(HEALTH, checks, timings.get("healthy")),
         _judged(DATABASE, checks, _slowest_database(checks)),
         _verdict(report, checks, _sum(timings, "verify")),
@@ -183,6 +183,11 @@ def _verdict(report: Data, checks: t.Sequence[Data], seconds: t.Optional[float])
         said = "; ".join(filter(None, (said, ended)))
     state = OK if report["ok"] else HELD if report.get("result") == "held" else FAILED
     return Step(VERDICT, state, seconds, said)
+
+
+def _starts_any(report: Data) -> bool:
+    names = {service["name"] for service in report["services"]}
+    return any(action["subject"] in names for action in report.get("actions") or ())
 
 
 def _slowest_database(checks: t.Sequence[Data]) -> t.Optional[float]:

@@ -68,12 +68,19 @@ def test_every_step_has_tasks_and_every_numbered_task_has_the_name_of_its_step()
 
 
 def test_a_run_that_held_has_every_step_with_its_time() -> None:
-    found = told(check("health", "main_app"), DATABASE)
+    actions = [{"action": "start", "subject": "main_app", "reason": "it is down"}]
+    found = told(check("health", "main_app"), DATABASE, actions=actions)
 
     assert states(found.values()) == ["changed", "changed", "ok", "changed", "ok", "ok", "ok"]
     assert [step.seconds for step in found.values()] == [pytest.approx(0.3), 0.05, 0.3, 1.3, 0.7, 0.004, 2.0]
     assert found["services RUNNING"].said == "10 of 10 RUNNING"
     assert found["web health"].said == "1 of 1 answered"
+
+
+def test_a_config_alone_changes_no_service() -> None:
+    actions = [{"action": "install", "subject": "config", "reason": "manifest changed"}]
+
+    assert told(actions=actions)["services RUNNING"].state == "ok"
 
 
 def test_what_there_is_none_of_is_said() -> None:
