@@ -122,13 +122,9 @@ def test_when_the_way_back_cannot_be_gone_both_failures_are_told(
     monkeypatch.setattr(supervisor, "start_daemon", fails)
     with pytest.raises(RollcallError) as told:
         upgrade(running)
-    assert told.value.message.startswith(
-        "The new generation did not hold (supervisord did not start, for the time number 1"
-    )
-    assert (
-        f"going back to generation {good} failed: supervisord did not start, for the time number 2"
-        in told.value.message
-    )
+    said = told.value.message
+    assert said.startswith("The new generation did not hold (supervisord did not start, start 1")
+    assert f"going back to generation {good} failed: supervisord did not start, start 2" in said
     assert told.value.evidence["result"] == "rollback_failed"
     assert "rollcall restart emergency" in told.value.remedies
     assert history.history(running.paths)["runs"][0]["result"] == "rollback_failed"
