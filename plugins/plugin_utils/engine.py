@@ -16,7 +16,6 @@ import shlex
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import config
@@ -29,6 +28,9 @@ Data = t.Mapping[str, t.Any]
 NOT_INSTALLED = (126, 127)
 NO_PROGRAM = ("can't open file", "can't find '__main__' module", "No module named")
 SAID = 2000
+# What stands in the place of a secret, and how many characters one must have to be told from other words.
+HIDDEN = "********"
+SHORTEST = 6
 
 
 class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes without types
@@ -63,7 +65,7 @@ class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes with
             "arguments": arguments,
             "check_mode": bool(self._task.check_mode),
         }
-        result.update(remove_values(self._ask(root, question), _texts(arguments.get("secrets"))))
+        result.update(without(self._ask(root, question), arguments.get("secrets")))
         return result
 
     def _ask(self, root: str, question: Data) -> t.Dict[str, t.Any]:
@@ -88,12 +90,32 @@ class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes with
             self._remove_tmp_path(directory, force=True)
 
 
+def without(answer: t.Dict[str, t.Any], secrets: t.Any) -> t.Dict[str, t.Any]:
+    """Return an answer with the secrets taken out of its texts: a service may have written one into its log.
+
+    Of one with several lines each is looked for by itself, as a log is given line by line. Ansible's ``remove_values``
+    also replaces numbers, and what is so short that it is in half of all words: nothing could be read any more.
+    """
+    lines = {line for text in _texts(secrets) for line in (text, *text.splitlines())}
+    hidden = sorted((line for line in lines if len(line) >= SHORTEST), key=len, reverse=True)
+
+    def cleaned(value: t.Any) -> t.Any:
+        if isinstance(value, str):
+            for line in hidden:
+                value = value.replace(line, HIDDEN)
+            return value
+        if isinstance(value, dict):
+            return {key: cleaned(inner) for key, inner in value.items()}
+        return [cleaned(inner) for inner in value] if isinstance(value, list) else value
+
+    return {key: cleaned(value) for key, value in answer.items()}
+
+
 def _texts(value: t.Any) -> t.List[str]:
     """Return all texts within a value."""
     if isinstance(value, dict):
         return [text for inner in value.values() for text in _texts(inner)]
-    text = "" if value is None else str(value)
-    return [text] if text else []
+    return [] if value is None else [str(value)]
 
 
 def _answer(output: str) -> t.Optional[t.Dict[str, t.Any]]:
