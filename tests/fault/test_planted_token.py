@@ -417,6 +417,18 @@ def test_fault_47_no_planted_token_is_anywhere_but_in_its_private_file(
     remove(host)
 
 
+@pytest.mark.timeout(200)
+def test_fault_47_what_a_service_logs_of_its_secret_is_not_printed_by_a_playbook() -> None:
+    talks = ["sh", "-c", 'echo "the key $API_KEY is refused" && exit 3']
+    with innocent(), stack({"web": {"command": talks, "secrets": {"API_KEY": TOKENS["api"]}}}) as made:
+        prepare(made)
+        done = play(made, "playbooks/site.yml", "-vvv")
+        assert done.returncode != 0
+        assert "the key ******** is refused" in done.stdout
+        assert not named_in((done.stdout + done.stderr).encode())
+        assert not named_in(json.dumps(outcome(made)).encode())
+
+
 @pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("pipelining", ["true", "false"])
