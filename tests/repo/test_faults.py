@@ -39,6 +39,7 @@ CREDENTIALS = "tests/contract/test_credentials.py"
 DATABASE = "tests/contract/test_database_role.py"
 PROGRAM = "tests/contract/test_supervisor_program.py"
 DOCTOR = "tests/contract/test_doctor.py"
+ACTION = "tests/unit/test_engine_action.py"
 PLANTED = "tests/fault/test_planted_token.py"
 
 # Fault: what of it, and where that is tested.
@@ -198,9 +199,11 @@ PARTS: t.Mapping[int, t.Mapping[str, t.Tuple[str, str]]] = {
         "what is kept of a file": (CREDENTIALS, "test_nothing_of_a_file_is_kept_but_a_keyed_digest"),
         "the log of the database's server": (DATABASE, "test_another_password_and_another_owner_are_set"),
         "supervisord's own password": (PROGRAM, "test_a_password_opens_it_and_is_in_no_result"),
+        "an answer's texts": (ACTION, "test_a_secret_that_a_service_has_logged_is_taken_out_wherever_it_is"),
         "a problem with a secret": (PROBLEMS, "test_no_problem_repeats_a_secret"),
     },
     48: {
+        "what is read back shows it": (PARSE_BACK, "test_what_supervisor_accepts_in_silence_is_told"),
         "the doctor says so": (DOCTOR, "test_a_directory_that_its_service_could_change_under_root_is_told"),
         "of others' supervisords too": (
             DOCTOR,
