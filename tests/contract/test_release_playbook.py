@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import typing as t
 import urllib.request
@@ -18,10 +17,13 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import journal
 from tests.support.commands import rollcall
+from tests.support.environments import quick_python
 from tests.support.playbooks import outcome, play, prepare
 from tests.support.releases import wheel, write
 from tests.support.stacks import APP, StackUnderTest, stack
 from tests.support.victims import free_port, innocent
+
+__all__ = ["quick_python"]
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +51,8 @@ def made() -> t.Iterator[StackUnderTest]:
 class Application:
     """The code on the controller, of which each version answers with its own number."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, python: str) -> None:
+        self.python = python
         self.code = place / "code"
         self.wheels = place / "wheels"
         wheel(self.wheels, "numbered", "1.0")
@@ -63,15 +66,15 @@ class Application:
 
     def variables(self, **more: t.Any) -> t.Dict[str, t.Any]:
         """Return what an inventory says of it."""
-        python = {"wheels": str(self.wheels), "python": sys.executable}
+        python = {"wheels": str(self.wheels), "python": self.python}
         return {"rollcall_release": {"source": str(self.code), "python": python, "shared": ["data"], **more}}
 
 
 @pytest.fixture
-def app() -> t.Iterator[Application]:
+def app(quick_python: str) -> t.Iterator[Application]:
     place = Path(tempfile.mkdtemp(prefix="rc-"))
     try:
-        yield Application(place)
+        yield Application(place, quick_python)
     finally:
         shutil.rmtree(place)
 

@@ -70,12 +70,14 @@ class Host:
     Args:
         root: of the stack; it exists.
         place: a directory for what is sent.
+        python: what virtual environments are made with.
         more: of the wish.
     """
 
-    def __init__(self, root: Path, place: Path, **more: t.Any) -> None:
+    def __init__(self, root: Path, place: Path, python: str = sys.executable, **more: t.Any) -> None:
         self.root = root
         self.place = place
+        self.python = python
         self.wish = Wish(root=str(root), **more)
 
     def asks(self, source: Path, **more: t.Any) -> Wish:
@@ -84,7 +86,7 @@ class Host:
 
     def with_wheels(self, wheels: Path, **more: t.Any) -> t.Dict[str, t.Any]:
         """Return what to add to a wish for a virtual environment from wheels."""
-        return {"python": Python(python=sys.executable, wheels=True), "wheels": sent(wheels, self.place), **more}
+        return {"python": Python(python=self.python, wheels=True), "wheels": sent(wheels, self.place), **more}
 
     def ready(self, source: Path, **more: t.Any) -> t.Dict[str, t.Any]:
         """Have a release ready."""
