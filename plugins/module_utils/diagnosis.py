@@ -13,7 +13,7 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field
 
-from . import config_reader, journal, supervisor, verdict
+from . import config_reader, journal, report, supervisor, verdict
 from .daemons import Answer, Daemon, Settings
 from .errors import RollcallError
 from .manifest import Paths, Stack
@@ -942,7 +942,7 @@ def text(data: t.Mapping[str, t.Any]) -> str:
     told = [finding for finding in findings if finding["name"] != "unseen"]
     unseen = "".join(f"; {finding['evidence']}" for finding in findings if finding["name"] == "unseen")
     if not told:
-        return _printable(f"{where}: nothing is wrong{unseen} ({spent})")
+        return report.printable(f"{where}: nothing is wrong{unseen} ({spent})")
     blocks = [_table(data["supervisors"])] if data["supervisors"] else []
     blocks += ["\n".join(_lines(finding, data)) for finding in told]
     counts = [
@@ -952,7 +952,7 @@ def text(data: t.Mapping[str, t.Any]) -> str:
     fixed = sum(bool(one["fixed"]) for one in told)
     summary = ", ".join([*([f"{fixed} fixed"] if fixed else []), *(count for count in counts if count)])
     blocks.append(f"{where}: {'OK' if data['ok'] else 'FAILED'}, {summary}{unseen} ({spent})")
-    return _printable("\n\n".join(blocks))
+    return report.printable("\n\n".join(blocks))
 
 
 def _lines(finding: t.Mapping[str, t.Any], data: t.Mapping[str, t.Any]) -> t.Iterator[str]:
@@ -1000,8 +1000,3 @@ def _padded(row: t.Sequence[str], widths: t.Sequence[int]) -> str:
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}" if number else ""
-
-
-def _printable(text: str) -> str:
-    """Return text that cannot move the cursor: command lines and configs are written by others."""
-    return "".join(char if char == "\n" or char.isprintable() else repr(char)[1:-1] for char in text)

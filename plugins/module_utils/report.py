@@ -72,7 +72,7 @@ def roll_call(report: Data, *, width: int = WIDTH, colour: bool = False) -> str:
     root = report.get("root")
     failing = _failing_by_subject(report)
     blocks = [_table(report, failing, width, paint), "\n".join(_changes(report, paint)), _unfinished(report)]
-    blocks.append("\n".join(f"note: {_clean(note)}" for note in report.get("notes") or ()))
+    blocks.append("\n".join(f"note: {printable(note)}" for note in report.get("notes") or ()))
     blocks += _went_back(report, paint)
     blocks += [_story(subjects, checks, root, paint) for subjects, checks in _stories(failing)]
     blocks.append("\n".join([_verdict(report, failing, paint), *_footer(report, failing, paint)]))
@@ -100,14 +100,14 @@ def problems(found: t.Sequence[Data], *, subject: str = "manifest", colour: bool
     lines = []
     for problem in ordered:
         word = paint(f"{problem['severity']:8}", "bad" if problem["severity"] == "error" else "warn")
-        lines.append(f"{word} {_clean(problem['place'])}: {_clean(problem['message'])}")
+        lines.append(f"{word} {printable(problem['place'])}: {printable(problem['message'])}")
         if problem["cure"]:
-            lines.append(f"         cure: {_clean(problem['cure'])}")
+            lines.append(f"         cure: {printable(problem['cure'])}")
     errors = sum(problem["severity"] == "error" for problem in ordered)
     warnings = len(ordered) - errors
     counts = [_count(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number]
     verdict = paint("FAILED", "bad") if errors else paint("OK", "good")
-    lines.append(f"{_clean(subject)}: {verdict}, {' and '.join(counts) or 'no problems'}")
+    lines.append(f"{printable(subject)}: {verdict}, {' and '.join(counts) or 'no problems'}")
     return "\n".join(lines)
 
 
@@ -122,8 +122,8 @@ def error(data: Data, *, subject: str = "", root: t.Optional[str] = None, colour
     """
     paint = _painter(colour)
     word = paint(_KINDS.get(data.get("kind") or "", "FAILED"), "bad")
-    message = _clean(data["message"])
-    lines = [f"{_clean(subject)}: {word}, {message}" if subject else f"{word}: {message}"]
+    message = printable(data["message"])
+    lines = [f"{printable(subject)}: {word}, {message}" if subject else f"{word}: {message}"]
     lines += _said_by_others(data.get("evidence") or {}, message)
     lines += [f"  next: {_runnable(remedy, root)}" for remedy in data.get("remedies") or ()]
     return "\n".join(lines)
@@ -147,9 +147,10 @@ def steps(found: t.Sequence[Data], *, colour: bool = False) -> str:
     state_width, name_width = (max(len(step[key]) for step in found) for key in ("state", "name"))
     lines = []
     for step in found:
+        said = printable(step["said"])
         seconds = "" if step["seconds"] is None else f"{step['seconds']:.1f} s"
         state = paint(f"{step['state']:{state_width}}", kinds.get(step["state"], "quiet"))
-        line = f"{state}  {step['number']:2}/{last}  {step['name']:{name_width}}  {seconds:>7}  {_clean(step['said'])}"
+        line = f"{state}  {step['number']:2}/{last}  {step['name']:{name_width}}  {seconds:>7}  {said}"
         lines.append(line.rstrip())
     return "\n".join(lines)
 
@@ -233,7 +234,7 @@ def _cells(service: Data, word: str) -> t.List[str]:
     latency = service.get("latency_ms")
     return [
         word,
-        _clean(service["name"]),
+        printable(service["name"]),
         service["state"],
         _or_dash(service["pid"]),
         _or_dash(service["port"]),
@@ -356,9 +357,9 @@ def _stories(failing: Failing) -> t.List[t.Tuple[t.List[str], t.Sequence[Data]]]
 def _story(subjects: t.Sequence[str], checks: t.Sequence[Data], root: t.Optional[str], paint: Painter) -> str:
     """Return what failed of one subject, or of several in the same way; each command once, after what it is for."""
     word = _word(checks)
-    lines = [f"{paint(word, 'warn' if word == 'HELD' else 'bad')}  {_clean(_names(subjects))}"]
+    lines = [f"{paint(word, 'warn' if word == 'HELD' else 'bad')}  {printable(_names(subjects))}"]
     for number, check in enumerate(checks):
-        evidence = _clean(check["evidence"]).splitlines() or ["no evidence"]
+        evidence = printable(check["evidence"]).splitlines() or ["no evidence"]
         # What a service's state has said already, its last health answer say, need not be said again.
         if not any(check["evidence"] in earlier["evidence"] for earlier in checks[:number]):
             lines.append(f"  {check['name']}: {evidence[0]}")
@@ -398,8 +399,8 @@ def _went_back(report: Data, paint: Painter) -> t.List[str]:
 def _unfinished(report: Data) -> str:
     at_work = report.get("run_at_work")
     if at_work:
-        who, verb, pid, since = (_clean(at_work.get(key, "?")) for key in ("who", "verb", "pid", "since"))
-        step = f", now at its step '{_clean(at_work['step'])}'" if at_work.get("step") else ""
+        who, verb, pid, since = (printable(at_work.get(key, "?")) for key in ("who", "verb", "pid", "since"))
+        step = f", now at its step '{printable(at_work['step'])}'" if at_work.get("step") else ""
         return f"A run is at work: {who} runs '{verb}' as pid {pid} since {since}{step}. What is seen here will change."
     cut_off = report.get("unfinished_run")
     return f"An earlier run, {cut_off['run']}, was cut off at its step '{cut_off['step']}'." if cut_off else ""
@@ -413,7 +414,7 @@ def _actions(report: Data) -> t.List[str]:
     for (verb, reason), names in grouped.items():
         # Of what is to be ended nothing is left out.
         subjects = ", ".join(names) if verb == "end" else _names(_all_as_one(names, report["services"]))
-        lines.append(f"{verb} {_clean(subjects)}: {_clean(reason)}")
+        lines.append(f"{verb} {printable(subjects)}: {printable(reason)}")
     return lines
 
 
@@ -426,7 +427,7 @@ def _all_as_one(names: t.Sequence[str], services: t.Sequence[Data]) -> t.List[st
 
 
 def _victim(entry: Data) -> str:
-    text = f"pid {entry['pid']} '{_cut(_clean(entry['command']))}' of user {_clean(entry['user'])}"
+    text = f"pid {entry['pid']} '{_cut(printable(entry['command']))}' of user {printable(entry['user'])}"
     signals = ", then ".join(entry["signals"]) or "no signal"
     return f"{text}: {signals}; {entry['result']} after {_seconds(entry['seconds'])}"
 
@@ -441,7 +442,7 @@ def _verdict(report: Data, failing: Failing, paint: Painter) -> str:
         word = "STOPPED"
     painted = paint(word, "good" if report["ok"] else "bad")
     host = report.get("host")
-    where = f"{_clean(report['stack'])} on {_clean(host)}" if host else _clean(report["stack"])
+    where = f"{printable(report['stack'])} on {printable(host)}" if host else printable(report["stack"])
     said = _success(report, word) if report["ok"] else _failure(report, failing)
     run = ", ".join(_run(report))
     return f"{where}: {painted}, {said}" + (f" ({run})" if run else "")
@@ -543,8 +544,8 @@ def _runnable(command: str, root: t.Optional[str]) -> str:
     """Return a command that works when it is copied: the stack's own ``rollcall`` may not be on PATH."""
     command = " ".join(command.split("\n"))
     if root is None:
-        return _clean(command)
-    return _clean(_COMMAND.sub(lambda _: f"{shlex.quote(root)}/bin/rollcall", command))
+        return printable(command)
+    return printable(_COMMAND.sub(lambda _: f"{shlex.quote(root)}/bin/rollcall", command))
 
 
 def _names(names: t.Sequence[str]) -> str:
@@ -565,8 +566,8 @@ def _cut(line: str) -> str:
     return line if len(line) <= LINE else f"{line[:LINE]}… ({len(line) - LINE} more characters)"
 
 
-def _clean(text: t.Any) -> str:
-    """Return text that cannot move the cursor: logs and command lines are written by others."""
+def printable(text: t.Any) -> str:
+    """Return text that cannot move the cursor: logs, command lines and configs are written by others."""
     kept = str(text).replace("\t", "    ").replace("\r\n", "\n")
     return "".join(
         char if char == "\n" or char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in kept
@@ -578,7 +579,7 @@ def _said_by_others(evidence: Data, message: str) -> t.List[str]:
     lines: t.List[str] = []
     for key in _WORDS:
         value = evidence.get(key) or ""
-        text = _clean(value if isinstance(value, str) else "\n".join(map(str, value))).strip()
+        text = printable(value if isinstance(value, str) else "\n".join(map(str, value))).strip()
         if text and text not in message:
             lines += [f"  {key}:", *_indented(text, 4)]
     return lines
