@@ -26,7 +26,8 @@ options:
     description:
       - File that takes the outcome as JSON, with the keys C(ok), C(exit_code) and C(hosts). What is in it is replaced.
       - Each host has C(ok), C(exit_code), its C(reports), and C(error), which is null or says why there is no verdict.
-        Of an install it has the twelve C(steps), too.
+        Of an install it has the twelve C(steps), too, and of a first install that failed C(first_install), which says
+        what has become of it.
       - The exit codes are those of the command C(rollcall), and 4 for a host that could not be reached. The outcome's
         own is the worst of all hosts', and the worst is 2, then 4, 3 and 1.
     type: str

@@ -586,3 +586,25 @@ def test_the_outcome_has_the_steps_of_an_install(run: Run, tmp_path: Path) -> No
     outcome = run.outcome(tmp_path / "outcome.json")
 
     assert [step["number"] for step in outcome["hosts"]["a"]["steps"]] == list(range(1, 13))
+
+
+def test_what_has_become_of_a_first_install_is_told_before_what_failed(run: Run, tmp_path: Path) -> None:
+    run.play("a", "b")
+    install(run, "a", report=restart_report(CRASHED))
+    said = "No verdict has ever held. What was made stays: /opt/trading."
+    for host, name, msg in (
+        ("a", "Failed | Say what has become of a first install", said),
+        ("b", "Failed | End with what has failed", "Not finished here, because another host has failed."),
+    ):
+        result = run._result(host, "ansible.builtin.fail", {"failed": True, "msg": msg}, name=name)
+        run.callback.v2_runner_on_failed(result)
+        run.stats.increment("failures", host)
+
+    outcome = run.outcome(tmp_path / "outcome.json")
+
+    text = "\n".join(run.display.printed)
+    assert text.index(f"note: {said}") < text.index("FAILED  trade_executor")
+    assert "Not finished here" not in text
+    assert "cut short: b" in text
+    assert outcome["hosts"]["a"]["first_install"] == said
+    assert outcome["hosts"]["b"]["error"]["message"] == "There is no verdict on this host."
