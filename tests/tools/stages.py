@@ -106,7 +106,8 @@ def run(stage: Stage, report: Path, output: TextIO | None = None) -> Counts:
         output: takes what it prints; None lets that go straight to where ours goes.
     """
     environment = {
-        **os.environ,
+        # What is compiled once for all of the hundreds of processes that the tests start need not be by each of them.
+        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "VIRTUAL_ENV": str(BIN.parent),
         # Root may test the checkout of another user: git would not list its files then.
