@@ -821,6 +821,7 @@ _PLACES = (
     (".command[0]", "command"),
     ("stack.paths.run", "not_writable"),
     ("stack.paths.logs", "not_writable"),
+    ("rollcall_release", "command"),
 )
 
 
@@ -868,13 +869,22 @@ def _modes(facts: Facts) -> t.Iterator[Finding]:
                 mode=entry.mode,
                 most=entry.most,
             )
-    if any(daemon.process.uid == 0 for daemon in facts.ours):
+    if _run_by_root(facts):
         for entry in facts.entries:
             if entry.uid != 0:
                 text = f"it belongs to uid {entry.uid}, who can have supervisord, which runs as root, do anything"
                 yield _finding(
                     "unsafe_owner", entry.path, text, f"chown -R 0:0 {shlex.quote(entry.path)}", uid=entry.uid
                 )
+
+
+def _run_by_root(facts: Facts) -> bool:
+    """Return whether the stack's supervisord is root's: that which runs, else the one that would be started."""
+    if facts.ours or facts.stack is None:
+        return any(daemon.process.uid == 0 for daemon in facts.ours)
+    return facts.stack.user == "root" or (
+        facts.stack.user is None and any(entry.uid == 0 for entry in facts.entries if entry.path == facts.root)
+    )
 
 
 # --- left over ----------------------------------------------------------------------------------------------------

@@ -238,7 +238,8 @@ class _Look:
 
     def _problems(self, stack: Stack) -> t.List[t.Mapping[str, t.Any]]:
         try:
-            preflight.check_host(stack)
+            # Rights have findings of their own.
+            preflight.check_host(stack, rights=False)
         except RollcallError as exc:
             # Without problems it is that this user may not judge: what it cannot look into is a finding of its own.
             return list(exc.evidence.get("problems", []))

@@ -506,6 +506,10 @@ def test_a_directory_that_its_service_could_change_under_root_is_told(running: S
     assert (names(data), the(data, "unsafe_owner")["subject"]) == (["unsafe_owner"], running.paths.logs)
     obey(the(data, "unsafe_owner"))
     assert names(call(running)) == []
+    # Also of one that is yet to be started, and would be refused.
+    assert running.perform("stop", installed=True)["ok"]
+    os.chown(running.paths.logs, 65534, -1)
+    assert the(call(running), "unsafe_owner")["subject"] == running.paths.logs
 
 
 @ROOT_ONLY
