@@ -484,11 +484,12 @@ def _success(report: Data, word: str) -> str:
 
 def _failure(report: Data, failing: Failing) -> str:
     back = report.get("rolled_back")
-    if back and report.get("result") == "rolled_back":
-        given_up = _failing_by_subject({**report, "checks": back["checks"]})
-        why = "it came to no verdict" if back["error"] else _failed_parts(report, given_up)
-        return f"the new generation failed ({why}); generation {back['to']}, the last verified one, runs again"
-    return _failed_parts(report, failing)
+    if not back:
+        return _failed_parts(report, failing)
+    given_up = _failing_by_subject({**report, "checks": back["checks"]})
+    why = "it came to no verdict" if back["error"] else _failed_parts(report, given_up)
+    ended = "runs again" if report.get("result") == "rolled_back" else f"fails too ({_failed_parts(report, failing)})"
+    return f"the new generation failed ({why}); generation {back['to']}, the last verified one, {ended}"
 
 
 def _failed_parts(report: Data, failing: Failing) -> str:

@@ -78,6 +78,24 @@ def test_auto_fix_over_the_fleet_brings_a_service_up_on_its_fallback_port(made: 
         assert (row["port"], row["health"]) == (other, "ok")
 
 
+def test_auto_fix_leaves_the_release_in_place_that_the_services_run_from(made: StackUnderTest, tmp_path: Path) -> None:
+    own, other = made.raw["services"]["web"]["port"], free_port()
+    made.raw["services"]["web"].update(fallback_ports=[other], auto_fallback=False)
+    made.raw["services"]["worker"]["directory"] = "current"
+    (tmp_path / "version").write_text("1", encoding="utf-8")
+    release = {"source": str(tmp_path)}
+    prepare(made)
+    assert play(made, "site.yml", rollcall_release=release).returncode == 0
+    before = os.readlink(Path(made.root, "etc", "release"))
+    (tmp_path / "version").write_text("2", encoding="utf-8")
+    assert made.perform("stop", installed=True)["ok"]
+    with victim("listen", own):
+        done = play(made, "playbooks/ports.yml", "-e", "op=auto-fix", rollcall_release=release)
+    assert done.returncode == 0, done.stdout
+    assert os.readlink(Path(made.root, "etc", "release")) == before
+    assert Path(made.root, "current", "version").read_text(encoding="utf-8") == "1"
+
+
 def test_a_port_taken_while_site_is_at_work_sends_the_service_to_its_next_one(made: StackUnderTest) -> None:
     own, other = made.raw["services"]["web"]["port"], free_port()
     made.raw["services"]["web"]["fallback_ports"] = [other]

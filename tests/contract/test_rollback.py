@@ -104,7 +104,8 @@ def test_when_the_way_back_fails_that_is_a_result_of_its_own(running: StackUnder
     assert place(running) == good, "what was verified once is in place, and does not hold any more"
     assert {check["subject"] for check in done["checks"] if not check["ok"]} == {"worker"}
     assert "test on " in report.roll_call(done)
-    assert ": ROLLBACK FAILED, " in report.roll_call(done)
+    assert f"; generation {good}, the last verified one, fails too (1 of 2 services: worker)" in report.roll_call(done)
+    assert ": ROLLBACK FAILED, the new generation failed (" in report.roll_call(done)
     assert history.history(running.paths)["runs"][0]["result"] == "rollback_failed"
 
 
