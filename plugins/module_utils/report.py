@@ -409,12 +409,15 @@ def _unfinished(report: Data) -> str:
 def _actions(report: Data) -> t.List[str]:
     grouped: t.Dict[t.Tuple[str, str], t.List[str]] = {}
     for action in report.get("actions") or ():
-        grouped.setdefault((action["action"], action["reason"]), []).append(action["subject"])
+        subjects = grouped.setdefault((action["action"], action["reason"]), [])
+        # A run that went back has done some of it twice.
+        if action["subject"] not in subjects:
+            subjects.append(action["subject"])
     lines = []
     for (verb, reason), names in grouped.items():
         # Of what is to be ended nothing is left out.
-        subjects = ", ".join(names) if verb == "end" else _names(_all_as_one(names, report["services"]))
-        lines.append(f"{verb} {printable(subjects)}: {printable(reason)}")
+        what = ", ".join(names) if verb == "end" else _names(_all_as_one(names, report["services"]))
+        lines.append(f"{verb} {printable(what)}: {printable(reason)}")
     return lines
 
 
@@ -488,8 +491,9 @@ def _failure(report: Data, failing: Failing) -> str:
         return _failed_parts(report, failing)
     given_up = _failing_by_subject({**report, "checks": back["checks"]})
     why = "it came to no verdict" if back["error"] else _failed_parts(report, given_up)
+    release = f" (release {back['release']})" if back.get("release") else ""
     ended = "runs again" if report.get("result") == "rolled_back" else f"fails too ({_failed_parts(report, failing)})"
-    return f"the new generation failed ({why}); generation {back['to']}, the last verified one, {ended}"
+    return f"the new generation failed ({why}); generation {back['to']}{release}, the last verified one, {ended}"
 
 
 def _failed_parts(report: Data, failing: Failing) -> str:

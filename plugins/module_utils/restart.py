@@ -239,7 +239,13 @@ def _go_back(run: _Run, failed: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         "mode": run.request.mode,
         "actions": [*(action.as_dict() for action in run.plan.actions), *report["actions"]],
         "signals": [*run.signals, *report["signals"]],
-        "rolled_back": {"from": tried, "to": name, "checks": failing, "error": failed["error"]},
+        "rolled_back": {
+            "from": tried,
+            "to": name,
+            "release": back.stack.release,
+            "checks": failing,
+            "error": failed["error"],
+        },
         "next": [*_next(failing), *([] if report["ok"] else report["next"])],
     }
 

@@ -24,6 +24,8 @@ from .verdict import Check, Expectation, Observation
 
 TAIL_LINES = 12
 CRITICAL_LINES = 20
+# Of a traceback that is longer, its beginning and its end are shown: the end says what went wrong.
+FRAMES_FIRST, FRAMES_LAST = 2, 6
 POLL = 0.05
 
 Marks = t.Mapping[str, t.Tuple[int, int]]
@@ -176,13 +178,20 @@ def critical_lines(stack: Stack, text: str) -> t.List[str]:
 
 
 def _traceback_after(lines: t.Sequence[str], number: int) -> t.List[str]:
-    """Return the indented frames below a Python traceback's first line, and the exception that closes it."""
+    """Return the indented frames below a Python traceback's first line, and the exception that closes it.
+
+    Of many frames those in the middle are left out.
+    """
     if not lines[number].startswith("Traceback "):
         return []
     end = number + 1
     while end < len(lines) and lines[end].startswith((" ", "\t")):
         end += 1
-    return list(lines[number + 1 : end + 1])
+    frames, closing = lines[number + 1 : end], lines[end : end + 1]
+    if len(frames) > FRAMES_FIRST + FRAMES_LAST:
+        left_out = f"  ... {len(frames) - FRAMES_FIRST - FRAMES_LAST} lines ..."
+        frames = [*frames[:FRAMES_FIRST], left_out, *frames[-FRAMES_LAST:]]
+    return [*frames, *closing]
 
 
 def verify(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:

@@ -413,3 +413,36 @@ def test_colour_needs_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
     assert report.terminal(Terminal())["colour"] is False
+
+
+def rolled_back(**more: t.Any) -> t.Dict[str, t.Any]:
+    """The report of a run that went back to an earlier generation because a service did not hold."""
+    failing = [failed("running", "trade_executor", "FATAL: no such file", "tail x")]
+    back = {"from": "2", "to": "1", "release": "1.4.0", "checks": failing, "error": None}
+    actions = [{"action": "restart", "subject": "main_app", "reason": "its revision changed"}] * 2
+    return {
+        **restart_report(),
+        "ok": False,
+        "mode": "auto",
+        "result": "rolled_back",
+        "rolled_back": back,
+        "actions": actions,
+        **more,
+    }
+
+
+def test_a_run_that_went_back_names_the_generation_and_the_release_that_run_again() -> None:
+    last = report.summary(rolled_back())
+    assert "ROLLED BACK, the new generation failed (1 of 10 services: trade_executor)" in last
+    assert "; generation 1 (release 1.4.0), the last verified one, runs again" in last
+
+
+def test_a_way_back_that_does_not_hold_says_what_of_it_failed() -> None:
+    broken = [failed("health", "main_app", "HTTP 500", None)]
+    last = report.summary({**rolled_back(result="rollback_failed"), "checks": broken})
+    assert "ROLLBACK FAILED, the new generation failed (1 of 10 services: trade_executor)" in last
+    assert "; generation 1 (release 1.4.0), the last verified one, fails too (1 of 10 services: main_app)" in last
+
+
+def test_what_was_done_there_and_back_is_listed_once() -> None:
+    assert "restart main_app: its revision changed" in report.roll_call(rolled_back())
