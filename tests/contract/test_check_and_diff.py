@@ -14,15 +14,11 @@ import pytest
 
 from tests.support.playbooks import outcome, play, prepare
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import free_port, innocent
+from tests.support.victims import free_port
+
+pytestmark = pytest.mark.usefixtures("bystander")
 
 Raw = t.Dict[str, t.Any]
-
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with innocent():
-        yield
 
 
 @pytest.fixture

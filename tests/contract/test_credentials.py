@@ -18,15 +18,11 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import credent
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from tests.support.playbooks import outcome, play, prepare
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import free_port, innocent
+from tests.support.victims import free_port
+
+pytestmark = pytest.mark.usefixtures("bystander")
 
 FIRST, SECOND = "planted-first-5d1e", "planted-second-77aa"
-
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with innocent():
-        yield
 
 
 @pytest.fixture

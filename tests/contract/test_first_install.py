@@ -18,15 +18,11 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import
 from tests.support.playbooks import PLAYBOOK, document, play, prepare
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import free_port, innocent
+from tests.support.victims import free_port
+
+pytestmark = pytest.mark.usefixtures("bystander")
 
 NEVER_HELD = "No verdict of stack"
-
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with innocent():
-        yield
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, processes, sockets
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from tests.support import daemons
-from tests.support.victims import Victim, a_stack, as_nobody, eventually, free_port, innocent, marks, victim
+from tests.support.victims import a_stack, as_nobody, eventually, free_port, marks, victim
+
+pytestmark = pytest.mark.usefixtures("bystander")
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user")
 
@@ -34,13 +36,6 @@ def root(tmp_path: Path) -> str:
 def by_psutil(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "LINUX", False)
     monkeypatch.delattr(os, "pidfd_open", raising=False)
-
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[Victim]:
-    """A process that nothing here has any business with; it must be alive afterwards."""
-    with innocent() as held:
-        yield held
 
 
 T = t.TypeVar("T")

@@ -25,7 +25,9 @@ from tests.support.controllers import archive, controller
 from tests.support.playbooks import prepare
 from tests.support.repository import ROOT
 from tests.support.stacks import APP, StackUnderTest, stack
-from tests.support.victims import free_port, innocent
+from tests.support.victims import free_port
+
+pytestmark = pytest.mark.usefixtures("bystander")
 
 EXAMPLE = ROOT / "examples" / "pull"
 SERVICE = EXAMPLE / "systemd" / "rollcall-pull.service"
@@ -40,12 +42,6 @@ GIT = {
     **dict.fromkeys(("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"), "/dev/null"),
     **{f"GIT_{who}_{what}": "ada@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
 }
-
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with innocent():
-        yield
 
 
 @pytest.fixture

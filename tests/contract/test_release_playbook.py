@@ -21,15 +21,11 @@ from tests.support.environments import quick_python
 from tests.support.playbooks import outcome, play, prepare
 from tests.support.releases import wheel, write
 from tests.support.stacks import APP, StackUnderTest, stack
-from tests.support.victims import free_port, innocent
+from tests.support.victims import free_port
+
+pytestmark = pytest.mark.usefixtures("bystander")
 
 __all__ = ["quick_python"]
-
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with innocent():
-        yield
 
 
 @pytest.fixture

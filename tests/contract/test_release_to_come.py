@@ -24,13 +24,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.request import
 from tests.support.releases import write
 from tests.support.rendering import render
 from tests.support.stacks import APP, StackUnderTest, stack
-from tests.support.victims import innocent
 
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with innocent():
-        yield
+pytestmark = pytest.mark.usefixtures("bystander")
 
 
 @pytest.fixture

@@ -20,7 +20,9 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils import journal
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import Victim, eventually, free_port, innocent, marks, victim
+from tests.support.victims import eventually, free_port, marks, victim
+
+pytestmark = pytest.mark.usefixtures("bystander")
 
 BOUND = 60
 UNREACHABLE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
@@ -53,12 +55,6 @@ def made() -> t.Iterator[StackUnderTest]:
 def running() -> t.Iterator[StackUnderTest]:
     with stack({"web": {"port": free_port(), "health": {"http": "/health"}}, "worker": {}}) as one:
         assert one.perform()["ok"]
-        yield one
-
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[Victim]:
-    with innocent() as one:
         yield one
 
 

@@ -15,13 +15,9 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils import history, journal, report, supervisor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import free_port, innocent
+from tests.support.victims import free_port
 
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with innocent():
-        yield
+pytestmark = pytest.mark.usefixtures("bystander")
 
 
 @pytest.fixture

@@ -21,13 +21,9 @@ import pytest
 from tests.support import redis
 from tests.support.commands import rollcall
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
-from tests.support.victims import eventually, free_port, innocent, is_alive
+from tests.support.victims import eventually, free_port, is_alive
 
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with innocent():
-        yield
+pytestmark = pytest.mark.usefixtures("bystander")
 
 
 @dataclass

@@ -17,18 +17,12 @@ import pytest
 from tests.support import postgresql, redis
 from tests.support.peers import keeps_silent, tcp_peer
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
-from tests.support.victims import victim
+
+pytestmark = pytest.mark.usefixtures("bystander")
 
 PLANTED = "planted-9c01d7"
 SUBJECT = "postgresql of web"
 BOUND = 60
-
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with victim("bystander") as innocent:
-        yield
-        assert innocent.alive
 
 
 @pytest.fixture(scope="module")

@@ -29,12 +29,7 @@ from tests.support.commands import rollcall
 from tests.support.stacks import StackUnderTest, failed_checks, stack
 from tests.support.victims import eventually, free_port, is_alive, victim
 
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with victim("bystander") as innocent:
-        yield
-        assert innocent.alive
+pytestmark = pytest.mark.usefixtures("bystander")
 
 
 def services() -> t.Dict[str, t.Any]:

@@ -17,14 +17,9 @@ import pytest
 
 from tests.support.commands import Said, rollcall
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import free_port, is_alive, victim
+from tests.support.victims import free_port, is_alive
 
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with victim("bystander") as innocent:
-        yield
-        assert innocent.alive
+pytestmark = pytest.mark.usefixtures("bystander")
 
 
 @pytest.fixture

@@ -19,19 +19,19 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from tests.support import daemons
 from tests.support.victims import (
-    Victim,
     a_stack,
     cgroup,
     eventually,
     free_port,
     in_a_fresh_namespace,
-    innocent,
     is_alive,
     join,
     marks,
     start,
     victim,
 )
+
+pytestmark = pytest.mark.usefixtures("bystander")
 
 NAMESPACES = pytest.mark.skipif(os.geteuid() != 0, reason="makes a pid namespace of its own")
 CGROUPS = pytest.mark.skipif(os.geteuid() != 0, reason="makes a cgroup")
@@ -46,13 +46,6 @@ sandbox = daemons.sandbox
 @pytest.fixture
 def root(tmp_path: Path) -> str:
     return str(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[Victim]:
-    """A process that nothing here has any business with; it must be alive afterwards."""
-    with innocent() as held:
-        yield held
 
 
 # --- 7: pids that are used again --------------------------------------------------------------------------------------

@@ -33,12 +33,13 @@ from tests.support.victims import (
     eventually,
     free_port,
     in_a_fresh_namespace,
-    innocent,
     is_alive,
     join,
     marks,
     victim,
 )
+
+pytestmark = pytest.mark.usefixtures("bystander")
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user, namespaces or cgroups of its own")
 SYSTEMD = next(filter(os.path.exists, ("/lib/systemd/systemd", "/usr/lib/systemd/systemd")), None)
@@ -59,13 +60,6 @@ except RollcallError as exc:
 @pytest.fixture
 def root(tmp_path: Path) -> str:
     return str(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[Victim]:
-    """A process that nothing here has any business with; it must be alive afterwards."""
-    with innocent() as held:
-        yield held
 
 
 def refusal(stack: t.Any, **how: t.Any) -> RollcallError:

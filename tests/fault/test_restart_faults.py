@@ -26,12 +26,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import 
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
 from tests.support.victims import eventually, free_port, is_alive, marks, victim
 
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with victim("bystander") as innocent:
-        yield
-        assert innocent.alive
+pytestmark = pytest.mark.usefixtures("bystander")
 
 
 @pytest.fixture

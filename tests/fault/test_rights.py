@@ -19,15 +19,11 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import 
 from tests.support.commands import rollcall
 from tests.support.interpreters import give_to
 from tests.support.stacks import StackUnderTest, stack, two_services
-from tests.support.victims import free_port, innocent
+from tests.support.victims import free_port
+
+pytestmark = pytest.mark.usefixtures("bystander")
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root's supervisord is worth anything to others")
-
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with innocent():
-        yield
 
 
 @pytest.fixture

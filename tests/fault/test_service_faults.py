@@ -37,14 +37,9 @@ from tests.support import peers
 from tests.support.interpreters import own_interpreter
 from tests.support.peers import drips, http, keeps_silent, says, tcp_peer
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
-from tests.support.victims import eventually, free_port, is_alive, victim
+from tests.support.victims import eventually, free_port, is_alive
 
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with victim("bystander") as innocent:
-        yield
-        assert innocent.alive
+pytestmark = pytest.mark.usefixtures("bystander")
 
 
 @pytest.fixture

@@ -27,19 +27,14 @@ from tests.support.commands import Said, rollcall
 from tests.support.interpreters import give_to, python_of_all
 from tests.support.peers import keeps_silent, unix_peer
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
-from tests.support.victims import as_nobody, eventually, is_alive, victim
+from tests.support.victims import as_nobody, eventually, is_alive
+
+pytestmark = pytest.mark.usefixtures("bystander")
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user, or mounts file systems of its own")
 TWO_USERS = pytest.mark.skipif(
     os.geteuid() != 0 or python_of_all() is None, reason="takes on another user, who needs a Python to run"
 )
-
-
-@pytest.fixture(autouse=True)
-def bystander() -> t.Iterator[None]:
-    with victim("bystander") as innocent:
-        yield
-        assert innocent.alive
 
 
 @pytest.fixture
