@@ -76,10 +76,10 @@ def test_without_root_what_is_missing_is_named(tmp_path: Path) -> None:
     assert "cannot make virtual environments, and only root can install what does: python3-venv" in said
 
 
-def test_fault_46_python_is_installed_when_that_is_allowed(tmp_path: Path) -> None:
+def test_fault_46_python_is_installed_when_that_is_allowed(tmp_path: Path, quick_python: str) -> None:
     (tmp_path / "bin").mkdir()
     wanted = tmp_path / "bin" / "python3.0"
-    program(tmp_path / "bin" / "apt-get", f'echo "$@" >> {tmp_path}/asked; ln -sf {sys.executable} {wanted}')
+    program(tmp_path / "bin" / "apt-get", f'echo "$@" >> {tmp_path}/asked; ln -sf {quick_python} {wanted}')
     # What comes after that is another test's: the wheels are not there.
     (tmp_path / "wheels").mkdir()
     done = site(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils import restart
 from tests.support.playbooks import outcome, play, prepare
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import free_port
@@ -132,6 +133,11 @@ def test_what_is_announced_is_what_happens(made: StackUnderTest, name: str) -> N
     assert old - new <= shown(checked.stdout, "-") <= old
     assert "-token" not in checked.stdout + done.stdout
 
+    assert restart.describe_plan(made.request())["actions"] == []
+
+
+def test_a_check_where_nothing_has_changed_announces_nothing(made: StackUnderTest) -> None:
+    prepare(made)
     again = play(made, "site.yml", "--check", "--diff")
-    assert "changed=0" in again.stdout, again.stdout
+    assert (again.returncode, "changed=0" in again.stdout) == (0, True), again.stdout
     assert outcome(made)["actions"] == []

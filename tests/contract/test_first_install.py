@@ -103,7 +103,7 @@ def test_with_rollback_all_that_it_made_is_taken_back_and_what_was_there_before_
     assert "FAILED  bad" in done.stdout
 
 
-def test_what_fails_before_anything_can_run_is_taken_back_as_well(tmp_path: Path) -> None:
+def test_what_fails_before_anything_can_run_is_taken_back_as_well(tmp_path: Path, quick_python: str) -> None:
     root = tmp_path / "early"
     (root / "app").mkdir(parents=True)
     (tmp_path / "wheels").mkdir()
@@ -111,6 +111,7 @@ def test_what_fails_before_anything_can_run_is_taken_back_as_well(tmp_path: Path
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "bootstrap_on_path": False,
+        "bootstrap_python": quick_python,
         "bootstrap_wheels": str(tmp_path / "wheels"),
         "rollcall_stack": {"name": "early", "root": str(root), "services": {"web": {"command": ["/bin/true"]}}},
     }

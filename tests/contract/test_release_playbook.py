@@ -17,15 +17,12 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import journal
 from tests.support.commands import rollcall
-from tests.support.environments import quick_python
 from tests.support.playbooks import outcome, play, prepare
 from tests.support.releases import wheel, write
 from tests.support.stacks import APP, StackUnderTest, stack
 from tests.support.victims import free_port
 
 pytestmark = pytest.mark.usefixtures("bystander")
-
-__all__ = ["quick_python"]
 
 
 @pytest.fixture

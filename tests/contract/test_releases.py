@@ -30,11 +30,10 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import (
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.release_plan import Git, Python, Wish
 from tests.support.daemons import bystander
-from tests.support.environments import quick_python
 from tests.support.mounts import Mount, read_only, seen_with, small
 from tests.support.releases import Host, wheel, write
 
-__all__ = ["bystander", "quick_python"]
+__all__ = ["bystander"]
 
 pytestmark = pytest.mark.usefixtures("bystander")
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can build as another user")

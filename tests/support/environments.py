@@ -9,14 +9,15 @@ import fcntl
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 SCRIPT = """\
 #!/bin/sh
 case "$*" in
-"-I -m venv "*) exec cp -a {template}/. "$4" ;;
+"-I -m venv "* | "-m venv "*)
+  for directory; do :; done
+  mkdir -p "$directory" && exec cp -a {template}/. "$directory" ;;
 *) exec {python} "$@" ;;
 esac
 """
@@ -24,7 +25,7 @@ esac
 
 @pytest.fixture(scope="session")
 def quick_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Python like that of the tests, whose `-I -m venv DIRECTORY` copies one that is there; all workers share it."""
+    """A Python like that of the tests, whose `-m venv DIRECTORY` copies one that is there; all workers share it."""
     base = tmp_path_factory.getbasetemp()
     place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     template, program = place / "environment", place / "quick-python"
@@ -32,10 +33,6 @@ def quick_python(tmp_path_factory: pytest.TempPathFactory) -> str:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not program.exists():
             subprocess.run([sys.executable, "-I", "-m", "venv", str(template)], check=True, timeout=100)
-            _write_program(program, SCRIPT.format(template=template, python=sys.executable))
+            program.write_text(SCRIPT.format(template=template, python=sys.executable), encoding="utf-8")
+            program.chmod(0o755)
     return str(program)
-
-
-def _write_program(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o755)
