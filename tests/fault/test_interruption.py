@@ -86,7 +86,7 @@ def mended(made: StackUnderTest) -> t.Dict[str, t.Any]:
 
 # Every step that a run of the mode takes, in its order; a change in the manifest is installed by all but the stop.
 BEFORE = ("prove", "plan")
-NEW = ("flush", "install", "announce", "start-daemon", "start", "verify")
+NEW = ("flush", "install", "announce", "start-daemon", "await-daemon", "start", "verify")
 STEPS: t.Mapping[str, t.Tuple[str, ...]] = {
     "auto": (*BEFORE, "stop", "sweep", "flush", "install", "announce", "reload", "start", "verify"),
     "full": (*BEFORE, "stop", "stop-daemon", "sweep", *NEW),

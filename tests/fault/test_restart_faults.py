@@ -224,7 +224,8 @@ def test_fault_26_a_service_that_exits_at_once_fails_with_its_log_and_without_wa
         assert not report["ok"]
         assert report["seconds"] < 20
         check = check_of(report, "running", "web")
-        assert "BACKOFF" in check["evidence"]
+        # Which of its states is seen depends on the moment; that it does not stay up is in each.
+        assert any(state in check["evidence"] for state in ("BACKOFF", "EXITED", "did not last"))
         assert "RuntimeError: the flux capacitor is empty" in check["evidence"]
         assert ("running", "worker") not in failed_checks(report)
 
