@@ -115,6 +115,13 @@ class Crowd:
         """Start a supervisord by hand, as the stack's user. Returns its pid."""
         return self.start(PYTHON, "-m", "supervisor.supervisord", "--nodaemon", "-c", config, user=USER)
 
+    def stop(self, pid: int) -> None:
+        """End the one with this pid in order, with time for what it has to see to, and reap it."""
+        (child,) = (child for child in self._children if child.pid == pid)
+        child.terminate()
+        child.wait(60)
+        self._children.remove(child)
+
     def end(self, *pids: int) -> None:
         """End and reap those with these pids; all of them when none is named."""
         for child in list(self._children):
