@@ -144,7 +144,7 @@ def decide(stack: Stack, keep: t.Sequence[str], host: Host, found: t.Sequence[st
     _check(stack, root, going, host)
     inside = [os.path.join(root, name) for name in going if name != "engine"]
     if going:
-        inside += [os.path.join(root, path) for path in FILES if path.split("/")[0] in earlier]
+        inside += [os.path.join(root, path) for path in FILES if path.split("/", 1)[0] in earlier]
     inside = [path for path in inside if os.path.lexists(path)]
     # The engine says whose all of it is.
     inside += [os.path.join(root, name) for name in going if name == "engine"]
