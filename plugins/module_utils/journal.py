@@ -492,11 +492,7 @@ def install_generation(
         os.symlink(os.path.relpath(release_directory(root, release), directory), os.path.join(directory, RELEASE))
     meta = {"digest": generation.digest, "content": _content(directory), "loaded": False, "verified": False}
     write_meta(directory, meta)
-    # These lead through etc, so they are made first and say what etc says.
-    _link(registry.path(root), registry.target(paths))
-    if release is not None:
-        _link(current_release(root), release_link(paths))
-    _put_in_place(paths, directory)
+    _put_in_place(paths, root, directory)
 
 
 def restore_generation(paths: Paths, root: str, name: str) -> None:
@@ -508,10 +504,14 @@ def restore_generation(paths: Paths, root: str, name: str) -> None:
     directory = os.path.join(store(root), name)
     # No supervisord runs by it at this moment, whatever did before.
     write_meta(directory, {**_meta(root, name), "loaded": False})
-    _put_in_place(paths, directory)
+    _put_in_place(paths, root, directory)
 
 
-def _put_in_place(paths: Paths, directory: str) -> None:
+def _put_in_place(paths: Paths, root: str, directory: str) -> None:
+    # These lead through etc, so they are made first and say what etc says.
+    _link(registry.path(root), registry.target(paths))
+    if os.path.lexists(os.path.join(directory, RELEASE)):
+        _link(current_release(root), release_link(paths))
     _link(paths.etc, os.path.relpath(directory, os.path.dirname(paths.etc)))
     _sync_directory(os.path.dirname(paths.etc))
 

@@ -76,6 +76,12 @@ def is_current(stack: Stack) -> bool:
         return False
 
 
+def links_hold(stack: Stack) -> bool:
+    """Return whether the link to the release is as Rollcall has made it; true when there is no release."""
+    place = current_release(stack.root)
+    return stack.release is None or (os.path.islink(place) and os.readlink(place) == release_link(stack.paths))
+
+
 def check_place(stack: Stack) -> None:
     """Check that the links of registry and release may be made: an application may have had such files of its own.
 

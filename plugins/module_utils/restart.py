@@ -369,7 +369,8 @@ def _facts(
         ports={service.name: service.port for service in known.services if service.port is not None},
         same_generation=installed is not None
         and installed.digest == generation.digest
-        and registry.is_current(generation.stack),
+        and registry.is_current(generation.stack)
+        and registry.links_hold(generation.stack),
     )
 
 

@@ -128,3 +128,18 @@ def test_a_directory_of_that_name_that_is_no_release_is_the_applications_own() -
     with stack({"web": {"directory": "current"}}) as made:
         os.mkdir(os.path.join(made.root, "current"))
         assert made.perform()["ok"]
+
+
+def test_the_link_to_the_release_comes_back_when_somebody_has_deleted_it(running: StackUnderTest) -> None:
+    link = Path(running.root, "current")
+    before = running.pids()
+    link.unlink()
+    assert running.perform_generation(of_release(running, "one"))["ok"]
+    assert (link / "licence").read_text(encoding="utf-8") == "one"
+    assert running.pids() == before
+
+    bring(running, "two")
+    assert running.perform_generation(of_release(running, "two"))["ok"]
+    link.unlink()
+    assert running.perform("rollback", installed=True)["ok"]
+    assert (link / "licence").read_text(encoding="utf-8") == "one"
