@@ -204,7 +204,8 @@ def killed_within(
     return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
 
 
-@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+# After one and before the next only reads lie in between.
+@pytest.mark.parametrize("before", [True, pytest.param(False, marks=pytest.mark.exhaustive)], ids=["before", "after"])
 def test_fault_40_killed_before_or_after_any_rename_of_the_install_no_reader_sees_a_mixture(before: bool) -> None:
     """Every file of a generation and both links are made by a rename: the kill comes at each of them in turn."""
     with stack(services()) as made:
@@ -289,11 +290,12 @@ SEED = 40
 
 
 @pytest.mark.timeout(300)
-def test_fault_40_killed_at_twenty_random_moments_a_rerun_converges(running: StackUnderTest) -> None:
+@pytest.mark.parametrize("rounds", [8, pytest.param(40, marks=pytest.mark.exhaustive)])
+def test_fault_40_killed_at_random_moments_a_rerun_converges(running: StackUnderTest, rounds: int) -> None:
     """As an operator restarts: the worker is killed, wherever it is, and the command is given again."""
     chance = random.Random(SEED)
     steps: t.List[t.Optional[str]] = []
-    for number in range(20):
+    for number in range(rounds):
         running.raw["services"]["worker"]["env"] = {"COLOUR": str(number)}
         request = running.request(chance.choice(["auto", "full", "quick"]))
         delay = chance.uniform(0.0, 1.6)
@@ -312,7 +314,7 @@ def test_fault_40_killed_at_twenty_random_moments_a_rerun_converges(running: Sta
         assert report["unfinished_run"] == unfinished
         assert_whole(running, report)
         assert colour(running) == str(number), f"seed {SEED}, round {number}, killed at {steps}"
-    assert len(set(steps)) > 2, steps
+    assert len(set(steps)) >= min(3, rounds // 4), steps
 
 
 # --- who waits for the worker -------------------------------------------------------------------------------------
