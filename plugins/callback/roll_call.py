@@ -61,6 +61,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.steps import S
 
 OURS = "rollcall.supervisor."
 RUN = f"{OURS}stack_restart"
+REMOVE = f"{OURS}stack_remove"
 JUDGING = (RUN, f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}stack_doctor")
 REPORTING = (*JUDGING, f"{OURS}port_assign")
 CODES = {**EXIT_CODES, "unreachable": EXIT_UNREACHABLE}
@@ -104,8 +105,9 @@ class _Host:
     earlier: t.Dict[int, Step] = field(default_factory=dict)
     run: t.Sequence[Step] = ()
     began: t.Dict[str, float] = field(default_factory=dict)
-    # What has become of a first install that failed.
+    # What has become of a first install that failed, and whether it was taken back.
     ending: str = ""
+    gone: bool = False
 
     @property
     def steps(self) -> t.List[t.Dict[str, t.Any]]:
@@ -180,6 +182,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         self._touch(result)
         self._collect(result)
         self._count(result, steps.CHANGED if result.result.get("changed") else steps.OK)
+        if _action(result.task) == REMOVE and result.result.get("changed"):
+            self._host(result).gone = True
 
     def v2_runner_on_skipped(self, result: t.Any) -> None:
         """Note that the play came to this host."""
@@ -395,7 +399,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
 
                 # The findings themselves are the playbook's to show.
                 return diagnosis.text({**data, "host": name}).splitlines()[-1]
-            return report.roll_call({**data, "host": name}, **look)
+            return report.roll_call({**data, "host": name, "gone": self._hosts[name].gone}, **look)
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             # A host with an engine of another version must not take the roll calls of all others with it.
             self._display.warning(f"The report of {name} is not one this version can print: {exc!r}")

@@ -189,7 +189,7 @@ def statement(stack: Stack, decided: Removal, *, taken_back: bool) -> str:
     left = f" Left: {'; '.join(decided.left)}." if decided.left else ""
     return (
         f"No verdict of stack {stack.name} has ever held on this host, and what was made is taken back: {made}.{left} "
-        "Packages and databases stay."
+        "Packages and databases stay. When it is mended, the same command installs it anew."
     )
 
 

@@ -70,6 +70,9 @@ def roll_call(report: Data, *, width: int = WIDTH, colour: bool = False) -> str:
     """
     paint = _painter(colour)
     root = report.get("root")
+    if report.get("gone"):
+        # Nothing that could be run next is there any more.
+        report = {**report, "logs": None, "checks": [{**check, "next": None} for check in report["checks"]]}
     failing = _failing_by_subject(report)
     blocks = [_table(report, failing, width, paint), "\n".join(_changes(report, paint)), _unfinished(report)]
     blocks.append("\n".join(f"note: {printable(note)}" for note in report.get("notes") or ()))
@@ -510,7 +513,7 @@ def _failed_parts(report: Data, failing: Failing) -> str:
 
 def _footer(report: Data, failing: Failing, paint: Painter) -> t.List[str]:
     """Return where to go from here: the address while it is worth opening, the logs, and what to run next."""
-    if report.get("result") == "planned":
+    if report.get("result") == "planned" or report.get("gone"):
         return []
     lines = []
     if report.get("address") and report["ok"] and report.get("mode") != "stop":

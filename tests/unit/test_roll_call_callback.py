@@ -588,6 +588,20 @@ def test_the_outcome_has_the_steps_of_an_install(run: Run, tmp_path: Path) -> No
     assert [step["number"] for step in outcome["hosts"]["a"]["steps"]] == list(range(1, 13))
 
 
+def test_nobody_is_sent_to_the_logs_and_commands_of_what_was_taken_back(run: Run) -> None:
+    run.play("a")
+    install(run, "a", report=restart_report(CRASHED))
+    name = "Failed | Remove what was made"
+    run.callback.v2_runner_on_ok(run._result("a", "rollcall.supervisor.stack_remove", {"changed": True}, name=name))
+    run.stats.increment("failures", "a")
+
+    text = run.end()
+
+    assert "FAILED  trade_executor" in text
+    assert "  next" not in text
+    assert "/opt/trading" not in text
+
+
 def test_what_has_become_of_a_first_install_is_told_before_what_failed(run: Run, tmp_path: Path) -> None:
     run.play("a", "b")
     install(run, "a", report=restart_report(CRASHED))
