@@ -419,6 +419,11 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
     _take_down(run)
     if the_plan.mode == "stop":
         return _stopped(run)
+    if run.restores is not None:
+        # What the generation that is given up has written until its end does not speak against the one that comes back.
+        ended = verify.take_marks(stack)
+        marks = {**marks, **{name: ended[name] for name in the_plan.stop if name in ended}}
+        verify.save_marks(stack, marks)
     run.step("flush", ports=list(the_plan.flush))
     _flushed(run, dry_run=False)
     if the_plan.install:

@@ -12,7 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import history, journal, report, supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils import (
+    history,
+    journal,
+    report,
+    restart,
+    supervisor,
+    verify,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import free_port
@@ -191,3 +198,22 @@ def test_a_broken_generation_in_place_is_replaced_by_an_install_and_by_going_bac
     Path(running.paths.manifest).write_text("{", encoding="utf-8")
     assert running.perform()["ok"]
     assert [entry["in_place"] for entry in journal.generations(running.paths, running.root)].count(True) == 1
+
+
+def test_what_the_broken_generation_writes_until_it_is_stopped_does_not_speak_against_the_one_before(
+    running: StackUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, log = restart._take_down, Path(running.paths.logs, "web.log")
+    good = place(running)
+
+    def loudly(run: t.Any) -> None:
+        with open(log, "a", encoding="utf-8") as stream:
+            stream.write("Traceback (most recent call last):\nImportError: of the generation that is going\n")
+        really(run)
+
+    running.raw["services"]["web"]["env"] = {"CRASH_AFTER": "0.1"}
+    monkeypatch.setattr(restart, "_take_down", loudly)
+    done = upgrade(running)
+    assert done["result"] == "rolled_back"
+    assert place(running) == good
+    assert verify.verify(running.paths)["ok"], "nor by the marks that the run has left"
