@@ -13,7 +13,7 @@ import shutil
 import stat
 import typing as t
 
-from . import config, flush, journal, plan, processes, supervisor
+from . import config, flush, journal, plan, processes, registry, supervisor
 from .errors import RollcallError
 from .journal import Generation
 from .manifest import (
@@ -23,7 +23,6 @@ from .manifest import (
     Stack,
     current_release,
     release_directory,
-    release_link,
     runs_release,
 )
 from .plan import Plan
@@ -335,11 +334,11 @@ def absent_release(stack: Stack) -> str:
 
 def _without_release(stack: Stack) -> t.Iterator[Problem]:
     """Find that services run from the release in place, and the manifest has none: the link would lead nowhere."""
-    current = current_release(stack.root)
-    if stack.release is None and os.path.islink(current) and os.readlink(current) == release_link(stack.paths):
+    if stack.release is None and registry.leads_to_release(stack):
         named = [service.name for service in stack.services if runs_release(stack, service)]
         if named:
-            message = f"there is none, and {', '.join(named)} run from {current}, which would lead nowhere"
+            place = current_release(stack.root)
+            message = f"there is none, and {', '.join(named)} run from {place}, which would lead nowhere"
             yield _problem("rollcall_release", message, "keep it in the inventory, or have them run from elsewhere")
 
 

@@ -76,10 +76,9 @@ def is_current(stack: Stack) -> bool:
         return False
 
 
-def links_hold(stack: Stack) -> bool:
-    """Return whether the link to the release is as Rollcall has made it; true when there is no release."""
-    place = current_release(stack.root)
-    return stack.release is None or (os.path.islink(place) and os.readlink(place) == release_link(stack.paths))
+def leads_to_release(stack: Stack) -> bool:
+    """Return whether the link to the release in place is there, as Rollcall makes it."""
+    return _says(current_release(stack.root), release_link(stack.paths))
 
 
 def check_place(stack: Stack) -> None:
@@ -93,8 +92,12 @@ def check_place(stack: Stack) -> None:
         _check_link(current_release(stack.root), release_link(stack.paths))
 
 
+def _says(place: str, target: str) -> bool:
+    return os.path.islink(place) and os.readlink(place) == target
+
+
 def _check_link(place: str, says: str) -> None:
-    if not os.path.lexists(place) or (os.path.islink(place) and os.readlink(place) == says):
+    if not os.path.lexists(place) or _says(place, says):
         return
     raise RollcallError(
         f"{place} is not the symbolic link that Rollcall keeps there, so it is left alone. Nothing was changed.",

@@ -370,7 +370,7 @@ def _facts(
         same_generation=installed is not None
         and installed.digest == generation.digest
         and registry.is_current(generation.stack)
-        and registry.links_hold(generation.stack),
+        and (generation.stack.release is None or registry.leads_to_release(generation.stack)),
     )
 
 
