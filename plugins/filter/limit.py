@@ -39,7 +39,7 @@ _value:
 import math
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import dispatch, limits
+from ansible_collections.rollcall.supervisor.plugins.module_utils import dispatch, run_limits
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.request import Request
 
@@ -47,7 +47,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.request import
 def limit(data: t.Mapping[str, t.Any], mode: str = "auto") -> int:
     """Return the whole seconds after which a run has ended, or has been left to itself."""
     stack = Stack.from_dict(data)
-    seconds = limits.of_run(stack, mode, grace=Request.grace, kill_grace=Request.kill_grace)
+    seconds = run_limits.of_run(stack, mode, grace=Request.grace, kill_grace=Request.kill_grace)
     return math.ceil(seconds + dispatch.SLACK)
 
 

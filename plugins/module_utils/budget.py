@@ -14,9 +14,10 @@ import json
 import os
 import typing as t
 
-from . import journal, processes
+from . import processes
 from .clock import SYSTEM, Clock
 from .errors import RollcallError
+from .files import write_atomically
 from .manifest import Stack
 
 
@@ -55,7 +56,7 @@ def spend(stack: Stack, *, clock: Clock = SYSTEM) -> None:
         )
     now = clock.monotonic()
     moments = [now - ago for ago in used] + [now]
-    journal.write_atomically(path(stack), json.dumps({"boot": processes.boot(), "restarts": moments}), 0o600)
+    write_atomically(path(stack), json.dumps({"boot": processes.boot(), "restarts": moments}), 0o600)
 
 
 def _load(stack: Stack) -> t.List[float]:

@@ -14,6 +14,7 @@ import argparse
 import time
 import typing as t
 
+from . import run_limits
 from .console import add_policy, announced, paths_of, show
 from .errors import RollcallError
 from .manifest import Stack
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     stack = journal.load_stack(paths_of(options.root))
     ending = options.operation in ("kill", "auto-fix")
     grace, kill_grace = flush.GRACE, flush.KILL_GRACE
-    limit = limits.of_run(stack, "flush", grace=grace, kill_grace=kill_grace) if ending else limits.of_look(stack)
+    limit = run_limits.of_run(stack, "flush", grace=grace, kill_grace=kill_grace) if ending else limits.of_look(stack)
     with announced(f"ports {options.operation}", limit):
         data, text = _OPERATIONS[options.operation](stack, options)
     return show(data, text, as_json=options.json)

@@ -19,10 +19,11 @@ import subprocess
 import tempfile
 import typing as t
 
-from . import config, processes
+from . import processes
 from .accounts import Account
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
+from .manifest import DEFAULT_PATH
 
 # How often the keeper looks whether the command has ended.
 INTERVAL = 0.02
@@ -174,7 +175,7 @@ def run_in(
 def variables(who: Account, first: str) -> t.Dict[str, str]:
     """Return the environment of a command, ``first`` before the usual ``PATH``: nothing of the caller's is in it."""
     return {
-        "PATH": f"{first}:{config.DEFAULT_PATH}" if first else config.DEFAULT_PATH,
+        "PATH": f"{first}:{DEFAULT_PATH}" if first else DEFAULT_PATH,
         "USER": who.name,
         "LOGNAME": who.name,
         "LANG": "C.UTF-8",

@@ -24,8 +24,6 @@ from . import config_reader
 from .errors import RollcallError
 from .manifest import Service, Stack, revision
 
-# The PATH of supervisord, and so of every service that does not set its own.
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DAEMON_LOG_MAX_BYTES = 10_000_000
 DAEMON_LOG_BACKUPS = 3
 

@@ -17,8 +17,8 @@ import os
 import secrets
 import typing as t
 
-from . import journal
 from .errors import RollcallError
+from .files import write_atomically
 from .manifest import Stack
 
 Digests = t.Mapping[str, t.Mapping[str, str]]
@@ -84,7 +84,7 @@ class Record:
         kept.update({name: files for name, files in digests.items() if name in started or name not in kept})
         if kept != self._kept:
             text = json.dumps({"key": self._key.hex(), "services": kept}, sort_keys=True)
-            journal.write_atomically(path(self._stack), text, 0o600)
+            write_atomically(path(self._stack), text, 0o600)
 
     def _digest(self, name: str) -> t.Optional[str]:
         try:

@@ -13,11 +13,12 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field
 
-from . import config_reader, journal, report, supervisor, verdict
+from . import config_reader, journal, supervisor, verdict
 from .daemons import Answer, Daemon, Settings
 from .errors import RollcallError
 from .manifest import Paths, Stack
 from .processes import Process
+from .text import printable
 from .verdict import Observation
 
 ERROR = "error"
@@ -952,7 +953,7 @@ def text(data: t.Mapping[str, t.Any]) -> str:
     told = [finding for finding in findings if finding["name"] != "unseen"]
     unseen = "".join(f"; {finding['evidence']}" for finding in findings if finding["name"] == "unseen")
     if not told:
-        return report.printable(f"{where}: nothing is wrong{unseen} ({spent})")
+        return printable(f"{where}: nothing is wrong{unseen} ({spent})")
     blocks = [_table(data["supervisors"])] if data["supervisors"] else []
     blocks += ["\n".join(_lines(finding, data)) for finding in told]
     counts = [
@@ -962,7 +963,7 @@ def text(data: t.Mapping[str, t.Any]) -> str:
     fixed = sum(bool(one["fixed"]) for one in told)
     summary = ", ".join([*([f"{fixed} fixed"] if fixed else []), *(count for count in counts if count)])
     blocks.append(f"{where}: {'OK' if data['ok'] else 'FAILED'}, {summary}{unseen} ({spent})")
-    return report.printable("\n\n".join(blocks))
+    return printable("\n\n".join(blocks))
 
 
 def _lines(finding: t.Mapping[str, t.Any], data: t.Mapping[str, t.Any]) -> t.Iterator[str]:

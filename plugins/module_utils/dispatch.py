@@ -18,9 +18,10 @@ import sys
 import traceback
 import typing as t
 
-from . import boot, config, journal, limits, preflight, worker
+from . import boot, journal, preflight, run_limits, worker
 from .clock import SOON, SYSTEM, Clock, Deadline
 from .errors import RollcallError
+from .manifest import DEFAULT_PATH
 from .request import Request
 
 # Beyond the sum of all deadlines inside the worker: then it hangs where no deadline reaches, in the kernel.
@@ -44,7 +45,7 @@ def run(
         RollcallError: what the worker was refused or failed with; or it died, with the step it was at.
     """
     stack = journal.load_stack(request.paths) if request.wanted is None else request.wanted.stack
-    limit = limits.of_run(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
+    limit = run_limits.of_run(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
     state = request.paths.state
     run_id = journal.new_run_id(state, clock)
     output = os.path.join(journal.runs_directory(state), f"{run_id}.out")
@@ -94,7 +95,7 @@ def _be_worker(request: Request, run_id: str, log: int) -> t.NoReturn:
                 _close(int(name))
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         os.environ.clear()
-        os.environ.update(kept, PATH=config.DEFAULT_PATH, LC_ALL="C.UTF-8", PYTHONUTF8="1")
+        os.environ.update(kept, PATH=DEFAULT_PATH, LC_ALL="C.UTF-8", PYTHONUTF8="1")
         code = worker.main(request, run_id)
     except BaseException:  # noqa: BLE001 - nobody above is to go on as a second caller
         # It stands in the worker's output, and the worker has died.

@@ -24,6 +24,7 @@ from . import (
     daemons,
     diagnosis,
     drift,
+    fitness,
     flush,
     history,
     journal,
@@ -39,7 +40,7 @@ from . import (
 from .clock import SYSTEM, Clock, Deadline
 from .diagnosis import Entry, Facts, Failure, Finding, Leftovers, Log, Pidfile, Versions
 from .errors import RollcallError
-from .manifest import Paths, Stack
+from .manifest import DEFAULT_PATH, Paths, Stack
 from .processes import Process
 from .provenance import SUPERVISED
 from .verdict import Observation
@@ -211,7 +212,7 @@ class _Look:
             "registry": registry.is_current(stack),
             "problems": self._problems(stack),
             "ports": {} if seen is None else self._try(stack.name, lambda: _ports(stack, seen, self._clock)) or {},
-            "held": self._try(paths.env_dir, lambda: preflight.held(stack)) or {},
+            "held": self._try(paths.env_dir, lambda: fitness.held(stack)) or {},
             "logs": list(_logs(stack)),
         }
 
@@ -407,7 +408,7 @@ def _lock_holder(state: str) -> t.Optional[t.Dict[str, t.Any]]:
 
 def _versions(root: str) -> Versions:
     engine = config.engine_directory(root)
-    folders = dict.fromkeys([*os.environ.get("PATH", "").split(os.pathsep), *config.DEFAULT_PATH.split(":")])
+    folders = dict.fromkeys([*os.environ.get("PATH", "").split(os.pathsep), *DEFAULT_PATH.split(":")])
     there = [os.path.join(folder, "supervisord") for folder in folders if folder]
     on_path = {os.path.realpath(path): path for path in reversed(there) if os.access(path, os.X_OK)}
     return Versions(
@@ -507,7 +508,7 @@ def _make(facts: Facts, path: str) -> str:
     mode = _directories(facts.paths, facts.root)[path]
     os.makedirs(path, mode=mode)
     if facts.stack is not None and path in (facts.paths.run, facts.paths.logs):
-        who = preflight.account(facts.stack)
+        who = fitness.account(facts.stack)
         os.chown(path, who.uid, who.gid)
     os.chmod(path, mode)
     return "made it"

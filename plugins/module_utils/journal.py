@@ -28,6 +28,7 @@ import typing as t
 from . import registry
 from .clock import SYSTEM, Clock
 from .errors import RollcallError
+from .files import sync_directory, write_atomically
 from .manifest import RELEASE, Paths, Stack, current_release, release_directory, release_link
 
 KEEP_RUNS = 50
@@ -35,34 +36,6 @@ KEEP_GENERATIONS = 5
 # How a run's id begins, and the characters that takes.
 STAMPED = "%Y%m%d-%H%M%S"
 STAMP = 15
-
-
-def write_atomically(path: str, text: str, mode: int, owner: t.Optional[t.Tuple[int, int]] = None) -> None:
-    """Replace the file ``path`` so that a reader sees all of the old or all of the new text, even after a crash.
-
-    Args:
-        path: the file; a temporary file is made beside it.
-        text: the new content, written as UTF-8.
-        mode: permission bits; they hold before the first byte is written.
-        owner: uid and gid to give the file to; None leaves the writer's own.
-
-    Raises:
-        OSError: as the kernel says it; the old file is untouched then.
-    """
-    temporary = f"{path}.{os.getpid()}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            os.fchmod(stream.fileno(), mode)
-            if owner is not None:
-                os.fchown(stream.fileno(), *owner)
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def new_run_id(state: str, clock: Clock = SYSTEM) -> str:
@@ -513,7 +486,7 @@ def _put_in_place(paths: Paths, root: str, directory: str) -> None:
     if os.path.lexists(os.path.join(directory, RELEASE)):
         _link(current_release(root), release_link(paths))
     _link(paths.etc, os.path.relpath(directory, os.path.dirname(paths.etc)))
-    _sync_directory(os.path.dirname(paths.etc))
+    sync_directory(os.path.dirname(paths.etc))
 
 
 def _link(path: str, target: str) -> None:
@@ -595,15 +568,6 @@ def _mark(paths: Paths, root: str, key: str, facts: t.Mapping[str, t.Any]) -> No
     current = current_generation(paths)
     if current is not None and not meta[key]:
         write_meta(os.path.join(store(root), current), {**meta, **facts})
-
-
-def _sync_directory(path: str) -> None:
-    """Make a rename in ``path`` durable (fsync(2): a file's own fsync does not cover its directory entry)."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # --- where the logs stood ---------------------------------------------------------------------------------------

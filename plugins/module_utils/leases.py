@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from . import journal
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
+from .files import write_atomically
 from .manifest import Paths, Stack
 
 LOCK_PATIENCE = 10.0
@@ -215,7 +216,7 @@ def save(state: str, ports: t.Mapping[str, int]) -> None:
         OSError: as the kernel says it; the old leases are untouched then.
     """
     os.makedirs(state, mode=0o700, exist_ok=True)
-    journal.write_atomically(_path(state), json.dumps({"ports": dict(ports)}, indent=1) + "\n", 0o600)
+    write_atomically(_path(state), json.dumps({"ports": dict(ports)}, indent=1) + "\n", 0o600)
 
 
 def announce(stack: Stack) -> t.Optional[str]:

@@ -7,12 +7,9 @@
 
 from __future__ import annotations
 
-import typing as t
+from . import supervisor
+from .manifest import Stack
 
-from . import flush, preflight, processes, supervisor, takedown
-from .manifest import Service, Stack, levels
-
-DAEMON_START = 15.0
 # How long a service that supervisord is just bringing back may take before its state is what it is.
 SETTLE_MARGIN = 1.0
 # How long the process of a service that ended well right after its start is looked for elsewhere.
@@ -34,48 +31,3 @@ def of_verify(stack: Stack) -> float:
     """Return the seconds that a verdict takes at the longest."""
     window = max((service.stable_for for service in stack.services), default=0.0)
     return window + SETTLE_MARGIN + BACKGROUND + supervisor.CALL_TIMEOUT + of_look(stack)
-
-
-def of_run(stack: Stack, mode: str, *, grace: float, kill_grace: float) -> float:
-    """Return the seconds that a run takes at the longest.
-
-    Args:
-        stack: the manifest.
-        mode: one of plan.MODES.
-        grace: seconds from TERM to KILL for what is ended outside of supervisord.
-        kill_grace: seconds to wait after KILL.
-    """
-    prove = preflight.PARSE_BACK_TIMEOUT + of_look(stack) + kill_grace
-    ending = grace + kill_grace
-    free = flush.ROUNDS * ending + flush.RETURN + flush.TIME_WAIT + kill_grace
-    if mode == "flush":
-        return prove + free
-    down = processes.SWEEPS * ending + (
-        _emergency(stack, ending) if mode == "emergency" else _careful(stack, kill_grace)
-    )
-    if mode == "stop":
-        return prove + down + of_look(stack)
-    up = (
-        DAEMON_START
-        + supervisor.of_batch(len(stack.services))
-        + _by_level(stack, lambda service: service.ready_timeout)
-    )
-    return prove + down + (0.0 if mode == "quick" else free) + up + of_verify(stack)
-
-
-def _careful(stack: Stack, kill_grace: float) -> float:
-    one_by_one = sum(service.stop.timeout for service in stack.services)
-    services = _by_level(stack, lambda service: service.stop.timeout + takedown.STOP_MARGIN + takedown.PORT_MARGIN)
-    services += supervisor.of_batch(len(stack.services))
-    daemon = one_by_one + takedown.STOP_MARGIN
-    return services + daemon + daemon + 1.5 * len(stack.services) + kill_grace
-
-
-def _emergency(stack: Stack, ending: float) -> float:
-    # Asked to stop, ended by pid, and what was below it.
-    return supervisor.of_batch(len(stack.services)) + 3 * ending
-
-
-def _by_level(stack: Stack, seconds: t.Callable[[Service], float]) -> float:
-    """Return the sum over the levels of the longest of each: those of one level are waited for together."""
-    return sum(max(seconds(stack.service(name)) for name in level) for level in levels(stack))

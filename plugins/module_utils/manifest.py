@@ -311,6 +311,9 @@ class Stack:
         return cls(**{**data, **changed})
 
 
+# The PATH of supervisord, and so of every service that does not set its own.
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 # What every service has: from supervisord (preflight.daemon_environment), and its marks (config.markers).
 GIVEN_TO_ALL = frozenset(
     (
@@ -401,6 +404,21 @@ def dependents(stack: Stack, names: t.Iterable[str]) -> t.Set[str]:
             found.add(name)
             waiting.extend(needed_by.get(name, ()))
     return found
+
+
+def held_back(stack: Stack, missing: t.Mapping[str, str]) -> t.Dict[str, str]:
+    """Return the services that must stay down, with the reason: those that lack something, and what depends on them.
+
+    Args:
+        stack: the manifest.
+        missing: what each service lacks, in words.
+    """
+    held = dict(missing)
+    for name in (name for level in levels(stack) for name in level):
+        needed = next((other for other in stack.service(name).depends_on if other in held), None)
+        if needed is not None and name not in held:
+            held[name] = f"it depends on {needed}, which is held"
+    return held
 
 
 # --- problems ----------------------------------------------------------------------------------------------------

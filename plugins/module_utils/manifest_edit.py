@@ -31,7 +31,7 @@ import typing as t
 from . import manifest_file
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
-from .journal import write_atomically
+from .files import write_atomically
 from .manifest import Problem
 from .manifest_check import check
 from .manifest_layout import GONE, Node, Place, layout_of, shared

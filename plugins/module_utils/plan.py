@@ -299,21 +299,6 @@ def assigned_ports(stack: Stack) -> t.Tuple[int, ...]:
     return tuple(sorted(service.port for service in stack.services if service.port is not None))
 
 
-def held_back(stack: Stack, missing: t.Mapping[str, str]) -> t.Dict[str, str]:
-    """Return the services that must stay down, with the reason: those that lack something, and what depends on them.
-
-    Args:
-        stack: the manifest.
-        missing: what each service lacks, in words.
-    """
-    held = dict(missing)
-    for name in (name for level in levels(stack) for name in level):
-        needed = next((other for other in stack.service(name).depends_on if other in held), None)
-        if needed is not None and name not in held:
-            held[name] = f"it depends on {needed}, which is held"
-    return held
-
-
 def ranks(stack: Stack) -> t.Dict[str, int]:
     """Return how late each service starts: 0 for those that need nothing."""
     return {name: number for number, level in enumerate(levels(stack)) for name in level}

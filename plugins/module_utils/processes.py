@@ -24,9 +24,9 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from . import journal
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
+from .files import write_atomically
 
 LINUX = sys.platform.startswith("linux")
 # Without pidfd (before Linux 5.3, other systems) there is nothing to wait on, so the end of a process is polled for.
@@ -510,7 +510,7 @@ def record(root: str, started: t.Mapping[Identity, Marker]) -> None:
         OSError: as the kernel says it; the old record is untouched then.
     """
     rows = [[*identity, *dataclasses.astuple(own)] for identity, own in sorted(started.items())]
-    journal.write_atomically(_record_path(root), json.dumps({"boot": boot(), "processes": rows}), 0o600)
+    write_atomically(_record_path(root), json.dumps({"boot": boot(), "processes": rows}), 0o600)
 
 
 def recorded(root: str) -> t.Dict[Identity, Marker]:

@@ -11,9 +11,10 @@ import os
 import shutil
 import typing as t
 
-from . import accounts, archives, commands, config, release_plan
+from . import accounts, archives, commands, release_plan
 from .accounts import Account
 from .errors import RollcallError
+from .manifest import DEFAULT_PATH
 from .release_plan import Git, Sent, Wish
 
 # Left free for the stack itself when an archive is unpacked.
@@ -90,7 +91,7 @@ def _exported(wish: Wish, git: Git, who: Account, commit: str, place: str) -> st
 
 def _git(wish: Wish, who: Account, arguments: t.Sequence[str], cwd: str) -> t.Sequence[str]:
     """Run git as the stack's user, whose keys are in its home, and return the lines it printed. It asks nothing."""
-    program = shutil.which("git", path=wish.environment.get("PATH", config.DEFAULT_PATH))
+    program = shutil.which("git", path=wish.environment.get("PATH", DEFAULT_PATH))
     if program is None:
         raise RollcallError(
             "The release comes from git, and git is not installed on this host.",

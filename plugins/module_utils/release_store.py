@@ -23,6 +23,7 @@ from . import accounts, journal, processes
 from .accounts import Account
 from .clock import Clock, Deadline
 from .errors import RollcallError
+from .files import write_atomically
 from .manifest import RELEASE, Paths, current_release, release_directory
 
 MARKER = ".rollcall-release.json"
@@ -194,6 +195,6 @@ def pending(root: str) -> t.Optional[str]:
 def note_pending(root: str, name: t.Optional[str]) -> None:
     """Remember the release that is on its way to be in place; None that none is."""
     if name is not None:
-        journal.write_atomically(_pending_path(root), json.dumps({"id": name}) + "\n", 0o600)
+        write_atomically(_pending_path(root), json.dumps({"id": name}) + "\n", 0o600)
     elif os.path.exists(_pending_path(root)):
         os.unlink(_pending_path(root))

@@ -20,10 +20,11 @@ import tempfile
 import time
 import typing as t
 
-from . import accounts, commands, journal, release_code, release_plan, release_store, venvs
+from . import accounts, commands, release_code, release_plan, release_store, venvs
 from .accounts import Account
 from .clock import SYSTEM, Clock
 from .errors import RollcallError
+from .files import write_atomically
 from .manifest import release_directory
 from .release_plan import Git, Kept, Wish
 
@@ -160,9 +161,7 @@ def _make(wish: Wish, who: Account, facts: _Facts, clock: Clock) -> t.List[str]:
             "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock.wall())),
         }
         with accounts.acting_as(who):
-            journal.write_atomically(
-                os.path.join(tree, release_store.MARKER), json.dumps(marker, indent=2) + "\n", 0o644
-            )
+            write_atomically(os.path.join(tree, release_store.MARKER), json.dumps(marker, indent=2) + "\n", 0o644)
             os.chmod(tree, 0o755)
         # A rename can reach the disk before the content of the files does.
         os.sync()

@@ -15,6 +15,8 @@ import re
 import shlex
 import typing as t
 
+from .text import printable
+
 WIDTH = 100
 # How many names a sentence bears before it says how many more.
 NAMES = 4
@@ -572,14 +574,6 @@ def _indented(text: str, spaces: int) -> t.List[str]:
 
 def _cut(line: str) -> str:
     return line if len(line) <= LINE else f"{line[:LINE]}… ({len(line) - LINE} more characters)"
-
-
-def printable(text: t.Any) -> str:
-    """Return text that cannot move the cursor: logs, command lines and configs are written by others."""
-    kept = str(text).replace("\t", "    ").replace("\r\n", "\n")
-    return "".join(
-        char if char == "\n" or char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in kept
-    )
 
 
 def _said_by_others(evidence: Data, message: str) -> t.List[str]:

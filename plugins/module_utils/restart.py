@@ -21,14 +21,15 @@ from . import (
     budget,
     config,
     credentials,
+    fitness,
     flush,
     journal,
     leases,
-    limits,
     plan,
     preflight,
     processes,
     registry,
+    run_limits,
     status,
     supervisor,
     verdict,
@@ -281,7 +282,7 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
             remedies=["ansible-playbook site.yml"],
         )
     stack = generation.stack
-    awaited = preflight.absent_release(stack) if may_await else ""
+    awaited = fitness.absent_release(stack) if may_await else ""
     new = installed is None or installed.digest != generation.digest
     if new or (installed is not None and journal.altered(request.paths, request.root)):
         # Of what is in place: somebody has edited it since it was proved.
@@ -293,7 +294,7 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
     if mode != "emergency":
         preflight.check_daemon(before)
     files = credentials.Record(stack)
-    held = preflight.held(stack, generation.environment, awaited)
+    held = fitness.held(stack, generation.environment, awaited)
     the_plan = plan.make(stack, _facts(stack, before, installed, generation, files.changed(), held), mode)
     if the_plan.install:
         registry.check_place(stack)
@@ -337,7 +338,7 @@ def _to_go_back_to(request: Request) -> str:
 
 
 def _limit(stack: Stack, request: Request) -> float:
-    return limits.of_run(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
+    return run_limits.of_run(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
 
 
 def _facts(
@@ -490,7 +491,7 @@ def _flushed(run: _Run, *, dry_run: bool) -> t.List[t.Dict[str, t.Any]]:
 
 
 def _install(run: _Run) -> None:
-    account = preflight.account(run.stack)
+    account = fitness.account(run.stack)
     owner = None if account.uid == os.geteuid() else (account.uid, account.gid)
     run_id = run.journal.run if run.journal is not None else journal.new_run_id(run.stack.paths.state, run.clock)
     # From here on it may be in place.
@@ -546,7 +547,7 @@ def _start_daemon(run: _Run) -> None:
 
 
 def _start(run: _Run, log: str) -> None:
-    account = preflight.account(run.stack)
+    account = fitness.account(run.stack)
     supervisor.start_daemon(
         config.engine_python(run.stack.root),
         run.stack.paths.config,
@@ -555,7 +556,7 @@ def _start(run: _Run, log: str) -> None:
         environment=preflight.daemon_environment(run.stack, config.daemon_revision(run.generation.config)),
         log=log,
         cwd=run.stack.root,
-        timeout=limits.DAEMON_START,
+        timeout=run_limits.DAEMON_START,
         clock=run.clock,
         started=lambda pid: run.step("await-daemon", pid=pid),
     )

@@ -11,7 +11,7 @@ import functools
 import os
 import typing as t
 
-from . import databases, flush, health, history, journal, limits, preflight, processes, verdict
+from . import databases, fitness, flush, health, history, journal, limits, processes, verdict
 from .clock import SYSTEM, Clock
 from .databases import DatabaseAnswer
 from .errors import RollcallError
@@ -47,7 +47,7 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
     # First whose listener it is, then the answer: so the answer came from the process whose socket was just seen.
     holders = flush.survey(stack, ports, pids)
     answers, replies = _ask(stack, programs)
-    files, dependencies = preflight.files(stack), preflight.dependencies(stack)
+    files, dependencies = fitness.files(stack), fitness.dependencies(stack)
     left = orphans(stack, [process.pid for process in daemons])
     kept = [(process, processes.program(process.pid)) for process in left]
     return Observation(
@@ -142,7 +142,7 @@ def status(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
     """
     stack = journal.load_stack(paths)
     seen = observe(stack, clock=clock)
-    held = preflight.held(stack)
+    held = fitness.held(stack)
     checks = verdict.judge(stack, seen, Expectation(held=held))
     unfinished = journal.unfinished_run(stack.paths.state)
     at_work = history.holder(stack.paths.state)

@@ -14,9 +14,10 @@ import json
 import os
 import typing as t
 
-from . import accounts, commands, journal, release_code, release_plan, release_store
+from . import accounts, commands, release_code, release_plan, release_store
 from .accounts import Account
 from .errors import RollcallError
+from .files import write_atomically
 from .release_plan import Wish
 
 MARKER = ".rollcall-venv.json"
@@ -150,7 +151,7 @@ def _cures(wish: Wish, what: str, output: t.Sequence[str]) -> t.List[str]:
 def _mark(directory: str, who: Account, *, whole: bool) -> None:
     with accounts.acting_as(who):
         text = json.dumps({"whole": whole}) + "\n"
-        journal.write_atomically(os.path.join(directory, MARKER), text, 0o644)
+        write_atomically(os.path.join(directory, MARKER), text, 0o644)
 
 
 def marker(root: str, name: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:

@@ -13,9 +13,10 @@ import os
 import re
 import typing as t
 
-from . import config, flush, journal, limits, preflight, status, verdict
+from . import config, fitness, flush, journal, limits, status, verdict
 from .clock import SYSTEM, Clock, Deadline
 from .errors import RollcallError
+from .files import write_atomically
 from .manifest import Paths, Stack
 from .processes import Identity
 from .provenance import Holder
@@ -38,7 +39,7 @@ def take_marks(stack: Stack) -> t.Dict[str, t.Tuple[int, int]]:
 
 def save_marks(stack: Stack, marks: Marks) -> None:
     """Keep the marks of a run for a later ``verify``."""
-    journal.write_atomically(os.path.join(stack.paths.state, "marks.json"), json.dumps(marks), 0o600)
+    write_atomically(os.path.join(stack.paths.state, "marks.json"), json.dumps(marks), 0o600)
 
 
 def saved_marks(stack: Stack) -> t.Dict[str, t.Tuple[int, int]]:
@@ -201,6 +202,6 @@ def verify(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
         RollcallError: no stack is installed, or it cannot be read.
     """
     stack = journal.load_stack(paths)
-    held = preflight.held(stack)
+    held = fitness.held(stack)
     seen, checks = judge(stack, marks=saved_marks(stack), held=held, clock=clock)
     return status.report(stack, seen, checks, held=held, limit=limits.of_verify(stack))

@@ -13,6 +13,7 @@ import typing as t
 
 from . import boot, journal, restart
 from .errors import RollcallError
+from .files import write_atomically
 from .request import Request
 
 
@@ -35,7 +36,7 @@ def main(request: Request, run_id: str) -> int:
         )
         result = {"error": error.as_dict()}
         code = error.exit_code
-    journal.write_atomically(journal.result_path(request.paths.state, run_id), json.dumps(result), 0o600)
+    write_atomically(journal.result_path(request.paths.state, run_id), json.dumps(result), 0o600)
     return code
 
 

@@ -562,7 +562,7 @@ def killed(patch: t.Tuple[t.Any, str], act: t.Callable[[], object]) -> None:
                 (releases, "_make_shared"),
                 (venvs, "link"),
                 (releases, "_run_all"),
-                (journal, "write_atomically"),
+                (releases, "write_atomically"),
                 (os, "sync"),
                 (release_store, "note_pending"),
             )

@@ -24,6 +24,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import (
     databases,
+    files,
     health,
     journal,
     manifest_check,
@@ -329,7 +330,7 @@ def jumpy() -> t.Iterator[t.Tuple[StackUnderTest, t.Callable[[float], None]]]:
         own_interpreter(made, at_start=WALL.format(offset=str(offset)))
 
         def jump(seconds: float) -> None:
-            journal.write_atomically(str(offset), str(seconds), 0o644)
+            files.write_atomically(str(offset), str(seconds), 0o644)
 
         yield made, jump
 

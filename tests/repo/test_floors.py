@@ -17,13 +17,13 @@ FLOORS: dict[str, int] = {
     name: floor
     for floor, names in enumerate(
         (
-            "clock database_urls errors import_draft import_pm2 import_supervisord manifest manifest_check "
+            "clock database_urls errors files text import_draft import_pm2 import_supervisord manifest manifest_check "
             "manifest_file manifest_import manifest_layout manifest_legacy manifest_values version",
             "accounts archives budget commands config config_reader credentials daemons databases health journal "
             "launcher leases manifest_edit processes registry release_store request sockets supervisor wire",
             "assign diagnosis plan program_plan provenance release_plan report steps verdict",
             "boot bringup dispatch doctor drift flush history limits ports preflight programs release_code releases "
-            "removal restart status takedown venvs verify worker",
+            "removal restart run_limits fitness status takedown venvs verify worker",
             "ask cli cli_doctor cli_manifest cli_ports console",
         )
     )

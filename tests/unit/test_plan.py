@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import plan
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Service, Stack, revision
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Service, Stack, held_back, revision
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest_check import check
 from ansible_collections.rollcall.supervisor.plugins.module_utils.plan import Facts, Plan, Running
 
@@ -161,7 +161,7 @@ def down(name: str, **different: t.Any) -> Running:
 
 
 def test_what_lacks_something_holds_back_all_that_depends_on_it() -> None:
-    assert plan.held_back(CHAIN, {"middle": HELD["middle"]}) == HELD
+    assert held_back(CHAIN, {"middle": HELD["middle"]}) == HELD
 
 
 def test_what_is_held_and_down_stays_down_and_is_no_action() -> None:

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Files, written so that no reader ever sees half of one."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+
+def write_atomically(path: str, text: str, mode: int, owner: t.Optional[t.Tuple[int, int]] = None) -> None:
+    """Replace the file ``path`` so that a reader sees all of the old or all of the new text, even after a crash.
+
+    Args:
+        path: the file; a temporary file is made beside it.
+        text: the new content, written as UTF-8.
+        mode: permission bits; they hold before the first byte is written.
+        owner: uid and gid to give the file to; None leaves the writer's own.
+
+    Raises:
+        OSError: as the kernel says it; the old file is untouched then.
+    """
+    temporary = f"{path}.{os.getpid()}.new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            os.fchmod(stream.fileno(), mode)
+            if owner is not None:
+                os.fchown(stream.fileno(), *owner)
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def sync_directory(path: str) -> None:
+    """Make a rename in ``path`` durable (fsync(2): a file's own fsync does not cover its directory entry)."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
