@@ -11,9 +11,10 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check, manifest_file, report
-
-COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import COLLECTION, engine_files
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes without types
@@ -56,10 +57,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
 def fingerprint(data: t.Mapping[str, t.Any]) -> str:
     """Return a digest of all that ``bootstrap`` puts on a host: engine, its own files, account and directories."""
     digest = hashlib.sha256(json.dumps([data["name"], data["user"], data["root"], data["paths"]]).encode("utf-8"))
-    engine = os.path.join(COLLECTION, "plugins", "module_utils")
-    sources = [os.path.join(engine, name) for name in sorted(os.listdir(engine)) if name.endswith(".py")]
+    for name, content in engine_files().items():
+        digest.update(name.encode("utf-8") + b"\0" + content)
     files = os.path.join(COLLECTION, "roles", "bootstrap", "files")
-    for path in [*sources, *sorted(entry.path for entry in os.scandir(files) if entry.is_file())]:
+    for path in sorted(entry.path for entry in os.scandir(files) if entry.is_file()):
         with open(path, "rb") as stream:
             digest.update(stream.read())
     return digest.hexdigest()[:16]

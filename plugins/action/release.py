@@ -12,8 +12,10 @@ import typing as t
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import archives, release_plan, report
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import archives
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import plan as release_plan
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
 from ansible_collections.rollcall.supervisor.plugins.modules.release import ARGUMENT_SPEC, REQUIRED_IF
 
 CODE, WHEELS = "code", "wheels"

@@ -48,8 +48,7 @@ from dataclasses import dataclass, field
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import report, steps
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import (
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import (
     EXIT_CODES,
     EXIT_FAILED,
     EXIT_OK,
@@ -57,7 +56,9 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import 
     EXIT_UNREACHABLE,
     EXIT_WRONG_USE,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.steps import Step
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import steps
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step
 
 OURS = "rollcall.supervisor."
 RUN = f"{OURS}stack_restart"
@@ -395,7 +396,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         try:
             if "findings" in data:
                 # Every other playbook would pay for what only this one needs.
-                from ansible_collections.rollcall.supervisor.plugins.module_utils import diagnosis
+                from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import diagnosis
 
                 # The findings themselves are the playbook's to show.
                 return diagnosis.text({**data, "host": name}).splitlines()[-1]

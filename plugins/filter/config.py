@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import config
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 
 
 def conf_value(value: t.Union[str, bool, int]) -> str:

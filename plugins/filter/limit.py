@@ -39,9 +39,10 @@ _value:
 import math
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import dispatch, run_limits
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
-from ansible_collections.rollcall.supervisor.plugins.module_utils.request import Request
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import dispatch
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import limits as run_limits
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
 
 
 def limit(data: t.Mapping[str, t.Any], mode: str = "auto") -> int:

@@ -41,8 +41,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_file
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
 
 
 def root(data: t.Mapping[str, t.Any], file: str = "") -> str:

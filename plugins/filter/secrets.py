@@ -38,7 +38,8 @@ _value:
 
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check, manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
 
 
 def secrets(data: t.Mapping[str, t.Any], file: str = "") -> t.Dict[str, t.Dict[str, str]]:

@@ -53,7 +53,8 @@ import typing as t
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check, report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core comes without types

@@ -78,7 +78,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import databases
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import databases
 
 
 def run(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:

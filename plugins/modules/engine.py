@@ -10,7 +10,7 @@ module: engine
 short_description: Install Rollcall's engine and its command on a host
 version_added: 0.1.0
 description:
-  - Writes the engine that this very module carries into C(ROOT/engine/rollcall), and the command C(ROOT/bin/rollcall).
+  - Writes the engine of the collection into C(ROOT/engine/rollcall), and the command C(ROOT/bin/rollcall).
   - So the installed engine and the one that modules use are the same version.
   - Used by the role P(rollcall.supervisor.bootstrap#role), which makes the virtual environment that it runs under.
 extends_documentation_fragment:
@@ -30,6 +30,11 @@ options:
       - Directory of the stack.
     type: path
     required: true
+  archive:
+    description:
+      - A zip archive on the host with the files of the engine.
+      - It need not be given. The action makes it from the collection and brings it to the host.
+    type: path
 """
 
 EXAMPLES = r"""
@@ -51,169 +56,18 @@ version:
 """
 
 import os
+import re
 import sys
-import types
 import typing as t
+import zipfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import (
-    accounts,
-    archives,
-    ask,
-    assign,
-    boot,
-    bringup,
-    budget,
-    cli,
-    cli_doctor,
-    cli_manifest,
-    cli_ports,
-    clock,
-    commands,
-    config,
-    config_reader,
-    console,
-    credentials,
-    daemons,
-    database_urls,
-    databases,
-    diagnosis,
-    dispatch,
-    doctor,
-    drift,
-    errors,
-    files,
-    fitness,
-    flush,
-    health,
-    history,
-    import_draft,
-    import_pm2,
-    import_supervisord,
-    journal,
-    launcher,
-    leases,
-    limits,
-    manifest,
-    manifest_check,
-    manifest_edit,
-    manifest_file,
-    manifest_import,
-    manifest_layout,
-    manifest_legacy,
-    manifest_values,
-    plan,
-    ports,
-    preflight,
-    processes,
-    program_plan,
-    programs,
-    provenance,
-    registry,
-    release_code,
-    release_plan,
-    release_store,
-    releases,
-    removal,
-    report,
-    request,
-    restart,
-    run_limits,
-    sockets,
-    status,
-    steps,
-    supervisor,
-    takedown,
-    text,
-    venvs,
-    verdict,
-    verify,
-    version,
-    wire,
-    worker,
-)
-
-ENGINE: t.Sequence[types.ModuleType] = (
-    accounts,
-    archives,
-    ask,
-    assign,
-    boot,
-    bringup,
-    budget,
-    cli,
-    cli_doctor,
-    cli_manifest,
-    cli_ports,
-    clock,
-    commands,
-    config,
-    config_reader,
-    credentials,
-    console,
-    daemons,
-    database_urls,
-    databases,
-    diagnosis,
-    dispatch,
-    doctor,
-    drift,
-    errors,
-    files,
-    fitness,
-    flush,
-    health,
-    history,
-    import_draft,
-    import_pm2,
-    import_supervisord,
-    journal,
-    launcher,
-    leases,
-    limits,
-    manifest,
-    manifest_check,
-    manifest_edit,
-    manifest_file,
-    manifest_import,
-    manifest_layout,
-    manifest_legacy,
-    manifest_values,
-    plan,
-    ports,
-    preflight,
-    processes,
-    program_plan,
-    programs,
-    provenance,
-    registry,
-    removal,
-    release_code,
-    release_plan,
-    release_store,
-    releases,
-    report,
-    request,
-    restart,
-    run_limits,
-    sockets,
-    status,
-    steps,
-    supervisor,
-    takedown,
-    text,
-    venvs,
-    verdict,
-    verify,
-    version,
-    wire,
-    worker,
-)
+ARGUMENT_SPEC = {"root": {"type": "path", "required": True}, "archive": {"type": "path"}}
 
 # `python ROOT/engine` runs this: the directory itself is then the place packages are looked up in.
 ENTRY = """\
-from rollcall.cli import main
+from rollcall.cli.command import main
 
 raise SystemExit(main())
 """
@@ -223,7 +77,7 @@ COMMAND = """\
 # Rollcall's command for the stack under {root}.
 # A service that calls this must not be taken for one of the processes that it is to end.
 unset ROLLCALL_STACK ROLLCALL_ROOT ROLLCALL_SERVICE ROLLCALL_REVISION
-if ! [ -x '{root}/engine/venv/bin/python' ] || ! [ -e '{root}/engine/rollcall/cli.py' ]; then
+if ! [ -x '{root}/engine/venv/bin/python' ] || ! [ -e '{root}/engine/rollcall/cli/command.py' ]; then
   echo 'FAILED: the engine of the stack under {root} is broken; the services run without it.' >&2
   echo '  next: ansible-playbook site.yml' >&2
   echo '  next: the entry "By hand" of the runbook' >&2
@@ -233,22 +87,40 @@ exec '{root}/engine/venv/bin/python' -E -s -X utf8 '{root}/engine' --root '{root
 """
 
 
-def source(module: types.ModuleType) -> str:
-    """Return the text of a module as it came with this one, from Ansible's archive or from a checkout."""
-    loader: t.Any = module.__loader__
-    text = loader.get_source(module.__name__)
-    if text is None:
-        raise OSError(f"the source of {module.__name__} did not come along")
-    return str(text)
+# A collection of version 0.1.0 writes its own __main__.py over ours. That file finds this function, and so this engine,
+# which answers that the two versions are not the same.
+CLI = """\
+def main():
+    from .command import main as run
+
+    return run()
+"""
 
 
-def wanted_files(root: str) -> t.Dict[str, t.Tuple[str, int]]:
-    """Return text and mode of every file of the engine, by path."""
+def read_archive(path: str) -> t.Dict[str, str]:
+    """Return the text of every file of an engine that was packed, by its path within.
+
+    Raises:
+        OSError, ValueError, zipfile.BadZipFile: it cannot be read, or is not the archive of an engine.
+    """
+    with zipfile.ZipFile(path) as packed:
+        sources = {name: packed.read(name).decode("utf-8") for name in packed.namelist()}
+    strange = [name for name in sources if not re.fullmatch(r"(?:[a-z_]+/)*[a-z0-9_]+\.py", name)]
+    if strange:
+        raise ValueError(f"{path} contains '{strange[0]}', which is no file of an engine")
+    return sources
+
+
+def wanted_files(root: str, sources: t.Mapping[str, str]) -> t.Dict[str, t.Tuple[str, int]]:
+    """Return text and mode of every file that is to be there, by its path.
+
+    Args:
+        root: directory of the stack.
+        sources: the text of every file of the engine, by its path within.
+    """
     package = os.path.join(root, "engine", "rollcall")
-    files = {
-        os.path.join(package, f"{module.__name__.rsplit('.', 1)[1]}.py"): (source(module), 0o644) for module in ENGINE
-    }
-    files[os.path.join(package, "__init__.py")] = ("", 0o644)
+    texts = {**sources, "__init__.py": "", "cli/__init__.py": CLI}
+    files = {os.path.join(package, name): (text, 0o644) for name, text in texts.items()}
     files[os.path.join(root, "engine", "__main__.py")] = (ENTRY, 0o644)
     files[os.path.join(root, "bin", "rollcall")] = (COMMAND.format(root=root), 0o755)
     return files
@@ -264,14 +136,16 @@ def read(path: str) -> t.Optional[t.Tuple[str, int]]:
 
 
 def stale_files(root: str, wanted: t.Container[str]) -> t.List[str]:
-    """Return modules of an earlier engine that this one does not have."""
-    package = os.path.join(root, "engine", "rollcall")
-    try:
-        names = os.listdir(package)
-    except FileNotFoundError:
-        return []
-    paths = [os.path.join(package, name) for name in sorted(names) if name.endswith(".py")]
-    return [path for path in paths if path not in wanted]
+    """Return the modules of another engine that this one does not have, with their bytecode."""
+    found = []
+    for directory, _folders, names in os.walk(os.path.join(root, "engine", "rollcall")):
+        cache = os.path.basename(directory) == "__pycache__"
+        place = os.path.dirname(directory) if cache else directory
+        for name in sorted(names):
+            source = os.path.join(place, f"{name.partition('.')[0]}.py")
+            if name.endswith((".py", ".pyc")) and source not in wanted:
+                found.append(os.path.join(directory, name))
+    return sorted(found)
 
 
 def write(module: AnsibleModule, path: str, text: str, mode: int) -> None:
@@ -293,24 +167,34 @@ def compile_all(root: str) -> None:
         raise OSError(f"the engine does not compile under Python {sys.version.split()[0]}")
 
 
+def remove_empty_directories(directory: str) -> None:
+    """Remove the directories below ``directory`` in which nothing is left."""
+    for place, _folders, _names in os.walk(directory, topdown=False):
+        if not os.listdir(place):
+            os.rmdir(place)
+
+
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     """Install what differs."""
     root = module.params["root"]
-    wanted = wanted_files(root)
-    different = [path for path, content in sorted(wanted.items()) if read(path) != content]
+    sources = read_archive(module.params["archive"])
+    wanted = wanted_files(root, sources)
+    # In this order: what starts the engine is replaced when the engine is whole.
+    different = [path for path, content in wanted.items() if read(path) != content]
     stale = stale_files(root, wanted)
     if not module.check_mode:
         for path in different:
             write(module, path, *wanted[path])
         for path in stale:
             os.unlink(path)
+        remove_empty_directories(os.path.join(root, "engine", "rollcall"))
         if different:
             compile_all(root)
     files = [*different, *stale]
     return {
         "changed": bool(files),
         "files": files,
-        "version": version.VERSION,
+        "version": str(re.findall(r'^VERSION = "(.*)"', sources["base/version.py"], re.MULTILINE)[0]),
         "diff": {
             "prepared": "".join(f"write {path}\n" for path in different) + "".join(f"remove {path}\n" for path in stale)
         },
@@ -320,12 +204,12 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"root": {"type": "path", "required": True}},
+        argument_spec=ARGUMENT_SPEC,
         supports_check_mode=True,
     )
     try:
         result = run(module)
-    except OSError as exc:
+    except (OSError, ValueError, zipfile.BadZipFile) as exc:
         module.fail_json(msg=f"The engine could not be installed under {module.params['root']}: {exc}")
     module.exit_json(**result)
 

@@ -116,9 +116,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_edit, report
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest_edit import Change
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import edit as manifest_edit
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
 
 
 def wanted(params: t.Mapping[str, t.Any]) -> t.List[Change]:

@@ -201,9 +201,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, journal, report
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 
 
 def _diff(done: flush.Flushed) -> t.Dict[str, t.Dict[str, t.Optional[str]]]:

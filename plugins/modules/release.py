@@ -217,8 +217,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import release_plan, releases, report
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import lifecycle as releases
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import plan as release_plan
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
 
 ARGUMENT_SPEC: t.Dict[str, t.Any] = {
     "root": {"type": "path", "required": True},

@@ -200,9 +200,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import programs, report
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.program_plan import STATES, Wish
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.programs import orders as programs
+from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import STATES, Wish
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
 
 
 def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any]:

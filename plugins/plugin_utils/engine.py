@@ -18,9 +18,9 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import config
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.version import VERSION
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 
 Data = t.Mapping[str, t.Any]
 

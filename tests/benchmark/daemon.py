@@ -9,8 +9,9 @@ import time
 
 import psutil
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import supervisor, takedown
-from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Deadline
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Deadline
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import takedown
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
 from tests.benchmark.arena import is_alive
 from tests.benchmark.places import Plain
 

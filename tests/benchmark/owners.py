@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import sockets
 from tests.benchmark.arena import HERE, Arena, Failure, end_tree
 from tests.benchmark.crowd import EACH
 

@@ -15,13 +15,11 @@ from contextlib import contextmanager
 
 import psutil
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import (
-    config,
-    flush,
-    manifest_check,
-    sockets,
-)
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 from tests.benchmark.arena import HERE, Arena, Failure, end_tree, is_free
 from tests.benchmark.places import Host
 

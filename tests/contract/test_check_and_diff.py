@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import restart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from tests.support.playbooks import outcome, play, prepare
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import free_port

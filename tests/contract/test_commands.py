@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import accounts, commands
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import accounts, commands
 from tests.support.daemons import alive, bystander, eventually
 
 __all__ = ["bystander"]

@@ -20,10 +20,14 @@ from ansible.errors import AnsibleFilterError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import config
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack, Start, Stop
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisor import Client, start_daemon, stop_daemon
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack, Start, Stop
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import (
+    Client,
+    start_daemon,
+    stop_daemon,
+)
 from tests.support import configs, supervisors
 from tests.support.configs import made, service
 from tests.support.rendering import TEMPLATES, render

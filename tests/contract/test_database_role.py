@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import databases
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import databases
 from tests.support import postgresql, redis
 from tests.support.playbooks import play, prepare
 from tests.support.stacks import StackUnderTest, stack

@@ -19,8 +19,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import databases
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import DatabaseCheck, Paths, Service, Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
+    DatabaseCheck,
+    Paths,
+    Service,
+    Stack,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import databases
 from tests.support import postgresql, redis
 from tests.support.interpreters import python_of_all
 from tests.support.peers import Behaviour, drips, free_port, http, keeps_silent, says, tcp_peer, then_silent

@@ -22,17 +22,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import (
-    daemons as engine_daemons,
-)
-from ansible_collections.rollcall.supervisor.plugins.module_utils import (
-    diagnosis,
-    doctor,
-    journal,
-    processes,
-    supervisor,
-)
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import diagnosis, doctor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import discovery as engine_daemons
 from tests.support import daemons, supervisors
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Lock
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.journal import Lock
 from tests.support.playbooks import PLAYBOOK, document, play, prepare
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack

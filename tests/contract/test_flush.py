@@ -12,8 +12,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, manifest, processes
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import model as manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from tests.support import daemons, victims
 
 sandbox = daemons.sandbox

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import health
-from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Deadline
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Health
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Deadline
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Health
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import health
 from tests.support.daemons import eventually
 from tests.support.peers import Behaviour, Peer, drips, free_port, http, keeps_silent, says, tcp_peer, then_silent
 

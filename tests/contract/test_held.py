@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import report, restart, verify
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
 from tests.support.victims import free_port
 

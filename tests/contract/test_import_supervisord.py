@@ -23,10 +23,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from supervisor.options import EventListenerConfig, ServerOptions
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import config, manifest_file
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest_import import Imported, import_text, render
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.importer import (
+    Imported,
+    import_text,
+    render,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 from tests.support import configs, supervisors
 from tests.support.rendering import render as render_config
 

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import leases, manifest_check, ports
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import leases
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import tool as ports
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import free_port, marks, victim
 
@@ -178,7 +180,7 @@ def test_a_stack_that_runs_keeps_another_from_its_only_port() -> None:
 KERNEL = """
 import sys
 from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check, preflight
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 stack = manifest_check.check({"stack": {"name": "test", "root": sys.argv[1], "services": {
     "web": {"command": ["/bin/true"], "port": 8050}, "api": {"command": ["/bin/true"], "port": 8060}}}}).stack
 for name in ("run", "logs", "state"):

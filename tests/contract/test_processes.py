@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import processes
-from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Deadline
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Deadline
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from tests.support.victims import NOBODY, as_nobody, eventually, is_alive, marks, victim
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user, or a namespace of its own")

@@ -15,8 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, processes, sockets
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from tests.support import daemons
 from tests.support.victims import a_stack, as_nobody, eventually, free_port, marks, victim
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from tests.support.controllers import archive, controller
 from tests.support.playbooks import prepare
 from tests.support.repository import ROOT

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from tests.support.commands import rollcall
 from tests.support.playbooks import outcome, play, prepare
 from tests.support.releases import wheel, write

@@ -16,11 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import config, manifest_check, restart
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Generation
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import release_directory
-from ansible_collections.rollcall.supervisor.plugins.module_utils.request import Request
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import release_directory
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.journal import Generation
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 from tests.support.releases import write
 from tests.support.rendering import render
 from tests.support.stacks import APP, StackUnderTest, stack

@@ -18,17 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import (
-    accounts,
-    archives,
-    journal,
-    release_code,
-    release_store,
-    releases,
-    venvs,
-)
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.release_plan import Git, Python, Wish
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import accounts
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import archives, venvs
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import code as release_code
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import lifecycle as releases
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import store as release_store
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.plan import Git, Python, Wish
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from tests.support.daemons import bystander
 from tests.support.mounts import Mount, read_only, seen_with, small
 from tests.support.releases import Host, wheel, write

@@ -12,8 +12,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import journal, processes, restart
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
 from tests.support.victims import free_port
 

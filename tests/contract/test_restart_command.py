@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import eventually, free_port, marks, victim

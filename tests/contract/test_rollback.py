@@ -12,15 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import (
-    history,
-    journal,
-    report,
-    restart,
-    supervisor,
-    verify,
-)
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import history, journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import free_port
 

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import sockets
 from tests.support.victims import NOBODY, as_nobody, free_port, victim
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user")

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import processes, supervisor
-from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Deadline
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Deadline
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
 from tests.support import daemons
 from tests.support.daemons import Sandbox, alive, eventually, kill, stale_socket
 from tests.support.peers import drips, http, says, unix_peer

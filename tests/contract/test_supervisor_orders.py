@@ -10,8 +10,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import supervisor
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
 from tests.support import daemons, others, supervisors
 from tests.support.daemons import Sandbox, eventually
 

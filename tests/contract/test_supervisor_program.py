@@ -16,10 +16,12 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import journal, programs, supervisor
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths
-from ansible_collections.rollcall.supervisor.plugins.module_utils.program_plan import Wish, make
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
+from ansible_collections.rollcall.supervisor.plugins.module_utils.programs import orders as programs
+from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import Wish, make
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
 from ansible_collections.rollcall.supervisor.plugins.modules import supervisor_program
 from tests.support import daemons, manifests, others, supervisors
 from tests.support.daemons import Sandbox, alive, eventually

@@ -23,8 +23,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.action.stack_restart import ActionModule
-from ansible_collections.rollcall.supervisor.plugins.module_utils import journal, processes, restart, supervisor
-from ansible_collections.rollcall.supervisor.plugins.module_utils.version import VERSION
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
 from tests.support.commands import rollcall
 from tests.support.stacks import StackUnderTest, failed_checks, stack
 from tests.support.victims import eventually, free_port, is_alive, victim
@@ -492,7 +495,7 @@ def test_fault_40_after_a_reboot_the_record_of_processes_names_nobody_of_today(r
 
 LOCK_HOLDER = """
 import sys, time
-from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Lock
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.journal import Lock
 
 lock = Lock(sys.argv[1])
 lock.acquire({"who": "ada from 192.0.2.7", "verb": "full", "since": "2026-01-02 03:04:05", "run": "r"})

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_edit, manifest_file
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest_edit import Change
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import edit as manifest_edit
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change
 from tests.support.victims import NOBODY, eventually
 
 WRITERS = 200

@@ -31,7 +31,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import journal, processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from tests.support import daemons, others, postgresql, redis
 from tests.support.commands import rollcall
 from tests.support.playbooks import PLAYBOOK, outcome, play, prepare

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, sockets
-from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Clock
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from tests.support.victims import (
     Victim,
     a_stack,
@@ -247,7 +248,7 @@ def test_the_listener_of_another_user_is_not_called_free_without_root(root: str)
 HIDDEN = """
 import json, subprocess, sys
 from ansible_collections.rollcall.supervisor.plugins.module_utils import flush
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from tests.support.victims import a_stack, as_nobody, marks, victim
 
 root, how = sys.argv[1:]
@@ -290,7 +291,7 @@ def test_a_listener_is_not_called_free_where_proc_hides_the_processes_of_others(
 OUTSIDE = """
 import json, sys
 from ansible_collections.rollcall.supervisor.plugins.module_utils import flush
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from tests.support.victims import a_stack
 
 root, port = sys.argv[1], int(sys.argv[2])

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, processes, sockets
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from ansible_collections.rollcall.supervisor.plugins.modules import port_flush, port_info
 from tests.support.victims import (
     NOBODY,
@@ -48,7 +49,7 @@ SYSTEMD = next(filter(os.path.exists, ("/lib/systemd/systemd", "/usr/lib/systemd
 FLUSH_BELOW = """
 import json, sys
 from ansible_collections.rollcall.supervisor.plugins.module_utils import flush
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from tests.support.victims import a_stack
 try:
     flush.flush(a_stack(sys.argv[1], int(sys.argv[2])), policy="any")
@@ -156,7 +157,7 @@ def test_the_container_that_a_port_is_published_for_is_named(root: str, tmp_path
 PID_1 = """
 import json, os, socket, sys
 from ansible_collections.rollcall.supervisor.plugins.module_utils import flush
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from tests.support.victims import a_stack, free_port
 
 port = free_port()
@@ -580,7 +581,7 @@ def test_port_22_is_never_flushed_whatever_the_manifest_says(root: str) -> None:
 NEVER = """
 import json, sys
 from ansible_collections.rollcall.supervisor.plugins.module_utils import flush
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from tests.support.victims import a_stack, marks, victim
 
 root, said = sys.argv[1], {}

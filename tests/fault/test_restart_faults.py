@@ -21,8 +21,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import processes, sockets
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes, sockets
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
 from tests.support.victims import eventually, free_port, is_alive, marks, victim
 

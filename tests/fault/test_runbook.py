@@ -19,7 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import cli, daemons, errors, processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import errors
+from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import command as cli
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import discovery as daemons
 from tests.support import mounts, runbook
 from tests.support.repository import ROOT
 from tests.support.runbook import Operator

@@ -22,18 +22,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import (
-    databases,
-    files,
-    health,
-    journal,
-    manifest_check,
-    restart,
-    verdict,
-    verify,
-)
-from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Clock
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Health
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import files
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Health
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import databases, health
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import judge as verdict
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
 from tests.support import peers
 from tests.support.interpreters import own_interpreter
 from tests.support.peers import drips, http, keeps_silent, says, tcp_peer

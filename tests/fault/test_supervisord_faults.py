@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import processes
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from tests.support import mounts, supervisors
 from tests.support.commands import Said, rollcall
 from tests.support.interpreters import give_to, python_of_all

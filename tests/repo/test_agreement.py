@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.version import VERSION
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
 from tests.support.repository import ROOT, tracked
 
 ROLES = sorted(path.parent for path in ROOT.glob("roles/*/tasks"))

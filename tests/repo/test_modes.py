@@ -18,14 +18,15 @@ import pytest
 import yaml
 
 from ansible_collections.rollcall.supervisor.plugins.action.stack_restart import ActionModule
-from ansible_collections.rollcall.supervisor.plugins.module_utils import cli, plan
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import (
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import (
     EXIT_FAILED,
     EXIT_OK,
     EXIT_REFUSED,
     EXIT_UNREACHABLE,
     EXIT_WRONG_USE,
 )
+from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import command as cli
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import plan
 from tests.support.repository import ROOT
 
 COLLECTION = "ansible_collections.rollcall.supervisor.plugins"

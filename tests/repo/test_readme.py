@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import cli, manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import command as cli
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
 from tests.support.repository import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

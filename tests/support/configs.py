@@ -10,7 +10,7 @@ import typing as t
 
 from hypothesis import strategies as st
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import (
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
     Checks,
     Paths,
     PortRules,

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
 
 MARK = "ROLLCALL_TEST_SANDBOX"
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Problem, Service, Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Problem, Service, Stack
 
 NOTHING: Any = object()
 

@@ -11,8 +11,8 @@ import sys
 import typing as t
 from pathlib import Path
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import supervisor
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
 from tests.support.daemons import Sandbox, eventually
 
 

@@ -13,8 +13,9 @@ import typing as t
 import zipfile
 from pathlib import Path
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import archives, releases
-from ansible_collections.rollcall.supervisor.plugins.module_utils.release_plan import Python, Sent, Wish
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import archives
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import lifecycle as releases
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.plan import Python, Sent, Wish
 
 EXCLUDE = (".git", "__pycache__", ".venv")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 
 from ansible_collections.rollcall.supervisor.plugins.filter import config, limit
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles" / "services" / "templates"
 

@@ -18,24 +18,25 @@ import typing as t
 import unittest.mock
 from pathlib import Path
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import (
-    config,
-    journal,
-    manifest_check,
-    processes,
-    restart,
-    status,
-)
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.journal import Generation
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Paths
-from ansible_collections.rollcall.supervisor.plugins.module_utils.request import Request
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisor import Client
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.journal import Generation
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import status
 from ansible_collections.rollcall.supervisor.plugins.modules import engine as engine_module
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import engine_files
 from tests.support.rendering import render
 from tests.support.victims import free_port
 
 APP = str(Path(__file__).resolve().parent / "app.py")
+
+SOURCES = {name: content.decode("utf-8") for name, content in engine_files().items()}
 
 
 class StackUnderTest:
@@ -75,7 +76,7 @@ class StackUnderTest:
         for path, mode in ((self.paths.run, 0o700), (self.paths.logs, 0o750), (self.paths.state, 0o700)):
             os.makedirs(path, mode=mode)
         os.symlink(sys.executable, self.program)
-        for path, (text, mode) in engine_module.wanted_files(self.root).items():
+        for path, (text, mode) in engine_module.wanted_files(self.root, SOURCES).items():
             os.makedirs(os.path.dirname(path), exist_ok=True)
             Path(path).write_text(text, encoding="utf-8")
             os.chmod(path, mode)

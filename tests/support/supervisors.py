@@ -14,7 +14,7 @@ import sys
 import typing as t
 from pathlib import Path
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import config, config_reader
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config, config_reader
 
 # The oldest that is accepted, the one of Debian 12 and Ubuntu 22.04 and later, and the one that `bootstrap` installs.
 VERSIONS = ("4.2.2", "4.2.5", "4.3.0")

@@ -192,7 +192,7 @@ def a_stack(root: t.Union[str, Path], *ports: int, **rules: t.Any) -> t.Any:
         ports: one for each service.
         rules: for PortRules.
     """
-    from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import model as manifest
 
     services = tuple(
         manifest.Service(name=f"service{number}", command=("/bin/true",), directory=str(root), port=port)

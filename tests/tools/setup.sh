@@ -47,7 +47,7 @@ touch "${link%/*}/py.typed" # for mypy: what is under that name has types
 
 cat >.venv/bin/rollcall <<'SHIM'
 #!/bin/sh
-exec "$(dirname "$0")/python" -P -m ansible_collections.rollcall.supervisor.plugins.module_utils.cli "$@"
+exec "$(dirname "$0")/python" -P -m ansible_collections.rollcall.supervisor.plugins.module_utils.cli.command "$@"
 SHIM
 chmod 755 .venv/bin/rollcall
 

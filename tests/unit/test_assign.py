@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import assign
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Service
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import assign
 
 
 def service(name: str, own: t.Optional[int], *others: int, auto: bool = True) -> Service:

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import boot, manifest_check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import boot
 from tests.support import rendering
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "services"

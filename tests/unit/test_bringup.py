@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.bringup import IDLE_POLL, BringUp
-from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Clock
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisor import Client, ProgramState
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.bringup import IDLE_POLL, BringUp
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client, ProgramState
 from tests.support.manifests import a_manifest, checked
 
 # Seconds that the stand-in needs for the spawning of one program.

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 from hypothesis import given
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import config
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 from tests.support import configs
 
 EXPANDED = {"program_name": "app"}

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check, verify
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
 
 
 @pytest.fixture

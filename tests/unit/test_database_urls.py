@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.database_urls import (
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.database_urls import (
     Place,
     PostgresqlUrl,
     RedisUrl,

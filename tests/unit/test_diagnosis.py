@@ -10,16 +10,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import diagnosis, doctor, supervisor
-from ansible_collections.rollcall.supervisor.plugins.module_utils.daemons import (
-    Answer,
-    Daemon,
-    Inet,
-    Settings,
-    settings,
-)
-from ansible_collections.rollcall.supervisor.plugins.module_utils.databases import DatabaseAnswer
-from ansible_collections.rollcall.supervisor.plugins.module_utils.diagnosis import (
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import diagnosis, doctor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.diagnosis import (
     ERROR,
     KINDS,
     NOTE,
@@ -33,11 +26,19 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.diagnosis impo
     Pidfile,
     Versions,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Checks, DatabaseCheck, Paths
-from ansible_collections.rollcall.supervisor.plugins.module_utils.processes import Marker, Process
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisor import ProgramState
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import Observation
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.processes import Marker, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Checks, DatabaseCheck, Paths
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.databases import DatabaseAnswer
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import ProgramState
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.discovery import (
+    Answer,
+    Daemon,
+    Inet,
+    Settings,
+    settings,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.judge import Observation
 from tests.support import configs
 from tests.support.repository import ROOT
 

@@ -14,12 +14,13 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.rollcall.supervisor.plugins.modules import engine
-
-ENGINE = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import engine_files, pack
 
 
 def run(capfd: pytest.CaptureFixture[str], root: Path, **more: t.Any) -> t.Dict[str, t.Any]:
-    with patch_module_args({"root": str(root), **more}), pytest.raises(SystemExit):
+    archive = root.parent / "engine.zip"
+    pack(str(archive), engine_files())
+    with patch_module_args({"root": str(root), "archive": str(archive), **more}), pytest.raises(SystemExit):
         engine.main()
     return dict(json.loads(capfd.readouterr().out))
 
@@ -28,9 +29,10 @@ def test_it_installs_every_file_of_the_engine_and_an_executable_command(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run(capfd, tmp_path)["changed"] is True
-    installed = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "engine/rollcall").glob("*.py")}
-    ours = {path.name: path.read_text(encoding="utf-8") for path in ENGINE.glob("*.py")}
-    assert installed == {**ours, "__init__.py": ""}
+    package = tmp_path / "engine/rollcall"
+    installed = {str(path.relative_to(package)): path.read_bytes() for path in package.rglob("*.py")}
+    assert {name for name in installed if name != "__init__.py"} == set(engine_files())
+    assert {name for name, content in engine_files().items() if installed[name] != content} == {"cli/__init__.py"}
     assert os.access(tmp_path / "bin/rollcall", os.X_OK)
     assert (tmp_path / "bin/rollcall").stat().st_mode & 0o777 == 0o755
 

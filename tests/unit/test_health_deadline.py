@@ -10,9 +10,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import health
-from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Clock, Deadline
-from ansible_collections.rollcall.supervisor.plugins.module_utils.wire import Line
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock, Deadline
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.wire import Line
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import health
 
 
 class FakeClock(Clock):

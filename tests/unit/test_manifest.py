@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest, manifest_check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.config import port_variable
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import (
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import model as manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
     Checks,
     DatabaseCheck,
     Health,
@@ -24,6 +24,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest impor
     Start,
     Stop,
 )
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.config import port_variable
 from tests.support.manifests import a_manifest, a_service, checked, one, only_service
 
 FULL = a_manifest(

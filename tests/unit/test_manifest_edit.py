@@ -19,10 +19,11 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_edit, manifest_file
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest_edit import Change
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest_layout import GONE
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import edit as manifest_edit
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.layout import GONE
 from tests.unit.test_manifest_properties import PATIENT, good_manifests
 
 # Nothing in it is where a program that writes YAML would put it.

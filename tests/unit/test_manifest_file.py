@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_file
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Problem
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Problem
 
 GOOD = """\
 ---

@@ -15,11 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import config, manifest_check, manifest_file
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_import as importer
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Service, Stack, Start, Stop
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest_import import Imported, Note
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing import importer
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.importer import Imported, Note
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack, Start, Stop
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 from tests.support import configs
 from tests.support.rendering import render as render_config
 from tests.support.repository import ROOT

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest, manifest_check, manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import model as manifest
 from tests.support.repository import ROOT
 
 EXAMPLE = ROOT / "examples" / "legacy" / "port_manifest.json"

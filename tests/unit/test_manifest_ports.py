@@ -10,8 +10,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import config, manifest_check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Service, Stack, revision
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack, revision
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 
 WEB: t.Dict[str, t.Any] = {
     "command": ["/bin/serve", "--port={port}", "--number={instance}"],

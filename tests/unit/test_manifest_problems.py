@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
 from tests.support.manifests import NOTHING, a_manifest, a_service, checked, one, problem, problems
 
 APP = "stack.services.main_app"

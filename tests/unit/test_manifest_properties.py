@@ -13,13 +13,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import (
-    manifest,
-    manifest_check,
-    manifest_file,
-    manifest_values,
-)
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import model as manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import values as manifest_values
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from tests.support.manifests import a_manifest, a_service
 
 PLANTED = "pl4nted-t0ken"

@@ -9,15 +9,11 @@ import re
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import (
-    config,
-    manifest_check,
-    manifest_file,
-    manifest_legacy,
-    manifest_values,
-    preflight,
-)
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import (
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import legacy as manifest_legacy
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import values as manifest_values
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
     GIVEN_TO_ALL,
     DatabaseCheck,
     Health,
@@ -27,6 +23,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest impor
     Start,
     Stop,
 )
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import preflight
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 from tests.support.repository import ROOT
 
 PAGE = (ROOT / "docs" / "manifest.md").read_text(encoding="utf-8")

@@ -11,10 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import plan
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Service, Stack, held_back, revision
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest_check import check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.plan import Facts, Plan, Running
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
+    Service,
+    Stack,
+    held_back,
+    revision,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import plan
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.plan import Facts, Plan, Running
 
 DAEMON = "0123456789ab"
 

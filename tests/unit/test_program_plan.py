@@ -9,10 +9,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import program_plan
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.program_plan import Facts, Plan, Wish
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisor import ProgramConfig, ProgramState
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.programs import plan as program_plan
+from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import Facts, Plan, Wish
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import ProgramConfig, ProgramState
 
 EVERY_STATE = ("STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL")
 DOWN = ("STOPPED", "EXITED", "FATAL")

@@ -10,11 +10,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import programs
-from ansible_collections.rollcall.supervisor.plugins.module_utils.clock import Clock
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.program_plan import Wish
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisor import ProgramConfig, ProgramState
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.programs import orders as programs
+from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import Wish
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import ProgramConfig, ProgramState
 
 NOTHING = ProgramState("", "STOPPED", 0, 0, 0, 1000, 0, "", "")
 

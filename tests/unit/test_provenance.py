@@ -10,8 +10,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.processes import Marker, Process
-from ansible_collections.rollcall.supervisor.plugins.module_utils.provenance import (
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.processes import Marker, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.sockets import Listener
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import (
     ANY,
     DUPLICATE,
     FOREIGN,
@@ -26,7 +27,6 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.provenance imp
     may_end,
     publishes,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.sockets import Listener
 
 ROOT = "/opt/trading"
 TRADING = 1001

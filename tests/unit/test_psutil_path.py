@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, processes, provenance, sockets
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, provenance
 from tests.support import macos
 from tests.support.macos import BOOTED, SSTOP, SZOMB, Mac, Recorded, Socket, on_ipv6
 from tests.support.victims import a_stack, marks

@@ -9,9 +9,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import release_plan
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.release_plan import Git, Kept, Python, Sent, Wish
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import plan as release_plan
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.plan import Git, Kept, Python, Sent, Wish
 from ansible_collections.rollcall.supervisor.plugins.modules.release import ARGUMENT_SPEC
 
 CODE = "0123456789abcdef" * 4

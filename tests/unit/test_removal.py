@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check, removal
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import Stack
-from ansible_collections.rollcall.supervisor.plugins.module_utils.removal import Account, Host
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import removal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.removal import Account, Host
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from ansible.executor.stats import AggregateStats
 
 from ansible_collections.rollcall.supervisor.plugins.callback import roll_call
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from tests.support.reports import failed, restart_report, status_report
 
 CRASHED = [failed("running", "trade_executor", "FATAL: no such file", "tail x")]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import registry
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import registry
 from tests.support.repository import ROOT
 from tests.support.victims import a_stack, as_nobody
 

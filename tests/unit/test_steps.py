@@ -12,9 +12,10 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils import report, steps
-from ansible_collections.rollcall.supervisor.plugins.module_utils.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.steps import Step
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import steps
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step
 from tests.support.reports import check, failed, restart_report
 from tests.support.repository import ROOT
 

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The verb ``rollcall doctor``: what is wrong with the stack and its host, and the command that cures each."""
+
+from __future__ import annotations
+
+import argparse
+import typing as t
+
+from ..base.errors import RollcallError
+from .console import announced, paths_of, show
+
+HELP = "what is wrong here, and what cures it; changes nothing without --fix"
+
+
+def add(verbs: t.Any) -> None:
+    """Add the verb with its options to the command line's parser."""
+    added: argparse.ArgumentParser = verbs.add_parser(
+        "doctor",
+        help=HELP,
+        description="Look over every supervisord of this host, this stack's processes, ports, files, modes and "
+        "versions. Each finding names its evidence and its cure. Exit code 1 when an error is left.",
+    )
+    added.add_argument(
+        "--fix",
+        action="store_true",
+        help="put right what ends and starts no process: left-over files, modes, directories",
+    )
+    added.add_argument("--check", action="store_true", help="with --fix: say what would be put right; change nothing")
+    added.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run it and return the exit code.
+
+    Raises:
+        RollcallError: ``refused``: a run holds the lock; ``wrong_use``: no root, or ``--check`` without ``--fix``.
+    """
+    from ..doctor import diagnosis, doctor
+    from ..run import request
+
+    paths_of(options.root)
+    if options.check and not options.fix:
+        raise RollcallError("--check goes with --fix: without it nothing is changed anyway.", kind="wrong_use")
+    with announced("doctor", doctor.limit(options.root, fix=options.fix and not options.check)):
+        data = doctor.doctor(options.root, fix=options.fix, dry_run=options.check, who=request.who())
+    return show(data, lambda: diagnosis.text(data), as_json=options.json)

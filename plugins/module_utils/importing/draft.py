@@ -1,0 +1,401 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""A manifest that an importer puts together, service by service, and notes on what did not fit into it.
+
+Here is what all importers share: names that a manifest can have, what becomes of variables, users and ports, and the
+promise that what comes out passes the check.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ..base.errors import RollcallError
+from ..manifest.check import EPHEMERAL, check
+from ..manifest.model import PortRules, Problem
+from ..manifest.values import SERVICE, STACK
+
+# What a note says of the original: it is gone, it is there in another way, or somebody should look at it.
+LOST = "lost"
+CHANGED = "changed"
+ADVICE = "advice"
+_KINDS = (LOST, CHANGED, ADVICE)
+
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
+_NAME_LENGTH = 63
+# They are taken; see manifest_values.
+_RESERVED_NAMES = ("all", "supervisord")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_PORT = re.compile(r"\s*[0-9]{1,9}\s*\Z")
+_LINES = re.compile(r"[\n\r]")
+# What not even a secret can have.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+_SECRET_NAME = re.compile(
+    r"PASSW(OR)?D|PASSPHRASE|TOKEN|SECRET|CREDENTIAL|(^|_|API)KEYS?($|_)|(^|_)PASS($|_)|_PWD$", re.IGNORECASE
+)
+_SECRET_VALUE = re.compile(r"://[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_SECRET_ARGUMENT = re.compile(r"--?[A-Za-z-]*(passw(or)?d|token|secret|api-?key)(=|\Z)", re.IGNORECASE)
+_PORT_ARGUMENT = re.compile(r"(?:--port|-p|--bind|-b|--listen)(?:=|\Z)")
+_PORT_AT_THE_END = re.compile(r"(?:\A|:)([0-9]{2,5})\Z")
+
+
+def words(text: str) -> t.FrozenSet[str]:
+    """Return the words of a text as a set: tables of keys are easier to read so."""
+    return frozenset(text.split())
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something of the original that the manifest does not have, or has in another way.
+
+    Attributes:
+        place: where it is in the original; several, when the same holds of them.
+        message: what became of it.
+        cure: what to do about it.
+        kind: ``lost``, ``changed``, or ``advice`` when all was carried over and something should be looked at.
+    """
+
+    place: str
+    message: str
+    cure: str
+    kind: str = LOST
+
+    def as_dict(self) -> t.Dict[str, str]:
+        """Return the note as data."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import came to.
+
+    Attributes:
+        manifest: as somebody would have written it, with ``stack`` at its top.
+        notes: what is lost first, then what is changed, then advice.
+    """
+
+    manifest: t.Dict[str, t.Any]
+    notes: t.Tuple[Note, ...]
+
+
+@dataclass
+class _Candidate:
+    """A service on its way into the manifest."""
+
+    wanted: str
+    called: str
+    entry: t.Dict[str, t.Any]
+    place: str
+    user: t.Optional[str]
+
+
+class Draft:
+    """A manifest that is being put together.
+
+    Args:
+        name: of the stack.
+        root: of the stack.
+        commands: whether the original has commands; a port manifest has none.
+
+    Attributes:
+        root: of the stack.
+        defaults: the manifest's ``defaults``.
+    """
+
+    def __init__(self, name: str, root: str, *, commands: bool = True) -> None:
+        self._head: t.Dict[str, t.Any] = {"name": name, "root": root}
+        self._commands = commands
+        self._candidates: t.List[_Candidate] = []
+        self._notes: t.Dict[t.Tuple[str, str, str], t.List[str]] = {}
+        self._problems: t.List[Problem] = []
+        self._also: t.List[int] = []
+        self._avoid: t.List[int] = list(PortRules().avoid)
+        self.root = root
+        self.defaults: t.Dict[str, t.Any] = {}
+
+    # --- what is found on the way ---
+
+    def lost(self, place: str, message: str, cure: str) -> None:
+        """Note something that the manifest does not have. Notes that differ in their place alone become one."""
+        self._note(LOST, place, message, cure)
+
+    def changed(self, place: str, message: str, cure: str) -> None:
+        """Note something that is in the manifest in another way."""
+        self._note(CHANGED, place, message, cure)
+
+    def advice(self, place: str, message: str, cure: str) -> None:
+        """Note something that was carried over and should be looked at."""
+        self._note(ADVICE, place, message, cure)
+
+    def _note(self, kind: str, place: str, message: str, cure: str) -> None:
+        places = self._notes.setdefault((kind, message, cure), [])
+        if place not in places:
+            places.append(place)
+
+    def problem(self, place: str, message: str, cure: str) -> None:
+        """Add a reason why nothing is imported at all."""
+        problem = Problem(place, message, cure)
+        if problem not in self._problems:
+            self._problems.append(problem)
+
+    def refuse(self, problems: t.Iterable[Problem] = ()) -> None:
+        """End the import when there is a problem.
+
+        Args:
+            problems: more of them; warnings do not count.
+
+        Raises:
+            RollcallError: ``wrong_use``, with all problems as evidence.
+        """
+        found = [*self._problems, *(problem for problem in problems if problem.severity == "error")]
+        if found:
+            raise RollcallError(
+                "It cannot be imported: " + "; ".join(f"{problem.place}: {problem.message}" for problem in found) + ".",
+                kind="wrong_use",
+                evidence={"problems": [problem.as_dict() for problem in found]},
+                remedies=list(dict.fromkeys(problem.cure for problem in found)),
+            )
+
+    def refuse_text(self, problems: t.Iterable[Problem]) -> None:
+        """End the import when a text is not in order.
+
+        Args:
+            problems: what ``manifest_file`` found; it takes every text for a manifest.
+
+        Raises:
+            RollcallError: ``wrong_use``, with all problems as evidence.
+        """
+        for problem in problems:
+            if problem.severity == "error":
+                place = re.sub(r"^manifest\b", "the file", re.sub(r"^stack\.", "", problem.place))
+                self.problem(place, problem.message, problem.cure)
+        self.refuse()
+
+    # --- services ---
+
+    def add(
+        self,
+        wanted: str,
+        entry: t.Dict[str, t.Any],
+        *,
+        place: str,
+        user: t.Optional[str] = None,
+        called: t.Optional[str] = None,
+    ) -> None:
+        """Add a service.
+
+        Args:
+            wanted: what it is to be called; a valid name is made of it when the draft is finished.
+            entry: its keys, as in a manifest.
+            place: where it is in the original.
+            user: who ran it, when that was said.
+            called: its name in the original; None: the one that is wanted.
+        """
+        if user is not None and not _USER.match(user):
+            self.lost(place, f"user {user} is not the name of a user", "set stack.user to the user's name")
+            user = None
+        self._candidates.append(_Candidate(wanted, called or wanted, entry, place, user))
+
+    def variables(self, given: t.Mapping[str, str], place: str) -> t.Dict[str, t.Any]:
+        """Return a service's ``env``, ``secrets`` and ``port``, those that it has, for variables of the original."""
+        keys: t.Dict[str, t.Any] = {}
+        for name, value in given.items():
+            self._variable(keys, name, value, f"{place} {name}")
+        return keys
+
+    def _variable(self, keys: t.Dict[str, t.Any], name: str, value: str, place: str) -> None:
+        if not _VARIABLE.match(name):
+            self.lost(place, "is not the name of a variable that a manifest can have", "rename it in the application")
+        elif name == "PORT":
+            port = self.port(value, place)
+            if port is not None:
+                keys["port"] = port
+        elif name.startswith(("PORT_", "ROLLCALL_")):
+            self.lost(
+                place,
+                "is not set: Rollcall itself gives variables of such names",
+                "PORT_<SERVICE> is there for every service in depends_on; rename any other",
+            )
+        elif _UNPRINTABLE.search(value):
+            self.lost(place, "has a control character, which a manifest's variable cannot have", "put it into a file")
+        else:
+            if _LINES.search(value):
+                keys.setdefault("secrets", {})[name] = value
+                self.changed(place, "is a secret now, as only secrets may have several lines", "leave it so")
+            else:
+                keys.setdefault("env", {})[name] = value
+            if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value):
+                self.advice(
+                    place,
+                    "looks like a secret, and stands here for everybody to see",
+                    "move it from env to secrets, its value into a vault, and change it if this file was ever shared",
+                )
+
+    def port(self, text: str, place: str) -> t.Optional[int]:
+        """Return the port that ``text`` is; None, and a note, when it is none."""
+        port = int(text) if _PORT.match(text) else 0
+        if not 1 <= port <= 65535:
+            self.lost(place, "is not a port number, so the service has no port", "give the service its port")
+            return None
+        if str(port) != text:
+            self.changed(place, f"is written {port} now", "see that the application takes it")
+        return port
+
+    def command(self, argv: t.Sequence[str], place: str, *, port: t.Optional[int] = None) -> None:
+        """Note what of a command somebody should look at.
+
+        Args:
+            argv: the program and its arguments.
+            place: where it is in the original.
+            port: the one that the service has already.
+        """
+        for argument, following in zip(argv[1:], [*argv[2:], ""]):
+            if _PORT_ARGUMENT.match(argument) and port is None:
+                found = _PORT_AT_THE_END.search(argument.partition("=")[2] or following)
+                if found:
+                    self.advice(
+                        place,
+                        f"{argument.partition('=')[0]} looks as if it listened on {found.group(1)}, and it has no port",
+                        f"write port: {found.group(1)} if that is so, and {{port}} for it in the command",
+                    )
+            if _SECRET_ARGUMENT.match(argument):
+                self.advice(
+                    place,
+                    f"{argument.partition('=')[0]} looks like a secret, which everybody sees in the list of processes",
+                    "let the application read it from a variable, and write that below secrets",
+                )
+        if port is not None and any("{port}" in argument for argument in argv):
+            self.changed(place, "{port} in it stands for the service's port now", "see that this is meant")
+
+    # --- the result ---
+
+    def finish(self) -> Imported:
+        """Return the manifest. It passes the check, but for the commands when the original had none.
+
+        A service that no manifest can have is left out, with a note.
+
+        Raises:
+            RollcallError: ``wrong_use``: there were problems, or no service is left.
+        """
+        self.refuse()
+        services: t.Dict[str, t.Dict[str, t.Any]] = {}
+        user = self._common_user()
+        if user is not None:
+            self._head["user"] = user
+        self.refuse(self._check({"nobody": {"command": ["true"]}}))
+        taken: t.Dict[str, str] = {}
+        holders: t.Dict[int, str] = {}
+        for candidate in self._candidates:
+            name = self._name(candidate, taken)
+            entry = self._entry(name, candidate, holders)
+            if entry is not None:
+                services[name] = {key: entry[key] for key in SERVICE if key in entry}
+        if not services:
+            self.problem("the original", "has no service that could be carried over", "see the notes, or another file")
+            self.refuse(Problem(note.place, note.message, note.cure) for note in self.notes() if note.kind == LOST)
+        self.refuse(self._check(services))
+        return Imported({"stack": self._stack(services)}, self.notes())
+
+    def notes(self) -> t.Tuple[Note, ...]:
+        """Return the notes: what is lost first, then what is changed, then advice."""
+        notes = [Note(", ".join(places), message, cure, kind) for (kind, message, cure), places in self._notes.items()]
+        return tuple(sorted(notes, key=lambda note: _KINDS.index(note.kind)))
+
+    def _stack(self, services: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+        ports: t.Dict[str, t.Any] = {}
+        if self._also:
+            ports["also"] = self._also
+        if self._avoid != list(PortRules().avoid):
+            ports["avoid"] = self._avoid
+        stack = {**self._head, "ports": ports, "defaults": self.defaults, "services": dict(services)}
+        return {key: stack[key] for key in STACK if stack.get(key)}
+
+    def _check(self, services: t.Mapping[str, t.Any]) -> t.List[Problem]:
+        """Return what keeps a manifest of these services from use."""
+        overlay = None if self._commands else {"stack": {"defaults": {"command": ["true"]}}}
+        result = check({"stack": self._stack(services)}, overlay=overlay)
+        return [problem for problem in result.problems if problem.severity == "error"]
+
+    def _common_user(self) -> t.Optional[str]:
+        """Return the stack's one user: the one that ran most services, of those who were named."""
+        users = collections.Counter(candidate.user for candidate in self._candidates if candidate.user is not None)
+        if not users:
+            return None
+        user = users.most_common(1)[0][0]
+        for candidate in self._candidates:
+            if candidate.user != user:
+                self.lost(
+                    candidate.place,
+                    f"ran as {candidate.user or 'whoever started it'}; a stack has one user, and this one has {user}",
+                    "make it a stack of its own",
+                )
+        return user
+
+    def _name(self, candidate: _Candidate, taken: t.Dict[str, str]) -> str:
+        """Return a name that is valid and not taken, as near as can be to the one that was wanted."""
+        base = _NOT_IN_A_NAME.sub("_", candidate.wanted)
+        if not re.match("[A-Za-z]", base):
+            base = f"service_{base}".rstrip("_")
+        name, number = base[:_NAME_LENGTH], 1
+        # Names that differ in - and _ or in case alone would share the variable PORT_<NAME>.
+        while name.lower() in _RESERVED_NAMES or name.upper().replace("-", "_") in taken:
+            number += 1
+            name = f"{base[: _NAME_LENGTH - 5]}_{number}"
+        taken[name.upper().replace("-", "_")] = name
+        if name != candidate.called:
+            self.changed(candidate.place, f"{candidate.called} is called {name} here", "rename it as you like")
+        return name
+
+    def _entry(self, name: str, candidate: _Candidate, holders: t.Dict[int, str]) -> t.Optional[t.Dict[str, t.Any]]:
+        """Return the keys of a service as they pass the check, without its port if need be; None when they do not."""
+        entry = dict(candidate.entry)
+        port = entry.pop("port", None)
+        found = self._check({name: entry})
+        if found:
+            for problem in found:
+                self.lost(
+                    candidate.place, f"is left out: {problem.place}: {problem.message}", f"{problem.cure}, then add it"
+                )
+            return None
+        if port is None:
+            return {**entry, "port": None} if "port" in candidate.entry else entry
+        reason = self._hold(name, {**entry, "port": port}, holders, candidate.place)
+        if reason is None:
+            return {**entry, "port": port}
+        self.lost(
+            candidate.place,
+            f"has no port here: {reason}",
+            "give it another port, and see that the application takes it from PORT",
+        )
+        return entry
+
+    def _hold(self, name: str, entry: t.Dict[str, t.Any], holders: t.Dict[int, str], place: str) -> t.Optional[str]:
+        """Return why a service cannot have its port; None, and it holds it, when it can."""
+        port, rules = entry["port"], PortRules()
+        if port in holders:
+            return f"port {port} is the port of {holders[port]}"
+        before = self._also, self._avoid
+        if not rules.low <= port <= rules.high or EPHEMERAL[0] <= port <= EPHEMERAL[1]:
+            self._also = sorted({*self._also, port} - set(rules.protect))
+        self._avoid = [other for other in self._avoid if other != port]
+        problems = self._check({name: entry})
+        if problems:
+            self._also, self._avoid = before
+            return problems[0].message
+        if self._avoid != before[1]:
+            self.changed(
+                place,
+                f"port {port} is one to avoid, as macOS holds it, and was taken off that list",
+                "choose another port if that concerns you",
+            )
+        holders[port] = name
+        return None

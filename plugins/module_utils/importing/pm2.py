@@ -1,0 +1,370 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""A manifest out of an ecosystem file of PM2, in JSON or YAML. One in JavaScript is a program, and is not run.
+
+PM2 keeps what it starts: it restarts an app however it ended, and stops it with SIGINT. Its other defaults are near
+enough to ours. Apps in cluster mode share one port, which no two services do.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shlex
+import typing as t
+from collections.abc import Mapping
+
+from ..manifest import file as manifest_file
+from ..manifest.legacy import Place, is_list, kind_of
+from ..manifest.values import name_place
+from .draft import Draft, words
+
+# Other names of a key, as PM2 knows them; besides, every a_key may be written aKey.
+_ALIASES: t.Mapping[str, t.Tuple[str, ...]] = {
+    "script": ("exec", "cmd", "command"),
+    "exec_interpreter": ("interpreter",),
+    "node_args": ("interpreter_args",),
+    "out_file": ("out", "output", "out_log"),
+    "error_file": ("error", "err", "err_file", "err_log"),
+    "log_file": ("log",),
+    "cron_restart": ("cron",),
+    "merge_logs": ("combine_logs",),
+    "pid_file": ("pid",),
+    "uid": ("user",),
+}
+_CANONICAL = {alias: key for key, aliases in _ALIASES.items() for alias in aliases}
+_READ = words(
+    "name script args exec_interpreter node_args cwd env port instances exec_mode instance_var increment_var uid "
+    "autorestart stop_exit_codes max_restarts min_uptime kill_timeout"
+)
+# What becomes of it is said by something else, or it is of no consequence here.
+_UNSAID = words(
+    "vizion pmx automation treekill source_map_support disable_source_map_support merge_logs time log_date_format "
+    "log_type pid_file force trace disable_trace execute_command windows_hide username"
+)
+_LOGS = frozenset(["out_file", "error_file", "log_file"])
+_CURES: t.Mapping[str, str] = {
+    "watch": "restart it when it is deployed: rollcall restart",
+    "max_memory_restart": "set a limit in the runtime, such as node --max-old-space-size",
+    "cron_restart": "let a timer of systemd run rollcall restart",
+    "wait_ready": "give the service a port and a health check: it is waited for",
+    "listen_timeout": "give the service a port and a health check; ready_timeout is how long it has",
+    "shutdown_with_message": "let the application end on a signal",
+    "gid": "let the user's own group be the right one",
+    "namespace": "make it a stack of its own, or do without",
+    "restart_delay": "do without: supervisord waits longer from try to try",
+    "exp_backoff_restart_delay": "do nothing: supervisord waits longer from try to try",
+}
+_UNDECIDED = (".ts", ".tsx", ".coffee", ".ls")
+_INTERPRETERS: t.Mapping[str, str] = {
+    ".js": "node",
+    ".mjs": "node",
+    ".cjs": "node",
+    ".py": "python3",
+    ".sh": "bash",
+    ".rb": "ruby",
+    ".php": "php",
+    ".pl": "perl",
+}
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 0.001}
+_TIME = re.compile(r"([0-9]+)([hms]?)\Z")
+_MOST_INSTANCES = 100
+
+
+def recognise(data: t.Any) -> bool:
+    """Return whether data is an ecosystem file's."""
+    apps = _apps(data)
+    return bool(apps) and all(isinstance(app, Mapping) and "script" in _keys(app) for _name, app in apps)
+
+
+def add(draft: Draft, text: str) -> None:
+    """Add the apps of an ecosystem file, JSON or YAML, to a draft.
+
+    Args:
+        draft: takes the services, the notes and the problems.
+        text: the whole file.
+
+    Raises:
+        RollcallError: ``wrong_use``: the text is neither JSON nor YAML, or holds no apps.
+    """
+    loaded = manifest_file.parse(text.encode("utf-8", "replace"))
+    draft.refuse_text(loaded.problems)
+    apps = _apps(loaded.data)
+    if not apps:
+        draft.problem("the file", "has no apps", "is this an ecosystem file of PM2?")
+        draft.refuse()
+    if isinstance(loaded.data, Mapping) and "deploy" in loaded.data:
+        draft.lost("deploy", "is not carried over", "let Ansible bring the release to its hosts")
+    draft.defaults.update(restart="always", stop={"signal": "INT"})
+    draft.changed(
+        "every app",
+        "is restarted however it ends, and stopped with SIGINT, as by PM2",
+        "change the defaults if you like",
+    )
+    draft.changed(
+        "every app",
+        "was given the environment of who started it, and is given PATH, the locale and what stands here",
+        "add what it needs to defaults.env",
+    )
+    for place, data in apps:
+        if isinstance(data, Mapping):
+            _App(draft, place, data, loaded.lines).add()
+        else:
+            draft.problem(name_place(place), f"is {kind_of(data)}, not a mapping", "write an app with a script")
+
+
+def _apps(data: t.Any) -> t.List[t.Tuple[Place, t.Any]]:
+    """Return the apps of an ecosystem file, and where each is: a list of them, or one by itself."""
+    place: Place = ()
+    if isinstance(data, Mapping):
+        key = next((key for key in ("apps", "pm2") if key in data), None)
+        place, data = ((), data) if key is None else ((key,), data[key])
+    if is_list(data):
+        return [((*place, index), app) for index, app in enumerate(data)]
+    return [(place, data)] if isinstance(data, Mapping) and (place or "script" in _keys(data)) else []
+
+
+def _keys(app: t.Mapping[t.Any, t.Any]) -> t.Dict[str, t.Any]:
+    """Return an app with each key by its one name: of two names the proper one counts."""
+    found: t.Dict[str, t.Any] = {}
+    for key, value in app.items():
+        snake = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", str(key)).lower() if not str(key).startswith("env_") else str(key)
+        name = _CANONICAL.get(snake, snake)
+        if name == key or name not in found:
+            found[name] = value
+    return found
+
+
+class _App:
+    """One app on its way into a draft."""
+
+    def __init__(self, draft: Draft, place: Place, data: t.Mapping[t.Any, t.Any], lines: t.Mapping[Place, int]) -> None:
+        self._draft = draft
+        self._keys = _keys(data)
+        self._line = lines.get(place)
+        name = self._keys.get("name")
+        self._shown = f"app {name}" if isinstance(name, str) and name else name_place(place) or "the app"
+
+    def add(self) -> None:
+        """Add the app: a service, or several when it has instances that share nothing."""
+        script = self._text("script")
+        if not script:
+            self._wrong("script", "is missing", "name the script, or the program")
+            return
+        self._lost_keys()
+        argv = self._command(script)
+        name = self._text("name") or os.path.splitext(os.path.basename(script))[0]
+        entry: t.Dict[str, t.Any] = {"command": argv, **self._times()}
+        directory = self._text("cwd")
+        if directory:
+            entry["directory"] = directory
+        else:
+            self._draft.changed(
+                self._place("cwd"), "is not set: it runs in the root", "give it a directory if it was another"
+            )
+        variables = self._variables()
+        if os.path.basename(argv[0]).startswith("python"):
+            variables.setdefault("PYTHONUNBUFFERED", "1")  # PM2 sets it, too
+        count = self._instances(argv)
+        user = self._keys.get("uid")
+        for number in range(count):
+            own = self._of_instance(variables, number, count)
+            keys = self._draft.variables(own, self._place("env"))
+            self._draft.command(argv, self._place("args"), port=keys.get("port"))
+            called = name if count == 1 else f"{name}-{number}"
+            self._draft.add(called, {**entry, **keys}, place=self._place(), user=None if user is None else str(user))
+
+    # --- keys ---
+
+    def _place(self, key: str = "") -> str:
+        return f"{self._shown}{' ' if key else ''}{key}" + ("" if self._line is None else f" (line {self._line})")
+
+    def _wrong(self, key: str, message: str, cure: str) -> None:
+        self._draft.problem(self._place(key), message, cure)
+
+    def _text(self, key: str) -> t.Optional[str]:
+        value = self._keys.get(key)
+        if value is None or isinstance(value, str):
+            return value
+        self._wrong(key, f"is {kind_of(value)}, not text", "write text")
+        return None
+
+    def _arguments(self, key: str) -> t.List[str]:
+        value = self._keys.get(key)
+        if value is None:
+            return []
+        if isinstance(value, str):
+            try:
+                return shlex.split(value)
+            except ValueError:
+                self._wrong(key, "has a quote without its counterpart", "write a list")
+                return []
+        if is_list(value) and not any(isinstance(item, Mapping) or is_list(item) for item in value):
+            return [_as_text(item) for item in value]
+        self._wrong(key, f"is {kind_of(value)}, not a list of text", "write a list of text")
+        return []
+
+    def _whole(self, key: str) -> t.Optional[int]:
+        value = self._keys.get(key)
+        if isinstance(value, str) and re.match(r"-?[0-9]{1,9}\Z", value):
+            return int(value)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        self._wrong(key, f"is {kind_of(value)}, not a whole number", "write a whole number")
+        return None
+
+    def _seconds(self, key: str) -> t.Optional[float]:
+        """Return a time in seconds: PM2 counts in milliseconds unless a unit is there."""
+        value = self._keys.get(key)
+        if value is None:
+            return None
+        found = None if isinstance(value, bool) else _TIME.match(str(value))
+        if found is None:
+            self._wrong(key, "is no time", "write milliseconds, or a number with h, m or s")
+            return None
+        return int(found.group(1)) * _UNITS[found.group(2)]
+
+    def _lost_keys(self) -> None:
+        for key, value in self._keys.items():
+            if key in _READ or key in _UNSAID or value in (None, False, "", 0) or value in ([], {}):
+                continue
+            if key in _LOGS:
+                self._draft.changed(
+                    self._place(key),
+                    "is not written: the log is in logs, below the root",
+                    "tell those who read it where it is",
+                )
+            elif key.startswith("env_"):
+                self._draft.lost(
+                    self._place(key),
+                    "is not carried over: PM2 takes it when it is started with --env",
+                    "lay what differs from host to host over the manifest from the inventory",
+                )
+            else:
+                self._draft.lost(self._place(key), "has no counterpart", _CURES.get(key, "do without"))
+
+    # --- what they come to ---
+
+    def _command(self, script: str) -> t.List[str]:
+        if " " in script:  # PM2 does the same
+            return ["bash", "-c", script]
+        interpreter = self._text("exec_interpreter") or self._by_extension(script)
+        program = [script, *self._arguments("args")]
+        if interpreter == "none":
+            return program
+        name, _at, version = interpreter.partition("@")
+        if version:
+            self._draft.changed(
+                self._place("interpreter"),
+                f"{interpreter} is {name} here, of the version that is on the PATH",
+                "write the path of the one that is meant",
+            )
+        return [name, *self._arguments("node_args"), *program]
+
+    def _by_extension(self, script: str) -> str:
+        """Return who runs a script that names no interpreter: PM2 goes by its extension, and by what is in the file."""
+        extension = os.path.splitext(script)[1]
+        if extension in _UNDECIDED:
+            self._wrong("interpreter", f"is missing, and it is PM2's version that decides for {extension}", "name one")
+        elif extension == ".py":
+            self._draft.changed(self._place("script"), "is run by python3", "write the interpreter that is meant")
+        elif extension not in _INTERPRETERS:
+            self._draft.changed(
+                self._place("script"),
+                "is run as a program; PM2 runs it by node when it is text",
+                "put node before it if it is JavaScript",
+            )
+        return _INTERPRETERS.get(extension, "none")
+
+    def _times(self) -> t.Dict[str, t.Any]:
+        entry: t.Dict[str, t.Any] = {}
+        stop, uptime, retries = self._seconds("kill_timeout"), self._seconds("min_uptime"), self._whole("max_restarts")
+        if stop is not None:
+            entry["stop"] = {"timeout": self._within("kill_timeout", stop, 3600)}
+        start: t.Dict[str, t.Any] = {}
+        if uptime is not None:
+            start["seconds"] = self._within("min_uptime", math.ceil(uptime), 3600)
+            if start["seconds"] >= 30:
+                entry["ready_timeout"] = start["seconds"] + 30
+        if retries is not None:
+            start["retries"] = self._within("max_restarts", retries, 1000)
+        if start:
+            entry["start"] = start
+        if self._keys.get("autorestart") is False:
+            entry["restart"] = "never"
+        codes = self._keys.get("stop_exit_codes")
+        if codes not in (None, []):
+            entry["restart"] = "unexpected"
+            if codes not in (0, [0]):
+                self._draft.lost(self._place("stop_exit_codes"), "only 0 ends it for good here", "let it end with 0")
+        return entry
+
+    def _within(self, key: str, value: t.Any, most: int) -> t.Any:
+        nearest = min(max(value, 0), most)
+        if nearest != value:
+            self._draft.changed(
+                self._place(key), f"is {nearest:g} here, as {value:g} cannot be written", "see that it will do"
+            )
+        return nearest
+
+    def _variables(self) -> t.Dict[str, str]:
+        env = self._keys.get("env")
+        if env is not None and not isinstance(env, Mapping):
+            self._wrong("env", f"is {kind_of(env)}, not a mapping", "write it as NAME: value")
+            env = None
+        variables = {str(name): _as_text(value) for name, value in (env or {}).items()}
+        port = self._keys.get("port")
+        return variables if port is None else {**variables, "PORT": _as_text(port)}
+
+    def _instances(self, argv: t.Sequence[str]) -> int:
+        """Return how many services the app becomes: those of a cluster share its port, which no two services do."""
+        value = self._keys.get("instances")
+        count = 0 if value == "max" else self._whole("instances")
+        if count is None or count == 1:
+            return 1
+        if count < 1:
+            self._draft.lost(
+                self._place("instances"),
+                "as many as there are processors: it is one here",
+                "write instances: and their number",
+            )
+            return 1
+        mode = self._text("exec_mode") or ""
+        cluster = mode.startswith("cluster") or (not mode and os.path.basename(argv[0]) == "node")
+        if cluster or count > _MOST_INSTANCES:
+            self._draft.lost(
+                self._place("instances"),
+                f"{count} that share a port are one here",
+                f"write instances: {count}, each on a port of its own, behind a load balancer",
+            )
+            return 1
+        self._draft.changed(
+            self._place("instances"),
+            f"became {count} services",
+            "write one with instances if they differ in nothing but the number and the port",
+        )
+        return count
+
+    def _of_instance(self, variables: t.Mapping[str, str], number: int, count: int) -> t.Dict[str, str]:
+        """Return the variables of one of several instances, which PM2 numbers from 0."""
+        if count == 1:
+            return dict(variables)
+        own = {**variables, self._text("instance_var") or "NODE_APP_INSTANCE": str(number)}
+        counter = self._text("increment_var")
+        if counter and re.match(r"[0-9]{1,9}\Z", own.get(counter, "")):
+            own[counter] = str(int(own[counter]) + number)
+        return own
+
+
+def _as_text(value: t.Any) -> str:
+    """Return a value as JavaScript would put it into a text."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return json.dumps(value, separators=(",", ":"))

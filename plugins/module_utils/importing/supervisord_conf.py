@@ -1,0 +1,752 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""A manifest out of a supervisord.conf, which is read as supervisor itself reads it.
+
+The text goes through the standard library's ``configparser`` with supervisor's settings, so comments are cut where
+supervisor cuts them. Values are expanded with ``%`` in supervisor's order: ``environment`` before ``command``, a log's
+path twice. Every process of ``numprocs`` becomes a service of its own. No file is opened here: a callback reads what
+``[include]`` names.
+"""
+
+from __future__ import annotations
+
+import collections
+import configparser
+import io
+import os
+import platform
+import re
+import shlex
+import signal
+import typing as t
+
+from ..manifest.model import Service, Start, Stop
+from .draft import Draft, words
+
+# Path and text of every file that a pattern of [include] finds, relative to the config's directory.
+Read = t.Callable[[str], t.Sequence[t.Tuple[str, str]]]
+T = t.TypeVar("T")
+
+# What a manifest takes for stop.signal.
+_SIGNALS = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")
+# A manifest file has room for some thousand services.
+_MOST_PROCESSES = 1000
+
+_POSITIONAL = re.compile(r"%(?![(])")
+_HERE = "%(here)s"
+_FROM_HERE = "host_node_name"
+# supervisor's own, where a program says nothing; its other defaults are a manifest's, too.
+_LOG = {"max_bytes": 50 * 1024 * 1024, "backups": 10}
+
+_PROGRAM_KEYS = words(
+    "command process_name numprocs numprocs_start priority autostart autorestart startsecs startretries exitcodes "
+    "stopsignal stopwaitsecs stopasgroup killasgroup user redirect_stderr environment directory umask serverurl "
+    "stdout_logfile stdout_logfile_maxbytes stdout_logfile_backups stdout_capture_maxbytes stdout_events_enabled "
+    "stdout_syslog stderr_logfile stderr_logfile_maxbytes stderr_logfile_backups stderr_capture_maxbytes "
+    "stderr_events_enabled stderr_syslog"
+)
+# What is lost of a program whenever it is set to anything that matters, and why.
+_PROGRAM_LOST: t.Mapping[str, t.Tuple[str, str]] = {
+    "umask": ("has no counterpart", "set it in the application, or wrap the command: sh -c 'umask 027; exec ...'"),
+    "serverurl": ("has no counterpart", "let the application call the command rollcall"),
+    "stdout_syslog": ("has no counterpart: the log is a file", "let a log shipper read the file"),
+    "stderr_syslog": ("has no counterpart: the log is a file", "let a log shipper read the file"),
+    "stdout_events_enabled": ("has no counterpart, as there are no event listeners", "let a log shipper read the file"),
+    "stderr_events_enabled": ("has no counterpart, as there are no event listeners", "let a log shipper read the file"),
+    "stdout_capture_maxbytes": ("has no counterpart, as there are no event listeners", "do without"),
+    "stderr_capture_maxbytes": ("has no counterpart, as there are no event listeners", "do without"),
+}
+_NOTHING = ("", "0", "0b", "0kb", "0mb", "0gb", "false", "no", "off", "auto", "none")
+_DAEMON_READ = words("user directory environment")
+_DAEMON_OWN = words(
+    "logfile logfile_maxbytes logfile_backups loglevel pidfile identifier nodaemon silent childlogdir nocleanup"
+)
+_DAEMON_LOST = words("umask minfds minprocs strip_ansi")
+
+
+def add(
+    draft: Draft,
+    text: str,
+    *,
+    environment: t.Mapping[str, str],
+    here: t.Optional[str] = None,
+    read: t.Optional[Read] = None,
+) -> None:
+    """Add the programs of a supervisord.conf to a draft, and notes on all that they cannot take along.
+
+    What supervisor would not start with is a problem of the draft, each with its section, key and line.
+
+    Args:
+        draft: takes the services, the notes and the problems.
+        text: the whole file.
+        environment: what ``%(ENV_X)s`` stands for.
+        here: directory of the file, absolute; needed where the file says ``%(here)s``.
+        read: returns path and text of every file that a pattern of ``[include]`` finds; needed where there is one.
+
+    Raises:
+        RollcallError: ``wrong_use``: a text is no config at all, so that nothing more can be said of it.
+    """
+    config = _Config(draft)
+    config.add(text, "")
+    names = _Names(environment)
+    names[_FROM_HERE] = platform.node()
+    if here is not None:
+        names["here"] = here
+    if config.has("include"):
+        _include(draft, config, names, here, read)
+    _Importer(draft, config, names).run()
+
+
+def _include(draft: Draft, config: _Config, names: _Names, here: t.Optional[str], read: t.Optional[Read]) -> None:
+    """Read what [include] names. From then on ``%(here)s`` is the directory of the file that it stands in."""
+    config.expand_here(here)
+    values = _Values(draft, config, "include", names)
+    place = config.place("include", "files")
+    patterns = values.text("files")
+    if patterns is None:
+        draft.problem(place, "names no files", "add files, or remove the section")
+        return
+    if read is None:
+        draft.problem(place, "names other files, and they cannot be read here", "import the file, not its text alone")
+        return
+    for pattern in patterns.split():
+        found = sorted(read(pattern))
+        if not found:
+            draft.advice(place, f"no file matches {pattern}", "see that the import ran beside the original's files")
+        for path, text in found:
+            config.add(text, path)
+            config.expand_here(os.path.dirname(path))
+
+
+class _Names(t.Dict[str, t.Any]):
+    """What ``%(...)s`` may stand for. It remembers which of the names that differ from machine to machine were used."""
+
+    def __init__(self, environment: t.Mapping[str, str]) -> None:
+        super().__init__({f"ENV_{name}": value for name, value in environment.items()})
+        self._foreign = {*self, _FROM_HERE}
+        self.used: t.Set[str] = set()
+
+    def __getitem__(self, name: str) -> t.Any:
+        value = super().__getitem__(name)
+        if name in self._foreign:
+            self.used.add(name)
+        return value
+
+    def put_variables(self, variables: t.Mapping[str, str]) -> None:
+        """Let variables of the config itself hide those of the environment."""
+        for name, value in variables.items():
+            self[f"ENV_{name}"] = value
+            self._foreign.discard(f"ENV_{name}")
+
+    def take(self, other: _Names) -> None:
+        """Put in what another one has."""
+        self.update(other)
+        self._foreign |= other._foreign
+
+
+class _Config:
+    """The sections of a config and of what it includes, as supervisor gets them, and where each key is written."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
+        self._places: t.Dict[t.Tuple[str, str], str] = {}
+
+    def add(self, text: str, file: str) -> None:
+        """Read one more file over what is here.
+
+        Raises:
+            RollcallError: ``wrong_use`` with every line that is none of a config.
+        """
+        self._remember_places(text, file)
+        try:
+            self._parser.read_file(io.StringIO(text, newline=None), file or "<config>")
+        except configparser.MissingSectionHeaderError as exc:
+            self._draft.problem(
+                _line(file, exc.lineno), "stands before the first section", "is this a supervisord.conf?"
+            )
+        except configparser.ParsingError as exc:
+            for number, _line_text in exc.errors:
+                self._draft.problem(_line(file, number), "is neither a section nor key=value", "correct or remove it")
+        self._draft.refuse()
+
+    def _remember_places(self, text: str, file: str) -> None:
+        section = ""
+        for number, line in enumerate(io.StringIO(text, newline=None), 1):
+            if not line.strip() or line[0].isspace() or line[0] in "#;":  # the last but one: a value goes on
+                continue
+            header = self._parser.SECTCRE.match(line)
+            key = self._parser.OPTCRE.match(line)
+            if header:
+                section = header.group("header")
+                self._places[(section, "")] = _line(file, number)
+            elif key:
+                self._places[(section, self._parser.optionxform(key.group("option").rstrip()))] = _line(file, number)
+
+    def place(self, section: str, key: str = "") -> str:
+        """Return where a section or a key is, for people."""
+        where = self._places.get((section, key)) or self._places.get((section, ""), "")
+        return f"[{section}]{' ' if key else ''}{key}" + (f" ({where})" if where else "")
+
+    def has(self, section: str) -> bool:
+        """Return whether there is such a section."""
+        return self._parser.has_section(section)
+
+    def sections(self, kind: str = "") -> t.List[str]:
+        """Return the sections whose names begin so."""
+        return [section for section in self._parser.sections() if section.startswith(kind)]
+
+    def keys(self, section: str) -> t.List[str]:
+        """Return the keys of a section, those of [DEFAULT] included."""
+        return self._parser.options(section)
+
+    def raw(self, section: str, key: str) -> t.Optional[str]:
+        """Return a value as it is written; None when there is none."""
+        return self._parser.get(section, key, fallback=None)
+
+    def expand_here(self, directory: t.Optional[str]) -> None:
+        """Replace %(here)s wherever it still stands: supervisor does so after each file, when there is an [include]."""
+        if directory is None:
+            return
+        for section in self._parser.sections():
+            for key, value in self._parser.items(section):
+                if _HERE in value:
+                    self._parser.set(section, key, value.replace(_HERE, directory))
+
+
+def _line(file: str, number: int) -> str:
+    return f"{file} line {number}".lstrip()
+
+
+class _Values:
+    """The values of one section, expanded and converted; what supervisor would refuse is a problem of the draft."""
+
+    def __init__(self, draft: Draft, config: _Config, section: str, names: _Names) -> None:
+        self._draft = draft
+        self._config = config
+        self._section = section
+        self.names = names
+
+    def place(self, key: str = "") -> str:
+        """Return where a key is, for people."""
+        return self._config.place(self._section, key)
+
+    def raw(self, key: str) -> t.Optional[str]:
+        """Return a value as it is written; None when there is none."""
+        return self._config.raw(self._section, key)
+
+    def text(self, key: str) -> t.Optional[str]:
+        """Return a value, expanded; None when there is none, or a problem."""
+        raw = self.raw(key)
+        return None if raw is None else self.expand(key, raw)
+
+    def expand(self, key: str, text: str) -> t.Optional[str]:
+        """Return ``text`` with ``%`` expanded; None, and a problem, when that cannot be done."""
+        self.names.used.clear()
+        try:
+            if _POSITIONAL.search(text.replace("%%", "")):  # Python would put in all names there are, values and all
+                raise ValueError(text)
+            expanded = text % self.names
+        except KeyError as exc:
+            name = str(exc.args[0])
+            cure = "correct it; a plain % is written %%"
+            if name.startswith("ENV_"):
+                cure = f"set it where the import runs: {name[4:]}=... rollcall manifest import ..."
+            elif name == "here":
+                cure = "import the file, not its text alone"
+            self._draft.problem(self.place(key), f"names %({name})s, which stands for nothing here", cure)
+            return None
+        except (TypeError, ValueError, OverflowError, MemoryError):
+            self._draft.problem(self.place(key), "has a % that stands for nothing", "write a plain % as %%")
+            return None
+        for name in sorted(self.names.used):
+            self._draft.changed(
+                self.place(key),
+                f"%({name})s was replaced by what it is where the import ran",
+                "see that it is right for the host; a secret has its place below secrets",
+            )
+        return expanded
+
+    def read(self, key: str, default: T, convert: t.Callable[[str], T], wanted: str) -> T:
+        """Return a value, converted; the default when there is none, or a problem.
+
+        Args:
+            key: the key.
+            default: what supervisor takes.
+            convert: raises ValueError when supervisor would refuse the text.
+            wanted: what the value should be, in words.
+        """
+        text = self.text(key)
+        return default if text is None else self.convert(key, text, default, convert, wanted)
+
+    def convert(self, key: str, text: str, default: T, convert: t.Callable[[str], T], wanted: str) -> T:
+        """Return what ``text`` is, as :meth:`read` does it."""
+        try:
+            return convert(text)
+        except ValueError:
+            self._draft.problem(self.place(key), f"is not {wanted}", f"write {wanted}; supervisord refuses it, too")
+            return default
+
+    def variables(self, text: str) -> t.Dict[str, str]:
+        """Return the variables in the expanded text of ``environment``; none, and a problem, when it is wrong."""
+        nothing: t.Dict[str, str] = {}
+        return self.convert("environment", text, nothing, _pairs, "KEY='value',KEY='value'")
+
+    def whole(self, key: str, default: int) -> int:
+        """Return a whole number."""
+        return self.read(key, default, int, "a whole number")
+
+    def truth(self, key: str, default: bool) -> bool:
+        """Return a truth value."""
+        return self.read(key, default, _truth, "true or false")
+
+    def within(self, key: str, default: int, most: int, convert: t.Callable[[str], int] = int) -> int:
+        """Return a whole number that a manifest can have; one that it cannot is noted."""
+        value = self.read(key, default, convert, "a whole number")
+        nearest = min(max(value, 0), most)
+        if nearest != value:
+            self._draft.changed(
+                self.place(key), f"is {nearest} here, as {value} cannot be written", "see that it will do"
+            )
+        return nearest
+
+    def is_set(self, key: str) -> bool:
+        """Return whether a value is there that is not just another word for none."""
+        return (self.raw(key) or "").strip().lower() not in _NOTHING
+
+
+# --- values ------------------------------------------------------------------------------------------------------
+
+
+def _truth(text: str) -> bool:
+    word = text.lower()
+    if word in ("yes", "true", "on", "1"):
+        return True
+    if word in ("no", "false", "off", "0"):
+        return False
+    raise ValueError(text)
+
+
+def _restart(text: str) -> str:
+    if text.lower() == "unexpected":
+        return "unexpected"
+    return "always" if _truth(text) else "never"
+
+
+def _exit_codes(text: str) -> t.List[int]:
+    codes = [int(code) for code in text.split(",")] if text else []
+    if any(not 0 <= code <= 255 for code in codes):
+        raise ValueError(text)
+    return codes
+
+
+def _size(text: str) -> int:
+    unit = {"kb": 1024, "mb": 1024**2, "gb": 1024**3}.get(text[-2:].lower())
+    return int(text) if unit is None else int(text[:-2]) * unit
+
+
+def _signal(text: str) -> str:
+    """Return the name of a signal, without SIG, of its name or number."""
+    try:
+        return signal.Signals(int(text)).name[3:]
+    except ValueError:
+        name = text.strip().upper()
+        found = getattr(signal, name if name.startswith("SIG") else f"SIG{name}", None)
+        if not isinstance(found, signal.Signals):
+            raise
+        return found.name[3:]
+
+
+def _pairs(text: str) -> t.Dict[str, str]:
+    """Return the variables in the value of ``environment``.
+
+    Raises:
+        ValueError: it is not KEY=value,KEY=value.
+    """
+    lexer = shlex.shlex(text)
+    lexer.wordchars += "/.+-():"
+    tokens = list(lexer)
+    found = {}
+    # Whatever stands where the comma belongs parts two of them.
+    for start in range(0, len(tokens), 4):
+        name, *rest = tokens[start : start + 3]
+        if len(rest) != 2 or rest[0] != "=":
+            raise ValueError(text)
+        found[name] = rest[1].strip("'\"")
+    return found
+
+
+def _good_name(text: str) -> str:
+    name = text.strip()
+    if re.search("[ :/]", name):
+        raise ValueError(text)
+    return name
+
+
+# --- the programs ------------------------------------------------------------------------------------------------
+
+_OWN_MATTER = ("is left to Rollcall, which has supervisord's socket, pid file and log below the root", "do nothing")
+_LOST_SECTIONS: t.Mapping[str, t.Tuple[str, str]] = {
+    "eventlistener:": (
+        "is not carried over: an event listener is no service, as it talks to supervisord by its stdin and stdout",
+        "see whether rollcall status tells what it was there for; else leave it to a supervisord of its own",
+    ),
+    "fcgi-program:": (
+        "is not carried over: supervisord opens its socket and hands it down, and a service opens its own",
+        "start it with a port or socket of its own, such as php-fpm does, and add it as a service",
+    ),
+    "inet_http_server": ("is not carried over: supervisord listens on its unix socket alone", "use rollcall status"),
+    "rpcinterface:": ("has no counterpart", "do without, or leave it to a supervisord of its own"),
+    "ctlplugin:": ("has no counterpart, as supervisorctl is not used", "do without"),
+}
+
+
+class _Process(t.NamedTuple):
+    """One process that supervisord would run. The first three fields are their order."""
+
+    group_priority: int
+    group: str
+    priority: int
+    name: str
+    entry: t.Dict[str, t.Any]
+    place: str
+    user: t.Optional[str]
+
+
+class _Importer:
+    """Takes the sections of a config to a draft.
+
+    Args:
+        draft: takes what is found.
+        config: the sections.
+        names: what may stand in every value.
+    """
+
+    def __init__(self, draft: Draft, config: _Config, names: _Names) -> None:
+        self._draft = draft
+        self._config = config
+        self._names = names
+        self._user: t.Optional[str] = None
+        self._directory: t.Optional[str] = None
+        self._port: t.Dict[str, str] = {}
+
+    def run(self) -> None:
+        """Add every process, in the order of priorities and then of the file."""
+        self._draft.defaults["log"] = dict(_LOG)
+        if self._config.has("supervisord"):
+            self._daemon()
+        else:
+            self._draft.advice("the file", "has no [supervisord]: it is a part of a config", "import the whole one")
+        processes = self._groups()
+        self._other_sections()
+        if processes:
+            self._draft.changed(
+                "every program",
+                "was given supervisord's own environment, and is given PATH, the locale and what stands here",
+                "add what it needs to defaults.env",
+            )
+        names = collections.Counter(process.name for process in processes)
+        for process in sorted(processes, key=lambda process: process[:3]):
+            called, wanted = process.name, process.name
+            if names[called] > 1:
+                called, wanted = f"{process.group}:{process.name}", f"{process.group}-{process.name}"
+            self._draft.add(wanted, process.entry, place=process.place, user=process.user, called=called)
+
+    # --- what is not a program ---
+
+    def _daemon(self) -> None:
+        values = self._values("supervisord", self._names)
+        # This one value is expanded twice.
+        text = values.expand("environment", values.text("environment") or "") or ""
+        variables = values.variables(text)
+        self._names.put_variables(variables)
+        self._port = {name: value for name, value in variables.items() if name == "PORT"}
+        others = {name: value for name, value in variables.items() if name != "PORT"}
+        self._draft.defaults.update(self._draft.variables(others, values.place("environment")))
+        self._user = values.text("user")
+        self._directory = self._checked_directory(values)
+        for key in self._config.keys("supervisord"):
+            if key in _DAEMON_OWN:
+                self._draft.changed(values.place(key), *_OWN_MATTER)
+            elif key in _DAEMON_LOST:
+                self._draft.lost(values.place(key), "has no counterpart", "set it for the host, or in the application")
+            elif key not in _DAEMON_READ:
+                self._unknown(values.place(key), "key")
+
+    def _other_sections(self) -> None:
+        for section in self._config.sections():
+            place = self._config.place(section)
+            lost = next((why for start, why in _LOST_SECTIONS.items() if section.startswith(start)), None)
+            if section.startswith(("unix_http_server", "supervisorctl")) or section == "rpcinterface:supervisor":
+                self._draft.changed(place, *_OWN_MATTER)
+            elif lost is not None:
+                self._draft.lost(place, *lost)
+            elif not section.startswith(("program:", "group:")) and section not in ("supervisord", "include"):
+                self._unknown(place, "section")
+
+    def _unknown(self, place: str, what: str) -> None:
+        self._draft.advice(
+            place, f"is no {what} that supervisor knows, so it has no effect there, either", "see if it is misspelt"
+        )
+
+    def _values(self, section: str, names: _Names) -> _Values:
+        return _Values(self._draft, self._config, section, names)
+
+    # --- groups and programs ---
+
+    def _groups(self) -> t.List[_Process]:
+        found: t.List[_Process] = []
+        grouped: t.Set[str] = set()
+        for section in self._config.sections("group:"):
+            values = self._values(section, self._names)
+            group = values.convert("", section.partition(":")[2], "", _good_name, "a name without spaces, : and /")
+            priority = self._priority(values)
+            programs = values.text("programs")
+            for program in programs.split(",") if programs else ():
+                member = self._member(values, program.strip())
+                grouped.add(member)
+                if member.startswith("program:"):
+                    found += self._processes(member, group, priority)
+            self._draft.lost(
+                values.place(), "has no counterpart: its programs are services by themselves", "name them one by one"
+            )
+        for section in self._config.sections("program:"):
+            if section not in grouped:
+                found += self._processes(section, section.partition(":")[2].strip(), None)
+        return found
+
+    def _member(self, values: _Values, program: str) -> str:
+        """Return the section of a group's program, '' and a problem when there is not exactly one."""
+        sections = [kind + program for kind in ("program:", "fcgi-program:") if self._config.has(kind + program)]
+        if len(sections) == 1:
+            return sections[0]
+        what = "is there twice, once as fcgi-program" if sections else "is not there"
+        self._draft.problem(values.place("programs"), f"program {program} {what}", "correct the list")
+        return ""
+
+    def _priority(self, values: _Values) -> int:
+        if values.raw("priority") is not None:
+            self._draft.lost(
+                values.place("priority"),
+                "has no counterpart: services are listed in its order, and start together",
+                "write depends_on where one needs another",
+            )
+        return values.whole("priority", 999)
+
+    def _processes(self, section: str, group: str, group_priority: t.Optional[int]) -> t.List[_Process]:
+        """Return the processes of a program, as members of a group."""
+        names = _Names({})
+        names.take(self._names)
+        values = self._values(section, names)
+        program = values.convert("", section.partition(":")[2], "", _good_name, "a name without spaces, : and /")
+        names.update(program_name=program, group_name=group)
+        self._lost_keys(section, values)
+        priority = self._priority(values)
+        common = self._common(values)
+        name = values.raw("process_name") or "%(program_name)s"
+        values.convert("process_name", name, "", _good_name, "a name without spaces, : and /")
+        count, first = values.whole("numprocs", 1), values.whole("numprocs_start", 0)
+        self._numprocs(values, count, name)
+        found = []
+        for number in range(first, first + min(count, _MOST_PROCESSES)):
+            # In supervisor's order: what one process was given stays for the next, unless the environment has it.
+            names.take(self._names)
+            names.update(process_num=number, numprocs=count)
+            entry = self._process(values, common)
+            called = values.expand("process_name", name)
+            if entry is not None and called is not None:
+                user = values.text("user") or self._user
+                order = priority if group_priority is None else group_priority
+                found.append(_Process(order, group, priority, called.strip(), entry, values.place(), user))
+        return found
+
+    def _lost_keys(self, section: str, values: _Values) -> None:
+        for key in self._config.keys(section):
+            if key in _PROGRAM_LOST and values.is_set(key):
+                self._draft.lost(values.place(key), *_PROGRAM_LOST[key])
+            elif key not in _PROGRAM_KEYS:
+                self._unknown(values.place(key), "key of a program")
+
+    def _numprocs(self, values: _Values, count: int, name: str) -> None:
+        place = values.place("numprocs")
+        if count > 1 and "%(process_num)" not in name:
+            self._draft.problem(place, "is above 1, and process_name has no %(process_num)d", "add it to process_name")
+        if count > _MOST_PROCESSES:
+            self._draft.problem(place, f"is above {_MOST_PROCESSES}", "import it with fewer, and write instances")
+        elif count > 1:
+            self._draft.changed(
+                place,
+                f"became {count} services",
+                "write one with instances if they differ in nothing but the number and the port",
+            )
+        elif count < 1:
+            self._draft.lost(place, "says that there is no process", "do nothing, or add the service")
+
+    def _common(self, values: _Values) -> t.Dict[str, t.Any]:
+        """Return what all processes of a program share: start, stop, restart."""
+        restart = values.read("autorestart", Service.restart, _restart, "true, false or unexpected")
+        codes = values.read("exitcodes", [0], _exit_codes, "a list of exit codes")
+        if restart == "unexpected" and codes != [0]:
+            self._draft.lost(
+                values.place("exitcodes"),
+                "is not carried over: 0 alone is expected, and after any other the service is started again",
+                "let it end with 0, or write restart: always or never",
+            )
+        if not values.truth("autostart", True):
+            self._draft.changed(
+                values.place("autostart"),
+                "was not started with supervisord, and a run starts every service",
+                "remove the service if it is started by hand; write kind: oneshot if it runs to its end",
+            )
+        seconds, retries = values.within("startsecs", 1, 3600), values.within("startretries", 3, 1000)
+        timeout = values.within("stopwaitsecs", 10, 3600)
+        start = {"seconds": seconds, "retries": retries}
+        stop = {"signal": self._stop_signal(values), "timeout": timeout}
+        entry: t.Dict[str, t.Any] = {
+            "start": {key: value for key, value in start.items() if value != getattr(Start, key)},
+            "stop": {key: value for key, value in stop.items() if value != getattr(Stop, key)},
+            "restart": None if restart == Service.restart else restart,
+            "ready_timeout": None if seconds < Service.ready_timeout else seconds + int(Service.ready_timeout),
+        }
+        return {key: value for key, value in entry.items() if value}
+
+    def _stop_signal(self, values: _Values) -> str:
+        name = values.read("stopsignal", Stop.signal, _signal, "a signal")
+        if name not in _SIGNALS:
+            self._draft.changed(
+                values.place("stopsignal"),
+                f"is TERM here, as {name} is none of {', '.join(_SIGNALS)}",
+                "see that TERM ends it",
+            )
+            name = Stop.signal
+        as_group = values.truth("stopasgroup", False)
+        if as_group and not values.truth("killasgroup", as_group):
+            self._draft.problem(
+                values.place("killasgroup"), "is off, and stopasgroup is on", "supervisord refuses it, too"
+            )
+        if not as_group:
+            self._draft.changed(
+                values.place(),
+                "is stopped with all processes of its group, as with stopasgroup=true",
+                "see that its children may have the signal, too",
+            )
+        return name
+
+    # --- one process ---
+
+    def _process(self, values: _Values, common: t.Mapping[str, t.Any]) -> t.Optional[t.Dict[str, t.Any]]:
+        """Return the keys of one process; None when it has no command that can be run."""
+        text = values.expand("environment", values.raw("environment") or "") or ""
+        variables = values.variables(text)
+        values.names.put_variables(variables)
+        directory = self._directory_of(values)
+        log = self._log(values)
+        argv = self._argv(values)
+        if not argv:
+            return None
+        entry: t.Dict[str, t.Any] = {"command": [self._program(values, argv[0], directory), *argv[1:]], **common}
+        entry.update(self._draft.variables({**self._port, **variables}, values.place("environment")))
+        self._draft.command(argv, values.place("command"), port=entry.get("port"))
+        if directory is not None:
+            entry["directory"] = directory
+        if log != _LOG:
+            entry["log"] = log
+        return entry
+
+    def _directory_of(self, values: _Values) -> t.Optional[str]:
+        """Return where a program runs; None is the root."""
+        own = self._checked_directory(values)
+        if own is not None:
+            return own if self._directory is None else os.path.join(self._directory, own)
+        if values.raw("directory") is None and self._directory is None:
+            self._draft.changed(
+                values.place(),
+                "has no directory: it ran where supervisord was started, and runs in the root here",
+                "give it a directory if it was not the root",
+            )
+        return self._directory
+
+    def _checked_directory(self, values: _Values) -> t.Optional[str]:
+        directory = values.text("directory")
+        if directory is None:
+            return None
+        place = values.place("directory")
+        if not directory or directory.startswith("~"):
+            self._draft.lost(place, "is no path", "write the directory itself")
+            return None
+        if not os.path.isabs(directory) and self._directory is None:
+            self._draft.changed(
+                place, "is relative, to the root here and to supervisord's directory there", "see that it is right"
+            )
+        return directory
+
+    def _argv(self, values: _Values) -> t.List[str]:
+        """Return a program's arguments; none, and a note, when supervisord could not start it."""
+        place = values.place("command")
+        if values.raw("command") is None:
+            self._draft.problem(place, "the program has no command", "add one; supervisord refuses it, too")
+        text = values.text("command")
+        if text is None:
+            return []
+        try:
+            argv = shlex.split(text)
+        except ValueError:
+            argv = []
+        if not argv:
+            self._draft.lost(
+                place,
+                "is no command, so the program is left out",
+                "see its quotes; supervisor cuts a line off at a ; or # after white space, also within quotes",
+            )
+        return argv
+
+    def _program(self, values: _Values, program: str, directory: t.Optional[str]) -> str:
+        """Return a program that a manifest can have: one that is relative may not lead out of its directory."""
+        if "/" not in program or os.path.isabs(program):
+            return program
+        self._draft.changed(
+            values.place("command"),
+            "names a program that is looked for in the service's directory; supervisord began at its own",
+            "see that it is there",
+        )
+        if os.path.normpath(program).startswith(".."):
+            return os.path.normpath(os.path.join(self._draft.root, directory or "", program))
+        return program
+
+    def _log(self, values: _Values) -> t.Dict[str, int]:
+        """Return the limits of a program's log, and note where its files went."""
+        limits = {
+            "max_bytes": values.within("stdout_logfile_maxbytes", _LOG["max_bytes"], 2**40, _size),
+            "backups": values.within("stdout_logfile_backups", _LOG["backups"], 1000),
+        }
+        merged = values.truth("redirect_stderr", False)
+        paths = {}
+        for key in ("stdout_logfile", "stderr_logfile"):
+            paths[key] = values.expand(key, values.text(key) or "") or "auto"  # it is expanded twice
+        if not merged:
+            self._draft.changed(values.place(), "has stderr in one log with stdout", "do nothing")
+        for key, path in paths.items():
+            self._log_path(values.place(key), path, ignored=merged and key == "stderr_logfile")
+        # Limits that were of no file, but of a terminal or of nothing, say nothing of the file that is one now.
+        no_file = paths["stdout_logfile"].lower() in ("none", "off", "syslog")
+        return dict(_LOG) if no_file or paths["stdout_logfile"].startswith("/dev/") else limits
+
+    def _log_path(self, place: str, path: str, *, ignored: bool) -> None:
+        word = path.lower()
+        if ignored or word == "auto":
+            return
+        if word == "syslog":
+            self._draft.lost(place, "has no counterpart: the log is a file", "let a log shipper read the file")
+        elif word in ("none", "off"):
+            self._draft.changed(
+                place, "is none, and here all that it says is kept, in logs below the root", "do nothing"
+            )
+        else:
+            self._draft.changed(
+                place,
+                f"{path} is not written: the log is in logs, below the root",
+                "tell those who read it where it is",
+            )

@@ -1,0 +1,244 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Which port each service of a stack has got on this host, and which stacks there are besides it.
+
+A lease is a line of ``ROOT/state/ports.json``. The stacks of a host are links to their roots, in one directory for
+those of root and one for those of each other user. What may not be read there is told by a bind alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import typing as t
+from dataclasses import dataclass
+
+from ..base.clock import SYSTEM, Clock, Deadline
+from ..base.errors import RollcallError
+from ..base.files import write_atomically
+from ..manifest.model import Paths, Stack
+from ..state import journal
+
+LOCK_PATIENCE = 10.0
+POLL = 0.01
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Another stack of this host, and the service of it that has a port.
+
+    Attributes:
+        stack: its name.
+        root: its root.
+        service: of it.
+    """
+
+    stack: str
+    root: str
+    service: str
+
+    @property
+    def summary(self) -> str:
+        """Who it is, in a few words."""
+        return f"service {self.service} of stack {self.stack} at {self.root}"
+
+
+def directory(uid: t.Optional[int] = None) -> t.Optional[str]:
+    """Return where the stacks of a user are listed; None for a user without a home.
+
+    Args:
+        uid: of the user; None is the one this runs as.
+    """
+    import pwd
+
+    uid = os.geteuid() if uid is None else uid
+    if uid == 0:
+        return "/var/lib/rollcall/stacks"
+    try:
+        home = pwd.getpwuid(uid).pw_dir
+    except KeyError:
+        return None
+    return os.path.join(home, ".local", "state", "rollcall", "stacks") if os.path.isdir(home) else None
+
+
+@contextlib.contextmanager
+def locked(place: t.Optional[str], *, clock: Clock = SYSTEM) -> t.Iterator[None]:
+    """Hold the lock of a directory of stacks, so that no two stacks choose their ports at once.
+
+    Args:
+        place: the directory, made when it is not there; None holds nothing.
+        clock: of the deadline.
+
+    Raises:
+        RollcallError: ``refused``: another stack has held it for too long.
+        OSError: the directory cannot be written.
+    """
+    if place is None:
+        yield
+        return
+    os.makedirs(place, mode=0o755, exist_ok=True)
+    handle = os.open(os.path.join(place, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not Deadline(LOCK_PATIENCE, clock).poll(lambda: _taken(handle), POLL):
+            raise RollcallError(
+                f"Another stack of this host has been choosing its ports for {LOCK_PATIENCE:g} s: {place} is locked.",
+                kind="refused",
+                evidence={"lock": os.path.join(place, ".lock")},
+                remedies=["run the same command again", f"fuser -v {os.path.join(place, '.lock')}"],
+            )
+        yield
+    finally:
+        os.close(handle)
+
+
+def _taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def register(place: t.Optional[str], root: str) -> None:
+    """List a stack among those of this host, and forget those whose root is gone.
+
+    Args:
+        place: from `directory`; None lists nothing.
+        root: of the stack.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    if place is None:
+        return
+    link = os.path.join(place, hashlib.sha256(os.path.normpath(root).encode("utf-8")).hexdigest()[:16])
+    for name in os.listdir(place):
+        path = os.path.join(place, name)
+        if os.path.islink(path) and not os.path.exists(path):
+            os.unlink(path)
+    if not os.path.islink(link):
+        os.symlink(os.path.normpath(root), link)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The other stacks of a host, as far as this user may read them.
+
+    Attributes:
+        ports: who has which.
+        unread: of stacks that are there and cannot be read: the reason. A bind tells what they hold while they run.
+    """
+
+    ports: t.Mapping[int, Neighbour]
+    unread: t.Tuple[str, ...] = ()
+
+
+def neighbours(place: t.Optional[str], root: str) -> Neighbours:
+    """Return who of the other stacks has which port: by its leases, and by the manifest that is installed.
+
+    Args:
+        place: from `directory`.
+        root: of the stack that asks.
+    """
+    found: t.Dict[int, Neighbour] = {}
+    unread: t.List[str] = []
+    links = (
+        [] if place is None or not os.path.isdir(place) else [os.path.join(place, name) for name in os.listdir(place)]
+    )
+    for link in sorted(links):
+        other = os.path.realpath(link)
+        if other == os.path.realpath(root) or not os.path.isdir(other):
+            continue
+        try:
+            of_other = _ports_of(other)
+        except RollcallError as exc:
+            unread.append(f"{other}: {exc.message}")
+            continue
+        for port, neighbour in of_other.items():
+            found.setdefault(port, neighbour)
+    return Neighbours(found, tuple(unread))
+
+
+def _ports_of(root: str) -> t.Dict[int, Neighbour]:
+    paths = Paths.of(root)
+    found: t.Dict[int, Neighbour] = {}
+    called = os.path.basename(root)
+    if os.path.exists(paths.manifest):
+        stack = journal.load_stack(paths)
+        called = stack.name
+        found.update(
+            (service.port, Neighbour(called, root, service.name)) for service in stack.services if service.port
+        )
+    for service, port in load(paths.state).items():
+        found[port] = Neighbour(called, root, service)
+    return found
+
+
+def load(state: str) -> t.Dict[str, int]:
+    """Return the leases of a stack, by service.
+
+    Args:
+        state: its state directory.
+
+    Raises:
+        RollcallError: they are there and cannot be read. They are never taken for none: what runs would move.
+    """
+    path = _path(state)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            data = json.load(stream)
+        leases = {str(service): int(port) for service, port in data["ports"].items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise RollcallError(
+            f"The ports that this stack has got are in {path}, and it cannot be read: {exc}.",
+            evidence={"path": path, "cause": str(exc)},
+            remedies=["run as the user who installed it, or with sudo", f"rm {path}: ports are then chosen anew"],
+        ) from exc
+    return leases
+
+
+def save(state: str, ports: t.Mapping[str, int]) -> None:
+    """Remember the leases of a stack.
+
+    Args:
+        state: its state directory.
+        ports: by service; what is not in it is given back.
+
+    Raises:
+        OSError: as the kernel says it; the old leases are untouched then.
+    """
+    os.makedirs(state, mode=0o700, exist_ok=True)
+    write_atomically(_path(state), json.dumps({"ports": dict(ports)}, indent=1) + "\n", 0o600)
+
+
+def announce(stack: Stack) -> t.Optional[str]:
+    """List a stack on its host and keep the leases that its manifest has now; return why it could not be listed."""
+    ports = leased(stack)
+    if load(stack.paths.state) != ports:
+        save(stack.paths.state, ports)
+    place = directory()
+    try:
+        with locked(place):
+            register(place, stack.root)
+    except OSError as exc:
+        return f"other stacks of this host do not see the ports of this one: {exc}"
+    return None if place is not None else "other stacks of this host do not see the ports of this one: no home"
+
+
+def leased(stack: Stack) -> t.Dict[str, int]:
+    """Return the ports that are worth remembering: of services that could have had another."""
+    return {
+        service.name: service.port for service in stack.services if service.port is not None and service.fallback_ports
+    }
+
+
+def _path(state: str) -> str:
+    return os.path.join(state, "ports.json")

@@ -1,0 +1,184 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Whose listener is it, and may it be ended: pure judgement over what was seen.
+
+``supervised``: below a process that the stack's supervisord reports, or at least below that supervisord.
+``orphan``: carries the stack's marker, and no live supervisord of the stack holds it.
+``duplicate``: below another supervisord over the same config than the one that answers.
+``foreign``: a known process, and not of this stack.
+``unknown``: no process can be seen to hold the socket. That is never the same as free.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass, field
+
+from ..host.processes import Marker, Process
+from ..host.sockets import Listener
+
+SUPERVISED = "supervised"
+ORPHAN = "orphan"
+DUPLICATE = "duplicate"
+FOREIGN = "foreign"
+UNKNOWN = "unknown"
+
+OWNED = "owned"
+REFUSE = "refuse"
+ANY = "any"
+POLICIES = (OWNED, REFUSE, ANY)
+
+# Programs that hold a port for a container, in which the real server runs.
+PUBLISHERS = frozenset({"conmon", "docker-proxy", "pasta", "pasta.avx2", "rootlessport", "slirp4netns"})
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a stack when its listeners are judged.
+
+    Attributes:
+        root: the stack's root directory.
+        uids: the users whose markers count: the stack's own and root.
+        reported: the pids that the stack's supervisord reports, and their services.
+        daemons: the pids of all live supervisords over the stack's config.
+        answering: the one among them that reported; None when none did.
+    """
+
+    root: str = ""
+    uids: t.FrozenSet[int] = frozenset()
+    reported: t.Mapping[int, str] = field(default_factory=dict)
+    daemons: t.FrozenSet[int] = frozenset()
+    answering: t.Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A provenance, the service it concerns where one is known, and the reason in a few words."""
+
+    provenance: str
+    service: t.Optional[str]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A listening socket together with one process that holds it.
+
+    Attributes:
+        listener: the socket.
+        process: None when none can be seen.
+        provenance: one of the five words above.
+        service: supervised: the service that supervisord reports; orphan or duplicate: the marker's.
+        reason: why that provenance.
+        unit: foreign: the systemd unit or container the process runs in.
+        place: where its descriptor of the socket was seen, for `sockets.holds`.
+        pids: all processes that were seen to hold the socket, this one among them.
+    """
+
+    listener: Listener
+    process: t.Optional[Process]
+    provenance: str
+    service: t.Optional[str]
+    reason: str
+    unit: t.Optional[str] = None
+    place: str = field(default="", compare=False)
+    pids: t.Tuple[int, ...] = field(default=(), compare=False)
+
+    @property
+    def summary(self) -> str:
+        """Who it is, in a few words."""
+        if self.process is None:
+            return f"unknown owner ({self.reason})"
+        return f"pid {self.process.pid} '{self.process.shown}' of user {self.process.user} ({self.provenance})"
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """Return the holder as data, with the same keys whoever it is."""
+        process = self.process
+        return {
+            "port": self.listener.port,
+            "family": self.listener.family,
+            "address": self.listener.address,
+            "inode": self.listener.inode if self.listener.inode > 0 else None,
+            "pids": list(self.pids),
+            "pid": None if process is None else process.pid,
+            "user": None if process is None else process.user,
+            "command": None if process is None else process.command_line,
+            "started": None if process is None else process.started_at,
+            "provenance": self.provenance,
+            "service": self.service,
+            "unit": self.unit,
+            "reason": self.reason,
+        }
+
+
+def classify(
+    process: t.Optional[Process], lineage: t.Sequence[int], marker: t.Optional[Marker], facts: Facts
+) -> Judgement:
+    """Judge one holder of a socket.
+
+    Args:
+        process: the holder; None when none can be seen.
+        lineage: its pid, its parent's, and so on upwards.
+        marker: what its environment says; None when it says nothing or may not be read.
+        facts: what is known of the stack.
+    """
+    if process is None:
+        return Judgement(UNKNOWN, None, "no process that holds it can be seen")
+    for pid in lineage:
+        if pid in facts.reported:
+            name = facts.reported[pid]
+            return Judgement(SUPERVISED, name, f"supervisord reports pid {pid} as {name}")
+    # A supervisord that is pid 1 of a container is above everything, left-overs too: being below it says nothing.
+    daemon = next((pid for pid in lineage if pid in facts.daemons and pid != 1), None)
+    own = marker if marker is not None and marker.root == facts.root and process.uid in facts.uids else None
+    service = (own.service or None) if own is not None else None
+    if daemon is not None:
+        return _below_daemon(daemon, service, facts)
+    if own is not None and not process.container:
+        return Judgement(ORPHAN, service, "it carries this stack's marker and no supervisord holds it")
+    return Judgement(FOREIGN, None, _foreign(process, marker, facts))
+
+
+def _below_daemon(daemon: int, service: t.Optional[str], facts: Facts) -> Judgement:
+    if facts.answering is None and len(facts.daemons) == 1:
+        return Judgement(SUPERVISED, None, f"it is below supervisord pid {daemon}, which does not say of which service")
+    if daemon == facts.answering:
+        # Not below a process that it reports: its own socket, or a program spawned since the report.
+        return Judgement(SUPERVISED, None, f"it is below supervisord pid {daemon}, which does not report it")
+    return Judgement(DUPLICATE, service, f"it is below supervisord pid {daemon}, a second one over this stack")
+
+
+def _foreign(process: Process, marker: t.Optional[Marker], facts: Facts) -> str:
+    if process.container:
+        return "it runs in a container"
+    if publishes(process):
+        return "it holds the port for a container"
+    if marker is None:
+        return "it is not of this stack"
+    if marker.root != facts.root:
+        return f"it is of stack {marker.stack or '?'} at {marker.root}"
+    return f"it carries this stack's marker, but user {process.user} is not the one who runs this stack"
+
+
+def publishes(process: Process) -> bool:
+    """Return whether a process holds its port for a container: to end it frees nothing of what the container is."""
+    return bool({os.path.basename(process.exe), os.path.basename(process.command[0])} & PUBLISHERS)
+
+
+def may_end(provenance: str, policy: str, *, supervised: bool = False) -> bool:
+    """Return whether a policy allows to end a holder of this provenance.
+
+    Args:
+        provenance: one of the five words above.
+        policy: ``owned`` (orphans and duplicates), ``refuse`` (nothing) or ``any`` (foreign ones too).
+        supervised: whether supervised ones may be ended; otherwise no policy touches them.
+    """
+    if policy == REFUSE or provenance == UNKNOWN:
+        return False
+    if provenance == SUPERVISED:
+        return supervised
+    return provenance in (ORPHAN, DUPLICATE) or policy == ANY

@@ -1,0 +1,254 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The port tool: who holds what, give services their ports, free one, find one, and put conflicts right."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..base.clock import SYSTEM, Clock
+from ..base.errors import RollcallError
+from ..host import processes, sockets
+from ..manifest.model import Paths, Stack
+from . import assign, flush, leases
+from .leases import Neighbours
+from .provenance import DUPLICATE, ORPHAN, SUPERVISED, Facts, Holder, classify
+
+# What is the stack's own: a port it holds can be had, for the restart ends what is left over.
+OURS = (SUPERVISED, ORPHAN, DUPLICATE)
+
+
+# --- giving ports -------------------------------------------------------------------------------------------------
+
+
+def give(stack: Stack, *, dry_run: bool = False, fallback: bool = False, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+    """Give every service of a manifest its port on this host, and remember it.
+
+    Args:
+        stack: the manifest as it is wanted, with the services' own ports.
+        dry_run: look and decide the same way, and write nothing.
+        fallback: also services with ``auto_fallback: false`` may get another port.
+        clock: of all deadlines.
+
+    Returns:
+        ``changed``, ``ports`` by service, ``moved`` (service, from, to, reason) and ``notes``.
+
+    Raises:
+        RollcallError: ``refused``: some service gets none; nothing was changed.
+        OSError: the lease could not be written.
+    """
+    place = leases.directory()
+    # Looking takes no lock: in check mode not even the lock's file may be made.
+    with leases.locked(None if dry_run else place, clock=clock):
+        before = leases.load(stack.paths.state)
+        others = leases.neighbours(place, stack.root)
+        decided = assign.assign(
+            stack.services,
+            before,
+            _judge(stack, others, clock),
+            claimed=lambda port: _claimed(others, port),
+            fallback=fallback,
+        )
+        if decided.failures:
+            raise _no_port(stack, decided.failures)
+        movable = {service.name for service in stack.services if service.fallback_ports}
+        after = {name: port for name, port in decided.ports.items() if name in movable}
+        if not dry_run and after != before:
+            leases.save(stack.paths.state, after)
+        if not dry_run:
+            leases.register(place, stack.root)
+    return {
+        "changed": after != before,
+        "ports": dict(decided.ports),
+        "moved": [
+            {"service": name, "from": old, "to": new, "reason": reason}
+            for name, (old, new, reason) in decided.moved.items()
+        ],
+        "notes": list(others.unread),
+    }
+
+
+def _judge(stack: Stack, others: Neighbours, clock: Clock) -> assign.Judge:
+    """Return what says of a port why a service cannot have it."""
+    candidates = {
+        port
+        for service in stack.services
+        if service.fallback_ports and service.own_port is not None
+        for port in (service.own_port, *service.fallback_ports)
+    }
+    holders = flush.survey(stack, sorted(candidates), clock=clock)
+
+    def judge(port: int) -> t.Optional[str]:
+        strangers = [holder for holder in holders[port] if holder.provenance not in OURS]
+        if strangers:
+            return f"it is held by {strangers[0].summary}"
+        if port in others.ports:
+            return f"it is leased to {others.ports[port].summary}"
+        # What our own processes hold is freed before the start; a bind would only say that they are there.
+        return None if holders[port] else sockets.bindable(port)
+
+    return judge
+
+
+def _claimed(others: Neighbours, port: int) -> t.Optional[str]:
+    """Return which other stack has a port and runs: it would take the port back at any time."""
+    neighbour = others.ports.get(port)
+    if neighbour is None or not processes.supervisors(Paths.of(neighbour.root).config, neighbour.root):
+        return None
+    return f"it is the port of {neighbour.summary}, which runs on this host"
+
+
+def _no_port(stack: Stack, failures: t.Sequence[assign.Failure]) -> RollcallError:
+    tried = [port for failure in failures for port, _reason in failure.tried]
+    remedies = [f"rollcall ports check {port}" for port in tried]
+    remedies += ["rollcall ports auto-fix"] if any(failure.untried for failure in failures) else []
+    names = ", ".join(failure.service for failure in failures)
+    remedies.append(f"rollcall ports find-available, and give {names} the port it names as a fallback port")
+    return RollcallError(
+        "\n".join(failure.sentence for failure in failures) + "\nNothing was stopped or changed.",
+        kind="refused",
+        evidence={
+            "stack": stack.name,
+            "services": [
+                {
+                    "service": failure.service,
+                    "tried": [{"port": port, "reason": reason} for port, reason in failure.tried],
+                    "untried": list(failure.untried),
+                }
+                for failure in failures
+            ],
+        },
+        remedies=list(dict.fromkeys(remedies)),
+    )
+
+
+# --- looking ------------------------------------------------------------------------------------------------------
+
+
+def check(stack: Stack, port: int, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+    """Return whether a port is free, and by whom it is held; ``ok`` is that it is free. Changes nothing."""
+    found = flush.inspect(stack, [port], clock=clock)[0]
+    neighbour = leases.neighbours(leases.directory(), stack.root).ports.get(port)
+    return {**found, "ok": found["free"], "leased_to": None if neighbour is None else neighbour.summary}
+
+
+def find_available(stack: Stack, start: t.Optional[int] = None) -> int:
+    """Return the first port that a bind proves free, within the range, not avoided and nobody's.
+
+    Args:
+        stack: the manifest.
+        start: where to begin; None means the first of the range.
+
+    Raises:
+        RollcallError: ``wrong_use``: it begins outside of the range; ``failed``: there is none.
+    """
+    rules = stack.ports
+    first = rules.low if start is None else start
+    if not rules.low <= first <= rules.high:
+        raise RollcallError(
+            f"{first} is outside the range of stack {stack.name}, {rules.low}-{rules.high}.",
+            kind="wrong_use",
+            evidence={"start": first, "range": [rules.low, rules.high]},
+            remedies=["rollcall ports find-available", "change ports.range in the manifest"],
+        )
+    given = {port for service in stack.services for port in (service.own_port, service.port, *service.fallback_ports)}
+    given |= {*rules.avoid, *rules.protect, *leases.neighbours(leases.directory(), stack.root).ports}
+    for port in range(first, rules.high + 1):
+        # A listener on another address than the wildcard's would still be in a service's way, and a bind tells of it.
+        if port not in given and sockets.bindable(port) is None:
+            return port
+    raise RollcallError(
+        f"No port from {first} to {rules.high} is free and nobody's.",
+        evidence={"start": first, "range": [rules.low, rules.high], "given": sorted(port for port in given if port)},
+        remedies=["rollcall ports list", "widen ports.range in the manifest"],
+    )
+
+
+def processes_of(stack: Stack, *, clock: Clock = SYSTEM) -> t.List[t.Dict[str, t.Any]]:
+    """Return every process of a stack, wherever it came from: supervisord, what it runs, and what is left over."""
+    daemons = processes.supervisors(stack.paths.config, stack.root)
+    answering, reported = flush.reported(stack, clock)
+    uids = processes.trusted_uids(stack.root, stack.user)
+    found = {process.pid: process for process in daemons}
+    found.update(processes.children_of([process.pid for process in daemons]))
+    for process in processes.marked(stack.root, uids):
+        found.setdefault(process.pid, process)
+    facts = Facts(stack.root, uids, reported, frozenset(process.pid for process in daemons), answering)
+    lineages = processes.lineages(found, found.values())
+    ports = _ports_by_pid(found)
+    rows = []
+    for pid, process in sorted(found.items(), key=lambda entry: (entry[1].start, entry[0])):
+        own = processes.marker(pid, process.container)
+        judgement = classify(process, lineages[pid], own, facts)
+        daemon = any(pid == other.pid for other in daemons)
+        row = {
+            **process.as_dict(),
+            "provenance": "supervisord" if daemon else judgement.provenance,
+            "service": judgement.service or (own.service if own is not None and own.service else None),
+            "ports": sorted(ports.get(pid, ())),
+        }
+        rows.append(row)
+    return rows
+
+
+def _ports_by_pid(pids: t.Iterable[int]) -> t.Dict[int, t.Set[int]]:
+    listening = sockets.listeners()
+    owners = sockets.owners([listener.inode for listener in listening], pids)
+    found: t.Dict[int, t.Set[int]] = {}
+    for listener in listening:
+        for pid in owners.pids.get(listener.inode, ()):
+            found.setdefault(pid, set()).add(listener.port)
+    return found
+
+
+# --- putting right ------------------------------------------------------------------------------------------------
+
+
+def auto_fix(stack: Stack, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+    """Resolve every conflict over an assigned port: end what is ours, and move a service from what is not.
+
+    A move is a lease; the config follows when the manifest is applied again.
+
+    Args:
+        stack: the installed manifest.
+        dry_run: say what would be done.
+        clock: of all deadlines.
+
+    Returns:
+        ``ok``: nothing is left to do; ``changed``; ``freed``, ``moved`` and ``unresolved``, each with words; ``next``.
+    """
+    ports = [service.port for service in stack.services if service.port is not None]
+    holders = flush.survey(stack, ports, sharing=sockets.EVERY, clock=clock)
+    foreign = {port for port in ports if any(holder.provenance not in OURS for holder in holders[port])}
+    leftover = [port for port in ports if port not in foreign and _has_leftovers(holders[port])]
+    done = flush.flush(stack, leftover, dry_run=dry_run, clock=clock) if leftover else flush.Flushed(False)
+    stuck = {service.name: service.port for service in stack.services if service.port in foreign}
+    movable = {service.name for service in stack.services if service.fallback_ports}
+    moved: t.List[t.Dict[str, t.Any]] = []
+    unresolved = [
+        f"{name} keeps port {port}, which {holders[port][0].summary} holds, and has no fallback port"
+        for name, port in stuck.items()
+        if name not in movable
+    ]
+    if any(name in movable for name in stuck):
+        try:
+            moved = give(stack, dry_run=dry_run, fallback=True, clock=clock)["moved"]
+        except RollcallError as exc:
+            unresolved.append(exc.message)
+    commands = ["ansible-playbook site.yml: the new ports reach config and services"] if moved else []
+    commands += [f"rollcall ports check {port}" for name, port in stuck.items() if name not in movable]
+    return {
+        "ok": not unresolved and not moved,
+        "changed": bool(done.ended or moved),
+        "freed": [f"port {port}, which a process left over from this stack held" for port in done.freed],
+        "moved": [f"{entry['service']} from {entry['from']} to {entry['to']}: {entry['reason']}" for entry in moved],
+        "unresolved": unresolved,
+        "next": commands,
+    }
+
+
+def _has_leftovers(holders: t.Iterable[Holder]) -> bool:
+    return any(holder.provenance in (ORPHAN, DUPLICATE) for holder in holders)

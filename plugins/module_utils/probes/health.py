@@ -1,0 +1,259 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What a service answers over HTTP or TCP, each question under one deadline for all of it.
+
+Sockets are used directly, so no proxy variable, redirect or library default comes between question and answer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import socket
+import threading
+import typing as t
+
+from ..base.clock import SYSTEM, Clock, Deadline
+from ..base.version import VERSION
+from ..base.wire import Line, connect
+
+if t.TYPE_CHECKING:
+    import http.client
+
+    from ..manifest.model import Health
+
+BODY_LIMIT = 64 * 1024  # bytes of a body that are read and searched
+BANNER_LIMIT = 4096  # bytes of a TCP answer that are read and searched
+_FAST, _SLOW, _PATIENCE = 0.02, 0.1, 1.0  # seconds between two probes, first and after the patience
+
+_Name = t.TypeVar("_Name", bound=t.Hashable)
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What came back: whether it is what was wanted, in words, the HTTP status if any, and the seconds it took."""
+
+    ok: bool
+    detail: str
+    status: t.Optional[int]
+    latency: float
+
+
+class _Judged(t.NamedTuple):
+    ok: bool
+    said: str
+    status: t.Optional[int] = None
+
+
+def probe(target: Health, *, timeout: t.Optional[float] = None, clock: Clock = SYSTEM) -> Answer:
+    """Ask a service once whether it is healthy. Never raises for what a peer or the network does.
+
+    Args:
+        target: where, what to ask, and what to expect.
+        timeout: seconds for all of it, name look-up to last byte; the target's own by default.
+        clock: where the time comes from.
+    """
+    deadline = Deadline(target.timeout if timeout is None else timeout, clock)
+    began = clock.monotonic()
+    judged = _ask(target, deadline)
+    latency = clock.monotonic() - began
+    detail = f"{judged.said} in {latency * 1000:.1f} ms" if judged.ok else judged.said
+    return Answer(judged.ok, detail, judged.status, latency)
+
+
+def probe_all(targets: t.Mapping[str, Health], *, clock: Clock = SYSTEM) -> t.Dict[str, Answer]:
+    """Ask many services at once; it takes as long as the slowest of them."""
+    return at_once({name: functools.partial(probe, target, clock=clock) for name, target in targets.items()})
+
+
+def at_once(questions: t.Mapping[_Name, t.Callable[[], Answer]]) -> t.Dict[_Name, Answer]:
+    """Ask many questions at once, each of which is bounded and never raises; it takes as long as the slowest."""
+    answers: t.Dict[_Name, Answer] = {}
+
+    def ask(name: _Name, question: t.Callable[[], Answer]) -> None:
+        answers[name] = question()
+
+    threads = [threading.Thread(target=ask, args=item, daemon=True) for item in questions.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {name: answers[name] for name in questions}
+
+
+class HealthWatch:
+    """Probes services in the background, each until it is healthy or the watch is stopped.
+
+    A service often answers well before supervisord counts it as RUNNING: asking meanwhile costs no time afterwards.
+
+    Args:
+        targets: the services by name.
+        clock: where the time comes from.
+    """
+
+    def __init__(self, targets: t.Mapping[str, Health], *, clock: Clock = SYSTEM) -> None:
+        self._clock = clock
+        self._stopped = threading.Event()
+        self._answers: t.Dict[str, Answer] = {}
+        for name, target in targets.items():
+            threading.Thread(target=self._watch, args=(name, target), name=f"health of {name}", daemon=True).start()
+
+    def __enter__(self) -> HealthWatch:
+        return self
+
+    def __exit__(self, *_exc: t.Any) -> None:
+        self.stop()
+
+    def answer(self, name: str) -> t.Optional[Answer]:
+        """Return the latest answer of a service, None before its first."""
+        return self._answers.get(name)
+
+    def stop(self) -> None:
+        """Probe no more. A probe that is under way ends by its own deadline, unheard."""
+        self._stopped.set()
+
+    def _watch(self, name: str, target: Health) -> None:
+        impatient = Deadline(_PATIENCE, self._clock)
+        while not self._stopped.is_set():
+            answer = probe(target, clock=self._clock)
+            self._answers[name] = answer
+            if answer.ok:
+                return
+            self._stopped.wait(_SLOW if impatient.expired else _FAST)
+
+
+# --- asking ---------------------------------------------------------------------------------------------------------
+
+
+def _ask(target: Health, deadline: Deadline) -> _Judged:
+    line: t.Optional[Line] = None
+    try:
+        line = connect(target.host, target.port, deadline)
+        return _ask_http(target, line) if target.kind == "http" else _ask_tcp(target, line)
+    except (OSError, UnicodeError) as exc:
+        return _Judged(False, failure(exc, target.host, line, deadline))
+    finally:
+        if line is not None:
+            line.close()
+
+
+def failure(exc: t.Union[OSError, UnicodeError], host: str, line: t.Optional[Line], deadline: Deadline) -> str:
+    """Return in words why a host gave no answer.
+
+    Args:
+        exc: what connecting to it, or the line to it, raised.
+        host: the host.
+        line: to it; None while it was not connected.
+        deadline: of the question.
+    """
+    if isinstance(exc, UnicodeError):
+        return f"{host!r} is no host name"
+    if isinstance(exc, TimeoutError):
+        return _overdue(line, deadline)
+    if isinstance(exc, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(exc, (ConnectionResetError, BrokenPipeError)):
+        return "connection reset"
+    return f"{exc.strerror or exc}"
+
+
+def _overdue(line: t.Optional[Line], deadline: Deadline) -> str:
+    if line is None:
+        return f"no connection within {deadline.seconds:g} s"
+    if not line.received:
+        return f"no answer within {deadline.seconds:g} s"
+    return f"an unfinished answer of {line.received} bytes after {deadline.seconds:g} s"
+
+
+def _ask_http(target: Health, line: Line) -> _Judged:
+    import http.client
+
+    line.send(_request(target))
+    response = http.client.HTTPResponse(t.cast(socket.socket, line), method="GET")
+    try:
+        response.begin()
+        return _judge_http(target, response, line.deadline)
+    except http.client.RemoteDisconnected:
+        return _Judged(False, "closed without an answer")
+    except http.client.BadStatusLine as exc:
+        return _Judged(False, f"not an HTTP answer: {quoted(str(exc.args[0]))}")
+    except http.client.HTTPException as exc:
+        return _Judged(False, f"a broken HTTP answer: {type(exc).__name__} {quoted(str(exc))}")
+    finally:
+        response.close()
+
+
+def _request(target: Health) -> bytes:
+    from urllib.parse import quote
+
+    path = quote(target.path, safe="/?&=%:;@!$'()*+,~[]")
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    port = "" if target.port == 80 else f":{target.port}"
+    lines = (
+        f"GET {path} HTTP/1.1",
+        f"Host: {host}{port}",
+        f"User-Agent: rollcall/{VERSION}",
+        "Accept: */*",
+        "Connection: close",
+    )
+    return "\r\n".join((*lines, "", "")).encode("ascii")
+
+
+def _judge_http(target: Health, response: http.client.HTTPResponse, deadline: Deadline) -> _Judged:
+    status = response.status
+    location = response.getheader("Location")
+    if status != target.status and 300 <= status < 400 and location:
+        return _Judged(False, f"{status}, wanted {target.status}: it redirects to {clean(location, 200)}", status)
+    judgement = f"{status}" if status == target.status else f"{status}, wanted {target.status}"
+    try:
+        body = response.read(BODY_LIMIT)
+    except TimeoutError:
+        return _Judged(False, f"{judgement}, but its body did not end within {deadline.seconds:g} s", status)
+    if status != target.status:
+        return _Judged(False, f"{judgement}: {quoted(body)}" if body.strip() else judgement, status)
+    if response.length and len(body) < BODY_LIMIT:  # read(amount) itself is content with less than was announced
+        return _Judged(False, f"{status}, but the connection was closed {response.length} bytes before its end", status)
+    if target.body is not None and target.body.encode("utf-8") not in body:
+        got = quoted(body) if body.strip() else "an empty body"
+        return _Judged(False, f"{status}, but its body lacks {quoted(target.body)}: {got}", status)
+    return _Judged(True, f"{status}", status)
+
+
+def _ask_tcp(target: Health, line: Line) -> _Judged:
+    if target.send:
+        line.send(target.send.encode("utf-8"))
+    if not target.expect:
+        return _Judged(True, "connected")
+    wanted = target.expect.encode("utf-8")
+    got = b""
+    over = ""
+    while wanted not in got and len(got) < BANNER_LIMIT and not over:
+        try:
+            part = line.recv(BANNER_LIMIT - len(got))
+        except TimeoutError:
+            if not got:
+                raise
+            over = f" and no more within {line.deadline.seconds:g} s"
+            continue
+        got += part
+        if not part:
+            over = " and closed"
+    if wanted in got:
+        return _Judged(True, f"answered {quoted(target.expect)}")
+    said = f"answered {quoted(got)}{over}" if got else "closed without an answer"
+    return _Judged(False, f"{said}, wanted {quoted(target.expect)}")
+
+
+def clean(text: t.Union[str, bytes], limit: int) -> str:
+    """Return foreign text fit for one line: white space as single blanks, nothing unprintable, not longer than that."""
+    whole = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    plain = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(whole[: limit * 4].split()))
+    return plain if len(plain) <= limit else plain[: limit - 1] + "\u2026"
+
+
+def quoted(text: t.Union[str, bytes]) -> str:
+    """Return at most 80 characters of foreign text in double quotes, on one line."""
+    return f'"{clean(text, 80)}"'

@@ -1,0 +1,201 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Where releases, their environments and shared directories are kept on a host, and what of it counts.
+
+These directories are root's where root installs, and all that is within a release or a virtual environment is the
+stack's user's: nothing in there is written, executed or followed with root's rights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import typing as t
+
+from ..base.clock import Clock, Deadline
+from ..base.errors import RollcallError
+from ..base.files import write_atomically
+from ..host import accounts, processes
+from ..host.accounts import Account
+from ..manifest.model import RELEASE, Paths, current_release, release_directory
+from ..state import journal
+
+MARKER = ".rollcall-release.json"
+# Names that no release, environment or shared directory has: what is being made, and what is on its way out.
+MAKING = ".making-"
+GOING = ".going-"
+# A run that was killed holds the lock for the moment that its keeper takes to end the command it ran.
+LOCK_PATIENCE = 3.0
+MARKER_BYTES = 65_536
+
+
+def releases(root: str) -> str:
+    """Return the directory of all releases."""
+    return os.path.dirname(release_directory(root, "any"))
+
+
+def environments(root: str) -> str:
+    """Return the directory of all virtual environments."""
+    return os.path.join(root, "venvs")
+
+
+def names(directory: str) -> t.List[str]:
+    """Return what is in a directory of ours, in order; nothing when it does not exist."""
+    try:
+        return sorted(name for name in os.listdir(directory) if not name.startswith("."))
+    except FileNotFoundError:
+        return []
+
+
+def own_directory(path: str) -> None:
+    """Have a directory that everyone may read, and nobody but us may write.
+
+    Raises:
+        RollcallError: it is another user's, who could lead root astray in it.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+        # Not when it is made: the umask of a careful root would close it.
+        os.chmod(path, 0o755)
+    owner = os.stat(path).st_uid
+    if owner not in (0, os.geteuid()):
+        raise RollcallError(
+            f"{path} belongs to {processes.user_name(owner)}, and must be of the user who runs this, "
+            f"{processes.user_name(os.geteuid())}.",
+            kind="refused",
+            remedies=[f"chown {processes.user_name(os.geteuid())} {path}", "run as the user who installed the stack"],
+        )
+
+
+@contextlib.contextmanager
+def workshop(root: str, who: Account) -> t.Iterator[str]:
+    """Yield a directory in which a release is built, with ``tree``, ``wheels``, ``home`` and ``tmp`` of the user's."""
+    own_directory(releases(root))
+    place = tempfile.mkdtemp(prefix=MAKING, dir=releases(root))
+    try:
+        os.chmod(place, 0o711)
+        for name in ("tree", "wheels", "home", "tmp"):
+            os.mkdir(os.path.join(place, name), 0o700)
+            os.chown(os.path.join(place, name), who.uid, who.gid)
+        yield place
+    finally:
+        remove(place)
+
+
+def sweep(root: str) -> None:
+    """Remove what an earlier run was making or removing when it was killed."""
+    for directory in (releases(root), environments(root), os.path.join(root, "shared")):
+        if os.path.isdir(directory):
+            for name in os.listdir(directory):
+                if name.startswith((MAKING, GOING)):
+                    remove(os.path.join(directory, name))
+
+
+def discard(path: str) -> None:
+    """Remove a directory of ours: first its name, so that it never counts when it is half gone."""
+    going = os.path.join(os.path.dirname(path), f"{GOING}{os.path.basename(path)}")
+    os.rename(path, going)
+    remove(going)
+
+
+def remove(path: str) -> None:
+    """Remove a tree, also where its owner may not write to the directories in it, as caches of some tools have them."""
+    if os.geteuid() != 0:
+        for folder, folders, _files in os.walk(path):
+            for name in folders:
+                inner = os.path.join(folder, name)
+                if not os.path.islink(inner):
+                    os.chmod(inner, 0o700)
+    shutil.rmtree(path)
+
+
+def release_marker(root: str, name: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return what the marker of a release says; None when there is none of ours."""
+    marker = read_marker(os.path.join(release_directory(root, name), MARKER), who)
+    if marker is None or not {"id", "code", "recipe"} <= set(marker):
+        return None
+    return marker if isinstance(marker.get("made"), (int, float)) and isinstance(marker.get("venv"), str) else None
+
+
+def read_marker(path: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return what a marker says; None where there is none. It is in a directory of the user's."""
+    try:
+        with accounts.acting_as(who):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, encoding="utf-8") as stream:
+            marker = json.loads(stream.read(MARKER_BYTES))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return marker if isinstance(marker, dict) else None
+
+
+def in_place(root: str) -> t.Optional[str]:
+    """Return the id of the release that is current; None when none is."""
+    directory, name = os.path.split(os.path.realpath(current_release(root)))
+    return name if directory == os.path.realpath(releases(root)) else None
+
+
+def of_generations(root: str) -> t.Set[str]:
+    """Return the releases that any generation on the host belongs to, unfinished ones included."""
+    found = set()
+    for name in names(journal.store(root)):
+        with contextlib.suppress(FileNotFoundError):  # a generation without a release
+            found.add(os.path.basename(os.readlink(os.path.join(journal.store(root), name, RELEASE))))
+    return found
+
+
+# --- the lock, and what is on its way -----------------------------------------------------------------------------
+
+
+def _memory(root: str) -> str:
+    return os.path.join(Paths.of(root).state, "release")
+
+
+@contextlib.contextmanager
+def locked(root: str, clock: Clock) -> t.Iterator[None]:
+    """Hold the lock of this stack's releases; it is not the one of its runs, which do not wait for a build."""
+    os.makedirs(_memory(root), mode=0o700, exist_ok=True)
+    lock = journal.Lock(_memory(root))
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(clock.wall()))
+    note = {"who": processes.user_name(os.geteuid()), "verb": "release", "since": since}
+    deadline = Deadline(LOCK_PATIENCE, clock)
+    while True:
+        try:
+            lock.acquire(note)
+            break
+        except RollcallError:
+            if deadline.expired:
+                raise
+            clock.sleep(0.05)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _pending_path(root: str) -> str:
+    return os.path.join(_memory(root), "pending.json")
+
+
+def pending(root: str) -> t.Optional[str]:
+    """Return the release that was made ready and whose ``after_switch`` commands have not ended well since."""
+    try:
+        with open(_pending_path(root), encoding="utf-8") as stream:
+            return str(json.load(stream)["id"])
+    except FileNotFoundError:
+        return None
+
+
+def note_pending(root: str, name: t.Optional[str]) -> None:
+    """Remember the release that is on its way to be in place; None that none is."""
+    if name is not None:
+        write_atomically(_pending_path(root), json.dumps({"id": name}) + "\n", 0o600)
+    elif os.path.exists(_pending_path(root)):
+        os.unlink(_pending_path(root))

@@ -1,0 +1,186 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Virtual environments of releases: one for all with the same list, wheels and Python, built where it stays.
+
+It cannot be moved, so it is marked when it is whole. One that is not is removed and built anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+from ..base.errors import RollcallError
+from ..base.files import write_atomically
+from ..host import accounts, commands
+from ..host.accounts import Account
+from . import code as release_code
+from . import plan as release_plan
+from . import store as release_store
+from .plan import Wish
+
+MARKER = ".rollcall-venv.json"
+INTERPRETER_TIMEOUT = 20.0
+
+# What must be equal for a virtual environment made with one Python to serve with another.
+INTERPRETER = (
+    "import sys, sysconfig; sys.exit('Python 3.6 or later is needed') if sys.version_info < (3, 6) else "
+    "print(sys.implementation.cache_tag, sysconfig.get_platform(), sys.executable)"
+)
+
+
+class WheelsNeeded(Exception):
+    """The environment has to be built, and the wheels that it is built from are still on the controller."""
+
+
+def interpreter(wish: Wish, who: Account) -> str:
+    """Return which Python the virtual environment is made with, as far as that makes a difference."""
+    python = _python(wish)
+    done = commands.run(
+        [python, "-I", "-c", INTERPRETER],
+        who,
+        cwd="/",
+        environment={**commands.variables(who, ""), **wish.environment},
+        timeout=INTERPRETER_TIMEOUT,
+    )
+    if not done.ok or not done.output:
+        raise commands.failure(python, done, ["name another Python of this host with python.python"])
+    return done.output[-1]
+
+
+def _python(wish: Wish) -> str:
+    return "python3" if wish.python is None else wish.python.python
+
+
+def ready(wish: Wish, who: Account, interpreter: str, tree: str, place: str) -> str:
+    """Return the name of the virtual environment for the requirements in ``tree``, built when it is not whole."""
+    with accounts.acting_as(who):
+        texts = _requirements(wish, tree)
+    name = release_plan.environment_id(texts, wish.wheels.digest, interpreter)
+    if not whole(wish.root, name, who):
+        if wish.python is not None and wish.python.wheels and not wish.wheels.archive:
+            raise WheelsNeeded
+        _build(wish, who, name, tree, place)
+    return name
+
+
+def _requirements(wish: Wish, tree: str) -> t.List[str]:
+    """Return the texts of the list of requirements and of all that it includes."""
+    first = "" if wish.python is None else wish.python.requirements
+    texts: t.Dict[str, str] = {}
+    waiting = [first]
+    while waiting:
+        name = waiting.pop()
+        try:
+            with open(os.path.join(tree, name), encoding="utf-8") as stream:
+                texts[name] = stream.read()
+        except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as exc:
+            raise RollcallError(
+                f"The release has no list of requirements {name} that can be read.",
+                kind="wrong_use",
+                evidence={"cause": str(exc)},
+                remedies=["name it with python.requirements", "leave `python` out when there is nothing to install"],
+            ) from exc
+        local = release_plan.local_requirements(texts[name])
+        if local:
+            raise RollcallError(
+                f"{name} installs from a directory of the release: {local[0]}. A virtual environment serves all "
+                "releases with the same list, so it cannot hold the code of one.",
+                kind="wrong_use",
+                evidence={"lines": local},
+                remedies=["set PYTHONPATH in the service's env", "put a wheel of it into python.wheels"],
+            )
+        for inner in release_plan.included(texts[name]):
+            path = os.path.normpath(os.path.join(os.path.dirname(name), inner))
+            if path not in texts and "://" not in inner and not path.startswith(("/", "..")):
+                waiting.append(path)
+    return [text for _name, text in sorted(texts.items())]
+
+
+def _build(wish: Wish, who: Account, name: str, tree: str, place: str) -> None:
+    directory = os.path.join(release_store.environments(wish.root), name)
+    if os.path.lexists(directory):
+        if marker(wish.root, name, who) is None and os.listdir(directory):
+            raise RollcallError(
+                f"{directory} is there and has no marker of Rollcall's, so it is left alone.",
+                kind="refused",
+                remedies=[f"look at it and move it away: mv {directory} {directory}.saved"],
+            )
+        release_store.discard(directory)
+    release_store.own_directory(release_store.environments(wish.root))
+    os.mkdir(directory, 0o700)
+    os.chmod(directory, 0o755)
+    os.chown(directory, who.uid, who.gid)
+    _mark(directory, who, whole=False)
+    links = []
+    if wish.wheels.archive:
+        release_code.verify(wish.wheels)
+        wheels = os.path.join(place, "wheels")
+        release_code.unpack(wish, wish.wheels.archive, who, wheels)
+        links = ["--no-index", "--find-links", wheels]
+    # -I: the working directory is the release's, and what is in it would be taken for modules of Python and of pip.
+    pip = [os.path.join(directory, "bin", "python"), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    requirements = "" if wish.python is None else wish.python.requirements
+    for what, command in (
+        ("making the virtual environment", [_python(wish), "-I", "-m", "venv", directory]),
+        ("installing what the release requires", [*pip, "install", "--quiet", "-r", requirements, *links]),
+        ("pip check", [*pip, "check"]),
+    ):
+        done = commands.run_in(tree, command, who, place=place, more=wish.environment, timeout=wish.timeout)
+        if not done.ok:
+            raise commands.failure(f"{what} ({commands.shown(command)})", done, _cures(wish, what, done.output))
+    os.sync()
+    _mark(directory, who, whole=True)
+
+
+def _cures(wish: Wish, what: str, output: t.Sequence[str]) -> t.List[str]:
+    """Return what helps, by what was tried and what it said."""
+    said = "\n".join(output)
+    if "ensurepip" in said:
+        return [f"apt install python3-venv, or the package of {_python(wish)} with venv"]
+    if "No matching distribution" in said or "Could not find a version" in said:
+        if wish.wheels.archive:
+            return ["pip download --only-binary :all: -d WHEELS -r REQUIREMENTS, with the Python of this host"]
+        return ["correct the list, or take everything from the controller with python.wheels"]
+    if what == "pip check":
+        return ["make the versions in the list agree; a lock file does"]
+    return ["correct the list; what has to be compiled needs a compiler on the host, or a wheel"]
+
+
+def _mark(directory: str, who: Account, *, whole: bool) -> None:
+    with accounts.acting_as(who):
+        text = json.dumps({"whole": whole}) + "\n"
+        write_atomically(os.path.join(directory, MARKER), text, 0o644)
+
+
+def marker(root: str, name: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return what the marker of a virtual environment says; None when there is none of ours."""
+    return release_store.read_marker(os.path.join(release_store.environments(root), name, MARKER), who)
+
+
+def whole(root: str, name: str, who: Account) -> bool:
+    """Return whether a virtual environment was built to its end, and still has its Python."""
+    known = marker(root, name, who)
+    python = os.path.join(release_store.environments(root), name, "bin", "python")
+    return known is not None and bool(known.get("whole")) and os.path.exists(python)
+
+
+def link(wish: Wish, who: Account, tree: str, name: str) -> None:
+    """Link a virtual environment into a release that is being made.
+
+    Raises:
+        RollcallError: ``wrong_use``: the release has something of that name itself.
+    """
+    with accounts.acting_as(who):
+        link = os.path.join(tree, "venv")
+        if os.path.lexists(link):
+            raise RollcallError(
+                "The release has something called venv, where the link to its virtual environment has to be.",
+                kind="wrong_use",
+                remedies=["leave it out with `exclude`, or take it out of the repository"],
+            )
+        os.symlink(os.path.join(release_store.environments(wish.root), name), link)

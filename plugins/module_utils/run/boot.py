@@ -1,0 +1,239 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""systemd's unit of a stack, which starts it after a boot and stops it before the host goes down.
+
+Whoever asks for a run, what it starts belongs to the unit, so that it does not end with somebody's session. Whether the
+unit is active says whether the stack is wanted, so that `systemctl start`, `systemctl stop` and a shutdown do what they
+say. The role ``services`` writes the unit. See docs/design/0005-boot.md.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass
+
+from ..base.errors import RollcallError
+from ..host import processes
+from ..manifest.model import Stack
+from . import plan
+
+# The unit says by this variable that a command is its own.
+CALLED = "ROLLCALL_UNIT"
+SYSTEM_UNITS = "/etc/systemd/system"
+USER_UNITS = os.path.join(".config", "systemd", "user")
+# Where systemd is the init of this host.
+RUNNING = "/run/systemd/system"
+# Seconds for a question to systemd, and for a job of it: one that takes longer goes on without being watched.
+ANSWER = 2.0
+JOB = 6.0
+# A process that forks while its family is moved has a child that was not listed.
+LOOKS = 5
+
+Ask = t.Callable[[t.Sequence[str], float], str]
+
+
+def unit_name(stack: str) -> str:
+    """Return the name of the unit of a stack. Names of stacks need no escaping: letters, digits, _ and -."""
+    return f"rollcall-{stack}.service"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit of a stack.
+
+    Attributes:
+        name: as systemd knows it.
+        user: whether it is of the user's own service manager.
+        ask: runs a command within the given seconds and returns what it printed.
+    """
+
+    name: str
+    user: bool
+    ask: Ask
+
+    @property
+    def state(self) -> str:
+        """systemd's word for it: active, inactive, failed, activating, deactivating.
+
+        Raises:
+            RollcallError: systemd does not answer.
+        """
+        return self.ask([*self._systemctl, "show", "--property=ActiveState", "--value", self.name], ANSWER).strip()
+
+    @property
+    def command(self) -> str:
+        """What starts it, for people."""
+        return f"systemctl {'--user ' if self.user else ''}start {self.name}"
+
+    def start(self) -> None:
+        """Start it, also after it was started too often, and wait.
+
+        Raises:
+            RollcallError: it did not start in time, or failed.
+        """
+        self.ask([*self._systemctl, "reset-failed", self.name], ANSWER)
+        self.ask([*self._systemctl, "start", self.name], JOB)
+
+    def stop(self) -> None:
+        """Stop it, and wait. What it would still have tried to start is not started any more.
+
+        Raises:
+            RollcallError: it did not stop in time.
+        """
+        self.ask([*self._systemctl, "stop", self.name], JOB)
+
+    def adopt(self, pids: t.Sequence[int]) -> None:
+        """Move processes into the unit's control group. It must be active.
+
+        Raises:
+            RollcallError: systemd refuses, or does not answer.
+        """
+        manager = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
+        scope = ["--user"] if self.user else []
+        listed = [str(len(pids)), *map(str, pids)]
+        method = ["AttachProcessesToUnit", "ssau", self.name, "", *listed]
+        self.ask(["busctl", *scope, "--quiet", "call", *manager, *method], ANSWER)
+
+    def holds(self, pid: int) -> bool:
+        """Return whether a process is in the unit's control group; one that is gone need not be moved there."""
+        try:
+            with open(f"/proc/{pid}/cgroup", encoding="utf-8") as stream:
+                return self.name in stream.read().replace("\n", "/").split("/")
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    @property
+    def _systemctl(self) -> t.List[str]:
+        return ["systemctl", *(["--user"] if self.user else [])]
+
+
+def find(stack: Stack) -> t.Optional[Unit]:
+    """Return the unit that starts a stack after a boot; None when it has none, or systemd does not run here."""
+    import pwd
+
+    if not os.path.isdir(RUNNING):
+        return None
+    uid = os.geteuid()
+    try:
+        places = SYSTEM_UNITS if uid == 0 else os.path.join(pwd.getpwuid(uid).pw_dir, USER_UNITS)
+        with open(os.path.join(places, unit_name(stack.name)), encoding="utf-8") as stream:
+            # Another stack of that name has another root.
+            ours = f'"{stack.root}/bin/rollcall"' in stream.read()
+    except (FileNotFoundError, KeyError):
+        return None
+    return Unit(unit_name(stack.name), uid != 0, _asked) if ours else None
+
+
+def enter(unit: Unit, mode: str) -> t.List[str]:
+    """Put this process into its stack's unit before a run, so that what it starts is born there.
+
+    Args:
+        unit: of the stack.
+        mode: of the run, one of plan.MODES.
+
+    Returns:
+        Why it was not done, for people; empty when it was, or need not be.
+    """
+    if mode in plan.STARTS_NOTHING or unit.holds(os.getpid()):
+        return []
+    try:
+        if unit.state in ("active", "activating"):
+            unit.adopt([os.getpid()])
+    except RollcallError as exc:
+        return [exc.message]
+    return []
+
+
+def follow(unit: Unit, stack: Stack, mode: str, *, ok: bool, called: bool) -> t.List[str]:
+    """Have the unit agree with what a run has brought about.
+
+    Args:
+        unit: of the stack.
+        stack: the manifest.
+        mode: of the run.
+        ok: whether its verdict held.
+        called: whether the unit itself has asked for the run: then systemd sees how it ends.
+
+    Returns:
+        What could not be done, for people.
+    """
+    try:
+        step = decide(mode, "" if called else unit.state, ok=ok)
+        if step == "stop":
+            unit.stop()
+        elif step == "start":
+            # Its own run finds nothing to do but to follow, as below.
+            unit.start()
+        elif step == "gather":
+            gather(unit, stack)
+    except RollcallError as exc:
+        return [exc.message]
+    return []
+
+
+def decide(mode: str, state: str, *, ok: bool) -> str:
+    """Return what is to be done about the unit after a run: start, stop, gather or nothing.
+
+    Args:
+        mode: of the run.
+        state: of the unit; empty when the unit has asked for the run.
+        ok: whether its verdict held.
+    """
+    if mode == plan.STOP:
+        # Failed and inactive units start nothing by themselves.
+        return "stop" if state in ("active", "activating", "reloading") else ""
+    if mode in plan.STARTS_NOTHING:
+        return ""
+    if state in ("inactive", "failed"):
+        # One that does not hold is left for systemd to call failed at the next boot, not now in our name.
+        return "start" if ok else ""
+    return "gather"
+
+
+def gather(unit: Unit, stack: Stack) -> None:
+    """Move the supervisords of a stack, and all that descends from them, into the unit.
+
+    Raises:
+        RollcallError: systemd refuses, or does not answer.
+    """
+    for _look in range(LOOKS):
+        daemons = [process.pid for process in processes.supervisors(stack.paths.config, stack.root)]
+        outside = [pid for pid in (*daemons, *processes.children_of(daemons)) if not unit.holds(pid)]
+        if not outside:
+            return
+        unit.adopt(outside)
+
+
+def _asked(command: t.Sequence[str], seconds: float) -> str:
+    """Run a command of systemd's.
+
+    Raises:
+        RollcallError: it is not there, failed, or did not end in time.
+    """
+    import shlex
+    import subprocess
+
+    environment = {**os.environ, "XDG_RUNTIME_DIR": f"/run/user/{os.geteuid()}"}
+    try:
+        done = subprocess.run(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+            env=environment,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise RollcallError(f"systemd did not answer within {seconds:g} s: {shlex.join(command)}") from exc
+    except OSError as exc:
+        raise RollcallError(f"{command[0]} cannot be run: {exc}") from exc
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
+        raise RollcallError(f"systemd refused '{shlex.join(command)}': {said}")
+    return done.stdout

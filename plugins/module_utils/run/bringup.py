@@ -1,0 +1,278 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Start services in the order of their dependencies, each as soon as what it needs is ready, and say how each fared."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ..base.clock import SYSTEM, Clock, Deadline
+from ..host.processes import Identity
+from ..manifest.model import Service, Stack
+from ..ports import flush
+from ..ports.provenance import Holder
+from ..probes.health import HealthWatch
+from ..supervisord.client import Client, ProgramState
+from ..verdict.judge import completed, describe_state, identity, owns
+
+# supervisord's loop turns only when it is called or once a second, so asking it often is what makes it fast.
+POLL = 0.02
+# Asking costs both sides some milliseconds of processor time, so it is asked less often while only start seconds pass:
+# often enough for a crash to show, and a moment after they are over.
+IDLE_POLL = 0.1
+MOMENT = 0.002
+# Between two looks at least this many times as long as the last one took: on a machine that is busy starting things,
+# looking often is what would make it busier still.
+REST = 3.0
+# How long services that others wait for have the machine to themselves. It costs nothing: those others have their own
+# start seconds still before them when the rest begins with its own.
+HEAD_START = 0.3
+
+
+@dataclass
+class Outcome:
+    """How the start went.
+
+    Attributes:
+        first: pid and start of each service that came up.
+        failed: the reason of each that did not.
+        seconds: from the beginning until the last service was ``running``, and until the last one was ``healthy``, of
+            those that have a health check; the two go on side by side.
+    """
+
+    first: t.Dict[str, Identity] = field(default_factory=dict)
+    failed: t.Dict[str, str] = field(default_factory=dict)
+    seconds: t.Dict[str, float] = field(default_factory=dict)
+
+
+class _Start:
+    """One service on its way up."""
+
+    def __init__(self, service: Service, clock: Clock) -> None:
+        self.service = service
+        self.deadline = Deadline(service.ready_timeout, clock)
+        # When supervisord may count it as RUNNING; begun anew when supervisord has answered that it was started.
+        self.due = Deadline(service.start.seconds, clock)
+        self.identity: t.Optional[Identity] = None
+        self.last = "start was asked for"
+        self.watch: t.Optional[HealthWatch] = None
+
+    def begin_watch(self) -> None:
+        """Ask its health while supervisord still counts its start seconds: it is often up well before RUNNING."""
+        if self.service.health is not None:
+            self.watch = HealthWatch({self.service.name: self.service.health})
+
+    def end_watch(self) -> None:
+        """Stop asking."""
+        if self.watch is not None:
+            self.watch.stop()
+            self.watch = None
+
+
+class BringUp:
+    """The start of some services of a stack over a supervisord that answers.
+
+    Args:
+        stack: the manifest.
+        client: a client of the stack's supervisord, which knows all programs.
+        names: the services to start; what else they depend on is taken to be up.
+        clock: the clock of all deadlines.
+    """
+
+    def __init__(self, stack: Stack, client: Client, names: t.Iterable[str], clock: Clock = SYSTEM) -> None:
+        self._stack = stack
+        self._client = client
+        self._clock = clock
+        self._wanted = frozenset(names)
+        self._waiting = [service for service in stack.services if service.name in self._wanted]
+        self._starting: t.Dict[str, _Start] = {}
+        self._reached: t.Dict[str, t.Set[str]] = {}
+        self._outcome = Outcome()
+        self._head_start = Deadline(HEAD_START, clock)
+        self._began = clock.monotonic()
+
+    def run(self) -> Outcome:
+        """Start them all and wait until each is ready, has failed, or has used up its time.
+
+        Raises:
+            RollcallError: supervisord stopped answering.
+        """
+        try:
+            while self._waiting or self._starting:
+                self._start_what_can()
+                began = self._clock.monotonic()
+                self._look()
+                if self._starting:
+                    self._clock.sleep(self._pause(REST * (self._clock.monotonic() - began)))
+        finally:
+            for start in self._starting.values():
+                start.end_watch()
+        return self._outcome
+
+    def _pause(self, rest: float) -> float:
+        """Return the seconds until something may have happened that is worth asking for.
+
+        Args:
+            rest: seconds to leave the machine alone at least, unless start seconds are over before.
+        """
+        if self._waiting or any("healthy" not in self._reached.get(name, ()) for name in self._starting):
+            return max(POLL, rest)
+        due = [start.due.remaining() for start in self._starting.values() if not start.due.expired]
+        return min(min(due) + MOMENT, max(IDLE_POLL, rest)) if due else max(POLL, rest)
+
+    def _start_what_can(self) -> None:
+        """Start every waiting service whose dependencies are met, in one call; give up those that can never be."""
+        batch = []
+        for service in list(self._waiting):
+            blocker = next((name for name in service.depends_on if name in self._outcome.failed), None)
+            if blocker is not None:
+                self._waiting.remove(service)
+                self._outcome.failed[service.name] = f"not started: it depends on {blocker}, which is not up"
+            elif all(self._met(name, level) for name, level in service.depends_on.items()):
+                batch.append(service)
+        batch = self._needed_first(batch)
+        for service in batch:
+            self._waiting.remove(service)
+            self._starting[service.name] = _Start(service, self._clock)
+        if batch:
+            self._start(batch)
+
+    def _needed_first(self, batch: t.List[Service]) -> t.List[Service]:
+        """Return those of ``batch`` to start now: what others wait for goes first, and alone for a moment."""
+        if self._head_start.expired:
+            return batch
+        awaited = {
+            name
+            for service in self._waiting
+            for name, level in service.depends_on.items()
+            if not self._met(name, level) and level != "started"
+        }
+        first = [service for service in batch if service.name in awaited]
+        return first if first or awaited & set(self._starting) else batch
+
+    def _start(self, batch: t.Sequence[Service]) -> None:
+        for name, fault in self._client.start([service.name for service in batch]).items():
+            start = self._starting[name]
+            if fault is None:
+                self._reached[name] = {"started"}
+                start.begin_watch()
+                start.due = Deadline(start.service.start.seconds, self._clock)
+            else:
+                # The spawn error itself stands in the program's state, which is read next.
+                start.last = fault
+
+    def _met(self, name: str, level: str) -> bool:
+        return name not in self._wanted or level in self._reached.get(name, ())
+
+    def _fail(self, start: _Start, reason: str) -> None:
+        start.end_watch()
+        del self._starting[start.service.name]
+        self._outcome.failed[start.service.name] = reason
+
+    def _ready(self, start: _Start, program: ProgramState) -> None:
+        start.end_watch()
+        del self._starting[start.service.name]
+        self._outcome.first[start.service.name] = start.identity or identity(program)
+
+    def _look(self) -> None:
+        """Look at all that is on its way up, once, and move each on."""
+        if any(start.due.expired for start in self._starting.values()):
+            # supervisord answers first and then moves on what has lived through its start seconds: without this the
+            # answer would be of before.
+            self._client.poke()
+        programs = self._client.programs()
+        for start in list(self._starting.values()):
+            program = programs.get(start.service.name)
+            if program is None:
+                self._fail(start, "supervisord does not know it")
+            elif start.identity is None and program.pid:
+                start.identity = identity(program)
+        holders = self._holders(programs)
+        for start in list(self._starting.values()):
+            self._look_at(start, programs[start.service.name], holders)
+
+    def _holders(self, programs: t.Mapping[str, ProgramState]) -> t.Mapping[int, t.Sequence[Holder]]:
+        """Return who listens on the ports that are to be looked at; all of them cost little more than one."""
+        ports, pids = [], {}
+        for name, start in self._starting.items():
+            port = start.service.port
+            if port is not None and start.identity is not None and not self._only_counted(programs[name]):
+                ports.append(port)
+                pids[start.identity[0]] = name
+        return flush.survey(self._stack, ports, pids) if ports else {}
+
+    def _only_counted(self, program: ProgramState) -> bool:
+        """Return whether a service is healthy already and only its start seconds pass: nothing depends on them."""
+        return "healthy" in self._reached.get(program.name, ()) and program.state != "RUNNING"
+
+    def _look_at(self, start: _Start, program: ProgramState, holders: t.Mapping[int, t.Sequence[Holder]]) -> None:
+        """Move one service on: ready, failed, or not yet."""
+        end = self._dead_end(start, program)
+        if end is not None:
+            self._fail(start, end)
+        elif start.service.kind == "oneshot":
+            self._look_at_oneshot(start, program)
+        else:
+            self._look_at_service(start, program, holders)
+        if start.service.name in self._starting and start.deadline.expired:
+            self._fail(start, f"not ready after {start.service.ready_timeout:g} s: {start.last}")
+
+    def _look_at_oneshot(self, start: _Start, program: ProgramState) -> None:
+        if completed(program):
+            self._reached[start.service.name] = {"started", "running", "completed"}
+            self._ready(start, program)
+        else:
+            start.last = describe_state(program)
+
+    def _look_at_service(
+        self, start: _Start, program: ProgramState, holders: t.Mapping[int, t.Sequence[Holder]]
+    ) -> None:
+        """A service is ready when it is RUNNING and healthy; when it is healthy first, its dependents can go on."""
+        reached = self._reached.setdefault(start.service.name, {"started"})
+        # Once healthy, it is looked at again only when it is RUNNING too.
+        lacking = None if self._only_counted(program) else self._lacking(start, holders)
+        if lacking is None:
+            self._reach(start.service, "healthy", timed=start.service.health is not None)
+        if program.state == "RUNNING":
+            self._reach(start.service, "running")
+        start.last = describe_state(program) + ("" if lacking is None else f", but {lacking}")
+        if reached.issuperset(("running", "healthy")) and lacking is None:
+            self._ready(start, program)
+
+    def _reach(self, service: Service, level: str, *, timed: bool = True) -> None:
+        """Note that a service has come to a level, and when, unless it was there before."""
+        reached = self._reached[service.name]
+        if timed and level not in reached:
+            self._outcome.seconds[level] = round(self._clock.monotonic() - self._began, 4)
+        reached.add(level)
+
+    def _dead_end(self, start: _Start, program: ProgramState) -> t.Optional[str]:
+        """Return why waiting on is of no use; None when it may still come up."""
+        if start.identity is not None and program.born and identity(program) != start.identity:
+            return f"its process did not last: pid {start.identity[0]} is gone, now pid {program.pid}"
+        if program.state in ("BACKOFF", "FATAL", "UNKNOWN"):
+            return describe_state(program)
+        if program.state in ("STOPPED", "STOPPING"):
+            return f"{describe_state(program)} right after the start ({start.last})"
+        if program.state == "EXITED" and not (start.service.kind == "oneshot" and completed(program)):
+            return describe_state(program)
+        return None
+
+    def _lacking(self, start: _Start, holders: t.Mapping[int, t.Sequence[Holder]]) -> t.Optional[str]:
+        """Return what a service still lacks to be healthy, its port or its answer; None when nothing."""
+        service = start.service
+        if service.port is not None and start.identity is not None:
+            found = holders.get(service.port, ())
+            if not found:
+                return f"nothing listens on port {service.port} yet"
+            if not any(owns(service, holder) for holder in found):
+                return f"port {service.port} is held by {found[0].summary}"
+        if start.watch is not None:
+            answer = start.watch.answer(service.name)
+            if answer is None or not answer.ok:
+                return f"its health is {'not answered yet' if answer is None else answer.detail}"
+        return None

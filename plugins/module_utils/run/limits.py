@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""By when a run has ended at the latest: the sum of the deadlines of all its waits, whatever hangs."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..host import processes
+from ..manifest.model import Service, Stack, levels
+from ..ports import flush
+from ..supervisord import client as supervisor
+from ..verdict.limits import of_look, of_verify
+from . import preflight, takedown
+
+DAEMON_START = 15.0
+
+
+def of_run(stack: Stack, mode: str, *, grace: float, kill_grace: float) -> float:
+    """Return the seconds that a run takes at the longest.
+
+    Args:
+        stack: the manifest.
+        mode: one of plan.MODES.
+        grace: seconds from TERM to KILL for what is ended outside of supervisord.
+        kill_grace: seconds to wait after KILL.
+    """
+    prove = preflight.PARSE_BACK_TIMEOUT + of_look(stack) + kill_grace
+    ending = grace + kill_grace
+    free = flush.ROUNDS * ending + flush.RETURN + flush.TIME_WAIT + kill_grace
+    if mode == "flush":
+        return prove + free
+    down = processes.SWEEPS * ending + (
+        _emergency(stack, ending) if mode == "emergency" else _careful(stack, kill_grace)
+    )
+    if mode == "stop":
+        return prove + down + of_look(stack)
+    up = (
+        DAEMON_START
+        + supervisor.of_batch(len(stack.services))
+        + _by_level(stack, lambda service: service.ready_timeout)
+    )
+    return prove + down + (0.0 if mode == "quick" else free) + up + of_verify(stack)
+
+
+def _careful(stack: Stack, kill_grace: float) -> float:
+    one_by_one = sum(service.stop.timeout for service in stack.services)
+    services = _by_level(stack, lambda service: service.stop.timeout + takedown.STOP_MARGIN + takedown.PORT_MARGIN)
+    services += supervisor.of_batch(len(stack.services))
+    daemon = one_by_one + takedown.STOP_MARGIN
+    return services + daemon + daemon + 1.5 * len(stack.services) + kill_grace
+
+
+def _emergency(stack: Stack, ending: float) -> float:
+    # Asked to stop, ended by pid, and what was below it.
+    return supervisor.of_batch(len(stack.services)) + 3 * ending
+
+
+def _by_level(stack: Stack, seconds: t.Callable[[Service], float]) -> float:
+    """Return the sum over the levels of the longest of each: those of one level are waited for together."""
+    return sum(max(seconds(stack.service(name)) for name in level) for level in levels(stack))

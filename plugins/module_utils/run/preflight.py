@@ -1,0 +1,307 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What must hold before anything is stopped: the config is proved, the host is fit, no stranger is in the way."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+import typing as t
+
+from ..base.errors import RollcallError
+from ..host import processes
+from ..manifest.model import DEFAULT_PATH, Problem, Stack
+from ..ports import flush
+from ..state import journal
+from ..state.journal import Generation
+from ..supervisord import client as supervisor
+from ..supervisord import config
+from ..verdict import fitness
+from ..verdict.judge import Observation
+from . import plan
+from .plan import Plan
+
+PARSE_BACK_TIMEOUT = 20.0
+# A config, a journal and a few log lines need less; below it supervisord fails in ways that are hard to read.
+MINIMUM_FREE = 8 * 1024 * 1024
+# The record of one run.
+RECORD = 256 * 1024
+
+
+def daemon_environment(stack: Stack, revision: str) -> t.Dict[str, str]:
+    """Return the whole environment of supervisord: nothing of the caller's own reaches the services.
+
+    UTF-8 is set because supervisord fails on non-ASCII values under a C locale; the markers tell whose it is.
+    """
+    who = fitness.account(stack)
+    return {
+        "PATH": DEFAULT_PATH,
+        "HOME": who.home,
+        "USER": who.name,
+        "LOGNAME": who.name,
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONUTF8": "1",
+        "ROLLCALL_STACK": stack.name,
+        "ROLLCALL_ROOT": stack.root,
+        "ROLLCALL_REVISION": revision,
+    }
+
+
+def prove_config(stack: Stack, text: str) -> None:
+    """Have the host's own supervisor read ``text`` and compare what it understood with the manifest.
+
+    Raises:
+        RollcallError: it refuses the config, or understood something else. Nothing was changed.
+    """
+    parsed = config.parse_back(config.engine_python(stack.root), text, timeout=PARSE_BACK_TIMEOUT)
+    differences = config.compare(stack, parsed)
+    if differences:
+        raise RollcallError(
+            f"The config of stack {stack.name} does not say what its manifest says; nothing was changed:\n"
+            + "\n".join(f"  {difference}" for difference in differences),
+            kind="wrong_use",
+            evidence={"differences": differences, "supervisor": parsed.supervisor_version},
+            remedies=["write the value another way", "report it with the manifest entry: this is a fault of Rollcall"],
+        )
+
+
+def check_private_files(generation: Generation) -> None:
+    """Check that every service which is started with a private file has one.
+
+    Raises:
+        RollcallError: ``wrong_use``, naming each that lacks its own. Nothing was changed.
+    """
+    stack = generation.stack
+    missing = [name for name in config.with_private_file(stack) if name not in generation.environment]
+    if missing:
+        files = ", ".join(os.path.join(stack.paths.env_dir, f"{name}.json") for name in missing)
+        raise RollcallError(
+            f"Variables of {', '.join(missing)} are missing: {files} should be there. Nothing was stopped or changed.",
+            kind="wrong_use",
+            evidence={"services": missing},
+            remedies=["ansible-playbook site.yml", "rollcall rollback"],
+        )
+
+
+def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: bool = True) -> None:
+    """Check accounts, directories, rights, space, commands and, of a new manifest, what the kernel does with its ports.
+
+    Args:
+        stack: the manifest.
+        new: whether it is another one than that which ran here before, and so has proved nothing about its ports.
+        awaited: the directory of a release that is yet to come; what is inside of it is not looked for.
+        rights: whether to look at who else could change what root's supervisord reads.
+
+    Raises:
+        RollcallError: ``wrong_use`` with every problem, its place and its cure. Nothing was changed.
+    """
+    who = fitness.account(stack)
+    problems = [*fitness.files(stack, awaited), *_space(stack), *fitness.dependencies(stack, awaited)]
+    if rights and who.uid == 0:
+        problems += _open_to_others(stack)
+    if new:
+        problems += [*_kernel_ports(stack, who), *_places(stack)]
+    if problems:
+        raise RollcallError(
+            f"Stack {stack.name} cannot start as it is; nothing was stopped or changed:\n"
+            + "\n".join(f"  {problem.place}: {problem.message}. {problem.cure}" for problem in problems),
+            kind="wrong_use",
+            evidence={"problems": [problem.as_dict() for problem in problems]},
+            remedies=["rollcall doctor", "correct the manifest or the host, then run the same command again"],
+        )
+
+
+def check_record(state: str) -> None:
+    """Check that there is room for the record of a run, without which no step is taken.
+
+    Raises:
+        RollcallError: there is none. Nothing was changed.
+        OSError: the directory cannot be looked at.
+    """
+    problems = list(_room(state, RECORD)) if os.path.isdir(state) else []
+    if problems:
+        raise RollcallError(
+            "\n".join(f"{one.place} {one.message}: no record of a run can be written. {one.cure}." for one in problems)
+            + " Nothing was stopped or changed.",
+            evidence={"problems": [problem.as_dict() for problem in problems]},
+            remedies=[f"df -h {state}; df -i {state}"],
+        )
+
+
+def _kernel_ports(stack: Stack, who: fitness.Account) -> t.Iterator[Problem]:
+    """Find ports that this host's kernel gives to clients, or to nobody but root (ip-sysctl, Linux)."""
+    first, last = _numbers("/proc/sys/net/ipv4/ip_local_port_range") or (0, -1)
+    unprivileged = _numbers("/proc/sys/net/ipv4/ip_unprivileged_port_start") or (0,)
+    reserved = _reserved()
+    for service in stack.services:
+        port = service.port
+        if port is None:
+            continue
+        place = f"stack.services.{service.group or service.name}.port"
+        if first <= port <= last and port not in stack.ports.also and port not in reserved:
+            yield fitness.problem(
+                place,
+                f"port {port} is one of those that this host's kernel gives to clients ({first}-{last})",
+                f"sysctl -w net.ipv4.ip_local_reserved_ports={port}, or add it to stack.ports.also if it is meant",
+            )
+        if who.uid != 0 and port < unprivileged[0]:
+            yield fitness.problem(
+                place,
+                f"port {port} can be bound by root only on this host, and {who.name} runs the stack",
+                f"choose {unprivileged[0]} or above",
+            )
+
+
+def _numbers(path: str) -> t.Tuple[int, ...]:
+    """Return the numbers in a file of the kernel's; nothing where there is no such file."""
+    try:
+        with open(path, encoding="ascii") as stream:
+            return tuple(int(word) for word in stream.read().split())
+    except FileNotFoundError:
+        return ()
+
+
+def _reserved() -> t.Set[int]:
+    """Return the ports that the kernel keeps from clients: numbers and ranges, divided by commas."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_reserved_ports", encoding="ascii") as stream:
+            words = stream.read().strip().split(",")
+    except FileNotFoundError:
+        return set()
+    found: t.Set[int] = set()
+    for first, dash, last in (word.partition("-") for word in words if word):
+        found.update(range(int(first), int(last if dash else first) + 1))
+    return found
+
+
+def _places(stack: Stack) -> t.Iterator[Problem]:
+    """Find directories into which whoever runs this could not install a new generation."""
+    for path in dict.fromkeys((journal.store(stack.root), os.path.dirname(stack.paths.etc), stack.paths.state)):
+        if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK):
+            name = pwd.getpwuid(os.geteuid()).pw_name
+            yield fitness.problem(path, f"user {name}, who runs this, may not write to it", f"ls -ld {path}")
+
+
+def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
+    """Find directories by which others than root could have root's supervisord do anything, by a config or a link."""
+    paths = stack.paths
+    own = (stack.root, journal.store(stack.root), os.path.realpath(paths.etc), paths.state, paths.run, paths.logs)
+    for path in dict.fromkeys(path for path in own if os.path.isdir(path)):
+        seen = os.stat(path)
+        if seen.st_uid != 0:
+            message = f"belongs to user {processes.user_name(seen.st_uid)}, and supervisord runs as root"
+            yield fitness.problem(path, message, f"chown root {path}, or name the user of the stack: user")
+        elif seen.st_mode & (stat.S_IWOTH if seen.st_gid == 0 else stat.S_IWOTH | stat.S_IWGRP):
+            mode = stat.S_IMODE(seen.st_mode)
+            message = f"has mode {mode:04o}, so that others may write to it, and supervisord runs as root"
+            yield fitness.problem(path, message, f"chmod go-w {path}")
+
+
+def _space(stack: Stack) -> t.Iterator[Problem]:
+    paths = stack.paths
+    for path in dict.fromkeys((stack.root, paths.state, paths.logs, paths.run, journal.store(stack.root))):
+        if os.path.isdir(path):
+            yield from _room(path, MINIMUM_FREE)
+
+
+def _room(path: str, least: int) -> t.Iterator[Problem]:
+    """Find that a file system cannot be written, or has less than ``least`` bytes or no inode left."""
+    numbers = os.statvfs(path)
+    free = numbers.f_bavail * numbers.f_frsize
+    if numbers.f_flag & os.ST_RDONLY:
+        yield fitness.problem(
+            path,
+            "is on a file system mounted read-only",
+            f"mount -o remount,rw $(df --output=target {path} | tail -1)",
+        )
+    elif free < least or (numbers.f_files and numbers.f_favail == 0):
+        inodes = f" and {numbers.f_favail} inodes" if numbers.f_files else ""
+        yield fitness.problem(path, f"has {free // 1024} KiB{inodes} free", f"free some: df -h {path}; df -i {path}")
+
+
+def check_daemon(seen: Observation) -> None:
+    """Refuse to go on over a supervisord that is alive, has its socket and does not answer on it.
+
+    A live one whose socket is gone is no reason to refuse: it is found by its config and ended properly.
+
+    Raises:
+        RollcallError: its message names the daemon; nothing was stopped.
+    """
+    # One that shuts down is waited for, one without a socket is found by its config and ended.
+    fine = (supervisor.ABSENT, supervisor.STALE, supervisor.SHUTTING_DOWN)
+    if seen.silence is None or seen.silence.evidence["problem"] in fine:
+        _refuse_immovable(seen.silence)
+        return
+    if not seen.daemons:
+        # What is refused to us here is refused to the supervisord that is to take its place, too.
+        socket = seen.silence.evidence["socket"]
+        raise RollcallError(
+            f"{seen.silence.message}. No supervisord of this stack is alive: something else has its socket. Nothing "
+            "was stopped or changed.",
+            kind="refused",
+            evidence=seen.silence.evidence,
+            remedies=[f"fuser -v {socket}; ls -l {socket}", "rollcall restart emergency"],
+        )
+    pids = " ".join(str(process.pid) for process in seen.daemons)
+    stopped = [process for process in seen.daemons if process.state in ("T", "stopped")]
+    raise RollcallError(
+        f"{seen.silence.message}. Alive over this config: pid {pids}"
+        + (", stopped by a signal (state T)" if stopped else "")
+        + ". Nothing was stopped or changed.",
+        evidence={**seen.silence.evidence, "pids": [process.pid for process in seen.daemons]},
+        remedies=[
+            *([f"kill -CONT {pids}  # then the same command again"] if stopped else []),
+            "rollcall restart emergency",
+        ],
+    )
+
+
+def _refuse_immovable(silence: t.Optional[RollcallError]) -> None:
+    """Refuse over a left-over socket that may not be removed: of somebody else, in a sticky directory (unlink(2))."""
+    if silence is None or silence.evidence["problem"] != supervisor.STALE or os.geteuid() == 0:
+        return
+    path = silence.evidence["socket"]
+    place, own = os.stat(os.path.dirname(path)), os.lstat(path)
+    if place.st_mode & stat.S_ISVTX and os.geteuid() not in (place.st_uid, own.st_uid):
+        raise RollcallError(
+            f"The left-over socket {path} belongs to uid {own.st_uid}, and uid {os.geteuid()} may not remove it. "
+            "Nothing was stopped or changed.",
+            kind="refused",
+            evidence=silence.evidence,
+            remedies=[f"sudo rm {path}", "run the same command with sudo"],
+        )
+
+
+def check_ports(stack: Stack, seen: Observation, the_plan: Plan, policy: str) -> None:
+    """Refuse before anything is stopped when a port that is needed is held by what may not be ended.
+
+    Raises:
+        RollcallError: ``refused``, with pid, user and command of each holder.
+    """
+    if the_plan.mode == "quick":
+        _refuse_leftovers(seen)
+    ports = plan.assigned_ports(stack) if the_plan.mode == "quick" else the_plan.flush
+    if ports:
+        flush.flush(stack, ports, policy=policy, dry_run=True)
+
+
+def _refuse_leftovers(seen: Observation) -> None:
+    """A quick restart flushes nothing, so what is left over from before must be out of the way already."""
+    left = [
+        f"port {port} is held by {holder.summary}"
+        for port, holders in seen.holders.items()
+        for holder in holders
+        if holder.provenance in ("orphan", "duplicate")
+    ]
+    if left:
+        raise RollcallError(
+            "A quick restart flushes no port, and " + "; ".join(left) + ". Nothing was stopped or changed.",
+            kind="refused",
+            evidence={"holders": left},
+            remedies=["rollcall restart full  # it ends what is left over and then restarts"],
+        )

@@ -1,0 +1,319 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Take what ``bootstrap`` and all runs have put on a host off it again, and nothing else.
+
+It is decided first, with everything that speaks against it; then it is done. What says that a directory is a stack's
+goes last, so that a removal that was cut off can be run again. The stack has been stopped before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import typing as t
+from dataclasses import dataclass
+
+from ..base.errors import RollcallError
+from ..manifest.model import Stack
+from ..ports import leases
+
+# Names what was in the root before bootstrap came, a line each after the first.
+BEFORE = "before"
+# Any of these below ROOT/engine says that bootstrap has made the directory, as far as it came.
+MARKS = ("prepared", BEFORE, "rollcall", "requirements.txt")
+# What is Rollcall's in a directory that was there before, and what it makes in a root.
+FILES = ("bin/rollcall", "lib/rollcall_ports.py")
+MADE = frozenset(["bin", "current", "engine", "etc", "generations", "lib", "logs", "ports.json", "releases", "run"])
+MADE |= {"shared", "state", "venvs"}
+# Accounts of the system are below: their home may well be the stack's root.
+FIRST_PERSON = 1000
+
+
+class Account(t.NamedTuple):
+    """An account of the host: its name, number, comment and home."""
+
+    name: str
+    uid: int
+    comment: str
+    home: str
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where a host has what belongs to its stacks, and what speaks against a removal.
+
+    Attributes:
+        accounts: all of them.
+        mounts: where anything is mounted.
+        names: the directory of the links by which the command finds a stack.
+        stacks: the directory in which the stacks of this user are listed; None for a user without a home.
+        shared: files that all stacks of the host have together; they go with the last one.
+        emptied: directories that may be left over empty, the innermost first; they go when they are.
+    """
+
+    accounts: t.Sequence[Account]
+    mounts: t.Sequence[str]
+    names: str
+    stacks: t.Optional[str]
+    shared: t.Sequence[str]
+    emptied: t.Sequence[str]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What is removed, in this order, and what is left.
+
+    Attributes:
+        inside: entries of the root, what says whose it is last.
+        outside: links and files elsewhere.
+        root: the root itself, when nothing of it is kept.
+        account: the account that goes; it is not removed here.
+        left: what stays although it may be the stack's, with the reason.
+    """
+
+    inside: t.Tuple[str, ...]
+    outside: t.Tuple[str, ...]
+    root: t.Optional[str]
+    account: t.Optional[str]
+    left: t.Tuple[str, ...]
+
+    @property
+    def removed(self) -> t.List[str]:
+        """Everything that goes, for people."""
+        whole = [] if self.root is None else [self.root]
+        account = [] if self.account is None else [f"account {self.account}"]
+        return [*(whole or self.inside), *self.outside, *account]
+
+
+NOTHING = Removal((), (), None, None, ())
+
+
+def look() -> Host:
+    """Return what is to be known of this host, as the user that runs this.
+
+    Raises:
+        OSError: as the kernel says it.
+    """
+    import pwd
+
+    accounts = [Account(one.pw_name, one.pw_uid, one.pw_gecos, one.pw_dir) for one in pwd.getpwall()]
+    stacks = leases.directory()
+    if os.geteuid() == 0:
+        names, facts = "/etc/rollcall/stacks", "/etc/ansible/facts.d"
+        shared = ["/usr/local/bin/rollcall", os.path.join(facts, "rollcall.fact")]
+        emptied = [names, "/etc/rollcall", facts, "/etc/ansible", "/var/lib/rollcall/stacks", "/var/lib/rollcall"]
+        return Host(accounts, _mounts(), names, stacks, shared, emptied)
+    home = os.path.expanduser("~")
+    parts = [".config/systemd/user/default.target.wants", ".config/systemd/user", ".config/systemd", ".config"]
+    parts += [".local/state/rollcall/stacks", ".local/state/rollcall", ".local/state", ".local"]
+    return Host(accounts, _mounts(), "", stacks, [], [os.path.join(home, part) for part in parts])
+
+
+def _mounts() -> t.List[str]:
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
+            # proc(5): white space and backslashes in it are octal.
+            places = [line.split()[4] for line in stream]
+    except FileNotFoundError:
+        return []
+    return [place.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\") for place in places]
+
+
+def decide(stack: Stack, keep: t.Sequence[str], host: Host, found: t.Sequence[str] = ()) -> Removal:
+    """Return what a removal takes away. What was there before Rollcall stays.
+
+    Args:
+        stack: the manifest.
+        keep: entries of the root that stay, by their names.
+        host: what is to be known of the host.
+        found: entries that were there when the install began that is taken back; they stay, too, but for what Rollcall
+            makes itself.
+
+    Raises:
+        RollcallError: ``refused``: the root is not Rollcall's, or holds what is not its own.
+        OSError: as the kernel says it.
+    """
+    root = os.path.normpath(stack.root)
+    entries = sorted(os.listdir(root)) if os.path.isdir(root) else []
+    earlier = {*_before(root), *(name for name in found if name not in MADE)}
+    going = [name for name in entries if name not in {*keep, *earlier}] if "engine" in entries else []
+    _check(stack, root, going, host)
+    inside = [os.path.join(root, name) for name in going if name != "engine"]
+    if going:
+        inside += [os.path.join(root, path) for path in FILES if path.split("/", 1)[0] in earlier]
+    inside = [path for path in inside if os.path.lexists(path)]
+    # The engine says whose all of it is.
+    inside += [os.path.join(root, name) for name in going if name == "engine"]
+    whole = root if os.path.lexists(root) and going == entries else None
+    outside, last = _listed(root, host)
+    account, kept = _account(stack, root, host, keeps=bool(set(entries) - set(going)))
+    elsewhere = [
+        f"{path}: the manifest has it outside of {root}"
+        for path in (stack.paths.logs, stack.paths.run, stack.paths.state)
+        if not _within(path, root) and os.path.lexists(path)
+    ]
+    kept += [f"{os.path.join(root, name)}: it was there before" for name in entries if name in earlier]
+    shared = [path for path in host.shared if last and os.path.lexists(path)]
+    # The links come last: they say that the rest is there because of this stack.
+    return Removal(tuple(inside), (*shared, *outside), whole, account, (*kept, *elsewhere))
+
+
+def _before(root: str) -> t.List[str]:
+    """Return what was in the root before bootstrap made it a stack's."""
+    try:
+        with open(os.path.join(root, "engine", BEFORE), encoding="utf-8") as stream:
+            # The first line says what the file is for.
+            return stream.read().splitlines()[1:]
+    except FileNotFoundError:
+        return []
+
+
+def statement(stack: Stack, decided: Removal, *, taken_back: bool) -> str:
+    """Return what has become of a first install that did not hold, for people.
+
+    Args:
+        stack: the manifest.
+        decided: what it has made.
+        taken_back: whether that was removed.
+    """
+    made = ", ".join(decided.removed) or "nothing"
+    if not taken_back:
+        return (
+            f"No verdict of stack {stack.name} has ever held on this host. What was made stays: {made}. The same again "
+            f"goes on from there; rollcall.supervisor.remove -e confirm={stack.name} takes it off."
+        )
+    left = f" Left: {'; '.join(decided.left)}." if decided.left else ""
+    return (
+        f"No verdict of stack {stack.name} has ever held on this host, and what was made is taken back: {made}.{left} "
+        "Packages and databases stay. When it is mended, the same command installs it anew."
+    )
+
+
+def _check(stack: Stack, root: str, going: t.Sequence[str], host: Host) -> None:
+    """Refuse to remove what is not a stack's."""
+    engine = os.path.join(root, "engine")
+    foreign = [
+        account
+        for account in host.accounts
+        if _within(os.path.normpath(account.home), root) and not _is_own(account, stack)
+    ]
+    mounted = [place for place in host.mounts if any(_within(place, os.path.join(root, name)) for name in going)]
+    if root == "/" or os.path.islink(root):
+        why = "it is the root of the host" if root == "/" else f"it is a link to {os.path.realpath(root)}"
+    elif foreign:
+        why = f"it is, or holds, the home of {', '.join(sorted(account.name for account in foreign))}"
+    elif mounted:
+        why = f"something is mounted in it: {', '.join(mounted)}"
+    elif going and not any(os.path.exists(os.path.join(engine, mark)) for mark in MARKS):
+        why = "nothing in it says that Rollcall has made it"
+    else:
+        return
+    raise RollcallError(
+        f"{root} is not removed: {why}. Nothing was touched.",
+        kind="refused",
+        evidence={"root": root, "entries": list(going)},
+        remedies=[f"ls -la {root}"],
+    )
+
+
+def _is_own(account: Account, stack: Stack) -> bool:
+    return account.name == stack.user and account.uid < FIRST_PERSON
+
+
+def _within(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+def _listed(root: str, host: Host) -> t.Tuple[t.List[str], bool]:
+    """Return the links that lead to the stack, and whether it is the last one that the command finds."""
+    ours, others = [], 0
+    for directory in filter(None, (host.names, host.stacks)):
+        for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
+            link = os.path.join(directory, name)
+            if not os.path.islink(link):
+                continue
+            if os.path.normpath(os.readlink(link)) == root:
+                ours.append(link)
+            else:
+                others += directory == host.names and os.path.exists(link)
+    return ours, any(_within(link, host.names) for link in ours if host.names) and not others
+
+
+def _account(stack: Stack, root: str, host: Host, *, keeps: bool) -> t.Tuple[t.Optional[str], t.List[str]]:
+    """Return the account that goes, and those that stay, with the reason."""
+    account = next((one for one in host.accounts if one.name == stack.user), None)
+    if account is None or not host.names:
+        return None, []
+    others = _stacks_of(account.name, root, host)
+    if account.comment != f"Rollcall stack {stack.name}":
+        why = "it was not made for this stack"
+    elif keeps:
+        why = "what is kept is its own"
+    elif others:
+        why = f"the stack at {others[0]} runs as it"
+    else:
+        return account.name, []
+    return None, [f"account {account.name}: {why}"]
+
+
+def _stacks_of(user: str, root: str, host: Host) -> t.List[str]:
+    """Return the roots of the other stacks of the host that run as a user."""
+    found = []
+    for name in sorted(os.listdir(host.names)) if os.path.isdir(host.names) else ():
+        other = os.path.realpath(os.path.join(host.names, name))
+        try:
+            with open(os.path.join(other, "etc", "manifest.json"), encoding="utf-8") as stream:
+                same = json.load(stream).get("user") == user
+        except FileNotFoundError:
+            # Nothing is installed there yet, or it is gone.
+            continue
+        if same and other != os.path.realpath(root):
+            found.append(other)
+    return found
+
+
+def carry_out(removal: Removal, host: Host) -> None:
+    """Remove what was decided, the account left out.
+
+    Raises:
+        OSError: as the kernel says it; what was removed until then stays removed, and the same again goes on.
+    """
+    for path in removal.outside:
+        os.unlink(path)
+    for path in removal.inside:
+        if os.path.basename(path) == "engine":
+            _remove_engine(path)
+        else:
+            _remove(path)
+    if removal.root is not None:
+        os.rmdir(removal.root)
+    _remove_empty(host)
+
+
+def _remove_engine(path: str) -> None:
+    # What a removal that is cut off here needs to go on goes last.
+    last = [BEFORE, MARKS[0]]
+    for name in sorted(set(os.listdir(path)).difference(last)) + last:
+        if os.path.lexists(os.path.join(path, name)):
+            _remove(os.path.join(path, name))
+    os.rmdir(path)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def _remove_empty(host: Host) -> None:
+    """Remove the directories that were made for stacks and hold none any more."""
+    if host.stacks is not None and os.path.isdir(host.stacks) and os.listdir(host.stacks) == [".lock"]:
+        os.unlink(os.path.join(host.stacks, ".lock"))
+    for path in host.emptied:
+        if os.path.isdir(path) and not os.listdir(path):
+            os.rmdir(path)

@@ -1,0 +1,632 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The critical section: prove, plan, then stop, sweep, flush, install, start and verify under the host's lock.
+
+Nothing is stopped before the config is proved on this host, the directories are there and every port is classified.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from ..base.clock import SYSTEM, Clock
+from ..base.errors import RollcallError
+from ..host import processes
+from ..manifest.model import Stack, revision
+from ..ports import flush, leases
+from ..state import budget, credentials, journal, registry
+from ..state.journal import Generation, Journal, Lock
+from ..supervisord import client as supervisor
+from ..supervisord import config
+from ..supervisord.client import Client
+from ..verdict import fitness, status, verify
+from ..verdict import judge as verdict
+from ..verdict.judge import Observation
+from . import limits as run_limits
+from . import plan, preflight
+from .bringup import BringUp, Outcome
+from .plan import Plan
+from .request import Request
+from .takedown import TakeDown
+
+# Results of a verdict that did not hold.
+_FAILED = ("degraded", "rolled_back", "rollback_failed")
+
+
+@dataclass
+class _Run:
+    """What one run has gathered so far."""
+
+    request: Request
+    clock: Clock
+    stack: Stack
+    generation: Generation
+    installed: t.Optional[Generation]
+    before: Observation
+    plan: Plan
+    takedown: TakeDown
+    credentials: credentials.Record
+    journal: t.Optional[Journal] = None
+    restores: t.Optional[str] = None
+    replaced: bool = False
+    awaited: str = ""
+    files: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
+    flushed: t.List[processes.Ended] = field(default_factory=list)
+
+    @property
+    def signals(self) -> t.List[t.Dict[str, t.Any]]:
+        """Every process outside of supervisord's care that was to be ended, and how that went."""
+        return [entry.as_dict() for entry in (*self.takedown.ended, *self.flushed)]
+
+    def step(self, name: str, **facts: t.Any) -> None:
+        if self.journal is not None:
+            self.journal.step(name, **facts)
+
+    def measured(self, seconds: t.Mapping[str, float]) -> None:
+        if self.journal is not None:
+            self.journal.timings.update(seconds)
+
+
+def describe_plan(request: Request, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+    """Return what a run would do, having proved all that can be proved without touching anything (check mode).
+
+    Raises:
+        RollcallError: the run would be refused, with the same words.
+    """
+    run = _prepare(request, clock, None)
+    changed = bool(run.plan.actions)
+    listed = _flushed(run, dry_run=True)
+    return {
+        **status.report(run.stack, run.before, []),
+        "ok": True,
+        "result": "planned",
+        "mode": request.mode,
+        "changed": changed or bool(listed),
+        "actions": [action.as_dict() for action in run.plan.actions] + listed,
+        "timings": {},
+        "limit": _limit(run.stack, request),
+        "held": dict(run.plan.held),
+        "manifest_digest": run.generation.digest,
+        "generation": journal.in_place(run.stack.paths, run.stack.root),
+        "run": None,
+        "signals": [],
+        "notes": _not_proved(run),
+        "next": [],
+    }
+
+
+def _not_proved(run: _Run) -> t.List[str]:
+    """Return what check mode could not look at."""
+    if not run.awaited:
+        return []
+    return [f"release {run.stack.release} is not on this host yet, so nothing inside of it could be checked"]
+
+
+def perform(request: Request, run_id: str, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+    """Carry out ``request`` under the host's lock and return the report.
+
+    Args:
+        request: what is asked.
+        run_id: the run's id.
+        clock: the clock of all deadlines.
+
+    Raises:
+        RollcallError: refused, wrong input, or a step that failed; the message says what state the stack is in.
+        OSError: the journal could not be written, so the step was not taken.
+    """
+    paths = request.paths
+    os.makedirs(paths.state, mode=0o700, exist_ok=True)
+    lock = Lock(paths.state)
+    since = _readable(clock.wall())
+    _take(lock, {"who": request.who, "verb": request.mode, "since": since, "run": run_id})
+    try:
+        unfinished = journal.unfinished_run(paths.state)
+        record = Journal(paths.state, run_id, clock)
+        record.step("prove", mode=request.mode, who=request.who, root=request.root, automatic=request.automatic)
+        began = clock.monotonic()
+        run = None
+        try:
+            run = _prepare(request, clock, record)
+            try:
+                report = _carry_out(run)
+            except RollcallError as exc:
+                if not _goes_back(run):
+                    raise
+                exc.evidence.setdefault("step", record.at)
+                report = _go_back(run, {"checks": [], "error": exc.as_dict()})
+            else:
+                if report["result"] == "degraded" and _goes_back(run):
+                    report = _go_back(run, {"checks": report["checks"], "error": None})
+        except RollcallError as exc:
+            result = exc.evidence.get("result", exc.kind)
+            exc.evidence.setdefault("step", record.at)
+            record.finish(result, message=exc.message, signals=[] if run is None else run.signals)
+            raise
+        report["seconds"] = round(clock.monotonic() - began, 3)
+        report["unfinished_run"] = unfinished
+        failed = [f"{check['name']} {check['subject']}" for check in report["checks"] if not check["ok"]]
+        record.finish(report["result"], changed=report["changed"], failed=failed, signals=report["signals"])
+        report["timings"] = record.timings
+        report["run"] = run_id
+        journal.prune_runs(paths.state)
+        return report
+    finally:
+        lock.release()
+
+
+def _take(lock: Lock, note: t.Mapping[str, t.Any]) -> None:
+    """Take the lock, under our name.
+
+    Raises:
+        RollcallError: ``refused``: another run holds it; one that is stopped is said to be, with the command for it.
+    """
+    own = processes.describe(os.getpid())
+    try:
+        lock.acquire({**note, "start": None if own is None else own.start})
+    except RollcallError as exc:
+        pid = exc.evidence.get("holder", {}).get("pid")
+        other = processes.describe(pid) if isinstance(pid, int) else None
+        if other is None or other.state != "T":
+            raise
+        raise RollcallError(
+            f"{exc.message} It is stopped by a signal (state T) and will not end by itself.",
+            kind=exc.kind,
+            evidence=exc.evidence,
+            remedies=[f"kill -CONT {pid}  # it goes on", f"kill -KILL {pid}  # a rerun converges", *exc.remedies],
+        ) from exc
+
+
+def _goes_back(run: _Run) -> bool:
+    """Return whether a run that did not hold is to end with the last verified generation: when it installed another."""
+    return run.request.on_failure == "rollback" and run.replaced and _last_verified(run.request) is not None
+
+
+def _last_verified(request: Request) -> t.Optional[str]:
+    """Return the id of the latest generation whose verdict held and which is not in place; None when there is none."""
+    kept = journal.generations(request.paths, request.root)
+    return next((entry["id"] for entry in kept if entry["verified"] and not entry["in_place"]), None)
+
+
+def _go_back(run: _Run, failed: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Restore the last verified generation after another one did not hold, and verify it.
+
+    Args:
+        run: the run that failed.
+        failed: its ``checks`` and its ``error``.
+
+    Returns:
+        The report of what runs now, never ok: ``rolled_back``, or ``rollback_failed`` when that does not hold either.
+
+    Raises:
+        RollcallError: the way back failed as well; its message says both.
+    """
+    name = str(_last_verified(run.request))
+    tried = journal.in_place(run.stack.paths, run.stack.root)
+    run.step("rollback", to=name)
+    wanted = journal.load_stored(run.stack.paths, run.stack.root, name)
+    request = dataclasses.replace(run.request, wanted=wanted, mode="auto", automatic=False)
+    try:
+        back = _prepare(request, run.clock, run.journal, restores=name)
+        report = _carry_out(back)
+    except RollcallError as exc:
+        first = failed["error"]["message"] if failed["error"] else "its verdict failed"
+        raise RollcallError(
+            f"The new generation did not hold ({first}), and going back to generation {name} failed: {exc.message}",
+            evidence={**exc.evidence, "result": "rollback_failed", "failed": failed, "generation": name},
+            remedies=[*exc.remedies, "rollcall doctor", "rollcall restart emergency"],
+        ) from exc
+    failing = [check for check in failed["checks"] if not check["ok"]]
+    return {
+        **report,
+        "ok": False,
+        "result": "rolled_back" if report["ok"] else "rollback_failed",
+        "mode": run.request.mode,
+        "actions": [*(action.as_dict() for action in run.plan.actions), *report["actions"]],
+        "signals": [*run.signals, *report["signals"]],
+        "rolled_back": {
+            "from": tried,
+            "to": name,
+            "release": back.stack.release,
+            "checks": failing,
+            "error": failed["error"],
+        },
+        "next": [*_next(failing), *([] if report["ok"] else report["next"])],
+    }
+
+
+def _readable(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+# --- before anything is touched -----------------------------------------------------------------------------------
+
+
+def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restores: t.Optional[str] = None) -> _Run:
+    """Prove the config, look at the host, plan, and refuse what must be refused. Touches nothing.
+
+    Args:
+        request: what is asked.
+        clock: of all deadlines.
+        record: of the run; None in check mode.
+        restores: the id of the kept generation that is wanted, where it is one.
+    """
+    mode = request.mode
+    # In check mode the release of a new manifest may be yet to come; in a run it has come before.
+    may_await = record is None and request.wanted is not None
+    if mode == plan.ROLLBACK:
+        restores = _to_go_back_to(request)
+        request = dataclasses.replace(request, wanted=journal.load_stored(request.paths, request.root, restores))
+    installed = _installed(request)
+    generation = request.wanted or installed
+    if generation is None:
+        raise RollcallError(
+            f"No stack is installed under {request.root}.",
+            kind="wrong_use",
+            remedies=["ansible-playbook site.yml"],
+        )
+    stack = generation.stack
+    awaited = fitness.absent_release(stack) if may_await else ""
+    new = installed is None or installed.digest != generation.digest
+    if new or (installed is not None and journal.altered(request.paths, request.root)):
+        # Of what is in place: somebody has edited it since it was proved.
+        preflight.prove_config(stack, generation.config)
+        preflight.check_private_files(generation)
+    if mode not in plan.STARTS_NOTHING:
+        preflight.check_host(stack, new=new, awaited=awaited)
+    before = status.observe(stack, clock=clock)
+    if mode != "emergency":
+        preflight.check_daemon(before)
+    files = credentials.Record(stack)
+    held = fitness.held(stack, generation.environment, awaited)
+    the_plan = plan.make(stack, _facts(stack, before, installed, generation, files.changed(), held), mode)
+    if the_plan.install:
+        registry.check_place(stack)
+    down = TakeDown(
+        stack,
+        None if installed is None else installed.stack,
+        before,
+        grace=request.grace,
+        kill_grace=request.kill_grace,
+        clock=clock,
+    )
+    run = _Run(
+        request, clock, stack, generation, installed, before, the_plan, down, files, record, restores, awaited=awaited
+    )
+    if mode != plan.STOP:
+        preflight.check_ports(stack, before, the_plan, request.policy)
+    return run
+
+
+def _installed(request: Request) -> t.Optional[Generation]:
+    """Return the generation in place; None when it is broken and another one is wanted, which then replaces it."""
+    try:
+        return journal.load_generation(request.paths)
+    except RollcallError as exc:
+        if request.wanted is None or exc.kind != "failed" or isinstance(exc.__cause__, PermissionError):
+            raise
+        return None
+
+
+def _to_go_back_to(request: Request) -> str:
+    name = request.generation or _last_verified(request)
+    if name is None:
+        kept = [entry["id"] for entry in journal.generations(request.paths, request.root)]
+        raise RollcallError(
+            f"There is no verified generation to go back to under {request.root}.",
+            kind="wrong_use",
+            evidence={"kept": kept},
+            remedies=["rollcall history", "rollcall rollback GENERATION"],
+        )
+    return name
+
+
+def _limit(stack: Stack, request: Request) -> float:
+    return run_limits.of_run(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
+
+
+def _facts(
+    stack: Stack,
+    seen: Observation,
+    installed: t.Optional[Generation],
+    generation: Generation,
+    changed: t.Mapping[str, str],
+    held: t.Mapping[str, str],
+) -> plan.Facts:
+    known = stack if installed is None else installed.stack
+    programs = {}
+    wanted = {service.name: service for service in stack.services}
+    sections = _sections(generation.config)
+    old_sections = {} if installed is None else _sections(installed.config)
+    for name, program in seen.programs.items():
+        trouble = verdict.trouble(wanted[name], seen) or changed.get(name) if name in wanted else None
+        runs_at = None
+        if installed is not None and old_sections.get(name) == sections.get(name):
+            runs_at = _revision_of(installed, name, program.pid)
+        programs[name] = plan.Running(program.state, program.pid, runs_at, trouble)
+    return plan.Facts(
+        daemon=None if seen.daemon is None else _daemon_revision(seen),
+        daemon_wanted=config.daemon_revision(generation.config),
+        programs=programs,
+        orphans=len(seen.orphans),
+        rivals=tuple(one.pid for one in seen.daemons if seen.daemon is None or one.pid != seen.daemon.pid),
+        held=held,
+        ports={service.name: service.port for service in known.services if service.port is not None},
+        same_generation=installed is not None
+        and installed.digest == generation.digest
+        and registry.is_current(generation.stack)
+        and (generation.stack.release is None or registry.leads_to_release(generation.stack)),
+    )
+
+
+def _sections(config_text: str) -> t.Dict[str, str]:
+    """Return the section of each program by its name."""
+    parts = (part.partition("]\n") for part in config_text.split("\n[program:")[1:])
+    return {name: text.partition("\n[")[0] for name, _bracket, text in parts}
+
+
+def _daemon_revision(seen: Observation) -> str:
+    marker = None if seen.daemon is None else processes.marker(seen.daemon.pid)
+    return "" if marker is None else marker.revision
+
+
+def _revision_of(installed: Generation, name: str, pid: int) -> t.Optional[str]:
+    """Return the revision a program runs at: by its process's marker, else by the manifest its supervisord has loaded.
+
+    A program that overwrites its environment to show a title, as redis-server does, has no marker left.
+    """
+    marker = processes.marker(pid) if pid else None
+    if marker is not None:
+        return marker.revision
+    if not journal.read_meta(installed.stack.paths, installed.stack.root)["loaded"]:
+        return None
+    service = next((service for service in installed.stack.services if service.name == name), None)
+    return None if service is None else revision(installed.stack, service)
+
+
+# --- the critical section -----------------------------------------------------------------------------------------
+
+
+def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
+    """Do what the plan says, step by step, each recorded before it is taken."""
+    the_plan, stack = run.plan, run.stack
+    run.step("plan", manifest=run.generation.digest, actions=[str(action) for action in the_plan.actions])
+    marks = verify.take_marks(stack)
+    if the_plan.mode == "flush":
+        return _flush_only(run)
+    if not the_plan.actions and the_plan.mode != "stop":
+        # Nothing has become better since a run that failed only because this one does nothing.
+        failed = run.journal is not None and journal.last_result(stack.paths.state, run.journal.run) in _FAILED
+        return _verdict(run, verify.saved_marks(stack) if failed else marks, Outcome(), changed=False)
+    if run.request.automatic:
+        budget.spend(stack, clock=run.clock)
+    verify.save_marks(stack, marks)
+    _take_down(run)
+    if the_plan.mode == "stop":
+        return _stopped(run)
+    if run.restores is not None:
+        # What the generation that is given up has written until its end does not speak against the one that comes back.
+        ended = verify.take_marks(stack)
+        marks = {**marks, **{name: ended[name] for name in the_plan.stop if name in ended}}
+        verify.save_marks(stack, marks)
+    run.step("flush", ports=list(the_plan.flush))
+    _flushed(run, dry_run=False)
+    if the_plan.install:
+        run.step("install", digest=run.generation.digest)
+        _install(run)
+    client = Client(stack.paths.socket, timeout=supervisor.CALL_TIMEOUT, clock=run.clock)
+    also: t.List[str] = []
+    if the_plan.daemon == plan.KEEP:
+        run.step("reload")
+        also = _reload(run, client)
+    else:
+        run.step("start-daemon")
+        _start_daemon(run)
+    journal.mark_loaded(stack.paths, stack.root)
+    # Before they read them: what changes meanwhile starts them anew the next time.
+    run.files = run.credentials.now()
+    run.step("start", services=[*the_plan.start, *also])
+    outcome = BringUp(stack, client, [*the_plan.start, *also], run.clock).run()
+    run.measured(outcome.seconds)
+    return _verdict(run, marks, outcome, changed=True, client=client)
+
+
+def _take_down(run: _Run) -> None:
+    """End what the plan says, the careful way or the emergency's."""
+    pids = [process.pid for process in run.before.daemons]
+    if run.plan.mode == "emergency":
+        run.step("stop-daemon", pids=pids, services=list(run.plan.stop))
+        run.takedown.at_once()
+        return
+    if run.plan.stop:
+        run.step("stop", services=list(run.plan.stop))
+        run.takedown.services(run.plan.stop, lost=run.plan.daemon != plan.KEEP)
+    if run.plan.daemon in (plan.RESTART, plan.STOP):
+        run.step("stop-daemon", pids=pids)
+        run.takedown.daemons()
+    run.step("sweep")
+    run.takedown.sweep()
+
+
+def _flushed(run: _Run, *, dry_run: bool) -> t.List[t.Dict[str, t.Any]]:
+    """Free the plan's ports; return what was, or would be, ended on them."""
+    if not run.plan.flush or (dry_run and run.plan.daemon != plan.KEEP):
+        return []
+    done = flush.flush(
+        run.stack,
+        run.plan.flush,
+        policy=run.request.policy,
+        grace=run.request.grace,
+        kill_grace=run.request.kill_grace,
+        dry_run=dry_run,
+        clock=run.clock,
+    )
+    if not dry_run:
+        run.flushed += done.ended
+    ports = {holder.process.identity: holder.listener.port for holder in done.holders if holder.process is not None}
+    return [
+        {
+            "action": "end",
+            "subject": f"pid {entry.pid} '{shlex.join(entry.command)}' of user {entry.user}",
+            "reason": f"it holds port {ports.get((entry.pid, entry.start), 'of this stack')}",
+        }
+        for entry in done.ended
+    ]
+
+
+def _install(run: _Run) -> None:
+    account = fitness.account(run.stack)
+    owner = None if account.uid == os.geteuid() else (account.uid, account.gid)
+    run_id = run.journal.run if run.journal is not None else journal.new_run_id(run.stack.paths.state, run.clock)
+    # From here on it may be in place.
+    run.replaced = True
+    try:
+        if run.restores is not None:
+            journal.restore_generation(run.stack.paths, run.stack.root, run.restores)
+        else:
+            journal.install_generation(run.stack.paths, run.stack.root, run_id, run.generation, owner)
+        run.step("announce", unseen=leases.announce(run.stack))
+    except OSError as exc:
+        raise RollcallError(
+            f"The new config could not be written to {exc.filename}: {exc.strerror}. The old one is still in place.",
+            evidence={"path": exc.filename, "errno": exc.errno},
+            remedies=[f"df -h {run.stack.root}", "rollcall start"],
+        ) from exc
+
+
+def _reload(run: _Run, client: Client) -> t.List[str]:
+    """Let the live supervisord read the config and swap the programs that differ.
+
+    Returns:
+        Services that the plan left running and whose section supervisord has never read as it is now, because an
+        earlier run was cut off before it could: they had to be stopped here, and are to be started.
+    """
+    added, changed, removed = client.reload()
+    stale = [name for name in changed if name not in run.plan.start]
+    if stale:
+        run.takedown.together(client, stale)
+    for name in (*changed, *removed):
+        client.remove(name)
+    for name in (*added, *changed):
+        client.add(name)
+    return [name for name in stale if name not in run.plan.held]
+
+
+def _start_daemon(run: _Run) -> None:
+    """Start the supervisord.
+
+    Raises:
+        RollcallError: it did not come up; the stack is down.
+    """
+    log = os.path.join(run.stack.paths.logs, "supervisord.out")
+    try:
+        _start(run, log)
+    except RollcallError as exc:
+        raise RollcallError(
+            f"{exc.message}. The stack is down.",
+            kind=exc.kind,
+            evidence=exc.evidence,
+            remedies=[*exc.remedies, "rollcall doctor", f"tail -n 50 {log}"],
+        ) from exc
+
+
+def _start(run: _Run, log: str) -> None:
+    account = fitness.account(run.stack)
+    supervisor.start_daemon(
+        config.engine_python(run.stack.root),
+        run.stack.paths.config,
+        socket_path=run.stack.paths.socket,
+        user=None if account.uid == os.geteuid() else account.name,
+        environment=preflight.daemon_environment(run.stack, config.daemon_revision(run.generation.config)),
+        log=log,
+        cwd=run.stack.root,
+        timeout=run_limits.DAEMON_START,
+        clock=run.clock,
+        started=lambda pid: run.step("await-daemon", pid=pid),
+    )
+
+
+# --- how it ended -------------------------------------------------------------------------------------------------
+
+
+def _verdict(
+    run: _Run, marks: verify.Marks, outcome: Outcome, *, changed: bool, client: t.Optional[Client] = None
+) -> t.Dict[str, t.Any]:
+    run.step("verify")
+    before = {
+        name: verdict.identity(run.before.programs[name])
+        for name in run.plan.start
+        if name in run.before.programs and run.before.programs[name].pid
+    }
+    seen, checks = verify.judge(
+        run.stack,
+        marks=marks,
+        held=run.plan.held,
+        freed=run.plan.freed,
+        first=outcome.first,
+        before=before,
+        failed=outcome.failed,
+        client=client,
+        clock=run.clock,
+    )
+    _record_started(run.stack, seen)
+    run.credentials.keep(outcome.first, run.files or run.credentials.now())
+    report = status.report(run.stack, seen, checks)
+    if report["ok"]:
+        journal.mark_verified(run.stack.paths, run.stack.root, run.clock.wall())
+    return _finished(run, report, result=verdict.result_of(checks), changed=changed)
+
+
+def _record_started(stack: Stack, seen: Observation) -> None:
+    """Keep the identity of every process that runs: it proves whose it is when its marker can no longer be read."""
+    started = {}
+    for service in stack.services:
+        program = seen.programs.get(service.name)
+        if program is not None and program.born:
+            own = processes.Marker(stack.name, stack.root, service.name, revision(stack, service))
+            started[verdict.identity(program)] = own
+    processes.record(stack.root, started)
+
+
+def _finished(run: _Run, report: t.Dict[str, t.Any], *, result: str, changed: bool) -> t.Dict[str, t.Any]:
+    return {
+        **report,
+        "result": result,
+        "mode": run.request.mode,
+        "changed": changed,
+        "actions": [action.as_dict() for action in run.plan.actions],
+        "signals": run.signals,
+        "notes": run.takedown.notes,
+        "limit": _limit(run.stack, run.request),
+        "held": dict(run.plan.held),
+        "manifest_digest": run.generation.digest,
+        "generation": journal.in_place(run.stack.paths, run.stack.root),
+        "next": [] if report["ok"] else _next(report["checks"]),
+    }
+
+
+def _next(checks: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
+    return list(dict.fromkeys(check["next"] for check in checks if not check["ok"] and check["next"]))
+
+
+def _flush_only(run: _Run) -> t.Dict[str, t.Any]:
+    run.step("flush", ports=list(run.plan.flush))
+    ended = _flushed(run, dry_run=False)
+    seen = status.observe(run.stack, clock=run.clock)
+    report = {**status.report(run.stack, seen, []), "ok": True}
+    return {**_finished(run, report, result="ok", changed=bool(ended)), "actions": ended}
+
+
+def _stopped(run: _Run) -> t.Dict[str, t.Any]:
+    """The verdict of a stop: no supervisord, no process and no listener of the stack is left."""
+    seen = status.observe(run.stack, clock=run.clock)
+    checks = verdict.judge_stopped(run.stack, seen)
+    report = status.report(run.stack, seen, checks)
+    return _finished(run, report, result="ok" if report["ok"] else "degraded", changed=bool(run.plan.actions))

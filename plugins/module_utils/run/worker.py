@@ -1,0 +1,54 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The worker: the process that carries a request out and leaves a report."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+from ..base.errors import RollcallError
+from ..base.files import write_atomically
+from ..state import journal
+from . import boot, restart
+from .request import Request
+
+
+def main(request: Request, run_id: str) -> int:
+    """Be the worker: carry the request out and leave the report. Returns the exit code.
+
+    An error the engine does not expect is left in the worker's output and shows as a worker that died.
+    """
+    code = 0
+    try:
+        result: t.Dict[str, t.Any] = {"report": _perform(request, run_id)}
+    except RollcallError as exc:
+        result = {"error": exc.as_dict()}
+        code = exc.exit_code
+    except OSError as exc:
+        error = RollcallError(
+            f"The run could not go on: {exc}. What it had done stands; a rerun converges from there.",
+            evidence={"run": run_id, "steps": journal.steps_of(request.paths.state, run_id)},
+            remedies=[f"df -h {request.root}; df -i {request.root}", "run the same command again"],
+        )
+        result = {"error": error.as_dict()}
+        code = error.exit_code
+    write_atomically(journal.result_path(request.paths.state, run_id), json.dumps(result), 0o600)
+    return code
+
+
+def _perform(request: Request, run_id: str) -> t.Dict[str, t.Any]:
+    """Carry the request out, within the stack's unit of systemd where it has one. Errors as `restart.perform`."""
+    stack = request.wanted.stack if request.wanted is not None else journal.load_stack(request.paths)
+    unit = boot.find(stack)
+    if unit is None:
+        return restart.perform(request, run_id)
+    called = os.environ.get(boot.CALLED) == unit.name
+    notes = boot.enter(unit, request.mode)
+    report = restart.perform(request, run_id)
+    notes += boot.follow(unit, stack, request.mode, ok=report["ok"], called=called)
+    return {**report, "notes": [*report["notes"], *notes]}

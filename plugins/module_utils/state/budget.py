@@ -1,0 +1,74 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""How often programs may restart a stack: a number within a window, kept on disk. People are never refused.
+
+Times are of the monotonic clock, so that no jump of the wall clock gives or takes a restart; each boot begins anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+from ..base.clock import SYSTEM, Clock
+from ..base.errors import RollcallError
+from ..base.files import write_atomically
+from ..host import processes
+from ..manifest.model import Stack
+
+
+def path(stack: Stack) -> str:
+    """Return the file that holds the automatic restarts of a stack."""
+    return os.path.join(stack.paths.state, "budget.json")
+
+
+def spent(stack: Stack, *, clock: Clock = SYSTEM) -> t.List[float]:
+    """Return for each automatic restart that still counts how many seconds ago it was, the latest last.
+
+    Raises:
+        RollcallError: the file cannot be read; never a full budget instead.
+    """
+    now = clock.monotonic()
+    return [now - moment for moment in _load(stack) if 0 <= now - moment < stack.restart_budget.within]
+
+
+def spend(stack: Stack, *, clock: Clock = SYSTEM) -> None:
+    """Take one automatic restart out of the budget, before it is begun. To be called under the stack's lock.
+
+    Raises:
+        RollcallError: ``refused``: there is none left; or the file cannot be read.
+        OSError: it could not be written, so the restart must not be begun.
+    """
+    used, rules = spent(stack, clock=clock), stack.restart_budget
+    if len(used) >= rules.restarts:
+        free_in = rules.within - used[-rules.restarts]
+        raise RollcallError(
+            f"Stack {stack.name} was restarted automatically {len(used)} times within {rules.within:g} s, which is "
+            "all that its restart_budget allows: something is wrong that a restart does not cure. Nothing was touched. "
+            f"The next automatic restart may be in {free_in:.0f} s; people may at any time.",
+            kind="refused",
+            evidence={"restarts": len(used), "allowed": rules.restarts, "within": rules.within, "free_in": free_in},
+            remedies=["rollcall history", "rollcall doctor", "rollcall restart full"],
+        )
+    now = clock.monotonic()
+    moments = [now - ago for ago in used] + [now]
+    write_atomically(path(stack), json.dumps({"boot": processes.boot(), "restarts": moments}), 0o600)
+
+
+def _load(stack: Stack) -> t.List[float]:
+    try:
+        with open(path(stack), encoding="utf-8") as stream:
+            data = json.load(stream)
+        return [float(moment) for moment in data["restarts"]] if data["boot"] == processes.boot() else []
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise RollcallError(
+            f"The budget of automatic restarts in {path(stack)} cannot be read: {exc}.",
+            evidence={"path": path(stack), "cause": str(exc)},
+            remedies=[f"rm {path(stack)}: the budget begins anew"],
+        ) from exc

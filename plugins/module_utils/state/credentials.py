@@ -1,0 +1,110 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Which files a service was started with, so that one that changed since restarts it.
+
+Kept are keyed digests and never content: a short secret could be guessed from a plain digest of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import typing as t
+
+from ..base.errors import RollcallError
+from ..base.files import write_atomically
+from ..manifest.model import Stack
+
+Digests = t.Mapping[str, t.Mapping[str, str]]
+
+
+def path(stack: Stack) -> str:
+    """Return the file that keeps the digests."""
+    return os.path.join(stack.paths.state, "files.json")
+
+
+class Record:
+    """The files that the services of a stack were started with.
+
+    Args:
+        stack: the manifest.
+
+    Raises:
+        RollcallError: the record cannot be read.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        kept = _load(path(stack))
+        self._key = bytes.fromhex(kept["key"]) if kept else secrets.token_bytes(32)
+        self._kept: Digests = kept["services"] if kept else {}
+
+    def now(self) -> t.Dict[str, t.Dict[str, str]]:
+        """Return the digests of the files as they are, by service and path; a file that is not there has none."""
+        seen: t.Dict[str, str] = {}
+        for name in {name for service in self._stack.services for name in service.requires_files}:
+            digest = self._digest(name)
+            if digest is not None:
+                seen[name] = digest
+        return {
+            service.name: {name: seen[name] for name in service.requires_files if name in seen}
+            for service in self._stack.services
+            if service.requires_files
+        }
+
+    def changed(self) -> t.Dict[str, str]:
+        """Return why each service whose files are others now cannot be left as it is.
+
+        Nothing is known of a service, or of a file, that was not recorded; one that is gone is no other one.
+        """
+        found = {}
+        for service, files in self.now().items():
+            kept = self._kept.get(service, {})
+            others = [name for name, digest in files.items() if kept.get(name, digest) != digest]
+            if others:
+                found[service] = f"its file {', '.join(others)} changed"
+        return found
+
+    def keep(self, services: t.Iterable[str], digests: Digests) -> None:
+        """Keep what ``services`` were started with; what others were started with stays.
+
+        Raises:
+            OSError: it could not be written; the next run starts them anew then.
+        """
+        known = {service.name for service in self._stack.services if service.requires_files}
+        started = set(services)
+        kept = {name: files for name, files in self._kept.items() if name in known}
+        # Of a service that nothing is known of, what is there now is taken for what it has.
+        kept.update({name: files for name, files in digests.items() if name in started or name not in kept})
+        if kept != self._kept:
+            text = json.dumps({"key": self._key.hex(), "services": kept}, sort_keys=True)
+            write_atomically(path(self._stack), text, 0o600)
+
+    def _digest(self, name: str) -> t.Optional[str]:
+        try:
+            with open(name, "rb") as stream:
+                return hmac.new(self._key, stream.read(), hashlib.sha256).hexdigest()[:32]
+        except OSError:
+            # Missing or not to be read by us: whether a service is held by it is judged elsewhere.
+            return None
+
+
+def _load(place: str) -> t.Dict[str, t.Any]:
+    try:
+        with open(place, encoding="utf-8") as stream:
+            data = json.load(stream)
+        return {"key": str(data["key"]), "services": dict(data["services"])}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise RollcallError(
+            f"The record of the files that services were started with, {place}, cannot be read: {exc}.",
+            evidence={"path": place, "cause": str(exc)},
+            remedies=[f"rm {place}  # the next run takes the files as they are then"],
+        ) from exc

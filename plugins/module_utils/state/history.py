@@ -1,0 +1,159 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What was run on a stack: who, when, what it changed, how long each phase took, how it ended, what it signalled."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ..base.errors import RollcallError
+from ..host import processes
+from ..manifest.model import Paths
+from . import journal
+
+SHOWN = 20
+_ENDED = {"ok": "OK", "held": "HELD", "degraded": "FAILED"}
+
+Data = t.Dict[str, t.Any]
+
+
+def history(paths: Paths, *, most: int = SHOWN) -> Data:
+    """Return the latest runs of a stack, the latest first, each as `_summary` makes it. Changes nothing.
+
+    Args:
+        paths: of the stack.
+        most: how many at most.
+    """
+    state = paths.state
+    running = holder(state).get("run")
+    runs = journal.runs(state)[:most]
+    return {"ok": True, "runs": [_summary(run, journal.steps_of(state, run), running) for run in runs]}
+
+
+def of_run(paths: Paths, run: str) -> Data:
+    """Return one run with every step. Changes nothing.
+
+    Args:
+        paths: of the stack.
+        run: its id, or as much of its beginning as tells it from others.
+
+    Raises:
+        RollcallError: ``wrong_use``: there is no such run, or there are several.
+    """
+    state = paths.state
+    known = journal.runs(state)
+    found = [run] if run in known else [name for name in known if name.startswith(run)]
+    if len(found) != 1:
+        raise RollcallError(
+            f"There {'is no run' if not found else f'are {len(found)} runs'} whose id begins with '{run}'.",
+            kind="wrong_use",
+            evidence={"run": run, "known": found or known},
+            remedies=["rollcall history"],
+        )
+    steps = journal.steps_of(state, found[0])
+    running = holder(state).get("run")
+    return {"ok": True, **_summary(found[0], steps, running), "steps": steps}
+
+
+def last_seconds(paths: Paths, mode: str) -> t.Optional[float]:
+    """Return how long the last run of a mode took that ended well; None when there was none of late."""
+    rows = history(paths)["runs"]
+    return next((row["seconds"] for row in rows if row["mode"] == mode and row["result"] == "ok"), None)
+
+
+def holder(state: str) -> t.Dict[str, t.Any]:
+    """Return the note of the run that holds the stack's lock; empty when none does, or when it was killed."""
+    note = journal.lock_note(state)
+    pid = note.get("pid")
+    process = processes.describe(pid) if isinstance(pid, int) else None
+    return note if process is not None and note.get("start", process.start) == process.start else {}
+
+
+def _summary(run: str, steps: t.Sequence[Data], running: t.Optional[str]) -> Data:
+    first = steps[0] if steps else {}
+    last = steps[-1] if steps else {}
+    planned = next((step for step in steps if step["step"] == "plan"), {})
+    done = last if last.get("step") == "done" else {}
+    return {
+        "run": run,
+        "time": first.get("time"),
+        "who": first.get("who"),
+        "mode": first.get("mode"),
+        "automatic": bool(first.get("automatic")),
+        "manifest": planned.get("manifest"),
+        "actions": planned.get("actions", []),
+        "result": done.get("result") or ("running" if run == running else "cut off"),
+        "step": None if done else last.get("step"),
+        "seconds": last.get("at"),
+        "changed": done.get("changed"),
+        "message": done.get("message"),
+        "failed": done.get("failed", []),
+        "signals": done.get("signals", []),
+        "timings": done.get("timings", {}),
+    }
+
+
+# --- for people ---------------------------------------------------------------------------------------------------
+
+
+def text(data: Data) -> str:
+    """Return the list of runs for people, a line a run."""
+    if not data["runs"]:
+        return "no run is recorded"
+    rows = [("run", "when", "mode", "took", "manifest", "result", "who")]
+    for row in data["runs"]:
+        rows.append(
+            (
+                row["run"],
+                _when(row["time"]),
+                _mode(row),
+                _took(row["seconds"]),
+                (row["manifest"] or "-")[:8],
+                _result(row),
+                row["who"] or "-",
+            )
+        )
+    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def text_of_run(row: Data) -> str:
+    """Return one run for people: what was done, what was signalled, and how long each phase took."""
+    lines = [f"run {row['run']}: {_result(row)}", f"  {_mode(row)} by {row['who'] or '?'} at {_when(row['time'])}"]
+    if row["message"]:
+        lines += [f"  {line}" for line in row["message"].splitlines()]
+    lines += [f"  failed: {check}" for check in row["failed"]]
+    lines += [f"  did: {action}" for action in row["actions"]]
+    for entry in row["signals"]:
+        sent = ", then ".join(entry["signals"]) or "no signal"
+        who = f"pid {entry['pid']} '{entry['command']}' of user {entry['user']}"
+        lines.append(f"  signalled {who}: {sent}; {entry['result']}")
+    if row["timings"]:
+        lines.append("  took " + ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in row["timings"].items()))
+    if row["manifest"]:
+        lines.append(f"  manifest {row['manifest']}")
+    return "\n".join(lines)
+
+
+def _when(seconds: t.Optional[float]) -> str:
+    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _mode(row: Data) -> str:
+    return f"{row['mode'] or '?'}, automatic" if row["automatic"] else str(row["mode"] or "?")
+
+
+def _took(seconds: t.Optional[float]) -> str:
+    return "-" if seconds is None else f"{seconds:.1f} s"
+
+
+def _result(row: Data) -> str:
+    if row["step"] is not None:
+        return f"{row['result']} at step '{row['step']}'"
+    word = _ENDED.get(row["result"]) or str(row["result"]).upper().replace("_", " ")
+    failed = f": {', '.join(row['failed'])}" if row["failed"] else ""
+    return word + (failed if len(row["failed"]) <= 3 else f": {len(row['failed'])} checks")

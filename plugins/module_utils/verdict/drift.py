@@ -1,0 +1,207 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What has drifted apart: the manifest's file, the installed manifest, the running supervisord, the listeners."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from dataclasses import dataclass
+
+from ..base.clock import SYSTEM, Clock
+from ..base.errors import RollcallError
+from ..host import processes
+from ..manifest import file as manifest_file
+from ..manifest.model import Paths, Service, Stack, revision
+from ..ports import flush, leases
+from ..ports.provenance import SUPERVISED, Holder
+from ..state import journal
+from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
+
+
+@dataclass(frozen=True)
+class Row:
+    """One service as each of the four knows it.
+
+    Attributes:
+        name: of the service.
+        file: its revision by the manifest's file; None when it is not in it, or no file was given.
+        installed: its revision by the installed manifest; None when it is not in it.
+        running: its state in supervisord; None when supervisord does not know it or does not answer.
+        runs_at: the revision that its process carries; None when it has none.
+        port: by the installed manifest, else by the file.
+        listener: who listens there, in a few words; None when nobody does.
+        differences: what does not agree, in words.
+    """
+
+    name: str
+    file: t.Optional[str]
+    installed: t.Optional[str]
+    running: t.Optional[str]
+    runs_at: t.Optional[str]
+    port: t.Optional[int]
+    listener: t.Optional[str]
+    differences: t.Tuple[str, ...]
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """Return the row as data."""
+        return {**dataclasses.asdict(self), "differences": list(self.differences)}
+
+
+def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+    """Compare them, service by service. Changes nothing.
+
+    Args:
+        paths: of the installed stack.
+        file: a manifest file to compare with; None compares the other three.
+        clock: of all deadlines.
+
+    Returns:
+        ``ok``: they agree; ``stack``, ``services`` (`Row` as data), ``daemon`` (why it does not answer, else null).
+
+    Raises:
+        RollcallError: nothing is installed, or the file is no manifest.
+    """
+    installed = journal.load_stack(paths)
+    written = None if file is None else _written(file, installed)
+    programs, silence = _programs(installed, clock)
+    holders = _holders(installed, written, programs, clock)
+    names = list(dict.fromkeys([*_names(written), *_names(installed), *programs]))
+    rows = [_row(name, written, installed, programs, silence, holders) for name in names]
+    return {
+        "ok": silence is None and not any(row.differences for row in rows),
+        "stack": installed.name,
+        "file": file,
+        "daemon": silence,
+        "services": [row.as_dict() for row in rows],
+    }
+
+
+def _written(file: str, installed: Stack) -> Stack:
+    checked = manifest_file.load_and_check(file, assigned=leases.load(installed.paths.state))
+    if checked.stack is None:
+        problems = [problem.as_dict() for problem in checked.problems]
+        first = next(problem for problem in problems if problem["severity"] == "error")
+        raise RollcallError(
+            f"{file} is no manifest that could be compared: {first['place']} {first['message']}.",
+            kind="wrong_use",
+            evidence={"problems": problems},
+            remedies=[f"rollcall manifest check {file}"],
+        )
+    return checked.stack
+
+
+def _programs(stack: Stack, clock: Clock) -> t.Tuple[t.Dict[str, ProgramState], t.Optional[str]]:
+    try:
+        with Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock) as client:
+            return dict(client.programs()), None
+    except RollcallError as exc:
+        return {}, exc.message
+
+
+def _holders(
+    installed: Stack, written: t.Optional[Stack], programs: t.Mapping[str, ProgramState], clock: Clock
+) -> t.Dict[int, t.List[Holder]]:
+    stacks = [installed, *([] if written is None else [written])]
+    ports = {service.port for stack in stacks for service in stack.services if service.port is not None}
+    pids = {program.pid: name for name, program in programs.items() if program.pid}
+    return flush.survey(installed, sorted(ports), pids, clock=clock)
+
+
+def _names(stack: t.Optional[Stack]) -> t.List[str]:
+    return [] if stack is None else [service.name for service in stack.services]
+
+
+def _service(stack: t.Optional[Stack], name: str) -> t.Optional[Service]:
+    return next((service for service in stack.services if service.name == name), None) if stack is not None else None
+
+
+def _row(
+    name: str,
+    written: t.Optional[Stack],
+    installed: Stack,
+    programs: t.Mapping[str, ProgramState],
+    silence: t.Optional[str],
+    holders: t.Mapping[int, t.Sequence[Holder]],
+) -> Row:
+    in_file, here, program = _service(written, name), _service(installed, name), programs.get(name)
+    marker = processes.marker(program.pid) if program is not None and program.pid else None
+    port = next((service.port for service in (here, in_file) if service is not None and service.port), None)
+    listeners = holders.get(port, ()) if port is not None else ()
+    differences = [*_against_file(written, in_file, here), *_against_daemon(installed, here, program, silence)]
+    if marker is not None and here is not None and marker.revision != revision(installed, here):
+        differences.append(f"runs at revision {marker.revision}, installed is {revision(installed, here)}")
+    differences += _against_listeners(name, here, program, listeners)
+    return Row(
+        name=name,
+        file=None if in_file is None or written is None else revision(written, in_file),
+        installed=None if here is None else revision(installed, here),
+        running=None if program is None else program.state,
+        runs_at=None if marker is None else marker.revision,
+        port=port,
+        listener=listeners[0].summary if listeners else None,
+        differences=tuple(differences),
+    )
+
+
+def _against_file(
+    written: t.Optional[Stack], in_file: t.Optional[Service], here: t.Optional[Service]
+) -> t.Iterator[str]:
+    if written is None:
+        return
+    if in_file is None:
+        yield "is not in the file"
+    elif here is None:
+        yield "is in the file and not installed"
+    else:
+        changed = [
+            key
+            for key, value in dataclasses.asdict(in_file).items()
+            # A file that leaves its secrets to the inventory has no digests to compare.
+            if value != dataclasses.asdict(here)[key] and not (key == "secrets" and not value)
+        ]
+        if changed:
+            yield f"differs in the file: {', '.join(changed)}"
+
+
+def _against_daemon(
+    installed: Stack, here: t.Optional[Service], program: t.Optional[ProgramState], silence: t.Optional[str]
+) -> t.Iterator[str]:
+    if silence is not None:
+        return
+    if here is None and program is not None:
+        yield f"runs under supervisord and is not in the manifest of {installed.name}"
+    elif here is not None and program is None:
+        yield "is installed, and supervisord does not know it"
+
+
+def _against_listeners(
+    name: str, here: t.Optional[Service], program: t.Optional[ProgramState], listeners: t.Sequence[Holder]
+) -> t.Iterator[str]:
+    strangers = [
+        holder for holder in listeners if holder.provenance != SUPERVISED or holder.service not in (name, None)
+    ]
+    for holder in strangers:
+        yield f"port {holder.listener.port} is held by {holder.summary}"
+    running = program is not None and program.state == "RUNNING"
+    if here is not None and here.port is not None and running and not listeners:
+        yield f"nothing listens on port {here.port}"
+
+
+def text(data: t.Mapping[str, t.Any]) -> str:
+    """Return a comparison for people: a line a service, and what does not agree below it."""
+    lines = [f"{'service':<28}  {'file':<12}  {'installed':<12}  {'runs at':<12}  {'state':<9}  port"]
+    for row in data["services"]:
+        cells = (row["file"], row["installed"], row["runs_at"], row["running"])
+        file, installed, runs_at, state = (cell or "-" for cell in cells)
+        lines.append(f"{row['name']:<28}  {file:<12}  {installed:<12}  {runs_at:<12}  {state:<9}  {row['port'] or '-'}")
+        lines += [f"    {difference}" for difference in row["differences"]]
+    if data["daemon"] is not None:
+        lines.append(f"supervisord: {data['daemon']}")
+    apart = sum(bool(row["differences"]) for row in data["services"])
+    verdict = "no drift" if data["ok"] else f"DRIFT in {apart} of {len(data['services'])} services"
+    lines.append(f"{data['stack']}: {verdict}")
+    return "\n".join(lines)

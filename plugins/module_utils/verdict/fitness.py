@@ -1,0 +1,229 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Is the host fit for the stack: its account, directories, programs, and what services require. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import typing as t
+
+from ..base.errors import RollcallError
+from ..host import processes
+from ..manifest.model import (
+    DEFAULT_PATH,
+    GIVEN_TO_ALL,
+    Problem,
+    Service,
+    Stack,
+    current_release,
+    held_back,
+    release_directory,
+    runs_release,
+)
+from ..state import journal, registry
+from ..supervisord import config
+
+
+class Account(t.NamedTuple):
+    """Who runs the services."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+
+def account(stack: Stack) -> Account:
+    """Return the account that runs the services: the stack's user, or whoever runs this.
+
+    Raises:
+        RollcallError: the user does not exist, or is not the one running this and this is not root.
+    """
+    who = _who_runs(stack)
+    if os.geteuid() not in (0, who.uid):
+        raise RollcallError(
+            f"Stack {stack.name} runs as user '{who.name}', and this is neither that user nor root.",
+            kind="wrong_use",
+            remedies=["run the same command with sudo", "in a playbook: become: true"],
+        )
+    owner = os.stat(stack.root).st_uid if os.path.isdir(stack.root) else who.uid
+    if stack.user is None and who.uid == 0 and owner != 0:
+        name = processes.user_name(owner)
+        raise RollcallError(
+            f"Stack {stack.name} is run by user '{name}', to whom {stack.root} belongs, and this is root: its files "
+            f"would become root's, and {name} could not use them any more. Nothing was stopped or changed.",
+            kind="wrong_use",
+            evidence={"root": stack.root, "owner": name},
+            remedies=[f"sudo -u {name} {stack.root}/bin/rollcall status", "name the user in the manifest: user"],
+        )
+    return who
+
+
+def _who_runs(stack: Stack) -> Account:
+    try:
+        entry = pwd.getpwuid(os.geteuid()) if stack.user is None else pwd.getpwnam(stack.user)
+    except KeyError as exc:
+        who = f"user '{stack.user}'" if stack.user else f"uid {os.geteuid()}"
+        raise RollcallError(
+            f"{who} of stack {stack.name} does not exist on this host.",
+            kind="wrong_use",
+            remedies=["ansible-playbook site.yml makes it", f"useradd --system {stack.user}"],
+        ) from exc
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def held(
+    stack: Stack, environment: t.Optional[t.Mapping[str, t.Mapping[str, str]]] = None, awaited: str = ""
+) -> t.Dict[str, str]:
+    """Return the services that are to stay down, with the reason: something they require is missing, or held itself.
+
+    Args:
+        stack: the manifest.
+        environment: the variables of the services' private files; None reads those that are installed.
+        awaited: the directory of a release that is yet to come; what is inside of it is taken as there.
+
+    Raises:
+        RollcallError: the private files cannot be read, or there is no such user.
+    """
+    if not any(service.requires_files or service.requires_env for service in stack.services):
+        return {}
+    variables = journal.load_environment(stack.paths) if environment is None else environment
+    lacking = {
+        service.name: _lacks(stack, service, variables.get(service.name, {}), awaited) for service in stack.services
+    }
+    return held_back(stack, {name: what for name, what in lacking.items() if what})
+
+
+def _lacks(stack: Stack, service: Service, private: t.Mapping[str, str], awaited: str) -> str:
+    """Return what a service requires and does not have, in words; empty when it has all."""
+    parts = []
+    who = _who_runs(stack)
+    for path in service.requires_files:
+        real = as_installed(stack, path)
+        if _inside(real, awaited):
+            continue
+        if not os.path.exists(real):
+            parts.append(f"the file {path}, which does not exist")
+        elif not may(real, who, 0o4):
+            parts.append(f"the file {path}, which user {who.name} may not read")
+    known = {**dict.fromkeys(GIVEN_TO_ALL, "given"), **config.environment(stack, service), **private}
+    parts += [f"the variable {name}, which is not set" for name in service.requires_env if not known.get(name)]
+    return f"it needs {', and '.join(parts)}" if parts else ""
+
+
+def absent_release(stack: Stack) -> str:
+    """Return where the release of the manifest would be when it is not on this host; else nothing."""
+    place = "" if stack.release is None else release_directory(stack.root, stack.release)
+    return "" if os.path.isdir(place) else place
+
+
+def _without_release(stack: Stack) -> t.Iterator[Problem]:
+    """Find that services run from the release in place, and the manifest has none: the link would lead nowhere."""
+    if stack.release is None and registry.leads_to_release(stack):
+        named = [service.name for service in stack.services if runs_release(stack, service)]
+        if named:
+            place = current_release(stack.root)
+            message = f"there is none, and {', '.join(named)} run from {place}, which would lead nowhere"
+            yield problem("rollcall_release", message, "keep it in the inventory, or have them run from elsewhere")
+
+
+def _inside(path: str, directory: str) -> bool:
+    return bool(directory) and (path == directory or path.startswith(f"{directory}/"))
+
+
+def as_installed(stack: Stack, path: str) -> str:
+    """Return where a path leads once the manifest is installed: before that, ``current`` is still another release."""
+    current = current_release(stack.root)
+    if stack.release is None or not (path == current or path.startswith(f"{current}/")):
+        return path
+    return release_directory(stack.root, stack.release) + path[len(current) :]
+
+
+def files(stack: Stack, awaited: str = "") -> t.List[Problem]:
+    """Return which directories of the stack and its services are missing, or cannot be used by who runs them.
+
+    Args:
+        stack: the manifest.
+        awaited: the directory of a release that is yet to come; what is inside of it is not looked for.
+    """
+    problems = list(_directories(stack, _who_runs(stack)))
+    absent = absent_release(stack)
+    if absent and absent != awaited:
+        cure = "ansible-playbook site.yml brings it"
+        problems.append(problem(absent, "the release does not exist on this host", cure))
+    problems += _without_release(stack)
+    for service in stack.services:
+        real = as_installed(stack, service.directory)
+        if not _inside(real, awaited) and not os.path.isdir(real):
+            place = f"stack.services.{service.name}.directory"
+            problems.append(problem(place, f"{service.directory} does not exist", "create it, or correct the entry"))
+    return problems
+
+
+def dependencies(stack: Stack, awaited: str = "") -> t.List[Problem]:
+    """Return which programs of the services are not installed, or may not be executed by who runs them.
+
+    Args:
+        stack: the manifest.
+        awaited: the directory of a release that is yet to come; a program that may be in it is not missing.
+    """
+    who = _who_runs(stack)
+    return [problem for service in stack.services for problem in _program(stack, service, who, awaited)]
+
+
+def _directories(stack: Stack, who: Account) -> t.Iterator[Problem]:
+    for place, path in (("stack.paths.run", stack.paths.run), ("stack.paths.logs", stack.paths.logs)):
+        if not os.path.isdir(path):
+            yield problem(place, f"directory {path} does not exist", "rollcall doctor --fix makes it")
+        elif not may(path, who, 0o3):
+            yield problem(place, f"user {who.name} may not write to {path}", f"chown {who.name} {path}")
+
+
+def _program(stack: Stack, service: Service, who: Account, awaited: str) -> t.Iterator[Problem]:
+    """Find the program as supervisord's child will: absolute, or along the PATH of the service."""
+    place = f"stack.services.{service.name}"
+    program = service.command[0]
+    if os.path.isabs(program):
+        real = as_installed(stack, program)
+        if _inside(real, awaited):
+            return
+        if not os.path.exists(real):
+            yield problem(f"{place}.command[0]", f"{program} does not exist", "install it, or correct the command")
+        elif os.path.isdir(real) or not may(real, who, 0o1):
+            yield problem(f"{place}.command[0]", f"user {who.name} may not execute {program}", f"chmod +x {program}")
+    else:
+        entries = service.env.get("PATH", DEFAULT_PATH).split(os.pathsep)
+        places = [as_installed(stack, entry) for entry in entries]
+        path = os.pathsep.join(places)
+        if shutil.which(program, path=path) is None and not any(_inside(place, awaited) for place in places):
+            yield problem(
+                f"{place}.command[0]", f"'{program}' is not on the PATH {path}", "install it, or give its absolute path"
+            )
+
+
+def may(path: str, who: Account, bits: int) -> bool:
+    """Return whether ``who`` has the permission ``bits`` (4 read, 2 write, 1 execute or search) on ``path``.
+
+    Judged from the mode bits as path_resolution(7) describes them, because root, asking for itself, may anything.
+    """
+    if who.uid == os.geteuid():
+        return os.access(path, bits)
+    if who.uid == 0:
+        return True
+    status = os.stat(path)
+    if status.st_uid == who.uid:
+        shift = 6
+    elif status.st_gid in os.getgrouplist(who.name, who.gid):
+        shift = 3
+    else:
+        shift = 0
+    return (status.st_mode >> shift) & bits == bits
+
+
+def problem(place: str, message: str, cure: str) -> Problem:
+    return Problem(place=place, message=message, cure=cure, severity="error")

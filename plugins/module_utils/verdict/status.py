@@ -1,0 +1,165 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Look at a stack as it is now, change nothing, and say what was seen."""
+
+from __future__ import annotations
+
+import functools
+import os
+import typing as t
+
+from ..base.clock import SYSTEM, Clock
+from ..base.errors import RollcallError
+from ..host import processes
+from ..manifest.model import Paths, Stack
+from ..ports import flush
+from ..probes import databases, health
+from ..probes.databases import DatabaseAnswer
+from ..probes.health import Answer
+from ..state import history, journal
+from ..supervisord.client import CALL_TIMEOUT, STRANGER, Client, ProgramState
+from . import fitness, limits
+from . import judge as verdict
+from .judge import Check, Expectation, Observation
+
+
+def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] = None) -> Observation:
+    """Return what can be seen of the stack: its supervisord, programs, listeners, health, databases, orphans.
+
+    Args:
+        stack: the manifest.
+        clock: the clock of all deadlines.
+        client: a client that is already connected; None makes one.
+
+    A supervisord that does not answer is an observation, not an error.
+    """
+    client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
+    daemons = processes.supervisors(stack.paths.config, stack.root)
+    silence: t.Optional[RollcallError] = None
+    daemon, version = None, None
+    programs = {}
+    try:
+        daemon = _own(stack, client.pid())
+        programs = client.programs()
+        version = client.version()
+    except RollcallError as exc:
+        silence = exc
+    pids = {program.pid: name for name, program in programs.items() if program.pid}
+    ports = [service.port for service in stack.services if service.port is not None]
+    # First whose listener it is, then the answer: so the answer came from the process whose socket was just seen.
+    holders = flush.survey(stack, ports, pids)
+    answers, replies = _ask(stack, programs)
+    files, dependencies = fitness.files(stack), fitness.dependencies(stack)
+    left = orphans(stack, [process.pid for process in daemons])
+    kept = [(process, processes.program(process.pid)) for process in left]
+    return Observation(
+        daemons=daemons,
+        daemon=daemon,
+        version=version,
+        silence=silence,
+        programs=programs,
+        holders=holders,
+        health=answers,
+        files=files,
+        dependencies=dependencies,
+        orphans=left,
+        keepers={process.pid: home.name for process, home in kept if home is not None},
+        databases=replies,
+    )
+
+
+def _ask(
+    stack: Stack, programs: t.Mapping[str, ProgramState]
+) -> t.Tuple[t.Dict[str, Answer], t.Dict[str, DatabaseAnswer]]:
+    """Ask the services that run for their health, and the databases, all at once."""
+    questions: t.Dict[t.Tuple[str, str], t.Callable[[], Answer]] = {
+        ("health", service.name): functools.partial(health.probe, service.health)
+        for service in stack.services
+        if service.health is not None and service.name in programs and programs[service.name].pid
+    }
+    for check in stack.checks.databases:
+        questions["database", check.kind] = functools.partial(databases.ask, stack, check)
+    answers = health.at_once(questions)
+    return (
+        {name: answer for (_what, name), answer in answers.items() if not isinstance(answer, DatabaseAnswer)},
+        {kind: answer for (_what, kind), answer in answers.items() if isinstance(answer, DatabaseAnswer)},
+    )
+
+
+def _own(stack: Stack, pid: int) -> t.Optional[processes.Process]:
+    """Return the supervisord with this pid, which answers on the stack's socket.
+
+    Raises:
+        RollcallError: it is not one of this stack: its config only names the same socket, and it is not ours to order.
+    """
+    found = processes.supervisors(stack.paths.config, stack.root, [pid])
+    if found:
+        return found[0]
+    other = processes.describe(pid)
+    who = "" if other is None else f" '{other.shown}' of user {other.user}"
+    raise RollcallError(
+        f"pid {pid}{who} answers on the socket {stack.paths.socket}, and is no supervisord of stack {stack.name}",
+        kind="refused",
+        evidence={"problem": STRANGER, "socket": stack.paths.socket, "pid": pid},
+        remedies=[f"ps -o pid,user,lstart,args -p {pid}", "rollcall restart emergency"],
+    )
+
+
+def orphans(stack: Stack, daemons: t.Sequence[int]) -> t.List[processes.Process]:
+    """Return the processes that carry this stack's marker and are not below one of ``daemons``."""
+    found = processes.marked(stack.root, processes.trusted_uids(stack.root, stack.user))
+    # Upwards from each, not down from the supervisords: that would mean asking every process for its parent.
+    above = processes.lineages([process.pid for process in found], found)
+    return [process for process in found if not set(daemons).intersection(above[process.pid])]
+
+
+def report(stack: Stack, seen: Observation, checks: t.Sequence[Check], **more: t.Any) -> t.Dict[str, t.Any]:
+    """Return what was seen and judged as the data that the command, the modules and the callback share."""
+    return {
+        "stack": stack.name,
+        "root": stack.root,
+        "host": os.uname().nodename,
+        "ok": all(check.ok for check in checks),
+        "services": verdict.rows(stack, seen),
+        "checks": [check.as_dict() for check in checks],
+        "address": web_address(stack),
+        "logs": stack.paths.logs,
+        **more,
+    }
+
+
+def web_address(stack: Stack) -> t.Optional[str]:
+    """Return the address of the first service that answers HTTP; None when none does."""
+    for service in stack.services:
+        if service.health is not None and service.health.kind == "http" and service.port is not None:
+            return f"http://{service.health.host}:{service.port}/"
+    return None
+
+
+def status(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+    """Return the report of the installed stack as it is now. Changes nothing.
+
+    Raises:
+        RollcallError: no stack is installed, or it cannot be read.
+    """
+    stack = journal.load_stack(paths)
+    seen = observe(stack, clock=clock)
+    held = fitness.held(stack)
+    checks = verdict.judge(stack, seen, Expectation(held=held))
+    unfinished = journal.unfinished_run(stack.paths.state)
+    at_work = history.holder(stack.paths.state)
+    if at_work and unfinished is not None and unfinished["run"] == at_work.get("run"):
+        at_work, unfinished = {**at_work, "step": unfinished["step"]}, None
+    return report(
+        stack,
+        seen,
+        checks,
+        unfinished_run=unfinished,
+        run_at_work=at_work or None,
+        held=held,
+        generation=journal.in_place(paths, stack.root),
+        limit=limits.of_look(stack),
+    )

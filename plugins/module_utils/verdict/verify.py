@@ -1,0 +1,211 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Wait for what only time can prove, look once more, and judge."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import typing as t
+
+from ..base.clock import SYSTEM, Clock, Deadline
+from ..base.errors import RollcallError
+from ..base.files import write_atomically
+from ..host.processes import Identity
+from ..manifest.model import Paths, Stack
+from ..ports import flush
+from ..ports.provenance import Holder
+from ..state import journal
+from ..supervisord import config
+from ..supervisord.client import CALL_TIMEOUT, Client
+from . import fitness, limits, status
+from . import judge as verdict
+from .judge import Check, Expectation, Observation
+
+TAIL_LINES = 12
+CRITICAL_LINES = 20
+# Of a traceback that is longer, its beginning and its end are shown: the end says what went wrong.
+FRAMES_FIRST, FRAMES_LAST = 2, 6
+POLL = 0.05
+
+Marks = t.Mapping[str, t.Tuple[int, int]]
+
+
+def take_marks(stack: Stack) -> t.Dict[str, t.Tuple[int, int]]:
+    """Return where each service's log stands now, so that only what a run wrote is judged."""
+    return {service.name: journal.log_mark(config.log_file(stack, service.name)) for service in stack.services}
+
+
+def save_marks(stack: Stack, marks: Marks) -> None:
+    """Keep the marks of a run for a later ``verify``."""
+    write_atomically(os.path.join(stack.paths.state, "marks.json"), json.dumps(marks), 0o600)
+
+
+def saved_marks(stack: Stack) -> t.Dict[str, t.Tuple[int, int]]:
+    """Return the marks of the last run; without any, where the logs stand now.
+
+    Raises:
+        RollcallError: the marks are there and cannot be read.
+    """
+    path = os.path.join(stack.paths.state, "marks.json")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            marks = json.load(stream)
+    except FileNotFoundError:
+        marks = {}
+    except (OSError, ValueError) as exc:
+        raise RollcallError(
+            f"The log marks of the last run in {path} cannot be read: {exc}.",
+            remedies=["run as the user who installed the stack, or with sudo", f"rm {path}"],
+        ) from exc
+    return {**take_marks(stack), **{name: (mark[0], mark[1]) for name, mark in marks.items()}}
+
+
+def judge(
+    stack: Stack,
+    *,
+    marks: Marks,
+    first: t.Optional[t.Mapping[str, Identity]] = None,
+    before: t.Optional[t.Mapping[str, Identity]] = None,
+    failed: t.Optional[t.Mapping[str, str]] = None,
+    held: t.Optional[t.Mapping[str, str]] = None,
+    freed: t.Optional[t.Mapping[str, int]] = None,
+    client: t.Optional[Client] = None,
+    clock: Clock = SYSTEM,
+) -> t.Tuple[Observation, t.List[Check]]:
+    """Wait until each process has lived through its stability window, look, and judge.
+
+    Args:
+        stack: the manifest.
+        marks: where the logs stood when the run began.
+        first: pid and start of each service when it came up; what is missing is taken from the first look.
+        before: pid and start of each service before it was to be restarted.
+        failed: services that did not come up, with the reason.
+        held: services that are to stay down, with the reason.
+        freed: the ports of services that were removed.
+        client: a connected client; None makes one.
+        clock: the clock of all deadlines.
+    """
+    client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
+    try:
+        lives = outlive(stack, client, dict(first or {}), clock)
+    except RollcallError:
+        # The look that follows meets the same silence and reports it as the supervisord check.
+        lives = dict(first or {})
+    seen = _with_backgrounded(stack, status.observe(stack, clock=clock, client=client), failed or {}, clock)
+    written = {name: journal.written_since(config.log_file(stack, name), mark) for name, mark in marks.items()}
+    expected = Expectation(
+        before=before or {},
+        first=lives,
+        failed=failed or {},
+        held=held or {},
+        freed=_holders(stack, freed or {}, clock),
+        critical={name: critical_lines(stack, text) for name, text in written.items()},
+        tails={name: "\n".join(text.splitlines()[-TAIL_LINES:]) for name, text in written.items()},
+        logs=True,
+    )
+    return seen, verdict.judge(stack, seen, expected)
+
+
+def _with_backgrounded(stack: Stack, seen: Observation, failed: t.Container[str], clock: Clock) -> Observation:
+    """Return what was seen, with the process that a failed service left when it put itself into the background.
+
+    Between the two forks of a daemon it has no place in the tree where one look would find it for certain.
+    """
+    ended = {
+        name
+        for name, program in seen.programs.items()
+        if name in failed and not program.pid and program.exit_status == 0
+    }
+    daemons = [process.pid for process in seen.daemons]
+    found = list(seen.orphans)
+
+    def all_found() -> bool:
+        found[:] = status.orphans(stack, daemons)
+        return ended <= {process.marker.service for process in found if process.marker is not None}
+
+    if ended and not all_found():
+        Deadline(limits.BACKGROUND, clock).poll(all_found, POLL)
+    return dataclasses.replace(seen, orphans=found)
+
+
+def _holders(stack: Stack, freed: t.Mapping[str, int], clock: Clock) -> t.Dict[str, t.Sequence[Holder]]:
+    """Return who holds the port of each removed service."""
+    found = flush.survey(stack, list(freed.values()), clock=clock) if freed else {}
+    return {name: found[port] for name, port in freed.items()}
+
+
+def outlive(stack: Stack, client: Client, first: t.Dict[str, Identity], clock: Clock) -> t.Dict[str, Identity]:
+    """Wait until every running service is older than its stability window, or has been replaced by another process.
+
+    Age is the kernel's (boot clock against the process's start), so a jump of the wall clock changes nothing.
+
+    Returns:
+        The pid and start by which each service is to be known: those of ``first``, or of the first look.
+
+    Raises:
+        RollcallError: supervisord does not answer.
+    """
+    services = [service for service in stack.services if service.kind == "service"]
+    longest = max((service.stable_for for service in services), default=0.0)
+    deadline = Deadline(longest + limits.SETTLE_MARGIN, clock)
+    while True:
+        programs = client.programs()
+        young = []
+        for service in services:
+            program = programs.get(service.name)
+            if program is None or program.state != "RUNNING":
+                continue
+            life = first.setdefault(service.name, verdict.identity(program))
+            if life == verdict.identity(program) and not (program.born and program.age >= service.stable_for):
+                young.append(service.name)
+        if not young or deadline.expired:
+            return first
+        clock.sleep(POLL)
+
+
+def critical_lines(stack: Stack, text: str) -> t.List[str]:
+    """Return the lines of a log that the manifest calls critical, a traceback with what follows it."""
+    patterns = [re.compile(pattern) for pattern in stack.checks.log_critical]
+    found: t.List[str] = []
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if any(pattern.search(line) for pattern in patterns):
+            found += [line, *_traceback_after(lines, number)]
+        if len(found) >= CRITICAL_LINES:
+            break
+    return found[:CRITICAL_LINES]
+
+
+def _traceback_after(lines: t.Sequence[str], number: int) -> t.List[str]:
+    """Return the indented frames below a Python traceback's first line, and the exception that closes it.
+
+    Of many frames those in the middle are left out.
+    """
+    if not lines[number].startswith("Traceback "):
+        return []
+    end = number + 1
+    while end < len(lines) and lines[end].startswith((" ", "\t")):
+        end += 1
+    frames, closing = lines[number + 1 : end], lines[end : end + 1]
+    if len(frames) > FRAMES_FIRST + FRAMES_LAST:
+        left_out = f"  ... {len(frames) - FRAMES_FIRST - FRAMES_LAST} lines ..."
+        frames = [*frames[:FRAMES_FIRST], left_out, *frames[-FRAMES_LAST:]]
+    return [*frames, *closing]
+
+
+def verify(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+    """Return the verdict over the installed stack, logs since the last run began included. Changes nothing.
+
+    Raises:
+        RollcallError: no stack is installed, or it cannot be read.
+    """
+    stack = journal.load_stack(paths)
+    held = fitness.held(stack)
+    seen, checks = judge(stack, marks=saved_marks(stack), held=held, clock=clock)
+    return status.report(stack, seen, checks, held=held, limit=limits.of_verify(stack))
