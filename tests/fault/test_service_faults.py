@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Faults 26 to 35: services that do not come up, do not stay, or answer something else.
 
-The health of one answer is tested byte by byte in tests/contract/test_health.py, a database's in test_databases.py
-beside it; here it is what a run makes of it. PostgreSQL and Redis are in test_database_faults.py.
+The health of one answer is tested byte by byte in tests/contract/probes/test_health.py, a database's in
+test_databases.py beside it; here it is what a run makes of it. PostgreSQL and Redis are in test_database_faults.py.
 """
 
 from __future__ import annotations

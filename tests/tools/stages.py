@@ -57,6 +57,7 @@ STAGES = (
     _pytest("unit", "-n", "2", "tests/unit"),
     # Most of their time is waiting for services to have lived long enough.
     _pytest("contract", "-n", "4", "tests/contract"),
+    _pytest("playbooks", "-n", "4", "tests/playbooks"),
     _pytest("fault", "-n", "4", "tests/fault"),
     # Ten steps of `make chaos`: this seed has a fault of every sort among its first.
     Stage("chaos", (f"{TOOLS}/chaos.sh", "--faults", "10", "--seed", "10493"), aside=True),

@@ -24,7 +24,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest impor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.layout import GONE
-from tests.unit.test_manifest_properties import PATIENT, good_manifests
+from tests.unit.manifest.test_properties import PATIENT, good_manifests
 
 # Nothing in it is where a program that writes YAML would put it.
 ODD = """\

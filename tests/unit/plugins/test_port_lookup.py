@@ -30,7 +30,7 @@ SHOP = {
 
 
 class Lookup(LookupModule):
-    """The lookup without Ansible's loader; tests/contract/test_registry.py has one that Ansible itself calls."""
+    """The lookup without Ansible's loader; tests/contract/state/test_registry.py has one that Ansible itself calls."""
 
     def set_options(self, **given: t.Any) -> None:
         self._options = {"manifest": None, "host": None, "stack": None, **given["direct"]}

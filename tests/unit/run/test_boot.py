@@ -22,7 +22,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import boot
 from tests.support import rendering
 
-ROLE = Path(__file__).resolve().parents[2] / "roles" / "services"
+ROLE = Path(__file__).resolve().parents[3] / "roles" / "services"
 SERVICES = {"web": {"command": ["/bin/sleep", "1000"], "stop": {"timeout": 40}}}
 
 
