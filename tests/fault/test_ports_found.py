@@ -247,7 +247,7 @@ def test_the_listener_of_another_user_is_not_called_free_without_root(root: str)
 
 HIDDEN = """
 import json, subprocess, sys
-from ansible_collections.rollcall.supervisor.plugins.module_utils import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from tests.support.victims import a_stack, as_nobody, marks, victim
 
@@ -290,7 +290,7 @@ def test_a_listener_is_not_called_free_where_proc_hides_the_processes_of_others(
 
 OUTSIDE = """
 import json, sys
-from ansible_collections.rollcall.supervisor.plugins.module_utils import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from tests.support.victims import a_stack
 
@@ -354,7 +354,7 @@ def test_ports_are_looked_at_by_the_system_python_without_any_package(root: str)
     """On Linux neither psutil nor anything else beyond the standard library is imported."""
     code = (
         "import sys\n"
-        "from ansible_collections.rollcall.supervisor.plugins.module_utils import flush\n"
+        "from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush\n"
         "flush.inspect(None, [8001])\n"
         "print(sorted({'psutil', 'yaml', 'ansible'} & set(sys.modules)))"
     )

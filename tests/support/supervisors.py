@@ -14,6 +14,7 @@ import sys
 import typing as t
 from pathlib import Path
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils import launcher
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config, config_reader
 
 # The oldest that is accepted, the one of Debian 12 and Ubuntu 22.04 and later, and the one that `bootstrap` installs.
@@ -113,4 +114,4 @@ def install_engine(root: str, python: str) -> None:
     engine = Path(root) / "engine"
     engine.mkdir()
     (engine / "venv").symlink_to(Path(python).parents[1])
-    (engine / "rollcall").symlink_to(Path(config_reader.__file__).parent)
+    (engine / "rollcall").symlink_to(Path(launcher.__file__).parent)

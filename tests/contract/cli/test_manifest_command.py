@@ -16,7 +16,10 @@ import pytest
 
 from tests.support.repository import ROOT
 
-ENGINE = "from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import main; raise SystemExit(main())"
+ENGINE = (
+    "from ansible_collections.rollcall.supervisor.plugins.module_utils.cli.command import main;"
+    " raise SystemExit(main())"
+)
 
 SUPERVISORD = """\
 [include]

@@ -421,7 +421,7 @@ def test_a_registry_that_is_gone_is_told(running: StackUnderTest) -> None:
 
 
 def test_engines_that_are_broken_or_of_another_version_are_told(running: StackUnderTest) -> None:
-    version = Path(running.root, "engine", "rollcall", "version.py")
+    version = Path(running.root, "engine", "rollcall", "base", "version.py")
     text = version.read_text(encoding="utf-8")
     version.write_text(text.replace("0.", "9."), encoding="utf-8")
     assert names(doctor.doctor(running.root)) == ["engine_version"]

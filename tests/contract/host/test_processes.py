@@ -362,7 +362,7 @@ def test_the_end_of_processes_is_waited_for_up_to_a_deadline() -> None:
 def test_nothing_is_signalled_by_the_pids_of_another_namespace() -> None:
     # Without --mount-proc, /proc still counts the pids of the namespace outside.
     code = (
-        "from ansible_collections.rollcall.supervisor.plugins.module_utils import processes\n"
+        "from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes\n"
         "processes.end([(12345, 1)])"
     )
     done = subprocess.run(

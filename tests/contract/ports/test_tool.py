@@ -179,7 +179,8 @@ def test_a_stack_that_runs_keeps_another_from_its_only_port() -> None:
 
 KERNEL = """
 import sys
-from ansible_collections.rollcall.supervisor.plugins.module_utils import manifest_check, preflight
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import preflight
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 stack = manifest_check.check({"stack": {"name": "test", "root": sys.argv[1], "services": {
     "web": {"command": ["/bin/true"], "port": 8050}, "api": {"command": ["/bin/true"], "port": 8060}}}}).stack
