@@ -45,7 +45,7 @@ demo-down: ## stop the demo and leave nothing behind
 	@if [ -e .demo/bin/rollcall ]; then .demo/bin/rollcall stop; fi
 	rm -rf .demo
 
-bench: setup ## measure against what people use instead; writes docs/benchmarks.md and docs/benchmarks-ports.md
+bench: setup ## measure against what people use instead; writes docs/reference/benchmarks.md and docs/reference/benchmarks-ports.md
 	.venv/bin/python -m tests.benchmark
 
 changelog: setup ## write the fragments of changelogs/fragments into CHANGELOG.md, for a release

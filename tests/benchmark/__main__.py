@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``make bench``: measure Rollcall beside what people use instead, and write the pages of docs/benchmarks*.md.
+"""``make bench``: measure Rollcall beside what people use instead, write the pages docs/reference/benchmarks*.md.
 
 ``python -m tests.benchmark [PART...]`` measures the named parts alone, and writes a page when they are all of it. In
 the environment: ROUNDS (of every comparison, 5), TRUTH (restarts that are looked at from outside, for each start and
@@ -347,7 +347,7 @@ def main() -> int:
     }
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmark",
-        description="Measure, and write docs/benchmarks.md and docs/benchmarks-ports.md.",
+        description="Measure, and write docs/reference/benchmarks.md and docs/reference/benchmarks-ports.md.",
     )
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all when none is named")
     options = parser.parse_args()
@@ -366,7 +366,7 @@ def main() -> int:
             text = page.write(sheet, bench.rows, bench.counts, bench.contests, bench.busy, collections(arena))
             # A page is of one run, or it is not written.
             if chosen == list(sheet.parts):
-                (ROOT / "docs" / path).write_text(text, encoding="utf-8")
+                (ROOT / "docs" / "reference" / path).write_text(text, encoding="utf-8")
             if chosen:
                 print(text)
             bench.forget()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pages docs/benchmarks.md and docs/benchmarks-ports.md."""
+"""The pages docs/reference/benchmarks.md and docs/reference/benchmarks-ports.md."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ NOTES = """\
 - Both sides run the demo's ten services, `startsecs` 1, under the same version of supervisor. Rollcall has `stable_for`
   0 and the dependencies of the demo's manifest, for which it starts some services only after others; its rivals know of
   none.
-- *The shell script* is [shell_restart.sh](../tests/benchmark/shell_restart.sh): `lsof` and `kill -9` for each port,
+- *The shell script* is [shell_restart.sh](../../tests/benchmark/shell_restart.sh): `lsof` and `kill -9` for each port,
   shutdown, kill, start, `sleep 5`, `supervisorctl restart` in a loop, `sleep 3`. Its times are those from a killed
   supervisord, because from there it works. From a running application it does not: it starts the new supervisord while
   the old one still shuts down, has nothing to talk to then, and is done with that in about half of the time.
-- *The plain playbook* is [plain.yml](../tests/benchmark/plain.yml): `supervisorctl` of community.general, then
+- *The plain playbook* is [plain.yml](../../tests/benchmark/plain.yml): `supervisorctl` of community.general, then
   `wait_for` and `uri`, looped over the services. It gathers no facts and has the settings of our `ansible.cfg`,
   pipelining and twenty forks. It frees no port, leaves supervisord alone, and proves no listener.
 - *Ten hosts* are ten inventory names with the connection `local` on one machine, each with its own directory, ports,

@@ -22,7 +22,7 @@ from typing import Any
 from tests.chaos.container import ROOT, Container, Failure
 from tests.chaos.table import Tally, page
 
-PAGE = ROOT / "docs" / "chaos.md"
+PAGE = ROOT / "docs" / "reference" / "chaos.md"
 # The longest that a step may take, in seconds: some commands, each within its bound, and a recovery.
 STEP = 400.0
 # Of what a step says, so many characters are printed.

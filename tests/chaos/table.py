@@ -122,5 +122,5 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
 
 
 def page(tally: Tally, seed: int, commit: str) -> str:
-    """Return the page docs/chaos.md."""
+    """Return the page docs/reference/chaos.md."""
     return PAGE.format(seed=seed, commit=commit, steps=tally.steps, table=tally.table(), summary=tally.summary())

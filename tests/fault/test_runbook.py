@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every entry of docs/runbook.md is played: its symptom made for real, its commands run, its output compared, its cure.
+"""Every entry of docs/how-to/runbook.md is played: its symptom made for real, its commands, its output, its cure.
 
 A bystander, which is none of ours, runs beside every entry and must be alive afterwards.
 """
@@ -29,7 +29,7 @@ from tests.support.runbook import Operator
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import eventually, free_port, innocent, is_alive, victim
 
-PAGE = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "runbook.md").read_text(encoding="utf-8")
 ENTRIES = runbook.entries(PAGE)
 
 Act = t.Callable[[], t.Any]
@@ -354,7 +354,7 @@ def test_links_lead_somewhere() -> None:
     targets = re.findall(r"\]\(([^)]+)\)", PAGE)
 
     assert [one for one in targets if one.startswith("#") and one[1:] not in anchors] == []
-    assert [one for one in targets if not one.startswith("#") and not (ROOT / "docs" / one).is_file()] == []
+    assert [one for one in targets if not one.startswith("#") and not (ROOT / "docs" / "how-to" / one).is_file()] == []
 
 
 def test_what_is_to_be_done_on_the_controller_is_there() -> None:

@@ -10,7 +10,7 @@ import re
 from tests.support.repository import ROOT
 
 SITE = ROOT / "examples" / "django"
-PAGE = (ROOT / "docs" / "example-django.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "tutorial" / "django.md").read_text(encoding="utf-8")
 VARIABLES = (ROOT / "inventories" / "django" / "group_vars" / "all" / "main.yml").read_text(encoding="utf-8")
 
 

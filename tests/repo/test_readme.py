@@ -86,9 +86,3 @@ def test_every_playbook_named_exists() -> None:
 
     assert names >= {"site", "restart", "status"}
     assert [name for name in names if not (ROOT / "playbooks" / f"{name}.yml").is_file()] == []
-
-
-def test_links_lead_somewhere() -> None:
-    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in target]
-
-    assert [target for target in targets if not (ROOT / target).exists()] == []

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/runbook.md read as an operator reads it: type what stands there, compare, put in what was seen before."""
+"""docs/how-to/runbook.md read as an operator reads it: type what stands there, compare, put in what was seen before."""
 
 from __future__ import annotations
 

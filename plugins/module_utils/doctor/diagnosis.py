@@ -54,7 +54,7 @@ class Kind(t.NamedTuple):
     others: str = ""
 
 
-# In the order in which they are told. docs/doctor.md has them in this order, too.
+# In the order in which they are told. docs/reference/doctor.md has them in this order, too.
 KINDS: t.Mapping[str, Kind] = {
     # supervisord
     "supervisord_down": Kind(ERROR, "no supervisord runs over the stack", "`rollcall start`"),

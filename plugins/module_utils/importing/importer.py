@@ -6,7 +6,7 @@
 """A manifest out of what somebody has already, and what could not be carried over.
 
 Nothing is guessed in silence: what has no counterpart, or another meaning here, becomes a note with its place and a
-cure. docs/import.md says for users what becomes of what.
+cure. docs/how-to/import.md says for users what becomes of what.
 """
 
 from __future__ import annotations

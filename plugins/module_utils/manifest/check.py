@@ -6,7 +6,8 @@
 """The check that turns what somebody wrote into a manifest.
 
 :func:`check` finds every problem at once, each with its place and its cure, and returns a `Stack` when none is an
-error: every default filled in, every path absolute, secrets replaced by digests. docs/manifest.md is the reference.
+error: every default filled in, every path absolute, secrets replaced by digests. The reference for users is
+docs/reference/manifest.md.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 # Private to this collection: may change in any release.
 """The manifest: what a stack is made of, in what order its services depend on each other, and their revisions.
 
-What somebody wrote becomes a :class:`Stack` in manifest_check.py. docs/manifest.md is the reference.
+What somebody wrote becomes a :class:`Stack` in manifest_check.py. docs/reference/manifest.md is the reference.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
 
 It is a file of the generation, and ``ROOT/ports.json`` is a symbolic link to the current generation's. The one rename
 that switches the generation switches the registry too, so wherever a run is cut off, the two agree.
-roles/bootstrap/files/rollcall_ports.py reads it, and docs/ports.md is for those who ask.
+roles/bootstrap/files/rollcall_ports.py reads it, and docs/how-to/ports.md is for those who ask.
 """
 
 from __future__ import annotations

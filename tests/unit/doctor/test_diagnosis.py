@@ -497,7 +497,7 @@ def test_a_check_says_what_would_be_put_right() -> None:
 
 
 def test_the_page_has_every_finding_as_the_code_knows_it() -> None:
-    page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "doctor.md").read_text(encoding="utf-8")
     table = page.partition("## Findings")[2].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table if line.startswith("| `")]
     assert rows == [

@@ -830,7 +830,7 @@ def test_a_note_is_data_for_machines() -> None:
 
 
 def test_the_example_of_the_page_comes_to_what_it_says() -> None:
-    page = (ROOT / "docs" / "import.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "how-to" / "import.md").read_text(encoding="utf-8")
     original, wanted = (re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)[0] for kind in ("ini", "yaml"))
     found = imported(original, name="trading", root="/opt/trading", here="/opt/trading")
     assert importer.render(Imported(found.manifest, ())) == wanted

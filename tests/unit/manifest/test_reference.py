@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/manifest.md says what the check does: its examples are in order, and every key and default is there."""
+"""docs/reference/manifest.md says what the check does: its examples are in order, every key and default is there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.run import pre
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 from tests.support.repository import ROOT
 
-PAGE = (ROOT / "docs" / "manifest.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "manifest.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 # Key and default of every row of the tables with four columns.
 ROWS = dict(re.findall(r"^\| `([\w.]+)` \|[^|]*\| ?([^|]*?) ?\|[^|]*\|$", PAGE, re.MULTILINE))

@@ -226,7 +226,7 @@ def test_the_program_says_how_it_is_called(tmp_path: Path, arguments: t.Tuple[st
 
 
 def test_the_example_of_the_page_works(tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "ports.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "how-to" / "ports.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "lib").mkdir()
     shutil.copy(CLIENT, tmp_path / "lib")
