@@ -43,10 +43,10 @@ def stack_of(arena: Arena, ports: Sequence[int]) -> Stack:
 
 @contextmanager
 def orphans(arena: Arena, stack: Stack, ports: Sequence[int]) -> Iterator[list[int]]:
-    """Have one process listen on each port, marked as a left-over of the stack; their pids."""
+    """Have one process listen on each port, labelled as a left-over of the stack; their pids."""
     command = [sys.executable, str(HERE / "listeners.py"), str(arena.path), ",".join(map(str, ports))]
-    markers = {**os.environ, **config.markers(stack, stack.services[0])}
-    parent = subprocess.Popen(command, env=markers, stdout=subprocess.PIPE)
+    labels = {**os.environ, **config.labels(stack, stack.services[0])}
+    parent = subprocess.Popen(command, env=labels, stdout=subprocess.PIPE)
     try:
         output = parent.stdout
         # A dot from each that listens.

@@ -41,7 +41,7 @@ What is said is compared with what is there by eyes that use nothing of Rollcall
 answers on its socket; for each service one process below it, new since the restart began; its port held by that process
 alone, whose /health answers with the service's own name and pid. Nine bystanders live beside the stack and are looked
 at after each step: a process of the stack's user, a listener on a port of its range, a client of a service, one with a
-service's command line, one with the stack's markers under another user, one that reads the config, one that has
+service's command line, one with the stack's labels under another user, one that reads the config, one that has
 supervisord's words in its arguments, and another supervisord with its program.
 
 The wall clock jumps for what Python asks of it, in supervisord, engine and services. What the kernel stamps by itself

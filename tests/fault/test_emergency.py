@@ -169,7 +169,7 @@ def test_a_supervisord_of_somebody_else_on_our_socket_is_given_no_order(
         other.wait(20)
 
 
-def test_a_process_that_shed_its_marker_is_ended_because_it_descends_from_our_supervisord() -> None:
+def test_a_process_that_shed_its_label_is_ended_because_it_descends_from_our_supervisord() -> None:
     program = (
         "import os, sys, time; os.execve(sys.executable, [sys.executable, '-c', 'import time; time.sleep(600)'], {})"
     )

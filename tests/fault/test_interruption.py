@@ -75,7 +75,7 @@ def assert_whole(made: StackUnderTest, report: t.Mapping[str, t.Any]) -> None:
     (daemon,) = made.daemons()
     pids = made.pids()
     assert sorted(pids) == sorted(made.raw["services"])
-    assert {process.pid for process in processes.marked(made.root)} == {daemon.pid, *pids.values()}
+    assert {process.pid for process in processes.labelled(made.root)} == {daemon.pid, *pids.values()}
     assert not made.is_locked()
 
 
@@ -451,12 +451,12 @@ def test_fault_40_the_worker_ends_its_run_when_the_controller_is_killed_at_any_s
 
 def reboot(made: StackUnderTest) -> None:
     """Leave what a reboot leaves: no process of the stack, and nothing in what is a tmpfs."""
-    for process in (*made.daemons(), *processes.marked(made.root)):
+    for process in (*made.daemons(), *processes.labelled(made.root)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(process.pid, 0)
-    assert eventually(lambda: processes.marked(made.root) == [])
+    assert eventually(lambda: processes.labelled(made.root) == [])
     for path in Path(made.paths.run).iterdir():
         path.unlink()
 

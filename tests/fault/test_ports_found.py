@@ -43,7 +43,7 @@ def root(tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def bystander(root: str) -> t.Iterator[Victim]:
-    """A process that nothing here has any business with, marked or not; it must be alive afterwards."""
+    """A process that nothing here has any business with, labelled or not; it must be alive afterwards."""
     held = start("listen", mark=marks(f"{root}/elsewhere"))
     try:
         yield held

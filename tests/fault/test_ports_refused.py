@@ -82,7 +82,7 @@ def seen_from_here(inside: Victim) -> int:
 
 @ROOT_ONLY
 def test_a_holder_in_another_pid_namespace_is_refused_and_the_namespace_named(root: str) -> None:
-    # Our own marker in there proves nothing: the environment of a container is not ours to trust.
+    # Our own label in there proves nothing: the environment of a container is not ours to trust.
     with victim("listen", mark=marks(root), prefix=PID_NAMESPACE) as held:
         pid = seen_from_here(held)
         error = refusal(a_stack(root, held.port))
@@ -426,7 +426,7 @@ def test_the_process_of_another_stack_is_foreign(root: str) -> None:
 
 
 @ROOT_ONLY
-def test_our_marker_on_a_strangers_process_does_not_make_it_ours(root: str) -> None:
+def test_our_label_on_a_strangers_process_does_not_make_it_ours(root: str) -> None:
     with victim("listen", 0, "--uid", str(NOBODY), mark=marks(root)) as held:
         assert "not the one who runs this stack" in refusal(a_stack(root, held.port)).message
         assert held.alive

@@ -57,7 +57,7 @@ def test_an_orphan_that_overwrote_its_environment_is_known_by_the_record_of_the_
         assert made.perform()["ok"]
         (daemon,) = made.daemons()
         pid = made.only_child(daemon.pid)
-        assert processes.marker(pid) is None
+        assert processes.label(pid) is None
         made.kill_daemon()
         report = made.perform("full", installed=True)
         assert report["ok"]

@@ -149,7 +149,7 @@ def assert_resolved(made: StackUnderTest, before: t.Mapping[str, int]) -> None:
     assert len(made.daemons()) == 1
     assert sorted(made.pids()) == sorted(before)
     assert not any(is_alive(pid) for pid in before.values())
-    assert {process.pid for process in processes.marked(made.root)} == {made.daemons()[0].pid, *made.pids().values()}
+    assert {process.pid for process in processes.labelled(made.root)} == {made.daemons()[0].pid, *made.pids().values()}
     assert rollcall(made, "status", "--json").code == 0
 
 
@@ -230,7 +230,7 @@ def of_nobody(request: pytest.FixtureRequest) -> t.Iterator[StackUnderTest]:
 
 @TWO_USERS
 def test_fault_22_a_socket_of_another_user_is_named_before_anything_is_stopped(of_nobody: StackUnderTest) -> None:
-    orphans = [process.pid for process in processes.marked(of_nobody.root)]
+    orphans = [process.pid for process in processes.labelled(of_nobody.root)]
     assert orphans
     said = Said(*as_nobody(lambda: rollcall(of_nobody, "restart", "full", "--json")))
     assert "Traceback" not in said.err

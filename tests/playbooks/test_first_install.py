@@ -59,7 +59,7 @@ def mend(made: StackUnderTest) -> None:
 
 
 def processes_of(made: StackUnderTest) -> t.List[str]:
-    """Return the environment of every process that is marked as the stack's."""
+    """Return the environment of every process that is labelled as the stack's."""
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:

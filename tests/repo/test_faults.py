@@ -125,7 +125,7 @@ PARTS: t.Mapping[int, t.Mapping[str, t.Tuple[str, str]]] = {
         "22": (REFUSED, "test_port_22_is_never_flushed_whatever_the_manifest_says"),
     },
     16: {
-        "an orphan without its marker": (
+        "an orphan without its label": (
             RESTART,
             "test_an_orphan_that_overwrote_its_environment_is_known_by_the_record_of_the_run",
         ),

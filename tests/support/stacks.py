@@ -161,13 +161,13 @@ class StackUnderTest:
         return False
 
     def pids(self) -> t.Dict[str, int]:
-        """Return the pid of each service's process, by its marker."""
+        """Return the pid of each service's process, by its label."""
         found = {}
-        for process in processes.marked(self.root):
-            marker = processes.marker(process.pid)
+        for process in processes.labelled(self.root):
+            label = processes.label(process.pid)
             parent = processes.describe(process.ppid)
-            if marker is not None and marker.service and (parent is None or self._is_daemon(parent)):
-                found[marker.service] = process.pid
+            if label is not None and label.service and (parent is None or self._is_daemon(parent)):
+                found[label.service] = process.pid
         return found
 
     def _is_daemon(self, process: processes.Process) -> bool:
@@ -197,7 +197,7 @@ class StackUnderTest:
 
     def end(self) -> None:
         """End all that is left of the stack, by pid."""
-        for process in (*self.daemons(), *processes.marked(self.root)):
+        for process in (*self.daemons(), *processes.labelled(self.root)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
             _reap(process.pid)

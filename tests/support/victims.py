@@ -125,7 +125,7 @@ def victim(
         kind: one of the functions below.
         port: to hold; 0 means any free one.
         options: further options of this program.
-        mark: environment to add, such as a stack's marker.
+        mark: environment to add, such as a stack's label.
         python: the interpreter, by another name perhaps.
         prefix: a command that runs the victim, such as ``unshare``.
     """
@@ -175,7 +175,7 @@ def start(
 
 
 def marks(root: str, service: str = "victim", stack: str = "test") -> t.Dict[str, str]:
-    """Return the marker that a process of the stack at ``root`` carries."""
+    """Return the label that a process of the stack at ``root`` carries."""
     return {
         "ROLLCALL_STACK": stack,
         "ROLLCALL_ROOT": root,

@@ -347,7 +347,7 @@ class Facts:
         own_settings: what the installed config says of the daemon.
         pidfile: what the pid file names; None when there is none.
         seen: of the stack; None when it could not be looked at.
-        marked: every process that carries the stack's marker.
+        labelled: every process that carries the stack's label.
         recycled: recorded pids, their service, and the other process that each is now.
         drift: rows of drift.drift.
         meta: of the generation in place.
@@ -377,7 +377,7 @@ class Facts:
     own_settings: Settings = field(default_factory=Settings)
     pidfile: t.Optional[Pidfile] = None
     seen: t.Optional[Observation] = None
-    marked: t.Sequence[Process] = ()
+    labelled: t.Sequence[Process] = ()
     recycled: t.Sequence[t.Tuple[int, str, Process]] = ()
     drift: t.Sequence[t.Mapping[str, t.Any]] = ()
     meta: t.Mapping[str, t.Any] = field(default_factory=dict)
@@ -678,9 +678,9 @@ def _oldest() -> str:
 def _processes(facts: Facts) -> t.Iterator[Finding]:
     holders = {daemon.pid for daemon in facts.ours}
     running: t.Dict[str, t.List[Process]] = {}
-    for process in facts.marked:
-        if process.marker is not None and process.marker.service and process.ppid in holders:
-            running.setdefault(process.marker.service, []).append(process)
+    for process in facts.labelled:
+        if process.label is not None and process.label.service and process.ppid in holders:
+            running.setdefault(process.label.service, []).append(process)
     for service, twice in running.items():
         if len(twice) > 1:
             yield _finding(
@@ -691,9 +691,9 @@ def _processes(facts: Facts) -> t.Iterator[Finding]:
                 pids=[one.pid for one in twice],
             )
     for orphan in () if facts.seen is None else facts.seen.orphans:
-        service = orphan.marker.service if orphan.marker is not None else ""
+        service = orphan.label.service if orphan.label is not None else ""
         beside = [process.pid for process in running.get(service, ())]
-        text = f"{_who(orphan)} carries this stack's marker, and no supervisord of the stack holds it"
+        text = f"{_who(orphan)} carries this stack's label, and no supervisord of the stack holds it"
         if beside:
             text += f"; supervisord runs {service} as pid {beside[0]} besides"
         yield _finding(

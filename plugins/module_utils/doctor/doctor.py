@@ -148,7 +148,7 @@ class _Look:
             "own_answer": daemons.ask(paths.socket, clock=self._clock) if alone else daemons.Answer(),
             "own_settings": daemons.settings(paths.config) if os.path.exists(paths.config) else daemons.Settings(),
             "pidfile": self._try(paths.pidfile, lambda: _pidfile(paths.pidfile)),
-            "marked": self._try(self._root, lambda: processes.marked(self._root)) or [],
+            "labelled": self._try(self._root, lambda: processes.labelled(self._root)) or [],
             "recycled": self._try(self._root, lambda: list(_recycled(self._root))) or [],
             "meta": self._try(paths.etc, lambda: journal.read_meta(paths, self._root)) or {},
             "entries": self._try(self._root, lambda: list(_entries(paths, self._root))) or [],
@@ -281,10 +281,10 @@ def _pidfile(path: str) -> t.Optional[Pidfile]:
 
 
 def _recycled(root: str) -> t.Iterator[t.Tuple[int, str, Process]]:
-    for (pid, start), marker in processes.recorded(root).items():
+    for (pid, start), label in processes.recorded(root).items():
         process = processes.describe(pid)
         if process is not None and process.start != start:
-            yield pid, marker.service, process
+            yield pid, label.service, process
 
 
 def _ports(stack: Stack, seen: Observation, clock: Clock) -> t.Dict[int, RollcallError]:
@@ -490,7 +490,7 @@ def _clean(facts: Facts, subject: str) -> str:
 def _forget(facts: Facts, _subject: str) -> str:
     """Keep those recorded processes that still live."""
     known = processes.recorded(facts.root)
-    kept = {identity: marker for identity, marker in known.items() if processes.alive(identity)}
+    kept = {identity: label for identity, label in known.items() if processes.alive(identity)}
     processes.record(facts.root, kept)
     return "dropped it from the record"
 

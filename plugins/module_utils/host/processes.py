@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Processes: who they are, whose marker they carry, and how to end one without ever hitting another.
+"""Processes: who they are, whose label they carry, and how to end one without ever hitting another.
 
 Linux is read straight from ``/proc`` (proc(5)), 2 to 4 µs a file; elsewhere psutil answers the same questions.
 A process is known by its identity, the pid and the start time together, because pids are used again.
@@ -37,10 +37,10 @@ SHOWN = 160
 SWEEPS = 4
 # Where a supervisord that was told no config looks for one at last.
 SUPERVISORD_CONFIGS = ("/etc/supervisord.conf", "/etc/supervisor/supervisord.conf")
-MARKER_STACK = "ROLLCALL_STACK"
-MARKER_ROOT = "ROLLCALL_ROOT"
-MARKER_SERVICE = "ROLLCALL_SERVICE"
-MARKER_REVISION = "ROLLCALL_REVISION"
+LABEL_STACK = "ROLLCALL_STACK"
+LABEL_ROOT = "ROLLCALL_ROOT"
+LABEL_SERVICE = "ROLLCALL_SERVICE"
+LABEL_REVISION = "ROLLCALL_REVISION"
 # OpenSSH 9.8 split the daemon: sshd listens, sshd-session serves a connection, sshd-auth authenticates it.
 SSHD = frozenset({"sshd", "sshd-session", "sshd-auth"})
 SYSTEMD = "systemd"
@@ -62,7 +62,7 @@ Identity = t.Tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Marker:
+class Label:
     """What a process of a stack carries in its environment; ``service`` is empty for the supervisord itself."""
 
     stack: str
@@ -87,7 +87,7 @@ class Process:
             ended is not a zombie: it has the state of a thread that lives.
         started_at: start in seconds since the epoch, for people.
         container: whether it lives in another pid namespace than we do.
-        marker: what `marked` found; None from everywhere else.
+        label: what `labelled` found; None from everywhere else.
     """
 
     pid: int
@@ -100,7 +100,7 @@ class Process:
     state: str
     started_at: float
     container: bool = False
-    marker: t.Optional[Marker] = field(default=None, compare=False)
+    label: t.Optional[Label] = field(default=None, compare=False)
 
     @property
     def identity(self) -> Identity:
@@ -474,37 +474,37 @@ def user_name(uid: int) -> str:
 # --- whose they are -----------------------------------------------------------------------------------------------
 
 
-def marker(pid: int, contained: t.Optional[bool] = None) -> t.Optional[Marker]:
-    """Return the stack's marker that a process was started with; None when it has none or it may not be read.
+def label(pid: int, contained: t.Optional[bool] = None) -> t.Optional[Label]:
+    """Return the stack's label that a process was started with; None when it has none or it may not be read.
 
     Args:
         pid: of the process.
         contained: whether it lives in another pid namespace, where that is known; None has it looked up.
 
-    The environment is that of its last exec; a program that overwrites it (setproctitle) loses the marker. A process
+    The environment is that of its last exec; a program that overwrites it (setproctitle) loses the label. A process
     in another pid namespace has none: the environment of a container is not ours to trust.
     """
     environment = _environment(pid)
-    if MARKER_ROOT not in environment:
+    if LABEL_ROOT not in environment:
         return None
     if contained is None:
         contained = LINUX and _depth(pid) > _own_depth()
     if contained:
         return None
-    return Marker(
-        stack=environment.get(MARKER_STACK, ""),
-        root=environment[MARKER_ROOT],
-        service=environment.get(MARKER_SERVICE, ""),
-        revision=environment.get(MARKER_REVISION, ""),
+    return Label(
+        stack=environment.get(LABEL_STACK, ""),
+        root=environment[LABEL_ROOT],
+        service=environment.get(LABEL_SERVICE, ""),
+        revision=environment.get(LABEL_REVISION, ""),
     )
 
 
-def record(root: str, started: t.Mapping[Identity, Marker]) -> None:
-    """Keep who was started for the stack at ``root``: some programs overwrite the environment their marker is in.
+def record(root: str, started: t.Mapping[Identity, Label]) -> None:
+    """Keep who was started for the stack at ``root``: some programs overwrite the environment their label is in.
 
     Args:
         root: the stack's root directory.
-        started: the marker of each process, by its identity. What was recorded before is forgotten.
+        started: the label of each process, by its identity. What was recorded before is forgotten.
 
     Raises:
         OSError: as the kernel says it; the old record is untouched then.
@@ -513,7 +513,7 @@ def record(root: str, started: t.Mapping[Identity, Marker]) -> None:
     write_atomically(_record_path(root), json.dumps({"boot": boot(), "processes": rows}), 0o600)
 
 
-def recorded(root: str) -> t.Dict[Identity, Marker]:
+def recorded(root: str) -> t.Dict[Identity, Label]:
     """Return the processes that a run recorded for the stack at ``root`` since the host was booted, by identity.
 
     Empty when there is no record, or when it may not be read: without proof nobody is ours.
@@ -527,7 +527,7 @@ def recorded(root: str) -> t.Dict[Identity, Marker]:
             data = json.load(stream)
         if data["boot"] != boot():
             return {}
-        return {(row[0], row[1]): Marker(*row[2:]) for row in data["processes"]}
+        return {(row[0], row[1]): Label(*row[2:]) for row in data["processes"]}
     except (FileNotFoundError, PermissionError):
         return {}
     except (ValueError, KeyError, TypeError, IndexError) as exc:
@@ -553,7 +553,7 @@ def boot() -> str:
 
 
 def trusted_uids(root: str, user: t.Optional[str] = None) -> t.FrozenSet[int]:
-    """Return the users whose markers count for the stack at ``root``: root and the stack's own.
+    """Return the users whose labels count for the stack at ``root``: root and the stack's own.
 
     Args:
         root: the stack's root directory.
@@ -579,19 +579,19 @@ def trusted_uids(root: str, user: t.Optional[str] = None) -> t.FrozenSet[int]:
     return frozenset(found)
 
 
-def marked(root: str, uids: t.Optional[t.Container[int]] = None) -> t.List[Process]:
-    """Return every living process of our pid namespace that carries the marker of the stack at ``root``.
+def labelled(root: str, uids: t.Optional[t.Container[int]] = None) -> t.List[Process]:
+    """Return every living process of our pid namespace that carries the label of the stack at ``root``.
 
     Args:
         root: the stack's root directory.
-        uids: the users whose markers count; None means `trusted_uids` of the root.
+        uids: the users whose labels count; None means `trusted_uids` of the root.
     """
     root = os.path.normpath(root)
     trusted = trusted_uids(root) if uids is None else uids
     known = {pid: (start, own) for (pid, start), own in recorded(root).items()}
     found = []
     for pid in pids():
-        own = marker(pid)
+        own = label(pid)
         start = None
         if own is None and pid in known:
             start, own = known[pid]
@@ -599,7 +599,7 @@ def marked(root: str, uids: t.Optional[t.Container[int]] = None) -> t.List[Proce
         if process is None or process.uid not in trusted or process.state in "ZX":
             continue
         if start is None or start == process.start:
-            found.append(Process(**{**vars(process), "marker": own}))
+            found.append(Process(**{**vars(process), "label": own}))
     return found
 
 
@@ -629,7 +629,7 @@ def supervisors(
 
     Args:
         config_path: the config; it is compared as a real path, relative ones to the process's working directory.
-        root: also those that carry the marker of the stack at this root and no service's.
+        root: also those that carry the label of the stack at this root and no service's.
         among: look at these pids alone; None means every process.
         known: processes that have been described just before, by pid.
     """
@@ -722,7 +722,7 @@ def _given_config(pid: int, options: t.Sequence[str]) -> t.Optional[str]:
 def _is_daemon_of(pid: int, root: t.Optional[str]) -> bool:
     if root is None:
         return False
-    own = marker(pid)
+    own = label(pid)
     return own is not None and not own.service and os.path.normpath(own.root) == os.path.normpath(root)
 
 
@@ -930,14 +930,14 @@ def sweep(
     kill_grace: float = 2.0,
     clock: Clock = SYSTEM,
 ) -> t.List[Ended]:
-    """End every process that carries the marker of the stack at ``root`` and is not kept, the deepest first.
+    """End every process that carries the label of the stack at ``root`` and is not kept, the deepest first.
 
     It looks again after each round, for what was forked while the parent was being ended.
 
     Args:
         root: the stack's root directory.
         keep: pids of live daemons; they and their descendants are left alone. So is this run itself.
-        uids: the users whose markers count; None means `trusted_uids` of the root.
+        uids: the users whose labels count; None means `trusted_uids` of the root.
         grace: seconds from TERM to KILL, for each round.
         kill_grace: seconds to wait after KILL, for each round.
         clock: the clock of all deadlines.
@@ -969,13 +969,13 @@ def sweep(
 
 def _strays(root: str, keep: t.Iterable[int], uids: t.Optional[t.Container[int]]) -> t.List[Process]:
     daemons = set(keep)
-    found = [process for process in marked(root, uids) if process.pid != os.getpid()]
+    found = [process for process in labelled(root, uids) if process.pid != os.getpid()]
     above = lineages([process.pid for process in found], found)
     return [process for process in found if not daemons.intersection(above[process.pid])]
 
 
 def _carries(process: Process, root: str) -> bool:
-    own = marker(process.pid) or recorded(root).get(process.identity)
+    own = label(process.pid) or recorded(root).get(process.identity)
     return own is not None and os.path.normpath(own.root) == os.path.normpath(root)
 
 

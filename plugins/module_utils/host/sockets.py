@@ -54,7 +54,7 @@ RELATIVES = "relatives"
 EVERY = "every"
 # The answer of a local kernel is a matter of microseconds; past this it is no answer.
 NETLINK_TIMEOUT = 2.0
-# A dump that sockets were added to or taken from meanwhile is marked as interrupted and taken again.
+# A dump that sockets were added to or taken from meanwhile is flagged as interrupted and taken again.
 DUMP_ATTEMPTS = 5
 
 

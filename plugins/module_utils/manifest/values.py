@@ -362,7 +362,7 @@ def _good_variable(report: Report, place: Place, name: t.Any) -> bool:
     if _variable(report, place, name) is WRONG:
         return False
     if name.startswith(("ROLLCALL_", "PORT_")) or name == "PORT":
-        whose = "the marks by which its processes are known" if name.startswith("ROLLCALL_") else "ports to services"
+        whose = "the labels by which its processes are known" if name.startswith("ROLLCALL_") else "ports to services"
         report.error(place, f"is reserved: Rollcall itself gives {whose}", "choose another name, or remove it")
         return False
     return True

@@ -141,7 +141,7 @@ def _survey(
     for listener in found:
         holding = [pid for pid in owners.pids.get(listener.inode, ()) if pid in described]
         for pid in holding:
-            own = processes.marker(pid, described[pid].container) or known.get(described[pid].identity)
+            own = processes.label(pid, described[pid].container) or known.get(described[pid].identity)
             judgement = classify(described[pid], lineages[pid], own, facts)
             place = owners.places.get((pid, listener.inode), "")
             result[listener.port].append(_holder(listener, described[pid], judgement, place, tuple(holding)))
@@ -596,7 +596,7 @@ class _Flush:
         lineages = processes.lineages(described, users)
         facts = _facts(self._stack, lineages, described, None, self._clock) if users else Facts()
         found = [
-            classify(process, lineages[process.pid], processes.marker(process.pid, process.container), facts)
+            classify(process, lineages[process.pid], processes.label(process.pid, process.container), facts)
             for process in users
         ]
         return bool(found) and not self._supervised and all(one.provenance == SUPERVISED for one in found)

@@ -6,7 +6,7 @@
 """Whose listener is it, and may it be ended: pure judgement over what was seen.
 
 ``supervised``: below a process that the stack's supervisord reports, or at least below that supervisord.
-``orphan``: carries the stack's marker, and no live supervisord of the stack holds it.
+``orphan``: carries the stack's label, and no live supervisord of the stack holds it.
 ``duplicate``: below another supervisord over the same config than the one that answers.
 ``foreign``: a known process, and not of this stack.
 ``unknown``: no process can be seen to hold the socket. That is never the same as free.
@@ -18,7 +18,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ..host.processes import Marker, Process
+from ..host.processes import Label, Process
 from ..host.sockets import Listener
 
 SUPERVISED = "supervised"
@@ -42,7 +42,7 @@ class Facts:
 
     Attributes:
         root: the stack's root directory.
-        uids: the users whose markers count: the stack's own and root.
+        uids: the users whose labels count: the stack's own and root.
         reported: the pids that the stack's supervisord reports, and their services.
         daemons: the pids of all live supervisords over the stack's config.
         answering: the one among them that reported; None when none did.
@@ -72,7 +72,7 @@ class Holder:
         listener: the socket.
         process: None when none can be seen.
         provenance: one of the five words above.
-        service: supervised: the service that supervisord reports; orphan or duplicate: the marker's.
+        service: supervised: the service that supervisord reports; orphan or duplicate: the label's.
         reason: why that provenance.
         unit: foreign: the systemd unit or container the process runs in.
         place: where its descriptor of the socket was seen, for `sockets.holds`.
@@ -116,14 +116,14 @@ class Holder:
 
 
 def classify(
-    process: t.Optional[Process], lineage: t.Sequence[int], marker: t.Optional[Marker], facts: Facts
+    process: t.Optional[Process], lineage: t.Sequence[int], label: t.Optional[Label], facts: Facts
 ) -> Judgement:
     """Judge one holder of a socket.
 
     Args:
         process: the holder; None when none can be seen.
         lineage: its pid, its parent's, and so on upwards.
-        marker: what its environment says; None when it says nothing or may not be read.
+        label: what its environment says; None when it says nothing or may not be read.
         facts: what is known of the stack.
     """
     if process is None:
@@ -134,13 +134,13 @@ def classify(
             return Judgement(SUPERVISED, name, f"supervisord reports pid {pid} as {name}")
     # A supervisord that is pid 1 of a container is above everything, left-overs too: being below it says nothing.
     daemon = next((pid for pid in lineage if pid in facts.daemons and pid != 1), None)
-    own = marker if marker is not None and marker.root == facts.root and process.uid in facts.uids else None
+    own = label if label is not None and label.root == facts.root and process.uid in facts.uids else None
     service = (own.service or None) if own is not None else None
     if daemon is not None:
         return _below_daemon(daemon, service, facts)
     if own is not None and not process.container:
-        return Judgement(ORPHAN, service, "it carries this stack's marker and no supervisord holds it")
-    return Judgement(FOREIGN, None, _foreign(process, marker, facts))
+        return Judgement(ORPHAN, service, "it carries this stack's label and no supervisord holds it")
+    return Judgement(FOREIGN, None, _foreign(process, label, facts))
 
 
 def _below_daemon(daemon: int, service: t.Optional[str], facts: Facts) -> Judgement:
@@ -152,16 +152,16 @@ def _below_daemon(daemon: int, service: t.Optional[str], facts: Facts) -> Judgem
     return Judgement(DUPLICATE, service, f"it is below supervisord pid {daemon}, a second one over this stack")
 
 
-def _foreign(process: Process, marker: t.Optional[Marker], facts: Facts) -> str:
+def _foreign(process: Process, label: t.Optional[Label], facts: Facts) -> str:
     if process.container:
         return "it runs in a container"
     if publishes(process):
         return "it holds the port for a container"
-    if marker is None:
+    if label is None:
         return "it is not of this stack"
-    if marker.root != facts.root:
-        return f"it is of stack {marker.stack or '?'} at {marker.root}"
-    return f"it carries this stack's marker, but user {process.user} is not the one who runs this stack"
+    if label.root != facts.root:
+        return f"it is of stack {label.stack or '?'} at {label.root}"
+    return f"it carries this stack's label, but user {process.user} is not the one who runs this stack"
 
 
 def publishes(process: Process) -> bool:

@@ -174,14 +174,14 @@ def processes_of(stack: Stack, *, clock: Clock = SYSTEM) -> t.List[t.Dict[str, t
     uids = processes.trusted_uids(stack.root, stack.user)
     found = {process.pid: process for process in daemons}
     found.update(processes.children_of([process.pid for process in daemons]))
-    for process in processes.marked(stack.root, uids):
+    for process in processes.labelled(stack.root, uids):
         found.setdefault(process.pid, process)
     facts = Facts(stack.root, uids, reported, frozenset(process.pid for process in daemons), answering)
     lineages = processes.lineages(found, found.values())
     ports = _ports_by_pid(found)
     rows = []
     for pid, process in sorted(found.items(), key=lambda entry: (entry[1].start, entry[0])):
-        own = processes.marker(pid, process.container)
+        own = processes.label(pid, process.container)
         judgement = classify(process, lineages[pid], own, facts)
         daemon = any(pid == other.pid for other in daemons)
         row = {

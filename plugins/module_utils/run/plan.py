@@ -38,7 +38,7 @@ class Running:
     Attributes:
         state: supervisord's word for it.
         pid: 0 when it has no process.
-        revision: of the process, from its marker, or of the installed manifest when it has no process.
+        revision: of the process, from its label, or of the installed manifest when it has no process.
         trouble: why it does not count as healthy; None when it does.
     """
 
@@ -58,7 +58,7 @@ class Facts:
     """What is known of the stack on its host before anything is done.
 
     Attributes:
-        daemon: revision of the live supervisord; None when none runs, '' when it carries no marker.
+        daemon: revision of the live supervisord; None when none runs, '' when it carries no label.
         daemon_wanted: the revision it would have if it were started with the wanted config.
         programs: what supervisord knows; empty when none runs.
         orphans: how many processes of the stack no live supervisord of it holds.

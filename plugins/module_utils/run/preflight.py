@@ -35,7 +35,7 @@ RECORD = 256 * 1024
 def daemon_environment(stack: Stack, revision: str) -> t.Dict[str, str]:
     """Return the whole environment of supervisord: nothing of the caller's own reaches the services.
 
-    UTF-8 is set because supervisord fails on non-ASCII values under a C locale; the markers tell whose it is.
+    UTF-8 is set because supervisord fails on non-ASCII values under a C locale; the labels tell whose it is.
     """
     who = fitness.account(stack)
     return {

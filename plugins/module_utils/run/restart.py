@@ -373,18 +373,18 @@ def _sections(config_text: str) -> t.Dict[str, str]:
 
 
 def _daemon_revision(seen: Observation) -> str:
-    marker = None if seen.daemon is None else processes.marker(seen.daemon.pid)
-    return "" if marker is None else marker.revision
+    label = None if seen.daemon is None else processes.label(seen.daemon.pid)
+    return "" if label is None else label.revision
 
 
 def _revision_of(installed: Generation, name: str, pid: int) -> t.Optional[str]:
-    """Return the revision a program runs at: by its process's marker, else by the manifest its supervisord has loaded.
+    """Return the revision a program runs at: by its process's label, else by the manifest its supervisord has loaded.
 
-    A program that overwrites its environment to show a title, as redis-server does, has no marker left.
+    A program that overwrites its environment to show a title, as redis-server does, has no label left.
     """
-    marker = processes.marker(pid) if pid else None
-    if marker is not None:
-        return marker.revision
+    label = processes.label(pid) if pid else None
+    if label is not None:
+        return label.revision
     if not journal.read_meta(installed.stack.paths, installed.stack.root)["loaded"]:
         return None
     service = next((service for service in installed.stack.services if service.name == name), None)
@@ -585,12 +585,12 @@ def _verdict(
 
 
 def _record_started(stack: Stack, seen: Observation) -> None:
-    """Keep the identity of every process that runs: it proves whose it is when its marker can no longer be read."""
+    """Keep the identity of every process that runs: it proves whose it is when its label can no longer be read."""
     started = {}
     for service in stack.services:
         program = seen.programs.get(service.name)
         if program is not None and program.born:
-            own = processes.Marker(stack.name, stack.root, service.name, revision(stack, service))
+            own = processes.Label(stack.name, stack.root, service.name, revision(stack, service))
             started[verdict.identity(program)] = own
     processes.record(stack.root, started)
 

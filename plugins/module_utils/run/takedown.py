@@ -150,14 +150,14 @@ class TakeDown:
     def at_once(self) -> None:
         """End everything of the stack within a few seconds, whatever hangs: ask, wait a little, KILL.
 
-        Nothing is ended but supervisords of this stack, what descends from them, and what carries its marker.
+        Nothing is ended but supervisords of this stack, what descends from them, and what carries its label.
 
         Raises:
             RollcallError: something outlives even KILL, or is brought back.
         """
         self._grace = min(self._grace, EMERGENCY_GRACE)
         daemons = self._supervisors()
-        # Asked for while their parents live: afterwards nothing but a marker would tell whose they were. Below a
+        # Asked for while their parents live: afterwards nothing but a label would tell whose they were. Below a
         # supervisord that is pid 1 of a container is everything, so being there proves nothing.
         family = processes.children_of([process.pid for process in daemons if process.pid > 1])
         answering = next((one for one in daemons if self._is_answering(one)), None)
@@ -205,7 +205,7 @@ class TakeDown:
     # --- what both need -----------------------------------------------------------------------------------------------
 
     def sweep(self) -> None:
-        """End what carries this stack's marker and no live supervisord of it holds, and clean up after those gone.
+        """End what carries this stack's label and no live supervisord of it holds, and clean up after those gone.
 
         Raises:
             RollcallError: something does not end.

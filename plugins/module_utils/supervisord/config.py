@@ -205,7 +205,7 @@ def port_variable(service: str) -> str:
     return "PORT_" + re.sub(r"[^A-Z0-9]", "_", service.upper())
 
 
-def markers(stack: Stack, service: Service) -> t.Dict[str, str]:
+def labels(stack: Stack, service: Service) -> t.Dict[str, str]:
     """Return the variables by which a process is known as this service's, and as of which revision."""
     return {
         "ROLLCALL_STACK": stack.name,
@@ -216,9 +216,9 @@ def markers(stack: Stack, service: Service) -> t.Dict[str, str]:
 
 
 def environment(stack: Stack, service: Service) -> t.Dict[str, str]:
-    """Return the variables of a service, its secrets aside: ports, its own, and the markers.
+    """Return the variables of a service, its secrets aside: ports, its own, and the labels.
 
-    A variable of the manifest wins over a port, and a marker over everything.
+    A variable of the manifest wins over a port, and a label over everything.
     """
     variables = {}
     for name in (*service.depends_on, service.name):
@@ -229,7 +229,7 @@ def environment(stack: Stack, service: Service) -> t.Dict[str, str]:
         variables["PORT"] = str(service.port)
     if service.instance:
         variables["INSTANCE"] = str(service.instance)
-    return {**variables, **service.env, **markers(stack, service)}
+    return {**variables, **service.env, **labels(stack, service)}
 
 
 def _divide(stack: Stack, service: Service) -> t.Tuple[t.Dict[str, str], t.Dict[str, str]]:
@@ -333,7 +333,7 @@ def _variable_problem(name: str, value: str) -> t.Optional[str]:
     if not _VARIABLE.match(name):
         return "a variable's name consists of letters, digits and '_', and does not begin with a digit"
     if name.startswith("ROLLCALL_"):
-        return "variables that begin with ROLLCALL_ are the marks by which a process is found again"
+        return "variables that begin with ROLLCALL_ are the labels by which a process is known"
     if "\0" in value:  # execve(2): it ends the string
         return "it contains a zero byte"
     return _unwritable(_CONTROL.sub("", value))

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import processes, sockets
-from ..host.processes import Marker, Process
+from ..host.processes import Label, Process
 from .client import Client
 
 # Seconds that one supervisord has for each of the two questions.
@@ -100,8 +100,8 @@ class Daemon:
         ours: whether it runs over the stack that is looked at.
         config: the file that it reads; None when that cannot be seen.
         settings: what is in there now, which may not be what it has loaded.
-        marker: of the stack that it belongs to, this one or another.
-        seen: whether this user may look into it; a marker that may not be read is not the same as none.
+        label: of the stack that it belongs to, this one or another.
+        seen: whether this user may look into it; a label that may not be read is not the same as none.
         answer: what came of asking; None when it was not asked: it has no socket, or lives in a container.
         young: whether it was started just now, and so may not have come to its socket yet.
     """
@@ -110,7 +110,7 @@ class Daemon:
     ours: bool = False
     config: t.Optional[str] = None
     settings: Settings = field(default_factory=Settings)
-    marker: t.Optional[Marker] = None
+    label: t.Optional[Label] = None
     answer: t.Optional[Answer] = None
     young: bool = False
     seen: bool = True
@@ -127,7 +127,7 @@ class Daemon:
 
     def as_dict(self) -> t.Dict[str, t.Any]:
         """Return it as data."""
-        marker, answer = self.marker, self.answer
+        label, answer = self.label, self.answer
         return {
             "pid": self.pid,
             "user": self.process.user,
@@ -137,8 +137,8 @@ class Daemon:
             "container": self.process.container,
             "ours": self.ours,
             "seen": self.seen,
-            "stack": None if marker is None else marker.stack,
-            "root": None if marker is None else marker.root,
+            "stack": None if label is None else label.stack,
+            "root": None if label is None else label.root,
             "config": self.config,
             "socket": self.settings.socket,
             "pidfile": self.settings.pidfile,
@@ -178,14 +178,14 @@ def seconds(number: int) -> float:
 def _known(process: Process, ours: bool) -> Daemon:
     # What a container has under a path is none of this host's files.
     config = None if process.container else processes.configuration(process)
-    own = processes.marker(process.pid, process.container)
-    marker = own if own is not None and not own.service else None
+    own = processes.label(process.pid, process.container)
+    label = own if own is not None and not own.service else None
     return Daemon(
         process,
         ours,
         config,
         Settings() if config is None else settings(config),
-        marker,
+        label,
         young=processes.age(process) < STARTING,
         seen=os.geteuid() in (0, process.uid),
     )

@@ -128,19 +128,19 @@ def _row(
     holders: t.Mapping[int, t.Sequence[Holder]],
 ) -> Row:
     in_file, here, program = _service(written, name), _service(installed, name), programs.get(name)
-    marker = processes.marker(program.pid) if program is not None and program.pid else None
+    label = processes.label(program.pid) if program is not None and program.pid else None
     port = next((service.port for service in (here, in_file) if service is not None and service.port), None)
     listeners = holders.get(port, ()) if port is not None else ()
     differences = [*_against_file(written, in_file, here), *_against_daemon(installed, here, program, silence)]
-    if marker is not None and here is not None and marker.revision != revision(installed, here):
-        differences.append(f"runs at revision {marker.revision}, installed is {revision(installed, here)}")
+    if label is not None and here is not None and label.revision != revision(installed, here):
+        differences.append(f"runs at revision {label.revision}, installed is {revision(installed, here)}")
     differences += _against_listeners(name, here, program, listeners)
     return Row(
         name=name,
         file=None if in_file is None or written is None else revision(written, in_file),
         installed=None if here is None else revision(installed, here),
         running=None if program is None else program.state,
-        runs_at=None if marker is None else marker.revision,
+        runs_at=None if label is None else label.revision,
         port=port,
         listener=listeners[0].summary if listeners else None,
         differences=tuple(differences),

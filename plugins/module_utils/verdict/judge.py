@@ -251,7 +251,7 @@ def _service(stack: Stack, service: Service, seen: Observation, expected: Expect
     program = seen.programs.get(service.name)
     if service.name in expected.held and (program is None or not program.pid):
         return [Check("held", service.name, False, expected.held[service.name])]
-    left = [process for process in seen.orphans if process.marker and process.marker.service == service.name]
+    left = [process for process in seen.orphans if process.label and process.label.service == service.name]
     running = _running(stack, service, program, expected, left)
     checks = [running]
     if program is not None and service.kind == "service" and running.ok:

@@ -109,8 +109,8 @@ def _own(stack: Stack, pid: int) -> t.Optional[processes.Process]:
 
 
 def orphans(stack: Stack, daemons: t.Sequence[int]) -> t.List[processes.Process]:
-    """Return the processes that carry this stack's marker and are not below one of ``daemons``."""
-    found = processes.marked(stack.root, processes.trusted_uids(stack.root, stack.user))
+    """Return the processes that carry this stack's label and are not below one of ``daemons``."""
+    found = processes.labelled(stack.root, processes.trusted_uids(stack.root, stack.user))
     # Upwards from each, not down from the supervisords: that would mean asking every process for its parent.
     above = processes.lineages([process.pid for process in found], found)
     return [process for process in found if not set(daemons).intersection(above[process.pid])]

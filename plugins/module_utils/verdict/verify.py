@@ -127,7 +127,7 @@ def _with_backgrounded(stack: Stack, seen: Observation, failed: t.Container[str]
 
     def all_found() -> bool:
         found[:] = status.orphans(stack, daemons)
-        return ended <= {process.marker.service for process in found if process.marker is not None}
+        return ended <= {process.label.service for process in found if process.label is not None}
 
     if ended and not all_found():
         Deadline(limits.BACKGROUND, clock).poll(all_found, POLL)

@@ -76,7 +76,7 @@ class Bystanders:
             ),
             "an operator who reads the config": lambda: crowd.start("/usr/bin/tail", "-F", CONFIG),
             "a process that speaks of supervisord": lambda: crowd.python("", "supervisord", "-c", CONFIG, user=USER),
-            "a stranger with the stack's markers": lambda: crowd.start(
+            "a stranger with the stack's labels": lambda: crowd.start(
                 "/usr/bin/sleep",
                 "infinity",
                 user="nobody",

@@ -179,11 +179,11 @@ if sys.argv[1] == {name!r}:
 
 @fault()
 def left_over_child(world: World, dice: random.Random) -> Struck:
-    """Leave a process behind that carries a service's marker in a session of its own, perhaps deaf to TERM."""
+    """Leave a process behind that carries a service's label in a session of its own, perhaps deaf to TERM."""
     name = dice.choice(sorted(world.services))
     deaf = dice.random() < 0.5
     code = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)" if deaf else ""
-    pid = world.crowd.python(code, user=USER, **markers(world, name))
+    pid = world.crowd.python(code, user=USER, **labels(world, name))
     return Struck(f"a left-over child of {name}" + (", deaf to TERM" if deaf else ""), dies=(pid,))
 
 
@@ -191,9 +191,9 @@ def left_over_child(world: World, dice: random.Random) -> Struck:
 def left_over_on_a_port(world: World, dice: random.Random) -> Struck:
     """Kill everything and leave a process of the stack on a service's port, perhaps stopped by a signal."""
     name = dice.choice(sorted(world.with_port))
-    marked = markers(world, name)
+    labelled = labels(world, name)
     end_all_of_the_stack(world)
-    pid = world.crowd.python(LISTEN, str(world.with_port[name]), user=USER, **marked)
+    pid = world.crowd.python(LISTEN, str(world.with_port[name]), user=USER, **labelled)
     stopped = dice.random() < 0.5
     if stopped:
         os.kill(pid, signal.SIGSTOP)
@@ -289,7 +289,7 @@ def second_supervisord_with_its_own_config(world: World, _dice: random.Random) -
     wait_until((copy / "supervisor.sock").exists, "the second supervisord has its socket")
 
     def lift() -> None:
-        # As people stop one. What a killed one has forked a moment before carries no marker until it has become the
+        # As people stop one. What a killed one has forked a moment before carries no label until it has become the
         # program, which then writes into our service's log that its port is taken: the verdict rightly tells of it.
         world.crowd.stop(pid)
 
@@ -685,12 +685,12 @@ def end_all_of_the_stack(world: World) -> None:
     kill_all(pids)
 
 
-def markers(world: World, name: str) -> dict[str, str]:
-    """Return the markers in the environment of a running service."""
+def labels(world: World, name: str) -> dict[str, str]:
+    """Return the labels in the environment of a running service."""
     raw = Path(f"/proc/{world.service(name)}/environ").read_text(encoding="utf-8").split("\0")
     found = dict(item.split("=", 1) for item in raw if item.startswith("ROLLCALL_"))
     if found.get("ROLLCALL_STACK") != STACK:
-        raise RuntimeError(f"{name} carries no marker")
+        raise RuntimeError(f"{name} carries no label")
     return found
 
 

@@ -117,10 +117,10 @@ def test_a_worker_that_is_killed_is_told_with_the_step_it_was_at(running: StackU
 
 def test_the_command_called_by_a_service_of_the_stack_does_not_end_itself(running: StackUnderTest) -> None:
     before = running.pids()
-    marked = {**os.environ, "ROLLCALL_STACK": "test", "ROLLCALL_ROOT": running.root, "ROLLCALL_SERVICE": "one"}
+    labelled = {**os.environ, "ROLLCALL_STACK": "test", "ROLLCALL_ROOT": running.root, "ROLLCALL_SERVICE": "one"}
     done = subprocess.run(
         [running.command, "restart", "--json"],
-        env=marked,
+        env=labelled,
         capture_output=True,
         text=True,
         check=False,

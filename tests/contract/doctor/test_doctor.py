@@ -301,7 +301,7 @@ def test_a_supervisor_that_is_too_old_is_refused() -> None:
 # --- processes and services ---------------------------------------------------------------------------------------
 
 
-def test_an_orphan_is_told_by_its_marker(running: StackUnderTest) -> None:
+def test_an_orphan_is_told_by_its_label(running: StackUnderTest) -> None:
     with victim("bystander", mark=marks(running.root, "worker")) as orphan:
         data = call(running)
         assert names(data) == ["orphan"]
@@ -531,7 +531,7 @@ def spoil(made: StackUnderTest, innocent: int) -> t.Set[str]:
     Path(made.paths.pidfile).write_text(str(innocent), encoding="ascii")
     identity = (innocent, 12345)
     known = processes.recorded(made.root)
-    processes.record(made.root, {**known, identity: processes.Marker("test", made.root, "worker", "0" * 12)})
+    processes.record(made.root, {**known, identity: processes.Label("test", made.root, "worker", "0" * 12)})
     store = Path(made.root, "generations")
     (store / "20200101-000000-dead").mkdir()
     Path(os.path.realpath(made.paths.etc), "supervisord.conf.1.new").touch()

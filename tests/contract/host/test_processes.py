@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes: known by pid and start time, by their marker, and ended for certain or not at all."""
+"""Processes: known by pid and start time, by their label, and ended for certain or not at all."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_there_is_no_process_where_there_is_none() -> None:
     child = subprocess.Popen(["/bin/true"])
     child.wait()
     assert processes.describe(child.pid) is None
-    assert processes.marker(child.pid) is None
+    assert processes.label(child.pid) is None
     assert processes.ancestors(child.pid) == []
 
 
@@ -174,30 +174,30 @@ def test_a_home_has_the_command_that_stops_it(monkeypatch: pytest.MonkeyPatch, p
 # --- whose they are -----------------------------------------------------------------------------------------------
 
 
-def test_a_marker_is_read_and_found_by_its_root(tmp_path: Path) -> None:
+def test_a_label_is_read_and_found_by_its_root(tmp_path: Path) -> None:
     root = str(tmp_path)
     with victim("bystander", mark=marks(root, "api")) as ours, victim("bystander", mark=marks("/elsewhere")):
-        assert processes.marker(ours.pid) == processes.Marker("test", root, "api", "0123456789ab")
-        (found,) = processes.marked(root)
-        assert (found.pid, found.marker) == (ours.pid, processes.marker(ours.pid))
-        assert [process.pid for process in processes.marked(f"{root}/")] == [ours.pid]
-        assert processes.marker(os.getpid()) is None
+        assert processes.label(ours.pid) == processes.Label("test", root, "api", "0123456789ab")
+        (found,) = processes.labelled(root)
+        assert (found.pid, found.label) == (ours.pid, processes.label(ours.pid))
+        assert [process.pid for process in processes.labelled(f"{root}/")] == [ours.pid]
+        assert processes.label(os.getpid()) is None
 
 
 @ROOT_ONLY
-def test_the_marker_of_a_stranger_does_not_count(tmp_path: Path) -> None:
+def test_the_label_of_a_stranger_does_not_count(tmp_path: Path) -> None:
     root = str(tmp_path)
     with victim("bystander", 0, "--uid", str(NOBODY), mark=marks(root)) as stranger:
-        assert processes.marker(stranger.pid) is not None
-        assert processes.marked(root) == []
-        assert [process.pid for process in processes.marked(root, {NOBODY})] == [stranger.pid]
+        assert processes.label(stranger.pid) is not None
+        assert processes.labelled(root) == []
+        assert [process.pid for process in processes.labelled(root, {NOBODY})] == [stranger.pid]
 
 
 @ROOT_ONLY
-def test_what_may_not_be_read_has_no_marker(tmp_path: Path) -> None:
+def test_what_may_not_be_read_has_no_label(tmp_path: Path) -> None:
     with victim("bystander", mark=marks(str(tmp_path))) as held:
-        assert as_nobody(lambda: processes.marker(held.pid)) is None
-        assert as_nobody(lambda: [one.pid for one in processes.marked(str(tmp_path), {0, NOBODY})]) == []
+        assert as_nobody(lambda: processes.label(held.pid)) is None
+        assert as_nobody(lambda: [one.pid for one in processes.labelled(str(tmp_path), {0, NOBODY})]) == []
 
 
 def test_the_trusted_users_are_root_and_the_stacks_own(tmp_path: Path) -> None:
@@ -378,7 +378,7 @@ def test_nothing_is_signalled_by_the_pids_of_another_namespace() -> None:
 # --- sweeping -----------------------------------------------------------------------------------------------------
 
 
-def test_a_sweep_ends_what_is_marked_and_not_kept(tmp_path: Path) -> None:
+def test_a_sweep_ends_what_is_labelled_and_not_kept(tmp_path: Path) -> None:
     root = str(tmp_path)
     mark = marks(root)
     with contextlib.ExitStack() as started:
@@ -411,9 +411,9 @@ def test_a_sweep_of_an_empty_root_does_nothing(tmp_path: Path) -> None:
     assert processes.sweep(str(tmp_path)) == []
 
 
-def test_a_marked_supervisord_is_found_by_its_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_labelled_supervisord_is_found_by_its_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in marks(str(tmp_path)).items():
-        if name != processes.MARKER_SERVICE:
+        if name != processes.LABEL_SERVICE:
             monkeypatch.setenv(name, value)
     with supervisord(tmp_path, "-c", str(tmp_path / "supervisord.conf")) as daemon:
         monkeypatch.undo()

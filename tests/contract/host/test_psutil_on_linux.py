@@ -75,11 +75,11 @@ def test_families_are_seen_as_by_proc() -> None:
             assert seen
 
 
-def test_markers_are_read_as_by_proc(root: str) -> None:
+def test_labels_are_read_as_by_proc(root: str) -> None:
     with victim("bystander", mark=marks(root)) as held:
-        seen, expected = both_ways(lambda: processes.marker(held.pid))
-        assert seen == expected == processes.Marker("test", root, "victim", "0123456789ab")
-        assert [one.pid for one in processes.marked(root)] == [held.pid]
+        seen, expected = both_ways(lambda: processes.label(held.pid))
+        assert seen == expected == processes.Label("test", root, "victim", "0123456789ab")
+        assert [one.pid for one in processes.labelled(root)] == [held.pid]
 
 
 def test_a_zombie_is_dead_and_a_stopped_process_is_not() -> None:

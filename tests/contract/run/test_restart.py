@@ -136,7 +136,7 @@ def test_a_program_that_overwrites_its_environment_is_not_restarted_for_that() -
         assert made.perform()["ok"]
         (daemon,) = made.daemons()
         pid = made.only_child(daemon.pid)
-        assert processes.marker(pid) is None
+        assert processes.label(pid) is None
         assert made.perform()["changed"] is False
         made.raw["services"]["titled"]["env"]["COLOUR"] = "blue"
         assert made.perform()["changed"] is True

@@ -26,7 +26,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.diagnos
     Pidfile,
     Versions,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.processes import Marker, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.processes import Label, Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Checks, DatabaseCheck, Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.databases import DatabaseAnswer
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
@@ -50,8 +50,8 @@ ELSEWHERE = Settings(socket="/run/other.sock", pidfile="/run/other.pid")
 
 
 def process(pid: int, ppid: int = 1, *, state: str = "S", service: str = "", uid: int = 1000) -> Process:
-    marker = Marker("demo", HOME, service, "0" * 12)
-    return Process(pid, ppid, pid * 10, uid, "ada", "/usr/bin/x", ("run", str(pid)), state, 0.0, marker=marker)
+    label = Label("demo", HOME, service, "0" * 12)
+    return Process(pid, ppid, pid * 10, uid, "ada", "/usr/bin/x", ("run", str(pid)), state, 0.0, label=label)
 
 
 def daemon(pid: int = 100, *, ours: bool = True, **more: t.Any) -> Daemon:
@@ -89,7 +89,7 @@ def facts(**more: t.Any) -> Facts:
         "daemons": [daemon(), daemon(900, ours=False)],
         "pidfile": Pidfile(100, process(100)),
         "seen": seen(),
-        "marked": [process(200, 100, service="worker")],
+        "labelled": [process(200, 100, service="worker")],
         "meta": {"loaded": True, "verified": True},
         "entries": [Entry(PATHS.run, 0o700, 0o700, 0), Entry(PATHS.env_dir, 0o700, 0o700, 0, secret=True)],
         "logs": [Log(f"{PATHS.logs}/worker.log", 9_000_000, 10_000_000)],
@@ -215,7 +215,7 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
     ({"seen": seen(orphans=[process(300, service="worker")])}, "orphan", ERROR, "worker", "as pid 200 besides"),
     ({"seen": seen(orphans=[process(300)])}, "orphan", ERROR, "demo", "pid 300"),
     (
-        {"marked": [process(200, 100, service="worker"), process(201, 100, service="worker")]},
+        {"labelled": [process(200, 100, service="worker"), process(201, 100, service="worker")]},
         "duplicate",
         ERROR,
         "worker",
@@ -469,7 +469,7 @@ def answer(*findings: Finding, **more: t.Any) -> t.Dict[str, t.Any]:
             "limit": 40.0,
         },
         "findings": [finding.as_dict() for finding in findings],
-        "supervisors": [daemon().as_dict(), daemon(900, ours=False, marker=None).as_dict()],
+        "supervisors": [daemon().as_dict(), daemon(900, ours=False, label=None).as_dict()],
         **more,
     }
 

@@ -236,11 +236,11 @@ def test_parents_and_children_are_known() -> None:
 
 
 @pytest.mark.usefixtures("mac")
-def test_a_marker_is_read_where_the_environment_may_be() -> None:
-    assert processes.marker(901) == processes.Marker("trading", ROOT, "api", "0123456789ab")
+def test_a_label_is_read_where_the_environment_may_be() -> None:
+    assert processes.label(901) == processes.Label("trading", ROOT, "api", "0123456789ab")
     for pid in (1, 401, 512, 902, 4711):
-        assert processes.marker(pid) is None
-    assert {process.pid for process in processes.marked(ROOT, {ME})} == {900, 901, 850}
+        assert processes.label(pid) is None
+    assert {process.pid for process in processes.labelled(ROOT, {ME})} == {900, 901, 850}
 
 
 @pytest.mark.usefixtures("mac")
@@ -261,7 +261,7 @@ def test_who_was_started_is_recorded_for_this_boot(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     service = processes.describe(901)
     assert service is not None
-    own = processes.Marker("trading", ROOT, "api", "0123456789ab")
+    own = processes.Label("trading", ROOT, "api", "0123456789ab")
     processes.record(str(tmp_path), {service.identity: own})
     assert processes.recorded(str(tmp_path)) == {service.identity: own}
 

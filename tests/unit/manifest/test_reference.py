@@ -111,7 +111,7 @@ def test_limits_are_the_ones_that_hold() -> None:
 def test_variables_that_every_service_has_are_the_ones_that_it_is_given() -> None:
     stack = manifest_check.check(manifest_file.parse(EXAMPLES[1].encode("utf-8")).data).stack
     assert stack is not None
-    given = {*preflight.daemon_environment(stack, "x"), *config.markers(stack, stack.services[0])}
+    given = {*preflight.daemon_environment(stack, "x"), *config.labels(stack, stack.services[0])}
 
     assert given == GIVEN_TO_ALL
     assert all(f"`{name}`" in PAGE for name in given if not name.startswith("ROLLCALL_"))

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.processes import Marker, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.processes import Label, Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.sockets import Listener
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import (
     ANY,
@@ -30,8 +30,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenan
 
 ROOT = "/opt/trading"
 TRADING = 1001
-OURS = Marker("trading", ROOT, "api", "0123456789ab")
-THEIRS = Marker("other", "/opt/other", "api", "0123456789ab")
+OURS = Label("trading", ROOT, "api", "0123456789ab")
+THEIRS = Label("other", "/opt/other", "api", "0123456789ab")
 DAEMON, SECOND = 100, 200
 ONE = Facts(ROOT, frozenset({0, TRADING}), {110: "api"}, frozenset({DAEMON}), DAEMON)
 TWO = Facts(ROOT, frozenset({0, TRADING}), {110: "api"}, frozenset({DAEMON, SECOND}), DAEMON)
@@ -59,11 +59,11 @@ def process(uid: int = TRADING, exe: str = "/usr/bin/python3", container: bool =
 
 
 @pytest.mark.parametrize(
-    ("lineage", "marker", "who", "facts", "provenance", "service"),
+    ("lineage", "label", "who", "facts", "provenance", "service"),
     [
         pytest.param([110, 100, 1], OURS, process(), ONE, SUPERVISED, "api", id="reported itself"),
         pytest.param([111, 110, 100, 1], OURS, process(), ONE, SUPERVISED, "api", id="child of a reported one"),
-        pytest.param([110, 100, 1], None, process(), ONE, SUPERVISED, "api", id="reported, marker overwritten"),
+        pytest.param([110, 100, 1], None, process(), ONE, SUPERVISED, "api", id="reported, label overwritten"),
         pytest.param([110, 100, 1], OURS, process(uid=33), ONE, SUPERVISED, "api", id="reported, changed its user"),
         pytest.param(
             [111, 110], None, process(container=True), ONE, SUPERVISED, "api", id="container of a reported one"
@@ -73,31 +73,31 @@ def process(uid: int = TRADING, exe: str = "/usr/bin/python3", container: bool =
         pytest.param(
             [120, 100, 1], OURS, process(), SILENT, SUPERVISED, None, id="below the only one, which is silent"
         ),
-        pytest.param([120, 1], OURS, process(), ONE, ORPHAN, "api", id="marked and held by none"),
-        pytest.param([120, 1], OURS, process(uid=0), ONE, ORPHAN, "api", id="marked, run by root"),
-        pytest.param([120, 1], OURS, process(), DOWN, ORPHAN, "api", id="marked, no supervisord left"),
-        pytest.param([120, 1], OURS, process(), FIRST, ORPHAN, "api", id="marked, supervisord is pid 1"),
+        pytest.param([120, 1], OURS, process(), ONE, ORPHAN, "api", id="labelled and held by none"),
+        pytest.param([120, 1], OURS, process(uid=0), ONE, ORPHAN, "api", id="labelled, run by root"),
+        pytest.param([120, 1], OURS, process(), DOWN, ORPHAN, "api", id="labelled, no supervisord left"),
+        pytest.param([120, 1], OURS, process(), FIRST, ORPHAN, "api", id="labelled, supervisord is pid 1"),
         pytest.param([110, 1], OURS, process(), FIRST, SUPERVISED, "api", id="reported, supervisord is pid 1"),
         pytest.param([120, 200, 1], OURS, process(), TWO, DUPLICATE, "api", id="below a second supervisord"),
-        pytest.param([120, 200, 1], None, process(), TWO, DUPLICATE, None, id="below a second one, marker overwritten"),
+        pytest.param([120, 200, 1], None, process(), TWO, DUPLICATE, None, id="below a second one, label overwritten"),
         pytest.param([120, 100, 1], OURS, process(), SILENT_TWO, DUPLICATE, "api", id="two supervisords, both silent"),
-        pytest.param([120, 1], None, process(), ONE, FOREIGN, None, id="no marker"),
+        pytest.param([120, 1], None, process(), ONE, FOREIGN, None, id="no label"),
         pytest.param([120, 1], THEIRS, process(), ONE, FOREIGN, None, id="another stack's"),
-        pytest.param([120, 1], OURS, process(uid=1002), ONE, FOREIGN, None, id="our marker on another user's process"),
-        pytest.param([120, 1], OURS, process(container=True), ONE, FOREIGN, None, id="our marker in a container"),
+        pytest.param([120, 1], OURS, process(uid=1002), ONE, FOREIGN, None, id="our label on another user's process"),
+        pytest.param([120, 1], OURS, process(container=True), ONE, FOREIGN, None, id="our label in a container"),
         pytest.param([120, 1], None, process(container=True), ONE, FOREIGN, None, id="in a container"),
         pytest.param([120, 1], OURS, process(), NO_STACK, FOREIGN, None, id="judged without a stack"),
     ],
 )
 def test_provenance(
     lineage: t.List[int],
-    marker: t.Optional[Marker],
+    label: t.Optional[Label],
     who: Process,
     facts: Facts,
     provenance: str,
     service: t.Optional[str],
 ) -> None:
-    judgement = classify(who, lineage, marker, facts)
+    judgement = classify(who, lineage, label, facts)
     assert (judgement.provenance, judgement.service) == (provenance, service)
     assert judgement.reason
 
@@ -108,7 +108,7 @@ def test_a_socket_without_a_visible_process_is_of_unknown_owner(facts: Facts) ->
 
 
 @pytest.mark.parametrize(
-    ("who", "marker", "words"),
+    ("who", "label", "words"),
     [
         (process(container=True), None, "container"),
         (process(exe="/usr/bin/docker-proxy"), None, "for a container"),
@@ -117,8 +117,8 @@ def test_a_socket_without_a_visible_process_is_of_unknown_owner(facts: Facts) ->
         (process(), None, "not of this stack"),
     ],
 )
-def test_the_reason_for_foreign_says_what_it_is(who: Process, marker: t.Optional[Marker], words: str) -> None:
-    judgement = classify(who, [111, 1], marker, ONE)
+def test_the_reason_for_foreign_says_what_it_is(who: Process, label: t.Optional[Label], words: str) -> None:
+    judgement = classify(who, [111, 1], label, ONE)
     assert judgement.provenance == FOREIGN
     assert words in judgement.reason
 
