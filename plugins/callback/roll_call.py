@@ -396,10 +396,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         try:
             if "findings" in data:
                 # Every other playbook would pay for what only this one needs.
-                from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import diagnosis
+                from ansible_collections.rollcall.supervisor.plugins.module_utils.show import findings
 
                 # The findings themselves are the playbook's to show.
-                return diagnosis.text({**data, "host": name}).splitlines()[-1]
+                return findings.text({**data, "host": name}).splitlines()[-1]
             return report.roll_call({**data, "host": name, "gone": self._hosts[name].gone}, **look)
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             # A host with an engine of another version must not take the roll calls of all others with it.

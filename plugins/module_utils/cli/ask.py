@@ -107,10 +107,11 @@ def _verify(root: str, arguments: Data, _check_mode: bool) -> t.Dict[str, t.Any]
 
 def _doctor(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
     # Every other question would pay for what only this one needs.
-    from ..doctor import diagnosis, doctor
+    from ..doctor import doctor
+    from ..show import findings
 
     found = doctor.doctor(root, fix=arguments["fix"], dry_run=check_mode, who=who())
-    answer: t.Dict[str, t.Any] = {"changed": found["changed"], "report": found, "text": diagnosis.text(found)}
+    answer: t.Dict[str, t.Any] = {"changed": found["changed"], "report": found, "text": findings.text(found)}
     if arguments["fail"] and not found["ok"]:
         answer.update(failed=True, msg=answer["text"])
     return answer

@@ -39,12 +39,13 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         RollcallError: ``refused``: a run holds the lock; ``wrong_use``: no root, or ``--check`` without ``--fix``.
     """
-    from ..doctor import diagnosis, doctor
+    from ..doctor import doctor
     from ..run import request
+    from ..show import findings
 
     paths_of(options.root)
     if options.check and not options.fix:
         raise RollcallError("--check goes with --fix: without it nothing is changed anyway.", kind="wrong_use")
     with announced("doctor", doctor.limit(options.root, fix=options.fix and not options.check)):
         data = doctor.doctor(options.root, fix=options.fix, dry_run=options.check, who=request.who())
-    return show(data, lambda: diagnosis.text(data), as_json=options.json)
+    return show(data, lambda: findings.text(data), as_json=options.json)

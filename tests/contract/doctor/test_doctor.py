@@ -23,8 +23,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import diagnosis, doctor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import findings
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import discovery as engine_daemons
@@ -133,7 +134,7 @@ def test_a_stack_that_is_well_gets_one_line_and_every_supervisord_is_listed(
 ) -> None:
     data = call(running)
     assert (own(data), data["ok"], data["changed"]) == ([], True, False)
-    assert diagnosis.text({**data, "findings": []}).count("\n") == 0
+    assert findings.text({**data, "findings": []}).count("\n") == 0
     listed = {entry["pid"]: entry for entry in data["supervisors"]}
     (daemon,) = running.daemons()
     ours, other = listed[daemon.pid], listed[bystander]

@@ -455,47 +455,6 @@ def test_a_port_alone_is_for_every_host(address: str, exposed: bool) -> None:
     assert Inet(address, True).exposed is exposed
 
 
-# --- for people ---------------------------------------------------------------------------------------------------
-
-
-def answer(*findings: Finding, **more: t.Any) -> t.Dict[str, t.Any]:
-    return {
-        **{
-            "stack": "demo",
-            "host": "here",
-            "ok": diagnosis.passed(findings),
-            "check": False,
-            "seconds": 0.4,
-            "limit": 40.0,
-        },
-        "findings": [finding.as_dict() for finding in findings],
-        "supervisors": [daemon().as_dict(), daemon(900, ours=False, label=None).as_dict()],
-        **more,
-    }
-
-
-def test_where_nothing_is_wrong_one_line_says_so_and_what_was_not_seen() -> None:
-    assert diagnosis.text(answer()) == "demo on here: nothing is wrong (0.4 s, at most 40 s)"
-    (unseen,) = diagnosis.diagnose(facts(unseen=12, user="ada"))
-    line = "demo on here: nothing is wrong; as user ada 12 processes could not be looked into (0.4 s, at most 40 s)"
-    assert diagnosis.text(answer(unseen)) == line
-
-
-def test_a_finding_is_told_with_its_cure_or_what_was_done_after_the_table_of_supervisords() -> None:
-    fixed = Finding("stale_socket", WARNING, "/s", "nobody", "c", {"done": "removed it"}, True, True)
-    left = Finding("orphan", ERROR, "web", "pid 7 \x1b[31m", "rollcall restart full")
-    lines = diagnosis.text(answer(fixed, left)).splitlines()
-    assert "not a Rollcall stack" in lines[3]
-    assert lines[5:8] == ["fixed     stale_socket  /s", "  nobody", "  done: removed it"]
-    assert lines[9:12] == ["error     orphan  web", "  pid 7 \\x1b[31m", "  cure: rollcall restart full"]
-    assert lines[-1] == "demo on here: FAILED, 1 fixed, 1 error (0.4 s, at most 40 s)"
-
-
-def test_a_check_says_what_would_be_put_right() -> None:
-    (finding,) = diagnosis.diagnose(facts(leftovers=Leftovers(("/x.new",))))
-    assert "  would be fixed: --fix removes it" in diagnosis.text(answer(finding, check=True)).splitlines()
-
-
 def test_the_page_has_every_finding_as_the_code_knows_it() -> None:
     page = (ROOT / "docs" / "reference" / "doctor.md").read_text(encoding="utf-8")
     table = page.partition("## Findings")[2].splitlines()

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What the doctor found, as text: a table of the supervisords, then each finding with what to do about it. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..base.text import printable
+from ..doctor.diagnosis import ERROR, KINDS, NOTE, WARNING
+
+
+def text(data: t.Mapping[str, t.Any]) -> str:
+    """Return what the doctor found, for people: one line when there is nothing, the verdict after all else.
+
+    Args:
+        data: as doctor.doctor returns it.
+    """
+    findings = data["findings"]
+    spent = f"{data['seconds']:.1f} s, at most {data['limit']:.0f} s"
+    where = f"{data['stack']} on {data['host']}"
+    told = [finding for finding in findings if finding["name"] != "unseen"]
+    unseen = "".join(f"; {finding['evidence']}" for finding in findings if finding["name"] == "unseen")
+    if not told:
+        return printable(f"{where}: nothing is wrong{unseen} ({spent})")
+    blocks = [_table(data["supervisors"])] if data["supervisors"] else []
+    blocks += ["\n".join(_lines(finding, data)) for finding in told]
+    counts = [
+        _count(sum(one["severity"] == severity and not one["fixed"] for one in told), severity)
+        for severity in (ERROR, WARNING, NOTE)
+    ]
+    fixed = sum(bool(one["fixed"]) for one in told)
+    summary = ", ".join([*([f"{fixed} fixed"] if fixed else []), *(count for count in counts if count)])
+    blocks.append(f"{where}: {'OK' if data['ok'] else 'FAILED'}, {summary}{unseen} ({spent})")
+    return printable("\n\n".join(blocks))
+
+
+def _lines(finding: t.Mapping[str, t.Any], data: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """Return one finding: what it is, what was seen, what was done about it or what is to be done."""
+    word = "fixed" if finding["fixed"] else finding["severity"]
+    yield f"{word:8}  {finding['name']}  {finding['subject']}"
+    yield from (f"  {line}" for line in finding["evidence"].splitlines())
+    done = finding["data"].get("done")
+    if finding["fixed"]:
+        yield f"  done: {done}"
+        return
+    if done:
+        yield f"  tried: {done}"
+    if data["check"] and finding["fixable"]:
+        yield f"  would be fixed: --fix {KINDS[finding['name']].fix}"
+    else:
+        yield f"  cure: {finding['cure']}"
+
+
+def _table(supervisors: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    heads = ("pid", "user", "stack", "answers", "version", "config", "socket")
+    rows = [heads, *(_row(entry) for entry in supervisors)]
+    widths = [max(len(row[number]) for row in rows) for number in range(len(heads))]
+    return "\n".join(["supervisord on this host", *(_padded(row, widths) for row in rows)])
+
+
+def _row(entry: t.Mapping[str, t.Any]) -> t.Tuple[str, ...]:
+    strange = "started by hand" if entry["ours"] else "not a Rollcall stack"
+    stack = entry["stack"] or (strange if entry["seen"] else "not known")
+    answers = "yes" if entry["answers"] else "in a container" if entry["container"] else "no"
+    return (
+        str(entry["pid"]),
+        entry["user"],
+        "this one" if entry["ours"] else stack,
+        answers,
+        entry["version"] or "-",
+        entry["config"] or "-",
+        entry["socket"] or "-",
+    )
+
+
+def _padded(row: t.Sequence[str], widths: t.Sequence[int]) -> str:
+    return ("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip()
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}" if number else ""
