@@ -1,0 +1,114 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an installed stack is compared by stays the same from version to version, or an upgrade restarts services.
+
+``installed.json`` is what Rollcall made of these manifests at commit 6da0161: the normalised manifests and the
+revisions. A test that fails here says that hosts restart services when their engine is upgraded: mend the change, and
+leave the file as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack, revision
+from tests.support.repository import ROOT
+
+PLAIN: dict[str, Any] = {"name": "plain", "root": "/opt/plain", "services": {"web": {"command": ["bin/run"]}}}
+
+TRADING: dict[str, Any] = {
+    "name": "trading",
+    "root": "/opt/trading",
+    "user": "trading",
+    "paths": {"logs": "/var/log/trading", "run": "r"},
+    "ports": {"range": [8000, 8050], "also": [3001], "avoid": [9000], "protect": [2222]},
+    "defaults": {
+        "env": {"LEVEL": "info", "RATIO": 0.5},
+        "secrets": {"TOKEN": "planted"},
+        "stop": {"timeout": 20},
+        "log": {"backups": 5},
+        "requires_files": ["credentials/api.pem"],
+    },
+    "services": {
+        "database": {
+            "command": "bin/database --port 8001",
+            "port": 8001,
+            "health": {"tcp": True, "send": "PING\r\n", "expect": "+PONG"},
+            "restart": "always",
+        },
+        "main_app": {
+            "description": "The web\n  page.\n",
+            "command": ["venv/bin/python", "main.py", "{port}", True],
+            "directory": "current/app",
+            "env": {"WORKERS": 4, "DEBUG": False},
+            "secrets": {"API_KEY": "planted", "PIN": 1234},
+            "port": 8010,
+            "fallback_ports": [8020, 8030],
+            "auto_fallback": False,
+            "instances": 3,
+            "health": {"http": "/health?full=1", "status": 204, "body": "ok", "timeout": 1, "host": "::1"},
+            "depends_on": {"database": "healthy", "migrate": "completed"},
+            "stop": {"signal": "SIGINT", "timeout": 5.5},
+            "start": {"seconds": 2, "retries": 1},
+            "stable_for": 3,
+            "ready_timeout": 60,
+            "log": {"max_bytes": 1000},
+            "requires_env": ["API_KEY", "LEVEL", "PORT"],
+        },
+        "migrate": {"command": ["/usr/bin/migrate"], "kind": "oneshot", "depends_on": ["database"]},
+        "proxy": {"command": ["nginx"], "depends_on": ["main_app"], "port": 3001, "start": {"seconds": 0.25}},
+    },
+    "deprecated": {"old": 8002, "older": None},
+    "checks": {
+        "database": {
+            "sqlite": "data/app.db",
+            "postgresql": {"service": "main_app", "variable": "API_KEY"},
+            "redis": {"port": 6379, "timeout": 1},
+        },
+        "logs": {"critical": ["FATAL"]},
+    },
+    "restart_budget": {"restarts": 3, "within": 600},
+}
+STACKS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "plain": (PLAIN, {}),
+    "trading": (TRADING, {}),
+    "leased": (TRADING, {"assigned": {"main_app-1": 8020, "main_app-2": 8031, "database": 8001}}),
+    "released": (TRADING, {"release": "2026-01-02_a1b2c3"}),
+}
+
+INSTALLED: dict[str, Any] = json.loads((ROOT / "tests/unit/manifest/installed.json").read_text(encoding="utf-8"))
+
+
+def revisions(stack: Stack) -> dict[str, str]:
+    return {service.name: revision(stack, service) for service in stack.services}
+
+
+def known(new: Any, old: Any) -> Any:
+    """Return ``new`` without the keys of mappings that ``old`` has not: a later version may know more keys."""
+    if isinstance(new, dict) and isinstance(old, dict):
+        return {key: known(value, old[key]) for key, value in new.items() if key in old}
+    if isinstance(new, list) and isinstance(old, list) and len(new) == len(old):
+        return [known(*pair) for pair in zip(new, old, strict=True)]
+    return new
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_manifest_comes_to_the_same_stack_and_revisions(name: str) -> None:
+    data, options = STACKS[name]
+    stack = check(data, **options).stack
+    assert stack is not None
+
+    old = INSTALLED[name]["manifest"]
+    # As text, because the order of the keys is what a diff of the installed file shows.
+    assert json.dumps(known(stack.to_dict(), old)) == json.dumps(old)
+    assert revisions(stack) == INSTALLED[name]["revisions"]
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_an_installed_manifest_is_read_as_the_same_revisions(name: str) -> None:
+    assert revisions(Stack.from_dict(INSTALLED[name]["manifest"])) == INSTALLED[name]["revisions"]
