@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import Problem
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Problem, Service, Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack
 
 NOTHING: Any = object()
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The one error of the engine: what failed, on what, the last state seen, and what to run next."""
+"""The one error of the engine: what failed, on what, the last state seen, and what to run next; and problems."""
 
 from __future__ import annotations
 
@@ -21,6 +21,23 @@ EXIT_CODES: t.Mapping[str, int] = {
     "wrong_use": EXIT_WRONG_USE,
     "refused": EXIT_REFUSED,
 }
+
+
+class Problem(t.NamedTuple):
+    """One thing that is wrong with a manifest or a host, found before a run: where, what, and what to do about it.
+
+    Attributes:
+        severity: ``error``, or ``warning`` when it does not keep the manifest or the host from use.
+    """
+
+    place: str
+    message: str
+    cure: str
+    severity: str = "error"
+
+    def as_dict(self) -> t.Dict[str, str]:
+        """Return the problem as data."""
+        return self._asdict()
 
 
 class RollcallError(Exception):
@@ -67,3 +84,20 @@ class RollcallError(Exception):
     def text(self) -> str:
         """Return the error for people: the message, then each remedy on a line of its own."""
         return "\n".join([self.message, *(f"  next: {remedy}" for remedy in self.remedies)])
+
+
+def problems_error(message: str, problems: t.Sequence[Problem], **evidence: t.Any) -> RollcallError:
+    """Return the ``wrong_use`` error that names every problem: ``message: place: what; place: what.``
+
+    Args:
+        message: what cannot be done, without a stop.
+        problems: why not.
+        evidence: more facts beside the problems.
+    """
+    named = "; ".join(f"{problem.place}: {problem.message}" for problem in problems)
+    return RollcallError(
+        f"{message}: {named}.",
+        kind="wrong_use",
+        evidence={**evidence, "problems": [problem.as_dict() for problem in problems]},
+        remedies=list(dict.fromkeys(problem.cure for problem in problems)),
+    )

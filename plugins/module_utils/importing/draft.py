@@ -17,9 +17,9 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ..base.errors import RollcallError
+from ..base.errors import Problem, RollcallError
 from ..manifest.check import EPHEMERAL, check
-from ..manifest.model import PortRules, Problem
+from ..manifest.model import PortRules
 from ..manifest.values import SERVICE, STACK
 
 # What a note says of the original: it is gone, it is there in another way, or somebody should look at it.

@@ -23,6 +23,7 @@ import re
 import typing as t
 from collections.abc import Mapping
 
+from ..base.errors import Problem
 from .legacy import Document, Monitor, Place, Source, kind_of
 from .model import (
     GIVEN_TO_ALL,
@@ -31,7 +32,6 @@ from .model import (
     Health,
     Paths,
     PortRules,
-    Problem,
     RestartBudget,
     Service,
     Stack,

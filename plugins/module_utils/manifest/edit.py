@@ -18,7 +18,6 @@ from __future__ import annotations
 import codecs
 import collections
 import contextlib
-import dataclasses
 import fcntl
 import functools
 import glob
@@ -29,7 +28,7 @@ import stat
 import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
-from ..base.errors import RollcallError
+from ..base.errors import Problem, RollcallError
 from ..base.files import write_atomically
 from . import file as manifest_file
 from .check import check
@@ -37,7 +36,6 @@ from .layout import GONE, Node, Place, layout_of, shared
 from .legacy import KEYS as OLDER_KEYS
 from .legacy import SERVICES as OLDER_SERVICES
 from .legacy import kind_of, recognise
-from .model import Problem
 from .values import name_place
 
 # The variable of an inventory that holds a manifest.
@@ -254,7 +252,7 @@ class Reading(t.NamedTuple):
             # Other variables are nobody's business here.
             inside = f"stack.{VARIABLE}"
             flaws = [
-                dataclasses.replace(flaw, place=flaw.place.replace(inside, "stack", 1))
+                flaw._replace(place=flaw.place.replace(inside, "stack", 1))
                 for flaw in flaws
                 if flaw.place.startswith((inside, "manifest"))
             ]

@@ -18,11 +18,10 @@ import re
 import stat
 import typing as t
 
-from ..base.errors import RollcallError
+from ..base.errors import Problem, RollcallError
 from .check import Result, check
 from .legacy import KEYS as OLDER_KEYS
 from .legacy import Place
-from .model import Problem
 from .values import name_place
 
 SIZE_LIMIT = 1024 * 1024

@@ -3,21 +3,65 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The manifest: what a stack is made of, in what order its services depend on each other, and their revisions.
+"""The manifest as data: what a stack is made of, checked, with every default filled in.
 
-What somebody wrote becomes a :class:`Stack` in manifest_check.py. docs/reference/manifest.md is the reference.
+A key of a service has two declarations: its field here (type, default, whether a change restarts the service), and its
+entry in keys.py (what may be written, and what the reference page says). Nothing else has to know that it exists, but
+what acts on it. docs/manifest.md is the reference.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import functools
 import json
 import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ..base.errors import RollcallError
+# Whether a field of a service is part of its revision, and so whether a change restarts it. It is, unless its field
+# says otherwise. What the process never sees, and supervisord is never told, is no part of it:
+NO_RESTART: t.Mapping[str, str] = {"revision": "never"}
+# A field that is added later is no part of it while it has its default: upgrading Rollcall restarts nothing.
+RESTART_WHEN_SET: t.Mapping[str, str] = {"revision": "when set"}
+
+
+# --- data from JSON ----------------------------------------------------------------------------------------------
+
+_Conversion = t.Callable[[t.Any], t.Any]
+
+
+@functools.cache
+def _maker(cls: t.Callable[..., t.Any]) -> _Conversion:
+    """Return what makes a data class of JSON data.
+
+    A key that is missing gets its default: an earlier version of Rollcall did not know it. A key that is unknown, or
+    a value of another type, is a TypeError or a ValueError.
+    """
+    found = [(each.name, _conversion(str(each.type))) for each in dataclasses.fields(t.cast(t.Any, cls))]
+    conversions = [(name, convert) for name, convert in found if convert is not None]
+
+    def make(data: t.Mapping[str, t.Any]) -> t.Any:
+        values = dict(data)
+        for name, convert in conversions:
+            if name in values:
+                values[name] = convert(values[name])
+        return cls(**values)
+
+    return make
+
+
+def _conversion(annotation: str) -> t.Optional[_Conversion]:
+    """Return what converts JSON data to a type, given as its annotation is written; None where they are the same."""
+    outer, _bracket, inner = annotation.rstrip("]").partition("[")
+    if outer == "t.Optional":
+        convert = _conversion(inner)
+        return None if convert is None else lambda value: None if value is None else convert(value)
+    cls = globals().get(inner.partition(",")[0] or outer)
+    if outer == "t.Tuple":
+        return tuple if cls is None else lambda items: tuple(map(_maker(cls), items))
+    return {"t.Mapping": dict, "float": float}.get(outer) if cls is None else _maker(cls)
+
 
 # --- what a stack is made of -------------------------------------------------------------------------------------
 
@@ -90,48 +134,27 @@ class Service:
     name: str
     command: t.Tuple[str, ...]
     directory: str
-    description: str = ""
+    description: str = field(default="", metadata=NO_RESTART)
     kind: str = "service"
     env: t.Mapping[str, str] = field(default_factory=dict)
     secrets: t.Mapping[str, str] = field(default_factory=dict)
     port: t.Optional[int] = None
-    health: t.Optional[Health] = None
-    depends_on: t.Mapping[str, str] = field(default_factory=dict)
+    health: t.Optional[Health] = field(default=None, metadata=NO_RESTART)
+    depends_on: t.Mapping[str, str] = field(default_factory=dict, metadata=NO_RESTART)
     stop: Stop = Stop()
     start: Start = Start()
-    stable_for: float = 2.0
-    ready_timeout: float = 30.0
+    stable_for: float = field(default=2.0, metadata=NO_RESTART)
+    ready_timeout: float = field(default=30.0, metadata=NO_RESTART)
     restart: str = "unexpected"
     log_max_bytes: int = 10_000_000
     log_backups: int = 3
-    own_port: t.Optional[int] = None
-    fallback_ports: t.Tuple[int, ...] = ()
-    auto_fallback: bool = True
+    own_port: t.Optional[int] = field(default=None, metadata=NO_RESTART)
+    fallback_ports: t.Tuple[int, ...] = field(default=(), metadata=NO_RESTART)
+    auto_fallback: bool = field(default=True, metadata=NO_RESTART)
     group: str = ""
     instance: int = 0
-    requires_files: t.Tuple[str, ...] = ()
-    requires_env: t.Tuple[str, ...] = ()
-
-    @classmethod
-    def from_dict(cls, data: t.Mapping[str, t.Any]) -> Service:
-        """Return the service that JSON data describes; raises as :meth:`Stack.from_dict` does."""
-        health = data["health"]
-        stop, start = dict(data["stop"]), dict(data["start"])
-        changed = {
-            "command": tuple(data["command"]),
-            "env": dict(data["env"]),
-            "secrets": dict(data["secrets"]),
-            "depends_on": dict(data["depends_on"]),
-            "health": None if health is None else Health(**{**health, "timeout": float(health["timeout"])}),
-            "stop": Stop(stop.pop("signal"), float(stop.pop("timeout")), **stop),
-            "start": Start(float(start.pop("seconds")), **start),
-            "stable_for": float(data["stable_for"]),
-            "ready_timeout": float(data["ready_timeout"]),
-            "fallback_ports": tuple(data.get("fallback_ports", ())),
-            "requires_files": tuple(data.get("requires_files", ())),
-            "requires_env": tuple(data.get("requires_env", ())),
-        }
-        return cls(**{**data, **changed})
+    requires_files: t.Tuple[str, ...] = field(default=(), metadata=NO_RESTART)
+    requires_env: t.Tuple[str, ...] = field(default=(), metadata=NO_RESTART)
 
 
 @dataclass(frozen=True)
@@ -232,19 +255,6 @@ class Checks:
     databases: t.Tuple[DatabaseCheck, ...] = ()
     log_critical: t.Tuple[str, ...] = (r"\bCRITICAL\b", r"^Traceback \(most recent call last\)")
 
-    @classmethod
-    def from_dict(cls, data: t.Mapping[str, t.Any]) -> Checks:
-        """Return the checks that JSON data describes; raises as :meth:`Stack.from_dict` does."""
-        # What an earlier version of Rollcall has installed knows of one database, an SQLite file, or of none.
-        databases = data["databases"] if "databases" in data else [data["database"]] if data["database"] else []
-        return cls(
-            tuple(
-                DatabaseCheck(**{**one, "timeout": float(one.get("timeout", DatabaseCheck.timeout))})
-                for one in databases
-            ),
-            tuple(data["log_critical"]),
-        )
-
 
 @dataclass(frozen=True)
 class RestartBudget:
@@ -285,7 +295,7 @@ class Stack:
 
     def to_dict(self) -> t.Dict[str, t.Any]:
         """Return the stack as plain JSON data, the way :meth:`from_dict` reads it. No secret value is in it."""
-        data: t.Dict[str, t.Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        data: t.Dict[str, t.Any] = json.loads(json.dumps(self, default=vars))
         return data
 
     @classmethod
@@ -295,20 +305,13 @@ class Stack:
         Raises:
             KeyError, TypeError, ValueError: it did not, or another version of Rollcall did.
         """
-        rules: t.Dict[str, t.Any] = {
-            key: tuple(value) if isinstance(value, (list, tuple)) else value for key, value in data["ports"].items()
-        }
-        # What an earlier version of Rollcall has installed knows of no budget.
-        budget = {**dataclasses.asdict(RestartBudget()), **data.get("restart_budget", {})}
-        changed = {
-            "paths": Paths(**data["paths"]),
-            "services": tuple(Service.from_dict(service) for service in data["services"]),
-            "ports": PortRules(**rules),
-            "deprecated": dict(data["deprecated"]),
-            "checks": Checks.from_dict(data["checks"]),
-            "restart_budget": RestartBudget(**{**budget, "within": float(budget["within"])}),
-        }
-        return cls(**{**data, **changed})
+        checks = data["checks"]
+        if "databases" not in checks:
+            # An earlier version had one database, an SQLite file, or none.
+            one = checks["database"]
+            checks = {"databases": [one] if one else [], "log_critical": checks["log_critical"]}
+        stack: Stack = _maker(t.cast(t.Any, cls))({**data, "checks": checks})
+        return stack
 
 
 # The PATH of supervisord, and so of every service that does not set its own.
@@ -320,15 +323,6 @@ GIVEN_TO_ALL = frozenset(
         *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "PYTHONUTF8"),
         *("ROLLCALL_STACK", "ROLLCALL_ROOT", "ROLLCALL_SERVICE", "ROLLCALL_REVISION"),
     )
-)
-
-
-# --- graph and revision ------------------------------------------------------------------------------------------
-
-# What a process never sees and supervisord is never told: changing it restarts nothing.
-_BESIDE_THE_PROCESS = (
-    *("description", "health", "depends_on", "stable_for", "ready_timeout"),
-    *("own_port", "fallback_ports", "auto_fallback", "requires_files", "requires_env"),
 )
 
 
@@ -349,90 +343,3 @@ def release_link(paths: Paths) -> str:
 def release_directory(root: str, release: str) -> str:
     """Return the directory of one release."""
     return os.path.join(root, "releases", release)
-
-
-def runs_release(stack: Stack, service: Service) -> bool:
-    """Return whether a service runs from the application's release: then another release is another revision."""
-    current = current_release(stack.root)
-    return any(current in text for text in (service.directory, *service.command, *service.env.values()))
-
-
-def revision(stack: Stack, service: Service) -> str:
-    """Return 12 hex digits over all that makes the service what it is: another value needs another process."""
-    own = {key: value for key, value in dataclasses.asdict(service).items() if key not in _BESIDE_THE_PROCESS}
-    # A process is told the ports of what it depends on.
-    ports = {name: stack.service(name).port for name in service.depends_on}
-    told = {name: port for name, port in ports.items() if port is not None}
-    all_of_it = [stack.name, stack.user, stack.root, dataclasses.asdict(stack.paths), own, told]
-    if stack.release is not None and runs_release(stack, service):
-        all_of_it.append(stack.release)
-    data = json.dumps(all_of_it, sort_keys=True)
-    return hashlib.sha256(data.encode("utf-8")).hexdigest()[:12]
-
-
-def levels(stack: Stack) -> t.List[t.List[str]]:
-    """Return the services by dependency: each list needs only those before it. Within one, the manifest's order.
-
-    Raises:
-        RollcallError: some depend on each other in a circle, which :func:`check` never lets through.
-    """
-    height: t.Dict[str, int] = {}
-    waiting = list(stack.services)
-    ordered: t.List[t.List[str]] = []
-    while waiting:
-        level = [service.name for service in waiting if all(name in height for name in service.depends_on)]
-        if not level:
-            names = ", ".join(service.name for service in waiting)
-            raise RollcallError(f"These services wait for each other or for unknown ones: {names}.", kind="wrong_use")
-        height.update(dict.fromkeys(level, len(ordered)))
-        ordered.append(level)
-        waiting = [service for service in waiting if service.name not in height]
-    return ordered
-
-
-def dependents(stack: Stack, names: t.Iterable[str]) -> t.Set[str]:
-    """Return ``names`` and every service that depends on one of them, directly or through others."""
-    needed_by: t.Dict[str, t.List[str]] = {}
-    for service in stack.services:
-        for name in service.depends_on:
-            needed_by.setdefault(name, []).append(service.name)
-    found: t.Set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting.extend(needed_by.get(name, ()))
-    return found
-
-
-def held_back(stack: Stack, missing: t.Mapping[str, str]) -> t.Dict[str, str]:
-    """Return the services that must stay down, with the reason: those that lack something, and what depends on them.
-
-    Args:
-        stack: the manifest.
-        missing: what each service lacks, in words.
-    """
-    held = dict(missing)
-    for name in (name for level in levels(stack) for name in level):
-        needed = next((other for other in stack.service(name).depends_on if other in held), None)
-        if needed is not None and name not in held:
-            held[name] = f"it depends on {needed}, which is held"
-    return held
-
-
-# --- problems ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong: where, what, and what to do about it. A warning does not keep a manifest from use."""
-
-    place: str
-    message: str
-    cure: str
-    severity: str = "error"
-
-    def as_dict(self) -> t.Dict[str, t.Any]:
-        """Return the problem as data."""
-        return dataclasses.asdict(self)

@@ -12,8 +12,8 @@ import re
 import typing as t
 from collections.abc import Mapping
 
+from ..base.errors import Problem
 from .legacy import Document, Place, Source, is_list, kind_of
-from .model import Problem
 
 # What a reader returns for a value that has a problem already.
 WRONG: t.Any = object()

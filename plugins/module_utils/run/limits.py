@@ -10,7 +10,8 @@ from __future__ import annotations
 import typing as t
 
 from ..host import processes
-from ..manifest.model import Service, Stack, levels
+from ..manifest.graph import levels
+from ..manifest.model import Service, Stack
 from ..ports import flush
 from ..supervisord import client as supervisor
 from ..verdict.limits import of_look, of_verify

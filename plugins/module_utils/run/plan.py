@@ -13,7 +13,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ..manifest.model import Stack, dependents, levels, revision
+from ..manifest.graph import dependents, levels
+from ..manifest.model import Stack
+from ..manifest.revision import revision
 
 # What the daemon is to do.
 KEEP = "keep"

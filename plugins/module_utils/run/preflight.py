@@ -12,9 +12,9 @@ import pwd
 import stat
 import typing as t
 
-from ..base.errors import RollcallError
+from ..base.errors import Problem, RollcallError
 from ..host import processes
-from ..manifest.model import DEFAULT_PATH, Problem, Stack
+from ..manifest.model import DEFAULT_PATH, Stack
 from ..ports import flush
 from ..state import journal
 from ..state.journal import Generation

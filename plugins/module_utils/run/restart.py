@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import processes
-from ..manifest.model import Stack, revision
+from ..manifest.model import Stack
+from ..manifest.revision import revision
 from ..ports import flush, leases
 from ..state import budget, credentials, journal, registry
 from ..state.journal import Generation, Journal, Lock

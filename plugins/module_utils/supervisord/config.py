@@ -21,7 +21,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..base.errors import RollcallError
-from ..manifest.model import Service, Stack, revision
+from ..manifest.model import Service, Stack
+from ..manifest.revision import revision
 from . import config_reader
 
 DAEMON_LOG_MAX_BYTES = 10_000_000

@@ -15,7 +15,8 @@ from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import processes
 from ..manifest import file as manifest_file
-from ..manifest.model import Paths, Service, Stack, revision
+from ..manifest.model import Paths, Service, Stack
+from ..manifest.revision import revision
 from ..ports import flush, leases
 from ..ports.provenance import SUPERVISED, Holder
 from ..state import journal

@@ -12,19 +12,11 @@ import pwd
 import shutil
 import typing as t
 
-from ..base.errors import RollcallError
+from ..base.errors import Problem, RollcallError
 from ..host import processes
-from ..manifest.model import (
-    DEFAULT_PATH,
-    GIVEN_TO_ALL,
-    Problem,
-    Service,
-    Stack,
-    current_release,
-    held_back,
-    release_directory,
-    runs_release,
-)
+from ..manifest.graph import held_back
+from ..manifest.model import DEFAULT_PATH, GIVEN_TO_ALL, Service, Stack, current_release, release_directory
+from ..manifest.revision import runs_release
 from ..state import journal, registry
 from ..supervisord import config
 

@@ -11,9 +11,9 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field
 
-from ..base.errors import RollcallError
+from ..base.errors import Problem, RollcallError
 from ..host.processes import Identity, Process
-from ..manifest.model import DatabaseCheck, Problem, Service, Stack
+from ..manifest.model import DatabaseCheck, Service, Stack
 from ..ports.provenance import FOREIGN, UNKNOWN, Holder
 from ..probes.databases import DatabaseAnswer
 from ..probes.health import Answer

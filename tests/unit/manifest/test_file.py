@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import Problem, RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Problem
 
 GOOD = """\
 ---

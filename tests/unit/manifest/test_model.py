@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import model as manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
     Checks,
     DatabaseCheck,
@@ -24,6 +22,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
     Start,
     Stop,
 )
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import revision
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.config import port_variable
 from tests.support.manifests import a_manifest, a_service, checked, one, only_service
 
@@ -386,7 +385,7 @@ def test_a_changed_secret_changes_its_digest_and_the_revision() -> None:
 
     assert first == same
     assert first.services[0].secrets != other.services[0].secrets
-    assert manifest.revision(first, first.services[0]) != manifest.revision(other, other.services[0])
+    assert revision(first, first.services[0]) != revision(other, other.services[0])
 
 
 # --- data --------------------------------------------------------------------------------------------------------
@@ -404,8 +403,8 @@ def test_whole_numbers_of_a_template_engine_do_not_change_the_revision() -> None
 
     again = Stack.from_dict(data)
 
-    assert [manifest.revision(again, service) for service in again.services] == [
-        manifest.revision(stack, service) for service in stack.services
+    assert [revision(again, service) for service in again.services] == [
+        revision(stack, service) for service in stack.services
     ]
 
 
@@ -497,99 +496,6 @@ def test_data_of_another_version_is_an_error_that_callers_know(spoil: Any) -> No
 def test_an_unknown_service_is_an_error() -> None:
     with pytest.raises(KeyError, match="nobody"):
         checked(FULL).service("nobody")
-
-
-# --- revision and graph ------------------------------------------------------------------------------------------
-
-
-def revision_of(name: str, data: Any) -> str:
-    stack = checked(data)
-    return manifest.revision(stack, stack.service(name))
-
-
-@pytest.mark.parametrize(
-    ("keys", "changes"),
-    [
-        ({"env": {"A": "2"}}, True),
-        ({"command": ["other"]}, True),
-        ({"directory": "app"}, True),
-        ({"port": 8009}, True),
-        ({"stop": {"timeout": 3}}, True),
-        ({"start": {"seconds": 3}}, True),
-        ({"restart": "always"}, True),
-        ({"log": {"backups": 1}}, True),
-        ({"kind": "oneshot"}, True),
-        ({"description": "Other words."}, False),
-        ({"stable_for": 9}, False),
-        ({"ready_timeout": 9}, False),
-        ({"requires_files": ["key.pem"]}, False),
-        ({"requires_env": ["A"]}, False),
-        ({"health": {"http": "/", "port": 8000}}, False),
-    ],
-)
-def test_the_revision_is_of_all_that_the_process_is_given(keys: dict[str, Any], changes: bool) -> None:
-    before = revision_of("main_app", one(env={"A": "1"}))
-
-    assert len(before) == 12
-    assert (revision_of("main_app", one(**{"env": {"A": "1"}, **keys})) != before) is changes
-
-
-def test_the_port_of_what_it_depends_on_is_part_of_the_revision() -> None:
-    def data(port: int | None, depends_on: list[str]) -> Any:
-        return a_manifest({"a": a_service(port=port), "b": a_service(depends_on=depends_on)})
-
-    assert revision_of("b", data(8000, ["a"])) != revision_of("b", data(8001, ["a"]))
-    assert revision_of("b", data(8000, [])) == revision_of("b", data(8001, []))
-    assert revision_of("b", data(None, ["a"])) == revision_of("b", data(None, []))
-
-
-def test_the_revision_is_of_the_stack_too() -> None:
-    before = revision_of("main_app", a_manifest())
-
-    assert revision_of("main_app", a_manifest(user="bob")) != before
-    assert revision_of("main_app", a_manifest(paths={"logs": "/var/log/x"})) != before
-    assert revision_of("main_app", a_manifest(ports={"also": [1234]})) == before
-    assert revision_of("main_app", a_manifest(restart_budget={"restarts": 1})) == before
-
-
-def a_diamond() -> Stack:
-    return checked(
-        a_manifest(
-            {
-                "web": a_service(depends_on=["left", "right"]),
-                "left": a_service(depends_on=["base"]),
-                "right": a_service(depends_on=["base"]),
-                "base": a_service(),
-                "alone": a_service(),
-            }
-        )
-    )
-
-
-def test_levels_put_each_service_after_all_that_it_needs() -> None:
-    assert manifest.levels(a_diamond()) == [["base", "alone"], ["left", "right"], ["web"]]
-
-
-def test_levels_of_a_circle_are_an_error_and_no_endless_loop() -> None:
-    data = a_diamond().to_dict()
-    data["services"][3]["depends_on"] = {"web": "running"}
-
-    with pytest.raises(RollcallError, match="wait for each other"):
-        manifest.levels(Stack.from_dict(data))
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["base"], {"base", "left", "right", "web"}),
-        (["left"], {"left", "web"}),
-        (["web", "alone"], {"web", "alone"}),
-        (["gone"], {"gone"}),
-        ([], set()),
-    ],
-)
-def test_dependents_are_all_that_stand_on_it(names: list[str], expected: set[str]) -> None:
-    assert manifest.dependents(a_diamond(), names) == expected
 
 
 def test_collisions_are_judged_by_the_variables_that_services_get() -> None:

@@ -11,7 +11,8 @@ import typing as t
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack, revision
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import revision
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 
 WEB: t.Dict[str, t.Any] = {

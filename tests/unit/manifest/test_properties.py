@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import model as manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import values as manifest_values
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.graph import dependents, levels
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from tests.support.manifests import a_manifest, a_service
 
@@ -120,14 +120,14 @@ def test_a_good_manifest_is_kept_whole(data: dict[str, Any]) -> None:
 def test_levels_and_dependents_agree_with_the_dependencies(data: dict[str, Any]) -> None:
     stack = manifest_check.check(data).stack
     assert stack is not None
-    levels = manifest.levels(stack)
-    height = {name: number for number, level in enumerate(levels) for name in level}
+    ordered = levels(stack)
+    height = {name: number for number, level in enumerate(ordered) for name in level}
 
     assert sorted(height) == sorted(service.name for service in stack.services)
-    assert sum(map(len, levels)) == len(stack.services)
+    assert sum(map(len, ordered)) == len(stack.services)
     for service in stack.services:
         assert all(height[other] < height[service.name] for other in service.depends_on)
-        standing_on_it = manifest.dependents(stack, [service.name])
+        standing_on_it = dependents(stack, [service.name])
         for other in stack.services:
             assert (other.name in standing_on_it) == (
                 other.name == service.name or bool(standing_on_it & set(other.depends_on))

@@ -10,13 +10,21 @@ leave the file as it is.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack, revision
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
+    NO_RESTART,
+    RESTART_WHEN_SET,
+    Service,
+    Stack,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import revision
+from tests.support.manifests import a_manifest, a_service, checked, one
 from tests.support.repository import ROOT
 
 PLAIN: dict[str, Any] = {"name": "plain", "root": "/opt/plain", "services": {"web": {"command": ["bin/run"]}}}
@@ -112,3 +120,62 @@ def test_a_manifest_comes_to_the_same_stack_and_revisions(name: str) -> None:
 @pytest.mark.parametrize("name", STACKS)
 def test_an_installed_manifest_is_read_as_the_same_revisions(name: str) -> None:
     assert revisions(Stack.from_dict(INSTALLED[name]["manifest"])) == INSTALLED[name]["revisions"]
+
+
+# --- what is part of it -------------------------------------------------------------------------------------------
+
+
+def revision_of(name: str, data: Any) -> str:
+    stack = checked(data)
+    return revision(stack, stack.service(name))
+
+
+@pytest.mark.parametrize(
+    ("keys", "changes"),
+    [
+        ({"env": {"A": "2"}}, True),
+        ({"command": ["other"]}, True),
+        ({"directory": "app"}, True),
+        ({"port": 8009}, True),
+        ({"stop": {"timeout": 3}}, True),
+        ({"start": {"seconds": 3}}, True),
+        ({"restart": "always"}, True),
+        ({"log": {"backups": 1}}, True),
+        ({"kind": "oneshot"}, True),
+        ({"description": "Other words."}, False),
+        ({"stable_for": 9}, False),
+        ({"ready_timeout": 9}, False),
+        ({"requires_files": ["key.pem"]}, False),
+        ({"requires_env": ["A"]}, False),
+        ({"health": {"http": "/", "port": 8000}}, False),
+    ],
+)
+def test_the_revision_is_of_all_that_the_process_is_given(keys: dict[str, Any], changes: bool) -> None:
+    before = revision_of("main_app", one(env={"A": "1"}))
+
+    assert len(before) == 12
+    assert (revision_of("main_app", one(**{"env": {"A": "1"}, **keys})) != before) is changes
+
+
+def test_the_port_of_what_it_depends_on_is_part_of_the_revision() -> None:
+    def data(port: int | None, depends_on: list[str]) -> Any:
+        return a_manifest({"a": a_service(port=port), "b": a_service(depends_on=depends_on)})
+
+    assert revision_of("b", data(8000, ["a"])) != revision_of("b", data(8001, ["a"]))
+    assert revision_of("b", data(8000, [])) == revision_of("b", data(8001, []))
+    assert revision_of("b", data(None, ["a"])) == revision_of("b", data(None, []))
+
+
+def test_the_revision_is_of_the_stack_too() -> None:
+    before = revision_of("main_app", a_manifest())
+
+    assert revision_of("main_app", a_manifest(user="bob")) != before
+    assert revision_of("main_app", a_manifest(paths={"logs": "/var/log/x"})) != before
+    assert revision_of("main_app", a_manifest(ports={"also": [1234]})) == before
+    assert revision_of("main_app", a_manifest(restart_budget={"restarts": 1})) == before
+
+
+def test_every_field_of_a_service_says_when_it_counts() -> None:
+    says = [dict(each.metadata) for each in dataclasses.fields(Service) if each.metadata]
+
+    assert all(metadata in (NO_RESTART, RESTART_WHEN_SET) for metadata in says)

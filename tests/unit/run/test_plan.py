@@ -12,12 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
-    Service,
-    Stack,
-    held_back,
-    revision,
-)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.graph import held_back
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import revision
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import plan
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.plan import Facts, Plan, Running
 

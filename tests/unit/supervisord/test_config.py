@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.filter.config import FilterModule
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack, Start, Stop, revision
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack, Start, Stop
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import revision
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config, config_reader
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.config import Parsed, Program
 from tests.support.configs import names, service, stack, values
