@@ -27,6 +27,7 @@ from ..base.errors import RollcallError
 from ..base.wire import Line
 from ..host import accounts, processes
 from ..host.accounts import Account
+from . import rpc
 
 if t.TYPE_CHECKING:
     import subprocess
@@ -89,7 +90,6 @@ _FAULT_TEXTS: t.Mapping[str, str] = {
 # States of a program without a process. UNKNOWN is not one: supervisord has lost it, and it may live.
 DOWN = frozenset({"STOPPED", "EXITED", "FATAL"})
 
-_MAX_ANSWER = 32 * 1024 * 1024  # 200 programs are about 200 KiB; more than this is not supervisord
 # Seconds more for each program of a batch. Spawning takes 2.5 ms, 10 ms with a high minfds, and on a machine that has
 # six times as much to do as it can, six times that. It is a limit for one that hangs, no time that is waited.
 _PER_NAME = 0.1
@@ -307,51 +307,43 @@ class Client:
             params: what XML-RPC can carry.
             timeout: seconds for this call instead of the client's.
         """
-        import xmlrpc.client
-        from xml.parsers.expat import ExpatError
-
         deadline = Deadline(self.timeout if timeout is None else timeout, self._clock)
-        body = xmlrpc.client.dumps(params, method).encode("utf-8")
-        answer = self._exchange(method, body, deadline)
+        answer = self._exchange(method, rpc.call_of(method, params), deadline)
         try:
-            return xmlrpc.client.loads(answer)[0][0]
-        except xmlrpc.client.Fault as exc:
-            raise self._refused(method, params, exc.faultCode, exc.faultString) from exc
-        # The parser's own two, and what a malformed value inside well-formed XML makes its converters raise.
-        except (ExpatError, xmlrpc.client.Error, ValueError, TypeError, LookupError, AttributeError) as exc:
-            raise self._garbage(f"{type(exc).__name__}: {exc}") from exc
+            return rpc.result_of(answer)
+        except rpc.Fault as exc:
+            raise self._refused(method, params, exc.code, exc.text) from exc
+        except rpc.Malformed as exc:
+            raise self._garbage(str(exc)) from exc
 
     # -- how it is asked -------------------------------------------------------------------------------------------
 
     def _exchange(self, method: str, body: bytes, deadline: Deadline) -> bytes:
         """Send one request and return the body of its answer; the connection survives only a whole answer."""
-        import http.client
-
         line = self._connected(deadline)
         received = line.received
         try:
-            status, answer, reusable = _post(line, body, self._authorization)
+            status, answer, reusable = rpc.post(line, body, self._authorization)
         except TimeoutError as exc:
             self.close()
             raise self._silent(method, deadline.seconds, line.received - received) from exc
-        except ConnectionError as exc:  # RemoteDisconnected is one too
+        except ConnectionError as exc:
             self.close()
             raise self._error(
                 CLOSED,
                 f"supervisord at {self.socket_path} closed the connection before it had answered {_bare(method)}: "
                 "it is ending, or crashed",
             ) from exc
-        except http.client.HTTPException as exc:
-            self.close()
-            raise self._garbage(f"{type(exc).__name__}: {exc}") from exc
+        except rpc.Malformed as exc:
+            raise self._garbage(str(exc)) from exc
         except OSError as exc:
             self.close()
             raise self._unreachable(exc) from exc
         if not reusable:
             self.close()
-        if status == http.client.UNAUTHORIZED:
+        if status == 401:
             raise self._unauthorised()
-        if status != http.client.OK:
+        if status != 200:
             raise self._garbage(f"HTTP status {status}", status=status)
         return answer
 
@@ -506,24 +498,6 @@ def _basic(username: str, password: str) -> str:
     import base64
 
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
-
-
-def _post(line: Line, body: bytes, authorization: t.Optional[str] = None) -> t.Tuple[int, bytes, bool]:
-    """Send one XML-RPC request; return the status, the body, and whether the connection may be used again."""
-    import http.client
-
-    head = f"POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n"
-    if authorization is not None:
-        head += f"Authorization: {authorization}\r\n"
-    line.send(head.encode("ascii") + b"\r\n" + body)  # in one piece: each piece costs a turn of supervisord's loop
-    response = http.client.HTTPResponse(t.cast(socket.socket, line), method="POST")
-    try:
-        response.begin()
-        answer = response.read(_MAX_ANSWER)
-        # Not read to its end: what is left over would be taken for the next answer.
-        return response.status, answer, response.isclosed() and not response.will_close
-    finally:
-        response.close()
 
 
 def _readable(sock: socket.socket) -> bool:

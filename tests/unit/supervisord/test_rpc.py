@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls and answers of XML-RPC: read as the standard library reads them, and refused where they are none."""
+
+from __future__ import annotations
+
+import socket
+import typing as t
+import xmlrpc.client
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import SYSTEM, Deadline
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.wire import Line
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import rpc
+
+# What XML 1.0 can carry; a carriage return comes back as a line feed.
+TEXTS = st.text(st.characters(min_codepoint=0x20, exclude_categories=["Cs"], exclude_characters="\ufffe\uffff"))
+VALUES = st.recursive(
+    TEXTS | st.booleans() | st.integers(-(2**31), 2**31 - 1),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def answer(value: t.Any) -> bytes:
+    return xmlrpc.client.dumps((value,), methodresponse=True, allow_none=True).encode("utf-8")
+
+
+@given(st.lists(VALUES, max_size=3))
+def test_a_call_is_read_by_the_standard_library_as_it_was_meant(params: list[t.Any]) -> None:
+    read, method = xmlrpc.client.loads(rpc.call_of("supervisor.getState", params))
+    assert (list(read), method) == (params, "supervisor.getState")
+
+
+@given(VALUES | st.floats(allow_nan=False) | st.none())
+def test_an_answer_of_the_standard_library_is_read_as_it_was_meant(value: t.Any) -> None:
+    assert rpc.result_of(answer(value)) == value
+
+
+def test_a_value_without_a_type_is_text() -> None:
+    body = b"<methodResponse><params><param><value>RUNNING</value></param></params></methodResponse>"
+    assert rpc.result_of(body) == "RUNNING"
+
+
+def test_a_fault_is_raised_with_its_code_and_text() -> None:
+    body = xmlrpc.client.dumps(xmlrpc.client.Fault(91, "STILL_RUNNING: web"), methodresponse=True).encode()
+    with pytest.raises(rpc.Fault) as caught:
+        rpc.result_of(body)
+    assert (caught.value.code, caught.value.text) == (91, "STILL_RUNNING: web")
+
+
+def deep(levels: int) -> bytes:
+    value: t.Any = "bottom"
+    for _level in range(levels):
+        value = [value]
+    return answer(value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"no xml at all",
+        b"<methodResponse><params></params></methodResponse>",
+        b"<methodResponse><params><param><value><int>x</int></value></param></params></methodResponse>",
+        b"<methodResponse><params><param><value><int>"
+        + b"9" * 5000
+        + b"</int></value></param></params></methodResponse>",
+        b"<methodResponse><params><param><value><boolean>2</boolean></value></param></params></methodResponse>",
+        b"<methodResponse><params><param><value><base64>eA==</base64></value></param></params></methodResponse>",
+        b"<methodResponse><fault><value><string>no struct</string></value></fault></methodResponse>",
+        b"<methodResponse><params><param><value><struct><member><value/></member></struct></value></param></params>"
+        b"</methodResponse>",
+        b"<html><body>it works</body></html>",
+        b'<!DOCTYPE a [<!ENTITY b "c">]><methodResponse><params><param><value>&b;</value></param></params>'
+        b"</methodResponse>",
+        deep(17),
+        answer("cut off")[:-30],
+    ],
+)
+def test_what_is_no_answer_is_told_to_be_none(body: bytes) -> None:
+    with pytest.raises(rpc.Malformed):
+        rpc.result_of(body)
+
+
+@given(st.binary(max_size=60), st.integers(0, 400))
+def test_no_bytes_make_it_raise_anything_else(junk: bytes, place: int) -> None:
+    body = answer([{"name": "web", "pid": 7, "up": True}])
+    try:
+        rpc.result_of(body[:place] + junk + body[place:])
+    except (rpc.Malformed, rpc.Fault):
+        return
+
+
+def posted(received: bytes) -> tuple[int, bytes, bool]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(received)
+        theirs.shutdown(socket.SHUT_WR)
+        return rpc.post(Line(ours, Deadline(5, SYSTEM)), b"<methodCall/>")
+
+
+def test_an_answer_that_is_whole_leaves_the_connection_usable() -> None:
+    assert posted(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc") == (200, b"abc", True)
+    assert posted(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nConnection: close\r\n\r\nabc") == (200, b"abc", False)
+    assert posted(b"HTTP/1.0 401 Unauthorized\r\nContent-Length: 0\r\n\r\nmore") == (401, b"", False)
+
+
+@pytest.mark.parametrize(
+    "received",
+    [
+        b"220 smtp.example.org ESMTP\r\n",
+        b"HTTP/1.1 abc\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 40_000,
+    ],
+)
+def test_what_is_no_answer_of_http_is_told_to_be_none(received: bytes) -> None:
+    with pytest.raises(rpc.Malformed):
+        posted(received)
+
+
+@pytest.mark.parametrize("received", [b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"])
+def test_an_answer_that_is_cut_off_is_a_lost_connection(received: bytes) -> None:
+    with pytest.raises(ConnectionError):
+        posted(received)
