@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``make bench``: measure Rollcall beside what people use instead, write the pages docs/reference/benchmarks*.md.
 
-``python -m tests.benchmark [PART...]`` measures the named parts alone, and writes a page when they are all of it. In
-the environment: ROUNDS (of every comparison, 5), TRUTH (restarts that are looked at from outside, for each start and
-side, 20) and QUIET (seconds to wait at most for other work to end before a part, 120).
+``python -m tests.benchmark [PART...]`` measures the named parts alone, and writes a page when they are all of it;
+``python -m tests.benchmark compare OLD`` compares this checkout with another one (compare.py). In the environment:
+ROUNDS (of every comparison, 5), TRUTH (restarts that are looked at from outside, for each start and side, 20) and QUIET
+(seconds to wait at most for other work to end before a part, 120).
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from collections.abc import Callable
 
 import psutil
 
-from tests.benchmark import daemon, owners, page, ports, scale
-from tests.benchmark.arena import ROOT, Arena, Failure, Ran
+from tests.benchmark import compare, daemon, owners, page, ports, scale
+from tests.benchmark.arena import ROOT, Arena, Failure, Ran, Took
+from tests.benchmark.noise import Noise
 from tests.benchmark.places import Host, Place, Plain, PlainPlaybook, Rollcall, collections, demo_services
 from tests.benchmark.table import Contest, Count, Row, Target
 from tests.benchmark.truth import failures
@@ -54,12 +56,12 @@ class Bench:
         self.rows: list[Row] = []
         self.counts: list[Count] = []
         self.contests: list[list[Contest]] = []
-        self.busy: list[float] = []
+        self.noise = Noise()
         self._host: Rollcall | None = None
 
     def forget(self) -> None:
         """Begin another page."""
-        self.rows, self.counts, self.contests, self.busy = [], [], [], []
+        self.rows, self.counts, self.contests, self.noise = [], [], [], Noise()
 
     # --- what the parts stand on ----------------------------------------------------------------------------------
 
@@ -87,14 +89,15 @@ class Bench:
 
     def warm(self, *sides: Callable[[], object]) -> None:
         """Wait for a quiet machine and run each side once without counting it."""
-        self.busy.append(wait_for_quiet(self.quiet))
+        wait_for_quiet(self.quiet)
         for side in sides:
             side()
 
-    def pairs(self, row: Row, ours: Callable[[], float], rival: Callable[[], float], times: int = 1) -> Row:
+    def pairs(self, row: Row, ours: Callable[[], Took], rival: Callable[[], Took], times: int = 1) -> Row:
         """Measure both sides in turn, ``times`` for every round, and keep the row."""
         self.warm(ours, rival)
         for _unused in range(self.rounds * times):
+            self.noise.sample()
             row.times.append(ours())
             row.rival_times.append(rival())
         return self.keep(row)
@@ -117,16 +120,16 @@ class Bench:
         playbook = PlainPlaybook(self.arena, "plain", [plain], collections(self.arena))
         plain.start()
 
-        def killed(place: Place, restart: Callable[[], Ran]) -> float:
+        def killed(place: Place, restart: Callable[[], Ran]) -> Took:
             revive(place)
             place.kill_daemon()
-            return restart().seconds
+            return restart().took
 
-        def by_shell() -> float:
+        def by_shell() -> Took:
             return killed(shell, lambda: shell.shell_restart(self.arena))
 
-        def by_playbook() -> float:
-            return self.ours.play("playbooks/restart.yml").seconds
+        def by_playbook() -> Took:
+            return self.ours.play("playbooks/restart.yml").took
 
         script = "the shell script"
         engine = Row("`rollcall restart`, supervisord killed before", script, Target(ratio_at_least=12))
@@ -138,14 +141,15 @@ class Bench:
         row = Row(
             "`ansible-playbook playbooks/restart.yml`, all running", "the plain playbook", Target(ratio_at_least=8)
         )
-        self.pairs(row, by_playbook, lambda: playbook.play("restarted").seconds)
-        self.keep(Row("`rollcall restart`, all running", times=self.several(lambda: self.command_restart().seconds)))
+        self.pairs(row, by_playbook, lambda: playbook.play("restarted").took)
+        self.keep(Row("`rollcall restart`, all running", times=self.several(lambda: self.command_restart().took)))
         for place in (shell, plain):
             place.end()
 
-    def several(self, side: Callable[[], float], times: int = 1) -> list[float]:
+    def several(self, side: Callable[[], Took], times: int = 1) -> list[Took]:
         """Measure one side alone, ``times`` for every round."""
         self.warm(side)
+        self.noise.sample()
         return [side() for _unused in range(self.rounds * times)]
 
     def fleet(self) -> None:
@@ -155,18 +159,18 @@ class Bench:
         places = [self.plain(f"p{number}") for number in range(10)]
         playbook = PlainPlaybook(self.arena, "plains", places, collections(self.arena))
 
-        def by_playbook() -> float:
+        def by_playbook() -> Took:
             ours.play("site.yml")
             try:
-                return ours.play("playbooks/restart.yml").seconds
+                return ours.play("playbooks/restart.yml").took
             finally:
                 ours.stop()
 
-        def by_plain() -> float:
+        def by_plain() -> Took:
             for place in places:
                 place.start()
             try:
-                return playbook.play("restarted").seconds
+                return playbook.play("restarted").took
             finally:
                 for place in places:
                     place.end()
@@ -199,6 +203,7 @@ class Bench:
         """Measure one number of services, keep what was measured, and end the plain one."""
         plain.start()
         self.warm()
+        self.noise.sample()
         measured = scale.contests(services, self.arena, host, plain, self.rounds)
         self.contests.append(measured)
         for contest in measured:
@@ -258,7 +263,7 @@ class Bench:
         """Compare stopping a supervisord of ten programs poked and in silence."""
         place = self.plain("daemon")
 
-        def stopped(stop: Callable[[Plain], float]) -> float:
+        def stopped(stop: Callable[[Plain], Took]) -> Took:
             place.start()
             return stop(place)
 
@@ -269,7 +274,7 @@ class Bench:
         """Measure ``rollcall status`` as a process."""
         command = [self.ours.hosts[0].command, "status", "--json"]
         row = Row("`rollcall status`, as a process", target=Target(seconds_at_most=0.15))
-        row.times = self.several(lambda: self.arena.run(command).must("rollcall status").seconds, 4)
+        row.times = self.several(lambda: self.arena.run(command).must("rollcall status").took, 4)
         self.keep(row)
 
     # --- the truth ------------------------------------------------------------------------------------------------
@@ -301,24 +306,21 @@ def revive(place: Place) -> None:
         place.start()
 
 
-def unchanged(ran: Ran) -> float:
-    """Return the seconds of a playbook that changed nothing.
+def unchanged(ran: Ran) -> Took:
+    """Return what a playbook took that changed nothing.
 
     Raises:
         Failure: it did.
     """
     if "changed=0" not in ran.output:
         raise Failure(f"it was to find nothing to do:\n{ran.output[-2000:]}")
-    return ran.seconds
+    return ran.took
 
 
-def wait_for_quiet(patience: float) -> float:
-    """Wait until little else runs, and return how busy the machine was in the last sample, 0 to 1."""
+def wait_for_quiet(patience: float) -> None:
+    """Wait until little else runs, ``patience`` seconds at most."""
     until = time.monotonic() + patience
-    while True:
-        busy = psutil.cpu_percent(2.0) / 100
-        if busy < BUSY or time.monotonic() > until:
-            return busy
+    while psutil.cpu_percent(2.0) / 100 >= BUSY and time.monotonic() < until:
         time.sleep(1.0)
 
 
@@ -333,7 +335,10 @@ def interrupted(number: int, _frame: object) -> None:
 
 
 def main() -> int:
-    """Measure and write."""
+    """Measure and write, or compare two checkouts."""
+    signal.signal(signal.SIGTERM, interrupted)
+    if sys.argv[1:2] == ["compare"]:
+        return compare.main(sys.argv[2:])
     parts: dict[str, Callable[[Bench], None]] = {
         "restarts": Bench.restarts,
         "fleet": Bench.fleet,
@@ -354,7 +359,6 @@ def main() -> int:
     unknown = set(options.parts) - set(parts)
     if unknown:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    signal.signal(signal.SIGTERM, interrupted)
     began = time.monotonic()
     with Arena() as arena:
         bench = Bench(arena, setting("ROUNDS", 5), setting("TRUTH", 20), setting("QUIET", 120))
@@ -363,7 +367,7 @@ def main() -> int:
             for name in chosen:
                 say(f"=== {name}")
                 parts[name](bench)
-            text = page.write(sheet, bench.rows, bench.counts, bench.contests, bench.busy, collections(arena))
+            text = page.write(sheet, bench.rows, bench.counts, bench.contests, bench.noise, collections(arena))
             # A page is of one run, or it is not written.
             if chosen == list(sheet.parts):
                 (ROOT / "docs" / "reference" / path).write_text(text, encoding="utf-8")

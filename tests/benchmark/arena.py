@@ -11,19 +11,18 @@ import random
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-BIN = Path(sys.executable).parent
 # As tests/tools/lib.sh has it.
 _CACHES = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
 CACHE = Path(os.environ.get("ROLLCALL_CACHE") or Path(_CACHES) / "rollcall")
@@ -39,11 +38,64 @@ class Failure(Exception):
     """The benchmark itself cannot go on."""
 
 
-@dataclass(frozen=True)
-class Ran:
-    """A command that has ended: seconds from its start to its end, exit code, output of both kinds."""
+class Took(NamedTuple):
+    """What something cost: seconds on the wall clock, and seconds of CPU time, user and system together."""
 
     seconds: float
+    cpu: float
+
+
+class Stopwatch:
+    """Measures what this process itself does from here on."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> Took:
+        """Return what it took until now."""
+        return Took(time.perf_counter() - self._wall, time.process_time() - self._cpu)
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A checkout of Rollcall with its own ``.venv``, as ``make setup`` makes it."""
+
+    root: Path
+
+    @property
+    def bin(self) -> Path:
+        """Where its commands are."""
+        return self.root / ".venv" / "bin"
+
+    @property
+    def python(self) -> str:
+        """Its interpreter."""
+        return str(self.bin / "python")
+
+    def environment(self) -> dict[str, str]:
+        """Return our environment with its commands first on PATH, and without what would change what is measured.
+
+        That is the caller's settings of Ansible, and a ban on compiled Python files.
+        """
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("ANSIBLE_") and name != "PYTHONDONTWRITEBYTECODE"
+        }
+        return {**kept, "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"}
+
+
+THIS = Checkout(ROOT)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that has ended: what it took, exit code, output of both kinds.
+
+    Its CPU time is its own and that of all descendants that were waited for: not of a process that it left behind.
+    """
+
+    took: Took
     code: int
     output: str
 
@@ -86,8 +138,16 @@ class Arena:
                 yield port
         raise Failure(f"there is no free port left from {PORTS.start} to {PORTS.stop - 1}")
 
-    def run(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Ran:
-        """Run a command to its end and time it. Its output goes to a file: a daemon that it leaves may keep that."""
+    def run(
+        self, command: Sequence[str], environment: Mapping[str, str] | None = None, checkout: Checkout = THIS
+    ) -> Ran:
+        """Run a command to its end and measure it. Its output goes to a file: a process that it leaves may keep that.
+
+        Args:
+            command: what to run, in the root of the checkout.
+            environment: what it gets beside the checkout's.
+            checkout: whose commands come first on PATH.
+        """
         with tempfile.TemporaryFile(dir=self.path) as output:
             began = time.perf_counter()
             child = subprocess.Popen(
@@ -95,34 +155,29 @@ class Arena:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                cwd=ROOT,
-                env={**clean_environment(), **(environment or {})},
+                cwd=checkout.root,
+                env={**checkout.environment(), **(environment or {})},
             )
-            # Not wait(timeout), which looks only every 50 ms.
             watchdog = threading.Timer(PATIENCE, end_tree, [child.pid])
             watchdog.daemon = True
             watchdog.start()
             try:
-                code = child.wait()
+                # Not Popen.wait, which tells no CPU time and with a timeout looks only every 50 ms.
+                _pid, status, usage = os.wait4(child.pid, 0)
+                child.returncode = os.waitstatus_to_exitcode(status)
             except BaseException:
                 end_tree(child.pid)
                 child.wait()
                 raise
             finally:
                 watchdog.cancel()
-            seconds = time.perf_counter() - began
+            took = Took(time.perf_counter() - began, usage.ru_utime + usage.ru_stime)
             output.seek(0)
-            return Ran(seconds, code, output.read().decode("utf-8", "replace"))
+            return Ran(took, child.returncode, output.read().decode("utf-8", "replace"))
 
     def end(self) -> None:
         """End every process whose command line names this directory, by its pid."""
         end_all(lambda: mentioning(str(self.path)))
-
-
-def clean_environment() -> dict[str, str]:
-    """Return our environment with this virtual environment first on PATH and none of the caller's Ansible settings."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    return {**kept, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"}
 
 
 def is_free(port: int) -> bool:

@@ -5,43 +5,40 @@
 
 from __future__ import annotations
 
-import time
-
 import psutil
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Deadline
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import takedown
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
-from tests.benchmark.arena import is_alive
+from tests.benchmark.arena import Stopwatch, Took, is_alive
 from tests.benchmark.places import Plain
 
 PATIENCE = 60.0
 
 
-def stop_poked(place: Plain) -> float:
-    """Return the seconds until it is gone, stopped as in a full restart: all services together, then itself."""
+def stop_poked(place: Plain) -> Took:
+    """Return what it took until it was gone, stopped as in a full restart: all services together, then itself."""
     (daemon,) = place.daemons()
-    began = time.perf_counter()
+    watch = Stopwatch()
     with supervisor.Client(str(place.socket)) as client:
         client.stop(place.services)
         supervisor.wait_states(
             client, place.services, supervisor.DOWN, deadline=Deadline(PATIENCE), interval=takedown.POLL
         )
         supervisor.stop_daemon(client, daemon.pid, timeout=PATIENCE)
-    seconds = time.perf_counter() - began
-    return _checked(daemon, seconds)
+    return _checked(daemon, watch.read())
 
 
-def stop_silent(place: Plain) -> float:
-    """Return the seconds until it is gone when it is told once and then left alone."""
+def stop_silent(place: Plain) -> Took:
+    """Return what it took until it was gone when it is told once and then left alone."""
     (daemon,) = place.daemons()
-    began = time.perf_counter()
+    watch = Stopwatch()
     place.call("shutdown")
     daemon.wait(PATIENCE)
-    return _checked(daemon, time.perf_counter() - began)
+    return _checked(daemon, watch.read())
 
 
-def _checked(daemon: psutil.Process, seconds: float) -> float:
+def _checked(daemon: psutil.Process, took: Took) -> Took:
     if is_alive(daemon):
         raise RuntimeError(f"supervisord (pid {daemon.pid}) is still there")
-    return seconds
+    return took

@@ -9,14 +9,13 @@ import functools
 import math
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psutil
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import sockets
-from tests.benchmark.arena import HERE, Arena, Failure, end_tree
+from tests.benchmark.arena import HERE, Arena, Failure, Stopwatch, Took, end_tree
 from tests.benchmark.crowd import EACH
 
 CROWD = 20_000
@@ -42,37 +41,37 @@ def crowd(arena: Arena, count: int) -> Iterator[None]:
             parent.stdout.close()
 
 
-def ours(ports: Sequence[int], pids: Sequence[int]) -> float:
-    """Return the seconds that the engine takes, not knowing where to look first."""
-    began = time.perf_counter()
+def ours(ports: Sequence[int], pids: Sequence[int]) -> Took:
+    """Return what the engine takes, not knowing where to look first."""
+    watch = Stopwatch()
     found = sockets.listeners(ports)
     owners = sockets.owners([listener.inode for listener in found])
-    seconds = time.perf_counter() - began
+    took = watch.read()
     held = {pid for holding in owners.pids.values() for pid in holding}
     if held != set(pids):
         raise Failure(f"the owners are {sorted(pids)}, found were {sorted(held)}")
-    return seconds
+    return took
 
 
-def by_psutil(ports: Sequence[int], pids: Sequence[int]) -> float:
-    """Return the seconds that psutil takes, in process as well."""
-    began = time.perf_counter()
+def by_psutil(ports: Sequence[int], pids: Sequence[int]) -> Took:
+    """Return what psutil takes, in process as well."""
+    watch = Stopwatch()
     held = {
         entry.pid
         for entry in psutil.net_connections(kind="tcp")
         if entry.status == psutil.CONN_LISTEN and getattr(entry.laddr, "port", None) in ports
     }
-    seconds = time.perf_counter() - began
+    took = watch.read()
     if held != set(pids):
         raise Failure(f"the owners are {sorted(pids)}, psutil found {sorted(map(str, held))}")
-    return seconds
+    return took
 
 
-def rivals(arena: Arena, ports: Sequence[int], pids: Sequence[int]) -> dict[str, Callable[[], float]]:
+def rivals(arena: Arena, ports: Sequence[int], pids: Sequence[int]) -> dict[str, Callable[[], Took]]:
     """Return what ours is compared with, by its name."""
 
-    def command(*words: str) -> float:
-        return arena.run(words).must(words[0]).seconds
+    def command(*words: str) -> Took:
+        return arena.run(words).must(words[0]).took
 
     loop = 'for port in "$@"; do lsof -ti ":$port"; done'
     return {

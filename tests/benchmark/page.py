@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmark.table import CONTEST_HEAD, COUNT_HEAD, ROW_HEAD, Contest, Count, Row, facts, table
+from tests.benchmark.noise import Noise
+from tests.benchmark.table import CONTEST_HEAD, COUNT_HEAD, ROW_HEAD, Contest, Count, Row, machine, table
 
 INTRODUCTION = """\
 # Benchmarks
@@ -19,6 +20,7 @@ Written by `make bench`; whoever runs it gets this page with the figures of thei
 `make bench ROUNDS=3 TRUTH=5`. Everything is measured in one run: Rollcall and what stands beside it by turns, each once
 without being counted first. Times are medians, with the shortest and the longest in brackets; nothing is left out. A
 ratio says how many times as fast Rollcall is, except in the row with "itself": there, how many times as long it takes.
+CPU is the median of the CPU seconds, user and system, of the command and of all processes that it waited for.
 """
 
 NOTES = """\
@@ -105,7 +107,7 @@ def write(
     rows: Sequence[Row],
     counts: Sequence[Count],
     contests: Sequence[Sequence[Contest]],
-    busy: Sequence[float],
+    noise: Noise,
     collections: Path,
 ) -> str:
     """Return the page.
@@ -115,7 +117,7 @@ def write(
         rows: comparisons.
         counts: of true successes.
         contests: restarts of a number of services, for each of those numbers; the first of each is Rollcall's.
-        busy: how busy the machine was before each row.
+        noise: samples of the machine that were taken in between.
         collections: where community.general was unpacked.
     """
     parts = [sheet.introduction]
@@ -128,6 +130,6 @@ def write(
         parts.append(table(COUNT_HEAD, [count.cells() for count in counts]) + "\n")
     manifest = collections / "ansible_collections" / "community" / "general" / "MANIFEST.json"
     number = json.loads(manifest.read_text(encoding="utf-8"))["collection_info"]["version"]
-    machine = "".join(f"- {fact}\n" for fact in facts(number, busy))
-    parts += [f"## The machine\n\n{machine}", sheet.notes]
+    facts = [*machine(), f"community.general {number}", *noise.facts()]
+    parts += ["## The machine\n\n" + "".join(f"- {fact}\n" for fact in facts), sheet.notes]
     return "\n".join(parts)

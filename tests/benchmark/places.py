@@ -22,13 +22,13 @@ import yaml
 from supervisor.xmlrpc import SupervisorTransport
 
 from tests.benchmark.arena import (
-    BIN,
     CACHE,
     HERE,
     ROOT,
+    THIS,
     Arena,
+    Checkout,
     Ran,
-    clean_environment,
     command_line,
     end_all,
     is_alive,
@@ -38,7 +38,7 @@ from tests.benchmark.arena import (
 
 APPLICATION = ROOT / "examples" / "demo" / "service.py"
 DEMO = ROOT / "inventories" / "demo" / "group_vars" / "all.yml"
-REQUIREMENTS = ROOT / "roles" / "bootstrap" / "files" / "requirements.txt"
+REQUIREMENTS = Path("roles", "bootstrap", "files", "requirements.txt")
 
 
 def demo_services(arena: Arena, count: int = 10) -> dict[str, dict[str, Any]]:
@@ -181,7 +181,7 @@ class Plain(Place):
         for path in (self.socket, self._pidfile):
             path.unlink(missing_ok=True)
         subprocess.run(
-            [BIN / "supervisord", "-c", self.config], check=True, env=clean_environment(), stdout=subprocess.DEVNULL
+            [THIS.bin / "supervisord", "-c", self.config], check=True, env=THIS.environment(), stdout=subprocess.DEVNULL
         )
         wait_until(self._all_running, "all services of the plain supervisord are RUNNING")
 
@@ -209,7 +209,7 @@ class Plain(Place):
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
             "supervisor_config": str(self.config),
-            "supervisorctl": str(BIN / "supervisorctl"),
+            "supervisorctl": str(THIS.bin / "supervisorctl"),
             "services": [{"name": name, "port": service.get("port")} for name, service in self.services.items()],
         }
 
@@ -231,14 +231,14 @@ class Host(Place):
         return str(self.directory / "bin" / "rollcall")
 
     def start(self) -> None:
-        subprocess.run([self.command, "start"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([self.command, "start"], check=True, env=THIS.environment(), stdout=subprocess.DEVNULL)
 
-    def variables(self, wheels: Path) -> dict[str, Any]:
-        """Return its inventory variables."""
+    def variables(self, checkout: Checkout, wheels: Path) -> dict[str, Any]:
+        """Return its inventory variables for a checkout's playbooks."""
         return {
             "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
-            "bootstrap_python": sys.executable,
+            "ansible_python_interpreter": checkout.python,
+            "bootstrap_python": checkout.python,
             "bootstrap_on_path": False,
             "services_boot": "none",
             "bootstrap_wheels": str(wheels),
@@ -268,11 +268,11 @@ def inventory(path: Path, hosts: Mapping[str, Mapping[str, Any]]) -> Path:
     return path
 
 
-def wheels(arena: Arena) -> Path:
+def wheels(arena: Arena, checkout: Checkout) -> Path:
     """Return a directory with what a host's virtual environment gets, so that no row waits for the network."""
     directory = CACHE / "benchmark" / "wheels"
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    arena.run([*pip, "--requirement", str(REQUIREMENTS), "--dest", str(directory)]).must("pip download")
+    pip = [checkout.python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    arena.run([*pip, "--requirement", str(checkout.root / REQUIREMENTS), "--dest", str(directory)]).must("pip download")
     return directory
 
 
@@ -283,19 +283,22 @@ class Rollcall:
         arena: where the inventory goes.
         name: of that inventory.
         hosts: under the names they have in it.
+        checkout: whose playbooks and ansible-core do it.
     """
 
-    def __init__(self, arena: Arena, name: str, hosts: Sequence[Host]) -> None:
+    def __init__(self, arena: Arena, name: str, hosts: Sequence[Host], checkout: Checkout = THIS) -> None:
         self._arena = arena
+        self._checkout = checkout
         self.hosts = hosts
-        store = wheels(arena)
-        variables = {host.directory.name: host.variables(store) for host in hosts}
+        store = wheels(arena, checkout)
+        variables = {host.directory.name: host.variables(checkout, store) for host in hosts}
         self._inventory = inventory(arena.path / f"{name}.yml", variables)
 
     def play(self, playbook: str, *arguments: str) -> Ran:
         """Run one of the collection's playbooks, as a user does."""
-        command = [str(BIN / "ansible-playbook"), "-i", str(self._inventory), playbook, *arguments]
-        return self._arena.run(command, {"ANSIBLE_HOME": str(self._arena.path / "ansible")}).must(playbook)
+        command = [str(self._checkout.bin / "ansible-playbook"), "-i", str(self._inventory), playbook, *arguments]
+        home = {"ANSIBLE_HOME": str(self._arena.path / "ansible")}
+        return self._arena.run(command, home, self._checkout).must(playbook)
 
     def stop(self) -> None:
         """Stop all services and their supervisords."""
@@ -331,7 +334,7 @@ class PlainPlaybook:
 
     def play(self, wanted: str) -> Ran:
         """Bring every service to a state: ``restarted`` or ``started``."""
-        command = [str(BIN / "ansible-playbook"), "-i", str(self._inventory), str(HERE / "plain.yml")]
+        command = [str(THIS.bin / "ansible-playbook"), "-i", str(self._inventory), str(HERE / "plain.yml")]
         return self._arena.run([*command, "-e", f"wanted={wanted}"], self._environment).must("plain.yml")
 
 

@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -20,7 +19,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest impor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
-from tests.benchmark.arena import HERE, Arena, Failure, end_tree, is_free
+from tests.benchmark.arena import HERE, Arena, Failure, Stopwatch, Took, end_tree, is_free
 from tests.benchmark.places import Host
 
 LSOF_LOOP = 'for port in "$@"; do lsof -ti ":$port" | xargs -r kill -9; done'
@@ -60,44 +59,44 @@ def orphans(arena: Arena, stack: Stack, ports: Sequence[int]) -> Iterator[list[i
             parent.stdout.close()
 
 
-def flush_in_process(arena: Arena, stack: Stack, ports: Sequence[int]) -> float:
-    """Return the seconds that the engine takes to end them and prove the ports free."""
+def flush_in_process(arena: Arena, stack: Stack, ports: Sequence[int]) -> Took:
+    """Return what the engine takes to end them and prove the ports free."""
     with orphans(arena, stack, ports):
-        began = time.perf_counter()
+        watch = Stopwatch()
         done = flush.flush(stack, ports, max_victims=len(ports))
-        seconds = time.perf_counter() - began
+        took = watch.read()
         if sorted(done.freed) != sorted(ports):
             raise Failure(f"the flush freed {done.freed} of {ports}")
-    return seconds
+    return took
 
 
-def flush_by_lsof(arena: Arena, stack: Stack, ports: Sequence[int]) -> float:
-    """Return the seconds that the shell loop takes; it proves nothing."""
+def flush_by_lsof(arena: Arena, stack: Stack, ports: Sequence[int]) -> Took:
+    """Return what the shell loop takes; it proves nothing."""
     with orphans(arena, stack, ports):
-        seconds = arena.run(["bash", "-c", LSOF_LOOP, "bash", *map(str, ports)]).seconds
+        took = arena.run(["bash", "-c", LSOF_LOOP, "bash", *map(str, ports)]).took
         if not all(is_free(port) for port in ports):
             raise Failure("the lsof loop left a port held")
-    return seconds
+    return took
 
 
-def owners_in_process(host: Host, hints: Sequence[int]) -> float:
-    """Return the seconds that the engine takes to find who holds the ports of a host.
+def owners_in_process(host: Host, hints: Sequence[int]) -> Took:
+    """Return what the engine takes to find who holds the ports of a host.
 
     Args:
         host: with all its services running.
         hints: the pids that its supervisord reports; without any, every process may have to be looked at.
     """
-    began = time.perf_counter()
+    watch = Stopwatch()
     found = sockets.listeners(host.ports)
     owners = sockets.owners([listener.inode for listener in found], hints)
-    seconds = time.perf_counter() - began
+    took = watch.read()
     held = {pid for pids in owners.pids.values() for pid in pids}
     expected = {pid for name, pids in host.pids().items() if "port" in host.services[name] for pid in pids}
     if held != expected:
         raise Failure(f"the owners are {sorted(expected)}, found were {sorted(held)}")
-    return seconds
+    return took
 
 
-def owners_by_lsof(arena: Arena, host: Host) -> float:
-    """Return the seconds that one lsof a port takes."""
-    return arena.run(["bash", "-c", LSOF_LOOK, "bash", *map(str, host.ports)]).must("lsof").seconds
+def owners_by_lsof(arena: Arena, host: Host) -> Took:
+    """Return what one lsof a port takes."""
+    return arena.run(["bash", "-c", LSOF_LOOK, "bash", *map(str, host.ports)]).must("lsof").took

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.benchmark.arena import BIN, Arena, Failure, Ran
+from tests.benchmark.arena import THIS, Arena, Failure, Ran, Took
 from tests.benchmark.places import Host, Place, Plain
 from tests.benchmark.table import Contest
 from tests.benchmark.truth import failures
@@ -57,13 +57,13 @@ def ways(arena: Arena, host: Host, plain: Plain) -> Mapping[str, tuple[Place, Ca
         "`rollcall restart quick`": (host, lambda: arena.run([host.command, "restart", "quick", "--json"])),
         "`supervisorctl restart all`": (
             plain,
-            lambda: arena.run([str(BIN / "supervisorctl"), "-c", str(plain.config), "restart", "all"]),
+            lambda: arena.run([str(THIS.bin / "supervisorctl"), "-c", str(plain.config), "restart", "all"]),
         ),
         LOOPED: (plain, lambda: arena.run(["bash", "-c", LOOP, "bash", *names], control)),
     }
 
 
-def seconds(place: Place, restart: Callable[[], Ran]) -> float:
+def measured(place: Place, restart: Callable[[], Ran]) -> Took:
     """Return what a restart took, having seen from outside that it was one.
 
     Raises:
@@ -74,7 +74,7 @@ def seconds(place: Place, restart: Callable[[], Ran]) -> float:
     wrong = failures(place, before)
     if wrong:
         raise Failure(f"this was no restart: {', '.join(wrong[:5])}\n{ran.output[-2000:]}")
-    return ran.seconds
+    return ran.took
 
 
 def contests(services: str, arena: Arena, host: Host, plain: Plain, rounds: int) -> list[Contest]:
@@ -85,7 +85,7 @@ def contests(services: str, arena: Arena, host: Host, plain: Plain, rounds: int)
         for name, (place, restart) in ways(arena, host, plain).items():
             if name == LOOPED and long and number != rounds:
                 continue
-            took = seconds(place, restart)
+            took = measured(place, restart)
             if number > 0:
                 found[name].times.append(took)
     return list(found.values())

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.benchmark.arena import Took
+
 
 @dataclass(frozen=True)
 class Target:
@@ -49,7 +51,7 @@ class Row:
         what: is measured.
         rival: what it is compared with; empty when with nothing.
         target: what it is to reach; None when it is only told.
-        times: of ours, in seconds, in the order they were taken.
+        times: of ours, in the order they were taken.
         rival_times: of the rival, the same way: the n-th of both were taken one after the other.
         upside_down: the ratio is ours to the rival's, not the other way round.
     """
@@ -57,19 +59,19 @@ class Row:
     what: str
     rival: str = ""
     target: Target | None = None
-    times: list[float] = field(default_factory=list)
-    rival_times: list[float] = field(default_factory=list)
+    times: list[Took] = field(default_factory=list)
+    rival_times: list[Took] = field(default_factory=list)
     upside_down: bool = False
 
     @property
     def ours(self) -> float:
-        """The median of ours."""
-        return statistics.median(self.times)
+        """The median of ours, in seconds on the clock."""
+        return median(self.times).seconds
 
     @property
     def ratio(self) -> float:
         """The ratio of the medians: how many times as fast, or as long when it is upside down."""
-        rival = statistics.median(self.rival_times)
+        rival = median(self.rival_times).seconds
         return self.ours / rival if self.upside_down else rival / self.ours
 
     @property
@@ -85,7 +87,9 @@ class Row:
         return [
             self.what,
             spread(self.times),
+            cpu(self.times),
             f"{self.rival}: {spread(self.rival_times)}" if compared else self.rival,
+            cpu(self.rival_times) if compared else "",
             f"{self.ratio:.1f}" if compared and self.target is not None else "",
             str(self.target) if self.target is not None else "",
             self.verdict,
@@ -140,7 +144,7 @@ class Contest:
         start_seconds: what supervisord counts before it calls a service RUNNING; nobody can be done before.
         limit: how many seconds may be added to them at most; None when it is only told.
         target: that limit in words.
-        times: in seconds, in the order they were taken.
+        times: in the order they were taken.
     """
 
     services: str
@@ -148,12 +152,12 @@ class Contest:
     start_seconds: float
     limit: float | None = None
     target: str = ""
-    times: list[float] = field(default_factory=list)
+    times: list[Took] = field(default_factory=list)
 
     @property
     def median(self) -> float:
-        """The median of the times."""
-        return statistics.median(self.times)
+        """The median of the times, in seconds on the clock."""
+        return median(self.times).seconds
 
     @property
     def added(self) -> float:
@@ -172,6 +176,7 @@ class Contest:
             self.services,
             self.what,
             spread(self.times),
+            cpu(self.times),
             ratio,
             duration(self.added),
             self.target,
@@ -190,11 +195,22 @@ def duration(seconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds >= 100 else f"{milliseconds:.3g} ms"
 
 
-def spread(times: Sequence[float]) -> str:
-    """Return the median and, in brackets, the shortest and the longest."""
-    if len(times) == 1:
-        return duration(times[0])
-    return f"{duration(statistics.median(times))} ({duration(min(times))} to {duration(max(times))})"
+def median(times: Sequence[Took]) -> Took:
+    """Return the median of the seconds and that of the CPU seconds."""
+    return Took(statistics.median(took.seconds for took in times), statistics.median(took.cpu for took in times))
+
+
+def spread(times: Sequence[Took]) -> str:
+    """Return the median of the seconds and, in brackets, the shortest and the longest."""
+    walls = [took.seconds for took in times]
+    if len(walls) == 1:
+        return duration(walls[0])
+    return f"{duration(statistics.median(walls))} ({duration(min(walls))} to {duration(max(walls))})"
+
+
+def cpu(times: Sequence[Took]) -> str:
+    """Return the median of the CPU seconds."""
+    return duration(median(times).cpu)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -209,18 +225,23 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(lines[0]), line(["-" * width for width in widths]), *(line(cells) for cells in lines[1:])])
 
 
-ROW_HEAD = ("what", "Rollcall", "beside it", "ratio", "target", "met", "runs")
-CONTEST_HEAD = ("services", "what", "from call to end", "times ours", "beyond startsecs", "target", "met", "runs")
+ROW_HEAD = ("what", "Rollcall", "CPU", "beside it", "its CPU", "ratio", "target", "met", "runs")
+CONTEST_HEAD = (
+    "services",
+    "what",
+    "from call to end",
+    "CPU",
+    "times ours",
+    "beyond startsecs",
+    "target",
+    "met",
+    "runs",
+)
 COUNT_HEAD = ("full restart", "runs", "said success", "true success", "what was wrong (services or runs)", "all true")
 
 
-def facts(community_general: str, busy: Sequence[float]) -> list[str]:
-    """Return what the figures depend on; nothing that names the machine.
-
-    Args:
-        community_general: version of that collection.
-        busy: how busy the machine was before each part, 0 to 1.
-    """
+def machine() -> list[str]:
+    """Return what the figures depend on; nothing that names the machine."""
     kernel = re.match(r"\d+(\.\d+)*", platform.release())
     model = re.search(r"^model name\s*: (.*)$", _read("/proc/cpuinfo"), re.MULTILINE)
     versions = {name: version(name) for name in ("ansible-core", "supervisor", "psutil")}
@@ -229,10 +250,7 @@ def facts(community_general: str, busy: Sequence[float]) -> list[str]:
         f"{os.cpu_count()} cores ({model.group(1) if model else platform.machine()}), "
         f"{psutil.virtual_memory().total / 2**30:.0f} GiB of memory",
         f"{platform.system()} {kernel.group() if kernel else ''}, Python {platform.python_version()}",
-        f"{tools}, community.general {community_general}",
-        f"before each part other work kept the machine {max(busy):.0%} busy at most"
-        if busy
-        else "how busy the machine was is not known",
+        tools,
     ]
 
 
