@@ -156,7 +156,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
-from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import survey
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 
@@ -164,7 +164,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state import j
 def run(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """Return the module's result."""
     stack = None if params["root"] is None else journal.load_stack(Paths.of(params["root"]))
-    return {"changed": False, "ports": flush.inspect(stack, params["ports"])}
+    return {"changed": False, "ports": survey.inspect(stack, params["ports"])}
 
 
 def main() -> None:

@@ -53,7 +53,8 @@ def root(tmp_path: Path) -> str:
 
 REUSE = """
 import contextlib, json, os, socket, sys, time
-from ansible_collections.rollcall.supervisor.plugins.module_utils import flush, processes, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from tests.support.victims import a_stack, free_port
 
 root, case = sys.argv[1:]

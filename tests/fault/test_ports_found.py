@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import sockets
-from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
 from tests.support.victims import (
     Victim,
     a_stack,
@@ -54,7 +54,7 @@ def bystander(root: str) -> t.Iterator[Victim]:
 
 def seen(root: str, port: int) -> t.Set[t.Tuple[str, str, t.Optional[int], str]]:
     """Return family, address, pid and provenance of each holder."""
-    holders = flush.survey(a_stack(root, port), [port], sharing=sockets.EVERY)[port]
+    holders = survey.survey(a_stack(root, port), [port], sharing=sockets.EVERY)[port]
     return {
         (one.listener.family, one.listener.address, one.process.pid if one.process else None, one.provenance)
         for one in holders
@@ -126,7 +126,7 @@ def test_a_listener_whose_first_holder_was_found_alone_is_ended_to_the_last(
 
 def test_each_of_several_listeners_of_one_process_is_a_holder(root: str) -> None:
     with victim("group", mark=marks(root)) as held:
-        holders = flush.survey(a_stack(root, held.port), [held.port])[held.port]
+        holders = survey.survey(a_stack(root, held.port), [held.port])[held.port]
         assert sorted(one.listener.inode for one in holders) == sorted(held.said["inodes"])
         assert {(one.listener.family, one.pids) for one in holders} == {("ipv4", (held.pid,)), ("ipv6", (held.pid,))}
 
@@ -247,7 +247,7 @@ def test_the_listener_of_another_user_is_not_called_free_without_root(root: str)
 
 HIDDEN = """
 import json, subprocess, sys
-from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from tests.support.victims import a_stack, as_nobody, marks, victim
 
@@ -255,7 +255,7 @@ root, how = sys.argv[1:]
 subprocess.run(["mount", "-o", "remount,hidepid=" + how, "/proc"], check=True)
 with victim("listen", mark=marks(root)) as held:
     def attempt():
-        (port,) = flush.inspect(None, [held.port])
+        (port,) = survey.inspect(None, [held.port])
         try:
             flush.flush(a_stack(root, held.port), policy="any")
         except RollcallError as exc:
@@ -290,7 +290,7 @@ def test_a_listener_is_not_called_free_where_proc_hides_the_processes_of_others(
 
 OUTSIDE = """
 import json, sys
-from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from tests.support.victims import a_stack
 
@@ -298,7 +298,7 @@ root, port = sys.argv[1], int(sys.argv[2])
 try:
     flush.flush(a_stack(root, port), policy="any")
 except RollcallError as exc:
-    print(json.dumps({"error": exc.as_dict(), "port": flush.inspect(None, [port])[0]}))
+    print(json.dumps({"error": exc.as_dict(), "port": survey.inspect(None, [port])[0]}))
 """
 
 
@@ -333,7 +333,7 @@ def test_a_free_port_among_held_ones_stays_free_and_is_not_reported(root: str) -
 def test_a_service_listening_below_a_reported_pid_is_supervised_and_left_alone(root: str) -> None:
     with victim("shared", mark=marks(root)) as held:
         stack = a_stack(root, held.port)
-        holders = flush.survey(stack, [held.port], {held.pid: "service0"}, sharing=sockets.EVERY)[held.port]
+        holders = survey.survey(stack, [held.port], {held.pid: "service0"}, sharing=sockets.EVERY)[held.port]
         assert {(one.provenance, one.service) for one in holders} == {("supervised", "service0")}
         assert len(holders) == 1 + len(held.pids)
 
@@ -347,15 +347,15 @@ def test_a_closing_listener_is_looked_at_again_rather_than_called_unknown(
         (before,) = listed([port])
     answers = [[before]]
     monkeypatch.setattr(sockets, "listeners", lambda ports: answers.pop() if answers else listed(ports))
-    assert flush.survey(a_stack(root, port), [port]) == {port: []}
+    assert survey.survey(a_stack(root, port), [port]) == {port: []}
 
 
 def test_ports_are_looked_at_by_the_system_python_without_any_package(root: str) -> None:
     """On Linux neither psutil nor anything else beyond the standard library is imported."""
     code = (
         "import sys\n"
-        "from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush\n"
-        "flush.inspect(None, [8001])\n"
+        "from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import survey\n"
+        "survey.inspect(None, [8001])\n"
         "print(sorted({'psutil', 'yaml', 'ansible'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
@@ -437,7 +437,7 @@ def test_what_is_remembered_for_longer_than_the_deadline_is_a_failure_that_names
 def test_a_look_does_not_wait_for_what_is_remembered_and_blames_nobody(root: str, remembered: Remembered) -> None:
     began = time.monotonic()
     assert flush.flush(a_stack(root, remembered.port), dry_run=True, kill_grace=0.1) == flush.Flushed(False)
-    (port,) = flush.inspect(None, [remembered.port])
+    (port,) = survey.inspect(None, [remembered.port])
     assert time.monotonic() - began < 2
     assert (port["free"], port["holders"], port["complete"], port["unreadable"]) == (False, [], True, 0)
     assert "the kernel still remembers 1 closed connections (TIME_WAIT)" in port["reason"]

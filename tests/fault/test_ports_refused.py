@@ -22,7 +22,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes, sockets
-from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, judge, objections, survey
 from ansible_collections.rollcall.supervisor.plugins.modules import port_flush, port_info
 from tests.support.victims import (
     NOBODY,
@@ -48,7 +48,7 @@ SYSTEMD = next(filter(os.path.exists, ("/lib/systemd/systemd", "/usr/lib/systemd
 # What a run below the holder of the port does: flush it, and say how it was refused.
 FLUSH_BELOW = """
 import json, sys
-from ansible_collections.rollcall.supervisor.plugins.module_utils import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from tests.support.victims import a_stack
 try:
@@ -91,7 +91,7 @@ def test_a_holder_in_another_pid_namespace_is_refused_and_the_namespace_named(ro
         assert f"not ours (it runs in a container, in {namespace}" in error.message
         (evidence,) = error.evidence["objections"]
         assert evidence["unit"].startswith(namespace)
-        (port,) = flush.inspect(None, [held.port])
+        (port,) = survey.inspect(None, [held.port])
         assert [(one["pid"], one["unit"]) for one in port["holders"]] == [(pid, evidence["unit"])]
         assert is_alive(pid)
 
@@ -156,7 +156,7 @@ def test_the_container_that_a_port_is_published_for_is_named(root: str, tmp_path
 
 PID_1 = """
 import json, os, socket, sys
-from ansible_collections.rollcall.supervisor.plugins.module_utils import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from tests.support.victims import a_stack, free_port
 
@@ -254,10 +254,10 @@ def test_a_socket_unit_of_a_real_systemd_is_named_and_neither_it_nor_its_service
             assert re.search(f"{words}stop that with systemctl --user stop web.socket", error.message)
         # The service that somebody's call has started shares the socket: it is found first, and spared all the same.
         with socket.create_connection(("127.0.0.1", port)):
-            assert eventually(lambda: len(flush.survey(None, [port], sharing=sockets.EVERY)[port]) == 2)
+            assert eventually(lambda: len(survey.survey(None, [port], sharing=sockets.EVERY)[port]) == 2)
             (service,) = (
                 one.process.pid
-                for one in flush.survey(None, [port], sharing=sockets.EVERY)[port]
+                for one in survey.survey(None, [port], sharing=sockets.EVERY)[port]
                 if one.process is not None and one.process.pid != manager
             )
             for policy in ("owned", "any"):
@@ -318,7 +318,7 @@ def test_a_foreign_process_is_refused_with_all_that_is_known_and_the_way_out(roo
         )
         assert error.remedies == (
             f"kill {held.pid}",
-            *flush.OVERRIDES,
+            *objections.OVERRIDES,
             f"end it all the same: rollcall.supervisor.port_flush with overrides: {{{held.port}: any}}",
             "give service0 another port in the manifest",
         )
@@ -518,7 +518,7 @@ def test_what_is_told_of_a_port_has_the_same_keys_whatever_holds_it() -> None:
         kinds = ("listen", "shared", "bound", "in_flight", "pair")
         held = {kind: started.enter_context(victim(kind)) for kind in kinds}
         free = free_port()
-        told = flush.inspect(None, [*(one.port for one in held.values()), free])
+        told = survey.inspect(None, [*(one.port for one in held.values()), free])
         by_kind = dict(zip((*kinds, "free"), told))
         assert len({tuple(port) for port in told}) == 1
         assert len({tuple(holder) for port in told for holder in port["holders"]}) == 1
@@ -544,7 +544,7 @@ def test_what_is_told_of_a_port_has_the_same_keys_whatever_holds_it() -> None:
         assert len({one["inode"] for one in by_kind["pair"]["holders"]}) == 2
 
         port = held["listen"].port
-        unseen = as_nobody(lambda: flush.inspect(None, [port, free]))
+        unseen = as_nobody(lambda: survey.inspect(None, [port, free]))
         assert [tuple(one) for one in unseen] == [tuple(one) for one in told[:2]]
         assert unseen[0]["unreadable"] > unreadable
         assert [(one["free"], one["complete"]) for one in unseen] == [(False, False), (True, True)]
@@ -575,12 +575,12 @@ def test_a_port_that_is_never_flushed_is_not_even_when_it_is_assigned(
 
 
 def test_port_22_is_never_flushed_whatever_the_manifest_says(root: str) -> None:
-    assert 22 in flush.never_flushed(a_stack(root, 22, protect=(), avoid=()))
+    assert 22 in judge.never_flushed(a_stack(root, 22, protect=(), avoid=()))
 
 
 NEVER = """
 import json, sys
-from ansible_collections.rollcall.supervisor.plugins.module_utils import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from tests.support.victims import a_stack, marks, victim
 

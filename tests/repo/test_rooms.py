@@ -97,7 +97,6 @@ LARGE_FILES = {
     "importing/supervisord_conf.py",
     "manifest/check.py",
     "manifest/values.py",
-    "ports/flush.py",
     "probes/databases.py",
     "run/restart.py",
     "supervisord/client.py",
@@ -105,7 +104,6 @@ LARGE_FILES = {
 LONG_FUNCTIONS = {
     "cli/command.py:parser",
     "host/processes.py:end",
-    "ports/assign.py:assign",
     "run/restart.py:_prepare",
     "supervisord/client.py:start_daemon",
 }

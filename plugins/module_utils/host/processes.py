@@ -118,6 +118,11 @@ class Process:
         line = " ".join(self.command_line.split())
         return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
 
+    @property
+    def summary(self) -> str:
+        """Its pid, command and user, for a sentence."""
+        return f"pid {self.pid} '{self.shown}' of user {self.user}"
+
     def as_dict(self) -> t.Dict[str, t.Any]:
         """Return the process as data."""
         return {

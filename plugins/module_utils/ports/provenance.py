@@ -32,31 +32,32 @@ REFUSE = "refuse"
 ANY = "any"
 POLICIES = (OWNED, REFUSE, ANY)
 
+UNSEEN = "no process that holds it can be seen"
+
 # Programs that hold a port for a container, in which the real server runs.
 PUBLISHERS = frozenset({"conmon", "docker-proxy", "pasta", "pasta.avx2", "rootlessport", "slirp4netns"})
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What is known of a stack when its listeners are judged.
+class Supervision:
+    """What is known of who supervises a stack, when its listeners are judged.
 
     Attributes:
         root: the stack's root directory.
         uids: the users whose labels count: the stack's own and root.
         reported: the pids that the stack's supervisord reports, and their services.
-        daemons: the pids of all live supervisords over the stack's config.
+        supervisords: the pids of all live supervisords over the stack's config.
         answering: the one among them that reported; None when none did.
     """
 
     root: str = ""
     uids: t.FrozenSet[int] = frozenset()
     reported: t.Mapping[int, str] = field(default_factory=dict)
-    daemons: t.FrozenSet[int] = frozenset()
+    supervisords: t.FrozenSet[int] = frozenset()
     answering: t.Optional[int] = None
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(t.NamedTuple):
     """A provenance, the service it concerns where one is known, and the reason in a few words."""
 
     provenance: str
@@ -93,7 +94,7 @@ class Holder:
         """Who it is, in a few words."""
         if self.process is None:
             return f"unknown owner ({self.reason})"
-        return f"pid {self.process.pid} '{self.process.shown}' of user {self.process.user} ({self.provenance})"
+        return f"{self.process.summary} ({self.provenance})"
 
     def as_dict(self) -> t.Dict[str, t.Any]:
         """Return the holder as data, with the same keys whoever it is."""
@@ -116,7 +117,7 @@ class Holder:
 
 
 def classify(
-    process: t.Optional[Process], lineage: t.Sequence[int], label: t.Optional[Label], facts: Facts
+    process: t.Optional[Process], lineage: t.Sequence[int], label: t.Optional[Label], supervision: Supervision
 ) -> Judgement:
     """Judge one holder of a socket.
 
@@ -124,42 +125,42 @@ def classify(
         process: the holder; None when none can be seen.
         lineage: its pid, its parent's, and so on upwards.
         label: what its environment says; None when it says nothing or may not be read.
-        facts: what is known of the stack.
+        supervision: what is known of the stack.
     """
     if process is None:
-        return Judgement(UNKNOWN, None, "no process that holds it can be seen")
+        return Judgement(UNKNOWN, None, UNSEEN)
     for pid in lineage:
-        if pid in facts.reported:
-            name = facts.reported[pid]
+        if pid in supervision.reported:
+            name = supervision.reported[pid]
             return Judgement(SUPERVISED, name, f"supervisord reports pid {pid} as {name}")
     # A supervisord that is pid 1 of a container is above everything, left-overs too: being below it says nothing.
-    daemon = next((pid for pid in lineage if pid in facts.daemons and pid != 1), None)
-    own = label if label is not None and label.root == facts.root and process.uid in facts.uids else None
+    daemon = next((pid for pid in lineage if pid in supervision.supervisords and pid != 1), None)
+    own = label if label is not None and label.root == supervision.root and process.uid in supervision.uids else None
     service = (own.service or None) if own is not None else None
     if daemon is not None:
-        return _below_daemon(daemon, service, facts)
+        return _below_daemon(daemon, service, supervision)
     if own is not None and not process.container:
         return Judgement(ORPHAN, service, "it carries this stack's label and no supervisord holds it")
-    return Judgement(FOREIGN, None, _foreign(process, label, facts))
+    return Judgement(FOREIGN, None, _foreign(process, label, supervision))
 
 
-def _below_daemon(daemon: int, service: t.Optional[str], facts: Facts) -> Judgement:
-    if facts.answering is None and len(facts.daemons) == 1:
+def _below_daemon(daemon: int, service: t.Optional[str], supervision: Supervision) -> Judgement:
+    if supervision.answering is None and len(supervision.supervisords) == 1:
         return Judgement(SUPERVISED, None, f"it is below supervisord pid {daemon}, which does not say of which service")
-    if daemon == facts.answering:
+    if daemon == supervision.answering:
         # Not below a process that it reports: its own socket, or a program spawned since the report.
         return Judgement(SUPERVISED, None, f"it is below supervisord pid {daemon}, which does not report it")
     return Judgement(DUPLICATE, service, f"it is below supervisord pid {daemon}, a second one over this stack")
 
 
-def _foreign(process: Process, label: t.Optional[Label], facts: Facts) -> str:
+def _foreign(process: Process, label: t.Optional[Label], supervision: Supervision) -> str:
     if process.container:
         return "it runs in a container"
     if publishes(process):
         return "it holds the port for a container"
     if label is None:
         return "it is not of this stack"
-    if label.root != facts.root:
+    if label.root != supervision.root:
         return f"it is of stack {label.stack or '?'} at {label.root}"
     return f"it carries this stack's label, but user {process.user} is not the one who runs this stack"
 

@@ -13,9 +13,12 @@ from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import processes, sockets
 from ..manifest.model import Paths, Stack
-from . import assign, flush, leases
+from . import leases
+from .assign import NoPort, Obstacle, assign
+from .flush import Flushed, flush
 from .leases import Neighbours
-from .provenance import DUPLICATE, ORPHAN, SUPERVISED, Facts, Holder, classify
+from .provenance import DUPLICATE, ORPHAN, SUPERVISED, Holder
+from .survey import inspect, judgements, survey
 
 # What is the stack's own: a port it holds can be had, for the restart ends what is left over.
 OURS = (SUPERVISED, ORPHAN, DUPLICATE)
@@ -45,10 +48,10 @@ def give(stack: Stack, *, dry_run: bool = False, fallback: bool = False, clock: 
     with leases.locked(None if dry_run else place, clock=clock):
         before = leases.load(stack.paths.state)
         others = leases.neighbours(place, stack.root)
-        decided = assign.assign(
+        decided = assign(
             stack.services,
             before,
-            _judge(stack, others, clock),
+            _obstacle(stack, others, clock),
             claimed=lambda port: _claimed(others, port),
             fallback=fallback,
         )
@@ -64,14 +67,14 @@ def give(stack: Stack, *, dry_run: bool = False, fallback: bool = False, clock: 
         "changed": after != before,
         "ports": dict(decided.ports),
         "moved": [
-            {"service": name, "from": old, "to": new, "reason": reason}
-            for name, (old, new, reason) in decided.moved.items()
+            {"service": name, "from": move.old, "to": move.new, "reason": move.reason}
+            for name, move in decided.moved.items()
         ],
         "notes": list(others.unread),
     }
 
 
-def _judge(stack: Stack, others: Neighbours, clock: Clock) -> assign.Judge:
+def _obstacle(stack: Stack, others: Neighbours, clock: Clock) -> Obstacle:
     """Return what says of a port why a service cannot have it."""
     candidates = {
         port
@@ -79,9 +82,9 @@ def _judge(stack: Stack, others: Neighbours, clock: Clock) -> assign.Judge:
         if service.fallback_ports and service.own_port is not None
         for port in (service.own_port, *service.fallback_ports)
     }
-    holders = flush.survey(stack, sorted(candidates), clock=clock)
+    holders = survey(stack, sorted(candidates), clock=clock)
 
-    def judge(port: int) -> t.Optional[str]:
+    def obstacle(port: int) -> t.Optional[str]:
         strangers = [holder for holder in holders[port] if holder.provenance not in OURS]
         if strangers:
             return f"it is held by {strangers[0].summary}"
@@ -90,7 +93,7 @@ def _judge(stack: Stack, others: Neighbours, clock: Clock) -> assign.Judge:
         # What our own processes hold is freed before the start; a bind would only say that they are there.
         return None if holders[port] else sockets.bindable(port)
 
-    return judge
+    return obstacle
 
 
 def _claimed(others: Neighbours, port: int) -> t.Optional[str]:
@@ -101,7 +104,7 @@ def _claimed(others: Neighbours, port: int) -> t.Optional[str]:
     return f"it is the port of {neighbour.summary}, which runs on this host"
 
 
-def _no_port(stack: Stack, failures: t.Sequence[assign.Failure]) -> RollcallError:
+def _no_port(stack: Stack, failures: t.Sequence[NoPort]) -> RollcallError:
     tried = [port for failure in failures for port, _reason in failure.tried]
     remedies = [f"rollcall ports check {port}" for port in tried]
     remedies += ["rollcall ports auto-fix"] if any(failure.untried for failure in failures) else []
@@ -130,7 +133,7 @@ def _no_port(stack: Stack, failures: t.Sequence[assign.Failure]) -> RollcallErro
 
 def check(stack: Stack, port: int, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
     """Return whether a port is free, and by whom it is held; ``ok`` is that it is free. Changes nothing."""
-    found = flush.inspect(stack, [port], clock=clock)[0]
+    found = inspect(stack, [port], clock=clock)[0]
     neighbour = leases.neighbours(leases.directory(), stack.root).ports.get(port)
     return {**found, "ok": found["free"], "leased_to": None if neighbour is None else neighbour.summary}
 
@@ -169,25 +172,19 @@ def find_available(stack: Stack, start: t.Optional[int] = None) -> int:
 
 def processes_of(stack: Stack, *, clock: Clock = SYSTEM) -> t.List[t.Dict[str, t.Any]]:
     """Return every process of a stack, wherever it came from: supervisord, what it runs, and what is left over."""
-    daemons = processes.supervisors(stack.paths.config, stack.root)
-    answering, reported = flush.reported(stack, clock)
-    uids = processes.trusted_uids(stack.root, stack.user)
-    found = {process.pid: process for process in daemons}
-    found.update(processes.children_of([process.pid for process in daemons]))
-    for process in processes.labelled(stack.root, uids):
+    supervisords = {process.pid: process for process in processes.supervisors(stack.paths.config, stack.root)}
+    found = {**supervisords, **processes.children_of(supervisords)}
+    for process in processes.labelled(stack.root, processes.trusted_uids(stack.root, stack.user)):
         found.setdefault(process.pid, process)
-    facts = Facts(stack.root, uids, reported, frozenset(process.pid for process in daemons), answering)
-    lineages = processes.lineages(found, found.values())
+    judged = judgements(stack, found, clock=clock)
     ports = _ports_by_pid(found)
     rows = []
     for pid, process in sorted(found.items(), key=lambda entry: (entry[1].start, entry[0])):
-        own = processes.label(pid, process.container)
-        judgement = classify(process, lineages[pid], own, facts)
-        daemon = any(pid == other.pid for other in daemons)
+        label = processes.label(pid, process.container)
         row = {
             **process.as_dict(),
-            "provenance": "supervisord" if daemon else judgement.provenance,
-            "service": judgement.service or (own.service if own is not None and own.service else None),
+            "provenance": "supervisord" if pid in supervisords else judged[pid].provenance,
+            "service": judged[pid].service or (label.service if label is not None and label.service else None),
             "ports": sorted(ports.get(pid, ())),
         }
         rows.append(row)
@@ -221,10 +218,10 @@ def auto_fix(stack: Stack, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t
         ``ok``: nothing is left to do; ``changed``; ``freed``, ``moved`` and ``unresolved``, each with words; ``next``.
     """
     ports = [service.port for service in stack.services if service.port is not None]
-    holders = flush.survey(stack, ports, sharing=sockets.EVERY, clock=clock)
+    holders = survey(stack, ports, sharing=sockets.EVERY, clock=clock)
     foreign = {port for port in ports if any(holder.provenance not in OURS for holder in holders[port])}
     leftover = [port for port in ports if port not in foreign and _has_leftovers(holders[port])]
-    done = flush.flush(stack, leftover, dry_run=dry_run, clock=clock) if leftover else flush.Flushed(False)
+    done = flush(stack, leftover, dry_run=dry_run, clock=clock) if leftover else Flushed(False)
     stuck = {service.name: service.port for service in stack.services if service.port in foreign}
     movable = {service.name for service in stack.services if service.fallback_ports}
     moved: t.List[t.Dict[str, t.Any]] = []

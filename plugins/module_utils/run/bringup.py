@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..host.processes import Identity
 from ..manifest.model import Service, Stack
-from ..ports import flush
 from ..ports.provenance import Holder
+from ..ports.survey import survey
 from ..probes.health import HealthWatch
 from ..supervisord.client import Client, ProgramState
 from ..verdict.judge import completed, describe_state, identity, owns
@@ -203,7 +203,7 @@ class BringUp:
             if port is not None and start.identity is not None and not self._only_counted(programs[name]):
                 ports.append(port)
                 pids[start.identity[0]] = name
-        return flush.survey(self._stack, ports, pids) if ports else {}
+        return survey(self._stack, ports, pids) if ports else {}
 
     def _only_counted(self, program: ProgramState) -> bool:
         """Return whether a service is healthy already and only its start seconds pass: nothing depends on them."""

@@ -17,8 +17,9 @@ from ..host import processes
 from ..manifest import file as manifest_file
 from ..manifest.model import Paths, Service, Stack
 from ..manifest.revision import revision
-from ..ports import flush, leases
+from ..ports import leases
 from ..ports.provenance import SUPERVISED, Holder
+from ..ports.survey import survey
 from ..state import journal
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
 
@@ -109,7 +110,7 @@ def _holders(
     stacks = [installed, *([] if written is None else [written])]
     ports = {service.port for stack in stacks for service in stack.services if service.port is not None}
     pids = {program.pid: name for name, program in programs.items() if program.pid}
-    return flush.survey(installed, sorted(ports), pids, clock=clock)
+    return survey(installed, sorted(ports), pids, clock=clock)
 
 
 def _names(stack: t.Optional[Stack]) -> t.List[str]:

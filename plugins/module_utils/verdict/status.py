@@ -15,7 +15,7 @@ from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import processes
 from ..manifest.model import Paths, Stack
-from ..ports import flush
+from ..ports.survey import survey
 from ..probes import databases, health
 from ..probes.databases import DatabaseAnswer
 from ..probes.health import Answer
@@ -50,7 +50,7 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
     pids = {program.pid: name for name, program in programs.items() if program.pid}
     ports = [service.port for service in stack.services if service.port is not None]
     # First whose listener it is, then the answer: so the answer came from the process whose socket was just seen.
-    holders = flush.survey(stack, ports, pids)
+    holders = survey(stack, ports, pids)
     answers, replies = _ask(stack, programs)
     files, dependencies = fitness.files(stack), fitness.dependencies(stack)
     left = orphans(stack, [process.pid for process in daemons])

@@ -18,8 +18,8 @@ from ..base.errors import RollcallError
 from ..base.files import write_atomically
 from ..host.processes import Identity
 from ..manifest.model import Paths, Stack
-from ..ports import flush
 from ..ports.provenance import Holder
+from ..ports.survey import survey
 from ..state import journal
 from ..supervisord import config
 from ..supervisord.client import CALL_TIMEOUT, Client
@@ -136,7 +136,7 @@ def _with_backgrounded(stack: Stack, seen: Observation, failed: t.Container[str]
 
 def _holders(stack: Stack, freed: t.Mapping[str, int], clock: Clock) -> t.Dict[str, t.Sequence[Holder]]:
     """Return who holds the port of each removed service."""
-    found = flush.survey(stack, list(freed.values()), clock=clock) if freed else {}
+    found = survey(stack, list(freed.values()), clock=clock) if freed else {}
     return {name: found[port] for name, port in freed.items()}
 
 

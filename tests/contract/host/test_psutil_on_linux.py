@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes, sockets
-from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
 from tests.support import daemons
 from tests.support.victims import a_stack, as_nobody, eventually, free_port, marks, victim
 
@@ -206,7 +206,7 @@ def test_a_listener_that_another_user_sees_without_its_process_is_not_called_fre
     with victim("listen", mark=marks(root)) as held:
 
         def attempt() -> t.Any:
-            (port,) = flush.inspect(None, [held.port])
+            (port,) = survey.inspect(None, [held.port])
             try:
                 flush.flush(a_stack(root, held.port), policy="any")
             except RollcallError as exc:

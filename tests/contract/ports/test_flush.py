@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import model as manifest
-from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
 from tests.support import daemons, victims
 
 sandbox = daemons.sandbox
@@ -43,7 +43,7 @@ class Running:
         return self.place.client().programs()["service0"].pid
 
     def holders(self) -> t.List[t.Tuple[int, str, t.Optional[str]]]:
-        found = flush.survey(self.stack, [self.port])[self.port]
+        found = survey.survey(self.stack, [self.port])[self.port]
         return [(one.process.pid if one.process else 0, one.provenance, one.service) for one in found]
 
 

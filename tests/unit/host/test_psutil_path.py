@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes, sockets
-from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, provenance
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, provenance, survey
 from tests.support import macos
 from tests.support.macos import BOOTED, SSTOP, SZOMB, Mac, Recorded, Socket, on_ipv6
 from tests.support.victims import a_stack, marks
@@ -284,7 +284,7 @@ def a_mac_stack(*ports: int, **rules: t.Any) -> t.Any:
 @pytest.mark.usefixtures("mac")
 def test_each_listener_is_judged_as_on_linux() -> None:
     ports = (7000, 8001, 8002, 8004)
-    holders = flush.survey(a_mac_stack(*ports), ports)
+    holders = survey.survey(a_mac_stack(*ports), ports)
     judged = {
         (port, one.process.pid if one.process else None, one.provenance, one.service)
         for port in ports
@@ -301,7 +301,7 @@ def test_each_listener_is_judged_as_on_linux() -> None:
 @pytest.mark.usefixtures("mac")
 def test_a_port_is_told_with_the_same_keys_as_on_linux(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "bindable", lambda port: "cannot listen" if port == 5432 else None)
-    by_port = {one["port"]: one for one in flush.inspect(None, [8002, 5432, 8010])}
+    by_port = {one["port"]: one for one in survey.inspect(None, [8002, 5432, 8010])}
     held = by_port[8002]
     # A listener is a holder even where a bind gets by it.
     assert (held["free"], held["complete"], held["unreadable"]) == (False, False, 3)

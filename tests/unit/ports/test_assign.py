@@ -19,7 +19,7 @@ def service(name: str, own: t.Optional[int], *others: int, auto: bool = True) ->
     return Service(name, ("true",), "/", port=own, own_port=own, fallback_ports=others, auto_fallback=auto)
 
 
-def taken(*ports: int) -> assign.Judge:
+def taken(*ports: int) -> assign.Obstacle:
     return lambda port: "somebody has it" if port in ports else None
 
 

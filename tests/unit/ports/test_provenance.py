@@ -21,8 +21,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenan
     REFUSE,
     SUPERVISED,
     UNKNOWN,
-    Facts,
     Holder,
+    Supervision,
     classify,
     may_end,
     publishes,
@@ -33,14 +33,14 @@ TRADING = 1001
 OURS = Label("trading", ROOT, "api", "0123456789ab")
 THEIRS = Label("other", "/opt/other", "api", "0123456789ab")
 DAEMON, SECOND = 100, 200
-ONE = Facts(ROOT, frozenset({0, TRADING}), {110: "api"}, frozenset({DAEMON}), DAEMON)
-TWO = Facts(ROOT, frozenset({0, TRADING}), {110: "api"}, frozenset({DAEMON, SECOND}), DAEMON)
-SILENT = Facts(ROOT, frozenset({0, TRADING}), {}, frozenset({DAEMON}), None)
-SILENT_TWO = Facts(ROOT, frozenset({0, TRADING}), {}, frozenset({DAEMON, SECOND}), None)
-DOWN = Facts(ROOT, frozenset({0, TRADING}))
+ONE = Supervision(ROOT, frozenset({0, TRADING}), {110: "api"}, frozenset({DAEMON}), DAEMON)
+TWO = Supervision(ROOT, frozenset({0, TRADING}), {110: "api"}, frozenset({DAEMON, SECOND}), DAEMON)
+SILENT = Supervision(ROOT, frozenset({0, TRADING}), {}, frozenset({DAEMON}), None)
+SILENT_TWO = Supervision(ROOT, frozenset({0, TRADING}), {}, frozenset({DAEMON, SECOND}), None)
+DOWN = Supervision(ROOT, frozenset({0, TRADING}))
 # supervisord as pid 1 of a container.
-FIRST = Facts(ROOT, frozenset({0, TRADING}), {110: "api"}, frozenset({1}), 1)
-NO_STACK = Facts()
+FIRST = Supervision(ROOT, frozenset({0, TRADING}), {110: "api"}, frozenset({1}), 1)
+NO_STACK = Supervision()
 
 
 def process(uid: int = TRADING, exe: str = "/usr/bin/python3", container: bool = False) -> Process:
@@ -93,7 +93,7 @@ def test_provenance(
     lineage: t.List[int],
     label: t.Optional[Label],
     who: Process,
-    facts: Facts,
+    facts: Supervision,
     provenance: str,
     service: t.Optional[str],
 ) -> None:
@@ -103,7 +103,7 @@ def test_provenance(
 
 
 @pytest.mark.parametrize("facts", [ONE, TWO, SILENT, DOWN, NO_STACK])
-def test_a_socket_without_a_visible_process_is_of_unknown_owner(facts: Facts) -> None:
+def test_a_socket_without_a_visible_process_is_of_unknown_owner(facts: Supervision) -> None:
     assert classify(None, [], None, facts).provenance == UNKNOWN
 
 
