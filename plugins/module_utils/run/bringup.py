@@ -107,22 +107,27 @@ class BringUp:
                 began = self._clock.monotonic()
                 self._look()
                 if self._starting:
-                    self._clock.sleep(self._pause(REST * (self._clock.monotonic() - began)))
+                    self._clock.sleep(self._pause(self._clock.monotonic() - began))
         finally:
             for start in self._starting.values():
                 start.end_watch()
         return self._outcome
 
-    def _pause(self, rest: float) -> float:
+    def _pause(self, look: float) -> float:
         """Return the seconds until something may have happened that is worth asking for.
 
         Args:
-            rest: seconds to leave the machine alone at least, unless start seconds are over before.
+            look: seconds that the last look took.
         """
+        rest = REST * look
         if self._waiting or any("healthy" not in self._reached.get(name, ()) for name in self._starting):
             return max(POLL, rest)
         due = [start.due.remaining() for start in self._starting.values() if not start.due.expired]
-        return min(min(due) + MOMENT, max(IDLE_POLL, rest)) if due else max(POLL, rest)
+        if not due:
+            return max(POLL, rest)
+        idle = max(IDLE_POLL, rest)
+        # A look that is under way when the start seconds end sees them not yet over, and costs another one.
+        return idle if idle + look < min(due) else min(due) + MOMENT
 
     def _start_what_can(self) -> None:
         """Start every waiting service whose dependencies are met, in one call; give up those that can never be."""

@@ -93,7 +93,7 @@ DOWN = frozenset({"STOPPED", "EXITED", "FATAL"})
 # Seconds more for each program of a batch. Spawning takes 2.5 ms, 10 ms with a high minfds, and on a machine that has
 # six times as much to do as it can, six times that. It is a limit for one that hangs, no time that is waited.
 _PER_NAME = 0.1
-_POKE_INTERVAL = 0.005  # seconds; it stops one program per turn of its loop, and a poke is a turn
+_POKE_INTERVAL = 0.001  # seconds; it stops one program per turn of its loop, and a poke is a turn
 _START_INTERVAL = 0.005
 _SHORTEST_CALL = 0.05
 _END_GRACE = 3.0  # seconds for a daemon that did not start: up to 1 for the turn of its loop, and its end

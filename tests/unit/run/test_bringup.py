@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+import pytest
+
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.bringup import IDLE_POLL, BringUp
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client, ProgramState
@@ -32,9 +34,10 @@ class Counting(Clock):
 class Turning(Client):
     """supervisord as its loop turns: it answers a call first, and afterwards moves on what is due."""
 
-    def __init__(self, clock: Counting, start_seconds: float) -> None:
+    def __init__(self, clock: Counting, start_seconds: float, look: float) -> None:
         super().__init__("/nowhere.sock", clock=clock)
         self._now = clock
+        self._look = look
         self._start_seconds = start_seconds
         self._spawned: t.Dict[str, float] = {}
         self._running: t.Set[str] = set()
@@ -60,17 +63,18 @@ class Turning(Client):
         self.looks.append(self._now.now)
         states = {name: "RUNNING" if name in self._running else "STARTING" for name in self._spawned}
         self._turn()
+        self._now.now += self._look
         return {
             name: ProgramState(name, state, 1000 + number, 0, 0, 0, 0, "", "", born=1)
             for number, (name, state) in enumerate(states.items())
         }
 
 
-def brought_up(services: t.Dict[str, t.Any], start_seconds: float = 1.0) -> t.Tuple[Turning, float]:
+def brought_up(services: t.Dict[str, t.Any], start_seconds: float = 1.0, look: float = 0.0) -> t.Tuple[Turning, float]:
     """Start services that need nothing, and return the stand-in and when the last was ready."""
     stack = checked(a_manifest(services, defaults={"command": ["sleep"], "start": {"seconds": start_seconds}}))
     clock = Counting()
-    client = Turning(clock, start_seconds)
+    client = Turning(clock, start_seconds, look)
     outcome = BringUp(stack, client, services, clock).run()
     assert set(outcome.first) == set(services)
     assert not outcome.failed
@@ -83,6 +87,15 @@ def test_the_first_look_after_the_start_seconds_of_all_finds_them_all_up() -> No
     over = 100.0 + SPAWN * len(services) + 1.0
     assert [look for look in client.looks if look >= over] == client.looks[-1:]
     assert end - over < 0.01
+
+
+@pytest.mark.parametrize("look", [0.03, 0.04, 0.05, 0.07, 0.11, 0.13])
+def test_no_look_is_under_way_when_the_start_seconds_end(look: float) -> None:
+    client, end = brought_up({"web": {}, "worker": {}}, look=look)
+    over = 100.0 + 2 * SPAWN + 1.0
+    assert [began for began in client.looks if began >= over] == client.looks[-1:]
+    assert not [began for began in client.looks if began < over < began + look]
+    assert end - over < look + 0.01
 
 
 def test_while_only_start_seconds_pass_it_is_asked_seldom() -> None:
