@@ -316,7 +316,8 @@ def test_an_entry_shows_what_is_seen_and_its_cure_cures(made: StackUnderTest, he
 
 def play(made: StackUnderTest, heading: str) -> bool:
     """Break the stack, do what the entry says, and see that the stack is well."""
-    operator = Operator(made, {3000: made.raw["services"]["web"]["port"], 8001: made.raw["services"]["feed"]["port"]})
+    ports = {"3000": str(made.raw["services"]["web"]["port"]), "8001": str(made.raw["services"]["feed"]["port"])}
+    operator = Operator({"/opt/trading": made.root, **ports}, f"{made.root}/bin")
     *blocks, cure = ENTRIES[heading]
     with SCENARIOS[heading](made) as act:
         for block in blocks:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/how-to/runbook.md read as an operator reads it: type what stands there, compare, put in what was seen before."""
+"""A page read as an operator reads it: type what stands there, compare, put in what was seen before."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ import os
 import re
 import subprocess
 import typing as t
+from pathlib import Path
 
-if t.TYPE_CHECKING:
-    from tests.support.stacks import StackUnderTest
-
-# Where the page's stack is.
-PLACE = "/opt/trading"
 # Seconds that the commands of one block may take.
 BOUND = 90.0
 SKIP = "..."
@@ -51,13 +47,17 @@ class Operator:
     """Somebody with the page beside the terminal.
 
     Args:
-        made: the stack.
-        ports: the page's ports, and those which they stand for.
+        stands_for: what the page writes, and what that is here: the stack's root, its ports.
+        commands: a directory that comes first on the PATH.
+        directory: where the commands are run; None is where the tests are.
     """
 
-    def __init__(self, made: StackUnderTest, ports: t.Mapping[int, int]) -> None:
-        self._made = made
-        self._ports = ports
+    def __init__(
+        self, stands_for: t.Mapping[str, str], commands: t.Union[str, Path], directory: t.Optional[Path] = None
+    ) -> None:
+        self._stands_for = stands_for
+        self._commands = commands
+        self._directory = directory
         # What stood in the place of a word in <>, the last time that it was seen.
         self._known: t.Dict[str, str] = {}
 
@@ -85,21 +85,25 @@ class Operator:
             text=True,
             check=False,
             timeout=BOUND,
-            env={**os.environ, "PATH": f"{self._made.root}/bin:{os.environ['PATH']}", "LC_ALL": "C"},
+            cwd=self._directory,
+            env={**os.environ, "PATH": f"{self._commands}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"},
         )
         return self._told(done.stdout)
 
     def _real(self, text: str) -> str:
-        text = text.replace(PLACE, self._made.root)
-        for shown, real in self._ports.items():
-            text = re.sub(rf"\b{shown}\b", str(real), text)
+        for shown, real in self._stands_for.items():
+            text = _replaced(text, shown, real)
         return text
 
     def _told(self, text: str) -> str:
-        text = text.replace(self._made.root, PLACE)
-        for shown, real in self._ports.items():
-            text = re.sub(rf"\b{real}\b", str(shown), text)
+        for shown, real in self._stands_for.items():
+            text = _replaced(text, real, shown)
         return text
+
+
+def _replaced(text: str, old: str, new: str) -> str:
+    """Replace a port only where it is the whole number, and a path wherever it begins."""
+    return re.sub(rf"(?<!\w){re.escape(old)}\b", lambda _found: new, text)
 
 
 def _pattern(line: str) -> t.Tuple[str, t.List[str]]:
