@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import problems_text
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import COLLECTION, engine_files
 
 
@@ -46,7 +46,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
         problems = [problem.as_dict() for problem in checked.problems]
         result.update(changed=False, problems=problems)
         if checked.stack is None:
-            result.update(failed=True, msg=report.problems(problems))
+            result.update(failed=True, msg=problems_text(problems))
             return result
         result["warnings"] = [f"{found['place']}: {found['message']}. {found['cure']}" for found in problems]
         data = checked.stack.to_dict()

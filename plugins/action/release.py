@@ -15,7 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import archives
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import plan as release_plan
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 from ansible_collections.rollcall.supervisor.plugins.modules.release import ARGUMENT_SPEC, REQUIRED_IF
 
 CODE, WHEELS = "code", "wheels"
@@ -53,7 +53,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
                     received[name].update(archive=path, sha256=archives.file_digest(packed))
             result.update(answer)
         except RollcallError as exc:
-            result.update(changed=False, failed=True, msg=report.error(exc.as_dict()), error=exc.as_dict())
+            result.update(changed=False, failed=True, msg=error_text(exc.as_dict()), error=exc.as_dict())
         finally:
             shutil.rmtree(ours)
             if theirs is not None:

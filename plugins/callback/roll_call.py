@@ -56,9 +56,11 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
     EXIT_UNREACHABLE,
     EXIT_WRONG_USE,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show import steps
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text, problems_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call import roll_call, verdict_line
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step, steps_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import terminal
 
 OURS = "rollcall.supervisor."
 RUN = f"{OURS}stack_restart"
@@ -371,8 +373,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         return lost or not all(data.get("ok") for data in known.reports.values())
 
     def _text(self, name: str, known: _Host, stats: t.Any) -> str:
-        look = {**report.terminal(sys.stdout), "colour": bool(ANSIBLE_COLOR)}
-        blocks = [report.steps(known.steps, colour=look["colour"])] if self._shows_steps(name, stats) else []
+        look = {**terminal(sys.stdout), "colour": bool(ANSIBLE_COLOR)}
+        blocks = [steps_text(known.steps, colour=look["colour"])] if self._shows_steps(name, stats) else []
         blocks += [f"note: {known.ending}"] if known.ending else []
         blocks += [self._roll_call(name, data, look) for data in known.reports.values()]
         failure = self._failure(name, stats)
@@ -400,7 +402,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
 
                 # The findings themselves are the playbook's to show.
                 return findings.text({**data, "host": name}).splitlines()[-1]
-            return report.roll_call({**data, "host": name, "gone": self._hosts[name].gone}, **look)
+            return roll_call({**data, "host": name, "gone": self._hosts[name].gone}, **look)
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             # A host with an engine of another version must not take the roll calls of all others with it.
             self._display.warning(f"The report of {name} is not one this version can print: {exc!r}")
@@ -416,7 +418,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
                 # A line is all that stands above, too.
                 continue
             try:
-                lines.append(report.summary({**data, "host": name}, colour=colour))
+                lines.append(verdict_line({**data, "host": name}, colour=colour))
             except (KeyError, TypeError, ValueError, AttributeError):
                 # Told with its reason above, where the whole roll call should have been.
                 lines.append(f"{data.get('stack')} on {name}: {'OK' if data.get('ok') else 'FAILED'}")
@@ -478,9 +480,9 @@ def _failure_text(name: str, failure: _Failure, *, colour: bool) -> str:
     """Return why a host came to no verdict, for people."""
     problems = failure.result.get("problems")
     if problems and not isinstance(failure.result.get("error"), dict):
-        return report.problems(problems, subject=f"manifest of {name}", colour=colour)
-    return report.error(_as_error(failure), subject=name, colour=colour)
+        return problems_text(problems, subject=f"manifest of {name}", colour=colour)
+    return error_text(_as_error(failure), subject=name, colour=colour)
 
 
 def _unreachable_text(name: str, reason: str, *, colour: bool) -> str:
-    return report.error(_error(reason, "unreachable"), subject=name, colour=colour)
+    return error_text(_error(reason, "unreachable"), subject=name, colour=colour)

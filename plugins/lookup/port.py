@@ -54,7 +54,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import problems_text
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core comes without types
@@ -78,7 +78,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core comes with
             data = self._templar.template(variables["rollcall_stack"])
         checked = manifest_check.check(data)
         if checked.stack is None:
-            raise AnsibleLookupError(report.problems([problem.as_dict() for problem in checked.problems]))
+            raise AnsibleLookupError(problems_text([problem.as_dict() for problem in checked.problems]))
         return {service.name: service.port for service in checked.stack.services if service.port is not None}
 
     def _of_host(self, host: str, hostvars: t.Mapping[str, t.Any]) -> t.Dict[str, int]:

@@ -119,7 +119,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import edit as manifest_edit
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 
 
 def wanted(params: t.Mapping[str, t.Any]) -> t.List[Change]:
@@ -182,7 +182,7 @@ def main() -> None:
     try:
         result = run(module.params, check_mode=module.check_mode)
     except RollcallError as exc:
-        module.fail_json(msg=report.error(exc.as_dict()), error=exc.as_dict())
+        module.fail_json(msg=error_text(exc.as_dict()), error=exc.as_dict())
     module.exit_json(**result)
 
 

@@ -157,7 +157,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import survey
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 
 
@@ -180,7 +180,7 @@ def main() -> None:
     try:
         result = run(module.params)
     except RollcallError as exc:
-        module.fail_json(msg=report.error(exc.as_dict()), error=exc.as_dict())
+        module.fail_json(msg=error_text(exc.as_dict()), error=exc.as_dict())
     module.exit_json(**result)
 
 

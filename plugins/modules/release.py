@@ -220,7 +220,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import lifecycle as releases
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import plan as release_plan
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 
 ARGUMENT_SPEC: t.Dict[str, t.Any] = {
     "root": {"type": "path", "required": True},
@@ -267,7 +267,7 @@ def main() -> None:
     try:
         result = run(module.params, check_mode=module.check_mode)
     except RollcallError as exc:
-        module.fail_json(msg=report.error(exc.as_dict(), root=module.params["root"]), error=exc.as_dict())
+        module.fail_json(msg=error_text(exc.as_dict(), root=module.params["root"]), error=exc.as_dict())
     for name in result["ignored"]:
         module.warn(f"The release brings {name}, which is shared and has content already: what it brings is left out.")
     module.exit_json(**result)

@@ -203,7 +203,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.programs import orders as programs
 from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import STATES, Wish
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 
 
 def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any]:
@@ -237,7 +237,7 @@ def main() -> None:
     try:
         result = run(module.params, check_mode=module.check_mode)
     except RollcallError as exc:
-        module.fail_json(msg=report.error(exc.as_dict(), root=module.params["root"]), error=exc.as_dict())
+        module.fail_json(msg=error_text(exc.as_dict(), root=module.params["root"]), error=exc.as_dict())
     module.exit_json(**result)
 
 

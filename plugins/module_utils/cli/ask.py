@@ -16,7 +16,8 @@ from ..manifest.model import Paths, Stack
 from ..ports import tool as ports
 from ..run import dispatch, plan, restart
 from ..run.request import Request, who
-from ..show import roll_call as report
+from ..show.errors import error_text
+from ..show.roll_call import failure_text
 from ..state import journal
 from ..state.journal import Generation
 from ..supervisord import config
@@ -39,7 +40,7 @@ def main(root: str, stream: t.TextIO, output: t.TextIO) -> int:
         answer = _VERBS[asked["verb"]](root, asked["arguments"], asked["check_mode"])
     except RollcallError as exc:
         error = exc.as_dict()
-        answer = {"changed": False, "failed": True, "msg": report.error(error, root=root), "error": error}
+        answer = {"changed": False, "failed": True, "msg": error_text(error, root=root), "error": error}
     output.write(f"{json.dumps(answer)}\n")
     return 0
 
@@ -128,7 +129,7 @@ def _judged(seen: t.Dict[str, t.Any], *, changed: bool, fail: bool) -> t.Dict[st
     """Return the answer for a report: a failure when it is not ok and that is to fail."""
     answer: t.Dict[str, t.Any] = {"changed": changed, "report": seen}
     if fail and not seen["ok"]:
-        answer.update(failed=True, msg=report.failure(seen))
+        answer.update(failed=True, msg=failure_text(seen))
     return answer
 
 

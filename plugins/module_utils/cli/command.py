@@ -102,9 +102,9 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
         if as_json:
             sys.stdout.write(json.dumps({"ok": False, "error": exc.as_dict()}, indent=2) + "\n")
         else:
-            from ..show import roll_call as report
+            from ..show.errors import error_text
 
-            sys.stderr.write(report.error(exc.as_dict(), root=options.root) + "\n")
+            sys.stderr.write(error_text(exc.as_dict(), root=options.root) + "\n")
         return exc.exit_code
     except BrokenPipeError:
         # The reader of our output has gone (`rollcall status | head`): nobody is left to tell.
@@ -147,13 +147,14 @@ def _dispatch(options: argparse.Namespace) -> int:
 
 
 def _history(options: argparse.Namespace, paths: Paths) -> int:
+    from ..show.history import history_text, run_text
     from ..state import history
 
     if options.run is not None:
         data = history.of_run(paths, options.run)
-        return show(data, history.text_of_run(data), as_json=options.json)
+        return show(data, lambda: run_text(data), as_json=options.json)
     data = history.history(paths, most=options.most)
-    return show(data, history.text(data), as_json=options.json)
+    return show(data, lambda: history_text(data), as_json=options.json)
 
 
 def _change(options: argparse.Namespace, paths: Paths) -> int:
@@ -183,9 +184,10 @@ def _change(options: argparse.Namespace, paths: Paths) -> int:
 
 def _show(data: t.Mapping[str, t.Any], options: argparse.Namespace) -> int:
     def text() -> str:
-        from ..show import roll_call as report
+        from ..show.roll_call import roll_call
+        from ..show.words import terminal
 
-        return report.roll_call(data, **report.terminal(sys.stdout))
+        return roll_call(data, **terminal(sys.stdout))
 
     return show(data, text, as_json=options.json)
 

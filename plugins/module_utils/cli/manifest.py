@@ -53,22 +53,23 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from ..manifest import file as manifest_file
-    from ..show import roll_call as report
+    from ..show.errors import problems_text
 
     problems = manifest_file.load_and_check(options.file).problems
     found = [problem.as_dict() for problem in problems]
     data = {"ok": not any(problem.severity == "error" for problem in problems), "problems": found}
-    return show(data, lambda: report.problems(found, subject=options.file), as_json=options.json)
+    return show(data, lambda: problems_text(found, subject=options.file), as_json=options.json)
 
 
 def _drift(options: argparse.Namespace) -> int:
+    from ..show.drift import drift_text
     from ..state import journal
     from ..verdict import drift, limits
 
     paths = paths_of(options.root)
     with announced("manifest drift", limits.of_look(journal.load_stack(paths))):
         data = drift.drift(paths, options.file)
-    return show(data, lambda: drift.text(data), as_json=options.json)
+    return show(data, lambda: drift_text(data), as_json=options.json)
 
 
 def _import(options: argparse.Namespace) -> int:

@@ -11,7 +11,6 @@ What an operation needs is imported by it alone: every other verb of the command
 from __future__ import annotations
 
 import argparse
-import time
 import typing as t
 
 from ..base.errors import RollcallError
@@ -63,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         RollcallError: as the operation says.
     """
     if options.operation == "update-config":
-        return _update(options)
+        return _update_config(options)
     from ..ports import flush
     from ..state import journal
     from ..verdict import limits
@@ -73,11 +72,18 @@ def run(options: argparse.Namespace) -> int:
     grace, kill_grace = flush.GRACE, flush.KILL_GRACE
     limit = run_limits.of_run(stack, "flush", grace=grace, kill_grace=kill_grace) if ending else limits.of_look(stack)
     with announced(f"ports {options.operation}", limit):
-        data, text = _OPERATIONS[options.operation](stack, options)
-    return show(data, text, as_json=options.json)
+        data = _OPERATIONS[options.operation](stack, options)
+    return _answer(data, options)
 
 
-def _show_config(stack: Stack, _options: argparse.Namespace) -> t.Tuple[Data, str]:
+def _answer(data: Data, options: argparse.Namespace) -> int:
+    from ..show.ports import ports_text
+
+    answer = {**data, "operation": options.operation, "check": getattr(options, "check", False)}
+    return show(answer, lambda: ports_text(answer), as_json=options.json)
+
+
+def _show_config(stack: Stack, _options: argparse.Namespace) -> Data:
     rows = [
         {
             "service": service.name,
@@ -87,45 +93,16 @@ def _show_config(stack: Stack, _options: argparse.Namespace) -> t.Tuple[Data, st
         }
         for service in stack.services
     ]
-    data = {"ok": True, "manifest": stack.to_dict(), "ports": rows}
-    rules = stack.ports
-    lines = [f"stack {stack.name} under {stack.root}, manifest {stack.paths.manifest}"]
-    never = _listed((*rules.avoid, *rules.protect))
-    lines.append(f"range {rules.low}-{rules.high}, also {_listed(rules.also) or 'none'}, never {never}")
-    width = max((len(service.name) for service in stack.services), default=0)
-    for service in stack.services:
-        others = f"  or {_listed(service.fallback_ports)}" if service.fallback_ports else ""
-        moved = f", its own is {service.own_port}" if service.port != service.own_port else ""
-        lines.append(f"  {service.name:<{width}}  {service.port or '-'}{moved}{others}")
-    return data, "\n".join(lines)
+    return {"ok": True, "manifest": stack.to_dict(), "ports": rows}
 
 
-def _check(stack: Stack, options: argparse.Namespace) -> t.Tuple[Data, str]:
-    from ..ports import tool as ports
+def _check(stack: Stack, options: argparse.Namespace) -> Data:
+    from ..ports import tool
 
-    data = ports.check(stack, _valid(options.port))
-    label = f"port {data['port']}" + (f" ({data['service']})" if data["service"] else "")
-    if data["free"]:
-        leased = f", and leased to {data['leased_to']}" if data["leased_to"] else ""
-        return data, f"{label} is free{leased}"
-    lines = [f"{label} is held: {data['reason']}"]
-    lines += [f"  {_holder(holder)}" for holder in data["holders"]]
-    return data, "\n".join(lines)
+    return tool.check(stack, _valid(options.port))
 
 
-def _holder(holder: t.Mapping[str, t.Any]) -> str:
-    where = f"[{holder['address']}]" if holder["family"] == "ipv6" else holder["address"]
-    if holder["pid"] is None:
-        return f"{where}: {holder['provenance']}, {holder['reason']}"
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["started"]))
-    unit = f", in {holder['unit']}" if holder["unit"] else ""
-    return (
-        f"{where}: pid {holder['pid']} '{holder['command']}' of user {holder['user']} since {since}{unit}: "
-        f"{holder['provenance']}, {holder['reason']}"
-    )
-
-
-def _kill(stack: Stack, options: argparse.Namespace) -> t.Tuple[Data, str]:
+def _kill(stack: Stack, options: argparse.Namespace) -> Data:
     from ..ports import flush
 
     done = flush.flush(
@@ -135,46 +112,29 @@ def _kill(stack: Stack, options: argparse.Namespace) -> t.Tuple[Data, str]:
         supervised=options.supervised,
         dry_run=options.check,
     )
-    data = {"ok": not done.kept, **done.as_dict()}
-    word = "would end" if options.check else "ended"
-    lines = [f"{word} pid {entry.pid} '{' '.join(entry.command)}' of user {entry.user}" for entry in done.ended]
-    lines += [f"left alone: {holder.summary}; add --supervised to stop it" for holder in done.kept]
-    return data, "\n".join(lines or [f"port {options.port} is free; nothing was to be done"])
+    return {"ok": not done.kept, "port": options.port, **done.as_dict()}
 
 
-def _find(stack: Stack, options: argparse.Namespace) -> t.Tuple[Data, str]:
-    from ..ports import tool as ports
+def _find_available(stack: Stack, options: argparse.Namespace) -> Data:
+    from ..ports import tool
 
-    port = ports.find_available(stack, None if options.start is None else _valid(options.start))
-    return {"ok": True, "port": port}, str(port)
-
-
-def _auto_fix(stack: Stack, options: argparse.Namespace) -> t.Tuple[Data, str]:
-    from ..ports import tool as ports
-
-    data = ports.auto_fix(stack, dry_run=options.check)
-    would = "would be " if options.check else ""
-    lines = [f"{would}freed: {entry}" for entry in data["freed"]]
-    lines += [f"{would}moved: {entry}" for entry in data["moved"]]
-    lines += [f"unresolved: {entry}" for entry in data["unresolved"]]
-    lines += [f"next: {command}" for command in data["next"]]
-    return data, "\n".join(lines or ["no conflict: every assigned port is the stack's own or free"])
+    port = tool.find_available(stack, None if options.start is None else _valid(options.start))
+    return {"ok": True, "port": port}
 
 
-def _list(stack: Stack, _options: argparse.Namespace) -> t.Tuple[Data, str]:
-    from ..ports import tool as ports
+def _auto_fix(stack: Stack, options: argparse.Namespace) -> Data:
+    from ..ports import tool
 
-    rows = ports.processes_of(stack)
-    lines = [
-        f"{row['pid']:>8}  {row['provenance']:<11}  {row['service'] or '-':<24}  {_listed(row['ports']) or '-':<11}  "
-        f"{row['user']:<10}  {row['command']}"
-        for row in rows
-    ]
-    head = f"{'pid':>8}  {'provenance':<11}  {'service':<24}  {'ports':<11}  {'user':<10}  command"
-    return {"ok": True, "processes": rows}, "\n".join([head, *lines])
+    return tool.auto_fix(stack, dry_run=options.check)
 
 
-def _update(options: argparse.Namespace) -> int:
+def _list(stack: Stack, _options: argparse.Namespace) -> Data:
+    from ..ports import tool
+
+    return {"ok": True, "processes": tool.processes_of(stack)}
+
+
+def _update_config(options: argparse.Namespace) -> int:
     from ..manifest import edit as manifest_edit
 
     done = manifest_edit.edit(
@@ -182,11 +142,8 @@ def _update(options: argparse.Namespace) -> int:
         [manifest_edit.Change(("services", options.service, "port"), _valid(options.port))],
         dry_run=options.check,
     )
-    word = "would be" if options.check else "is"
-    text = f"{options.service} {word} on port {options.port} in {options.file}" + ("" if done.changed else " already")
-    if done.changed:
-        text += "\nnext: ansible-playbook site.yml: config and services follow the manifest"
-    return show({"ok": True, "changed": done.changed, "file": options.file}, text, as_json=options.json)
+    data = {"ok": True, "changed": done.changed, "file": options.file, "service": options.service, "port": options.port}
+    return _answer(data, options)
 
 
 def _valid(port: int) -> int:
@@ -195,15 +152,11 @@ def _valid(port: int) -> int:
     return port
 
 
-def _listed(numbers: t.Iterable[int]) -> str:
-    return ", ".join(str(number) for number in numbers)
-
-
-_OPERATIONS: t.Mapping[str, t.Callable[[Stack, argparse.Namespace], t.Tuple[Data, str]]] = {
+_OPERATIONS: t.Mapping[str, t.Callable[[Stack, argparse.Namespace], Data]] = {
     "show-config": _show_config,
     "check": _check,
     "kill": _kill,
-    "find-available": _find,
+    "find-available": _find_available,
     "auto-fix": _auto_fix,
     "list": _list,
 }

@@ -15,6 +15,9 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ..base.text import printable
+from .words import Data, painter
+
 NAMES = (
     "environment",
     "user and directories",
@@ -34,6 +37,7 @@ CONFIG, STARTED, ANSWERS, RUNNING, HEALTH, DATABASE, VERDICT = range(6, 13)
 
 # How a step ended.
 OK, CHANGED, FAILED, HELD, NONE, NOT_REACHED = "ok", "changed", "FAILED", "HELD", "-", "not reached"
+_PAINTED = {OK: "good", CHANGED: "warn", FAILED: "bad", HELD: "bad"}
 
 _NUMBER = re.compile(rf"(\d+)(?:-{LAST})?/{LAST} ")
 # Of which step a check of the verdict is; all others are the verdict's own.
@@ -56,8 +60,6 @@ _MISSING = {2: "nothing to do", 3: "nothing to do", 4: "not asked for", 5: "not 
 _WITHOUT = {HEALTH: "no service has a health check", DATABASE: "no database is asked"}
 # The engine's own steps from which on supervisord is started, and from which on it is started and asked.
 _LATER = {"start-daemon": STARTED, "await-daemon": ANSWERS, "reload": ANSWERS, "start": RUNNING, "verify": VERDICT}
-
-Data = t.Mapping[str, t.Any]
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,26 @@ def whole(earlier: t.Mapping[int, Step], run: t.Sequence[Step]) -> t.List[Step]:
         or (Step(number, NONE, None, _MISSING.get(number, "")) if number < reached else Step(number, NOT_REACHED))
         for number in range(1, LAST + 1)
     ]
+
+
+def steps_text(found: t.Sequence[Data], *, colour: bool = False) -> str:
+    """Return the steps of an install, a line each.
+
+    Args:
+        found: the steps as data: ``number``, ``name``, ``state``, ``seconds``, ``said``.
+        colour: whether to use ANSI colours.
+    """
+    paint = painter(colour)
+    last = len(found)
+    state_width, name_width = (max(len(step[key]) for step in found) for key in ("state", "name"))
+    lines = []
+    for step in found:
+        said = printable(step["said"])
+        seconds = "" if step["seconds"] is None else f"{step['seconds']:.1f} s"
+        state = paint(f"{step['state']:{state_width}}", _PAINTED.get(step["state"], "quiet"))
+        line = f"{state}  {step['number']:2}/{last}  {step['name']:{name_width}}  {seconds:>7}  {said}"
+        lines.append(line.rstrip())
+    return "\n".join(lines)
 
 
 def _judged(

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from ..base.errors import RollcallError
@@ -16,7 +15,6 @@ from ..manifest.model import Paths
 from . import journal
 
 SHOWN = 20
-_ENDED = {"ok": "OK", "held": "HELD", "degraded": "FAILED"}
 
 Data = t.Dict[str, t.Any]
 
@@ -95,65 +93,3 @@ def _summary(run: str, steps: t.Sequence[Data], running: t.Optional[str]) -> Dat
         "signals": done.get("signals", []),
         "timings": done.get("timings", {}),
     }
-
-
-# --- for people ---------------------------------------------------------------------------------------------------
-
-
-def text(data: Data) -> str:
-    """Return the list of runs for people, a line a run."""
-    if not data["runs"]:
-        return "no run is recorded"
-    rows = [("run", "when", "mode", "took", "manifest", "result", "who")]
-    for row in data["runs"]:
-        rows.append(
-            (
-                row["run"],
-                _when(row["time"]),
-                _mode(row),
-                _took(row["seconds"]),
-                (row["manifest"] or "-")[:8],
-                _result(row),
-                row["who"] or "-",
-            )
-        )
-    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
-
-
-def text_of_run(row: Data) -> str:
-    """Return one run for people: what was done, what was signalled, and how long each phase took."""
-    lines = [f"run {row['run']}: {_result(row)}", f"  {_mode(row)} by {row['who'] or '?'} at {_when(row['time'])}"]
-    if row["message"]:
-        lines += [f"  {line}" for line in row["message"].splitlines()]
-    lines += [f"  failed: {check}" for check in row["failed"]]
-    lines += [f"  did: {action}" for action in row["actions"]]
-    for entry in row["signals"]:
-        sent = ", then ".join(entry["signals"]) or "no signal"
-        who = f"pid {entry['pid']} '{entry['command']}' of user {entry['user']}"
-        lines.append(f"  signalled {who}: {sent}; {entry['result']}")
-    if row["timings"]:
-        lines.append("  took " + ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in row["timings"].items()))
-    if row["manifest"]:
-        lines.append(f"  manifest {row['manifest']}")
-    return "\n".join(lines)
-
-
-def _when(seconds: t.Optional[float]) -> str:
-    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-
-
-def _mode(row: Data) -> str:
-    return f"{row['mode'] or '?'}, automatic" if row["automatic"] else str(row["mode"] or "?")
-
-
-def _took(seconds: t.Optional[float]) -> str:
-    return "-" if seconds is None else f"{seconds:.1f} s"
-
-
-def _result(row: Data) -> str:
-    if row["step"] is not None:
-        return f"{row['result']} at step '{row['step']}'"
-    word = _ENDED.get(row["result"]) or str(row["result"]).upper().replace("_", " ")
-    failed = f": {', '.join(row['failed'])}" if row["failed"] else ""
-    return word + (failed if len(row["failed"]) <= 3 else f": {len(row['failed'])} checks")

@@ -191,19 +191,3 @@ def _against_listeners(
     running = program is not None and program.state == "RUNNING"
     if here is not None and here.port is not None and running and not listeners:
         yield f"nothing listens on port {here.port}"
-
-
-def text(data: t.Mapping[str, t.Any]) -> str:
-    """Return a comparison for people: a line a service, and what does not agree below it."""
-    lines = [f"{'service':<28}  {'file':<12}  {'installed':<12}  {'runs at':<12}  {'state':<9}  port"]
-    for row in data["services"]:
-        cells = (row["file"], row["installed"], row["runs_at"], row["running"])
-        file, installed, runs_at, state = (cell or "-" for cell in cells)
-        lines.append(f"{row['name']:<28}  {file:<12}  {installed:<12}  {runs_at:<12}  {state:<9}  {row['port'] or '-'}")
-        lines += [f"    {difference}" for difference in row["differences"]]
-    if data["daemon"] is not None:
-        lines.append(f"supervisord: {data['daemon']}")
-    apart = sum(bool(row["differences"]) for row in data["services"])
-    verdict = "no drift" if data["ok"] else f"DRIFT in {apart} of {len(data['services'])} services"
-    lines.append(f"{data['stack']}: {verdict}")
-    return "\n".join(lines)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call import roll_call
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
 from tests.support.victims import free_port
@@ -116,4 +116,4 @@ def test_a_required_variable_counts_when_it_has_a_value_also_a_secret_one() -> N
         assert set(made.pids()) == {"secret", "plain"}
         seen = verify.verify(made.paths)
         assert failed_checks(seen) == failed_checks(done)
-        assert "s3cret" not in json.dumps(done) + report.roll_call(done)
+        assert "s3cret" not in json.dumps(done) + roll_call(done)

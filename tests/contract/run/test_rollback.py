@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call import roll_call
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import history, journal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
@@ -58,7 +58,7 @@ def test_fault_42_a_generation_that_does_not_verify_gives_way_to_the_last_verifi
 def test_the_words_say_what_failed_and_what_runs_again(running: StackUnderTest) -> None:
     good = place(running)
     running.raw["services"]["worker"]["env"] = {"EXIT": "3"}
-    text = report.roll_call(upgrade(running))
+    text = roll_call(upgrade(running))
     verdict = next(line for line in text.splitlines() if line.startswith("test on "))
     assert ": ROLLED BACK, the new generation failed (1 of 2 services: worker)" in verdict
     assert f"generation {good}, the last verified one, runs again" in verdict
@@ -103,9 +103,9 @@ def test_when_the_way_back_fails_that_is_a_result_of_its_own(running: StackUnder
     assert (done["ok"], done["result"]) == (False, "rollback_failed")
     assert place(running) == good, "what was verified once is in place, and does not hold any more"
     assert {check["subject"] for check in done["checks"] if not check["ok"]} == {"worker"}
-    assert "test on " in report.roll_call(done)
-    assert f"; generation {good}, the last verified one, fails too (1 of 2 services: worker)" in report.roll_call(done)
-    assert ": ROLLBACK FAILED, the new generation failed (" in report.roll_call(done)
+    assert "test on " in roll_call(done)
+    assert f"; generation {good}, the last verified one, fails too (1 of 2 services: worker)" in roll_call(done)
+    assert ": ROLLBACK FAILED, the new generation failed (" in roll_call(done)
     assert history.history(running.paths)["runs"][0]["result"] == "rollback_failed"
 
 

@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text, problems_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call import roll_call, verdict_line
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import terminal
 from tests.support.reports import NAMES, RUN, failed, restart_report, row, status_report
 
 TRACEBACK = """Traceback (most recent call last):
@@ -40,7 +42,7 @@ def table(text: str) -> t.List[str]:
 
 
 def test_a_good_restart_is_one_line_a_service_then_the_verdict_then_where_to_go() -> None:
-    text = report.roll_call(restart_report())
+    text = roll_call(restart_report())
 
     heads, *rows = table(text)
     assert heads.split() == ["service", "state", "pid", "port", "health", "latency", "uptime"]
@@ -56,7 +58,7 @@ def test_a_good_restart_is_one_line_a_service_then_the_verdict_then_where_to_go(
 
 
 def test_a_status_has_no_run_to_speak_of() -> None:
-    assert report.roll_call(status_report()).split("\n\n")[1].splitlines() == [
+    assert roll_call(status_report()).split("\n\n")[1].splitlines() == [
         "trading on web1: OK, 10 of 10 services up, 8 of 8 answered",
         "  open  http://127.0.0.1:3000/",
         "  logs  /opt/trading/logs",
@@ -64,7 +66,7 @@ def test_a_status_has_no_run_to_speak_of() -> None:
 
 
 def test_a_failed_service_gets_its_evidence_once_and_the_verdict_names_it() -> None:
-    text = report.roll_call(restart_report(crashed()))
+    text = roll_call(restart_report(crashed()))
 
     assert [line.split()[1] for line in table(text) if line.startswith("FAILED")] == ["trade_executor"]
     story = text.split("\n\n")[1]
@@ -87,13 +89,13 @@ def test_a_port_held_by_another_is_told_even_when_the_service_is_not_running() -
     held = "port 8001 is held by pid 99 'node server.js' of user bob (foreign)"
     checks[1] = failed("port", "trade_executor", held, "kill 99", port=8001, pid=99)
 
-    text = report.roll_call(status_report(checks))
+    text = roll_call(status_report(checks))
 
     assert f"  port: {held}\n  next: kill 99" in text
 
 
 def test_log_lines_that_were_not_shown_yet_are_shown() -> None:
-    text = report.roll_call(status_report([failed("logs", "system_monitor", f"critical lines:\n{TRACEBACK}", "look")]))
+    text = roll_call(status_report([failed("logs", "system_monitor", f"critical lines:\n{TRACEBACK}", "look")]))
 
     assert "  logs: critical lines:\n    Traceback (most recent call last):\n      File" in text
 
@@ -105,13 +107,13 @@ def test_the_log_is_shown_once_whichever_check_has_more_of_it() -> None:
         failed("logs", "main_app", f"critical lines:\n{TRACEBACK}", TAIL),
     ]
 
-    text = report.roll_call(status_report(checks))
+    text = roll_call(status_report(checks))
 
     assert "  running: FATAL: too quickly\n  logs: critical lines:\n    Traceback" in text
     assert text.count("raise ConnectionError") == 1
 
     checks[0]["evidence"] += "\nstarts again"
-    text = report.roll_call(status_report(checks))
+    text = roll_call(status_report(checks))
 
     assert "  running: FATAL: too quickly\n    log:\n    starts again\n  logs: critical lines:\n    Traceback" in text
     assert text.count("raise ConnectionError") == 1
@@ -120,7 +122,7 @@ def test_the_log_is_shown_once_whichever_check_has_more_of_it() -> None:
 def test_a_traceback_of_a_crash_loop_is_shown_once() -> None:
     evidence = f"critical lines:\n{TRACEBACK}\n{TRACEBACK}\nTraceback (most recent call last):\n  File"
 
-    text = report.roll_call(status_report([failed("logs", "main_app", evidence, TAIL)]))
+    text = roll_call(status_report([failed("logs", "main_app", evidence, TAIL)]))
 
     assert text.count("Traceback") == 1
     assert "    (and the same again)\n" in text
@@ -132,7 +134,7 @@ def test_a_health_answer_that_the_state_has_told_is_not_told_again_but_its_comma
         failed("health", "main_app", "503", "curl x", status=503),
     ]
 
-    text = report.roll_call(status_report(checks))
+    text = roll_call(status_report(checks))
 
     assert "  running: not ready after 3 s: its health is 503\n  next: tail x\n  next: curl x\n" in text
 
@@ -141,7 +143,7 @@ def test_services_with_one_story_are_told_once_after_its_cause() -> None:
     follows = "not started: it depends on trade_executor, which is not up"
     checks = [failed("running", name, follows, f"tail {name}") for name in ("main_app", "trade_manager")] + crashed()
 
-    text = report.roll_call(restart_report(checks))
+    text = roll_call(restart_report(checks))
 
     assert text.count(follows) == 1
     assert "FAILED  main_app, trade_manager\n" in text
@@ -158,7 +160,7 @@ def test_no_supervisord_is_the_first_thing_said_and_its_cure_the_last() -> None:
     checks.append(failed("supervisord", "trading", "no supervisord runs over this stack", "rollcall restart full"))
     checks.append(failed("orphans", "trading", "pid 99 'python x'", "rollcall restart full", pids=[99]))
 
-    text = report.roll_call(status_report(checks))
+    text = roll_call(status_report(checks))
 
     first, second, last = text.split("\n\n")[1:]
     assert first.splitlines() == [
@@ -175,12 +177,12 @@ def test_no_supervisord_is_the_first_thing_said_and_its_cure_the_last() -> None:
 def test_a_failed_check_of_the_stack_alone_is_named_in_the_verdict() -> None:
     checks = [failed("database", "trading", "no such file", None), failed("orphans", "trading", "pid 99", None)]
 
-    assert "trading on web1: FAILED, database and orphans\n" in report.roll_call(status_report(checks))
+    assert "trading on web1: FAILED, database and orphans\n" in roll_call(status_report(checks))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_the_table_keeps_to_a_narrow_terminal(width: int) -> None:
-    text = report.roll_call(restart_report(crashed()), width=width)
+    text = roll_call(restart_report(crashed()), width=width)
 
     assert max(map(len, table(text))) <= max(width, 53)
     assert "FAILED" in text
@@ -190,7 +192,7 @@ def test_the_table_keeps_to_a_narrow_terminal(width: int) -> None:
 def test_long_names_are_cut_in_the_middle_so_that_a_family_stays_apart() -> None:
     names = [f"the_same_very_long_beginning_of_a_name_{number}_worker" for number in range(10)]
 
-    rows = table(report.roll_call(status_report(names=names), width=60))[1:]
+    rows = table(roll_call(status_report(names=names), width=60))[1:]
 
     assert len({line.split()[1] for line in rows}) == 10
     assert all("…" in line for line in rows)
@@ -199,9 +201,7 @@ def test_long_names_are_cut_in_the_middle_so_that_a_family_stays_apart() -> None
 def test_fifty_services_with_one_down_end_in_a_screen_about_the_one() -> None:
     names = [f"service_{number}" for number in range(50)]
 
-    text = report.roll_call(
-        status_report([failed("running", "service_7", "FATAL: no such file", "tail x")], names=names)
-    )
+    text = roll_call(status_report([failed("running", "service_7", "FATAL: no such file", "tail x")], names=names))
 
     assert len(table(text)) == 51
     assert "FAILED  service_7\n  running: FATAL: no such file\n  next: tail x\n" in text
@@ -209,8 +209,8 @@ def test_fifty_services_with_one_down_end_in_a_screen_about_the_one() -> None:
 
 
 def test_colours_only_repeat_the_words() -> None:
-    plain = report.roll_call(restart_report(crashed()))
-    coloured = report.roll_call(restart_report(crashed()), colour=True)
+    plain = roll_call(restart_report(crashed()))
+    coloured = roll_call(restart_report(crashed()), colour=True)
 
     assert "\x1b" not in plain
     assert "\x1b[31;1mFAILED\x1b[0m" in coloured
@@ -220,7 +220,7 @@ def test_colours_only_repeat_the_words() -> None:
 def test_what_others_wrote_cannot_move_the_cursor() -> None:
     nasty = "\x1b[2J\x1b[31mgone\x07\rOK\nnext\tline"
 
-    text = report.roll_call(status_report([failed("running", "main_app", nasty, "tail\x1b x", pid=0)]))
+    text = roll_call(status_report([failed("running", "main_app", nasty, "tail\x1b x", pid=0)]))
 
     assert "\x1b" not in text
     assert "\r" not in text
@@ -229,7 +229,7 @@ def test_what_others_wrote_cannot_move_the_cursor() -> None:
 
 @given(st.text(), st.text(), st.text())
 def test_whatever_was_seen_the_verdict_comes_last_and_nothing_is_raw(evidence: str, command: str, name: str) -> None:
-    text = report.roll_call(
+    text = roll_call(
         status_report([failed("running", "main_app", evidence, command), failed("orphans", name, "", None)])
     )
 
@@ -238,7 +238,7 @@ def test_whatever_was_seen_the_verdict_comes_last_and_nothing_is_raw(evidence: s
 
 
 def test_one_endless_line_does_not_push_the_verdict_away() -> None:
-    text = report.roll_call(status_report([failed("running", "main_app", "FATAL\n" + "x" * 9000, None)]))
+    text = roll_call(status_report([failed("running", "main_app", "FATAL\n" + "x" * 9000, None)]))
 
     assert max(map(len, text.splitlines())) < 500
     assert "… (8600 more characters)" in text
@@ -250,14 +250,14 @@ def test_a_convergence_says_what_it_touched_and_why() -> None:
         {"action": "restart", "subject": "main_app", "reason": "it depends on trade_executor"},
     ]
 
-    text = report.roll_call(restart_report(mode="auto", actions=actions))
+    text = roll_call(restart_report(mode="auto", actions=actions))
 
     assert "Changes:\n  restart trade_executor: its manifest entry changed\n  restart main_app: it depends on" in text
     assert "(converge, 1.9 s" in text
 
 
 def test_nothing_to_do_says_so() -> None:
-    text = report.roll_call(restart_report(mode="auto", changed=False))
+    text = roll_call(restart_report(mode="auto", changed=False))
 
     assert "OK, 10 of 10 services up, 8 of 8 answered, nothing changed (converge" in text
     assert "Changes" not in text
@@ -273,7 +273,7 @@ def test_every_process_that_was_ended_is_named_with_how() -> None:
         "seconds": 5,
     }
 
-    text = report.roll_call(restart_report(signals=[signal]))
+    text = roll_call(restart_report(signals=[signal]))
 
     assert "  end pid 99 'python x' of user bob: TERM, then KILL; ended after 5.0 s\n" in text
 
@@ -283,7 +283,7 @@ def test_a_plan_says_what_would_be_done_and_that_nothing_was() -> None:
         {"action": "restart", "subject": name, "reason": "full restart"} for name in (*reversed(NAMES), "supervisord")
     ]
 
-    text = report.roll_call(restart_report(result="planned", mode="full", run=None, checks=[], actions=actions))
+    text = roll_call(restart_report(result="planned", mode="full", run=None, checks=[], actions=actions))
 
     assert "Would change:\n  restart all 10 services, supervisord: full restart\n" in text
     assert text.splitlines()[-1] == "trading on web1: PLANNED, nothing was touched (full restart, 1.9 s)"
@@ -293,13 +293,13 @@ def test_a_plan_names_every_process_that_would_end() -> None:
     pids = [f"pid {number}" for number in range(20)]
     actions = [{"action": "end", "subject": pid, "reason": "it holds a port of this stack"} for pid in pids]
 
-    text = report.roll_call(restart_report(result="planned", mode="flush", run=None, actions=actions))
+    text = roll_call(restart_report(result="planned", mode="flush", run=None, actions=actions))
 
     assert f"Would change:\n  end {', '.join(pids)}: it holds a port of this stack\n" in text
 
 
 def test_a_stop_has_no_table_of_what_is_not_there() -> None:
-    text = report.roll_call(restart_report(mode="stop"))
+    text = roll_call(restart_report(mode="stop"))
 
     assert text.startswith("trading on web1: STOPPED, no supervisord, process or listener of it is left (stop, ")
     assert text.endswith("  next  /opt/trading/bin/rollcall start")
@@ -308,14 +308,12 @@ def test_a_stop_has_no_table_of_what_is_not_there() -> None:
 def test_a_flush_counts_what_it_ended() -> None:
     signal = {"pid": 99, "user": "bob", "command": "python x", "signals": ["TERM"], "result": "ended", "seconds": 0.01}
 
-    assert "OK, 1 process ended on its ports (flush, " in report.roll_call(
-        restart_report(mode="flush", signals=[signal])
-    )
-    assert "OK, nothing to end on its ports (flush, " in report.roll_call(restart_report(mode="flush"))
+    assert "OK, 1 process ended on its ports (flush, " in roll_call(restart_report(mode="flush", signals=[signal]))
+    assert "OK, nothing to end on its ports (flush, " in roll_call(restart_report(mode="flush"))
 
 
 def test_an_earlier_run_that_was_cut_off_is_mentioned() -> None:
-    text = report.roll_call(status_report(unfinished_run={"run": RUN, "step": "stop"}))
+    text = roll_call(status_report(unfinished_run={"run": RUN, "step": "stop"}))
 
     assert f"An earlier run, {RUN}, was cut off at its step 'stop'." in text
 
@@ -325,13 +323,13 @@ def test_an_earlier_run_that_was_cut_off_is_mentioned() -> None:
     [(None, "-"), (0, "0 s"), (119, "119 s"), (120, "2 min"), (3700, "1 h 1 min"), (90000, "1 d 1 h")],
 )
 def test_uptime_is_told_in_its_largest_units(seconds: t.Optional[int], text: str) -> None:
-    rows = table(report.roll_call(status_report(services=[row("main_app", 3000, uptime=seconds)])))
+    rows = table(roll_call(status_report(services=[row("main_app", 3000, uptime=seconds)])))
 
     assert rows[1].endswith(f"  {text}")
 
 
 def test_a_root_with_a_space_still_gives_a_command_that_can_be_copied() -> None:
-    text = report.roll_call(restart_report(root="/opt/my stack"))
+    text = roll_call(restart_report(root="/opt/my stack"))
 
     assert text.endswith("  next  '/opt/my stack'/bin/rollcall status")
 
@@ -339,13 +337,13 @@ def test_a_root_with_a_space_still_gives_a_command_that_can_be_copied() -> None:
 def test_only_the_command_is_named_in_full() -> None:
     checks = [failed("orphans", "trading", "pid 9", "cd /srv/rollcall status; rollcall-old status; rollcall flush")]
 
-    assert "cd /srv/rollcall status; rollcall-old status; /opt/trading/bin/rollcall flush\n" in report.roll_call(
+    assert "cd /srv/rollcall status; rollcall-old status; /opt/trading/bin/rollcall flush\n" in roll_call(
         status_report(checks)
     )
 
 
 def test_the_summary_is_the_verdict_line() -> None:
-    assert report.summary(status_report(crashed())) == "trading on web1: FAILED, 1 of 10 services: trade_executor"
+    assert verdict_line(status_report(crashed())) == "trading on web1: FAILED, 1 of 10 services: trade_executor"
 
 
 def test_problems_come_errors_first_with_place_and_cure() -> None:
@@ -359,14 +357,14 @@ def test_problems_come_errors_first_with_place_and_cure() -> None:
         {"place": "stack.services.b", "message": "port 8001 is also a's", "cure": "", "severity": "error"},
     ]
 
-    assert report.problems(found, subject="x.yml").splitlines() == [
+    assert problems_text(found, subject="x.yml").splitlines() == [
         "error    stack.services.b: port 8001 is also a's",
         "warning  stack.services.a: port 5000 is avoided",
         "         cure: choose another",
         "x.yml: FAILED, 1 error and 1 warning",
     ]
-    assert report.problems(found[:1]).endswith("manifest: OK, 1 warning")
-    assert report.problems([]) == "manifest: OK, no problems"
+    assert problems_text(found[:1]).endswith("manifest: OK, 1 warning")
+    assert problems_text([]) == "manifest: OK, no problems"
 
 
 def test_an_error_comes_with_what_other_programs_said_and_every_remedy() -> None:
@@ -376,7 +374,7 @@ def test_an_error_comes_with_what_other_programs_said_and_every_remedy() -> None
         remedies=["useradd x", "rollcall restart full"],
     )
 
-    assert report.error(refused.as_dict(), root="/opt/trading").splitlines() == [
+    assert error_text(refused.as_dict(), root="/opt/trading").splitlines() == [
         "FAILED: supervisord did not start: exit status 2.",
         "  output:",
         "    Error: no such user",
@@ -389,11 +387,11 @@ def test_an_error_comes_with_what_other_programs_said_and_every_remedy() -> None
 def test_a_refusal_is_called_one() -> None:
     refused = RollcallError("Port 8001 is held by pid 9.", kind="refused", evidence={"pid": 9}, remedies=["kill 9"])
 
-    assert report.error(refused.as_dict()) == "REFUSED: Port 8001 is held by pid 9.\n  next: kill 9"
+    assert error_text(refused.as_dict()) == "REFUSED: Port 8001 is held by pid 9.\n  next: kill 9"
 
 
 def test_an_error_without_anything_more_is_one_line() -> None:
-    assert report.error({"message": "No stack is installed."}) == "FAILED: No stack is installed."
+    assert error_text({"message": "No stack is installed."}) == "FAILED: No stack is installed."
 
 
 class Terminal(io.StringIO):
@@ -406,13 +404,13 @@ def test_colour_needs_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("COLUMNS", "77")
     monkeypatch.delenv("NO_COLOR", raising=False)
 
-    assert report.terminal(Terminal()) == {"width": 77, "colour": True}
-    assert report.terminal(io.StringIO()) == {"width": 100, "colour": False}
+    assert terminal(Terminal()) == {"width": 77, "colour": True}
+    assert terminal(io.StringIO()) == {"width": 100, "colour": False}
     monkeypatch.setenv("NO_COLOR", "1")
-    assert report.terminal(Terminal())["colour"] is False
+    assert terminal(Terminal())["colour"] is False
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
-    assert report.terminal(Terminal())["colour"] is False
+    assert terminal(Terminal())["colour"] is False
 
 
 def rolled_back(**more: t.Any) -> t.Dict[str, t.Any]:
@@ -432,17 +430,17 @@ def rolled_back(**more: t.Any) -> t.Dict[str, t.Any]:
 
 
 def test_a_run_that_went_back_names_the_generation_and_the_release_that_run_again() -> None:
-    last = report.summary(rolled_back())
+    last = verdict_line(rolled_back())
     assert "ROLLED BACK, the new generation failed (1 of 10 services: trade_executor)" in last
     assert "; generation 1 (release 1.4.0), the last verified one, runs again" in last
 
 
 def test_a_way_back_that_does_not_hold_says_what_of_it_failed() -> None:
     broken = [failed("health", "main_app", "HTTP 500", None)]
-    last = report.summary({**rolled_back(result="rollback_failed"), "checks": broken})
+    last = verdict_line({**rolled_back(result="rollback_failed"), "checks": broken})
     assert "ROLLBACK FAILED, the new generation failed (1 of 10 services: trade_executor)" in last
     assert "; generation 1 (release 1.4.0), the last verified one, fails too (1 of 10 services: main_app)" in last
 
 
 def test_what_was_done_there_and_back_is_listed_once() -> None:
-    assert "restart main_app: its revision changed" in report.roll_call(rolled_back())
+    assert "restart main_app: its revision changed" in roll_call(rolled_back())

@@ -13,9 +13,8 @@ import pytest
 import yaml
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show import roll_call as report
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show import steps
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step, steps_text
 from tests.support.reports import check, failed, restart_report
 from tests.support.repository import ROOT
 
@@ -180,7 +179,7 @@ def test_the_manifest_and_the_run_share_the_time_of_the_config() -> None:
 def test_a_line_a_step_with_its_number_and_its_seconds() -> None:
     found = [Step(1, "ok", 0.52), Step(2, "changed", 12.0), Step(3, "-", None, "not asked for")]
 
-    assert report.steps([step.as_dict() for step in found]).splitlines() == [
+    assert steps_text([step.as_dict() for step in found]).splitlines() == [
         "ok        1/3  environment             0.5 s",
         "changed   2/3  user and directories   12.0 s",
         "-         3/3  dependencies                   not asked for",
@@ -188,4 +187,4 @@ def test_a_line_a_step_with_its_number_and_its_seconds() -> None:
 
 
 def test_what_a_step_says_cannot_move_the_cursor() -> None:
-    assert "\x1b" not in report.steps([Step(1, "FAILED", None, "\x1b[2J").as_dict()])
+    assert "\x1b" not in steps_text([Step(1, "FAILED", None, "\x1b[2J").as_dict()])

@@ -1,0 +1,27 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""How manifest file, installed manifest, supervisord and listeners differ, as text. Pure."""
+
+from __future__ import annotations
+
+from ..base.text import printable
+from .words import Data
+
+
+def drift_text(data: Data) -> str:
+    """Return a comparison: a line a service, and what does not agree below it."""
+    lines = [f"{'service':<28}  {'file':<12}  {'installed':<12}  {'runs at':<12}  {'state':<9}  port"]
+    for row in data["services"]:
+        cells = (row["file"], row["installed"], row["runs_at"], row["running"])
+        file, installed, runs_at, state = (cell or "-" for cell in cells)
+        lines.append(f"{row['name']:<28}  {file:<12}  {installed:<12}  {runs_at:<12}  {state:<9}  {row['port'] or '-'}")
+        lines += [f"    {difference}" for difference in row["differences"]]
+    if data["daemon"] is not None:
+        lines.append(f"supervisord: {data['daemon']}")
+    apart = sum(bool(row["differences"]) for row in data["services"])
+    verdict = "no drift" if data["ok"] else f"DRIFT in {apart} of {len(data['services'])} services"
+    lines.append(f"{data['stack']}: {verdict}")
+    return printable("\n".join(lines))

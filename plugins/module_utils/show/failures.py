@@ -1,0 +1,120 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What failed: the checks that say it, each thing once, and the text of them. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..base.text import printable
+from .words import Data, Painter, indented, names_of, runnable
+
+_TRACEBACK = "Traceback (most recent call last):"
+
+# The failing checks of each subject.
+Failing = t.Mapping[str, t.Sequence[Data]]
+
+
+def failing_by_subject(report: Data) -> t.Dict[str, t.List[Data]]:
+    """Return the failing checks of each subject, without those that only repeat another in other words.
+
+    The stack's own come first, then the services in the manifest's order, and last those that are down because of
+    another service: what failed first is read first.
+    """
+    found: t.Dict[str, t.List[Data]] = {}
+    for check in report["checks"]:
+        if not check["ok"]:
+            found.setdefault(check["subject"], []).append(check)
+    names = [service["name"] for service in report["services"]]
+
+    def rank(subject: str) -> t.Tuple[bool, int]:
+        follows = any(check["evidence"].startswith(("not started", "it depends on")) for check in found[subject])
+        return follows, names.index(subject) if subject in names else -1
+
+    explained = {check["name"] for subject in found if subject not in names for check in found[subject]}
+    return {subject: _telling(found[subject], explained) for subject in sorted(found, key=rank)}
+
+
+def verdict_word(checks: t.Optional[t.Sequence[Data]]) -> str:
+    """Return the word for a subject by its failing checks: ``ok`` without any; ``HELD`` when it only waits."""
+    if checks is None:
+        return "ok"
+    return "HELD" if checks and all(check["name"] == "held" for check in checks) else "FAILED"
+
+
+def stories(failing: Failing, root: t.Optional[str], paint: Painter) -> t.List[str]:
+    """Return a block of text for each thing that failed; what happened to several subjects alike is told once."""
+    found: t.Dict[t.Any, t.Tuple[t.List[str], t.Sequence[Data]]] = {}
+    for subject, checks in failing.items():
+        if checks:
+            key = tuple((check["name"], check["evidence"]) for check in checks)
+            found.setdefault(key, ([], checks))[0].append(subject)
+    return [_story(subjects, checks, root, paint) for subjects, checks in found.values()]
+
+
+def _telling(checks: t.Sequence[Data], explained: t.Collection[str]) -> t.List[Data]:
+    """Return the failing checks of one subject that say more than what is told elsewhere.
+
+    Args:
+        checks: the failing checks, in the verdict's order.
+        explained: names of the stack's own failing checks.
+    """
+    down = any(check["name"] == "running" for check in checks)
+    kept: t.List[Data] = []
+    for check in checks:
+        data = check.get("data") or {}
+        if down and check["name"] in ("port", "health") and not data:
+            continue  # nothing listens and nothing answers because nothing runs
+        if check["name"] == "running" and not data and "supervisord" in explained:
+            continue  # no service is known to a supervisord that is not there
+        if check["name"] == "port" and data.get("provenance") == "orphan" and "orphans" in explained:
+            continue
+        if check["name"] == "port" and data.get("provenance") == "supervised" and "supervisord" in explained:
+            continue  # it is on its own port, and only cannot be asked for
+        kept.append(check)
+    return [{**check, "evidence": _distinct(check["evidence"])} for check in _logs_once(kept)]
+
+
+def _logs_once(checks: t.Sequence[Data]) -> t.List[Data]:
+    """Show no line of a log twice: not among the critical ones when the tail has it, else not in the tail."""
+    logs = next((check for check in checks if check["name"] == "logs"), None)
+    tailed = next((check for check in checks if check["name"] in ("running", "stable")), None)
+    if logs is None or tailed is None:
+        return list(checks)
+    critical = set(logs["evidence"].splitlines()[1:])
+    first, *tail = tailed["evidence"].splitlines() or [""]
+    if critical.issubset(tail):
+        return [check for check in checks if check is not logs]
+    heading, rest = tail[:1], [line for line in tail[1:] if line not in critical]
+    shorter = {**tailed, "evidence": "\n".join([first, *(heading if rest else []), *rest])}
+    return [shorter if check is tailed else check for check in checks]
+
+
+def _distinct(evidence: str) -> str:
+    """Return evidence with a traceback that a crash loop wrote again and again only once."""
+    head, *blocks = evidence.split(_TRACEBACK)
+    kept: t.List[str] = []
+    for block in blocks:
+        if not any(earlier.startswith(block.rstrip()) for earlier in kept):
+            kept.append(block)
+    text = _TRACEBACK.join([head, *kept])
+    return f"{text.rstrip()}\n(and the same again)" if len(kept) < len(blocks) else text
+
+
+def _story(subjects: t.Sequence[str], checks: t.Sequence[Data], root: t.Optional[str], paint: Painter) -> str:
+    """Return what failed of one subject, or of several in the same way; each command once, after what it is for."""
+    word = verdict_word(checks)
+    lines = [f"{paint(word, 'warn' if word == 'HELD' else 'bad')}  {printable(names_of(subjects))}"]
+    for number, check in enumerate(checks):
+        evidence = printable(check["evidence"]).splitlines() or ["no evidence"]
+        # What a service's state has said already, its last health answer say, need not be said again.
+        if not any(check["evidence"] in earlier["evidence"] for earlier in checks[:number]):
+            lines.append(f"  {check['name']}: {evidence[0]}")
+            lines += indented("\n".join(evidence[1:]), 4)
+        command = check["next"]
+        if command and all(command != later["next"] for later in checks[number + 1 :]):
+            lines.append(f"  {paint('next:', 'warn')} {runnable(command, root)}")
+    return "\n".join(lines)

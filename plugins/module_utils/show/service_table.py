@@ -1,0 +1,123 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The table of the roll call: one line a service. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..base.text import printable
+from .words import Data, Painter, duration
+
+# Below this a name says nothing any more; a narrower terminal wraps instead.
+SHORTEST_NAME = 12
+
+
+class Column(t.NamedTuple):
+    """One column of the table.
+
+    Attributes:
+        head: its heading.
+        cell: what stands in it, from a service's row of the report and the word for its verdict.
+        right: whether it is aligned to the right.
+        spare: whether it is left out on a narrow terminal; the last of those goes first.
+        cut: whether its cells are cut when the terminal is narrower than the other columns.
+        judged: whether it is shown only where there is a verdict.
+        kind: how a cell is painted, from the same two: good, bad, warn, or empty for not at all.
+    """
+
+    head: str
+    cell: t.Callable[[Data, str], str]
+    right: bool = False
+    spare: bool = False
+    cut: bool = False
+    judged: bool = False
+    kind: t.Callable[[Data, str], str] = lambda _service, _word: ""
+
+
+def _number(key: str) -> t.Callable[[Data, str], str]:
+    return lambda service, _word: "-" if service[key] is None else str(service[key])
+
+
+def _latency(service: Data, _word: str) -> str:
+    latency = service.get("latency_ms")
+    return "-" if latency is None else duration(latency / 1000)
+
+
+def _uptime(service: Data, _word: str) -> str:
+    """Return an uptime in its two largest units."""
+    seconds = service.get("uptime")
+    if seconds is None:
+        return "-"
+    whole = int(seconds)
+    for size, unit, smaller, small_unit in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // smaller} {small_unit}"
+    return f"{whole // 60} min" if whole >= 120 else f"{whole} s"
+
+
+def _state_kind(service: Data, word: str) -> str:
+    return "" if service["state"] == "RUNNING" else "warn" if word == "ok" else "bad"
+
+
+COLUMNS = (
+    Column("", lambda _, word: word, judged=True, kind=lambda _, word: "good" if word == "ok" else "bad"),
+    Column("service", lambda service, _: printable(service["name"]), cut=True),
+    Column("state", lambda service, _: service["state"], kind=_state_kind),
+    Column("pid", _number("pid"), right=True),
+    Column("port", _number("port"), right=True),
+    Column(
+        "health",
+        lambda service, _: "-" if service["health"] == "none" else service["health"],
+        kind=lambda service, _: "bad" if service["health"] == "failed" else "",
+    ),
+    Column("latency", _latency, right=True, spare=True),
+    Column("uptime", _uptime, right=True, spare=True),
+)
+
+
+def service_table(services: t.Sequence[Data], words: t.Mapping[str, str], width: int, paint: Painter) -> str:
+    """Return a line of headings and one line a service.
+
+    Args:
+        services: their rows of the report.
+        words: for the verdict of each, by its name: ok, HELD or FAILED; empty where nothing was judged.
+        width: columns of the terminal.
+        paint: colours a text.
+    """
+    shown = [column for column in COLUMNS if words or not column.judged]
+    rows = [(service, words.get(service["name"], "ok")) for service in services]
+    cells = [[column.cell(*row) for column in shown] for row in rows]
+    widths = [max(map(len, each)) for each in zip([column.head for column in shown], *cells)]
+    while _total(widths) > width and shown[-1].spare:
+        shown.pop()
+        widths.pop()
+    over = _total(widths) - width
+    if over > 0:
+        widths = [
+            max(min(SHORTEST_NAME, size), size - over) if column.cut else size for column, size in zip(shown, widths)
+        ]
+    # Padded before it is coloured: escape codes have a length and no width.
+    heads = paint("  ".join(map(_fitted, [column.head for column in shown], shown, widths)).rstrip(), "quiet")
+    lines = [
+        "  ".join(
+            paint(_fitted(text, column, size), column.kind(*row)) for text, column, size in zip(line, shown, widths)
+        ).rstrip()
+        for row, line in zip(rows, cells)
+    ]
+    return "\n".join([heads, *lines])
+
+
+def _total(widths: t.Sequence[int]) -> int:
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _fitted(text: str, column: Column, width: int) -> str:
+    """Return a cell of this width, cut in the middle: names of one family differ at their ends."""
+    if len(text) > width:
+        tail = (width - 1) // 2
+        text = f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+    return text.rjust(width) if column.right else text.ljust(width)

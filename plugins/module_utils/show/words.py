@@ -1,0 +1,87 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What all texts share: colours, short lists of names, seconds, and commands that can be copied. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import typing as t
+
+from ..base.text import printable
+
+WIDTH = 100
+# How many names a sentence bears before it says how many more.
+NAMES = 4
+# A line of a log is shown up to here: one line of minified JSON must not push the verdict off the screen.
+LINE = 400
+
+_COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "quiet": "2"}
+_COMMAND = re.compile(
+    r"(?<![\w/.-])rollcall(?= (?:status|verify|start|stop|restart|flush|ports?|manifest|doctor|history|rollback)\b)"
+)
+
+Data = t.Mapping[str, t.Any]
+# Takes a text and what it is: good, bad, warn or quiet.
+Painter = t.Callable[[str, str], str]
+
+
+def terminal(stream: t.TextIO) -> t.Dict[str, t.Any]:
+    """Return the keyword arguments ``width`` and ``colour`` that fit where ``stream`` goes.
+
+    Colour only on a terminal, and not with NO_COLOR set (https://no-color.org) or TERM=dumb.
+    """
+    import os
+    import shutil
+
+    if not stream.isatty():
+        return {"width": WIDTH, "colour": False}
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return {"width": shutil.get_terminal_size((WIDTH, 24)).columns, "colour": not plain}
+
+
+def painter(colour: bool) -> Painter:
+    """Return what paints a text in ANSI colours, or leaves it as it is."""
+
+    def paint(text: str, kind: str) -> str:
+        return f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m" if colour and kind and text.strip() else text
+
+    return paint
+
+
+def runnable(command: str, root: t.Optional[str]) -> str:
+    """Return a command that works when it is copied: the stack's own ``rollcall`` may not be on PATH.
+
+    Args:
+        command: as the engine names it.
+        root: of the stack; None leaves ``rollcall`` as it is.
+    """
+    command = " ".join(command.split("\n"))
+    if root is None:
+        return printable(command)
+    return printable(_COMMAND.sub(lambda _: f"{shlex.quote(root)}/bin/rollcall", command))
+
+
+def names_of(names: t.Sequence[str]) -> str:
+    """Return names in one line; of many the first, and how many more there are."""
+    if len(names) <= NAMES + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:NAMES])} and {len(names) - NAMES} more"
+
+
+def indented(text: str, spaces: int) -> t.List[str]:
+    """Return the lines of a text, each indented, and cut where it is far too long."""
+    return [" " * spaces + cut(line) for line in text.splitlines()]
+
+
+def cut(line: str) -> str:
+    """Return a line as it is, or its beginning and how much more there is."""
+    return line if len(line) <= LINE else f"{line[:LINE]}… ({len(line) - LINE} more characters)"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people read them: ``1.2 ms`` or ``3.4 s``."""
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
