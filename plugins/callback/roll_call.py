@@ -398,10 +398,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         try:
             if "findings" in data:
                 # Every other playbook would pay for what only this one needs.
-                from ansible_collections.rollcall.supervisor.plugins.module_utils.show import findings
+                from ansible_collections.rollcall.supervisor.plugins.module_utils.show.findings import findings_text
 
                 # The findings themselves are the playbook's to show.
-                return findings.text({**data, "host": name}).splitlines()[-1]
+                return findings_text({**data, "host": name}).splitlines()[-1]
             return roll_call({**data, "host": name, "gone": self._hosts[name].gone}, **look)
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             # A host with an engine of another version must not take the roll calls of all others with it.

@@ -109,10 +109,10 @@ def _verify(root: str, arguments: Data, _check_mode: bool) -> t.Dict[str, t.Any]
 def _doctor(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
     # Every other question would pay for what only this one needs.
     from ..doctor import doctor
-    from ..show import findings
+    from ..show.findings import findings_text
 
     found = doctor.doctor(root, fix=arguments["fix"], dry_run=check_mode, who=who())
-    answer: t.Dict[str, t.Any] = {"changed": found["changed"], "report": found, "text": findings.text(found)}
+    answer: t.Dict[str, t.Any] = {"changed": found["changed"], "report": found, "text": findings_text(found)}
     if arguments["fail"] and not found["ok"]:
         answer.update(failed=True, msg=answer["text"])
     return answer

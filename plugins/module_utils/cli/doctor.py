@@ -41,11 +41,11 @@ def run(options: argparse.Namespace) -> int:
     """
     from ..doctor import doctor
     from ..run import request
-    from ..show import findings
+    from ..show.findings import findings_text
 
     paths_of(options.root)
     if options.check and not options.fix:
         raise RollcallError("--check goes with --fix: without it nothing is changed anyway.", kind="wrong_use")
     with announced("doctor", doctor.limit(options.root, fix=options.fix and not options.check)):
         data = doctor.doctor(options.root, fix=options.fix, dry_run=options.check, who=request.who())
-    return show(data, lambda: findings.text(data), as_json=options.json)
+    return show(data, lambda: findings_text(data), as_json=options.json)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ..base.text import printable
+from ..base.text import count, printable, table
 from ..doctor.diagnosis import ERROR, KINDS, NOTE, WARNING
 
 
-def text(data: t.Mapping[str, t.Any]) -> str:
+def findings_text(data: t.Mapping[str, t.Any]) -> str:
     """Return what the doctor found, for people: one line when there is nothing, the verdict after all else.
 
     Args:
@@ -26,14 +26,12 @@ def text(data: t.Mapping[str, t.Any]) -> str:
     unseen = "".join(f"; {finding['evidence']}" for finding in findings if finding["name"] == "unseen")
     if not told:
         return printable(f"{where}: nothing is wrong{unseen} ({spent})")
-    blocks = [_table(data["supervisors"])] if data["supervisors"] else []
+    blocks = [_supervisors(data["supervisors"])] if data["supervisors"] else []
     blocks += ["\n".join(_lines(finding, data)) for finding in told]
-    counts = [
-        _count(sum(one["severity"] == severity and not one["fixed"] for one in told), severity)
-        for severity in (ERROR, WARNING, NOTE)
-    ]
+    left = [one["severity"] for one in told if not one["fixed"]]
+    counts = [count(left.count(one), one) for one in (ERROR, WARNING, NOTE) if one in left]
     fixed = sum(bool(one["fixed"]) for one in told)
-    summary = ", ".join([*([f"{fixed} fixed"] if fixed else []), *(count for count in counts if count)])
+    summary = ", ".join([*([f"{fixed} fixed"] if fixed else []), *counts])
     blocks.append(f"{where}: {'OK' if data['ok'] else 'FAILED'}, {summary}{unseen} ({spent})")
     return printable("\n\n".join(blocks))
 
@@ -55,11 +53,10 @@ def _lines(finding: t.Mapping[str, t.Any], data: t.Mapping[str, t.Any]) -> t.Ite
         yield f"  cure: {finding['cure']}"
 
 
-def _table(supervisors: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+def _supervisors(found: t.Sequence[t.Mapping[str, t.Any]]) -> str:
     heads = ("pid", "user", "stack", "answers", "version", "config", "socket")
-    rows = [heads, *(_row(entry) for entry in supervisors)]
-    widths = [max(len(row[number]) for row in rows) for number in range(len(heads))]
-    return "\n".join(["supervisord on this host", *(_padded(row, widths) for row in rows)])
+    lines = table([heads, *(_row(entry) for entry in found)]).splitlines()
+    return "\n".join(["supervisord on this host", *(f"  {line}" for line in lines)])
 
 
 def _row(entry: t.Mapping[str, t.Any]) -> t.Tuple[str, ...]:
@@ -75,11 +72,3 @@ def _row(entry: t.Mapping[str, t.Any]) -> t.Tuple[str, ...]:
         entry["config"] or "-",
         entry["socket"] or "-",
     )
-
-
-def _padded(row: t.Sequence[str], widths: t.Sequence[int]) -> str:
-    return ("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip()
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}" if number else ""

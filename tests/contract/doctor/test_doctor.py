@@ -25,7 +25,7 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show import findings
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.findings import findings_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import discovery as engine_daemons
@@ -134,7 +134,7 @@ def test_a_stack_that_is_well_gets_one_line_and_every_supervisord_is_listed(
 ) -> None:
     data = call(running)
     assert (own(data), data["ok"], data["changed"]) == ([], True, False)
-    assert findings.text({**data, "findings": []}).count("\n") == 0
+    assert findings_text({**data, "findings": []}).count("\n") == 0
     listed = {entry["pid"]: entry for entry in data["supervisors"]}
     (daemon,) = running.daemons()
     ours, other = listed[daemon.pid], listed[bystander]
