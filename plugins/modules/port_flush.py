@@ -209,7 +209,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state import j
 
 
 def _diff(done: flush.Flushed) -> t.Dict[str, t.Dict[str, t.Optional[str]]]:
-    """Who holds each port before and after; a port that is freed is held by nobody after."""
+    """Who holds each port before and after; a port that is freed is taken by nobody after."""
     before: t.Dict[str, t.Optional[str]] = {}
     for holder in done.holders:
         port = str(holder.listener.port)

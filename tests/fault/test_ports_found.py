@@ -77,7 +77,7 @@ def test_a_client_whose_own_end_has_the_port_is_named_and_never_ended(root: str)
     with victim("listen") as server, victim("client", server.port) as client:
         local = client.said["local"]
         assert seen(root, local) == set()
-        with pytest.raises(RollcallError, match="held, owner unknown") as caught:
+        with pytest.raises(RollcallError, match="taken, owner unknown") as caught:
             flush.flush(a_stack(root, local, also=(local,)), policy="any", kill_grace=0.1)
         assert f"pid {client.pid} " in caught.value.message
         assert client.alive
@@ -148,7 +148,7 @@ def test_a_foreign_listener_beside_ours_on_the_same_address_keeps_both_alive(roo
 
 def test_a_port_is_not_called_free_while_a_copy_of_the_listener_is_on_its_way(root: str) -> None:
     with victim("posted", mark=marks(root)) as held:
-        with pytest.raises(RollcallError, match="is held, owner unknown: no process that holds it") as caught:
+        with pytest.raises(RollcallError, match="is taken, owner unknown: no process that holds it") as caught:
             flush.flush(a_stack(root, held.port))
         assert caught.value.kind == "failed"
         assert [entry["pid"] for entry in caught.value.evidence["ended"]] == [held.pid]
@@ -194,14 +194,14 @@ def test_two_holders_of_one_port_on_different_addresses_are_judged_each_for_itse
         assert foreign.alive
 
 
-# --- 4: held, owner unknown -----------------------------------------------------------------------------------------
+# --- 4: taken, owner unknown ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("policy", ["owned", "any"])
 def test_a_port_that_is_bound_and_not_listened_on_is_not_called_free(root: str, policy: str) -> None:
     with victim("bound", mark=marks(root)) as held, victim("bound", mark=marks(root)) as other:
         assert seen(root, held.port) == set()
-        with pytest.raises(RollcallError, match="is held, owner unknown: cannot listen on") as caught:
+        with pytest.raises(RollcallError, match="is taken, owner unknown: cannot listen on") as caught:
             flush.flush(a_stack(root, held.port), policy=policy, kill_grace=0.1)
         assert caught.value.kind == "refused"
         (objection,) = caught.value.evidence["objections"]
@@ -217,7 +217,7 @@ def test_a_listener_that_no_process_holds_is_not_called_free(root: str) -> None:
     with victim("in_flight", mark=marks(root)) as held:
         assert seen(root, held.port) == {("ipv4", "127.0.0.1", None, "unknown")}
         with pytest.raises(
-            RollcallError, match="is held, owner unknown: no process that holds it can be seen"
+            RollcallError, match="is taken, owner unknown: no process that holds it can be seen"
         ) as caught:
             flush.flush(a_stack(root, held.port), policy="any")
         assert caught.value.kind == "refused"
@@ -239,7 +239,7 @@ def test_the_listener_of_another_user_is_not_called_free_without_root(root: str)
 
         error = as_nobody(attempt)
         assert error["kind"] == "refused"
-        assert "is held, owner unknown" in error["message"]
+        assert "is taken, owner unknown" in error["message"]
         assert "its user is root" in error["message"]
         assert "run the same command with sudo" in error["remedies"]
         assert held.alive
@@ -280,7 +280,7 @@ def test_a_listener_is_not_called_free_where_proc_hides_the_processes_of_others(
     said = in_a_fresh_namespace(HIDDEN, root, hidepid)
     assert said["alive"]
     assert said["error"]["kind"] == "refused"
-    unknown = "is held, owner unknown: no process that holds it can be seen"
+    unknown = "is taken, owner unknown: no process that holds it can be seen"
     assert re.search(f"{unknown}: {words}; its user is root", said["error"]["message"])
     assert (said["port"]["free"], said["port"]["complete"]) == (False, False)
     assert (said["port"]["unreadable"] > 0) == (hidepid == "1")

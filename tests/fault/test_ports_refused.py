@@ -247,7 +247,7 @@ def test_a_socket_unit_of_a_real_systemd_is_named_and_neither_it_nor_its_service
     port = free_port()
     with systemd_of_a_user(port, monkeypatch) as manager:
         words = (
-            f"is held by pid {manager} .* which is never ended: it is a user's systemd.* It listens for web.socket: "
+            f"is taken by pid {manager} .* which is never ended: it is a user's systemd.* It listens for web.socket: "
         )
         for policy in ("owned", "any"):
             error = refusal(a_stack(root, port), policy=policy)
@@ -312,7 +312,7 @@ def test_a_foreign_process_is_refused_with_all_that_is_known_and_the_way_out(roo
         error = refusal(a_stack(root, held.port))
         me = re.escape(processes.user_name(os.getuid()))
         assert re.fullmatch(
-            rf"Port {held.port} \(service0\) is held by pid {held.pid} '.*victims.py listen {held.port}' of user {me} "
+            rf"Port {held.port} \(service0\) is taken by pid {held.pid} '.*victims.py listen {held.port}' of user {me} "
             rf"since \d\d:\d\d, which is not ours \(it is not of this stack\)\. End it with: kill {held.pid}\.",
             error.message,
         )
@@ -436,7 +436,7 @@ def test_more_than_32_processes_are_not_ended(root: str) -> None:
     with victim("shared", 0, "--workers", "32", mark=marks(root)) as held:
         stack = a_stack(root, held.port)
         error = refusal(stack)
-        assert error.message.startswith("33 processes hold the ports of stack test, and at most 32 are ended")
+        assert error.message.startswith("33 processes listen on the ports of stack test, and at most 32 are ended")
         assert error.remedies == ("set max_victims=33",)
         assert all(is_alive(pid) for pid in (held.pid, *held.pids))
         assert len(flush.flush(stack, max_victims=33).ended) == 33

@@ -67,7 +67,7 @@ def test_an_orphan_that_overwrote_its_environment_is_known_by_the_record_of_the_
 def test_a_quick_restart_refuses_over_orphans_and_names_the_cure(running: StackUnderTest) -> None:
     before = running.pids()
     running.kill_daemon()
-    with pytest.raises(RollcallError, match=rf"held by pid {before['web']}.*orphan") as caught:
+    with pytest.raises(RollcallError, match=rf"taken by pid {before['web']}.*orphan") as caught:
         running.perform("quick", installed=True)
     assert caught.value.kind == "refused"
     assert any("full" in remedy for remedy in caught.value.remedies)
@@ -311,7 +311,7 @@ def test_a_foreign_listener_is_refused_with_its_name_and_nothing_is_stopped(mode
         before = made.pids()
         made.raw["services"]["late"] = {"port": free_port()}
         with victim("listen", made.raw["services"]["late"]["port"]) as stranger:
-            with pytest.raises(RollcallError, match=rf"is held by pid {stranger.pid} .* of user ") as caught:
+            with pytest.raises(RollcallError, match=rf"is taken by pid {stranger.pid} .* of user ") as caught:
                 made.perform(mode)
             assert stranger.alive
         assert caught.value.exit_code == 3

@@ -39,7 +39,7 @@ def test_the_port_tool_answers_over_the_fleet_and_its_exit_code_tells(made: Stac
     assert made.perform()["ok"]
     port = made.raw["services"]["web"]["port"]
     held = op(made, "check", port=port)
-    assert (held.returncode, f"port {port} (web) is held" in held.stdout) == (2, True)
+    assert (held.returncode, f"port {port} (web) is taken" in held.stdout) == (2, True)
     free = op(made, "check", port=free_port())
     assert (free.returncode, "changed=0" in free.stdout) == (0, True)
     for name in ("show-config", "list", "auto-fix"):

@@ -68,7 +68,7 @@ def test_a_port_that_another_process_holds_is_seen() -> None:
         assert seen.listeners[port] == {os.getpid()}
         seen.daemons, seen.services = [process(10)], {"one": [process(11, 10)]}
         seen.processes.update({10: process(10), 11: process(11, 10)})
-        assert eyes.Eyes({"one": port}).wrong(seen) == [f"one: pid 11, and port {port} is held by {{{os.getpid()}}}"]
+        assert eyes.Eyes({"one": port}).wrong(seen) == [f"one: pid 11, and port {port} is taken by {{{os.getpid()}}}"]
 
 
 def test_a_seed_means_the_same_faults_again() -> None:

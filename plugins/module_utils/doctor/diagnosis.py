@@ -128,7 +128,7 @@ KINDS: t.Mapping[str, Kind] = {
     # the services
     "port_held": Kind(
         ERROR,
-        "an assigned port is held by what is not the stack's, or by nobody that can be seen",
+        "an assigned port is taken by what is not the stack's, or by nobody that can be seen",
         "the command that ends its holder for good; the finding's data has the override and the other ways",
     ),
     "port_kernel": Kind(
@@ -790,7 +790,7 @@ def _installed(facts: Facts) -> t.Iterator[Finding]:
 
 def _about_port(text: str, port: t.Optional[int]) -> bool:
     """Return whether a difference is told as one of the ports or of the services already."""
-    return text.startswith((f"port {port} is held", f"nothing listens on port {port}"))
+    return text.startswith((f"port {port} is taken", f"nothing listens on port {port}"))
 
 
 def _versions(facts: Facts) -> t.Iterator[Finding]:

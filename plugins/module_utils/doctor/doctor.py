@@ -296,7 +296,7 @@ def _ports(stack: Stack, seen: Observation, clock: Clock) -> t.Dict[int, Rollcal
         if not strange and (holders or sockets.bindable(port) is None):
             continue
         if deadline.expired:
-            found[port] = RollcallError(f"Port {port} is held, and there was no time to see how to free it.")
+            found[port] = RollcallError(f"Port {port} is taken, and there was no time to see how to free it.")
             continue
         try:
             flush.flush(stack, [port], kill_grace=PORT_GRACE, dry_run=True, clock=clock)

@@ -47,14 +47,14 @@ def error(objections: t.Sequence[Objection], kind: str, evidence: t.Mapping[str,
 def unseen(holder: Holder, service: str) -> Objection:
     """Object that nobody can be seen to hold the port: nobody can be ended."""
     port = holder.listener.port
-    sentence = f"{_label(port, service)} is held, owner unknown: {holder.reason}."
+    sentence = f"{_label(port, service)} is taken, owner unknown: {holder.reason}."
     return Objection(sentence, holder.as_dict(), find_commands(port))
 
 
 def unbindable(port: int, service: str, reason: str, seen: PortTraces) -> Objection:
     """Object that no process listens on the port, and that it cannot be bound all the same."""
     nobody = "no process that can be seen listens on it" if _blind() else "no process listens on it"
-    sentence = f"{_label(port, service)} is held, owner unknown: {reason}, and {nobody}"
+    sentence = f"{_label(port, service)} is taken, owner unknown: {reason}, and {nobody}"
     evidence = {
         "port": port,
         "provenance": UNKNOWN,
@@ -118,7 +118,7 @@ def not_permitted(holder: Holder, service: str) -> Objection:
 def too_many(victims: t.Sequence[Process], limit: int, stack: str) -> Objection:
     """Object that more processes would be ended than may be at once."""
     count = len(victims)
-    sentence = f"{count} processes hold the ports of stack {stack}, and at most {limit} are ended at once."
+    sentence = f"{count} processes listen on the ports of stack {stack}, and at most {limit} are ended at once."
     return Objection(sentence, {"pids": [process.pid for process in victims]}, (f"set max_victims={count}",))
 
 
@@ -136,7 +136,7 @@ def taken_again(holder: Holder, service: str) -> Objection:
     """Say that a port was freed and has another listener, and what brings that back."""
     process, label = holder.process, _label(holder.listener.port, service)
     if process is None:
-        return Objection(f"{label} was freed and is held again: {holder.reason}.", holder.as_dict())
+        return Objection(f"{label} was freed and is taken again: {holder.reason}.", holder.as_dict())
     parent = processes.describe(process.ppid) if process.ppid > 1 else None
     home = _home(holder) or (processes.home(process.pid) if parent is None else None)
     origins = [] if home is None else [home.name]
@@ -177,7 +177,7 @@ def _label(port: int, service: str) -> str:
 
 
 def _held(holder: Holder, service: str) -> str:
-    return f"{_label(holder.listener.port, service)} is held by {described(t.cast(Process, holder.process))}"
+    return f"{_label(holder.listener.port, service)} is taken by {described(t.cast(Process, holder.process))}"
 
 
 def end_command(holder: Holder) -> str:

@@ -87,7 +87,7 @@ def _obstacle(stack: Stack, others: Neighbours, clock: Clock) -> Obstacle:
     def obstacle(port: int) -> t.Optional[str]:
         strangers = [holder for holder in holders[port] if holder.provenance not in OURS]
         if strangers:
-            return f"it is held by {strangers[0].summary}"
+            return f"it is taken by {strangers[0].summary}"
         if port in others.ports:
             return f"it is leased to {others.ports[port].summary}"
         # What our own processes hold is freed before the start; a bind would only say that they are there.

@@ -275,7 +275,7 @@ class BringUp:
             if not found:
                 return f"nothing listens on port {service.port} yet"
             if not any(owns(service, holder) for holder in found):
-                return f"port {service.port} is held by {found[0].summary}"
+                return f"port {service.port} is taken by {found[0].summary}"
         if start.watch is not None:
             answer = start.watch.answer(service.name)
             if answer is None or not answer.ok:

@@ -278,7 +278,7 @@ def _refuse_immovable(silence: t.Optional[RollcallError]) -> None:
 
 
 def check_ports(stack: Stack, seen: Observation, the_plan: Plan, policy: str) -> None:
-    """Refuse before anything is stopped when a port that is needed is held by what may not be ended.
+    """Refuse before anything is stopped when a port that is needed is taken by what may not be ended.
 
     Raises:
         RollcallError: ``refused``, with pid, user and command of each holder.
@@ -293,7 +293,7 @@ def check_ports(stack: Stack, seen: Observation, the_plan: Plan, policy: str) ->
 def _refuse_leftovers(seen: Observation) -> None:
     """A quick restart flushes nothing, so what is left over from before must be out of the way already."""
     left = [
-        f"port {port} is held by {holder.summary}"
+        f"port {port} is taken by {holder.summary}"
         for port, holders in seen.holders.items()
         for holder in holders
         if holder.provenance in ("orphan", "duplicate")

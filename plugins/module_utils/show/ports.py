@@ -39,7 +39,7 @@ def _check(data: Data) -> str:
     if data["free"]:
         leased = f", and leased to {data['leased_to']}" if data["leased_to"] else ""
         return f"{label} is free{leased}"
-    return "\n".join([f"{label} is held: {data['reason']}", *(f"  {_holder(holder)}" for holder in data["holders"])])
+    return "\n".join([f"{label} is taken: {data['reason']}", *(f"  {_holder(holder)}" for holder in data["holders"])])
 
 
 def _holder(holder: Data) -> str:

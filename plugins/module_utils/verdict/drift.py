@@ -187,7 +187,7 @@ def _against_listeners(
         holder for holder in listeners if holder.provenance != SUPERVISED or holder.service not in (name, None)
     ]
     for holder in strangers:
-        yield f"port {holder.listener.port} is held by {holder.summary}"
+        yield f"port {holder.listener.port} is taken by {holder.summary}"
     running = program is not None and program.state == "RUNNING"
     if here is not None and here.port is not None and running and not listeners:
         yield f"nothing listens on port {here.port}"

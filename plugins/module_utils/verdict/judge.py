@@ -149,7 +149,7 @@ def trouble(service: Service, seen: Observation) -> t.Optional[str]:
         if holder is None:
             return f"nothing listens on port {service.port}"
         if not owns(service, holder):
-            return f"port {service.port} is held by {holder.summary}"
+            return f"port {service.port} is taken by {holder.summary}"
     answer = seen.health.get(service.name)
     if answer is not None and not answer.ok:
         return f"health: {answer.detail}"
@@ -202,7 +202,7 @@ def _removed(name: str, holders: t.Sequence[Holder]) -> Check:
     """The condition of a removal: nothing of the stack holds the port any more; a stranger may."""
     ours = [holder for holder in holders if holder.provenance not in (FOREIGN, UNKNOWN)]
     if ours:
-        evidence = f"it is removed, and its port {ours[0].listener.port} is still held by {ours[0].summary}"
+        evidence = f"it is removed, and its port {ours[0].listener.port} is still taken by {ours[0].summary}"
         return Check("removed", name, False, evidence, "rollcall restart full")
     return Check("removed", name, True, "it is stopped and its port is free")
 
@@ -216,7 +216,7 @@ def judge_stopped(stack: Stack, seen: Observation) -> t.List[Check]:
     for service in stack.services:
         holder = listener_of(service, seen)
         if holder is not None and holder.provenance != "foreign":
-            evidence = f"port {service.port} is still held by {holder.summary}"
+            evidence = f"port {service.port} is still taken by {holder.summary}"
             remedy = end_command(holder) if holder.provenance == UNKNOWN else "rollcall restart emergency"
             checks.append(Check("port", service.name, False, evidence, remedy))
     return checks
@@ -356,7 +356,7 @@ def _port(service: Service, seen: Observation) -> Check:
         if not strangers:
             return Check("port", service.name, True, f"port {service.port} is its own", data=data)
         holder = strangers[0]
-    evidence = f"port {service.port} is held by {holder.summary}"
+    evidence = f"port {service.port} is taken by {holder.summary}"
     remedy = end_command(holder) if holder.provenance in (FOREIGN, UNKNOWN) else "rollcall restart full"
     return Check("port", service.name, False, evidence, remedy, data)
 

@@ -142,7 +142,7 @@ class Eyes:
             found.append(f"pid {process.pid} is stopped")
         elif port is not None:
             if view.listeners.get(port) != {process.pid}:
-                found.append(f"pid {process.pid}, and port {port} is held by {view.listeners.get(port) or 'nobody'}")
+                found.append(f"pid {process.pid}, and port {port} is taken by {view.listeners.get(port) or 'nobody'}")
             else:
                 found += _unwell(name, port, process.pid)
         return found

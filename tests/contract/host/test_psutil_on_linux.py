@@ -215,7 +215,7 @@ def test_a_listener_that_another_user_sees_without_its_process_is_not_called_fre
 
         port, error = as_nobody(attempt)
         assert error["kind"] == "refused"
-        assert "held, owner unknown: no process that holds it can be seen: it may be one of the " in error["message"]
+        assert "taken, owner unknown: no process that holds it can be seen: it may be one of the " in error["message"]
         assert (port["free"], port["complete"], port["unreadable"] > 0) == (False, False, True)
         assert held.alive
 

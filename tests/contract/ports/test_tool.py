@@ -68,7 +68,7 @@ def test_a_held_port_gives_way_to_the_fallback_and_the_lease_is_kept(made: Stack
     with held(own_port(made)):
         given = ports.give(wanted)
         assert given["ports"] == {"web": other}
-        assert "it is held by pid" in given["moved"][0]["reason"]
+        assert "it is taken by pid" in given["moved"][0]["reason"]
     assert ports.give(wanted) == {"changed": False, "ports": {"web": other}, "moved": [], "notes": []}
 
 
@@ -85,7 +85,7 @@ def test_all_taken_names_each_holder_and_what_to_do(made: StackUnderTest) -> Non
     with held(own_port(made)), held(other), pytest.raises(RollcallError) as caught:
         ports.give(wanted)
     assert caught.value.exit_code == 3
-    assert caught.value.message.count("it is held by pid") == 2
+    assert caught.value.message.count("it is taken by pid") == 2
     assert f"rollcall ports check {other}" in caught.value.remedies
     assert leases.load(wanted.paths.state) == {}
 
@@ -277,7 +277,7 @@ def test_auto_fix_frees_what_is_ours_and_leases_another_port_for_what_is_not(mad
     with held(own_port(made)):
         done = ports.auto_fix(installed)
         assert (done["ok"], done["unresolved"]) == (False, [])
-        assert done["moved"][0].startswith(f"web from {own_port(made)} to {other}: it is held by")
+        assert done["moved"][0].startswith(f"web from {own_port(made)} to {other}: it is taken by")
         assert done["next"] == ["ansible-playbook site.yml: the new ports reach config and services"]
     assert ports.give(installed)["ports"] == {"web": other}
 

@@ -231,7 +231,7 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
     ),
     ({"pidfile": Pidfile(7, process(7))}, "pidfile_reused", WARNING, PATHS.pidfile, "no supervisord"),
     ({"recycled": [(7, "worker", process(7))]}, "recycled_pid", NOTE, "worker", "pid 7"),
-    ({"stack": STACK, "ports": {8010: error("Port 8010 is held", "kill 7")}}, "port_held", ERROR, "web", "kill 7"),
+    ({"stack": STACK, "ports": {8010: error("Port 8010 is taken", "kill 7")}}, "port_held", ERROR, "web", "kill 7"),
     (
         {"problems": [problem("stack.services.web.port", "port 40000")]},
         "port_kernel",
@@ -260,7 +260,7 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
     ({"failures": [Failure("account", "ada", "no user", "add")]}, "account", ERROR, "ada", "no user"),
     ({"refusal": error("refused", "correct it")}, "config_refused", ERROR, PATHS.config, "correct it"),
     (
-        {"drift": [{"name": "worker", "port": 1, "differences": ["port 1 is held by x", "runs at another revision"]}]},
+        {"drift": [{"name": "worker", "port": 1, "differences": ["port 1 is taken by x", "runs at another revision"]}]},
         "drift",
         WARNING,
         "worker",

@@ -339,7 +339,7 @@ def test_a_flush_plans_to_end_what_is_ours_and_refuses_the_rest(monkeypatch: pyt
 def test_the_port_of_another_users_process_is_held_by_an_unknown_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "bindable", lambda port: "cannot listen" if port == 5432 else None)
     with pytest.raises(
-        RollcallError, match=r"held, owner unknown: .* no process that can be seen listens on"
+        RollcallError, match=r"taken, owner unknown: .* no process that can be seen listens on"
     ) as caught:
         flush.flush(a_mac_stack(5432), policy="any", kill_grace=0.02)
     assert caught.value.kind == "refused"

@@ -171,10 +171,10 @@ def test_every_stack_of_a_host_and_every_item_of_a_loop_is_told(run: Run) -> Non
 
 
 def test_an_error_without_a_report_is_told_with_its_remedies(run: Run) -> None:
-    error = RollcallError("Port 8001 is held by pid 9.", kind="refused", remedies=["kill 9"])
+    error = RollcallError("Port 8001 is taken by pid 9.", kind="refused", remedies=["kill 9"])
     run.failed("a", error=error.as_dict(), msg="…")
 
-    assert run.end().splitlines()[1:] == ["a: REFUSED, Port 8001 is held by pid 9.", "  next: kill 9"]
+    assert run.end().splitlines()[1:] == ["a: REFUSED, Port 8001 is taken by pid 9.", "  next: kill 9"]
 
 
 def test_a_bad_manifest_is_told_problem_by_problem(run: Run) -> None:
@@ -199,7 +199,7 @@ def test_another_task_that_failed_is_named_with_its_message(run: Run) -> None:
 
 
 def test_a_playbook_may_let_the_task_pass_and_fail_in_its_own_words(run: Run) -> None:
-    error = RollcallError("Port 8001 is held by pid 9.", kind="refused")
+    error = RollcallError("Port 8001 is taken by pid 9.", kind="refused")
     run.ok("a", report=restart_report(CRASHED))
     run.ok("b", error=error.as_dict())
     for host in ("a", "b"):
@@ -208,7 +208,7 @@ def test_a_playbook_may_let_the_task_pass_and_fail_in_its_own_words(run: Run) ->
     text = run.end()
 
     assert "trading on a: FAILED, 1 of 10 services: trade_executor" in text
-    assert "b: REFUSED, Port 8001 is held by pid 9." in text
+    assert "b: REFUSED, Port 8001 is taken by pid 9." in text
     assert "The verdict did not hold." not in text
 
 
@@ -395,7 +395,7 @@ def test_an_outcome_that_cannot_be_written_is_said_and_spares_the_roll_call(run:
 
 @pytest.mark.parametrize(("kind", "code"), [("failed", 1), ("wrong_use", 2), ("refused", 3)])
 def test_the_exit_code_of_a_host_is_that_of_its_error(run: Run, tmp_path: Path, kind: str, code: int) -> None:
-    error = RollcallError("Port 8001 is held by pid 9.", kind=kind, remedies=["kill 9"]).as_dict()
+    error = RollcallError("Port 8001 is taken by pid 9.", kind=kind, remedies=["kill 9"]).as_dict()
     run.play("a")
     run.ok("a", error=error, msg="…")
     run.failed("a", "ansible.builtin.fail", msg="The verdict did not hold.")
@@ -473,7 +473,7 @@ def test_another_task_that_failed_after_a_good_verdict_makes_the_outcome_bad(run
 
 def test_a_refusal_that_a_second_try_made_good_is_not_told_of_what_fails_later(run: Run, tmp_path: Path) -> None:
     run.play("a")
-    run.ok("a", error=RollcallError("Port 8001 is held.", kind="refused").as_dict())
+    run.ok("a", error=RollcallError("Port 8001 is taken.", kind="refused").as_dict())
     run.ok("a", report=restart_report())
     run.failed("a", "ansible.builtin.command", msg="no")
 

@@ -86,7 +86,7 @@ def test_a_failed_service_gets_its_evidence_once_and_the_verdict_names_it() -> N
 
 def test_a_port_held_by_another_is_told_even_when_the_service_is_not_running() -> None:
     checks = crashed()
-    held = "port 8001 is held by pid 99 'node server.js' of user bob (foreign)"
+    held = "port 8001 is taken by pid 99 'node server.js' of user bob (foreign)"
     checks[1] = failed("port", "trade_executor", held, "kill 99", port=8001, pid=99)
 
     text = roll_call(status_report(checks))
@@ -153,9 +153,9 @@ def test_services_with_one_story_are_told_once_after_its_cause() -> None:
 
 def test_no_supervisord_is_the_first_thing_said_and_its_cure_the_last() -> None:
     checks = [failed("running", name, "supervisord does not know it", f"tail {name}") for name in NAMES]
-    held = "port 8001 is held by pid 99 'python x' (orphan)"
+    held = "port 8001 is taken by pid 99 'python x' (orphan)"
     checks.append(failed("port", "trade_executor", held, "rollcall restart full", pid=99, provenance="orphan"))
-    foreign = "port 8007 is held by pid 98 'node' (foreign)"
+    foreign = "port 8007 is taken by pid 98 'node' (foreign)"
     checks.append(failed("port", "active_trade_supervisor", foreign, "kill 98", pid=98, provenance="foreign"))
     checks.append(failed("supervisord", "trading", "no supervisord runs over this stack", "rollcall restart full"))
     checks.append(failed("orphans", "trading", "pid 99 'python x'", "rollcall restart full", pids=[99]))
@@ -385,9 +385,9 @@ def test_an_error_comes_with_what_other_programs_said_and_every_remedy() -> None
 
 
 def test_a_refusal_is_called_one() -> None:
-    refused = RollcallError("Port 8001 is held by pid 9.", kind="refused", evidence={"pid": 9}, remedies=["kill 9"])
+    refused = RollcallError("Port 8001 is taken by pid 9.", kind="refused", evidence={"pid": 9}, remedies=["kill 9"])
 
-    assert error_text(refused.as_dict()) == "REFUSED: Port 8001 is held by pid 9.\n  next: kill 9"
+    assert error_text(refused.as_dict()) == "REFUSED: Port 8001 is taken by pid 9.\n  next: kill 9"
 
 
 def test_an_error_without_anything_more_is_one_line() -> None:
