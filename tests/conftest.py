@@ -15,6 +15,18 @@ from tests.support.victims import Victim, innocent
 __all__ = ["bystander", "quick_python"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--fault NUMBER``."""
+    parser.addoption("--fault", type=int, metavar="NUMBER", help="run only tests for this fault of faults.md")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests for the fault that was asked for."""
+    number = config.getoption("--fault")
+    if number is not None:
+        items[:] = [item for item in items if (number,) in (mark.args for mark in item.iter_markers("fault"))]
+
+
 @pytest.fixture
 def bystander() -> t.Iterator[Victim]:
     """A process that nothing here has any business with; it must be alive afterwards."""

@@ -93,7 +93,8 @@ def looks(made: StackUnderTest) -> t.Iterator[t.Dict[str, t.Any]]:
             assert done.returncode == 1
 
 
-def test_fault_31_a_postgresql_that_is_down_fails_as_the_check_of_that_name(
+@pytest.mark.fault(31)
+def test_a_postgresql_that_is_down_fails_as_the_check_of_that_name(
     running: StackUnderTest, server: postgresql.Cluster
 ) -> None:
     server.stop()
@@ -109,7 +110,8 @@ def test_fault_31_a_postgresql_that_is_down_fails_as_the_check_of_that_name(
     assert running.status()["ok"]
 
 
-def test_fault_31_a_postgresql_that_refuses_the_password_fails_as_the_check_of_that_name(
+@pytest.mark.fault(31)
+def test_a_postgresql_that_refuses_the_password_fails_as_the_check_of_that_name(
     running: StackUnderTest, server: postgresql.Cluster
 ) -> None:
     server.sql("ALTER ROLE shop PASSWORD 'another'")
@@ -124,7 +126,8 @@ def test_fault_31_a_postgresql_that_refuses_the_password_fails_as_the_check_of_t
     assert running.status()["ok"]
 
 
-def test_fault_31_a_slow_postgresql_fails_within_bounds_as_the_check_of_that_name(running: StackUnderTest) -> None:
+@pytest.mark.fault(31)
+def test_a_slow_postgresql_fails_within_bounds_as_the_check_of_that_name(running: StackUnderTest) -> None:
     running.raw["checks"] = {
         "database": {"postgresql": {"service": "web", "timeout": 1, "query": "SELECT pg_sleep(60)"}}
     }
@@ -135,7 +138,8 @@ def test_fault_31_a_slow_postgresql_fails_within_bounds_as_the_check_of_that_nam
     assert "has not come within 1 s" in check_of(report, "database", SUBJECT)["evidence"]
 
 
-def test_fault_31_what_takes_the_connection_and_never_answers_fails_within_bounds(
+@pytest.mark.fault(31)
+def test_what_takes_the_connection_and_never_answers_fails_within_bounds(
     running: StackUnderTest, cache: redis.Redis
 ) -> None:
     with tcp_peer(keeps_silent, listens=False) as mute:
@@ -147,9 +151,8 @@ def test_fault_31_what_takes_the_connection_and_never_answers_fails_within_bound
             assert "no answer within 1 s" in check_of(report, "database", SUBJECT)["evidence"]
 
 
-def test_fault_31_a_redis_that_is_down_fails_as_the_check_of_that_name(
-    running: StackUnderTest, cache: redis.Redis
-) -> None:
+@pytest.mark.fault(31)
+def test_a_redis_that_is_down_fails_as_the_check_of_that_name(running: StackUnderTest, cache: redis.Redis) -> None:
     cache.stop()
     for report in looks(running):
         assert failed_checks(report) == [("reached", "redis of worker"), ("database", "redis of worker")]

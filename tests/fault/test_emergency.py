@@ -112,6 +112,7 @@ def test_a_supervisord_without_its_socket_and_a_second_one_are_both_ended(runnin
         second.wait()
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize("daemon", ["lives behind it", "was killed"])
 def test_a_socket_that_takes_calls_and_never_answers_is_got_out_of_the_way(
     running: StackUnderTest, daemon: str

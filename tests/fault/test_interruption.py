@@ -111,8 +111,9 @@ CASES = [
 ]
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize("mode", STEPS)
-def test_fault_40_the_table_of_steps_has_every_step_that_a_run_takes(lasting: StackUnderTest, mode: str) -> None:
+def test_the_table_of_steps_has_every_step_that_a_run_takes(lasting: StackUnderTest, mode: str) -> None:
     change(lasting)
     report = lasting.perform(mode)
     assert report["ok"], failed_checks(report)
@@ -120,8 +121,9 @@ def test_fault_40_the_table_of_steps_has_every_step_that_a_run_takes(lasting: St
     assert list(dict.fromkeys(steps)) == [*STEPS[mode], "done"]
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize(("mode", "step"), CASES)
-def test_fault_40_a_worker_killed_at_any_step_of_any_mode_leaves_what_a_rerun_converges(
+def test_a_worker_killed_at_any_step_of_any_mode_leaves_what_a_rerun_converges(
     lasting: StackUnderTest, mode: str, step: str
 ) -> None:
     wanted = change(lasting)
@@ -141,10 +143,9 @@ def test_fault_40_a_worker_killed_at_any_step_of_any_mode_leaves_what_a_rerun_co
     assert again["unfinished_run"] is None
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize("step", ["stop-daemon", "sweep", "install", "announce", "start"])
-def test_fault_40_a_rerun_of_what_is_installed_converges_without_the_new_manifest(
-    lasting: StackUnderTest, step: str
-) -> None:
+def test_a_rerun_of_what_is_installed_converges_without_the_new_manifest(lasting: StackUnderTest, step: str) -> None:
     """The operator on the host has no manifest at hand: last good or new, whichever is in place, it comes up whole."""
     before, wanted = colour(lasting), change(lasting)
     old = journal.current_generation(lasting.paths)
@@ -157,7 +158,8 @@ def test_fault_40_a_rerun_of_what_is_installed_converges_without_the_new_manifes
     assert colour(lasting) == (before if in_place == old else wanted)
 
 
-def test_fault_40_a_rerun_in_the_same_second_is_known_as_the_newer_one(running: StackUnderTest) -> None:
+@pytest.mark.fault(40)
+def test_a_rerun_in_the_same_second_is_known_as_the_newer_one(running: StackUnderTest) -> None:
     killed = running.killed_at("prove", "auto")
     for number in range(20):
         report = running.perform("auto", installed=True)
@@ -166,7 +168,8 @@ def test_fault_40_a_rerun_in_the_same_second_is_known_as_the_newer_one(running: 
         assert running.status()["unfinished_run"] is None
 
 
-def test_fault_40_the_report_says_which_generation_is_in_place(running: StackUnderTest) -> None:
+@pytest.mark.fault(40)
+def test_the_report_says_which_generation_is_in_place(running: StackUnderTest) -> None:
     change(running)
     old = journal.current_generation(running.paths)
     killed = running.killed_at("start-daemon", "full")
@@ -208,8 +211,9 @@ def killed_within(
 
 
 # After one and before the next only reads lie in between.
+@pytest.mark.fault(40)
 @pytest.mark.parametrize("before", [True, pytest.param(False, marks=pytest.mark.exhaustive)], ids=["before", "after"])
-def test_fault_40_killed_before_or_after_any_rename_of_the_install_no_reader_sees_a_mixture(before: bool) -> None:
+def test_killed_before_or_after_any_rename_of_the_install_no_reader_sees_a_mixture(before: bool) -> None:
     """Every file of a generation and both links are made by a rename: the kill comes at each of them in turn."""
     with stack(services()) as made:
         assert made.perform()["ok"]
@@ -234,7 +238,8 @@ def test_fault_40_killed_before_or_after_any_rename_of_the_install_no_reader_see
         assert number > 8, "manifest, config, registry, meta, two links, marks and more"
 
 
-def test_fault_40_killed_at_any_symbolic_link_of_the_install_a_rerun_converges(running: StackUnderTest) -> None:
+@pytest.mark.fault(40)
+def test_killed_at_any_symbolic_link_of_the_install_a_rerun_converges(running: StackUnderTest) -> None:
     for number in range(1, 4):
         running.raw["services"]["worker"]["env"] = {"COLOUR": str(number)}
         killed_within(running, os, "symlink", before=False, times=number)
@@ -258,9 +263,10 @@ TOLD = [
 ]
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize(("mode", "order"), TOLD)
-def test_fault_40_killed_before_or_after_any_order_to_supervisord_a_rerun_converges(
+def test_killed_before_or_after_any_order_to_supervisord_a_rerun_converges(
     lasting: StackUnderTest, mode: str, order: str, before: bool
 ) -> None:
     wanted = change(lasting)
@@ -269,10 +275,9 @@ def test_fault_40_killed_before_or_after_any_order_to_supervisord_a_rerun_conver
     assert colour(lasting) == wanted
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize("times", [1, 2], ids=["that reads the config", "that becomes supervisord"])
-def test_fault_40_killed_right_after_any_program_was_started_a_rerun_converges(
-    lasting: StackUnderTest, times: int
-) -> None:
+def test_killed_right_after_any_program_was_started_a_rerun_converges(lasting: StackUnderTest, times: int) -> None:
     """The new supervisord is there and nobody has heard its answer: it must not be doubled."""
     wanted = change(lasting)
     assert killed_within(lasting, subprocess, "Popen", before=False, times=times)
@@ -280,7 +285,8 @@ def test_fault_40_killed_right_after_any_program_was_started_a_rerun_converges(
     assert colour(lasting) == wanted
 
 
-def test_fault_40_killed_while_services_take_their_time_to_stop_a_rerun_waits_for_them(
+@pytest.mark.fault(40)
+def test_killed_while_services_take_their_time_to_stop_a_rerun_waits_for_them(
     running: StackUnderTest,
 ) -> None:
     running.raw["services"]["slow"] = {"env": {"IGNORE_TERM": "1"}, "stop": {"timeout": 4}}
@@ -292,9 +298,10 @@ def test_fault_40_killed_while_services_take_their_time_to_stop_a_rerun_waits_fo
 SEED = 40
 
 
+@pytest.mark.fault(40)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("rounds", [8, pytest.param(40, marks=pytest.mark.exhaustive)])
-def test_fault_40_killed_at_random_moments_a_rerun_converges(running: StackUnderTest, rounds: int) -> None:
+def test_killed_at_random_moments_a_rerun_converges(running: StackUnderTest, rounds: int) -> None:
     """As an operator restarts: the worker is killed, wherever it is, and the command is given again."""
     chance = random.Random(SEED)
     steps: t.List[t.Optional[str]] = []
@@ -369,8 +376,9 @@ def runs(made: StackUnderTest) -> t.List[str]:
     return sorted(path.stem for path in directory.glob("*.jsonl")) if directory.is_dir() else []
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize(("kind", "step"), CASES_OF_WAITERS)
-def test_fault_40_the_worker_ends_its_run_when_who_waits_for_it_is_killed_at_any_step(
+def test_the_worker_ends_its_run_when_who_waits_for_it_is_killed_at_any_step(
     lasting: StackUnderTest, kind: str, step: str
 ) -> None:
     known = runs(lasting)
@@ -405,6 +413,7 @@ PLAYBOOK = """\
 """
 
 
+@pytest.mark.fault(40)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "step",
@@ -413,7 +422,7 @@ PLAYBOOK = """\
         for step in ("prove", "stop", "start-daemon", "start", "verify")
     ],
 )
-def test_fault_40_the_worker_ends_its_run_when_the_controller_is_killed_at_any_step(
+def test_the_worker_ends_its_run_when_the_controller_is_killed_at_any_step(
     lasting: StackUnderTest, tmp_path: Path, step: str
 ) -> None:
     (tmp_path / "hosts.yml").write_text(INVENTORY.format(python=sys.executable), encoding="utf-8")
@@ -461,6 +470,7 @@ def reboot(made: StackUnderTest) -> None:
         path.unlink()
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize(
     "step",
     [
@@ -470,9 +480,7 @@ def reboot(made: StackUnderTest) -> None:
         for step in STEPS["full"]
     ],
 )
-def test_fault_40_a_host_that_went_down_at_any_step_converges_when_it_is_back(
-    lasting: StackUnderTest, step: str
-) -> None:
+def test_a_host_that_went_down_at_any_step_converges_when_it_is_back(lasting: StackUnderTest, step: str) -> None:
     wanted = change(lasting)
     killed = lasting.killed_at(step, "full")
     reboot(lasting)
@@ -482,7 +490,8 @@ def test_fault_40_a_host_that_went_down_at_any_step_converges_when_it_is_back(
     assert colour(lasting) == wanted
 
 
-def test_fault_40_after_a_reboot_the_record_of_processes_names_nobody_of_today(running: StackUnderTest) -> None:
+@pytest.mark.fault(40)
+def test_after_a_reboot_the_record_of_processes_names_nobody_of_today(running: StackUnderTest) -> None:
     """Start times count from the boot, so a record of an earlier boot must not match a process of this one."""
     web = running.pids()["web"]
     identity = t.cast(processes.Process, processes.describe(web)).identity
@@ -521,8 +530,9 @@ def operator(made: StackUnderTest) -> t.Iterator[subprocess.Popen[str]]:
 CHANGING = (["restart"], ["restart", "quick"], ["restart", "auto"], ["start"], ["stop"], ["flush"])
 
 
+@pytest.mark.fault(41)
 @pytest.mark.parametrize("arguments", CHANGING, ids=" ".join)
-def test_fault_41_the_second_operators_command_is_refused_at_once_and_says_who_since_when_and_what(
+def test_the_second_operators_command_is_refused_at_once_and_says_who_since_when_and_what(
     running: StackUnderTest, arguments: t.Sequence[str]
 ) -> None:
     before = running.pids()
@@ -537,7 +547,8 @@ def test_fault_41_the_second_operators_command_is_refused_at_once_and_says_who_s
         assert rollcall(running, "status", "--json").code == 0, "looking is never refused"
 
 
-def test_fault_41_of_two_restarts_at_once_one_goes_on_and_the_other_is_refused(running: StackUnderTest) -> None:
+@pytest.mark.fault(41)
+def test_of_two_restarts_at_once_one_goes_on_and_the_other_is_refused(running: StackUnderTest) -> None:
     both = [
         subprocess.Popen([running.command, "restart", "--json"], stdout=subprocess.PIPE, text=True) for _unused in "ab"
     ]
@@ -548,7 +559,8 @@ def test_fault_41_of_two_restarts_at_once_one_goes_on_and_the_other_is_refused(r
     assert_whole(running, running.perform(installed=True))
 
 
-def test_fault_41_a_lock_is_nobodys_when_its_holder_is_gone_whoever_has_its_pid_now(running: StackUnderTest) -> None:
+@pytest.mark.fault(41)
+def test_a_lock_is_nobodys_when_its_holder_is_gone_whoever_has_its_pid_now(running: StackUnderTest) -> None:
     """The note of a holder that is gone, from before a reboot say, names a pid that somebody else has by now."""
     with victim("bystander") as innocent:
         note = {"pid": innocent.pid, "who": "ada", "verb": "full", "since": "2026-01-02 03:04:05", "run": "r"}
@@ -557,13 +569,15 @@ def test_fault_41_a_lock_is_nobodys_when_its_holder_is_gone_whoever_has_its_pid_
         assert innocent.alive
 
 
+@pytest.mark.fault(41)
 @pytest.mark.parametrize("note", ["", "{", "[]", '"x"', "\x00\x00"])
-def test_fault_41_a_note_that_cannot_be_read_is_no_holder(running: StackUnderTest, note: str) -> None:
+def test_a_note_that_cannot_be_read_is_no_holder(running: StackUnderTest, note: str) -> None:
     Path(running.paths.state, "lock").write_text(note, encoding="utf-8")
     assert running.perform("auto", installed=True)["ok"]
 
 
-def test_fault_41_a_holder_that_is_stopped_keeps_its_lock_and_is_named(running: StackUnderTest) -> None:
+@pytest.mark.fault(41)
+def test_a_holder_that_is_stopped_keeps_its_lock_and_is_named(running: StackUnderTest) -> None:
     """Never by age, never because it seems dead: it is alive, and would go on some time."""
     with operator(running) as holder:
         os.kill(holder.pid, signal.SIGSTOP)
@@ -573,7 +587,8 @@ def test_fault_41_a_holder_that_is_stopped_keeps_its_lock_and_is_named(running: 
     assert running.perform("full", installed=True)["ok"]
 
 
-def test_fault_41_a_worker_killed_with_its_lock_leaves_it_to_the_next(running: StackUnderTest) -> None:
+@pytest.mark.fault(41)
+def test_a_worker_killed_with_its_lock_leaves_it_to_the_next(running: StackUnderTest) -> None:
     waiting = waiter(running, "command", "full")
     try:
         assert eventually(lambda: "pid" in running.lock_note(), 20)

@@ -83,6 +83,7 @@ def fork(function: t.Callable[..., None], *arguments: t.Any) -> t.Any:
 # --- fault 38 -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(38)
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -100,7 +101,7 @@ def fork(function: t.Callable[..., None], *arguments: t.Any) -> t.Any:
         ("scalar.yml", b"stac", "is text, not a mapping"),
     ],
 )
-def test_fault_38_a_manifest_that_was_not_written_whole_is_an_error_and_stays(
+def test_a_manifest_that_was_not_written_whole_is_an_error_and_stays(
     name: str, content: bytes, words: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
@@ -136,6 +137,7 @@ def edit_as_nobody(path: Path, told: t.Any) -> None:
         told.send(exc.message)
 
 
+@pytest.mark.fault(38)
 @pytest.mark.parametrize(
     ("file_mode", "directory_mode", "words"),
     [
@@ -145,7 +147,7 @@ def edit_as_nobody(path: Path, told: t.Any) -> None:
     ],
     ids=["unreadable", "not to be written", "in a directory that is not to be written"],
 )
-def test_fault_38_without_the_rights_nothing_is_changed(
+def test_without_the_rights_nothing_is_changed(
     file_mode: int, directory_mode: int, words: str, open_directory: Path
 ) -> None:
     path = open_directory / "manifest.yml"
@@ -183,9 +185,10 @@ def read(path: Path, end: t.Any, seen: t.Any) -> None:
         seen.value += 1
 
 
+@pytest.mark.fault(39)
 @pytest.mark.timeout(PATIENCE + 60)
 @pytest.mark.parametrize(("name", "text"), [("manifest.yml", YAML), ("manifest.json", JSON)], ids=["yaml", "json"])
-def test_fault_39_of_200_changes_at_once_none_is_lost_and_every_reader_sees_a_whole_file(
+def test_of_200_changes_at_once_none_is_lost_and_every_reader_sees_a_whole_file(
     name: str, text: str, tmp_path: Path
 ) -> None:
     path, link = tmp_path / name, tmp_path / f"link-{name}"
@@ -228,6 +231,7 @@ def write_until(call: str, path: Path, told: t.Any) -> None:
     manifest_edit.edit(str(path), [variable(1)])
 
 
+@pytest.mark.fault(39)
 @pytest.mark.parametrize("call", ["fchmod", "fsync", "replace"])
 def test_a_writer_that_is_killed_leaves_a_whole_file_no_lock_and_nothing_that_is_in_the_way(
     call: str, tmp_path: Path

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fault 47: a token of its own is planted in every place for a secret, and looked for everywhere else.
+"""A token of its own is planted in every place for a secret, and looked for everywhere else.
 
 Everywhere is: what Ansible prints at -vvv with --diff, its log, the callback's document, every file that anybody but
 its owner can read, all that the stack writes but its private files, and arguments and environment of every process,
@@ -40,6 +40,7 @@ from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import free_port, innocent
 
+pytestmark = pytest.mark.fault(47)
 sandbox = daemons.sandbox
 
 # Every place in the code that takes a secret, and the name of the token that comes through it here.
@@ -121,7 +122,7 @@ def places_in_the_code() -> t.Set[str]:
     return found
 
 
-def test_fault_47_every_place_for_a_secret_has_a_token_planted() -> None:
+def test_every_place_for_a_secret_has_a_token_planted() -> None:
     assert places_in_the_code() == set(PLACES)
     assert set(PLACES.values()) <= set(TOKENS)
 
@@ -393,9 +394,7 @@ def remove(host: Host) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_fault_47_no_planted_token_is_anywhere_but_in_its_private_file(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_planted_token_is_anywhere_but_in_its_private_file(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     made = host.made
     announced = host.play("site.yml", "--check")
     assert announced.returncode == 0, announced.stdout
@@ -419,7 +418,7 @@ def test_fault_47_no_planted_token_is_anywhere_but_in_its_private_file(
 
 
 @pytest.mark.timeout(200)
-def test_fault_47_what_a_service_logs_of_its_secret_is_not_printed_by_a_playbook() -> None:
+def test_what_a_service_logs_of_its_secret_is_not_printed_by_a_playbook() -> None:
     talks = ["sh", "-c", 'echo "the key $API_KEY is refused" && exit 3']
     with innocent(), stack({"web": {"command": talks, "secrets": {"API_KEY": TOKENS["api"]}}}) as made:
         prepare(made)
@@ -433,7 +432,7 @@ def test_fault_47_what_a_service_logs_of_its_secret_is_not_printed_by_a_playbook
 @pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("pipelining", ["true", "false"])
-def test_fault_47_no_playbook_and_no_command_shows_a_planted_token(
+def test_no_playbook_and_no_command_shows_a_planted_token(
     host: Host, monkeypatch: pytest.MonkeyPatch, pipelining: str
 ) -> None:
     monkeypatch.setenv("ANSIBLE_PIPELINING", pipelining)
@@ -494,7 +493,7 @@ def place() -> t.Iterator[Path]:
         yield Path(directory)
 
 
-def test_fault_47_a_task_that_is_given_a_secret_shows_nothing_of_it(place: Path, sandbox: daemons.Sandbox) -> None:
+def test_a_task_that_is_given_a_secret_shows_nothing_of_it(place: Path, sandbox: daemons.Sandbox) -> None:
     sandbox.configure(web="sleep 600\nstartsecs=0")
     others.want_password(sandbox, "operator", TOKENS["supervisord"])
     manifest, config, script = place / "manifest.yml", place / "redis.conf", place / "redis"
@@ -608,7 +607,7 @@ ROLES = """
 """
 
 
-def test_fault_47_what_is_wrong_with_a_secret_is_said_without_it(place: Path) -> None:
+def test_what_is_wrong_with_a_secret_is_said_without_it(place: Path) -> None:
     broken = place / "broken.yml"
     text = f"stack:\n  services:\n    web:\n      secrets:\n        A: '{TOKEN}\n  b: {TOKEN}\n: :\n"
     broken.write_text(text, encoding="utf-8")

@@ -113,6 +113,7 @@ os.kill(victim, 9)
 """
 
 
+@pytest.mark.fault(7)
 @NAMESPACES
 def test_a_pid_that_is_used_again_after_the_look_up_is_not_signalled(root: str) -> None:
     done = in_a_fresh_namespace(REUSE, root, "other start")
@@ -145,6 +146,7 @@ def test_a_process_that_has_become_another_users_is_not_signalled(root: str, mon
 # --- 10: TERM ignored, stopped ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(10)
 def test_what_ignores_term_is_killed_and_the_escalation_is_reported(root: str) -> None:
     with victim("deaf", mark=marks(root)) as held:
         began = time.monotonic()
@@ -156,6 +158,7 @@ def test_what_ignores_term_is_killed_and_the_escalation_is_reported(root: str) -
         assert sockets.bindable(held.port) is None
 
 
+@pytest.mark.fault(10)
 def test_what_is_stopped_is_continued_so_that_it_can_end_by_itself(root: str) -> None:
     with victim("stopped", mark=marks(root)) as held:
         assert eventually(lambda: (processes.describe(held.pid) or pytest.fail("gone")).state == "T")
@@ -175,6 +178,7 @@ def test_one_that_ignores_term_does_not_hold_up_the_others(root: str) -> None:
 # --- 11: sleep in the kernel ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(11)
 @FREEZER
 def test_a_process_in_state_d_is_a_bounded_and_reported_failure(root: str) -> None:
     with cgroup(f"rollcall-test-{os.getpid()}", "freezer") as (place,), victim("listen", mark=marks(root)) as held:
@@ -230,6 +234,7 @@ def test_a_process_in_uninterruptible_sleep_is_called_stuck(monkeypatch: pytest.
 # --- 12: what comes back ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(12)
 def test_what_brings_the_holder_back_is_named_after_one_cycle(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with victim("respawner", mark=marks(root)) as held:
         returned: t.List[int] = []
@@ -270,6 +275,7 @@ def test_what_the_shell_that_runs_us_has_started_is_not_waited_for(root: str) ->
         assert time.monotonic() - began < 1
 
 
+@pytest.mark.fault(12)
 @CGROUPS
 def test_a_unit_that_brings_the_holder_back_is_named(root: str) -> None:
     unit = f"rollcall-test-{os.getpid()}.service"
@@ -289,6 +295,7 @@ def test_a_unit_that_brings_the_holder_back_is_named(root: str) -> None:
         assert caught.value.remedies == (f"systemctl stop {unit}",)
 
 
+@pytest.mark.fault(12)
 def test_a_second_supervisord_that_brings_the_holder_back_is_named(root: str, sandbox: daemons.Sandbox) -> None:
     port = free_port()
     listener = Path(__file__).parent.parent / "support" / "victims.py"
@@ -323,6 +330,7 @@ def test_a_second_supervisord_that_brings_the_holder_back_is_named(root: str, sa
 # --- 13: zombies ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(13)
 def test_a_zombie_is_not_signalled_and_its_parent_is_named() -> None:
     with victim("zombie") as parent:
         (pid,) = parent.pids

@@ -64,6 +64,7 @@ def seen(root: str, port: int) -> t.Set[t.Tuple[str, str, t.Optional[int], str]]
 # --- 1: a client ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(1)
 def test_a_client_of_the_port_is_neither_seen_nor_touched(root: str) -> None:
     with victim("listen", mark=marks(root)) as server, victim("client", server.port) as client:
         assert seen(root, server.port) == {("ipv4", "127.0.0.1", server.pid, "orphan")}
@@ -73,6 +74,7 @@ def test_a_client_of_the_port_is_neither_seen_nor_touched(root: str) -> None:
         assert client.alive
 
 
+@pytest.mark.fault(1)
 def test_a_client_whose_own_end_has_the_port_is_named_and_never_ended(root: str) -> None:
     with victim("listen") as server, victim("client", server.port) as client:
         local = client.said["local"]
@@ -87,6 +89,7 @@ def test_a_client_whose_own_end_has_the_port_is_named_and_never_ended(root: str)
 # --- 2: several listeners, shared listeners, daemons ----------------------------------------------------------------
 
 
+@pytest.mark.fault(2)
 @pytest.mark.parametrize("kind", ["listen", "pair", "group", "shared", "daemon", "leaderless", "handed"])
 def test_every_process_that_holds_the_port_is_found_and_ended(root: str, kind: str) -> None:
     with victim(kind, mark=marks(root)) as held:
@@ -99,6 +102,7 @@ def test_every_process_that_holds_the_port_is_found_and_ended(root: str, kind: s
         assert sockets.bindable(held.port) is None
 
 
+@pytest.mark.fault(2)
 def test_a_master_is_ended_before_the_workers_it_would_replace(root: str) -> None:
     with victim("shared", 0, "--workers", "8", mark=marks(root)) as held:
         done = flush.flush(a_stack(root, held.port))
@@ -146,6 +150,7 @@ def test_a_foreign_listener_beside_ours_on_the_same_address_keeps_both_alive(roo
         assert sockets.bindable(ours.port) is None
 
 
+@pytest.mark.fault(2)
 def test_a_port_is_not_called_free_while_a_copy_of_the_listener_is_on_its_way(root: str) -> None:
     with victim("posted", mark=marks(root)) as held:
         with pytest.raises(RollcallError, match="is taken, owner unknown: no process that holds it") as caught:
@@ -160,6 +165,7 @@ def test_a_port_is_not_called_free_while_a_copy_of_the_listener_is_on_its_way(ro
 # --- 3: families and addresses --------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize(
     ("options", "family", "address"),
     [
@@ -197,6 +203,7 @@ def test_two_holders_of_one_port_on_different_addresses_are_judged_each_for_itse
 # --- 4: taken, owner unknown ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(4)
 @pytest.mark.parametrize("policy", ["owned", "any"])
 def test_a_port_that_is_bound_and_not_listened_on_is_not_called_free(root: str, policy: str) -> None:
     with victim("bound", mark=marks(root)) as held, victim("bound", mark=marks(root)) as other:
@@ -213,6 +220,7 @@ def test_a_port_that_is_bound_and_not_listened_on_is_not_called_free(root: str, 
         assert held.alive
 
 
+@pytest.mark.fault(4)
 def test_a_listener_that_no_process_holds_is_not_called_free(root: str) -> None:
     with victim("in_flight", mark=marks(root)) as held:
         assert seen(root, held.port) == {("ipv4", "127.0.0.1", None, "unknown")}
@@ -225,6 +233,7 @@ def test_a_listener_that_no_process_holds_is_not_called_free(root: str) -> None:
         assert held.alive
 
 
+@pytest.mark.fault(4)
 @ROOT_ONLY
 def test_the_listener_of_another_user_is_not_called_free_without_root(root: str) -> None:
     with victim("listen", mark=marks(root)) as held:
@@ -415,6 +424,7 @@ class Fast(Clock):
             self._happens()
 
 
+@pytest.mark.fault(5)
 def test_connections_that_are_only_remembered_are_waited_out(root: str, remembered: Remembered) -> None:
     clock = Fast(50, remembered.forget)
     assert flush.flush(a_stack(root, remembered.port), policy="any", clock=clock) == flush.Flushed(False)
@@ -422,6 +432,7 @@ def test_connections_that_are_only_remembered_are_waited_out(root: str, remember
     assert sockets.bindable(remembered.port) is None
 
 
+@pytest.mark.fault(5)
 def test_what_is_remembered_for_longer_than_the_deadline_is_a_failure_that_names_it_and_nobody(
     root: str, remembered: Remembered
 ) -> None:

@@ -80,6 +80,7 @@ def seen_from_here(inside: Victim) -> int:
     return pid
 
 
+@pytest.mark.fault(6)
 @ROOT_ONLY
 def test_a_holder_in_another_pid_namespace_is_refused_and_the_namespace_named(root: str) -> None:
     # Our own label in there proves nothing: the environment of a container is not ours to trust.
@@ -140,6 +141,7 @@ def test_what_holds_a_port_for_a_container_is_never_ended_and_the_container_aske
         assert held.alive
 
 
+@pytest.mark.fault(6)
 @ROOT_ONLY
 def test_the_container_that_a_port_is_published_for_is_named(root: str, tmp_path: Path) -> None:
     ident = f"{os.getpid():x}".rjust(8, "0") * 8
@@ -175,6 +177,7 @@ os.wait()
 """
 
 
+@pytest.mark.fault(6)
 @ROOT_ONLY
 def test_a_port_that_pid_1_holds_is_refused_and_the_socket_unit_named(root: str, tmp_path: Path) -> None:
     # What systemctl says is recorded here; a systemd of its own says it in the test after this one.
@@ -272,6 +275,7 @@ def test_a_socket_unit_of_a_real_systemd_is_named_and_neither_it_nor_its_service
 # --- 8: ancestors, sshd, pid 1 --------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(8)
 def test_an_ancestor_of_this_run_is_never_ended(root: str) -> None:
     port = free_port()
     environment = {**marks(root), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
@@ -283,6 +287,7 @@ def test_an_ancestor_of_this_run_is_never_ended(root: str) -> None:
         assert held.alive
 
 
+@pytest.mark.fault(8)
 def test_sshd_is_never_ended(root: str, tmp_path: Path) -> None:
     (tmp_path / "sshd").symlink_to(sys.executable)
     with victim("listen", mark=marks(root), python=str(tmp_path / "sshd")) as held:
@@ -291,6 +296,7 @@ def test_sshd_is_never_ended(root: str, tmp_path: Path) -> None:
         assert held.alive
 
 
+@pytest.mark.fault(8)
 def test_pid_1_is_never_ended(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at = processes.describe
 
@@ -307,6 +313,7 @@ def test_pid_1_is_never_ended(root: str, monkeypatch: pytest.MonkeyPatch) -> Non
 # --- 9: foreign processes, policies, at most so many ------------------------------------------------------------------
 
 
+@pytest.mark.fault(9)
 def test_a_foreign_process_is_refused_with_all_that_is_known_and_the_way_out(root: str) -> None:
     with victim("listen") as held:
         error = refusal(a_stack(root, held.port))
@@ -346,6 +353,7 @@ def test_every_foreign_process_is_named_at_once(root: str) -> None:
             assert f"pid {pid} " in error.message
 
 
+@pytest.mark.fault(9)
 def test_the_policy_any_ends_a_foreign_process(root: str) -> None:
     with victim("listen") as foreign, victim("listen", mark=marks(root)) as ours:
         done = flush.flush(a_stack(root, foreign.port, ours.port), policy="any")
@@ -432,6 +440,7 @@ def test_our_label_on_a_strangers_process_does_not_make_it_ours(root: str) -> No
         assert held.alive
 
 
+@pytest.mark.fault(9)
 def test_more_than_32_processes_are_not_ended(root: str) -> None:
     with victim("shared", 0, "--workers", "32", mark=marks(root)) as held:
         stack = a_stack(root, held.port)
@@ -458,6 +467,7 @@ def no_signal() -> t.Iterator[None]:
         yield
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize("policy", ["owned", "any"])
 def test_a_dry_run_says_who_would_be_ended_and_touches_nothing(root: str, policy: str) -> None:
     with victim("shared", mark=marks(root)) as held:
@@ -554,6 +564,7 @@ def test_what_is_told_of_a_port_has_the_same_keys_whatever_holds_it() -> None:
 # --- 15: protected and avoided ports ----------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(15)
 @pytest.mark.parametrize(
     ("rules", "ssh", "words"),
     [
@@ -574,6 +585,7 @@ def test_a_port_that_is_never_flushed_is_not_even_when_it_is_assigned(
         assert held.alive
 
 
+@pytest.mark.fault(15)
 def test_port_22_is_never_flushed_whatever_the_manifest_says(root: str) -> None:
     assert 22 in judge.never_flushed(a_stack(root, 22, protect=(), avoid=()))
 

@@ -39,10 +39,9 @@ def running() -> t.Iterator[StackUnderTest]:
 # --- supervisord --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(16)
 @pytest.mark.parametrize("mode", ["auto", "full"])
-def test_fault_16_orphans_of_a_killed_supervisord_are_swept_before_the_next_start(
-    running: StackUnderTest, mode: str
-) -> None:
+def test_orphans_of_a_killed_supervisord_are_swept_before_the_next_start(running: StackUnderTest, mode: str) -> None:
     before = running.pids()
     running.kill_daemon()
     report = running.perform(mode, installed=True)
@@ -52,6 +51,7 @@ def test_fault_16_orphans_of_a_killed_supervisord_are_swept_before_the_next_star
     assert not set(running.pids().values()) & set(before.values())
 
 
+@pytest.mark.fault(16)
 def test_an_orphan_that_overwrote_its_environment_is_known_by_the_record_of_the_run() -> None:
     with stack({"titled": {"port": free_port(), "env": {"TITLE": "1"}}}) as made:
         assert made.perform()["ok"]
@@ -74,7 +74,8 @@ def test_a_quick_restart_refuses_over_orphans_and_names_the_cure(running: StackU
     assert set(running.pids().values()) <= set(before.values())
 
 
-def test_fault_17_running_and_a_200_from_an_orphan_fail_and_name_the_orphan() -> None:
+@pytest.mark.fault(17)
+def test_running_and_a_200_from_an_orphan_fail_and_name_the_orphan() -> None:
     port = free_port()
     with stack(
         {"web": {"port": port, "health": {"http": "/health"}, "env": {"DEAF": "1"}, "ready_timeout": 2}}
@@ -107,8 +108,9 @@ def test_fault_17_running_and_a_200_from_an_orphan_fail_and_name_the_orphan() ->
         assert f"pid {orphan.pid}" in check_of(report, "port", "web")["evidence"]
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize("pidfile", ["", "1\n", "999999\n", "not a pid\n"])
-def test_fault_18_a_stale_socket_and_any_pid_file_do_not_stop_the_start(pidfile: str) -> None:
+def test_a_stale_socket_and_any_pid_file_do_not_stop_the_start(pidfile: str) -> None:
     with stack(two_services()) as made:
         Path(made.paths.pidfile).write_text(pidfile, encoding="utf-8")
         left_over = socket.socket(socket.AF_UNIX)
@@ -117,7 +119,8 @@ def test_fault_18_a_stale_socket_and_any_pid_file_do_not_stop_the_start(pidfile:
         assert made.perform()["ok"]
 
 
-def test_fault_18_nothing_is_killed_because_a_pid_file_says_so(running: StackUnderTest) -> None:
+@pytest.mark.fault(18)
+def test_nothing_is_killed_because_a_pid_file_says_so(running: StackUnderTest) -> None:
     with victim("bystander") as innocent:
         running.kill_daemon()
         Path(running.paths.pidfile).write_text(f"{innocent.pid}\n", encoding="utf-8")
@@ -125,7 +128,8 @@ def test_fault_18_nothing_is_killed_because_a_pid_file_says_so(running: StackUnd
         assert innocent.alive
 
 
-def test_fault_19_a_live_supervisord_whose_socket_was_deleted_is_ended_and_not_doubled(
+@pytest.mark.fault(19)
+def test_a_live_supervisord_whose_socket_was_deleted_is_ended_and_not_doubled(
     running: StackUnderTest,
 ) -> None:
     (daemon,) = running.daemons()
@@ -138,6 +142,7 @@ def test_fault_19_a_live_supervisord_whose_socket_was_deleted_is_ended_and_not_d
     assert not set(running.pids().values()) & set(before.values())
 
 
+@pytest.mark.fault(20)
 def test_a_second_supervisord_over_the_stack_is_ended_and_one_is_left(running: StackUnderTest) -> None:
     os.unlink(running.paths.socket)
     second = subprocess.Popen(
@@ -153,6 +158,7 @@ def test_a_second_supervisord_over_the_stack_is_ended_and_one_is_left(running: S
     assert len(running.daemons()) == 1
 
 
+@pytest.mark.fault(20)
 def test_a_stopped_supervisord_is_named_within_bounds_and_nothing_is_touched(running: StackUnderTest) -> None:
     (daemon,) = running.daemons()
     before = running.pids()
@@ -166,7 +172,8 @@ def test_a_stopped_supervisord_is_named_within_bounds_and_nothing_is_touched(run
     assert running.pids() == before
 
 
-def test_fault_21_a_missing_log_directory_is_found_before_anything_is_stopped(running: StackUnderTest) -> None:
+@pytest.mark.fault(21)
+def test_a_missing_log_directory_is_found_before_anything_is_stopped(running: StackUnderTest) -> None:
     before = running.pids()
     shutil.rmtree(running.paths.logs)
     with pytest.raises(RollcallError, match=r"directory .*/logs does not exist") as caught:
@@ -175,7 +182,8 @@ def test_fault_21_a_missing_log_directory_is_found_before_anything_is_stopped(ru
     assert running.pids() == before
 
 
-def test_fault_21_an_unknown_user_is_found_before_anything_is_stopped(running: StackUnderTest) -> None:
+@pytest.mark.fault(21)
+def test_an_unknown_user_is_found_before_anything_is_stopped(running: StackUnderTest) -> None:
     before = running.pids()
     running.raw["user"] = "nobody-knows-me"
     with pytest.raises(RollcallError, match="user 'nobody-knows-me' of stack test does not exist"):
@@ -183,7 +191,8 @@ def test_fault_21_an_unknown_user_is_found_before_anything_is_stopped(running: S
     assert running.pids() == before
 
 
-def test_fault_21_a_config_that_supervisor_refuses_leaves_the_running_stack_untouched(
+@pytest.mark.fault(21)
+def test_a_config_that_supervisor_refuses_leaves_the_running_stack_untouched(
     running: StackUnderTest,
 ) -> None:
     before = running.pids()
@@ -195,7 +204,8 @@ def test_fault_21_a_config_that_supervisor_refuses_leaves_the_running_stack_unto
     assert running.pids() == before
 
 
-def test_fault_21_a_config_that_says_something_else_than_the_manifest_is_not_installed(
+@pytest.mark.fault(21)
+def test_a_config_that_says_something_else_than_the_manifest_is_not_installed(
     running: StackUnderTest,
 ) -> None:
     before = running.pids()
@@ -207,6 +217,7 @@ def test_fault_21_a_config_that_says_something_else_than_the_manifest_is_not_ins
     assert running.pids() == before
 
 
+@pytest.mark.fault(21)
 def test_a_command_that_does_not_exist_is_found_before_anything_is_stopped(running: StackUnderTest) -> None:
     before = running.pids()
     running.raw["services"]["worker"]["command"] = ["/no/such/program"]
@@ -218,7 +229,8 @@ def test_a_command_that_does_not_exist_is_found_before_anything_is_stopped(runni
 # --- services -----------------------------------------------------------------------------------------------------
 
 
-def test_fault_26_a_service_that_exits_at_once_fails_with_its_log_and_without_waiting() -> None:
+@pytest.mark.fault(26)
+def test_a_service_that_exits_at_once_fails_with_its_log_and_without_waiting() -> None:
     with stack(two_services(env={"CRASH_AFTER": "0.1"}, ready_timeout=60)) as made:
         report = made.perform()
         assert not report["ok"]
@@ -239,14 +251,16 @@ def test_a_service_that_keeps_failing_can_be_changed_again_and_again() -> None:
         assert made.perform()["ok"]
 
 
-def test_fault_26_only_the_log_since_the_run_began_is_shown() -> None:
+@pytest.mark.fault(26)
+def test_only_the_log_since_the_run_began_is_shown() -> None:
     with stack(two_services(env={"CRASH_AFTER": "0.1"})) as made:
         log = Path(made.paths.logs) / "web.log"
         log.write_text("yesterday's trouble\n", encoding="utf-8")
         assert "yesterday" not in check_of(made.perform(), "running", "web")["evidence"]
 
 
-def test_fault_27_a_crash_loop_with_startsecs_0_never_passes_and_shows_its_traceback() -> None:
+@pytest.mark.fault(27)
+def test_a_crash_loop_with_startsecs_0_never_passes_and_shows_its_traceback() -> None:
     services = two_services(env={"CRASH_AFTER": "0.5"}, start={"seconds": 0}, stable_for=2, restart="always")
     with stack(services) as made:
         for mode in ("auto", "full", "auto"):
@@ -256,7 +270,8 @@ def test_fault_27_a_crash_loop_with_startsecs_0_never_passes_and_shows_its_trace
             assert "RuntimeError: the flux capacitor is empty" in evidence
 
 
-def test_fault_27_a_service_that_dies_inside_its_window_after_it_answered_fails() -> None:
+@pytest.mark.fault(27)
+def test_a_service_that_dies_inside_its_window_after_it_answered_fails() -> None:
     services = two_services(env={"CRASH_AFTER": "1.6"}, stable_for=3, restart="always")
     with stack(services) as made:
         report = made.perform()
@@ -264,7 +279,8 @@ def test_fault_27_a_service_that_dies_inside_its_window_after_it_answered_fails(
         assert {subject for _name, subject in failed_checks(report)} == {"web"}
 
 
-def test_fault_28_a_service_that_listens_late_is_waited_for_within_its_own_deadline() -> None:
+@pytest.mark.fault(28)
+def test_a_service_that_listens_late_is_waited_for_within_its_own_deadline() -> None:
     with stack(two_services(env={"LISTEN_AFTER": "2"}, ready_timeout=8)) as made:
         assert made.perform()["ok"]
     with stack(two_services(env={"LISTEN_AFTER": "30"}, ready_timeout=1.5)) as made:
@@ -274,13 +290,15 @@ def test_fault_28_a_service_that_listens_late_is_waited_for_within_its_own_deadl
         assert "nothing listens on port" in evidence
 
 
+@pytest.mark.fault(28)
 def test_a_service_that_exits_0_is_a_failure() -> None:
     with stack(two_services(env={"EXIT": "0"}, start={"seconds": 0}, stable_for=1)) as made:
         report = made.perform()
         assert "EXITED with status 0" in check_of(report, "running", "web")["evidence"]
 
 
-def test_fault_35_a_removed_service_is_stopped_its_port_free_and_the_others_keep_their_pids(
+@pytest.mark.fault(35)
+def test_a_removed_service_is_stopped_its_port_free_and_the_others_keep_their_pids(
     running: StackUnderTest,
 ) -> None:
     before = running.pids()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fault 48: what would let somebody else give orders to a supervisord is refused before anything is stopped."""
+"""What would let somebody else give orders to a supervisord is refused before anything is stopped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.interpreters import give_to
 from tests.support.stacks import StackUnderTest, stack, two_services
 from tests.support.victims import free_port
 
-pytestmark = pytest.mark.usefixtures("bystander")
+pytestmark = [pytest.mark.fault(48), pytest.mark.usefixtures("bystander")]
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root's supervisord is worth anything to others")
 
@@ -67,7 +67,7 @@ def assert_refused(made: StackUnderTest, path: str, words: str, **more: t.Any) -
 
 
 @ROOT_ONLY
-def test_fault_48_a_directory_that_is_somebody_elses_under_roots_supervisord_is_refused(roots: StackUnderTest) -> None:
+def test_a_directory_that_is_somebody_elses_under_roots_supervisord_is_refused(roots: StackUnderTest) -> None:
     for path in places(roots).values():
         os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
         for installed in (True, False):
@@ -77,7 +77,7 @@ def test_fault_48_a_directory_that_is_somebody_elses_under_roots_supervisord_is_
 
 
 @ROOT_ONLY
-def test_fault_48_a_directory_that_others_may_write_to_under_roots_supervisord_is_refused(
+def test_a_directory_that_others_may_write_to_under_roots_supervisord_is_refused(
     roots: StackUnderTest,
 ) -> None:
     for path in places(roots).values():
@@ -112,7 +112,7 @@ OPEN = {
 
 
 @pytest.mark.parametrize("server", OPEN)
-def test_fault_48_a_config_with_an_http_server_on_a_port_is_not_installed(running: StackUnderTest, server: str) -> None:
+def test_a_config_with_an_http_server_on_a_port_is_not_installed(running: StackUnderTest, server: str) -> None:
     before, place = running.pids(), os.readlink(running.paths.etc)
     running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
     wanted = running.generation()
@@ -125,9 +125,7 @@ def test_fault_48_a_config_with_an_http_server_on_a_port_is_not_installed(runnin
 
 
 @pytest.mark.parametrize("server", OPEN)
-def test_fault_48_an_http_server_that_somebody_wrote_into_the_config_is_refused(
-    running: StackUnderTest, server: str
-) -> None:
+def test_an_http_server_that_somebody_wrote_into_the_config_is_refused(running: StackUnderTest, server: str) -> None:
     before = running.pids()
     config = Path(running.paths.config)
     text = config.read_text(encoding="utf-8")

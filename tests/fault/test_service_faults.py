@@ -50,7 +50,8 @@ def running() -> t.Iterator[StackUnderTest]:
 # --- 26 -----------------------------------------------------------------------------------------------------------
 
 
-def test_fault_26_a_service_without_retries_is_fatal_at_once_and_shows_its_log() -> None:
+@pytest.mark.fault(26)
+def test_a_service_without_retries_is_fatal_at_once_and_shows_its_log() -> None:
     services = two_services(env={"CRASH_AFTER": "0.1"}, start={"seconds": 1, "retries": 0}, ready_timeout=60)
     with stack(services) as made:
         report = made.perform()
@@ -61,7 +62,8 @@ def test_fault_26_a_service_without_retries_is_fatal_at_once_and_shows_its_log()
         assert "RuntimeError: the flux capacitor is empty" in evidence
 
 
-def test_fault_26_a_program_that_cannot_be_executed_fails_with_supervisords_words_and_its_own() -> None:
+@pytest.mark.fault(26)
+def test_a_program_that_cannot_be_executed_fails_with_supervisords_words_and_its_own() -> None:
     with stack(two_services(ready_timeout=60)) as made:
         no_program = Path(made.root, "no-program")
         no_program.write_bytes(b"\x7fELF, or so it says\n")
@@ -75,7 +77,8 @@ def test_fault_26_a_program_that_cannot_be_executed_fails_with_supervisords_word
         )
 
 
-def test_fault_26_a_program_that_went_away_is_told_with_the_spawn_error(running: StackUnderTest) -> None:
+@pytest.mark.fault(26)
+def test_a_program_that_went_away_is_told_with_the_spawn_error(running: StackUnderTest) -> None:
     gone = running.pids()["worker"]
     os.unlink(running.program)
     os.kill(gone, signal.SIGKILL)
@@ -89,7 +92,8 @@ def test_fault_26_a_program_that_went_away_is_told_with_the_spawn_error(running:
 # --- 27, 28: tests/fault/test_restart_faults.py -------------------------------------------------------------------
 
 
-def test_fault_28_a_one_shot_that_exits_0_is_completed_and_a_service_that_does_is_not() -> None:
+@pytest.mark.fault(28)
+def test_a_one_shot_that_exits_0_is_completed_and_a_service_that_does_is_not() -> None:
     once = {"env": {"EXIT": "0"}, "start": {"seconds": 0}}
     with stack(
         {"migrate": {**once, "kind": "oneshot"}, "serve": {**once, "stable_for": 1, "restart": "never"}}
@@ -103,8 +107,9 @@ def test_fault_28_a_one_shot_that_exits_0_is_completed_and_a_service_that_does_i
 # --- 29 -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("seconds", [0, 1])
-def test_fault_29_a_service_that_puts_itself_into_the_background_is_named_as_that(seconds: int) -> None:
+def test_a_service_that_puts_itself_into_the_background_is_named_as_that(seconds: int) -> None:
     services = {"web": {"start": {"seconds": seconds, "retries": 0}, "stable_for": 1, "restart": "never"}, "worker": {}}
     with stack(services) as made:
         # As daemon(3) does: what lives on is there before what was started ends.
@@ -168,8 +173,9 @@ HTTP_CASES: t.Mapping[str, t.Tuple[peers.Behaviour, str]] = {
 }
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("name", HTTP_CASES)
-def test_fault_30_every_wrong_answer_is_judged_wrong_within_one_deadline(name: str) -> None:
+def test_every_wrong_answer_is_judged_wrong_within_one_deadline(name: str) -> None:
     behave, said = HTTP_CASES[name]
     with tcp_peer(behave) as peer:
         target = Health(kind="http", host="127.0.0.1", port=peer.port, path="/health", body='"ok"', timeout=DEADLINE)
@@ -181,7 +187,8 @@ def test_fault_30_every_wrong_answer_is_judged_wrong_within_one_deadline(name: s
     assert len(answer.detail) < 300
 
 
-def test_fault_30_a_server_of_tls_is_not_healthy_over_http_and_says_what_it_sent(tmp_path: Path) -> None:
+@pytest.mark.fault(30)
+def test_a_server_of_tls_is_not_healthy_over_http_and_says_what_it_sent(tmp_path: Path) -> None:
     with tcp_peer(self_signed(tmp_path), listens=False) as peer:
         target = Health(kind="http", host="127.0.0.1", port=peer.port, path="/health", timeout=DEADLINE)
         began = time.monotonic()
@@ -191,7 +198,8 @@ def test_fault_30_a_server_of_tls_is_not_healthy_over_http_and_says_what_it_sent
     assert answer.detail
 
 
-def test_fault_30_a_run_over_a_service_with_an_error_page_fails_with_what_it_said(
+@pytest.mark.fault(30)
+def test_a_run_over_a_service_with_an_error_page_fails_with_what_it_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
@@ -225,7 +233,8 @@ def with_database() -> t.Iterator[t.Tuple[StackUnderTest, Path]]:
         yield made, path
 
 
-def test_fault_31_a_missing_database_fails_as_the_check_of_that_name(
+@pytest.mark.fault(31)
+def test_a_missing_database_fails_as_the_check_of_that_name(
     with_database: t.Tuple[StackUnderTest, Path],
 ) -> None:
     made, path = with_database
@@ -236,7 +245,8 @@ def test_fault_31_a_missing_database_fails_as_the_check_of_that_name(
     assert not path.exists(), "looking does not make it"
 
 
-def test_fault_31_what_is_no_database_fails_as_the_check_of_that_name(
+@pytest.mark.fault(31)
+def test_what_is_no_database_fails_as_the_check_of_that_name(
     with_database: t.Tuple[StackUnderTest, Path],
 ) -> None:
     made, path = with_database
@@ -246,7 +256,8 @@ def test_fault_31_what_is_no_database_fails_as_the_check_of_that_name(
     assert "not a database" in check_of(report, "database", "test")["evidence"]
 
 
-def test_fault_31_a_locked_database_fails_within_bounds_as_the_check_of_that_name(
+@pytest.mark.fault(31)
+def test_a_locked_database_fails_within_bounds_as_the_check_of_that_name(
     with_database: t.Tuple[StackUnderTest, Path],
 ) -> None:
     made, path = with_database
@@ -263,7 +274,8 @@ def test_fault_31_a_locked_database_fails_within_bounds_as_the_check_of_that_nam
     assert made.status()["ok"]
 
 
-def test_fault_31_a_slow_database_fails_within_bounds_as_the_check_of_that_name(
+@pytest.mark.fault(31)
+def test_a_slow_database_fails_within_bounds_as_the_check_of_that_name(
     with_database: t.Tuple[StackUnderTest, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, _path = with_database
@@ -293,8 +305,9 @@ class Jumping(Clock):
         return super().wall() + self._offset
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize("mode", ["auto", "full", "quick", "stop"])
-def test_fault_32_a_run_does_not_care_for_the_wall_clock(running: StackUnderTest, mode: str) -> None:
+def test_a_run_does_not_care_for_the_wall_clock(running: StackUnderTest, mode: str) -> None:
     running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
     report = restart.perform(running.request(mode), journal.new_run_id(running.paths.state), clock=Jumping())
     assert report["ok"], failed_checks(report)
@@ -332,8 +345,9 @@ def jumpy() -> t.Iterator[t.Tuple[StackUnderTest, t.Callable[[float], None]]]:
         yield made, jump
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize("seconds", [-7200.0, 7200.0])
-def test_fault_32_a_jump_of_supervisords_clock_while_services_start_has_no_effect(
+def test_a_jump_of_supervisords_clock_while_services_start_has_no_effect(
     jumpy: t.Tuple[StackUnderTest, t.Callable[[float], None]], seconds: float
 ) -> None:
     made, jump = jumpy
@@ -351,8 +365,9 @@ def test_fault_32_a_jump_of_supervisords_clock_while_services_start_has_no_effec
     assert report["ok"], [check["evidence"] for check in report["checks"] if not check["ok"]]
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize("seconds", [-7200.0, 7200.0])
-def test_fault_32_a_jump_of_supervisords_clock_afterwards_has_no_effect(
+def test_a_jump_of_supervisords_clock_afterwards_has_no_effect(
     jumpy: t.Tuple[StackUnderTest, t.Callable[[float], None]], seconds: float
 ) -> None:
     made, jump = jumpy
@@ -370,7 +385,8 @@ def test_fault_32_a_jump_of_supervisords_clock_afterwards_has_no_effect(
 # --- 33 -----------------------------------------------------------------------------------------------------------
 
 
-def test_fault_33_a_cycle_is_said_with_its_path_before_anything_is_started() -> None:
+@pytest.mark.fault(33)
+def test_a_cycle_is_said_with_its_path_before_anything_is_started() -> None:
     services = {"a": {"depends_on": {"b": "running"}}, "b": {"depends_on": {"c": "started"}}, "c": {}}
     with stack(services) as made:
         made.raw["services"]["c"]["depends_on"] = {"a": "healthy"}
@@ -379,7 +395,8 @@ def test_fault_33_a_cycle_is_said_with_its_path_before_anything_is_started() -> 
         assert any(" -> ".join(("a", "b", "c", "a")) in text for text in problems)
 
 
-def test_fault_33_dependents_of_what_never_gets_healthy_are_not_started_because_of_it() -> None:
+@pytest.mark.fault(33)
+def test_dependents_of_what_never_gets_healthy_are_not_started_because_of_it() -> None:
     services = {
         "db": {"port": free_port(), "health": {"http": "/health"}, "env": {"STATUS": "500"}, "ready_timeout": 2},
         "api": {"depends_on": {"db": "healthy"}},
@@ -402,7 +419,8 @@ def test_fault_33_dependents_of_what_never_gets_healthy_are_not_started_because_
 # --- 34 -----------------------------------------------------------------------------------------------------------
 
 
-def test_fault_34_a_service_that_was_to_be_restarted_and_kept_its_process_fails(running: StackUnderTest) -> None:
+@pytest.mark.fault(34)
+def test_a_service_that_was_to_be_restarted_and_kept_its_process_fails(running: StackUnderTest) -> None:
     stack_now = journal.load_stack(running.paths)
     kept = {name: verdict.identity(program) for name, program in running.supervisor().programs().items()}
     _seen, checks = verify.judge(stack_now, marks={}, before=kept)
@@ -417,7 +435,8 @@ def test_fault_34_a_service_that_was_to_be_restarted_and_kept_its_process_fails(
 # --- 35 -----------------------------------------------------------------------------------------------------------
 
 
-def test_fault_35_a_removed_service_that_ignores_term_is_ended_and_what_depended_on_nothing_stays() -> None:
+@pytest.mark.fault(35)
+def test_a_removed_service_that_ignores_term_is_ended_and_what_depended_on_nothing_stays() -> None:
     services = {"web": {"port": free_port(), "env": {"IGNORE_TERM": "1"}, "stop": {"timeout": 1}}, "worker": {}}
     with stack(services) as made:
         assert made.perform()["ok"]
@@ -429,7 +448,8 @@ def test_fault_35_a_removed_service_that_ignores_term_is_ended_and_what_depended
         assert made.pids() == {"worker": before["worker"]}
 
 
-def test_fault_35_a_removed_service_whose_process_is_stopped_by_a_signal_is_ended(running: StackUnderTest) -> None:
+@pytest.mark.fault(35)
+def test_a_removed_service_whose_process_is_stopped_by_a_signal_is_ended(running: StackUnderTest) -> None:
     before = running.pids()
     os.kill(before["web"], signal.SIGSTOP)
     del running.raw["services"]["web"]

@@ -67,8 +67,9 @@ def supervisord(made: StackUnderTest) -> t.Iterator[subprocess.Popen[bytes]]:
 # --- 19 -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize("mode", ["auto", "quick", "stop"])
-def test_fault_19_every_mode_finds_a_supervisord_whose_socket_was_deleted(running: StackUnderTest, mode: str) -> None:
+def test_every_mode_finds_a_supervisord_whose_socket_was_deleted(running: StackUnderTest, mode: str) -> None:
     (daemon,) = running.daemons()
     before = running.pids()
     os.unlink(running.paths.socket)
@@ -82,7 +83,8 @@ def test_fault_19_every_mode_finds_a_supervisord_whose_socket_was_deleted(runnin
 # --- 20 -----------------------------------------------------------------------------------------------------------
 
 
-def test_fault_20_the_status_names_both_supervisords_over_one_stack(running: StackUnderTest) -> None:
+@pytest.mark.fault(20)
+def test_the_status_names_both_supervisords_over_one_stack(running: StackUnderTest) -> None:
     (first,) = running.daemons()
     os.unlink(running.paths.socket)
     with supervisord(running) as second:
@@ -94,7 +96,8 @@ def test_fault_20_the_status_names_both_supervisords_over_one_stack(running: Sta
         assert check_of(said.data, "supervisord", "test")["next"] == "rollcall restart full"
 
 
-def test_fault_20_the_status_names_a_hung_supervisord_and_what_to_do(running: StackUnderTest) -> None:
+@pytest.mark.fault(20)
+def test_the_status_names_a_hung_supervisord_and_what_to_do(running: StackUnderTest) -> None:
     (daemon,) = running.daemons()
     before = running.pids()
     os.kill(daemon.pid, signal.SIGSTOP)
@@ -119,8 +122,9 @@ def stand_in(made: StackUnderTest) -> t.Iterator[None]:
     os.unlink(made.paths.socket)
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize("mode", ["full", "quick", "auto", "stop"])
-def test_fault_20_a_supervisord_whose_socket_answers_nothing_is_named_and_left_as_it_is(
+def test_a_supervisord_whose_socket_answers_nothing_is_named_and_left_as_it_is(
     running: StackUnderTest, mode: str
 ) -> None:
     (daemon,) = running.daemons()
@@ -133,7 +137,8 @@ def test_fault_20_a_supervisord_whose_socket_answers_nothing_is_named_and_left_a
         assert running.pids() == before
 
 
-def test_fault_20_the_status_is_bounded_when_the_socket_answers_nothing(running: StackUnderTest) -> None:
+@pytest.mark.fault(20)
+def test_the_status_is_bounded_when_the_socket_answers_nothing(running: StackUnderTest) -> None:
     (daemon,) = running.daemons()
     with stand_in(running):
         said = rollcall(running, "status", "--json", bound=15)
@@ -164,10 +169,9 @@ def neighbour() -> t.Iterator[None]:
         assert other.status()["ok"]
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize("which", ["none", "first", "second", "both"])
-def test_fault_20_the_emergency_resolves_two_supervisords_whichever_of_them_hang(
-    running: StackUnderTest, which: str
-) -> None:
+def test_the_emergency_resolves_two_supervisords_whichever_of_them_hang(running: StackUnderTest, which: str) -> None:
     before = running.pids()
     (first,) = running.daemons()
     os.unlink(running.paths.socket)
@@ -180,9 +184,10 @@ def test_fault_20_the_emergency_resolves_two_supervisords_whichever_of_them_hang
         assert second.wait(10) is not None
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize("socket", ["there", "deleted"])
 @pytest.mark.parametrize("env", [{}, {"IGNORE_TERM": "1"}], ids=["heeds TERM", "ignores TERM"])
-def test_fault_20_the_emergency_resolves_a_hung_supervisord_whatever_its_programs_do(
+def test_the_emergency_resolves_a_hung_supervisord_whatever_its_programs_do(
     socket: str, env: t.Mapping[str, str]
 ) -> None:
     with neighbour(), stack(two_services(env=env, stop={"timeout": 60})) as made:
@@ -199,7 +204,8 @@ def test_fault_20_the_emergency_resolves_a_hung_supervisord_whatever_its_program
 # --- 22 -----------------------------------------------------------------------------------------------------------
 
 
-def test_fault_22_a_socket_path_that_is_too_long_is_found_before_anything_is_stopped(running: StackUnderTest) -> None:
+@pytest.mark.fault(22)
+def test_a_socket_path_that_is_too_long_is_found_before_anything_is_stopped(running: StackUnderTest) -> None:
     before = running.pids()
     running.raw["paths"] = {"run": os.path.join(running.root, "r" * 90)}
     with pytest.raises(AssertionError, match=r"makes the path of supervisord's socket \d+ bytes long, and 99 work"):
@@ -228,8 +234,9 @@ def of_nobody(request: pytest.FixtureRequest) -> t.Iterator[StackUnderTest]:
         yield made
 
 
+@pytest.mark.fault(22)
 @TWO_USERS
-def test_fault_22_a_socket_of_another_user_is_named_before_anything_is_stopped(of_nobody: StackUnderTest) -> None:
+def test_a_socket_of_another_user_is_named_before_anything_is_stopped(of_nobody: StackUnderTest) -> None:
     orphans = [process.pid for process in processes.labelled(of_nobody.root)]
     assert orphans
     said = Said(*as_nobody(lambda: rollcall(of_nobody, "restart", "full", "--json")))
@@ -239,13 +246,15 @@ def test_fault_22_a_socket_of_another_user_is_named_before_anything_is_stopped(o
     assert all(is_alive(pid) for pid in orphans)
 
 
+@pytest.mark.fault(22)
 @TWO_USERS
-def test_fault_22_root_cleans_a_left_over_socket_of_another_user_away(of_nobody: StackUnderTest) -> None:
+def test_root_cleans_a_left_over_socket_of_another_user_away(of_nobody: StackUnderTest) -> None:
     said = rollcall(of_nobody, "restart", "full", "--json")
     assert said.code == 0, said.out
 
 
-def test_fault_22_a_socket_that_somebody_else_listens_on_is_named_before_anything_is_stopped(
+@pytest.mark.fault(22)
+def test_a_socket_that_somebody_else_listens_on_is_named_before_anything_is_stopped(
     running: StackUnderTest,
 ) -> None:
     orphans = running.pids()
@@ -258,10 +267,11 @@ def test_fault_22_a_socket_that_somebody_else_listens_on_is_named_before_anythin
 PLACES = ("state", "logs", "run")
 
 
+@pytest.mark.fault(22)
 @ROOT_ONLY
 @pytest.mark.parametrize("how", [mounts.full, mounts.small, mounts.read_only])
 @pytest.mark.parametrize("place", PLACES)
-def test_fault_22_a_disk_that_takes_nothing_is_named_before_anything_is_stopped(
+def test_a_disk_that_takes_nothing_is_named_before_anything_is_stopped(
     running: StackUnderTest, how: t.Callable[[str], mounts.Mount], place: str
 ) -> None:
     before = running.pids()
@@ -274,9 +284,10 @@ def test_fault_22_a_disk_that_takes_nothing_is_named_before_anything_is_stopped(
     assert running.pids() == before
 
 
+@pytest.mark.fault(22)
 @ROOT_ONLY
 @pytest.mark.parametrize("how", [mounts.full_with_its_content, mounts.read_only])
-def test_fault_22_a_place_for_the_config_that_takes_nothing_is_named_before_anything_is_stopped(
+def test_a_place_for_the_config_that_takes_nothing_is_named_before_anything_is_stopped(
     running: StackUnderTest, how: t.Callable[[str], mounts.Mount]
 ) -> None:
     before = running.pids()
@@ -297,7 +308,8 @@ def test_fault_22_a_place_for_the_config_that_takes_nothing_is_named_before_anyt
 # --- 23 -----------------------------------------------------------------------------------------------------------
 
 
-def test_fault_23_a_supervisord_that_wants_a_password_is_told_as_that(running: StackUnderTest) -> None:
+@pytest.mark.fault(23)
+def test_a_supervisord_that_wants_a_password_is_told_as_that(running: StackUnderTest) -> None:
     assert running.perform("stop", installed=True)["ok"]
     config = Path(running.paths.config)
     text = config.read_text(encoding="utf-8")
@@ -327,8 +339,9 @@ def readable() -> t.Iterator[StackUnderTest]:
         yield made
 
 
+@pytest.mark.fault(23)
 @ROOT_ONLY
-def test_fault_23_a_socket_that_may_not_be_opened_is_told_as_that(readable: StackUnderTest) -> None:
+def test_a_socket_that_may_not_be_opened_is_told_as_that(readable: StackUnderTest) -> None:
     before = readable.pids()
     for directory in (readable.paths.state, os.path.join(readable.paths.state, "runs")):
         os.chmod(directory, 0o755)
@@ -339,9 +352,10 @@ def test_fault_23_a_socket_that_may_not_be_opened_is_told_as_that(readable: Stac
     assert readable.pids() == before
 
 
+@pytest.mark.fault(23)
 @ROOT_ONLY
 @pytest.mark.parametrize("verb", ["status", "verify", "restart", "flush", "stop"])
-def test_fault_23_whoever_may_not_see_the_state_is_told_so(readable: StackUnderTest, verb: str) -> None:
+def test_whoever_may_not_see_the_state_is_told_so(readable: StackUnderTest, verb: str) -> None:
     before = readable.pids()
     said = Said(*as_nobody(lambda: rollcall(readable, verb, "--json")))
     assert "Traceback" not in said.err
@@ -350,7 +364,8 @@ def test_fault_23_whoever_may_not_see_the_state_is_told_so(readable: StackUnderT
     assert readable.pids() == before
 
 
-def test_fault_23_a_supervisord_that_is_shutting_down_is_told_as_that_and_waited_for() -> None:
+@pytest.mark.fault(23)
+def test_a_supervisord_that_is_shutting_down_is_told_as_that_and_waited_for() -> None:
     with stack(two_services(env={"IGNORE_TERM": "1"}, stop={"timeout": 6})) as made:
         assert made.perform()["ok"]
         (daemon,) = made.daemons()
@@ -368,8 +383,9 @@ def test_fault_23_a_supervisord_that_is_shutting_down_is_told_as_that_and_waited
 UNREACHABLE = "import os, time; os.setuid(0); time.sleep(600)"
 
 
+@pytest.mark.fault(23)
 @TWO_USERS
-def test_fault_23_a_program_that_supervisord_has_lost_is_told_as_unknown() -> None:
+def test_a_program_that_supervisord_has_lost_is_told_as_unknown() -> None:
     account = nobody()
     services = {"lost": {"stop": {"timeout": 1}}, "worker": {}}
     with stack(services) as made:
@@ -395,7 +411,8 @@ def test_fault_23_a_program_that_supervisord_has_lost_is_told_as_unknown() -> No
 # --- 24 -----------------------------------------------------------------------------------------------------------
 
 
-def test_fault_24_of_two_supervisors_the_configured_one_runs_and_its_version_is_reported(
+@pytest.mark.fault(24)
+def test_of_two_supervisors_the_configured_one_runs_and_its_version_is_reported(
     running: StackUnderTest, tmp_path: Path
 ) -> None:
     for name in ("supervisord", "supervisorctl", "python", "python3"):
@@ -420,7 +437,8 @@ def supervisors_version() -> str:
     return importlib.metadata.version("supervisor")
 
 
-def test_fault_24_a_supervisor_below_4_2_2_is_refused_before_anything_is_stopped(running: StackUnderTest) -> None:
+@pytest.mark.fault(24)
+def test_a_supervisor_below_4_2_2_is_refused_before_anything_is_stopped(running: StackUnderTest) -> None:
     before = running.pids()
     running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
     old = Path(supervisors.python_with(supervisors.TOO_OLD)).parents[1]
@@ -455,7 +473,8 @@ def environment(pid: int) -> t.Dict[str, str]:
     return dict(item.split("=", 1) for item in text.split("\0") if "=" in item)
 
 
-def test_fault_25_nothing_of_the_callers_environment_reaches_supervisord_or_a_service(
+@pytest.mark.fault(25)
+def test_nothing_of_the_callers_environment_reaches_supervisord_or_a_service(
     running: StackUnderTest,
 ) -> None:
     port = running.raw["services"]["web"]["port"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fault 46: a host whose Python is missing, too old, or lacks a part: one clear sentence, or it is installed."""
+"""A host whose Python is missing, too old, or lacks a part: one clear sentence, or it is installed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import subprocess
 import sys
 import typing as t
 from pathlib import Path
+
+import pytest
 
 from tests.support.repository import ROOT
 
@@ -54,7 +56,8 @@ def refused(tmp_path: Path, done: subprocess.CompletedProcess[str]) -> str:
     return " ".join(done.stdout.split())
 
 
-def test_fault_46_a_host_without_python_is_told_in_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.fault(46)
+def test_a_host_without_python_is_told_in_one_sentence(tmp_path: Path) -> None:
     said = refused(tmp_path, site(tmp_path, bootstrap_python="python3.0"))
     assert "There is no python3.0 on here. Install Python 3.9 or later there" in said
     assert "bootstrap_install_python=true" in said
@@ -65,18 +68,21 @@ def test_check_mode_says_that_it_cannot_see_further(tmp_path: Path) -> None:
     assert "It would be installed" in said
 
 
-def test_fault_46_a_python_that_is_too_old_is_told_in_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.fault(46)
+def test_a_python_that_is_too_old_is_told_in_one_sentence(tmp_path: Path) -> None:
     old = program(tmp_path / "old", "echo rollcall 0 False True")
     assert f"{old} on here is older than 3.9" in refused(tmp_path, site(tmp_path, bootstrap_python=str(old)))
 
 
+@pytest.mark.fault(46)
 def test_without_root_what_is_missing_is_named(tmp_path: Path) -> None:
     bare = program(tmp_path / "bare-python", "echo rollcall 1000 True False")
     said = refused(tmp_path, site(tmp_path, bootstrap_python=str(bare)))
     assert "cannot make virtual environments, and only root can install what does: python3-venv" in said
 
 
-def test_fault_46_python_is_installed_when_that_is_allowed(tmp_path: Path, quick_python: str) -> None:
+@pytest.mark.fault(46)
+def test_python_is_installed_when_that_is_allowed(tmp_path: Path, quick_python: str) -> None:
     (tmp_path / "bin").mkdir()
     wanted = tmp_path / "bin" / "python3.0"
     program(tmp_path / "bin" / "apt-get", f'echo "$@" >> {tmp_path}/asked; ln -sf {quick_python} {wanted}')
@@ -96,6 +102,7 @@ def test_fault_46_python_is_installed_when_that_is_allowed(tmp_path: Path, quick
     assert (tmp_path / "bare" / "engine" / "venv" / "bin" / "python").exists()
 
 
+@pytest.mark.fault(46)
 def test_a_failed_installation_says_what_the_package_manager_said(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     program(tmp_path / "bin" / "apt-get", "echo 'Reading lists'; echo 'E: no route to the mirror' >&2; exit 100")

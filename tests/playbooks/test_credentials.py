@@ -70,6 +70,7 @@ def test_a_run_that_is_killed_before_it_has_recorded_a_file_starts_its_service_a
     assert made.perform()["changed"] is False
 
 
+@pytest.mark.fault(47)
 def test_nothing_of_a_file_is_kept_but_a_keyed_digest(made: StackUnderTest) -> None:
     put(made, FIRST)
     assert made.perform()["ok"]

@@ -87,6 +87,7 @@ def current(made: StackUnderTest) -> str:
     return Path(made.root, "current", "VERSION").read_text(encoding="utf-8")
 
 
+@pytest.mark.fault(42)
 @pytest.mark.timeout(300)
 def test_versions_go_up_and_back_and_only_what_runs_from_the_release_restarts(
     made: StackUnderTest, app: Application

@@ -267,6 +267,7 @@ def test_two_supervisords_of_different_owners_share_a_path(running: StackUnderTe
     assert names(call(running)) == []
 
 
+@pytest.mark.fault(48)
 def test_an_open_http_server_is_a_warning_of_others_and_an_error_of_ours(
     running: StackUnderTest, sandbox: daemons.Sandbox
 ) -> None:
@@ -495,6 +496,7 @@ def test_a_log_that_was_never_rotated_is_told(running: StackUnderTest) -> None:
     assert names(call(running)) == []
 
 
+@pytest.mark.fault(48)
 @ROOT_ONLY
 def test_a_directory_that_its_service_could_change_under_root_is_told(running: StackUnderTest) -> None:
     os.chown(running.paths.logs, 65534, -1)

@@ -443,6 +443,7 @@ def test_a_locked_database_is_bounded_and_told(database: Path) -> None:
     assert look(database).ok
 
 
+@pytest.mark.fault(31)
 def test_a_damaged_database_is_told(database: Path) -> None:
     connection = sqlite3.connect(database)
     connection.executemany("INSERT INTO trades VALUES (?)", [(number,) for number in range(5000)])

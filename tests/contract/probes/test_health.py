@@ -115,6 +115,7 @@ def test_a_connection_that_nobody_takes() -> None:
     assert answer.latency < SHORT + 0.3
 
 
+@pytest.mark.fault(30)
 def test_an_endless_body_is_read_up_to_the_cap_only() -> None:
     assert ask(endless_body).ok
     answer = ask(endless_body, body="never")
@@ -210,6 +211,7 @@ def test_a_resolver_that_hangs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     assert answer.latency < SHORT + 0.3
 
 
+@pytest.mark.fault(30)
 def test_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     with tcp_peer(says(http("proxied", "502 Bad Gateway"))) as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
@@ -255,6 +257,7 @@ def test_a_banner_without_a_question() -> None:
     assert tcp(then_silent("220 mail ESMTP\r\n"), listens=False, expect="220 ").ok
 
 
+@pytest.mark.fault(30)
 def test_a_wrong_banner_is_shown() -> None:
     closed = tcp(says("HTTP/1.1 400 Bad\r\n"), listens=False, expect="+PONG")
     assert closed.detail == 'answered "HTTP/1.1 400 Bad" and closed, wanted "+PONG"'

@@ -724,6 +724,7 @@ def test_a_directory_that_may_not_be_written_is_said_and_nothing_is_left(place: 
     assert told.value.remedies[0].startswith("df -h")
 
 
+@pytest.mark.fault(22)
 @AS_ROOT
 @pytest.mark.parametrize(
     ("mount", "reserve", "said"),
@@ -734,7 +735,7 @@ def test_a_directory_that_may_not_be_written_is_said_and_nothing_is_left(place: 
     ],
     ids=["no room", "full meanwhile", "read-only"],
 )
-def test_fault_22_a_disk_without_room_is_named_and_nothing_half_is_left(
+def test_a_disk_without_room_is_named_and_nothing_half_is_left(
     host: Host,
     app: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -39,7 +39,8 @@ def place(made: StackUnderTest) -> str:
     return os.path.basename(os.readlink(made.paths.etc))
 
 
-def test_fault_42_a_generation_that_does_not_verify_gives_way_to_the_last_verified_one(running: StackUnderTest) -> None:
+@pytest.mark.fault(42)
+def test_a_generation_that_does_not_verify_gives_way_to_the_last_verified_one(running: StackUnderTest) -> None:
     good, before = place(running), running.pids()
     config = Path(running.paths.config).read_text(encoding="utf-8")
     running.raw["services"]["web"]["env"] = {"STATUS": "500"}
@@ -65,6 +66,7 @@ def test_the_words_say_what_failed_and_what_runs_again(running: StackUnderTest) 
     assert text.index("What the new generation failed by:") < text.index("FAILED  worker") < text.index(verdict)
 
 
+@pytest.mark.fault(42)
 def test_a_generation_whose_supervisord_does_not_come_up_gives_way_as_well(
     running: StackUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +96,7 @@ def test_by_the_policy_leave_the_new_one_stays_and_fails(running: StackUnderTest
     assert place(running) != good
 
 
+@pytest.mark.fault(42)
 def test_when_the_way_back_fails_that_is_a_result_of_its_own(running: StackUnderTest) -> None:
     os.unlink(running.program)
     os.symlink("/bin/false", running.program)
@@ -109,6 +112,7 @@ def test_when_the_way_back_fails_that_is_a_result_of_its_own(running: StackUnder
     assert history.history(running.paths)["runs"][0]["result"] == "rollback_failed"
 
 
+@pytest.mark.fault(42)
 def test_when_the_way_back_cannot_be_gone_both_failures_are_told(
     running: StackUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +156,7 @@ def test_two_failures_in_a_row_both_end_with_the_verified_one(running: StackUnde
     assert upgrade(running)["changed"] is False
 
 
+@pytest.mark.fault(42)
 @pytest.mark.parametrize("step", ["rollback", "install", "reload", "start"])
 def test_a_worker_killed_on_its_way_back_leaves_what_a_rerun_converges(running: StackUnderTest, step: str) -> None:
     running.raw["services"]["worker"]["env"] = {"EXIT": "3"}

@@ -68,6 +68,7 @@ def test_a_file_in_place_of_the_socket_is_named_as_such(sandbox: Sandbox) -> Non
     assert problem(sandbox.client().state).evidence["problem"] == supervisor.NOT_A_SOCKET
 
 
+@pytest.mark.fault(22)
 def test_a_socket_path_that_is_too_long_is_named_with_its_length() -> None:
     error = problem(supervisor.Client("/tmp/" + "x" * 120).state)
     assert error.evidence["problem"] == supervisor.TOO_LONG
@@ -442,6 +443,7 @@ def test_what_is_no_supervisord_is_not_ended_as_one(bystander: int) -> None:
 # --- starting -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(25)
 def test_a_daemon_starts_with_nothing_of_ours(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAULT_TOKEN", "s3cret")
     monkeypatch.setenv("http_proxy", "http://proxy.example.org:3128")

@@ -115,6 +115,7 @@ def test_every_argument_and_every_variable_comes_back_exactly(
     assert parsed.programs[0].directory == f"/d{where}d"
 
 
+@pytest.mark.fault(36)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(argv=st.lists(configs.hostile_values, min_size=1, max_size=3).map(tuple), where=configs.hostile_values)
 def test_a_hostile_value_comes_back_exactly_or_is_refused_with_its_place(
@@ -203,6 +204,7 @@ def test_a_config_is_refused_in_supervisors_own_words(
     assert "TextIOWrapper" not in caught.value.message
 
 
+@pytest.mark.fault(48)
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
@@ -254,6 +256,7 @@ def test_nothing_of_the_callers_environment_reaches_the_reader(
 # --- when it cannot be asked -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(24)
 def test_a_supervisor_that_is_too_old_is_refused_with_its_version(tmp_path: Path) -> None:
     old = supervisors.python_with(supervisors.TOO_OLD)
     with pytest.raises(RollcallError, match=r"supervisor 4\.1\.0 of .* is too old; Rollcall needs 4\.2\.2") as caught:
@@ -354,6 +357,7 @@ def ansible_renders(the_stack: Stack, directory: Path) -> subprocess.CompletedPr
     return subprocess.run(command, check=False, capture_output=True, encoding="utf-8", cwd=directory, timeout=60)
 
 
+@pytest.mark.fault(36)
 def test_ansible_renders_the_same_and_executes_nothing(tmp_path: Path) -> None:
     env = {"A": "{{ lookup('pipe', 'id') }} é ;x", "B": "{% raw %}", "C": "'\""}
     the_stack = configs.stack("/srv/demo", service(command=("/bin/{{ 1 + 1 }}", "{#"), env=env, port=8001))

@@ -171,6 +171,7 @@ def test_an_overlay_has_no_line_and_the_file_keeps_its_own(tmp_path: Path) -> No
 # --- what is refused ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(37)
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -207,6 +208,7 @@ def test_a_treacherous_secret_is_not_repeated(text: str) -> None:
     assert text not in found.message + found.cure.replace("yes", "", 0)
 
 
+@pytest.mark.fault(37)
 def test_equal_keys_are_all_found_with_their_lines() -> None:
     for text in ("a: 1\nb: {c: 1,\n c: 2}\na: 3\na: 4\n", '{"a": 1,\n"b": {"c": 1,\n"c": 2}, \n"a": 3,\n"a": 4}'):
         loaded = parse(text)
@@ -225,6 +227,7 @@ def test_a_flaw_of_the_text_is_not_told_again_by_the_check(tmp_path: Path) -> No
         assert found.place.startswith("stack.services.main_app.port (line")
 
 
+@pytest.mark.fault(37)
 @pytest.mark.parametrize(
     ("text", "words", "line"),
     [
@@ -328,6 +331,7 @@ def test_what_cannot_be_read_is_an_error_and_no_default(tmp_path: Path) -> None:
         assert [item.place for item in result.problems] == ["manifest"]
 
 
+@pytest.mark.fault(38)
 def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_arguments: Any, **_options: Any) -> int:
         raise PermissionError(13, "Permission denied")
@@ -375,6 +379,7 @@ def test_pyyaml_without_its_c_library_reads_the_same(monkeypatch: pytest.MonkeyP
 # --- size and time -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(37)
 def test_a_file_of_10_mb_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "m.yml"
     with path.open("wb") as stream:

@@ -256,6 +256,7 @@ CASES: dict[str, tuple[Any, str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.fault(37)
 @pytest.mark.parametrize("case", CASES)
 def test_a_fault_is_named_at_its_place(case: str) -> None:
     data, place, words = CASES[case]
@@ -274,6 +275,7 @@ def test_a_fault_is_all_there_is(case: str) -> None:
     assert len(problems(CASES[case][0])) == 1, problems(CASES[case][0])
 
 
+@pytest.mark.fault(37)
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -318,6 +320,7 @@ def test_names_that_share_a_variable_are_refused(other: str) -> None:
     assert found.message == "shares the variable PORT_A_B with a-b"
 
 
+@pytest.mark.fault(37)
 def test_all_problems_are_found_at_once() -> None:
     data = a_manifest(
         {
@@ -342,6 +345,7 @@ def test_all_problems_are_found_at_once() -> None:
     ]
 
 
+@pytest.mark.fault(33)
 def test_several_circles_are_all_named() -> None:
     found = problems(chain(a=["b"], b=["a"], c=["d"], d=["c"], e=["a", "c"]))
 
@@ -464,6 +468,7 @@ def test_all_services_that_a_default_requirement_will_hold_are_in_one_warning() 
 # --- secrets and sizes -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(47)
 @pytest.mark.parametrize(
     "secrets",
     [
@@ -491,6 +496,7 @@ def test_more_secrets_than_can_be_digested_in_time_are_refused() -> None:
     assert problem(a_manifest(services)).place == "stack.services"
 
 
+@pytest.mark.fault(37)
 @pytest.mark.parametrize(
     "services",
     [

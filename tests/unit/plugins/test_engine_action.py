@@ -14,6 +14,7 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import 
 KEY = "-----BEGIN KEY-----\nplanted-1\nplanted-22\n-----END KEY-----\n"
 
 
+@pytest.mark.fault(47)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
