@@ -11,8 +11,8 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import problems_text
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import COLLECTION, engine_files
 
@@ -39,9 +39,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
         assigned = {str(service): int(port) for service, port in arguments["ports"].items()}
         on_host = {"assigned": assigned, "release": arguments["release"]}
         checked = (
-            manifest_check.check(raw or {}, **on_host)
+            check_manifest(raw or {}, **on_host)
             if arguments["file"] is None
-            else manifest_file.load_and_check(arguments["file"], overlay=raw, **on_host)
+            else check_file(arguments["file"], overlay=raw, **on_host)
         )
         problems = [problem.as_dict() for problem in checked.problems]
         result.update(changed=False, problems=problems)

@@ -42,7 +42,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import load_manifest
 
 
 def root(data: t.Mapping[str, t.Any], file: str = "") -> str:
@@ -50,7 +50,7 @@ def root(data: t.Mapping[str, t.Any], file: str = "") -> str:
     found = _root_of(data)
     if found is None and file:
         try:
-            found = _root_of(manifest_file.load(file))
+            found = _root_of(load_manifest(file))
         except RollcallError as exc:
             raise AnsibleFilterError(exc.text()) from exc
     if found is None:

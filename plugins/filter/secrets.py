@@ -38,13 +38,13 @@ _value:
 
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import load_manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
 
 
 def secrets(data: t.Mapping[str, t.Any], file: str = "") -> t.Dict[str, t.Dict[str, str]]:
     """Return the secrets of a manifest, those of ``data`` over those of ``file``."""
-    return manifest_check.secrets(manifest_file.load(file), data) if file else manifest_check.secrets(data)
+    return secret_values(load_manifest(file), data) if file else secret_values(data)
 
 
 class FilterModule:

@@ -53,7 +53,7 @@ import typing as t
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import problems_text
 
 
@@ -76,7 +76,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core comes with
             if "rollcall_stack" not in variables:
                 raise AnsibleLookupError("There is no manifest: set rollcall_stack, or give manifest=.")
             data = self._templar.template(variables["rollcall_stack"])
-        checked = manifest_check.check(data)
+        checked = check_manifest(data)
         if checked.stack is None:
             raise AnsibleLookupError(problems_text([problem.as_dict() for problem in checked.problems]))
         return {service.name: service.port for service in checked.stack.services if service.port is not None}

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import psutil
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import sockets
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
@@ -34,7 +34,7 @@ def stack_of(arena: Arena, ports: Sequence[int]) -> Stack:
         "ports": {"range": [20000, 32767]},
         "services": {f"service_{port}": {"command": ["/bin/true"], "port": port} for port in ports},
     }
-    checked = manifest_check.check({"stack": raw})
+    checked = check_manifest({"stack": raw})
     if checked.stack is None:
         raise Failure(json.dumps([problem.as_dict() for problem in checked.problems], indent=1))
     return checked.stack

@@ -21,8 +21,8 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import edit as manifest_edit
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file
 from tests.support.victims import NOBODY, eventually
 
 WRITERS = 200
@@ -63,12 +63,12 @@ def variable(number: int, value: int = 1) -> Change:
 
 def is_whole(path: Path) -> bool:
     """Whether a manifest can be read and has no problem."""
-    return manifest_file.load_and_check(str(path)).problems == []
+    return check_file(str(path)).problems == []
 
 
 def variables(path: Path) -> dict[str, str]:
     """Return the environment of the service web."""
-    stack = manifest_file.load_and_check(str(path)).stack
+    stack = check_file(str(path)).stack
     assert stack is not None
     return {name: value for name, value in stack.service("web").env.items() if name != "FIRST"}
 

@@ -24,7 +24,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import files
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Health
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import databases, health
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
@@ -390,7 +390,7 @@ def test_a_cycle_is_said_with_its_path_before_anything_is_started() -> None:
     services = {"a": {"depends_on": {"b": "running"}}, "b": {"depends_on": {"c": "started"}}, "c": {}}
     with stack(services) as made:
         made.raw["services"]["c"]["depends_on"] = {"a": "healthy"}
-        problems = [problem.message for problem in manifest_check.check({"stack": made.raw}).problems]
+        problems = [problem.message for problem in check_manifest({"stack": made.raw}).problems]
         assert any("depend on each other in a circle: " in text for text in problems)
         assert any(" -> ".join(("a", "b", "c", "a")) in text for text in problems)
 

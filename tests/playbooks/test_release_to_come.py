@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import release_directory
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
@@ -55,7 +55,7 @@ def bring(made: StackUnderTest, name: str) -> None:
 
 
 def of_release(made: StackUnderTest, name: str) -> Generation:
-    checked = manifest_check.check({"stack": made.raw}, release=name).stack
+    checked = check_manifest({"stack": made.raw}, release=name).stack
     assert checked is not None
     return Generation(checked, render(checked), config.env_files(checked, {}))
 

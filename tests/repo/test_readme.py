@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from tests.support.repository import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ def filled(value: Any) -> Any:
     ids=["readme", "demo", "django"],
 )
 def test_the_manifest_is_one_without_a_problem(text: str) -> None:
-    checked = manifest_check.check(filled(yaml.safe_load(text)["rollcall_stack"]))
+    checked = check_manifest(filled(yaml.safe_load(text)["rollcall_stack"]))
 
     assert [problem.as_dict() for problem in checked.problems] == []
 

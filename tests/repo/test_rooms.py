@@ -95,8 +95,6 @@ LARGE_FILES = {
     "doctor/diagnosis.py",
     "host/processes.py",
     "importing/supervisord_conf.py",
-    "manifest/check.py",
-    "manifest/values.py",
     "probes/databases.py",
     "run/restart.py",
     "supervisord/client.py",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import Problem
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack
 
 NOTHING: Any = object()
@@ -37,7 +37,7 @@ def one(**keys: Any) -> dict[str, Any]:
 
 def checked(data: Any, **options: Any) -> Stack:
     """Return the stack that ``data`` describes; it has no problem at all."""
-    result = manifest_check.check(data, **options)
+    result = check_manifest(data, **options)
     assert result.problems == []
     assert result.stack is not None
     return result.stack
@@ -50,7 +50,7 @@ def only_service(**keys: Any) -> Service:
 
 def problems(data: Any, **options: Any) -> list[Problem]:
     """Return the problems of ``data``; one error among them at least, and so no stack."""
-    result = manifest_check.check(data, **options)
+    result = check_manifest(data, **options)
     assert result.stack is None
     return result.problems
 

@@ -20,8 +20,9 @@ from pathlib import Path
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
@@ -89,10 +90,10 @@ class StackUnderTest:
 
     def generation(self) -> Generation:
         """Return the manifest as it is now, checked and rendered."""
-        checked = manifest_check.check({"stack": self.raw}, assigned=self.assigned)
+        checked = check_manifest({"stack": self.raw}, assigned=self.assigned)
         if checked.stack is None:
             raise AssertionError([problem.as_dict() for problem in checked.problems])
-        secrets = manifest_check.secrets({"stack": self.raw})
+        secrets = secret_values({"stack": self.raw})
         return Generation(checked.stack, render(checked.stack), config.env_files(checked.stack, secrets))
 
     def request(self, mode: str = "auto", *, installed: bool = False, **more: t.Any) -> Request:

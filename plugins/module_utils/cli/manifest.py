@@ -52,10 +52,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from ..manifest import file as manifest_file
+    from ..manifest.file import check_file
     from ..show.errors import problems_text
 
-    problems = manifest_file.load_and_check(options.file).problems
+    problems = check_file(options.file).problems
     found = [problem.as_dict() for problem in problems]
     data = {"ok": not any(problem.severity == "error" for problem in problems), "problems": found}
     return show(data, lambda: problems_text(found, subject=options.file), as_json=options.json)

@@ -18,9 +18,10 @@ import typing as t
 from dataclasses import dataclass
 
 from ..base.errors import Problem, RollcallError
-from ..manifest.check import EPHEMERAL, check
+from ..manifest.check import check_manifest
+from ..manifest.keys import SERVICE, STACK
 from ..manifest.model import PortRules
-from ..manifest.values import SERVICE, STACK
+from ..manifest.port_checks import EPHEMERAL
 
 # What a note says of the original: it is gone, it is there in another way, or somebody should look at it.
 LOST = "lost"
@@ -322,7 +323,7 @@ class Draft:
     def _check(self, services: t.Mapping[str, t.Any]) -> t.List[Problem]:
         """Return what keeps a manifest of these services from use."""
         overlay = None if self._commands else {"stack": {"defaults": {"command": ["true"]}}}
-        result = check({"stack": self._stack(services)}, overlay=overlay)
+        result = check_manifest({"stack": self._stack(services)}, overlay=overlay)
         return [problem for problem in result.problems if problem.severity == "error"]
 
     def _common_user(self) -> t.Optional[str]:

@@ -18,11 +18,13 @@ import textwrap
 import typing as t
 
 from ..base.errors import RollcallError
-from ..manifest import file as manifest_file
-from ..manifest.check import EPHEMERAL, check
-from ..manifest.legacy import Document, recognise
+from ..manifest.check import check_manifest
+from ..manifest.document import Document
+from ..manifest.file import parse_manifest
+from ..manifest.keys import SERVICE, STACK
+from ..manifest.legacy import recognise
 from ..manifest.model import PortRules
-from ..manifest.values import SERVICE, STACK
+from ..manifest.port_checks import EPHEMERAL
 from . import pm2 as import_pm2
 from . import supervisord_conf as import_supervisord
 from .draft import Draft, Imported, Note, words
@@ -109,7 +111,7 @@ def detect(path: str, text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if lines and all(_ASSIGNMENT.match(line) for line in lines):
         return "environment"
-    data = manifest_file.parse(text.encode("utf-8", "replace"), json_only=name.endswith(".json")).data
+    data = parse_manifest(text.encode("utf-8", "replace"), json_only=name.endswith(".json")).data
     if isinstance(data, dict):
         if recognise(data):
             return "ports"
@@ -293,7 +295,7 @@ def _assignments(draft: Draft, text: str) -> t.Dict[str, str]:
 def _ports(text: str, name: str, root: str) -> Imported:
     """Return the manifest of a port manifest: its services, ports and rules. It has no commands."""
     draft = Draft(name, root, commands=False)
-    loaded = manifest_file.parse(text.encode("utf-8", "replace"))
+    loaded = parse_manifest(text.encode("utf-8", "replace"))
     draft.refuse_text(loaded.problems)
     if not isinstance(loaded.data, dict) or not recognise(loaded.data):
         draft.problem("the file", "has neither core_services nor watchdog_services", "is this a port manifest?")
@@ -307,7 +309,7 @@ def _ports(text: str, name: str, root: str) -> Imported:
     own = {"name": name, "root": root, "ports": {"also": _outside(document.raw)}}
     common = _mapping(document.raw, "defaults")
     overlay = own if "command" in common else {**own, "defaults": {"command": ["true"]}}
-    result = check(loaded.data, overlay={"stack": overlay}, lines=loaded.lines)
+    result = check_manifest(loaded.data, overlay={"stack": overlay}, lines=loaded.lines)
     draft.refuse(result.problems)
     for problem in result.problems:
         draft.advice(problem.place, problem.message, problem.cure)
@@ -361,7 +363,7 @@ _NOT_TEXT = words("null true false yes no on off y n")
 
 
 def render(imported: Imported) -> str:
-    """Return the manifest as YAML, the notes as comments at its top: a file for ``manifest_file.load_and_check``."""
+    """Return the manifest as YAML, the notes as comments at its top: a file for ``check_file``."""
     lines = []
     for note in imported.notes:
         lines += _comment(f"{note.kind}: {note.place}: {note.message}", "# ", "#   ")

@@ -19,9 +19,8 @@ import shlex
 import typing as t
 from collections.abc import Mapping
 
-from ..manifest import file as manifest_file
-from ..manifest.legacy import Place, is_list, kind_of
-from ..manifest.values import name_place
+from ..manifest.file import parse_manifest
+from ..manifest.places import Place, is_list, kind_of, name_place
 from .draft import Draft, words
 
 # Other names of a key, as PM2 knows them; besides, every a_key may be written aKey.
@@ -92,7 +91,7 @@ def add(draft: Draft, text: str) -> None:
     Raises:
         RollcallError: ``wrong_use``: the text is neither JSON nor YAML, or holds no apps.
     """
-    loaded = manifest_file.parse(text.encode("utf-8", "replace"))
+    loaded = parse_manifest(text.encode("utf-8", "replace"))
     draft.refuse_text(loaded.problems)
     apps = _apps(loaded.data)
     if not apps:

@@ -30,13 +30,13 @@ import typing as t
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import Problem, RollcallError
 from ..base.files import write_atomically
-from . import file as manifest_file
-from .check import check
+from .check import check_manifest
+from .file import SIZE_LIMIT, parse_manifest
 from .layout import GONE, Node, Place, layout_of, shared
 from .legacy import KEYS as OLDER_KEYS
 from .legacy import SERVICES as OLDER_SERVICES
-from .legacy import kind_of, recognise
-from .values import name_place
+from .legacy import recognise
+from .places import kind_of, name_place
 
 # The variable of an inventory that holds a manifest.
 VARIABLE = "rollcall_stack"
@@ -98,7 +98,7 @@ def edit(
     """
     try:
         with _opened(path, None if dry_run else Deadline(timeout, clock)) as stream:
-            before, after = rewrite(path, stream.read(manifest_file.SIZE_LIMIT + 1), changes)
+            before, after = rewrite(path, stream.read(SIZE_LIMIT + 1), changes)
             if after.text != before.text and not dry_run:
                 _write(os.path.realpath(path), after.bom + after.text, os.fstat(stream.fileno()))
     except OSError as exc:
@@ -259,7 +259,9 @@ class Reading(t.NamedTuple):
             data = data[VARIABLE]
             lines = {place[1:]: line for place, line in lines.items() if place[:1] == (VARIABLE,)}
         places = {flaw.place for flaw in flaws if flaw.severity == "error"}
-        return flaws + [problem for problem in check(data, lines=lines).problems if problem.place not in places]
+        return flaws + [
+            problem for problem in check_manifest(data, lines=lines).problems if problem.place not in places
+        ]
 
     def shown(self) -> str:
         """Return the text as it may be shown: with asterisks for the values of secrets."""
@@ -272,7 +274,7 @@ def read(path: str, content: bytes) -> Reading:
     Raises:
         RollcallError: ``wrong_use``: it is empty, cut off, or otherwise none that can be read.
     """
-    loaded = manifest_file.parse(content, json_only=path.endswith(".json"))
+    loaded = parse_manifest(content, json_only=path.endswith(".json"))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -282,7 +284,7 @@ def read(path: str, content: bytes) -> Reading:
     data = loaded.data
     if data is None and not is_json and re.search("!|<<", text):
         # Variables of an inventory may have tags and merge keys; a manifest of its own may not, and keeps them.
-        loaded = manifest_file.parse(layout_of(text, is_json).plain_text().encode("utf-8"))
+        loaded = parse_manifest(layout_of(text, is_json).plain_text().encode("utf-8"))
         data = _merged(loaded.data)
     found = Reading(text, bom, is_json, data, loaded.lines, loaded.problems)
     if not isinstance(data, dict):

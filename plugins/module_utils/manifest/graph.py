@@ -62,3 +62,24 @@ def held_back(stack: Stack, missing: t.Mapping[str, str]) -> t.Dict[str, str]:
         if needed is not None and name not in held:
             held[name] = f"it depends on {needed}, which is held"
     return held
+
+
+def cycles(graph: t.Mapping[str, t.Iterable[str]]) -> t.Iterator[t.List[str]]:
+    """Find circles in a graph, each as the way along it, its first name once more at the end."""
+    done: t.Set[str] = set()
+    for first in graph:
+        if first in done:
+            continue
+        # The way from `first` to where we are, each with the neighbours not yet tried.
+        way = {first: iter(graph[first])}
+        while way:
+            name = list(way)[-1]
+            step = next(way[name], None)
+            if step is None:
+                del way[name]
+                done.add(name)
+            elif step in way:
+                names = list(way)
+                yield [*names[names.index(step) :], step]
+            elif step in graph and step not in done:
+                way[step] = iter(graph[step])

@@ -22,8 +22,8 @@ import sys
 import typing as t
 
 from ..base.errors import RollcallError
-from .file import parse
-from .values import name_place
+from .file import parse_manifest
+from .places import name_place
 
 Place = t.Tuple[str, ...]
 
@@ -429,7 +429,7 @@ def _style(text: str) -> t.Optional[str]:
     if not text.isprintable():
         return '"'
     if not _Yaml._LIKE_A_NUMBER.match(text):
-        read = [parse(written.encode("utf-8")) for written in (f"- {text}\n", f"[{text}]\n")]
+        read = [parse_manifest(written.encode("utf-8")) for written in (f"- {text}\n", f"[{text}]\n")]
         if all(loaded.data == [text] and not loaded.problems for loaded in read):
             return None
     return "'"

@@ -3,52 +3,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The shapes that a manifest is written in, put together as the content of ``stack``.
+"""The older JSON shape of a port manifest, converted to ours. It knows ports, but no commands and no root.
 
-The older JSON shape of a port manifest is taken as it is; it knows ports, but no commands and no root.
-``core_services`` and ``watchdog_services`` become services, ``deprecated_services`` our ``deprecated``,
-``port_ranges`` and ``notes.avoid_ports`` our ``ports``. Nothing is guessed: the check finds
-missing what it lacks.
+``core_services`` and ``watchdog_services`` become ``services``, ``deprecated_services`` becomes ``deprecated``,
+``port_ranges`` and ``notes.avoid_ports`` become ``ports``. Nothing is guessed: the check names what is missing.
 """
 
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-Place = t.Tuple[t.Union[str, int], ...]
+from .places import Place, kind_of
 
 SERVICES = ("core_services", "watchdog_services")
 KEYS = (*SERVICES, "deprecated_services", "monitor_instances", "port_ranges", "notes")
-
-
-def kind_of(value: t.Any) -> str:
-    """Return what a value is, in words."""
-    if isinstance(value, bool):
-        return "a truth value"
-    if isinstance(value, (int, float)):
-        return "a number"
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if value is None:
-        return "empty"
-    return "a list" if is_list(value) else f"a value of type {type(value).__name__}"
-
-
-def is_list(value: t.Any) -> bool:
-    """Return whether a value is a list, which text is not."""
-    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
-
-
-# --- the older shape ---------------------------------------------------------------------------------------------
 
 # Words that old manifests have for a service that is meant to run.
 _MEANT_TO_RUN = ("", "active", "running", "enabled", "ok", "production", "up", "started", "healthy", "online")
 
 
-class Finding(t.NamedTuple):
+class PlacedProblem(t.NamedTuple):
     """A problem of the older shape itself, at a place of the document that was given."""
 
     place: Place
@@ -76,7 +51,7 @@ class Converted(t.NamedTuple):
 
     raw: t.Dict[str, t.Any]
     origins: t.List[t.Tuple[Place, Place]]
-    findings: t.List[Finding]
+    problems: t.List[PlacedProblem]
     monitors: t.List[Monitor]
 
 
@@ -115,10 +90,10 @@ class _Conversion:
         self._avoided()
 
     def _error(self, place: Place, message: str, cure: str) -> None:
-        self.result.findings.append(Finding(place, message, cure, "error"))
+        self.result.problems.append(PlacedProblem(place, message, cure, "error"))
 
     def _warning(self, place: Place, message: str, cure: str) -> None:
-        self.result.findings.append(Finding(place, message, cure, "warning"))
+        self.result.problems.append(PlacedProblem(place, message, cure, "warning"))
 
     def _entries(self, group: str) -> t.Iterable[t.Tuple[t.Any, t.Any]]:
         """Return the entries of a mapping that may be absent; an error when it is something else."""
@@ -204,137 +179,3 @@ class _Conversion:
         # Any other note is for people.
         if isinstance(notes, Mapping) and "avoid_ports" in notes:
             self._put(("ports", "avoid"), notes["avoid_ports"], ("notes", "avoid_ports"))
-
-
-# --- where a document comes from ---------------------------------------------------------------------------------
-
-# Documents are laid over each other key by key down to the variables of stack.services.NAME.env.
-_DEEPEST = 3
-
-
-class Source(t.NamedTuple):
-    """Where a part was written: the way to it as people are told it, and the way to it in the file, if it is in one."""
-
-    shown: Place
-    in_file: t.Optional[Place]
-
-    def below(self, place: Place) -> Source:
-        """Return where a part of this part was written."""
-        return Source(self.shown + place, None if self.in_file is None else self.in_file + place)
-
-
-class _Origins:
-    """The sources of a document's parts, as a tree of which only the branches exist that differ from their parent."""
-
-    def __init__(self, source: t.Optional[Source] = None) -> None:
-        self.source = source
-        self.below: t.Dict[t.Any, _Origins] = {}
-
-    def put(self, place: Place, source: Source) -> None:
-        """Set the source of a part; what was known of its own parts is forgotten."""
-        node = self
-        for key in place[:-1]:
-            node = node.below.setdefault(key, _Origins())
-        node.below[place[-1]] = _Origins(source)
-
-    def find(self, place: Place) -> Source:
-        """Return the source of a part, by way of the nearest part around it that has one."""
-        node: t.Optional[_Origins] = self
-        found = Source((), None)
-        for depth in range(len(place) + 1):
-            if node is None:
-                break
-            if node.source is not None:
-                found = node.source.below(place[depth:])
-            node = node.below.get(place[depth]) if depth < len(place) else None
-        return found
-
-
-class Document:
-    """The content of ``stack`` in our own shape, put together from all that was given.
-
-    Attributes:
-        raw: the content; its upper mappings are our own copies.
-        findings: what was wrong with the parts already, and where each part was.
-        monitors: ports that an older document gives to monitors, and where.
-        lenient: an older document may hold keys that others read, so unknown ones are only warned about.
-
-    Args:
-        stack_keys: our own keys of a stack.
-        service_keys: our own keys of a service.
-    """
-
-    def __init__(self, stack_keys: t.Iterable[str], service_keys: t.Container[str]) -> None:
-        self._stack_keys = tuple(stack_keys)
-        self._service_keys = service_keys
-        self.raw: t.Dict[t.Any, t.Any] = {}
-        self.findings: t.List[t.Tuple[Source, Finding]] = []
-        self.monitors: t.List[t.Tuple[Source, Monitor]] = []
-        self.lenient = False
-        self._origins = _Origins(Source(("stack",), None))
-
-    def source(self, place: Place) -> Source:
-        """Return where a part was written."""
-        return self._origins.find(place)
-
-    def add(self, data: t.Any, *, from_file: bool) -> None:
-        """Lay another document, of any shape we take, over what is here."""
-        whole = Source((), () if from_file else None)
-        if not isinstance(data, Mapping):
-            self._refuse(
-                Source(("stack",), whole.in_file), f"is {kind_of(data)}, not a mapping", "begin it with stack:"
-            )
-            return
-        if data and not any(key in data for key in ("stack", *self._stack_keys, *KEYS)):
-            # What it is instead is nobody's business: the keys of a file that was named by mistake are not repeated.
-            keys = ", ".join(("stack", *self._stack_keys))
-            self._refuse(Source(("stack",), None), "has no key of a manifest", f"give it some of: {keys}")
-            return
-        nested = whole.below(("stack",))
-        content = nested if "stack" in data else Source(("stack",), whole.in_file)
-        if not self.raw:
-            self._origins.source = content
-        if "stack" not in data:
-            self._add_part(data, whole, content)
-            return
-        beside = {key: value for key, value in data.items() if key != "stack"}
-        if recognise(beside):
-            beside = self._add_older(beside, whole)
-        for key in beside:
-            self._refuse(whole.below((key,)), "is not a key beside stack", "move it below stack, or remove it")
-        if isinstance(data["stack"], Mapping):
-            self._add_part(data["stack"], nested, nested)
-        else:
-            self._refuse(nested, f"is {kind_of(data['stack'])}, not a mapping", "give it name, root and services")
-
-    def _refuse(self, source: Source, message: str, cure: str) -> None:
-        self.findings.append((source, Finding((), message, cure, "error")))
-
-    def _add_part(self, part: t.Mapping[t.Any, t.Any], older: Source, own: Source) -> None:
-        """Lay over what is of the older shape first, and then what is of ours."""
-        if recognise(part):
-            part = self._add_older(part, older)
-        self._lay_over(self.raw, part, (), own)
-
-    def _add_older(self, part: t.Mapping[t.Any, t.Any], source: Source) -> t.Dict[t.Any, t.Any]:
-        """Lay what is of the older shape over what is here, and return the rest."""
-        converted = convert(part, self._service_keys)
-        self.lenient = True
-        self.findings += [(source, finding) for finding in converted.findings]
-        self.monitors += [(source.below(monitor.place), monitor) for monitor in converted.monitors]
-        self._lay_over(self.raw, converted.raw, (), source)
-        for place, origin in converted.origins:
-            self._origins.put(place, source.below(origin))
-        return {key: value for key, value in part.items() if key not in KEYS}
-
-    def _lay_over(
-        self, lower: t.Dict[t.Any, t.Any], upper: t.Mapping[t.Any, t.Any], place: Place, source: Source
-    ) -> None:
-        for key, value in upper.items():
-            here = (*place, key)
-            mapping = isinstance(value, Mapping) and len(here) <= _DEEPEST
-            if not mapping or not isinstance(lower.get(key), dict):
-                self._origins.put(here, source.below((key,)))
-                lower[key] = {} if mapping else value
-            if mapping:
-                self._lay_over(lower[key], value, here, source.below((key,)))

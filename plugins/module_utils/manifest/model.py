@@ -16,6 +16,7 @@ import dataclasses
 import functools
 import json
 import os
+import re
 import typing as t
 from dataclasses import dataclass, field
 
@@ -324,6 +325,11 @@ GIVEN_TO_ALL = frozenset(
         *("ROLLCALL_STACK", "ROLLCALL_ROOT", "ROLLCALL_SERVICE", "ROLLCALL_REVISION"),
     )
 )
+
+
+def port_variable(service: str) -> str:
+    """Return the variable that carries a service's port: ``PORT_MAIN_APP`` for main_app."""
+    return "PORT_" + re.sub(r"[^A-Z0-9]", "_", service.upper())
 
 
 # The link of a generation to the release that belongs to it.

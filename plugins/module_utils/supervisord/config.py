@@ -21,7 +21,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..base.errors import RollcallError
-from ..manifest.model import Service, Stack
+from ..manifest.model import Service, Stack, port_variable
 from ..manifest.revision import revision
 from . import config_reader
 
@@ -199,11 +199,6 @@ def engine_python(root: str) -> str:
 def log_file(stack: Stack, service: str) -> str:
     """Return the file with all that a service writes to stdout and stderr."""
     return os.path.join(stack.paths.logs, f"{service}.log")
-
-
-def port_variable(service: str) -> str:
-    """Return the variable that carries a service's port: ``PORT_MAIN_APP`` for main_app."""
-    return "PORT_" + re.sub(r"[^A-Z0-9]", "_", service.upper())
 
 
 def labels(stack: Stack, service: Service) -> t.Dict[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import processes
-from ..manifest import file as manifest_file
+from ..manifest.file import check_file
 from ..manifest.model import Paths, Service, Stack
 from ..manifest.revision import revision
 from ..ports import leases
@@ -83,7 +83,7 @@ def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) 
 
 
 def _written(file: str, installed: Stack) -> Stack:
-    checked = manifest_file.load_and_check(file, assigned=leases.load(installed.paths.state))
+    checked = check_file(file, assigned=leases.load(installed.paths.state))
     if checked.stack is None:
         problems = [problem.as_dict() for problem in checked.problems]
         first = next(problem for problem in problems if problem["severity"] == "error")

@@ -29,7 +29,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.impo
     import_text,
     render,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file, load_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 from tests.support import configs, supervisors
@@ -129,10 +129,10 @@ def check(imported: Imported, root: Path) -> Stack:
     """Return the stack of an import, by way of the file that a user would keep; the check has nothing to say of it."""
     file = root / "stack.yml"
     file.write_text(render(imported), encoding="utf-8")
-    result = manifest_file.load_and_check(str(file))
+    result = check_file(str(file))
     assert result.problems == []
     assert result.stack is not None
-    assert manifest_file.load(str(file)) == imported.manifest
+    assert load_manifest(str(file)) == imported.manifest
     return result.stack
 
 

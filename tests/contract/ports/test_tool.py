@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import leases
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import tool as ports
@@ -108,7 +108,7 @@ def test_the_assigned_port_is_used_everywhere(made: StackUnderTest) -> None:
     with held(own_port(made)):
         wanted = with_fallback(made, other)
         assigned = ports.give(wanted)["ports"]
-        checked = manifest_check.check({"stack": made.raw}, assigned=assigned).stack
+        checked = check_manifest({"stack": made.raw}, assigned=assigned).stack
         assert checked is not None
         web = checked.service("web")
         assert (web.port, web.own_port, web.health and web.health.port) == (other, own_port(made), web.health and other)
@@ -179,10 +179,9 @@ def test_a_stack_that_runs_keeps_another_from_its_only_port() -> None:
 
 KERNEL = """
 import sys
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import preflight
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-stack = manifest_check.check({"stack": {"name": "test", "root": sys.argv[1], "services": {
+stack = check_manifest({"stack": {"name": "test", "root": sys.argv[1], "services": {
     "web": {"command": ["/bin/true"], "port": 8050}, "api": {"command": ["/bin/true"], "port": 8060}}}}).stack
 for name in ("run", "logs", "state"):
     __import__("os").makedirs(f"{sys.argv[1]}/{name}", exist_ok=True)

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.importing import importer
 from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.importer import Imported, Note
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import parse_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack, Start, Stop
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 from tests.support import configs
@@ -60,10 +60,10 @@ def noted(found: Imported, kind: str, words: str) -> Note:
 
 def checked(found: Imported, **options: Any) -> Stack:
     """Return the stack of an import, read from the text that is rendered of it."""
-    loaded = manifest_file.parse(importer.render(found).encode("utf-8"))
+    loaded = parse_manifest(importer.render(found).encode("utf-8"))
     assert loaded.problems == []
     assert loaded.data == found.manifest
-    result = manifest_check.check(loaded.data, lines=loaded.lines, **options)
+    result = check_manifest(loaded.data, lines=loaded.lines, **options)
     assert [problem for problem in result.problems if problem.severity == "error"] == []
     assert result.stack is not None
     return result.stack
@@ -820,7 +820,7 @@ DATA = st.recursive(
 @given(st.dictionaries(st.one_of(TEXT, WORDS), DATA, min_size=1, max_size=4), st.text(), st.text())
 def test_what_is_rendered_is_read_as_the_same_data(data: dict[str, Any], message: str, cure: str) -> None:
     text = importer.render(Imported({"stack": data}, (Note("x", message, cure),)))
-    loaded = manifest_file.parse(text.encode("utf-8"))
+    loaded = parse_manifest(text.encode("utf-8"))
     assert loaded.problems == []
     assert loaded.data == {"stack": data}
 

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import edit as manifest_edit
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import parse_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.layout import GONE
 from tests.unit.manifest.test_properties import PATIENT, good_manifests
 
@@ -726,7 +726,7 @@ def test_an_edit_changes_the_addressed_value_alone_and_only_once(
     text = text.replace("\n", end)
     place = draw.draw(places(data))
     change = Change(place, draw.draw(VALUES), draw.draw(st.booleans()))
-    read = manifest_file.parse(text.encode())
+    read = parse_manifest(text.encode())
     assume(not read.failed)
     path = "m.json" if style == "json" else "m.yml"
     # Whether the manifest is a good one afterwards is none of this test's business.
@@ -735,7 +735,7 @@ def test_an_edit_changes_the_addressed_value_alone_and_only_once(
         now = after(text, change, path=path)
         again = after(now, change, path=path)
 
-    found = manifest_file.parse(now.encode(), json_only=style == "json")
+    found = parse_manifest(now.encode(), json_only=style == "json")
     value: Any = found.data["stack"]
     for key in place:
         value = value.get(key, GONE) if isinstance(value, dict) else GONE

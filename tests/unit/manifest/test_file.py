@@ -14,7 +14,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import Problem, RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import (
+    SIZE_LIMIT,
+    Loaded,
+    check_file,
+    load_manifest,
+    parse_manifest,
+)
 
 GOOD = """\
 ---
@@ -34,8 +40,8 @@ stack:
 """
 
 
-def parse(text: str | bytes, **options: Any) -> manifest_file.Loaded:
-    return manifest_file.parse(text.encode() if isinstance(text, str) else text, **options)
+def parse(text: str | bytes, **options: Any) -> Loaded:
+    return parse_manifest(text.encode() if isinstance(text, str) else text, **options)
 
 
 def data_of(text: str | bytes, **options: Any) -> Any:
@@ -61,7 +67,7 @@ def written(path: Path, text: str | bytes) -> str:
 
 
 def test_yaml_is_read_as_plain_data(tmp_path: Path) -> None:
-    result = manifest_file.load_and_check(written(tmp_path / "m.yml", GOOD))
+    result = check_file(written(tmp_path / "m.yml", GOOD))
 
     assert result.problems == []
     assert result.stack is not None
@@ -147,7 +153,7 @@ def test_a_problem_of_the_check_names_the_line(tmp_path: Path) -> None:
         GOOD.replace("port: 8000", "port: 9999").replace("- main_app", "- nobody").replace("  root: /opt/trading\n", "")
     )
 
-    result = manifest_file.load_and_check(written(tmp_path / "m.yml", text))
+    result = check_file(written(tmp_path / "m.yml", text))
 
     assert [problem.place for problem in result.problems] == [
         "stack.root (line 3)",
@@ -157,7 +163,7 @@ def test_a_problem_of_the_check_names_the_line(tmp_path: Path) -> None:
 
 
 def test_an_overlay_has_no_line_and_the_file_keeps_its_own(tmp_path: Path) -> None:
-    result = manifest_file.load_and_check(
+    result = check_file(
         written(tmp_path / "m.yml", GOOD.replace("port: 8000", "port: 9999")),
         overlay={"services": {"worker": {"port": 9998}}},
     )
@@ -220,7 +226,7 @@ def test_equal_keys_are_all_found_with_their_lines() -> None:
 
 def test_a_flaw_of_the_text_is_not_told_again_by_the_check(tmp_path: Path) -> None:
     for text in (GOOD, GOOD.replace("stack:\n", "").replace("\n  ", "\n")):
-        result = manifest_file.load_and_check(written(tmp_path / "m.yml", text.replace("8000", "08080")))
+        result = check_file(written(tmp_path / "m.yml", text.replace("8000", "08080")))
 
         (found,) = result.problems
         assert result.stack is None
@@ -289,7 +295,7 @@ def test_a_json_file_must_be_json(text: str, words: str) -> None:
 def test_a_number_that_overflows_is_for_the_check_to_refuse(tmp_path: Path) -> None:
     path = written(tmp_path / "m.json", '{"stack": {"services": {"a": {"stable_for": 1e999}}}}')
 
-    messages = [problem.message for problem in manifest_file.load_and_check(path).problems]
+    messages = [problem.message for problem in check_file(path).problems]
 
     assert "is inf, not from 0 to 3600 seconds" in messages
 
@@ -305,14 +311,14 @@ def test_a_half_written_yaml_file_never_passes_in_silence() -> None:
 def test_a_half_written_json_file_is_refused(tmp_path: Path, end: int) -> None:
     text = '{"stack": {"name": "x", "root": "/x", "services": {"a": {"command": ["b"]}}}}'
 
-    result = manifest_file.load_and_check(written(tmp_path / "m.json", text[: len(text) * end // 60]))
+    result = check_file(written(tmp_path / "m.json", text[: len(text) * end // 60]))
 
     assert result.stack is None
     assert result.problems[0].severity == "error"
 
 
 def test_a_missing_end_of_the_last_line_is_warned_about(tmp_path: Path) -> None:
-    result = manifest_file.load_and_check(written(tmp_path / "m.yml", GOOD.rstrip("\n")))
+    result = check_file(written(tmp_path / "m.yml", GOOD.rstrip("\n")))
 
     assert result.stack is not None
     assert [(item.severity, item.place) for item in result.problems] == [("warning", "manifest (line 14)")]
@@ -326,7 +332,7 @@ def test_what_cannot_be_read_is_an_error_and_no_default(tmp_path: Path) -> None:
     os.mkfifo(fifo)
 
     for path in (str(tmp_path / "absent.yml"), str(tmp_path), str(fifo), "/dev/zero", "a\0b"):
-        result = manifest_file.load_and_check(path)
+        result = check_file(path)
         assert result.stack is None
         assert [item.place for item in result.problems] == ["manifest"]
 
@@ -338,14 +344,14 @@ def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "open", refuse)
 
-    assert "Permission denied" in manifest_file.load_and_check(str(tmp_path / "m.yml")).problems[0].message
+    assert "Permission denied" in check_file(str(tmp_path / "m.yml")).problems[0].message
 
 
 def test_load_returns_the_data_or_one_error_that_says_all(tmp_path: Path) -> None:
-    assert manifest_file.load(written(tmp_path / "good.yml", GOOD))["stack"]["name"] == "trading"
+    assert load_manifest(written(tmp_path / "good.yml", GOOD))["stack"]["name"] == "trading"
 
     with pytest.raises(RollcallError) as caught:
-        manifest_file.load(written(tmp_path / "bad.yml", "a: yes\na: 010\n"))
+        load_manifest(written(tmp_path / "bad.yml", "a: yes\na: 010\n"))
 
     assert caught.value.kind == "wrong_use"
     assert len(caught.value.evidence["problems"]) == 3
@@ -385,7 +391,7 @@ def test_a_file_of_10_mb_is_refused_unread(tmp_path: Path) -> None:
     with path.open("wb") as stream:
         stream.truncate(10_000_000)
 
-    assert "is larger than 1024 KiB" in manifest_file.load_and_check(str(path)).problems[0].message
+    assert "is larger than 1024 KiB" in check_file(str(path)).problems[0].message
     assert "is larger than 1024 KiB" in flaw("a" * 1_048_577).message
 
 
@@ -428,11 +434,11 @@ LARGE: dict[str, str] = {
 
 @pytest.mark.parametrize("case", LARGE)
 def test_no_text_below_the_limit_takes_a_second(tmp_path: Path, case: str) -> None:
-    text = LARGE[case][: manifest_file.SIZE_LIMIT]
+    text = LARGE[case][:SIZE_LIMIT]
     path = written(tmp_path / "m.yml", text)
 
     began = time.process_time()
-    result = manifest_file.load_and_check(path)
+    result = check_file(path)
 
     assert time.process_time() - began < 1
     assert result.stack is None

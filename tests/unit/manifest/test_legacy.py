@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import model as manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
 from tests.support.repository import ROOT
 
 EXAMPLE = ROOT / "examples" / "legacy" / "port_manifest.json"
@@ -43,18 +44,18 @@ def small(**keys: Any) -> dict[str, Any]:
 
 
 def stack_of(data: Any, **options: Any) -> manifest.Stack:
-    result = manifest_check.check(data, **options)
+    result = check_manifest(data, **options)
     assert result.problems == []
     assert result.stack is not None
     return result.stack
 
 
 def found(data: Any, **options: Any) -> list[tuple[str, str, str]]:
-    return [(item.severity, item.place, item.message) for item in manifest_check.check(data, **options).problems]
+    return [(item.severity, item.place, item.message) for item in check_manifest(data, **options).problems]
 
 
 def test_the_example_is_taken_as_it_is_with_what_it_lacks_laid_over() -> None:
-    result = manifest_file.load_and_check(str(EXAMPLE), overlay=OVERLAY)
+    result = check_file(str(EXAMPLE), overlay=OVERLAY)
 
     assert result.problems == []
     stack = result.stack
@@ -78,7 +79,7 @@ def test_the_example_is_taken_as_it_is_with_what_it_lacks_laid_over() -> None:
 
 
 def test_the_example_alone_has_each_of_its_problems_named_with_a_cure() -> None:
-    problems = manifest_file.load_and_check(str(EXAMPLE)).problems
+    problems = check_file(str(EXAMPLE)).problems
 
     assert [(item.place, item.message) for item in problems] == [
         ("stack.name", "is missing"),
@@ -115,7 +116,7 @@ def test_older_and_own_keys_may_be_put_together_in_every_way(combine: Any) -> No
 
     assert sorted(service.name for service in stack.services) == sorted(stack_names())
     assert stack.service("main_app").command[1:] == ("main:app",)
-    assert manifest_check.secrets(data, overlay) == {}
+    assert secret_values(data, overlay) == {}
 
 
 def test_a_watchdog_may_have_no_port() -> None:
@@ -129,7 +130,7 @@ def test_own_keys_of_a_service_may_stand_in_its_older_entry() -> None:
     data = small(core_services={"a": {"port": 8000, "command": ["own"], "secrets": {"K": "planted"}}})
 
     assert stack_of(data).service("a").command == ("own",)
-    assert manifest_check.secrets(data) == {"a": {"K": "planted"}}
+    assert secret_values(data) == {"a": {"K": "planted"}}
 
 
 def test_a_deprecated_service_is_never_one_of_the_stack() -> None:
@@ -200,7 +201,7 @@ def test_a_status_is_not_believed() -> None:
 
 def test_monitors_are_checked_and_not_started() -> None:
     monitors = {"one": {"a": 8000, "x": 8001}, "two": {"x": 8002}}
-    result = manifest_check.check(small(monitor_instances=monitors))
+    result = check_manifest(small(monitor_instances=monitors))
 
     assert result.stack is not None
     assert [service.name for service in result.stack.services] == ["a"]

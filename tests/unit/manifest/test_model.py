@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
     Checks,
     DatabaseCheck,
@@ -23,7 +23,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
     Stop,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import revision
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.config import port_variable
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
 from tests.support.manifests import a_manifest, a_service, checked, one, only_service
 
 FULL = a_manifest(
@@ -116,7 +116,7 @@ def test_the_content_of_stack_alone_is_a_manifest_too() -> None:
 def test_data_and_its_mappings_are_left_as_they_were() -> None:
     before = json.dumps(FULL)
 
-    manifest_check.check(FULL, overlay={"stack": {"services": {"main_app": {"env": {"NEW": "1"}}}}})
+    check_manifest(FULL, overlay={"stack": {"services": {"main_app": {"env": {"NEW": "1"}}}}})
 
     assert json.dumps(FULL) == before
 
@@ -339,8 +339,8 @@ def test_a_stack_knows_digests_and_no_secrets() -> None:
 
 
 def test_secrets_are_had_from_the_manifest() -> None:
-    assert manifest_check.secrets(FULL) == {"main_app": {"API_KEY": "planted", "PIN": "1234"}}
-    assert manifest_check.secrets(FULL["stack"]) == manifest_check.secrets(FULL)
+    assert secret_values(FULL) == {"main_app": {"API_KEY": "planted", "PIN": "1234"}}
+    assert secret_values(FULL["stack"]) == secret_values(FULL)
 
 
 def test_default_secrets_reach_every_service_that_has_no_variable_of_that_name() -> None:
@@ -351,7 +351,7 @@ def test_default_secrets_reach_every_service_that_has_no_variable_of_that_name()
 
     stack = checked(data)
 
-    assert manifest_check.secrets(data) == {"a": {"TOKEN": "common"}, "c": {"TOKEN": "own", "X": "x"}}
+    assert secret_values(data) == {"a": {"TOKEN": "common"}, "c": {"TOKEN": "own", "X": "x"}}
     assert {service.name: sorted(service.secrets) for service in stack.services} == {
         "a": ["TOKEN"],
         "b": [],
@@ -363,20 +363,20 @@ def test_default_secrets_reach_every_service_that_has_no_variable_of_that_name()
 def test_secrets_laid_over_a_file_reach_its_services() -> None:
     overlay = {"defaults": {"secrets": {"TOKEN": "x"}}}
 
-    assert manifest_check.secrets(a_manifest(), overlay) == {"main_app": {"TOKEN": "x"}}
+    assert secret_values(a_manifest(), overlay) == {"main_app": {"TOKEN": "x"}}
 
 
 @pytest.mark.parametrize(
     "data", [None, [], "text", {}, {"stack": 1}, {"services": []}, {"services": {"a": {"secrets": 5}}}]
 )
 def test_secrets_of_what_is_no_manifest_are_none(data: Any) -> None:
-    assert manifest_check.secrets(data) == {}
+    assert secret_values(data) == {}
 
 
 def test_a_secret_may_have_lines() -> None:
     pem = "-----BEGIN KEY-----\nabc\n-----END KEY-----\n"
 
-    assert manifest_check.secrets(one(secrets={"KEY": pem})) == {"main_app": {"KEY": pem}}
+    assert secret_values(one(secrets={"KEY": pem})) == {"main_app": {"KEY": pem}}
     assert list(only_service(secrets={"KEY": pem}).secrets) == ["KEY"]
 
 
@@ -440,7 +440,7 @@ def test_a_redis_without_a_password_is_asked_on_its_port() -> None:
 
 def test_a_required_variable_of_a_database_may_be_given_later() -> None:
     services = {"web": a_service(requires_env=["DATABASE_URL"])}
-    result = manifest_check.check(a_manifest(services, checks={"database": {"postgresql": {"service": "web"}}}))
+    result = check_manifest(a_manifest(services, checks={"database": {"postgresql": {"service": "web"}}}))
 
     assert [problem.severity for problem in result.problems] == ["warning"], "only that the service will be held"
 
@@ -496,8 +496,3 @@ def test_data_of_another_version_is_an_error_that_callers_know(spoil: Any) -> No
 def test_an_unknown_service_is_an_error() -> None:
     with pytest.raises(KeyError, match="nobody"):
         checked(FULL).service("nobody")
-
-
-def test_collisions_are_judged_by_the_variables_that_services_get() -> None:
-    for name in ("main_app", "main-app", "App2"):
-        assert manifest_check._port_variable(name) == port_variable(name)

@@ -10,9 +10,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import revision
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 
 WEB: t.Dict[str, t.Any] = {
@@ -28,13 +29,13 @@ def manifest(**services: t.Any) -> t.Dict[str, t.Any]:
 
 
 def checked(raw: t.Dict[str, t.Any], **more: t.Any) -> Stack:
-    result = manifest_check.check(raw, **more)
+    result = check_manifest(raw, **more)
     assert result.stack is not None, result.problems
     return result.stack
 
 
 def problems(raw: t.Dict[str, t.Any], **more: t.Any) -> t.List[str]:
-    return [f"{problem.place} {problem.message}" for problem in manifest_check.check(raw, **more).problems]
+    return [f"{problem.place} {problem.message}" for problem in check_manifest(raw, **more).problems]
 
 
 def test_instances_are_services_on_consecutive_ports_with_their_number_and_their_own_health() -> None:
@@ -56,7 +57,7 @@ def test_who_depends_on_a_service_depends_on_all_its_instances() -> None:
 
 def test_instances_have_the_secrets_of_their_service() -> None:
     raw = manifest(web={**WEB, "secrets": {"KEY": "hidden"}})
-    files = config.env_files(checked(raw), manifest_check.secrets(raw))
+    files = config.env_files(checked(raw), secret_values(raw))
     assert {name: values["KEY"] for name, values in files.items()} == dict.fromkeys(
         ("web-1", "web-2", "web-3"), "hidden"
     )

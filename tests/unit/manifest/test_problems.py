@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import (
+    SOCKET_LIMIT_MACOS,
+    check_manifest,
+)
 from tests.support.manifests import NOTHING, a_manifest, a_service, checked, one, problem, problems
 
 APP = "stack.services.main_app"
@@ -281,7 +284,7 @@ def test_a_fault_is_all_there_is(case: str) -> None:
     [
         ("all", "means every service"),
         ("All", "means every service"),
-        ("supervisord", "is the name of the daemon's own log"),
+        ("supervisord", "is the name of supervisord's own log"),
         ("a:b", "cannot be used"),
         ("../x", "cannot be used"),
         ("-x", "cannot be used"),
@@ -392,19 +395,19 @@ def test_a_port_that_browsers_refuse_is_an_error_for_the_web_and_a_warning_elsew
         a_manifest({"a": a_service(port=port, health={"tcp": True})}, ports=wide),
         a_manifest({"a": a_service(port=port, health=WEB)}, ports={"also": [port]}),
     ):
-        result = manifest_check.check(data)
+        result = check_manifest(data)
         assert result.stack is not None
         assert [item.severity for item in result.problems] == ["warning"]
 
 
 def test_the_limit_of_the_socket_is_in_bytes_and_may_be_another() -> None:
     assert checked(a_manifest(root="/" + "r" * 78))
-    assert problem(a_manifest(root="/" + "r" * 78), socket_limit=manifest_check.SOCKET_LIMIT_MACOS)
+    assert problem(a_manifest(root="/" + "r" * 78), socket_limit=SOCKET_LIMIT_MACOS)
     assert problem(a_manifest(root="/" + "ë" * 40))
 
 
 def test_a_deprecated_port_that_is_used_again_is_warned_about() -> None:
-    result = manifest_check.check(a_manifest({"a": a_service(port=8000)}, deprecated={"old": 8000}))
+    result = check_manifest(a_manifest({"a": a_service(port=8000)}, deprecated={"old": 8000}))
 
     assert result.stack is not None
     assert [(item.place, item.severity) for item in result.problems] == [("stack.deprecated.old", "warning")]
@@ -415,7 +418,7 @@ def test_a_deprecated_port_that_is_used_again_is_warned_about() -> None:
 
 def warnings(data: Any) -> list[tuple[str, str]]:
     """Return place and message of the warnings of a manifest that is in use nevertheless."""
-    result = manifest_check.check(data)
+    result = check_manifest(data)
     assert result.stack is not None
     assert {item.severity for item in result.problems} <= {"warning"}
     return [(item.place, item.message) for item in result.problems]
@@ -485,7 +488,7 @@ def test_all_services_that_a_default_requirement_will_hold_are_in_one_warning() 
 )
 def test_no_problem_repeats_a_secret(secrets: Any) -> None:
     for data in (one(secrets=secrets), a_manifest(defaults={"secrets": secrets})):
-        result = manifest_check.check(data)
+        result = check_manifest(data)
         assert result.stack is None
         assert "planted" not in repr(result)
 

@@ -13,11 +13,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import values as manifest_values
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.graph import dependents, levels
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import parse_manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.graph import cycles, dependents, levels
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.keys import HEALTH, SERVICE, STACK
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
 from tests.support.manifests import a_manifest, a_service
 
 PLANTED = "pl4nted-t0ken"
@@ -26,7 +27,7 @@ PLANTED = "pl4nted-t0ken"
 PATIENT = settings(max_examples=60, deadline=None)
 
 KEYS = sorted(
-    {*manifest_values.STACK, *manifest_values.SERVICE, *manifest_values.HEALTH}
+    {*STACK, *SERVICE, *HEALTH}
     | {"stack", "core_services", "watchdog_services", "monitor_instances", "port_ranges", "notes", "critical", "sqlite"}
     | {"restarts", "within", "signal", "seconds", "range", "also", "avoid", "run", "main_app", "A", "", "a:b"}
 )
@@ -80,11 +81,11 @@ def good_manifests(draw: st.DrawFn) -> dict[str, Any]:
 @given(ANYTHING, st.none() | ANYTHING)
 @PATIENT
 def test_no_data_makes_the_check_raise(data: Any, overlay: Any) -> None:
-    result = manifest_check.check(data, overlay=overlay)
+    result = check_manifest(data, overlay=overlay)
 
     assert (result.stack is None) == any(item.severity == "error" for item in result.problems)
     assert all(item.place and item.message and item.cure for item in result.problems)
-    assert all(isinstance(value, dict) for value in manifest_check.secrets(data, overlay).values())
+    assert all(isinstance(value, dict) for value in secret_values(data, overlay).values())
     json.dumps([item.as_dict() for item in result.problems]).encode("utf-8")
 
 
@@ -93,13 +94,13 @@ def test_no_data_makes_the_check_raise(data: Any, overlay: Any) -> None:
 def test_no_value_in_a_good_manifest_makes_the_check_raise(key: str, value: Any, in_service: bool) -> None:
     data = a_manifest({"main_app": a_service(**{key: value})}) if in_service else a_manifest(**{key: value})
 
-    manifest_check.check(data)
+    check_manifest(data)
 
 
 @given(good_manifests())
 @PATIENT
 def test_a_good_manifest_is_kept_whole(data: dict[str, Any]) -> None:
-    result = manifest_check.check(data)
+    result = check_manifest(data)
 
     assert result.problems == []
     assert result.stack is not None
@@ -118,7 +119,7 @@ def test_a_good_manifest_is_kept_whole(data: dict[str, Any]) -> None:
 @given(good_manifests())
 @PATIENT
 def test_levels_and_dependents_agree_with_the_dependencies(data: dict[str, Any]) -> None:
-    stack = manifest_check.check(data).stack
+    stack = check_manifest(data).stack
     assert stack is not None
     ordered = levels(stack)
     height = {name: number for number, level in enumerate(ordered) for name in level}
@@ -137,9 +138,9 @@ def test_levels_and_dependents_agree_with_the_dependencies(data: dict[str, Any])
 @given(st.dictionaries(NAMES, st.lists(NAMES, max_size=3), max_size=8))
 @PATIENT
 def test_a_circle_is_found_exactly_when_there_is_one(graph: dict[str, list[str]]) -> None:
-    cycles = list(manifest_check._cycles(graph))
+    circles = list(cycles(graph))
 
-    for cycle in cycles:
+    for cycle in circles:
         assert cycle[0] == cycle[-1]
         assert all(after in graph[before] for before, after in zip(cycle, cycle[1:]))
     left = dict(graph)
@@ -149,7 +150,7 @@ def test_a_circle_is_found_exactly_when_there_is_one(graph: dict[str, list[str]]
             break
         for name in free:
             del left[name]
-    assert bool(cycles) == bool(left)
+    assert bool(circles) == bool(left)
 
 
 def plant(value: Any) -> Any:
@@ -169,7 +170,7 @@ def test_no_problem_and_no_stack_shows_a_secret(value: Any, default: bool) -> No
     secrets = {"secrets": plant(value)}
     data = a_manifest(defaults=secrets) if default else a_manifest({"main_app": a_service(**secrets)})
 
-    result = manifest_check.check(data)
+    result = check_manifest(data)
 
     assert PLANTED not in repr(result)
     assert result.stack is None or PLANTED not in json.dumps(result.stack.to_dict())
@@ -178,7 +179,7 @@ def test_no_problem_and_no_stack_shows_a_secret(value: Any, default: bool) -> No
 @given(st.binary(max_size=200))
 @PATIENT
 def test_no_bytes_make_the_loader_raise(content: bytes) -> None:
-    loaded = manifest_file.parse(content)
+    loaded = parse_manifest(content)
 
     assert all(item.place and item.message and item.cure for item in loaded.problems)
 
@@ -186,7 +187,7 @@ def test_no_bytes_make_the_loader_raise(content: bytes) -> None:
 @given(st.text(st.sampled_from("ab:- \n[]{},&*!|>'\"#?%1.\t\\"), max_size=60))
 @PATIENT
 def test_what_the_loader_takes_is_what_pyyaml_reads(text: str) -> None:
-    loaded = manifest_file.parse(text.encode())
+    loaded = parse_manifest(text.encode())
     if loaded.failed:
         return
 
@@ -197,7 +198,7 @@ def test_what_the_loader_takes_is_what_pyyaml_reads(text: str) -> None:
 @PATIENT
 def test_json_is_read_as_the_standard_library_reads_it(value: Any) -> None:
     text = json.dumps(value)
-    loaded = manifest_file.parse(text.encode(), json_only=True)
+    loaded = parse_manifest(text.encode(), json_only=True)
     if loaded.failed:
         # A number that is none, or that is too large.
         assert "number" in loaded.problems[0].message or "twice" in loaded.problems[0].message
@@ -212,4 +213,4 @@ def test_a_cut_off_json_manifest_is_refused(data: dict[str, Any], draw: st.DataO
     text = json.dumps(data)
     end = draw.draw(st.integers(0, len(text) - 1))
 
-    assert manifest_file.parse(text[:end].encode(), json_only=True).failed
+    assert parse_manifest(text[:end].encode(), json_only=True).failed

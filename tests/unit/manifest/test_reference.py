@@ -9,10 +9,17 @@ import re
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import file as manifest_file
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import legacy as manifest_legacy
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import values as manifest_values
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.builder import NODE_LIMIT
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import (
+    MOST_SETS_OF_SECRETS,
+    SOCKET_LIMIT_LINUX,
+    SOCKET_LIMIT_MACOS,
+    check_manifest,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.events import SIZE_LIMIT_SLOW
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import SIZE_LIMIT, parse_manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.keys import DATABASE, HEALTH, SERVICE, STACK
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.legacy import KEYS
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
     GIVEN_TO_ALL,
     DatabaseCheck,
@@ -22,6 +29,10 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
     Service,
     Start,
     Stop,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.port_checks import (
+    EPHEMERAL,
+    UNPRIVILEGED_FROM,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import preflight
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
@@ -35,17 +46,17 @@ ROWS = dict(re.findall(r"^\| `([\w.]+)` \|[^|]*\| ?([^|]*?) ?\|[^|]*\|$", PAGE, 
 
 @pytest.mark.parametrize("text", EXAMPLES, ids=["ours", "instances", "older"])
 def test_an_example_is_a_manifest_without_a_problem(text: str) -> None:
-    loaded = manifest_file.parse(text.encode("utf-8"))
+    loaded = parse_manifest(text.encode("utf-8"))
 
     assert loaded.problems == []
-    assert manifest_check.check(loaded.data, lines=loaded.lines).problems == []
+    assert check_manifest(loaded.data, lines=loaded.lines).problems == []
 
 
 def test_every_key_has_its_row() -> None:
     keys = {
-        *manifest_values.STACK,
-        *manifest_values.SERVICE,
-        *manifest_values.HEALTH,
+        *STACK,
+        *SERVICE,
+        *HEALTH,
         "range",
         "also",
         "avoid",
@@ -60,9 +71,9 @@ def test_every_key_has_its_row() -> None:
     databases = {"sqlite", "postgresql.service", "postgresql.variable", "postgresql.query", "postgresql.timeout"}
     databases |= {"redis.service", "redis.variable", "redis.host", "redis.port", "redis.timeout"}
 
-    assert {name.partition(".")[0] for name in databases} == set(manifest_values.DATABASE)
+    assert {name.partition(".")[0] for name in databases} == set(DATABASE)
     assert set(ROWS) == keys | nested | {f"database.{name}" for name in databases} | {"logs.critical"}
-    assert all(f"`{key}`" in PAGE for key in manifest_legacy.KEYS if key != "notes")
+    assert all(f"`{key}`" in PAGE for key in KEYS if key != "notes")
 
 
 @pytest.mark.parametrize(
@@ -97,19 +108,19 @@ def test_a_default_is_the_one_that_holds(key: str, default: object) -> None:
 
 def test_limits_are_the_ones_that_hold() -> None:
     for words in (
-        f"{manifest_file.NODE_LIMIT:,} values",
-        f"{manifest_file.SIZE_LIMIT // 2**20} MiB",
-        f"{manifest_file.SIZE_LIMIT_SLOW // 1024} KiB",
-        f"{manifest_check.SOCKET_LIMIT_LINUX} bytes on Linux, {manifest_check.SOCKET_LIMIT_MACOS} on macOS",
-        f"{manifest_check.EPHEMERAL[0]} to {manifest_check.EPHEMERAL[1]}",
-        f"{manifest_check._MOST_SETS_OF_SECRETS} services",
-        f"below {manifest_check.UNPRIVILEGED_FROM}",
+        f"{NODE_LIMIT:,} values",
+        f"{SIZE_LIMIT // 2**20} MiB",
+        f"{SIZE_LIMIT_SLOW // 1024} KiB",
+        f"{SOCKET_LIMIT_LINUX} bytes on Linux, {SOCKET_LIMIT_MACOS} on macOS",
+        f"{EPHEMERAL[0]} to {EPHEMERAL[1]}",
+        f"{MOST_SETS_OF_SECRETS} services",
+        f"below {UNPRIVILEGED_FROM}",
     ):
         assert words in PAGE, words
 
 
 def test_variables_that_every_service_has_are_the_ones_that_it_is_given() -> None:
-    stack = manifest_check.check(manifest_file.parse(EXAMPLES[1].encode("utf-8")).data).stack
+    stack = check_manifest(parse_manifest(EXAMPLES[1].encode("utf-8")).data).stack
     assert stack is not None
     given = {*preflight.daemon_environment(stack, "x"), *config.labels(stack, stack.services[0])}
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
     NO_RESTART,
     RESTART_WHEN_SET,
@@ -108,7 +108,7 @@ def known(new: Any, old: Any) -> Any:
 @pytest.mark.parametrize("name", STACKS)
 def test_a_manifest_comes_to_the_same_stack_and_revisions(name: str) -> None:
     data, options = STACKS[name]
-    stack = check(data, **options).stack
+    stack = check_manifest(data, **options).stack
     assert stack is not None
 
     old = INSTALLED[name]["manifest"]

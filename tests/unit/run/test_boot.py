@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import boot
 from tests.support import rendering
@@ -27,7 +27,7 @@ SERVICES = {"web": {"command": ["/bin/sleep", "1000"], "stop": {"timeout": 40}}}
 
 
 def stack(**more: t.Any) -> Stack:
-    checked = manifest_check.check({"name": "trading", "root": "/opt/trading", "services": SERVICES, **more})
+    checked = check_manifest({"name": "trading", "root": "/opt/trading", "services": SERVICES, **more})
     assert checked.stack is not None, checked.problems
     return checked.stack
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.graph import held_back
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import revision
@@ -22,7 +22,9 @@ DAEMON = "0123456789ab"
 
 
 def a_stack(**services: t.Mapping[str, t.Any]) -> Stack:
-    checked = check({"name": "test", "root": "/opt/test", "defaults": {"command": ["sleep"]}, "services": services})
+    checked = check_manifest(
+        {"name": "test", "root": "/opt/test", "defaults": {"command": ["sleep"]}, "services": services}
+    )
     assert checked.stack is not None, checked.problems
     return checked.stack
 

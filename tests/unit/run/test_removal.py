@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import removal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.removal import Account, Host
@@ -50,7 +50,7 @@ def stack(place: Path, **more: t.Any) -> Stack:
         "root": str(place / "trading"),
         "services": {"web": {"command": ["/x"]}},
     }
-    checked = manifest_check.check({**data, **more})
+    checked = check_manifest({**data, **more})
     assert checked.stack is not None, checked.problems
     return checked.stack
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import check as manifest_check
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
 
 
 @pytest.fixture
 def stack() -> Stack:
-    checked = manifest_check.check({"name": "test", "root": "/opt/test", "services": {"web": {"command": ["/x"]}}})
+    checked = check_manifest({"name": "test", "root": "/opt/test", "services": {"web": {"command": ["/x"]}}})
     assert checked.stack is not None
     return checked.stack
 

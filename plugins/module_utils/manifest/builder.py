@@ -1,0 +1,211 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The data in the text of a manifest, built of its events, with the line of every value and what is wrong with it.
+
+YAML's and JSON's own loaders keep the last of two equal keys, forget the lines, expand aliases without end, and take
+``08080`` and ``yes`` for what nobody means by them. Here each of these is a problem. Nothing in a text is executed:
+``{{ }}`` is text, and a tag is refused.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ..base.errors import Problem
+from .events import DIGITS_LIMIT, PLAIN, Event, Refused
+from .legacy import KEYS as OLDER_KEYS
+from .places import Place, name_place
+
+DEPTH_LIMIT = 32
+# Values and keys, those that aliases repeat included. A service takes some 20.
+NODE_LIMIT = 40_000
+
+_NULL = re.compile(r"(~|null|Null|NULL|)\Z")
+_BOOLEAN = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
+_FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?\Z")
+# What YAML 1.1 reads as something else than what is written; YAML 1.2 and people read most of it otherwise.
+_TREACHEROUS: t.Sequence[t.Tuple[t.Pattern[str], str]] = (
+    (re.compile(r"(yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)\Z"), "a truth value"),
+    (re.compile(r"[-+]?0[0-9_]+\Z"), "a number in base 8 or as text"),
+    (re.compile(r"[-+]?0[xX][0-9a-fA-F_]+\Z"), "a number in base 16"),
+    (re.compile(r"[-+]?0[bo][0-7_]+\Z"), "a number in another base or as text"),
+    (re.compile(r"[-+]?[1-9][0-9]*_[0-9_]*\Z"), "a number without its underscores"),
+    (re.compile(r"[-+]?[1-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?\Z"), "a number in base 60"),
+    (re.compile(r"[-+]?\.(inf|Inf|INF|nan|NaN|NAN)\Z"), "a number that is none"),
+)
+
+
+class _Open:
+    """A mapping or list that is not finished."""
+
+    def __init__(self, event: Event, place: Place, nodes: int) -> None:
+        self.value: t.Any = {} if event.kind == "{" else []
+        self.place = place
+        self.anchor = event.anchor
+        self.nodes_before = nodes
+        self.key: t.Any = None
+        self.has_key = False
+        self.first_lines: t.Dict[t.Any, int] = {}
+
+
+class Builder:
+    """Builds plain data out of events, and keeps lines and problems."""
+
+    def __init__(self) -> None:
+        self.data: t.Any = None
+        self.lines: t.Dict[Place, int] = {}
+        self._flaws: t.List[t.Tuple[Place, t.Optional[int], str, str, str]] = []
+        self._nodes = 0
+        self._open: t.List[_Open] = []
+        self._anchors: t.Dict[str, t.Tuple[t.Any, int]] = {}
+
+    def build(self, events: t.Iterable[Event]) -> None:
+        """Build the data that ``events`` describe.
+
+        Raises:
+            Refused: it is too large or too deep to go on.
+        """
+        for event in events:
+            if event.kind == "end":
+                finished = self._open.pop()
+                self._remember(finished.anchor, finished.value, finished.nodes_before)
+            elif self._open and isinstance(self._open[-1].value, dict) and not self._open[-1].has_key:
+                self._key(event)
+            else:
+                self._value(event)
+
+    def complete(self, text: str) -> None:
+        """Warn of a YAML text that may have been cut off; a JSON text shows that by itself."""
+        if not text.endswith("\n"):
+            line = text.count("\n") + 1
+            self.flaw((), line, "does not end with a line's end", "was it written whole? If so, add it", "warning")
+
+    def flaw(self, place: Place, line: t.Optional[int], message: str, cure: str, severity: str = "error") -> None:
+        """Add something wrong with the text."""
+        self._flaws.append((place, line, message, cure, severity))
+
+    def problems(self) -> t.List[Problem]:
+        """Return what is wrong with the text, at the places that the check will call by the same names."""
+        return [
+            Problem(
+                (name_place(self._shown(place)) if place else "manifest") + (f" (line {line})" if line else ""),
+                message,
+                cure,
+                severity,
+            )
+            for place, line, message, cure, severity in self._flaws
+        ]
+
+    def _shown(self, place: Place) -> Place:
+        """Return a place as people are told it: a file may hold the content of ``stack`` alone."""
+        alone = isinstance(self.data, dict) and "stack" not in self.data and place[0] not in OLDER_KEYS
+        return ("stack", *place) if alone else place
+
+    def _count(self, nodes: int, line: int) -> None:
+        self._nodes += nodes
+        if self._nodes > NODE_LIMIT:
+            raise Refused(f"has more than {NODE_LIMIT} values, aliases resolved", "make it smaller", line)
+
+    def _place(self) -> Place:
+        """Return the place of the value that comes next."""
+        if not self._open:
+            return ()
+        parent = self._open[-1]
+        return (*parent.place, parent.key if isinstance(parent.value, dict) else len(parent.value))
+
+    def _key(self, event: Event) -> None:
+        parent = self._open[-1]
+        if event.kind != "scalar":
+            raise Refused("has a key that is not a name", "write the key as plain text", event.line)
+        key = event.value
+        if event.style == PLAIN:
+            if key == "<<":
+                raise Refused("has a merge key (<<)", "put what is common into defaults", event.line)
+            key = self._plain(key, (*parent.place, key), event.line)
+        self._count(1, event.line)
+        self._remember(event.anchor, key, self._nodes - 1)
+        first = parent.first_lines.setdefault(key, event.line)
+        if key in parent.value:
+            self.flaw(
+                (*parent.place, key),
+                event.line,
+                f"is there twice: first in line {first}",
+                "remove one of the two; no rule says which one counts",
+            )
+        parent.key, parent.has_key = key, True
+        self.lines[(*parent.place, key)] = event.line
+
+    def _value(self, event: Event) -> None:
+        place = self._place()
+        # A value below its key is looked for where the key is.
+        line = self.lines.setdefault(place, event.line)
+        self._count(1, event.line)
+        if event.kind == "alias":
+            self._put(self._alias(event))
+        elif event.kind == "scalar":
+            value = self._plain(event.value, place, line) if event.style == PLAIN else event.value
+            self._put(value)
+            self._remember(event.anchor, value, self._nodes - 1)
+        else:
+            if len(self._open) == DEPTH_LIMIT:
+                raise Refused(f"is nested deeper than {DEPTH_LIMIT} levels", "make it flatter", event.line)
+            opened = _Open(event, place, self._nodes - 1)
+            self._anchors.pop(event.anchor or "", None)
+            self._put(opened.value)
+            self._open.append(opened)
+
+    def _put(self, value: t.Any) -> None:
+        """Put a value where it belongs."""
+        if not self._open:
+            self.data = value
+            return
+        parent = self._open[-1]
+        if isinstance(parent.value, dict):
+            parent.value[parent.key] = value
+            parent.has_key = False
+        else:
+            parent.value.append(value)
+
+    def _remember(self, anchor: t.Optional[str], value: t.Any, nodes_before: int) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = (value, self._nodes - nodes_before)
+
+    def _alias(self, event: Event) -> t.Any:
+        """Return what an alias stands for. What contains the alias itself is not finished, so it is not known yet."""
+        if event.value not in self._anchors:
+            raise Refused("has an alias of what is not there, or not finished", "write the value itself", event.line)
+        value, nodes = self._anchors[event.value]
+        self._count(nodes, event.line)
+        return value
+
+    def _plain(self, text: str, place: Place, line: int) -> t.Any:
+        """Return what a YAML scalar without quotes is: the plain cases of YAML 1.1 that people agree on."""
+        if _NULL.match(text):
+            return None
+        if _BOOLEAN.match(text):
+            return text.lower() == "true"
+        if _INTEGER.match(text):
+            if len(text) <= DIGITS_LIMIT:
+                return int(text)
+            self.flaw(place, line, "is too large for a number", "write it in quotes if it is text")
+        elif _FLOAT.match(text):
+            return float(text)
+        for pattern, meaning in _TREACHEROUS:
+            if pattern.match(text):
+                # A secret is not repeated, not even a wrong one.
+                shown = "what is written" if "secrets" in place else f"'{text[:40]}'"
+                self.flaw(place, line, f"{shown} without quotes may be read as {meaning}", _cure(text))
+        return text
+
+
+def _cure(text: str) -> str:
+    """Return what to write instead of a treacherous scalar."""
+    word = text.lower()
+    if word in ("yes", "on", "no", "off"):
+        return f"write {'true' if word in ('yes', 'on') else 'false'}, or put it in quotes if it is text"
+    return "write a plain number without leading zeros, or put it in quotes if it is text"

@@ -1,0 +1,145 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The content of ``stack``, put together from all that was given, and where each part of it was written."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+
+from .legacy import KEYS, Monitor, PlacedProblem, convert, recognise
+from .places import Place, kind_of
+
+# Documents are laid over each other key by key down to the variables of stack.services.NAME.env.
+_DEEPEST = 3
+
+
+class Source(t.NamedTuple):
+    """Where a part was written: the way to it as people are told it, and the way to it in the file, if it is in one."""
+
+    shown: Place
+    in_file: t.Optional[Place]
+
+    def below(self, place: Place) -> Source:
+        """Return where a part of this part was written."""
+        return Source(self.shown + place, None if self.in_file is None else self.in_file + place)
+
+
+class _Origins:
+    """The sources of a document's parts, as a tree of which only the branches exist that differ from their parent."""
+
+    def __init__(self, source: t.Optional[Source] = None) -> None:
+        self.source = source
+        self.below: t.Dict[t.Any, _Origins] = {}
+
+    def put(self, place: Place, source: Source) -> None:
+        """Set the source of a part; what was known of its own parts is forgotten."""
+        node = self
+        for key in place[:-1]:
+            node = node.below.setdefault(key, _Origins())
+        node.below[place[-1]] = _Origins(source)
+
+    def find(self, place: Place) -> Source:
+        """Return the source of a part, by way of the nearest part around it that has one."""
+        node: t.Optional[_Origins] = self
+        found = Source((), None)
+        for depth in range(len(place) + 1):
+            if node is None:
+                break
+            if node.source is not None:
+                found = node.source.below(place[depth:])
+            node = node.below.get(place[depth]) if depth < len(place) else None
+        return found
+
+
+class Document:
+    """The content of ``stack`` in our own shape, put together from all that was given.
+
+    Attributes:
+        raw: the content; its upper mappings are our own copies.
+        problems: what was wrong with the parts already, and where each part was.
+        monitors: ports that an older document gives to monitors, and where.
+        lenient: an older document may hold keys that others read, so unknown ones are only warned about.
+
+    Args:
+        stack_keys: our own keys of a stack.
+        service_keys: our own keys of a service.
+    """
+
+    def __init__(self, stack_keys: t.Iterable[str], service_keys: t.Container[str]) -> None:
+        self._stack_keys = tuple(stack_keys)
+        self._service_keys = service_keys
+        self.raw: t.Dict[t.Any, t.Any] = {}
+        self.problems: t.List[t.Tuple[Source, PlacedProblem]] = []
+        self.monitors: t.List[t.Tuple[Source, Monitor]] = []
+        self.lenient = False
+        self._origins = _Origins(Source(("stack",), None))
+
+    def source(self, place: Place) -> Source:
+        """Return where a part was written."""
+        return self._origins.find(place)
+
+    def add(self, data: t.Any, *, from_file: bool) -> None:
+        """Lay another document, of any shape we take, over what is here."""
+        whole = Source((), () if from_file else None)
+        if not isinstance(data, Mapping):
+            self._refuse(
+                Source(("stack",), whole.in_file), f"is {kind_of(data)}, not a mapping", "begin it with stack:"
+            )
+            return
+        if data and not any(key in data for key in ("stack", *self._stack_keys, *KEYS)):
+            # What it is instead is nobody's business: the keys of a file that was named by mistake are not repeated.
+            keys = ", ".join(("stack", *self._stack_keys))
+            self._refuse(Source(("stack",), None), "has no key of a manifest", f"give it some of: {keys}")
+            return
+        nested = whole.below(("stack",))
+        content = nested if "stack" in data else Source(("stack",), whole.in_file)
+        if not self.raw:
+            self._origins.source = content
+        if "stack" not in data:
+            self._add_part(data, whole, content)
+            return
+        beside = {key: value for key, value in data.items() if key != "stack"}
+        if recognise(beside):
+            beside = self._add_older(beside, whole)
+        for key in beside:
+            self._refuse(whole.below((key,)), "is not a key beside stack", "move it below stack, or remove it")
+        if isinstance(data["stack"], Mapping):
+            self._add_part(data["stack"], nested, nested)
+        else:
+            self._refuse(nested, f"is {kind_of(data['stack'])}, not a mapping", "give it name, root and services")
+
+    def _refuse(self, source: Source, message: str, cure: str) -> None:
+        self.problems.append((source, PlacedProblem((), message, cure, "error")))
+
+    def _add_part(self, part: t.Mapping[t.Any, t.Any], older: Source, own: Source) -> None:
+        """Lay over what is of the older shape first, and then what is of ours."""
+        if recognise(part):
+            part = self._add_older(part, older)
+        self._lay_over(self.raw, part, (), own)
+
+    def _add_older(self, part: t.Mapping[t.Any, t.Any], source: Source) -> t.Dict[t.Any, t.Any]:
+        """Lay what is of the older shape over what is here, and return the rest."""
+        converted = convert(part, self._service_keys)
+        self.lenient = True
+        self.problems += [(source, problem) for problem in converted.problems]
+        self.monitors += [(source.below(monitor.place), monitor) for monitor in converted.monitors]
+        self._lay_over(self.raw, converted.raw, (), source)
+        for place, origin in converted.origins:
+            self._origins.put(place, source.below(origin))
+        return {key: value for key, value in part.items() if key not in KEYS}
+
+    def _lay_over(
+        self, lower: t.Dict[t.Any, t.Any], upper: t.Mapping[t.Any, t.Any], place: Place, source: Source
+    ) -> None:
+        for key, value in upper.items():
+            here = (*place, key)
+            mapping = isinstance(value, Mapping) and len(here) <= _DEEPEST
+            if not mapping or not isinstance(lower.get(key), dict):
+                self._origins.put(here, source.below((key,)))
+                lower[key] = {} if mapping else value
+            if mapping:
+                self._lay_over(lower[key], value, here, source.below((key,)))

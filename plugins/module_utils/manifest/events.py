@@ -1,0 +1,169 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The text of a manifest, YAML or JSON, as a stream of events: each scalar, alias, beginning and end with its line."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+# Without its C library PyYAML reads some 50 kB in a second.
+SIZE_LIMIT_SLOW = 32 * 1024
+# Python takes quadratic time for longer numbers.
+DIGITS_LIMIT = 18
+
+
+class Refused(Exception):
+    """A text that is read no further."""
+
+    def __init__(self, message: str, cure: str, line: t.Optional[int] = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.cure = cure
+        self.line = line
+
+
+class NotJson(Refused):
+    """A text that is not JSON; it may still be YAML."""
+
+
+# What a scalar was written as.
+PLAIN = "plain"  # YAML without quotes: what it is, is for _Scalar to say
+QUOTED = "quoted"
+READY = "ready"  # JSON other than a string: it is what it is
+
+
+class Event(t.NamedTuple):
+    """One step through a document: ``scalar``, ``alias``, ``{``, ``[`` or ``end``.
+
+    Attributes:
+        value: of a scalar; the name of an alias.
+        anchor: name that aliases may call it by.
+    """
+
+    kind: str
+    line: int
+    value: t.Any = None
+    style: str = READY
+    anchor: t.Optional[str] = None
+
+
+# A string is taken as a whole first, so that no bracket in it counts.
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s"{}\[\],:]+')
+
+
+def json_events(text: str) -> t.Iterator[Event]:
+    """Walk through a JSON text.
+
+    Raises:
+        NotJson: it is none.
+    """
+
+    def refuse(name: str) -> t.NoReturn:
+        raise ValueError(name)
+
+    def number(digits: str) -> int:
+        return int(digits) if len(digits) <= DIGITS_LIMIT else refuse(digits)
+
+    cure = "correct it, or restore the file: was it written whole?"
+    try:
+        json.loads(text, parse_constant=refuse, parse_int=number)
+    except json.JSONDecodeError as exc:
+        raise NotJson(f"is not JSON: {exc.msg}, column {exc.colno}", cure, exc.lineno) from exc
+    except (ValueError, RecursionError) as exc:
+        what = "is nested too deep" if isinstance(exc, RecursionError) else "has a number that is none or far too large"
+        raise Refused(what, "correct it") from exc
+    line, end = 1, 0
+    for token in _JSON_TOKEN.finditer(text):
+        line += text.count("\n", end, token.start())
+        end = token.start()
+        word = token.group()
+        if word in "{[":
+            yield Event(word, line)
+        elif word in "}]":
+            yield Event("end", line)
+        else:
+            yield Event("scalar", line, json.loads(word))
+
+
+_NOT_IN_YAML = (
+    # Thousands of %TAG directives take libyaml seconds before its first event.
+    (re.compile(r"^%", re.MULTILINE), "has a directive, a line that begins with %", "remove it, or indent the line"),
+    (re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"), "has a control character", "remove it: is this a text file?"),
+)
+
+
+def yaml_events(text: str) -> t.Iterator[Event]:
+    """Walk through a YAML text.
+
+    Raises:
+        Refused: it is none, it uses what a manifest has no need of, or PyYAML is not there.
+    """
+    try:
+        import yaml
+    except ImportError as exc:
+        raise Refused(
+            "is YAML, and this Python has no PyYAML", "install it, or write the manifest as JSON in a .json file"
+        ) from exc
+    loader: t.Any = getattr(yaml, "CSafeLoader", None)
+    if loader is None:
+        loader = yaml.SafeLoader
+        if len(text) > SIZE_LIMIT_SLOW:
+            raise Refused(
+                f"is larger than {SIZE_LIMIT_SLOW // 1024} KiB, too much for a PyYAML without its C library",
+                "install a PyYAML that has it, or write the manifest as JSON in a .json file",
+            )
+    for pattern, what, cure in _NOT_IN_YAML:
+        found = pattern.search(text)
+        if found:
+            raise Refused(what, cure, text.count("\n", 0, found.start()) + 1)
+    documents = 0
+    try:
+        events: t.Iterable[t.Any] = yaml.parse(text, Loader=loader)
+        for event in events:
+            if type(event).__name__ == "DocumentStartEvent":
+                documents += 1
+                if documents > 1:
+                    raise Refused("has more than one document", "remove all but one", event.start_mark.line + 1)
+            else:
+                step = _yaml_event(event)
+                if step is not None:
+                    yield step
+    except yaml.YAMLError as exc:
+        raise _not_yaml(exc) from exc
+
+
+def _yaml_event(event: t.Any) -> t.Optional[Event]:
+    name = type(event).__name__
+    line = event.start_mark.line + 1
+    if getattr(event, "tag", None) is not None:
+        # Where Ansible reads YAML it would decrypt a !vault; here it would be text like any other.
+        raise Refused(
+            f"has the tag {event.tag[:40]!r}, and only plain data is read",
+            "write the value itself; for a secret, lay it over this file from the inventory",
+            line,
+        )
+    if name == "ScalarEvent":
+        style = PLAIN if event.implicit[0] and not event.style else QUOTED
+        return Event("scalar", line, event.value, style, event.anchor)
+    if name == "AliasEvent":
+        return Event("alias", line, event.anchor)
+    if name in ("MappingStartEvent", "SequenceStartEvent"):
+        return Event("{" if name[0] == "M" else "[", line, anchor=event.anchor)
+    return Event("end", line) if name in ("MappingEndEvent", "SequenceEndEvent") else None
+
+
+def _not_yaml(exc: t.Any) -> Refused:
+    """Return the refusal of what PyYAML cannot read, in its words but without the text around it: it may be secret."""
+    mark = getattr(exc, "problem_mark", None)
+    words = getattr(exc, "problem", None) or getattr(exc, "reason", None) or "it cannot be read"
+    where = "" if mark is None else f", column {mark.column + 1}"
+    return Refused(
+        f"is not YAML: {words}{where}",
+        "correct it, or restore the file: was it written whole?",
+        None if mark is None else mark.line + 1,
+    )

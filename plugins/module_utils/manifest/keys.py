@@ -1,0 +1,270 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Every key of a manifest, declared once: what may be written, what holds without it, and what it is.
+
+From these tables derive which keys are known, how each value is read, and the tables of the reference page
+(``python -m tests.tools.generate``). A key whose field in model.py has its name reaches the stack without another line;
+what depends on other values, such as a command with ``{port}`` in it, is put together in the check.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import values
+from .model import DatabaseCheck, Health, PortRules, RestartBudget, Service, Start, Stop
+from .problems import A_SERVICE
+from .readers import (
+    FOLDED_TEXT,
+    NONE,
+    RAW_TEXT,
+    REQUIRED,
+    TEXT,
+    TRUTH,
+    Key,
+    Words,
+    choice,
+    mapping,
+    named,
+    number,
+    whole,
+)
+
+_BELOW = Words("see below")
+_SECONDS = number(0, 3600, "seconds")
+_TIMEOUT = number(0.001, 300, "seconds")
+_SERVICE_NAME = TEXT._replace(words="name of a service")
+
+# --- a service ---------------------------------------------------------------------------------------------------
+
+STOP: t.Mapping[str, Key] = {
+    "signal": Key(values.SIGNAL, "what asks it to end; `SIGTERM` and `term` are understood", Stop.signal),
+    "timeout": Key(_SECONDS, "how long it then has, before SIGKILL", Stop.timeout),
+}
+
+START: t.Mapping[str, Key] = {
+    "seconds": Key(_SECONDS, "how long it must live to count as started; rounded up to whole seconds", Start.seconds),
+    "retries": Key(whole(0, 1000, "a number of tries"), "how often supervisord tries again", Start.retries),
+}
+
+LOG: t.Mapping[str, Key] = {
+    "max_bytes": Key(
+        whole(0, 2**40, "a number of bytes")._replace(words="whole number"),
+        "size at which its log, stdout and stderr in one, is rotated; 0 is never",
+        Service.log_max_bytes,
+        field="log_max_bytes",
+    ),
+    "backups": Key(
+        whole(0, 1000, "a number of files"),
+        "how many rotated logs are kept",
+        Service.log_backups,
+        field="log_backups",
+    ),
+}
+
+HEALTH: t.Mapping[str, Key] = {
+    "http": Key(values.HTTP_PATH, "ask this path: `/health?full=1`", Words(""), field="path"),
+    "tcp": Key(values.TRUE, "connect, and no more unless `send` or `expect` say so", Words("")),
+    "status": Key(
+        whole(100, 599, "a status"),
+        "the only status that is well; a redirect is not followed",
+        Health.status,
+        only="http",
+    ),
+    "body": Key(TEXT, "text that the answer must contain", only="http"),
+    "send": Key(RAW_TEXT, 'sent first; `"PING\\r\\n"` in double quotes', only="tcp"),
+    "expect": Key(RAW_TEXT, "text that must come back", only="tcp"),
+    "timeout": Key(_TIMEOUT, "for one question, from name look-up to the last byte", Health.timeout),
+    "host": Key(values.HOST, "whom to ask", Health.host),
+    "port": Key(values.PORT, "where to ask", Words("the service's"), null=True),
+}
+
+SERVICE: t.Mapping[str, Key] = {
+    "description": Key(FOLDED_TEXT, "for people", shared=False),
+    "kind": Key(
+        choice("service", "oneshot"),
+        "a service keeps running; a oneshot runs to its end, once, and its exit code 0 is its success",
+        Service.kind,
+    ),
+    "command": Key(
+        values.COMMAND,
+        "the program and its arguments; see [commands](#commands)",
+        Words("required, here or in `defaults`"),
+    ),
+    "directory": Key(values.PATH, "where the command runs", Words("the root")),
+    "env": Key(values.ENV, "see [variables](#variables)"),
+    "secrets": Key(values.SECRETS, "see [variables](#variables)"),
+    "port": Key(
+        values.PORT,
+        "the port that it, or a child of it, must listen on; see [ports](#ports-that-are-refused)",
+        null=True,
+        shared=False,
+    ),
+    "fallback_ports": Key(
+        values.PORTS,
+        "what it may have instead when its port is taken on a host, in this order; see "
+        "[assigned ports](#assigned-ports)",
+        shared=False,
+    ),
+    "auto_fallback": Key(TRUTH, "whether a run takes one of those by itself", Service.auto_fallback),
+    "instances": Key(
+        whole(1, 100, "a number of instances"),
+        "how many of it run, each on its own port; see [instances](#instances)",
+        field="instance",
+        shared=False,
+    ),
+    "health": Key(mapping("a health check", HEALTH, "mapping or `null`"), "see [health](#health)", null=True),
+    "depends_on": Key(values.DEPENDS_ON, "see [dependencies](#dependencies)", shared=False),
+    "requires_files": Key(values.FILES, "see [what holds a service](#what-holds-a-service)"),
+    "requires_env": Key(values.VARIABLES, "see [what holds a service](#what-holds-a-service)"),
+    "stop": Key(mapping("stop", STOP), "how it is ended", _BELOW),
+    "start": Key(mapping("start", START), "when it counts as started", _BELOW),
+    "stable_for": Key(_SECONDS, "how long its process must stay the same before it is believed", Service.stable_for),
+    "ready_timeout": Key(
+        number(0.1, 86_400, "seconds"),
+        "from its start until it must be ready, or a oneshot at its end; more than `start.seconds`",
+        Service.ready_timeout,
+    ),
+    "restart": Key(
+        choice("always", "unexpected", "never"),
+        "what happens when it ends by itself; `unexpected` is an exit code other than 0. Never for a oneshot",
+        Service.restart,
+    ),
+    "log": Key(mapping("log", LOG), "how much of its output is kept", _BELOW, field="log_max_bytes"),
+}
+
+DEFAULTS: t.Mapping[str, Key] = {name: key for name, key in SERVICE.items() if key.shared}
+
+# --- the stack ---------------------------------------------------------------------------------------------------
+
+PATHS: t.Mapping[str, Key] = {
+    "run": Key(
+        values.DAEMON_PATH,
+        "directory of supervisord's socket and pid file. The socket's whole path may have 99 bytes on Linux, 95 on "
+        "macOS",
+        "run",
+    ),
+    "logs": Key(values.DAEMON_PATH, "directory of the logs. Neither may be below `/tmp` unless the root is", "logs"),
+}
+
+PORTS: t.Mapping[str, Key] = {
+    "range": Key(values.RANGE, "first and last port that services may have", (PortRules.low, PortRules.high)),
+    "also": Key(
+        values.PORTS,
+        "ports outside of the range that are meant; also those of the kernel's ephemeral range",
+        PortRules.also,
+    ),
+    "avoid": Key(
+        values.PORTS,
+        "ports that no service may have and that are never flushed; macOS holds some of these",
+        PortRules.avoid,
+    ),
+    "protect": Key(
+        values.PORTS,
+        "ports of the host itself; 22 stays one of them whatever is written",
+        PortRules.protect,
+    ),
+}
+
+# The variable that has the URL of a database, by its kind.
+URL_VARIABLES: t.Mapping[str, str] = {"postgresql": "DATABASE_URL", "redis": "REDIS_URL"}
+QUERY = "SELECT 1"
+_WHICH_VARIABLE = "which of its `env` or `secrets` has the URL"
+
+POSTGRESQL: t.Mapping[str, Key] = {
+    "service": Key(_SERVICE_NAME, "whose URL PostgreSQL is asked by"),
+    "variable": Key(values.VARIABLE, _WHICH_VARIABLE, URL_VARIABLES["postgresql"]),
+    "query": Key(TEXT._replace(words="SQL"), "what is asked; it can change nothing", QUERY),
+    "timeout": Key(_TIMEOUT, "for all of it, the look-up of the host included", DatabaseCheck.timeout),
+}
+
+REDIS: t.Mapping[str, Key] = {
+    "service": Key(_SERVICE_NAME, "whose URL Redis is asked by, with `PING`"),
+    "variable": Key(values.VARIABLE, _WHICH_VARIABLE, URL_VARIABLES["redis"]),
+    "host": Key(values.HOST, "instead of a service, where Redis wants no password: where it is", Health.host),
+    "port": Key(values.PORT, "and on which port"),
+    "timeout": Key(_TIMEOUT, "for all of it", DatabaseCheck.timeout),
+}
+
+DATABASE: t.Mapping[str, Key] = {
+    "sqlite": Key(values.PATH, "an SQLite file that must answer"),
+    "postgresql": Key(mapping("a check of PostgreSQL", POSTGRESQL), "a PostgreSQL that must answer", _BELOW),
+    "redis": Key(mapping("a check of Redis", REDIS), "a Redis that must answer", _BELOW),
+}
+
+LOGS: t.Mapping[str, Key] = {
+    "critical": Key(
+        values.PATTERNS,
+        "no line that is written since the run began may match one",
+        Words(r"`\bCRITICAL\b` and the first line of a Python traceback"),
+    ),
+}
+
+CHECKS: t.Mapping[str, Key] = {
+    "database": Key(mapping("a database check", DATABASE), "databases that must answer", null=True),
+    "logs": Key(mapping("logs", LOGS), "what no log may say", _BELOW),
+}
+
+RESTART_BUDGET: t.Mapping[str, Key] = {
+    "restarts": Key(
+        whole(1, 1000, "a number of restarts"), "how many automatic restarts there may be", RestartBudget.restarts
+    ),
+    "within": Key(number(1, 604_800, "seconds"), "in how many seconds", RestartBudget.within),
+}
+
+_SEE_THERE = Words("see there")
+
+STACK: t.Mapping[str, Key] = {
+    "name": Key(
+        values.STACK_NAME,
+        "what the stack is called: in the roll call, in its processes' `ROLLCALL_STACK`, on a host that has several",
+        REQUIRED,
+    ),
+    "user": Key(values.USER, "who runs supervisord and the services", Words("whoever runs the engine"), null=True),
+    "root": Key(
+        values.ROOT,
+        "the stack's own directory. The system's own, such as `/` or `/etc`, are refused, and characters that a "
+        "daemon's path cannot have: `%`, quotes, `:`, `;`, `#`, `$`, a backslash",
+        REQUIRED,
+    ),
+    "paths": Key(mapping("paths", PATHS), "where supervisord's socket and the logs are", _SEE_THERE),
+    "ports": Key(mapping("ports", PORTS), "which ports services may have, and which are left alone", _SEE_THERE),
+    "defaults": Key(mapping("defaults", DEFAULTS), "what holds for every service that does not say otherwise", NONE),
+    "services": Key(
+        named("name: service", values.good_name, mapping(A_SERVICE, SERVICE).read, "write it as name: {...}"),
+        "at least one",
+        REQUIRED,
+    ),
+    "deprecated": Key(
+        values.DEPRECATED,
+        "services that are never started. A service that has got the port of one is warned about",
+    ),
+    "checks": Key(mapping("checks", CHECKS), "what the verdict looks at beyond the services", _SEE_THERE),
+    "restart_budget": Key(
+        mapping("a restart budget", RESTART_BUDGET),
+        "how often services may be restarted without anybody having asked for it",
+        _SEE_THERE,
+    ),
+}
+
+
+def fields_of(model: t.Any, keys: t.Mapping[str, Key], values: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Return the values that become fields of a data class as they were read, by the names of the fields.
+
+    Args:
+        model: the data class.
+        keys: the keys of the values.
+        values: what was read, by key. A mapping that is no field itself, such as ``log``, has fields in it.
+    """
+    fields = model.__dataclass_fields__
+    found: t.Dict[str, t.Any] = {}
+    for name, value in values.items():
+        key = keys[name]
+        if key.type.keys and name not in fields:
+            found.update(fields_of(model, key.type.keys, value))
+        elif (key.field or name) in fields:
+            found[key.field or name] = value
+    return found

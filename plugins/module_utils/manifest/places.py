@@ -1,0 +1,49 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Where a value stands in a manifest, and what it is, in words for people."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Mapping, Sequence
+
+# The keys and indexes that lead to a value.
+Place = t.Tuple[t.Union[str, int], ...]
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}\Z")
+
+
+def name_place(place: Place) -> str:
+    """Return a place for people: ``stack.services.main_app.command[0]``."""
+    text = ""
+    for part in place:
+        if isinstance(part, str) and _PLAIN_KEY.match(part):
+            text += f".{part}" if text else part
+        else:
+            shown = "..." if isinstance(part, int) and part.bit_length() > 256 else ascii(part)
+            text += f"[{shown if len(shown) <= 60 else shown[:56] + '...'}]"
+    return text
+
+
+def kind_of(value: t.Any) -> str:
+    """Return what a value is, in words."""
+    if isinstance(value, bool):
+        return "a truth value"
+    if isinstance(value, (int, float)):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if value is None:
+        return "empty"
+    return "a list" if is_list(value) else f"a value of type {type(value).__name__}"
+
+
+def is_list(value: t.Any) -> bool:
+    """Return whether a value is a list, which text is not."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Which ports the services of a manifest may have."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .places import Place
+from .problems import value_of
+from .written import Written
+
+# The Fetch standard's bad ports (https://fetch.spec.whatwg.org/#port-blocking) that need no root: a browser refuses
+# http and https there, whoever listens.
+REFUSED_BY_BROWSERS = frozenset(
+    [1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080]
+)
+# What Linux gives to clients unless net.ipv4.ip_local_port_range says otherwise, ip-sysctl.
+EPHEMERAL = (32768, 60999)
+# Below it only root may bind, unless net.ipv4.ip_unprivileged_port_start says otherwise.
+UNPRIVILEGED_FROM = 1024
+
+
+def check_port_lists(written: Written) -> None:
+    """Check that no port is meant and excluded at once."""
+    for port in written.rules.also:
+        if port in written.rules.avoid or port in written.rules.protect:
+            which = "protect" if port in written.rules.protect else "avoid"
+            written.problems.error(
+                ("ports", "also"), f"port {port} is on the list {which}, too", f"take it off also or off {which}"
+            )
+
+
+def check_ports(written: Written, name: str) -> None:
+    """Check the ports that a service may have, those of each instance included."""
+    merged, instances = written.merged[name], written.instances[name]
+    place: Place = ("services", name, "port")
+    fallbacks = value_of(merged, "fallback_ports", ())
+    if merged.get("port") is None and fallbacks:
+        written.problems.error(
+            ("services", name, "fallback_ports"), "the service has no port of its own", "give it a port, first"
+        )
+    if len(instances) > 1 and value_of(merged, "kind") == "oneshot":
+        written.problems.error(("services", name, "instances"), "a oneshot runs once", "remove it")
+    for instance in instances:
+        if instance.own_port is not None:
+            _port(written, name, place, instance.own_port)
+        for index, port in enumerate(instance.fallback_ports):
+            _port(written, name, ("services", name, "fallback_ports", index), port)
+        if instance.port is not None and instance.port not in (instance.own_port, *instance.fallback_ports):
+            written.problems.error(
+                place,
+                f"the host has leased port {instance.port} to {instance.name}, which is none of its ports",
+                "run the same command again",
+            )
+
+
+def _port(written: Written, name: str, place: Place, port: int) -> None:
+    rules, error = written.rules, written.problems.error
+    if port > 65535:
+        error(place, f"its last instance would get port {port}", "choose a lower one, or fewer instances")
+        return
+    if port in rules.protect:
+        error(place, f"port {port} is protected: the host itself needs it", "choose another port")
+        return
+    if port in rules.avoid:
+        error(place, f"port {port} is to be avoided", "choose another port, or take it off ports.avoid")
+    elif port not in rules.also:
+        _unlisted_port(written, place, port)
+    as_root = written.host.as_root
+    if port < written.host.unprivileged_from and not (
+        as_root or (as_root is None and value_of(written.fields, "user") == "root")
+    ):
+        error(place, f"port {port} can be bound by root only", f"choose {written.host.unprivileged_from} or above")
+    if port in REFUSED_BY_BROWSERS:
+        _browser_port(written, name, place, port)
+
+
+def _unlisted_port(written: Written, place: Place, port: int) -> None:
+    rules, (first, last) = written.rules, written.host.ephemeral
+    reasons = []
+    if not rules.low <= port <= rules.high:
+        reasons.append(f"is outside the range {rules.low}-{rules.high}")
+    if first <= port <= last:
+        reasons.append(f"is one of those that the kernel gives to clients ({first}-{last})")
+    if reasons:
+        written.problems.error(
+            place,
+            f"port {port} {' and '.join(reasons)}",
+            f"choose another port, or add {port} to stack.ports.also if it is meant",
+        )
+
+
+def _browser_port(written: Written, name: str, place: Place, port: int) -> None:
+    """Check a port that browsers refuse: an error where people are likely to open it and nobody says it is meant."""
+    health = value_of(written.merged[name], "health")
+    web = isinstance(health, dict) and "http" in health
+    message = f"port {port} is refused by every browser"
+    if web and port not in written.rules.also:
+        written.problems.error(place, message, "choose another port")
+    else:
+        written.problems.warning(place, message, "choose another port if people are to see it")
+
+
+def check_shared_ports(written: Written) -> None:
+    """Check that no port is two services' own, nor one's own and another's fallback. Two may share a fallback."""
+    holders: t.Dict[int, str] = {}
+    clashes: t.List[t.Tuple[Place, int, str]] = []
+    for name, instances in written.instances.items():
+        for instance in instances:
+            port = instance.own_port
+            other = instance.name if port is None else holders.setdefault(port, instance.name)
+            if port is not None and other != instance.name:
+                clashes.append((("services", name, "port"), port, other))
+    for name, instances in written.instances.items():
+        for instance in instances:
+            for index, port in enumerate(instance.fallback_ports):
+                if port in holders:
+                    clashes.append((("services", name, "fallback_ports", index), port, holders[port]))
+    for place, port, other in clashes:
+        written.problems.error(place, f"port {port} is the port of {other}, too", "give one of them another")

@@ -1,0 +1,114 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The problems that a check has found, each with its place, its line and what to do about it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..base.errors import Problem
+from .document import Document, Source
+from .places import Place, kind_of, name_place
+
+# What a reader returns for a value that has a problem already.
+WRONG: t.Any = object()
+
+# What the mapping is called whose keys may be mistaken for a place to keep state.
+A_SERVICE = "a service"
+_RUNTIME_STATE = frozenset(["status", "state", "pid", "uptime", "started_at", "last_seen", "exit_status"])
+
+# Comparing names takes time that a hostile document could make long, and nobody reads more suggestions.
+_SUGGESTIONS = 20
+_COMPARED = 400
+
+
+def value_of(fields: t.Any, key: str, default: t.Any = None) -> t.Any:
+    """Return what was read for a key; the default when it is absent or wrong."""
+    value = fields.get(key, default) if isinstance(fields, dict) else default
+    return default if value is WRONG else value
+
+
+class Problems:
+    """The problems found so far.
+
+    Args:
+        document: what is checked; it knows where its parts were written.
+        lines: line numbers by place, when it was read from a file.
+    """
+
+    def __init__(self, document: Document, lines: t.Mapping[Place, int]) -> None:
+        self.problems: t.List[Problem] = []
+        self._document = document
+        self._lines = lines
+        self._seen: t.Set[Problem] = set()
+        self._suggestions = _SUGGESTIONS
+        for source, problem in document.problems:
+            self._add(source.below(problem.place), problem.message, problem.cure, problem.severity)
+
+    @property
+    def failed(self) -> bool:
+        """Whether any problem is an error."""
+        return any(problem.severity == "error" for problem in self.problems)
+
+    def error(self, place: Place, message: str, cure: str) -> t.Any:
+        """Add a problem that keeps the manifest from use, and return :data:`WRONG`, for a reader to return."""
+        self._add(self._document.source(place), message, cure, "error")
+        return WRONG
+
+    def warning(self, place: Place, message: str, cure: str) -> None:
+        """Add a problem that does not keep it from use."""
+        self._add(self._document.source(place), message, cure, "warning")
+
+    def monitor(self, source: Source, message: str, cure: str, severity: str) -> None:
+        """Add a problem of ``monitor_instances``, which have no place in our own shape."""
+        self._add(source, message, cure, severity)
+
+    def wrong_type(self, place: Place, value: t.Any, wanted: str, cure: str) -> t.Any:
+        """Add the error that ``value`` is not even of the right kind, without showing it: it may be a secret."""
+        if isinstance(value, bool):
+            cure += "; YAML reads yes, no, on and off as truth values, too, unless they are in quotes"
+        return self.error(place, f"is {kind_of(value)}, not {wanted}", cure)
+
+    def unknown_key(self, place: Place, known: t.Iterable[str], what: str) -> None:
+        """Add the problem of a key that nothing here has."""
+        key = place[-1]
+        if not isinstance(key, str):
+            self.error(place, "is a key that is not text", "write the key in quotes, or as the name that is meant")
+            return
+        if key in _RUNTIME_STATE and what == A_SERVICE:
+            self.error(
+                place, "is runtime state, which is no part of a manifest", "remove it; see it by: rollcall status"
+            )
+            return
+        similar = self.similar(key, known)
+        if self._document.lenient and len(place) == 1 and not similar:
+            self.warning(place, "is not read", "remove it when nothing else reads it")
+            return
+        self.error(place, f"is not a key of {what}{similar}", f"remove it, or use one of: {', '.join(known)}")
+
+    def similar(self, name: t.Any, known: t.Iterable[str]) -> str:
+        """Return a suggestion for a misspelt name, '' when no known one is like it."""
+        if not isinstance(name, str) or len(name) > 64 or self._suggestions == 0:
+            return ""
+        import difflib
+
+        self._suggestions -= 1
+        close = difflib.get_close_matches(name, list(known)[:_COMPARED], 1)
+        return f" (did you mean {close[0]}?)" if close else ""
+
+    def _add(self, source: Source, message: str, cure: str, severity: str) -> None:
+        problem = Problem(self._name(source), message, cure, severity)
+        if problem not in self._seen:
+            self._seen.add(problem)
+            self.problems.append(problem)
+
+    def _name(self, source: Source) -> str:
+        line = None
+        in_file = source.in_file
+        while in_file and line is None:
+            line = self._lines.get(in_file)
+            in_file = in_file[:-1]
+        return name_place(source.shown) + (f" (line {line})" if line is not None else "")

@@ -1,0 +1,174 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What lies between the services of a manifest: names, dependencies, requirements, and services that are no more."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+from .document import Source
+from .graph import cycles
+from .legacy import Monitor
+from .model import GIVEN_TO_ALL, port_variable
+from .places import Place, kind_of
+from .problems import WRONG, value_of
+from .service_checks import health_of
+from .values import NAME_LENGTH
+from .written import Instance, Written
+
+_MOST_CYCLES = 10
+
+
+def check_names(written: Written) -> None:
+    """Check that no two services, instances included, share a name or the variable of their ports."""
+    taken: t.Dict[str, str] = {}
+    error = written.problems.error
+    for name, instances in written.instances.items():
+        place: Place = ("services", name)
+        for instance in instances:
+            if len(instance.name) > NAME_LENGTH:
+                error(place, f"the name of its instance {instance.name} is too long", "shorten the name")
+            if instance.number and instance.name in written.own:
+                error(place, f"its instance {instance.name} has the name of a service", "rename one of the two")
+                continue
+            variable = port_variable(instance.name)
+            other = taken.setdefault(variable, instance.name)
+            if other != instance.name:
+                error(place, f"shares the variable {variable} with {other}", "rename one of the two")
+
+
+def check_dependencies(written: Written) -> None:
+    """Check that each service can wait for what it depends on, and that no service waits for itself."""
+    graph = {name: [other for other in written.needs(name) if other in written.own] for name in written.own}
+    for name in written.own:
+        for other, level in written.needs(name).items():
+            _dependency(written, ("services", name, "depends_on", other), other, level)
+    for cycle in itertools.islice(cycles(graph), _MOST_CYCLES):
+        written.problems.error(
+            ("services", cycle[0], "depends_on"),
+            f"these services depend on each other in a circle: {' -> '.join(cycle)}",
+            "remove one of these dependencies",
+        )
+
+
+def _dependency(written: Written, place: Place, other: str, level: t.Any) -> None:
+    error = written.problems.error
+    read = value_of(written.fields, "services", {})
+    if level is WRONG:
+        return
+    if other not in read:
+        reason = "is deprecated, so it is never started" if other in written.deprecated else "is not a service"
+        error(place, f"{reason}{written.problems.similar(other, read)}", "name a service of this stack, or remove it")
+        return
+    merged = written.merged.get(other)
+    if merged is None or merged.get("kind") is WRONG:
+        return
+    oneshot = value_of(merged, "kind") == "oneshot"
+    if oneshot and level in ("running", "healthy"):
+        error(place, f"{other} is a oneshot, which runs to its end", "wait for its end: completed")
+    elif level == "completed" and not oneshot:
+        error(place, f"{other} keeps running, so it never completes", "write healthy, or make it kind: oneshot")
+    elif level == "healthy" and merged.get("port") is None and value_of(written.own[other], "health") is None:
+        error(place, f"{other} has neither a health check nor a port", "write running, or give it one of them")
+
+
+def level_of(written: Written, other: str, level: t.Optional[str]) -> str:
+    """Return the level of a dependency; one that was left open is the highest that the other service can show."""
+    if level is not None:
+        return level
+    if value_of(written.merged[other], "kind") == "oneshot":
+        return "completed"
+    return "running" if health_of(written, other) is None else "healthy"
+
+
+def check_requirements(written: Written) -> None:
+    """Check that nothing is required twice; warn of a variable that nothing gives as things are."""
+    lists: t.Dict[Place, t.Tuple[str, ...]] = {}
+    held: t.Dict[t.Tuple[Place, str], t.List[str]] = {}
+    for name in written.own:
+        place, variables = written.place(name, "requires_env"), value_of(written.merged[name], "requires_env", ())
+        lists[written.place(name, "requires_files")] = written.required_files(name)
+        lists[place] = variables
+        for instance in written.instances[name] if variables else ():
+            given = _given(written, name, instance)
+            for index, variable in enumerate(variables):
+                if variable not in given:
+                    held.setdefault(((*place, index), variable), []).append(instance.name)
+    for place, items in lists.items():
+        seen: t.Set[str] = set()
+        for index, item in enumerate(items):
+            if item in seen:
+                written.problems.error((*place, index), "is in the list twice", "remove it")
+            seen.add(item)
+    for (place, variable), names in held.items():
+        who = ", ".join(names[:20]) + (" and others" if len(names) > 20 else "")
+        written.problems.warning(
+            place, f"nothing gives {variable} a value: {who} will be held", "give it one in env or in secrets"
+        )
+
+
+def _given(written: Written, name: str, instance: Instance) -> t.Set[str]:
+    """Return the variables that a service's process will have, and that are not empty."""
+    told = [each for other in written.needs(name) for each in written.instances.get(other, ())]
+    given = {port_variable(each.name) for each in (*told, instance) if each.port is not None}
+    given |= GIVEN_TO_ALL
+    if instance.port is not None:
+        given.add("PORT")
+    if instance.number:
+        given.add("INSTANCE")
+    own = {**written.merged[name]["env"], **written.merged[name]["secrets"]}
+    empty = {variable for variable, value in own.items() if value == ""}
+    return (given | set(own)) - empty
+
+
+def _holders(written: Written) -> t.Dict[t.Optional[int], str]:
+    return {instance.own_port: name for name, instances in written.instances.items() for instance in instances}
+
+
+def check_deprecated(written: Written) -> None:
+    """Check that a deprecated service is none of the stack; warn when its port has a service now."""
+    holders = _holders(written)
+    for name, port in written.deprecated.items():
+        if name in written.own:
+            written.problems.error(
+                ("deprecated", name), "is a service of this stack, too", "remove it here, or from the services"
+            )
+        elif port in holders and port is not None:
+            written.problems.warning(
+                ("deprecated", name),
+                f"port {port} is now the port of {holders[port]}: where {name} still runs, it is in the way",
+                f"see that {name} is gone, then remove this entry",
+            )
+
+
+def check_monitors(written: Written, monitors: t.Sequence[t.Tuple[Source, Monitor]]) -> None:
+    """Check ``monitor_instances`` of an older document: nothing is started for them, but no port may clash."""
+    holders = _holders(written)
+    taken: t.Dict[int, str] = {}
+    for source, monitor in monitors:
+        port = monitor.port
+        if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
+            written.problems.monitor(
+                source, f"is {kind_of(port)}, not a port number", "write a whole number from 1 to 65535", "error"
+            )
+            continue
+        other = taken.setdefault(port, f"{monitor.instance}.{monitor.service}")
+        if other != f"{monitor.instance}.{monitor.service}":
+            written.problems.monitor(
+                source, f"port {port} is the port of {other}, too", "give one of them another", "error"
+            )
+        if holders.get(port, monitor.service) != monitor.service:
+            written.problems.monitor(
+                source, f"port {port} is the port of service {holders[port]}", "give one of them another", "error"
+            )
+    if monitors:
+        written.problems.monitor(
+            monitors[0][0],
+            "monitor_instances are checked for clashes, and not started",
+            "make each that is to run a service with a command",
+            "warning",
+        )

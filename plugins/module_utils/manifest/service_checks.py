@@ -1,0 +1,133 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The commands, health checks and times of each service of a manifest."""
+
+from __future__ import annotations
+
+import math
+import typing as t
+
+from .keys import HEALTH, fields_of
+from .model import Health, Service, Start
+from .port_checks import check_ports
+from .problems import value_of
+from .written import Instance, Written
+
+
+def check_commands(written: Written) -> None:
+    """Check that every service has a command."""
+    without = [name for name, merged in written.merged.items() if "command" not in merged]
+    cure = "give defaults a command with {name} in it, or each service its own"
+    if without and len(without) == len(written.own):
+        written.problems.error(("defaults", "command"), f"no service has a command: {', '.join(without[:20])}", cure)
+    else:
+        for name in without:
+            written.problems.error(("services", name), "has no command", cure)
+
+
+def check_service(written: Written, name: str) -> None:
+    """Check what one service says of itself."""
+    merged, own = written.merged[name], written.own[name]
+    for instance in written.instances[name]:
+        command_of(written, name, instance)
+    check_ports(written, name)
+    health_of(written, name)
+    _times(written, name)
+    for variable in sorted(set(value_of(own, "env", {})) & set(value_of(own, "secrets", {}))):
+        written.problems.error(("services", name, "secrets", variable), "is in env, too", "keep it in one of the two")
+    if value_of(merged, "kind") == "oneshot" and value_of(own, "restart", "never") != "never":
+        written.problems.error(
+            ("services", name, "restart"), "a oneshot runs once", "remove it, or make it a service: kind: service"
+        )
+
+
+def _filled(text: str, values: t.Mapping[str, str]) -> str:
+    for placeholder, value in values.items():
+        text = text.replace(placeholder, value)
+    return text
+
+
+def command_of(written: Written, name: str, instance: Instance) -> t.Tuple[str, ...]:
+    """Return a service's command: ``{port}`` and ``{instance}`` filled in, in a default one ``{name}``, too."""
+    command: t.Tuple[str, ...] = value_of(written.merged[name], "command", ())
+    place = written.place(name, "command")
+    filled_in = {} if instance.port is None else {"{port}": str(instance.port)}
+    if instance.number:
+        filled_in["{instance}"] = str(instance.number)
+    if "command" not in written.own[name]:
+        if instance.port is None and any("{port}" in argument for argument in command):
+            if written.merged[name].get("port") is None:
+                written.problems.error(
+                    ("services", name),
+                    "has no port, and defaults.command has {port}",
+                    "give it a port or a command",
+                )
+            return ()
+        filled_in["{name}"] = name
+    command = tuple(_filled(text, filled_in) for text in command)
+    if command and "/" in command[0]:
+        # supervisord looks for the program before it goes to the directory.
+        program = written.resolve((*place, 0), command[0], written.directory(name))
+        command = (program, *command[1:])
+    return command
+
+
+def health_of(written: Written, name: str, instance: t.Optional[Instance] = None) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return the health check of a service as data of a `Health`; None when it has none.
+
+    A default one is for services that keep running and have a port.
+    """
+    merged = written.merged[name]
+    health = value_of(merged, "health")
+    if health is None:
+        return None
+    port, own = (instance or written.instances[name][0]).port, "health" in written.own[name]
+    place = written.place(name, "health")
+    if not own and "port" in health:
+        written.problems.error((*place, "port"), "is not a default: every service has its own port", "remove it")
+    if not own and (merged.get("port") is None or value_of(merged, "kind") == "oneshot"):
+        return None
+    if value_of(merged, "kind") == "oneshot":
+        written.problems.error(place, "a oneshot ends, so nothing is left to ask", "remove it; its exit code is asked")
+    elif merged.get("port") is None and "port" not in health:
+        written.problems.error(place, "the service has no port to ask", "give the service a port, or remove the check")
+    elif "port" in health and "instances" in merged:
+        written.problems.error((*place, "port"), "every instance has its own port", "remove it")
+    kinds = [kind for kind in ("http", "tcp") if kind in health]
+    if len(kinds) != 1:
+        word = "both http and tcp" if kinds else "neither http nor tcp"
+        written.problems.error(place, f"says {word}", "say http: /path, or tcp: true")
+        return None
+    (kind,) = kinds
+    for key, declared in HEALTH.items():
+        if key in health and declared.only not in ("", kind):
+            written.problems.error((*place, key), f"is not a key of a check by {kind}", "remove it")
+    asked = {key: value for key, value in health.items() if value is not None}
+    return {"kind": kind, "port": port, **fields_of(Health, HEALTH, asked)}
+
+
+def _times(written: Written, name: str) -> None:
+    """Check that no crash loop can pass for a service that runs, and that the service can be ready in time."""
+    merged = written.merged[name]
+    if value_of(merged, "kind") == "oneshot":
+        return
+    seconds = value_of(value_of(merged, "start", {}), "seconds", Start().seconds)
+    stable = value_of(merged, "stable_for", Service.stable_for)
+    if seconds + stable < 1:
+        keys = ("stable_for",) if written.place(name, "stable_for")[-1] == "stable_for" else ("start", "seconds")
+        written.problems.error(
+            written.place(name, *keys),
+            f"start.seconds ({seconds:g}) and stable_for ({stable:g}) come to less than 1 second, and a service "
+            "that ends and is started over and over would look well in between",
+            "make them 1 second together, at least",
+        )
+    ready = value_of(merged, "ready_timeout", Service.ready_timeout)
+    if ready <= math.ceil(seconds):
+        written.problems.error(
+            written.place(name, "ready_timeout"),
+            f"the service has {ready:g} seconds to be ready, and counts as started after {math.ceil(seconds)}",
+            "make ready_timeout longer than start.seconds",
+        )

@@ -1,0 +1,150 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What was read of a manifest, service by service: the defaults under each, and the instances that it runs as."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .keys import SERVICE
+from .model import PortRules
+from .places import Place
+from .problems import Problems, value_of
+from .secret_values import variables_of
+
+# Whose keys a service and the defaults may both have some of.
+_KEY_BY_KEY = tuple(name for name, key in SERVICE.items() if key.type.keys)
+
+
+def _combine(defaults: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Return the defaults with a service's own keys over them; mappings with keys of their own key by key."""
+    merged = {**defaults, **own}
+    for key in _KEY_BY_KEY:
+        lower, upper = defaults.get(key), own.get(key)
+        # A health check of its own replaces the default one, unless it only changes some of it.
+        if isinstance(lower, dict) and isinstance(upper, dict) and not {"http", "tcp"} & set(upper):
+            merged[key] = {**lower, **upper}
+    merged["env"], merged["secrets"] = variables_of(defaults, own)
+    return merged
+
+
+def inside(path: str, directory: str) -> bool:
+    """Return whether a path is a directory, or below it."""
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+class HostLimits(t.NamedTuple):
+    """What a check supposes of the hosts."""
+
+    as_root: t.Optional[bool]
+    ephemeral: t.Tuple[int, int]
+    unprivileged_from: int
+    socket_limit: int
+
+
+class Instance(t.NamedTuple):
+    """One service as it will run: the manifest's own, or one of its instances, which are numbered from 1."""
+
+    name: str
+    number: int
+    own_port: t.Optional[int]
+    fallback_ports: t.Tuple[int, ...]
+    port: t.Optional[int]
+
+
+class Written:
+    """What was read of a stack.
+
+    Args:
+        problems: takes what is found.
+        fields: what was read, key by key.
+        host: what is supposed of the hosts.
+        assigned: the port that a service, or an instance of one, has got on its host, by its name.
+
+    Attributes:
+        root: None while it is not known.
+        defaults: the keys of ``defaults``.
+        own: the keys that each service has itself.
+        merged: the same with the defaults under them.
+        rules: which ports services may have.
+        instances: what each service runs as: itself, or its instances.
+        deprecated: the ports of services that are never started.
+    """
+
+    def __init__(
+        self, problems: Problems, fields: t.Dict[str, t.Any], host: HostLimits, assigned: t.Mapping[str, int]
+    ) -> None:
+        self.problems = problems
+        self.fields = fields
+        self.host = host
+        self._assigned = assigned
+        self.root: t.Optional[str] = value_of(fields, "root")
+        self.defaults: t.Dict[str, t.Any] = value_of(fields, "defaults", {})
+        read = value_of(fields, "services", {})
+        self.own: t.Dict[str, t.Dict[str, t.Any]] = {name: own for name, own in read.items() if isinstance(own, dict)}
+        self.merged = {name: _combine(self.defaults, own) for name, own in self.own.items()}
+        self.rules = self._port_rules()
+        self.instances = {name: self._instances_of(name) for name in self.own}
+        self.deprecated: t.Dict[str, t.Any] = value_of(fields, "deprecated", {})
+        self._files: t.Dict[Place, t.Tuple[str, ...]] = {}
+
+    def _instances_of(self, name: str) -> t.List[Instance]:
+        merged = self.merged[name]
+        first, fallbacks = value_of(merged, "port"), value_of(merged, "fallback_ports", ())
+        count = value_of(merged, "instances")
+        if count is None:
+            return [Instance(name, 0, first, fallbacks, self._assigned.get(name, first))]
+        found = []
+        for number in range(1, count + 1):
+            own = None if first is None else first + number - 1
+            called = f"{name}-{number}"
+            others = tuple(port + number - 1 for port in fallbacks)
+            found.append(Instance(called, number, own, others, self._assigned.get(called, own)))
+        return found
+
+    def place(self, name: str, *keys: str) -> Place:
+        """Return where a value of a service was written: in its own entry, else in the defaults."""
+        for fields, place in ((self.own[name], ("services", name)), (self.defaults, ("defaults",))):
+            found: t.Any = fields
+            for key in keys:
+                found = found.get(key, None) if isinstance(found, dict) else None
+            if found is not None:
+                return (*place, *keys)
+        return ("services", name)
+
+    def resolve(self, place: Place, path: str, base: str) -> str:
+        """Return ``path`` as an absolute one; a relative one may not leave both its base and the root."""
+        whole = os.path.normpath(os.path.join(base, path))
+        if not os.path.isabs(path) and not inside(whole, base) and not inside(whole, self.root or base):
+            self.problems.error(place, f"leads out of {base}", "write it as an absolute path if that is meant")
+        return f"/{whole.lstrip('/')}"
+
+    def directory(self, name: str) -> str:
+        """Return the directory of a service, absolute."""
+        directory = value_of(self.merged[name], "directory", "")
+        return self.resolve(self.place(name, "directory"), directory, self.root or "/")
+
+    def needs(self, name: str) -> t.Dict[str, t.Any]:
+        """Return what a service depends on, each with its level, None where that was left open."""
+        needs: t.Dict[str, t.Any] = value_of(self.own[name], "depends_on", {})
+        return needs
+
+    def _port_rules(self) -> PortRules:
+        ports, usual = value_of(self.fields, "ports", {}), PortRules()
+        low, high = value_of(ports, "range", (usual.low, usual.high))
+        # The port by which Ansible and people come in stays protected whatever else is.
+        protect = tuple(dict.fromkeys((*usual.protect, *value_of(ports, "protect", ()))))
+        return PortRules(low, high, value_of(ports, "also", ()), value_of(ports, "avoid", usual.avoid), protect)
+
+    def required_files(self, name: str) -> t.Tuple[str, ...]:
+        """Return the files that a service requires, as absolute paths."""
+        place = self.place(name, "requires_files")
+        # Thousands of services may share the list in the defaults.
+        if place not in self._files:
+            paths, base = value_of(self.merged[name], "requires_files", ()), self.root or "/"
+            self._files[place] = tuple(self.resolve((*place, index), path, base) for index, path in enumerate(paths))
+        return self._files[place]
