@@ -9,7 +9,8 @@ import psutil
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Deadline
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import takedown
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import life
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import DOWN, Client, wait_states
 from tests.benchmark.arena import Stopwatch, Took, is_alive
 from tests.benchmark.places import Plain
 
@@ -20,12 +21,10 @@ def stop_poked(place: Plain) -> Took:
     """Return what it took until it was gone, stopped as in a full restart: all services together, then itself."""
     (daemon,) = place.daemons()
     watch = Stopwatch()
-    with supervisor.Client(str(place.socket)) as client:
+    with Client(str(place.socket)) as client:
         client.stop(place.services)
-        supervisor.wait_states(
-            client, place.services, supervisor.DOWN, deadline=Deadline(PATIENCE), interval=takedown.POLL
-        )
-        supervisor.stop_daemon(client, daemon.pid, timeout=PATIENCE)
+        wait_states(client, place.services, DOWN, deadline=Deadline(PATIENCE), interval=takedown.POLL)
+        life.stop_supervisord(client, daemon.pid, timeout=PATIENCE)
     return _checked(daemon, watch.read())
 
 

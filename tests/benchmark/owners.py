@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import listeners, socket_owners
 from tests.benchmark.arena import HERE, Arena, Failure, Stopwatch, Took, end_tree
 from tests.benchmark.crowd import EACH
 
@@ -44,8 +44,8 @@ def crowd(arena: Arena, count: int) -> Iterator[None]:
 def ours(ports: Sequence[int], pids: Sequence[int]) -> Took:
     """Return what the engine takes, not knowing where to look first."""
     watch = Stopwatch()
-    found = sockets.listeners(ports)
-    owners = sockets.owners([listener.inode for listener in found])
+    found = listeners.find_listeners(ports)
+    owners = socket_owners.find_owners([listener.inode for listener in found])
     took = watch.read()
     held = {pid for holding in owners.pids.values() for pid in holding}
     if held != set(pids):

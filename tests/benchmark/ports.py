@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import listeners, socket_owners
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
@@ -87,8 +87,8 @@ def owners_in_process(host: Host, hints: Sequence[int]) -> Took:
         hints: the pids that its supervisord reports; without any, every process may have to be looked at.
     """
     watch = Stopwatch()
-    found = sockets.listeners(host.ports)
-    owners = sockets.owners([listener.inode for listener in found], hints)
+    found = listeners.find_listeners(host.ports)
+    owners = socket_owners.find_owners([listener.inode for listener in found], hints)
     took = watch.read()
     held = {pid for pids in owners.pids.values() for pid in pids}
     expected = {pid for name, pids in host.pids().items() if "port" in host.services[name] for pid in pids}

@@ -156,15 +156,15 @@ def test_a_supervisord_of_somebody_else_on_our_socket_is_given_no_order(
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
     other = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        eventually(lambda: len(processes.children_of([other.pid])) == 1)
-        theirs = list(processes.children_of([other.pid]))
+        eventually(lambda: len(processes.descendants([other.pid])) == 1)
+        theirs = list(processes.descendants([other.pid]))
         for mode in ("auto", "full", "stop"):
             with pytest.raises(RollcallError, match="is no supervisord of stack test"):
                 running.perform(mode, installed=True)
         assert not running.status()["ok"]
         emergency(running)
         assert other.poll() is None
-        assert list(processes.children_of([other.pid])) == theirs
+        assert list(processes.descendants([other.pid])) == theirs
     finally:
         other.terminate()
         other.wait(20)

@@ -25,9 +25,11 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.action.stack_restart import ActionModule
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import labelled_processes, recorded_labels
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
 from tests.support.commands import rollcall
 from tests.support.stacks import StackUnderTest, failed_checks, stack
 from tests.support.victims import eventually, free_port, is_alive, victim
@@ -75,7 +77,7 @@ def assert_whole(made: StackUnderTest, report: t.Mapping[str, t.Any]) -> None:
     (daemon,) = made.daemons()
     pids = made.pids()
     assert sorted(pids) == sorted(made.raw["services"])
-    assert {process.pid for process in processes.labelled(made.root)} == {daemon.pid, *pids.values()}
+    assert {process.pid for process in labelled_processes(made.root)} == {daemon.pid, *pids.values()}
     assert not made.is_locked()
 
 
@@ -270,7 +272,7 @@ def test_killed_before_or_after_any_order_to_supervisord_a_rerun_converges(
     lasting: StackUnderTest, mode: str, order: str, before: bool
 ) -> None:
     wanted = change(lasting)
-    assert killed_within(lasting, supervisor.Client, order, before=before, mode=mode)
+    assert killed_within(lasting, Client, order, before=before, mode=mode)
     assert_whole(lasting, lasting.perform())
     assert colour(lasting) == wanted
 
@@ -291,7 +293,7 @@ def test_killed_while_services_take_their_time_to_stop_a_rerun_waits_for_them(
 ) -> None:
     running.raw["services"]["slow"] = {"env": {"IGNORE_TERM": "1"}, "stop": {"timeout": 4}}
     assert running.perform()["ok"]
-    assert killed_within(running, supervisor.Client, "shutdown", before=False)
+    assert killed_within(running, Client, "shutdown", before=False)
     assert_whole(running, running.perform("full"))
 
 
@@ -460,12 +462,12 @@ def test_the_worker_ends_its_run_when_the_controller_is_killed_at_any_step(
 
 def reboot(made: StackUnderTest) -> None:
     """Leave what a reboot leaves: no process of the stack, and nothing in what is a tmpfs."""
-    for process in (*made.daemons(), *processes.labelled(made.root)):
+    for process in (*made.daemons(), *labelled_processes(made.root)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(process.pid, 0)
-    assert eventually(lambda: processes.labelled(made.root) == [])
+    assert eventually(lambda: labelled_processes(made.root) == [])
     for path in Path(made.paths.run).iterdir():
         path.unlink()
 
@@ -494,10 +496,10 @@ def test_a_host_that_went_down_at_any_step_converges_when_it_is_back(lasting: St
 def test_after_a_reboot_the_record_of_processes_names_nobody_of_today(running: StackUnderTest) -> None:
     """Start times count from the boot, so a record of an earlier boot must not match a process of this one."""
     web = running.pids()["web"]
-    identity = t.cast(processes.Process, processes.describe(web)).identity
-    assert identity in processes.recorded(running.root)
+    identity = t.cast(Process, processes.describe(web)).identity
+    assert identity in recorded_labels(running.root)
     with unittest.mock.patch.object(processes, "boot", return_value="another boot"):
-        assert processes.recorded(running.root) == {}
+        assert recorded_labels(running.root) == {}
 
 
 # --- 41 -----------------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import LABEL_SERVICE
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from tests.support import daemons, others, postgresql, redis
 from tests.support.commands import rollcall
@@ -174,7 +174,7 @@ class Watch:
         self._seen[pid] = arguments
         environment = read(f"/proc/{pid}/environ")
         marks = dict(line.split(b"=", 1) for line in environment.split(b"\0") if b"=" in line)
-        given = GIVEN.get(marks.get(processes.LABEL_SERVICE.encode(), b"").decode(), ())
+        given = GIVEN.get(marks.get(LABEL_SERVICE.encode(), b"").decode(), ())
         shown = arguments.replace(b"\0", b" ").decode("utf-8", "replace")
         self.leaks |= {f"{name} in the arguments of {shown}" for name in named_in(arguments)}
         self.leaks |= {f"{name} in the environment of {shown}" for name in named_in(environment) if name not in given}
@@ -211,7 +211,7 @@ def test_what_looks_for_tokens_finds_them(tmp_path: Path) -> None:
 
 
 def test_who_watches_the_processes_sees_them() -> None:
-    web = {processes.LABEL_SERVICE: "web"}
+    web = {LABEL_SERVICE: "web"}
     started = {
         "told": ([TOKENS["redis"]], {}),
         "given": ([], {"A": TOKENS["api"], **web}),

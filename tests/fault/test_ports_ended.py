@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import bind, ending, listeners, processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ending import Ended
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from tests.support import daemons
 from tests.support.victims import (
@@ -53,7 +55,7 @@ def root(tmp_path: Path) -> str:
 
 REUSE = """
 import contextlib, json, os, socket, sys, time
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import bind, ending, processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from tests.support.victims import a_stack, free_port
 
@@ -94,21 +96,21 @@ if case == "other start":
     # A tick is a hundredth of a second: the newcomer gets another start time for certain.
     time.sleep(0.03)
     reuse(victim)
-    ended = [entry.as_dict() for entry in processes.end([found.identity])]
+    ended = [entry.as_dict() for entry in ending.end([found.identity])]
 else:
     # Even with the same start time (the identity is made to agree) the newcomer does not hold the socket.
     stack = a_stack(root, port)
-    original = processes.end
+    original = ending.end
     def end(identities, **how):
         reuse(victim)
         newcomer = processes.describe(victim)
         return original([newcomer.identity], **{**how, "check": lambda process: how["check"](
-            processes.Process(**{**vars(process), "start": found.start}))})
-    processes.end = end
+            process._replace(start=found.start))})
+    ending.end = end
     done = flush.flush(stack, policy="any")
     ended = [entry.as_dict() for entry in done.ended]
 print(json.dumps({"alive": processes.alive(processes.describe(victim).identity), "ended": ended,
-                  "free": sockets.bindable(port)}), flush=True)
+                  "free": bind.bindable(port)}), flush=True)
 os.kill(victim, 9)
 """
 
@@ -133,9 +135,9 @@ def test_a_process_that_has_become_another_users_is_not_signalled(root: str, mon
     with victim("listen", mark=marks(root)) as held:
         look = processes.look_again
 
-        def of_another(process: processes.Process) -> t.Optional[processes.Process]:
+        def of_another(process: Process) -> t.Optional[Process]:
             now = look(process)
-            return now and processes.Process(**{**vars(now), "uid": now.uid + 1})
+            return now and now._replace(uid=now.uid + 1)
 
         monkeypatch.setattr(processes, "look_again", of_another)
         with pytest.raises(RollcallError, match="share the sockets"):
@@ -155,7 +157,7 @@ def test_what_ignores_term_is_killed_and_the_escalation_is_reported(root: str) -
         (entry,) = done.ended
         assert (entry.pid, entry.signals, entry.result) == (held.pid, ("TERM", "KILL"), "ended")
         assert entry.seconds >= 0.3
-        assert sockets.bindable(held.port) is None
+        assert bind.bindable(held.port) is None
 
 
 @pytest.mark.fault(10)
@@ -204,29 +206,29 @@ def test_a_process_in_state_d_is_a_bounded_and_reported_failure(root: str) -> No
 
 def test_what_outlives_even_kill_is_a_reported_failure(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # As a process in state D does, on a machine that has no way to make one.
-    send = processes._Target.send
+    send = ending._Target.send
 
     def swallow(target: t.Any, name: str) -> None:
         target.sent.append(name)
 
     with victim("deaf", mark=marks(root)) as held:
-        monkeypatch.setattr(processes._Target, "send", swallow)
+        monkeypatch.setattr(ending._Target, "send", swallow)
         began = time.monotonic()
         with pytest.raises(RollcallError, match=rf"pid {held.pid} of user .* did not end \(TERM, KILL in") as caught:
             flush.flush(a_stack(root, held.port), grace=0.1, kill_grace=0.1)
         assert time.monotonic() - began < 2
         assert caught.value.kind == "failed"
         assert caught.value.evidence["ended"][0]["result"] == "survived"
-        monkeypatch.setattr(processes._Target, "send", send)
+        monkeypatch.setattr(ending._Target, "send", send)
 
 
 def test_a_process_in_uninterruptible_sleep_is_called_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     with victim("listen") as held:
         process = processes.describe(held.pid)
         assert process is not None
-        asleep = processes.Process(**{**vars(process), "state": "D"})
+        asleep = process._replace(state="D")
         monkeypatch.setattr(processes, "describe", lambda _pid: asleep)
-        result, reason = processes._left_over(process.identity)
+        result, reason = ending._outlived_kill(process.identity)
         assert result == "stuck"
         assert "state D" in reason
 
@@ -238,15 +240,15 @@ def test_a_process_in_uninterruptible_sleep_is_called_stuck(monkeypatch: pytest.
 def test_what_brings_the_holder_back_is_named_after_one_cycle(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with victim("respawner", mark=marks(root)) as held:
         returned: t.List[int] = []
-        end = processes.end
+        end = ending.end
 
-        def end_and_wait_for_the_next(*args: t.Any, **how: t.Any) -> t.List[processes.Ended]:
+        def end_and_wait_for_the_next(*args: t.Any, **how: t.Any) -> t.List[Ended]:
             ended = end(*args, **how)
-            assert eventually(lambda: bool(sockets.listeners([held.port])))
+            assert eventually(lambda: bool(listeners.find_listeners([held.port])))
             returned.append(1)
             return ended
 
-        monkeypatch.setattr(processes, "end", end_and_wait_for_the_next)
+        monkeypatch.setattr(ending, "end", end_and_wait_for_the_next)
         with pytest.raises(RollcallError, match="was freed and taken again by pid") as caught:
             flush.flush(a_stack(root, held.port))
         assert returned == [1]
@@ -302,7 +304,7 @@ def test_a_second_supervisord_that_brings_the_holder_back_is_named(root: str, sa
     sandbox.configure(web=f"{sys.executable} {listener} listen {port}\nautorestart=true\nstartsecs=0")
     daemon = sandbox.start()
     sandbox.client().start(["web"])
-    assert eventually(lambda: bool(sockets.listeners([port])))
+    assert eventually(lambda: bool(listeners.find_listeners([port])))
     first = sandbox.client().programs()["web"].pid
     stop = f"supervisorctl -s unix://{sandbox.socket} stop web:web"
     with pytest.raises(RollcallError) as refused:
@@ -336,7 +338,7 @@ def test_a_zombie_is_not_signalled_and_its_parent_is_named() -> None:
         (pid,) = parent.pids
         process = processes.describe(pid)
         assert process is not None
-        (ended,) = processes.end([process.identity])
+        (ended,) = ending.end([process.identity])
         assert (ended.result, ended.signals) == ("zombie", ())
         assert f"its parent is pid {parent.pid} " in ended.reason
         assert parent.alive
@@ -346,16 +348,16 @@ def test_a_holder_that_becomes_a_zombie_before_it_is_signalled_is_not(
     root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = start("listen", mark=marks(root))
-    results: t.List[processes.Ended] = []
-    end = processes.end
+    results: t.List[Ended] = []
+    end = ending.end
 
-    def after_its_own_end(*args: t.Any, **how: t.Any) -> t.List[processes.Ended]:
+    def after_its_own_end(*args: t.Any, **how: t.Any) -> t.List[Ended]:
         os.kill(held.pid, 9)
         assert eventually(lambda: not held.alive)
         results.extend(end(*args, **how))
         return results
 
-    monkeypatch.setattr(processes, "end", after_its_own_end)
+    monkeypatch.setattr(ending, "end", after_its_own_end)
     try:
         done = flush.flush(a_stack(root, held.port))
         assert (done.changed, done.ended, done.freed) == (False, (), (held.port,))

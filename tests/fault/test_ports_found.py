@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import bind, listeners, socket_owners
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
 from tests.support.victims import (
     Victim,
@@ -54,7 +54,7 @@ def bystander(root: str) -> t.Iterator[Victim]:
 
 def seen(root: str, port: int) -> t.Set[t.Tuple[str, str, t.Optional[int], str]]:
     """Return family, address, pid and provenance of each holder."""
-    holders = survey.survey(a_stack(root, port), [port], sharing=sockets.EVERY)[port]
+    holders = survey.survey(a_stack(root, port), [port], sharing=socket_owners.EVERY)[port]
     return {
         (one.listener.family, one.listener.address, one.process.pid if one.process else None, one.provenance)
         for one in holders
@@ -99,7 +99,7 @@ def test_every_process_that_holds_the_port_is_found_and_ended(root: str, kind: s
         assert {entry.pid for entry in done.ended} >= pids
         assert not any(is_alive(pid) for pid in pids)
         assert done.freed == (held.port,)
-        assert sockets.bindable(held.port) is None
+        assert bind.bindable(held.port) is None
 
 
 @pytest.mark.fault(2)
@@ -113,15 +113,15 @@ def test_a_master_is_ended_before_the_workers_it_would_replace(root: str) -> Non
 def test_a_listener_whose_first_holder_was_found_alone_is_ended_to_the_last(
     root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = sockets.owners
+    full = socket_owners.find_owners
     looks: t.List[str] = []
 
-    def blind_at_first(inodes: t.Iterable[int], hints: t.Iterable[int] = (), sharing: str = sockets.ONE) -> t.Any:
+    def blind_at_first(inodes: t.Iterable[int], hints: t.Iterable[int] = (), sharing: str = socket_owners.ONE) -> t.Any:
         # What a fork in the middle of the first look leads to: only one of those who share the socket is found.
         looks.append(sharing)
-        return full(inodes, hints, sharing if len(looks) > 1 else sockets.ONE)
+        return full(inodes, hints, sharing if len(looks) > 1 else socket_owners.ONE)
 
-    monkeypatch.setattr(sockets, "owners", blind_at_first)
+    monkeypatch.setattr(socket_owners, "find_owners", blind_at_first)
     with victim("shared", mark=marks(root)) as held:
         done = flush.flush(a_stack(root, held.port))
         assert {entry.pid for entry in done.ended} >= {held.pid, *held.pids}
@@ -147,7 +147,7 @@ def test_a_foreign_listener_beside_ours_on_the_same_address_keeps_both_alive(roo
             assert ours.alive
             assert foreign.alive
             assert {entry.pid for entry in flush.flush(stack, policy="any").ended} == {ours.pid, foreign.pid}
-        assert sockets.bindable(ours.port) is None
+        assert bind.bindable(ours.port) is None
 
 
 @pytest.mark.fault(2)
@@ -157,7 +157,7 @@ def test_a_port_is_not_called_free_while_a_copy_of_the_listener_is_on_its_way(ro
             flush.flush(a_stack(root, held.port))
         assert caught.value.kind == "failed"
         assert [entry["pid"] for entry in caught.value.evidence["ended"]] == [held.pid]
-        assert [listener.port for listener in sockets.listeners([held.port])] == [held.port]
+        assert [listener.port for listener in listeners.find_listeners([held.port])] == [held.port]
         # It has the message, and could take the listener out of it; it does not hold it.
         assert is_alive(held.pids[0])
 
@@ -342,7 +342,7 @@ def test_a_free_port_among_held_ones_stays_free_and_is_not_reported(root: str) -
 def test_a_service_listening_below_a_reported_pid_is_supervised_and_left_alone(root: str) -> None:
     with victim("shared", mark=marks(root)) as held:
         stack = a_stack(root, held.port)
-        holders = survey.survey(stack, [held.port], {held.pid: "service0"}, sharing=sockets.EVERY)[held.port]
+        holders = survey.survey(stack, [held.port], {held.pid: "service0"}, sharing=socket_owners.EVERY)[held.port]
         assert {(one.provenance, one.service) for one in holders} == {("supervised", "service0")}
         assert len(holders) == 1 + len(held.pids)
 
@@ -350,12 +350,12 @@ def test_a_service_listening_below_a_reported_pid_is_supervised_and_left_alone(r
 def test_a_closing_listener_is_looked_at_again_rather_than_called_unknown(
     root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed = sockets.listeners
+    listed = listeners.find_listeners
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
         (before,) = listed([port])
     answers = [[before]]
-    monkeypatch.setattr(sockets, "listeners", lambda ports: answers.pop() if answers else listed(ports))
+    monkeypatch.setattr(listeners, "find_listeners", lambda ports: answers.pop() if answers else listed(ports))
     assert survey.survey(a_stack(root, port), [port]) == {port: []}
 
 
@@ -389,7 +389,7 @@ class Remembered(t.NamedTuple):
             again.bind(("127.0.0.1", self.client))
             again.setblocking(False)
             again.connect_ex(("127.0.0.1", self.port))
-            assert eventually(lambda: not sockets.remembered(self.port))
+            assert eventually(lambda: not listeners.count_closed(self.port))
 
 
 @pytest.fixture
@@ -403,8 +403,8 @@ def remembered() -> Remembered:
             made = Remembered(port, client.getsockname()[1])
             server.accept()[0].close()
             assert client.recv(1) == b""
-    assert eventually(lambda: sockets.remembered(port) == 1)
-    assert "in use" in (sockets.bindable(port) or "")
+    assert eventually(lambda: listeners.count_closed(port) == 1)
+    assert "in use" in (bind.bindable(port) or "")
     return made
 
 
@@ -429,7 +429,7 @@ def test_connections_that_are_only_remembered_are_waited_out(root: str, remember
     clock = Fast(50, remembered.forget)
     assert flush.flush(a_stack(root, remembered.port), policy="any", clock=clock) == flush.Flushed(False)
     assert 50 <= clock.now < 51
-    assert sockets.bindable(remembered.port) is None
+    assert bind.bindable(remembered.port) is None
 
 
 @pytest.mark.fault(5)
@@ -459,11 +459,11 @@ def test_what_a_victim_leaves_in_time_wait_is_waited_out_after_its_end(root: str
         with socket.create_connection(("127.0.0.1", held.port)) as client:
             connection = Remembered(held.port, client.getsockname()[1])
             assert client.recv(1) == b""
-        assert eventually(lambda: sockets.remembered(held.port) == 1)
+        assert eventually(lambda: listeners.count_closed(held.port) == 1)
         clock = Fast(30, connection.forget)
         began = time.monotonic()
         done = flush.flush(a_stack(root, held.port), clock=clock)
         assert ([entry.pid for entry in done.ended], done.freed) == ([held.pid], (held.port,))
         assert time.monotonic() - began < 5
         assert clock.now >= 30
-        assert sockets.bindable(held.port) is None
+        assert bind.bindable(held.port) is None

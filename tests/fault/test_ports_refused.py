@@ -21,7 +21,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import listeners, processes, socket_owners
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import user_name
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, judge, objections, survey
 from ansible_collections.rollcall.supervisor.plugins.modules import port_flush, port_info
 from tests.support.victims import (
@@ -230,7 +232,7 @@ def systemd_of_a_user(port: int, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[
             command = ["unshare", "--mount", "sh", "-c", begin, "sh", *map(str, places)]
             with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as manager:
                 try:
-                    if not eventually(lambda: manager.poll() is not None or bool(sockets.listeners([port]))):
+                    if not eventually(lambda: manager.poll() is not None or bool(listeners.find_listeners([port]))):
                         pytest.skip("systemd does not start on this machine")
                     if manager.poll() is not None:
                         pytest.skip(f"systemd does not start on this machine: it ended with {manager.returncode}")
@@ -257,10 +259,10 @@ def test_a_socket_unit_of_a_real_systemd_is_named_and_neither_it_nor_its_service
             assert re.search(f"{words}stop that with systemctl --user stop web.socket", error.message)
         # The service that somebody's call has started shares the socket: it is found first, and spared all the same.
         with socket.create_connection(("127.0.0.1", port)):
-            assert eventually(lambda: len(survey.survey(None, [port], sharing=sockets.EVERY)[port]) == 2)
+            assert eventually(lambda: len(survey.survey(None, [port], sharing=socket_owners.EVERY)[port]) == 2)
             (service,) = (
                 one.process.pid
-                for one in survey.survey(None, [port], sharing=sockets.EVERY)[port]
+                for one in survey.survey(None, [port], sharing=socket_owners.EVERY)[port]
                 if one.process is not None and one.process.pid != manager
             )
             for policy in ("owned", "any"):
@@ -300,9 +302,9 @@ def test_sshd_is_never_ended(root: str, tmp_path: Path) -> None:
 def test_pid_1_is_never_ended(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at = processes.describe
 
-    def as_pid_1(pid: int) -> t.Optional[processes.Process]:
+    def as_pid_1(pid: int) -> t.Optional[Process]:
         process = looked_at(pid)
-        return process and processes.Process(**{**vars(process), "pid": 1})
+        return process and process._replace(pid=1)
 
     with victim("listen", mark=marks(root)) as held:
         monkeypatch.setattr(processes, "describe", as_pid_1)
@@ -317,7 +319,7 @@ def test_pid_1_is_never_ended(root: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_foreign_process_is_refused_with_all_that_is_known_and_the_way_out(root: str) -> None:
     with victim("listen") as held:
         error = refusal(a_stack(root, held.port))
-        me = re.escape(processes.user_name(os.getuid()))
+        me = re.escape(user_name(os.getuid()))
         assert re.fullmatch(
             rf"Port {held.port} \(service0\) is taken by pid {held.pid} '.*victims.py listen {held.port}' of user {me} "
             rf"since \d\d:\d\d, which is not ours \(it is not of this stack\)\. End it with: kill {held.pid}\.",
@@ -331,7 +333,7 @@ def test_a_foreign_process_is_refused_with_all_that_is_known_and_the_way_out(roo
         )
         (evidence,) = error.evidence["objections"]
         assert (evidence["port"], evidence["pid"]) == (held.port, held.pid)
-        assert evidence["user"] == processes.user_name(os.getuid())
+        assert evidence["user"] == user_name(os.getuid())
         assert evidence["command"].endswith(f"listen {held.port}")
         assert evidence["started"] > 0
         assert held.alive
@@ -545,7 +547,7 @@ def test_what_is_told_of_a_port_has_the_same_keys_whatever_holds_it() -> None:
             "free": (True, True, 0),
         }
         (one,) = by_kind["listen"]["holders"]
-        (socket_,) = sockets.listeners([held["listen"].port])
+        (socket_,) = listeners.find_listeners([held["listen"].port])
         assert (one["inode"], one["pids"], one["pid"]) == (socket_.inode, [held["listen"].pid], held["listen"].pid)
         everybody = sorted([held["shared"].pid, *held["shared"].pids])
         assert sorted(one["pid"] for one in by_kind["shared"]["holders"]) == everybody

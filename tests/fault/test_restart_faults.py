@@ -22,7 +22,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import bind, processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import label_of
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
 from tests.support.victims import eventually, free_port, is_alive, marks, victim
 
@@ -57,7 +58,7 @@ def test_an_orphan_that_overwrote_its_environment_is_known_by_the_record_of_the_
         assert made.perform()["ok"]
         (daemon,) = made.daemons()
         pid = made.only_child(daemon.pid)
-        assert processes.label(pid) is None
+        assert label_of(pid) is None
         made.kill_daemon()
         report = made.perform("full", installed=True)
         assert report["ok"]
@@ -309,7 +310,7 @@ def test_a_removed_service_is_stopped_its_port_free_and_the_others_keep_their_pi
     assert running.pids() == {"worker": before["worker"]}
     assert "web" not in running.supervisor().programs()
     assert "[program:web]" not in Path(running.paths.config).read_text(encoding="utf-8")
-    assert sockets.bindable(port) is None
+    assert bind.bindable(port) is None
 
 
 def test_critical_lines_written_since_the_run_began_fail_the_verdict() -> None:

@@ -22,7 +22,7 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import errors
 from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import command as cli
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import discovery as daemons
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import discovery
 from tests.support import mounts, runbook
 from tests.support.repository import ROOT
 from tests.support.runbook import Operator
@@ -272,7 +272,7 @@ def no_interpreter_for_the_engine(made: StackUnderTest) -> t.Iterator[t.Optional
 
 def settled(made: StackUnderTest) -> None:
     """Wait until every supervisord is old enough for the doctor to expect an answer from it."""
-    assert eventually(lambda: all(processes.age(daemon) > daemons.STARTING for daemon in made.daemons()))
+    assert eventually(lambda: all(processes.age(daemon.start) > discovery.STARTING for daemon in made.daemons()))
 
 
 def is_answering(made: StackUnderTest, pid: int) -> bool:

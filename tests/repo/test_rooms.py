@@ -93,17 +93,13 @@ def test_packages_that_may_be_missing_are_imported_late(name: str) -> None:
 # Larger than they may be, and to be split: a name leaves this list, and none joins it.
 LARGE_FILES = {
     "doctor/diagnosis.py",
-    "host/processes.py",
     "importing/supervisord_conf.py",
     "probes/databases.py",
     "run/restart.py",
-    "supervisord/client.py",
 }
 LONG_FUNCTIONS = {
     "cli/command.py:parser",
-    "host/processes.py:end",
     "run/restart.py:_prepare",
-    "supervisord/client.py:start_daemon",
 }
 
 

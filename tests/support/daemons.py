@@ -22,7 +22,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import life
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
 
 MARK = "ROLLCALL_TEST_SANDBOX"
 
@@ -79,10 +80,10 @@ class Sandbox:
             "timeout": 20,
             **options,
         }
-        return supervisor.start_daemon(arguments.pop("python", sys.executable), self.config, **arguments)
+        return life.start_supervisord(arguments.pop("python", sys.executable), self.config, **arguments)
 
-    def client(self, timeout: float = 5) -> supervisor.Client:
-        return supervisor.Client(self.socket, timeout=timeout)
+    def client(self, timeout: float = 5) -> Client:
+        return Client(self.socket, timeout=timeout)
 
     def script(self, name: str, text: str) -> str:
         """Write an executable and return its path."""

@@ -19,6 +19,8 @@ import sys
 import types
 import typing as t
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import by_psutil, processes
+
 BOOTED = 1_790_000_000.0
 # sys/proc.h
 SRUN, SSLEEP, SSTOP, SZOMB = 2, 3, 4, 5
@@ -175,17 +177,16 @@ class _Extension(types.ModuleType):
 
 
 @contextlib.contextmanager
-def on(mac: Mac, patch: t.Any, *modules: t.Any) -> t.Iterator[Mac]:
+def on(mac: Mac, patch: t.Any) -> t.Iterator[Mac]:
     """Have the engine believe that it runs on a Mac, as the user who asks there.
 
     Args:
         mac: the machine.
         patch: a pytest.MonkeyPatch.
-        modules: `processes` and what else has taken things from it.
     """
     with patch.context() as inner:
-        for module in modules:
-            inner.setattr(module, "LINUX", False, raising=False)
-            inner.setattr(module, "load_psutil", lambda: mac.psutil, raising=False)
+        inner.setattr(processes, "LINUX", False)
+        inner.setattr(processes, "reader", by_psutil)
+        inner.setattr(by_psutil, "load_psutil", lambda: mac.psutil)
         inner.setattr("os.geteuid", lambda: mac.uid)
         yield mac

@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors
 from tests.support.daemons import Sandbox, eventually
 
 
@@ -44,4 +44,4 @@ def _answers(place: Sandbox) -> bool:
         with place.client() as client:
             return client.state() == "RUNNING"
     except RollcallError as exc:
-        return bool(exc.evidence["problem"] == supervisor.UNAUTHORISED)
+        return bool(exc.evidence["problem"] == client_errors.UNAUTHORISED)

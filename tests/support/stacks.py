@@ -20,6 +20,8 @@ from pathlib import Path
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import label_of, labelled_processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
@@ -29,6 +31,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state import j
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.journal import Generation
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import status
 from ansible_collections.rollcall.supervisor.plugins.modules import engine as engine_module
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import engine_files
@@ -164,23 +167,23 @@ class StackUnderTest:
     def pids(self) -> t.Dict[str, int]:
         """Return the pid of each service's process, by its label."""
         found = {}
-        for process in processes.labelled(self.root):
-            label = processes.label(process.pid)
+        for process in labelled_processes(self.root):
+            label = label_of(process.pid)
             parent = processes.describe(process.ppid)
             if label is not None and label.service and (parent is None or self._is_daemon(parent)):
                 found[label.service] = process.pid
         return found
 
-    def _is_daemon(self, process: processes.Process) -> bool:
+    def _is_daemon(self, process: Process) -> bool:
         return process.pid in [daemon.pid for daemon in self.daemons()]
 
-    def daemons(self) -> t.List[processes.Process]:
+    def daemons(self) -> t.List[Process]:
         """Return the live supervisords over this stack."""
-        return processes.supervisors(self.paths.config, self.root)
+        return supervisords_over(self.paths.config, self.root)
 
     def only_child(self, pid: int) -> int:
         """Return the pid of the one child that a process has."""
-        children = list(processes.children_of([pid]))
+        children = list(processes.descendants([pid]))
         if len(children) != 1:
             raise AssertionError(f"pid {pid} has the children {children}")
         return children[0]
@@ -198,7 +201,7 @@ class StackUnderTest:
 
     def end(self) -> None:
         """End all that is left of the stack, by pid."""
-        for process in (*self.daemons(), *processes.labelled(self.root)):
+        for process in (*self.daemons(), *labelled_processes(self.root)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
             _reap(process.pid)

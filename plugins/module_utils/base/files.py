@@ -46,3 +46,17 @@ def sync_directory(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def last_lines(descriptor: int, most: int, *, start: int = 0, limit: int = 16_384) -> t.List[str]:
+    """Return the last lines of a file that are not blank, read as UTF-8.
+
+    Args:
+        descriptor: of the file, open for reading.
+        most: how many lines.
+        start: the byte from which on lines count.
+        limit: how many bytes are read at the most.
+    """
+    begin = max(start, os.fstat(descriptor).st_size - limit)
+    text = os.pread(descriptor, limit, begin).decode("utf-8", "replace")
+    return [line.rstrip() for line in text.splitlines() if line.strip()][-most:]

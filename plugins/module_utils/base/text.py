@@ -33,3 +33,9 @@ def table(rows: t.Sequence[t.Sequence[str]]) -> str:
     """Return rows of cells, the headings first, as lines whose columns stand below each other."""
     widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def one_line(text: str, most: int = 160) -> str:
+    """Return text for a sentence: on one line, and cut with an ellipsis after ``most`` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[:most]}…"

@@ -14,12 +14,12 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..base.errors import RollcallError
-from ..host.processes import Process
+from ..host.model import Process
 from ..manifest.model import Paths, Stack
 from ..state import journal
-from ..supervisord import client as supervisor
-from ..supervisord import config_reader
-from ..supervisord.discovery import Answer, Daemon, Settings
+from ..supervisord import client_errors, config_reader
+from ..supervisord.discovery import SocketAnswer, Supervisord
+from ..supervisord.settings import Settings
 from ..verdict import judge as verdict
 from ..verdict.judge import Observation
 
@@ -371,8 +371,8 @@ class Facts:
     paths: Paths
     stack: t.Optional[Stack] = None
     failures: t.Sequence[Failure] = ()
-    daemons: t.Sequence[Daemon] = ()
-    own_answer: Answer = field(default_factory=lambda: Answer(problem=supervisor.ABSENT))
+    daemons: t.Sequence[Supervisord] = ()
+    own_answer: SocketAnswer = field(default_factory=lambda: SocketAnswer(problem=client_errors.ABSENT))
     own_settings: Settings = field(default_factory=Settings)
     pidfile: t.Optional[Pidfile] = None
     seen: t.Optional[Observation] = None
@@ -396,7 +396,7 @@ class Facts:
     unseen: int = 0
 
     @property
-    def ours(self) -> t.List[Daemon]:
+    def ours(self) -> t.List[Supervisord]:
         """The supervisords over this stack."""
         return [daemon for daemon in self.daemons if daemon.ours]
 
@@ -483,7 +483,7 @@ def _together(facts: Facts) -> t.Iterator[Finding]:
             f"no supervisord runs over {facts.paths.config}",
             command(facts, "start"),
         )
-    if not ours and facts.own_answer.problem not in (supervisor.ABSENT, supervisor.STALE, supervisor.DENIED):
+    if not ours and facts.own_answer.problem not in (client_errors.ABSENT, client_errors.STALE, client_errors.DENIED):
         who = facts.own_answer.pid or facts.own_answer.peer
         yield _finding(
             "socket_taken",
@@ -505,15 +505,15 @@ def _together(facts: Facts) -> t.Iterator[Finding]:
         )
 
 
-def _stopped(daemon: Daemon) -> bool:
+def _stopped(daemon: Supervisord) -> bool:
     return daemon.process.state in ("T", "t")
 
 
-def _silent(daemon: Daemon) -> bool:
-    return daemon.answer is not None and daemon.answer.problem == supervisor.SILENT
+def _silent(daemon: Supervisord) -> bool:
+    return daemon.answer is not None and daemon.answer.problem == client_errors.SILENT
 
 
-def _condition(daemon: Daemon) -> str:
+def _condition(daemon: Supervisord) -> str:
     """Return how a supervisord is, in a few words."""
     if daemon.answers:
         return "answers"
@@ -524,16 +524,16 @@ def _condition(daemon: Daemon) -> str:
     if daemon.answer.pid is not None:
         return f"pid {daemon.answer.pid} answers on its socket"
     return {
-        supervisor.ABSENT: "its socket is gone",
-        supervisor.STALE: "its socket is dead",
-        supervisor.SILENT: "does not answer",
-        supervisor.DENIED: "may not be asked",
-        supervisor.UNAUTHORISED: "wants a password",
-        supervisor.SHUTTING_DOWN: "is shutting down",
+        client_errors.ABSENT: "its socket is gone",
+        client_errors.STALE: "its socket is dead",
+        client_errors.SILENT: "does not answer",
+        client_errors.DENIED: "may not be asked",
+        client_errors.UNAUTHORISED: "wants a password",
+        client_errors.SHUTTING_DOWN: "is shutting down",
     }.get(daemon.answer.problem, "cannot be asked")
 
 
-def _one(facts: Facts, daemon: Daemon) -> t.Iterator[Finding]:
+def _one(facts: Facts, daemon: Supervisord) -> t.Iterator[Finding]:
     """Judge one supervisord and its socket."""
     answer, socket = daemon.answer, daemon.settings.socket or ""
     who = f"supervisord {_who(daemon.process)}"
@@ -554,10 +554,10 @@ def _one(facts: Facts, daemon: Daemon) -> t.Iterator[Finding]:
             text = f"{who} is supervisor {answer.version}; {_oldest()} or later is needed"
             yield _finding("supervisor_too_old", subject, text, INSTALL, version=answer.version)
         return
-    if daemon.young and answer.problem in (supervisor.ABSENT, supervisor.STALE, supervisor.SILENT):
+    if daemon.young and answer.problem in (client_errors.ABSENT, client_errors.STALE, client_errors.SILENT):
         return
-    if answer.problem in (supervisor.ABSENT, supervisor.STALE):
-        how = "was deleted" if answer.problem == supervisor.ABSENT else "was replaced by one that nobody listens on"
+    if answer.problem in (client_errors.ABSENT, client_errors.STALE):
+        how = "was deleted" if answer.problem == client_errors.ABSENT else "was replaced by one that nobody listens on"
         yield _finding(
             "socket_gone",
             subject,
@@ -571,8 +571,8 @@ def _one(facts: Facts, daemon: Daemon) -> t.Iterator[Finding]:
 
 def _misheard(
     facts: Facts,
-    daemon: Daemon,
-    answer: Answer,
+    daemon: Supervisord,
+    answer: SocketAnswer,
     socket: str,
     who: str,
     subject: str,
@@ -584,8 +584,12 @@ def _misheard(
     if other in rivals:
         # Told as two supervisords with one path, or as a split brain.
         return
-    garbage = answer.problem in (supervisor.GARBAGE, supervisor.NOT_A_SOCKET)
-    if garbage or answer.pid is not None or (answer.problem == supervisor.SILENT and other not in (None, daemon.pid)):
+    garbage = answer.problem in (client_errors.GARBAGE, client_errors.NOT_A_SOCKET)
+    if (
+        garbage
+        or answer.pid is not None
+        or (answer.problem == client_errors.SILENT and other not in (None, daemon.pid))
+    ):
         holder = f"pid {other}" if other is not None else "somebody else"
         yield _finding(
             "socket_taken",
@@ -595,7 +599,7 @@ def _misheard(
             f"kill {other}" if other is not None else f"fuser -v {shlex.quote(socket)}",
             **{**about, "holder": other},
         )
-    elif answer.problem == supervisor.SILENT:
+    elif answer.problem == client_errors.SILENT:
         yield _finding(
             "supervisord_deaf",
             subject,
@@ -606,7 +610,7 @@ def _misheard(
             **about,
         )
     elif daemon.ours:
-        denied = answer.problem == supervisor.DENIED
+        denied = answer.problem == client_errors.DENIED
         cure = f"sudo {command(facts, 'doctor')}" if denied else command(facts, FULL)
         yield _finding("not_asked", subject, answer.detail, cure, **about)
 
@@ -621,7 +625,7 @@ def _shared(facts: Facts) -> t.Iterator[Finding]:
         ("shared_socket", "socket", "socket", "file= of [unix_http_server]"),
         ("shared_pidfile", "pidfile", "pid file", "pidfile= of [supervisord]"),
     ):
-        groups: t.Dict[str, t.List[Daemon]] = {}
+        groups: t.Dict[str, t.List[Supervisord]] = {}
         for daemon in facts.daemons:
             path = getattr(daemon.settings, key)
             if path and not daemon.process.container:
@@ -721,7 +725,7 @@ def _pidfile(facts: Facts) -> t.Iterator[Finding]:
 
 
 def _stale_socket(facts: Facts) -> t.Iterator[Finding]:
-    if not facts.ours and facts.own_answer.problem == supervisor.STALE:
+    if not facts.ours and facts.own_answer.problem == client_errors.STALE:
         text = "nobody listens on it, and no supervisord of this stack runs"
         yield _finding("stale_socket", facts.paths.socket, text, command(facts, "doctor --fix"))
 

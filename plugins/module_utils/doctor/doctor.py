@@ -22,16 +22,20 @@ import typing as t
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.version import VERSION
-from ..host import processes, sockets
-from ..host.processes import Process
+from ..host import bind, processes
+from ..host.accounts import user_name
+from ..host.labels import labelled_processes, record_labels, recorded_labels
+from ..host.model import Process
 from ..manifest.model import DEFAULT_PATH, Paths, Stack
 from ..ports import flush, leases
 from ..ports.provenance import SUPERVISED
 from ..run import preflight
 from ..state import history, journal, registry
-from ..supervisord import client as supervisor
-from ..supervisord import config
-from ..supervisord import discovery as daemons
+from ..supervisord import config, discovery, life
+from ..supervisord.client import CALL_TIMEOUT
+from ..supervisord.discovery import SocketAnswer, discover, discovery_seconds
+from ..supervisord.running import all_supervisords
+from ..supervisord.settings import Settings, read_settings
 from ..verdict import drift, fitness, limits, status
 from ..verdict.judge import Observation
 from . import diagnosis
@@ -96,7 +100,7 @@ def limit(root: str, *, fix: bool = False) -> float:
         root: of the stack.
         fix: whether something is to be put right: then it looks twice.
     """
-    return _limit(_installed(root), len(processes.all_supervisors()), fix)
+    return _limit(_installed(root), len(all_supervisords()), fix)
 
 
 def _installed(root: str) -> t.Optional[Stack]:
@@ -109,10 +113,10 @@ def _installed(root: str) -> t.Optional[Stack]:
 
 
 def _limit(stack: t.Optional[Stack], number: int, fix: bool) -> float:
-    seconds = daemons.seconds(number) + daemons.seconds(1) + limits.SLACK
+    seconds = discovery_seconds(number) + discovery_seconds(1) + limits.SLACK
     if stack is not None:
-        seconds += limits.of_look(stack) + supervisor.CALL_TIMEOUT + preflight.PARSE_BACK_TIMEOUT
-        seconds += PORTS_PATIENCE + supervisor.CALL_TIMEOUT
+        seconds += limits.of_look(stack) + CALL_TIMEOUT + preflight.PARSE_BACK_TIMEOUT
+        seconds += PORTS_PATIENCE + CALL_TIMEOUT
     return 2 * seconds if fix else seconds
 
 
@@ -137,7 +141,7 @@ class _Look:
         """Return everything; a part that cannot be had is a failure, and the others are had all the same."""
         stack = self._stack()
         paths = Paths.of(self._root) if stack is None else stack.paths
-        found = daemons.look(paths.config, self._root, clock=self._clock)
+        found = discover(paths.config, self._root, clock=self._clock)
         alone = not any(daemon.ours for daemon in found)
         common: t.Dict[str, t.Any] = {
             "name": os.path.basename(self._root) if stack is None else stack.name,
@@ -145,10 +149,10 @@ class _Look:
             "paths": paths,
             "stack": stack,
             "daemons": found,
-            "own_answer": daemons.ask(paths.socket, clock=self._clock) if alone else daemons.Answer(),
-            "own_settings": daemons.settings(paths.config) if os.path.exists(paths.config) else daemons.Settings(),
+            "own_answer": discovery.ask(paths.socket, clock=self._clock) if alone else SocketAnswer(),
+            "own_settings": read_settings(paths.config) if os.path.exists(paths.config) else Settings(),
             "pidfile": self._try(paths.pidfile, lambda: _pidfile(paths.pidfile)),
-            "labelled": self._try(self._root, lambda: processes.labelled(self._root)) or [],
+            "labelled": self._try(self._root, lambda: labelled_processes(self._root)) or [],
             "recycled": self._try(self._root, lambda: list(_recycled(self._root))) or [],
             "meta": self._try(paths.etc, lambda: journal.read_meta(paths, self._root)) or {},
             "entries": self._try(self._root, lambda: list(_entries(paths, self._root))) or [],
@@ -157,8 +161,8 @@ class _Look:
             "lock": self._try(paths.state, lambda: _lock_holder(paths.state)),
             "unfinished": self._try(paths.state, lambda: journal.unfinished_run(paths.state)),
             "versions": self._try(config.engine_directory(self._root), lambda: _versions(self._root)) or Versions(),
-            "user": processes.user_name(os.geteuid()),
-            "unseen": processes.unreadable(),
+            "user": user_name(os.geteuid()),
+            "unseen": processes.count_hidden(),
         }
         more = {} if stack is None else self._of_stack(stack)
         if self._denied:
@@ -281,7 +285,7 @@ def _pidfile(path: str) -> t.Optional[Pidfile]:
 
 
 def _recycled(root: str) -> t.Iterator[t.Tuple[int, str, Process]]:
-    for (pid, start), label in processes.recorded(root).items():
+    for (pid, start), label in recorded_labels(root).items():
         process = processes.describe(pid)
         if process is not None and process.start != start:
             yield pid, label.service, process
@@ -293,7 +297,7 @@ def _ports(stack: Stack, seen: Observation, clock: Clock) -> t.Dict[int, Rollcal
     deadline = Deadline(PORTS_PATIENCE, clock)
     for port, holders in seen.holders.items():
         strange = [holder for holder in holders if holder.provenance != SUPERVISED]
-        if not strange and (holders or sockets.bindable(port) is None):
+        if not strange and (holders or bind.bindable(port) is None):
             continue
         if deadline.expired:
             found[port] = RollcallError(f"Port {port} is taken, and there was no time to see how to free it.")
@@ -445,7 +449,7 @@ def _fixed(root: str, who: str, clock: Clock) -> t.Tuple[Facts, t.List[Finding]]
         lock.acquire({"who": who, "verb": "doctor --fix", "since": since, "run": None})
     except PermissionError as exc:
         raise RollcallError(
-            f"User {processes.user_name(os.geteuid())} may not put anything right under {root}: {exc.strerror}.",
+            f"User {user_name(os.geteuid())} may not put anything right under {root}: {exc.strerror}.",
             kind="wrong_use",
             evidence={"path": state},
             remedies=[f"sudo {diagnosis.command_of(root, 'doctor --fix')}"],
@@ -483,15 +487,15 @@ def _repair(facts: Facts, finding: Finding) -> str:
 
 
 def _clean(facts: Facts, subject: str) -> str:
-    supervisor.clean_stale(facts.paths.socket, facts.paths.pidfile)
+    life.remove_left_overs(facts.paths.socket, facts.paths.pidfile)
     return "could not: something lives behind it now" if os.path.lexists(subject) else "removed it"
 
 
 def _forget(facts: Facts, _subject: str) -> str:
     """Keep those recorded processes that still live."""
-    known = processes.recorded(facts.root)
+    known = recorded_labels(facts.root)
     kept = {identity: label for identity, label in known.items() if processes.alive(identity)}
-    processes.record(facts.root, kept)
+    record_labels(facts.root, kept)
     return "dropped it from the record"
 
 

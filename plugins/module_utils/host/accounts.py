@@ -3,11 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Who something is done as: an account of the host, and acting with its rights."""
+"""Accounts of the host, and acting with the rights of one."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pwd
 import typing as t
@@ -22,14 +23,12 @@ class Account(t.NamedTuple):
         name: of the user.
         uid: of the user.
         gid: of its first group.
-        groups: all its groups.
         home: its directory, which need not exist.
     """
 
     name: str
     uid: int
     gid: int
-    groups: t.Tuple[int, ...]
     home: str
 
     @property
@@ -38,16 +37,21 @@ class Account(t.NamedTuple):
         return self.uid != os.geteuid()
 
     @property
+    def groups(self) -> t.List[int]:
+        """The numbers of all its groups."""
+        return os.getgrouplist(self.name, self.gid)
+
+    @property
     def identity(self) -> t.Dict[str, t.Any]:
         """What ``subprocess.Popen`` is told so that a child runs as this account; empty when it does anyway."""
-        return {"user": self.uid, "group": self.gid, "extra_groups": list(self.groups)} if self.other else {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": self.groups} if self.other else {}
 
 
-def account(user: t.Optional[str]) -> Account:
-    """Return the account called ``user``; None is the current one.
+def find_account(user: t.Optional[str]) -> Account:
+    """Return the account called ``user``, or with None the one this process runs as.
 
     Raises:
-        RollcallError: ``wrong_use``: there is none, or it is another one and this is not root.
+        RollcallError: ``wrong_use``: there is none.
     """
     try:
         entry = pwd.getpwuid(os.geteuid()) if user is None else pwd.getpwnam(user)
@@ -56,17 +60,36 @@ def account(user: t.Optional[str]) -> Account:
             f"{f'User {user!r}' if user else f'uid {os.geteuid()}'} does not exist on this host.",
             kind="wrong_use",
             evidence={"user": user, "uid": os.geteuid()},
-            remedies=["ansible-playbook site.yml makes it", f"useradd --system {user}"],
+            remedies=["ansible-playbook site.yml makes it", *([f"useradd --system {user}"] if user else [])],
         ) from exc
-    if os.geteuid() not in (0, entry.pw_uid):
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def require_account(user: t.Optional[str]) -> Account:
+    """Return the account called ``user`` (None: the current one), with whose rights this process can act.
+
+    Raises:
+        RollcallError: ``wrong_use``: there is none, or it is another one and this is not root.
+    """
+    found = find_account(user)
+    if os.geteuid() not in (0, found.uid):
         raise RollcallError(
-            f"This has to be done as user '{entry.pw_name}', and is neither that user nor root.",
+            f"This has to be done as user '{found.name}', and it runs as '{user_name(os.geteuid())}', "
+            "which is neither that user nor root.",
             kind="wrong_use",
-            evidence={"user": entry.pw_name, "uid": os.geteuid()},
-            remedies=["in a playbook: become: true"],
+            evidence={"user": found.name, "uid": os.geteuid()},
+            remedies=["run the same command with sudo", "in a playbook: become: true"],
         )
-    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
-    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
+    return found
+
+
+@functools.lru_cache(maxsize=256)
+def user_name(uid: int) -> str:
+    """Return the name of a user, or its number when it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 @contextlib.contextmanager

@@ -21,18 +21,18 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
+from ..base.files import last_lines
+from ..base.text import one_line
 from ..manifest.model import DEFAULT_PATH
-from . import processes
 from .accounts import Account
 
 # How often the keeper looks whether the command has ended.
 INTERVAL = 0.02
 # What is kept of what a command printed.
-OUTPUT_BYTES = 16_384
 OUTPUT_LINES = 15
 
 
-class Outcome(t.NamedTuple):
+class CommandResult(t.NamedTuple):
     """How a command ended.
 
     Attributes:
@@ -68,7 +68,7 @@ def run(
     environment: t.Mapping[str, str],
     timeout: float,
     clock: Clock = SYSTEM,
-) -> Outcome:
+) -> CommandResult:
     """Run a command in a session of its own, without input, and wait for its end.
 
     Args:
@@ -85,7 +85,7 @@ def run(
     with tempfile.TemporaryFile() as output:
         options = {"cwd": cwd, "env": dict(environment), "stdout": output, **who.identity}
         said = json.loads(_kept(argv, options, Deadline(timeout, clock)))
-        return Outcome(said["exit_code"], said["problem"], _last_lines(output))
+        return CommandResult(said["exit_code"], said["problem"], tuple(last_lines(output.fileno(), OUTPUT_LINES)))
 
 
 def _kept(argv: t.Sequence[str], options: t.Mapping[str, t.Any], deadline: Deadline) -> bytes:
@@ -139,12 +139,6 @@ def _keep(
     return {"exit_code": child.returncode, "problem": ""}
 
 
-def _last_lines(output: t.IO[bytes]) -> t.Tuple[str, ...]:
-    size = os.fstat(output.fileno()).st_size
-    text = os.pread(output.fileno(), OUTPUT_BYTES, max(0, size - OUTPUT_BYTES)).decode("utf-8", "replace")
-    return tuple([line.rstrip() for line in text.splitlines() if line.strip()][-OUTPUT_LINES:])
-
-
 def run_in(
     directory: str,
     argv: t.Sequence[str],
@@ -153,7 +147,7 @@ def run_in(
     place: str,
     more: t.Mapping[str, str],
     timeout: float,
-) -> Outcome:
+) -> CommandResult:
     """Run a command in a release, its virtual environment first on the ``PATH``.
 
     Args:
@@ -186,11 +180,10 @@ def variables(who: Account, first: str) -> t.Dict[str, str]:
 
 def shown(argv: t.Sequence[str]) -> str:
     """Return a command for a sentence, and not more of it than tells what it is."""
-    line = " ".join(argv)
-    return line if len(line) <= processes.SHOWN else f"{line[: processes.SHOWN]}…"
+    return one_line(" ".join(argv))
 
 
-def failure(what: str, done: Outcome, remedies: t.Sequence[str], means: str = "") -> RollcallError:
+def failure(what: str, done: CommandResult, remedies: t.Sequence[str], means: str = "") -> RollcallError:
     """Return the error for a command that did not end well.
 
     Args:

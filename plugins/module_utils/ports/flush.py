@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..host import processes, sockets
-from ..host.processes import Ended, Identity, Process
+from ..host import bind, ending, homes, listeners, processes, socket_owners
+from ..host.ending import Ended
+from ..host.model import Identity, Process
 from ..manifest.model import Stack
 from ..supervisord.client import CALL_TIMEOUT, DOWN, Client, wait_states
 from . import objections
@@ -154,7 +155,7 @@ class _Flush:
 
     def plan(self) -> Flushed:
         """Return what `carry_out` would do."""
-        judged = self._judged(sockets.EVERY)
+        judged = self._judged(socket_owners.EVERY)
         planned = tuple(
             Ended(process.pid, process.start, process.user, process.command, (), "planned", 0.0)
             for process in processes_of(judged.victims)
@@ -165,10 +166,10 @@ class _Flush:
         """End what may be ended and prove its ports free."""
         # Relatives are who shares a socket but for rare exceptions, and those are found when the socket is still there
         # after its first holders are gone.
-        judged = self._judged(sockets.RELATIVES)
+        judged = self._judged(socket_owners.RELATIVES)
         if any(holder.provenance == FOREIGN for holder in judged.victims):
             # A stranger may share it with whom it likes: systemd keeps the socket that it has handed to a service.
-            judged = self._judged(sockets.EVERY)
+            judged = self._judged(socket_owners.EVERY)
         if judged.victims:
             self._end(judged.victims)
             self._watch(judged.victims)
@@ -224,7 +225,7 @@ class _Flush:
         pending = list(ports)
 
         def free() -> bool:
-            answers = {port: sockets.bindable(port) for port in pending}
+            answers = {port: bind.bindable(port) for port in pending}
             reasons.clear()
             reasons.update((port, reason) for port, reason in answers.items() if reason is not None)
             pending[:] = reasons
@@ -246,7 +247,7 @@ class _Flush:
         for _unused in range(ROUNDS):
             self._stop_supervised([holder for holder in victims if holder.provenance == SUPERVISED])
             self._signal(victims)
-            victims = [holder for holder in self._holders(sockets.EVERY) if not self._judge.keeps(holder)]
+            victims = [holder for holder in self._holders(socket_owners.EVERY) if not self._judge.keeps(holder)]
             if not victims:
                 return
             returned = [
@@ -293,10 +294,10 @@ class _Flush:
 
         def still_holds(process: Process) -> bool:
             return process.uid == users[process.identity] and any(
-                sockets.holds(process.pid, *seen) for seen in sockets_of[process.identity].items()
+                socket_owners.holds(process.pid, *seen) for seen in sockets_of[process.identity].items()
             )
 
-        ended = processes.end(
+        ended = ending.end(
             [process.identity for process in to_end],
             known=to_end,
             grace=self._patience.grace,
@@ -315,15 +316,15 @@ class _Flush:
         Raises:
             RollcallError: it has come back.
         """
-        own = processes.kin()
+        own = processes.own_lineage()
         if not any(_may_return(holder, own) for holder in victims):
             return
         ports = _ports(victims)
         returned: t.List[Holder] = []
 
         def come_back() -> bool:
-            if sockets.listeners(ports):
-                now = (holder for holder in self._holders(sockets.EVERY) if holder.listener.port in ports)
+            if listeners.find_listeners(ports):
+                now = (holder for holder in self._holders(socket_owners.EVERY) if holder.listener.port in ports)
                 returned[:] = [holder for holder in now if not self._judge.keeps(holder)]
             return bool(returned)
 
@@ -359,7 +360,7 @@ def _is_new(holder: Holder, seconds: float) -> bool:
     if holder.listener.inode > 0 or holder.process is None:
         return True
     # There are no inodes here: a process that was there before has shared the socket, and is found only now.
-    return processes.age(holder.process) < seconds
+    return processes.age(holder.process.start) < seconds
 
 
 def _may_return(holder: Holder, own: t.Container[int]) -> bool:
@@ -369,7 +370,7 @@ def _may_return(holder: Holder, own: t.Container[int]) -> bool:
     parent = processes.describe(holder.process.ppid)
     if parent is None or parent.state in "ZX":
         return False
-    if processes.manages(parent):
+    if homes.starts_units(parent):
         return holder.unit is not None
     return parent.pid not in own
 

@@ -11,8 +11,8 @@ import os
 import typing as t
 
 from ..base.errors import RollcallError
-from ..host import processes
-from ..host.processes import Process
+from ..host import ending, processes
+from ..host.model import Process
 from ..manifest.model import Stack
 from . import objections
 from .objections import Objection
@@ -123,7 +123,7 @@ class Judge:
 
     def objections(self, victims: t.Sequence[Holder]) -> t.List[Objection]:
         """Return every reason against ending these holders."""
-        never, own = never_flushed(self._stack), processes.kin()
+        never, own = never_flushed(self._stack), processes.own_lineage()
         found: t.Dict[t.Tuple[int, t.Optional[int]], Objection] = {}
         for holder in victims:
             # A process may hold a socket of each family: one sentence is enough.
@@ -145,7 +145,7 @@ class Judge:
             return objections.not_answered_for(holder, service)
         if port in never:
             return objections.never_flushed(holder, service, never[port])
-        untouchable = processes.untouchable(process, own)
+        untouchable = ending.why_untouchable(process, own)
         if untouchable is None and holder.provenance == FOREIGN and publishes(process):
             untouchable = "it holds the port for a container"
         if untouchable is not None:

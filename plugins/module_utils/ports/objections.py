@@ -12,8 +12,11 @@ import typing as t
 from dataclasses import dataclass
 
 from ..base.errors import RollcallError
-from ..host import processes
-from ..host.processes import Ended, Process
+from ..host import homes, processes
+from ..host.ending import Ended
+from ..host.homes import Home
+from ..host.model import Process
+from ..supervisord.running import program_of
 from .provenance import ANY, FOREIGN, REFUSE, UNKNOWN, Holder, publishes
 from .traces import PortTraces, described
 
@@ -88,7 +91,7 @@ def untouchable(holder: Holder, service: str, reason: str) -> Objection:
         commands = _publisher_commands(process, port)
         sentence = f"{start}{_in_unit(holder)}. Stop the container: {commands[0]}."
         return Objection(sentence, holder.as_dict(), (*commands, other_port))
-    home = processes.socket_unit(process, port)
+    home = homes.socket_unit(process, port)
     if home is None:
         return Objection(f"{start}.", holder.as_dict(), (other_port,))
     sentence = f"{start}. It listens for {home.name}: stop that with {home.stop}."
@@ -138,7 +141,7 @@ def taken_again(holder: Holder, service: str) -> Objection:
     if process is None:
         return Objection(f"{label} was freed and is taken again: {holder.reason}.", holder.as_dict())
     parent = processes.describe(process.ppid) if process.ppid > 1 else None
-    home = _home(holder) or (processes.home(process.pid) if parent is None else None)
+    home = _home(holder) or (homes.home_of(process.pid) if parent is None else None)
     origins = [] if home is None else [home.name]
     if parent is not None:
         origins.append(described(parent))
@@ -195,29 +198,29 @@ def find_commands(port: int) -> t.Tuple[str, ...]:
     return ("run the same command with sudo", f"sudo ss -ltnp 'sport = :{port}'")
 
 
-def _home(holder: Holder) -> t.Optional[processes.Home]:
+def _home(holder: Holder) -> t.Optional[Home]:
     """Return what brings a foreign process back when it is ended: the container, supervisord or unit it belongs to."""
     process = holder.process
     if process is None or holder.provenance != FOREIGN:
         return None
-    program = None if process.container else processes.program(process.pid)
-    home = processes.home(process.pid) if program is None else None
+    program = None if process.container else program_of(process.pid)
+    home = homes.home_of(process.pid) if program is None else None
     # What this run lives in itself is no answer: to stop it would end the run.
-    return program or (home if home != processes.home(os.getpid()) else None)
+    return program or (home if home != homes.home_of(os.getpid()) else None)
 
 
 def _publisher_commands(process: Process, port: int) -> t.Tuple[str, ...]:
     """Return the commands that stop a container for which a port is held, or that find it."""
-    home = processes.home(process.pid)
+    home = homes.home_of(process.pid)
     if home is not None and home.name.startswith("container ") and home.stop:
         return (home.stop,)
     return (f"docker ps --filter publish={port}", f"podman ps | grep -w {port}")
 
 
 def _in_unit(holder: Holder) -> str:
-    return "" if holder.unit in (None, processes.unit(os.getpid())) else f", in {holder.unit}"
+    return "" if holder.unit in (None, homes.home_name(os.getpid())) else f", in {holder.unit}"
 
 
 def _blind() -> bool:
     """Return whether there may be processes that this one cannot look into."""
-    return os.geteuid() != 0 or not processes.in_first_namespace()
+    return os.geteuid() != 0 or not homes.in_first_namespace()

@@ -18,8 +18,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ..host.processes import Label, Process
-from ..host.sockets import Listener
+from ..host.model import Label, Listener, Process
 
 SUPERVISED = "supervised"
 ORPHAN = "orphan"
@@ -76,7 +75,7 @@ class Holder:
         service: supervised: the service that supervisord reports; orphan or duplicate: the label's.
         reason: why that provenance.
         unit: foreign: the systemd unit or container the process runs in.
-        place: where its descriptor of the socket was seen, for `sockets.holds`.
+        place: where its descriptor of the socket was seen, for ``socket_owners.holds``.
         pids: all processes that were seen to hold the socket, this one among them.
     """
 

@@ -12,11 +12,13 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
-from ..host import processes, sockets
-from ..host.processes import Process
-from ..host.sockets import Listener
+from ..host import bind, homes, listeners, processes, socket_owners
+from ..host.accounts import user_name
+from ..host.labels import label_of, recorded_labels, trusted_uids
+from ..host.model import Listener, Owners, Process
 from ..manifest.model import Stack
 from ..supervisord.client import CALL_TIMEOUT, Client
+from ..supervisord.running import supervisords_over
 from .provenance import FOREIGN, UNKNOWN, UNSEEN, Holder, Judgement, Supervision, classify
 from .traces import traces
 
@@ -29,7 +31,7 @@ def survey(
     ports: t.Iterable[int],
     pids: t.Optional[t.Mapping[int, str]] = None,
     *,
-    sharing: str = sockets.ONE,
+    sharing: str = socket_owners.ONE,
     clock: Clock = SYSTEM,
 ) -> t.Dict[int, t.List[Holder]]:
     """Return who listens on each of the ports, and whose they are. Changes nothing.
@@ -38,7 +40,7 @@ def survey(
         stack: the stack they are judged for; None judges every process as foreign.
         ports: to look at.
         pids: pid and service of each process that the stack's supervisord reports. None: it is asked.
-        sharing: how far to look for processes that share a socket, as for `sockets.owners`.
+        sharing: how far to look for processes that share a socket, as for ``socket_owners.find_owners``.
         clock: of the deadline for asking supervisord.
 
     Returns:
@@ -55,7 +57,7 @@ def _survey(
     clock: Clock,
     *,
     units: bool = False,
-) -> t.Tuple[t.Dict[int, t.List[Holder]], sockets.Owners]:
+) -> t.Tuple[t.Dict[int, t.List[Holder]], Owners]:
     """Return what `survey` does, and how far the search for the owners could look.
 
     With ``units`` every holder has its unit, not only a foreign one.
@@ -88,13 +90,13 @@ def inspect(
     """
     services = {} if stack is None else {entry.port: entry.name for entry in stack.services if entry.port is not None}
     wanted = list(services) if ports is None else list(dict.fromkeys(ports))
-    holders, owners = _survey(stack, wanted, None, sockets.EVERY, clock, units=True)
+    holders, owners = _survey(stack, wanted, None, socket_owners.EVERY, clock, units=True)
     return [{"port": port, "service": services.get(port), **_inspected(port, holders[port], owners)} for port in wanted]
 
 
-def _inspected(port: int, holders: t.Sequence[Holder], owners: sockets.Owners) -> t.Dict[str, t.Any]:
+def _inspected(port: int, holders: t.Sequence[Holder], owners: Owners) -> t.Dict[str, t.Any]:
     """Return what is to be said of a port: a bind judges, and a listener that a bind gets by holds it all the same."""
-    reason = sockets.bindable(port)
+    reason = bind.bindable(port)
     complete = not holders or not (owners.unreadable or owners.hidden)
     unreadable = owners.unreadable if holders else 0
     if any(holder.process is None for holder in holders):
@@ -122,7 +124,7 @@ def reported(stack: Stack, clock: Clock = SYSTEM) -> t.Tuple[t.Optional[int], t.
     try:
         with Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock) as client:
             pid = client.pid()
-            if not processes.supervisors(stack.paths.config, stack.root, [pid]):
+            if not supervisords_over(stack.paths.config, stack.root, [pid]):
                 return None, {}
             return pid, {program.pid: name for name, program in client.programs().items() if program.pid}
     except RollcallError:
@@ -132,12 +134,12 @@ def reported(stack: Stack, clock: Clock = SYSTEM) -> t.Tuple[t.Optional[int], t.
 
 def _look(
     ports: t.Container[int], hints: t.Iterable[int], sharing: str
-) -> t.Tuple[t.List[Listener], sockets.Owners, t.Dict[int, Process]]:
+) -> t.Tuple[t.List[Listener], Owners, t.Dict[int, Process]]:
     """Return the listeners, their owners, and those described; looks again when one has no owner."""
     hints = list(hints)
     for _unused in range(LOOKS):
-        found = sockets.listeners(ports)
-        owners = sockets.owners([listener.inode for listener in found], hints, sharing)
+        found = listeners.find_listeners(ports)
+        owners = socket_owners.find_owners([listener.inode for listener in found], hints, sharing)
         pids = {pid for holding in owners.pids.values() for pid in holding}
         looked_at = {pid: owners.described.get(pid) or processes.describe(pid) for pid in pids}
         described = {pid: process for pid, process in looked_at.items() if process is not None}
@@ -166,12 +168,12 @@ def judgements(
         return {}
     lineages = processes.lineages(found, found.values())
     supervision = _supervision(stack, lineages, found, pids, clock)
-    recorded = {} if stack is None else processes.recorded(stack.root)
+    recorded = {} if stack is None else recorded_labels(stack.root)
     return {
         pid: classify(
             process,
             lineages[pid],
-            processes.label(pid, process.container) or recorded.get(process.identity),
+            label_of(pid, process.container) or recorded.get(process.identity),
             supervision,
         )
         for pid, process in found.items()
@@ -188,32 +190,32 @@ def _supervision(
     """Return what is known of the stack's supervisords. All processes are searched only when one does not answer."""
     if stack is None:
         return Supervision()
-    uids = processes.trusted_uids(stack.root, stack.user)
+    uids = trusted_uids(stack.root, stack.user)
     root = os.path.normpath(stack.root)
     if pids is not None and all(any(pid in pids for pid in lineage) for lineage in lineages.values()):
         return Supervision(root, uids, pids)
     config = stack.paths.config
     above = {pid for lineage in lineages.values() for pid in lineage}
-    supervisords = {process.pid for process in processes.supervisors(config, stack.root, above, described)}
+    supervisords = {process.pid for process in supervisords_over(config, stack.root, above, described)}
     if not supervisords:
         return Supervision(root, uids, pids or {})
     answering, known = (None, pids) if pids is not None else reported(stack, clock)
     if answering is None and known:
         above = {parent for lineage in processes.lineages(known).values() for parent in lineage}
-        answering = next((process.pid for process in processes.supervisors(config, stack.root, above)), None)
+        answering = next((process.pid for process in supervisords_over(config, stack.root, above)), None)
     if answering is None:
-        supervisords = {process.pid for process in processes.supervisors(config, stack.root)}
+        supervisords = {process.pid for process in supervisords_over(config, stack.root)}
     return Supervision(root, uids, known or {}, frozenset(supervisords), answering)
 
 
 def _unit(process: Process) -> t.Optional[str]:
     """Return the name of the unit or container that a process runs in; a container has one in any case."""
-    return processes.unit(process.pid) or (processes.namespace(process) if process.container else None)
+    return homes.home_name(process.pid) or (homes.describe_namespace(process) if process.container else None)
 
 
-def _unseen(listener: Listener, owners: sockets.Owners) -> str:
+def _unseen(listener: Listener, owners: Owners) -> str:
     """Return why no process that holds a listener can be seen, as far as that is known."""
-    owner = f"; its user is {processes.user_name(listener.uid)}" if listener.uid >= 0 else ""
+    owner = f"; its user is {user_name(listener.uid)}" if listener.uid >= 0 else ""
     if owners.complete:
         why = "it is on its way between two processes, or the kernel's own"
     elif owners.unreadable:

@@ -11,8 +11,10 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
-from ..host import processes, sockets
+from ..host import bind, listeners, processes, socket_owners
+from ..host.labels import label_of, labelled_processes, trusted_uids
 from ..manifest.model import Paths, Stack
+from ..supervisord.running import supervisords_over
 from . import leases
 from .assign import NoPort, Obstacle, assign
 from .flush import Flushed, flush
@@ -91,7 +93,7 @@ def _obstacle(stack: Stack, others: Neighbours, clock: Clock) -> Obstacle:
         if port in others.ports:
             return f"it is leased to {others.ports[port].summary}"
         # What our own processes hold is freed before the start; a bind would only say that they are there.
-        return None if holders[port] else sockets.bindable(port)
+        return None if holders[port] else bind.bindable(port)
 
     return obstacle
 
@@ -99,7 +101,7 @@ def _obstacle(stack: Stack, others: Neighbours, clock: Clock) -> Obstacle:
 def _claimed(others: Neighbours, port: int) -> t.Optional[str]:
     """Return which other stack has a port and runs: it would take the port back at any time."""
     neighbour = others.ports.get(port)
-    if neighbour is None or not processes.supervisors(Paths.of(neighbour.root).config, neighbour.root):
+    if neighbour is None or not supervisords_over(Paths.of(neighbour.root).config, neighbour.root):
         return None
     return f"it is the port of {neighbour.summary}, which runs on this host"
 
@@ -161,7 +163,7 @@ def find_available(stack: Stack, start: t.Optional[int] = None) -> int:
     given |= {*rules.avoid, *rules.protect, *leases.neighbours(leases.directory(), stack.root).ports}
     for port in range(first, rules.high + 1):
         # A listener on another address than the wildcard's would still be in a service's way, and a bind tells of it.
-        if port not in given and sockets.bindable(port) is None:
+        if port not in given and bind.bindable(port) is None:
             return port
     raise RollcallError(
         f"No port from {first} to {rules.high} is free and nobody's.",
@@ -172,15 +174,15 @@ def find_available(stack: Stack, start: t.Optional[int] = None) -> int:
 
 def processes_of(stack: Stack, *, clock: Clock = SYSTEM) -> t.List[t.Dict[str, t.Any]]:
     """Return every process of a stack, wherever it came from: supervisord, what it runs, and what is left over."""
-    supervisords = {process.pid: process for process in processes.supervisors(stack.paths.config, stack.root)}
-    found = {**supervisords, **processes.children_of(supervisords)}
-    for process in processes.labelled(stack.root, processes.trusted_uids(stack.root, stack.user)):
+    supervisords = {process.pid: process for process in supervisords_over(stack.paths.config, stack.root)}
+    found = {**supervisords, **processes.descendants(supervisords)}
+    for process in labelled_processes(stack.root, trusted_uids(stack.root, stack.user)):
         found.setdefault(process.pid, process)
     judged = judgements(stack, found, clock=clock)
     ports = _ports_by_pid(found)
     rows = []
     for pid, process in sorted(found.items(), key=lambda entry: (entry[1].start, entry[0])):
-        label = processes.label(pid, process.container)
+        label = label_of(pid, process.container)
         row = {
             **process.as_dict(),
             "provenance": "supervisord" if pid in supervisords else judged[pid].provenance,
@@ -192,8 +194,8 @@ def processes_of(stack: Stack, *, clock: Clock = SYSTEM) -> t.List[t.Dict[str, t
 
 
 def _ports_by_pid(pids: t.Iterable[int]) -> t.Dict[int, t.Set[int]]:
-    listening = sockets.listeners()
-    owners = sockets.owners([listener.inode for listener in listening], pids)
+    listening = listeners.find_listeners()
+    owners = socket_owners.find_owners([listener.inode for listener in listening], pids)
     found: t.Dict[int, t.Set[int]] = {}
     for listener in listening:
         for pid in owners.pids.get(listener.inode, ()):
@@ -218,7 +220,7 @@ def auto_fix(stack: Stack, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t
         ``ok``: nothing is left to do; ``changed``; ``freed``, ``moved`` and ``unresolved``, each with words; ``next``.
     """
     ports = [service.port for service in stack.services if service.port is not None]
-    holders = survey(stack, ports, sharing=sockets.EVERY, clock=clock)
+    holders = survey(stack, ports, sharing=socket_owners.EVERY, clock=clock)
     foreign = {port for port in ports if any(holder.provenance not in OURS for holder in holders[port])}
     leftover = [port for port in ports if port not in foreign and _has_leftovers(holders[port])]
     done = flush(stack, leftover, dry_run=dry_run, clock=clock) if leftover else Flushed(False)

@@ -11,8 +11,8 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ..host import processes, sockets
-from ..host.processes import Process
+from ..host import listeners, processes, socket_owners
+from ..host.model import Owners, Process
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class PortTraces:
         closing: whether nothing but closed connections has the port: there is no process to end, and they pass.
     """
 
-    owners: sockets.Owners
+    owners: Owners
     users: t.Sequence[Process]
     remembered: int
     closing: bool
@@ -49,8 +49,8 @@ class PortTraces:
 
 def traces(port: int) -> PortTraces:
     """Return who uses a port on which nothing listens."""
-    using, remembered = sockets.users(port), sockets.remembered(port)
-    owners = sockets.owners([user.inode for user in using], sharing=sockets.EVERY)
+    using, remembered = listeners.users(port), listeners.count_closed(port)
+    owners = socket_owners.find_owners([user.inode for user in using], sharing=socket_owners.EVERY)
     pids = {pid for holding in owners.pids.values() for pid in holding}
     users = [process for process in map(processes.describe, sorted(pids)) if process is not None]
     # A connection that its process has closed has inode 0 until the other side has closed it too.

@@ -19,12 +19,11 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..host.processes import Identity
+from ..host.model import Identity
 from ..manifest.model import Paths
 from ..run import request
 from ..state import journal
-from ..supervisord import client as supervisor
-from ..supervisord.client import Client, ProgramState
+from ..supervisord.client import DOWN, Client, ProgramState, wait_states
 from ..verdict.judge import describe_state, identity
 from .plan import Facts, Plan, Row, Wish, group_of, make
 
@@ -184,9 +183,9 @@ class _Run:
         """Tell programs to stop, and wait until they and those that were stopping already have no process."""
         self._failed.update(_faults(self._client.stop(self._plan.stop)))
         waiting = [name for name in self._plan.down if name not in self._failed]
-        seen = supervisor.wait_states(self._client, waiting, supervisor.DOWN, deadline=self._stopped_by, interval=POLL)
+        seen = wait_states(self._client, waiting, DOWN, deadline=self._stopped_by, interval=POLL)
         for name, program in seen.items():
-            if program.state not in supervisor.DOWN:
+            if program.state not in DOWN:
                 self._failed[name] = (
                     f"not stopped after {self._stopped_by.seconds:g} s: {describe_state(program)} as pid {program.pid}"
                 )

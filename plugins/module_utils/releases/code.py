@@ -12,8 +12,8 @@ import shutil
 import typing as t
 
 from ..base.errors import RollcallError
-from ..host import accounts, commands
-from ..host.accounts import Account
+from ..host import commands
+from ..host.accounts import Account, acting_as
 from ..manifest.model import DEFAULT_PATH
 from . import archives
 from . import plan as release_plan
@@ -28,7 +28,7 @@ def fetch(wish: Wish, who: Account, code: str, place: str, tree: str) -> None:
     if isinstance(wish.source, Git):
         packed = _exported(wish, wish.source, who, code, place)
         # In a directory of the user's, who could have put anything there.
-        with accounts.acting_as(who):
+        with acting_as(who):
             unpack(wish, packed, who, tree)
     else:
         verify(wish.code)
@@ -47,7 +47,7 @@ def unpack(wish: Wish, packed: str, who: Account, tree: str, strip: int = 0) -> 
                 evidence={"needed": needed, "free": free},
                 remedies=[f"df -h {wish.root}; df -i {wish.root}"],
             )
-        with accounts.acting_as(who):
+        with acting_as(who):
             archives.unpack(members, tree)
 
 

@@ -23,8 +23,8 @@ import typing as t
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..base.files import write_atomically
-from ..host import accounts, commands
-from ..host.accounts import Account
+from ..host import commands
+from ..host.accounts import Account, acting_as, require_account
 from ..manifest.model import release_directory
 from . import code as release_code
 from . import plan as release_plan
@@ -51,7 +51,7 @@ def ready(wish: Wish, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t.Dict
         RollcallError: ``wrong_use`` and ``refused``: nothing was touched; ``failed``: it could not be built, or a
             command failed. What is in place stays there.
     """
-    who = accounts.account(wish.user)
+    who = require_account(wish.user)
     with _as_errors(wish.root), contextlib.ExitStack() as stack:
         if not dry_run:
             stack.enter_context(release_store.locked(wish.root, clock))
@@ -164,7 +164,7 @@ def _make(wish: Wish, who: Account, facts: _Facts, clock: Clock) -> t.List[str]:
             "made": clock.wall(),
             "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock.wall())),
         }
-        with accounts.acting_as(who):
+        with acting_as(who):
             write_atomically(os.path.join(tree, release_store.MARKER), json.dumps(marker, indent=2) + "\n", 0o644)
             os.chmod(tree, 0o755)
         # A rename can reach the disk before the content of the files does.
@@ -190,7 +190,7 @@ def switched(wish: Wish, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t.D
     Raises:
         RollcallError: another release is in place; or a command failed: the release is in place all the same.
     """
-    who = accounts.account(wish.user)
+    who = require_account(wish.user)
     with _as_errors(wish.root), contextlib.ExitStack() as stack:
         if not dry_run:
             stack.enter_context(release_store.locked(wish.root, clock))
@@ -246,7 +246,7 @@ def _share(root: str, who: Account, tree: str, name: str) -> bool:
     """
     shared = os.path.join(root, "shared", name)
     brought = os.path.join(tree, name)
-    with accounts.acting_as(who):
+    with acting_as(who):
         brings = os.path.isdir(brought) and not os.path.islink(brought)
         if os.path.lexists(brought) and not brings:
             raise RollcallError(
@@ -257,7 +257,7 @@ def _share(root: str, who: Account, tree: str, name: str) -> bool:
     fresh = not os.path.isdir(shared)
     if fresh:
         _make_shared(root, who, name, brought if brings else None)
-    with accounts.acting_as(who):
+    with acting_as(who):
         if brings:
             shutil.rmtree(brought)
         os.makedirs(os.path.dirname(brought), exist_ok=True)
@@ -277,7 +277,7 @@ def _make_shared(root: str, who: Account, name: str, content: t.Optional[str]) -
     fresh = tempfile.mkdtemp(prefix=release_store.MAKING, dir=top)
     try:
         os.chown(fresh, who.uid, who.gid)
-        with accounts.acting_as(who):
+        with acting_as(who):
             if content is not None:
                 shutil.copytree(content, fresh, symlinks=True, dirs_exist_ok=True)
             os.chmod(fresh, 0o750)

@@ -22,8 +22,7 @@ import typing as t
 from ..base.clock import Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.files import write_atomically
-from ..host import accounts, processes
-from ..host.accounts import Account
+from ..host.accounts import Account, acting_as, user_name
 from ..manifest.model import RELEASE, Paths, current_release, release_directory
 from ..state import journal
 
@@ -67,10 +66,9 @@ def own_directory(path: str) -> None:
     owner = os.stat(path).st_uid
     if owner not in (0, os.geteuid()):
         raise RollcallError(
-            f"{path} belongs to {processes.user_name(owner)}, and must be of the user who runs this, "
-            f"{processes.user_name(os.geteuid())}.",
+            f"{path} belongs to {user_name(owner)}, and must be of the user who runs this, {user_name(os.geteuid())}.",
             kind="refused",
-            remedies=[f"chown {processes.user_name(os.geteuid())} {path}", "run as the user who installed the stack"],
+            remedies=[f"chown {user_name(os.geteuid())} {path}", "run as the user who installed the stack"],
         )
 
 
@@ -127,7 +125,7 @@ def release_marker(root: str, name: str, who: Account) -> t.Optional[t.Dict[str,
 def read_marker(path: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
     """Return what a marker says; None where there is none. It is in a directory of the user's."""
     try:
-        with accounts.acting_as(who):
+        with acting_as(who):
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         with open(descriptor, encoding="utf-8") as stream:
             marker = json.loads(stream.read(MARKER_BYTES))
@@ -164,7 +162,7 @@ def locked(root: str, clock: Clock) -> t.Iterator[None]:
     os.makedirs(_memory(root), mode=0o700, exist_ok=True)
     lock = journal.Lock(_memory(root))
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(clock.wall()))
-    note = {"who": processes.user_name(os.geteuid()), "verb": "release", "since": since}
+    note = {"who": user_name(os.geteuid()), "verb": "release", "since": since}
     deadline = Deadline(LOCK_PATIENCE, clock)
     while True:
         try:

@@ -16,8 +16,8 @@ import typing as t
 
 from ..base.errors import RollcallError
 from ..base.files import write_atomically
-from ..host import accounts, commands
-from ..host.accounts import Account
+from ..host import commands
+from ..host.accounts import Account, acting_as
 from . import code as release_code
 from . import plan as release_plan
 from . import store as release_store
@@ -58,7 +58,7 @@ def _python(wish: Wish) -> str:
 
 def ready(wish: Wish, who: Account, interpreter: str, tree: str, place: str) -> str:
     """Return the name of the virtual environment for the requirements in ``tree``, built when it is not whole."""
-    with accounts.acting_as(who):
+    with acting_as(who):
         texts = _requirements(wish, tree)
     name = release_plan.environment_id(texts, wish.wheels.digest, interpreter)
     if not whole(wish.root, name, who):
@@ -152,7 +152,7 @@ def _cures(wish: Wish, what: str, output: t.Sequence[str]) -> t.List[str]:
 
 
 def _mark(directory: str, who: Account, *, whole: bool) -> None:
-    with accounts.acting_as(who):
+    with acting_as(who):
         text = json.dumps({"whole": whole}) + "\n"
         write_atomically(os.path.join(directory, MARKER), text, 0o644)
 
@@ -175,7 +175,7 @@ def link(wish: Wish, who: Account, tree: str, name: str) -> None:
     Raises:
         RollcallError: ``wrong_use``: the release has something of that name itself.
     """
-    with accounts.acting_as(who):
+    with acting_as(who):
         link = os.path.join(tree, "venv")
         if os.path.lexists(link):
             raise RollcallError(

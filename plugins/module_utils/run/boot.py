@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from ..base.errors import RollcallError
 from ..host import processes
 from ..manifest.model import Stack
+from ..supervisord.running import supervisords_over
 from . import plan
 
 # The unit says by this variable that a command is its own.
@@ -201,8 +202,8 @@ def gather(unit: Unit, stack: Stack) -> None:
         RollcallError: systemd refuses, or does not answer.
     """
     for _look in range(LOOKS):
-        daemons = [process.pid for process in processes.supervisors(stack.paths.config, stack.root)]
-        outside = [pid for pid in (*daemons, *processes.children_of(daemons)) if not unit.holds(pid)]
+        daemons = [process.pid for process in supervisords_over(stack.paths.config, stack.root)]
+        outside = [pid for pid in (*daemons, *processes.descendants(daemons)) if not unit.holds(pid)]
         if not outside:
             return
         unit.adopt(outside)

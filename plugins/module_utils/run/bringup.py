@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..base.clock import SYSTEM, Clock, Deadline
-from ..host.processes import Identity
+from ..host.model import Identity
 from ..manifest.model import Service, Stack
 from ..ports.provenance import Holder
 from ..ports.survey import survey

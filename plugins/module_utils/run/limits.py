@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ..host import processes
+from ..host.sweep import ROUNDS
 from ..manifest.graph import levels
 from ..manifest.model import Service, Stack
 from ..ports import flush
-from ..supervisord import client as supervisor
+from ..supervisord.client import batch_seconds
 from ..verdict.limits import of_look, of_verify
 from . import preflight, takedown
 
@@ -34,30 +34,24 @@ def of_run(stack: Stack, mode: str, *, grace: float, kill_grace: float) -> float
     free = flush.ROUNDS * ending + flush.RETURN + flush.TIME_WAIT + kill_grace
     if mode == "flush":
         return prove + free
-    down = processes.SWEEPS * ending + (
-        _emergency(stack, ending) if mode == "emergency" else _careful(stack, kill_grace)
-    )
+    down = ROUNDS * ending + (_emergency(stack, ending) if mode == "emergency" else _careful(stack, kill_grace))
     if mode == "stop":
         return prove + down + of_look(stack)
-    up = (
-        DAEMON_START
-        + supervisor.of_batch(len(stack.services))
-        + _by_level(stack, lambda service: service.ready_timeout)
-    )
+    up = DAEMON_START + batch_seconds(len(stack.services)) + _by_level(stack, lambda service: service.ready_timeout)
     return prove + down + (0.0 if mode == "quick" else free) + up + of_verify(stack)
 
 
 def _careful(stack: Stack, kill_grace: float) -> float:
     one_by_one = sum(service.stop.timeout for service in stack.services)
     services = _by_level(stack, lambda service: service.stop.timeout + takedown.STOP_MARGIN + takedown.PORT_MARGIN)
-    services += supervisor.of_batch(len(stack.services))
+    services += batch_seconds(len(stack.services))
     daemon = one_by_one + takedown.STOP_MARGIN
     return services + daemon + daemon + 1.5 * len(stack.services) + kill_grace
 
 
 def _emergency(stack: Stack, ending: float) -> float:
     # Asked to stop, ended by pid, and what was below it.
-    return supervisor.of_batch(len(stack.services)) + 3 * ending
+    return batch_seconds(len(stack.services)) + 3 * ending
 
 
 def _by_level(stack: Stack, seconds: t.Callable[[Service], float]) -> float:

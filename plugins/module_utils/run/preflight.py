@@ -13,13 +13,12 @@ import stat
 import typing as t
 
 from ..base.errors import Problem, RollcallError
-from ..host import processes
+from ..host.accounts import user_name
 from ..manifest.model import DEFAULT_PATH, Stack
 from ..ports import flush
 from ..state import journal
 from ..state.journal import Generation
-from ..supervisord import client as supervisor
-from ..supervisord import config
+from ..supervisord import client_errors, config
 from ..verdict import fitness
 from ..verdict.judge import Observation
 from . import plan
@@ -194,7 +193,7 @@ def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
     for path in dict.fromkeys(path for path in own if os.path.isdir(path)):
         seen = os.stat(path)
         if seen.st_uid != 0:
-            message = f"belongs to user {processes.user_name(seen.st_uid)}, and supervisord runs as root"
+            message = f"belongs to user {user_name(seen.st_uid)}, and supervisord runs as root"
             yield fitness.problem(path, message, f"chown root {path}, or name the user of the stack: user")
         elif seen.st_mode & (stat.S_IWOTH if seen.st_gid == 0 else stat.S_IWOTH | stat.S_IWGRP):
             mode = stat.S_IMODE(seen.st_mode)
@@ -233,7 +232,7 @@ def check_daemon(seen: Observation) -> None:
         RollcallError: its message names the daemon; nothing was stopped.
     """
     # One that shuts down is waited for, one without a socket is found by its config and ended.
-    fine = (supervisor.ABSENT, supervisor.STALE, supervisor.SHUTTING_DOWN)
+    fine = (client_errors.ABSENT, client_errors.STALE, client_errors.SHUTTING_DOWN)
     if seen.silence is None or seen.silence.evidence["problem"] in fine:
         _refuse_immovable(seen.silence)
         return
@@ -263,7 +262,7 @@ def check_daemon(seen: Observation) -> None:
 
 def _refuse_immovable(silence: t.Optional[RollcallError]) -> None:
     """Refuse over a left-over socket that may not be removed: of somebody else, in a sticky directory (unlink(2))."""
-    if silence is None or silence.evidence["problem"] != supervisor.STALE or os.geteuid() == 0:
+    if silence is None or silence.evidence["problem"] != client_errors.STALE or os.geteuid() == 0:
         return
     path = silence.evidence["socket"]
     place, own = os.stat(os.path.dirname(path)), os.lstat(path)

@@ -20,14 +20,16 @@ from dataclasses import dataclass, field
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import processes
+from ..host.ending import Ended
+from ..host.labels import label_of, record_labels
+from ..host.model import Label
 from ..manifest.model import Stack
 from ..manifest.revision import revision
 from ..ports import flush, leases
 from ..state import budget, credentials, journal, registry
 from ..state.journal import Generation, Journal, Lock
-from ..supervisord import client as supervisor
-from ..supervisord import config
-from ..supervisord.client import Client
+from ..supervisord import config, life
+from ..supervisord.client import CALL_TIMEOUT, Client
 from ..verdict import fitness, status, verify
 from ..verdict import judge as verdict
 from ..verdict.judge import Observation
@@ -60,7 +62,7 @@ class _Run:
     replaced: bool = False
     awaited: str = ""
     files: t.Mapping[str, t.Mapping[str, str]] = field(default_factory=dict)
-    flushed: t.List[processes.Ended] = field(default_factory=list)
+    flushed: t.List[Ended] = field(default_factory=list)
 
     @property
     def signals(self) -> t.List[t.Dict[str, t.Any]]:
@@ -374,7 +376,7 @@ def _sections(config_text: str) -> t.Dict[str, str]:
 
 
 def _daemon_revision(seen: Observation) -> str:
-    label = None if seen.daemon is None else processes.label(seen.daemon.pid)
+    label = None if seen.daemon is None else label_of(seen.daemon.pid)
     return "" if label is None else label.revision
 
 
@@ -383,7 +385,7 @@ def _revision_of(installed: Generation, name: str, pid: int) -> t.Optional[str]:
 
     A program that overwrites its environment to show a title, as redis-server does, has no label left.
     """
-    label = processes.label(pid) if pid else None
+    label = label_of(pid) if pid else None
     if label is not None:
         return label.revision
     if not journal.read_meta(installed.stack.paths, installed.stack.root)["loaded"]:
@@ -422,7 +424,7 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
     if the_plan.install:
         run.step("install", digest=run.generation.digest)
         _install(run)
-    client = Client(stack.paths.socket, timeout=supervisor.CALL_TIMEOUT, clock=run.clock)
+    client = Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=run.clock)
     also: t.List[str] = []
     if the_plan.daemon == plan.KEEP:
         run.step("reload")
@@ -540,7 +542,7 @@ def _start_daemon(run: _Run) -> None:
 
 def _start(run: _Run, log: str) -> None:
     account = fitness.account(run.stack)
-    supervisor.start_daemon(
+    life.start_supervisord(
         config.engine_python(run.stack.root),
         run.stack.paths.config,
         socket_path=run.stack.paths.socket,
@@ -591,9 +593,9 @@ def _record_started(stack: Stack, seen: Observation) -> None:
     for service in stack.services:
         program = seen.programs.get(service.name)
         if program is not None and program.born:
-            own = processes.Label(stack.name, stack.root, service.name, revision(stack, service))
+            own = Label(stack.name, stack.root, service.name, revision(stack, service))
             started[verdict.identity(program)] = own
-    processes.record(stack.root, started)
+    record_labels(stack.root, started)
 
 
 def _finished(run: _Run, report: t.Dict[str, t.Any], *, result: str, changed: bool) -> t.Dict[str, t.Any]:

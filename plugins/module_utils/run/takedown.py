@@ -17,11 +17,15 @@ import typing as t
 
 from ..base.clock import Clock, Deadline
 from ..base.errors import RollcallError
-from ..host import processes, sockets
-from ..host.processes import Ended, Identity, Process
+from ..host import ending, homes, listeners, processes
+from ..host.ending import Ended
+from ..host.labels import trusted_uids
+from ..host.model import Identity, Process
+from ..host.sweep import sweep
 from ..manifest.model import Service, Stack
-from ..supervisord import client as supervisor
-from ..supervisord.client import Client
+from ..supervisord import client_errors, life
+from ..supervisord.client import CALL_TIMEOUT, DOWN, Client, wait_states
+from ..supervisord.running import supervisords_over
 from ..verdict.judge import Observation
 from . import plan
 
@@ -33,7 +37,7 @@ PORT_MARGIN = 0.5
 # What everything gets in an emergency, after its signal and before KILL.
 EMERGENCY_GRACE = 3.0
 # UNKNOWN: it could not be signalled, and no waiting changes that.
-_SETTLED = supervisor.DOWN | {"UNKNOWN"}
+_SETTLED = DOWN | {"UNKNOWN"}
 
 
 class TakeDown:
@@ -95,7 +99,7 @@ class TakeDown:
         client.stop(names)
         limit = max((self._stop_timeout(name) for name in names), default=0.0) + STOP_MARGIN
         deadline = Deadline(limit, self._clock)
-        last = supervisor.wait_states(client, names, _SETTLED, deadline=deadline, interval=POLL)
+        last = wait_states(client, names, _SETTLED, deadline=deadline, interval=POLL)
         unknown = [name for name, program in last.items() if program.state == "UNKNOWN"]
         if unknown and not lost:
             raise RollcallError(
@@ -113,7 +117,7 @@ class TakeDown:
             )
         known = [service for name in names for service in self._known.get(name, ())]
         ports = {service.port for service in known if service.port is not None}
-        if not Deadline(PORT_MARGIN, self._clock).poll(lambda: not sockets.listeners(ports), POLL):
+        if not Deadline(PORT_MARGIN, self._clock).poll(lambda: not listeners.find_listeners(ports), POLL):
             # A child that outlived its service. Others' listeners are the flush's to judge.
             self.sweep()
 
@@ -131,7 +135,7 @@ class TakeDown:
         answering = self._before.daemon or self._shutting_down()
         if answering is not None:
             with self._client() as client:
-                supervisor.stop_daemon(client, answering.identity, timeout=limit, clock=self._clock)
+                life.stop_supervisord(client, answering.identity, timeout=limit, clock=self._clock)
         # Each turn of its loop takes up to a second and stops one program: it cannot be poked without a socket.
         patience = limit + 1.5 * len(self._stack.services)
         others = [process for process in self._supervisors() if answering is None or process.pid != answering.pid]
@@ -141,7 +145,7 @@ class TakeDown:
     def _shutting_down(self) -> t.Optional[Process]:
         """Return the one supervisord there is, when it has been told to shut down already: it can still be poked."""
         silence = self._before.silence
-        if silence is None or silence.evidence.get("problem") != supervisor.SHUTTING_DOWN:
+        if silence is None or silence.evidence.get("problem") != client_errors.SHUTTING_DOWN:
             return None
         return self._before.daemons[0] if len(self._before.daemons) == 1 else None
 
@@ -159,7 +163,7 @@ class TakeDown:
         daemons = self._supervisors()
         # Asked for while their parents live: afterwards nothing but a label would tell whose they were. Below a
         # supervisord that is pid 1 of a container is everything, so being there proves nothing.
-        family = processes.children_of([process.pid for process in daemons if process.pid > 1])
+        family = processes.descendants([process.pid for process in daemons if process.pid > 1])
         answering = next((one for one in daemons if self._is_answering(one)), None)
         if answering is not None:
             self._ask_to_go(answering)
@@ -177,11 +181,11 @@ class TakeDown:
         with contextlib.ExitStack() as stack:
             client = stack.enter_context(self._client())
             try:
-                names = [name for name, program in client.programs().items() if program.state not in supervisor.DOWN]
+                names = [name for name, program in client.programs().items() if program.state not in DOWN]
                 client.stop(names)
                 deadline = Deadline(self._grace, self._clock)
-                supervisor.wait_states(client, names, supervisor.DOWN, deadline=deadline, interval=POLL)
-                supervisor.stop_daemon(client, daemon.identity, timeout=self._kill_grace, clock=self._clock)
+                wait_states(client, names, DOWN, deadline=deadline, interval=POLL)
+                life.stop_supervisord(client, daemon.identity, timeout=self._kill_grace, clock=self._clock)
             except RollcallError as exc:
                 # It has had its chance; what follows does not ask.
                 self.notes.append(exc.message)
@@ -211,10 +215,10 @@ class TakeDown:
             RollcallError: something does not end.
         """
         daemons = [process.pid for process in self._supervisors()]
-        ended = processes.sweep(
+        ended = sweep(
             self._stack.root,
             keep=daemons,
-            uids=processes.trusted_uids(self._stack.root, self._stack.user),
+            uids=trusted_uids(self._stack.root, self._stack.user),
             grace=self._grace,
             kill_grace=self._kill_grace,
             clock=self._clock,
@@ -222,22 +226,22 @@ class TakeDown:
         self.ended += ended
         self._refuse_survivors(ended)
         if not daemons:
-            supervisor.clean_stale(self._stack.paths.socket, self._stack.paths.pidfile)
+            life.remove_left_overs(self._stack.paths.socket, self._stack.paths.pidfile)
 
     def _client(self) -> Client:
-        return Client(self._stack.paths.socket, timeout=supervisor.CALL_TIMEOUT, clock=self._clock)
+        return Client(self._stack.paths.socket, timeout=CALL_TIMEOUT, clock=self._clock)
 
     def _supervisors(self) -> t.List[Process]:
-        return processes.supervisors(self._stack.paths.config, self._stack.root)
+        return supervisords_over(self._stack.paths.config, self._stack.root)
 
     def _end_daemons(self, daemons: t.Sequence[Process], grace: float) -> None:
         if daemons:
-            self.ended += supervisor.end_daemons_by_pid(
+            self.ended += life.end_supervisords(
                 [process.identity for process in daemons], grace=grace, kill_grace=self._kill_grace, clock=self._clock
             )
 
     def _end(self, identities: t.Sequence[Identity], known: t.Sequence[Process]) -> t.List[Ended]:
-        done = processes.end(identities, known=known, grace=self._grace, kill_grace=self._kill_grace, clock=self._clock)
+        done = ending.end(identities, known=known, grace=self._grace, kill_grace=self._kill_grace, clock=self._clock)
         self.ended += done
         return done
 
@@ -256,16 +260,16 @@ class TakeDown:
         if not left:
             return
         pids = " ".join(str(process.pid) for process in left)
-        homes = {process.pid: processes.home(process.pid) for process in left}
+        kept_by = {process.pid: homes.home_of(process.pid) for process in left}
         named = ", ".join(
             f"pid {process.pid}" + (f", in {home.name}" if home is not None else "")
-            for process, home in ((process, homes[process.pid]) for process in left)
+            for process, home in ((process, kept_by[process.pid]) for process in left)
         )
         raise RollcallError(
             f"supervisord of stack {self._stack.name} did not end, or was started again by something: {named}.",
             evidence={"pids": [process.pid for process in left]},
             remedies=[
-                *dict.fromkeys(home.stop for home in homes.values() if home is not None and home.stop),
+                *dict.fromkeys(home.stop for home in kept_by.values() if home is not None and home.stop),
                 f"kill -KILL {pids}",
                 remedy,
             ],

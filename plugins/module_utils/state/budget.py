@@ -56,14 +56,14 @@ def spend(stack: Stack, *, clock: Clock = SYSTEM) -> None:
         )
     now = clock.monotonic()
     moments = [now - ago for ago in used] + [now]
-    write_atomically(path(stack), json.dumps({"boot": processes.boot(), "restarts": moments}), 0o600)
+    write_atomically(path(stack), json.dumps({"boot": processes.boot_id(), "restarts": moments}), 0o600)
 
 
 def _load(stack: Stack) -> t.List[float]:
     try:
         with open(path(stack), encoding="utf-8") as stream:
             data = json.load(stream)
-        return [float(moment) for moment in data["restarts"]] if data["boot"] == processes.boot() else []
+        return [float(moment) for moment in data["restarts"]] if data["boot"] == processes.boot_id() else []
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError) as exc:

@@ -10,22 +10,22 @@ They are only asked who they are. What is not ours may have been started by anyt
 
 from __future__ import annotations
 
-import configparser
-import glob
 import os
 import re
 import socket
-import stat
 import sys
 import threading
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
-from ..host import processes, sockets
-from ..host.processes import Label, Process
+from ..host import processes, socket_owners
+from ..host.labels import label_of
+from ..host.model import Label, Process
+from . import running
 from .client import Client
+from .settings import Settings, read_settings
 
 # Seconds that one supervisord has for each of the two questions.
 PATIENCE = 1.0
@@ -33,53 +33,18 @@ PATIENCE = 1.0
 STARTING = 2.0
 # How many are asked at the same time.
 AT_ONCE = 32
-# A config is some kilobytes; what is larger is none, and neither are so many files.
-_MOST_BYTES = 1024 * 1024
-_MOST_FILES = 200
 # Of the flags in /proc/net/unix: the socket listens (linux/net.h, __SO_ACCEPTCON).
 _ACCEPTS = 0x10000
-_LOOPBACK = ("127.", "localhost", "[::1]", "::1")
 
 
 @dataclass(frozen=True)
-class Inet:
-    """An HTTP server of a supervisord on a TCP port: its address as the config says it, and if it wants a password."""
-
-    address: str
-    guarded: bool
-
-    @property
-    def exposed(self) -> bool:
-        """Whether other hosts reach it: a port alone means every address."""
-        host = self.address.rpartition(":")[0]
-        return not host.startswith(_LOOPBACK)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the file of a config says of the daemon itself; None and nothing for what it does not, or cannot be told.
-
-    Attributes:
-        socket: of ``[unix_http_server]``, absolute.
-        pidfile: absolute.
-        inet: of ``[inet_http_server]``.
-        problem: why the file could not be read.
-    """
-
-    socket: t.Optional[str] = None
-    pidfile: t.Optional[str] = None
-    inet: t.Tuple[Inet, ...] = ()
-    problem: str = ""
-
-
-@dataclass(frozen=True)
-class Answer:
+class SocketAnswer:
     """What came of asking at a socket.
 
     Attributes:
         pid: of the supervisord that answered; None when none did.
         version: its version.
-        problem: why none did: one of the constants of supervisor.py.
+        problem: why none did: one of the codes of ``client_errors``.
         detail: the same in words.
         peer: where none did: the pid of who listens there; None when that cannot be told.
     """
@@ -92,7 +57,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Daemon:
+class Supervisord:
     """One living supervisord.
 
     Attributes:
@@ -111,7 +76,7 @@ class Daemon:
     config: t.Optional[str] = None
     settings: Settings = field(default_factory=Settings)
     label: t.Optional[Label] = None
-    answer: t.Optional[Answer] = None
+    answer: t.Optional[SocketAnswer] = None
     young: bool = False
     seen: bool = True
 
@@ -150,7 +115,7 @@ class Daemon:
         }
 
 
-def look(config_path: str, root: str, *, clock: Clock = SYSTEM) -> t.List[Daemon]:
+def discover(config_path: str, root: str, *, clock: Clock = SYSTEM) -> t.List[Supervisord]:
     """Return every living supervisord that can be seen, asked who it is; those over this config are ``ours``.
 
     Args:
@@ -158,88 +123,43 @@ def look(config_path: str, root: str, *, clock: Clock = SYSTEM) -> t.List[Daemon
         root: the stack's root directory.
         clock: of the deadlines.
     """
-    ours = {process.identity for process in processes.supervisors(config_path, root)}
-    found = [_known(process, process.identity in ours) for process in processes.all_supervisors()]
-    known = (daemon.settings.socket for daemon in found if not daemon.process.container)
+    ours = {process.identity for process in running.supervisords_over(config_path, root)}
+    found = [_known(process, process.identity in ours) for process in running.all_supervisords()]
+    known = (one.settings.socket for one in found if not one.process.container)
     answers = ask_all(list(dict.fromkeys(path for path in known if path)), clock=clock)
     return [
-        daemon
-        if daemon.process.container
-        else Daemon(**{**vars(daemon), "answer": answers.get(daemon.settings.socket or "")})
-        for daemon in sorted(found, key=lambda daemon: daemon.process.start)
+        one if one.process.container else replace(one, answer=answers.get(one.settings.socket or ""))
+        for one in sorted(found, key=lambda one: one.process.start)
     ]
 
 
-def seconds(number: int) -> float:
-    """Return how long `look` waits for this many supervisords at the longest."""
+def discovery_seconds(number: int) -> float:
+    """Return how long `discover` waits for this many supervisords at the longest."""
     return 2 * PATIENCE * -(-number // AT_ONCE)
 
 
-def _known(process: Process, ours: bool) -> Daemon:
+def _known(process: Process, ours: bool) -> Supervisord:
     # What a container has under a path is none of this host's files.
-    config = None if process.container else processes.configuration(process)
-    own = processes.label(process.pid, process.container)
+    config = None if process.container else running.config_of(process)
+    own = label_of(process.pid, process.container)
     label = own if own is not None and not own.service else None
-    return Daemon(
+    return Supervisord(
         process,
         ours,
         config,
-        Settings() if config is None else settings(config),
+        Settings() if config is None else read_settings(config),
         label,
-        young=processes.age(process) < STARTING,
+        young=processes.age(process.start) < STARTING,
         seen=os.geteuid() in (0, process.uid),
     )
-
-
-# --- what its config says -----------------------------------------------------------------------------------------
-
-
-def settings(path: str) -> Settings:
-    """Return what a config says of the daemon itself; a config that cannot be read is a `problem`."""
-    parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
-    here = os.path.dirname(path)
-    try:
-        parser.read_string(_text(path))
-        patterns = parser.get("include", "files", fallback="").replace("%(here)s", here).split()
-        included = [name for pattern in patterns for name in sorted(glob.glob(os.path.join(here, pattern)))]
-        for name in included[:_MOST_FILES]:
-            parser.read_string(_text(name))
-    except (OSError, ValueError, configparser.Error) as exc:
-        return Settings(problem=f"{path} cannot be read: {' '.join(str(exc).split())}")
-    return Settings(
-        socket=_path(parser, "unix_http_server", "file", here),
-        pidfile=_path(parser, "supervisord", "pidfile", here),
-        inet=tuple(_inet(parser, section) for section in parser.sections() if section.startswith("inet_http_server")),
-    )
-
-
-def _text(path: str) -> str:
-    # Without O_NONBLOCK a pipe in the file's place would hold this up.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), encoding="utf-8") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise ValueError("it is no regular file")
-        return stream.read(_MOST_BYTES)
-
-
-def _path(parser: configparser.RawConfigParser, section: str, key: str, here: str) -> t.Optional[str]:
-    """Return a path of the config; None when it is not there, relative, or made of what only the daemon knows."""
-    text = parser.get(section, key, fallback="").replace("%(here)s", here)
-    if "%(" in text:
-        return None
-    text = text.replace("%%", "%")
-    return text if os.path.isabs(text) else None
-
-
-def _inet(parser: configparser.RawConfigParser, section: str) -> Inet:
-    return Inet(parser.get(section, "port", fallback=""), bool(parser.get(section, "password", fallback="")))
 
 
 # --- what it says itself ------------------------------------------------------------------------------------------
 
 
-def ask_all(paths: t.Sequence[str], *, clock: Clock = SYSTEM) -> t.Dict[str, Answer]:
+def ask_all(paths: t.Sequence[str], *, clock: Clock = SYSTEM) -> t.Dict[str, SocketAnswer]:
     """Ask at many sockets at once who answers there; each has `PATIENCE` for each of two questions."""
-    answers: t.Dict[str, Answer] = {}
+    answers: t.Dict[str, SocketAnswer] = {}
 
     def work(path: str) -> None:
         answers[path] = ask(path, clock=clock)
@@ -253,13 +173,13 @@ def ask_all(paths: t.Sequence[str], *, clock: Clock = SYSTEM) -> t.Dict[str, Ans
     return answers
 
 
-def ask(path: str, *, clock: Clock = SYSTEM) -> Answer:
+def ask(path: str, *, clock: Clock = SYSTEM) -> SocketAnswer:
     """Ask at a socket who answers there."""
     try:
         with Client(path, timeout=PATIENCE, clock=clock) as client:
-            return Answer(client.pid(), client.version())
+            return SocketAnswer(client.pid(), client.version())
     except RollcallError as exc:
-        return Answer(problem=str(exc.evidence["problem"]), detail=exc.message, peer=_holder(path))
+        return SocketAnswer(problem=str(exc.evidence["problem"]), detail=exc.message, peer=_holder(path))
 
 
 def _holder(path: str) -> t.Optional[int]:
@@ -267,8 +187,8 @@ def _holder(path: str) -> t.Optional[int]:
     listening = list(_listening(path))
     if not listening:
         return None
-    owners = sockets.owners(listening, sharing=sockets.EVERY)
-    pids = {pid for holding in owners.pids.values() for pid in holding}
+    found = socket_owners.find_owners(listening, sharing=socket_owners.EVERY)
+    pids = {pid for holding in found.pids.values() for pid in holding}
     # The kernel names who called listen(2): one that went into the background by a fork has ended since, and its pid
     # may be anybody's. Where two sockets were bound to one path, it tells which of them is there.
     opener = _opener(path)

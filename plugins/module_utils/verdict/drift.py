@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
-from ..host import processes
+from ..host.labels import label_of
 from ..manifest.file import check_file
 from ..manifest.model import Paths, Service, Stack
 from ..manifest.revision import revision
@@ -130,7 +130,7 @@ def _row(
     holders: t.Mapping[int, t.Sequence[Holder]],
 ) -> Row:
     in_file, here, program = _service(written, name), _service(installed, name), programs.get(name)
-    label = processes.label(program.pid) if program is not None and program.pid else None
+    label = label_of(program.pid) if program is not None and program.pid else None
     port = next((service.port for service in (here, in_file) if service is not None and service.port), None)
     listeners = holders.get(port, ()) if port is not None else ()
     differences = [*_against_file(written, in_file, here), *_against_daemon(installed, here, program, silence)]

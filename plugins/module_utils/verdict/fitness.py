@@ -13,7 +13,7 @@ import shutil
 import typing as t
 
 from ..base.errors import Problem, RollcallError
-from ..host import processes
+from ..host.accounts import user_name
 from ..manifest.graph import held_back
 from ..manifest.model import DEFAULT_PATH, GIVEN_TO_ALL, Service, Stack, current_release, release_directory
 from ..manifest.revision import runs_release
@@ -45,7 +45,7 @@ def account(stack: Stack) -> Account:
         )
     owner = os.stat(stack.root).st_uid if os.path.isdir(stack.root) else who.uid
     if stack.user is None and who.uid == 0 and owner != 0:
-        name = processes.user_name(owner)
+        name = user_name(owner)
         raise RollcallError(
             f"Stack {stack.name} is run by user '{name}', to whom {stack.root} belongs, and this is root: its files "
             f"would become root's, and {name} could not use them any more. Nothing was stopped or changed.",

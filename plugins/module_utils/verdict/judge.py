@@ -12,13 +12,13 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..base.errors import Problem, RollcallError
-from ..host.processes import Identity, Process
+from ..host.model import Identity, Process
 from ..manifest.model import DatabaseCheck, Service, Stack
 from ..ports.provenance import FOREIGN, UNKNOWN, Holder
 from ..probes.databases import DatabaseAnswer
 from ..probes.health import Answer
-from ..supervisord import config
-from ..supervisord.client import ABSENT, STALE, ProgramState
+from ..supervisord import client_errors, config
+from ..supervisord.client import ProgramState
 
 
 @dataclass(frozen=True)
@@ -229,8 +229,8 @@ def _supervisord(stack: Stack, seen: Observation) -> Check:
         evidence = error.message if error is not None else "no supervisord runs over this stack"
         if others:
             pids = ", ".join(f"pid {process.pid}" for process in others)
-            if error is not None and error.evidence.get("problem") in (ABSENT, STALE):
-                socket = "is gone" if error.evidence["problem"] == ABSENT else "is not its own any more"
+            if error is not None and error.evidence.get("problem") in (client_errors.ABSENT, client_errors.STALE):
+                socket = "is gone" if error.evidence["problem"] == client_errors.ABSENT else "is not its own any more"
                 evidence = (
                     f"supervisord lives ({pids}), and its socket {stack.paths.socket} {socket}: it cannot be asked"
                 )

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from ..manifest.model import Stack
-from ..supervisord import client as supervisor
+from ..supervisord.client import CALL_TIMEOUT
 
 # How long a service that supervisord is just bringing back may take before its state is what it is.
 SETTLE_MARGIN = 1.0
@@ -24,10 +24,10 @@ def of_look(stack: Stack) -> float:
     services = (service.health.timeout for service in stack.services if service.health is not None)
     answers = max((*services, *(check.timeout for check in stack.checks.databases)), default=0.0)
     # getPID and getAllProcessInfo; when the first is silent the second is not asked.
-    return 2 * supervisor.CALL_TIMEOUT + answers + SLACK
+    return 2 * CALL_TIMEOUT + answers + SLACK
 
 
 def of_verify(stack: Stack) -> float:
     """Return the seconds that a verdict takes at the longest."""
     window = max((service.stable_for for service in stack.services), default=0.0)
-    return window + SETTLE_MARGIN + BACKGROUND + supervisor.CALL_TIMEOUT + of_look(stack)
+    return window + SETTLE_MARGIN + BACKGROUND + CALL_TIMEOUT + of_look(stack)

@@ -14,13 +14,17 @@ import typing as t
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import processes
+from ..host.labels import labelled_processes, trusted_uids
+from ..host.model import Process
 from ..manifest.model import Paths, Stack
 from ..ports.survey import survey
 from ..probes import databases, health
 from ..probes.databases import DatabaseAnswer
 from ..probes.health import Answer
 from ..state import history, journal
-from ..supervisord.client import CALL_TIMEOUT, STRANGER, Client, ProgramState
+from ..supervisord import client_errors
+from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
+from ..supervisord.running import program_of, supervisords_over
 from . import fitness, limits
 from . import judge as verdict
 from .judge import Check, Expectation, Observation
@@ -37,7 +41,7 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
     A supervisord that does not answer is an observation, not an error.
     """
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
-    daemons = processes.supervisors(stack.paths.config, stack.root)
+    daemons = supervisords_over(stack.paths.config, stack.root)
     silence: t.Optional[RollcallError] = None
     daemon, version = None, None
     programs = {}
@@ -54,7 +58,7 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
     answers, replies = _ask(stack, programs)
     files, dependencies = fitness.files(stack), fitness.dependencies(stack)
     left = orphans(stack, [process.pid for process in daemons])
-    kept = [(process, processes.program(process.pid)) for process in left]
+    kept = [(process, program_of(process.pid)) for process in left]
     return Observation(
         daemons=daemons,
         daemon=daemon,
@@ -89,13 +93,13 @@ def _ask(
     )
 
 
-def _own(stack: Stack, pid: int) -> t.Optional[processes.Process]:
+def _own(stack: Stack, pid: int) -> t.Optional[Process]:
     """Return the supervisord with this pid, which answers on the stack's socket.
 
     Raises:
         RollcallError: it is not one of this stack: its config only names the same socket, and it is not ours to order.
     """
-    found = processes.supervisors(stack.paths.config, stack.root, [pid])
+    found = supervisords_over(stack.paths.config, stack.root, [pid])
     if found:
         return found[0]
     other = processes.describe(pid)
@@ -103,14 +107,14 @@ def _own(stack: Stack, pid: int) -> t.Optional[processes.Process]:
     raise RollcallError(
         f"pid {pid}{who} answers on the socket {stack.paths.socket}, and is no supervisord of stack {stack.name}",
         kind="refused",
-        evidence={"problem": STRANGER, "socket": stack.paths.socket, "pid": pid},
+        evidence={"problem": client_errors.STRANGER, "socket": stack.paths.socket, "pid": pid},
         remedies=[f"ps -o pid,user,lstart,args -p {pid}", "rollcall restart emergency"],
     )
 
 
-def orphans(stack: Stack, daemons: t.Sequence[int]) -> t.List[processes.Process]:
+def orphans(stack: Stack, daemons: t.Sequence[int]) -> t.List[Process]:
     """Return the processes that carry this stack's label and are not below one of ``daemons``."""
-    found = processes.labelled(stack.root, processes.trusted_uids(stack.root, stack.user))
+    found = labelled_processes(stack.root, trusted_uids(stack.root, stack.user))
     # Upwards from each, not down from the supervisords: that would mean asking every process for its parent.
     above = processes.lineages([process.pid for process in found], found)
     return [process for process in found if not set(daemons).intersection(above[process.pid])]

@@ -16,7 +16,7 @@ import typing as t
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.files import write_atomically
-from ..host.processes import Identity
+from ..host.model import Identity
 from ..manifest.model import Paths, Stack
 from ..ports.provenance import Holder
 from ..ports.survey import survey

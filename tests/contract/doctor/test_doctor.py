@@ -24,11 +24,11 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import record_labels, recorded_labels
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.findings import findings_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import discovery as engine_daemons
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors, discovery
 from tests.support import daemons, supervisors
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
@@ -240,8 +240,8 @@ def test_who_holds_a_socket_is_seen_though_its_opener_has_ended(tmp_path: Path) 
     pid = int(process.stdout.readline())
     try:
         process.wait(20)
-        answer = engine_daemons.ask(path)
-        assert (answer.pid, answer.problem, answer.peer) == (None, supervisor.SILENT, pid)
+        answer = discovery.ask(path)
+        assert (answer.pid, answer.problem, answer.peer) == (None, client_errors.SILENT, pid)
     finally:
         os.kill(pid, signal.SIGKILL)
         process.stdout.close()
@@ -533,8 +533,8 @@ def spoil(made: StackUnderTest, innocent: int) -> t.Set[str]:
     os.chmod(os.path.join(made.paths.env_dir, "web.json"), 0o644)
     Path(made.paths.pidfile).write_text(str(innocent), encoding="ascii")
     identity = (innocent, 12345)
-    known = processes.recorded(made.root)
-    processes.record(made.root, {**known, identity: processes.Label("test", made.root, "worker", "0" * 12)})
+    known = recorded_labels(made.root)
+    record_labels(made.root, {**known, identity: Label("test", made.root, "worker", "0" * 12)})
     store = Path(made.root, "generations")
     (store / "20200101-000000-dead").mkdir()
     Path(os.path.realpath(made.paths.etc), "supervisord.conf.1.new").touch()

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import accounts, commands
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import commands
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import acting_as, require_account
 from tests.support.daemons import alive, bystander, eventually
 
 __all__ = ["bystander"]
@@ -24,8 +25,8 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become ano
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "GREETING": "hello"}
 
 
-def run(*argv: str, timeout: float = 20, cwd: str = "/", user: t.Optional[str] = None) -> commands.Outcome:
-    return commands.run(argv, accounts.account(user), cwd=cwd, environment=ENVIRONMENT, timeout=timeout)
+def run(*argv: str, timeout: float = 20, cwd: str = "/", user: t.Optional[str] = None) -> commands.CommandResult:
+    return commands.run(argv, require_account(user), cwd=cwd, environment=ENVIRONMENT, timeout=timeout)
 
 
 def test_it_tells_how_a_command_ended_and_what_it_said_last() -> None:
@@ -91,14 +92,14 @@ def test_when_the_caller_is_gone_so_is_the_command(tmp_path: Path, number: int) 
 @AS_ROOT
 def test_as_another_user_it_has_nothing_of_roots() -> None:
     done = run("python3", "-c", "import os; print(os.getresuid(), os.getresgid(), os.getgroups())", user="nobody")
-    who = accounts.account("nobody")
+    who = require_account("nobody")
     assert done.output == (f"{(who.uid,) * 3} {(who.gid,) * 3} {sorted(who.groups)}",)
     assert os.geteuid() == 0
 
 
 @AS_ROOT
 def test_acting_as_another_user_files_are_that_users_and_roots_are_closed(tmp_path: Path) -> None:
-    who = accounts.account("nobody")
+    who = require_account("nobody")
     secret = tmp_path / "secret"
     secret.write_text("x")
     secret.chmod(0o600)
@@ -106,7 +107,7 @@ def test_acting_as_another_user_files_are_that_users_and_roots_are_closed(tmp_pa
     os.chown(tmp_path / "open", who.uid, who.gid)
     inside = os.open(tmp_path / "open", os.O_RDONLY)  # the directories of a test's own are closed to others
     try:
-        with accounts.acting_as(who), accounts.acting_as(who):
+        with acting_as(who), acting_as(who):
             with pytest.raises(PermissionError):
                 secret.read_text()
             os.close(os.open("mine", os.O_CREAT | os.O_WRONLY, dir_fd=inside))
@@ -118,11 +119,11 @@ def test_acting_as_another_user_files_are_that_users_and_roots_are_closed(tmp_pa
 
 def test_an_account_that_does_not_exist_is_said() -> None:
     with pytest.raises(RollcallError, match="'no-such-user' does not exist") as told:
-        accounts.account("no-such-user")
+        require_account("no-such-user")
     assert told.value.kind == "wrong_use"
 
 
 def test_another_user_is_refused_to_who_is_not_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(RollcallError, match="neither that user nor root"):
-        accounts.account("nobody")
+        require_account("nobody")

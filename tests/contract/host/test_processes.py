@@ -18,7 +18,21 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Deadline
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import ending, homes, proc, processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import user_name
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.homes import Home
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import (
+    LABEL_SERVICE,
+    label_of,
+    labelled_processes,
+    trusted_uids,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Identity, Label, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.sweep import sweep
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import (
+    supervisord_options,
+    supervisords_over,
+)
 from tests.support.victims import NOBODY, as_nobody, eventually, is_alive, marks, victim
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user, or a namespace of its own")
@@ -44,7 +58,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
-def identity(pid: int) -> processes.Identity:
+def identity(pid: int) -> Identity:
     process = processes.describe(pid)
     assert process is not None
     return process.identity
@@ -59,21 +73,21 @@ def test_a_process_is_described() -> None:
         process = processes.describe(held.pid)
         assert process is not None
         assert (process.pid, process.ppid, process.uid) == (held.pid, os.getpid(), os.getuid())
-        assert process.user == processes.user_name(os.getuid())
+        assert process.user == user_name(os.getuid())
         assert os.path.samefile(process.exe, sys.executable)
         assert process.command[-2:] == ("listen", str(held.port))
         assert process.state in "RS"
         assert not process.container
         # The kernel counts the start in hundredths of a second.
         assert before - 0.05 <= process.started_at <= time.time() + 0.05
-        assert 0 <= processes.age(process) <= time.time() - before + 0.05
+        assert 0 <= processes.age(process.start) <= time.time() - before + 0.05
 
 
 def test_there_is_no_process_where_there_is_none() -> None:
     child = subprocess.Popen(["/bin/true"])
     child.wait()
     assert processes.describe(child.pid) is None
-    assert processes.label(child.pid) is None
+    assert label_of(child.pid) is None
     assert processes.ancestors(child.pid) == []
 
 
@@ -111,7 +125,7 @@ def test_another_start_time_is_another_process() -> None:
 
 def test_descendants_and_ancestors_agree() -> None:
     with victim("shared") as master:
-        assert set(processes.children_of([master.pid])) == set(master.pids)
+        assert set(processes.descendants([master.pid])) == set(master.pids)
         assert processes.ancestors(master.pids[0])[:2] == [master.pid, os.getpid()]
         assert processes.ancestors(os.getpid())[-1] == 1
 
@@ -136,8 +150,8 @@ def test_descendants_and_ancestors_agree() -> None:
 def test_the_unit_or_container_is_read_from_the_cgroup(
     monkeypatch: pytest.MonkeyPatch, cgroup: str, unit: t.Optional[str]
 ) -> None:
-    monkeypatch.setattr(processes, "_read", lambda _path: cgroup.encode())
-    assert processes.unit(1234) == unit
+    monkeypatch.setattr(proc, "read", lambda _path: cgroup.encode())
+    assert homes.home_name(1234) == unit
 
 
 ID = "ab12" * 16
@@ -167,8 +181,8 @@ ID = "ab12" * 16
     ],
 )
 def test_a_home_has_the_command_that_stops_it(monkeypatch: pytest.MonkeyPatch, path: str, name: str, stop: str) -> None:
-    monkeypatch.setattr(processes, "_read", lambda _path: f"4:memory:/\n0::/{path}\n".encode())
-    assert processes.home(1234) == processes.Home(name, stop)
+    monkeypatch.setattr(proc, "read", lambda _path: f"4:memory:/\n0::/{path}\n".encode())
+    assert homes.home_of(1234) == Home(name, stop)
 
 
 # --- whose they are -----------------------------------------------------------------------------------------------
@@ -177,34 +191,34 @@ def test_a_home_has_the_command_that_stops_it(monkeypatch: pytest.MonkeyPatch, p
 def test_a_label_is_read_and_found_by_its_root(tmp_path: Path) -> None:
     root = str(tmp_path)
     with victim("bystander", mark=marks(root, "api")) as ours, victim("bystander", mark=marks("/elsewhere")):
-        assert processes.label(ours.pid) == processes.Label("test", root, "api", "0123456789ab")
-        (found,) = processes.labelled(root)
-        assert (found.pid, found.label) == (ours.pid, processes.label(ours.pid))
-        assert [process.pid for process in processes.labelled(f"{root}/")] == [ours.pid]
-        assert processes.label(os.getpid()) is None
+        assert label_of(ours.pid) == Label("test", root, "api", "0123456789ab")
+        (found,) = labelled_processes(root)
+        assert (found.pid, found.label) == (ours.pid, label_of(ours.pid))
+        assert [process.pid for process in labelled_processes(f"{root}/")] == [ours.pid]
+        assert label_of(os.getpid()) is None
 
 
 @ROOT_ONLY
 def test_the_label_of_a_stranger_does_not_count(tmp_path: Path) -> None:
     root = str(tmp_path)
     with victim("bystander", 0, "--uid", str(NOBODY), mark=marks(root)) as stranger:
-        assert processes.label(stranger.pid) is not None
-        assert processes.labelled(root) == []
-        assert [process.pid for process in processes.labelled(root, {NOBODY})] == [stranger.pid]
+        assert label_of(stranger.pid) is not None
+        assert labelled_processes(root) == []
+        assert [process.pid for process in labelled_processes(root, {NOBODY})] == [stranger.pid]
 
 
 @ROOT_ONLY
 def test_what_may_not_be_read_has_no_label(tmp_path: Path) -> None:
     with victim("bystander", mark=marks(str(tmp_path))) as held:
-        assert as_nobody(lambda: processes.label(held.pid)) is None
-        assert as_nobody(lambda: [one.pid for one in processes.labelled(str(tmp_path), {0, NOBODY})]) == []
+        assert as_nobody(lambda: label_of(held.pid)) is None
+        assert as_nobody(lambda: [one.pid for one in labelled_processes(str(tmp_path), {0, NOBODY})]) == []
 
 
 def test_the_trusted_users_are_root_and_the_stacks_own(tmp_path: Path) -> None:
-    assert processes.trusted_uids(str(tmp_path)) == {0, os.getuid()}
-    assert processes.trusted_uids(str(tmp_path), "nobody") == {0, NOBODY}
-    with pytest.raises(RollcallError, match="no user nosuchuser"):
-        processes.trusted_uids(str(tmp_path), "nosuchuser")
+    assert trusted_uids(str(tmp_path)) == {0, os.getuid()}
+    assert trusted_uids(str(tmp_path), "nobody") == {0, NOBODY}
+    with pytest.raises(RollcallError, match="does not exist"):
+        trusted_uids(str(tmp_path), "nosuchuser")
 
 
 @contextlib.contextmanager
@@ -240,22 +254,22 @@ def test_a_supervisord_is_found_by_its_config_however_it_is_given(tmp_path: Path
         config = tmp_path / "supervisord.conf"
         (tmp_path / "link.conf").symlink_to(config)
         for path in (config, tmp_path / "link.conf"):
-            assert [process.pid for process in processes.supervisors(str(path))] == [daemon.pid]
-        assert processes.supervisors(str(tmp_path / "other.conf")) == []
+            assert [process.pid for process in supervisords_over(str(path))] == [daemon.pid]
+        assert supervisords_over(str(tmp_path / "other.conf")) == []
 
 
 def test_a_supervisord_is_found_after_its_socket_was_deleted(tmp_path: Path) -> None:
     with supervisord(tmp_path, "-c", str(tmp_path / "supervisord.conf")) as daemon:
         (tmp_path / "s").unlink()
         (tmp_path / "supervisord.pid").unlink()
-        assert [process.pid for process in processes.supervisors(str(tmp_path / "supervisord.conf"))] == [daemon.pid]
+        assert [process.pid for process in supervisords_over(str(tmp_path / "supervisord.conf"))] == [daemon.pid]
 
 
 def test_what_only_names_the_config_is_no_supervisord(tmp_path: Path) -> None:
     config = str(tmp_path / "supervisord.conf")
     child = subprocess.Popen([sys.executable, "-c", "input()", "supervisord", "-c", config], stdin=subprocess.PIPE)
     try:
-        assert processes.supervisors(config) == []
+        assert supervisords_over(config) == []
     finally:
         child.kill()
         child.communicate()
@@ -276,7 +290,7 @@ def test_what_only_names_the_config_is_no_supervisord(tmp_path: Path) -> None:
     ],
 )
 def test_the_command_line_of_a_supervisord(arguments: str, options: t.Optional[t.List[str]]) -> None:
-    assert processes._supervisord_options(arguments.split()) == options
+    assert supervisord_options(arguments.split()) == options
 
 
 # --- ending -------------------------------------------------------------------------------------------------------
@@ -284,7 +298,7 @@ def test_the_command_line_of_a_supervisord(arguments: str, options: t.Optional[t
 
 def test_a_process_is_ended_by_its_first_signal(way: str) -> None:
     with victim("listen") as held, victim("bystander") as bystander:
-        (ended,) = processes.end([identity(held.pid)])
+        (ended,) = ending.end([identity(held.pid)])
         assert (ended.pid, ended.signals, ended.result) == (held.pid, ("TERM",), "ended")
         assert ended.command[-1] == str(held.port), way
         assert ended.seconds < 1
@@ -296,7 +310,7 @@ def test_a_process_is_ended_by_its_first_signal(way: str) -> None:
 def test_what_ignores_term_is_killed_and_what_is_stopped_is_continued() -> None:
     with victim("deaf") as deaf, victim("stopped") as stopped, victim("bystander") as bystander:
         assert eventually(lambda: (processes.describe(stopped.pid) or pytest.fail("gone")).state == "T")
-        ended = processes.end([identity(deaf.pid), identity(stopped.pid)], grace=0.2)
+        ended = ending.end([identity(deaf.pid), identity(stopped.pid)], grace=0.2)
         assert [(one.pid, one.signals, one.result) for one in ended] == [
             (deaf.pid, ("TERM", "KILL"), "ended"),
             (stopped.pid, ("TERM", "CONT"), "ended"),
@@ -314,12 +328,12 @@ def test_a_process_that_is_gone_or_another_or_no_longer_meant_is_not_signalled()
         pid, start = identity(held.pid)
         asked: t.List[int] = []
 
-        def no_longer_meant(process: processes.Process) -> bool:
+        def no_longer_meant(process: Process) -> bool:
             asked.append(process.pid)
             return False
 
-        ended = processes.end([was, (pid, start + 1)])
-        ended += processes.end([(pid, start)], check=no_longer_meant)
+        ended = ending.end([was, (pid, start + 1)])
+        ended += ending.end([(pid, start)], check=no_longer_meant)
         assert [(one.result, one.signals) for one in ended] == [("gone", ()), ("changed", ()), ("changed", ())]
         assert asked == [pid]
         assert held.alive
@@ -327,10 +341,10 @@ def test_a_process_that_is_gone_or_another_or_no_longer_meant_is_not_signalled()
 
 @pytest.mark.usefixtures("way")
 def test_pid_1_and_our_own_ancestors_are_never_signalled() -> None:
-    (ended,) = processes.end([identity(os.getppid())])
+    (ended,) = ending.end([identity(os.getppid())])
     assert (ended.result, ended.signals) == ("survived", ())
     assert "this run descends from it" in ended.reason
-    (ended,) = processes.end([identity(1)])
+    (ended,) = ending.end([identity(1)])
     assert (ended.result, ended.signals) == ("survived", ())
     assert "pid 1" in ended.reason
 
@@ -342,7 +356,7 @@ def test_a_process_of_another_user_survives_and_the_reason_says_why() -> None:
         (pid, start) = identity(held.pid)
 
         def attempt() -> t.Any:
-            (ended,) = processes.end([(pid, start)])
+            (ended,) = ending.end([(pid, start)])
             return [ended.result, list(ended.signals), ended.reason]
 
         assert as_nobody(attempt) == ["survived", [], "not permitted: it is of user root, and this runs as nobody"]
@@ -353,17 +367,16 @@ def test_a_process_of_another_user_survives_and_the_reason_says_why() -> None:
 def test_the_end_of_processes_is_waited_for_up_to_a_deadline() -> None:
     with victim("listen") as held:
         who = identity(held.pid)
-        assert processes.wait_gone([who], Deadline(0.05)) == [who]
+        assert ending.wait_gone([who], Deadline(0.05)) == [who]
         os.kill(held.pid, 9)
-        assert processes.wait_gone([who], Deadline(5)) == []
+        assert ending.wait_gone([who], Deadline(5)) == []
 
 
 @ROOT_ONLY
 def test_nothing_is_signalled_by_the_pids_of_another_namespace() -> None:
     # Without --mount-proc, /proc still counts the pids of the namespace outside.
     code = (
-        "from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes\n"
-        "processes.end([(12345, 1)])"
+        "from ansible_collections.rollcall.supervisor.plugins.module_utils.host import ending\nending.end([(12345, 1)])"
     )
     done = subprocess.run(
         ["unshare", "--pid", "--fork", sys.executable, "-c", code],
@@ -387,36 +400,36 @@ def test_a_sweep_ends_what_is_labelled_and_not_kept(tmp_path: Path) -> None:
         )
         other = started.enter_context(victim("bystander", mark=marks("/elsewhere")))
         stranger = started.enter_context(victim("bystander"))
-        ended = processes.sweep(root, keep=[kept.pid])
+        ended = sweep(root, keep=[kept.pid])
         assert {one.pid for one in ended} >= {orphans.pid, *orphans.pids, daemon.pid}
         assert {one.result for one in ended} <= {"ended", "gone"}
         assert not any(is_alive(pid) for pid in (orphans.pid, *orphans.pids, daemon.pid))
         assert all(is_alive(pid) for pid in (kept.pid, *kept.pids, stranger.pid, other.pid))
-        assert processes.sweep(root, keep=[kept.pid]) == []
+        assert sweep(root, keep=[kept.pid]) == []
 
 
 def test_a_sweep_ends_the_deepest_first(tmp_path: Path) -> None:
     with victim("shared", mark=marks(str(tmp_path))) as master:
-        ended = processes.sweep(str(tmp_path))
+        ended = sweep(str(tmp_path))
         assert [one.pid for one in ended].index(master.pid) == len(master.pids)
 
 
 def test_a_sweep_escalates(tmp_path: Path) -> None:
     with victim("deaf", mark=marks(str(tmp_path))) as deaf:
-        (ended,) = processes.sweep(str(tmp_path), grace=0.1)
+        (ended,) = sweep(str(tmp_path), grace=0.1)
         assert (ended.pid, ended.signals, ended.result) == (deaf.pid, ("TERM", "KILL"), "ended")
 
 
 def test_a_sweep_of_an_empty_root_does_nothing(tmp_path: Path) -> None:
-    assert processes.sweep(str(tmp_path)) == []
+    assert sweep(str(tmp_path)) == []
 
 
 def test_a_labelled_supervisord_is_found_by_its_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in marks(str(tmp_path)).items():
-        if name != processes.LABEL_SERVICE:
+        if name != LABEL_SERVICE:
             monkeypatch.setenv(name, value)
     with supervisord(tmp_path, "-c", str(tmp_path / "supervisord.conf")) as daemon:
         monkeypatch.undo()
         elsewhere = "/nowhere/supervisord.conf"
-        assert processes.supervisors(elsewhere) == []
-        assert [process.pid for process in processes.supervisors(elsewhere, str(tmp_path))] == [daemon.pid]
+        assert supervisords_over(elsewhere) == []
+        assert [process.pid for process in supervisords_over(elsewhere, str(tmp_path))] == [daemon.pid]

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import socket
 import time
@@ -16,8 +15,19 @@ import psutil
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import (
+    bind,
+    by_psutil,
+    ending,
+    listeners,
+    proc,
+    processes,
+    socket_owners,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import label_of, labelled_processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
 from tests.support import daemons
 from tests.support.victims import a_stack, as_nobody, eventually, free_port, marks, victim
 
@@ -34,8 +44,9 @@ def root(tmp_path: Path) -> str:
 
 
 @pytest.fixture(autouse=True)
-def by_psutil(monkeypatch: pytest.MonkeyPatch) -> None:
+def psutil_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "LINUX", False)
+    monkeypatch.setattr(processes, "reader", by_psutil)
     monkeypatch.delattr(os, "pidfd_open", raising=False)
 
 
@@ -44,10 +55,11 @@ T = t.TypeVar("T")
 
 def both_ways(look: t.Callable[[], T]) -> t.Tuple[T, T]:
     """Return what psutil shows, and what /proc does."""
-    by_psutil = look()
+    seen = look()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(processes, "LINUX", True)
-        return by_psutil, look()
+        patch.setattr(processes, "reader", proc)
+        return seen, look()
 
 
 def test_a_process_is_described_as_by_proc() -> None:
@@ -58,9 +70,8 @@ def test_a_process_is_described_as_by_proc() -> None:
         # Each way counts the start from its own boot time; within one way it is always the same.
         assert abs(seen.started_at - expected.started_at) < 2
         assert processes.describe(held.pid) == seen
-        alike = {"start": 0, "started_at": 0.0}
-        assert dataclasses.replace(seen, **alike) == dataclasses.replace(expected, **alike)  # type: ignore[arg-type]
-        assert 0 <= processes.age(seen) < 30
+        assert seen._replace(start=0, started_at=0.0) == expected._replace(start=0, started_at=0.0)
+        assert 0 <= processes.age(seen.start) < 30
 
 
 def test_families_are_seen_as_by_proc() -> None:
@@ -68,7 +79,7 @@ def test_families_are_seen_as_by_proc() -> None:
         for look in (
             lambda: processes.ancestors(held.pids[0]),
             lambda: sorted(processes.children(held.pid)),
-            lambda: sorted(processes.children_of([held.pid])),
+            lambda: sorted(processes.descendants([held.pid])),
         ):
             seen, expected = both_ways(look)
             assert seen == expected
@@ -77,9 +88,9 @@ def test_families_are_seen_as_by_proc() -> None:
 
 def test_labels_are_read_as_by_proc(root: str) -> None:
     with victim("bystander", mark=marks(root)) as held:
-        seen, expected = both_ways(lambda: processes.label(held.pid))
-        assert seen == expected == processes.Label("test", root, "victim", "0123456789ab")
-        assert [one.pid for one in processes.labelled(root)] == [held.pid]
+        seen, expected = both_ways(lambda: label_of(held.pid))
+        assert seen == expected == Label("test", root, "victim", "0123456789ab")
+        assert [one.pid for one in labelled_processes(root)] == [held.pid]
 
 
 def test_a_zombie_is_dead_and_a_stopped_process_is_not() -> None:
@@ -104,8 +115,8 @@ def test_a_listener_is_shown_as_by_netlink(options: t.List[str]) -> None:
     with victim("listen", 0, *options) as held:
 
         def look() -> t.List[t.Tuple[str, str, int, t.List[int]]]:
-            found = sockets.listeners([held.port])
-            owners = sockets.owners([one.inode for one in found], sharing=sockets.EVERY)
+            found = listeners.find_listeners([held.port])
+            owners = socket_owners.find_owners([one.inode for one in found], sharing=socket_owners.EVERY)
             return [(one.family, one.address, one.port, list(owners.pids[one.inode])) for one in found]
 
         seen, expected = both_ways(look)
@@ -116,11 +127,11 @@ def test_a_listener_is_shown_as_by_netlink(options: t.List[str]) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1", "::"])
 def test_the_addresses_that_servers_are_given_are_tried_one_by_one(address: str) -> None:
     port = free_port()
-    assert sockets.bindable(port) is None
+    assert bind.bindable(port) is None
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as held:
         held.bind((address, port))
         held.listen()
-        assert "in use" in (sockets.bindable(port) or "")
+        assert "in use" in (bind.bindable(port) or "")
 
 
 def test_each_address_alone_is_enough_to_find_a_port_held(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,8 +143,8 @@ def test_each_address_alone_is_enough_to_find_a_port_held(monkeypatch: pytest.Mo
         assert not both
         return "in use" if address == "127.0.0.1" else None
 
-    monkeypatch.setattr(sockets, "_try_bind", collides)
-    assert sockets.bindable(8001) == "in use"
+    monkeypatch.setattr(bind, "_try_bind", collides)
+    assert bind.bindable(8001) == "in use"
     assert tried == ["0.0.0.0", "::", "127.0.0.1"]
 
 
@@ -150,7 +161,7 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("refused")
 def test_every_process_that_shares_a_listener_is_found_process_by_process() -> None:
     with victim("shared") as held:
-        found = sockets.listeners([held.port])
+        found = listeners.find_listeners([held.port])
         assert sorted(-one.inode for one in found) == sorted([held.pid, *held.pids])
         assert {(one.family, one.address, one.port) for one in found} == {("ipv4", "127.0.0.1", held.port)}
 
@@ -158,7 +169,7 @@ def test_every_process_that_shares_a_listener_is_found_process_by_process() -> N
 def test_who_has_shared_a_listener_and_is_found_late_is_not_said_to_have_come_back(root: str) -> None:
     # On Linux psutil names one process for each socket: the other one shows up when that has ended.
     with victim("handed", mark=marks(root)) as held:
-        assert len(sockets.listeners([held.port])) == 1
+        assert len(listeners.find_listeners([held.port])) == 1
         done = flush.flush(a_stack(root, held.port))
         assert {entry.pid for entry in done.ended} == {held.pid, *held.pids}
         assert done.freed == (held.port,)
@@ -197,7 +208,7 @@ def test_a_foreign_process_is_refused_and_ended_when_that_is_asked_for(root: str
 def test_our_own_ancestors_are_never_signalled() -> None:
     parent = processes.describe(os.getppid())
     assert parent is not None
-    (ended,) = processes.end([parent.identity])
+    (ended,) = ending.end([parent.identity])
     assert (ended.result, ended.signals) == ("survived", ())
 
 
@@ -222,6 +233,6 @@ def test_a_listener_that_another_user_sees_without_its_process_is_not_called_fre
 
 def test_a_supervisord_and_what_it_runs_are_known(root: str, sandbox: daemons.Sandbox) -> None:
     daemon = sandbox.start()
-    seen, expected = both_ways(lambda: [one.pid for one in processes.supervisors(sandbox.config)])
+    seen, expected = both_ways(lambda: [one.pid for one in supervisords_over(sandbox.config)])
     assert seen == expected == [daemon]
-    assert processes.supervisors(f"{root}/other.conf") == []
+    assert supervisords_over(f"{root}/other.conf") == []

@@ -11,7 +11,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import bind, listeners, netlink, socket_owners
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Listener
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.netlink import NetlinkRefused
 from tests.support.victims import NOBODY, as_nobody, free_port, victim
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user")
@@ -31,10 +33,10 @@ def source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     """Have the sockets listed by netlink, and by /proc/net/tcp as where netlink is refused."""
     if request.param == "proc":
 
-        def refused(*_args: t.Any) -> t.List[sockets.Listener]:
-            raise sockets._Refused("not here")
+        def refused(*_args: t.Any) -> t.List[Listener]:
+            raise NetlinkRefused("not here")
 
-        monkeypatch.setattr(sockets, "_dump", refused)
+        monkeypatch.setattr(netlink, "dump", refused)
     return str(request.param)
 
 
@@ -54,7 +56,7 @@ def test_a_listener_is_shown_with_family_and_address(
 ) -> None:
     with listener(address, v6only=v6only) as held:
         port = held.getsockname()[1]
-        (found,) = sockets.listeners([port])
+        (found,) = listeners.find_listeners([port])
         assert (found.family, found.address, found.port) == (family, shown, port)
         assert found.inode == os.fstat(held.fileno()).st_ino
         assert found.uid == os.getuid()
@@ -66,15 +68,15 @@ def test_a_listener_is_shown_with_family_and_address(
 def test_only_listeners_on_the_ports_asked_for_are_shown() -> None:
     with listener("127.0.0.1") as one, listener("127.0.0.1") as other, socket.create_connection(one.getsockname()) as c:
         port = one.getsockname()[1]
-        assert [found.port for found in sockets.listeners([port])] == [port]
-        assert sockets.listeners([c.getsockname()[1]]) == []
-        assert {port, other.getsockname()[1]} <= {found.port for found in sockets.listeners()}
+        assert [found.port for found in listeners.find_listeners([port])] == [port]
+        assert listeners.find_listeners([c.getsockname()[1]]) == []
+        assert {port, other.getsockname()[1]} <= {found.port for found in listeners.find_listeners()}
 
 
 def test_what_the_fallback_lists_is_what_netlink_lists() -> None:
     with listener("0.0.0.0"), listener("::1"), listener("::", v6only=True), listener("::ffff:127.0.0.1"):
-        by_netlink = {(one.family, one.address, one.port, one.inode, one.uid) for one in sockets.listeners()}
-        by_proc = {(one.family, one.address, one.port, one.inode, one.uid) for one in sockets._read_proc_net()}
+        by_netlink = {(one.family, one.address, one.port, one.inode, one.uid) for one in listeners.find_listeners()}
+        by_proc = {(one.family, one.address, one.port, one.inode, one.uid) for one in listeners._read_proc_net()}
         assert by_netlink == by_proc
 
 
@@ -82,42 +84,42 @@ def test_owners_are_found_with_and_without_a_hint() -> None:
     with listener("127.0.0.1") as held:
         inode = os.fstat(held.fileno()).st_ino
         for hints in ([os.getpid()], [], [1, 2]):
-            found = sockets.owners([inode], hints)
+            found = socket_owners.find_owners([inode], hints)
             assert (found.pids, found.complete) == ({inode: [os.getpid()]}, True)
 
 
-@pytest.mark.parametrize("sharing", [sockets.RELATIVES, sockets.EVERY])
+@pytest.mark.parametrize("sharing", [socket_owners.RELATIVES, socket_owners.EVERY])
 def test_all_who_share_a_listener_are_found_when_they_are_asked_for(sharing: str) -> None:
     with victim("shared") as master:
-        (found,) = sockets.listeners([master.port])
-        assert len(sockets.owners([found.inode]).pids[found.inode]) == 1
+        (found,) = listeners.find_listeners([master.port])
+        assert len(socket_owners.find_owners([found.inode]).pids[found.inode]) == 1
         for hints in ([], [master.pid], [master.pids[0]]):
-            seen = sockets.owners([found.inode], hints, sharing)
+            seen = socket_owners.find_owners([found.inode], hints, sharing)
             assert sorted(seen.pids[found.inode]) == sorted([master.pid, *master.pids])
-        assert sockets.holds(master.pid, found.inode)
-        assert not sockets.holds(os.getpid(), found.inode)
+        assert socket_owners.holds(master.pid, found.inode)
+        assert not socket_owners.holds(os.getpid(), found.inode)
 
 
 def test_a_stranger_who_was_handed_the_listener_is_found_when_every_process_is_looked_at() -> None:
     with victim("handed") as held:
-        (found,) = sockets.listeners([held.port])
-        seen = sockets.owners([found.inode], sharing=sockets.EVERY)
+        (found,) = listeners.find_listeners([held.port])
+        seen = socket_owners.find_owners([found.inode], sharing=socket_owners.EVERY)
         assert sorted(seen.pids[found.inode]) == sorted([held.pid, *held.pids])
 
 
 def test_the_owner_is_found_after_its_first_thread_has_ended() -> None:
     with victim("leaderless") as held:
-        (found,) = sockets.listeners([held.port])
-        assert sockets.owners([found.inode]).pids == {found.inode: [held.pid]}
+        (found,) = listeners.find_listeners([held.port])
+        assert socket_owners.find_owners([found.inode]).pids == {found.inode: [held.pid]}
 
 
 @ROOT_ONLY
 def test_an_owner_that_may_not_be_looked_into_makes_the_answer_incomplete() -> None:
     with victim("listen") as held:
-        (found,) = sockets.listeners([held.port])
+        (found,) = listeners.find_listeners([held.port])
 
         def look() -> t.Any:
-            seen = sockets.owners([found.inode])
+            seen = socket_owners.find_owners([found.inode])
             return [dict(seen.pids), seen.complete, seen.unreadable > 0]
 
         assert as_nobody(look) == [{}, False, True]
@@ -126,41 +128,41 @@ def test_an_owner_that_may_not_be_looked_into_makes_the_answer_incomplete() -> N
 @ROOT_ONLY
 def test_the_user_of_a_listener_is_known_without_its_process() -> None:
     with victim("listen", 0, "--uid", str(NOBODY)) as held:
-        (found,) = sockets.listeners([held.port])
+        (found,) = listeners.find_listeners([held.port])
         assert found.uid == NOBODY
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "::", "::1"])
 def test_a_port_that_is_held_on_any_address_is_not_bindable(address: str) -> None:
     with listener(address) as held:
-        assert sockets.bindable(held.getsockname()[1]) is not None
+        assert bind.bindable(held.getsockname()[1]) is not None
 
 
 def test_a_free_port_is_bindable_again_and_again() -> None:
     port = free_port()
-    assert [sockets.bindable(port) for _unused in range(3)] == [None] * 3
+    assert [bind.bindable(port) for _unused in range(3)] == [None] * 3
 
 
 def test_a_single_address_is_judged_for_itself() -> None:
     with listener("127.0.0.1") as held:
         port = held.getsockname()[1]
-        assert "127.0.0.1" in (sockets.bindable(port, "127.0.0.1") or "")
-        assert sockets.bindable(port, "127.0.0.2") is None
-        assert sockets.bindable(port, "::1") is None
+        assert "127.0.0.1" in (bind.bindable(port, "127.0.0.1") or "")
+        assert bind.bindable(port, "127.0.0.2") is None
+        assert bind.bindable(port, "::1") is None
 
 
 def test_a_socket_that_is_bound_and_does_not_listen_is_found_by_the_bind_alone() -> None:
     with victim("bound") as held:
-        assert sockets.listeners([held.port]) == []
-        assert "in use" in (sockets.bindable(held.port) or "")
+        assert listeners.find_listeners([held.port]) == []
+        assert "in use" in (bind.bindable(held.port) or "")
 
 
 def test_a_socket_that_is_bound_to_another_port_does_not_use_this_one() -> None:
     with victim("bound") as one, victim("bound") as other, listener("127.0.0.1") as held:
-        inodes = [{user.inode for user in sockets.users(held_by.port)} for held_by in (one, other)]
+        inodes = [{user.inode for user in listeners.users(held_by.port)} for held_by in (one, other)]
         assert inodes[0].isdisjoint(inodes[1])
-        assert sockets.users(held.getsockname()[1]) == []
-        assert sockets.users(free_port()) == []
+        assert listeners.users(held.getsockname()[1]) == []
+        assert listeners.users(free_port()) == []
 
 
 def test_closed_connections_that_the_kernel_remembers_are_counted_and_do_not_stop_a_server() -> None:
@@ -171,13 +173,13 @@ def test_closed_connections_that_the_kernel_remembers_are_counted_and_do_not_sto
         accepted, _unused = held.accept()
         accepted.close()
         client.close()
-    assert sockets.remembered(port) == 1
-    assert sockets.bindable(port) is None
+    assert listeners.count_closed(port) == 1
+    assert bind.bindable(port) is None
 
 
 def test_connections_through_a_port_are_its_users() -> None:
     with listener("127.0.0.1") as held, socket.create_connection(held.getsockname()) as client:
         accepted, _unused = held.accept()
         with accepted:
-            assert [one.inode for one in sockets.users(held.getsockname()[1])] == [os.fstat(accepted.fileno()).st_ino]
-            assert [one.inode for one in sockets.users(client.getsockname()[1])] == [os.fstat(client.fileno()).st_ino]
+            assert [one.inode for one in listeners.users(held.getsockname()[1])] == [os.fstat(accepted.fileno()).st_ino]
+            assert [one.inode for one in listeners.users(client.getsockname()[1])] == [os.fstat(client.fileno()).st_ino]

@@ -13,9 +13,9 @@ import typing as t
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import model as manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
 from tests.support import daemons, victims
 
 sandbox = daemons.sandbox
@@ -138,7 +138,7 @@ def test_what_a_second_supervisord_runs_is_a_duplicate(running: Running) -> None
     os.unlink(running.place.socket)
     # Takes the socket's path; its own service finds the port held and exits again and again.
     second = running.place.start()
-    assert {process.pid for process in processes.supervisors(running.place.config)} == {running.daemon, second}
+    assert {process.pid for process in supervisords_over(running.place.config)} == {running.daemon, second}
     assert running.holders() == [(pid, "duplicate", "service0")]
 
 

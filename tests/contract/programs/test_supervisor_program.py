@@ -21,7 +21,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
 from ansible_collections.rollcall.supervisor.plugins.module_utils.programs import orders as programs
 from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import Wish, make
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors
 from ansible_collections.rollcall.supervisor.plugins.modules import supervisor_program
 from tests.support import daemons, manifests, others, supervisors
 from tests.support.daemons import Sandbox, alive, eventually
@@ -342,7 +342,7 @@ def test_a_supervisord_that_hangs_is_named_within_a_bound(sandbox: Sandbox, monk
     with pytest.raises(RollcallError) as caught:
         programs.carry_out(programs.Where(sandbox.socket), Wish(("all",), "stopped"), timeout=30)
     assert time.monotonic() - began < 2
-    assert caught.value.evidence["problem"] == supervisor.SILENT
+    assert caught.value.evidence["problem"] == client_errors.SILENT
 
 
 def test_no_supervisord_is_said_to_be_none(module: Module) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import accounts
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import acting_as, require_account
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import archives, venvs
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import code as release_code
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import lifecycle as releases
@@ -637,7 +637,7 @@ def test_as_root_everything_in_a_release_is_made_by_the_stacks_user(host: Host, 
     more["python"] = Python(python="/usr/bin/python3", wheels=True)
     show = ("/usr/bin/python3", "-c", SHOW)
     made = host.release(host.ready(app, user="nobody", shared=("data",), build=(show,), **more))
-    uid = accounts.account("nobody").uid
+    uid = require_account("nobody").uid
     shown = json.loads((made / "shown.json").read_text())
     assert (shown["uid"], shown["env"]["USER"]) == (uid, "nobody")
     inside = [
@@ -677,14 +677,14 @@ def test_what_the_user_plants_in_a_release_does_not_lead_root_astray(host: Host,
 @AS_ROOT
 def test_directories_that_another_user_owns_are_refused(host: Host, app: Path) -> None:
     (host.root / "releases").mkdir()
-    os.chown(host.root / "releases", accounts.account("nobody").uid, -1)
+    os.chown(host.root / "releases", require_account("nobody").uid, -1)
     with pytest.raises(RollcallError, match="releases belongs to nobody, and must be of the user who runs this, root"):
         host.ready(app, user="nobody")
 
 
 @AS_ROOT
 def test_without_root_all_of_it_is_the_users_own(place: Path, app: Path) -> None:
-    who = accounts.account("nobody")
+    who = require_account("nobody")
     for directory in (place / "root", place / "root" / "state"):
         directory.mkdir()
         os.chown(directory, who.uid, who.gid)
@@ -715,10 +715,10 @@ def test_a_directory_that_may_not_be_written_is_said_and_nothing_is_left(place: 
     host = Host(place / "root", place / "sent")
     (place / "root" / "state").mkdir(parents=True)
     (place / "sent").mkdir()
-    os.chown(place / "root" / "state", accounts.account("nobody").uid, -1)
+    os.chown(place / "root" / "state", require_account("nobody").uid, -1)
     wish = host.asks(app)
     os.chmod(wish.code.archive, 0o644)
-    with accounts.acting_as(accounts.account("nobody")), pytest.raises(RollcallError) as told:
+    with acting_as(require_account("nobody")), pytest.raises(RollcallError) as told:
         releases.ready(wish)
     assert "The release could not be made: [Errno 13] Permission denied" in told.value.message
     assert told.value.remedies[0].startswith("df -h")

@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import label_of
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
@@ -136,7 +137,7 @@ def test_a_program_that_overwrites_its_environment_is_not_restarted_for_that() -
         assert made.perform()["ok"]
         (daemon,) = made.daemons()
         pid = made.only_child(daemon.pid)
-        assert processes.label(pid) is None
+        assert label_of(pid) is None
         assert made.perform()["changed"] is False
         made.raw["services"]["titled"]["env"]["COLOUR"] = "blue"
         assert made.perform()["changed"] is True

@@ -16,7 +16,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call import roll_call
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import history, journal
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import life
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import free_port
@@ -72,7 +72,7 @@ def test_a_generation_whose_supervisord_does_not_come_up_gives_way_as_well(
 ) -> None:
     good = place(running)
     running.raw["name"] = "renamed"
-    real = supervisor.start_daemon
+    real = life.start_supervisord
     calls: t.List[str] = []
 
     def first_fails(*arguments: t.Any, **more: t.Any) -> int:
@@ -81,7 +81,7 @@ def test_a_generation_whose_supervisord_does_not_come_up_gives_way_as_well(
             raise RollcallError("supervisord did not start, it ended with exit code 2")
         return real(*arguments, **more)
 
-    monkeypatch.setattr(supervisor, "start_daemon", first_fails)
+    monkeypatch.setattr(life, "start_supervisord", first_fails)
     done = upgrade(running)
     assert done["result"] == "rolled_back"
     assert done["rolled_back"]["error"]["message"].startswith("supervisord did not start")
@@ -124,7 +124,7 @@ def test_when_the_way_back_cannot_be_gone_both_failures_are_told(
         calls.append("start")
         raise RollcallError(f"supervisord did not start, start {len(calls)}")
 
-    monkeypatch.setattr(supervisor, "start_daemon", fails)
+    monkeypatch.setattr(life, "start_supervisord", fails)
     with pytest.raises(RollcallError) as told:
         upgrade(running)
     said = told.value.message

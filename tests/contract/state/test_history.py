@@ -46,7 +46,7 @@ def test_each_run_is_listed_the_latest_first_with_who_what_and_how_it_ended(runn
 
 
 def test_what_was_signalled_is_kept_with_pid_start_program_user_and_result(running: StackUnderTest) -> None:
-    before = processes.children_of([running.daemons()[0].pid])
+    before = processes.descendants([running.daemons()[0].pid])
     running.kill_daemon()
     done = running.perform("full", installed=True)
     kept = history.of_run(running.paths, done["run"])["signals"]

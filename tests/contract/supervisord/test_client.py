@@ -19,7 +19,10 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Deadline
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Identity
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors, life
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import DOWN, Client, wait_states
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
 from tests.support import daemons
 from tests.support.daemons import Sandbox, alive, eventually, kill, stale_socket
 from tests.support.peers import drips, http, says, unix_peer
@@ -45,7 +48,7 @@ def timed(call: t.Callable[[], t.Any]) -> tuple[float, t.Any]:
     return time.monotonic() - began, result
 
 
-def identity(pid: int) -> processes.Identity:
+def identity(pid: int) -> Identity:
     process = processes.describe(pid)
     assert process is not None
     return process.identity
@@ -58,20 +61,20 @@ def test_an_absent_socket_is_told_from_a_stale_one(sandbox: Sandbox) -> None:
     absent = problem(sandbox.client().state)
     stale_socket(sandbox.socket)
     stale = problem(sandbox.client().state)
-    assert (absent.evidence["problem"], stale.evidence["problem"]) == (supervisor.ABSENT, supervisor.STALE)
+    assert (absent.evidence["problem"], stale.evidence["problem"]) == (client_errors.ABSENT, client_errors.STALE)
     assert "there is no socket at" in absent.message
     assert "left-over" in stale.message
 
 
 def test_a_file_in_place_of_the_socket_is_named_as_such(sandbox: Sandbox) -> None:
     Path(sandbox.socket).write_text("")
-    assert problem(sandbox.client().state).evidence["problem"] == supervisor.NOT_A_SOCKET
+    assert problem(sandbox.client().state).evidence["problem"] == client_errors.NOT_A_SOCKET
 
 
 @pytest.mark.fault(22)
 def test_a_socket_path_that_is_too_long_is_named_with_its_length() -> None:
-    error = problem(supervisor.Client("/tmp/" + "x" * 120).state)
-    assert error.evidence["problem"] == supervisor.TOO_LONG
+    error = problem(Client("/tmp/" + "x" * 120).state)
+    assert error.evidence["problem"] == client_errors.TOO_LONG
     assert "125 bytes" in error.message
 
 
@@ -87,7 +90,7 @@ def test_a_socket_that_may_not_be_opened_says_so(sandbox: Sandbox) -> None:
             error = problem(sandbox.client().state)
         finally:
             os.seteuid(was)
-    assert error.evidence["problem"] == supervisor.DENIED
+    assert error.evidence["problem"] == client_errors.DENIED
     assert "may not open" in error.message
 
 
@@ -98,7 +101,7 @@ def test_a_stopped_supervisord_is_bounded_and_answers_again_when_it_goes_on(sand
     os.kill(pid, signal.SIGSTOP)
     seconds, error = timed(lambda: problem(client.state))
     assert 0.25 < seconds < 1
-    assert error.evidence["problem"] == supervisor.SILENT
+    assert error.evidence["problem"] == client_errors.SILENT
     assert "has not answered getState within 0.3 s" in error.message
     assert str(pid) not in error.message  # the socket cannot tell whose it is
     os.kill(pid, signal.SIGCONT)
@@ -121,7 +124,7 @@ def test_a_full_queue_of_connections_is_silence_not_absence(sandbox: Sandbox) ->
             for one in waiting:
                 one.close()
     assert seconds < 1
-    assert error.evidence["problem"] == supervisor.SILENT
+    assert error.evidence["problem"] == client_errors.SILENT
 
 
 # --- something else answers -----------------------------------------------------------------------------------------
@@ -131,7 +134,7 @@ def test_an_answer_that_drips_in_is_bounded_in_all(sandbox: Sandbox) -> None:
     with unix_peer(sandbox.socket, drips(http("x" * 1000))):
         seconds, error = timed(lambda: problem(sandbox.client(timeout=0.3).state))
     assert seconds < 1
-    assert error.evidence["problem"] == supervisor.SILENT
+    assert error.evidence["problem"] == client_errors.SILENT
     assert error.evidence["received"] > 3
     assert "bytes of its answer" in error.message
 
@@ -139,23 +142,23 @@ def test_an_answer_that_drips_in_is_bounded_in_all(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (http("", "401 Unauthorized"), supervisor.UNAUTHORISED),
-        (http("", "500 Internal Server Error"), supervisor.GARBAGE),
-        (http("", "404 Not Found"), supervisor.GARBAGE),
-        ("220 smtp.example.org ESMTP\r\n", supervisor.GARBAGE),
-        (http("<html>it works</html>"), supervisor.GARBAGE),
-        (http("not xml at all"), supervisor.GARBAGE),
-        (http(""), supervisor.GARBAGE),
-        (http("<methodResponse><params></params></methodResponse>"), supervisor.GARBAGE),
+        (http("", "401 Unauthorized"), client_errors.UNAUTHORISED),
+        (http("", "500 Internal Server Error"), client_errors.GARBAGE),
+        (http("", "404 Not Found"), client_errors.GARBAGE),
+        ("220 smtp.example.org ESMTP\r\n", client_errors.GARBAGE),
+        (http("<html>it works</html>"), client_errors.GARBAGE),
+        (http("not xml at all"), client_errors.GARBAGE),
+        (http(""), client_errors.GARBAGE),
+        (http("<methodResponse><params></params></methodResponse>"), client_errors.GARBAGE),
         (
             http("<methodResponse><params><param><value><int>x</int></value></param></params></methodResponse>"),
-            supervisor.GARBAGE,
+            client_errors.GARBAGE,
         ),
         (
             http("<methodResponse><params><param><value>RUNNING</value></param></params></methodResponse>"),
-            supervisor.GARBAGE,
+            client_errors.GARBAGE,
         ),
-        ("", supervisor.CLOSED),
+        ("", client_errors.CLOSED),
     ],
 )
 def test_what_is_not_supervisord_is_named_as_what_it_is(sandbox: Sandbox, answer: str, expected: str) -> None:
@@ -172,7 +175,7 @@ def test_a_shorter_answer_to_a_batch_is_not_taken_for_the_batchs(sandbox: Sandbo
         says(http(f"<methodResponse><params><param><value>{array}</value></param></params></methodResponse>")),
     ):
         error = problem(lambda: sandbox.client(timeout=2).start(["a", "b"]))
-    assert error.evidence["problem"] == supervisor.GARBAGE
+    assert error.evidence["problem"] == client_errors.GARBAGE
 
 
 # --- programs -------------------------------------------------------------------------------------------------------
@@ -184,13 +187,13 @@ def test_programs_start_and_stop_by_the_batch(sandbox: Sandbox) -> None:
     client = sandbox.client()
     assert {program.state for program in client.programs().values()} == {"STOPPED"}
     assert client.start(["one", "two"]) == {"one": None, "two": None}
-    states = supervisor.wait_states(client, ["one", "two"], ("RUNNING",), deadline=Deadline(5))
+    states = wait_states(client, ["one", "two"], ("RUNNING",), deadline=Deadline(5))
     assert all(alive(program.pid) for program in states.values())
     assert client.start(["one", "three"]) == {"one": None, "three": None}, "ALREADY_STARTED is no fault"
     assert client.stop(["one", "two", "three"]) == {"one": None, "two": None, "three": None}
     # A TERM that reaches a program between fork and exec is lost in supervisord's own handler, which the child still
     # has; then it takes the stopwaitsecs of 10 s and a KILL.
-    states = supervisor.wait_states(client, ["one", "two", "three"], supervisor.DOWN, deadline=Deadline(20))
+    states = wait_states(client, ["one", "two", "three"], DOWN, deadline=Deadline(20))
     assert {program.state for program in states.values()} == {"STOPPED"}
     assert client.stop(["one"]) == {"one": None}, "NOT_RUNNING is no fault"
     assert client.start([]) == {}
@@ -250,9 +253,7 @@ def test_waiting_ends_at_the_first_dead_end(sandbox: Sandbox) -> None:
     client = sandbox.client()
     client.start(["fails", "slow"])
     seconds, states = timed(
-        lambda: supervisor.wait_states(
-            client, ["fails", "slow", "not-there"], ("RUNNING",), ("FATAL",), deadline=Deadline(20)
-        )
+        lambda: wait_states(client, ["fails", "slow", "not-there"], ("RUNNING",), ("FATAL",), deadline=Deadline(20))
     )
     assert seconds < 10
     assert (states["fails"].state, states["slow"].state) == ("FATAL", "STARTING")
@@ -265,7 +266,7 @@ def test_waiting_ends_at_the_deadline_with_the_last_states(sandbox: Sandbox) -> 
     sandbox.start()
     client = sandbox.client()
     client.start(["slow"])
-    seconds, states = timed(lambda: supervisor.wait_states(client, ["slow"], ("RUNNING",), deadline=Deadline(0.2)))
+    seconds, states = timed(lambda: wait_states(client, ["slow"], ("RUNNING",), deadline=Deadline(0.2)))
     assert seconds < 2
     assert states["slow"].state == "STARTING"
 
@@ -282,7 +283,7 @@ def test_a_changed_config_is_taken_over_program_by_program(sandbox: Sandbox) -> 
     assert error.evidence["fault"] == "STILL_RUNNING"
     assert "removeProcessGroup goes" in error.message
     client.stop(["changes", "goes"])
-    supervisor.wait_states(client, ["changes", "goes"], supervisor.DOWN, deadline=Deadline(5))
+    wait_states(client, ["changes", "goes"], DOWN, deadline=Deadline(5))
     client.remove("goes")
     client.remove("changes")
     client.add("changes")
@@ -316,7 +317,7 @@ def test_one_client_serves_one_daemon_after_the_other(sandbox: Sandbox) -> None:
     first = sandbox.start()
     client = sandbox.client()
     assert client.pid() == first
-    supervisor.stop_daemon(sandbox.client(), first, timeout=10)
+    life.stop_supervisord(sandbox.client(), first, timeout=10)
     second = sandbox.start()
     assert client.pid() == second, "its kept connection led to the first, and is made anew"
     assert client.version().startswith("4.")
@@ -344,7 +345,7 @@ def test_a_daemon_that_shuts_down_says_so_and_takes_no_orders(sandbox: Sandbox) 
     assert client.poke() == "SHUTDOWN"
     for order in (client.state, client.programs, lambda: client.start(["stubborn"]), client.reload):
         error = problem(order)
-        assert error.evidence["problem"] == supervisor.SHUTTING_DOWN
+        assert error.evidence["problem"] == client_errors.SHUTTING_DOWN
         assert "is shutting down" in error.message
 
 
@@ -353,7 +354,7 @@ def test_stopping_a_daemon_is_over_when_its_process_is_gone(sandbox: Sandbox, by
     pid = sandbox.start()
     client = sandbox.client()
     client.start(client.programs())
-    removed = supervisor.stop_daemon(client, identity(pid), timeout=30, pidfile=sandbox.pidfile)
+    removed = life.stop_supervisord(client, identity(pid), timeout=30, pidfile=sandbox.pidfile)
     assert not alive(pid)
     assert sandbox.processes() == []
     assert removed == [], "an orderly end leaves nothing behind"
@@ -364,7 +365,7 @@ def test_stopping_a_daemon_is_over_when_its_process_is_gone(sandbox: Sandbox, by
 def test_the_next_daemon_keeps_its_socket_after_a_slow_end_of_the_last(sandbox: Sandbox) -> None:
     pid = stubborn_daemon(sandbox, 1)
     for _unused in range(3):
-        supervisor.stop_daemon(sandbox.client(), identity(pid), timeout=20, pidfile=sandbox.pidfile)
+        life.stop_supervisord(sandbox.client(), identity(pid), timeout=20, pidfile=sandbox.pidfile)
         assert not alive(pid)
         pid = sandbox.start()
         client = sandbox.client()
@@ -376,16 +377,14 @@ def test_the_next_daemon_keeps_its_socket_after_a_slow_end_of_the_last(sandbox: 
 def test_a_daemon_that_was_told_to_stop_before_is_waited_for(sandbox: Sandbox) -> None:
     pid = stubborn_daemon(sandbox, 1)
     sandbox.client().shutdown()
-    supervisor.stop_daemon(sandbox.client(), pid, timeout=20)
+    life.stop_supervisord(sandbox.client(), pid, timeout=20)
     assert not alive(pid)
 
 
 def test_a_daemon_that_does_not_end_is_named_with_what_it_waits_for(sandbox: Sandbox) -> None:
     pid = stubborn_daemon(sandbox, 60)
     child = sandbox.client().programs()["stubborn"].pid
-    seconds, error = timed(
-        lambda: problem(lambda: supervisor.stop_daemon(sandbox.client(), identity(pid), timeout=0.5))
-    )
+    seconds, error = timed(lambda: problem(lambda: life.stop_supervisord(sandbox.client(), identity(pid), timeout=0.5)))
     assert seconds < 3
     assert f"(pid {pid}) is still there after 0.5 s; last state: SHUTDOWN" in error.message
     assert f"stubborn (pid {child})" in error.message
@@ -395,16 +394,16 @@ def test_a_daemon_that_does_not_end_is_named_with_what_it_waits_for(sandbox: San
 def test_a_stopped_daemon_is_not_waited_for_longer_than_told(sandbox: Sandbox) -> None:
     pid = sandbox.start()
     os.kill(pid, signal.SIGSTOP)
-    seconds, error = timed(lambda: problem(lambda: supervisor.stop_daemon(sandbox.client(timeout=0.3), pid, timeout=1)))
+    seconds, error = timed(lambda: problem(lambda: life.stop_supervisord(sandbox.client(timeout=0.3), pid, timeout=1)))
     assert seconds < 2
-    assert error.evidence["problem"] == supervisor.SILENT
-    assert supervisor.end_daemons_by_pid([identity(pid)], grace=10)[0].result == "ended", "TERM and CONT"
+    assert error.evidence["problem"] == client_errors.SILENT
+    assert life.end_supervisords([identity(pid)], grace=10)[0].result == "ended", "TERM and CONT"
     assert not alive(pid)
 
 
 def test_the_daemon_at_the_socket_is_not_stopped_for_another(sandbox: Sandbox, bystander: int) -> None:
     pid = sandbox.start()
-    error = problem(lambda: supervisor.stop_daemon(sandbox.client(), bystander, timeout=5))
+    error = problem(lambda: life.stop_supervisord(sandbox.client(), bystander, timeout=5))
     assert error.kind == "refused"
     assert f"pid {pid} answers" in error.message
     assert sandbox.client().state() == "RUNNING"
@@ -415,7 +414,7 @@ def test_a_daemon_that_is_gone_already_is_no_error_and_its_left_overs_go(sandbox
     meant = identity(pid)
     os.kill(pid, signal.SIGKILL)
     assert eventually(lambda: not alive(pid))
-    removed = supervisor.stop_daemon(sandbox.client(), meant, timeout=5, pidfile=sandbox.pidfile)
+    removed = life.stop_supervisord(sandbox.client(), meant, timeout=5, pidfile=sandbox.pidfile)
     assert removed == [sandbox.socket, sandbox.pidfile]
 
 
@@ -424,18 +423,18 @@ def test_a_daemon_without_its_socket_is_ended_by_its_pid(sandbox: Sandbox, bysta
     pid = sandbox.start()
     sandbox.client().start(["one"])
     os.unlink(sandbox.socket)
-    error = problem(lambda: supervisor.stop_daemon(sandbox.client(), pid, timeout=5))
-    assert error.evidence["problem"] == supervisor.ABSENT
-    (found,) = processes.supervisors(sandbox.config)
+    error = problem(lambda: life.stop_supervisord(sandbox.client(), pid, timeout=5))
+    assert error.evidence["problem"] == client_errors.ABSENT
+    (found,) = supervisords_over(sandbox.config)
     assert found.pid == pid
-    (ended,) = supervisor.end_daemons_by_pid([found.identity], grace=20)
+    (ended,) = life.end_supervisords([found.identity], grace=20)
     assert (ended.result, ended.signals) == ("ended", ("TERM",))
     assert sandbox.processes() == [], "its programs were stopped by it"
     assert alive(bystander)
 
 
 def test_what_is_no_supervisord_is_not_ended_as_one(bystander: int) -> None:
-    error = problem(lambda: supervisor.end_daemons_by_pid([identity(bystander)], grace=1))
+    error = problem(lambda: life.end_supervisords([identity(bystander)], grace=1))
     assert [entry["result"] for entry in error.evidence["daemons"]] == ["changed"]
     assert alive(bystander)
 
@@ -474,7 +473,7 @@ def test_a_daemon_starts_with_nothing_of_ours(sandbox: Sandbox, monkeypatch: pyt
 
 def test_the_started_daemon_is_known_by_its_arguments(sandbox: Sandbox) -> None:
     pid = sandbox.start()
-    assert [process.pid for process in processes.supervisors(sandbox.config)] == [pid]
+    assert [process.pid for process in supervisords_over(sandbox.config)] == [pid]
 
 
 def test_a_module_in_the_working_directory_is_not_taken_for_supervisor(sandbox: Sandbox) -> None:
@@ -589,9 +588,9 @@ def test_root_does_not_follow_the_users_links_to_a_log(sandbox: Sandbox, through
 
 def test_what_lives_is_not_cleaned_away(sandbox: Sandbox) -> None:
     pid = sandbox.start()
-    assert supervisor.clean_stale(sandbox.socket, sandbox.pidfile) == []
+    assert life.remove_left_overs(sandbox.socket, sandbox.pidfile) == []
     os.kill(pid, signal.SIGSTOP)
-    assert supervisor.clean_stale(sandbox.socket, sandbox.pidfile) == [], "stopped is alive"
+    assert life.remove_left_overs(sandbox.socket, sandbox.pidfile) == [], "stopped is alive"
     assert sorted(os.listdir(sandbox.home))[:1] == ["s.conf"]
     assert os.path.exists(sandbox.socket)
     assert os.path.exists(sandbox.pidfile)
@@ -603,13 +602,13 @@ def test_a_full_queue_is_not_taken_for_a_stale_socket(sandbox: Sandbox) -> None:
         server.listen(0)
         waiting.setblocking(False)
         waiting.connect_ex(sandbox.socket)
-        assert supervisor.clean_stale(sandbox.socket) == []
+        assert life.remove_left_overs(sandbox.socket) == []
 
 
 @pytest.mark.parametrize("content", ["", "\n", "not a pid\n", "0\n", "-1\n", "4194305\n", "99999999999999999999\n"])
 def test_a_pid_file_that_names_nobody_is_removed(sandbox: Sandbox, content: str) -> None:
     Path(sandbox.pidfile).write_text(content)
-    assert supervisor.clean_stale(sandbox.socket, sandbox.pidfile) == [sandbox.pidfile]
+    assert life.remove_left_overs(sandbox.socket, sandbox.pidfile) == [sandbox.pidfile]
 
 
 def test_a_pid_file_whose_pid_is_another_process_by_now_is_removed_and_the_process_lives(
@@ -617,7 +616,7 @@ def test_a_pid_file_whose_pid_is_another_process_by_now_is_removed_and_the_proce
 ) -> None:
     Path(sandbox.pidfile).write_text(f"{bystander}\n")
     stale_socket(sandbox.socket)
-    assert supervisor.clean_stale(sandbox.socket, sandbox.pidfile) == [sandbox.socket, sandbox.pidfile]
+    assert life.remove_left_overs(sandbox.socket, sandbox.pidfile) == [sandbox.socket, sandbox.pidfile]
     assert alive(bystander)
 
 
@@ -626,10 +625,10 @@ def test_nothing_but_a_socket_and_a_file_is_ever_removed(sandbox: Sandbox) -> No
     precious.write_text("4194305\n")
     Path(sandbox.socket).write_text("no socket")
     os.symlink(precious, sandbox.pidfile)
-    assert supervisor.clean_stale(sandbox.socket, sandbox.pidfile) == []
+    assert life.remove_left_overs(sandbox.socket, sandbox.pidfile) == []
     assert precious.exists()
     assert os.path.islink(sandbox.pidfile)
-    assert supervisor.clean_stale(str(sandbox.home / "none"), str(sandbox.home / "nothing")) == []
+    assert life.remove_left_overs(str(sandbox.home / "none"), str(sandbox.home / "nothing")) == []
 
 
 def test_a_daemon_that_was_killed_leaves_what_the_next_start_needs_away(sandbox: Sandbox) -> None:
@@ -639,6 +638,6 @@ def test_a_daemon_that_was_killed_leaves_what_the_next_start_needs_away(sandbox:
     kill(pid)
     assert eventually(lambda: not alive(pid))
     # The program that it was just starting holds the listening socket, too, until its exec.
-    assert eventually(lambda: problem(sandbox.client().state).evidence["problem"] == supervisor.STALE)
-    assert supervisor.clean_stale(sandbox.socket, sandbox.pidfile) == [sandbox.socket, sandbox.pidfile]
+    assert eventually(lambda: problem(sandbox.client().state).evidence["problem"] == client_errors.STALE)
+    assert life.remove_left_overs(sandbox.socket, sandbox.pidfile) == [sandbox.socket, sandbox.pidfile]
     assert alive(sandbox.start(python=sys.executable))

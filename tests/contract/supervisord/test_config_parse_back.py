@@ -22,12 +22,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack, Start, Stop
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import (
-    Client,
-    start_daemon,
-    stop_daemon,
-)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config, life
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
 from tests.support import configs, supervisors
 from tests.support.configs import made, service
 from tests.support.rendering import TEMPLATES, render
@@ -314,7 +310,7 @@ def test_a_process_gets_its_arguments_and_variables_exactly(python: str, short_r
         with open(os.open(f"{paths.env_dir}/{name}.json", os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
             json.dump(content, stream)
     Path(paths.config).write_text(render(the_stack), encoding="utf-8")
-    daemon = start_daemon(
+    daemon = life.start_supervisord(
         config.engine_python(the_stack.root),
         paths.config,
         socket_path=paths.socket,
@@ -331,7 +327,7 @@ def test_a_process_gets_its_arguments_and_variables_exactly(python: str, short_r
             time.sleep(0.02)
         assert client.programs()["app"].exit_status == 0, Path(config.log_file(the_stack, "app")).read_text()
     finally:
-        stop_daemon(client, daemon, timeout=TIMEOUT)
+        life.stop_supervisord(client, daemon, timeout=TIMEOUT)
     got_arguments, got = json.loads((short_root / "seen").read_text(encoding="utf-8"))
     assert tuple(got_arguments) == arguments
     assert {name: got[name] for name in env} == env

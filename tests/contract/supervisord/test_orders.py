@@ -11,7 +11,8 @@ import typing as t
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client, ProgramConfig
 from tests.support import daemons, others, supervisors
 from tests.support.daemons import Sandbox, eventually
 
@@ -22,14 +23,14 @@ PASSWORD = "p:w d/é+=&?" * 8
 SLEEP = "sleep 600\nstartsecs=0"
 
 
-def login(place: Sandbox, username: t.Optional[str], password: t.Optional[str]) -> supervisor.Client:
-    return supervisor.Client(place.socket, username=username, password=password, timeout=5)
+def login(place: Sandbox, username: t.Optional[str], password: t.Optional[str]) -> Client:
+    return Client(place.socket, username=username, password=password, timeout=5)
 
 
-def refusal(client: supervisor.Client) -> RollcallError:
+def refusal(client: Client) -> RollcallError:
     with pytest.raises(RollcallError) as caught:
         client.state()
-    assert caught.value.evidence["problem"] == supervisor.UNAUTHORISED
+    assert caught.value.evidence["problem"] == client_errors.UNAUTHORISED
     return caught.value
 
 
@@ -113,8 +114,8 @@ def test_the_configuration_is_told_as_it_was_last_read(sandbox: Sandbox, version
         assert set(client.configs()) == {"one"}
         client.reload()
         assert client.configs() == {
-            "one": supervisor.ProgramConfig("one", False, 7.0, 3.0, (5, 5)),
-            "pair:two": supervisor.ProgramConfig("pair:two", True, 1.0, 10.0, (9, 999)),
+            "one": ProgramConfig("one", False, 7.0, 3.0, (5, 5)),
+            "pair:two": ProgramConfig("pair:two", True, 1.0, 10.0, (9, 999)),
         }
         assert set(client.programs()) == {"one"}
 

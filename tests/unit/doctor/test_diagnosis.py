@@ -26,17 +26,16 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.diagnos
     Pidfile,
     Versions,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.processes import Label, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Checks, DatabaseCheck, Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.databases import DatabaseAnswer
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client as supervisor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import ProgramState
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.discovery import (
-    Answer,
-    Daemon,
-    Inet,
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.discovery import SocketAnswer, Supervisord
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.settings import (
+    InetServer,
     Settings,
-    settings,
+    read_settings,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.judge import Observation
 from tests.support import configs
@@ -54,18 +53,18 @@ def process(pid: int, ppid: int = 1, *, state: str = "S", service: str = "", uid
     return Process(pid, ppid, pid * 10, uid, "ada", "/usr/bin/x", ("run", str(pid)), state, 0.0, label=label)
 
 
-def daemon(pid: int = 100, *, ours: bool = True, **more: t.Any) -> Daemon:
+def daemon(pid: int = 100, *, ours: bool = True, **more: t.Any) -> Supervisord:
     known = {
         "process": process(pid),
         "config": PATHS.config if ours else f"/etc/other{pid}.conf",
         "settings": SOCKET if ours else Settings(f"/run/other{pid}.sock", f"/run/other{pid}.pid"),
-        "answer": Answer(pid, "4.3.0", peer=pid),
+        "answer": SocketAnswer(pid, "4.3.0", peer=pid),
     }
-    return Daemon(ours=ours, **{**known, **more})
+    return Supervisord(ours=ours, **{**known, **more})
 
 
-def mute(problem: str, pid: int = 100, peer: t.Optional[int] = None, **more: t.Any) -> Daemon:
-    return daemon(pid, answer=Answer(problem=problem, detail="no answer", peer=peer), **more)
+def mute(problem: str, pid: int = 100, peer: t.Optional[int] = None, **more: t.Any) -> Supervisord:
+    return daemon(pid, answer=SocketAnswer(problem=problem, detail="no answer", peer=peer), **more)
 
 
 def program(name: str, state: str = "RUNNING") -> ProgramState:
@@ -118,49 +117,49 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
     ({"daemons": []}, "supervisord_down", ERROR, "demo", f"{ROLLCALL}start"),
     ({"daemons": [daemon(), daemon(101)]}, "split_brain", ERROR, "demo", f"{ROLLCALL}restart full"),
     (
-        {"daemons": [daemon(), mute(supervisor.SILENT, 101, 101)]},
+        {"daemons": [daemon(), mute(client_errors.SILENT, 101, 101)]},
         "split_brain",
         ERROR,
         "demo",
         f"{ROLLCALL}restart emergency",
     ),
     (
-        {"daemons": [mute(supervisor.SILENT, process=process(100, state="T"))]},
+        {"daemons": [mute(client_errors.SILENT, process=process(100, state="T"))]},
         "supervisord_stopped",
         ERROR,
         "demo",
         "kill -CONT 100",
     ),
     (
-        {"daemons": [daemon(), mute(supervisor.SILENT, 900, ours=False, process=process(900, state="T"))]},
+        {"daemons": [daemon(), mute(client_errors.SILENT, 900, ours=False, process=process(900, state="T"))]},
         "supervisord_stopped",
         WARNING,
         "/etc/other900.conf",
         "kill -CONT 900",
     ),
-    ({"daemons": [mute(supervisor.SILENT, peer=100)]}, "supervisord_deaf", ERROR, "demo", "restart emergency"),
-    ({"daemons": [mute(supervisor.SILENT)]}, "supervisord_deaf", ERROR, "demo", "restart emergency"),
+    ({"daemons": [mute(client_errors.SILENT, peer=100)]}, "supervisord_deaf", ERROR, "demo", "restart emergency"),
+    ({"daemons": [mute(client_errors.SILENT)]}, "supervisord_deaf", ERROR, "demo", "restart emergency"),
     (
-        {"daemons": [daemon(), mute(supervisor.SILENT, 900, 900, ours=False)]},
+        {"daemons": [daemon(), mute(client_errors.SILENT, 900, 900, ours=False)]},
         "supervisord_deaf",
         WARNING,
         "/etc/other900.conf",
         "kill -TERM 900",
     ),
-    ({"daemons": [mute(supervisor.ABSENT)]}, "socket_gone", ERROR, "demo", "was deleted"),
-    ({"daemons": [mute(supervisor.STALE)]}, "socket_gone", ERROR, "demo", "nobody listens on"),
+    ({"daemons": [mute(client_errors.ABSENT)]}, "socket_gone", ERROR, "demo", "was deleted"),
+    ({"daemons": [mute(client_errors.STALE)]}, "socket_gone", ERROR, "demo", "nobody listens on"),
     (
-        {"daemons": [daemon(), mute(supervisor.ABSENT, 900, ours=False)]},
+        {"daemons": [daemon(), mute(client_errors.ABSENT, 900, ours=False)]},
         "socket_gone",
         WARNING,
         "/etc/other900.conf",
         "kill -TERM 900",
     ),
-    ({"daemons": [mute(supervisor.SILENT, peer=7)]}, "socket_taken", ERROR, "demo", "kill 7"),
-    ({"daemons": [mute(supervisor.GARBAGE)]}, "socket_taken", ERROR, "demo", "fuser -v"),
-    ({"daemons": [daemon(answer=Answer(7, "4.3.0"))]}, "socket_taken", ERROR, "demo", "pid 7 is on its socket"),
+    ({"daemons": [mute(client_errors.SILENT, peer=7)]}, "socket_taken", ERROR, "demo", "kill 7"),
+    ({"daemons": [mute(client_errors.GARBAGE)]}, "socket_taken", ERROR, "demo", "fuser -v"),
+    ({"daemons": [daemon(answer=SocketAnswer(7, "4.3.0"))]}, "socket_taken", ERROR, "demo", "pid 7 is on its socket"),
     (
-        {"daemons": [daemon(), mute(supervisor.SILENT, 900, 7, ours=False)]},
+        {"daemons": [daemon(), mute(client_errors.SILENT, 900, 7, ours=False)]},
         "socket_taken",
         WARNING,
         "/etc/other900.conf",
@@ -194,23 +193,28 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
         "/p",
         "give /etc/other9.conf another pid file",
     ),
-    ({"daemons": [mute(supervisor.DENIED)]}, "not_asked", WARNING, "demo", f"sudo {ROLLCALL}doctor"),
-    ({"daemons": [mute(supervisor.UNAUTHORISED)]}, "not_asked", WARNING, "demo", "restart full"),
+    ({"daemons": [mute(client_errors.DENIED)]}, "not_asked", WARNING, "demo", f"sudo {ROLLCALL}doctor"),
+    ({"daemons": [mute(client_errors.UNAUTHORISED)]}, "not_asked", WARNING, "demo", "restart full"),
     (
-        {"daemons": [daemon(settings=Settings(PATHS.socket, PATHS.pidfile, (Inet("*:9001", False),)))]},
+        {"daemons": [daemon(settings=Settings(PATHS.socket, PATHS.pidfile, (InetServer("*:9001", False),)))]},
         "inet_server",
         ERROR,
         PATHS.config,
         "on *:9001 without a password and from other hosts",
     ),
     (
-        {"daemons": [daemon(), daemon(900, ours=False, settings=Settings(inet=(Inet("127.0.0.1:9001", False),)))]},
+        {
+            "daemons": [
+                daemon(),
+                daemon(900, ours=False, settings=Settings(inet=(InetServer("127.0.0.1:9001", False),))),
+            ]
+        },
         "inet_server",
         WARNING,
         "/etc/other900.conf",
         "without a password",
     ),
-    ({"daemons": [daemon(answer=Answer(100, "4.2.1"))]}, "supervisor_too_old", ERROR, "demo", "4.2.2 or later"),
+    ({"daemons": [daemon(answer=SocketAnswer(100, "4.2.1"))]}, "supervisor_too_old", ERROR, "demo", "4.2.2 or later"),
     ({"refusal": error("too old", "get another", needed="4.2.2")}, "supervisor_too_old", ERROR, PATHS.config, "too"),
     ({"seen": seen(orphans=[process(300, service="worker")])}, "orphan", ERROR, "worker", "as pid 200 besides"),
     ({"seen": seen(orphans=[process(300)])}, "orphan", ERROR, "demo", "pid 300"),
@@ -326,14 +330,19 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
     ({"leftovers": Leftovers(generations=("/g/x",))}, "unfinished_generation", WARNING, "/g/x", "doctor --fix"),
     ({"leftovers": Leftovers(temporary=("/g/x.new",))}, "temporary_file", WARNING, "/g/x.new", "doctor --fix"),
     (
-        {"daemons": [], "stack": None, "own_answer": Answer(problem=supervisor.STALE)},
+        {"daemons": [], "stack": None, "own_answer": SocketAnswer(problem=client_errors.STALE)},
         "stale_socket",
         WARNING,
         PATHS.socket,
         "doctor --fix",
     ),
     (
-        {"daemons": [], "stack": None, "own_answer": Answer(problem=supervisor.SILENT, peer=7), "pidfile": None},
+        {
+            "daemons": [],
+            "stack": None,
+            "own_answer": SocketAnswer(problem=client_errors.SILENT, peer=7),
+            "pidfile": None,
+        },
         "socket_taken",
         ERROR,
         PATHS.socket,
@@ -372,12 +381,12 @@ def test_every_kind_has_a_row_and_every_fix_a_repair() -> None:
     "more",
     [
         # What was started just now has not come to its socket yet.
-        {"daemons": [mute(supervisor.ABSENT, young=True)]},
+        {"daemons": [mute(client_errors.ABSENT, young=True)]},
         # What a container has under these paths is none of this host's files.
-        {"daemons": [daemon(process=dataclasses.replace(process(100), container=True), ours=False), daemon(101)]},
+        {"daemons": [daemon(process=process(100)._replace(container=True), ours=False), daemon(101)]},
         # Told as a missing directory.
         {"problems": [problem("stack.paths.logs", "directory /l does not exist")]},
-        {"daemons": [daemon(settings=Settings(PATHS.socket, inet=(Inet("127.0.0.1:9001", True),)))]},
+        {"daemons": [daemon(settings=Settings(PATHS.socket, inet=(InetServer("127.0.0.1:9001", True),)))]},
     ],
 )
 def test_what_is_as_it_must_be_or_told_elsewhere_is_no_finding(more: t.Dict[str, t.Any]) -> None:
@@ -421,9 +430,9 @@ def test_what_was_put_right_is_what_is_not_found_again() -> None:
         ("[unix_http_server]\nfile=%(here)s/s.sock ; here\n", Settings(socket="{here}/s.sock")),
         ("[unix_http_server]\nfile=/tmp/%(ENV_X)s.sock\n", Settings()),
         ("[supervisord]\npidfile=/run/100%%.pid\n", Settings(pidfile="/run/100%.pid")),
-        ("[inet_http_server]\nport=*:9001\n", Settings(inet=(Inet("*:9001", False),))),
-        ("[inet_http_server]\nport=9001\npassword=x\n", Settings(inet=(Inet("9001", True),))),
-        ("[include]\nfiles=more/*.ini\n", Settings(inet=(Inet("localhost:1", False),))),
+        ("[inet_http_server]\nport=*:9001\n", Settings(inet=(InetServer("*:9001", False),))),
+        ("[inet_http_server]\nport=9001\npassword=x\n", Settings(inet=(InetServer("9001", True),))),
+        ("[include]\nfiles=more/*.ini\n", Settings(inet=(InetServer("localhost:1", False),))),
         ("", Settings()),
     ],
 )
@@ -433,7 +442,7 @@ def test_a_config_is_read_as_far_as_it_speaks_of_the_daemon(tmp_path: t.Any, tex
     path = tmp_path / "supervisord.conf"
     path.write_text(text, encoding="utf-8")
     place = None if wanted.socket is None else wanted.socket.format(here=tmp_path)
-    assert settings(str(path)) == dataclasses.replace(wanted, socket=place)
+    assert read_settings(str(path)) == dataclasses.replace(wanted, socket=place)
 
 
 @pytest.mark.parametrize("bad", [b"no section", b"\xff\xfe", None])
@@ -441,7 +450,7 @@ def test_a_config_that_cannot_be_read_says_why(tmp_path: t.Any, bad: t.Optional[
     path = tmp_path / "supervisord.conf"
     if bad is not None:
         path.write_bytes(bad)
-    assert str(path) in settings(str(path)).problem
+    assert str(path) in read_settings(str(path)).problem
 
 
 @pytest.mark.parametrize(
@@ -452,7 +461,7 @@ def test_a_config_that_cannot_be_read_says_why(tmp_path: t.Any, bad: t.Optional[
     ],
 )
 def test_a_port_alone_is_for_every_host(address: str, exposed: bool) -> None:
-    assert Inet(address, True).exposed is exposed
+    assert InetServer(address, True).exposed is exposed
 
 
 def test_the_page_has_every_finding_as_the_code_knows_it() -> None:

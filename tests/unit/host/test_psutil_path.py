@@ -14,8 +14,24 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes, sockets
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import (
+    bind,
+    by_psutil,
+    homes,
+    listeners,
+    processes,
+    socket_owners,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import user_name
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import (
+    label_of,
+    labelled_processes,
+    record_labels,
+    recorded_labels,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Listener, Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, provenance, survey
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
 from tests.support import macos
 from tests.support.macos import BOOTED, SSTOP, SZOMB, Mac, Recorded, Socket, on_ipv6
 from tests.support.victims import a_stack, marks
@@ -104,19 +120,19 @@ RECORDED = (
 @pytest.fixture
 def mac(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Mac]:
     """The Mac, seen by the user who runs the stack."""
-    with macos.on(Mac(ME, RECORDED), monkeypatch, processes) as machine:
+    with macos.on(Mac(ME, RECORDED), monkeypatch) as machine:
         yield machine
 
 
 @pytest.fixture
 def mac_by_root(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Mac]:
     """The Mac, seen by root."""
-    with macos.on(Mac(0, RECORDED), monkeypatch, processes) as machine:
+    with macos.on(Mac(0, RECORDED), monkeypatch) as machine:
         yield machine
 
 
 def shown(ports: t.Optional[t.Container[int]] = None) -> t.Set[t.Tuple[str, str, int, int]]:
-    return {(one.family, one.address, one.port, one.inode) for one in sockets.listeners(ports)}
+    return {(one.family, one.address, one.port, one.inode) for one in listeners.find_listeners(ports)}
 
 
 OWN = {
@@ -151,23 +167,25 @@ def test_a_user_sees_the_listeners_of_his_own_processes() -> None:
 
 @pytest.mark.usefixtures("mac_by_root")
 def test_the_owner_of_a_listener_comes_with_it() -> None:
-    seen = sockets.owners([one.inode for one in sockets.listeners({5432, 8001})], [1, 2], sockets.EVERY)
+    seen = socket_owners.find_owners(
+        [one.inode for one in listeners.find_listeners({5432, 8001})], [1, 2], socket_owners.EVERY
+    )
     assert (dict(seen.pids), seen.complete, seen.unreadable) == ({-512: [512], -901: [901]}, True, 0)
-    assert sockets.holds(901, -901)
-    assert not sockets.holds(900, -901)
+    assert socket_owners.holds(901, -901)
+    assert not socket_owners.holds(900, -901)
 
 
 @pytest.mark.usefixtures("mac")
 def test_the_processes_that_a_user_may_not_ask_are_counted() -> None:
-    seen = sockets.owners([-901], [], sockets.EVERY)
+    seen = socket_owners.find_owners([-901], [], socket_owners.EVERY)
     # kernel_task, launchd and postgres.
     assert (dict(seen.pids), seen.complete, seen.unreadable) == ({-901: [901]}, True, 3)
-    assert not sockets.owners([0]).complete
+    assert not socket_owners.find_owners([0]).complete
 
 
 @pytest.mark.usefixtures("mac")
 def test_what_only_netlink_tells_is_not_asked_for() -> None:
-    assert (sockets.users(8001), sockets.remembered(8001)) == ([], 0)
+    assert (listeners.users(8001), listeners.count_closed(8001)) == ([], 0)
 
 
 # --- processes --------------------------------------------------------------------------------------------------------
@@ -175,12 +193,12 @@ def test_what_only_netlink_tells_is_not_asked_for() -> None:
 
 @pytest.mark.usefixtures("mac")
 def test_a_process_is_described() -> None:
-    assert processes.describe(901) == processes.Process(
+    assert processes.describe(901) == Process(
         pid=901,
         ppid=900,
         start=int((BOOTED + 7201.307191) * 100),
         uid=ME,
-        user=processes.user_name(ME),
+        user=user_name(ME),
         exe=PYTHON,
         command=(PYTHON, "main.py"),
         state="R",
@@ -232,28 +250,28 @@ def test_parents_and_children_are_known() -> None:
     assert sorted(processes.children(900)) == [901]
     assert sorted(processes.children(1)) == [401, 512, 850, 900, 951]
     assert processes.children(4711) == []
-    assert list(processes.children_of([900])) == [901, 902]
+    assert list(processes.descendants([900])) == [901, 902]
 
 
 @pytest.mark.usefixtures("mac")
 def test_a_label_is_read_where_the_environment_may_be() -> None:
-    assert processes.label(901) == processes.Label("trading", ROOT, "api", "0123456789ab")
+    assert label_of(901) == Label("trading", ROOT, "api", "0123456789ab")
     for pid in (1, 401, 512, 902, 4711):
-        assert processes.label(pid) is None
-    assert {process.pid for process in processes.labelled(ROOT, {ME})} == {900, 901, 850}
+        assert label_of(pid) is None
+    assert {process.pid for process in labelled_processes(ROOT, {ME})} == {900, 901, 850}
 
 
 @pytest.mark.usefixtures("mac")
 def test_a_supervisord_is_found_by_its_config_even_a_relative_one() -> None:
-    assert [one.pid for one in processes.supervisors(f"{ROOT}/etc/supervisord.conf")] == [900]
-    assert processes.supervisors("/elsewhere/supervisord.conf") == []
-    assert [one.pid for one in processes.supervisors("/elsewhere/supervisord.conf", ROOT)] == [900]
+    assert [one.pid for one in supervisords_over(f"{ROOT}/etc/supervisord.conf")] == [900]
+    assert supervisords_over("/elsewhere/supervisord.conf") == []
+    assert [one.pid for one in supervisords_over("/elsewhere/supervisord.conf", ROOT)] == [900]
 
 
 @pytest.mark.usefixtures("mac")
 def test_there_are_no_cgroups_and_namespaces() -> None:
-    assert processes.unit(901) is None
-    assert processes.in_first_namespace()
+    assert homes.home_name(901) is None
+    assert homes.in_first_namespace()
 
 
 @pytest.mark.usefixtures("mac")
@@ -261,16 +279,17 @@ def test_who_was_started_is_recorded_for_this_boot(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     service = processes.describe(901)
     assert service is not None
-    own = processes.Label("trading", ROOT, "api", "0123456789ab")
-    processes.record(str(tmp_path), {service.identity: own})
-    assert processes.recorded(str(tmp_path)) == {service.identity: own}
+    own = Label("trading", ROOT, "api", "0123456789ab")
+    record_labels(str(tmp_path), {service.identity: own})
+    assert recorded_labels(str(tmp_path)) == {service.identity: own}
 
 
 def test_without_psutil_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "LINUX", False)
+    monkeypatch.setattr(processes, "reader", by_psutil)
     monkeypatch.setitem(sys.modules, "psutil", None)
     with pytest.raises(RollcallError, match="takes psutil") as caught:
-        sockets.listeners()
+        listeners.find_listeners()
     assert caught.value.remedies == (f"{sys.executable} -m pip install psutil",)
 
 
@@ -300,7 +319,7 @@ def test_each_listener_is_judged_as_on_linux() -> None:
 
 @pytest.mark.usefixtures("mac")
 def test_a_port_is_told_with_the_same_keys_as_on_linux(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "bindable", lambda port: "cannot listen" if port == 5432 else None)
+    monkeypatch.setattr(bind, "bindable", lambda port: "cannot listen" if port == 5432 else None)
     by_port = {one["port"]: one for one in survey.inspect(None, [8002, 5432, 8010])}
     held = by_port[8002]
     # A listener is a holder even where a bind gets by it.
@@ -315,15 +334,13 @@ def test_a_port_is_told_with_the_same_keys_as_on_linux(monkeypatch: pytest.Monke
     assert (by_port[8010]["free"], by_port[8010]["complete"], by_port[8010]["unreadable"]) == (True, True, 0)
     assert len({tuple(one) for one in by_port.values()}) == 1
     monkeypatch.undo()
-    with_inodes = set(
-        provenance.Holder(sockets.Listener("ipv4", "0.0.0.0", 1, 2, 3), None, "unknown", None, "").as_dict()
-    )
+    with_inodes = set(provenance.Holder(Listener("ipv4", "0.0.0.0", 1, 2, 3), None, "unknown", None, "").as_dict())
     assert set(holder) == with_inodes
 
 
 @pytest.mark.usefixtures("mac")
 def test_a_flush_plans_to_end_what_is_ours_and_refuses_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "bindable", lambda _port: None)
+    monkeypatch.setattr(bind, "bindable", lambda _port: None)
     planned = flush.flush(a_mac_stack(8001, 8002), dry_run=True)
     assert [(entry.pid, entry.result) for entry in planned.ended] == [(850, "planned")]
     assert [(one.process.pid if one.process else None) for one in planned.kept] == [901, 901]
@@ -337,7 +354,7 @@ def test_a_flush_plans_to_end_what_is_ours_and_refuses_the_rest(monkeypatch: pyt
 
 @pytest.mark.usefixtures("mac")
 def test_the_port_of_another_users_process_is_held_by_an_unknown_owner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "bindable", lambda port: "cannot listen" if port == 5432 else None)
+    monkeypatch.setattr(bind, "bindable", lambda port: "cannot listen" if port == 5432 else None)
     with pytest.raises(
         RollcallError, match=r"taken, owner unknown: .* no process that can be seen listens on"
     ) as caught:

@@ -10,8 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.processes import Label, Process
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.sockets import Listener
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Listener, Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import (
     ANY,
     DUPLICATE,
@@ -139,8 +138,8 @@ def test_what_each_policy_may_end(policy: str, ended: t.Set[str]) -> None:
     [
         (process(exe="/usr/bin/docker-proxy"), True),
         # Whose program may not be read is known by its command line.
-        (dataclasses.replace(process(exe=""), command=("/usr/bin/conmon", "-c", "0123")), True),
-        (dataclasses.replace(process(), command=("python3", "/usr/bin/docker-proxy")), False),
+        (process(exe="")._replace(command=("/usr/bin/conmon", "-c", "0123")), True),
+        (process()._replace(command=("python3", "/usr/bin/docker-proxy")), False),
         (process(), False),
     ],
 )
@@ -153,7 +152,7 @@ def test_all_who_share_a_socket_are_told_and_its_inode_where_it_has_one() -> Non
     shared = Holder(listener, process(), FOREIGN, None, "it is not of this stack", pids=(111, 112))
     assert (shared.as_dict()["inode"], shared.as_dict()["pids"]) == (4711, [111, 112])
     # Where there are no inodes the number stands for the process.
-    elsewhere = dataclasses.replace(shared, listener=dataclasses.replace(listener, inode=-111))
+    elsewhere = dataclasses.replace(shared, listener=listener._replace(inode=-111))
     assert elsewhere.as_dict()["inode"] is None
 
 

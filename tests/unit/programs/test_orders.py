@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 import pytest
@@ -52,7 +51,7 @@ class Daemon:
 
     def programs(self) -> dict[str, ProgramState]:
         return {
-            name: dataclasses.replace(NOTHING, name=name, state=state, pid=pid, start=float(pid))
+            name: NOTHING._replace(name=name, state=state, pid=pid, start=float(pid))
             for name, (state, pid) in self._scenes[0].items()
         }
 

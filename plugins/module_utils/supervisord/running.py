@@ -1,0 +1,142 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Which processes are supervisords, and over which config: known by their command lines, whatever their sockets do."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import typing as t
+
+from ..host import processes
+from ..host.homes import Home
+from ..host.labels import is_of, label_of
+from ..host.model import Process
+
+# Where a supervisord that was told no config looks for one at last.
+DEFAULT_CONFIGS = ("/etc/supervisord.conf", "/etc/supervisor/supervisord.conf")
+
+
+def supervisords_over(
+    config_path: str,
+    root: t.Optional[str] = None,
+    among: t.Optional[t.Iterable[int]] = None,
+    known: t.Optional[t.Mapping[int, Process]] = None,
+) -> t.List[Process]:
+    """Return the live supervisords over a config, whatever has become of their sockets and pid files.
+
+    Args:
+        config_path: the config; it is compared as a real path, relative ones to the process's working directory.
+        root: also those that carry the label of the stack at this root and no service's.
+        among: look at these pids alone; None means every process.
+        known: processes that have been described just before, by pid.
+    """
+    wanted = os.path.realpath(config_path)
+    found: t.Dict[int, Process] = {}
+    for pid in processes.pids() if among is None else among:
+        seen = None if known is None else known.get(pid)
+        options = supervisord_options(processes.reader.command(pid) if seen is None else seen.command)
+        if options is None or not (_reads_config(pid, options, wanted) or _is_labelled(pid, root)):
+            continue
+        process = processes.describe(pid)
+        if process is not None and not process.container and not process.ended:
+            found[pid] = process
+    # Between fork and exec a new program still has supervisord's own command line: it is no second supervisord.
+    return [process for process in found.values() if process.ppid not in found]
+
+
+def all_supervisords() -> t.List[Process]:
+    """Return every living supervisord that can be seen, whoever's it is; those in containers have `container` set."""
+    found: t.Dict[int, Process] = {}
+    for pid in processes.pids():
+        options = supervisord_options(processes.reader.command(pid))
+        process = processes.describe(pid) if options is not None else None
+        if process is not None and not process.ended:
+            found[pid] = process
+    # Between fork and exec a new program still has supervisord's own command line; one that another one runs has not.
+    return [
+        process
+        for process in found.values()
+        if process.ppid not in found or found[process.ppid].command != process.command
+    ]
+
+
+def supervisord_options(arguments: t.Sequence[str]) -> t.Optional[t.Sequence[str]]:
+    """Return the options of a supervisord's command line, or None when it is another program's."""
+    if not arguments:
+        return None
+    name = os.path.basename(arguments[0])
+    if name == "supervisord":
+        return arguments[1:]
+    if "python" not in name and "pypy" not in name:
+        return None
+    rest = list(arguments[1:])
+    while rest:
+        argument = rest.pop(0)
+        if argument == "-m":
+            return rest[1:] if rest[:1] == ["supervisor.supervisord"] else None
+        if not argument.startswith("-"):
+            return rest if os.path.basename(argument) == "supervisord" else None
+        if argument in ("-X", "-W"):
+            del rest[:1]
+    return None
+
+
+def config_of(process: Process) -> t.Optional[str]:
+    """Return the absolute path of the config that a supervisord reads; None when that cannot be seen.
+
+    One that was told none takes the first of several places (supervisor.options.Options.__init__). Those beside its
+    own program are left out here.
+    """
+    options = supervisord_options(process.command) or ()
+    if any(option.startswith(("-c", "--configuration")) for option in options):
+        return _given_config(process.pid, options)
+    cwd = processes.reader.working_directory(process.pid)
+    names = ("supervisord.conf", "etc/supervisord.conf") if cwd else ()
+    places = [*(os.path.join(cwd, name) for name in names), *DEFAULT_CONFIGS]
+    return next((place for place in places if os.path.exists(place)), None)
+
+
+def program_of(pid: int) -> t.Optional[Home]:
+    """Return which program of which live supervisord above it a process is; None when there is no such supervisord."""
+    above = processes.ancestors(pid)
+    supervisord = next((one for one in above if supervisord_options(processes.reader.command(one)) is not None), None)
+    if supervisord is None:
+        return None
+    told = processes.reader.environment(pid, "SUPERVISOR_")
+    name = ":".join(told[key] for key in ("SUPERVISOR_GROUP_NAME", "SUPERVISOR_PROCESS_NAME") if key in told)
+    url = told.get("SUPERVISOR_SERVER_URL")
+    if not name or not url:
+        return Home(f"supervisord pid {supervisord}", "")
+    stop = shlex.join(["supervisorctl", "-s", url, "stop", name])
+    return Home(f"program {name} of supervisord pid {supervisord}", stop)
+
+
+def _reads_config(pid: int, options: t.Sequence[str], wanted: str) -> bool:
+    given = _given_config(pid, options)
+    return given is not None and os.path.realpath(given) == wanted
+
+
+def _given_config(pid: int, options: t.Sequence[str]) -> t.Optional[str]:
+    """Return the config that the options name, made absolute; None when they name none or it cannot be told."""
+    given = None
+    for number, option in enumerate(options):
+        if option in ("-c", "--configuration"):
+            given = options[number + 1] if number + 1 < len(options) else None
+        elif option.startswith("--configuration="):
+            given = option[len("--configuration=") :]
+        elif option.startswith("-c") and not option.startswith("--"):
+            given = option[2:]
+    if not given or os.path.isabs(given):
+        return given or None
+    cwd = processes.reader.working_directory(pid)
+    return os.path.join(cwd, given) if cwd else None
+
+
+def _is_labelled(pid: int, root: t.Optional[str]) -> bool:
+    """Return whether a process carries the label of the stack at ``root`` and of no service."""
+    label = None if root is None else label_of(pid)
+    return label is not None and not label.service and is_of(label, root or "")
