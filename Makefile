@@ -4,7 +4,7 @@
 
 stages := .venv/bin/python tests/tools/stages.py
 
-.PHONY: help setup check test exhaustive lint sanity integration molecule chaos demo demo-down bench changelog clean
+.PHONY: help setup check generate test exhaustive lint sanity integration molecule chaos demo demo-down bench changelog clean
 
 help: ## say all of this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -47,6 +47,9 @@ demo-down: ## stop the demo and leave nothing behind
 
 bench: setup ## measure against what people use instead; writes docs/reference/benchmarks.md and docs/reference/benchmarks-ports.md
 	.venv/bin/python -m tests.benchmark
+
+generate: setup ## write the parts of files that derive from the code, such as tables of the reference
+	.venv/bin/python -m tests.tools.generate
 
 changelog: setup ## write the fragments of changelogs/fragments into CHANGELOG.md, for a release
 	PATH=$(CURDIR)/.venv/bin:$$PATH antsibull-changelog release --update-existing

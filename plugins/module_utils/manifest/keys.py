@@ -113,7 +113,6 @@ SERVICE: t.Mapping[str, Key] = {
     "instances": Key(
         whole(1, 100, "a number of instances"),
         "how many of it run, each on its own port; see [instances](#instances)",
-        field="instance",
         shared=False,
     ),
     "health": Key(mapping("a health check", HEALTH, "mapping or `null`"), "see [health](#health)", null=True),

@@ -18,7 +18,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.events import SIZE_LIMIT_SLOW
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import SIZE_LIMIT, parse_manifest
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.keys import DATABASE, HEALTH, SERVICE, STACK
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.keys import CHECKS, HEALTH, SERVICE, STACK
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.legacy import KEYS
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
     GIVEN_TO_ALL,
@@ -40,8 +40,8 @@ from tests.support.repository import ROOT
 
 PAGE = (ROOT / "docs" / "reference" / "manifest.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-# Key and default of every row of the tables with four columns.
-ROWS = dict(re.findall(r"^\| `([\w.]+)` \|[^|]*\| ?([^|]*?) ?\|[^|]*\|$", PAGE, re.MULTILINE))
+# Key and default of every row of the tables of keys.
+ROWS = dict(re.findall(r"^\| `([\w.]+)` \|[^|]*\| ?([^|]*?) ?\|.*\|$", PAGE, re.MULTILINE))
 
 
 @pytest.mark.parametrize("text", EXAMPLES, ids=["ours", "instances", "older"])
@@ -52,28 +52,21 @@ def test_an_example_is_a_manifest_without_a_problem(text: str) -> None:
     assert check_manifest(loaded.data, lines=loaded.lines).problems == []
 
 
-def test_every_key_has_its_row() -> None:
-    keys = {
-        *STACK,
-        *SERVICE,
-        *HEALTH,
-        "range",
-        "also",
-        "avoid",
-        "protect",
-        "run",
-        "logs",
-        "restarts",
-        "within",
-    }
-    nested = {"stop.signal", "stop.timeout", "start.seconds", "start.retries", "log.max_bytes", "log.backups"}
-
-    databases = {"sqlite", "postgresql.service", "postgresql.variable", "postgresql.query", "postgresql.timeout"}
-    databases |= {"redis.service", "redis.variable", "redis.host", "redis.port", "redis.timeout"}
-
-    assert {name.partition(".")[0] for name in databases} == set(DATABASE)
-    assert set(ROWS) == keys | nested | {f"database.{name}" for name in databases} | {"logs.critical"}
+def test_every_key_of_the_older_shape_is_told() -> None:
     assert all(f"`{key}`" in PAGE for key in KEYS if key != "notes")
+
+
+def test_what_may_not_stand_in_defaults_is_told() -> None:
+    (sentence,) = re.findall(r"Every key but (.*?) may stand in `defaults` as well", PAGE, re.DOTALL)
+
+    assert re.findall(r"`(\w+)`", sentence) == [name for name, key in SERVICE.items() if not key.shared]
+
+
+def test_what_may_be_null_is_told() -> None:
+    (sentence,) = re.findall(r"one without a value: (.*?) alone may be", PAGE, re.DOTALL)
+    nullable = [name for table in (SERVICE, HEALTH, STACK, CHECKS) for name, key in table.items() if key.null]
+
+    assert set(re.findall(r"`(\w+)`", sentence)) == set(nullable)
 
 
 @pytest.mark.parametrize(
