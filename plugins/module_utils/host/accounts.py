@@ -24,12 +24,14 @@ class Account(t.NamedTuple):
         uid: of the user.
         gid: of its first group.
         home: its directory, which need not exist.
+        comment: what the database of accounts says beside it.
     """
 
     name: str
     uid: int
     gid: int
     home: str
+    comment: str = ""
 
     @property
     def other(self) -> bool:
@@ -47,6 +49,15 @@ class Account(t.NamedTuple):
         return {"user": self.uid, "group": self.gid, "extra_groups": self.groups} if self.other else {}
 
 
+def _account(entry: pwd.struct_passwd) -> Account:
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir, entry.pw_gecos)
+
+
+def all_accounts() -> t.List[Account]:
+    """Return every account that the host lists; a directory service may know more than it lists."""
+    return [_account(entry) for entry in pwd.getpwall()]
+
+
 def find_account(user: t.Optional[str]) -> Account:
     """Return the account called ``user``, or with None the one this process runs as.
 
@@ -62,7 +73,7 @@ def find_account(user: t.Optional[str]) -> Account:
             evidence={"user": user, "uid": os.geteuid()},
             remedies=["ansible-playbook site.yml makes it", *([f"useradd --system {user}"] if user else [])],
         ) from exc
-    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+    return _account(entry)
 
 
 def require_account(user: t.Optional[str]) -> Account:

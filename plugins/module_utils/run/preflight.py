@@ -13,7 +13,7 @@ import stat
 import typing as t
 
 from ..base.errors import Problem, RollcallError
-from ..host.accounts import user_name
+from ..host.accounts import Account, user_name
 from ..manifest.model import DEFAULT_PATH, Stack
 from ..ports import flush
 from ..state import journal
@@ -132,7 +132,7 @@ def check_record(state: str) -> None:
         )
 
 
-def _kernel_ports(stack: Stack, who: fitness.Account) -> t.Iterator[Problem]:
+def _kernel_ports(stack: Stack, who: Account) -> t.Iterator[Problem]:
     """Find ports that this host's kernel gives to clients, or to nobody but root (ip-sysctl, Linux)."""
     first, last = _numbers("/proc/sys/net/ipv4/ip_local_port_range") or (0, -1)
     unprivileged = _numbers("/proc/sys/net/ipv4/ip_unprivileged_port_start") or (0,)

@@ -18,6 +18,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ..base.errors import RollcallError
+from ..host.accounts import Account, all_accounts
 from ..manifest.model import Stack
 from ..ports import leases
 
@@ -31,15 +32,6 @@ MADE = frozenset(["bin", "current", "engine", "etc", "generations", "lib", "logs
 MADE |= {"shared", "state", "venvs"}
 # Accounts of the system are below: their home may well be the stack's root.
 FIRST_PERSON = 1000
-
-
-class Account(t.NamedTuple):
-    """An account of the host: its name, number, comment and home."""
-
-    name: str
-    uid: int
-    comment: str
-    home: str
 
 
 @dataclass(frozen=True)
@@ -98,9 +90,7 @@ def look() -> Host:
     Raises:
         OSError: as the kernel says it.
     """
-    import pwd
-
-    accounts = [Account(one.pw_name, one.pw_uid, one.pw_gecos, one.pw_dir) for one in pwd.getpwall()]
+    accounts = all_accounts()
     stacks = leases.directory()
     if os.geteuid() == 0:
         names, facts = "/etc/rollcall/stacks", "/etc/ansible/facts.d"

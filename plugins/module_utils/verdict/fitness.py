@@ -8,26 +8,16 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import typing as t
 
 from ..base.errors import Problem, RollcallError
-from ..host.accounts import user_name
+from ..host.accounts import Account, find_account, require_account, user_name
 from ..manifest.graph import held_back
 from ..manifest.model import DEFAULT_PATH, GIVEN_TO_ALL, Service, Stack, current_release, release_directory
 from ..manifest.revision import runs_release
 from ..state import journal, registry
 from ..supervisord import config
-
-
-class Account(t.NamedTuple):
-    """Who runs the services."""
-
-    name: str
-    uid: int
-    gid: int
-    home: str
 
 
 def account(stack: Stack) -> Account:
@@ -36,13 +26,7 @@ def account(stack: Stack) -> Account:
     Raises:
         RollcallError: the user does not exist, or is not the one running this and this is not root.
     """
-    who = _who_runs(stack)
-    if os.geteuid() not in (0, who.uid):
-        raise RollcallError(
-            f"Stack {stack.name} runs as user '{who.name}', and this is neither that user nor root.",
-            kind="wrong_use",
-            remedies=["run the same command with sudo", "in a playbook: become: true"],
-        )
+    who = require_account(stack.user)
     owner = os.stat(stack.root).st_uid if os.path.isdir(stack.root) else who.uid
     if stack.user is None and who.uid == 0 and owner != 0:
         name = user_name(owner)
@@ -54,19 +38,6 @@ def account(stack: Stack) -> Account:
             remedies=[f"sudo -u {name} {stack.root}/bin/rollcall status", "name the user in the manifest: user"],
         )
     return who
-
-
-def _who_runs(stack: Stack) -> Account:
-    try:
-        entry = pwd.getpwuid(os.geteuid()) if stack.user is None else pwd.getpwnam(stack.user)
-    except KeyError as exc:
-        who = f"user '{stack.user}'" if stack.user else f"uid {os.geteuid()}"
-        raise RollcallError(
-            f"{who} of stack {stack.name} does not exist on this host.",
-            kind="wrong_use",
-            remedies=["ansible-playbook site.yml makes it", f"useradd --system {stack.user}"],
-        ) from exc
-    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
 
 
 def held(
@@ -94,7 +65,7 @@ def held(
 def _lacks(stack: Stack, service: Service, private: t.Mapping[str, str], awaited: str) -> str:
     """Return what a service requires and does not have, in words; empty when it has all."""
     parts = []
-    who = _who_runs(stack)
+    who = find_account(stack.user)
     for path in service.requires_files:
         real = as_installed(stack, path)
         if _inside(real, awaited):
@@ -143,7 +114,7 @@ def files(stack: Stack, awaited: str = "") -> t.List[Problem]:
         stack: the manifest.
         awaited: the directory of a release that is yet to come; what is inside of it is not looked for.
     """
-    problems = list(_directories(stack, _who_runs(stack)))
+    problems = list(_directories(stack, find_account(stack.user)))
     absent = absent_release(stack)
     if absent and absent != awaited:
         cure = "ansible-playbook site.yml brings it"
@@ -164,7 +135,7 @@ def dependencies(stack: Stack, awaited: str = "") -> t.List[Problem]:
         stack: the manifest.
         awaited: the directory of a release that is yet to come; a program that may be in it is not missing.
     """
-    who = _who_runs(stack)
+    who = find_account(stack.user)
     return [problem for service in stack.services for problem in _program(stack, service, who, awaited)]
 
 
@@ -210,7 +181,7 @@ def may(path: str, who: Account, bits: int) -> bool:
     status = os.stat(path)
     if status.st_uid == who.uid:
         shift = 6
-    elif status.st_gid in os.getgrouplist(who.name, who.gid):
+    elif status.st_gid in who.groups:
         shift = 3
     else:
         shift = 0

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import Account
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import removal
-from ansible_collections.rollcall.supervisor.plugins.module_utils.run.removal import Account, Host
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.removal import Host
 
 
 @pytest.fixture
@@ -56,9 +57,9 @@ def stack(place: Path, **more: t.Any) -> Stack:
 
 
 def host(place: Path, *accounts: Account, mounts: t.Sequence[str] = ("/",)) -> Host:
-    made = Account("trading", 990, "Rollcall stack trading", str(place / "trading"))
+    made = Account("trading", 990, 990, str(place / "trading"), "Rollcall stack trading")
     return Host(
-        accounts=[Account("root", 0, "root", "/root"), *(accounts or (made,))],
+        accounts=[Account("root", 0, 0, "/root", "root"), *(accounts or (made,))],
         mounts=mounts,
         names=str(place / "names"),
         stacks=str(place / "stacks"),
@@ -87,7 +88,7 @@ def test_the_last_stack_takes_everything_with_it(place: Path) -> None:
 
 def test_a_second_time_there_is_nothing_to_do(place: Path) -> None:
     remove(place)
-    again = removal.decide(stack(place), [], host(place, Account("root", 0, "", "/root")))
+    again = removal.decide(stack(place), [], host(place, Account("root", 0, 0, "/root", "")))
     assert again.removed == []
 
 
@@ -174,7 +175,7 @@ def test_a_stack_that_the_command_does_not_find_leaves_the_command(place: Path) 
 
 
 def test_an_account_that_was_there_before_stays(place: Path) -> None:
-    theirs = host(place, Account("trading", 990, "made by hand", str(place / "trading")))
+    theirs = host(place, Account("trading", 990, 990, str(place / "trading"), "made by hand"))
     assert remove(place, of=theirs).account is None
 
 
@@ -215,9 +216,9 @@ def test_nothing_is_followed_out_of_the_root(place: Path) -> None:
 @pytest.mark.parametrize(
     ("account", "why"),
     [
-        (Account("ada", 1000, "", "{root}"), "the home of ada"),
-        (Account("ada", 1000, "", "{root}/homes/ada"), "the home of ada"),
-        (Account("trading", 1000, "", "{root}"), "the home of trading"),
+        (Account("ada", 1000, 1000, "{root}", ""), "the home of ada"),
+        (Account("ada", 1000, 1000, "{root}/homes/ada", ""), "the home of ada"),
+        (Account("trading", 1000, 1000, "{root}", ""), "the home of trading"),
     ],
 )
 def test_a_home_is_refused(place: Path, account: Account, why: str) -> None:
