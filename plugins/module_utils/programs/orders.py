@@ -23,7 +23,7 @@ from ..host.model import Identity
 from ..manifest.model import Paths
 from ..run import request
 from ..state import journal
-from ..supervisord.client import DOWN, Client, ProgramState, wait_states
+from ..supervisord.client import DOWN, Client, ProgramState, await_exec, wait_states
 from ..verdict.judge import describe_state, identity
 from .plan import Facts, Plan, Row, Wish, group_of, make
 
@@ -181,6 +181,7 @@ class _Run:
 
     def _stop(self) -> None:
         """Tell programs to stop, and wait until they and those that were stopping already have no process."""
+        await_exec([self._facts.programs[name] for name in self._plan.stop], self._clock)
         self._failed.update(_faults(self._client.stop(self._plan.stop)))
         waiting = [name for name in self._plan.down if name not in self._failed]
         seen = wait_states(self._client, waiting, DOWN, deadline=self._stopped_by, interval=POLL)

@@ -24,7 +24,7 @@ from ..host.model import Identity, Process
 from ..host.sweep import sweep
 from ..manifest.model import Service, Stack
 from ..supervisord import client_errors, life
-from ..supervisord.client import CALL_TIMEOUT, DOWN, Client, wait_states
+from ..supervisord.client import CALL_TIMEOUT, DOWN, Client, await_exec, wait_states
 from ..supervisord.running import supervisords_over
 from ..verdict.judge import Observation
 from . import plan
@@ -96,6 +96,7 @@ class TakeDown:
 
     def together(self, client: Client, names: t.Sequence[str], *, lost: bool = False) -> None:
         """Stop services at once, wait for all of them, and see their ports free; arguments and errors as `services`."""
+        await_exec([program for name, program in self._before.programs.items() if name in names], self._clock)
         client.stop(names)
         limit = max((self._stop_timeout(name) for name in names), default=0.0) + STOP_MARGIN
         deadline = Deadline(limit, self._clock)
@@ -181,7 +182,9 @@ class TakeDown:
         with contextlib.ExitStack() as stack:
             client = stack.enter_context(self._client())
             try:
-                names = [name for name, program in client.programs().items() if program.state not in DOWN]
+                up = [program for program in client.programs().values() if program.state not in DOWN]
+                names = [program.name for program in up]
+                await_exec(up, self._clock)
                 client.stop(names)
                 deadline = Deadline(self._grace, self._clock)
                 wait_states(client, names, DOWN, deadline=deadline, interval=POLL)

@@ -32,6 +32,8 @@ DOWN = frozenset({"STOPPED", "EXITED", "FATAL"})
 # Seconds more for each program of a batch. Spawning takes 2.5 ms, 10 ms with a high minfds, and on a machine that has
 # six times as much to do as it can, six times that. It is a limit for one that hangs, no time that is waited.
 _PER_NAME = 0.1
+_YOUNG = 2.0  # seconds from a program's start by which it has become its command, on a busy machine too
+_EXEC_INTERVAL = 0.002
 
 
 class ProgramState(t.NamedTuple):
@@ -393,6 +395,24 @@ def _program_states(rows: t.Any) -> t.Dict[str, ProgramState]:
 def batch_seconds(number: int) -> float:
     """Return how many seconds more an order to this many programs at once may take."""
     return _PER_NAME * number
+
+
+def await_exec(programs: t.Iterable[ProgramState], clock: Clock = SYSTEM) -> None:
+    """Wait until programs that were started a moment ago have become their commands; to be called before a stop.
+
+    supervisord starts a program by fork and exec. Between the two the process handles signals as supervisord does: it
+    notes them, and execve(2) forgets the note. A stop signal sent then is lost, and the program is killed when its stop
+    time is over. Most programs are too old to be looked at.
+    """
+    young = [program.pid for program in programs if program.born and processes.age(program.born) < _YOUNG]
+    if young:
+        Deadline(_YOUNG, clock).poll(lambda: not any(map(_is_fork, young)), _EXEC_INTERVAL)
+
+
+def _is_fork(pid: int) -> bool:
+    """Return whether a process still has the command line of its parent, supervisord."""
+    command = processes.reader.command(pid)
+    return bool(command) and command == processes.reader.command(processes.reader.parent(pid))
 
 
 def wait_states(

@@ -21,7 +21,12 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Identity
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors, life
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import DOWN, Client, wait_states
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import (
+    DOWN,
+    Client,
+    await_exec,
+    wait_states,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
 from tests.support import daemons
 from tests.support.daemons import Sandbox, alive, eventually, kill, stale_socket
@@ -282,8 +287,10 @@ def test_a_changed_config_is_taken_over_program_by_program(sandbox: Sandbox) -> 
     error = problem(lambda: client.remove("goes"))
     assert error.evidence["fault"] == "STILL_RUNNING"
     assert "removeProcessGroup goes" in error.message
+    await_exec(client.programs().values())
     client.stop(["changes", "goes"])
-    wait_states(client, ["changes", "goes"], DOWN, deadline=Deadline(5))
+    states = wait_states(client, ["changes", "goes"], DOWN, deadline=Deadline(5))
+    assert {program.state for program in states.values()} == {"STOPPED"}
     client.remove("goes")
     client.remove("changes")
     client.add("changes")
@@ -291,6 +298,31 @@ def test_a_changed_config_is_taken_over_program_by_program(sandbox: Sandbox) -> 
     assert problem(lambda: client.add("comes")).evidence["fault"] == "ALREADY_ADDED"
     assert set(client.programs()) == {"stays", "changes", "comes"}
     assert client.programs()["stays"].pid == pid
+
+
+# Takes its time between fork and exec, as supervisord does on a busy machine or with a high minfds.
+SLOW_EXEC = """\
+import os, sys, time
+from supervisor.supervisord import main
+def execve(*arguments, really=os.execve):
+    time.sleep(0.4)
+    really(*arguments)
+os.execve = execve
+sys.argv[1:] = sys.argv[sys.argv.index("--nodaemon"):]
+main()
+"""
+
+
+def test_a_program_that_was_started_just_now_gets_its_stop_signal(sandbox: Sandbox) -> None:
+    sandbox.configure(one=SLEEP, two=SLEEP)
+    sandbox.start(python=sandbox.script("supervisord", f"#!{sys.executable}\n{SLOW_EXEC}"))
+    client = sandbox.client()
+    client.start(["one", "two"])
+    await_exec(client.programs().values())
+    client.stop(["one", "two"])
+    # A lost signal would leave it there for its stopwaitsecs, 10 s.
+    states = wait_states(client, ["one", "two"], DOWN, deadline=Deadline(3))
+    assert {name: program.state for name, program in states.items()} == {"one": "STOPPED", "two": "STOPPED"}
 
 
 def test_a_config_that_cannot_be_read_again_is_refused_with_supervisords_words(sandbox: Sandbox) -> None:
