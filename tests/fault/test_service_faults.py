@@ -26,7 +26,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base import fi
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Health
-from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import databases, health
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import health, sqlite
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import judge as verdict
@@ -280,7 +280,7 @@ def test_a_slow_database_fails_within_bounds_as_the_check_of_that_name(
 ) -> None:
     made, _path = with_database
     released = threading.Event()
-    monkeypatch.setattr(databases, "_look_into", lambda *_a: released.wait(60))
+    monkeypatch.setattr(sqlite, "_look_into", lambda *_a: released.wait(60))
     try:
         began = time.monotonic()
         report = made.status()

@@ -94,7 +94,6 @@ def test_packages_that_may_be_missing_are_imported_late(name: str) -> None:
 LARGE_FILES = {
     "doctor/diagnosis.py",
     "importing/supervisord_conf.py",
-    "probes/databases.py",
     "run/restart.py",
 }
 LONG_FUNCTIONS = {

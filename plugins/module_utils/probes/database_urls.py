@@ -43,12 +43,12 @@ _FROM_ENVIRONMENT = {
 }
 
 
-class Unreadable(ValueError):
+class BadUrl(ValueError):
     """Why a URL is not one, in words that show nothing of it."""
 
 
 @dataclass(frozen=True)
-class Place:
+class ServerAddress:
     """Where a server listens: a host and its port, or a directory or path of a unix socket."""
 
     host: str
@@ -70,8 +70,8 @@ class PostgresqlUrl:
     """How an application connects to PostgreSQL.
 
     Attributes:
-        places: servers, to be tried one after the other; none where the URL leaves it to libpq.
-        port: for a place that the URL leaves open.
+        addresses: servers, to be tried one after the other; none where the URL leaves it to libpq.
+        port: for an address that the URL leaves open.
         password: None when there is none.
         tls: one of TLS_MODES.
         root_certificate: file of the authorities that the server's certificate is checked by; empty for the host's.
@@ -80,7 +80,7 @@ class PostgresqlUrl:
         options: the server's command-line options, such as ``-c search_path=trading``.
     """
 
-    places: t.Tuple[Place, ...]
+    addresses: t.Tuple[ServerAddress, ...]
     port: int
     user: str
     password: t.Optional[str] = field(repr=False)
@@ -97,7 +97,7 @@ class RedisUrl:
     """How an application connects to Redis.
 
     Attributes:
-        place: host and port, or the path of a unix socket.
+        address: host and port, or the path of a unix socket.
         user: empty for the default one.
         password: None when there is none.
         database: its number.
@@ -106,7 +106,7 @@ class RedisUrl:
         root_certificate: file of the authorities that it is checked by; empty for the host's.
     """
 
-    place: Place
+    address: ServerAddress
     user: str = ""
     password: t.Optional[str] = field(default=None, repr=False)
     database: int = 0
@@ -115,7 +115,7 @@ class RedisUrl:
     root_certificate: str = ""
 
 
-def postgresql(text: str, environment: t.Mapping[str, str], account: str) -> PostgresqlUrl:
+def read_postgresql_url(text: str, environment: t.Mapping[str, str], account: str) -> PostgresqlUrl:
     """Return what a ``postgresql://`` URL, or libpq's ``key=value`` form, says.
 
     Args:
@@ -124,7 +124,7 @@ def postgresql(text: str, environment: t.Mapping[str, str], account: str) -> Pos
         account: who runs the application: the user when nothing says another.
 
     Raises:
-        Unreadable: it is neither.
+        BadUrl: it is neither.
     """
     scheme = _POSTGRESQL.match(text)
     if scheme:
@@ -132,19 +132,19 @@ def postgresql(text: str, environment: t.Mapping[str, str], account: str) -> Pos
     elif "://" not in text and "=" in text:
         said = _of_pairs(text)
     else:
-        raise Unreadable("does not begin with postgresql://")
+        raise BadUrl("does not begin with postgresql://")
     usual = {key: environment[name] for key, name in _FROM_ENVIRONMENT.items() if environment.get(name)}
     known = {**usual, **{key: value for key, value in said.items() if value}}
     user = known.get("user") or account
     tls = known.get("sslmode") or ("require" if _is_true(known.get("ssl")) else "prefer")
     if tls not in TLS_MODES:
-        raise Unreadable(f"has an sslmode that is none of {', '.join(TLS_MODES)}")
+        raise BadUrl(f"has an sslmode that is none of {', '.join(TLS_MODES)}")
     # hostaddr is the address of the host, where looking it up is not wanted; a certificate still has the host's name.
-    places = _places(known.get("host") or known.get("hostaddr", ""), known.get("port", ""), POSTGRESQL_PORT)
-    _showable(user, known.get("dbname", ""), *(place.host for place in places))
+    addresses = _addresses(known.get("host") or known.get("hostaddr", ""), known.get("port", ""), POSTGRESQL_PORT)
+    _showable(user, known.get("dbname", ""), *(address.host for address in addresses))
     return PostgresqlUrl(
-        places=places,
-        port=places[0].port if places else _port(known.get("port", ""), POSTGRESQL_PORT),
+        addresses=addresses,
+        port=addresses[0].port if addresses else _port(known.get("port", ""), POSTGRESQL_PORT),
         user=user,
         password=known.get("password"),
         database=known.get("dbname") or user,
@@ -156,32 +156,32 @@ def postgresql(text: str, environment: t.Mapping[str, str], account: str) -> Pos
     )
 
 
-def redis(text: str) -> RedisUrl:
+def read_redis_url(text: str) -> RedisUrl:
     """Return what a ``redis://``, ``rediss://`` or ``unix://`` URL says.
 
     Raises:
-        Unreadable: it is none.
+        BadUrl: it is none.
     """
     scheme = _REDIS.match(text)
     if not scheme:
-        raise Unreadable("does not begin with redis://, rediss:// or unix://")
+        raise BadUrl("does not begin with redis://, rediss:// or unix://")
     parts = _split(text[scheme.end() :])
     more = _more(parts["more"])
     kind = scheme.group(1).lower()
     tls = kind == "rediss"
     on_socket = kind in ("unix", "redis+socket")
     if on_socket:
-        place = Place("/" + unquote(parts["name"]), 0)
+        address = ServerAddress("/" + unquote(parts["name"]), 0)
     else:
         hosts, ports = _divide(parts["hosts"])
-        place = next(iter(_places(hosts, ports, REDIS_PORT)), Place("localhost", REDIS_PORT))
+        address = next(iter(_addresses(hosts, ports, REDIS_PORT)), ServerAddress("localhost", REDIS_PORT))
     number = more.get("db") or more.get("virtual_host") or ("" if on_socket else parts["name"].strip("/"))
     if number and not number.isdecimal():
-        raise Unreadable("names a database of Redis that is not a number")
+        raise BadUrl("names a database of Redis that is not a number")
     user = unquote(parts["user"]) or more.get("username", "")
-    _showable(user, place.host)
+    _showable(user, address.host)
     return RedisUrl(
-        place=place,
+        address=address,
         user=user,
         password=unquote(parts["password"]) or more.get("password") or None,
         database=int(number or 0),
@@ -195,7 +195,7 @@ def _split(rest: str) -> t.Dict[str, str]:
     """Return the parts of a URL after its scheme, as they are written; '' for one that is not there."""
     found = _REST.match(rest)
     if found is None or rest[found.end() :].split("#", 1)[0]:
-        raise Unreadable("is no URL: special characters of a user or a password are written in percent code, / as %2F")
+        raise BadUrl("is no URL: special characters of a user or a password are written in percent code, / as %2F")
     return {key: value or "" for key, value in found.groupdict().items()}
 
 
@@ -223,7 +223,7 @@ def _divide(hosts: str) -> t.Tuple[str, str]:
     for item in hosts.split(",") if hosts else ():
         found = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::([^:]*))?", item)
         if found is None:
-            raise Unreadable("names a host that is none")
+            raise BadUrl("names a host that is none")
         names.append(unquote(found.group(1).strip("[]")))
         ports.append(found.group(2) or "")
     return ",".join(names), ",".join(ports)
@@ -235,36 +235,36 @@ def _of_pairs(text: str) -> t.Dict[str, str]:
     while position < len(text):
         found = _PAIR.match(text, position)
         if found is None:
-            raise Unreadable("is neither a URL nor libpq's key=value form")
+            raise BadUrl("is neither a URL nor libpq's key=value form")
         key, quoted, plain = found.groups()
         said[key] = re.sub(r"\\(.)", r"\1", plain if quoted is None else quoted, flags=re.DOTALL)
         position = found.end()
     return said
 
 
-def _places(hosts: str, ports: str, usual: int) -> t.Tuple[Place, ...]:
-    """Return the places of lists with commas; one port is that of all hosts."""
+def _addresses(hosts: str, ports: str, usual: int) -> t.Tuple[ServerAddress, ...]:
+    """Return the addresses of lists with commas; one port is that of all hosts."""
     if not hosts:
         return ()
     names, numbers = hosts.split(","), ports.split(",")
     if len(numbers) == 1:
         numbers *= len(names)
     if len(numbers) != len(names):
-        raise Unreadable("has another number of ports than of hosts")
-    return tuple(Place(name or "localhost", _port(number, usual)) for name, number in zip(names, numbers))
+        raise BadUrl("has another number of ports than of hosts")
+    return tuple(ServerAddress(name or "localhost", _port(number, usual)) for name, number in zip(names, numbers))
 
 
 def _port(text: str, usual: int) -> int:
     if not text:
         return usual
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
-        raise Unreadable("has a port that is no port number")
+        raise BadUrl("has a port that is no port number")
     return int(text)
 
 
 def _showable(*texts: str) -> None:
     if not all(text.isprintable() for text in texts):
-        raise Unreadable("has a character that cannot be shown")
+        raise BadUrl("has a character that cannot be shown")
 
 
 def _is_true(text: t.Optional[str]) -> bool:

@@ -10,7 +10,6 @@ Sockets are used directly, so no proxy variable, redirect or library default com
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import socket
 import threading
@@ -19,6 +18,8 @@ import typing as t
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.version import VERSION
 from ..base.wire import Line, connect
+from .answers import HealthAnswer
+from .wording import clean, failure, quoted
 
 if t.TYPE_CHECKING:
     import http.client
@@ -32,23 +33,13 @@ _FAST, _SLOW, _PATIENCE = 0.02, 0.1, 1.0  # seconds between two probes, first an
 _Name = t.TypeVar("_Name", bound=t.Hashable)
 
 
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """What came back: whether it is what was wanted, in words, the HTTP status if any, and the seconds it took."""
-
-    ok: bool
-    detail: str
-    status: t.Optional[int]
-    latency: float
-
-
 class _Judged(t.NamedTuple):
     ok: bool
     said: str
     status: t.Optional[int] = None
 
 
-def probe(target: Health, *, timeout: t.Optional[float] = None, clock: Clock = SYSTEM) -> Answer:
+def probe(target: Health, *, timeout: t.Optional[float] = None, clock: Clock = SYSTEM) -> HealthAnswer:
     """Ask a service once whether it is healthy. Never raises for what a peer or the network does.
 
     Args:
@@ -61,19 +52,19 @@ def probe(target: Health, *, timeout: t.Optional[float] = None, clock: Clock = S
     judged = _ask(target, deadline)
     latency = clock.monotonic() - began
     detail = f"{judged.said} in {latency * 1000:.1f} ms" if judged.ok else judged.said
-    return Answer(judged.ok, detail, judged.status, latency)
+    return HealthAnswer(judged.ok, detail, judged.status, latency)
 
 
-def probe_all(targets: t.Mapping[str, Health], *, clock: Clock = SYSTEM) -> t.Dict[str, Answer]:
+def probe_all(targets: t.Mapping[str, Health], *, clock: Clock = SYSTEM) -> t.Dict[str, HealthAnswer]:
     """Ask many services at once; it takes as long as the slowest of them."""
     return at_once({name: functools.partial(probe, target, clock=clock) for name, target in targets.items()})
 
 
-def at_once(questions: t.Mapping[_Name, t.Callable[[], Answer]]) -> t.Dict[_Name, Answer]:
+def at_once(questions: t.Mapping[_Name, t.Callable[[], HealthAnswer]]) -> t.Dict[_Name, HealthAnswer]:
     """Ask many questions at once, each of which is bounded and never raises; it takes as long as the slowest."""
-    answers: t.Dict[_Name, Answer] = {}
+    answers: t.Dict[_Name, HealthAnswer] = {}
 
-    def ask(name: _Name, question: t.Callable[[], Answer]) -> None:
+    def ask(name: _Name, question: t.Callable[[], HealthAnswer]) -> None:
         answers[name] = question()
 
     threads = [threading.Thread(target=ask, args=item, daemon=True) for item in questions.items()]
@@ -97,7 +88,7 @@ class HealthWatch:
     def __init__(self, targets: t.Mapping[str, Health], *, clock: Clock = SYSTEM) -> None:
         self._clock = clock
         self._stopped = threading.Event()
-        self._answers: t.Dict[str, Answer] = {}
+        self._answers: t.Dict[str, HealthAnswer] = {}
         for name, target in targets.items():
             threading.Thread(target=self._watch, args=(name, target), name=f"health of {name}", daemon=True).start()
 
@@ -107,7 +98,7 @@ class HealthWatch:
     def __exit__(self, *_exc: t.Any) -> None:
         self.stop()
 
-    def answer(self, name: str) -> t.Optional[Answer]:
+    def answer(self, name: str) -> t.Optional[HealthAnswer]:
         """Return the latest answer of a service, None before its first."""
         return self._answers.get(name)
 
@@ -138,34 +129,6 @@ def _ask(target: Health, deadline: Deadline) -> _Judged:
     finally:
         if line is not None:
             line.close()
-
-
-def failure(exc: t.Union[OSError, UnicodeError], host: str, line: t.Optional[Line], deadline: Deadline) -> str:
-    """Return in words why a host gave no answer.
-
-    Args:
-        exc: what connecting to it, or the line to it, raised.
-        host: the host.
-        line: to it; None while it was not connected.
-        deadline: of the question.
-    """
-    if isinstance(exc, UnicodeError):
-        return f"{host!r} is no host name"
-    if isinstance(exc, TimeoutError):
-        return _overdue(line, deadline)
-    if isinstance(exc, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(exc, (ConnectionResetError, BrokenPipeError)):
-        return "connection reset"
-    return f"{exc.strerror or exc}"
-
-
-def _overdue(line: t.Optional[Line], deadline: Deadline) -> str:
-    if line is None:
-        return f"no connection within {deadline.seconds:g} s"
-    if not line.received:
-        return f"no answer within {deadline.seconds:g} s"
-    return f"an unfinished answer of {line.received} bytes after {deadline.seconds:g} s"
 
 
 def _ask_http(target: Health, line: Line) -> _Judged:
@@ -245,15 +208,3 @@ def _ask_tcp(target: Health, line: Line) -> _Judged:
         return _Judged(True, f"answered {quoted(target.expect)}")
     said = f"answered {quoted(got)}{over}" if got else "closed without an answer"
     return _Judged(False, f"{said}, wanted {quoted(target.expect)}")
-
-
-def clean(text: t.Union[str, bytes], limit: int) -> str:
-    """Return foreign text fit for one line: white space as single blanks, nothing unprintable, not longer than that."""
-    whole = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    plain = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(whole[: limit * 4].split()))
-    return plain if len(plain) <= limit else plain[: limit - 1] + "\u2026"
-
-
-def quoted(text: t.Union[str, bytes]) -> str:
-    """Return at most 80 characters of foreign text in double quotes, on one line."""
-    return f'"{clean(text, 80)}"'

@@ -15,8 +15,7 @@ from ..base.errors import Problem, RollcallError
 from ..host.model import Identity, Process
 from ..manifest.model import DatabaseCheck, Service, Stack
 from ..ports.provenance import FOREIGN, UNKNOWN, Holder
-from ..probes.databases import DatabaseAnswer
-from ..probes.health import Answer
+from ..probes.answers import DatabaseAnswer, HealthAnswer
 from ..supervisord import client_errors, config
 from ..supervisord.client import ProgramState
 
@@ -79,7 +78,7 @@ class Observation:
     silence: t.Optional[RollcallError] = None
     programs: t.Mapping[str, ProgramState] = field(default_factory=dict)
     holders: t.Mapping[int, t.Sequence[Holder]] = field(default_factory=dict)
-    health: t.Mapping[str, Answer] = field(default_factory=dict)
+    health: t.Mapping[str, HealthAnswer] = field(default_factory=dict)
     files: t.Sequence[Problem] = ()
     dependencies: t.Sequence[Problem] = ()
     orphans: t.Sequence[Process] = ()

@@ -18,9 +18,8 @@ from ..host.labels import labelled_processes, trusted_uids
 from ..host.model import Process
 from ..manifest.model import Paths, Stack
 from ..ports.survey import survey
-from ..probes import databases, health
-from ..probes.databases import DatabaseAnswer
-from ..probes.health import Answer
+from ..probes import health
+from ..probes.answers import DatabaseAnswer, HealthAnswer
 from ..state import history, journal
 from ..supervisord import client_errors
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
@@ -77,15 +76,19 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
 
 def _ask(
     stack: Stack, programs: t.Mapping[str, ProgramState]
-) -> t.Tuple[t.Dict[str, Answer], t.Dict[str, DatabaseAnswer]]:
+) -> t.Tuple[t.Dict[str, HealthAnswer], t.Dict[str, DatabaseAnswer]]:
     """Ask the services that run for their health, and the databases, all at once."""
-    questions: t.Dict[t.Tuple[str, str], t.Callable[[], Answer]] = {
+    questions: t.Dict[t.Tuple[str, str], t.Callable[[], HealthAnswer]] = {
         ("health", service.name): functools.partial(health.probe, service.health)
         for service in stack.services
         if service.health is not None and service.name in programs and programs[service.name].pid
     }
-    for check in stack.checks.databases:
-        questions["database", check.kind] = functools.partial(databases.ask, stack, check)
+    if stack.checks.databases:
+        # Most stacks ask none, and would pay for loading what asks them.
+        from ..probes import databases
+
+        for check in stack.checks.databases:
+            questions["database", check.kind] = functools.partial(databases.ask, stack, check)
     answers = health.at_once(questions)
     return (
         {name: answer for (_what, name), answer in answers.items() if not isinstance(answer, DatabaseAnswer)},

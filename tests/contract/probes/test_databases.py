@@ -25,7 +25,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
     Service,
     Stack,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import databases
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import databases, sqlite
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer
 from tests.support import postgresql, redis
 from tests.support.interpreters import python_of_all
 from tests.support.peers import Behaviour, drips, free_port, http, keeps_silent, says, tcp_peer, then_silent
@@ -54,7 +55,7 @@ def a_stack(url: str = "", *, root: str = "/nonexistent", user: t.Optional[str] 
     return Stack("test", root, Paths.of(root), (web,), user=user)
 
 
-def ask(kind: str, url: str, *, stack: t.Optional[Stack] = None, **more: t.Any) -> databases.DatabaseAnswer:
+def ask(kind: str, url: str, *, stack: t.Optional[Stack] = None, **more: t.Any) -> DatabaseAnswer:
     """Return the answer of a database, which has come in bounded time, and without the password."""
     check = DatabaseCheck(kind, service="web", variable="URL", **{"timeout": 3.0, **more})
     if kind == "postgresql" and not check.query:
@@ -401,7 +402,7 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
-def look(path: t.Union[str, Path], timeout: float = 1.0) -> databases.DatabaseAnswer:
+def look(path: t.Union[str, Path], timeout: float = 1.0) -> DatabaseAnswer:
     began = time.monotonic()
     answer = databases.ask(a_stack(), DatabaseCheck("sqlite", str(path), timeout=timeout))
     assert time.monotonic() - began < timeout + 0.5
@@ -474,13 +475,13 @@ def test_a_query_that_takes_too_long_is_interrupted(database: Path, monkeypatch:
             "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
         ).fetchone()
 
-    monkeypatch.setattr(databases, "_judge_sqlite", slow)
+    monkeypatch.setattr(sqlite, "_judged", slow)
     assert look(database, 2.0).detail == "no answer within 1.6 s"
 
 
 def test_a_file_system_that_does_not_answer_is_bounded(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
-    monkeypatch.setattr(databases, "_look_into", lambda *_: over.wait(10))
+    monkeypatch.setattr(sqlite, "_look_into", lambda *_: over.wait(10))
     try:
         assert look(database, 0.3).detail == "no answer within 0.3 s"
     finally:

@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Deadline
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Health
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import health
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import HealthAnswer
 from tests.support.daemons import eventually
 from tests.support.peers import Behaviour, Peer, drips, free_port, http, keeps_silent, says, tcp_peer, then_silent
 
@@ -25,7 +26,7 @@ SHORT = 0.4
 FOREVER = "x" * 65536
 
 
-def ask(behave: Behaviour, *, listens: bool = True, **wanted: t.Any) -> health.Answer:
+def ask(behave: Behaviour, *, listens: bool = True, **wanted: t.Any) -> HealthAnswer:
     """Return the answer of a peer, which must have come in bounded time."""
     with tcp_peer(behave, listens=listens) as peer:
         began = time.monotonic()
@@ -34,7 +35,7 @@ def ask(behave: Behaviour, *, listens: bool = True, **wanted: t.Any) -> health.A
         return answer
 
 
-def tcp(behave: Behaviour, *, listens: bool = True, **wanted: t.Any) -> health.Answer:
+def tcp(behave: Behaviour, *, listens: bool = True, **wanted: t.Any) -> HealthAnswer:
     return ask(behave, listens=listens, kind="tcp", **wanted)
 
 
@@ -322,5 +323,5 @@ def test_a_stopped_watch_asks_no_more() -> None:
         assert not Deadline(0.3).poll(lambda: len(peer.requests) > under_way, 0.02)
 
 
-def well(answer: t.Optional[health.Answer]) -> bool:
+def well(answer: t.Optional[HealthAnswer]) -> bool:
     return answer is not None and answer.ok

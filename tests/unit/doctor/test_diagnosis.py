@@ -28,7 +28,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.diagnos
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Checks, DatabaseCheck, Paths
-from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.databases import DatabaseAnswer
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import ProgramState
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.discovery import SocketAnswer, Supervisord

@@ -13,20 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.database_urls import (
-    Place,
+    BadUrl,
     PostgresqlUrl,
     RedisUrl,
-    Unreadable,
-    postgresql,
-    redis,
+    ServerAddress,
+    read_postgresql_url,
+    read_redis_url,
 )
 
-LOCAL = Place("localhost", 5432)
+At = ServerAddress
+LOCAL = At("localhost", 5432)
 
 
 def url(**known: t.Any) -> PostgresqlUrl:
     """Return what is expected, but for what is said otherwise."""
-    usual = {"places": (LOCAL,), "port": 5432, "user": "ada", "password": "pw", "database": "shop"}
+    usual = {"addresses": (LOCAL,), "port": 5432, "user": "ada", "password": "pw", "database": "shop"}
     return PostgresqlUrl(**{**usual, **known})
 
 
@@ -41,12 +42,12 @@ POSTGRESQL: t.Sequence[t.Tuple[str, PostgresqlUrl]] = (
     ("postgresql://ada:@localhost/shop", url(password=None)),
     ("postgresql://localhost", url(user="runner", database="runner", password=None)),
     ("postgresql://ada:pw@localhost", url(database="ada")),
-    ("postgresql://ada:pw@[::1]:6000/shop", url(places=(Place("::1", 6000),), port=6000)),
-    ("postgresql://ada:pw@a,b:7/shop", url(places=(Place("a", 5432), Place("b", 7)))),
-    ("postgresql://ada:pw@a,b/shop?port=7", url(places=(Place("a", 7), Place("b", 7)), port=7)),
-    ("postgresql:///shop?host=/run/postgresql&user=ada", url(places=(Place("/run/postgresql", 5432),), password=None)),
-    ("postgresql://ada@%2Frun%2Fpg:6000/shop", url(places=(Place("/run/pg", 6000),), port=6000, password=None)),
-    ("postgresql:///shop", url(places=(), user="runner", password=None)),
+    ("postgresql://ada:pw@[::1]:6000/shop", url(addresses=(At("::1", 6000),), port=6000)),
+    ("postgresql://ada:pw@a,b:7/shop", url(addresses=(At("a", 5432), At("b", 7)))),
+    ("postgresql://ada:pw@a,b/shop?port=7", url(addresses=(At("a", 7), At("b", 7)), port=7)),
+    ("postgresql:///shop?host=/run/postgresql&user=ada", url(addresses=(At("/run/postgresql", 5432),), password=None)),
+    ("postgresql://ada@%2Frun%2Fpg:6000/shop", url(addresses=(At("/run/pg", 6000),), port=6000, password=None)),
+    ("postgresql:///shop", url(addresses=(), user="runner", password=None)),
     ("postgresql://ada:pw@localhost/shop?sslmode=verify-full&sslrootcert=/a%20b", url(
         tls="verify-full", root_certificate="/a b")),
     ("postgresql://ada:pw@localhost/shop?ssl=true", url(tls="require")),
@@ -54,24 +55,24 @@ POSTGRESQL: t.Sequence[t.Tuple[str, PostgresqlUrl]] = (
     ("postgresql://localhost/shop?user=a@b", url(user="a@b", password=None)),
     ("host=localhost dbname=shop user=ada password=pw", url()),
     (r"host = localhost dbname='shop' user=ada password='it\'s \\ 1'", url(password="it's \\ 1")),
-    ("host=/run/pg dbname=shop user=ada port=6000", url(places=(Place("/run/pg", 6000),), port=6000, password=None)),
-    ("dbname=shop user=ada hostaddr=10.0.0.1 password=pw", url(places=(Place("10.0.0.1", 5432),))),
+    ("host=/run/pg dbname=shop user=ada port=6000", url(addresses=(At("/run/pg", 6000),), port=6000, password=None)),
+    ("dbname=shop user=ada hostaddr=10.0.0.1 password=pw", url(addresses=(At("10.0.0.1", 5432),))),
 )  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "expected"), POSTGRESQL)
 def test_a_url_of_postgresql_is_read_as_its_own_library_reads_it(text: str, expected: PostgresqlUrl) -> None:
-    assert postgresql(text, {}, "runner") == expected
+    assert read_postgresql_url(text, {}, "runner") == expected
 
 
 def test_what_a_url_leaves_open_is_in_the_environment_of_the_application() -> None:
     environment = {"PGHOST": "db", "PGPORT": "7", "PGUSER": "ada", "PGPASSWORD": "pw", "PGSSLMODE": "require"}
 
-    assert postgresql("postgresql:///shop", environment, "runner") == url(
-        places=(Place("db", 7),), port=7, tls="require"
+    assert read_postgresql_url("postgresql:///shop", environment, "runner") == url(
+        addresses=(At("db", 7),), port=7, tls="require"
     )
-    assert postgresql("postgresql://bob:x@localhost:1/shop", environment, "runner") == url(
-        places=(Place("localhost", 1),), port=1, user="bob", password="x", tls="require"
+    assert read_postgresql_url("postgresql://bob:x@localhost:1/shop", environment, "runner") == url(
+        addresses=(At("localhost", 1),), port=1, user="bob", password="x", tls="require"
     )
 
 
@@ -94,29 +95,29 @@ def test_what_a_url_leaves_open_is_in_the_environment_of_the_application() -> No
     ],
 )
 def test_what_is_no_url_of_postgresql_is_told_without_showing_it(text: str, words: str) -> None:
-    with pytest.raises(Unreadable, match=words) as caught:
-        postgresql(text, {}, "runner")
+    with pytest.raises(BadUrl, match=words) as caught:
+        read_postgresql_url(text, {}, "runner")
     assert not {"planted", "plan", "ted"} & set(str(caught.value).replace("/", " ").split())
 
 
 REDIS: t.Sequence[t.Tuple[str, RedisUrl]] = (
-    ("redis://localhost", RedisUrl(Place("localhost", 6379))),
-    ("redis://", RedisUrl(Place("localhost", 6379))),
-    ("redis://:p%40w@cache:7/2", RedisUrl(Place("cache", 7), "", "p@w", 2)),
-    ("redis://ada:pw@[::1]:7/", RedisUrl(Place("::1", 7), "ada", "pw")),
-    ("redis://cache?db=3&password=pw&username=ada", RedisUrl(Place("cache", 6379), "ada", "pw", 3)),
-    ("rediss://cache", RedisUrl(Place("cache", 6379), tls=True)),
-    ("rediss://cache?ssl_cert_reqs=CERT_NONE", RedisUrl(Place("cache", 6379), tls=True, verify=False)),
-    ("rediss://cache?ssl_ca_certs=/x", RedisUrl(Place("cache", 6379), tls=True, root_certificate="/x")),
-    ("unix:///run/redis/redis.sock?db=1", RedisUrl(Place("/run/redis/redis.sock", 0), database=1)),
-    ("unix://:pw@/run/redis.sock", RedisUrl(Place("/run/redis.sock", 0), "", "pw")),
-    ("redis+socket:///run/redis.sock?virtual_host=4", RedisUrl(Place("/run/redis.sock", 0), database=4)),
+    ("redis://localhost", RedisUrl(At("localhost", 6379))),
+    ("redis://", RedisUrl(At("localhost", 6379))),
+    ("redis://:p%40w@cache:7/2", RedisUrl(At("cache", 7), "", "p@w", 2)),
+    ("redis://ada:pw@[::1]:7/", RedisUrl(At("::1", 7), "ada", "pw")),
+    ("redis://cache?db=3&password=pw&username=ada", RedisUrl(At("cache", 6379), "ada", "pw", 3)),
+    ("rediss://cache", RedisUrl(At("cache", 6379), tls=True)),
+    ("rediss://cache?ssl_cert_reqs=CERT_NONE", RedisUrl(At("cache", 6379), tls=True, verify=False)),
+    ("rediss://cache?ssl_ca_certs=/x", RedisUrl(At("cache", 6379), tls=True, root_certificate="/x")),
+    ("unix:///run/redis/redis.sock?db=1", RedisUrl(At("/run/redis/redis.sock", 0), database=1)),
+    ("unix://:pw@/run/redis.sock", RedisUrl(At("/run/redis.sock", 0), "", "pw")),
+    ("redis+socket:///run/redis.sock?virtual_host=4", RedisUrl(At("/run/redis.sock", 0), database=4)),
 )
 
 
 @pytest.mark.parametrize(("text", "expected"), REDIS)
 def test_a_url_of_redis_is_read_as_its_clients_read_it(text: str, expected: RedisUrl) -> None:
-    assert redis(text) == expected
+    assert read_redis_url(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -131,8 +132,8 @@ def test_a_url_of_redis_is_read_as_its_clients_read_it(text: str, expected: Redi
     ],
 )
 def test_what_is_no_url_of_redis_is_told_without_showing_it(text: str, words: str) -> None:
-    with pytest.raises(Unreadable, match=words) as caught:
-        redis(text)
+    with pytest.raises(BadUrl, match=words) as caught:
+        read_redis_url(text)
     assert "planted" not in str(caught.value)
 
 
@@ -144,10 +145,10 @@ names = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_si
 def test_whatever_is_percent_encoded_comes_back(user: str, password: str, database: str) -> None:
     whole = f"postgresql://{quote(user, '')}:{quote(password, '')}@db:1/{quote(database, '')}"
 
-    found = postgresql(whole, {}, "runner")
+    found = read_postgresql_url(whole, {}, "runner")
 
     assert (found.user, found.password, found.database) == (user, password, database)
-    assert redis(f"redis://{quote(user, '')}:{quote(password, '')}@db:1/2").password == password
+    assert read_redis_url(f"redis://{quote(user, '')}:{quote(password, '')}@db:1/2").password == password
 
 
 @given(user=names, password=texts)
@@ -155,7 +156,7 @@ def test_whatever_is_quoted_for_libpq_comes_back(user: str, password: str) -> No
     def quoted(text: str) -> str:
         return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
-    found = postgresql(f"user={quoted(user)} password={quoted(password)} dbname=x", {}, "runner")
+    found = read_postgresql_url(f"user={quoted(user)} password={quoted(password)} dbname=x", {}, "runner")
 
     assert (found.user, found.password, found.database) == (user, password, "x")
 
@@ -163,9 +164,9 @@ def test_whatever_is_quoted_for_libpq_comes_back(user: str, password: str) -> No
 @given(text=st.text(max_size=60))
 @pytest.mark.parametrize("scheme", ["postgresql://", "redis://", "host=", ""])
 def test_any_text_is_read_or_refused(scheme: str, text: str) -> None:
-    for read in (lambda whole: postgresql(whole, {}, "runner"), redis):
+    for read in (lambda whole: read_postgresql_url(whole, {}, "runner"), read_redis_url):
         try:
             found = read(scheme + text)
-        except Unreadable:
+        except BadUrl:
             continue
         assert found.password is None or repr(found.password) not in repr(found)

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock, Deadline
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.wire import Line
-from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import health
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.wording import quoted
 
 
 class FakeClock(Clock):
@@ -86,4 +86,4 @@ def test_a_kept_connection_gets_a_new_deadline() -> None:
     ],
 )
 def test_foreign_text_is_shown_on_one_line_and_short(text: t.Union[str, bytes], expected: str) -> None:
-    assert health.quoted(text) == expected
+    assert quoted(text) == expected

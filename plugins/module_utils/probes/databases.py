@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Ask the databases of a stack whether they answer, as its own application would.
+
+Each is asked under one deadline for all of it, and nothing that is said has a password in it.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..base.clock import SYSTEM, Clock, Deadline
+from ..base.errors import RollcallError
+from ..manifest.model import DatabaseCheck, Stack
+from ..state import journal
+from ..supervisord import config
+from .answers import DatabaseAnswer, NoAnswer
+from .postgresql import ask_postgresql
+from .question import Application, Question
+from .redis import ask_redis
+from .sqlite import ask_sqlite
+from .wording import failure
+
+# Each returns what the database answered, and raises NoAnswer or OSError.
+KINDS: t.Mapping[str, t.Callable[[Question], str]] = {
+    "sqlite": ask_sqlite,
+    "postgresql": ask_postgresql,
+    "redis": ask_redis,
+}
+
+
+def ask(stack: Stack, check: DatabaseCheck, *, clock: Clock = SYSTEM) -> DatabaseAnswer:
+    """Ask a database once, as the application does, and change nothing in it. Never raises for what it does.
+
+    Args:
+        stack: the manifest that has the check; the private files that are in place are its services'.
+        check: which database, and by whose variable.
+        clock: where the time comes from.
+    """
+    try:
+        application = _application(stack, check)
+    except (NoAnswer, RollcallError) as exc:
+        return DatabaseAnswer(False, str(exc), None, 0.0)
+    return _ask(application, check, clock)
+
+
+def ask_url(
+    kind: str, url: str, *, user: t.Optional[str] = None, timeout: float = 2.0, clock: Clock = SYSTEM
+) -> DatabaseAnswer:
+    """Ask a database by a URL, whether or not there is a stack that has it; as :func:`ask` in everything else.
+
+    Args:
+        kind: ``postgresql`` or ``redis``.
+        url: where it is; it may have a password.
+        user: the account that runs the application; None for whoever asks.
+        timeout: seconds for all of it.
+        clock: where the time comes from.
+    """
+    check = DatabaseCheck(kind, service="the application", variable="the URL", query="SELECT 1", timeout=timeout)
+    return _ask(Application(check.service, {check.variable: url}, user), check, clock)
+
+
+def _ask(application: Application, check: DatabaseCheck, clock: Clock) -> DatabaseAnswer:
+    began = clock.monotonic()
+    question = Question(application, check, Deadline(check.timeout, clock))
+    ok = False
+    try:
+        said = KINDS[check.kind](question)
+        ok = True
+    except NoAnswer as exc:
+        said = str(exc)
+    except (OSError, UnicodeError) as exc:
+        late = question.overdue() if isinstance(exc, TimeoutError) else None
+        said = late or failure(exc, question.host, question.line, question.deadline)
+    finally:
+        if question.line is not None:
+            question.line.close()
+    latency = clock.monotonic() - began
+    where = f"{question.place}: " if question.place else ""
+    detail = f"{where}{said} in {latency * 1000:.1f} ms" if ok else f"{where}{said}"
+    return DatabaseAnswer(ok, detail, None, latency, question.reached, question.place, question.command)
+
+
+def _application(stack: Stack, check: DatabaseCheck) -> Application:
+    """Return the service that a check names, its secrets included; of instances, the first one.
+
+    Raises:
+        RollcallError: its private file cannot be read.
+        NoAnswer: the stack has no such service.
+    """
+    if not check.service:
+        return Application("the check", {}, stack.user)
+    service = next((one for one in stack.services if check.service in (one.name, one.group)), None)
+    if service is None:
+        raise NoAnswer(f"the stack has no service {check.service}")
+    private = journal.load_environment(stack.paths) if os.path.isdir(stack.paths.env_dir) else {}
+    environment = {**config.environment(stack, service), **private.get(service.name, {})}
+    return Application(check.service, environment, stack.user)
