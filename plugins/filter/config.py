@@ -17,10 +17,14 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 
 
-def conf_value(value: t.Union[str, bool, int]) -> str:
-    """Return a text, number or truth value for a key that supervisor reads as it stands."""
+def conf_value(value: t.Any) -> str:
+    """Return a value for its key: a list of text is a command, a list of numbers is joined, a mapping is variables."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return conf_environment(value)
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value)) if value and isinstance(value[0], int) else conf_command(value)
     return _plainly(lambda: config.quote_value(str(value)))
 
 

@@ -70,7 +70,7 @@ for line in sys.stdin:
         answer.update(reader["read_config"](stream))
     except (reader["Refused"], ValueError) as exc:
         answer["refusal"] = str(exc)
-    print(json.dumps(answer), flush=True)
+    print(json.dumps(answer, default=str), flush=True)
 """
 
 

@@ -84,6 +84,7 @@ def health_of(written: Written, name: str, instance: t.Optional[Instance] = None
     health = value_of(merged, "health")
     if health is None:
         return None
+    health = {key: value for key, value in health.items() if value is not None}
     port, own = (instance or written.instances[name][0]).port, "health" in written.own[name]
     place = written.place(name, "health")
     if not own and "port" in health:
@@ -105,8 +106,7 @@ def health_of(written: Written, name: str, instance: t.Optional[Instance] = None
     for key, declared in HEALTH.items():
         if key in health and declared.only not in ("", kind):
             written.problems.error((*place, key), f"is not a key of a check by {kind}", "remove it")
-    asked = {key: value for key, value in health.items() if value is not None}
-    return {"kind": kind, "port": port, **fields_of(Health, HEALTH, asked)}
+    return {"kind": kind, "port": port, **fields_of(Health, HEALTH, health)}
 
 
 def _times(written: Written, name: str) -> None:

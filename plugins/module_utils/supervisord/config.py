@@ -38,6 +38,20 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 
+# What Rollcall never sets of a program, and how it is then.
+_UNSET: t.Mapping[str, t.Any] = {
+    "uid": None,
+    "umask": None,
+    "serverurl": None,
+    "stderr_logfile": None,
+    "stdout_syslog": False,
+    "stderr_syslog": False,
+    "stdout_events_enabled": False,
+    "stderr_events_enabled": False,
+    "stdout_capture_maxbytes": 0,
+    "stderr_capture_maxbytes": 0,
+}
+
 _AUTORESTART: t.Mapping[str, str] = {"always": "true", "unexpected": "unexpected", "never": "false"}
 
 
@@ -151,7 +165,9 @@ def quote_environment(variables: t.Mapping[str, str], place: str = "environment"
 
 @dataclass(frozen=True)
 class Program:
-    """One ``[program:x]`` section, key by key, as supervisor must understand it.
+    """One ``[program:x]`` section, key by key in the order of the file, as supervisor must understand it.
+
+    A key that is None is not written.
 
     Attributes:
         autorestart: ``true``, ``unexpected`` or ``false``.
@@ -165,25 +181,28 @@ class Program:
     command: t.Tuple[str, ...]
     directory: str
     environment: t.Mapping[str, str]
+    autostart: bool
     autorestart: str
+    exitcodes: t.Tuple[int, ...]
     startsecs: int
     startretries: int
     stopsignal: str
     stopwaitsecs: int
+    stopasgroup: bool
+    killasgroup: bool
+    redirect_stderr: bool
     stdout_logfile: str
     stdout_logfile_maxbytes: int
     stdout_logfile_backups: int
-    exitcodes: t.Tuple[int, ...] = (0,)
-    autostart: bool = False
-    stopasgroup: bool = True
-    killasgroup: bool = True
-    redirect_stderr: bool = True
     others: t.Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, data: t.Mapping[str, t.Any]) -> Program:
         """Return the program that JSON data describes, as ``config_reader`` prints it."""
-        return cls(**{**data, "command": tuple(data["command"]), "exitcodes": tuple(data["exitcodes"])})
+        known = {key: data[key] for key in cls.__dataclass_fields__ if key in data}
+        others = {key: str(data[key]) for key, unset in _UNSET.items() if data[key] != unset}
+        lists = {key: tuple(data[key]) for key in ("command", "exitcodes")}
+        return cls(**{**known, **lists, "others": others})
 
 
 def engine_directory(root: str) -> str:
@@ -276,12 +295,17 @@ def _program(stack: Stack, service: Service) -> Program:
         command=command,
         directory=service.directory,
         environment=in_config,
+        autostart=False,
         autorestart="false" if oneshot else _AUTORESTART[service.restart],
+        exitcodes=(0,),
         # supervisor knows whole seconds. A one-shot may end at once: that is its success.
         startsecs=0 if oneshot else math.ceil(service.start.seconds),
         startretries=service.start.retries,
         stopsignal=service.stop.signal,
         stopwaitsecs=math.ceil(service.stop.timeout),
+        stopasgroup=True,
+        killasgroup=True,
+        redirect_stderr=True,
         stdout_logfile=log_file(stack, service.name),
         stdout_logfile_maxbytes=service.log_max_bytes,
         stdout_logfile_backups=service.log_backups,

@@ -21,20 +21,6 @@ import typing as t
 
 OLDEST = (4, 2, 2)  # that Rollcall accepts
 
-# What Rollcall never sets of a program, and how it is then.
-_UNSET: t.Mapping[str, t.Any] = {
-    "uid": None,
-    "umask": None,
-    "serverurl": None,
-    "stderr_logfile": None,
-    "stdout_syslog": False,
-    "stderr_syslog": False,
-    "stdout_events_enabled": False,
-    "stderr_events_enabled": False,
-    "stdout_capture_maxbytes": 0,
-    "stderr_capture_maxbytes": 0,
-}
-
 
 class Refused(Exception):
     """supervisor will not start with this config; its text says why."""
@@ -111,30 +97,18 @@ def _server(server: t.Mapping[str, t.Any]) -> str:
 
 
 def _program(group: t.Any, process: t.Any) -> t.Dict[str, t.Any]:
+    """Return every key of a program's section, set or not, as supervisor has it."""
     import signal
 
-    others = {name: getattr(process, name) for name, unset in _UNSET.items() if getattr(process, name) != unset}
+    keys = {name: getattr(process, name) for name in (*process.req_param_names, *process.optional_param_names)}
     plain = group.name == process.name and type(group).__name__ == "ProcessGroupConfig"
     return {
+        **keys,
         "name": process.name if plain else f"{group.name}:{process.name}",
         # as supervisor.process.Subprocess.get_execv_args does it
         "command": shlex.split(process.command),
-        "directory": process.directory,
-        "environment": process.environment,
-        "autostart": process.autostart,
         "autorestart": _autorestart(process.autorestart),
-        "exitcodes": process.exitcodes,
-        "startsecs": process.startsecs,
-        "startretries": process.startretries,
         "stopsignal": signal.Signals(process.stopsignal).name[3:],
-        "stopwaitsecs": process.stopwaitsecs,
-        "stopasgroup": process.stopasgroup,
-        "killasgroup": process.killasgroup,
-        "redirect_stderr": process.redirect_stderr,
-        "stdout_logfile": str(process.stdout_logfile),
-        "stdout_logfile_maxbytes": process.stdout_logfile_maxbytes,
-        "stdout_logfile_backups": process.stdout_logfile_backups,
-        "others": {name: str(value) for name, value in others.items()},
     }
 
 
@@ -153,7 +127,7 @@ def main() -> None:
             answer.update(read_config(_Stream(sys.stdin.buffer, encoding="utf-8")))
     except (Refused, ValueError) as exc:
         answer["refusal"] = str(exc)
-    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.write(json.dumps(answer, default=str) + "\n")
 
 
 if __name__ == "__main__":

@@ -174,6 +174,13 @@ def test_values_that_a_config_has_trouble_with_are_kept_as_they_are() -> None:
     assert only_service(env=values).env == values
 
 
+def test_a_health_check_without_a_port_of_its_own_asks_the_services() -> None:
+    for health in ({"http": "/"}, {"http": "/", "port": None}):
+        checked_health = only_service(port=8000, health=health).health
+        assert checked_health is not None
+        assert checked_health.port == 8000
+
+
 def test_a_health_check_may_ask_another_port() -> None:
     health = only_service(health={"tcp": True, "port": 9999, "expect": "+PONG\r\n"}).health
 
