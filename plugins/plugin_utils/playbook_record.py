@@ -1,0 +1,240 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import (
+    EXIT_CODES,
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_REFUSED,
+    EXIT_UNREACHABLE,
+    EXIT_WRONG_USE,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import steps
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step
+
+CODES = {**EXIT_CODES, "unreachable": EXIT_UNREACHABLE}
+# With several hosts the worst counts: what was asked wrongly has to be asked anew everywhere; of a host that cannot be
+# reached nothing is known; one that refused is as it was; of one that failed it is known what is wrong.
+FROM_BEST_TO_WORST = (EXIT_OK, EXIT_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_WRONG_USE)
+# Of the tasks of one step the one with most to tell counts.
+FROM_LEAST_TO_MOST = (steps.NONE, steps.OK, steps.CHANGED, steps.FAILED)
+# How many last lines are kept of what a command wrote that has nothing to do with us.
+TAIL = 5
+
+Data = t.Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class TaskFailure:
+    """A task that failed.
+
+    Attributes:
+        task: its name.
+        result: what it returned.
+        ours: whether it was to bring a report.
+    """
+
+    task: str
+    result: Data
+    ours: bool = False
+
+    @property
+    def problems(self) -> t.Sequence[Data]:
+        """The problems of the manifest, when it is those that it failed for."""
+        return [] if isinstance(self.result.get("error"), dict) else list(self.result.get("problems") or ())
+
+    def as_error(self) -> t.Dict[str, t.Any]:
+        """Return why a host came to no verdict, in the form of the engine's errors."""
+        result = self.result
+        if isinstance(result.get("error"), dict):
+            return dict(result["error"])
+        if self.problems:
+            message = str(result.get("msg") or "The manifest has problems.")
+            return error(message, "wrong_use", evidence={"problems": self.problems})
+        said = result.get("msg") or result.get("module_stderr") or "it gave no reason; see above"
+        words = str(result.get("stderr") or result.get("stdout") or "").splitlines()[-TAIL:]
+        message = f"task '{self.task}': {str(said).strip()}"
+        return error(message, "wrong_use" if self.ours else "failed", evidence={"output": words} if words else None)
+
+
+@dataclass
+class HostRecord:
+    """What is known of one host: the newest report of each of its stacks, and what went wrong last."""
+
+    # By stack, and whether it is a doctor's: the one says nothing of what the other has seen.
+    reports: t.Dict[t.Tuple[str, bool], Data] = field(default_factory=dict)
+    failure: t.Optional[TaskFailure] = None
+    unreachable: t.Optional[str] = None
+    # Of an install: its steps before the run, by number; what the run has told of its own; and when tasks began.
+    earlier: t.Dict[int, Step] = field(default_factory=dict)
+    run: t.Sequence[Step] = ()
+    began: t.Dict[str, float] = field(default_factory=dict)
+    # What has become of a first install that failed, and whether it was taken back.
+    ending: str = ""
+    gone: bool = False
+
+    @property
+    def steps(self) -> t.List[t.Dict[str, t.Any]]:
+        """The twelve steps as data; none when this was no install."""
+        return [step.as_dict() for step in steps.whole(self.earlier, self.run)] if self.earlier else []
+
+    @property
+    def ok(self) -> bool:
+        """Whether every report that there is says ok."""
+        return all(report.get("ok") for report in self.reports.values())
+
+    @property
+    def told_bad(self) -> bool:
+        """Whether what went wrong is known already, from the task itself that was to report."""
+        return not self.ok or (self.failure is not None and self.failure.ours)
+
+    def keep(self, report: Data) -> None:
+        """Keep a report, in the place of an earlier one of the same stack."""
+        self.reports[str(report.get("stack")), "findings" in report] = report
+        self.failure = None
+
+    def count(self, number: int, state: str, seconds: t.Optional[float], task: str) -> None:
+        """Add a task to the step that it is of."""
+        before = self.earlier.get(number, Step(number, steps.NONE))
+        took = before.seconds if seconds is None else (before.seconds or 0.0) + seconds
+        worst = max(before.state, state, key=FROM_LEAST_TO_MOST.index)
+        said = task.rpartition(" | ")[2] if state == steps.FAILED else before.said
+        self.earlier[number] = Step(number, worst, took, said)
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """What a playbook that has ended badly leaves to be done.
+
+    Attributes:
+        untouched: hosts that the play never came to.
+        cut_short: hosts that it came to, and left without a verdict.
+        again: how to come to all hosts that are not well.
+    """
+
+    untouched: t.Sequence[str] = ()
+    cut_short: t.Sequence[str] = ()
+    again: str = ""
+
+
+@dataclass
+class PlaybookRecord:
+    """What is known of a whole playbook.
+
+    Attributes:
+        hosts: each host of which something is known.
+        wanted: the hosts of all plays that are our business; the values mean nothing, a dict keeps the order.
+        touched: hosts where anything was done.
+        judging: whether a verdict is due.
+        fatal: whether the play ends for all hosts when one fails.
+        stopped_because: what the task said that ended the play before its next batch.
+        lost: hosts whose part of the play a failed task has ended; known when the playbook has ended.
+    """
+
+    hosts: t.Dict[str, HostRecord] = field(default_factory=dict)
+    wanted: t.Dict[str, None] = field(default_factory=dict)
+    touched: t.Dict[str, None] = field(default_factory=dict)
+    judging: bool = False
+    fatal: bool = False
+    stopped_because: str = ""
+    lost: t.Container[str] = ()
+
+    def host(self, name: str) -> HostRecord:
+        """Return what is known of a host, to be added to."""
+        return self.hosts.setdefault(name, HostRecord())
+
+    def failure(self, name: str) -> t.Optional[TaskFailure]:
+        """Return the failure that ended the host's part of the play; None when there was none or it was rescued."""
+        return self.hosts[name].failure if name in self.lost else None
+
+    def is_bad(self, name: str) -> bool:
+        """Return whether a host is not well, or has come to no verdict."""
+        known = self.hosts[name]
+        return known.unreachable is not None or self.failure(name) is not None or not known.ok
+
+    def shows_steps(self, name: str) -> bool:
+        """Return whether the steps of a host are worth their lines: of a fleet only those of who failed are."""
+        known = self.hosts[name]
+        planned = any(report.get("result") == "planned" for report in known.reports.values())
+        if not known.steps or planned:
+            return False
+        changed = any(step["state"] == steps.CHANGED for step in known.steps)
+        return self.is_bad(name) or (changed and len(self.wanted) == 1)
+
+    def remainder(self) -> Remainder:
+        """Return what is left to be done; nothing when all is well."""
+        bad = [name for name in self.hosts if self.is_bad(name)]
+        if not bad and not self.stopped_because:
+            return Remainder()
+        judged = {name for name, known in self.hosts.items() if known.reports}
+        unknown = [name for name in self.wanted if name not in judged.union(bad)]
+        untouched = [name for name in unknown if name not in self.touched]
+        verdict_due = self.judging or self.fatal
+        cut_short = [name for name in unknown if name in self.touched] if verdict_due else []
+        again = [name for name in self.wanted if name in {*bad, *untouched, *cut_short}]
+        return Remainder(untouched, cut_short, f"the same command with --limit {','.join(again)}")
+
+    def outcome(self) -> t.Dict[str, t.Any]:
+        """Return the outcome of all hosts as data."""
+        rest = self.remainder()
+        names = dict.fromkeys([*self.wanted, *self.touched, *self.hosts])
+        hosts = {name: self._outcome_of(name, rest) for name in names}
+        if not hosts:
+            reason = self.stopped_because or "No host was asked: none matched, or no task was to run."
+            return {
+                "ok": False,
+                "exit_code": EXIT_WRONG_USE,
+                "hosts": {},
+                "error": error(reason, "wrong_use"),
+            }
+        code = _worst(host["exit_code"] for host in hosts.values())
+        return {"ok": code == EXIT_OK, "exit_code": code, "hosts": hosts}
+
+    def _outcome_of(self, name: str, rest: Remainder) -> t.Dict[str, t.Any]:
+        known = self.hosts.get(name, HostRecord())
+        reports = list(known.reports.values())
+        why = self._error_of(name, rest)
+        codes = [EXIT_OK if report.get("ok") else EXIT_FAILED for report in reports]
+        if why is not None:
+            codes.append(CODES.get(why["kind"], EXIT_FAILED))
+        code = _worst(codes)
+        found = {"ok": code == EXIT_OK, "exit_code": code, "reports": reports, "error": why}
+        if known.steps:
+            found["steps"] = known.steps
+        if known.ending:
+            found["first_install"] = known.ending
+        return found
+
+    def _error_of(self, name: str, rest: Remainder) -> t.Optional[t.Dict[str, t.Any]]:
+        """Return why there is no verdict for a host, or what went wrong beside it; None when nothing did."""
+        known = self.hosts.get(name)
+        if known is not None and known.unreachable is not None:
+            return error(known.unreachable, "unreachable")
+        failure = self.failure(name) if known is not None else None
+        if failure is not None:
+            return failure.as_error()
+        if name in rest.untouched:
+            because = self.stopped_because or "The play ended before this host's turn."
+            return error(f"Not touched. {because}", "failed", remedies=[rest.again])
+        verdict_due = name in rest.cut_short or (self.judging and name in self.wanted)
+        if verdict_due and (known is None or not known.reports):
+            remedies = [rest.again] if rest.again else []
+            return error("There is no verdict on this host.", "failed", remedies=remedies)
+        return None
+
+
+def error(
+    message: str, kind: str, *, evidence: t.Optional[Data] = None, remedies: t.Sequence[str] = ()
+) -> t.Dict[str, t.Any]:
+    """Return an error in the form of the engine's own."""
+    return {"message": message, "kind": kind, "evidence": dict(evidence or {}), "remedies": list(remedies)}
+
+
+def _worst(codes: t.Iterable[int]) -> int:
+    return max(codes, key=FROM_BEST_TO_WORST.index, default=EXIT_OK)

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text, problems_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call import roll_call, verdict_line
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import steps_text
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_record import (
+    HostRecord,
+    PlaybookRecord,
+    TaskFailure,
+    error,
+)
+
+Data = t.Mapping[str, t.Any]
+# What a report of an engine of another version may raise when it is shown.
+NOT_OURS = (KeyError, TypeError, ValueError, AttributeError)
+
+
+def playbook_text(
+    record: PlaybookRecord, *, width: int, colour: bool, warn: t.Callable[[str], None]
+) -> t.Optional[str]:
+    """Return the roll call of a whole playbook; None when no host has anything to tell.
+
+    Hosts that failed come last, so that they are on the screen when the output stops. Of several hosts a line for each
+    follows, and then who was left out.
+
+    Args:
+        record: of the playbook.
+        width: columns of the terminal.
+        colour: whether to use ANSI colours.
+        warn: is told of a report that cannot be shown.
+    """
+    texts = {name: _host_text(record, name, width=width, colour=colour, warn=warn) for name in record.hosts}
+    shown = sorted((name for name in texts if texts[name]), key=record.is_bad)
+    if not shown:
+        return None
+    blocks = [texts[name] for name in shown]
+    if len(shown) > 1:
+        blocks.append("\n".join(line for name in shown for line in _host_lines(record, name, colour=colour)))
+    return "\n\n".join([*blocks, *_left_out(record)])
+
+
+def _host_text(record: PlaybookRecord, name: str, *, width: int, colour: bool, warn: t.Callable[[str], None]) -> str:
+    known = record.hosts[name]
+    blocks = [steps_text(known.steps, colour=colour)] if record.shows_steps(name) else []
+    blocks += [f"note: {known.ending}"] if known.ending else []
+    for report in known.reports.values():
+        try:
+            blocks.append(_report_text(report, name, known, width=width, colour=colour))
+        except NOT_OURS as exc:
+            # A host with an engine of another version must not take the roll calls of all others with it.
+            warn(f"The report of {name} is not one this version can print: {exc!r}")
+            blocks.append(f"{_bare_verdict(report, name)}, its report cannot be printed")
+    failure = record.failure(name)
+    if failure is not None:
+        blocks.append(_failure_text(name, failure, colour=colour))
+    if known.unreachable is not None:
+        blocks.append(error_text(error(known.unreachable, "unreachable"), subject=name, colour=colour))
+    return "\n\n".join(blocks)
+
+
+def _report_text(report: Data, name: str, known: HostRecord, *, width: int, colour: bool) -> str:
+    """Return one stack's roll call; the name is the inventory's, which is what the next command needs."""
+    if "findings" in report:
+        # Every other playbook would pay for what only this one needs.
+        from ansible_collections.rollcall.supervisor.plugins.module_utils.show.findings import findings_text
+
+        # The findings themselves are the playbook's to show.
+        return findings_text({**report, "host": name}).splitlines()[-1]
+    return roll_call({**report, "host": name, "gone": known.gone}, width=width, colour=colour)
+
+
+def _host_lines(record: PlaybookRecord, name: str, *, colour: bool) -> t.List[str]:
+    """Return one host in a line for each thing that is known of it."""
+    known = record.hosts[name]
+    lines = []
+    for report in known.reports.values():
+        if "findings" in report:
+            # A line is all that stands above, too.
+            continue
+        try:
+            lines.append(verdict_line({**report, "host": name}, colour=colour))
+        except NOT_OURS:
+            # Told with its reason above, where the whole roll call should have been.
+            lines.append(_bare_verdict(report, name))
+    failure = record.failure(name)
+    if failure is not None:
+        lines.append(_failure_text(name, failure, colour=colour).splitlines()[0])
+    if known.unreachable is not None:
+        text = error_text(error(known.unreachable, "unreachable"), subject=name, colour=colour)
+        lines.append(text.splitlines()[0])
+    return lines
+
+
+def _bare_verdict(report: Data, name: str) -> str:
+    return f"{report.get('stack')} on {name}: {'OK' if report.get('ok') else 'FAILED'}"
+
+
+def _failure_text(name: str, failure: TaskFailure, *, colour: bool) -> str:
+    """Return why a host came to no verdict."""
+    if failure.problems:
+        return problems_text(failure.problems, subject=f"manifest of {name}", colour=colour)
+    return error_text(failure.as_error(), subject=name, colour=colour)
+
+
+def _left_out(record: PlaybookRecord) -> t.Iterator[str]:
+    """Yield which hosts the playbook did not come to or left without a verdict, and how to come to them."""
+    rest = record.remainder()
+    because = f" ({record.stopped_because})" if record.stopped_because else ""
+    lines = [f"not touched: {', '.join(rest.untouched)}{because}"] if rest.untouched else []
+    lines += [f"cut short: {', '.join(rest.cut_short)}"] if rest.cut_short else []
+    if lines:
+        yield "\n".join([*lines, f"  next  {rest.again}"])
