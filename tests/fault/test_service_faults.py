@@ -29,7 +29,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import health, sqlite
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import judge as verdict
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import checks as verdict
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
 from tests.support import peers
 from tests.support.interpreters import own_interpreter

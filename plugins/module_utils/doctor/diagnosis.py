@@ -20,8 +20,8 @@ from ..state import journal
 from ..supervisord import client_errors, config_reader
 from ..supervisord.discovery import SocketAnswer, Supervisord
 from ..supervisord.settings import Settings
-from ..verdict import judge as verdict
-from ..verdict.judge import Observation
+from ..verdict import checks as verdict
+from ..verdict.checks import Observation
 
 ERROR = "error"
 WARNING = "warning"

@@ -37,7 +37,7 @@ from ..supervisord.discovery import SocketAnswer, discover, discovery_seconds
 from ..supervisord.running import all_supervisords
 from ..supervisord.settings import Settings, read_settings
 from ..verdict import drift, fitness, limits, status
-from ..verdict.judge import Observation
+from ..verdict.checks import Observation
 from . import diagnosis
 from .diagnosis import Entry, Facts, Failure, Finding, Leftovers, Log, Pidfile, Versions
 

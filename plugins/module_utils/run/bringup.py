@@ -17,7 +17,7 @@ from ..ports.provenance import Holder
 from ..ports.survey import survey
 from ..probes.health import HealthWatch
 from ..supervisord.client import Client, ProgramState
-from ..verdict.judge import completed, describe_state, identity, owns
+from ..verdict.checks import completed, describe_state, identity, owns
 
 # supervisord's loop turns only when it is called or once a second, so asking it often is what makes it fast.
 POLL = 0.02

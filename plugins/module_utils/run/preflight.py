@@ -20,7 +20,7 @@ from ..state import journal
 from ..state.journal import Generation
 from ..supervisord import client_errors, config
 from ..verdict import fitness
-from ..verdict.judge import Observation
+from ..verdict.checks import Observation
 from . import plan
 from .plan import Plan
 

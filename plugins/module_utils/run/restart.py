@@ -31,8 +31,7 @@ from ..state.journal import Generation, Journal, Lock
 from ..supervisord import config, life
 from ..supervisord.client import CALL_TIMEOUT, Client
 from ..verdict import fitness, status, verify
-from ..verdict import judge as verdict
-from ..verdict.judge import Observation
+from ..verdict.checks import Observation
 from . import limits as run_limits
 from . import plan, preflight
 from .bringup import BringUp, Outcome

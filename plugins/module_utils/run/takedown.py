@@ -26,7 +26,7 @@ from ..manifest.model import Service, Stack
 from ..supervisord import client_errors, life
 from ..supervisord.client import CALL_TIMEOUT, DOWN, Client, await_exec, wait_states
 from ..supervisord.running import supervisords_over
-from ..verdict.judge import Observation
+from ..verdict.checks import Observation
 from . import plan
 
 # Beyond a service's own stop time: supervisord's turn, the KILL it sends itself, and the reaping.

@@ -25,8 +25,7 @@ from ..supervisord import client_errors
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
 from ..supervisord.running import program_of, supervisords_over
 from . import fitness, limits
-from . import judge as verdict
-from .judge import Check, Expectation, Observation
+from .checks import Check, Expectation, Observation
 
 
 def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] = None) -> Observation:

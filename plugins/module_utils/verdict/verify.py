@@ -23,9 +23,9 @@ from ..ports.survey import survey
 from ..state import journal
 from ..supervisord import config
 from ..supervisord.client import CALL_TIMEOUT, Client
+from . import checks as verdict
 from . import fitness, limits, status
-from . import judge as verdict
-from .judge import Check, Expectation, Observation
+from .checks import Check, Expectation, Observation
 
 TAIL_LINES = 12
 CRITICAL_LINES = 20

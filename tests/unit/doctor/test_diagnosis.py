@@ -37,7 +37,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.se
     Settings,
     read_settings,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.judge import Observation
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import Observation
 from tests.support import configs
 from tests.support.repository import ROOT
 
