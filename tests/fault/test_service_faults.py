@@ -29,8 +29,9 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import health, sqlite
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import checks as verdict
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.judge import Expectation
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.observation import identity
 from tests.support import peers
 from tests.support.interpreters import own_interpreter
 from tests.support.peers import drips, http, keeps_silent, says, tcp_peer
@@ -422,14 +423,14 @@ def test_dependents_of_what_never_gets_healthy_are_not_started_because_of_it() -
 @pytest.mark.fault(34)
 def test_a_service_that_was_to_be_restarted_and_kept_its_process_fails(running: StackUnderTest) -> None:
     stack_now = journal.load_stack(running.paths)
-    kept = {name: verdict.identity(program) for name, program in running.supervisor().programs().items()}
-    _seen, checks = verify.judge(stack_now, marks={}, before=kept)
+    kept = {name: identity(program) for name, program in running.supervisor().programs().items()}
+    _seen, checks = verify.wait_and_judge(stack_now, {}, Expectation(before=kept))
     failed = {check.subject: check for check in checks if not check.ok}
     assert sorted(failed) == ["web", "worker"]
-    assert {check.name for check in failed.values()} == {"restarted"}
+    assert {check.kind.name for check in failed.values()} == {"restarted"}
     pid = running.pids()["web"]
-    assert failed["web"].evidence == f"pid {pid} before, {pid} now"
-    assert failed["web"].next == "rollcall restart full"
+    assert failed["web"].proof.evidence == f"pid {pid} before, {pid} now"
+    assert failed["web"].proof.next == "rollcall restart full"
 
 
 # --- 35 -----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import CHECKS, STOP_CHECKS
+
+KINDS = {kind.name: kind for kind in (*STOP_CHECKS, *CHECKS)}
+WITHOUT_DATA = {"running": "unknown", "port": "free", "health": "not_asked"}
+WITH_DATA = {"running": "down", "port": "taken", "health": "wrong"}
 NAMES = (
     "main_app",
     "trade_manager",
@@ -43,13 +48,38 @@ def row(name: str, port: t.Optional[int], **other: t.Any) -> t.Dict[str, t.Any]:
 
 
 def check(name: str, subject: str, evidence: str = "held", **other: t.Any) -> t.Dict[str, t.Any]:
-    """A check that held, unless ``ok=False`` is among ``other``."""
-    return {"name": name, "subject": subject, "ok": True, "evidence": evidence, "next": None, "data": {}, **other}
+    """A check that held, unless other keys say that it did not."""
+    kind = KINDS[name]
+    return {
+        "name": name,
+        "subject": subject,
+        "ok": True,
+        "code": None,
+        "evidence": evidence,
+        "next": None,
+        "data": {},
+        "condition": kind.condition or None,
+        "step": kind.step,
+        **other,
+    }
 
 
-def failed(name: str, subject: str, evidence: str, command: t.Optional[str], **data: t.Any) -> t.Dict[str, t.Any]:
-    """A check that did not hold."""
-    return check(name, subject, evidence, ok=False, next=command, data=data)
+def failed(
+    name: str, subject: str, evidence: str, command: t.Optional[str], *, code: str = "", **data: t.Any
+) -> t.Dict[str, t.Any]:
+    """A check that did not hold.
+
+    Args:
+        name: of it.
+        subject: of it.
+        evidence: of it.
+        command: to run next.
+        code: what is wrong; without it what the check says that has no data, or has some.
+        data: of it.
+    """
+    found = code or (WITH_DATA if data else WITHOUT_DATA).get(name) or next(iter(KINDS[name].codes))
+    assert found in KINDS[name].codes, (name, found)
+    return check(name, subject, evidence, ok=False, code=found, next=command, data=data)
 
 
 def status_report(

@@ -132,13 +132,13 @@ def _dispatch(options: argparse.Namespace) -> int:
     if options.verb == "status":
         from ..verdict import limits, status
 
-        with announced("status", limits.of_look(journal.load_stack(paths))):
+        with announced("status", limits.look_limit(journal.load_stack(paths))):
             seen = status.status(paths)
         return _show(seen, options)
     if options.verb == "verify":
         from ..verdict import limits, verify
 
-        with announced("verify", limits.of_verify(journal.load_stack(paths))):
+        with announced("verify", limits.verify_limit(journal.load_stack(paths))):
             seen = verify.verify(paths)
         return _show(seen, options)
     if options.verb == "history":

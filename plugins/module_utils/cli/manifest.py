@@ -67,7 +67,7 @@ def _drift(options: argparse.Namespace) -> int:
     from ..verdict import drift, limits
 
     paths = paths_of(options.root)
-    with announced("manifest drift", limits.of_look(journal.load_stack(paths))):
+    with announced("manifest drift", limits.look_limit(journal.load_stack(paths))):
         data = drift.drift(paths, options.file)
     return show(data, lambda: drift_text(data), as_json=options.json)
 

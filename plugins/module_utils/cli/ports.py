@@ -70,7 +70,9 @@ def run(options: argparse.Namespace) -> int:
     stack = journal.load_stack(paths_of(options.root))
     ending = options.operation in ("kill", "auto-fix")
     grace, kill_grace = flush.GRACE, flush.KILL_GRACE
-    limit = run_limits.of_run(stack, "flush", grace=grace, kill_grace=kill_grace) if ending else limits.of_look(stack)
+    limit = (
+        run_limits.of_run(stack, "flush", grace=grace, kill_grace=kill_grace) if ending else limits.look_limit(stack)
+    )
     with announced(f"ports {options.operation}", limit):
         data = _OPERATIONS[options.operation](stack, options)
     return _answer(data, options)

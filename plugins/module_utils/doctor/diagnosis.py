@@ -20,8 +20,7 @@ from ..state import journal
 from ..supervisord import client_errors, config_reader
 from ..supervisord.discovery import SocketAnswer, Supervisord
 from ..supervisord.settings import Settings
-from ..verdict import checks as verdict
-from ..verdict.checks import Observation
+from ..verdict.observation import Observation, trouble
 
 ERROR = "error"
 WARNING = "warning"
@@ -756,13 +755,13 @@ def _services(facts: Facts) -> t.Iterator[Finding]:
         answer = facts.seen.databases.get(check.kind)
         if answer is not None and not answer.ok and check.service not in facts.held:
             yield _finding("not_healthy", check.subject or "database", answer.detail, command(facts, "status"))
-    if facts.seen.daemon is None or facts.lock is not None:
+    if facts.seen.supervisord is None or facts.lock is not None:
         # Without a supervisord that answers nothing is known of any service, and a run at work is just changing them.
         return
     for service in facts.stack.services:
-        trouble = None if service.name in facts.held else verdict.trouble(service, facts.seen)
-        if trouble is not None and not (service.port in facts.ports and trouble.startswith("port ")):
-            yield _finding("not_healthy", service.name, trouble, command(facts, "start"))
+        found = None if service.name in facts.held else trouble(service, facts.seen)
+        if found is not None and not (service.port in facts.ports and found.check == "port"):
+            yield _finding("not_healthy", service.name, found.text, command(facts, "start"))
 
 
 # --- what is installed --------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ from ..supervisord.discovery import SocketAnswer, discover, discovery_seconds
 from ..supervisord.running import all_supervisords
 from ..supervisord.settings import Settings, read_settings
 from ..verdict import drift, fitness, limits, status
-from ..verdict.checks import Observation
+from ..verdict.observation import Observation
 from . import diagnosis
 from .diagnosis import Entry, Facts, Failure, Finding, Leftovers, Log, Pidfile, Versions
 
@@ -115,7 +115,7 @@ def _installed(root: str) -> t.Optional[Stack]:
 def _limit(stack: t.Optional[Stack], number: int, fix: bool) -> float:
     seconds = discovery_seconds(number) + discovery_seconds(1) + limits.SLACK
     if stack is not None:
-        seconds += limits.of_look(stack) + CALL_TIMEOUT + preflight.PARSE_BACK_TIMEOUT
+        seconds += limits.look_limit(stack) + CALL_TIMEOUT + preflight.PARSE_BACK_TIMEOUT
         seconds += PORTS_PATIENCE + CALL_TIMEOUT
     return 2 * seconds if fix else seconds
 
@@ -198,7 +198,7 @@ class _Look:
         seen = self._try(stack.name, lambda: self._observed(stack))
         self._try(paths.state, lambda: leases.load(paths.state))
         rows: t.Sequence[t.Mapping[str, t.Any]] = []
-        if seen is not None and seen.daemon is not None:
+        if seen is not None and seen.supervisord is not None:
             rows = self._try(paths.manifest, lambda: drift.drift(paths, clock=self._clock)["services"]) or []
         return {
             "seen": seen,

@@ -24,7 +24,7 @@ from ..manifest.model import Paths
 from ..run import request
 from ..state import journal
 from ..supervisord.client import DOWN, Client, ProgramState, await_exec, wait_states
-from ..verdict.checks import describe_state, identity
+from ..verdict.observation import describe_state, identity
 from .plan import Facts, Plan, Row, Wish, group_of, make
 
 # Seconds that one call may take: a supervisord of strangers may have a thousand programs.

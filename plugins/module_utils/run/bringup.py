@@ -17,7 +17,7 @@ from ..ports.provenance import Holder
 from ..ports.survey import survey
 from ..probes.health import HealthWatch
 from ..supervisord.client import Client, ProgramState
-from ..verdict.checks import completed, describe_state, identity, owns
+from ..verdict.observation import completed, describe_state, identity, owns
 
 # supervisord's loop turns only when it is called or once a second, so asking it often is what makes it fast.
 POLL = 0.02
@@ -40,12 +40,14 @@ class Outcome:
     Attributes:
         first: pid and start of each service that came up.
         failed: the reason of each that did not.
+        blocked: those of them that were not started, with the service that each depends on and that is not up.
         seconds: from the beginning until the last service was ``running``, and until the last one was ``healthy``, of
             those that have a health check; the two go on side by side.
     """
 
     first: t.Dict[str, Identity] = field(default_factory=dict)
     failed: t.Dict[str, str] = field(default_factory=dict)
+    blocked: t.Dict[str, str] = field(default_factory=dict)
     seconds: t.Dict[str, float] = field(default_factory=dict)
 
 
@@ -136,6 +138,7 @@ class BringUp:
             blocker = next((name for name in service.depends_on if name in self._outcome.failed), None)
             if blocker is not None:
                 self._waiting.remove(service)
+                self._outcome.blocked[service.name] = blocker
                 self._outcome.failed[service.name] = f"not started: it depends on {blocker}, which is not up"
             elif all(self._met(name, level) for name, level in service.depends_on.items()):
                 batch.append(service)

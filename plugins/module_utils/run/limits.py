@@ -14,7 +14,7 @@ from ..manifest.graph import levels
 from ..manifest.model import Service, Stack
 from ..ports import flush
 from ..supervisord.client import batch_seconds
-from ..verdict.limits import of_look, of_verify
+from ..verdict.limits import look_limit, verify_limit
 from . import preflight, takedown
 
 DAEMON_START = 15.0
@@ -29,16 +29,16 @@ def of_run(stack: Stack, mode: str, *, grace: float, kill_grace: float) -> float
         grace: seconds from TERM to KILL for what is ended outside of supervisord.
         kill_grace: seconds to wait after KILL.
     """
-    prove = preflight.PARSE_BACK_TIMEOUT + of_look(stack) + kill_grace
+    prove = preflight.PARSE_BACK_TIMEOUT + look_limit(stack) + kill_grace
     ending = grace + kill_grace
     free = flush.ROUNDS * ending + flush.RETURN + flush.TIME_WAIT + kill_grace
     if mode == "flush":
         return prove + free
     down = ROUNDS * ending + (_emergency(stack, ending) if mode == "emergency" else _careful(stack, kill_grace))
     if mode == "stop":
-        return prove + down + of_look(stack)
+        return prove + down + look_limit(stack)
     up = DAEMON_START + batch_seconds(len(stack.services)) + _by_level(stack, lambda service: service.ready_timeout)
-    return prove + down + (0.0 if mode == "quick" else free) + up + of_verify(stack)
+    return prove + down + (0.0 if mode == "quick" else free) + up + verify_limit(stack)
 
 
 def _careful(stack: Stack, kill_grace: float) -> float:

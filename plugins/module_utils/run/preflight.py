@@ -20,7 +20,7 @@ from ..state import journal
 from ..state.journal import Generation
 from ..supervisord import client_errors, config
 from ..verdict import fitness
-from ..verdict.checks import Observation
+from ..verdict.observation import Observation
 from . import plan
 from .plan import Plan
 
@@ -236,7 +236,7 @@ def check_daemon(seen: Observation) -> None:
     if seen.silence is None or seen.silence.evidence["problem"] in fine:
         _refuse_immovable(seen.silence)
         return
-    if not seen.daemons:
+    if not seen.supervisords:
         # What is refused to us here is refused to the supervisord that is to take its place, too.
         socket = seen.silence.evidence["socket"]
         raise RollcallError(
@@ -246,13 +246,13 @@ def check_daemon(seen: Observation) -> None:
             evidence=seen.silence.evidence,
             remedies=[f"fuser -v {socket}; ls -l {socket}", "rollcall restart emergency"],
         )
-    pids = " ".join(str(process.pid) for process in seen.daemons)
-    stopped = [process for process in seen.daemons if process.state in ("T", "stopped")]
+    pids = " ".join(str(process.pid) for process in seen.supervisords)
+    stopped = [process for process in seen.supervisords if process.state in ("T", "stopped")]
     raise RollcallError(
         f"{seen.silence.message}. Alive over this config: pid {pids}"
         + (", stopped by a signal (state T)" if stopped else "")
         + ". Nothing was stopped or changed.",
-        evidence={**seen.silence.evidence, "pids": [process.pid for process in seen.daemons]},
+        evidence={**seen.silence.evidence, "pids": [process.pid for process in seen.supervisords]},
         remedies=[
             *([f"kill -CONT {pids}  # then the same command again"] if stopped else []),
             "rollcall restart emergency",

@@ -31,7 +31,10 @@ from ..state.journal import Generation, Journal, Lock
 from ..supervisord import config, life
 from ..supervisord.client import CALL_TIMEOUT, Client
 from ..verdict import fitness, status, verify
-from ..verdict.checks import Observation
+from ..verdict.checks import STOP_CHECKS
+from ..verdict.judge import Case, Expectation, judge, result_of
+from ..verdict.observation import Observation, identity, trouble
+from ..verdict.report import report as report_of
 from . import limits as run_limits
 from . import plan, preflight
 from .bringup import BringUp, Outcome
@@ -87,7 +90,7 @@ def describe_plan(request: Request, *, clock: Clock = SYSTEM) -> t.Dict[str, t.A
     changed = bool(run.plan.actions)
     listed = _flushed(run, dry_run=True)
     return {
-        **status.report(run.stack, run.before, []),
+        **report_of(run.stack, run.before, []),
         "ok": True,
         "result": "planned",
         "mode": request.mode,
@@ -348,17 +351,18 @@ def _facts(
     sections = _sections(generation.config)
     old_sections = {} if installed is None else _sections(installed.config)
     for name, program in seen.programs.items():
-        trouble = verdict.trouble(wanted[name], seen) or changed.get(name) if name in wanted else None
+        found = trouble(wanted[name], seen) if name in wanted else None
+        why = found.text if found is not None else changed.get(name) if name in wanted else None
         runs_at = None
         if installed is not None and old_sections.get(name) == sections.get(name):
             runs_at = _revision_of(installed, name, program.pid)
-        programs[name] = plan.Running(program.state, program.pid, runs_at, trouble)
+        programs[name] = plan.Running(program.state, program.pid, runs_at, why)
     return plan.Facts(
-        daemon=None if seen.daemon is None else _daemon_revision(seen),
+        daemon=None if seen.supervisord is None else _daemon_revision(seen),
         daemon_wanted=config.daemon_revision(generation.config),
         programs=programs,
         orphans=len(seen.orphans),
-        rivals=tuple(one.pid for one in seen.daemons if seen.daemon is None or one.pid != seen.daemon.pid),
+        rivals=tuple(process.pid for process in seen.rivals),
         held=held,
         ports={service.name: service.port for service in known.services if service.port is not None},
         same_generation=installed is not None
@@ -375,7 +379,7 @@ def _sections(config_text: str) -> t.Dict[str, str]:
 
 
 def _daemon_revision(seen: Observation) -> str:
-    label = None if seen.daemon is None else label_of(seen.daemon.pid)
+    label = None if seen.supervisord is None else label_of(seen.supervisord.pid)
     return "" if label is None else label.revision
 
 
@@ -442,7 +446,7 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
 
 def _take_down(run: _Run) -> None:
     """End what the plan says, the careful way or the emergency's."""
-    pids = [process.pid for process in run.before.daemons]
+    pids = [process.pid for process in run.before.supervisords]
     if run.plan.mode == "emergency":
         run.step("stop-daemon", pids=pids, services=list(run.plan.stop))
         run.takedown.at_once()
@@ -563,27 +567,20 @@ def _verdict(
 ) -> t.Dict[str, t.Any]:
     run.step("verify")
     before = {
-        name: verdict.identity(run.before.programs[name])
+        name: identity(run.before.programs[name])
         for name in run.plan.start
         if name in run.before.programs and run.before.programs[name].pid
     }
-    seen, checks = verify.judge(
-        run.stack,
-        marks=marks,
-        held=run.plan.held,
-        freed=run.plan.freed,
-        first=outcome.first,
-        before=before,
-        failed=outcome.failed,
-        client=client,
-        clock=run.clock,
+    expected = Expectation(before, outcome.first, outcome.failed, outcome.blocked, run.plan.held)
+    seen, checks = verify.wait_and_judge(
+        run.stack, marks, expected, freed=run.plan.freed, client=client, clock=run.clock
     )
     _record_started(run.stack, seen)
     run.credentials.keep(outcome.first, run.files or run.credentials.now())
-    report = status.report(run.stack, seen, checks)
+    report = report_of(run.stack, seen, checks)
     if report["ok"]:
         journal.mark_verified(run.stack.paths, run.stack.root, run.clock.wall())
-    return _finished(run, report, result=verdict.result_of(checks), changed=changed)
+    return _finished(run, report, result=result_of(checks), changed=changed)
 
 
 def _record_started(stack: Stack, seen: Observation) -> None:
@@ -593,7 +590,7 @@ def _record_started(stack: Stack, seen: Observation) -> None:
         program = seen.programs.get(service.name)
         if program is not None and program.born:
             own = Label(stack.name, stack.root, service.name, revision(stack, service))
-            started[verdict.identity(program)] = own
+            started[identity(program)] = own
     record_labels(stack.root, started)
 
 
@@ -622,13 +619,13 @@ def _flush_only(run: _Run) -> t.Dict[str, t.Any]:
     run.step("flush", ports=list(run.plan.flush))
     ended = _flushed(run, dry_run=False)
     seen = status.observe(run.stack, clock=run.clock)
-    report = {**status.report(run.stack, seen, []), "ok": True}
+    report = {**report_of(run.stack, seen, []), "ok": True}
     return {**_finished(run, report, result="ok", changed=bool(ended)), "actions": ended}
 
 
 def _stopped(run: _Run) -> t.Dict[str, t.Any]:
     """The verdict of a stop: no supervisord, no process and no listener of the stack is left."""
     seen = status.observe(run.stack, clock=run.clock)
-    checks = verdict.judge_stopped(run.stack, seen)
-    report = status.report(run.stack, seen, checks)
+    checks = judge(STOP_CHECKS, Case(run.stack, seen))
+    report = report_of(run.stack, seen, checks)
     return _finished(run, report, result="ok" if report["ok"] else "degraded", changed=bool(run.plan.actions))

@@ -26,7 +26,7 @@ from ..manifest.model import Service, Stack
 from ..supervisord import client_errors, life
 from ..supervisord.client import CALL_TIMEOUT, DOWN, Client, await_exec, wait_states
 from ..supervisord.running import supervisords_over
-from ..verdict.checks import Observation
+from ..verdict.observation import Observation
 from . import plan
 
 # Beyond a service's own stop time: supervisord's turn, the KILL it sends itself, and the reaping.
@@ -133,7 +133,7 @@ class TakeDown:
         """
         # Its own shutdown stops one program after the other; mostly they have been stopped before, all at once.
         limit = sum(service.stop.timeout for service in self._stack.services) + STOP_MARGIN
-        answering = self._before.daemon or self._shutting_down()
+        answering = self._before.supervisord or self._shutting_down()
         if answering is not None:
             with self._client() as client:
                 life.stop_supervisord(client, answering.identity, timeout=limit, clock=self._clock)
@@ -148,7 +148,7 @@ class TakeDown:
         silence = self._before.silence
         if silence is None or silence.evidence.get("problem") != client_errors.SHUTTING_DOWN:
             return None
-        return self._before.daemons[0] if len(self._before.daemons) == 1 else None
+        return self._before.supervisords[0] if len(self._before.supervisords) == 1 else None
 
     # --- in an emergency ----------------------------------------------------------------------------------------------
 
@@ -175,7 +175,7 @@ class TakeDown:
         self._clear_socket()
 
     def _is_answering(self, process: Process) -> bool:
-        return self._before.daemon is not None and process.pid == self._before.daemon.pid
+        return self._before.supervisord is not None and process.pid == self._before.supervisord.pid
 
     def _ask_to_go(self, daemon: Process) -> None:
         """Have a supervisord stop its programs and itself, as far as it does so in time."""

@@ -31,7 +31,7 @@ def failing_by_subject(report: Data) -> t.Dict[str, t.List[Data]]:
     names = [service["name"] for service in report["services"]]
 
     def rank(subject: str) -> t.Tuple[bool, int]:
-        follows = any(check["evidence"].startswith(("not started", "it depends on")) for check in found[subject])
+        follows = any(check["code"] == "dependency" for check in found[subject])
         return follows, names.index(subject) if subject in names else -1
 
     explained = {check["name"] for subject in found if subject not in names for check in found[subject]}
@@ -66,13 +66,14 @@ def _telling(checks: t.Sequence[Data], explained: t.Collection[str]) -> t.List[D
     kept: t.List[Data] = []
     for check in checks:
         data = check.get("data") or {}
-        if down and check["name"] in ("port", "health") and not data:
+        what = (check["name"], check["code"])
+        if down and what in (("port", "free"), ("health", "not_asked")):
             continue  # nothing listens and nothing answers because nothing runs
-        if check["name"] == "running" and not data and "supervisord" in explained:
+        if what == ("running", "unknown") and "supervisord" in explained:
             continue  # no service is known to a supervisord that is not there
-        if check["name"] == "port" and data.get("provenance") == "orphan" and "orphans" in explained:
+        if what == ("port", "taken") and data.get("provenance") == "orphan" and "orphans" in explained:
             continue
-        if check["name"] == "port" and data.get("provenance") == "supervised" and "supervisord" in explained:
+        if what == ("port", "taken") and data.get("provenance") == "supervised" and "supervisord" in explained:
             continue  # it is on its own port, and only cannot be asked for
         kept.append(check)
     return [{**check, "evidence": _distinct(check["evidence"])} for check in _logs_once(kept)]

@@ -16,50 +16,42 @@ import typing as t
 from dataclasses import dataclass
 
 from ..base.text import printable
+from ..verdict.install_steps import (
+    ANSWERS,
+    CONFIG,
+    DATABASE,
+    HEALTH,
+    NAMES,
+    RUNNING,
+    STARTED,
+    VERDICT,
+)
 from .words import Data, painter
 
-NAMES = (
-    "environment",
-    "user and directories",
-    "dependencies",
-    "database",
-    "credentials",
-    "supervisor config",
-    "supervisord started",
-    "supervisord answers",
-    "services RUNNING",
-    "web health",
-    "database answers",
-    "verdict",
-)
 LAST = len(NAMES)
-CONFIG, STARTED, ANSWERS, RUNNING, HEALTH, DATABASE, VERDICT = range(6, 13)
 
 # How a step ended.
 OK, CHANGED, FAILED, HELD, NONE, NOT_REACHED = "ok", "changed", "FAILED", "HELD", "-", "not reached"
 _PAINTED = {OK: "good", CHANGED: "warn", FAILED: "bad", HELD: "bad"}
 
 _NUMBER = re.compile(rf"(\d+)(?:-{LAST})?/{LAST} ")
-# Of which step a check of the verdict is; all others are the verdict's own.
-_OF_CHECK = {
-    "supervisord": ANSWERS,
-    "held": RUNNING,
-    "running": RUNNING,
-    "stable": RUNNING,
-    "restarted": RUNNING,
-    "port": HEALTH,
-    "health": HEALTH,
-    "reached": DATABASE,
-    "database": DATABASE,
+# Which of the checks of a step are counted, and as what: a service is RUNNING once, and has answered once.
+_COUNTED = {
+    RUNNING: ("running", "RUNNING"),
+    HEALTH: ("health", "answered"),
+    DATABASE: ("database", "answered"),
 }
-# What is counted of those checks: a service is RUNNING once, and has answered once.
-_COUNTED = {RUNNING: "running", HEALTH: "health", DATABASE: "database"}
-_WHAT = {RUNNING: "RUNNING", HEALTH: "answered", DATABASE: "answered"}
 # Why nothing was done for a step.
 _MISSING = {2: "nothing to do", 3: "nothing to do", 4: "not asked for", 5: "not asked for"}
 _WITHOUT = {HEALTH: "no service has a health check", DATABASE: "no database is asked"}
 # The engine's own steps from which on supervisord is started, and from which on it is started and asked.
-_LATER = {"start-daemon": STARTED, "await-daemon": ANSWERS, "reload": ANSWERS, "start": RUNNING, "verify": VERDICT}
+_LATER = {
+    "start-daemon": STARTED,
+    "await-daemon": ANSWERS,
+    "reload": ANSWERS,
+    "start": RUNNING,
+    "verify": VERDICT,
+}
 
 
 @dataclass(frozen=True)
@@ -117,7 +109,10 @@ def of_report(report: Data) -> t.List[Step]:
         Step(CONFIG, CHANGED if "install" in timings else OK, _sum(timings, "prove", "plan", "install", "announce")),
         Step(STARTED, OK if started is None else CHANGED, started, f"pid {up['pid']}" if "pid" in up else ""),
         _judged(
-            ANSWERS, checks, _sum(timings, "await-daemon"), f"supervisor {up['version']}" if "version" in up else ""
+            ANSWERS,
+            checks,
+            _sum(timings, "await-daemon"),
+            f"supervisor {up['version']}" if "version" in up else "",
         ),
         _judged(RUNNING, checks, timings.get("running"), changed=_starts_any(report)),
         _judged(HEALTH, checks, timings.get("healthy")),
@@ -183,14 +178,15 @@ def _judged(
     at: int, checks: t.Sequence[Data], seconds: t.Optional[float], said: str = "", *, changed: bool = False
 ) -> Step:
     """Return a step by the checks of the verdict that are of it."""
-    concerned = [check for check in checks if _OF_CHECK.get(check["name"]) == at]
+    concerned = [check for check in checks if check["step"] == at]
     if not concerned and at in _WITHOUT:
         return Step(at, NONE, None, _WITHOUT[at])
     failing = list(dict.fromkeys(check["subject"] for check in concerned if not check["ok"]))
     held = bool(failing) and all(check["name"] == "held" for check in concerned if not check["ok"])
-    counted = {check["subject"] for check in concerned if check["name"] in (_COUNTED.get(at), "held")}
+    name, what = _COUNTED.get(at, ("", ""))
+    counted = {check["subject"] for check in concerned if check["name"] in (name, "held")}
     if not said and counted:
-        said = f"{len(counted.difference(failing))} of {len(counted)} {_WHAT[at]}"
+        said = f"{len(counted.difference(failing))} of {len(counted)} {what}"
     if failing and at in _COUNTED:
         said = ": ".join(filter(None, (said, ", ".join(map(str, failing)))))
     return Step(at, HELD if held else FAILED if failing else CHANGED if changed else OK, seconds, said)

@@ -18,7 +18,7 @@ BACKGROUND = 0.5
 SLACK = 5.0
 
 
-def of_look(stack: Stack) -> float:
+def look_limit(stack: Stack) -> float:
     """Return the seconds that a status takes at the longest."""
     # Services and databases are asked all at once.
     services = (service.health.timeout for service in stack.services if service.health is not None)
@@ -27,7 +27,7 @@ def of_look(stack: Stack) -> float:
     return 2 * CALL_TIMEOUT + answers + SLACK
 
 
-def of_verify(stack: Stack) -> float:
+def verify_limit(stack: Stack) -> float:
     """Return the seconds that a verdict takes at the longest."""
     window = max((service.stable_for for service in stack.services), default=0.0)
-    return window + SETTLE_MARGIN + BACKGROUND + CALL_TIMEOUT + of_look(stack)
+    return window + SETTLE_MARGIN + BACKGROUND + CALL_TIMEOUT + look_limit(stack)

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import typing as t
 
 from ..base.clock import SYSTEM, Clock
@@ -24,8 +23,12 @@ from ..state import history, journal
 from ..supervisord import client_errors
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
 from ..supervisord.running import program_of, supervisords_over
-from . import fitness, limits
-from .checks import Check, Expectation, Observation
+from . import fitness
+from .checks import CHECKS
+from .judge import Case, Expectation, judge
+from .limits import look_limit
+from .observation import Observation
+from .report import report
 
 
 def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] = None) -> Observation:
@@ -39,12 +42,12 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
     A supervisord that does not answer is an observation, not an error.
     """
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
-    daemons = supervisords_over(stack.paths.config, stack.root)
+    supervisords = supervisords_over(stack.paths.config, stack.root)
     silence: t.Optional[RollcallError] = None
-    daemon, version = None, None
+    supervisord, version = None, None
     programs = {}
     try:
-        daemon = _own(stack, client.pid())
+        supervisord = _own(stack, client.pid())
         programs = client.programs()
         version = client.version()
     except RollcallError as exc:
@@ -55,11 +58,11 @@ def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] =
     holders = survey(stack, ports, pids)
     answers, replies = _ask(stack, programs)
     files, dependencies = fitness.files(stack), fitness.dependencies(stack)
-    left = orphans(stack, [process.pid for process in daemons])
+    left = orphans(stack, [process.pid for process in supervisords])
     kept = [(process, program_of(process.pid)) for process in left]
     return Observation(
-        daemons=daemons,
-        daemon=daemon,
+        supervisords=supervisords,
+        supervisord=supervisord,
         version=version,
         silence=silence,
         programs=programs,
@@ -114,35 +117,12 @@ def _own(stack: Stack, pid: int) -> t.Optional[Process]:
     )
 
 
-def orphans(stack: Stack, daemons: t.Sequence[int]) -> t.List[Process]:
-    """Return the processes that carry this stack's label and are not below one of ``daemons``."""
+def orphans(stack: Stack, supervisords: t.Sequence[int]) -> t.List[Process]:
+    """Return the processes that carry this stack's label and are not below one of ``supervisords``."""
     found = labelled_processes(stack.root, trusted_uids(stack.root, stack.user))
     # Upwards from each, not down from the supervisords: that would mean asking every process for its parent.
     above = processes.lineages([process.pid for process in found], found)
-    return [process for process in found if not set(daemons).intersection(above[process.pid])]
-
-
-def report(stack: Stack, seen: Observation, checks: t.Sequence[Check], **more: t.Any) -> t.Dict[str, t.Any]:
-    """Return what was seen and judged as the data that the command, the modules and the callback share."""
-    return {
-        "stack": stack.name,
-        "root": stack.root,
-        "host": os.uname().nodename,
-        "ok": all(check.ok for check in checks),
-        "services": verdict.rows(stack, seen),
-        "checks": [check.as_dict() for check in checks],
-        "address": web_address(stack),
-        "logs": stack.paths.logs,
-        **more,
-    }
-
-
-def web_address(stack: Stack) -> t.Optional[str]:
-    """Return the address of the first service that answers HTTP; None when none does."""
-    for service in stack.services:
-        if service.health is not None and service.health.kind == "http" and service.port is not None:
-            return f"http://{service.health.host}:{service.port}/"
-    return None
+    return [process for process in found if not set(supervisords).intersection(above[process.pid])]
 
 
 def status(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
@@ -154,7 +134,7 @@ def status(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
     stack = journal.load_stack(paths)
     seen = observe(stack, clock=clock)
     held = fitness.held(stack)
-    checks = verdict.judge(stack, seen, Expectation(held=held))
+    checks = judge(CHECKS, Case(stack, seen, Expectation(held=held)))
     unfinished = journal.unfinished_run(stack.paths.state)
     at_work = history.holder(stack.paths.state)
     if at_work and unfinished is not None and unfinished["run"] == at_work.get("run"):
@@ -167,5 +147,5 @@ def status(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
         run_at_work=at_work or None,
         held=held,
         generation=journal.in_place(paths, stack.root),
-        limit=limits.of_look(stack),
+        limit=look_limit(stack),
     )

@@ -23,9 +23,11 @@ from ..ports.survey import survey
 from ..state import journal
 from ..supervisord import config
 from ..supervisord.client import CALL_TIMEOUT, Client
-from . import checks as verdict
 from . import fitness, limits, status
-from .checks import Check, Expectation, Observation
+from .checks import CHECKS
+from .judge import Case, Check, Expectation, judge
+from .observation import Observation, identity
+from .report import report
 
 TAIL_LINES = 12
 CRITICAL_LINES = 20
@@ -66,14 +68,11 @@ def saved_marks(stack: Stack) -> t.Dict[str, t.Tuple[int, int]]:
     return {**take_marks(stack), **{name: (mark[0], mark[1]) for name, mark in marks.items()}}
 
 
-def judge(
+def wait_and_judge(
     stack: Stack,
-    *,
     marks: Marks,
-    first: t.Optional[t.Mapping[str, Identity]] = None,
-    before: t.Optional[t.Mapping[str, Identity]] = None,
-    failed: t.Optional[t.Mapping[str, str]] = None,
-    held: t.Optional[t.Mapping[str, str]] = None,
+    expected: Expectation,
+    *,
     freed: t.Optional[t.Mapping[str, int]] = None,
     client: t.Optional[Client] = None,
     clock: Clock = SYSTEM,
@@ -83,33 +82,29 @@ def judge(
     Args:
         stack: the manifest.
         marks: where the logs stood when the run began.
-        first: pid and start of each service when it came up; what is missing is taken from the first look.
-        before: pid and start of each service before it was to be restarted.
-        failed: services that did not come up, with the reason.
-        held: services that are to stay down, with the reason.
+        expected: what the run adds; a service that ``first`` does not have is known by the first look here. What the
+            logs say and who is on the freed ports is found out here.
         freed: the ports of services that were removed.
         client: a connected client; None makes one.
         clock: the clock of all deadlines.
     """
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
     try:
-        lives = outlive(stack, client, dict(first or {}), clock)
+        lives = outlive(stack, client, dict(expected.first), clock)
     except RollcallError:
         # The look that follows meets the same silence and reports it as the supervisord check.
-        lives = dict(first or {})
-    seen = _with_backgrounded(stack, status.observe(stack, clock=clock, client=client), failed or {}, clock)
+        lives = dict(expected.first)
+    seen = _with_backgrounded(stack, status.observe(stack, clock=clock, client=client), expected.failed, clock)
     written = {name: journal.written_since(config.log_file(stack, name), mark) for name, mark in marks.items()}
-    expected = Expectation(
-        before=before or {},
+    expected = dataclasses.replace(
+        expected,
         first=lives,
-        failed=failed or {},
-        held=held or {},
         freed=_holders(stack, freed or {}, clock),
         critical={name: critical_lines(stack, text) for name, text in written.items()},
         tails={name: "\n".join(text.splitlines()[-TAIL_LINES:]) for name, text in written.items()},
         logs=True,
     )
-    return seen, verdict.judge(stack, seen, expected)
+    return seen, judge(CHECKS, Case(stack, seen, expected))
 
 
 def _with_backgrounded(stack: Stack, seen: Observation, failed: t.Container[str], clock: Clock) -> Observation:
@@ -122,11 +117,11 @@ def _with_backgrounded(stack: Stack, seen: Observation, failed: t.Container[str]
         for name, program in seen.programs.items()
         if name in failed and not program.pid and program.exit_status == 0
     }
-    daemons = [process.pid for process in seen.daemons]
+    supervisords = [process.pid for process in seen.supervisords]
     found = list(seen.orphans)
 
     def all_found() -> bool:
-        found[:] = status.orphans(stack, daemons)
+        found[:] = status.orphans(stack, supervisords)
         return ended <= {process.label.service for process in found if process.label is not None}
 
     if ended and not all_found():
@@ -161,8 +156,8 @@ def outlive(stack: Stack, client: Client, first: t.Dict[str, Identity], clock: C
             program = programs.get(service.name)
             if program is None or program.state != "RUNNING":
                 continue
-            life = first.setdefault(service.name, verdict.identity(program))
-            if life == verdict.identity(program) and not (program.born and program.age >= service.stable_for):
+            life = first.setdefault(service.name, identity(program))
+            if life == identity(program) and not (program.born and program.age >= service.stable_for):
                 young.append(service.name)
         if not young or deadline.expired:
             return first
@@ -207,5 +202,5 @@ def verify(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
     """
     stack = journal.load_stack(paths)
     held = fitness.held(stack)
-    seen, checks = judge(stack, marks=saved_marks(stack), held=held, clock=clock)
-    return status.report(stack, seen, checks, held=held, limit=limits.of_verify(stack))
+    seen, checks = wait_and_judge(stack, saved_marks(stack), Expectation(held=held), clock=clock)
+    return report(stack, seen, checks, held=held, limit=limits.verify_limit(stack))

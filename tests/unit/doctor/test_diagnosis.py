@@ -37,7 +37,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.se
     Settings,
     read_settings,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import Observation
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.observation import Observation
 from tests.support import configs
 from tests.support.repository import ROOT
 
@@ -74,7 +74,7 @@ def program(name: str, state: str = "RUNNING") -> ProgramState:
 def seen(**more: t.Any) -> Observation:
     programs = {"worker": program("worker"), "web": program("web")}
     holders: t.Dict[int, t.Any] = {}
-    return Observation(**{"daemon": process(100), "programs": programs, "holders": holders, **more})
+    return Observation(**{"supervisord": process(100), "programs": programs, "holders": holders, **more})
 
 
 def facts(**more: t.Any) -> Facts:

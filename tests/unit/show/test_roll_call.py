@@ -141,7 +141,9 @@ def test_a_health_answer_that_the_state_has_told_is_not_told_again_but_its_comma
 
 def test_services_with_one_story_are_told_once_after_its_cause() -> None:
     follows = "not started: it depends on trade_executor, which is not up"
-    checks = [failed("running", name, follows, f"tail {name}") for name in ("main_app", "trade_manager")] + crashed()
+    checks = [
+        failed("running", name, follows, f"tail {name}", code="dependency") for name in ("main_app", "trade_manager")
+    ] + crashed()
 
     text = roll_call(restart_report(checks))
 

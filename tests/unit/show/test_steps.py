@@ -15,6 +15,7 @@ import yaml
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show import steps
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step, steps_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import install_steps
 from tests.support.reports import check, failed, restart_report
 from tests.support.repository import ROOT
 
@@ -62,7 +63,7 @@ def test_every_step_has_tasks_and_every_numbered_task_has_the_name_of_its_step()
             match = re.match(r"(\d+)/12 ([^|]+) \| ", task["name"])
             if match:
                 found[int(match.group(1))] = match.group(2)
-                assert match.group(2).lower() == steps.NAMES[int(match.group(1)) - 1], (path, task["name"])
+                assert match.group(2).lower() == install_steps.NAMES[int(match.group(1)) - 1], (path, task["name"])
     # Those between are one task, which the report tells apart.
     assert sorted(found) == [1, 2, 3, 4, 5, 6, 12]
 

@@ -1,0 +1,22 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The eight conditions of success, by their numbers."""
+
+from __future__ import annotations
+
+import typing as t
+
+CONDITIONS: t.Mapping[int, str] = {
+    1: "files and directories exist",
+    2: "dependencies are installed",
+    3: "the database is configured and can be reached",
+    4: "supervisord runs and answers",
+    5: "every service runs",
+    6: "web health endpoints answer",
+    7: "the application's own database connection works",
+    8: "no critical errors in the logs",
+}
+FILES, DEPENDENCIES, DATABASE, SUPERVISORD, SERVICES, HEALTH, CONNECTION, LOGS = CONDITIONS

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""How a verdict is made: every check of a table is judged by what was seen. Pure; only a verdict says success."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+from dataclasses import dataclass, field
+
+from ..host.model import Identity
+from ..manifest.model import Service, Stack
+from ..ports.provenance import Holder
+from ..supervisord.client import ProgramState
+from .observation import Observation, in_order
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a run adds to what must hold.
+
+    Attributes:
+        before: pid and start of each service that had to be restarted, as they were before.
+        first: pid and start of each service when it was first seen ready in this run.
+        failed: services that did not come up, with the reason.
+        blocked: those of them that were not started, each with the service that it depends on and that is not up.
+        held: services that are to stay down, because something they require is missing, with the reason.
+        freed: who holds the port of each service that was removed.
+        critical: critical lines found in the logs since the run began, by service.
+        tails: the last lines of the logs since the run began, by service.
+        logs: whether the logs were read.
+    """
+
+    before: t.Mapping[str, Identity] = field(default_factory=dict)
+    first: t.Mapping[str, Identity] = field(default_factory=dict)
+    failed: t.Mapping[str, str] = field(default_factory=dict)
+    blocked: t.Mapping[str, str] = field(default_factory=dict)
+    held: t.Mapping[str, str] = field(default_factory=dict)
+    freed: t.Mapping[str, t.Sequence[Holder]] = field(default_factory=dict)
+    critical: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
+    tails: t.Mapping[str, str] = field(default_factory=dict)
+    logs: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is judged: the manifest, what was seen of the stack, and what a run adds."""
+
+    stack: Stack
+    seen: Observation
+    expected: Expectation = Expectation()
+
+    def is_held(self, service: Service) -> bool:
+        """Return whether a service is to stay down, and does."""
+        program = self.seen.programs.get(service.name)
+        return service.name in self.expected.held and (program is None or not program.pid)
+
+    def program(self, service: Service) -> t.Optional[ProgramState]:
+        """Return the program of a service that is as it should be; None when it is not."""
+        program = self.seen.programs.get(service.name)
+        good = program is not None and in_order(service, program) and service.name not in self.expected.failed
+        return program if good else None
+
+    def with_tail(self, evidence: str, service: Service) -> str:
+        """Return evidence with the last lines of the service's log, where it has written any."""
+        tail = self.expected.tails.get(service.name, "").rstrip()
+        return f"{evidence}\nlog since the run began:\n{tail}" if tail else evidence
+
+
+class Proof(t.NamedTuple):
+    """How one check came out for one subject.
+
+    Attributes:
+        evidence: what was seen, in one or several lines, for people.
+        code: what is wrong, as a word for programs; empty when the check held.
+        next: the command or edit to try next.
+        data: the evidence for programs.
+    """
+
+    evidence: str
+    code: str = ""
+    next: t.Optional[str] = None
+    data: t.Mapping[str, t.Any] = {}
+
+
+class CheckKind(t.NamedTuple):
+    """One check of the verdict: an entry of the table.
+
+    Attributes:
+        name: of it.
+        condition: which of the eight conditions it proves; 0 for none of them.
+        step: to which of the twelve steps of an install it belongs.
+        holds_when: in which case it holds, for the documentation.
+        codes: what can be wrong: the code and its meaning, for the documentation.
+        subjects: who is judged, each with its name.
+        judge: judges one of them; None when the check does not apply to it.
+    """
+
+    name: str
+    condition: int
+    step: int
+    holds_when: str
+    codes: t.Mapping[str, str]
+    subjects: t.Callable[[Case], t.Sequence[t.Tuple[str, t.Any]]]
+    judge: t.Callable[[Case, t.Any], t.Optional[Proof]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of the verdict, judged.
+
+    Attributes:
+        kind: which one.
+        subject: the service, the database or the stack.
+        proof: how it came out.
+    """
+
+    kind: CheckKind
+    subject: str
+    proof: Proof
+
+    @property
+    def ok(self) -> bool:
+        """Whether it held."""
+        return not self.proof.code
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """Return the check as data."""
+        return {
+            "name": self.kind.name,
+            "subject": self.subject,
+            "ok": self.ok,
+            "code": self.proof.code or None,
+            "evidence": self.proof.evidence,
+            "next": self.proof.next,
+            "data": dict(self.proof.data),
+            "condition": self.kind.condition or None,
+            "step": self.kind.step,
+        }
+
+
+def judge(kinds: t.Sequence[CheckKind], case: Case) -> t.List[Check]:
+    """Return every check with its evidence, in the order of the table; the verdict holds when all of them do.
+
+    Args:
+        kinds: the table. Neighbours in it with the same subjects are judged subject by subject.
+        case: what is judged.
+    """
+    found = []
+    for subjects, neighbours in itertools.groupby(kinds, lambda kind: kind.subjects):
+        of_each = list(neighbours)
+        for name, subject in subjects(case):
+            for kind in of_each:
+                proof = kind.judge(case, subject)
+                if proof is not None:
+                    found.append(Check(kind, name, proof))
+    return found
+
+
+def result_of(checks: t.Iterable[Check]) -> str:
+    """Return the one word for how it ended: ``ok``; ``held``, nothing failed but some services wait; ``degraded``."""
+    failed = {check.kind.name for check in checks if not check.ok}
+    return "ok" if not failed else "held" if failed == {"held"} else "degraded"

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What was seen of a stack, and what can be said of one service by it. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ..base.errors import Problem, RollcallError
+from ..host.model import Identity, Process
+from ..manifest.model import Service
+from ..ports.provenance import SUPERVISED, Holder
+from ..probes.answers import DatabaseAnswer, HealthAnswer
+from ..supervisord.client import ProgramState
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen of a stack at one moment.
+
+    Attributes:
+        supervisords: every live supervisord over this stack's config.
+        supervisord: the one that answers on the stack's socket; None when none does.
+        version: of supervisor, as that one says it.
+        silence: why none answers.
+        programs: what supervisord says of each program.
+        holders: who listens, by port.
+        health: the last health answer of each service that has a health check.
+        files: directories of the stack and its services that are missing or cannot be used.
+        dependencies: programs of the services that are missing or cannot be used.
+        orphans: processes of the stack that no answering supervisord of it holds.
+        keepers: the program of another supervisord that an orphan is, by its pid.
+        databases: the answer of each database that is checked, by its kind.
+    """
+
+    supervisords: t.Sequence[Process] = ()
+    supervisord: t.Optional[Process] = None
+    version: t.Optional[str] = None
+    silence: t.Optional[RollcallError] = None
+    programs: t.Mapping[str, ProgramState] = field(default_factory=dict)
+    holders: t.Mapping[int, t.Sequence[Holder]] = field(default_factory=dict)
+    health: t.Mapping[str, HealthAnswer] = field(default_factory=dict)
+    files: t.Sequence[Problem] = ()
+    dependencies: t.Sequence[Problem] = ()
+    orphans: t.Sequence[Process] = ()
+    keepers: t.Mapping[int, str] = field(default_factory=dict)
+    databases: t.Mapping[str, DatabaseAnswer] = field(default_factory=dict)
+
+    @property
+    def rivals(self) -> t.List[Process]:
+        """The supervisords over this stack besides the one that answers on its socket."""
+        answering = None if self.supervisord is None else self.supervisord.pid
+        return [process for process in self.supervisords if process.pid != answering]
+
+
+class Trouble(t.NamedTuple):
+    """Why a service is not healthy.
+
+    Attributes:
+        check: the check of the verdict that it fails: running, port or health.
+        text: in a few words.
+    """
+
+    check: str
+    text: str
+
+
+def identity(program: ProgramState) -> Identity:
+    """Return what tells one life of a program from the next: its pid and when the kernel saw it start."""
+    return (program.pid, program.born)
+
+
+def completed(program: ProgramState) -> bool:
+    """Return whether a oneshot has run to a good end."""
+    return program.state == "EXITED" and program.exit_status == 0
+
+
+def in_order(service: Service, program: ProgramState) -> bool:
+    """Return whether supervisord says of a service what it should: RUNNING, or a oneshot that has ended well."""
+    return completed(program) if service.kind == "oneshot" else program.state == "RUNNING" and program.pid > 0
+
+
+def listener_of(service: Service, seen: Observation) -> t.Optional[Holder]:
+    """Return who listens on the service's port, its own process first; None when nobody does."""
+    if service.port is None:
+        return None
+    holders = seen.holders.get(service.port, ())
+    return next((holder for holder in holders if owns(service, holder)), next(iter(holders), None))
+
+
+def owns(service: Service, holder: Holder) -> bool:
+    """Return whether the listener belongs to the process that supervisord reports for this very service."""
+    return holder.provenance == SUPERVISED and holder.service == service.name
+
+
+def trouble(service: Service, seen: Observation) -> t.Optional[Trouble]:
+    """Return why a service that should be up is not healthy; None when it is."""
+    program = seen.programs.get(service.name)
+    if program is None:
+        return Trouble("running", "supervisord does not know it")
+    if service.kind == "oneshot":
+        return None if completed(program) else Trouble("running", describe_state(program))
+    if program.state != "RUNNING":
+        return Trouble("running", describe_state(program))
+    if service.port is not None:
+        holder = listener_of(service, seen)
+        if holder is None:
+            return Trouble("port", f"nothing listens on port {service.port}")
+        if not owns(service, holder):
+            return Trouble("port", f"port {service.port} is taken by {holder.summary}")
+    answer = seen.health.get(service.name)
+    if answer is not None and not answer.ok:
+        return Trouble("health", f"health: {answer.detail}")
+    return None
+
+
+def describe_state(program: ProgramState) -> str:
+    """Return supervisord's state with what explains it: spawn error or exit status."""
+    if program.state == "EXITED":
+        return f"EXITED with status {program.exit_status}"
+    if program.spawn_error:
+        return f"{program.state}: {program.spawn_error}"
+    return program.state

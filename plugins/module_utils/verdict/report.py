@@ -1,0 +1,65 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The report of a look: what was seen and judged, as the data that command, modules and callback share. Pure."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..manifest.model import Service, Stack
+from .judge import Check
+from .observation import Observation, listener_of
+
+
+def report(stack: Stack, seen: Observation, checks: t.Sequence[Check], **more: t.Any) -> t.Dict[str, t.Any]:
+    """Return the report.
+
+    Args:
+        stack: the manifest.
+        seen: what was seen of it.
+        checks: what was judged; without any, ``ok`` is true.
+        more: other keys.
+    """
+    return {
+        "stack": stack.name,
+        "root": stack.root,
+        "host": os.uname().nodename,
+        "ok": all(check.ok for check in checks),
+        "services": [_row(service, seen) for service in stack.services],
+        "checks": [check.as_dict() for check in checks],
+        "address": web_address(stack),
+        "logs": stack.paths.logs,
+        **more,
+    }
+
+
+def web_address(stack: Stack) -> t.Optional[str]:
+    """Return the address of the first service that answers HTTP; None when none does."""
+    for service in stack.services:
+        if service.health is not None and service.health.kind == "http" and service.port is not None:
+            return f"http://{service.health.host}:{service.port}/"
+    return None
+
+
+def _row(service: Service, seen: Observation) -> t.Dict[str, t.Any]:
+    """Return a service's line of the roll call, with the same keys whatever was seen."""
+    program = seen.programs.get(service.name)
+    holder = listener_of(service, seen)
+    answer = seen.health.get(service.name)
+    return {
+        "name": service.name,
+        "kind": service.kind,
+        "state": "UNKNOWN" if program is None else program.state,
+        "pid": program.pid if program is not None and program.pid else None,
+        "port": service.port,
+        "health": "none" if service.health is None else "ok" if answer is not None and answer.ok else "failed",
+        "latency_ms": None if answer is None else round(answer.latency * 1000, 1),
+        "answer": None if answer is None else answer.detail,
+        "listener_pid": None if holder is None or holder.process is None else holder.process.pid,
+        "provenance": None if holder is None else holder.provenance,
+        "uptime": None if program is None or not program.pid else int(program.age),
+    }

@@ -1,0 +1,197 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of checks: each of them holds on a stack that is well, and fails with each of its codes when it should."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import Problem
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Listener, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import Holder
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer, HealthAnswer
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import ProgramState
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import CHECKS, STOP_CHECKS
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.conditions import CONDITIONS
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.install_steps import NAMES as STEPS
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.judge import (
+    Case,
+    CheckKind,
+    Expectation,
+    judge,
+    result_of,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.observation import Observation
+
+MANIFEST = {
+    "name": "test",
+    "root": "/opt/test",
+    "services": {
+        "web": {"command": ["/x"], "port": 8001, "health": {"http": "/"}, "depends_on": {"worker": "started"}},
+        "worker": {"command": ["/x"], "env": {"REDIS_URL": "redis://127.0.0.1:6379"}},
+    },
+    "checks": {"database": {"redis": {"service": "worker"}}},
+}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    checked = check_manifest(MANIFEST)
+    assert checked.stack is not None, checked.problems
+    return checked.stack
+
+
+def program(name: str, pid: int, state: str = "RUNNING", exit_status: int = 0) -> ProgramState:
+    return ProgramState(name, state, pid, 1.0, 0.0, 9.0, exit_status, "", "", born=pid, age=9.0)
+
+
+def process(pid: int, service: str = "") -> Process:
+    label = Label("test", "/opt/test", service, "r1")
+    return Process(pid, 1, pid, 0, "root", "/x", ("/x",), "S", 1.0, label=label)
+
+
+def listener(provenance: str, service: t.Optional[str], pid: int = 9) -> Holder:
+    return Holder(Listener("ipv4", "127.0.0.1", 8001, 1, 0, False), process(pid), provenance, service, "")
+
+
+PROGRAMS = {"web": program("web", 11), "worker": program("worker", 12)}
+OWN = listener("supervised", "web", 11)
+REDIS = DatabaseAnswer(True, "PONG", None, 0.1, reached=True)
+LOST = DatabaseAnswer(False, "no route", None, 0.1, reached=False)
+REFUSED = DatabaseAnswer(False, "password refused", None, 0.1, reached=True)
+GONE = {"web": program("web", 0, "EXITED"), "worker": PROGRAMS["worker"]}
+
+
+def seen(**other: t.Any) -> Observation:
+    """Return what is seen of a stack that is well, but for what is said otherwise."""
+    well = {
+        "supervisords": [process(10)],
+        "supervisord": process(10),
+        "version": "4.3.0",
+        "programs": PROGRAMS,
+        "holders": {8001: [OWN]},
+        "health": {"web": HealthAnswer(True, "HTTP 200", 200, 0.1)},
+        "databases": {"redis": REDIS},
+    }
+    return Observation(**{**well, **other})
+
+
+def missing(place: str) -> t.List[Problem]:
+    return [Problem(place, "does not exist", "")]
+
+
+# Name and code of a check, what was seen otherwise, and what the run adds.
+FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
+    ("files", "unusable", {"files": missing("stack.paths.run")}, Expectation()),
+    ("dependencies", "unusable", {"dependencies": missing("stack.services.web")}, Expectation()),
+    ("supervisord", "silent", {"supervisord": None}, Expectation()),
+    ("supervisord", "rival", {"supervisords": [process(10), process(99)]}, Expectation()),
+    ("held", "missing", {"programs": {}}, Expectation(held={"worker": "it needs a file"})),
+    ("held", "dependency", {"programs": {}}, Expectation(held={"worker": "it needs a file", "web": "it waits"})),
+    ("running", "unknown", {"programs": {}}, Expectation()),
+    ("running", "down", {"programs": GONE}, Expectation()),
+    ("running", "not_ready", {}, Expectation(failed={"web": "not ready after 3 s"})),
+    (
+        "running",
+        "dependency",
+        {"programs": GONE},
+        Expectation(failed={"web": "not started"}, blocked={"web": "worker"}),
+    ),
+    ("running", "background", {"programs": GONE, "orphans": [process(77, "web")]}, Expectation()),
+    ("stable", "replaced", {}, Expectation(first={"web": (5, 5)})),
+    ("restarted", "same", {}, Expectation(before={"web": (11, 11)})),
+    ("port", "free", {"holders": {}}, Expectation()),
+    ("port", "taken", {"holders": {8001: [listener("foreign", None)]}}, Expectation()),
+    ("port", "taken", {"holders": {8001: [OWN, listener("orphan", "web")]}}, Expectation()),
+    ("health", "wrong", {"health": {"web": HealthAnswer(False, "HTTP 500", 500, 0.1)}}, Expectation()),
+    ("health", "not_asked", {"health": {}}, Expectation()),
+    ("reached", "unreachable", {"databases": {"redis": LOST}}, Expectation()),
+    ("database", "wrong", {"databases": {"redis": REFUSED}}, Expectation()),
+    ("logs", "critical", {}, Expectation(critical={"web": ["CRITICAL no"]}, logs=True)),
+    ("removed", "taken", {}, Expectation(freed={"old": [listener("orphan", "old")]})),
+    ("orphans", "left_over", {"orphans": [process(99)]}, Expectation()),
+)
+STOP_FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any]]] = (
+    ("stopped", "alive", {}),
+    ("orphans", "left_over", {"orphans": [process(99)]}),
+    ("port", "taken", {"holders": {8001: [listener("unknown", None)]}}),
+)
+
+
+def failed(kinds: t.Sequence[CheckKind], case: Case) -> t.Set[t.Tuple[str, str]]:
+    return {(check.kind.name, check.proof.code) for check in judge(kinds, case) if not check.ok}
+
+
+def test_a_stack_that_is_well_holds_every_check_in_the_order_of_the_table(stack: Stack) -> None:
+    lives = {name: (one.pid, one.born) for name, one in PROGRAMS.items()}
+    before = {"web": (1, 1)}
+    expected = Expectation(before=before, first=lives, freed={"old": [listener("foreign", None)]}, logs=True)
+
+    checks = judge(CHECKS, Case(stack, seen(), expected))
+
+    assert all(check.ok for check in checks)
+    assert [(check.kind.name, check.subject) for check in checks] == [
+        *[(name, "test") for name in ("files", "dependencies", "supervisord")],
+        *[(name, "web") for name in ("running", "stable", "restarted", "port", "health")],
+        *[(name, "worker") for name in ("running", "stable")],
+        *[(name, "redis of worker") for name in ("reached", "database")],
+        *[("logs", name) for name in ("web", "worker")],
+        ("removed", "old"),
+        ("orphans", "test"),
+    ]
+    assert result_of(checks) == "ok"
+
+
+@pytest.mark.parametrize(("name", "code", "other", "expected"), FAILING)
+def test_a_check_fails_with_the_code_of_what_is_wrong(
+    stack: Stack, name: str, code: str, other: t.Mapping[str, t.Any], expected: Expectation
+) -> None:
+    assert (name, code) in failed(CHECKS, Case(stack, seen(**other), expected))
+
+
+@pytest.mark.parametrize(("name", "code", "other"), STOP_FAILING)
+def test_a_check_of_a_stop_fails_with_the_code_of_what_is_left(
+    stack: Stack, name: str, code: str, other: t.Mapping[str, t.Any]
+) -> None:
+    assert (name, code) in failed(STOP_CHECKS, Case(stack, seen(**other)))
+
+
+def test_a_stop_that_left_nothing_holds(stack: Stack) -> None:
+    checks = judge(STOP_CHECKS, Case(stack, Observation()))
+    assert [check.kind.name for check in checks] == ["stopped", "orphans"]
+    assert all(check.ok for check in checks)
+
+
+def test_the_tables_name_every_code_once_and_no_other() -> None:
+    assert {(kind.name, code) for kind in CHECKS for code in kind.codes} == {row[:2] for row in FAILING}
+    assert {(kind.name, code) for kind in STOP_CHECKS for code in kind.codes} == {row[:2] for row in STOP_FAILING}
+
+
+def test_every_condition_is_proved_by_a_check_that_belongs_to_a_step() -> None:
+    assert {kind.condition for kind in CHECKS} - {0} == set(CONDITIONS)
+    assert {kind.step for kind in (*CHECKS, *STOP_CHECKS)} <= set(range(1, len(STEPS) + 1))
+    assert len({kind.name for kind in CHECKS}) == len(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("held", "programs", "result"),
+    [
+        ({"worker": "it needs a file"}, {"web": PROGRAMS["web"]}, "held"),
+        ({"worker": "it needs a file"}, {}, "degraded"),
+        ({"worker": "it needs a file"}, PROGRAMS, "ok"),
+    ],
+)
+def test_a_service_that_waits_is_held_and_whatever_else_fails_makes_it_degraded(
+    stack: Stack, held: t.Mapping[str, str], programs: t.Mapping[str, ProgramState], result: str
+) -> None:
+    assert result_of(judge(CHECKS, Case(stack, seen(programs=programs), Expectation(held=held)))) == result
+
+
+def test_the_database_of_a_held_service_is_not_judged(stack: Stack) -> None:
+    case = Case(stack, seen(programs={}, databases={"redis": LOST}), Expectation(held={"worker": "it needs a file"}))
+    assert not {"reached", "database"} & {check.kind.name for check in judge(CHECKS, case)}
