@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from tests.support.environments import quick_python
+from tests.support.interpreters import quick_python
 from tests.support.victims import Victim, innocent
 
 __all__ = ["bystander", "quick_python"]

@@ -20,8 +20,8 @@ import pytest
 
 from tests.support import redis
 from tests.support.commands import rollcall
+from tests.support.processes import eventually, free_port, is_alive
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
-from tests.support.victims import eventually, free_port, is_alive
 
 pytestmark = pytest.mark.usefixtures("bystander")
 

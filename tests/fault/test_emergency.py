@@ -22,8 +22,9 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
+from tests.support.processes import eventually, free_port, is_alive
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import eventually, free_port, is_alive, victim
+from tests.support.victims import victim
 
 
 @pytest.fixture(autouse=True)

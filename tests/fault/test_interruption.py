@@ -31,8 +31,9 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.run import res
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
 from tests.support.commands import rollcall
+from tests.support.processes import eventually, free_port, is_alive
 from tests.support.stacks import StackUnderTest, failed_checks, stack
-from tests.support.victims import eventually, free_port, is_alive, victim
+from tests.support.victims import victim
 
 pytestmark = pytest.mark.usefixtures("bystander")
 

@@ -23,7 +23,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import edit as manifest_edit
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file
-from tests.support.victims import NOBODY, eventually
+from tests.support.namespaces import NOBODY
+from tests.support.processes import eventually
 
 WRITERS = 200
 # Two cores start and run all of them.

@@ -16,8 +16,8 @@ import typing as t
 import pytest
 
 from tests.support.commands import Said, rollcall
+from tests.support.processes import free_port, is_alive
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import free_port, is_alive
 
 pytestmark = pytest.mark.usefixtures("bystander")
 

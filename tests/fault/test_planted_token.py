@@ -33,15 +33,16 @@ import yaml
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import LABEL_SERVICE
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
-from tests.support import daemons, others, postgresql, redis
+from tests.support import postgresql, redis, supervisords
 from tests.support.commands import rollcall
 from tests.support.playbooks import PLAYBOOK, outcome, play, prepare
+from tests.support.processes import eventually, free_port
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import free_port, innocent
+from tests.support.victims import innocent
 
 pytestmark = pytest.mark.fault(47)
-sandbox = daemons.sandbox
+sandbox = supervisords.sandbox
 
 # Every place in the code that takes a secret, and the name of the token that comes through it here.
 PLACES: t.Mapping[str, str] = {
@@ -224,7 +225,7 @@ def test_who_watches_the_processes_sees_them() -> None:
             process = held.enter_context(subprocess.Popen(command, env=variables))
             held.callback(process.kill)
         watch = held.enter_context(Watch())
-        assert daemons.eventually(lambda: watch.looks > 2)
+        assert eventually(lambda: watch.looks > 2)
     found = {(leak.split()[0], leak.split()[3], leak.split("()")[1].split()[0]) for leak in watch.leaks}
     assert found == {
         ("redis", "arguments", "told"),
@@ -493,9 +494,9 @@ def place() -> t.Iterator[Path]:
         yield Path(directory)
 
 
-def test_a_task_that_is_given_a_secret_shows_nothing_of_it(place: Path, sandbox: daemons.Sandbox) -> None:
+def test_a_task_that_is_given_a_secret_shows_nothing_of_it(place: Path, sandbox: supervisords.Sandbox) -> None:
     sandbox.configure(web="sleep 600\nstartsecs=0")
-    others.want_password(sandbox, "operator", TOKENS["supervisord"])
+    supervisords.want_password(sandbox, "operator", TOKENS["supervisord"])
     manifest, config, script = place / "manifest.yml", place / "redis.conf", place / "redis"
     manifest.write_text("name: test\nroot: /opt/test\nservices:\n  web:\n    command: [x]\n", encoding="utf-8")
     config.write_text("# requirepass foobared\nport 6379\n", encoding="utf-8")
@@ -503,7 +504,7 @@ def test_a_task_that_is_given_a_secret_shows_nothing_of_it(place: Path, sandbox:
     script.chmod(0o755)
     given = {name: TOKENS[name] for name in ("api", "api_next", "redis")}
     files = {"manifest": str(manifest), "config": str(config), "script": str(script), "socket": sandbox.socket}
-    with others.started(sandbox), Watch() as watch:
+    with supervisords.started(sandbox), Watch() as watch:
         done = run_playbook(place, TASKS, {"here": {**given, **files, "password": TOKENS["supervisord"]}})
     assert done.returncode == 0, done.stdout
     assert config.read_text(encoding="utf-8").endswith(f'requirepass "{TOKENS["redis"]}"\n')

@@ -20,19 +20,11 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host import bi
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ending import Ended
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
-from tests.support import daemons
-from tests.support.victims import (
-    a_stack,
-    cgroup,
-    eventually,
-    free_port,
-    in_a_fresh_namespace,
-    is_alive,
-    join,
-    marks,
-    start,
-    victim,
-)
+from tests.support import supervisords
+from tests.support.configs import a_label, a_stack
+from tests.support.namespaces import cgroup, in_a_fresh_namespace, join
+from tests.support.processes import eventually, free_port, is_alive
+from tests.support.victims import start, victim
 
 pytestmark = pytest.mark.usefixtures("bystander")
 
@@ -43,7 +35,7 @@ FREEZER = pytest.mark.skipif(
     not os.access("/sys/fs/cgroup/freezer/cgroup.procs", os.W_OK), reason="takes the freezer of cgroup v1, and root"
 )
 
-sandbox = daemons.sandbox
+sandbox = supervisords.sandbox
 
 
 @pytest.fixture
@@ -57,7 +49,8 @@ REUSE = """
 import contextlib, json, os, socket, sys, time
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import bind, ending, processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
-from tests.support.victims import a_stack, free_port
+from tests.support.configs import a_stack
+from tests.support.processes import free_port
 
 root, case = sys.argv[1:]
 
@@ -132,7 +125,7 @@ def test_a_pid_that_is_used_again_within_one_tick_is_not_signalled_for_it_holds_
 
 def test_a_process_that_has_become_another_users_is_not_signalled(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # What was looked at and what is about to be signalled have the same pid and start: only the user is another.
-    with victim("listen", mark=marks(root)) as held:
+    with victim("listen", label=a_label(root)) as held:
         look = processes.look_again
 
         def of_another(process: Process) -> t.Optional[Process]:
@@ -150,7 +143,7 @@ def test_a_process_that_has_become_another_users_is_not_signalled(root: str, mon
 
 @pytest.mark.fault(10)
 def test_what_ignores_term_is_killed_and_the_escalation_is_reported(root: str) -> None:
-    with victim("deaf", mark=marks(root)) as held:
+    with victim("deaf", label=a_label(root)) as held:
         began = time.monotonic()
         done = flush.flush(a_stack(root, held.port), grace=0.3)
         assert 0.3 <= time.monotonic() - began < 2
@@ -162,7 +155,7 @@ def test_what_ignores_term_is_killed_and_the_escalation_is_reported(root: str) -
 
 @pytest.mark.fault(10)
 def test_what_is_stopped_is_continued_so_that_it_can_end_by_itself(root: str) -> None:
-    with victim("stopped", mark=marks(root)) as held:
+    with victim("stopped", label=a_label(root)) as held:
         assert eventually(lambda: (processes.describe(held.pid) or pytest.fail("gone")).state == "T")
         (entry,) = flush.flush(a_stack(root, held.port)).ended
         assert (entry.signals, entry.result) == (("TERM", "CONT"), "ended")
@@ -170,7 +163,7 @@ def test_what_is_stopped_is_continued_so_that_it_can_end_by_itself(root: str) ->
 
 
 def test_one_that_ignores_term_does_not_hold_up_the_others(root: str) -> None:
-    with victim("deaf", mark=marks(root)) as deaf, victim("listen", mark=marks(root)) as other:
+    with victim("deaf", label=a_label(root)) as deaf, victim("listen", label=a_label(root)) as other:
         done = flush.flush(a_stack(root, deaf.port, other.port), grace=0.3)
         seconds = {entry.pid: entry.seconds for entry in done.ended}
         assert seconds[other.pid] < 0.3 <= seconds[deaf.pid]
@@ -183,7 +176,7 @@ def test_one_that_ignores_term_does_not_hold_up_the_others(root: str) -> None:
 @pytest.mark.fault(11)
 @FREEZER
 def test_a_process_in_state_d_is_a_bounded_and_reported_failure(root: str) -> None:
-    with cgroup(f"rollcall-test-{os.getpid()}", "freezer") as (place,), victim("listen", mark=marks(root)) as held:
+    with cgroup(f"rollcall-test-{os.getpid()}", "freezer") as (place,), victim("listen", label=a_label(root)) as held:
         join([place], held.pid)
         try:
             (place / "freezer.state").write_text("FROZEN", encoding="ascii")
@@ -211,7 +204,7 @@ def test_what_outlives_even_kill_is_a_reported_failure(root: str, monkeypatch: p
     def swallow(target: t.Any, name: str) -> None:
         target.sent.append(name)
 
-    with victim("deaf", mark=marks(root)) as held:
+    with victim("deaf", label=a_label(root)) as held:
         monkeypatch.setattr(ending._Target, "send", swallow)
         began = time.monotonic()
         with pytest.raises(RollcallError, match=rf"pid {held.pid} of user .* did not end \(TERM, KILL in") as caught:
@@ -238,7 +231,7 @@ def test_a_process_in_uninterruptible_sleep_is_called_stuck(monkeypatch: pytest.
 
 @pytest.mark.fault(12)
 def test_what_brings_the_holder_back_is_named_after_one_cycle(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with victim("respawner", mark=marks(root)) as held:
+    with victim("respawner", label=a_label(root)) as held:
         returned: t.List[int] = []
         end = ending.end
 
@@ -298,9 +291,9 @@ def test_a_unit_that_brings_the_holder_back_is_named(root: str) -> None:
 
 
 @pytest.mark.fault(12)
-def test_a_second_supervisord_that_brings_the_holder_back_is_named(root: str, sandbox: daemons.Sandbox) -> None:
+def test_a_second_supervisord_that_brings_the_holder_back_is_named(root: str, sandbox: supervisords.Sandbox) -> None:
     port = free_port()
-    listener = Path(__file__).parent.parent / "support" / "victims.py"
+    listener = Path(__file__).parent.parent / "support" / "port_holders.py"
     sandbox.configure(web=f"{sys.executable} {listener} listen {port}\nautorestart=true\nstartsecs=0")
     daemon = sandbox.start()
     sandbox.client().start(["web"])
@@ -347,7 +340,7 @@ def test_a_zombie_is_not_signalled_and_its_parent_is_named() -> None:
 def test_a_holder_that_becomes_a_zombie_before_it_is_signalled_is_not(
     root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = start("listen", mark=marks(root))
+    held = start("listen", label=a_label(root))
     results: t.List[Ended] = []
     end = ending.end
 
@@ -369,7 +362,7 @@ def test_a_holder_that_becomes_a_zombie_before_it_is_signalled_is_not(
 
 
 def test_a_holder_that_has_become_a_zombie_no_longer_holds_its_port(root: str) -> None:
-    held = start("listen", mark=marks(root))
+    held = start("listen", label=a_label(root))
     try:
         os.kill(held.pid, 9)
         assert eventually(lambda: not held.alive)

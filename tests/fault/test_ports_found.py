@@ -20,18 +20,10 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock imp
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import bind, listeners, socket_owners
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
-from tests.support.victims import (
-    Victim,
-    a_stack,
-    as_nobody,
-    eventually,
-    free_port,
-    in_a_fresh_namespace,
-    is_alive,
-    marks,
-    start,
-    victim,
-)
+from tests.support.configs import a_label, a_stack
+from tests.support.namespaces import as_nobody, in_a_fresh_namespace
+from tests.support.processes import eventually, free_port, is_alive
+from tests.support.victims import Victim, start, victim
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user, or namespaces of its own")
 
@@ -44,7 +36,7 @@ def root(tmp_path: Path) -> str:
 @pytest.fixture(autouse=True)
 def bystander(root: str) -> t.Iterator[Victim]:
     """A process that nothing here has any business with, labelled or not; it must be alive afterwards."""
-    held = start("listen", mark=marks(f"{root}/elsewhere"))
+    held = start("listen", label=a_label(f"{root}/elsewhere"))
     try:
         yield held
         assert held.alive, "a bystander was ended"
@@ -66,7 +58,7 @@ def seen(root: str, port: int) -> t.Set[t.Tuple[str, str, t.Optional[int], str]]
 
 @pytest.mark.fault(1)
 def test_a_client_of_the_port_is_neither_seen_nor_touched(root: str) -> None:
-    with victim("listen", mark=marks(root)) as server, victim("client", server.port) as client:
+    with victim("listen", label=a_label(root)) as server, victim("client", server.port) as client:
         assert seen(root, server.port) == {("ipv4", "127.0.0.1", server.pid, "orphan")}
         done = flush.flush(a_stack(root, server.port))
         assert [entry.pid for entry in done.ended] == [server.pid]
@@ -92,7 +84,7 @@ def test_a_client_whose_own_end_has_the_port_is_named_and_never_ended(root: str)
 @pytest.mark.fault(2)
 @pytest.mark.parametrize("kind", ["listen", "pair", "group", "shared", "daemon", "leaderless", "handed"])
 def test_every_process_that_holds_the_port_is_found_and_ended(root: str, kind: str) -> None:
-    with victim(kind, mark=marks(root)) as held:
+    with victim(kind, label=a_label(root)) as held:
         pids = {held.pid, *held.pids}
         assert {pid for _unused, _unused, pid, _unused in seen(root, held.port)} == pids
         done = flush.flush(a_stack(root, held.port))
@@ -104,7 +96,7 @@ def test_every_process_that_holds_the_port_is_found_and_ended(root: str, kind: s
 
 @pytest.mark.fault(2)
 def test_a_master_is_ended_before_the_workers_it_would_replace(root: str) -> None:
-    with victim("shared", 0, "--workers", "8", mark=marks(root)) as held:
+    with victim("shared", 0, "--workers", "8", label=a_label(root)) as held:
         done = flush.flush(a_stack(root, held.port))
         assert done.ended[0].pid == held.pid
         assert {entry.result for entry in done.ended} == {"ended"}
@@ -122,14 +114,14 @@ def test_a_listener_whose_first_holder_was_found_alone_is_ended_to_the_last(
         return full(inodes, hints, sharing if len(looks) > 1 else socket_owners.ONE)
 
     monkeypatch.setattr(socket_owners, "find_owners", blind_at_first)
-    with victim("shared", mark=marks(root)) as held:
+    with victim("shared", label=a_label(root)) as held:
         done = flush.flush(a_stack(root, held.port))
         assert {entry.pid for entry in done.ended} >= {held.pid, *held.pids}
         assert done.freed == (held.port,)
 
 
 def test_each_of_several_listeners_of_one_process_is_a_holder(root: str) -> None:
-    with victim("group", mark=marks(root)) as held:
+    with victim("group", label=a_label(root)) as held:
         holders = survey.survey(a_stack(root, held.port), [held.port])[held.port]
         assert sorted(one.listener.inode for one in holders) == sorted(held.said["inodes"])
         assert {(one.listener.family, one.pids) for one in holders} == {("ipv4", (held.pid,)), ("ipv6", (held.pid,))}
@@ -137,7 +129,7 @@ def test_each_of_several_listeners_of_one_process_is_a_holder(root: str) -> None
 
 def test_a_foreign_listener_beside_ours_on_the_same_address_keeps_both_alive(root: str) -> None:
     # Only processes of one user can share a port by SO_REUSEPORT, and they need not be of one stack.
-    with victim("listen", 0, "--reuseport", mark=marks(root)) as ours:
+    with victim("listen", 0, "--reuseport", label=a_label(root)) as ours:
         with victim("listen", ours.port, "--reuseport") as foreign:
             stack = a_stack(root, ours.port)
             with pytest.raises(RollcallError) as caught:
@@ -152,7 +144,7 @@ def test_a_foreign_listener_beside_ours_on_the_same_address_keeps_both_alive(roo
 
 @pytest.mark.fault(2)
 def test_a_port_is_not_called_free_while_a_copy_of_the_listener_is_on_its_way(root: str) -> None:
-    with victim("posted", mark=marks(root)) as held:
+    with victim("posted", label=a_label(root)) as held:
         with pytest.raises(RollcallError, match="is taken, owner unknown: no process that holds it") as caught:
             flush.flush(a_stack(root, held.port))
         assert caught.value.kind == "failed"
@@ -180,14 +172,14 @@ def test_a_port_is_not_called_free_while_a_copy_of_the_listener_is_on_its_way(ro
 def test_a_holder_is_found_on_every_family_and_address(
     root: str, options: t.List[str], family: str, address: str
 ) -> None:
-    with victim("listen", 0, *options, mark=marks(root)) as held:
+    with victim("listen", 0, *options, label=a_label(root)) as held:
         assert seen(root, held.port) == {(family, address, held.pid, "orphan")}
         assert flush.flush(a_stack(root, held.port)).freed == (held.port,)
         assert not held.alive
 
 
 def test_two_holders_of_one_port_on_different_addresses_are_judged_each_for_itself(root: str) -> None:
-    with victim("listen", mark=marks(root)) as ours, victim("listen", ours.port, "--address", "::1") as foreign:
+    with victim("listen", label=a_label(root)) as ours, victim("listen", ours.port, "--address", "::1") as foreign:
         assert seen(root, ours.port) == {
             ("ipv4", "127.0.0.1", ours.pid, "orphan"),
             ("ipv6", "::1", foreign.pid, "foreign"),
@@ -206,7 +198,7 @@ def test_two_holders_of_one_port_on_different_addresses_are_judged_each_for_itse
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("policy", ["owned", "any"])
 def test_a_port_that_is_bound_and_not_listened_on_is_not_called_free(root: str, policy: str) -> None:
-    with victim("bound", mark=marks(root)) as held, victim("bound", mark=marks(root)) as other:
+    with victim("bound", label=a_label(root)) as held, victim("bound", label=a_label(root)) as other:
         assert seen(root, held.port) == set()
         with pytest.raises(RollcallError, match="is taken, owner unknown: cannot listen on") as caught:
             flush.flush(a_stack(root, held.port), policy=policy, kill_grace=0.1)
@@ -222,7 +214,7 @@ def test_a_port_that_is_bound_and_not_listened_on_is_not_called_free(root: str, 
 
 @pytest.mark.fault(4)
 def test_a_listener_that_no_process_holds_is_not_called_free(root: str) -> None:
-    with victim("in_flight", mark=marks(root)) as held:
+    with victim("in_flight", label=a_label(root)) as held:
         assert seen(root, held.port) == {("ipv4", "127.0.0.1", None, "unknown")}
         with pytest.raises(
             RollcallError, match="is taken, owner unknown: no process that holds it can be seen"
@@ -236,7 +228,7 @@ def test_a_listener_that_no_process_holds_is_not_called_free(root: str) -> None:
 @pytest.mark.fault(4)
 @ROOT_ONLY
 def test_the_listener_of_another_user_is_not_called_free_without_root(root: str) -> None:
-    with victim("listen", mark=marks(root)) as held:
+    with victim("listen", label=a_label(root)) as held:
         stack = a_stack(root, held.port)
 
         def attempt() -> t.Any:
@@ -258,11 +250,14 @@ HIDDEN = """
 import json, subprocess, sys
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from tests.support.victims import a_stack, as_nobody, marks, victim
+from tests.support.configs import a_stack
+from tests.support.namespaces import as_nobody
+from tests.support.configs import a_label
+from tests.support.victims import victim
 
 root, how = sys.argv[1:]
 subprocess.run(["mount", "-o", "remount,hidepid=" + how, "/proc"], check=True)
-with victim("listen", mark=marks(root)) as held:
+with victim("listen", label=a_label(root)) as held:
     def attempt():
         (port,) = survey.inspect(None, [held.port])
         try:
@@ -301,7 +296,7 @@ OUTSIDE = """
 import json, sys
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from tests.support.victims import a_stack
+from tests.support.configs import a_stack
 
 root, port = sys.argv[1], int(sys.argv[2])
 try:
@@ -313,7 +308,7 @@ except RollcallError as exc:
 
 @ROOT_ONLY
 def test_a_listener_outside_of_our_pid_namespace_is_not_called_free(root: str) -> None:
-    with victim("listen", mark=marks(root)) as held:
+    with victim("listen", label=a_label(root)) as held:
         said = in_a_fresh_namespace(OUTSIDE, root, str(held.port))
         assert said["error"]["kind"] == "refused"
         assert "it may run outside of the container, or pid namespace, that this runs in" in said["error"]["message"]
@@ -323,9 +318,9 @@ def test_a_listener_outside_of_our_pid_namespace_is_not_called_free(root: str) -
 
 @ROOT_ONLY
 def test_a_listener_in_another_network_is_none_of_ours(root: str) -> None:
-    with victim("listen", mark=marks(root)) as ours:
+    with victim("listen", label=a_label(root)) as ours:
         other = ("unshare", "--net")
-        with victim("listen", ours.port, "--address", "0.0.0.0", mark=marks(root), prefix=other) as elsewhere:
+        with victim("listen", ours.port, "--address", "0.0.0.0", label=a_label(root), prefix=other) as elsewhere:
             assert seen(root, ours.port) == {("ipv4", "127.0.0.1", ours.pid, "orphan")}
             assert flush.flush(a_stack(root, ours.port)).freed == (ours.port,)
             assert elsewhere.alive
@@ -333,14 +328,14 @@ def test_a_listener_in_another_network_is_none_of_ours(root: str) -> None:
 
 def test_a_free_port_among_held_ones_stays_free_and_is_not_reported(root: str) -> None:
     port = free_port()
-    with victim("listen", mark=marks(root)) as held:
+    with victim("listen", label=a_label(root)) as held:
         done = flush.flush(a_stack(root, port, held.port))
         assert done.freed == (held.port,)
         assert flush.flush(a_stack(root, port, held.port)) == flush.Flushed(False)
 
 
 def test_a_service_listening_below_a_reported_pid_is_supervised_and_left_alone(root: str) -> None:
-    with victim("shared", mark=marks(root)) as held:
+    with victim("shared", label=a_label(root)) as held:
         stack = a_stack(root, held.port)
         holders = survey.survey(stack, [held.port], {held.pid: "service0"}, sharing=socket_owners.EVERY)[held.port]
         assert {(one.provenance, one.service) for one in holders} == {("supervised", "service0")}
@@ -455,7 +450,7 @@ def test_a_look_does_not_wait_for_what_is_remembered_and_blames_nobody(root: str
 
 
 def test_what_a_victim_leaves_in_time_wait_is_waited_out_after_its_end(root: str) -> None:
-    with victim("leaves", mark=marks(root)) as held:
+    with victim("leaves", label=a_label(root)) as held:
         with socket.create_connection(("127.0.0.1", held.port)) as client:
             connection = Remembered(held.port, client.getsockname()[1])
             assert client.recv(1) == b""

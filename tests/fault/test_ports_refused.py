@@ -26,21 +26,10 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, judge, objections, survey
 from ansible_collections.rollcall.supervisor.plugins.modules import port_flush, port_info
-from tests.support.victims import (
-    NOBODY,
-    PID_NAMESPACE,
-    Victim,
-    a_stack,
-    as_nobody,
-    cgroup,
-    eventually,
-    free_port,
-    in_a_fresh_namespace,
-    is_alive,
-    join,
-    marks,
-    victim,
-)
+from tests.support.configs import a_label, a_stack
+from tests.support.namespaces import NOBODY, PID_NAMESPACE, as_nobody, cgroup, in_a_fresh_namespace, join
+from tests.support.processes import eventually, free_port, is_alive
+from tests.support.victims import Victim, victim
 
 pytestmark = pytest.mark.usefixtures("bystander")
 
@@ -52,7 +41,7 @@ FLUSH_BELOW = """
 import json, sys
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from tests.support.victims import a_stack
+from tests.support.configs import a_stack
 try:
     flush.flush(a_stack(sys.argv[1], int(sys.argv[2])), policy="any")
 except RollcallError as exc:
@@ -86,7 +75,7 @@ def seen_from_here(inside: Victim) -> int:
 @ROOT_ONLY
 def test_a_holder_in_another_pid_namespace_is_refused_and_the_namespace_named(root: str) -> None:
     # Our own label in there proves nothing: the environment of a container is not ours to trust.
-    with victim("listen", mark=marks(root), prefix=PID_NAMESPACE) as held:
+    with victim("listen", label=a_label(root), prefix=PID_NAMESPACE) as held:
         pid = seen_from_here(held)
         error = refusal(a_stack(root, held.port))
         namespace = f"the pid namespace below pid {held.process.pid} 'unshare "
@@ -136,7 +125,7 @@ def test_what_holds_a_port_for_a_container_is_never_ended_and_the_container_aske
     root: str, tmp_path: Path, program: str, policy: str
 ) -> None:
     (tmp_path / program).symlink_to(sys.executable)
-    with victim("listen", mark=marks(f"{root}/other"), python=str(tmp_path / program)) as held:
+    with victim("listen", label=a_label(f"{root}/other"), python=str(tmp_path / program)) as held:
         error = refusal(a_stack(root, held.port), policy=policy)
         assert "which is never ended: it holds the port for a container" in error.message
         assert f"Stop the container: docker ps --filter publish={held.port}." in error.message
@@ -162,7 +151,8 @@ PID_1 = """
 import json, os, socket, sys
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from tests.support.victims import a_stack, free_port
+from tests.support.configs import a_stack
+from tests.support.processes import free_port
 
 port = free_port()
 listener = socket.create_server(("127.0.0.1", port))
@@ -280,8 +270,8 @@ def test_a_socket_unit_of_a_real_systemd_is_named_and_neither_it_nor_its_service
 @pytest.mark.fault(8)
 def test_an_ancestor_of_this_run_is_never_ended(root: str) -> None:
     port = free_port()
-    environment = {**marks(root), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    with victim("parent", port, "--", sys.executable, "-c", FLUSH_BELOW, root, str(port), mark=environment) as held:
+    environment = {**a_label(root), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with victim("parent", port, "--", sys.executable, "-c", FLUSH_BELOW, root, str(port), label=environment) as held:
         error = json.loads(held.said["output"])
         assert error["kind"] == "refused"
         assert f"pid {held.pid} " in error["message"]
@@ -292,7 +282,7 @@ def test_an_ancestor_of_this_run_is_never_ended(root: str) -> None:
 @pytest.mark.fault(8)
 def test_sshd_is_never_ended(root: str, tmp_path: Path) -> None:
     (tmp_path / "sshd").symlink_to(sys.executable)
-    with victim("listen", mark=marks(root), python=str(tmp_path / "sshd")) as held:
+    with victim("listen", label=a_label(root), python=str(tmp_path / "sshd")) as held:
         for policy in ("owned", "any"):
             assert "never ended: it is sshd" in refusal(a_stack(root, held.port), policy=policy).message
         assert held.alive
@@ -306,7 +296,7 @@ def test_pid_1_is_never_ended(root: str, monkeypatch: pytest.MonkeyPatch) -> Non
         process = looked_at(pid)
         return process and process._replace(pid=1)
 
-    with victim("listen", mark=marks(root)) as held:
+    with victim("listen", label=a_label(root)) as held:
         monkeypatch.setattr(processes, "describe", as_pid_1)
         assert "never ended: it is pid 1" in refusal(a_stack(root, held.port), policy="any").message
         assert held.alive
@@ -321,8 +311,8 @@ def test_a_foreign_process_is_refused_with_all_that_is_known_and_the_way_out(roo
         error = refusal(a_stack(root, held.port))
         me = re.escape(user_name(os.getuid()))
         assert re.fullmatch(
-            rf"Port {held.port} \(service0\) is taken by pid {held.pid} '.*victims.py listen {held.port}' of user {me} "
-            rf"since \d\d:\d\d, which is not ours \(it is not of this stack\)\. End it with: kill {held.pid}\.",
+            rf"Port {held.port} \(service0\) is taken by pid {held.pid} '.*port_holders.py listen {held.port}' of user "
+            rf"{me} since \d\d:\d\d, which is not ours \(it is not of this stack\)\. End it with: kill {held.pid}\.",
             error.message,
         )
         assert error.remedies == (
@@ -340,7 +330,7 @@ def test_a_foreign_process_is_refused_with_all_that_is_known_and_the_way_out(roo
 
 
 def test_one_foreign_process_keeps_everything_alive(root: str) -> None:
-    with victim("listen", mark=marks(root)) as ours, victim("listen") as foreign:
+    with victim("listen", label=a_label(root)) as ours, victim("listen") as foreign:
         error = refusal(a_stack(root, ours.port, foreign.port))
         assert f"pid {foreign.pid} " in error.message
         assert f"pid {ours.pid} " not in error.message
@@ -357,14 +347,14 @@ def test_every_foreign_process_is_named_at_once(root: str) -> None:
 
 @pytest.mark.fault(9)
 def test_the_policy_any_ends_a_foreign_process(root: str) -> None:
-    with victim("listen") as foreign, victim("listen", mark=marks(root)) as ours:
+    with victim("listen") as foreign, victim("listen", label=a_label(root)) as ours:
         done = flush.flush(a_stack(root, foreign.port, ours.port), policy="any")
         assert {(entry.pid, entry.result) for entry in done.ended} == {(foreign.pid, "ended"), (ours.pid, "ended")}
         assert set(done.freed) == {foreign.port, ours.port}
 
 
 def test_an_override_lets_one_port_be_freed_from_whatever_holds_it(root: str) -> None:
-    with victim("listen") as one, victim("listen") as other, victim("listen", mark=marks(root)) as ours:
+    with victim("listen") as one, victim("listen") as other, victim("listen", label=a_label(root)) as ours:
         stack = a_stack(root, one.port, other.port, ours.port)
         error = refusal(stack, overrides={one.port: "any"})
         assert f"pid {other.pid} " in error.message
@@ -377,7 +367,7 @@ def test_an_override_lets_one_port_be_freed_from_whatever_holds_it(root: str) ->
 
 
 def test_an_override_can_be_stricter_than_the_policy(root: str) -> None:
-    with victim("listen") as foreign, victim("listen", mark=marks(root)) as ours:
+    with victim("listen") as foreign, victim("listen", label=a_label(root)) as ours:
         stack = a_stack(root, foreign.port, ours.port)
         error = refusal(stack, policy="any", overrides={foreign.port: "owned", ours.port: "refuse"})
         assert f"pid {foreign.pid} " in error.message
@@ -408,7 +398,7 @@ def test_a_dry_run_judges_by_the_overrides_too(root: str) -> None:
 
 
 def test_overrides_that_are_wrong_are_all_named_in_one_error(root: str) -> None:
-    with victim("listen", mark=marks(root)) as held:
+    with victim("listen", label=a_label(root)) as held:
         with pytest.raises(RollcallError) as caught:
             flush.flush(
                 a_stack(root, held.port), policy="all", overrides={held.port: "none", 1: "any", "web": "any", 2: "x"}
@@ -424,27 +414,27 @@ def test_overrides_that_are_wrong_are_all_named_in_one_error(root: str) -> None:
 
 
 def test_the_policy_refuse_ends_nothing(root: str) -> None:
-    with victim("listen", mark=marks(root)) as ours:
+    with victim("listen", label=a_label(root)) as ours:
         assert "(orphan), and the policy is to refuse" in refusal(a_stack(root, ours.port), policy="refuse").message
         assert ours.alive
 
 
 def test_the_process_of_another_stack_is_foreign(root: str) -> None:
-    with victim("listen", mark=marks(f"{root}/other", stack="other")) as held:
+    with victim("listen", label=a_label(f"{root}/other", stack="other")) as held:
         assert f"it is of stack other at {root}/other" in refusal(a_stack(root, held.port)).message
         assert held.alive
 
 
 @ROOT_ONLY
 def test_our_label_on_a_strangers_process_does_not_make_it_ours(root: str) -> None:
-    with victim("listen", 0, "--uid", str(NOBODY), mark=marks(root)) as held:
+    with victim("listen", 0, "--uid", str(NOBODY), label=a_label(root)) as held:
         assert "not the one who runs this stack" in refusal(a_stack(root, held.port)).message
         assert held.alive
 
 
 @pytest.mark.fault(9)
 def test_more_than_32_processes_are_not_ended(root: str) -> None:
-    with victim("shared", 0, "--workers", "32", mark=marks(root)) as held:
+    with victim("shared", 0, "--workers", "32", label=a_label(root)) as held:
         stack = a_stack(root, held.port)
         error = refusal(stack)
         assert error.message.startswith("33 processes listen on the ports of stack test, and at most 32 are ended")
@@ -472,7 +462,7 @@ def no_signal() -> t.Iterator[None]:
 @pytest.mark.fault(14)
 @pytest.mark.parametrize("policy", ["owned", "any"])
 def test_a_dry_run_says_who_would_be_ended_and_touches_nothing(root: str, policy: str) -> None:
-    with victim("shared", mark=marks(root)) as held:
+    with victim("shared", label=a_label(root)) as held:
         before = sorted(Path(root).rglob("*"))
         with no_signal():
             done = flush.flush(a_stack(root, held.port), policy=policy, dry_run=True)
@@ -492,7 +482,7 @@ def test_a_dry_run_is_refused_with_the_same_words(root: str) -> None:
 
 
 def test_the_modules_keep_their_keys_in_check_mode_and_out_of_it(root: str) -> None:
-    with victim("listen", mark=marks(root)) as held:
+    with victim("listen", label=a_label(root)) as held:
         stack = a_stack(root, held.port)
         Path(stack.paths.etc).mkdir()
         Path(stack.paths.manifest).write_text(json.dumps(stack.to_dict()), encoding="utf-8")
@@ -578,7 +568,7 @@ def test_what_is_told_of_a_port_has_the_same_keys_whatever_holds_it() -> None:
 def test_a_port_that_is_never_flushed_is_not_even_when_it_is_assigned(
     root: str, monkeypatch: pytest.MonkeyPatch, rules: t.Optional[str], ssh: t.Optional[str], words: str
 ) -> None:
-    with victim("listen", mark=marks(root)) as held:
+    with victim("listen", label=a_label(root)) as held:
         stack = a_stack(root, held.port, **({rules: (held.port,)} if rules else {}))
         if ssh is not None:
             monkeypatch.setenv("SSH_CONNECTION", ssh.format(port=held.port))
@@ -596,11 +586,12 @@ NEVER = """
 import json, sys
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from tests.support.victims import a_stack, marks, victim
+from tests.support.configs import a_stack, a_label
+from tests.support.victims import victim
 
 root, said = sys.argv[1], {}
 for port in (22, 5000, 7000, 9000, 10000):
-    with victim("listen", port, "--address", "0.0.0.0", mark=marks(root)) as held:
+    with victim("listen", port, "--address", "0.0.0.0", label=a_label(root)) as held:
         try:
             flush.flush(a_stack(root, port), policy="any", overrides={port: "any"})
         except RollcallError as exc:
@@ -621,7 +612,7 @@ def test_the_ports_of_ssh_and_of_the_default_avoid_list_are_never_flushed(root: 
 
 
 def test_a_port_that_is_not_assigned_is_wrong_use(root: str) -> None:
-    with victim("listen", mark=marks(root)) as held:
+    with victim("listen", label=a_label(root)) as held:
         with pytest.raises(RollcallError, match="Only ports of stack test are ever flushed") as caught:
             flush.flush(a_stack(root, free_port()), [held.port], policy="any")
         assert caught.value.kind == "wrong_use"

@@ -24,8 +24,10 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import bind, processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import label_of
+from tests.support.configs import a_label
+from tests.support.processes import eventually, free_port, is_alive
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
-from tests.support.victims import eventually, free_port, is_alive, marks, victim
+from tests.support.victims import victim
 
 pytestmark = pytest.mark.usefixtures("bystander")
 
@@ -354,7 +356,7 @@ def test_a_service_of_ours_that_has_bound_its_port_and_not_listened_yet_is_no_st
 def test_an_orphan_of_ours_on_a_port_is_ended_and_the_install_succeeds() -> None:
     with stack(two_services()) as made:
         port = made.raw["services"]["web"]["port"]
-        with victim("listen", port, mark=marks(made.root, "web")) as orphan:
+        with victim("listen", port, label=a_label(made.root, "web")) as orphan:
             report = made.perform()
             assert report["ok"]
             assert not orphan.alive

@@ -18,8 +18,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from tests.support.commands import rollcall
 from tests.support.interpreters import give_to
+from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, stack, two_services
-from tests.support.victims import free_port
 
 pytestmark = [pytest.mark.fault(48), pytest.mark.usefixtures("bystander")]
 

@@ -23,11 +23,12 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base import er
 from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import command as cli
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import discovery
-from tests.support import mounts, runbook
+from tests.support import namespaces, runbook
+from tests.support.processes import eventually, free_port, is_alive
 from tests.support.repository import ROOT
 from tests.support.runbook import Operator
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import eventually, free_port, innocent, is_alive, victim
+from tests.support.victims import innocent, victim
 
 PAGE = (ROOT / "docs" / "how-to" / "runbook.md").read_text(encoding="utf-8")
 ENTRIES = runbook.entries(PAGE)
@@ -220,7 +221,7 @@ def a_log_that_has_taken_all(made: StackUnderTest) -> t.Iterator[t.Optional[Act]
     yield None
 
 
-def small_disk(made: StackUnderTest) -> mounts.Mount:
+def small_disk(made: StackUnderTest) -> namespaces.Mount:
     """Return what mounts a disk over the logs, too small for a log of 28 MiB and the room that is asked for."""
 
     def mount() -> None:
@@ -311,7 +312,7 @@ def test_an_entry_shows_what_is_seen_and_its_cure_cures(made: StackUnderTest, he
     elif os.geteuid() != 0:
         pytest.skip("mounting takes root")
     else:
-        assert mounts.seen_with(small_disk(made), lambda: play(made, heading))
+        assert namespaces.seen_with(small_disk(made), lambda: play(made, heading))
 
 
 def play(made: StackUnderTest, heading: str) -> bool:

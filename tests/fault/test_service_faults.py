@@ -35,8 +35,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.observ
 from tests.support import peers
 from tests.support.interpreters import own_interpreter
 from tests.support.peers import drips, http, keeps_silent, says, tcp_peer
+from tests.support.processes import eventually, free_port, is_alive
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
-from tests.support.victims import eventually, free_port, is_alive
 
 pytestmark = pytest.mark.usefixtures("bystander")
 

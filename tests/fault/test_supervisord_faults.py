@@ -23,12 +23,13 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import labelled_processes
-from tests.support import mounts, supervisors
+from tests.support import interpreters, namespaces
 from tests.support.commands import Said, rollcall
 from tests.support.interpreters import give_to, python_of_all
+from tests.support.namespaces import as_nobody
 from tests.support.peers import keeps_silent, unix_peer
+from tests.support.processes import eventually, is_alive
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
-from tests.support.victims import as_nobody, eventually, is_alive
 
 pytestmark = pytest.mark.usefixtures("bystander")
 
@@ -270,26 +271,26 @@ PLACES = ("state", "logs", "run")
 
 @pytest.mark.fault(22)
 @ROOT_ONLY
-@pytest.mark.parametrize("how", [mounts.full, mounts.small, mounts.read_only])
+@pytest.mark.parametrize("how", [namespaces.full, namespaces.small, namespaces.read_only])
 @pytest.mark.parametrize("place", PLACES)
 def test_a_disk_that_takes_nothing_is_named_before_anything_is_stopped(
-    running: StackUnderTest, how: t.Callable[[str], mounts.Mount], place: str
+    running: StackUnderTest, how: t.Callable[[str], namespaces.Mount], place: str
 ) -> None:
     before = running.pids()
     path = os.path.join(running.root, place)
-    code, out, err, _seconds = mounts.seen_with(how(path), lambda: rollcall(running, "restart", "full", "--json"))
+    code, out, err, _seconds = namespaces.seen_with(how(path), lambda: rollcall(running, "restart", "full", "--json"))
     assert "Traceback" not in out + err
     assert code not in (0, None)
     assert path in out
-    assert ("read-only" if how is mounts.read_only else "free") in out.lower() or "No space left" in out
+    assert ("read-only" if how is namespaces.read_only else "free") in out.lower() or "No space left" in out
     assert running.pids() == before
 
 
 @pytest.mark.fault(22)
 @ROOT_ONLY
-@pytest.mark.parametrize("how", [mounts.full_with_its_content, mounts.read_only])
+@pytest.mark.parametrize("how", [namespaces.full_with_its_content, namespaces.read_only])
 def test_a_place_for_the_config_that_takes_nothing_is_named_before_anything_is_stopped(
-    running: StackUnderTest, how: t.Callable[[str], mounts.Mount]
+    running: StackUnderTest, how: t.Callable[[str], namespaces.Mount]
 ) -> None:
     before = running.pids()
     running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
@@ -301,7 +302,7 @@ def test_a_place_for_the_config_that_takes_nothing_is_named_before_anything_is_s
         except RollcallError as exc:
             return exc.as_dict()
 
-    said = mounts.seen_with(how(path), attempt)
+    said = namespaces.seen_with(how(path), attempt)
     assert path in said["message"]
     assert running.pids() == before
 
@@ -442,7 +443,7 @@ def supervisors_version() -> str:
 def test_a_supervisor_below_4_2_2_is_refused_before_anything_is_stopped(running: StackUnderTest) -> None:
     before = running.pids()
     running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
-    old = Path(supervisors.python_with(supervisors.TOO_OLD)).parents[1]
+    old = Path(interpreters.python_with(interpreters.TOO_OLD)).parents[1]
     os.unlink(os.path.join(running.root, "engine", "venv"))
     os.symlink(old, os.path.join(running.root, "engine", "venv"))
     with pytest.raises(RollcallError, match=r"supervisor 4\.1\.0 of .* is too old; Rollcall needs 4\.2\.2 or later"):

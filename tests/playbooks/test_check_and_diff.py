@@ -14,8 +14,8 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from tests.support.playbooks import outcome, play, prepare
+from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import free_port
 
 pytestmark = pytest.mark.usefixtures("bystander")
 

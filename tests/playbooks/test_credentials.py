@@ -17,8 +17,8 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import credentials
 from tests.support.playbooks import outcome, play, prepare
+from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import free_port
 
 pytestmark = pytest.mark.usefixtures("bystander")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.controllers import archive, controller
+from tests.support.playbooks import archive, controller
 from tests.support.repository import ROOT
 
 

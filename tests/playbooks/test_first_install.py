@@ -16,9 +16,9 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.journal import Lock
 from tests.support.playbooks import PLAYBOOK, document, play, prepare
+from tests.support.processes import free_port
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import free_port
 
 pytestmark = pytest.mark.usefixtures("bystander")
 

@@ -15,12 +15,11 @@ import pytest
 import yaml
 
 from tests.support import runbook
-from tests.support.controllers import controller
-from tests.support.playbooks import prepare
+from tests.support.playbooks import controller, prepare
+from tests.support.processes import free_port
 from tests.support.repository import ROOT
 from tests.support.runbook import Operator
 from tests.support.stacks import StackUnderTest
-from tests.support.victims import free_port
 
 pytestmark = pytest.mark.usefixtures("bystander")
 

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.configs import a_label
 from tests.support.playbooks import play, prepare
+from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import free_port, marks, victim
+from tests.support.victims import victim
 
 LISTENER = (
     "import socket, time; s = socket.create_server(('127.0.0.1', {port})); print('owned', flush=True); time.sleep(60)"
@@ -52,7 +54,7 @@ def test_kill_in_check_mode_says_what_it_would_end_and_ends_nothing(made: StackU
     assert made.perform()["ok"]
     assert made.perform("stop", installed=True)["ok"]
     port = made.raw["services"]["web"]["port"]
-    with victim("listen", port, mark=marks(made.root, "web")) as orphan:
+    with victim("listen", port, label=a_label(made.root, "web")) as orphan:
         said = op(made, "kill", "--check", port=port)
         assert (said.returncode, f"would end pid {orphan.pid}" in said.stdout) == (0, True)
         assert orphan.alive

@@ -21,11 +21,10 @@ import pytest
 import yaml
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
-from tests.support.controllers import archive, controller
-from tests.support.playbooks import prepare
+from tests.support.playbooks import archive, controller, prepare
+from tests.support.processes import free_port
 from tests.support.repository import ROOT
 from tests.support.stacks import APP, StackUnderTest, stack
-from tests.support.victims import free_port
 
 pytestmark = pytest.mark.usefixtures("bystander")
 

@@ -18,9 +18,9 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from tests.support.commands import rollcall
 from tests.support.playbooks import outcome, play, prepare
+from tests.support.processes import free_port
 from tests.support.releases import wheel, write
 from tests.support.stacks import APP, StackUnderTest, stack
-from tests.support.victims import free_port
 
 pytestmark = pytest.mark.usefixtures("bystander")
 

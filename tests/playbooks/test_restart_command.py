@@ -18,9 +18,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from tests.support.configs import a_label
+from tests.support.processes import eventually, free_port
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import eventually, free_port, marks, victim
+from tests.support.victims import victim
 
 pytestmark = pytest.mark.usefixtures("bystander")
 
@@ -245,7 +247,7 @@ def test_hosts_after_a_batch_that_failed_are_named_and_so_is_how_to_come_to_them
 
 def test_flush_ends_what_is_left_over_and_restarts_nothing_and_check_says_so_before(made: StackUnderTest) -> None:
     assert made.perform("stop", installed=True)["ok"]
-    with victim("listen", made.raw["services"]["web"]["port"], mark=marks(made.root, "web")) as orphan:
+    with victim("listen", made.raw["services"]["web"]["port"], label=a_label(made.root, "web")) as orphan:
         planned = answer(restart(made, "flush", "--check", "--json"))
         assert orphan.alive
         (report,) = planned["hosts"]["here"]["reports"]

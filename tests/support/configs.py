@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+from pathlib import Path
 
 from hypothesis import strategies as st
 
@@ -85,3 +86,34 @@ def made(root: str, *services: Service, **other: t.Any) -> Stack:
     for path in (wanted.paths.run, wanted.paths.logs):
         os.makedirs(path, exist_ok=True)
     return wanted
+
+
+def a_stack(root: t.Union[str, Path], *ports: int, **rules: t.Any) -> t.Any:
+    """Return a manifest with a service ``service0``, ``service1`` … on each of the ports; nothing of it is installed.
+
+    Args:
+        root: the stack's root directory.
+        ports: one for each service.
+        rules: for PortRules.
+    """
+    services = tuple(
+        Service(name=f"service{number}", command=("/bin/true",), directory=str(root), port=port)
+        for number, port in enumerate(ports)
+    )
+    return Stack(
+        name="test",
+        root=str(root),
+        paths=Paths.of(str(root)),
+        services=services,
+        ports=PortRules(**rules),
+    )
+
+
+def a_label(root: str, service: str = "victim", stack: str = "test") -> t.Dict[str, str]:
+    """Return the label, in environment variables, that a process of the stack at ``root`` carries."""
+    return {
+        "ROLLCALL_STACK": stack,
+        "ROLLCALL_ROOT": root,
+        "ROLLCALL_SERVICE": service,
+        "ROLLCALL_REVISION": "0123456789ab",
+    }

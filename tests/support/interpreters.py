@@ -1,24 +1,128 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An interpreter of a stack's own in place of the tests': for another user, or with something changed inside."""
+"""Interpreters for tests: with one version of supervisor, of a stack's own, or quick at making environments."""
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import shutil
 import stat
+import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
 import psutil
+import pytest
 import supervisor
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils import launcher
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config, config_reader
 
 if t.TYPE_CHECKING:
     from tests.support.stacks import StackUnderTest
 
-PACKAGES = (supervisor, psutil)
+# The oldest that is accepted, the one of Debian 12 and Ubuntu 22.04 and later, and the one that `bootstrap` installs.
+VERSIONS = ("4.2.2", "4.2.5", "4.3.0")
+TOO_OLD = "4.1.0"
+
+
+def cache() -> Path:
+    """Return where they are kept; it may be removed at any time."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(os.environ.get("ROLLCALL_CACHE") or os.path.join(home, "rollcall"))
+
+
+def python_with(version: str) -> str:
+    """Return an interpreter of this Python's version that can import supervisor ``version``; made when missing."""
+    directory = cache() / f"supervisor-{version}"
+    python = directory / "bin" / "python"
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with open(cache() / f"supervisor-{version}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes ask at once
+        if not _usable(python):
+            shutil.rmtree(directory, ignore_errors=True)
+            _make(directory, version)
+    return str(python)
+
+
+def _usable(python: Path) -> bool:
+    if not python.exists():  # nor what it links to
+        return False
+    wanted = f"import sys, supervisor.options; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    tried = subprocess.run([python, "-I", "-W", "ignore", "-c", wanted], check=False, capture_output=True, timeout=60)
+    return tried.returncode == 0
+
+
+def _make(directory: Path, version: str) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True, timeout=120)
+    packages = directory / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    # Up to 4.2 it imports pkg_resources, which newer setuptools no longer have.
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(packages)]
+    subprocess.run([*command, f"supervisor=={version}", "setuptools<81"], check=True, timeout=600)
+
+
+# Reads one config after the other, so that a property test does not start an interpreter for each.
+SERVE = """
+import io, json, sys
+reader = {"__name__": "reader"}
+exec(sys.argv[1], reader)
+version = reader["read_version"]()
+for line in sys.stdin:
+    answer = {"version": version}
+    try:
+        stream = reader["_Stream"](io.BytesIO(json.loads(line).encode("utf-8")), encoding="utf-8")
+        answer.update(reader["read_config"](stream))
+    except (reader["Refused"], ValueError) as exc:
+        answer["refusal"] = str(exc)
+    print(json.dumps(answer, default=str), flush=True)
+"""
+
+
+class Reader:
+    """A long-lived ``config_reader`` in the interpreter ``python``."""
+
+    def __init__(self, python: str) -> None:
+        source = Path(config_reader.__file__).read_text(encoding="utf-8")
+        self._process = subprocess.Popen(
+            [python, "-I", "-B", "-X", "utf8", "-W", "ignore", "-c", SERVE, source],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+            cwd="/",
+        )
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.kill()
+        self._process.communicate(timeout=10)
+
+    def read(self, text: str) -> config.Parsed:
+        """Return what supervisor understands of ``text``, as ``config.parse_back`` would."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise AssertionError("both are pipes")
+        stdin.write(json.dumps(text) + "\n")
+        stdin.flush()
+        answer: t.Dict[str, t.Any] = json.loads(stdout.readline())
+        if "refusal" in answer:
+            raise AssertionError(f"supervisor refuses: {answer['refusal']}\n{text}")
+        programs = [config.Program.from_dict(program) for program in answer["programs"]]
+        return config.Parsed(answer["version"], programs, answer["daemon"])
+
+
+def install_engine(root: str, python: str) -> None:
+    """Put what a service's command needs below a stack's root: the virtual environment and the launcher."""
+    engine = Path(root) / "engine"
+    engine.mkdir()
+    (engine / "venv").symlink_to(Path(python).parents[1])
+    (engine / "rollcall").symlink_to(Path(launcher.__file__).parent)
 
 
 def own_interpreter(made: StackUnderTest, base: str = sys.executable, *, at_start: str = "") -> None:
@@ -36,7 +140,7 @@ def own_interpreter(made: StackUnderTest, base: str = sys.executable, *, at_star
     (place / "pyvenv.cfg").write_text(f"home = {os.path.dirname(os.path.realpath(base))}\n", encoding="utf-8")
     packages = place / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     packages.mkdir(parents=True)
-    for package in PACKAGES:
+    for package in (supervisor, psutil):
         directory = Path(str(package.__file__)).parent
         (packages / directory.name).symlink_to(directory)
     if at_start:
@@ -67,3 +171,29 @@ def give_to(made: StackUnderTest, user: str, uid: int, gid: int) -> None:
     for path in (made.paths.run, made.paths.logs):
         os.chown(path, uid, gid)
     made.raw["user"] = user
+
+
+SCRIPT = """\
+#!/bin/sh
+case "$*" in
+"-I -m venv "* | "-m venv "*)
+  for directory; do :; done
+  mkdir -p "$directory" && exec cp -a {template}/. "$directory" ;;
+*) exec {python} "$@" ;;
+esac
+"""
+
+
+@pytest.fixture(scope="session")
+def quick_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python like that of the tests, whose `-m venv DIRECTORY` copies one that is there; all workers share it."""
+    base = tmp_path_factory.getbasetemp()
+    place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    template, program = place / "environment", place / "quick-python"
+    with open(place / "environment.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            subprocess.run([sys.executable, "-I", "-m", "venv", str(template)], check=True, timeout=100)
+            program.write_text(SCRIPT.format(template=template, python=sys.executable), encoding="utf-8")
+            program.chmod(0o755)
+    return str(program)

@@ -108,10 +108,3 @@ def http(body: str = "", status: str = "200 OK", *headers: str) -> str:
     """Return an HTTP answer."""
     lines = (f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body.encode())}")
     return "\r\n".join((*lines, "", body))
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

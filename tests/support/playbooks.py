@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real playbooks over a stack under test, on this machine."""
+"""Real playbooks over a stack under test, on this machine; the collection as an archive, and Ansible without it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import typing as t
+import venv
 from pathlib import Path
 
 from ansible_collections.rollcall.supervisor.plugins.action.manifest_info import fingerprint
@@ -63,3 +65,34 @@ def document(made: StackUnderTest) -> t.Dict[str, t.Any]:
 
 def _document(made: StackUnderTest) -> Path:
     return Path(made.root) / "outcome.json"
+
+
+COMMANDS = {"ansible": "adhoc", "ansible-galaxy": "galaxy", "ansible-playbook": "playbook", "ansible-pull": "pull"}
+
+
+def archive(directory: Path) -> Path:
+    """Build the collection and return its archive, in ``directory``."""
+    galaxy = os.path.join(sys.prefix, "bin", "ansible-galaxy")
+    command = [galaxy, "collection", "build", "--output-path", str(directory)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    (built,) = directory.glob("rollcall-supervisor-*.tar.gz")
+    return built
+
+
+def controller(directory: Path) -> Path:
+    """Make a virtual environment with Ansible and no collection, and return its directory of commands.
+
+    Its packages are links to those of the environment that runs the tests: nothing is fetched.
+    """
+    venv.create(directory, with_pip=False, symlinks=True)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(directory)}))
+    for entry in os.scandir(sysconfig.get_path("purelib")):
+        # A *.pth adds directories to the path, and one of them may lead to the collection.
+        if entry.name != "ansible_collections" and not entry.name.endswith(".pth"):
+            (packages / entry.name).symlink_to(entry.path)
+    commands = directory / "bin"
+    for name, module in COMMANDS.items():
+        path = commands / name
+        path.write_text(f"#!{commands / 'python'}\nfrom ansible.cli.{module} import main\n\nmain()\n", encoding="utf-8")
+        path.chmod(0o755)
+    return commands

@@ -15,8 +15,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from tests.support.daemons import eventually
-from tests.support.peers import free_port
+from tests.support.processes import eventually, free_port
 
 BOUND = 30
 ADMIN = "admin"

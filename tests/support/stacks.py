@@ -35,8 +35,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.ru
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import status
 from ansible_collections.rollcall.supervisor.plugins.modules import engine as engine_module
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import engine_files
+from tests.support.processes import free_port
 from tests.support.rendering import render
-from tests.support.victims import free_port
 
 APP = str(Path(__file__).resolve().parent / "app.py")
 

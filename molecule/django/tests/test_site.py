@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from tests.support import eyes
-from tests.support.victims import eventually, free_port
+from tests.support.processes import eventually, free_port
 
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 ROOT = "/opt/django"

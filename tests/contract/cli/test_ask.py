@@ -17,9 +17,9 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from tests.support.processes import eventually
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import eventually
 
 PLAYBOOK = Path(sys.prefix) / "bin" / "ansible-playbook"
 

@@ -29,12 +29,15 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model imp
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.findings import findings_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors, discovery
-from tests.support import daemons, supervisors
+from tests.support import interpreters, supervisords
+from tests.support.configs import a_label
+from tests.support.namespaces import as_nobody
+from tests.support.processes import eventually, free_port
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import as_nobody, eventually, free_port, marks, victim
+from tests.support.victims import Victim, victim
 
-sandbox = daemons.sandbox
+sandbox = supervisords.sandbox
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes root")
 DEAF = """
 import socket, sys, time
@@ -48,7 +51,7 @@ Data = t.Dict[str, t.Any]
 
 
 @pytest.fixture(autouse=True)
-def bystander(sandbox: daemons.Sandbox) -> t.Iterator[int]:
+def bystander(sandbox: supervisords.Sandbox) -> t.Iterator[int]:
     pid = sandbox.start()
     yield pid
     with sandbox.client() as client:
@@ -130,14 +133,14 @@ def second_daemon(made: StackUnderTest) -> int:
 
 
 def test_a_stack_that_is_well_gets_one_line_and_every_supervisord_is_listed(
-    running: StackUnderTest, bystander: int, sandbox: daemons.Sandbox
+    running: StackUnderTest, bystander: Victim, sandbox: supervisords.Sandbox
 ) -> None:
     data = call(running)
     assert (own(data), data["ok"], data["changed"]) == ([], True, False)
     assert findings_text({**data, "findings": []}).count("\n") == 0
     listed = {entry["pid"]: entry for entry in data["supervisors"]}
     (daemon,) = running.daemons()
-    ours, other = listed[daemon.pid], listed[bystander]
+    ours, other = listed[daemon.pid], listed[bystander.pid]
     assert (ours["ours"], ours["stack"], ours["answers"], ours["config"]) == (True, "test", True, running.paths.config)
     assert (other["ours"], other["stack"], other["answers"], other["config"]) == (False, None, True, sandbox.config)
     assert (other["socket"], other["pidfile"], other["version"]) == (sandbox.socket, sandbox.pidfile, ours["version"])
@@ -247,9 +250,11 @@ def test_who_holds_a_socket_is_seen_though_its_opener_has_ended(tmp_path: Path) 
         process.stdout.close()
 
 
-def test_two_supervisords_of_different_owners_share_a_path(running: StackUnderTest, sandbox: daemons.Sandbox) -> None:
+def test_two_supervisords_of_different_owners_share_a_path(
+    running: StackUnderTest, sandbox: supervisords.Sandbox
+) -> None:
     other = sandbox.script("other.conf", "")
-    text = daemons.BASE.format(home=sandbox.home)
+    text = supervisords.BASE.format(home=sandbox.home)
     text = text.replace(f"{sandbox.home}/s.pid", running.paths.pidfile)
     text = text.replace(f"{sandbox.home}/s.sock", running.paths.socket)
     Path(other).write_text(text, encoding="utf-8")
@@ -269,10 +274,10 @@ def test_two_supervisords_of_different_owners_share_a_path(running: StackUnderTe
 
 @pytest.mark.fault(48)
 def test_an_open_http_server_is_a_warning_of_others_and_an_error_of_ours(
-    running: StackUnderTest, sandbox: daemons.Sandbox
+    running: StackUnderTest, sandbox: supervisords.Sandbox
 ) -> None:
     open_server = f"[inet_http_server]\nport=127.0.0.1:{free_port()}\n"
-    other = sandbox.script("open.conf", daemons.BASE.format(home=sandbox.home).replace("/s.", "/o.") + open_server)
+    other = sandbox.script("open.conf", supervisords.BASE.format(home=sandbox.home).replace("/s.", "/o.") + open_server)
     command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", other]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -296,7 +301,7 @@ def test_a_supervisor_that_is_too_old_is_refused() -> None:
         assert made.perform()["ok"]
         venv = os.path.join(made.root, "engine", "venv")
         os.unlink(venv)
-        os.symlink(Path(supervisors.python_with(supervisors.TOO_OLD)).parents[2], venv)
+        os.symlink(Path(interpreters.python_with(interpreters.TOO_OLD)).parents[2], venv)
         assert "supervisor_too_old" in names(doctor.doctor(made.root))
 
 
@@ -304,7 +309,7 @@ def test_a_supervisor_that_is_too_old_is_refused() -> None:
 
 
 def test_an_orphan_is_told_by_its_label(running: StackUnderTest) -> None:
-    with victim("bystander", mark=marks(running.root, "worker")) as orphan:
+    with victim("bystander", label=a_label(running.root, "worker")) as orphan:
         data = call(running)
         assert names(data) == ["orphan"]
         assert the(data, "orphan")["data"]["pid"] == orphan.pid
@@ -598,14 +603,14 @@ def test_a_run_that_was_cut_off_is_told_with_its_step(running: StackUnderTest) -
     assert names(call(running)) == []
 
 
-def test_everything_that_hangs_at_once_is_still_bounded(running: StackUnderTest, sandbox: daemons.Sandbox) -> None:
+def test_everything_that_hangs_at_once_is_still_bounded(running: StackUnderTest, sandbox: supervisords.Sandbox) -> None:
     (daemon,) = running.daemons()
     os.kill(daemon.pid, signal.SIGSTOP)
     silent = str(sandbox.home / "q.sock")
     with socket.socket(socket.AF_UNIX) as held:
         held.bind(silent)
         held.listen(1)
-        other = sandbox.script("q.conf", daemons.BASE.format(home=sandbox.home).replace("/s.sock", "/q.sock"))
+        other = sandbox.script("q.conf", supervisords.BASE.format(home=sandbox.home).replace("/s.sock", "/q.sock"))
         name = sandbox.script("supervisord", "import time\nprint('ready', flush=True)\ntime.sleep(120)\n")
         with program(sys.executable, name, "-c", other):
             began = time.monotonic()

@@ -16,9 +16,7 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import commands
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import acting_as, require_account
-from tests.support.daemons import alive, bystander, eventually
-
-__all__ = ["bystander"]
+from tests.support.processes import eventually, is_alive
 
 pytestmark = pytest.mark.usefixtures("bystander")
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -60,7 +58,7 @@ def test_a_command_that_takes_too_long_is_killed_with_all_that_it_started(tmp_pa
     done = run("sh", "-c", f"sleep 60 & echo $! > {tmp_path}/pid; trap '' TERM; sleep 60", timeout=1)
     assert (done.ok, done.how) == (False, "did not end within 1 s and was killed")
     inner = int((tmp_path / "pid").read_text())
-    assert eventually(lambda: not alive(inner))
+    assert eventually(lambda: not is_alive(inner))
 
 
 def test_what_outlives_a_command_and_holds_its_output_is_not_waited_for(tmp_path: Path) -> None:
@@ -83,10 +81,10 @@ def test_when_the_caller_is_gone_so_is_the_command(tmp_path: Path, number: int) 
             os._exit(0)
     assert eventually((tmp_path / "pids").exists)
     pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
-    assert all(alive(pid) for pid in pids)
+    assert all(is_alive(pid) for pid in pids)
     os.kill(caller, number)
     os.waitpid(caller, 0)
-    assert eventually(lambda: not any(alive(pid) for pid in pids))
+    assert eventually(lambda: not any(is_alive(pid) for pid in pids))
 
 
 @AS_ROOT

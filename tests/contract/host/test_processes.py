@@ -33,7 +33,10 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.ru
     supervisord_options,
     supervisords_over,
 )
-from tests.support.victims import NOBODY, as_nobody, eventually, is_alive, marks, victim
+from tests.support.configs import a_label
+from tests.support.namespaces import NOBODY, as_nobody
+from tests.support.processes import eventually, is_alive
+from tests.support.victims import victim
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user, or a namespace of its own")
 CONFIG = """
@@ -190,7 +193,7 @@ def test_a_home_has_the_command_that_stops_it(monkeypatch: pytest.MonkeyPatch, p
 
 def test_a_label_is_read_and_found_by_its_root(tmp_path: Path) -> None:
     root = str(tmp_path)
-    with victim("bystander", mark=marks(root, "api")) as ours, victim("bystander", mark=marks("/elsewhere")):
+    with victim("bystander", label=a_label(root, "api")) as ours, victim("bystander", label=a_label("/elsewhere")):
         assert label_of(ours.pid) == Label("test", root, "api", "0123456789ab")
         (found,) = labelled_processes(root)
         assert (found.pid, found.label) == (ours.pid, label_of(ours.pid))
@@ -201,7 +204,7 @@ def test_a_label_is_read_and_found_by_its_root(tmp_path: Path) -> None:
 @ROOT_ONLY
 def test_the_label_of_a_stranger_does_not_count(tmp_path: Path) -> None:
     root = str(tmp_path)
-    with victim("bystander", 0, "--uid", str(NOBODY), mark=marks(root)) as stranger:
+    with victim("bystander", 0, "--uid", str(NOBODY), label=a_label(root)) as stranger:
         assert label_of(stranger.pid) is not None
         assert labelled_processes(root) == []
         assert [process.pid for process in labelled_processes(root, {NOBODY})] == [stranger.pid]
@@ -209,7 +212,7 @@ def test_the_label_of_a_stranger_does_not_count(tmp_path: Path) -> None:
 
 @ROOT_ONLY
 def test_what_may_not_be_read_has_no_label(tmp_path: Path) -> None:
-    with victim("bystander", mark=marks(str(tmp_path))) as held:
+    with victim("bystander", label=a_label(str(tmp_path))) as held:
         assert as_nobody(lambda: label_of(held.pid)) is None
         assert as_nobody(lambda: [one.pid for one in labelled_processes(str(tmp_path), {0, NOBODY})]) == []
 
@@ -393,12 +396,12 @@ def test_nothing_is_signalled_by_the_pids_of_another_namespace() -> None:
 
 def test_a_sweep_ends_what_is_labelled_and_not_kept(tmp_path: Path) -> None:
     root = str(tmp_path)
-    mark = marks(root)
+    mark = a_label(root)
     with contextlib.ExitStack() as started:
         orphans, daemon, kept = (
-            started.enter_context(victim(kind, mark=mark)) for kind in ("shared", "daemon", "shared")
+            started.enter_context(victim(kind, label=mark)) for kind in ("shared", "daemon", "shared")
         )
-        other = started.enter_context(victim("bystander", mark=marks("/elsewhere")))
+        other = started.enter_context(victim("bystander", label=a_label("/elsewhere")))
         stranger = started.enter_context(victim("bystander"))
         ended = sweep(root, keep=[kept.pid])
         assert {one.pid for one in ended} >= {orphans.pid, *orphans.pids, daemon.pid}
@@ -409,13 +412,13 @@ def test_a_sweep_ends_what_is_labelled_and_not_kept(tmp_path: Path) -> None:
 
 
 def test_a_sweep_ends_the_deepest_first(tmp_path: Path) -> None:
-    with victim("shared", mark=marks(str(tmp_path))) as master:
+    with victim("shared", label=a_label(str(tmp_path))) as master:
         ended = sweep(str(tmp_path))
         assert [one.pid for one in ended].index(master.pid) == len(master.pids)
 
 
 def test_a_sweep_escalates(tmp_path: Path) -> None:
-    with victim("deaf", mark=marks(str(tmp_path))) as deaf:
+    with victim("deaf", label=a_label(str(tmp_path))) as deaf:
         (ended,) = sweep(str(tmp_path), grace=0.1)
         assert (ended.pid, ended.signals, ended.result) == (deaf.pid, ("TERM", "KILL"), "ended")
 
@@ -425,7 +428,7 @@ def test_a_sweep_of_an_empty_root_does_nothing(tmp_path: Path) -> None:
 
 
 def test_a_labelled_supervisord_is_found_by_its_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in marks(str(tmp_path)).items():
+    for name, value in a_label(str(tmp_path)).items():
         if name != LABEL_SERVICE:
             monkeypatch.setenv(name, value)
     with supervisord(tmp_path, "-c", str(tmp_path / "supervisord.conf")) as daemon:

@@ -28,14 +28,17 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
-from tests.support import daemons
-from tests.support.victims import a_stack, as_nobody, eventually, free_port, marks, victim
+from tests.support import supervisords
+from tests.support.configs import a_label, a_stack
+from tests.support.namespaces import as_nobody
+from tests.support.processes import eventually, free_port
+from tests.support.victims import victim
 
 pytestmark = pytest.mark.usefixtures("bystander")
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user")
 
-sandbox = daemons.sandbox
+sandbox = supervisords.sandbox
 
 
 @pytest.fixture
@@ -87,7 +90,7 @@ def test_families_are_seen_as_by_proc() -> None:
 
 
 def test_labels_are_read_as_by_proc(root: str) -> None:
-    with victim("bystander", mark=marks(root)) as held:
+    with victim("bystander", label=a_label(root)) as held:
         seen, expected = both_ways(lambda: label_of(held.pid))
         assert seen == expected == Label("test", root, "victim", "0123456789ab")
         assert [one.pid for one in labelled_processes(root)] == [held.pid]
@@ -168,7 +171,7 @@ def test_every_process_that_shares_a_listener_is_found_process_by_process() -> N
 
 def test_who_has_shared_a_listener_and_is_found_late_is_not_said_to_have_come_back(root: str) -> None:
     # On Linux psutil names one process for each socket: the other one shows up when that has ended.
-    with victim("handed", mark=marks(root)) as held:
+    with victim("handed", label=a_label(root)) as held:
         assert len(listeners.find_listeners([held.port])) == 1
         done = flush.flush(a_stack(root, held.port))
         assert {entry.pid for entry in done.ended} == {held.pid, *held.pids}
@@ -177,7 +180,7 @@ def test_who_has_shared_a_listener_and_is_found_late_is_not_said_to_have_come_ba
 
 @pytest.mark.usefixtures("refused")
 def test_what_is_ours_is_ended_and_the_port_proved_free(root: str) -> None:
-    with victim("deaf", mark=marks(root)) as deaf, victim("shared", mark=marks(root)) as shared:
+    with victim("deaf", label=a_label(root)) as deaf, victim("shared", label=a_label(root)) as shared:
         stack = a_stack(root, deaf.port, shared.port)
         began = time.monotonic()
         done = flush.flush(stack, grace=0.3)
@@ -190,7 +193,7 @@ def test_what_is_ours_is_ended_and_the_port_proved_free(root: str) -> None:
 
 
 def test_what_is_stopped_is_continued_so_that_it_can_end_by_itself(root: str) -> None:
-    with victim("stopped", mark=marks(root)) as held:
+    with victim("stopped", label=a_label(root)) as held:
         assert eventually(lambda: (processes.describe(held.pid) or pytest.fail("gone")).state == "T")
         (entry,) = flush.flush(a_stack(root, held.port)).ended
         assert (entry.signals, entry.result) == (("TERM", "CONT"), "ended")
@@ -214,7 +217,7 @@ def test_our_own_ancestors_are_never_signalled() -> None:
 
 @ROOT_ONLY
 def test_a_listener_that_another_user_sees_without_its_process_is_not_called_free(root: str) -> None:
-    with victim("listen", mark=marks(root)) as held:
+    with victim("listen", label=a_label(root)) as held:
 
         def attempt() -> t.Any:
             (port,) = survey.inspect(None, [held.port])
@@ -231,7 +234,7 @@ def test_a_listener_that_another_user_sees_without_its_process_is_not_called_fre
         assert held.alive
 
 
-def test_a_supervisord_and_what_it_runs_are_known(root: str, sandbox: daemons.Sandbox) -> None:
+def test_a_supervisord_and_what_it_runs_are_known(root: str, sandbox: supervisords.Sandbox) -> None:
     daemon = sandbox.start()
     seen, expected = both_ways(lambda: [one.pid for one in supervisords_over(sandbox.config)])
     assert seen == expected == [daemon]

@@ -14,7 +14,9 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import bind, listeners, netlink, socket_owners
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Listener
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.netlink import NetlinkRefused
-from tests.support.victims import NOBODY, as_nobody, free_port, victim
+from tests.support.namespaces import NOBODY, as_nobody
+from tests.support.processes import free_port
+from tests.support.victims import victim
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user")
 

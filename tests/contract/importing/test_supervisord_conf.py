@@ -32,7 +32,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.impo
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file, load_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
-from tests.support import configs, supervisors
+from tests.support import configs, interpreters
 from tests.support.rendering import render as render_config
 
 ENVIRONMENT = {"HOME": "/home/app", "REGION": "eu; west # 1", "QUOTED": "it's", "PERCENT": "100%", "EMPTY": ""}
@@ -56,8 +56,8 @@ class Refused(Exception):
 
 
 @pytest.fixture(scope="module")
-def reader() -> t.Iterator[supervisors.Reader]:
-    with supervisors.Reader(sys.executable) as reader:
+def reader() -> t.Iterator[interpreters.Reader]:
+    with interpreters.Reader(sys.executable) as reader:
         yield reader
 
 
@@ -136,7 +136,7 @@ def check(imported: Imported, root: Path) -> Stack:
     return result.stack
 
 
-def read_back(reader: supervisors.Reader, stack: Stack, imported: Imported) -> t.Dict[str, config.Program]:
+def read_back(reader: interpreters.Reader, stack: Stack, imported: Imported) -> t.Dict[str, config.Program]:
     """Return what a real supervisor reads out of the config that our template makes, launchers taken off again."""
     for directory in (stack.paths.run, stack.paths.logs):
         Path(directory).mkdir(parents=True, exist_ok=True)
@@ -437,7 +437,7 @@ def unindented(text: str) -> str:
     return text if "[supervisord]" in text else f"[supervisord]\nlogfile=x.log\n{text}"
 
 
-def compare(reader: supervisors.Reader, conf: Path) -> Imported:
+def compare(reader: interpreters.Reader, conf: Path) -> Imported:
     """Import a config, and hold every program that is rendered from it against the original's."""
     root = conf.parent.parent / "root"
     root.mkdir()
@@ -460,18 +460,18 @@ def conf(place: Path) -> Path:
 
 @pytest.mark.parametrize("original", ORIGINALS.values(), ids=ORIGINALS)
 def test_what_is_rendered_from_an_import_runs_the_same_programs(
-    reader: supervisors.Reader, conf: Path, original: str
+    reader: interpreters.Reader, conf: Path, original: str
 ) -> None:
     conf.write_text(unindented(original), encoding="utf-8")
     compare(reader, conf)
 
 
-def test_line_ends_of_another_system_do_not_matter(reader: supervisors.Reader, conf: Path) -> None:
+def test_line_ends_of_another_system_do_not_matter(reader: interpreters.Reader, conf: Path) -> None:
     conf.write_bytes(unindented(ORIGINALS["quoted environments"]).replace("\n", "\r\n").encode("utf-8"))
     compare(reader, conf)
 
 
-def test_what_a_config_includes_comes_along(reader: supervisors.Reader, conf: Path) -> None:
+def test_what_a_config_includes_comes_along(reader: interpreters.Reader, conf: Path) -> None:
     conf.write_text(
         "[supervisord]\nlogfile=x.log\n[include]\nfiles=conf.d/*.conf %(here)s/more.ini none/*\n"
         "[program:web]\ncommand=%(here)s/web\n",

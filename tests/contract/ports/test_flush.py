@@ -16,10 +16,10 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import model as manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
-from tests.support import daemons, victims
+from tests.support import configs, port_holders, supervisords, victims
+from tests.support.processes import eventually, free_port, is_alive, kill
 
-sandbox = daemons.sandbox
-bystander = daemons.bystander
+sandbox = supervisords.sandbox
 pytestmark = pytest.mark.usefixtures("bystander")
 
 
@@ -33,7 +33,7 @@ class Running:
     """A stack of one service that a real supervisord runs."""
 
     stack: manifest.Stack
-    place: daemons.Sandbox
+    place: supervisords.Sandbox
     daemon: int
     port: int
 
@@ -54,21 +54,21 @@ def options(request: pytest.FixtureRequest) -> t.List[str]:
 
 
 @pytest.fixture
-def running(sandbox: daemons.Sandbox, options: t.List[str]) -> Running:
-    port = victims.free_port()
+def running(sandbox: supervisords.Sandbox, options: t.List[str]) -> Running:
+    port = free_port()
     root = str(sandbox.home)
-    marks = ",".join(f"{name}='{value}'" for name, value in victims.marks(root, "service0").items())
+    marks = ",".join(f"{name}='{value}'" for name, value in configs.a_label(root, "service0").items())
     sandbox.configure(
-        service0=f"{sys.executable} {os.path.abspath(victims.__file__)} listen {port} {' '.join(options)}\n"
+        service0=f"{sys.executable} {port_holders.__file__} listen {port} {' '.join(options)}\n"
         f"environment={marks}\nstartsecs=0"
     )
     daemon = sandbox.start()
     sandbox.client().start(["service0"])
-    stack = victims.a_stack(root, port)
+    stack = configs.a_stack(root, port)
     # Only where the config and the socket are matters to a flush.
     stack = dataclasses.replace(stack, paths=t.cast(manifest.Paths, Paths(sandbox.config, sandbox.socket)))
     made = Running(stack, sandbox, daemon, port)
-    assert daemons.eventually(lambda: bool(made.holders()))
+    assert eventually(lambda: bool(made.holders()))
     return made
 
 
@@ -111,8 +111,8 @@ def test_what_supervisord_runs_on_a_protected_port_is_not_stopped_either(running
 @pytest.mark.parametrize("options", [["--reuseport"]], indirect=True)
 def test_an_orphan_beside_what_supervisord_runs_is_ended_alone(running: Running) -> None:
     pid = running.pid
-    marks = victims.marks(str(running.place.home), "service0")
-    with victims.victim("listen", running.port, "--reuseport", mark=marks) as orphan:
+    marks = configs.a_label(str(running.place.home), "service0")
+    with victims.victim("listen", running.port, "--reuseport", label=marks) as orphan:
         assert sorted(running.holders()) == sorted(
             [(pid, "supervised", "service0"), (orphan.pid, "orphan", "service0")]
         )
@@ -126,8 +126,8 @@ def test_an_orphan_beside_what_supervisord_runs_is_ended_alone(running: Running)
 
 def test_what_a_killed_supervisord_has_left_behind_is_ended(running: Running) -> None:
     pid = running.pid
-    daemons.kill(running.daemon)
-    assert daemons.eventually(lambda: not daemons.alive(running.daemon))
+    kill(running.daemon)
+    assert eventually(lambda: not is_alive(running.daemon))
     assert running.holders() == [(pid, "orphan", "service0")]
     done = flush.flush(running.stack)
     assert [(entry.pid, entry.signals, entry.result) for entry in done.ended] == [(pid, ("TERM",), "ended")]

@@ -20,8 +20,10 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import leases
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import tool as ports
+from tests.support.configs import a_label
+from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import free_port, marks, victim
+from tests.support.victims import victim
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +94,7 @@ def test_all_taken_names_each_holder_and_what_to_do(made: StackUnderTest) -> Non
 
 def test_what_our_own_left_over_process_holds_is_no_reason_to_move(made: StackUnderTest) -> None:
     wanted = with_fallback(made, free_port())
-    with victim("listen", own_port(made), mark=marks(made.root, "web")):
+    with victim("listen", own_port(made), label=a_label(made.root, "web")):
         assert ports.give(wanted)["ports"] == {"web": own_port(made)}
 
 
@@ -181,6 +183,7 @@ KERNEL = """
 import sys
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import preflight
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 stack = check_manifest({"stack": {"name": "test", "root": sys.argv[1], "services": {
     "web": {"command": ["/bin/true"], "port": 8050}, "api": {"command": ["/bin/true"], "port": 8060}}}}).stack
 for name in ("run", "logs", "state"):
@@ -223,7 +226,7 @@ def test_check_tells_free_and_held_apart_by_its_exit_code(made: StackUnderTest) 
 def test_kill_ends_what_is_left_over_and_refuses_what_is_foreign(made: StackUnderTest) -> None:
     assert made.perform()["ok"]
     assert made.perform("stop", installed=True)["ok"]
-    with victim("listen", own_port(made), mark=marks(made.root, "web")) as orphan:
+    with victim("listen", own_port(made), label=a_label(made.root, "web")) as orphan:
         code, data = tool(made, "kill", str(own_port(made)), "--check")
         assert (code, [entry["result"] for entry in data["ended"]], orphan.alive) == (0, ["planned"], True)
         code, data = tool(made, "kill", str(own_port(made)))
@@ -253,7 +256,7 @@ def test_find_available_gives_a_port_that_can_be_bound_and_is_nobodys(made: Stac
 
 def test_list_names_every_process_wherever_it_came_from(made: StackUnderTest) -> None:
     assert made.perform()["ok"]
-    with victim("listen", free_port(), mark=marks(made.root, "old")) as orphan:
+    with victim("listen", free_port(), label=a_label(made.root, "old")) as orphan:
         code, data = tool(made, "list")
     found = {row["pid"]: (row["provenance"], row["service"], row["ports"]) for row in data["processes"]}
     assert code == 0
@@ -270,7 +273,7 @@ def test_auto_fix_frees_what_is_ours_and_leases_another_port_for_what_is_not(mad
     assert made.perform()["ok"]
     assert made.perform("stop", installed=True)["ok"]
     installed = made.generation().stack
-    with victim("listen", own_port(made), mark=marks(made.root, "web")) as orphan:
+    with victim("listen", own_port(made), label=a_label(made.root, "web")) as orphan:
         assert ports.auto_fix(installed)["freed"]
         assert not orphan.alive
     with held(own_port(made)):

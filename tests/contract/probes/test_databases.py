@@ -29,7 +29,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer
 from tests.support import postgresql, redis
 from tests.support.interpreters import python_of_all
-from tests.support.peers import Behaviour, drips, free_port, http, keeps_silent, says, tcp_peer, then_silent
+from tests.support.peers import Behaviour, drips, http, keeps_silent, says, tcp_peer, then_silent
+from tests.support.processes import free_port
 
 SHORT = 0.6
 # In every place where a password can be; nothing that is said may have it.

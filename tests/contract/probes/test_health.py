@@ -19,8 +19,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock imp
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Health
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import health
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import HealthAnswer
-from tests.support.daemons import eventually
-from tests.support.peers import Behaviour, Peer, drips, free_port, http, keeps_silent, says, tcp_peer, then_silent
+from tests.support.peers import Behaviour, Peer, drips, http, keeps_silent, says, tcp_peer, then_silent
+from tests.support.processes import eventually, free_port
 
 SHORT = 0.4
 FOREVER = "x" * 65536

@@ -23,11 +23,12 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors
 from ansible_collections.rollcall.supervisor.plugins.modules import supervisor_program
-from tests.support import daemons, manifests, others, supervisors
-from tests.support.daemons import Sandbox, alive, eventually
+from tests.support import interpreters, manifests, supervisords
+from tests.support.processes import eventually, is_alive
+from tests.support.supervisords import Sandbox
+from tests.support.victims import Victim
 
-sandbox = daemons.sandbox
-bystander = daemons.bystander
+sandbox = supervisords.sandbox
 
 SLEEP = "sleep 600\nstartsecs=0"
 KEYS = {"changed", "programs", "actions", "outdated", "diff"}
@@ -91,11 +92,13 @@ def rhythm(module: Module, place: Sandbox, *arguments: str, **options: t.Any) ->
 # --- the states -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", supervisors.VERSIONS)
-def test_programs_groups_and_all_start_and_stop(sandbox: Sandbox, module: Module, version: str, bystander: int) -> None:
+@pytest.mark.parametrize("version", interpreters.VERSIONS)
+def test_programs_groups_and_all_start_and_stop(
+    sandbox: Sandbox, module: Module, version: str, bystander: Victim
+) -> None:
     group = "[program:a]\ncommand=sleep 600\nautostart=false\n[program:b]\ncommand=sleep 600\nautostart=false\n"
     sandbox.configure(web="sleep 600", other=SLEEP, extra=f"{group}[group:shop]\nprograms=a,b\n")
-    sandbox.start(python=supervisors.python_with(version))
+    sandbox.start(python=interpreters.python_with(version))
     began = time.monotonic()
     started = rhythm(module, sandbox, "started", "web", "shop")
     assert time.monotonic() - began < 5, "both at once, within startsecs"
@@ -108,8 +111,8 @@ def test_programs_groups_and_all_start_and_stop(sandbox: Sandbox, module: Module
     assert states(sandbox) == {"web": "RUNNING", "other": "STOPPED", "shop:a": "STOPPED", "shop:b": "RUNNING"}
     running = [pid for pid in pids(sandbox).values() if pid]
     assert set(after(rhythm(module, sandbox, "stopped", "all")).values()) == {"STOPPED"}
-    assert not [pid for pid in running if alive(pid)]
-    assert alive(bystander)
+    assert not [pid for pid in running if is_alive(pid)]
+    assert is_alive(bystander.pid)
 
 
 def test_a_restart_gives_every_program_another_process(sandbox: Sandbox, module: Module) -> None:
@@ -163,10 +166,10 @@ def test_a_signal_reaches_the_processes_and_they_stay(sandbox: Sandbox, module: 
     assert time_of_check == "x\n", "check mode sent none"
 
 
-@pytest.mark.parametrize("version", supervisors.VERSIONS)
+@pytest.mark.parametrize("version", interpreters.VERSIONS)
 def test_groups_come_and_go_with_the_configuration(sandbox: Sandbox, module: Module, version: str) -> None:
     sandbox.configure(web=SLEEP)
-    sandbox.start(python=supervisors.python_with(version))
+    sandbox.start(python=interpreters.python_with(version))
     pair = "[program:on]\ncommand=sleep 600\n[program:off]\ncommand=sleep 600\nautostart=false\n"
     sandbox.configure(web=SLEEP, extra=f"{pair}[group:pair]\nprograms=on,off\n")
     assert after(rhythm(module, sandbox, "present", "pair", "web")) == {
@@ -177,7 +180,7 @@ def test_groups_come_and_go_with_the_configuration(sandbox: Sandbox, module: Mod
     process = pids(sandbox)["pair:on"]
     assert after(rhythm(module, sandbox, "absent", "pair:*")) == {"pair:on": "absent", "pair:off": "absent"}
     assert set(states(sandbox)) == {"web"}
-    assert not alive(process), "it was stopped first"
+    assert not is_alive(process), "it was stopped first"
 
 
 def test_a_changed_configuration_is_reported_and_taken_over_when_told(sandbox: Sandbox, module: Module) -> None:
@@ -283,7 +286,7 @@ def stubborn(place: Sandbox, module: Module, stop_seconds: float) -> int:
 def test_a_stop_may_take_what_the_program_may_take(sandbox: Sandbox, module: Module) -> None:
     pid = stubborn(sandbox, module, 2)
     assert after(module("stopped", "slow", timeout=3)) == {"slow": "STOPPED"}
-    assert not alive(pid)
+    assert not is_alive(pid)
 
 
 def test_what_somebody_else_is_stopping_is_waited_for_and_started(sandbox: Sandbox, module: Module) -> None:
@@ -295,7 +298,7 @@ def test_what_somebody_else_is_stopping_is_waited_for_and_started(sandbox: Sandb
     assert (told["changed"], after(told)) == (True, {"slow": "RUNNING"})
     done = module("started", "slow")
     assert after(done) == {"slow": "RUNNING"}
-    assert not alive(pid)
+    assert not is_alive(pid)
     assert done["programs"][0]["pid_after"] != pid
 
 
@@ -370,8 +373,8 @@ def test_options_that_do_not_go_together_are_refused(module: Module, options: di
 @pytest.mark.fault(47)
 def test_a_password_opens_it_and_is_in_no_result(sandbox: Sandbox, module: Module) -> None:
     sandbox.configure(web=SLEEP)
-    others.want_password(sandbox, "operator", "planted-token")
-    with others.started(sandbox):
+    supervisords.want_password(sandbox, "operator", "planted-token")
+    with supervisords.started(sandbox):
         right = module("started", "web", username="operator", password="planted-token")
         wrong = module("started", "web", username="operator", password="planted-other")
         none = module("started", "web")

@@ -26,11 +26,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.releases impor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import store as release_store
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.plan import Git, Python, Wish
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
-from tests.support.daemons import bystander
-from tests.support.mounts import Mount, read_only, seen_with, small
+from tests.support.namespaces import Mount, read_only, seen_with, small
 from tests.support.releases import Host, wheel, write
-
-__all__ = ["bystander"]
 
 pytestmark = pytest.mark.usefixtures("bystander")
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can build as another user")

@@ -16,8 +16,8 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call import roll_call
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
+from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
-from tests.support.victims import free_port
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host import pr
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import label_of
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
-from tests.support.victims import free_port
 
 
 def three_services(**first: t.Any) -> t.Dict[str, t.Any]:

@@ -18,8 +18,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import history, journal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import life
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
+from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import free_port
 
 pytestmark = pytest.mark.usefixtures("bystander")
 

@@ -16,8 +16,8 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import budget
+from tests.support.processes import eventually, is_alive
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import eventually, is_alive
 
 
 class Moved:

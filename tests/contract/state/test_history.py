@@ -16,8 +16,8 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import history, journal
+from tests.support.processes import eventually, free_port
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import eventually, free_port
 
 
 @pytest.fixture

@@ -21,9 +21,10 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal, registry
+from tests.support.namespaces import as_nobody
+from tests.support.processes import eventually, free_port
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import as_nobody, eventually, free_port
 
 FILES = ROOT / "roles" / "bootstrap" / "files"
 PLAYBOOK = Path(sys.prefix) / "bin" / "ansible-playbook"

@@ -28,12 +28,13 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.cl
     wait_states,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
-from tests.support import daemons
-from tests.support.daemons import Sandbox, alive, eventually, kill, stale_socket
+from tests.support import supervisords
 from tests.support.peers import drips, http, says, unix_peer
+from tests.support.processes import eventually, is_alive, kill
+from tests.support.supervisords import Sandbox, stale_socket
+from tests.support.victims import Victim
 
-sandbox = daemons.sandbox
-bystander = daemons.bystander
+sandbox = supervisords.sandbox
 
 SLEEP = "sleep 600\nstartsecs=0"
 # Ignores TERM: its stop takes stopwaitsecs.
@@ -193,7 +194,7 @@ def test_programs_start_and_stop_by_the_batch(sandbox: Sandbox) -> None:
     assert {program.state for program in client.programs().values()} == {"STOPPED"}
     assert client.start(["one", "two"]) == {"one": None, "two": None}
     states = wait_states(client, ["one", "two"], ("RUNNING",), deadline=Deadline(5))
-    assert all(alive(program.pid) for program in states.values())
+    assert all(is_alive(program.pid) for program in states.values())
     assert client.start(["one", "three"]) == {"one": None, "three": None}, "ALREADY_STARTED is no fault"
     assert client.stop(["one", "two", "three"]) == {"one": None, "two": None, "three": None}
     # A TERM that reaches a program between fork and exec is lost in supervisord's own handler, which the child still
@@ -381,24 +382,24 @@ def test_a_daemon_that_shuts_down_says_so_and_takes_no_orders(sandbox: Sandbox) 
         assert "is shutting down" in error.message
 
 
-def test_stopping_a_daemon_is_over_when_its_process_is_gone(sandbox: Sandbox, bystander: int) -> None:
+def test_stopping_a_daemon_is_over_when_its_process_is_gone(sandbox: Sandbox, bystander: Victim) -> None:
     sandbox.configure(**{f"p{number}": SLEEP for number in range(8)})
     pid = sandbox.start()
     client = sandbox.client()
     client.start(client.programs())
     removed = life.stop_supervisord(client, identity(pid), timeout=30, pidfile=sandbox.pidfile)
-    assert not alive(pid)
+    assert not is_alive(pid)
     assert sandbox.processes() == []
     assert removed == [], "an orderly end leaves nothing behind"
     assert not os.path.exists(sandbox.socket)
-    assert alive(bystander)
+    assert is_alive(bystander.pid)
 
 
 def test_the_next_daemon_keeps_its_socket_after_a_slow_end_of_the_last(sandbox: Sandbox) -> None:
     pid = stubborn_daemon(sandbox, 1)
     for _unused in range(3):
         life.stop_supervisord(sandbox.client(), identity(pid), timeout=20, pidfile=sandbox.pidfile)
-        assert not alive(pid)
+        assert not is_alive(pid)
         pid = sandbox.start()
         client = sandbox.client()
         client.start(["stubborn"])
@@ -410,7 +411,7 @@ def test_a_daemon_that_was_told_to_stop_before_is_waited_for(sandbox: Sandbox) -
     pid = stubborn_daemon(sandbox, 1)
     sandbox.client().shutdown()
     life.stop_supervisord(sandbox.client(), pid, timeout=20)
-    assert not alive(pid)
+    assert not is_alive(pid)
 
 
 def test_a_daemon_that_does_not_end_is_named_with_what_it_waits_for(sandbox: Sandbox) -> None:
@@ -420,7 +421,7 @@ def test_a_daemon_that_does_not_end_is_named_with_what_it_waits_for(sandbox: San
     assert seconds < 3
     assert f"(pid {pid}) is still there after 0.5 s; last state: SHUTDOWN" in error.message
     assert f"stubborn (pid {child})" in error.message
-    assert alive(pid)
+    assert is_alive(pid)
 
 
 def test_a_stopped_daemon_is_not_waited_for_longer_than_told(sandbox: Sandbox) -> None:
@@ -430,12 +431,12 @@ def test_a_stopped_daemon_is_not_waited_for_longer_than_told(sandbox: Sandbox) -
     assert seconds < 2
     assert error.evidence["problem"] == client_errors.SILENT
     assert life.end_supervisords([identity(pid)], grace=10)[0].result == "ended", "TERM and CONT"
-    assert not alive(pid)
+    assert not is_alive(pid)
 
 
-def test_the_daemon_at_the_socket_is_not_stopped_for_another(sandbox: Sandbox, bystander: int) -> None:
+def test_the_daemon_at_the_socket_is_not_stopped_for_another(sandbox: Sandbox, bystander: Victim) -> None:
     pid = sandbox.start()
-    error = problem(lambda: life.stop_supervisord(sandbox.client(), bystander, timeout=5))
+    error = problem(lambda: life.stop_supervisord(sandbox.client(), bystander.pid, timeout=5))
     assert error.kind == "refused"
     assert f"pid {pid} answers" in error.message
     assert sandbox.client().state() == "RUNNING"
@@ -445,12 +446,12 @@ def test_a_daemon_that_is_gone_already_is_no_error_and_its_left_overs_go(sandbox
     pid = sandbox.start()
     meant = identity(pid)
     os.kill(pid, signal.SIGKILL)
-    assert eventually(lambda: not alive(pid))
+    assert eventually(lambda: not is_alive(pid))
     removed = life.stop_supervisord(sandbox.client(), meant, timeout=5, pidfile=sandbox.pidfile)
     assert removed == [sandbox.socket, sandbox.pidfile]
 
 
-def test_a_daemon_without_its_socket_is_ended_by_its_pid(sandbox: Sandbox, bystander: int) -> None:
+def test_a_daemon_without_its_socket_is_ended_by_its_pid(sandbox: Sandbox, bystander: Victim) -> None:
     sandbox.configure(one=SLEEP)
     pid = sandbox.start()
     sandbox.client().start(["one"])
@@ -462,13 +463,13 @@ def test_a_daemon_without_its_socket_is_ended_by_its_pid(sandbox: Sandbox, bysta
     (ended,) = life.end_supervisords([found.identity], grace=20)
     assert (ended.result, ended.signals) == ("ended", ("TERM",))
     assert sandbox.processes() == [], "its programs were stopped by it"
-    assert alive(bystander)
+    assert is_alive(bystander.pid)
 
 
-def test_what_is_no_supervisord_is_not_ended_as_one(bystander: int) -> None:
-    error = problem(lambda: life.end_supervisords([identity(bystander)], grace=1))
+def test_what_is_no_supervisord_is_not_ended_as_one(bystander: Victim) -> None:
+    error = problem(lambda: life.end_supervisords([identity(bystander.pid)], grace=1))
     assert [entry["result"] for entry in error.evidence["daemons"]] == ["changed"]
-    assert alive(bystander)
+    assert is_alive(bystander.pid)
 
 
 # --- starting -------------------------------------------------------------------------------------------------------
@@ -512,7 +513,7 @@ def test_a_module_in_the_working_directory_is_not_taken_for_supervisor(sandbox: 
     planted = sandbox.home / "supervisor"
     planted.mkdir()
     (planted / "__init__.py").write_text("raise SystemExit('planted')")
-    assert alive(sandbox.start())
+    assert is_alive(sandbox.start())
 
 
 def test_a_bad_config_ends_the_start_with_its_text(sandbox: Sandbox) -> None:
@@ -534,12 +535,12 @@ def test_a_second_start_fails_and_leaves_the_first_alone(sandbox: Sandbox) -> No
     assert os.path.exists(sandbox.pidfile)
 
 
-def test_a_stale_socket_and_pid_file_do_not_hinder_a_start(sandbox: Sandbox, bystander: int) -> None:
+def test_a_stale_socket_and_pid_file_do_not_hinder_a_start(sandbox: Sandbox, bystander: Victim) -> None:
     stale_socket(sandbox.socket)
-    Path(sandbox.pidfile).write_text(f"{bystander}\n")
+    Path(sandbox.pidfile).write_text(f"{bystander.pid}\n")
     pid = sandbox.start()
     assert sandbox.client().pid() == pid
-    assert alive(bystander)
+    assert is_alive(bystander.pid)
 
 
 def test_a_daemon_that_never_answers_is_ended(sandbox: Sandbox) -> None:
@@ -644,12 +645,12 @@ def test_a_pid_file_that_names_nobody_is_removed(sandbox: Sandbox, content: str)
 
 
 def test_a_pid_file_whose_pid_is_another_process_by_now_is_removed_and_the_process_lives(
-    sandbox: Sandbox, bystander: int
+    sandbox: Sandbox, bystander: Victim
 ) -> None:
-    Path(sandbox.pidfile).write_text(f"{bystander}\n")
+    Path(sandbox.pidfile).write_text(f"{bystander.pid}\n")
     stale_socket(sandbox.socket)
     assert life.remove_left_overs(sandbox.socket, sandbox.pidfile) == [sandbox.socket, sandbox.pidfile]
-    assert alive(bystander)
+    assert is_alive(bystander.pid)
 
 
 def test_nothing_but_a_socket_and_a_file_is_ever_removed(sandbox: Sandbox) -> None:
@@ -668,8 +669,8 @@ def test_a_daemon_that_was_killed_leaves_what_the_next_start_needs_away(sandbox:
     pid = sandbox.start()
     sandbox.client().start(["one"])
     kill(pid)
-    assert eventually(lambda: not alive(pid))
+    assert eventually(lambda: not is_alive(pid))
     # The program that it was just starting holds the listening socket, too, until its exec.
     assert eventually(lambda: problem(sandbox.client().state).evidence["problem"] == client_errors.STALE)
     assert life.remove_left_overs(sandbox.socket, sandbox.pidfile) == [sandbox.socket, sandbox.pidfile]
-    assert alive(sandbox.start(python=sys.executable))
+    assert is_alive(sandbox.start(python=sys.executable))

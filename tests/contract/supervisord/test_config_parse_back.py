@@ -24,26 +24,26 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack, Start, Stop
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config, life
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
-from tests.support import configs, supervisors
+from tests.support import configs, interpreters
 from tests.support.configs import made, service
 from tests.support.rendering import TEMPLATES, render
 
 TIMEOUT = 30.0
 
 
-@pytest.fixture(params=supervisors.VERSIONS, scope="module")
+@pytest.fixture(params=interpreters.VERSIONS, scope="module")
 def version(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
 def python(version: str) -> str:
-    return supervisors.python_with(version)
+    return interpreters.python_with(version)
 
 
 @pytest.fixture(scope="module")
-def reader(python: str) -> t.Iterator[supervisors.Reader]:
-    with supervisors.Reader(python) as reader:
+def reader(python: str) -> t.Iterator[interpreters.Reader]:
+    with interpreters.Reader(python) as reader:
         yield reader
 
 
@@ -100,7 +100,7 @@ def refused(the_stack: Stack) -> t.List[str]:
 @example(argv=("a", " ;", " #", ""), env={"A": " ;", "B": " #", "C": ""}, where="x")
 @example(argv=("a",), env={"A": "\n[program:evil]\ncommand=/bin/id"}, where="x")
 def test_every_argument_and_every_variable_comes_back_exactly(
-    reader: supervisors.Reader, root: str, argv: t.Tuple[str, ...], env: t.Dict[str, str], where: str
+    reader: interpreters.Reader, root: str, argv: t.Tuple[str, ...], env: t.Dict[str, str], where: str
 ) -> None:
     the_stack = made(root, service(command=argv, env=env, directory=f"/d{where}d"))
     parsed = reader.read(render(the_stack))
@@ -115,7 +115,7 @@ def test_every_argument_and_every_variable_comes_back_exactly(
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(argv=st.lists(configs.hostile_values, min_size=1, max_size=3).map(tuple), where=configs.hostile_values)
 def test_a_hostile_value_comes_back_exactly_or_is_refused_with_its_place(
-    reader: supervisors.Reader, root: str, argv: t.Tuple[str, ...], where: str
+    reader: interpreters.Reader, root: str, argv: t.Tuple[str, ...], where: str
 ) -> None:
     directory = f"/d{where}"
     the_stack = made(root, service(command=argv, directory=directory))
@@ -130,7 +130,7 @@ def test_a_hostile_value_comes_back_exactly_or_is_refused_with_its_place(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=configs.hostile_values.map(lambda text: text.replace("/", "").replace("\0", "")))
-def test_a_root_is_read_exactly_or_refused(reader: supervisors.Reader, root: str, where: str) -> None:
+def test_a_root_is_read_exactly_or_refused(reader: interpreters.Reader, root: str, where: str) -> None:
     below = os.path.join(root, f"r{where}")
     the_stack = configs.stack(below, service())
     places = refused(the_stack)
@@ -254,7 +254,7 @@ def test_nothing_of_the_callers_environment_reaches_the_reader(
 
 @pytest.mark.fault(24)
 def test_a_supervisor_that_is_too_old_is_refused_with_its_version(tmp_path: Path) -> None:
-    old = supervisors.python_with(supervisors.TOO_OLD)
+    old = interpreters.python_with(interpreters.TOO_OLD)
     with pytest.raises(RollcallError, match=r"supervisor 4\.1\.0 of .* is too old; Rollcall needs 4\.2\.2") as caught:
         parse(old, render(made(str(tmp_path), service())))
     assert caught.value.kind == "wrong_use"
@@ -305,7 +305,7 @@ def test_a_process_gets_its_arguments_and_variables_exactly(python: str, short_r
     the_stack = made(str(short_root), once)
     paths = the_stack.paths
     os.makedirs(paths.env_dir)
-    supervisors.install_engine(the_stack.root, python)
+    interpreters.install_engine(the_stack.root, python)
     for name, content in config.env_files(the_stack, {"app": {"KEY": "s3\ncret"}}).items():
         with open(os.open(f"{paths.env_dir}/{name}.json", os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
             json.dump(content, stream)

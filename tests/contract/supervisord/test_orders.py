@@ -13,10 +13,11 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client, ProgramConfig
-from tests.support import daemons, others, supervisors
-from tests.support.daemons import Sandbox, eventually
+from tests.support import interpreters, supervisords
+from tests.support.processes import eventually
+from tests.support.supervisords import Sandbox
 
-sandbox = daemons.sandbox
+sandbox = supervisords.sandbox
 
 # A colon ends the user name, and the rest has to survive base64 and a header's line.
 PASSWORD = "p:w d/é+=&?" * 8
@@ -40,8 +41,8 @@ def refusal(client: Client) -> RollcallError:
 @pytest.mark.parametrize("hashed", [False, True], ids=["plain", "hashed"])
 def test_who_knows_the_password_is_served_on_one_connection(sandbox: Sandbox, hashed: bool) -> None:
     kept = "{SHA}" + hashlib.sha1(PASSWORD.encode()).hexdigest() if hashed else PASSWORD
-    others.want_password(sandbox, "operator", kept)
-    with others.started(sandbox) as pid, login(sandbox, "operator", PASSWORD) as client:
+    supervisords.want_password(sandbox, "operator", kept)
+    with supervisords.started(sandbox) as pid, login(sandbox, "operator", PASSWORD) as client:
         assert (client.pid(), client.state(), client.programs()) == (pid, "RUNNING", {})
 
 
@@ -49,8 +50,8 @@ def test_who_knows_the_password_is_served_on_one_connection(sandbox: Sandbox, ha
 def test_a_wrong_password_has_words_of_its_own_and_is_not_in_them(
     sandbox: Sandbox, username: str, password: str
 ) -> None:
-    others.want_password(sandbox, "operator", PASSWORD)
-    with others.started(sandbox):
+    supervisords.want_password(sandbox, "operator", PASSWORD)
+    with supervisords.started(sandbox):
         error = refusal(login(sandbox, username, password))
     assert "refuses the user name or the password that it was given" in error.message
     assert password == "" or password not in str(error.as_dict())
@@ -58,8 +59,8 @@ def test_a_wrong_password_has_words_of_its_own_and_is_not_in_them(
 
 
 def test_a_missing_password_is_told_from_a_wrong_one(sandbox: Sandbox) -> None:
-    others.want_password(sandbox, "operator", PASSWORD)
-    with others.started(sandbox):
+    supervisords.want_password(sandbox, "operator", PASSWORD)
+    with supervisords.started(sandbox):
         error = refusal(sandbox.client())
     assert "wants a password and was given none" in error.message
 
@@ -102,10 +103,10 @@ def test_a_signal_that_does_not_exist_is_refused_by_name(sandbox: Sandbox) -> No
 # --- what the configuration says ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", supervisors.VERSIONS)
+@pytest.mark.parametrize("version", interpreters.VERSIONS)
 def test_the_configuration_is_told_as_it_was_last_read(sandbox: Sandbox, version: str) -> None:
     sandbox.configure(one=SLEEP)
-    sandbox.start(python=supervisors.python_with(version))
+    sandbox.start(python=interpreters.python_with(version))
     sandbox.configure(
         one="sleep 5\nstartsecs=7\nstopwaitsecs=3\npriority=5",
         extra="[program:two]\ncommand=sleep 5\n[group:pair]\nprograms=two\npriority=9\n",

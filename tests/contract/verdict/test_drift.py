@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import free_port, victim
+from tests.support.victims import victim
 
 
 @pytest.fixture

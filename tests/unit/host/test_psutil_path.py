@@ -33,13 +33,13 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model imp
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, provenance, survey
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
 from tests.support import macos
+from tests.support.configs import a_label, a_stack
 from tests.support.macos import BOOTED, SSTOP, SZOMB, Mac, Recorded, Socket, on_ipv6
-from tests.support.victims import a_stack, marks
 
 ME, POSTGRES = 501, 216
 ROOT = "/Users/ada/trading"
 PYTHON = "/opt/homebrew/Cellar/python@3.12/3.12.7/Frameworks/Python.framework/Versions/3.12/bin/python3.12"
-OURS = {**marks(ROOT, "api", "trading"), "PATH": "/usr/bin"}
+OURS = {**a_label(ROOT, "api", "trading"), "PATH": "/usr/bin"}
 SUPERVISORD = {name: value for name, value in OURS.items() if name != "ROLLCALL_SERVICE"}
 
 RECORDED = (

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import registry
+from tests.support.configs import a_stack
+from tests.support.namespaces import as_nobody
 from tests.support.repository import ROOT
-from tests.support.victims import a_stack, as_nobody
 
 CLIENT = ROOT / "roles" / "bootstrap" / "files" / "rollcall_ports.py"
 

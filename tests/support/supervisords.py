@@ -1,17 +1,17 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real supervisord under a hand-written config, in a directory of its own, and ended without leaving anything.
+"""A real supervisord under a hand-written config in a directory of its own; nothing of it is left afterwards.
 
-A test module takes a fixture by naming it: ``sandbox = daemons.sandbox``.
+A test module takes a fixture by naming it: ``sandbox = supervisords.sandbox``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -22,8 +22,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import life
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors, life
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
+from tests.support.processes import eventually, kill
 
 MARK = "ROLLCALL_TEST_SANDBOX"
 
@@ -118,32 +120,6 @@ class Sandbox:
         raise AssertionError(f"still alive: {left}")
 
 
-def kill(pid: int, number: int = signal.SIGKILL) -> None:
-    """Signal a process of the test's own; one that has ended meanwhile is fine."""
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
-
-
-def eventually(condition: t.Callable[[], bool], seconds: float = 10) -> bool:
-    """Return whether the condition came true in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def alive(pid: int) -> bool:
-    """Return whether a process runs and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
 def stale_socket(path: str) -> None:
     """Leave a socket file behind that nobody listens on."""
     with socket.socket(socket.AF_UNIX) as left_over:
@@ -162,13 +138,32 @@ def sandbox() -> t.Iterator[Sandbox]:
         shutil.rmtree(place.home)
 
 
-@pytest.fixture
-def bystander() -> t.Iterator[int]:
-    """A process that has nothing to do with any of it and must survive."""
-    process = subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL)
+def want_password(place: Sandbox, username: str, password: str) -> None:
+    """Have the config of ``place`` ask for a password, each given as the config writes it."""
+    config = Path(place.config)
+    asked = f"chmod=0700\nusername={username}\npassword={password}\n"
+    config.write_text(config.read_text().replace("chmod=0700\n", asked, 1))
+
+
+@contextlib.contextmanager
+def started(place: Sandbox, python: str = sys.executable) -> t.Iterator[int]:
+    """Run supervisord over the config of ``place`` and yield its pid once it answers or asks for a password."""
+    command = [python, "-m", "supervisor.supervisord", "--nodaemon", "-c", place.config]
+    with open(place.log, "a", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=place.environment, cwd=place.home
+        )
     try:
+        assert eventually(lambda: _answers(place)), Path(place.log).read_text(encoding="utf-8")
         yield process.pid
-        assert process.poll() is None, "the bystander was ended"
     finally:
-        process.kill()
-        process.wait()
+        place.end()
+        process.wait(10)
+
+
+def _answers(place: Sandbox) -> bool:
+    try:
+        with place.client() as client:
+            return client.state() == "RUNNING"
+    except RollcallError as exc:
+        return bool(exc.evidence["problem"] == client_errors.UNAUTHORISED)

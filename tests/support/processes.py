@@ -1,0 +1,54 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes and ports of a test: whether one lives, ending it by its pid, waiting, a port that is free."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+import typing as t
+from pathlib import Path
+
+READY_TIMEOUT = 10.0
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs; a zombie does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def eventually(condition: t.Callable[[], bool], seconds: float = READY_TIMEOUT) -> bool:
+    """Return whether the condition came to hold in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def free_port() -> int:
+    """Return a port that was free on every address just now, outside of the range the kernel gives out by itself."""
+    for _unused in range(100):
+        port = 10001 + int.from_bytes(os.urandom(2), "big") % 20000
+        with socket.socket(socket.AF_INET6) as probe:
+            try:
+                probe.bind(("::", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    """Signal a process of the test's own; it may have ended meanwhile."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
