@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: limit
 author: Rollcall authors (@rollcall)
-version_added: 0.1.0
+version_added: 0.2.0
 short_description: Seconds that a run of a stack takes at the longest
 description:
   - The sum of the deadlines of all that the run may wait for, and what C(rollcall) itself waits beyond them.

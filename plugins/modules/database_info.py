@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: database_info
 short_description: Ask a database whether it lets an application in
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Connects to PostgreSQL or Redis as an application would, by its URL, and asks C(SELECT 1) or C(PING).
   - The same as the check C(database) of a verdict, for a database that no stack has yet. Changes nothing.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: manifest_edit
 short_description: Change a manifest file in place
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Changes single values of a manifest file. Every other byte of it stays, and so do comments, quotes, order, layout,
     anchors and what is encrypted by C(ansible-vault).

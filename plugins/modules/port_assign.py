@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: port_assign
 short_description: Give every service of a stack its port on a host
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Gives each service that has fallback ports the first of its ports that is free on the host, and remembers it.
   - A service keeps the port that it has got as long as that is one of its own, and free or the service's own.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release
 short_description: Have a release of an application's code on a host, built and ready to be switched to
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Brings the code from a directory or an archive on the controller, or from git, to C(ROOT/releases/ID), with its
     virtual environment, its shared directories, and what else builds it. A release that is there never changes.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: stack_doctor
 short_description: Find what is wrong with a stack and its host
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Looks over every supervisord of the host, and the stack's processes, ports, files, modes and versions.
   - Each finding has its evidence and the command or edit that cures it.

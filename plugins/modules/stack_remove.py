@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: stack_remove
 short_description: Take the files of a stack off a host
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Removes the directory of a stack, and the links by which the command C(rollcall) and other stacks find it. With the
     last stack of the host the command and the local fact go as well.

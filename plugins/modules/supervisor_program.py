@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: supervisor_program
 short_description: Bring programs of a supervisord into a state, and wait until they are in it
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Starts, stops, restarts, signals, adds and removes programs and groups of any supervisord, many in one task.
     Neither Rollcall nor C(supervisorctl) need be installed on the host.
