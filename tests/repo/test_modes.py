@@ -172,11 +172,13 @@ def test_the_playbook_says_every_mode_that_it_takes() -> None:
 
 
 def test_the_playbooks_restart_in_full_unless_told_otherwise_and_flush_restarts_nothing() -> None:
-    def asked(playbook: str) -> t.Dict[str, t.Any]:
+    def asked(playbook: str) -> t.Dict[str, str]:
         (play,) = yaml.safe_load((ROOT / "playbooks" / playbook).read_text(encoding="utf-8"))
-        (arguments,) = (task[name] for task in play["tasks"] for name in task if name.endswith(".stack_restart"))
-        return dict(arguments)
+        assert play["tasks"][-1]["ansible.builtin.import_tasks"] == "tasks/run.yml"
+        return dict(play["vars"]["__rollcall_run"])
 
+    (task, _verdict) = yaml.safe_load((ROOT / "playbooks" / "tasks" / "run.yml").read_text(encoding="utf-8"))
+    assert task["rollcall.supervisor.stack_restart"]["mode"] == "{{ __rollcall_run.mode }}"
     assert asked("restart.yml")["mode"] == "{{ mode | default('full') }}"
     assert asked("flush.yml")["mode"] == "flush"
     assert asked("restart.yml")["policy"] == asked("flush.yml")["policy"]
