@@ -35,12 +35,18 @@ options:
       - A zip archive on the host with the files of the engine.
       - It need not be given. The action makes it from the collection and brings it to the host.
     type: path
+  state_directory:
+    description:
+      - The directory with the state of the stack. It is locked while the engine is replaced, as it is by every run, so
+        that no run loses its own engine on the way. Fails at once when a run is under way.
+    type: path
 """
 
 EXAMPLES = r"""
 - name: Install the engine
   rollcall.supervisor.engine:
     root: /opt/trading
+    state_directory: /opt/trading/state
 """
 
 RETURN = r"""
@@ -55,15 +61,24 @@ version:
   type: str
 """
 
+import contextlib
 import os
 import re
 import sys
+import time
 import typing as t
 import zipfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-ARGUMENT_SPEC = {"root": {"type": "path", "required": True}, "archive": {"type": "path"}}
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.journal import Lock
+
+ARGUMENT_SPEC = {
+    "root": {"type": "path", "required": True},
+    "archive": {"type": "path"},
+    "state_directory": {"type": "path"},
+}
 
 # `python ROOT/engine` runs this: the directory itself is then the place packages are looked up in.
 ENTRY = """\
@@ -112,7 +127,10 @@ def read_archive(path: str) -> t.Dict[str, str]:
 
 
 def wanted_files(root: str, sources: t.Mapping[str, str]) -> t.Dict[str, t.Tuple[str, int]]:
-    """Return text and mode of every file that is to be there, by its path.
+    """Return text and mode of every file that is to be there, by its path, in the order in which they are written.
+
+    Whoever starts the engine meanwhile gets the old one or the new one whole. A directory is a package only with its
+    `__init__.py`; until then a module of that name, which engines before 0.2.0 had, goes before it.
 
     Args:
         root: directory of the stack.
@@ -120,10 +138,18 @@ def wanted_files(root: str, sources: t.Mapping[str, str]) -> t.Dict[str, t.Tuple
     """
     package = os.path.join(root, "engine", "rollcall")
     texts = {**sources, "__init__.py": "", "cli/__init__.py": CLI}
-    files = {os.path.join(package, name): (text, 0o644) for name, text in texts.items()}
+    order = sorted(texts, key=lambda name: (name == "cli/__init__.py", os.path.basename(name) == "__init__.py", name))
+    # First: a collection that is older then knows better than to replace what is only half there.
+    files = {os.path.join(root, "engine", "version"): (f"{version_of(sources)}\n", 0o644)}
+    files.update({os.path.join(package, name): (texts[name], 0o644) for name in order})
     files[os.path.join(root, "engine", "__main__.py")] = (ENTRY, 0o644)
     files[os.path.join(root, "bin", "rollcall")] = (COMMAND.format(root=root), 0o755)
     return files
+
+
+def version_of(sources: t.Mapping[str, str]) -> str:
+    """Return the version of an engine."""
+    return str(re.findall(r'^VERSION = "(.*)"', sources["base/version.py"], re.MULTILINE)[0])
 
 
 def read(path: str) -> t.Optional[t.Tuple[str, int]]:
@@ -174,27 +200,56 @@ def remove_empty_directories(directory: str) -> None:
             os.rmdir(place)
 
 
+@contextlib.contextmanager
+def locked(state: t.Optional[str]) -> t.Iterator[None]:
+    """Keep runs away from the engine.
+
+    Raises:
+        RollcallError: ``refused``: a run is under way.
+    """
+    if state is None or not os.path.isdir(state):
+        yield
+        return
+    lock = Lock(state)
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    lock.acquire({"who": "ansible", "verb": "install the engine", "since": since, "run": None})
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def replace(
+    module: AnsibleModule, wanted: t.Mapping[str, t.Tuple[str, int]], different: t.Iterable[str], stale: t.Iterable[str]
+) -> None:
+    """Write what differs and remove what is stale."""
+    root = module.params["root"]
+    # Until all is there, the host is not prepared for anything.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(root, "engine", "prepared"))
+    for path in different:
+        write(module, path, *wanted[path])
+    for path in stale:
+        os.unlink(path)
+    remove_empty_directories(os.path.join(root, "engine", "rollcall"))
+    compile_all(root)
+
+
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     """Install what differs."""
     root = module.params["root"]
     sources = read_archive(module.params["archive"])
     wanted = wanted_files(root, sources)
-    # In this order: what starts the engine is replaced when the engine is whole.
     different = [path for path, content in wanted.items() if read(path) != content]
     stale = stale_files(root, wanted)
-    if not module.check_mode:
-        for path in different:
-            write(module, path, *wanted[path])
-        for path in stale:
-            os.unlink(path)
-        remove_empty_directories(os.path.join(root, "engine", "rollcall"))
-        if different:
-            compile_all(root)
     files = [*different, *stale]
+    if files and not module.check_mode:
+        with locked(module.params["state_directory"]):
+            replace(module, wanted, different, stale)
     return {
         "changed": bool(files),
         "files": files,
-        "version": str(re.findall(r'^VERSION = "(.*)"', sources["base/version.py"], re.MULTILINE)[0]),
+        "version": version_of(sources),
         "diff": {
             "prepared": "".join(f"write {path}\n" for path in different) + "".join(f"remove {path}\n" for path in stale)
         },
@@ -209,6 +264,8 @@ def main() -> None:
     )
     try:
         result = run(module)
+    except RollcallError as exc:
+        module.fail_json(msg=f"The engine was not replaced. {exc.message}", error=exc.as_dict())
     except (OSError, ValueError, zipfile.BadZipFile) as exc:
         module.fail_json(msg=f"The engine could not be installed under {module.params['root']}: {exc}")
     module.exit_json(**result)
