@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import EngineAction
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import QuestionAction
 
 
-class ActionModule(EngineAction):
+class ActionModule(QuestionAction):
     """Ask what is wrong with a stack and its host, and have what is safe put right."""
 
     VERB = "doctor"

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import EngineAction
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import ROOT, RUN, EngineAction
 
 
 class ActionModule(EngineAction):
-    """Ask for a stack to be brought to what its manifest says."""
+    """Ask for one run over a stack."""
 
-    VERB = "restart"
     OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {
+        **ROOT,
+        **RUN,
         "mode": {
             "type": "str",
             "choices": ["auto", "full", "quick", "emergency", "flush", "stop", "rollback", "master", "force"],
@@ -22,11 +23,14 @@ class ActionModule(EngineAction):
         "manifest": {"type": "dict"},
         "config": {"type": "str"},
         "secrets": {"type": "dict", "default": {}, "no_log": True},
-        "policy": {"type": "str", "choices": ["owned", "refuse", "any"], "default": "owned"},
-        "grace": {"type": "float", "default": 5},
-        "kill_grace": {"type": "float", "default": 2},
-        "automatic": {"type": "bool", "default": False},
-        "on_failure": {"type": "str", "choices": ["leave", "rollback"], "default": "leave"},
         "generation": {"type": "str", "default": ""},
     }
-    TOGETHER: t.ClassVar[t.Sequence[t.Sequence[str]]] = (("manifest", "config"),)
+
+    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Dict[str, t.Any]:
+        """Return the engine's answer."""
+        result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
+        _validated, arguments = self.validate_argument_spec(
+            argument_spec=self.OPTIONS, required_together=[("manifest", "config")]
+        )
+        result.update(self.run_asked(arguments.pop("root"), arguments, fail=arguments.pop("fail")))
+        return result

@@ -58,9 +58,9 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_recor
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_text import NOT_OURS, playbook_text
 
 OURS = "rollcall.supervisor."
-RUN = f"{OURS}stack_restart"
+RUNS = (f"{OURS}stack_restart", f"{OURS}stack_apply")
 REMOVE = f"{OURS}stack_remove"
-JUDGING = (RUN, f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}stack_doctor")
+JUDGING = (*RUNS, f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}stack_doctor")
 REPORTING = (*JUDGING, f"{OURS}port_assign")
 # What the tasks are called that come when an install has failed.
 ENDING = "Failed | "
@@ -177,7 +177,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         if number == steps.LAST:
             # It repeats what the run has said.
             return
-        if _action(task) == RUN:
+        if _action(task) in RUNS:
             known.run = _steps_of_run(result.result)
             if known.run:
                 return
@@ -187,6 +187,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         """Keep the reports in a task's result; return whether there was one."""
         if _action(result.task) not in REPORTING:
             return False
+        if result.result.get("unplanned"):
+            self._host(result).unplanned = str(result.result["unplanned"])
+            return True
         # A task in a loop has one result for each item.
         found = [item.get("report") for item in (result.result, *(result.result.get("results") or ()))]
         reports = [report for report in found if isinstance(report, dict)]

@@ -39,16 +39,16 @@ _value:
 import math
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
-from ansible_collections.rollcall.supervisor.plugins.module_utils.run import dispatch
-from ansible_collections.rollcall.supervisor.plugins.module_utils.run import limits as run_limits
-from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
-
 
 def limit(data: t.Mapping[str, t.Any], mode: str = "auto") -> int:
     """Return the whole seconds after which a run has ended, or has been left to itself."""
+    # Ansible loads every filter of a collection to find one, and these load most of the engine.
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.run import dispatch, limits
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
+
     stack = Stack.from_dict(data)
-    seconds = run_limits.of_run(stack, mode, grace=Request.grace, kill_grace=Request.kill_grace)
+    seconds = limits.of_run(stack, mode, grace=Request.grace, kill_grace=Request.kill_grace)
     return math.ceil(seconds + dispatch.SLACK)
 
 

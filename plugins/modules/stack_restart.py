@@ -87,6 +87,13 @@ options:
         manifest, and is refused when that is spent.
     type: bool
     default: false
+  fail:
+    description:
+      - Whether the task fails when the run was refused, came to no verdict, or its verdict does not hold.
+      - With V(false) that is for the playbook to ask, by RV(ok) and RV(msg). Ansible shows the whole result of a task
+        that fails, and a report has hundreds of lines.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -97,6 +104,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+ok:
+  description: Whether the run came to a verdict and every condition of it held; in check mode, whether it is planned.
+  returned: always
+  type: bool
+msg:
+  description: Why it is not, in a few words.
+  returned: when RV(ok) is false
+  type: str
 report:
   description: The verdict, with everything that was seen and done.
   returned: when the run came to a verdict, or in check mode

@@ -28,45 +28,62 @@ Data = t.Mapping[str, t.Any]
 NOT_INSTALLED = (126, 127)
 NO_PROGRAM = ("can't open file", "can't find '__main__' module", "No module named")
 SAID = 2000
+# What every action on one stack has in its argument spec, and what those have that make a run.
+ROOT: t.Mapping[str, t.Any] = {"root": {"type": "str", "required": True}}
+RUN: t.Mapping[str, t.Any] = {
+    "policy": {"type": "str", "choices": ["owned", "refuse", "any"], "default": "owned"},
+    "grace": {"type": "float", "default": 5},
+    "kill_grace": {"type": "float", "default": 2},
+    "automatic": {"type": "bool", "default": False},
+    "on_failure": {"type": "str", "choices": ["leave", "rollback"], "default": "leave"},
+    "fail": {"type": "bool", "default": True},
+}
 # What stands in the place of a secret, and how many characters one must have to be told from other words.
 HIDDEN = "********"
 SHORTEST = 6
 
 
 class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes without types
-    """An action that is one question to the engine.
-
-    Attributes:
-        VERB: what the engine is asked for.
-        OPTIONS: the argument spec besides ``root``.
-        TOGETHER: options that are only given together.
-    """
-
-    VERB = ""
-    OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {}
-    TOGETHER: t.ClassVar[t.Sequence[t.Sequence[str]]] = ()
+    """An action that asks the engine of a host."""
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
 
-    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Dict[str, t.Any]:
-        """Return the engine's answer; secrets that went into the question are taken out of it."""
-        result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
-        _validated, arguments = self.validate_argument_spec(
-            argument_spec={"root": {"type": "str", "required": True}, **self.OPTIONS},
-            required_together=self.TOGETHER,
-        )
-        root = arguments.pop("root")
+    def ask(self, root: str, verb: str, arguments: Data) -> t.Dict[str, t.Any]:
+        """Return the engine's answer as a task's result; secrets that went into the question are taken out of it.
+
+        Args:
+            root: directory of the stack.
+            verb: what the engine is asked for.
+            arguments: of the verb.
+
+        Raises:
+            AnsibleActionFail: the root is no absolute path.
+        """
         if not os.path.isabs(root):
             raise AnsibleActionFail(f"root is '{root}', and must be an absolute path on the host.")
         question = {
             "version": VERSION,
-            "verb": self.VERB,
+            "verb": verb,
             "arguments": arguments,
             "check_mode": bool(self._task.check_mode),
         }
-        result.update(without(self._ask(root, question), arguments.get("secrets")))
-        return result
+        answer = without(self._ask(root, question), arguments.get("secrets"))
+        report = answer.get("report") or {}
+        return {**answer, "ok": "error" not in answer and bool(report.get("ok", True))}
+
+    def run_asked(self, root: str, arguments: Data, *, fail: bool) -> t.Dict[str, t.Any]:
+        """Return the result of one run of the engine.
+
+        Args:
+            root: directory of the stack.
+            arguments: of the verb ``restart``.
+            fail: whether a run that is not ok is a task that failed.
+        """
+        answer = self.ask(root, "restart", arguments)
+        if not fail:
+            answer.pop("failed", None)
+        return answer
 
     def _ask(self, root: str, question: Data) -> t.Dict[str, t.Any]:
         python, engine = config.engine_python(root), config.engine_directory(root)
@@ -88,6 +105,25 @@ class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes with
             return t.cast(Data, self._low_level_execute_command(f"{command} < {shlex.quote(path)}"))
         finally:
             self._remove_tmp_path(directory, force=True)
+
+
+class QuestionAction(EngineAction):
+    """An action that is one question to the engine.
+
+    Attributes:
+        VERB: what the engine is asked for.
+        OPTIONS: the argument spec besides ``root``.
+    """
+
+    VERB = ""
+    OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {}
+
+    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Dict[str, t.Any]:
+        """Return the engine's answer."""
+        result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
+        _validated, arguments = self.validate_argument_spec(argument_spec={**ROOT, **self.OPTIONS})
+        result.update(self.ask(arguments.pop("root"), self.VERB, arguments))
+        return result
 
 
 def without(answer: t.Dict[str, t.Any], secrets: t.Any) -> t.Dict[str, t.Any]:

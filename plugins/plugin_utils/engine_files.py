@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import typing as t
 import zipfile
@@ -41,3 +43,19 @@ def pack(path: str, files: t.Mapping[str, bytes]) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+
+
+def fingerprint(data: t.Mapping[str, t.Any]) -> str:
+    """Return a digest of all that ``bootstrap`` puts on a host: engine, its own files, account and directories.
+
+    Args:
+        data: the normalised manifest.
+    """
+    digest = hashlib.sha256(json.dumps([data["name"], data["user"], data["root"], data["paths"]]).encode("utf-8"))
+    for name, content in engine_files().items():
+        digest.update(name.encode("utf-8") + b"\0" + content)
+    files = os.path.join(COLLECTION, "roles", "bootstrap", "files")
+    for path in sorted(entry.path for entry in os.scandir(files) if entry.is_file()):
+        with open(path, "rb") as stream:
+            digest.update(stream.read())
+    return digest.hexdigest()[:16]

@@ -78,6 +78,8 @@ class HostRecord:
     # What has become of a first install that failed, and whether it was taken back.
     ending: str = ""
     gone: bool = False
+    # Why check mode could plan nothing.
+    unplanned: str = ""
 
     @property
     def steps(self) -> t.List[t.Dict[str, t.Any]]:
@@ -162,7 +164,7 @@ class PlaybookRecord:
         """Return whether the steps of a host are worth their lines: of a fleet only those of who failed are."""
         known = self.hosts[name]
         planned = any(report.get("result") == "planned" for report in known.reports.values())
-        if not known.steps or planned:
+        if not known.steps or planned or known.unplanned:
             return False
         changed = any(step["state"] == steps.CHANGED for step in known.steps)
         return self.is_bad(name) or (changed and len(self.wanted) == 1)
@@ -172,7 +174,7 @@ class PlaybookRecord:
         bad = [name for name in self.hosts if self.is_bad(name)]
         if not bad and not self.stopped_because:
             return Remainder()
-        judged = {name for name, known in self.hosts.items() if known.reports}
+        judged = {name for name, known in self.hosts.items() if known.reports or known.unplanned}
         unknown = [name for name in self.wanted if name not in judged.union(bad)]
         untouched = [name for name in unknown if name not in self.touched]
         verdict_due = self.judging or self.fatal
@@ -209,6 +211,8 @@ class PlaybookRecord:
             found["steps"] = known.steps
         if known.ending:
             found["first_install"] = known.ending
+        if known.unplanned:
+            found["unplanned"] = known.unplanned
         return found
 
     def _error_of(self, name: str, rest: Remainder) -> t.Optional[t.Dict[str, t.Any]]:
@@ -223,7 +227,7 @@ class PlaybookRecord:
             because = self.stopped_because or "The play ended before this host's turn."
             return error(f"Not touched. {because}", "failed", remedies=[rest.again])
         verdict_due = name in rest.cut_short or (self.judging and name in self.wanted)
-        if verdict_due and (known is None or not known.reports):
+        if verdict_due and (known is None or not (known.reports or known.unplanned)):
             remedies = [rest.again] if rest.again else []
             return error("There is no verdict on this host.", "failed", remedies=remedies)
         return None

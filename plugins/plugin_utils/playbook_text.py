@@ -48,7 +48,7 @@ def playbook_text(
 def _host_text(record: PlaybookRecord, name: str, *, width: int, colour: bool, warn: t.Callable[[str], None]) -> str:
     known = record.hosts[name]
     blocks = [steps_text(known.steps, colour=colour)] if record.shows_steps(name) else []
-    blocks += [f"note: {known.ending}"] if known.ending else []
+    blocks += [f"note: {note}" for note in (known.ending, known.unplanned) if note]
     for report in known.reports.values():
         try:
             blocks.append(_report_text(report, name, known, width=width, colour=colour))

@@ -193,5 +193,5 @@ def test_another_word_for_it_is_refused_before_anything_is_touched(made: StackUn
     done = play(made, "site.yml", "-e", "on_failure=undo")
 
     assert done.returncode == 2
-    assert "on_failure is 'undo', and must be rollback or leave." in done.stdout
+    assert "bootstrap_on_failure must be one of: leave, rollback, got: undo" in done.stdout
     assert not Path(made.root, "etc").exists()

@@ -14,7 +14,7 @@ import typing as t
 import venv
 from pathlib import Path
 
-from ansible_collections.rollcall.supervisor.plugins.action.manifest_info import fingerprint
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import fingerprint
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest
 

@@ -8,3 +8,17 @@
 from __future__ import annotations
 
 VERSION = "0.2.0"
+
+
+def is_newer(version: str, than: str) -> bool:
+    """Return whether one version, such as 0.2.0, comes after another; one that cannot be read does not."""
+    try:
+        one, other = ([int(part) for part in text.split("-")[0].split(".")] for text in (version, than))
+    except ValueError:
+        return False
+    return one > other
+
+
+def upgrade(version: str) -> str:
+    """Return the command that brings a controller to this version or a later one."""
+    return f"ansible-galaxy collection install 'rollcall.supervisor:>={version}'"

@@ -11,7 +11,7 @@ import json
 import typing as t
 
 from ..base.errors import RollcallError
-from ..base.version import VERSION
+from ..base.version import VERSION, is_newer, upgrade
 from ..manifest.model import Paths, Stack
 from ..ports import tool as ports
 from ..run import dispatch, plan, restart
@@ -57,7 +57,7 @@ def _check_version(root: str, wanted: str) -> None:
             "the same.",
             kind="wrong_use",
             evidence={"installed": VERSION, "wanted": wanted},
-            remedies=["ansible-playbook site.yml"],
+            remedies=[upgrade(VERSION) if is_newer(VERSION, wanted) else "ansible-playbook site.yml"],
         )
 
 
@@ -128,8 +128,8 @@ def _assign(_root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]
 def _judged(seen: t.Dict[str, t.Any], *, changed: bool, fail: bool) -> t.Dict[str, t.Any]:
     """Return the answer for a report: a failure when it is not ok and that is to fail."""
     answer: t.Dict[str, t.Any] = {"changed": changed, "report": seen}
-    if fail and not seen["ok"]:
-        answer.update(failed=True, msg=failure_text(seen))
+    if not seen["ok"]:
+        answer.update(msg=failure_text(seen), **({"failed": True} if fail else {}))
     return answer
 
 

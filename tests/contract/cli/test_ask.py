@@ -65,7 +65,9 @@ def test_a_controller_of_another_version_is_told_what_to_do(running: StackUnderT
     assert answer["failed"]
     assert answer["error"]["kind"] == "wrong_use"
     assert f"is version {VERSION}, and the controller's is 0.0.1" in answer["msg"]
-    assert answer["error"]["remedies"] == ["ansible-playbook site.yml"]
+    assert answer["error"]["remedies"] == [f"ansible-galaxy collection install 'rollcall.supervisor:>={VERSION}'"]
+    newer = ask(running, "restart", version="99.0.0")
+    assert newer["error"]["remedies"] == ["ansible-playbook site.yml"]
     assert running.pids() == before
 
 

@@ -622,3 +622,13 @@ def test_what_has_become_of_a_first_install_is_told_before_what_failed(run: Run,
     assert "cut short: b" in text
     assert outcome["hosts"]["a"]["first_install"] == said
     assert outcome["hosts"]["b"]["error"]["message"] == "There is no verdict on this host."
+
+
+def test_check_mode_that_could_plan_nothing_is_told_and_is_no_failure(run: Run, tmp_path: Path) -> None:
+    run.play("web1")
+    run.ok("web1", "rollcall.supervisor.stack_apply", changed=True, ok=True, unplanned="It has no engine yet.")
+
+    (host,) = run.outcome(tmp_path / "outcome.json")["hosts"].values()
+
+    assert (host["ok"], host["error"], host["unplanned"]) == (True, None, "It has no engine yet.")
+    assert run.display.printed[-1] == "note: It has no engine yet."

@@ -14,7 +14,6 @@ import typing as t
 from pathlib import Path
 
 import pytest
-import yaml
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
@@ -22,7 +21,6 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import boot
 from tests.support import rendering
 
-ROLE = Path(__file__).resolve().parents[3] / "roles" / "services"
 SERVICES = {"web": {"command": ["/bin/sleep", "1000"], "stop": {"timeout": 40}}}
 
 
@@ -36,11 +34,11 @@ def rendered(kind: str, made: Stack, **more: t.Any) -> str:
     """Return what the role writes."""
     name = "launchd.plist.j2" if kind == "launchd" else "unit.service.j2"
     variables = {
-        **yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8")),
-        "__services_boot_kind": kind,
-        "__services_boot_stack": made.to_dict(),
-        "__services_boot_unit": boot.unit_name(made.name),
-        "__services_boot_label": f"org.rollcall.{made.name}",
+        "kind": kind,
+        "stack": made.to_dict(),
+        "unit": boot.unit_name(made.name),
+        "label": f"org.rollcall.{made.name}",
+        "after": [],
         **more,
     }
     return rendering.template(f"boot/{name}").render(variables)
@@ -66,7 +64,7 @@ def test_a_root_with_a_space_is_one_word() -> None:
 
 
 def test_the_unit_waits_for_the_network_and_for_what_it_is_told() -> None:
-    waits = unit("systemd", stack(), services_boot_after=["postgresql.service"])["Unit"]
+    waits = unit("systemd", stack(), after=["postgresql.service"])["Unit"]
     assert waits["After"] == waits["Wants"] == "network-online.target postgresql.service"
     assert "After" not in unit("user", stack())["Unit"]
 

@@ -57,15 +57,15 @@ def test_the_name_of_a_task_says_of_which_step_it_is(task: str, number: t.Option
 
 
 def test_every_step_has_tasks_and_every_numbered_task_has_the_name_of_its_step() -> None:
-    found = {}
+    found: t.Dict[str, t.Set[str]] = {}
     for path in sorted(ROOT.glob("roles/*/tasks/*.yml")):
         for task in yaml.safe_load(path.read_text(encoding="utf-8")):
-            match = re.match(r"(\d+)/12 ([^|]+) \| ", task["name"])
+            match = re.match(r"([\d-]+)/12 ([^|]+) \| ", task["name"])
             if match:
-                found[int(match.group(1))] = match.group(2)
-                assert match.group(2).lower() == install_steps.NAMES[int(match.group(1)) - 1], (path, task["name"])
-    # Those between are one task, which the report tells apart.
-    assert sorted(found) == [1, 2, 3, 4, 5, 6, 12]
+                found.setdefault(match.group(1), set()).add(match.group(2).lower())
+    # Those from the sixth on are one task, which the report tells apart; then comes what fails in a few words.
+    names = {str(number): {install_steps.NAMES[number - 1]} for number in (1, 2, 3, 4, 5, 12)}
+    assert found == {**names, "6-12": {"run"}}
 
 
 def test_a_run_that_held_has_every_step_with_its_time() -> None:

@@ -1,0 +1,51 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import (
+    VERSION,
+    is_newer,
+    upgrade,
+)
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils import hosts, manifests
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import fingerprint
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes without types
+    """Check the manifest, and see whether the host is prepared for it."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Dict[str, t.Any]:
+        """Return the normalised manifest and what the host has, or fail with every problem at once."""
+        result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
+        _validated, arguments = self.validate_argument_spec(
+            argument_spec={**manifests.OPTIONS, "downgrade": {"type": "bool", "default": False}}
+        )
+        stack = manifests.check_into(result, arguments)
+        if stack is None:
+            return result
+        data = stack.to_dict()
+        found = hosts.look(self, stack.root)
+        if is_newer(found.version, VERSION) and not arguments["downgrade"]:
+            raise AnsibleActionFail(
+                f"The engine under {stack.root} is version {found.version}, and this collection is {VERSION}, an older "
+                "one: nothing was changed. Upgrade the collection on the controller: "
+                f"{upgrade(found.version)}. To put the older engine there, add -e bootstrap_downgrade=true."
+            )
+        result.update(
+            manifest=data,
+            prepared=found.prepared == fingerprint(data),
+            fingerprint=fingerprint(data),
+            version=found.version or None,
+            found=list(found.names),
+        )
+        return result

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils import hosts, manifests
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import RUN, EngineAction
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.templates import template
+
+Result = t.Dict[str, t.Any]
+
+
+class ActionModule(EngineAction):
+    """Have a host give the services their ports, and bring the stack to what the manifest then says."""
+
+    OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {
+        **manifests.OPTIONS,
+        **RUN,
+        "release": {"type": "str"},
+        "template": {"type": "path", "required": True},
+        "mode": {
+            "type": "str",
+            "choices": ["auto", "full", "quick", "emergency", "master", "force"],
+            "default": "auto",
+        },
+    }
+
+    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> Result:
+        """Return the engine's answer, with the manifest and the ports that it was given."""
+        result: Result = super().run(tmp, task_vars)
+        _validated, arguments = self.validate_argument_spec(argument_spec=self.OPTIONS)
+        stack = manifests.check_into(result, arguments, release=arguments["release"])
+        if stack is None:
+            return result
+        unplanned = self._unplanned(stack.root) if self._task.check_mode else ""
+        if unplanned:
+            result.update(changed=True, ok=True, manifest=stack.to_dict(), unplanned=unplanned)
+            return result
+        answer = self._applied(result, arguments, stack)
+        # A port can be taken between the answer and the start. The run was refused then, before it stopped anything;
+        # now the port is seen as taken, and the service gets another one.
+        if _is_movable(stack) and "holders" in _evidence_of_refusal(answer):
+            answer = self._applied(result, arguments, stack)
+        if not arguments["fail"]:
+            answer.pop("failed", None)
+        result.update(answer)
+        return result
+
+    def _unplanned(self, root: str) -> str:
+        """Return why nothing can be planned for a host, as a sentence; empty when its engine can."""
+        version = hosts.look(self, root).version
+        if version == VERSION:
+            return ""
+        what = (
+            f"engine would first be brought from {version} to {VERSION}"
+            if version
+            else "engine would first be installed"
+        )
+        return f"This host's {what}, which check mode does not do: what would become of the services cannot be said."
+
+    def _applied(self, result: Result, arguments: t.Mapping[str, t.Any], stack: Stack) -> Result:
+        """Return the answer to one try.
+
+        Args:
+            result: takes what is wrong with the manifest once the services have their ports.
+            arguments: of the task.
+            stack: the manifest, with the services' own ports.
+        """
+        given: Result = {"changed": False, "moved": []}
+        if _is_movable(stack):
+            given = self.ask(stack.root, "assign", {"manifest": stack.to_dict()})
+            if not given["ok"]:
+                return given
+            placed = manifests.check_into(result, arguments, ports=given["ports"], release=arguments["release"])
+            if placed is None:
+                return {"ok": False}
+            stack = placed
+        answer = self._run(arguments, stack)
+        return {
+            **answer,
+            "changed": answer["changed"] or given["changed"],
+            "diff": [*([given["diff"]] if given["moved"] else []), *answer.get("diff", [])],
+            "manifest": stack.to_dict(),
+            "moved": given["moved"],
+        }
+
+    def _run(self, arguments: t.Mapping[str, t.Any], stack: Stack) -> Result:
+        data = stack.to_dict()
+        question = {name: arguments[name] for name in RUN if name != "fail"}
+        question.update(
+            mode=arguments["mode"],
+            generation="",
+            manifest=data,
+            config=template(arguments["template"]).render(stack=data),
+            secrets=manifests.secrets_of(arguments),
+        )
+        return self.ask(stack.root, "restart", question)
+
+
+def _is_movable(stack: Stack) -> bool:
+    """Return whether a service of the stack can have another port than its own."""
+    return any(service.fallback_ports for service in stack.services)
+
+
+def _evidence_of_refusal(answer: Result) -> t.Mapping[str, t.Any]:
+    """Return the evidence of a run that was refused; empty when it was not."""
+    error = answer.get("error") or {}
+    return error.get("evidence", {}) if error.get("kind") == "refused" else {}

@@ -1,0 +1,79 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bootstrap_info
+short_description: Check a manifest and see whether a host is prepared for it
+version_added: 0.2.0
+description:
+  - Checks the whole manifest on the controller, as M(rollcall.supervisor.manifest_info) does, and asks the host, by one
+    command of its shell, what it was prepared with. Changes nothing, and needs no Python on the host.
+  - Fails where the engine on the host is newer than this collection.
+  - Used by the role P(rollcall.supervisor.bootstrap#role).
+extends_documentation_fragment:
+  - rollcall.supervisor.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+author:
+  - Rollcall authors (@rollcall)
+options:
+  manifest:
+    description:
+      - The manifest as data. Together with O(file) it is laid over what the file says.
+    type: dict
+    default: {}
+  file:
+    description:
+      - A manifest file on the controller, YAML or JSON. Its text is data; nothing in it is executed.
+    type: path
+  downgrade:
+    description:
+      - Whether an engine that is newer than this collection may be replaced by the collection's own.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Check the manifest and look at the host
+  rollcall.supervisor.bootstrap_info:
+    manifest: "{{ rollcall_stack }}"
+  register: host
+"""
+
+RETURN = r"""
+manifest:
+  description: The normalised manifest, with digests in the place of secrets.
+  returned: success
+  type: dict
+problems:
+  description: What was found, with C(place), C(message), C(cure) and C(severity).
+  returned: always
+  type: list
+  elements: dict
+fingerprint:
+  description: A digest of everything the host has to be prepared with.
+  returned: success
+  type: str
+prepared:
+  description: Whether the host was prepared with exactly that.
+  returned: success
+  type: bool
+version:
+  description: Version of the engine on the host; null where there is none.
+  returned: success
+  type: str
+found:
+  description: The names of all files and directories in the directory of the stack.
+  returned: success
+  type: list
+  elements: str
+"""

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What there is of a stack on a host, by one command of the shell: no Python need be there, and none is started."""
+
+from __future__ import annotations
+
+import shlex
+import typing as t
+from dataclasses import dataclass
+
+from ansible.errors import AnsibleActionFail
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.action import ActionBase
+
+# Engines before 0.2.0 had no file `version`.
+_LOOK = """\
+cd {root} 2>/dev/null || exit 0
+old=$(sed -n 's/^VERSION = "\\(.*\\)"/\\1/p' engine/rollcall/version.py 2>/dev/null)
+echo "version $(cat engine/version 2>/dev/null || echo "$old")"
+echo "prepared $(head -n 1 engine/prepared 2>/dev/null)"
+ls -A | sed 's/^/found /'"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is in the directory of a stack.
+
+    Attributes:
+        version: of the engine; empty when there is none.
+        prepared: the fingerprint of what the host was prepared with; empty when that was not done, or not to its end.
+        names: all files and directories.
+    """
+
+    version: str = ""
+    prepared: str = ""
+    names: t.Tuple[str, ...] = ()
+
+
+def look(action: ActionBase, root: str) -> Found:
+    """Ask the host of an action what there is in the directory of a stack.
+
+    Raises:
+        AnsibleActionFail: the host has no shell that can be asked.
+    """
+    done = action._low_level_execute_command(_LOOK.format(root=shlex.quote(root)))
+    if done["rc"] != 0:
+        raise AnsibleActionFail(f"The host could not be looked at: {(done['stderr'] or done['stdout']).strip()[-500:]}")
+    return parse(done["stdout"])
+
+
+def parse(output: str) -> Found:
+    """Return what the host has said; a login shell may have said something of its own before it."""
+    said: t.Dict[str, t.List[str]] = {}
+    for line in output.splitlines():
+        word, _blank, rest = line.strip().partition(" ")
+        said.setdefault(word, []).append(rest)
+    (*_, version), (*_, prepared) = said.get("version", [""]), said.get("prepared", [""])
+    return Found(version, prepared, tuple(said.get("found", ())))

@@ -1,0 +1,126 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is to start a stack after a boot, decided from what the host has said."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.boot import unit_name
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils import boot
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.boot import Host, Present
+
+STACK = {"name": "shop", "root": "/opt/shop"}
+SAID = """\
+Welcome to web1
+user 0 root\r
+home /root
+systemd yes
+file systemd 0123abc
+root systemd /opt/shop
+state systemd enabled active
+file launchd 4567def
+root launchd /opt/other
+"""
+
+
+def host(uid: str = "0", *, runs: bool = True, **present: Present) -> Host:
+    return Host(uid, "root" if uid == "0" else "ann", "/home/ann", runs, present)
+
+
+def check(known: Host, kind: str, *after: str) -> None:
+    boot.check(known, kind, STACK, after, "web1")
+
+
+def test_the_answer_is_read_whatever_else_was_said() -> None:
+    found = boot.parse(SAID)
+    assert (found.uid, found.user, found.home, found.systemd) == ("0", "root", "/root", True)
+    assert found.present == {
+        "systemd": Present("0123abc", "/opt/shop", "enabled active"),
+        "launchd": Present("4567def", "/opt/other", ""),
+    }
+
+
+def test_a_host_that_does_not_say_who_asks_has_not_answered() -> None:
+    with pytest.raises(RollcallError, match="did not say"):
+        boot.parse("sh: id: not found\n")
+
+
+def test_a_real_shell_answers() -> None:
+    asked = subprocess.run(["/bin/sh", "-c", boot.question("nowhere")], capture_output=True, text=True, check=True)
+    found = boot.parse(asked.stdout)
+    assert found.home.startswith("/")
+    assert found.present == {}
+
+
+def test_the_unit_has_the_name_that_the_engine_looks_for() -> None:
+    assert boot.unit("shop") == unit_name("shop")
+
+
+@pytest.mark.parametrize(
+    ("known", "wanted", "kind"),
+    [
+        (host(), "auto", "systemd"),
+        (host(runs=False), "auto", "none"),
+        (host("1000"), "auto", "none"),
+        (host("1000"), "user", "user"),
+        (host(), "none", "none"),
+    ],
+)
+def test_auto_is_the_unit_of_the_system_where_root_installs_and_systemd_runs(
+    known: Host, wanted: str, kind: str
+) -> None:
+    assert boot.kind_of(known, wanted) == kind
+
+
+@pytest.mark.parametrize(("uid", "kind"), [("0", "user"), ("1000", "systemd")])
+def test_a_unit_of_somebody_else_is_refused(uid: str, kind: str) -> None:
+    with pytest.raises(RollcallError, match=f"services_boot is {kind}, and web1 is installed as"):
+        check(host(uid), kind)
+
+
+def test_what_starts_another_stack_of_that_name_is_not_overwritten() -> None:
+    known = host(systemd=Present("0", "/opt/other"))
+    with pytest.raises(RollcallError, match=r"/etc/systemd/system/rollcall-shop.service on web1 starts .* /opt/other"):
+        check(known, "systemd")
+    check(known, "none")
+    assert boot.superfluous(known, "none", "/opt/shop") == []
+
+
+def test_a_users_unit_cannot_wait_for_units_of_the_system() -> None:
+    with pytest.raises(RollcallError, match="services_boot_after"):
+        check(host("1000"), "user", "postgresql.service")
+    check(host(), "systemd", "postgresql.service")
+
+
+def test_what_starts_the_stack_and_is_not_wanted_is_superfluous() -> None:
+    known = host(systemd=Present("0", "/opt/shop"), launchd=Present("0", "/opt/shop"))
+    assert boot.superfluous(known, "systemd", "/opt/shop") == ["launchd"]
+    assert boot.superfluous(known, "none", "/opt/shop") == ["systemd", "launchd"]
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "settled"),
+    [
+        ("unit", "enabled active", True),
+        ("unit", "", True),
+        ("unit", "enabled inactive", False),
+        ("unit", "disabled active", False),
+        ("another", "enabled active", False),
+    ],
+)
+def test_a_unit_is_left_alone_when_it_is_this_one_enabled_and_active(text: str, state: str, settled: bool) -> None:
+    known = host(systemd=Present(hashlib.sha256(b"unit").hexdigest(), "/opt/shop", state))
+    assert boot.is_settled(known, "systemd", text) is settled
+    assert not boot.is_settled(host(), "systemd", text)
+
+
+def test_launchd_has_daemons_of_root_and_agents_of_everybody_else() -> None:
+    assert host().place("launchd", "shop") == "/Library/LaunchDaemons/org.rollcall.shop.plist"
+    assert host("501").place("launchd", "shop") == "/home/ann/Library/LaunchAgents/org.rollcall.shop.plist"
+    assert host("1000").place("user", "shop") == "/home/ann/.config/systemd/user/rollcall-shop.service"
