@@ -117,6 +117,26 @@ TEXT = ValueType("text", read_text)
 FOLDED_TEXT = ValueType("text", _folded_text)
 RAW_TEXT = ValueType("text", _raw_text)
 
+
+def matching(words: str, pattern: str, what: str, cure: str) -> ValueType:
+    """Return the type of text that a pattern matches as a whole.
+
+    Args:
+        words: its name on the reference page.
+        pattern: a regular expression.
+        what: its name in problems, such as ``a host``.
+        cure: what to write instead of anything else.
+    """
+    whole_text = re.compile(pattern)
+
+    def read(problems: Problems, place: Place, value: t.Any) -> t.Any:
+        if not isinstance(value, str):
+            return problems.wrong_type(place, value, what, cure)
+        return str(value) if whole_text.fullmatch(value) else problems.error(place, f"is not {what}", cure)
+
+    return ValueType(words, read)
+
+
 # --- numbers and words ---------------------------------------------------------------------------------------------
 
 # Numbers are not shown, and not turned into floats, from here on.

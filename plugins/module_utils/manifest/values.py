@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from .places import Place, is_list, kind_of
 from .problems import WRONG, Problems
-from .readers import Reader, ValueType, choice, list_of, named, read_text, unwritable, whole
+from .readers import Reader, ValueType, choice, list_of, matching, named, read_text, unwritable, whole
 
 # MAX_ARG_STRLEN of Linux, execve(2): bytes of one argument or variable, its final zero included.
 _LONGEST_STRING = 131_072
@@ -23,8 +23,6 @@ _LONGEST_STRING = 131_072
 
 NAME_LENGTH = 63
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
-_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z")
-_HOST = re.compile(r"[A-Za-z0-9._:%-]{1,255}\Z")
 RESERVED_NAMES: t.Mapping[str, str] = {
     "all": "means every service wherever services are named",
     "supervisord": "is the name of supervisord's own log",
@@ -58,29 +56,19 @@ def _any_name(problems: Problems, place: Place, name: t.Any) -> bool:
     return read_text(problems, place, name) is not WRONG
 
 
-def _user(problems: Problems, place: Place, value: t.Any) -> t.Any:
-    if not isinstance(value, str):
-        return problems.wrong_type(place, value, "the name of a user", "write the name, not the number")
-    if not _USER.match(value):
-        return problems.error(
-            place, "is not the name of a user", "use letters, digits, _, . and -, and no digit at the beginning"
-        )
-    return str(value)
-
-
-def _host(problems: Problems, place: Place, value: t.Any) -> t.Any:
-    if not isinstance(value, str):
-        return problems.wrong_type(place, value, "a host", "write a name or an address, such as 127.0.0.1 or ::1")
-    if not _HOST.match(value):
-        return problems.error(
-            place, "is not a host", "write a name or an address, such as 127.0.0.1 or ::1, without brackets"
-        )
-    return str(value)
-
-
 STACK_NAME = ValueType("name", _stack_name)
-USER = ValueType("user name", _user)
-HOST = ValueType("host", _host)
+USER = matching(
+    "user name",
+    "[A-Za-z_][A-Za-z0-9_.-]{0,31}",
+    "the name of a user",
+    "write a name with letters, digits, _, . and - only, and no digit at the beginning",
+)
+HOST = matching(
+    "host",
+    "[A-Za-z0-9._:%-]{1,255}",
+    "a host",
+    "write a name or an address, such as 127.0.0.1 or ::1, without brackets",
+)
 
 # --- variables -----------------------------------------------------------------------------------------------------
 
@@ -88,20 +76,17 @@ HOST = ValueType("host", _host)
 # secrets never come near supervisord.conf, and keys in PEM form have lines.
 _CONTROL_IN_ENV = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _CONTROL_IN_SECRET = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-
-
-def _variable(problems: Problems, place: Place, name: t.Any) -> t.Any:
-    if not isinstance(name, str) or not _VARIABLE.match(name):
-        return problems.error(
-            place, "is not the name of a variable", "use letters, digits and _ only, and no digit at the beginning"
-        )
-    return str(name)
+VARIABLE = matching(
+    "variable",
+    "[A-Za-z_][A-Za-z0-9_]*",
+    "the name of a variable",
+    "use letters, digits and _ only, and no digit at the beginning",
+)
 
 
 def _good_variable(problems: Problems, place: Place, name: t.Any) -> bool:
     """Check the name of a variable that a manifest is to set."""
-    if _variable(problems, place, name) is WRONG:
+    if VARIABLE.read(problems, place, name) is WRONG:
         return False
     if name.startswith(("ROLLCALL_", "PORT_")) or name == "PORT":
         whose = "the labels by which its processes are known" if name.startswith("ROLLCALL_") else "ports to services"
@@ -143,7 +128,6 @@ def _variables(control: t.Pattern[str], cure: str) -> ValueType:
     return named("variable: value", _good_variable, _value_reader(control, cure), "write it as NAME: value")
 
 
-VARIABLE = ValueType("variable", _variable)
 # What comes twice in this list, and in FILES, is for the check to name.
 VARIABLES = list_of("variables, 100 at most", VARIABLE, 100, "write a list of variables: [API_KEY]", repeats=True)
 ENV = _variables(_CONTROL_IN_ENV, "write it on one line; text of several lines can be a secret, or a file")
