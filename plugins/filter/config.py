@@ -14,7 +14,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config, quoting
 
 
 def conf_value(value: t.Any) -> str:
@@ -25,17 +25,17 @@ def conf_value(value: t.Any) -> str:
         return conf_environment(value)
     if isinstance(value, (list, tuple)):
         return ",".join(map(str, value)) if value and isinstance(value[0], int) else conf_command(value)
-    return _plainly(lambda: config.quote_value(str(value)))
+    return _plainly(lambda: quoting.quote_value(str(value)))
 
 
 def conf_command(argv: t.Sequence[str]) -> str:
     """Return a list of arguments for the key ``command``."""
-    return _plainly(lambda: config.quote_command(argv))
+    return _plainly(lambda: quoting.quote_command(argv))
 
 
 def conf_environment(variables: t.Mapping[str, str]) -> str:
     """Return variables for the key ``environment``."""
-    return _plainly(lambda: config.quote_environment(variables))
+    return _plainly(lambda: quoting.quote_environment(variables))
 
 
 def programs(stack: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:

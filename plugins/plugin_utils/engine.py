@@ -20,7 +20,10 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.places import (
+    engine_directory,
+    engine_python,
+)
 
 Data = t.Mapping[str, t.Any]
 
@@ -86,7 +89,7 @@ class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes with
         return answer
 
     def _ask(self, root: str, question: Data) -> t.Dict[str, t.Any]:
-        python, engine = config.engine_python(root), config.engine_directory(root)
+        python, engine = engine_python(root), engine_directory(root)
         command = shlex.join([python, "-E", "-s", "-X", "utf8", engine, "--root", root, "ask"])
         # A vaulted value is no string before it is asked to be one.
         done = self._executed(command, json.dumps(question, default=str).encode("ascii"))

@@ -18,7 +18,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host import li
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import label_variables
 from tests.benchmark.arena import HERE, Arena, Failure, Stopwatch, Took, end_tree, is_free
 from tests.benchmark.places import Host
 
@@ -44,7 +44,7 @@ def stack_of(arena: Arena, ports: Sequence[int]) -> Stack:
 def orphans(arena: Arena, stack: Stack, ports: Sequence[int]) -> Iterator[list[int]]:
     """Have one process listen on each port, labelled as a left-over of the stack; their pids."""
     command = [sys.executable, str(HERE / "listeners.py"), str(arena.path), ",".join(map(str, ports))]
-    labels = {**os.environ, **config.labels(stack, stack.services[0])}
+    labels = {**os.environ, **label_variables(stack, stack.services[0])}
     parent = subprocess.Popen(command, env=labels, stdout=subprocess.PIPE)
     try:
         output = parent.stdout

@@ -22,7 +22,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.journal import Generation
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import private_files
 from tests.support.releases import write
 from tests.support.rendering import render
 from tests.support.stacks import APP, StackUnderTest, stack
@@ -57,7 +57,7 @@ def bring(made: StackUnderTest, name: str) -> None:
 def of_release(made: StackUnderTest, name: str) -> Generation:
     checked = check_manifest({"stack": made.raw}, release=name).stack
     assert checked is not None
-    return Generation(checked, render(checked), config.env_files(checked, {}))
+    return Generation(checked, render(checked), private_files(checked, {}))
 
 
 def asks(made: StackUnderTest, name: str) -> Request:

@@ -20,7 +20,9 @@ import pytest
 import supervisor
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils import launcher
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config, config_reader
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config_reader
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.config import Program
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.parse_back import Parsed
 
 if t.TYPE_CHECKING:
     from tests.support.stacks import StackUnderTest
@@ -103,7 +105,7 @@ class Reader:
         self._process.kill()
         self._process.communicate(timeout=10)
 
-    def read(self, text: str) -> config.Parsed:
+    def read(self, text: str) -> Parsed:
         """Return what supervisor understands of ``text``, as ``config.parse_back`` would."""
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
@@ -113,8 +115,8 @@ class Reader:
         answer: t.Dict[str, t.Any] = json.loads(stdout.readline())
         if "refusal" in answer:
             raise AssertionError(f"supervisor refuses: {answer['refusal']}\n{text}")
-        programs = [config.Program.from_dict(program) for program in answer["programs"]]
-        return config.Parsed(answer["version"], programs, answer["daemon"])
+        programs = [Program.from_dict(program) for program in answer["programs"]]
+        return Parsed(answer["version"], programs, answer["daemon"])
 
 
 def install_engine(root: str, python: str) -> None:

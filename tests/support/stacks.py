@@ -29,8 +29,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.run import res
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.journal import Generation
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import private_files
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import status
 from ansible_collections.rollcall.supervisor.plugins.modules import engine as engine_module
@@ -97,7 +97,7 @@ class StackUnderTest:
         if checked.stack is None:
             raise AssertionError([problem.as_dict() for problem in checked.problems])
         secrets = secret_values({"stack": self.raw})
-        return Generation(checked.stack, render(checked.stack), config.env_files(checked.stack, secrets))
+        return Generation(checked.stack, render(checked.stack), private_files(checked.stack, secrets))
 
     def request(self, mode: str = "auto", *, installed: bool = False, **more: t.Any) -> Request:
         """Return a request for the manifest as it is now, or for the one that is installed."""

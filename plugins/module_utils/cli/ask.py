@@ -20,7 +20,7 @@ from ..show.errors import error_text
 from ..show.roll_call import failure_text
 from ..state import journal
 from ..state.journal import Generation
-from ..supervisord import config
+from ..supervisord.environment import private_files
 from ..verdict import status, verify
 
 Data = t.Mapping[str, t.Any]
@@ -72,7 +72,7 @@ def _request(root: str, arguments: Data) -> Request:
     wanted = None
     if arguments["manifest"] is not None:
         stack = Stack.from_dict(arguments["manifest"])
-        wanted = Generation(stack, arguments["config"], config.env_files(stack, arguments["secrets"]))
+        wanted = Generation(stack, arguments["config"], private_files(stack, arguments["secrets"]))
     return Request(
         root=root,
         mode=plan.ALIASES.get(arguments["mode"], arguments["mode"]),

@@ -31,9 +31,11 @@ from ..ports import flush, leases
 from ..ports.provenance import SUPERVISED
 from ..run import preflight
 from ..state import history, journal, registry
-from ..supervisord import config, discovery, life
+from ..supervisord import discovery, life
 from ..supervisord.client import CALL_TIMEOUT
+from ..supervisord.config import SUPERVISORD_LOG_MAX_BYTES
 from ..supervisord.discovery import SocketAnswer, discover, discovery_seconds
+from ..supervisord.places import engine_directory, engine_python, log_file
 from ..supervisord.running import all_supervisords
 from ..supervisord.settings import Settings, read_settings
 from ..verdict import drift, fitness, limits, status
@@ -160,7 +162,7 @@ class _Look:
             "leftovers": self._try(paths.state, lambda: _leftovers(paths, self._root)) or Leftovers(),
             "lock": self._try(paths.state, lambda: _lock_holder(paths.state)),
             "unfinished": self._try(paths.state, lambda: journal.unfinished_run(paths.state)),
-            "versions": self._try(config.engine_directory(self._root), lambda: _versions(self._root)) or Versions(),
+            "versions": self._try(engine_directory(self._root), lambda: _versions(self._root)) or Versions(),
             "user": user_name(os.geteuid()),
             "unseen": processes.count_hidden(),
         }
@@ -216,7 +218,7 @@ class _Look:
 
     def _refusal(self, stack: Stack) -> t.Optional[RollcallError]:
         """Return what the host's own supervisor has against the installed config."""
-        python = config.engine_python(self._root)
+        python = engine_python(self._root)
         if not os.access(python, os.X_OK):
             self._fail("engine_broken", python, "it is missing or cannot be executed", diagnosis.INSTALL)
             return None
@@ -320,7 +322,7 @@ def _directories(paths: Paths, root: str) -> t.Dict[str, int]:
 def _entries(paths: Paths, root: str) -> t.Iterator[Entry]:
     """Find what is Rollcall's own, with the most that its modes may be."""
     etc = os.path.realpath(paths.etc)
-    engine = config.engine_directory(root)
+    engine = engine_directory(root)
     wanted = {
         **_directories(paths, root),
         **dict.fromkeys([os.path.join(root, "generations"), etc, os.path.join(root, "bin"), engine], _PUBLIC),
@@ -351,11 +353,11 @@ def _entry(path: str, most: int, *, secret: bool = False) -> t.Iterator[Entry]:
 
 def _logs(stack: Stack) -> t.Iterator[Log]:
     for service in stack.services:
-        path = config.log_file(stack, service.name)
+        path = log_file(stack, service.name)
         yield Log(path, journal.log_mark(path)[1], service.log_max_bytes)
     for name in ("supervisord.log", "supervisord.out"):
         path = os.path.join(stack.paths.logs, name)
-        yield Log(path, journal.log_mark(path)[1], config.DAEMON_LOG_MAX_BYTES)
+        yield Log(path, journal.log_mark(path)[1], SUPERVISORD_LOG_MAX_BYTES)
 
 
 def _leftovers(paths: Paths, root: str) -> Leftovers:
@@ -402,7 +404,7 @@ def _lock_holder(state: str) -> t.Optional[t.Dict[str, t.Any]]:
 
 
 def _versions(root: str) -> Versions:
-    engine = config.engine_directory(root)
+    engine = engine_directory(root)
     folders = dict.fromkeys([*os.environ.get("PATH", "").split(os.pathsep), *DEFAULT_PATH.split(":")])
     there = [os.path.join(folder, "supervisord") for folder in folders if folder]
     on_path = {os.path.realpath(path): path for path in reversed(there) if os.access(path, os.X_OK)}

@@ -318,7 +318,7 @@ class Stack:
 # The PATH of supervisord, and so of every service that does not set its own.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# What every service has: from supervisord (preflight.daemon_environment), and its labels (config.labels).
+# What every service has: from supervisord (preflight.daemon_environment), and its labels (environment.label_variables).
 GIVEN_TO_ALL = frozenset(
     (
         *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "PYTHONUTF8"),

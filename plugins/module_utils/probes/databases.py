@@ -17,7 +17,7 @@ from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..manifest.model import DatabaseCheck, Stack
 from ..state import journal
-from ..supervisord import config
+from ..supervisord.environment import service_variables
 from .answers import DatabaseAnswer, NoAnswer
 from .postgresql import ask_postgresql
 from .question import Application, Question
@@ -98,5 +98,5 @@ def _application(stack: Stack, check: DatabaseCheck) -> Application:
     if service is None:
         raise NoAnswer(f"the stack has no service {check.service}")
     private = journal.load_environment(stack.paths) if os.path.isdir(stack.paths.env_dir) else {}
-    environment = {**config.environment(stack, service), **private.get(service.name, {})}
+    environment = {**service_variables(stack, service), **private.get(service.name, {})}
     return Application(check.service, environment, stack.user)

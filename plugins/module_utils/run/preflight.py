@@ -18,7 +18,10 @@ from ..manifest.model import DEFAULT_PATH, Stack
 from ..ports import flush
 from ..state import journal
 from ..state.journal import Generation
-from ..supervisord import client_errors, config
+from ..supervisord import client_errors
+from ..supervisord.environment import services_with_private_file
+from ..supervisord.parse_back import compare, parse_back
+from ..supervisord.places import engine_python
 from ..verdict import fitness
 from ..verdict.observation import Observation
 from . import plan
@@ -57,8 +60,8 @@ def prove_config(stack: Stack, text: str) -> None:
     Raises:
         RollcallError: it refuses the config, or understood something else. Nothing was changed.
     """
-    parsed = config.parse_back(config.engine_python(stack.root), text, timeout=PARSE_BACK_TIMEOUT)
-    differences = config.compare(stack, parsed)
+    parsed = parse_back(engine_python(stack.root), text, timeout=PARSE_BACK_TIMEOUT)
+    differences = compare(stack, parsed)
     if differences:
         raise RollcallError(
             f"The config of stack {stack.name} does not say what its manifest says; nothing was changed:\n"
@@ -76,7 +79,7 @@ def check_private_files(generation: Generation) -> None:
         RollcallError: ``wrong_use``, naming each that lacks its own. Nothing was changed.
     """
     stack = generation.stack
-    missing = [name for name in config.with_private_file(stack) if name not in generation.environment]
+    missing = [name for name in services_with_private_file(stack) if name not in generation.environment]
     if missing:
         files = ", ".join(os.path.join(stack.paths.env_dir, f"{name}.json") for name in missing)
         raise RollcallError(

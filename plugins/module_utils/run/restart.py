@@ -28,8 +28,10 @@ from ..manifest.revision import revision
 from ..ports import flush, leases
 from ..state import budget, credentials, journal, registry
 from ..state.journal import Generation, Journal, Lock
-from ..supervisord import config, life
+from ..supervisord import life
 from ..supervisord.client import CALL_TIMEOUT, Client
+from ..supervisord.config import supervisord_revision
+from ..supervisord.places import engine_python
 from ..verdict import fitness, status, verify
 from ..verdict.checks import STOP_CHECKS
 from ..verdict.judge import Case, Expectation, judge, result_of
@@ -359,7 +361,7 @@ def _facts(
         programs[name] = plan.Running(program.state, program.pid, runs_at, why)
     return plan.Facts(
         daemon=None if seen.supervisord is None else _daemon_revision(seen),
-        daemon_wanted=config.daemon_revision(generation.config),
+        daemon_wanted=supervisord_revision(generation.config),
         programs=programs,
         orphans=len(seen.orphans),
         rivals=tuple(process.pid for process in seen.rivals),
@@ -546,11 +548,11 @@ def _start_daemon(run: _Run) -> None:
 def _start(run: _Run, log: str) -> None:
     account = fitness.account(run.stack)
     life.start_supervisord(
-        config.engine_python(run.stack.root),
+        engine_python(run.stack.root),
         run.stack.paths.config,
         socket_path=run.stack.paths.socket,
         user=None if account.uid == os.geteuid() else account.name,
-        environment=preflight.daemon_environment(run.stack, config.daemon_revision(run.generation.config)),
+        environment=preflight.daemon_environment(run.stack, supervisord_revision(run.generation.config)),
         log=log,
         cwd=run.stack.root,
         timeout=run_limits.DAEMON_START,

@@ -5,7 +5,7 @@
 # Private to this collection: may change in any release.
 """Read a config on standard input with the host's own supervisor; print what it understood as one line of JSON.
 
-A program of its own: ``config.parse_back`` hands its source to the interpreter that has supervisor, which need not
+A program of its own: ``parse_back`` hands its source to the interpreter that has supervisor, which need not
 have anything else. It starts nothing and writes no file.
 """
 

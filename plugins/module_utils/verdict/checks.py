@@ -20,8 +20,8 @@ from ..host.model import Process
 from ..manifest.model import DatabaseCheck, Service, Stack
 from ..ports.provenance import FOREIGN, UNKNOWN, Holder
 from ..probes.answers import DatabaseAnswer
-from ..supervisord import config
 from ..supervisord.client_errors import ABSENT, STALE
+from ..supervisord.places import log_file
 from . import conditions, install_steps
 from .judge import Case, CheckKind, Proof
 from .observation import Observation, describe_state, identity, in_order, listener_of, owns
@@ -270,7 +270,7 @@ def _logs(case: Case, service: Service) -> t.Optional[Proof]:
 
 
 def _log_command(stack: Stack, service: Service) -> str:
-    return f"tail -n 50 {config.log_file(stack, service.name)}"
+    return f"tail -n 50 {log_file(stack, service.name)}"
 
 
 def _left_listener(case: Case, service: Service) -> t.Optional[Proof]:

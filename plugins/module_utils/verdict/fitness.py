@@ -17,7 +17,7 @@ from ..manifest.graph import held_back
 from ..manifest.model import DEFAULT_PATH, GIVEN_TO_ALL, Service, Stack, current_release, release_directory
 from ..manifest.revision import runs_release
 from ..state import journal, registry
-from ..supervisord import config
+from ..supervisord.environment import service_variables
 
 
 def account(stack: Stack) -> Account:
@@ -74,7 +74,7 @@ def _lacks(stack: Stack, service: Service, private: t.Mapping[str, str], awaited
             parts.append(f"the file {path}, which does not exist")
         elif not may(real, who, 0o4):
             parts.append(f"the file {path}, which user {who.name} may not read")
-    known = {**dict.fromkeys(GIVEN_TO_ALL, "given"), **config.environment(stack, service), **private}
+    known = {**dict.fromkeys(GIVEN_TO_ALL, "given"), **service_variables(stack, service), **private}
     parts += [f"the variable {name}, which is not set" for name in service.requires_env if not known.get(name)]
     return f"it needs {', and '.join(parts)}" if parts else ""
 

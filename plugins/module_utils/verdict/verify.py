@@ -21,8 +21,8 @@ from ..manifest.model import Paths, Stack
 from ..ports.provenance import Holder
 from ..ports.survey import survey
 from ..state import journal
-from ..supervisord import config
 from ..supervisord.client import CALL_TIMEOUT, Client
+from ..supervisord.places import log_file
 from . import fitness, limits, status
 from .checks import CHECKS
 from .judge import Case, Check, Expectation, judge
@@ -40,7 +40,7 @@ Marks = t.Mapping[str, t.Tuple[int, int]]
 
 def take_marks(stack: Stack) -> t.Dict[str, t.Tuple[int, int]]:
     """Return where each service's log stands now, so that only what a run wrote is judged."""
-    return {service.name: journal.log_mark(config.log_file(stack, service.name)) for service in stack.services}
+    return {service.name: journal.log_mark(log_file(stack, service.name)) for service in stack.services}
 
 
 def save_marks(stack: Stack, marks: Marks) -> None:
@@ -95,7 +95,7 @@ def wait_and_judge(
         # The look that follows meets the same silence and reports it as the supervisord check.
         lives = dict(expected.first)
     seen = _with_backgrounded(stack, status.observe(stack, clock=clock, client=client), expected.failed, clock)
-    written = {name: journal.written_since(config.log_file(stack, name), mark) for name, mark in marks.items()}
+    written = {name: journal.written_since(log_file(stack, name), mark) for name, mark in marks.items()}
     expected = dataclasses.replace(
         expected,
         first=lives,

@@ -31,7 +31,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.impo
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file, load_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.config import Program
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import private_files
 from tests.support import configs, interpreters
 from tests.support.rendering import render as render_config
 
@@ -136,13 +137,13 @@ def check(imported: Imported, root: Path) -> Stack:
     return result.stack
 
 
-def read_back(reader: interpreters.Reader, stack: Stack, imported: Imported) -> t.Dict[str, config.Program]:
+def read_back(reader: interpreters.Reader, stack: Stack, imported: Imported) -> t.Dict[str, Program]:
     """Return what a real supervisor reads out of the config that our template makes, launchers taken off again."""
     for directory in (stack.paths.run, stack.paths.logs):
         Path(directory).mkdir(parents=True, exist_ok=True)
     parsed = reader.read(render_config(stack))
     services = imported.manifest["stack"]["services"]
-    files = config.env_files(stack, {name: entry.get("secrets", {}) for name, entry in services.items()})
+    files = private_files(stack, {name: entry.get("secrets", {}) for name, entry in services.items()})
     programs = {}
     for program in parsed.programs:
         command, private = program.command, files.get(program.name, {})
@@ -151,7 +152,7 @@ def read_back(reader: interpreters.Reader, stack: Stack, imported: Imported) -> 
             command = command[5:]
         known = {**program.environment, **private}
         own = {name: value for name, value in known.items() if not name.startswith(("ROLLCALL_", "PORT_"))}
-        programs[program.name] = config.Program(**{**vars(program), "command": command, "environment": own})
+        programs[program.name] = Program(**{**vars(program), "command": command, "environment": own})
     return programs
 
 
@@ -176,7 +177,7 @@ def expected(original: Original, root: Path) -> t.Dict[str, t.Any]:
     }
 
 
-def seen(program: config.Program) -> t.Dict[str, t.Any]:
+def seen(program: Program) -> t.Dict[str, t.Any]:
     import signal
 
     number = signal.Signals[f"SIG{program.stopsignal}"].value

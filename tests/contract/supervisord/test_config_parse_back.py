@@ -24,6 +24,14 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack, Start, Stop
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config, life
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import private_files
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.parse_back import (
+    Parsed,
+    compare,
+    parse_back,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.places import engine_python, log_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.quoting import Unrepresentable
 from tests.support import configs, interpreters
 from tests.support.configs import made, service
 from tests.support.rendering import TEMPLATES, render
@@ -60,20 +68,20 @@ def short_root() -> t.Iterator[Path]:
     shutil.rmtree(directory)
 
 
-def parse(python: str, text: str) -> config.Parsed:
-    return config.parse_back(python, text, timeout=TIMEOUT)
+def parse(python: str, text: str) -> Parsed:
+    return parse_back(python, text, timeout=TIMEOUT)
 
 
 # --- what is written comes back --------------------------------------------------------------------------------------
 
 
-def arguments_and_variables(the_stack: Stack, parsed: config.Parsed) -> t.Tuple[t.Tuple[str, ...], t.Dict[str, str]]:
+def arguments_and_variables(the_stack: Stack, parsed: Parsed) -> t.Tuple[t.Tuple[str, ...], t.Dict[str, str]]:
     """Return what the process of the stack's one service gets in the end, by way of the launcher where there is one."""
     (program,) = parsed.programs
     command = program.command
-    in_file = config.env_files(the_stack, {}).get("app", {})
+    in_file = private_files(the_stack, {}).get("app", {})
     if in_file:
-        launcher = (config.engine_python(the_stack.root), "-I", f"{the_stack.root}/engine/rollcall/launcher.py")
+        launcher = (engine_python(the_stack.root), "-I", f"{the_stack.root}/engine/rollcall/launcher.py")
         assert command[:5] == (*launcher, f"{the_stack.root}/etc/env/app.json", "--")
         command = command[5:]
     return command, {**program.environment, **in_file}
@@ -83,7 +91,7 @@ def refused(the_stack: Stack) -> t.List[str]:
     """Return the places that are refused; the template then fails with each of them."""
     try:
         config.programs(the_stack)
-    except config.Unrepresentable as exc:
+    except Unrepresentable as exc:
         with pytest.raises(AnsibleFilterError) as caught:
             render(the_stack)
         places = [place for place, reason in exc.problems]
@@ -104,7 +112,7 @@ def test_every_argument_and_every_variable_comes_back_exactly(
 ) -> None:
     the_stack = made(root, service(command=argv, env=env, directory=f"/d{where}d"))
     parsed = reader.read(render(the_stack))
-    assert config.compare(the_stack, parsed) == []
+    assert compare(the_stack, parsed) == []
     command, variables = arguments_and_variables(the_stack, parsed)
     assert command == argv
     assert {name: variables[name] for name in env} == env
@@ -124,7 +132,7 @@ def test_a_hostile_value_comes_back_exactly_or_is_refused_with_its_place(
         assert all(place.startswith("stack.services.app.") for place in places)
         return
     parsed = reader.read(render(the_stack))
-    assert config.compare(the_stack, parsed) == []
+    assert compare(the_stack, parsed) == []
     assert (parsed.programs[0].command, parsed.programs[0].directory) == (argv, directory)
 
 
@@ -138,7 +146,7 @@ def test_a_root_is_read_exactly_or_refused(reader: interpreters.Reader, root: st
         assert "stack.paths.logs" in places
         return
     made(below)
-    assert config.compare(the_stack, reader.read(render(the_stack))) == []
+    assert compare(the_stack, reader.read(render(the_stack))) == []
 
 
 def test_every_kind_of_service_comes_back(python: str, version: str, tmp_path: Path) -> None:
@@ -153,7 +161,7 @@ def test_every_kind_of_service_comes_back(python: str, version: str, tmp_path: P
     )
     parsed = parse(python, render(the_stack))
     assert parsed.supervisor_version == version
-    assert config.compare(the_stack, parsed) == []
+    assert compare(the_stack, parsed) == []
     assert [program.name for program in parsed.programs] == ["after.web-1", "once", "plain", "web"]
 
 
@@ -161,7 +169,7 @@ def test_a_hundred_services_are_read_in_good_time(python: str, tmp_path: Path) -
     the_stack = made(str(tmp_path), *(service(f"app{number}", port=8000 + number) for number in range(100)))
     text = render(the_stack)
     began = time.monotonic()
-    assert config.compare(the_stack, parse(python, text)) == []
+    assert compare(the_stack, parse(python, text)) == []
     assert time.monotonic() - began < 5
 
 
@@ -222,7 +230,7 @@ def test_what_supervisor_accepts_in_silence_is_told(python: str, tmp_path: Path,
     changed = text.replace(old, new).replace(
         "startretries=3", "startretries=5" if "DEFAULT" in new else "startretries=3"
     )
-    differences = config.compare(the_stack, parse(python, changed))
+    differences = compare(the_stack, parse(python, changed))
     assert any(told in difference for difference in differences), differences
 
 
@@ -246,7 +254,7 @@ def test_nothing_of_the_callers_environment_reaches_the_reader(
     monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.chdir(tmp_path)
     the_stack = made(str(tmp_path / "漢字"), service(env={"A": "é"}))
-    assert config.compare(the_stack, parse(python, render(the_stack))) == []
+    assert compare(the_stack, parse(python, render(the_stack))) == []
 
 
 # --- when it cannot be asked -----------------------------------------------------------------------------------------
@@ -270,7 +278,7 @@ def script(path: Path, text: str) -> str:
 def test_an_interpreter_that_hangs_is_ended_at_the_deadline(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(RollcallError, match=r"did not finish reading the config within 0\.3 s") as caught:
-        config.parse_back(script(tmp_path / "python", "exec sleep 60"), "", timeout=0.3)
+        parse_back(script(tmp_path / "python", "exec sleep 60"), "", timeout=0.3)
     assert time.monotonic() - began < 5
     assert caught.value.kind == "failed"
 
@@ -306,12 +314,12 @@ def test_a_process_gets_its_arguments_and_variables_exactly(python: str, short_r
     paths = the_stack.paths
     os.makedirs(paths.env_dir)
     interpreters.install_engine(the_stack.root, python)
-    for name, content in config.env_files(the_stack, {"app": {"KEY": "s3\ncret"}}).items():
+    for name, content in private_files(the_stack, {"app": {"KEY": "s3\ncret"}}).items():
         with open(os.open(f"{paths.env_dir}/{name}.json", os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
             json.dump(content, stream)
     Path(paths.config).write_text(render(the_stack), encoding="utf-8")
     daemon = life.start_supervisord(
-        config.engine_python(the_stack.root),
+        engine_python(the_stack.root),
         paths.config,
         socket_path=paths.socket,
         environment={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},
@@ -325,7 +333,7 @@ def test_a_process_gets_its_arguments_and_variables_exactly(python: str, short_r
         until = time.monotonic() + TIMEOUT
         while client.programs()["app"].state != "EXITED" and time.monotonic() < until:
             time.sleep(0.02)
-        assert client.programs()["app"].exit_status == 0, Path(config.log_file(the_stack, "app")).read_text()
+        assert client.programs()["app"].exit_status == 0, Path(log_file(the_stack, "app")).read_text()
     finally:
         life.stop_supervisord(client, daemon, timeout=TIMEOUT)
     got_arguments, got = json.loads((short_root / "seen").read_text(encoding="utf-8"))

@@ -14,7 +14,10 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import revision
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import (
+    private_files,
+    service_variables,
+)
 
 WEB: t.Dict[str, t.Any] = {
     "command": ["/bin/serve", "--port={port}", "--number={instance}"],
@@ -46,7 +49,7 @@ def test_instances_are_services_on_consecutive_ports_with_their_number_and_their
     second = stack.service("web-2")
     assert second.command == ("/bin/serve", "--port=8011", "--number=2")
     assert (second.group, second.instance) == ("web", 2)
-    told = config.environment(stack, second)
+    told = service_variables(stack, second)
     assert (told["PORT"], told["PORT_WEB_2"], told["INSTANCE"]) == ("8011", "8011", "2")
 
 
@@ -57,7 +60,7 @@ def test_who_depends_on_a_service_depends_on_all_its_instances() -> None:
 
 def test_instances_have_the_secrets_of_their_service() -> None:
     raw = manifest(web={**WEB, "secrets": {"KEY": "hidden"}})
-    files = config.env_files(checked(raw), secret_values(raw))
+    files = private_files(checked(raw), secret_values(raw))
     assert {name: values["KEY"] for name, values in files.items()} == dict.fromkeys(
         ("web-1", "web-2", "web-3"), "hidden"
     )
@@ -70,7 +73,7 @@ def test_an_assigned_port_is_in_command_environment_and_health_and_the_own_one_i
     assert second.command[1] == "--port=8051"
     assert second.health is not None
     assert second.health.port == 8051
-    assert config.environment(stack, second)["PORT"] == "8051"
+    assert service_variables(stack, second)["PORT"] == "8051"
     assert (second.own_port, second.fallback_ports) == (8011, (8051,))
 
 
@@ -80,7 +83,7 @@ def test_a_dependent_is_told_the_assigned_port_and_is_another_revision() -> None
         front={"command": ["/bin/front"], "depends_on": {"api": "running"}},
     )
     before, after = checked(raw), checked(raw, assigned={"api": 8002})
-    assert config.environment(after, after.service("front"))["PORT_API"] == "8002"
+    assert service_variables(after, after.service("front"))["PORT_API"] == "8002"
     assert revision(before, before.service("front")) != revision(after, after.service("front"))
 
 

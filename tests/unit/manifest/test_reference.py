@@ -35,7 +35,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.port_
     UNPRIVILEGED_FROM,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import preflight
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import label_variables
 from tests.support.repository import ROOT
 
 PAGE = (ROOT / "docs" / "reference" / "manifest.md").read_text(encoding="utf-8")
@@ -115,7 +115,7 @@ def test_limits_are_the_ones_that_hold() -> None:
 def test_variables_that_every_service_has_are_the_ones_that_it_is_given() -> None:
     stack = check_manifest(parse_manifest(EXAMPLES[1].encode("utf-8")).data).stack
     assert stack is not None
-    given = {*preflight.daemon_environment(stack, "x"), *config.labels(stack, stack.services[0])}
+    given = {*preflight.daemon_environment(stack, "x"), *label_variables(stack, stack.services[0])}
 
     assert given == GIVEN_TO_ALL
     assert all(f"`{name}`" in PAGE for name in given if not name.startswith("ROLLCALL_"))

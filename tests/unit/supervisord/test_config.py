@@ -18,7 +18,13 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack, Start, Stop
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import revision
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config, config_reader
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.config import Parsed, Program
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.config import (
+    Program,
+    supervisord_revision,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import private_files
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.parse_back import Parsed, compare
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.quoting import Unrepresentable
 from tests.support.configs import names, service, stack, values
 from tests.support.rendering import render
 
@@ -119,12 +125,12 @@ def test_a_value_the_config_cannot_carry_goes_to_the_private_file(value: str) ->
         "/bin/app",
         "-x",
     )
-    assert config.env_files(the_stack, {}) == {"app": {"HARD": value}}
+    assert private_files(the_stack, {}) == {"app": {"HARD": value}}
 
 
 def test_a_secret_is_in_the_private_file_alone() -> None:
     the_stack = stack(ROOT, service(secrets={"KEY": "digest"}), service("plain"))
-    assert config.env_files(the_stack, {"app": {"KEY": "hunter2"}}) == {"app": {"KEY": "hunter2"}}
+    assert private_files(the_stack, {"app": {"KEY": "hunter2"}}) == {"app": {"KEY": "hunter2"}}
     assert "hunter2" not in render(the_stack)
     assert "launcher.py" in program_of(the_stack).command[2]
     assert program_of(the_stack, "plain").command == ("/bin/sleep", "60")
@@ -133,7 +139,7 @@ def test_a_secret_is_in_the_private_file_alone() -> None:
 def test_every_secret_without_a_value_is_named_but_no_value_is() -> None:
     the_stack = stack(ROOT, service(secrets={"KEY": "d", "TOKEN": "d", "FINE": "d"}))
     with pytest.raises(RollcallError) as caught:
-        config.env_files(the_stack, {"app": {"TOKEN": "hunter2\0", "FINE": "swordfish"}})
+        private_files(the_stack, {"app": {"TOKEN": "hunter2\0", "FINE": "swordfish"}})
     assert caught.value.kind == "wrong_use"
     assert "stack.services.app.secrets.KEY: it has no value" in caught.value.text()
     assert "stack.services.app.secrets.TOKEN: it contains a zero byte" in caught.value.text()
@@ -148,7 +154,7 @@ def test_every_secret_without_a_value_is_named_but_no_value_is() -> None:
 def test_each_variable_is_in_one_place_and_both_sides_agree_on_it(env: t.Dict[str, str], secret: t.Set[str]) -> None:
     the_stack = stack(ROOT, service(env=env, secrets=dict.fromkeys(secret, "digest")))
     program = program_of(the_stack)
-    files = config.env_files(the_stack, {"app": dict.fromkeys(secret, "value")})
+    files = private_files(the_stack, {"app": dict.fromkeys(secret, "value")})
     assert ("app" in files) == ("--" in program.command)
     in_file = files.get("app", {})
     assert not set(in_file) & set(program.environment)
@@ -164,7 +170,7 @@ def test_all_that_can_be_written_in_no_way_is_named_at_once() -> None:
         service("bad name", command=("a", "b\nc", "\x7f"), directory=" /"),
         service(env={"ZERO": "\0", "1X": "x", "ROLLCALL_ROOT": "/", "HALF": "\ud800"}, secrets={"ROLLCALL_KEY": "d"}),
     )
-    with pytest.raises(config.Unrepresentable) as caught:
+    with pytest.raises(Unrepresentable) as caught:
         config.programs(the_stack)
     assert [place for place, reason in caught.value.problems] == [
         "stack.paths.run",
@@ -184,7 +190,7 @@ def test_all_that_can_be_written_in_no_way_is_named_at_once() -> None:
 
 @pytest.mark.parametrize("root", ["/srv/a ;b", "/srv/a #b", "/srv/%(here)s", "/srv/a\nb"])
 def test_a_path_that_a_log_cannot_have_is_refused(root: str) -> None:
-    with pytest.raises(config.Unrepresentable, match=r"stack\.paths\.logs"):
+    with pytest.raises(Unrepresentable, match=r"stack\.paths\.logs"):
         config.programs(stack(root, service()))
 
 
@@ -194,10 +200,10 @@ def test_a_path_that_a_log_cannot_have_is_refused(root: str) -> None:
 def test_the_daemons_revision_is_of_its_own_sections_alone() -> None:
     plain = render(stack(ROOT, service()))
     other_programs = render(stack(ROOT, service("other", env={"A": "b"}), service("third")))
-    assert config.daemon_revision(plain) == config.daemon_revision(other_programs)
-    assert config.daemon_revision(plain) == config.daemon_revision("; a comment\n\n" + plain)
-    assert config.daemon_revision(plain) != config.daemon_revision(render(stack("/srv/other", service())))
-    assert config.daemon_revision(plain) != config.daemon_revision(plain.replace("loglevel=info", "loglevel=debug"))
+    assert supervisord_revision(plain) == supervisord_revision(other_programs)
+    assert supervisord_revision(plain) == supervisord_revision("; a comment\n\n" + plain)
+    assert supervisord_revision(plain) != supervisord_revision(render(stack("/srv/other", service())))
+    assert supervisord_revision(plain) != supervisord_revision(plain.replace("loglevel=info", "loglevel=debug"))
 
 
 # --- compare -------------------------------------------------------------------------------------------------------
@@ -224,7 +230,7 @@ def as_parsed(the_stack: Stack) -> Parsed:
 
 def test_the_same_is_no_difference() -> None:
     the_stack = stack(ROOT, service(), service("other"))
-    assert config.compare(the_stack, as_parsed(the_stack)) == []
+    assert compare(the_stack, as_parsed(the_stack)) == []
 
 
 @pytest.mark.parametrize(
@@ -241,7 +247,7 @@ def test_a_difference_is_told_by_program_and_key(change: t.Dict[str, t.Any], tol
     the_stack = stack(ROOT, service())
     parsed = as_parsed(the_stack)
     changed = [dataclasses.replace(parsed.programs[0], **change)]
-    assert config.compare(the_stack, parsed._replace(programs=changed)) == [told]
+    assert compare(the_stack, parsed._replace(programs=changed)) == [told]
 
 
 def test_a_difference_of_a_variable_names_it() -> None:
@@ -250,7 +256,7 @@ def test_a_difference_of_a_variable_names_it() -> None:
     variables = {**parsed.programs[0].environment, "A": "x", "NEW": "y"}
     del variables["C"]
     changed = [dataclasses.replace(parsed.programs[0], environment=variables)]
-    assert config.compare(the_stack, parsed._replace(programs=changed)) == [
+    assert compare(the_stack, parsed._replace(programs=changed)) == [
         "app: environment.A: wanted 'b', got 'x'",
         "app: environment.C: wanted 'd', got nothing",
         "app: environment.NEW: wanted nothing, got 'y'",
@@ -259,7 +265,7 @@ def test_a_difference_of_a_variable_names_it() -> None:
 
 def test_missing_and_extra_programs_are_told() -> None:
     parsed = as_parsed(stack(ROOT, service(), service("extra")))
-    assert config.compare(stack(ROOT, service(), service("missing")), parsed) == [
+    assert compare(stack(ROOT, service(), service("missing")), parsed) == [
         "missing: not a program in the config",
         "extra: a program in the config, not in the manifest",
     ]
@@ -269,7 +275,7 @@ def test_a_difference_of_the_daemon_is_told() -> None:
     the_stack = stack(ROOT, service())
     parsed = as_parsed(the_stack)
     daemon = {**parsed.daemon, "pidfile": "/run/x.pid", "servers": [*parsed.daemon["servers"], "*:9001"]}
-    assert config.compare(the_stack, parsed._replace(daemon=daemon)) == [
+    assert compare(the_stack, parsed._replace(daemon=daemon)) == [
         "supervisord: pidfile: wanted '/srv/demo/run/supervisord.pid', got '/run/x.pid'",
         "supervisord: servers: wanted ['/srv/demo/run/supervisor.sock, mode 0700'], "
         "got ['/srv/demo/run/supervisor.sock, mode 0700', '*:9001']",

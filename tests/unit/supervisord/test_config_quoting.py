@@ -12,7 +12,8 @@ import typing as t
 import pytest
 from hypothesis import given
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import quoting
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.quoting import Unrepresentable
 from tests.support import configs
 
 EXPANDED = {"program_name": "app"}
@@ -36,7 +37,7 @@ EXPANDED = {"program_name": "app"}
     ],
 )
 def test_a_command_is_written_so(argv: t.List[str], written: str) -> None:
-    assert config.quote_command(argv) == written
+    assert quoting.quote_command(argv) == written
 
 
 @pytest.mark.parametrize(
@@ -56,42 +57,42 @@ def test_a_command_is_written_so(argv: t.List[str], written: str) -> None:
     ],
 )
 def test_a_variable_is_written_so(value: str, written: str) -> None:
-    assert config.quote_environment({"A": value}) == written
+    assert quoting.quote_environment({"A": value}) == written
 
 
 def test_variables_are_written_in_the_order_of_their_names() -> None:
-    assert config.quote_environment({"B": "2", "A": "1"}) == "A='1',B='2'"
+    assert quoting.quote_environment({"B": "2", "A": "1"}) == "A='1',B='2'"
 
 
 @pytest.mark.parametrize("value", ["'", '"', "'a", 'a"', "a'b\"c", "it's a back\\slash", "a\nb", "a\0b", "\ud800"])
 def test_a_variable_that_cannot_be_written_is_named(value: str) -> None:
-    with pytest.raises(config.Unrepresentable) as caught:
-        config.quote_environment({"FINE": "x", "BAD": value}, "env")
+    with pytest.raises(Unrepresentable) as caught:
+        quoting.quote_environment({"FINE": "x", "BAD": value}, "env")
     assert [place for place, reason in caught.value.problems] == ["env.BAD"]
 
 
 @pytest.mark.parametrize("name", ["", "1A", "A B", "A-B", "A=B", "A\n", "É"])
 def test_a_name_that_is_no_variable_is_refused(name: str) -> None:
-    with pytest.raises(config.Unrepresentable):
-        config.quote_environment({name: "x"})
+    with pytest.raises(Unrepresentable):
+        quoting.quote_environment({name: "x"})
 
 
 @pytest.mark.parametrize("control", configs.CONTROLS)
 def test_control_characters_are_refused_everywhere(control: str) -> None:
-    for write in (config.quote_value, lambda text: config.quote_command([text])):
-        with pytest.raises(config.Unrepresentable, match="control character"):
+    for write in (quoting.quote_value, lambda text: quoting.quote_command([text])):
+        with pytest.raises(Unrepresentable, match="control character"):
             write(f"a{control}b")
 
 
 @pytest.mark.parametrize("text", ["", " a", "a ", "\u00a0a", "a\u2028"])
 def test_a_plain_value_that_would_be_stripped_is_refused(text: str) -> None:
-    with pytest.raises(config.Unrepresentable):
-        config.quote_value(text)
+    with pytest.raises(Unrepresentable):
+        quoting.quote_value(text)
 
 
 def test_every_argument_that_cannot_be_written_is_named_at_once() -> None:
-    with pytest.raises(config.Unrepresentable) as caught:
-        config.quote_command(["a\n", "b", "\udc80"], "stack.services.app.command")
+    with pytest.raises(Unrepresentable) as caught:
+        quoting.quote_command(["a\n", "b", "\udc80"], "stack.services.app.command")
     assert caught.value.kind == "wrong_use"
     assert [place for place, reason in caught.value.problems] == [
         "stack.services.app.command[0]",
@@ -101,13 +102,13 @@ def test_every_argument_that_cannot_be_written_is_named_at_once() -> None:
 
 @pytest.mark.parametrize("argv", [[], [""], ["", "x"]])
 def test_a_command_without_a_program_is_refused(argv: t.List[str]) -> None:
-    with pytest.raises(config.Unrepresentable, match="command: it names no program"):
-        config.quote_command(argv)
+    with pytest.raises(Unrepresentable, match="command: it names no program"):
+        quoting.quote_command(argv)
 
 
 @given(configs.commands)
 def test_undoing_the_steps_gives_the_command_back(argv: t.Tuple[str, ...]) -> None:
-    written = config.quote_command(argv)
+    written = quoting.quote_command(argv)
     assert not re.search(r"\s[;#]", written)
     assert tuple(shlex.split(written % EXPANDED)) == argv
 
@@ -115,8 +116,8 @@ def test_undoing_the_steps_gives_the_command_back(argv: t.Tuple[str, ...]) -> No
 @given(configs.hostile_values)
 def test_a_plain_value_comes_back_or_is_refused(text: str) -> None:
     try:
-        written = config.quote_value(text)
-    except config.Unrepresentable:
+        written = quoting.quote_value(text)
+    except Unrepresentable:
         assert not text or text != text.strip() or any(ord(sign) < 32 or 126 < ord(sign) < 160 for sign in text)
         return
     assert not re.search(r"[\n\r]|\s[;#]", written)
