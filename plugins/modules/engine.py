@@ -65,14 +65,13 @@ import contextlib
 import os
 import re
 import sys
-import time
 import typing as t
 import zipfile
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state.journal import Lock
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 
 ARGUMENT_SPEC = {
     "root": {"type": "path", "required": True},
@@ -200,23 +199,15 @@ def remove_empty_directories(directory: str) -> None:
             os.rmdir(place)
 
 
-@contextlib.contextmanager
-def locked(state: t.Optional[str]) -> t.Iterator[None]:
-    """Keep runs away from the engine.
+def without_runs(state: t.Optional[str]) -> t.ContextManager[None]:
+    """Keep runs away from the engine, where there is a stack that could be run.
 
     Raises:
         RollcallError: ``refused``: a run is under way.
     """
     if state is None or not os.path.isdir(state):
-        yield
-        return
-    lock = Lock(state)
-    since = time.strftime("%Y-%m-%d %H:%M:%S")
-    lock.acquire({"who": "ansible", "verb": "install the engine", "since": since, "run": None})
-    try:
-        yield
-    finally:
-        lock.release()
+        return contextlib.nullcontext()
+    return locked(state, "ansible", "install the engine")
 
 
 def replace(
@@ -244,7 +235,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     stale = stale_files(root, wanted)
     files = [*different, *stale]
     if files and not module.check_mode:
-        with locked(module.params["state_directory"]):
+        with without_runs(module.params["state_directory"]):
             replace(module, wanted, different, stale)
     return {
         "changed": bool(files),

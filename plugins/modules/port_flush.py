@@ -205,7 +205,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import load_stack
 
 
 def _diff(done: flush.Flushed) -> t.Dict[str, t.Dict[str, t.Optional[str]]]:
@@ -222,7 +222,7 @@ def _diff(done: flush.Flushed) -> t.Dict[str, t.Dict[str, t.Optional[str]]]:
 def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any]:
     """Return the module's result."""
     done = flush.flush(
-        journal.load_stack(Paths.of(params["root"])),
+        load_stack(Paths.of(params["root"])),
         params["ports"],
         policy=params["policy"],
         overrides=params["overrides"],

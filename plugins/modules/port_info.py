@@ -158,12 +158,12 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import survey
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import load_stack
 
 
 def run(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """Return the module's result."""
-    stack = None if params["root"] is None else journal.load_stack(Paths.of(params["root"]))
+    stack = None if params["root"] is None else load_stack(Paths.of(params["root"]))
     return {"changed": False, "ports": survey.inspect(stack, params["ports"])}
 
 

@@ -101,7 +101,6 @@ error:
 
 import contextlib
 import os
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -109,7 +108,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import removal, request
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import kept_generations
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 
 
 @contextlib.contextmanager
@@ -118,14 +118,8 @@ def _alone(state: str) -> t.Iterator[None]:
     if not os.path.isdir(state):
         yield
         return
-    lock = journal.Lock(state)
-    lock.acquire({"who": request.who(), "verb": "remove", "since": time.strftime("%Y-%m-%d %H:%M:%S")})
-    try:
+    with locked(state, request.who(), "remove"):
         yield
-    finally:
-        # The note that would be wiped is gone, and the kernel lets go of the lock with the module.
-        if os.path.isdir(state):
-            lock.release()
 
 
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
@@ -134,7 +128,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     stack = Stack.from_dict({**module.params["manifest"], "root": root})
     host = removal.look()
     installed = os.path.isdir(os.path.join(root, "etc")) and os.path.exists(os.path.join(root, "bin", "rollcall"))
-    verified = any(generation["verified"] for generation in journal.generations(stack.paths, root))
+    verified = any(generation["verified"] for generation in kept_generations(stack.paths, root))
     if verified and module.params["only_unverified"]:
         decided = removal.NOTHING
     else:

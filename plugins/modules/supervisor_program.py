@@ -41,8 +41,8 @@ options:
     type: path
   root:
     description:
-      - Directory of a stack that Rollcall has installed, whose supervisord is meant. Nothing is done while another run
-        holds the lock of that stack.
+      - Directory of a stack that Rollcall has installed, whose supervisord is meant. Nothing is done while that
+        stack is locked by another run.
     type: path
   name:
     description:

@@ -28,7 +28,13 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host import pr
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import labelled_processes, recorded_labels
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import current_id, load_current
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import (
+    new_run_id,
+    runs_directory,
+    steps_of,
+    unfinished_run,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
 from tests.support.commands import rollcall
 from tests.support.processes import eventually, free_port, is_alive
@@ -83,7 +89,7 @@ def assert_whole(made: StackUnderTest, report: t.Mapping[str, t.Any]) -> None:
 
 
 def mended(made: StackUnderTest) -> t.Dict[str, t.Any]:
-    """What an operator does after it: the same again, until no other run holds the lock."""
+    """What an operator does after it: the same again, until the stack is not locked any more."""
     assert eventually(lambda: not made.is_locked(), 30)
     return made.perform()
 
@@ -120,7 +126,7 @@ def test_the_table_of_steps_has_every_step_that_a_run_takes(lasting: StackUnderT
     change(lasting)
     report = lasting.perform(mode)
     assert report["ok"], failed_checks(report)
-    steps = [step["step"] for step in journal.steps_of(lasting.paths.state, report["run"])]
+    steps = [step["step"] for step in steps_of(lasting.paths.state, report["run"])]
     assert list(dict.fromkeys(steps)) == [*STEPS[mode], "done"]
 
 
@@ -130,12 +136,12 @@ def test_a_worker_killed_at_any_step_of_any_mode_leaves_what_a_rerun_converges(
     lasting: StackUnderTest, mode: str, step: str
 ) -> None:
     wanted = change(lasting)
-    old = journal.current_generation(lasting.paths)
+    old = current_id(lasting.paths)
     killed = lasting.killed_at(step, mode)
     cut_off = {"run": killed, "step": step}
-    assert journal.unfinished_run(lasting.paths.state) == cut_off
+    assert unfinished_run(lasting.paths.state) == cut_off
     assert lasting.status()["unfinished_run"] == cut_off
-    assert journal.current_generation(lasting.paths) in (old, killed)
+    assert current_id(lasting.paths) in (old, killed)
     assert json.loads(Path(lasting.paths.manifest).read_text(encoding="utf-8"))
     report = lasting.perform()
     assert report["unfinished_run"] == cut_off
@@ -151,13 +157,13 @@ def test_a_worker_killed_at_any_step_of_any_mode_leaves_what_a_rerun_converges(
 def test_a_rerun_of_what_is_installed_converges_without_the_new_manifest(lasting: StackUnderTest, step: str) -> None:
     """The operator on the host has no manifest at hand: last good or new, whichever is in place, it comes up whole."""
     before, wanted = colour(lasting), change(lasting)
-    old = journal.current_generation(lasting.paths)
+    old = current_id(lasting.paths)
     killed = lasting.killed_at(step, "full")
-    in_place = journal.current_generation(lasting.paths)
+    in_place = current_id(lasting.paths)
     report = lasting.perform("auto", installed=True)
     assert report["unfinished_run"] == {"run": killed, "step": step}
     assert_whole(lasting, report)
-    assert journal.current_generation(lasting.paths) == in_place
+    assert current_id(lasting.paths) == in_place
     assert colour(lasting) == (before if in_place == old else wanted)
 
 
@@ -174,7 +180,7 @@ def test_a_rerun_in_the_same_second_is_known_as_the_newer_one(running: StackUnde
 @pytest.mark.fault(40)
 def test_the_report_says_which_generation_is_in_place(running: StackUnderTest) -> None:
     change(running)
-    old = journal.current_generation(running.paths)
+    old = current_id(running.paths)
     killed = running.killed_at("start-daemon", "full")
     assert running.status()["generation"] == {"id": killed, "verified": False}
     report = running.perform()
@@ -190,7 +196,7 @@ def killed_within(
 ) -> bool:
     """Run the critical section in a child that is killed at its ``times``-th call of ``name``; False: it never was."""
     request = made.request(mode)
-    run_id = journal.new_run_id(made.paths.state)
+    run_id = new_run_id(made.paths.state)
     pid = os.fork()
     if pid == 0:
         real = getattr(module, name)
@@ -227,7 +233,7 @@ def test_killed_before_or_after_any_rename_of_the_install_no_reader_sees_a_mixtu
             made.raw["services"]["worker"]["env"] = {"COLOUR": wanted}
             if not killed_within(made, os, "replace", before=before, times=number):
                 break
-            in_place = journal.load_generation(made.paths)
+            in_place = load_current(made.paths)
             assert in_place is not None
             said = next(service for service in in_place.stack.services if service.name == "worker").env.get("COLOUR")
             assert (f'COLOUR="{said}"' in in_place.config or f"COLOUR='{said}'" in in_place.config) == (
@@ -315,13 +321,13 @@ def test_killed_at_random_moments_a_rerun_converges(running: StackUnderTest, rou
         pid = os.fork()
         if pid == 0:
             try:
-                restart.perform(request, journal.new_run_id(running.paths.state))
+                restart.perform(request, new_run_id(running.paths.state))
             finally:
                 os._exit(0)
         time.sleep(delay)  # the moment is the point of it
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        unfinished = journal.unfinished_run(running.paths.state)
+        unfinished = unfinished_run(running.paths.state)
         steps.append(None if unfinished is None else unfinished["step"])
         report = running.perform()
         assert report["unfinished_run"] == unfinished
@@ -370,12 +376,12 @@ def newest_steps(made: StackUnderTest, known: t.Container[str]) -> t.List[str]:
     """Return the steps taken so far by the run that is none of the known ones."""
     for run in runs(made):
         if run not in known:
-            return [step["step"] for step in journal.steps_of(made.paths.state, run)]
+            return [step["step"] for step in steps_of(made.paths.state, run)]
     return []
 
 
 def runs(made: StackUnderTest) -> t.List[str]:
-    directory = Path(journal.runs_directory(made.paths.state))
+    directory = Path(runs_directory(made.paths.state))
     return sorted(path.stem for path in directory.glob("*.jsonl")) if directory.is_dir() else []
 
 
@@ -394,7 +400,7 @@ def test_the_worker_ends_its_run_when_who_waits_for_it_is_killed_at_any_step(
         waiting.wait()
     assert eventually(lambda: "done" in newest_steps(lasting, known), 30)
     assert eventually(lambda: not lasting.is_locked(), 10)
-    assert journal.unfinished_run(lasting.paths.state) is None
+    assert unfinished_run(lasting.paths.state) is None
     assert not set(lasting.pids().values()) & set(before.values())
     report = lasting.perform(installed=True)
     assert_whole(lasting, report)
@@ -507,22 +513,28 @@ def test_after_a_reboot_the_record_of_processes_names_nobody_of_today(running: S
 
 LOCK_HOLDER = """
 import sys, time
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state.journal import Lock
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 
-lock = Lock(sys.argv[1])
-lock.acquire({"who": "ada from 192.0.2.7", "verb": "full", "since": "2026-01-02 03:04:05", "run": "r"})
-print("held", flush=True)
-time.sleep(600)
+
+class January(Clock):
+    def wall(self):
+        return time.mktime((2026, 1, 2, 3, 4, 5, 0, 0, -1))
+
+
+with locked(sys.argv[1], "ada from 192.0.2.7", "full", run="r", clock=January()):
+    print("locked", flush=True)
+    time.sleep(600)
 """
 
 
 @contextlib.contextmanager
 def operator(made: StackUnderTest) -> t.Iterator[subprocess.Popen[str]]:
-    """Another operator whose run holds the stack's lock."""
+    """Another operator, whose run has locked the stack."""
     holder = subprocess.Popen([sys.executable, "-c", LOCK_HOLDER, made.paths.state], stdout=subprocess.PIPE, text=True)
     stdout = t.cast(t.TextIO, holder.stdout)
     try:
-        assert stdout.readline() == "held\n"
+        assert stdout.readline() == "locked\n"
         yield holder
     finally:
         holder.kill()
@@ -558,7 +570,7 @@ def test_of_two_restarts_at_once_one_goes_on_and_the_other_is_refused(running: S
     told = [process.communicate(timeout=60)[0] for process in both]
     assert sorted(process.returncode for process in both) == [0, 3]
     refused = next(json.loads(text) for process, text in zip(both, told) if process.returncode == 3)
-    assert "Another run holds the lock of this stack" in refused["error"]["message"]
+    assert "This stack is locked by another run" in refused["error"]["message"]
     assert_whole(running, running.perform(installed=True))
 
 

@@ -32,7 +32,7 @@ import pytest
 import yaml
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import LABEL_SERVICE
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import run_ids, steps_of
 from tests.support import postgresql, redis, supervisords
 from tests.support.commands import rollcall
 from tests.support.playbooks import PLAYBOOK, outcome, play, prepare
@@ -357,7 +357,7 @@ def want_password(port: int, password: str) -> None:
 
 def failed_run(made: StackUnderTest) -> str:
     """Return the latest run that did not hold."""
-    steps = {run: journal.steps_of(made.paths.state, run) for run in journal.runs(made.paths.state)}
+    steps = {run: steps_of(made.paths.state, run) for run in run_ids(made.paths.state)}
     return next(run for run, taken in steps.items() if taken[-1]["result"] != "ok")
 
 

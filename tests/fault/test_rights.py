@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import generations_directory
 from tests.support.commands import rollcall
 from tests.support.interpreters import give_to
 from tests.support.processes import free_port
@@ -45,7 +45,7 @@ def places(made: StackUnderTest) -> t.Dict[str, str]:
     paths = made.paths
     return {
         "root": made.root,
-        "generations": journal.store(made.root),
+        "generations": generations_directory(made.root),
         "config": os.path.realpath(paths.etc),
         "run": paths.run,
         "logs": paths.logs,

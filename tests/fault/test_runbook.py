@@ -172,7 +172,7 @@ def a_process_of_an_earlier_supervisord(made: StackUnderTest) -> t.Iterator[t.Op
         by_hand.wait()
 
 
-@symptom("Refused: another run holds the lock")
+@symptom("Refused: the stack is locked by another run")
 def another_run(made: StackUnderTest) -> t.Iterator[t.Optional[Act]]:
     made.raw["services"]["feed"]["env"] = {"LISTEN_AFTER": "6"}
     install(made)

@@ -28,7 +28,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Health
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import health, sqlite
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import load_stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import new_run_id
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.judge import Expectation
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.observation import identity
@@ -310,7 +311,7 @@ class Jumping(Clock):
 @pytest.mark.parametrize("mode", ["auto", "full", "quick", "stop"])
 def test_a_run_does_not_care_for_the_wall_clock(running: StackUnderTest, mode: str) -> None:
     running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
-    report = restart.perform(running.request(mode), journal.new_run_id(running.paths.state), clock=Jumping())
+    report = restart.perform(running.request(mode), new_run_id(running.paths.state), clock=Jumping())
     assert report["ok"], failed_checks(report)
     assert report["seconds"] < 30
     assert all(0 <= seconds < 30 for seconds in report["timings"].values())
@@ -422,7 +423,7 @@ def test_dependents_of_what_never_gets_healthy_are_not_started_because_of_it() -
 
 @pytest.mark.fault(34)
 def test_a_service_that_was_to_be_restarted_and_kept_its_process_fails(running: StackUnderTest) -> None:
-    stack_now = journal.load_stack(running.paths)
+    stack_now = load_stack(running.paths)
     kept = {name: identity(program) for name, program in running.supervisor().programs().items()}
     _seen, checks = verify.wait_and_judge(stack_now, {}, Expectation(before=kept))
     failed = {check.subject: check for check in checks if not check.ok}

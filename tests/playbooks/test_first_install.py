@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state.journal import Lock
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from tests.support.playbooks import PLAYBOOK, document, play, prepare
 from tests.support.processes import free_port
 from tests.support.repository import ROOT
@@ -157,18 +157,14 @@ def test_what_has_held_once_is_never_taken_back(made: StackUnderTest, word: str)
 
 def test_another_run_at_work_is_not_taken_the_ground_from(made: StackUnderTest) -> None:
     play(made, "site.yml")
-    lock = Lock(made.paths.state)
-    lock.acquire({})
-    try:
+    with locked(made.paths.state, "ada", "full"):
         done = play(made, "site.yml", "-e", "on_failure=rollback")
-    finally:
-        lock.release()
 
     assert done.returncode == 2
     assert Path(made.command).exists()
     said = document(made)["hosts"]["here"]["first_install"]
     assert "It could not be taken back: " in said
-    assert "holds the lock" in said
+    assert "is locked by another run" in said
 
 
 def test_a_host_that_ends_because_of_another_one_is_not_taken_back(made: StackUnderTest, tmp_path: Path) -> None:

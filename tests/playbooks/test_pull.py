@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from tests.support.playbooks import archive, controller, prepare
 from tests.support.processes import free_port
 from tests.support.repository import ROOT
@@ -154,12 +154,10 @@ def test_a_host_converges_to_what_its_repository_says_and_says_when_it_does_not_
     fleet.variables["rollcall_stack"]["restart_budget"] = {"restarts": 3, "within": 3600}
     fleet.push()
     # An operator's run, which the timer happens to meet.
-    operators = journal.Lock(made.paths.state)
-    operators.acquire({"who": "ada", "verb": "full"})
-    met = fleet.pull()
-    operators.release()
+    with locked(made.paths.state, "ada", "full"):
+        met = fleet.pull()
     assert met.returncode == 2, met.stdout + met.stderr
-    assert "Another run holds the lock of this stack" in met.stdout
+    assert "This stack is locked by another run: ada" in met.stdout
     assert made.pids() == {}
     here = fleet.state / "fleet" / "collections" / "ansible_collections" / "rollcall" / "supervisor"
     assert f"Origin: {here}/roles/services/tasks" in met.stdout, "it is the collection of requirements.yml that runs"

@@ -21,7 +21,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import release_directory
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state.journal import Generation
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import Generation
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import private_files
 from tests.support.releases import write
 from tests.support.rendering import render

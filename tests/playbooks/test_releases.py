@@ -15,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import (
+    generations_directory,
+    kept_generations,
+)
 from tests.support.commands import rollcall
 from tests.support.playbooks import outcome, play, prepare
 from tests.support.processes import free_port
@@ -170,8 +173,8 @@ def test_what_no_generation_belongs_to_goes_and_what_one_could_go_back_to_stays(
     assert (done.returncode, "remove release " in done.stdout) == (0, True), done.stdout
     kept = {path.read_text() for path in Path(made.root, "releases").glob("*/VERSION")}
     assert kept == {"one", "three"}
-    for entry in journal.generations(made.paths, made.root):
-        assert Path(journal.store(made.root), entry["id"], "release", "VERSION").exists()
+    for entry in kept_generations(made.paths, made.root):
+        assert Path(generations_directory(made.root), entry["id"], "release", "VERSION").exists()
 
 
 def test_a_source_that_is_not_there_is_one_sentence(made: StackUnderTest, app: Application) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from tests.support.configs import a_label
 from tests.support.processes import eventually, free_port
 from tests.support.repository import ROOT
@@ -178,14 +178,10 @@ def test_a_port_that_somebody_else_holds_ends_it_with_3_and_the_holder_is_named(
         assert not foreign.alive
 
 
-def test_a_lock_that_is_held_ends_it_with_3_and_its_holder_is_named(made: StackUnderTest) -> None:
+def test_a_stack_that_is_locked_ends_it_with_3_and_says_by_whom(made: StackUnderTest) -> None:
     pids = made.pids()
-    lock = journal.Lock(made.paths.state)
-    lock.acquire({"who": "ada", "verb": "full", "since": "2026-11-21 03:00:00", "run": "r"})
-    try:
+    with locked(made.paths.state, "ada", "full", run="r"):
         document = answer(restart(made, "full", "--json"))
-    finally:
-        lock.release()
     error = document["hosts"]["here"]["error"]
     assert (document["exit_code"], error["kind"]) == (3, "refused")
     assert "ada" in error["message"]

@@ -27,8 +27,9 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state.journal import Generation
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import Generation
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import Journal, new_run_id
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import private_files
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
@@ -106,7 +107,7 @@ class StackUnderTest:
 
     def perform(self, mode: str = "auto", **more: t.Any) -> t.Dict[str, t.Any]:
         """Run the critical section in this process and return the report."""
-        return restart.perform(self.request(mode, **more), journal.new_run_id(self.paths.state))
+        return restart.perform(self.request(mode, **more), new_run_id(self.paths.state))
 
     def status(self) -> t.Dict[str, t.Any]:
         """Return the report of the stack as it is now."""
@@ -114,7 +115,7 @@ class StackUnderTest:
 
     def perform_generation(self, wanted: Generation) -> t.Dict[str, t.Any]:
         """Run the critical section for another generation than the manifest's own."""
-        return restart.perform(dataclasses.replace(self.request(), wanted=wanted), journal.new_run_id(self.paths.state))
+        return restart.perform(dataclasses.replace(self.request(), wanted=wanted), new_run_id(self.paths.state))
 
     def killed_at(self, step: str, mode: str, *, after: str = "", **more: t.Any) -> str:
         """Run the critical section in a child that kills itself when it comes to ``step``; return the run's id.
@@ -125,21 +126,21 @@ class StackUnderTest:
             after: another step that must have come before, or be this very one.
             more: of the request.
         """
-        run_id = journal.new_run_id(self.paths.state)
+        run_id = new_run_id(self.paths.state)
         request = self.request(mode, **more)
         passed: t.List[str] = [""]
         pid = os.fork()
         if pid == 0:
-            real = journal.Journal.step
+            real = Journal.step
 
-            def fatal(record: journal.Journal, name: str, **facts: t.Any) -> None:
+            def fatal(record: Journal, name: str, **facts: t.Any) -> None:
                 real(record, name, **facts)
                 passed.append(name)
                 if name == step and after in passed:
                     os.kill(os.getpid(), signal.SIGKILL)
 
             try:
-                with unittest.mock.patch.object(journal.Journal, "step", fatal):
+                with unittest.mock.patch.object(Journal, "step", fatal):
                     restart.perform(request, run_id)
             finally:
                 # Whatever it was, also an interrupt: nothing of the test above may run twice.
@@ -150,19 +151,17 @@ class StackUnderTest:
         return run_id
 
     def lock_note(self) -> t.Dict[str, t.Any]:
-        """Return the note of the lock's holder; empty when nobody holds it."""
+        """Return the note in the lock; empty when the stack is not locked."""
         text = Path(self.paths.state, "lock").read_text(encoding="utf-8")
         return dict(json.loads(text)) if text else {}
 
     def is_locked(self) -> bool:
-        """Return whether a run holds the lock: its note is wiped a moment before it lets go."""
-        lock = journal.Lock(self.paths.state)
+        """Return whether a run has locked the stack: its note is wiped a moment before it unlocks."""
         try:
-            lock.acquire({})
+            with locked(self.paths.state, "tester", "look"):
+                return False
         except RollcallError:
             return True
-        lock.release()
-        return False
 
     def pids(self) -> t.Dict[str, int]:
         """Return the pid of each service's process, by its label."""

@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Files, written so that no reader ever sees half of one."""
+"""Files that no reader ever sees half of, and how to read one that is half written all the same."""
 
 from __future__ import annotations
 
+import json
 import os
 import typing as t
 
@@ -60,3 +61,12 @@ def last_lines(descriptor: int, most: int, *, start: int = 0, limit: int = 16_38
     begin = max(start, os.fstat(descriptor).st_size - limit)
     text = os.pread(descriptor, limit, begin).decode("utf-8", "replace")
     return [line.rstrip() for line in text.splitlines() if line.strip()][-most:]
+
+
+def json_object(text: str) -> t.Dict[str, t.Any]:
+    """Return the JSON object in ``text``; an empty one when its writer has not finished it, or it is something else."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}

@@ -18,8 +18,7 @@ from ..run import dispatch, plan, restart
 from ..run.request import Request, who
 from ..show.errors import error_text
 from ..show.roll_call import failure_text
-from ..state import journal
-from ..state.journal import Generation
+from ..state.generations import Generation, current_config, load_stack
 from ..supervisord.environment import private_files
 from ..verdict import status, verify
 
@@ -63,7 +62,7 @@ def _check_version(root: str, wanted: str) -> None:
 
 def _restart(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
     request = _request(root, arguments)
-    before = journal.config_in_place(request.paths)
+    before = current_config(request.paths)
     done = restart.describe_plan(request) if check_mode else dispatch.run(request)
     return {**_judged(done, changed=done["changed"], fail=True), "diff": _diff(request, done, before)}
 
@@ -77,7 +76,7 @@ def _request(root: str, arguments: Data) -> Request:
         root=root,
         mode=plan.ALIASES.get(arguments["mode"], arguments["mode"]),
         who=who(),
-        paths=wanted.stack.paths if wanted is not None else journal.load_stack(Paths.of(root)).paths,
+        paths=wanted.stack.paths if wanted is not None else load_stack(Paths.of(root)).paths,
         wanted=wanted,
         policy=arguments["policy"],
         grace=arguments["grace"],

@@ -17,7 +17,7 @@ from ..base.errors import EXIT_FAILED, EXIT_OK, RollcallError
 from ..base.version import VERSION
 from ..manifest.model import Paths
 from ..run import plan
-from ..state import journal
+from ..state.generations import load_stack
 from . import doctor as cli_doctor
 from . import manifest as cli_manifest
 from . import ports as cli_ports
@@ -132,13 +132,13 @@ def _dispatch(options: argparse.Namespace) -> int:
     if options.verb == "status":
         from ..verdict import limits, status
 
-        with announced("status", limits.look_limit(journal.load_stack(paths))):
+        with announced("status", limits.look_limit(load_stack(paths))):
             seen = status.status(paths)
         return _show(seen, options)
     if options.verb == "verify":
         from ..verdict import limits, verify
 
-        with announced("verify", limits.verify_limit(journal.load_stack(paths))):
+        with announced("verify", limits.verify_limit(load_stack(paths))):
             seen = verify.verify(paths)
         return _show(seen, options)
     if options.verb == "history":
@@ -167,7 +167,7 @@ def _change(options: argparse.Namespace, paths: Paths) -> int:
         root=options.root,
         mode=plan.ALIASES.get(mode, mode),
         who=who(),
-        paths=journal.load_stack(paths).paths,
+        paths=load_stack(paths).paths,
         policy=getattr(options, "policy", "owned"),
         automatic=getattr(options, "automatic", False),
         generation=getattr(options, "generation", ""),
@@ -193,7 +193,7 @@ def _show(data: t.Mapping[str, t.Any], options: argparse.Namespace) -> int:
 
 
 def _port(options: argparse.Namespace, paths: Paths) -> int:
-    stack = journal.load_stack(paths)
+    stack = load_stack(paths)
     service = next((service for service in stack.services if service.name == options.name), None)
     if service is None or service.port is None:
         known = [service.name for service in stack.services if service.port is not None]

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     """Run it and return the exit code.
 
     Raises:
-        RollcallError: ``refused``: a run holds the lock; ``wrong_use``: no root, or ``--check`` without ``--fix``.
+        RollcallError: ``refused``: the stack is locked; ``wrong_use``: no root, or ``--check`` without ``--fix``.
     """
     from ..doctor import doctor
     from ..run import request

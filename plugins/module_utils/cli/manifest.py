@@ -63,11 +63,11 @@ def _check(options: argparse.Namespace) -> int:
 
 def _drift(options: argparse.Namespace) -> int:
     from ..show.drift import drift_text
-    from ..state import journal
+    from ..state.generations import load_stack
     from ..verdict import drift, limits
 
     paths = paths_of(options.root)
-    with announced("manifest drift", limits.look_limit(journal.load_stack(paths))):
+    with announced("manifest drift", limits.look_limit(load_stack(paths))):
         data = drift.drift(paths, options.file)
     return show(data, lambda: drift_text(data), as_json=options.json)
 

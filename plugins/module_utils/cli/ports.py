@@ -64,10 +64,10 @@ def run(options: argparse.Namespace) -> int:
     if options.operation == "update-config":
         return _update_config(options)
     from ..ports import flush
-    from ..state import journal
+    from ..state.generations import load_stack
     from ..verdict import limits
 
-    stack = journal.load_stack(paths_of(options.root))
+    stack = load_stack(paths_of(options.root))
     ending = options.operation in ("kill", "auto-fix")
     grace, kill_grace = flush.GRACE, flush.KILL_GRACE
     limit = (

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from ..base.errors import RollcallError
 from ..host.model import Process
 from ..manifest.model import Paths, Stack
-from ..state import journal
+from ..state.lock import describe_lock
 from ..supervisord import client_errors, config_reader
 from ..supervisord.discovery import SocketAnswer, Supervisord
 from ..supervisord.settings import Settings
@@ -358,7 +358,7 @@ class Facts:
         missing: directories that are not there.
         logs: of the services and of supervisord.
         leftovers: of earlier runs.
-        lock: the note of the run that holds the lock; None when none does.
+        lock: the note of the process that has locked the stack; None when none has.
         unfinished: run and step of the newest run, when it never came to its end.
         versions: of all that has one.
         user: who looks.
@@ -898,8 +898,7 @@ def _run_by_root(facts: Facts) -> bool:
 
 def _left_over(facts: Facts) -> t.Iterator[Finding]:
     if facts.lock is not None:
-        step = f", now at its step '{facts.unfinished['step']}'" if facts.unfinished else ""
-        text = journal.describe_holder(facts.lock) + step
+        text = describe_lock({**facts.lock, "step": facts.unfinished["step"] if facts.unfinished else None})
         yield _finding("locked", facts.name, text, f"{command(facts, 'doctor')}  # when it has ended", **facts.lock)
         # What a run has begun is not left over while it is at work.
         return

@@ -16,7 +16,6 @@ import re
 import shlex
 import shutil
 import stat
-import time
 import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
@@ -30,7 +29,11 @@ from ..manifest.model import DEFAULT_PATH, Paths, Stack
 from ..ports import flush, leases
 from ..ports.provenance import SUPERVISED
 from ..run import preflight
-from ..state import history, journal, registry
+from ..state import registry
+from ..state.generations import current_id, load_stack, read_meta
+from ..state.lock import locked, locked_by
+from ..state.log_marks import log_mark
+from ..state.runs import KEEP_RUNS, prune_runs, runs_directory, unfinished_run
 from ..supervisord import discovery, life
 from ..supervisord.client import CALL_TIMEOUT
 from ..supervisord.config import SUPERVISORD_LOG_MAX_BYTES
@@ -71,7 +74,7 @@ def doctor(
         ``ok``: no error is left; ``findings`` and ``supervisors`` as data; ``changed``; ``limit``: seconds it may take.
 
     Raises:
-        RollcallError: ``refused``: with ``fix``, a run holds the lock; ``wrong_use``: this user may not take it.
+        RollcallError: ``refused``: with ``fix``, the stack is locked; ``wrong_use``: this user may not lock it.
     """
     began = clock.monotonic()
     if fix and not dry_run:
@@ -108,7 +111,7 @@ def limit(root: str, *, fix: bool = False) -> float:
 def _installed(root: str) -> t.Optional[Stack]:
     """Return the installed manifest; None when none can be read, of which the reason is a finding."""
     try:
-        return journal.load_stack(Paths.of(root))
+        return load_stack(Paths.of(root))
     except RollcallError:
         # Told by _Look._stack.
         return None
@@ -156,12 +159,12 @@ class _Look:
             "pidfile": self._try(paths.pidfile, lambda: _pidfile(paths.pidfile)),
             "labelled": self._try(self._root, lambda: labelled_processes(self._root)) or [],
             "recycled": self._try(self._root, lambda: list(_recycled(self._root))) or [],
-            "meta": self._try(paths.etc, lambda: journal.read_meta(paths, self._root)) or {},
+            "meta": self._try(paths.etc, lambda: read_meta(paths, self._root)) or {},
             "entries": self._try(self._root, lambda: list(_entries(paths, self._root))) or [],
             "missing": [path for path in _directories(paths, self._root) if not os.path.isdir(path)],
             "leftovers": self._try(paths.state, lambda: _leftovers(paths, self._root)) or Leftovers(),
-            "lock": self._try(paths.state, lambda: _lock_holder(paths.state)),
-            "unfinished": self._try(paths.state, lambda: journal.unfinished_run(paths.state)),
+            "lock": self._try(paths.state, lambda: _locked_by_other(paths.state)),
+            "unfinished": self._try(paths.state, lambda: unfinished_run(paths.state)),
             "versions": self._try(engine_directory(self._root), lambda: _versions(self._root)) or Versions(),
             "user": user_name(os.geteuid()),
             "unseen": processes.count_hidden(),
@@ -176,9 +179,9 @@ class _Look:
     def _stack(self) -> t.Optional[Stack]:
         paths = Paths.of(self._root)
         try:
-            if journal.current_generation(paths) is None:
+            if current_id(paths) is None:
                 raise RollcallError(f"{paths.etc} does not exist: no generation is in place", kind="wrong_use")
-            return journal.load_stack(paths)
+            return load_stack(paths)
         except RollcallError as exc:
             name = "not_installed" if exc.kind == "wrong_use" else "unreadable"
             if isinstance(exc.__cause__, PermissionError):
@@ -354,16 +357,16 @@ def _entry(path: str, most: int, *, secret: bool = False) -> t.Iterator[Entry]:
 def _logs(stack: Stack) -> t.Iterator[Log]:
     for service in stack.services:
         path = log_file(stack, service.name)
-        yield Log(path, journal.log_mark(path)[1], service.log_max_bytes)
+        yield Log(path, log_mark(path)[1], service.log_max_bytes)
     for name in ("supervisord.log", "supervisord.out"):
         path = os.path.join(stack.paths.logs, name)
-        yield Log(path, journal.log_mark(path)[1], SUPERVISORD_LOG_MAX_BYTES)
+        yield Log(path, log_mark(path)[1], SUPERVISORD_LOG_MAX_BYTES)
 
 
 def _leftovers(paths: Paths, root: str) -> Leftovers:
     """Find what runs that were cut off have left. While one is at work, that may be its own."""
     store = os.path.join(root, "generations")
-    current = journal.current_generation(paths)
+    current = current_id(paths)
     unfinished = [
         path
         for path in _inside(store)
@@ -372,7 +375,7 @@ def _leftovers(paths: Paths, root: str) -> Leftovers:
     places = [
         *dict.fromkeys((root, os.path.dirname(paths.etc))),
         paths.state,
-        journal.runs_directory(paths.state),
+        runs_directory(paths.state),
         *_inside(store),
     ]
     places += [os.path.join(path, os.path.basename(paths.env_dir)) for path in _inside(store)]
@@ -383,8 +386,8 @@ def _leftovers(paths: Paths, root: str) -> Leftovers:
         for path in _inside(place)
         if path.endswith(".new") and (os.path.islink(path) or os.path.isfile(path))
     ]
-    records = {os.path.basename(path).split(".")[0] for path in _inside(journal.runs_directory(paths.state))}
-    return Leftovers(tuple(temporary), tuple(unfinished), max(0, len(records) - journal.KEEP_RUNS))
+    records = {os.path.basename(path).split(".")[0] for path in _inside(runs_directory(paths.state))}
+    return Leftovers(tuple(temporary), tuple(unfinished), max(0, len(records) - KEEP_RUNS))
 
 
 def _inside(directory: str) -> t.List[str]:
@@ -394,9 +397,9 @@ def _inside(directory: str) -> t.List[str]:
         return []
 
 
-def _lock_holder(state: str) -> t.Optional[t.Dict[str, t.Any]]:
-    """Return the note of the run that holds the lock; None when none does, or it is this one."""
-    note = history.holder(state)
+def _locked_by_other(state: str) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return the note of the process that has locked the stack; None when none has, or it is this one."""
+    note = locked_by(state)
     return None if not note or note.get("pid") == os.getpid() else note
 
 
@@ -436,7 +439,7 @@ def _fixed(root: str, who: str, clock: Clock) -> t.Tuple[Facts, t.List[Finding]]
     """Put right what is safe, under the stack's lock, and look again: what is gone then is fixed.
 
     Raises:
-        RollcallError: ``refused``: a run holds the lock; ``wrong_use``: this user may not take it, or there is no root.
+        RollcallError: ``refused``: the stack is locked; ``wrong_use``: this user may not lock it, or there is no root.
     """
     if not os.path.isdir(root):
         raise RollcallError(
@@ -445,23 +448,10 @@ def _fixed(root: str, who: str, clock: Clock) -> t.Tuple[Facts, t.List[Finding]]
     stack = _installed(root)
     state = Paths.of(root).state if stack is None else stack.paths.state
     made = _first_directory(root, state)
-    lock = journal.Lock(state)
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(clock.wall()))
-    try:
-        lock.acquire({"who": who, "verb": "doctor --fix", "since": since, "run": None})
-    except PermissionError as exc:
-        raise RollcallError(
-            f"User {user_name(os.geteuid())} may not put anything right under {root}: {exc.strerror}.",
-            kind="wrong_use",
-            evidence={"path": state},
-            remedies=[f"sudo {diagnosis.command_of(root, 'doctor --fix')}"],
-        ) from exc
-    try:
+    with locked(state, who, "doctor --fix", clock=clock):
         before = look(root, clock=clock)
         tried = [(finding, _repair(before, finding)) for finding in diagnosis.diagnose(before) if finding.fixable]
         facts = look(root, clock=clock) if tried else before
-    finally:
-        lock.release()
     left = diagnosis.diagnose(facts)
     return facts, [*made, *diagnosis.settled(tried, left)]
 
@@ -534,8 +524,8 @@ def _remove_tree(_facts: Facts, path: str) -> str:
 
 
 def _prune(facts: Facts, _subject: str) -> str:
-    journal.prune_runs(facts.paths.state)
-    return f"kept the newest {journal.KEEP_RUNS}"
+    prune_runs(facts.paths.state)
+    return f"kept the newest {KEEP_RUNS}"
 
 
 _REPAIRS: t.Mapping[str, t.Callable[[Facts, str], str]] = {

@@ -23,7 +23,7 @@ from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.files import write_atomically
 from ..manifest.model import Paths, Stack
-from ..state import journal
+from ..state.generations import load_stack
 
 LOCK_PATIENCE = 10.0
 POLL = 0.01
@@ -170,7 +170,7 @@ def _ports_of(root: str) -> t.Dict[int, Neighbour]:
     found: t.Dict[int, Neighbour] = {}
     called = os.path.basename(root)
     if os.path.exists(paths.manifest):
-        stack = journal.load_stack(paths)
+        stack = load_stack(paths)
         called = stack.name
         found.update(
             (service.port, Neighbour(called, root, service.name)) for service in stack.services if service.port

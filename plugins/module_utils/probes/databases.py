@@ -16,7 +16,7 @@ import typing as t
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..manifest.model import DatabaseCheck, Stack
-from ..state import journal
+from ..state.generations import load_environment
 from ..supervisord.environment import service_variables
 from .answers import DatabaseAnswer, NoAnswer
 from .postgresql import ask_postgresql
@@ -97,6 +97,6 @@ def _application(stack: Stack, check: DatabaseCheck) -> Application:
     service = next((one for one in stack.services if check.service in (one.name, one.group)), None)
     if service is None:
         raise NoAnswer(f"the stack has no service {check.service}")
-    private = journal.load_environment(stack.paths) if os.path.isdir(stack.paths.env_dir) else {}
+    private = load_environment(stack.paths) if os.path.isdir(stack.paths.env_dir) else {}
     environment = {**service_variables(stack, service), **private.get(service.name, {})}
     return Application(check.service, environment, stack.user)

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-import time
 import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
@@ -22,7 +20,9 @@ from ..base.errors import RollcallError
 from ..host.model import Identity
 from ..manifest.model import Paths
 from ..run import request
-from ..state import journal
+from ..state.generations import load_stack
+from ..state.lock import locked
+from ..state.log_marks import log_mark, written_since
 from ..supervisord.client import DOWN, Client, ProgramState, await_exec, wait_states
 from ..verdict.observation import describe_state, identity
 from .plan import Facts, Plan, Row, Wish, group_of, make
@@ -71,7 +71,7 @@ def carry_out(
         RollcallError: supervisord does not answer, something that was asked for does not exist, another run works on
             the stack, or a program has not come into the wanted state.
     """
-    paths = None if where.root is None else journal.load_stack(Paths.of(where.root)).paths
+    paths = None if where.root is None else load_stack(Paths.of(where.root)).paths
     socket_path = where.socket if paths is None else paths.socket
     if socket_path is None:
         raise RollcallError("Neither a socket nor a stack's root was given.", kind="wrong_use")
@@ -92,20 +92,8 @@ def _alone(paths: t.Optional[Paths], wish: Wish, clock: Clock) -> t.Iterator[Non
     if paths is None:
         yield
         return
-    lock = journal.Lock(paths.state)
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(clock.wall()))
-    try:
-        lock.acquire({"who": request.who(), "verb": f"supervisor_program {wish.state}", "since": since})
-    except OSError as exc:
-        raise RollcallError(
-            f"The lock of the stack in {paths.state} cannot be taken: {exc.strerror}.",
-            evidence={"path": paths.state, "uid": os.geteuid()},
-            remedies=["run this as root or as the stack's own user", f"ls -ld {paths.state} {paths.state}/lock"],
-        ) from exc
-    try:
+    with locked(paths.state, request.who(), f"supervisor_program {wish.state}", clock=clock):
         yield
-    finally:
-        lock.release()
 
 
 def _look(client: Client, wish: Wish) -> Facts:
@@ -284,7 +272,7 @@ class _Run:
         lines: t.List[str] = []
         for path in logs:
             try:
-                text = journal.written_since(path, self._marks.get(path, (0, 0)), _LOG_BYTES)
+                text = written_since(path, self._marks.get(path, (0, 0)), _LOG_BYTES)
             except OSError as exc:
                 lines.append(f"{name}: {path} cannot be read: {exc.strerror}")
                 continue
@@ -310,7 +298,7 @@ def _faults(answers: t.Mapping[str, t.Optional[str]]) -> t.Dict[str, str]:
 def _mark(path: str) -> t.Optional[t.Tuple[int, int]]:
     """Return where a log stands; None when we may not know, and then what it has is old to nobody."""
     try:
-        return journal.log_mark(path)
+        return log_mark(path)
     except OSError:
         return None
 

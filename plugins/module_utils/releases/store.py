@@ -16,21 +16,21 @@ import json
 import os
 import shutil
 import tempfile
-import time
 import typing as t
 
-from ..base.clock import Clock, Deadline
+from ..base.clock import Clock
 from ..base.errors import RollcallError
 from ..base.files import write_atomically
 from ..host.accounts import Account, acting_as, user_name
 from ..manifest.model import RELEASE, Paths, current_release, release_directory
-from ..state import journal
+from ..state import lock
+from ..state.generations import generations_directory
 
 MARKER = ".rollcall-release.json"
 # Names that no release, environment or shared directory has: what is being made, and what is on its way out.
 MAKING = ".making-"
 GOING = ".going-"
-# A run that was killed holds the lock for the moment that its keeper takes to end the command it ran.
+# When a run was killed, its lock lasts for the moment that its keeper needs to end the command it ran.
 LOCK_PATIENCE = 3.0
 MARKER_BYTES = 65_536
 
@@ -143,9 +143,9 @@ def in_place(root: str) -> t.Optional[str]:
 def of_generations(root: str) -> t.Set[str]:
     """Return the releases that any generation on the host belongs to, unfinished ones included."""
     found = set()
-    for name in names(journal.store(root)):
+    for name in names(generations_directory(root)):
         with contextlib.suppress(FileNotFoundError):  # a generation without a release
-            found.add(os.path.basename(os.readlink(os.path.join(journal.store(root), name, RELEASE))))
+            found.add(os.path.basename(os.readlink(os.path.join(generations_directory(root), name, RELEASE))))
     return found
 
 
@@ -160,22 +160,9 @@ def _memory(root: str) -> str:
 def locked(root: str, clock: Clock) -> t.Iterator[None]:
     """Hold the lock of this stack's releases; it is not the one of its runs, which do not wait for a build."""
     os.makedirs(_memory(root), mode=0o700, exist_ok=True)
-    lock = journal.Lock(_memory(root))
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(clock.wall()))
-    note = {"who": user_name(os.geteuid()), "verb": "release", "since": since}
-    deadline = Deadline(LOCK_PATIENCE, clock)
-    while True:
-        try:
-            lock.acquire(note)
-            break
-        except RollcallError:
-            if deadline.expired:
-                raise
-            clock.sleep(0.05)
-    try:
+    who = user_name(os.geteuid())
+    with lock.locked(_memory(root), who, "release", patience=LOCK_PATIENCE, clock=clock):
         yield
-    finally:
-        lock.release()
 
 
 def _pending_path(root: str) -> str:

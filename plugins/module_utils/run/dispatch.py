@@ -21,7 +21,8 @@ import typing as t
 from ..base.clock import SOON, SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..manifest.model import DEFAULT_PATH
-from ..state import journal
+from ..state.generations import load_stack
+from ..state.runs import new_run_id, result_path, runs_directory, steps_of
 from . import boot, preflight, worker
 from . import limits as run_limits
 from .request import Request
@@ -46,14 +47,14 @@ def run(
     Raises:
         RollcallError: what the worker was refused or failed with; or it died, with the step it was at.
     """
-    stack = journal.load_stack(request.paths) if request.wanted is None else request.wanted.stack
+    stack = load_stack(request.paths) if request.wanted is None else request.wanted.stack
     limit = run_limits.of_run(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
     state = request.paths.state
-    run_id = journal.new_run_id(state, clock)
-    output = os.path.join(journal.runs_directory(state), f"{run_id}.out")
+    run_id = new_run_id(state, clock)
+    output = os.path.join(runs_directory(state), f"{run_id}.out")
     try:
         preflight.check_record(state)
-        os.makedirs(journal.runs_directory(state), mode=0o700, exist_ok=True)
+        os.makedirs(runs_directory(state), mode=0o700, exist_ok=True)
         pid = _fork(request, run_id, output)
     except OSError as exc:
         raise RollcallError(
@@ -151,7 +152,7 @@ def _ends(pid: int, deadline: Deadline) -> bool:
 def _collect(state: str, run_id: str, output: str) -> t.Dict[str, t.Any]:
     """Return the report a worker left, or raise what it left instead of one."""
     try:
-        with open(journal.result_path(state, run_id), encoding="utf-8") as stream:
+        with open(result_path(state, run_id), encoding="utf-8") as stream:
             result = json.load(stream)
     except FileNotFoundError as exc:
         raise _died(state, run_id, output) from exc
@@ -164,7 +165,7 @@ def _collect(state: str, run_id: str, output: str) -> t.Dict[str, t.Any]:
 
 
 def _died(state: str, run_id: str, output: str) -> RollcallError:
-    steps = journal.steps_of(state, run_id)
+    steps = steps_of(state, run_id)
     step = steps[-1]["step"] if steps else "start"
     with open(output, encoding="utf-8", errors="replace") as stream:
         tail = stream.read()[-2000:]

@@ -16,8 +16,7 @@ from ..base.errors import Problem, RollcallError
 from ..host.accounts import Account, user_name
 from ..manifest.model import DEFAULT_PATH, Stack
 from ..ports import flush
-from ..state import journal
-from ..state.journal import Generation
+from ..state.generations import Generation, generations_directory
 from ..supervisord import client_errors
 from ..supervisord.environment import services_with_private_file
 from ..supervisord.parse_back import compare, parse_back
@@ -183,7 +182,7 @@ def _reserved() -> t.Set[int]:
 
 def _places(stack: Stack) -> t.Iterator[Problem]:
     """Find directories into which whoever runs this could not install a new generation."""
-    for path in dict.fromkeys((journal.store(stack.root), os.path.dirname(stack.paths.etc), stack.paths.state)):
+    for path in dict.fromkeys((generations_directory(stack.root), os.path.dirname(stack.paths.etc), stack.paths.state)):
         if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK):
             name = pwd.getpwuid(os.geteuid()).pw_name
             yield fitness.problem(path, f"user {name}, who runs this, may not write to it", f"ls -ld {path}")
@@ -192,7 +191,14 @@ def _places(stack: Stack) -> t.Iterator[Problem]:
 def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
     """Find directories by which others than root could have root's supervisord do anything, by a config or a link."""
     paths = stack.paths
-    own = (stack.root, journal.store(stack.root), os.path.realpath(paths.etc), paths.state, paths.run, paths.logs)
+    own = (
+        stack.root,
+        generations_directory(stack.root),
+        os.path.realpath(paths.etc),
+        paths.state,
+        paths.run,
+        paths.logs,
+    )
     for path in dict.fromkeys(path for path in own if os.path.isdir(path)):
         seen = os.stat(path)
         if seen.st_uid != 0:
@@ -206,7 +212,7 @@ def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
 
 def _space(stack: Stack) -> t.Iterator[Problem]:
     paths = stack.paths
-    for path in dict.fromkeys((stack.root, paths.state, paths.logs, paths.run, journal.store(stack.root))):
+    for path in dict.fromkeys((stack.root, paths.state, paths.logs, paths.run, generations_directory(stack.root))):
         if os.path.isdir(path):
             yield from _room(path, MINIMUM_FREE)
 

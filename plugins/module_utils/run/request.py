@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ..manifest.model import Paths
-from ..state.journal import Generation
+from ..state.generations import Generation
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,34 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
-import time
 import typing as t
 from dataclasses import dataclass, field
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
-from ..host import processes
 from ..host.ending import Ended
 from ..host.labels import label_of, record_labels
 from ..host.model import Label
 from ..manifest.model import Stack
 from ..manifest.revision import revision
 from ..ports import flush, leases
-from ..state import budget, credentials, journal, registry
-from ..state.journal import Generation, Journal, Lock
+from ..state import budget, credentials, registry
+from ..state.generations import (
+    Generation,
+    describe_current,
+    install_generation,
+    is_altered,
+    kept_generations,
+    load_current,
+    load_kept,
+    read_meta,
+    record_loaded,
+    record_verified,
+    restore_generation,
+)
+from ..state.lock import locked
+from ..state.log_marks import LogMarks, save_marks, saved_marks, take_marks
+from ..state.runs import Journal, last_result, new_run_id, prune_runs, unfinished_run
 from ..supervisord import life
 from ..supervisord.client import CALL_TIMEOUT, Client
 from ..supervisord.config import supervisord_revision
@@ -102,7 +115,7 @@ def describe_plan(request: Request, *, clock: Clock = SYSTEM) -> t.Dict[str, t.A
         "limit": _limit(run.stack, request),
         "held": dict(run.plan.held),
         "manifest_digest": run.generation.digest,
-        "generation": journal.in_place(run.stack.paths, run.stack.root),
+        "generation": describe_current(run.stack.paths, run.stack.root),
         "run": None,
         "signals": [],
         "notes": _not_proved(run),
@@ -129,66 +142,42 @@ def perform(request: Request, run_id: str, *, clock: Clock = SYSTEM) -> t.Dict[s
         RollcallError: refused, wrong input, or a step that failed; the message says what state the stack is in.
         OSError: the journal could not be written, so the step was not taken.
     """
-    paths = request.paths
-    os.makedirs(paths.state, mode=0o700, exist_ok=True)
-    lock = Lock(paths.state)
-    since = _readable(clock.wall())
-    _take(lock, {"who": request.who, "verb": request.mode, "since": since, "run": run_id})
+    os.makedirs(request.paths.state, mode=0o700, exist_ok=True)
+    with locked(request.paths.state, request.who, request.mode, run=run_id, clock=clock):
+        return _perform_locked(request, run_id, clock)
+
+
+def _perform_locked(request: Request, run_id: str, clock: Clock) -> t.Dict[str, t.Any]:
+    unfinished = unfinished_run(request.paths.state)
+    record = Journal(request.paths.state, run_id, clock)
+    record.step("prove", mode=request.mode, who=request.who, root=request.root, automatic=request.automatic)
+    began = clock.monotonic()
+    run = None
     try:
-        unfinished = journal.unfinished_run(paths.state)
-        record = Journal(paths.state, run_id, clock)
-        record.step("prove", mode=request.mode, who=request.who, root=request.root, automatic=request.automatic)
-        began = clock.monotonic()
-        run = None
+        run = _prepare(request, clock, record)
         try:
-            run = _prepare(request, clock, record)
-            try:
-                report = _carry_out(run)
-            except RollcallError as exc:
-                if not _goes_back(run):
-                    raise
-                exc.evidence.setdefault("step", record.at)
-                report = _go_back(run, {"checks": [], "error": exc.as_dict()})
-            else:
-                if report["result"] == "degraded" and _goes_back(run):
-                    report = _go_back(run, {"checks": report["checks"], "error": None})
+            report = _carry_out(run)
         except RollcallError as exc:
-            result = exc.evidence.get("result", exc.kind)
-            exc.evidence.setdefault("step", record.at)
-            record.finish(result, message=exc.message, signals=[] if run is None else run.signals)
-            raise
-        report["seconds"] = round(clock.monotonic() - began, 3)
-        report["unfinished_run"] = unfinished
-        failed = [f"{check['name']} {check['subject']}" for check in report["checks"] if not check["ok"]]
-        record.finish(report["result"], changed=report["changed"], failed=failed, signals=report["signals"])
-        report["timings"] = record.timings
-        report["run"] = run_id
-        journal.prune_runs(paths.state)
-        return report
-    finally:
-        lock.release()
-
-
-def _take(lock: Lock, note: t.Mapping[str, t.Any]) -> None:
-    """Take the lock, under our name.
-
-    Raises:
-        RollcallError: ``refused``: another run holds it; one that is stopped is said to be, with the command for it.
-    """
-    own = processes.describe(os.getpid())
-    try:
-        lock.acquire({**note, "start": None if own is None else own.start})
+            if not _goes_back(run):
+                raise
+            exc.evidence.setdefault("step", record.current_step)
+            report = _go_back(run, {"checks": [], "error": exc.as_dict()})
+        else:
+            if report["result"] == "degraded" and _goes_back(run):
+                report = _go_back(run, {"checks": report["checks"], "error": None})
     except RollcallError as exc:
-        pid = exc.evidence.get("holder", {}).get("pid")
-        other = processes.describe(pid) if isinstance(pid, int) else None
-        if other is None or other.state != "T":
-            raise
-        raise RollcallError(
-            f"{exc.message} It is stopped by a signal (state T) and will not end by itself.",
-            kind=exc.kind,
-            evidence=exc.evidence,
-            remedies=[f"kill -CONT {pid}  # it goes on", f"kill -KILL {pid}  # a rerun converges", *exc.remedies],
-        ) from exc
+        result = exc.evidence.get("result", exc.kind)
+        exc.evidence.setdefault("step", record.current_step)
+        record.finish(result, message=exc.message, signals=[] if run is None else run.signals)
+        raise
+    report["seconds"] = round(clock.monotonic() - began, 3)
+    report["unfinished_run"] = unfinished
+    failed = [f"{check['name']} {check['subject']}" for check in report["checks"] if not check["ok"]]
+    record.finish(report["result"], changed=report["changed"], failed=failed, signals=report["signals"])
+    report["timings"] = record.timings
+    report["run"] = run_id
+    prune_runs(request.paths.state)
+    return report
 
 
 def _goes_back(run: _Run) -> bool:
@@ -198,7 +187,7 @@ def _goes_back(run: _Run) -> bool:
 
 def _last_verified(request: Request) -> t.Optional[str]:
     """Return the id of the latest generation whose verdict held and which is not in place; None when there is none."""
-    kept = journal.generations(request.paths, request.root)
+    kept = kept_generations(request.paths, request.root)
     return next((entry["id"] for entry in kept if entry["verified"] and not entry["in_place"]), None)
 
 
@@ -216,9 +205,9 @@ def _go_back(run: _Run, failed: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         RollcallError: the way back failed as well; its message says both.
     """
     name = str(_last_verified(run.request))
-    tried = journal.in_place(run.stack.paths, run.stack.root)
+    tried = describe_current(run.stack.paths, run.stack.root)
     run.step("rollback", to=name)
-    wanted = journal.load_stored(run.stack.paths, run.stack.root, name)
+    wanted = load_kept(run.stack.paths, run.stack.root, name)
     request = dataclasses.replace(run.request, wanted=wanted, mode="auto", automatic=False)
     try:
         back = _prepare(request, run.clock, run.journal, restores=name)
@@ -249,10 +238,6 @@ def _go_back(run: _Run, failed: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     }
 
 
-def _readable(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-
-
 # --- before anything is touched -----------------------------------------------------------------------------------
 
 
@@ -270,7 +255,7 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
     may_await = record is None and request.wanted is not None
     if mode == plan.ROLLBACK:
         restores = _to_go_back_to(request)
-        request = dataclasses.replace(request, wanted=journal.load_stored(request.paths, request.root, restores))
+        request = dataclasses.replace(request, wanted=load_kept(request.paths, request.root, restores))
     installed = _installed(request)
     generation = request.wanted or installed
     if generation is None:
@@ -282,7 +267,7 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
     stack = generation.stack
     awaited = fitness.absent_release(stack) if may_await else ""
     new = installed is None or installed.digest != generation.digest
-    if new or (installed is not None and journal.altered(request.paths, request.root)):
+    if new or (installed is not None and is_altered(request.paths, request.root)):
         # Of what is in place: somebody has edited it since it was proved.
         preflight.prove_config(stack, generation.config)
         preflight.check_private_files(generation)
@@ -315,7 +300,7 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
 def _installed(request: Request) -> t.Optional[Generation]:
     """Return the generation in place; None when it is broken and another one is wanted, which then replaces it."""
     try:
-        return journal.load_generation(request.paths)
+        return load_current(request.paths)
     except RollcallError as exc:
         if request.wanted is None or exc.kind != "failed" or isinstance(exc.__cause__, PermissionError):
             raise
@@ -325,7 +310,7 @@ def _installed(request: Request) -> t.Optional[Generation]:
 def _to_go_back_to(request: Request) -> str:
     name = request.generation or _last_verified(request)
     if name is None:
-        kept = [entry["id"] for entry in journal.generations(request.paths, request.root)]
+        kept = [entry["id"] for entry in kept_generations(request.paths, request.root)]
         raise RollcallError(
             f"There is no verified generation to go back to under {request.root}.",
             kind="wrong_use",
@@ -393,7 +378,7 @@ def _revision_of(installed: Generation, name: str, pid: int) -> t.Optional[str]:
     label = label_of(pid) if pid else None
     if label is not None:
         return label.revision
-    if not journal.read_meta(installed.stack.paths, installed.stack.root)["loaded"]:
+    if not read_meta(installed.stack.paths, installed.stack.root)["loaded"]:
         return None
     service = next((service for service in installed.stack.services if service.name == name), None)
     return None if service is None else revision(installed.stack, service)
@@ -406,24 +391,24 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
     """Do what the plan says, step by step, each recorded before it is taken."""
     the_plan, stack = run.plan, run.stack
     run.step("plan", manifest=run.generation.digest, actions=[str(action) for action in the_plan.actions])
-    marks = verify.take_marks(stack)
+    marks = take_marks(stack)
     if the_plan.mode == "flush":
         return _flush_only(run)
     if not the_plan.actions and the_plan.mode != "stop":
         # Nothing has become better since a run that failed only because this one does nothing.
-        failed = run.journal is not None and journal.last_result(stack.paths.state, run.journal.run) in _FAILED
-        return _verdict(run, verify.saved_marks(stack) if failed else marks, Outcome(), changed=False)
+        failed = run.journal is not None and last_result(stack.paths.state, run.journal.run) in _FAILED
+        return _verdict(run, saved_marks(stack) if failed else marks, Outcome(), changed=False)
     if run.request.automatic:
         budget.spend(stack, clock=run.clock)
-    verify.save_marks(stack, marks)
+    save_marks(stack, marks)
     _take_down(run)
     if the_plan.mode == "stop":
         return _stopped(run)
     if run.restores is not None:
         # What the generation that is given up has written until its end does not speak against the one that comes back.
-        ended = verify.take_marks(stack)
+        ended = take_marks(stack)
         marks = {**marks, **{name: ended[name] for name in the_plan.stop if name in ended}}
-        verify.save_marks(stack, marks)
+        save_marks(stack, marks)
     run.step("flush", ports=list(the_plan.flush))
     _flushed(run, dry_run=False)
     if the_plan.install:
@@ -437,7 +422,7 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
     else:
         run.step("start-daemon")
         _start_daemon(run)
-    journal.mark_loaded(stack.paths, stack.root)
+    record_loaded(stack.paths, stack.root)
     # Before they read them: what changes meanwhile starts them anew the next time.
     run.files = run.credentials.now()
     run.step("start", services=[*the_plan.start, *also])
@@ -492,14 +477,14 @@ def _flushed(run: _Run, *, dry_run: bool) -> t.List[t.Dict[str, t.Any]]:
 def _install(run: _Run) -> None:
     account = fitness.account(run.stack)
     owner = None if account.uid == os.geteuid() else (account.uid, account.gid)
-    run_id = run.journal.run if run.journal is not None else journal.new_run_id(run.stack.paths.state, run.clock)
+    run_id = run.journal.run if run.journal is not None else new_run_id(run.stack.paths.state, run.clock)
     # From here on it may be in place.
     run.replaced = True
     try:
         if run.restores is not None:
-            journal.restore_generation(run.stack.paths, run.stack.root, run.restores)
+            restore_generation(run.stack.paths, run.stack.root, run.restores)
         else:
-            journal.install_generation(run.stack.paths, run.stack.root, run_id, run.generation, owner)
+            install_generation(run.stack.paths, run.stack.root, run_id, run.generation, owner)
         run.step("announce", unseen=leases.announce(run.stack))
     except OSError as exc:
         raise RollcallError(
@@ -565,7 +550,7 @@ def _start(run: _Run, log: str) -> None:
 
 
 def _verdict(
-    run: _Run, marks: verify.Marks, outcome: Outcome, *, changed: bool, client: t.Optional[Client] = None
+    run: _Run, marks: LogMarks, outcome: Outcome, *, changed: bool, client: t.Optional[Client] = None
 ) -> t.Dict[str, t.Any]:
     run.step("verify")
     before = {
@@ -581,7 +566,7 @@ def _verdict(
     run.credentials.keep(outcome.first, run.files or run.credentials.now())
     report = report_of(run.stack, seen, checks)
     if report["ok"]:
-        journal.mark_verified(run.stack.paths, run.stack.root, run.clock.wall())
+        record_verified(run.stack.paths, run.stack.root, run.clock.wall())
     return _finished(run, report, result=result_of(checks), changed=changed)
 
 
@@ -608,7 +593,7 @@ def _finished(run: _Run, report: t.Dict[str, t.Any], *, result: str, changed: bo
         "limit": _limit(run.stack, run.request),
         "held": dict(run.plan.held),
         "manifest_digest": run.generation.digest,
-        "generation": journal.in_place(run.stack.paths, run.stack.root),
+        "generation": describe_current(run.stack.paths, run.stack.root),
         "next": [] if report["ok"] else _next(report["checks"]),
     }
 

@@ -13,7 +13,8 @@ import typing as t
 
 from ..base.errors import RollcallError
 from ..base.files import write_atomically
-from ..state import journal
+from ..state.generations import load_stack
+from ..state.runs import result_path, steps_of
 from . import boot, restart
 from .request import Request
 
@@ -32,18 +33,18 @@ def main(request: Request, run_id: str) -> int:
     except OSError as exc:
         error = RollcallError(
             f"The run could not go on: {exc}. What it had done stands; a rerun converges from there.",
-            evidence={"run": run_id, "steps": journal.steps_of(request.paths.state, run_id)},
+            evidence={"run": run_id, "steps": steps_of(request.paths.state, run_id)},
             remedies=[f"df -h {request.root}; df -i {request.root}", "run the same command again"],
         )
         result = {"error": error.as_dict()}
         code = error.exit_code
-    write_atomically(journal.result_path(request.paths.state, run_id), json.dumps(result), 0o600)
+    write_atomically(result_path(request.paths.state, run_id), json.dumps(result), 0o600)
     return code
 
 
 def _perform(request: Request, run_id: str) -> t.Dict[str, t.Any]:
     """Carry the request out, within the stack's unit of systemd where it has one. Errors as `restart.perform`."""
-    stack = request.wanted.stack if request.wanted is not None else journal.load_stack(request.paths)
+    stack = request.wanted.stack if request.wanted is not None else load_stack(request.paths)
     unit = boot.find(stack)
     if unit is None:
         return restart.perform(request, run_id)

@@ -100,9 +100,10 @@ def _went_back(report: Data, paint: Painter) -> t.List[str]:
 def _unfinished(report: Data) -> str:
     at_work = report.get("run_at_work")
     if at_work:
-        who, verb, pid, since = (printable(at_work.get(key, "?")) for key in ("who", "verb", "pid", "since"))
-        step = f", now at its step '{printable(at_work['step'])}'" if at_work.get("step") else ""
-        return f"A run is at work: {who} runs '{verb}' as pid {pid} since {since}{step}. What is seen here will change."
+        # Late: the callback on the controller seldom needs it.
+        from ..state.lock import describe_lock
+
+        return f"A run is at work: {describe_lock(at_work)}. What is seen here will change."
     cut_off = report.get("unfinished_run")
     return f"An earlier run, {cut_off['run']}, was cut off at its step '{cut_off['step']}'." if cut_off else ""
 

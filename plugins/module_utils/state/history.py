@@ -10,9 +10,9 @@ from __future__ import annotations
 import typing as t
 
 from ..base.errors import RollcallError
-from ..host import processes
 from ..manifest.model import Paths
-from . import journal
+from .lock import locked_by
+from .runs import run_ids, steps_of
 
 SHOWN = 20
 
@@ -27,9 +27,9 @@ def history(paths: Paths, *, most: int = SHOWN) -> Data:
         most: how many at most.
     """
     state = paths.state
-    running = holder(state).get("run")
-    runs = journal.runs(state)[:most]
-    return {"ok": True, "runs": [_summary(run, journal.steps_of(state, run), running) for run in runs]}
+    running = locked_by(state).get("run")
+    latest = run_ids(state)[:most]
+    return {"ok": True, "runs": [_summary(run, steps_of(state, run), running) for run in latest]}
 
 
 def of_run(paths: Paths, run: str) -> Data:
@@ -43,7 +43,7 @@ def of_run(paths: Paths, run: str) -> Data:
         RollcallError: ``wrong_use``: there is no such run, or there are several.
     """
     state = paths.state
-    known = journal.runs(state)
+    known = run_ids(state)
     found = [run] if run in known else [name for name in known if name.startswith(run)]
     if len(found) != 1:
         raise RollcallError(
@@ -52,8 +52,8 @@ def of_run(paths: Paths, run: str) -> Data:
             evidence={"run": run, "known": found or known},
             remedies=["rollcall history"],
         )
-    steps = journal.steps_of(state, found[0])
-    running = holder(state).get("run")
+    steps = steps_of(state, found[0])
+    running = locked_by(state).get("run")
     return {"ok": True, **_summary(found[0], steps, running), "steps": steps}
 
 
@@ -61,14 +61,6 @@ def last_seconds(paths: Paths, mode: str) -> t.Optional[float]:
     """Return how long the last run of a mode took that ended well; None when there was none of late."""
     rows = history(paths)["runs"]
     return next((row["seconds"] for row in rows if row["mode"] == mode and row["result"] == "ok"), None)
-
-
-def holder(state: str) -> t.Dict[str, t.Any]:
-    """Return the note of the run that holds the stack's lock; empty when none does, or when it was killed."""
-    note = journal.lock_note(state)
-    pid = note.get("pid")
-    process = processes.describe(pid) if isinstance(pid, int) else None
-    return note if process is not None and note.get("start", process.start) == process.start else {}
 
 
 def _summary(run: str, steps: t.Sequence[Data], running: t.Optional[str]) -> Data:

@@ -20,7 +20,7 @@ from ..manifest.revision import revision
 from ..ports import leases
 from ..ports.provenance import SUPERVISED, Holder
 from ..ports.survey import survey
-from ..state import journal
+from ..state.generations import load_stack
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
 
 
@@ -67,7 +67,7 @@ def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) 
     Raises:
         RollcallError: nothing is installed, or the file is no manifest.
     """
-    installed = journal.load_stack(paths)
+    installed = load_stack(paths)
     written = None if file is None else _written(file, installed)
     programs, silence = _programs(installed, clock)
     holders = _holders(installed, written, programs, clock)

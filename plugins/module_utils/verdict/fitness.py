@@ -16,7 +16,8 @@ from ..host.accounts import Account, find_account, require_account, user_name
 from ..manifest.graph import held_back
 from ..manifest.model import DEFAULT_PATH, GIVEN_TO_ALL, Service, Stack, current_release, release_directory
 from ..manifest.revision import runs_release
-from ..state import journal, registry
+from ..state import registry
+from ..state.generations import load_environment
 from ..supervisord.environment import service_variables
 
 
@@ -55,7 +56,7 @@ def held(
     """
     if not any(service.requires_files or service.requires_env for service in stack.services):
         return {}
-    variables = journal.load_environment(stack.paths) if environment is None else environment
+    variables = load_environment(stack.paths) if environment is None else environment
     lacking = {
         service.name: _lacks(stack, service, variables.get(service.name, {}), awaited) for service in stack.services
     }

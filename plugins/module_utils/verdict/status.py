@@ -19,7 +19,9 @@ from ..manifest.model import Paths, Stack
 from ..ports.survey import survey
 from ..probes import health
 from ..probes.answers import DatabaseAnswer, HealthAnswer
-from ..state import history, journal
+from ..state.generations import describe_current, load_stack
+from ..state.lock import locked_by
+from ..state.runs import unfinished_run
 from ..supervisord import client_errors
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
 from ..supervisord.running import program_of, supervisords_over
@@ -131,12 +133,12 @@ def status(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
     Raises:
         RollcallError: no stack is installed, or it cannot be read.
     """
-    stack = journal.load_stack(paths)
+    stack = load_stack(paths)
     seen = observe(stack, clock=clock)
     held = fitness.held(stack)
     checks = judge(CHECKS, Case(stack, seen, Expectation(held=held)))
-    unfinished = journal.unfinished_run(stack.paths.state)
-    at_work = history.holder(stack.paths.state)
+    unfinished = unfinished_run(stack.paths.state)
+    at_work = locked_by(stack.paths.state)
     if at_work and unfinished is not None and unfinished["run"] == at_work.get("run"):
         at_work, unfinished = {**at_work, "step": unfinished["step"]}, None
     return report(
@@ -146,6 +148,6 @@ def status(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
         unfinished_run=unfinished,
         run_at_work=at_work or None,
         held=held,
-        generation=journal.in_place(paths, stack.root),
+        generation=describe_current(paths, stack.root),
         limit=look_limit(stack),
     )

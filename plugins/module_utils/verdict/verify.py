@@ -8,19 +8,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import re
 import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..base.files import write_atomically
 from ..host.model import Identity
 from ..manifest.model import Paths, Stack
 from ..ports.provenance import Holder
 from ..ports.survey import survey
-from ..state import journal
+from ..state.generations import load_stack
+from ..state.log_marks import LogMarks, saved_marks, written_since
 from ..supervisord.client import CALL_TIMEOUT, Client
 from ..supervisord.places import log_file
 from . import fitness, limits, status
@@ -35,42 +33,10 @@ CRITICAL_LINES = 20
 FRAMES_FIRST, FRAMES_LAST = 2, 6
 POLL = 0.05
 
-Marks = t.Mapping[str, t.Tuple[int, int]]
-
-
-def take_marks(stack: Stack) -> t.Dict[str, t.Tuple[int, int]]:
-    """Return where each service's log stands now, so that only what a run wrote is judged."""
-    return {service.name: journal.log_mark(log_file(stack, service.name)) for service in stack.services}
-
-
-def save_marks(stack: Stack, marks: Marks) -> None:
-    """Keep the marks of a run for a later ``verify``."""
-    write_atomically(os.path.join(stack.paths.state, "marks.json"), json.dumps(marks), 0o600)
-
-
-def saved_marks(stack: Stack) -> t.Dict[str, t.Tuple[int, int]]:
-    """Return the marks of the last run; without any, where the logs stand now.
-
-    Raises:
-        RollcallError: the marks are there and cannot be read.
-    """
-    path = os.path.join(stack.paths.state, "marks.json")
-    try:
-        with open(path, encoding="utf-8") as stream:
-            marks = json.load(stream)
-    except FileNotFoundError:
-        marks = {}
-    except (OSError, ValueError) as exc:
-        raise RollcallError(
-            f"The log marks of the last run in {path} cannot be read: {exc}.",
-            remedies=["run as the user who installed the stack, or with sudo", f"rm {path}"],
-        ) from exc
-    return {**take_marks(stack), **{name: (mark[0], mark[1]) for name, mark in marks.items()}}
-
 
 def wait_and_judge(
     stack: Stack,
-    marks: Marks,
+    marks: LogMarks,
     expected: Expectation,
     *,
     freed: t.Optional[t.Mapping[str, int]] = None,
@@ -95,7 +61,7 @@ def wait_and_judge(
         # The look that follows meets the same silence and reports it as the supervisord check.
         lives = dict(expected.first)
     seen = _with_backgrounded(stack, status.observe(stack, clock=clock, client=client), expected.failed, clock)
-    written = {name: journal.written_since(log_file(stack, name), mark) for name, mark in marks.items()}
+    written = {name: written_since(log_file(stack, name), mark) for name, mark in marks.items()}
     expected = dataclasses.replace(
         expected,
         first=lives,
@@ -200,7 +166,7 @@ def verify(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
     Raises:
         RollcallError: no stack is installed, or it cannot be read.
     """
-    stack = journal.load_stack(paths)
+    stack = load_stack(paths)
     held = fitness.held(stack)
     seen, checks = wait_and_judge(stack, saved_marks(stack), Expectation(held=held), clock=clock)
     return report(stack, seen, checks, held=held, limit=limits.verify_limit(stack))

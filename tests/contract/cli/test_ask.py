@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import steps_of
 from tests.support.processes import eventually
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
@@ -107,11 +107,11 @@ def test_a_worker_that_is_killed_is_told_with_the_step_it_was_at(running: StackU
     note = running.lock_note()
     assert note["pid"] != waiting.pid
     # It has written down its first step.
-    assert eventually(lambda: len(journal.steps_of(running.paths.state, note["run"])) > 0)
+    assert eventually(lambda: len(steps_of(running.paths.state, note["run"])) > 0)
     os.kill(note["pid"], signal.SIGKILL)
     output, _unused = waiting.communicate(timeout=20)
     error = json.loads(output)["error"]
-    step = journal.steps_of(running.paths.state, note["run"])[-1]["step"]
+    step = steps_of(running.paths.state, note["run"])[-1]["step"]
     assert waiting.returncode == 1
     assert f"The worker of run {note['run']} died at step '{step}'" in error["message"]
     assert running.perform("full", installed=True)["ok"]

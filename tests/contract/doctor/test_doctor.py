@@ -27,7 +27,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import record_labels, recorded_labels
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.findings import findings_text
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import read_meta, write_meta
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors, discovery
 from tests.support import interpreters, supervisords
 from tests.support.configs import a_label
@@ -410,11 +411,11 @@ def test_an_edited_manifest_is_drift(running: StackUnderTest) -> None:
 
 def test_a_generation_that_is_not_loaded_or_not_verified_is_told(running: StackUnderTest) -> None:
     directory = os.path.realpath(running.paths.etc)
-    meta = journal.read_meta(running.paths, running.root)
-    journal.write_meta(directory, {**meta, "loaded": False})
+    meta = read_meta(running.paths, running.root)
+    write_meta(directory, {**meta, "loaded": False})
     obey(the(call(running), "not_loaded"))
     assert names(call(running)) == []
-    journal.write_meta(directory, {**meta, "verified": False})
+    write_meta(directory, {**meta, "verified": False})
     obey(the(call(running), "not_verified"))
     assert names(call(running)) == []
 
@@ -581,17 +582,13 @@ def test_fix_makes_what_is_missing_for_its_owner(running: StackUnderTest) -> Non
 
 
 def test_a_run_at_work_is_noted_and_nothing_is_fixed_under_it(running: StackUnderTest) -> None:
-    lock = journal.Lock(running.paths.state)
-    lock.acquire({"who": "ada", "verb": "full", "since": "today", "run": "r"})
-    Path(running.paths.state, "x.1.new").touch()
-    try:
-        # Its own lock is none to the one who holds it: another process asks.
+    with locked(running.paths.state, "ada", "full", run="r"):
+        Path(running.paths.state, "x.1.new").touch()
+        # A process is not told of its own lock: another process asks.
         data = call(running)
         assert [one["name"] for one in own(data)] == ["locked"]
         assert "ada runs 'full'" in the(data, "locked")["evidence"]
         assert call(running, "--fix")["error"]["kind"] == "refused"
-    finally:
-        lock.release()
     assert names(call(running)) == ["temporary_file"]
 
 

@@ -20,7 +20,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.programs import orders as programs
 from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import Wish, make
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import lock_note, locked
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors
 from ansible_collections.rollcall.supervisor.plugins.modules import supervisor_program
 from tests.support import interpreters, manifests, supervisords
@@ -407,18 +407,12 @@ def test_a_root_without_a_stack_is_said_to_have_none(sandbox: Sandbox, module: M
     assert "No stack is installed here" in result["msg"]
 
 
-def test_nothing_is_done_to_a_stack_while_another_run_holds_its_lock(
-    sandbox: Sandbox, module: Module, root: str
-) -> None:
+def test_nothing_is_done_to_a_stack_while_it_is_locked(sandbox: Sandbox, module: Module, root: str) -> None:
     sandbox.configure(web=SLEEP)
     sandbox.start()
-    lock = journal.Lock(Paths.of(root).state)
-    lock.acquire({"who": "ada", "verb": "full", "since": "14:02"})
-    try:
+    with locked(Paths.of(root).state, "ada", "full"):
         refused = module("started", "web", root=root)
         assert module("started", "web", root=root, check=True)["changed"], "looking is free"
-    finally:
-        lock.release()
     assert refused["error"]["kind"] == "refused"
     assert "ada runs 'full'" in refused["msg"]
     assert states(sandbox) == {"web": "STOPPED"}
@@ -433,7 +427,7 @@ def test_who_works_on_a_stack_is_named_to_the_next_one(
     seen: t.Dict[str, t.Any] = {}
 
     def looked(*arguments: t.Any) -> t.Any:
-        seen.update(journal.lock_note(Paths.of(root).state))
+        seen.update(lock_note(Paths.of(root).state))
         return make(*arguments)
 
     monkeypatch.setattr(programs, "make", looked)

@@ -25,7 +25,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.releases impor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import lifecycle as releases
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import store as release_store
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.plan import Git, Python, Wish
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from tests.support.namespaces import Mount, read_only, seen_with, small
 from tests.support.releases import Host, wheel, write
 
@@ -614,13 +614,11 @@ def test_two_at_once_the_second_is_refused_with_who_the_first_is(
 ) -> None:
     monkeypatch.setattr(release_store, "LOCK_PATIENCE", 0.1)
     os.makedirs(host.root / "state" / "release")
-    lock = journal.Lock(str(host.root / "state" / "release"))
-    lock.acquire({"who": "ada", "verb": "release", "since": "14:02"})
-    try:
-        with pytest.raises(RollcallError, match="ada runs 'release'") as told:
-            host.ready(app)
-    finally:
-        lock.release()
+    with (
+        locked(str(host.root / "state" / "release"), "ada", "release"),
+        pytest.raises(RollcallError, match="ada runs 'release'") as told,
+    ):
+        host.ready(app)
     assert told.value.kind == "refused"
 
 

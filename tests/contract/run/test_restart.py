@@ -16,7 +16,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import label_of
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import current_id
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import steps_of
 from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
 
@@ -68,7 +69,7 @@ def test_a_restart_gives_every_service_a_new_pid(running: StackUnderTest, mode: 
 
 def test_a_quick_restart_flushes_nothing(running: StackUnderTest) -> None:
     report = running.perform("quick", installed=True)
-    steps = journal.steps_of(running.paths.state, report["run"])
+    steps = steps_of(running.paths.state, report["run"])
     assert next(step for step in steps if step["step"] == "flush")["ports"] == []
 
 
@@ -94,9 +95,9 @@ def test_what_check_mode_announces_is_what_then_happens(running: StackUnderTest)
 
 def test_check_mode_writes_nothing(running: StackUnderTest) -> None:
     running.raw["services"]["front"]["env"] = {"COLOUR": "blue"}
-    before = journal.current_generation(running.paths)
+    before = current_id(running.paths)
     restart.describe_plan(running.request())
-    assert journal.current_generation(running.paths) == before
+    assert current_id(running.paths) == before
 
 
 def test_an_added_service_starts_and_leaves_the_others_alone(running: StackUnderTest) -> None:

@@ -15,7 +15,8 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call import roll_call
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import history, journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import history
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import kept_generations
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import life
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
 from tests.support.processes import free_port
@@ -199,7 +200,7 @@ def test_a_broken_generation_in_place_is_replaced_by_an_install_and_by_going_bac
     assert place(running) == first
     Path(running.paths.manifest).write_text("{", encoding="utf-8")
     assert running.perform()["ok"]
-    assert [entry["in_place"] for entry in journal.generations(running.paths, running.root)].count(True) == 1
+    assert [entry["in_place"] for entry in kept_generations(running.paths, running.root)].count(True) == 1
 
 
 def test_what_the_broken_generation_writes_until_it_is_stopped_does_not_speak_against_the_one_before(

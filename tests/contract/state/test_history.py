@@ -15,7 +15,8 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import history, journal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import history
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import Journal, new_run_id
 from tests.support.processes import eventually, free_port
 from tests.support.stacks import StackUnderTest, stack
 
@@ -104,13 +105,13 @@ def test_ids_of_runs_are_in_order_within_a_second_and_after_the_clock_was_set_ba
     state = running.paths.state
     made = []
     for _number in range(3):
-        made.append(journal.new_run_id(state))
-        journal.Journal(state, made[-1]).finish("ok")
+        made.append(new_run_id(state))
+        Journal(state, made[-1]).finish("ok")
 
     class Earlier:
         def wall(self) -> float:
             return 0.0
 
-    made.append(journal.new_run_id(state, t.cast(t.Any, Earlier())))
+    made.append(new_run_id(state, t.cast(t.Any, Earlier())))
     assert made == sorted(made)
     assert len(set(made)) == 4

@@ -20,7 +20,12 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import journal, registry
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import registry
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import (
+    current_id,
+    install_generation,
+    load_stack,
+)
 from tests.support.namespaces import as_nobody
 from tests.support.processes import eventually, free_port
 from tests.support.repository import ROOT
@@ -79,9 +84,9 @@ def client(made: StackUnderTest, name: str) -> str:
 def agrees(root: str) -> bool:
     """Return whether the registry is that of the manifest that is installed; without one there must be none."""
     paths = Paths.of(root)
-    if journal.current_generation(paths) is None:
+    if current_id(paths) is None:
         return not os.path.exists(registry.path(root))
-    return Path(registry.path(root)).read_text(encoding="utf-8") == registry.text(journal.load_stack(paths))
+    return Path(registry.path(root)).read_text(encoding="utf-8") == registry.text(load_stack(paths))
 
 
 # --- what it says -------------------------------------------------------------------------------------------------
@@ -239,7 +244,7 @@ def test_an_install_killed_at_any_of_its_renames_leaves_one_that_agrees(first: b
 
 
 def install(made: StackUnderTest, run: str) -> None:
-    journal.install_generation(made.paths, made.root, run, made.generation(), None)
+    install_generation(made.paths, made.root, run, made.generation(), None)
 
 
 def killed_at_rename(made: StackUnderTest, number: int) -> bool:

@@ -1,0 +1,158 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The lock of a stack on its host: who has it, since when and for what.
+
+The lock is an ``flock`` on the state directory. The kernel drops it when its process ends, however it ends, so a lock
+is never taken over because of its age. A file inside the directory can be deleted, and its successor would be another
+lock; the directory stays. The file ``lock`` in it is only a note that names the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import typing as t
+
+from ..base.clock import SYSTEM, Clock, Deadline
+from ..base.errors import RollcallError
+from ..base.files import json_object
+from ..base.text import printable, readable_time
+from ..host import processes
+from ..host.accounts import user_name
+from ..host.model import Process
+
+POLL = 0.05
+
+
+@contextlib.contextmanager
+def locked(
+    state: str, who: str, verb: str, *, run: t.Optional[str] = None, patience: float = 0.0, clock: Clock = SYSTEM
+) -> t.Iterator[None]:
+    """Hold the lock of a stack.
+
+    Args:
+        state: the directory that is locked.
+        who: the person or program that asks, for the note.
+        verb: what for, for the note.
+        run: id of the run, for the note.
+        patience: seconds to wait for another process; without any the answer comes at once.
+        clock: of the deadline, and of the time in the note.
+
+    Raises:
+        RollcallError: ``refused``: the stack is locked by another process; its note is the evidence.
+        RollcallError: this user may not lock it (``wrong_use``), or the note cannot be written.
+    """
+    own = _process(os.getpid())
+    note = {"pid": os.getpid(), "who": who, "verb": verb, "since": readable_time(clock.wall()), "run": run}
+    descriptor = _take(state, {**note, "start": None if own is None else own.start}, Deadline(patience, clock))
+    try:
+        yield
+    finally:
+        # A removal takes the directory away with the note.
+        with contextlib.suppress(FileNotFoundError):
+            _write_note(state, "")
+        os.close(descriptor)
+
+
+def _take(state: str, note: t.Mapping[str, t.Any], deadline: Deadline) -> int:
+    """Lock the stack and return the descriptor that keeps it locked; errors as ``locked``."""
+    descriptor = -1
+    try:
+        descriptor = os.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if not deadline.poll(lambda: _is_ours(descriptor), POLL):
+            raise _refusal(state)
+        _write_note(state, json.dumps(note))
+    except (OSError, RollcallError) as exc:
+        if descriptor >= 0:
+            os.close(descriptor)
+        if isinstance(exc, RollcallError):
+            raise
+        raise RollcallError(
+            f"User {user_name(os.geteuid())} cannot lock the stack in {state}: {exc.strerror}. Nothing was changed.",
+            kind="wrong_use" if isinstance(exc, PermissionError) else "failed",
+            evidence={"path": state, "uid": os.geteuid()},
+            remedies=["run this as root or as the stack's own user", f"ls -ld {state} {_note_path(state)}"],
+        ) from exc
+    return descriptor
+
+
+def _is_ours(descriptor: int) -> bool:
+    """Return whether the lock could be taken, or is ours already."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        if exc.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        raise
+    return True
+
+
+def _write_note(state: str, text: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    with open(os.open(_note_path(state), flags, 0o600), "w", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def _note_path(state: str) -> str:
+    return os.path.join(state, "lock")
+
+
+def _refusal(state: str) -> RollcallError:
+    """Return the error for a stack that is locked; it says so when the process that locked it is stopped."""
+    note = lock_note(state)
+    process = _process(note.get("pid"))
+    message = f"This stack is locked by another run: {describe_lock(note)}."
+    remedies = ["wait for it to end, then run the same command again", "rollcall status"]
+    if process is not None and process.state == "T":
+        message += " It is stopped by a signal (state T) and will not end by itself."
+        remedies = [
+            f"kill -CONT {process.pid}  # it goes on",
+            f"kill -KILL {process.pid}  # a rerun converges",
+            *remedies,
+        ]
+    return RollcallError(
+        message, kind="refused", evidence={"lock": _note_path(state), "holder": note}, remedies=remedies
+    )
+
+
+def lock_note(state: str) -> t.Dict[str, t.Any]:
+    """Return the note in the lock; empty when the stack is not locked, or when the note may not be read.
+
+    A process that was killed leaves its note; ``locked_by`` tells.
+    """
+    try:
+        with open(_note_path(state), encoding="utf-8") as stream:
+            return json_object(stream.read())
+    except (FileNotFoundError, PermissionError):
+        return {}
+
+
+def locked_by(state: str) -> t.Dict[str, t.Any]:
+    """Return the note of the process that has locked the stack; empty when none has, or when it was killed."""
+    note = lock_note(state)
+    process = _process(note.get("pid"))
+    return note if process is not None and note.get("start") in (None, process.start) else {}
+
+
+def _process(pid: t.Any) -> t.Optional[Process]:
+    """Return the process of a note; None when there is none, or when it cannot be looked at."""
+    try:
+        return processes.describe(pid) if isinstance(pid, int) else None
+    except ImportError:
+        # On macOS it takes psutil, which the Python that installs the engine does not have.
+        return None
+
+
+def describe_lock(note: t.Mapping[str, t.Any]) -> str:
+    """Return by whom a stack is locked, for people; with the step, where the note has one."""
+    if not note:
+        return "it has just begun and not yet written its name"
+    who, verb, pid, since = (printable(note.get(key, "?")) for key in ("who", "verb", "pid", "since"))
+    step = f", now at its step '{printable(note['step'])}'" if note.get("step") else ""
+    return f"{who} runs '{verb}' as pid {pid} since {since}{step}"
