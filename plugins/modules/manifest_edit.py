@@ -117,8 +117,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import edit as manifest_edit
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change, edit_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 
 
@@ -134,7 +133,7 @@ def wanted(params: t.Mapping[str, t.Any]) -> t.List[Change]:
 def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any]:
     """Return the module's result."""
     path = params["path"]
-    done = manifest_edit.edit(path, wanted(params), dry_run=check_mode, timeout=params["timeout"])
+    done = edit_manifest(path, wanted(params), dry_run=check_mode, timeout=params["timeout"])
     return {
         "changed": done.changed,
         "problems": [problem.as_dict() for problem in done.problems],

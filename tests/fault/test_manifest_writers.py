@@ -20,8 +20,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import edit as manifest_edit
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change, edit_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file
 from tests.support.namespaces import NOBODY
 from tests.support.processes import eventually
@@ -108,7 +107,7 @@ def test_a_manifest_that_was_not_written_whole_is_an_error_and_stays(
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(RollcallError) as caught:
-        manifest_edit.edit(str(path), [Change(("services", "web", "port"), 8001)])
+        edit_manifest(str(path), [Change(("services", "web", "port"), 8001)])
 
     assert caught.value.kind == "wrong_use"
     assert words in caught.value.message
@@ -133,7 +132,7 @@ def edit_as_nobody(path: Path, told: t.Any) -> None:
         os.setgid(NOBODY)
         os.setuid(NOBODY)
     try:
-        told.send(manifest_edit.edit(str(path), [variable(1)]).changed)
+        told.send(edit_manifest(str(path), [variable(1)]).changed)
     except RollcallError as exc:
         told.send(exc.message)
 
@@ -172,7 +171,7 @@ def test_without_the_rights_nothing_is_changed(
 def write(path: Path, number: int, start: t.Any) -> None:
     """Change a manifest once all others are there to do so, too."""
     start.wait(PATIENCE)
-    manifest_edit.edit(str(path), [variable(number)], timeout=PATIENCE)
+    edit_manifest(str(path), [variable(number)], timeout=PATIENCE)
 
 
 def read(path: Path, end: t.Any, seen: t.Any) -> None:
@@ -229,7 +228,7 @@ def write_until(call: str, path: Path, told: t.Any) -> None:
         signal.pause()
 
     setattr(os, call, wait)
-    manifest_edit.edit(str(path), [variable(1)])
+    edit_manifest(str(path), [variable(1)])
 
 
 @pytest.mark.fault(39)
@@ -243,13 +242,13 @@ def test_a_writer_that_is_killed_leaves_a_whole_file_no_lock_and_nothing_that_is
     process = fork(write_until, call, path, tell)
     assert told.poll(PATIENCE)
     with pytest.raises(RollcallError, match="Somebody else"):
-        manifest_edit.edit(str(path), [variable(2)], timeout=0.05)
+        edit_manifest(str(path), [variable(2)], timeout=0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.join(PATIENCE)
 
     assert path.read_text(encoding="utf-8") == YAML
     assert len(list(tmp_path.iterdir())) == 2
-    assert manifest_edit.edit(str(path), [variable(2)], timeout=1).changed
+    assert edit_manifest(str(path), [variable(2)], timeout=1).changed
     assert variables(path) == {"V002": "1"}
     assert list(tmp_path.iterdir()) == [path]
 
@@ -261,7 +260,7 @@ def test_what_a_killed_writer_of_the_same_pid_has_left_is_not_in_the_way(tmp_pat
     other.touch()
     (tmp_path / f"manifest.yml.{os.getpid()}.new").write_text("half", encoding="utf-8")
 
-    assert manifest_edit.edit(str(path), [variable(1)]).changed
+    assert edit_manifest(str(path), [variable(1)]).changed
     assert sorted(tmp_path.iterdir()) == [path, other]
 
 
@@ -269,7 +268,7 @@ def count_up(path: Path) -> None:
     """Change a manifest over and over."""
     while True:
         found = int(variables(path).get("V000", 0))
-        manifest_edit.edit(str(path), [variable(0, found + 1)])
+        edit_manifest(str(path), [variable(0, found + 1)])
 
 
 def has_changed(path: Path, before: bytes) -> bool:
@@ -290,6 +289,6 @@ def test_a_writer_may_be_killed_at_any_moment(name: str, text: str, tmp_path: Pa
         process.join(PATIENCE)
 
         assert is_whole(path)
-        assert manifest_edit.edit(str(path), [variable(number)], timeout=1).changed
+        assert edit_manifest(str(path), [variable(number)], timeout=1).changed
     assert len(variables(path)) == 21
     assert list(tmp_path.iterdir()) == [path]

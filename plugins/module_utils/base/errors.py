@@ -86,18 +86,21 @@ class RollcallError(Exception):
         return "\n".join([self.message, *(f"  next: {remedy}" for remedy in self.remedies)])
 
 
-def problems_error(message: str, problems: t.Sequence[Problem], **evidence: t.Any) -> RollcallError:
+def problems_error(
+    message: str, problems: t.Sequence[Problem], *, found: t.Optional[t.Sequence[Problem]] = None, **evidence: t.Any
+) -> RollcallError:
     """Return the ``wrong_use`` error that names every problem: ``message: place: what; place: what.``
 
     Args:
         message: what cannot be done, without a stop.
         problems: why not.
+        found: the problems of the evidence, when there are more of them.
         evidence: more facts beside the problems.
     """
     named = "; ".join(f"{problem.place}: {problem.message}" for problem in problems)
     return RollcallError(
         f"{message}: {named}.",
         kind="wrong_use",
-        evidence={**evidence, "problems": [problem.as_dict() for problem in problems]},
+        evidence={**evidence, "problems": [problem.as_dict() for problem in (problems if found is None else found)]},
         remedies=list(dict.fromkeys(problem.cure for problem in problems)),
     )

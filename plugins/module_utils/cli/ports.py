@@ -137,11 +137,11 @@ def _list(stack: Stack, _options: argparse.Namespace) -> Data:
 
 
 def _update_config(options: argparse.Namespace) -> int:
-    from ..manifest import edit as manifest_edit
+    from ..manifest.edit import Change, edit_manifest
 
-    done = manifest_edit.edit(
+    done = edit_manifest(
         options.file,
-        [manifest_edit.Change(("services", options.service, "port"), _valid(options.port))],
+        [Change(("services", options.service, "port"), _valid(options.port))],
         dry_run=options.check,
     )
     data = {"ok": True, "changed": done.changed, "file": options.file, "service": options.service, "port": options.port}

@@ -17,7 +17,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ..base.errors import Problem, RollcallError
+from ..base.errors import Problem, problems_error
 from ..manifest.check import check_manifest
 from ..manifest.keys import SERVICE, STACK
 from ..manifest.model import PortRules
@@ -159,12 +159,7 @@ class Draft:
         """
         found = [*self._problems, *(problem for problem in problems if problem.severity == "error")]
         if found:
-            raise RollcallError(
-                "It cannot be imported: " + "; ".join(f"{problem.place}: {problem.message}" for problem in found) + ".",
-                kind="wrong_use",
-                evidence={"problems": [problem.as_dict() for problem in found]},
-                remedies=list(dict.fromkeys(problem.cure for problem in found)),
-            )
+            raise problems_error("It cannot be imported", found)
 
     def refuse_text(self, problems: t.Iterable[Problem]) -> None:
         """End the import when a text is not in order.

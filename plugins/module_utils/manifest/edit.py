@@ -15,7 +15,6 @@ still the one at that path.
 
 from __future__ import annotations
 
-import codecs
 import collections
 import contextlib
 import fcntl
@@ -28,18 +27,14 @@ import stat
 import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
-from ..base.errors import Problem, RollcallError
+from ..base.errors import Problem, RollcallError, problems_error
 from ..base.files import write_atomically
-from .check import check_manifest
-from .file import SIZE_LIMIT, parse_manifest
-from .layout import GONE, Node, Place, layout_of, shared
-from .legacy import KEYS as OLDER_KEYS
-from .legacy import SERVICES as OLDER_SERVICES
-from .legacy import recognise
-from .places import kind_of, name_place
-
-# The variable of an inventory that holds a manifest.
-VARIABLE = "rollcall_stack"
+from .file import SIZE_LIMIT
+from .layout import GONE, Keys, Node, shared
+from .places import name_place
+from .plain_data import copied, difference, put, same, value_at
+from .reading import Reading, layout_of, reading_of
+from .sites import sites_to_change
 
 _POLL = 0.01
 # No file is read that has a longer number.
@@ -57,7 +52,7 @@ class Change(t.NamedTuple):
         present: False: nothing is to stand there.
     """
 
-    place: Place
+    place: Keys
     value: t.Any = None
     present: bool = True
 
@@ -78,7 +73,7 @@ class Edited(t.NamedTuple):
     problems: t.List[Problem]
 
 
-def edit(
+def edit_manifest(
     path: str, changes: t.Sequence[Change], *, dry_run: bool = False, timeout: float = 10.0, clock: Clock = SYSTEM
 ) -> Edited:
     """Change a manifest file, atomically, while nobody else does.
@@ -112,34 +107,127 @@ def rewrite(path: str, content: bytes, changes: t.Sequence[Change]) -> t.Tuple[R
     Args:
         path: what the file is called; ``.json`` is never taken for YAML.
         content: what it holds.
-        changes: as for :func:`edit`.
+        changes: as for :func:`edit_manifest`.
     """
-    before = read(path, content)
-    wanted = _copy(before.data)
+    before = reading_of(path, content)
+    wanted = copied(before.data)
     text = before.text
     addressed = []
     for change in changes:
         value = _value(change)
-        for site in _sites_to_change(path, wanted, _keys(change), change.present):
+        for site in sites_to_change(path, wanted, _keys(change), change.present):
             addressed.append(site.shown)
-            old = _at(wanted, site.place)
+            old = value_at(wanted, site.place)
             # What is alike needs no layout, and so no library.
-            node = None if _same(old, value) else layout_of(text, before.is_json).find(site.place)
+            node = None if same(old, value) else layout_of(text, before.is_json).find(site.place)
             for place, part in list(_steps(node, old, site.place, value)):
                 text = layout_of(text, before.is_json).changed(place, part)
-                _put(wanted, place, part)
+                put(wanted, place, part)
     if text == before.text:
         return before, before
     try:
-        after = read(path, (before.bom + text).encode("utf-8"))
+        after = reading_of(path, (before.bom + text).encode("utf-8"))
     except RollcallError as exc:
         # An alias has lost what it stands for.
         raise shared(addressed[-1]) from exc
-    other = _difference(wanted, after.data)
+    other = difference(wanted, after.data)
     if other is not None:
         raise shared(name_place(other) or "the file as a whole")
     _refuse_worse(path, before, after, addressed)
     return before, after
+
+
+def _keys(change: Change) -> Keys:
+    keys = tuple(change.place[1:] if change.place[:1] == ("stack",) else change.place)
+    if not keys or not all(isinstance(key, str) and key for key in keys):
+        raise RollcallError(
+            "A change needs a place: the keys that lead to it, each of them text.",
+            kind="wrong_use",
+            evidence={"place": [str(key) for key in change.place]},
+            remedies=["write it as a list, such as [services, web, port]"],
+        )
+    return keys
+
+
+def _value(change: Change) -> t.Any:
+    """Return the value of a change as plain data that both YAML and JSON can hold; :data:`GONE` to have none."""
+    if not change.present:
+        return GONE
+    try:
+        text = json.dumps(change.value, allow_nan=False, ensure_ascii=False)
+        return json.loads(text.encode("utf-8"), parse_int=_whole)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise RollcallError(
+            f"The value for {name_place(change.place)} is not plain data: text, finite numbers of up to {_DIGITS} "
+            "digits, true, false, null, lists, and mappings with text for keys.",
+            kind="wrong_use",
+        ) from exc
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError("far too large")
+    return int(digits)
+
+
+def _steps(node: t.Optional[Node], old: t.Any, place: Keys, value: t.Any) -> t.Iterator[t.Tuple[Keys, t.Any]]:
+    """Find the smallest changes that lead from ``old`` to ``value``: what is alike is not written again.
+
+    Args:
+        node: where ``old`` stands in the text; None when it does not stand there itself.
+        old: what is at the place.
+        place: where in the file.
+        value: what is to be there.
+    """
+    if same(old, value):
+        return
+    names = None if node is None or node.kind != "{" else node.names()
+    # Key by key when all keys stand here: an alias or a merge key has some from elsewhere.
+    if node is None or not isinstance(value, dict) or not value or not isinstance(old, dict) or names != [*old]:
+        yield place, value
+        return
+    below = dict(zip(old, node.values))
+    for key, item in value.items():
+        yield from _steps(below.get(key), old.get(key, GONE), (*place, key), item)
+    for key in old:
+        if key not in value:
+            yield (*place, key), GONE
+
+
+def _refuse_worse(path: str, before: Reading, after: Reading, addressed: t.Sequence[str]) -> None:
+    """Refuse changes that bring an error; one that was there is no reason to keep somebody from mending another.
+
+    At a place that was changed every error is held against the change, unless it stood there in these very words. At
+    any other place only one more than there were: what is said of a place may name others, such as the one service out
+    of several that has a port already.
+    """
+    now = _errors(after)
+    if not now:
+        return
+    then = _errors(before)
+    brought = []
+    for place, errors in now.items():
+        ours = any(re.match(rf"{re.escape(shown)}(?![^.\[])", place) for shown in addressed)
+        old = [error.message for error in then.get(place, ())]
+        if ours or len(errors) > len(old):
+            brought += [error for error in errors if error.message not in old]
+    if brought:
+        everything = [error for errors in now.values() for error in errors]
+        raise problems_error(
+            f"The manifest {path} was left as it is: the change would bring errors",
+            brought,
+            found=everything,
+            path=path,
+        )
+
+
+def _errors(manifest: Reading) -> t.Dict[str, t.List[Problem]]:
+    """Return the errors of a manifest by place, without lines: those move."""
+    found: t.Dict[str, t.List[Problem]] = collections.defaultdict(list)
+    for problem in manifest.problems():
+        if problem.severity == "error":
+            found[re.sub(r" \(line [0-9]+\)\Z", "", problem.place)].append(problem)
+    return found
 
 
 # --- the file ----------------------------------------------------------------------------------------------------
@@ -208,360 +296,3 @@ def _not_written(path: str, exc: OSError) -> RollcallError:
         evidence={"path": path, "cause": str(exc)},
         remedies=[remedy],
     )
-
-
-def _unusable(path: str, problems: t.Sequence[Problem]) -> RollcallError:
-    return _wrong(f"The manifest {path} cannot be changed", path, problems, problems)
-
-
-def _wrong(what: str, path: str, told: t.Sequence[Problem], problems: t.Sequence[Problem]) -> RollcallError:
-    return RollcallError(
-        f"{what}: " + "; ".join(f"{problem.place}: {problem.message}" for problem in told) + ".",
-        kind="wrong_use",
-        evidence={"path": path, "problems": [problem.as_dict() for problem in problems]},
-        remedies=list(dict.fromkeys(problem.cure for problem in told)),
-    )
-
-
-# --- what it holds -----------------------------------------------------------------------------------------------
-
-
-class Reading(t.NamedTuple):
-    """A manifest's text, and what it says.
-
-    Attributes:
-        text: all of it but for a byte order mark.
-        bom: the byte order mark, or ''.
-        is_json: whether it is JSON, for which no library is needed.
-        data: what it says.
-        lines: the line of each value by its place.
-        flaws: what is wrong with the text itself.
-    """
-
-    text: str
-    bom: str
-    is_json: bool
-    data: t.Any
-    lines: t.Mapping[t.Any, int]
-    flaws: t.List[Problem]
-
-    def problems(self) -> t.List[Problem]:
-        """Return all that is wrong with the manifest."""
-        data, lines, flaws = self.data, self.lines, self.flaws
-        if isinstance(data, dict) and VARIABLE in data:
-            # Other variables are nobody's business here.
-            inside = f"stack.{VARIABLE}"
-            flaws = [
-                flaw._replace(place=flaw.place.replace(inside, "stack", 1))
-                for flaw in flaws
-                if flaw.place.startswith((inside, "manifest"))
-            ]
-            data = data[VARIABLE]
-            lines = {place[1:]: line for place, line in lines.items() if place[:1] == (VARIABLE,)}
-        places = {flaw.place for flaw in flaws if flaw.severity == "error"}
-        return flaws + [
-            problem for problem in check_manifest(data, lines=lines).problems if problem.place not in places
-        ]
-
-    def shown(self) -> str:
-        """Return the text as it may be shown: with asterisks for the values of secrets."""
-        return layout_of(self.text, self.is_json).shown() if "secrets" in self.text else self.text
-
-
-def read(path: str, content: bytes) -> Reading:
-    """Read a manifest to its end.
-
-    Raises:
-        RollcallError: ``wrong_use``: it is empty, cut off, or otherwise none that can be read.
-    """
-    loaded = parse_manifest(content, json_only=path.endswith(".json"))
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        raise _unusable(path, loaded.problems) from exc
-    bom = "\ufeff" if content.startswith(codecs.BOM_UTF8) else ""
-    is_json = path.endswith(".json") or _is_json(text)
-    data = loaded.data
-    if data is None and not is_json and re.search("!|<<", text):
-        # Variables of an inventory may have tags and merge keys; a manifest of its own may not, and keeps them.
-        loaded = parse_manifest(layout_of(text, is_json).plain_text().encode("utf-8"))
-        data = _merged(loaded.data)
-    found = Reading(text, bom, is_json, data, loaded.lines, loaded.problems)
-    if not isinstance(data, dict):
-        raise _unusable(path, loaded.problems if loaded.failed else found.problems())
-    return found
-
-
-def _is_json(text: str) -> bool:
-    if text.lstrip()[:1] not in ("{", "["):
-        return False
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _merged(data: t.Any) -> t.Any:
-    """Return data with its merge keys (``<<``) resolved, as Ansible reads them."""
-    if isinstance(data, list):
-        return [_merged(item) for item in data]
-    if not isinstance(data, dict):
-        return data
-    merged: t.Dict[t.Any, t.Any] = {}
-    below = data.get("<<", [])
-    # Of several the first one counts.
-    for part in reversed(below) if isinstance(below, list) else [below]:
-        merged.update(_merged(part) if isinstance(part, dict) else {})
-    merged.update({key: _merged(value) for key, value in data.items() if key != "<<"})
-    return merged
-
-
-def _copy(data: t.Any) -> t.Any:
-    """Return a copy in which nothing is shared, as aliases share it."""
-    if isinstance(data, dict):
-        return {key: _copy(value) for key, value in data.items()}
-    return [_copy(item) for item in data] if isinstance(data, list) else data
-
-
-def _same(one: t.Any, other: t.Any) -> bool:
-    """Return whether two values are written alike: 1, 1.0 and true are not."""
-    return _difference(one, other) is None
-
-
-def _difference(one: t.Any, other: t.Any) -> t.Optional[t.Tuple[t.Any, ...]]:
-    """Return the first place where two pieces of plain data differ; None when they do not."""
-    if type(one) is not type(other):
-        return ()
-    if isinstance(one, list):
-        one, other = dict(enumerate(one)), dict(enumerate(other))
-    if not isinstance(one, dict):
-        return None if one == other else ()
-    for key in dict.fromkeys([*one, *other]):
-        below = _difference(one.get(key, GONE), other.get(key, GONE))
-        if below is not None:
-            return (key, *below)
-    return None
-
-
-# --- which place of the file -------------------------------------------------------------------------------------
-
-
-class _Site(t.NamedTuple):
-    """A place of the file where a place of the manifest may stand.
-
-    Attributes:
-        base: the way to the mapping that has the manifest's keys.
-        keys: the way from there.
-        shown: what the check calls it.
-    """
-
-    base: Place
-    keys: Place
-    shown: str
-
-    @property
-    def place(self) -> Place:
-        """The way from the beginning of the file."""
-        return self.base + self.keys
-
-    def missing(self, data: t.Any) -> int:
-        """Return how many keys at its end are not there."""
-        for number, key in enumerate(self.place):
-            if not isinstance(data, dict) or key not in data:
-                return len(self.place) - number
-            data = data[key]
-        return 0
-
-
-def _keys(change: Change) -> Place:
-    keys = tuple(change.place[1:] if change.place[:1] == ("stack",) else change.place)
-    if not keys or not all(isinstance(key, str) and key for key in keys):
-        raise RollcallError(
-            "A change needs a place: the keys that lead to it, each of them text.",
-            kind="wrong_use",
-            evidence={"place": [str(key) for key in change.place]},
-            remedies=["write it as a list, such as [services, web, port]"],
-        )
-    return keys
-
-
-def _value(change: Change) -> t.Any:
-    """Return the value of a change as plain data that both YAML and JSON can hold; :data:`GONE` to have none."""
-    if not change.present:
-        return GONE
-    try:
-        text = json.dumps(change.value, allow_nan=False, ensure_ascii=False)
-        return json.loads(text.encode("utf-8"), parse_int=_whole)
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise RollcallError(
-            f"The value for {name_place(change.place)} is not plain data: text, finite numbers of up to {_DIGITS} "
-            "digits, true, false, null, lists, and mappings with text for keys.",
-            kind="wrong_use",
-        ) from exc
-
-
-def _whole(digits: str) -> int:
-    if len(digits) > _DIGITS:
-        raise ValueError("far too large")
-    return int(digits)
-
-
-def _sites(data: t.Dict[t.Any, t.Any], keys: Place, present: bool) -> t.List[_Site]:
-    """Return where a place of the manifest may stand in the file; what is laid over the others comes first."""
-    outer: Place = (VARIABLE,) if VARIABLE in data else ()
-    around = data[VARIABLE] if outer else data
-    inner: Place = (*outer, "stack") if isinstance(around, dict) and "stack" in around else outer
-    found = []
-    for base, part in {inner: around["stack"] if inner != outer else around, outer: around}.items():
-        if isinstance(part, dict) and recognise(part):
-            shown = base[len(outer) :]
-            found += [_Site(base, older, name_place(shown + older)) for older in _older(part, keys, present)]
-    if keys[0] in OLDER_KEYS and found:
-        return found
-    return [_Site(inner, keys, name_place(("stack", *keys))), *found]
-
-
-def _older(part: t.Dict[t.Any, t.Any], keys: Place, present: bool) -> t.List[Place]:
-    """Return where the older shape has what ours has at ``keys``."""
-    if keys[0] in OLDER_KEYS:
-        return [keys]
-    if keys[0] == "services" and len(keys) > 1:
-        return [(group, *keys[1:]) for group in OLDER_SERVICES]
-    if keys[0] == "deprecated" and len(keys) == 2:
-        entries = part.get("deprecated_services")
-        entry = entries.get(keys[1]) if isinstance(entries, dict) else None
-        below = ("port",) if present and isinstance(entry, dict) else ()
-        return [("deprecated_services", keys[1], *below)]
-    if keys == ("ports", "avoid"):
-        return [("notes", "avoid_ports")]
-    return [("port_ranges",)] if keys == ("ports", "range") else []
-
-
-def _sites_to_change(path: str, data: t.Dict[t.Any, t.Any], keys: Place, present: bool) -> t.List[_Site]:
-    """Return where to write, or from where to take, a place of the manifest.
-
-    It is written where it stands; where it does not stand yet, as near to it as there is something. It is taken from
-    wherever it stands, because what lies below would count again.
-    """
-    sites = _sites(data, keys, present)
-    if not present:
-        return [site for site in sites if site.missing(data) == 0]
-    if keys[0] == "services" and len(keys) > 2:
-        _refuse_unknown_service(path, data, keys[1])
-    site = min(sites, key=lambda site: site.missing(data))
-    if site.keys == ("port_ranges",) and keys != site.keys:
-        raise RollcallError(
-            f"{path} has the range of ports as port_ranges.safe_range_start and port_ranges.safe_range_end.",
-            kind="wrong_use",
-            remedies=["change these two places instead of ports.range"],
-        )
-    _refuse_no_mapping(path, data, site.place)
-    return [site]
-
-
-def _refuse_unknown_service(path: str, data: t.Dict[t.Any, t.Any], name: str) -> None:
-    if any(site.missing(data) == 0 for site in _sites(data, ("services", name), True)):
-        return
-    import difflib
-
-    groups = [_at(data, site.place[:-1]) for site in _sites(data, ("services", name), True)]
-    known = [str(key) for group in groups if isinstance(group, dict) for key in group]
-    close = difflib.get_close_matches(name, known[:400], 1)
-    raise RollcallError(
-        f"'{name}' is not a service of {path}" + (f" (did you mean {close[0]}?)" if close else "") + ".",
-        kind="wrong_use",
-        evidence={"path": path, "service": name, "services": known},
-        remedies=[f"name one of: {', '.join(known)}" if known else "write the service into the manifest first"],
-    )
-
-
-def _refuse_no_mapping(path: str, data: t.Any, place: Place) -> None:
-    for number, key in enumerate(place):
-        if data is None:
-            return
-        if not isinstance(data, dict):
-            raise RollcallError(
-                f"{name_place(place[:number])} in {path} is {kind_of(data)}, not a mapping, so it has no {key}.",
-                kind="wrong_use",
-                evidence={"path": path, "place": list(place)},
-                remedies=[f"give the whole value of {name_place(place[:number])}"],
-            )
-        data = data.get(key)
-
-
-# --- what is done, and what is not -------------------------------------------------------------------------------
-
-
-def _at(data: t.Any, place: Place) -> t.Any:
-    """Return the value at a place of plain data; :data:`GONE` when there is none."""
-    for key in place:
-        data = data.get(key, GONE) if isinstance(data, dict) else GONE
-    return data
-
-
-def _put(data: t.Dict[t.Any, t.Any], place: Place, value: t.Any) -> None:
-    """Change plain data as the text is changed."""
-    for key in place[:-1]:
-        if data.get(key) is None:
-            data[key] = {}
-        data = data[key]
-    if value is GONE:
-        del data[place[-1]]
-    else:
-        data[place[-1]] = _copy(value)
-
-
-def _steps(node: t.Optional[Node], old: t.Any, place: Place, value: t.Any) -> t.Iterator[t.Tuple[Place, t.Any]]:
-    """Find the smallest changes that lead from ``old`` to ``value``: what is alike is not written again.
-
-    Args:
-        node: where ``old`` stands in the text; None when it does not stand there itself.
-        old: what is at the place.
-        place: where in the file.
-        value: what is to be there.
-    """
-    if _same(old, value):
-        return
-    names = None if node is None or node.kind != "{" else node.names()
-    # Key by key when all keys stand here: an alias or a merge key has some from elsewhere.
-    if node is None or not isinstance(value, dict) or not value or not isinstance(old, dict) or names != [*old]:
-        yield place, value
-        return
-    below = dict(zip(old, node.values))
-    for key, item in value.items():
-        yield from _steps(below.get(key), old.get(key, GONE), (*place, key), item)
-    for key in old:
-        if key not in value:
-            yield (*place, key), GONE
-
-
-def _refuse_worse(path: str, before: Reading, after: Reading, addressed: t.Sequence[str]) -> None:
-    """Refuse changes that bring an error; one that was there is no reason to keep somebody from mending another.
-
-    At a place that was changed every error is held against the change, unless it stood there in these very words. At
-    any other place only one more than there were: what is said of a place may name others, such as the one service out
-    of several that has a port already.
-    """
-    now = _errors(after)
-    if not now:
-        return
-    then = _errors(before)
-    brought = []
-    for place, errors in now.items():
-        ours = any(re.match(rf"{re.escape(shown)}(?![^.\[])", place) for shown in addressed)
-        old = [error.message for error in then.get(place, ())]
-        if ours or len(errors) > len(old):
-            brought += [error for error in errors if error.message not in old]
-    if brought:
-        everything = [error for errors in now.values() for error in errors]
-        raise _wrong(f"The manifest {path} was left as it is: the change would bring errors", path, brought, everything)
-
-
-def _errors(manifest: Reading) -> t.Dict[str, t.List[Problem]]:
-    """Return the errors of a manifest by place, without lines: those move."""
-    found: t.Dict[str, t.List[Problem]] = collections.defaultdict(list)
-    for problem in manifest.problems():
-        if problem.severity == "error":
-            found[re.sub(r" \(line [0-9]+\)\Z", "", problem.place)].append(problem)
-    return found

@@ -5,33 +5,25 @@
 # Private to this collection: may change in any release.
 """Where everything stands in the text of a manifest, and how one value of it becomes another.
 
-Texts of YAML are read by ruamel.yaml, and it writes the new values; JSON is read and written here. Everything but the
-one value stays as it is, byte for byte, which a text that was read and written again as a whole does not: not even
-ruamel.yaml keeps two blanks before a value, an indentation that differs within the file, or CRLF.
+Everything but the one value stays as it is, byte for byte. A text that was read and written again as a whole does not
+stay so: not even ruamel.yaml keeps two blanks before a value, an indentation that differs within the file, or CRLF.
 """
 
 from __future__ import annotations
 
 import abc
 import dataclasses
-import functools
-import io
-import json
 import re
-import sys
 import typing as t
 
 from ..base.errors import RollcallError
-from .file import parse_manifest
 from .places import name_place
 
-Place = t.Tuple[str, ...]
+# The keys that lead to a value of a text.
+Keys = t.Tuple[str, ...]
 
 # The value of what is not to be there.
 GONE: t.Any = object()
-
-# ruamel.yaml takes some seconds for so much, and others wait meanwhile.
-YAML_LIMIT = 128 * 1024
 
 
 @dataclasses.dataclass
@@ -108,7 +100,7 @@ class Layout(abc.ABC):
         """Return the text, for a reader of plain data: without tags, and with merge keys like any other."""
         return self.text
 
-    def find(self, place: Place) -> t.Optional[Node]:
+    def find(self, place: Keys) -> t.Optional[Node]:
         """Return the value at a place; None when it does not stand there itself."""
         node = self.root
         for key in place:
@@ -125,7 +117,7 @@ class Layout(abc.ABC):
             text = f"{text[: node.start]}********{text[node.end :]}"
         return text
 
-    def changed(self, place: Place, value: t.Any) -> str:
+    def changed(self, place: Keys, value: t.Any) -> str:
         """Return the text with another value at a place, :data:`GONE` for none; missing keys on the way are made.
 
         Raises:
@@ -164,16 +156,6 @@ class Layout(abc.ABC):
         return _removed(self, parent, index)
 
 
-@functools.lru_cache(maxsize=4)
-def layout_of(text: str, is_json: bool) -> Layout:
-    """Return the layout of a text that the engine's own reader has taken for JSON or for YAML.
-
-    Raises:
-        RollcallError: ``wrong_use``: it is YAML, and ruamel.yaml is not there, or cannot read it.
-    """
-    return _Json(text) if is_json else _Yaml(text)
-
-
 def shared(where: str) -> RollcallError:
     """Return the refusal to change a place that is tied to others, ``where`` that would show."""
     return RollcallError(
@@ -185,260 +167,16 @@ def shared(where: str) -> RollcallError:
     )
 
 
-def _nested(value: t.Any) -> bool:
+def nested(value: t.Any) -> bool:
     """Return whether a mapping or list has others in it."""
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return any(isinstance(item, (dict, list)) and item for item in items)
 
 
-class _Json(Layout):
-    """The layout of a JSON text, which is known to be one."""
-
-    _SPACE = re.compile(r"[ \t\r\n]*")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.gap = ":" if re.search(r'":\S', text) and not re.search(r'":\s', text) else ": "
-        self._decoder = json.JSONDecoder()
-        self.root = self._value(self._behind_space(0))
-
-    def _behind_space(self, at: int) -> int:
-        found = self._SPACE.match(self.text, at)
-        return at if found is None else found.end()
-
-    def _value(self, at: int) -> Node:
-        kind = self.text[at]
-        if kind not in "{[":
-            value, end = self._decoder.raw_decode(self.text, at)
-            text = isinstance(value, str)
-            return Node("scalar", at, end, text=value if text else "", quote='"' if text else "")
-        node = Node(kind, at, at)
-        at = self._behind_space(at + 1)
-        while self.text[at] not in "}]":
-            if kind == "{":
-                key = self._value(at)
-                node.keys.append(key)
-                at = self._behind_space(self.text.index(":", key.end) + 1)
-            value = self._value(at)
-            node.values.append(value)
-            at = self._behind_space(value.end)
-            if self.text[at] == ",":
-                at = self._behind_space(at + 1)
-        node.end = at + 1
-        return node
-
-    def written(self, value: t.Any, in_flow: bool, like: t.Optional[Node]) -> str:  # noqa: ARG002 - it always is
-        step = re.search(r"\n([ \t]+)", self.text)
-        if like is not None and like.collection:
-            spread = "\n" in self.text[like.start : like.end]
-        else:
-            spread = step is not None and _nested(value)
-        if spread and isinstance(value, (dict, list)):
-            return json.dumps(value, ensure_ascii=False, indent=step[1] if step else 2)
-        return json.dumps(value, ensure_ascii=False, separators=("," if self.gap == ":" else ", ", self.gap))
-
-
-class _Yaml(Layout):
-    """The layout of a YAML text."""
-
-    # What stands before a value, a comma of the flow style not among it.
-    _TAG = re.compile(r"(?:&[^\s,\[\]{}]+\s+)?(!<[^>]*>|![^\s,\[\]{}]*)")
-    _COLON = re.compile(r"\s*:")
-    # Another parser, and Ansible is one, may take a text that begins so for a number or a time.
-    _LIKE_A_NUMBER = re.compile(r"[-+.]*[0-9=]")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._odd: t.List[t.Tuple[int, int, str]] = []
-        if len(text) > YAML_LIMIT:
-            raise RollcallError(
-                f"The manifest is larger than {YAML_LIMIT // 1024} KiB, too much to be changed as YAML.",
-                kind="wrong_use",
-                remedies=["divide it, or write the manifest as JSON in a .json file"],
-            )
-        library = _library()
-        try:
-            self.root = self._built(library.YAML(typ="safe", pure=True).parse(text))
-        except library.error.YAMLError as exc:
-            what = getattr(exc, "problem", None) or "ruamel.yaml cannot read it"
-            raise RollcallError(
-                f"The manifest is not YAML: {what}.", kind="wrong_use", remedies=["rollcall manifest check FILE"]
-            ) from exc
-
-    def _built(self, events: t.Iterable[t.Any]) -> Node:
-        """Return the first value that the events describe."""
-        root: t.Optional[Node] = None
-        opened: t.List[Node] = []
-        for event in events:
-            name = type(event).__name__
-            if name in ("MappingEndEvent", "SequenceEndEvent"):
-                node = opened.pop()
-                node.end = event.end_mark.index if node.flow else node.values[-1].end
-            elif name in ("MappingStartEvent", "SequenceStartEvent", "ScalarEvent", "AliasEvent"):
-                node = self._node(event, name)
-                if opened:
-                    self._add(opened[-1], node)
-                root = root or node
-                if name.endswith("StartEvent"):
-                    opened.append(node)
-        if root is None:
-            raise ValueError("a text without a value has been read as a manifest")
-        return root
-
-    def _add(self, parent: Node, node: Node) -> None:
-        """Add the next key or value to a mapping or list."""
-        if parent.kind == "[":
-            parent.values.append(node)
-        elif len(parent.keys) == len(parent.values):
-            parent.keys.append(node)
-            if node.text == "<<" and not node.quote:
-                self._odd.append((node.start, node.end, '"<<"'))
-        else:
-            parent.values.append(node)
-            if node.kind == "scalar" and node.start == node.end:
-                # ruamel.yaml puts what is empty where the next one is.
-                colon = self._COLON.match(self.text, parent.keys[-1].end)
-                node.start = node.end = colon.end() if colon else parent.keys[-1].end
-
-    def _node(self, event: t.Any, name: str) -> Node:
-        start, end = event.start_mark.index, event.end_mark.index
-        if getattr(event, "tag", None) is not None:
-            tag = self._TAG.match(self.text, start)
-            if tag is not None:
-                self._odd.append((*tag.span(1), " " * len(tag[1])))
-        if name == "AliasEvent":
-            return Node("alias", start, end)
-        if name != "ScalarEvent":
-            return Node("{" if name[0] == "M" else "[", start, end, flow=bool(event.flow_style))
-        quote = event.style or ""
-        if quote in ("|", ">"):
-            end = start + len(self._block_text(self.text[start:end]))
-        return Node("scalar", start, end, text=event.value, quote=quote)
-
-    @staticmethod
-    def _block_text(text: str) -> str:
-        """Return a block scalar without its last line's end, and without blank lines behind it unless it keeps them."""
-        keeps = re.match(r"(?:[&!]\S*\s+)*[|>][1-9]?\+", text)
-        return re.sub(r"\r?\n\Z", "", text) if keeps else text.rstrip()
-
-    def plain_text(self) -> str:
-        text = self.text
-        for start, end, plain in sorted(self._odd, reverse=True):
-            text = text[:start] + plain + text[end:]
-        return text
-
-    def written(self, value: t.Any, in_flow: bool, like: t.Optional[Node]) -> str:
-        library = _library()
-        collection = isinstance(value, (dict, list)) and bool(value)
-        block = like.block if like is not None and like.collection else _nested(value)
-        if isinstance(value, str) and like is not None and like.quote in ("'", '"'):
-            quoted = library.scalarstring
-            double = like.quote == '"' or not value.isprintable()
-            value = (quoted.DoubleQuotedScalarString if double else quoted.SingleQuotedScalarString)(value)
-        styled = self._styled(value, block and collection and not in_flow)
-        entry = library.comments.CommentedMap(k=styled)
-        if in_flow:
-            entry.fa.set_flow_style()
-        else:
-            entry.fa.set_block_style()
-        dumped = self._dumped(entry)
-        return (dumped[len("{k:") : -len("}")] if in_flow else dumped[len("k:") :]).lstrip(" ")
-
-    def _styled(self, value: t.Any, block: bool) -> t.Any:
-        """Return data for ruamel.yaml: what has others in it stands below its key, what has none on one line."""
-        comments = _library().comments
-        if isinstance(value, dict):
-            styled = comments.CommentedMap((key, self._styled(item, _nested(item))) for key, item in value.items())
-        elif isinstance(value, list):
-            styled = comments.CommentedSeq(self._styled(item, _nested(item)) for item in value)
-        else:
-            return value
-        if block:
-            styled.fa.set_block_style()
-        else:
-            styled.fa.set_flow_style()
-        return styled
-
-    def _dumped(self, entry: t.Any) -> str:
-        step = self._step(self.root, "{") or 2
-        dash = self._step(self.root, "[")
-        dash = step if dash is None else dash
-        yaml = _library().YAML()
-        yaml.Representer = _representer()
-        yaml.width = 2**30
-        yaml.brace_single_entry_mapping_in_flow_sequence = True
-        yaml.indent(mapping=step, sequence=dash + 2, offset=dash)
-        stream = io.StringIO()
-        yaml.dump(entry, stream)
-        return stream.getvalue().rstrip("\n")
-
-    def _step(self, node: Node, kind: str) -> t.Optional[int]:
-        """Return by how much the first mapping or list that stands below a key is indented; None when there is none."""
-        for value in node.values:
-            if node.kind == "{" and node.block and value.kind == kind and value.block:
-                first = value.keys[0] if value.keys else value
-                return _column(self.text, first.start) - _column(self.text, node.keys[0].start)
-        return next((step for value in node.values for step in [self._step(value, kind)] if step is not None), None)
-
-
-def _library() -> t.Any:
-    """Return ruamel.yaml.
-
-    Raises:
-        RollcallError: ``wrong_use``: this Python does not have it.
-    """
-    try:
-        import ruamel.yaml
-    except ImportError as exc:
-        raise RollcallError(
-            f"The manifest is YAML, and {sys.executable} has no ruamel.yaml, by which comments and layout are kept.",
-            kind="wrong_use",
-            evidence={"python": sys.executable},
-            remedies=[
-                f"{sys.executable} -m pip install ruamel.yaml",
-                "in a playbook: set ansible_python_interpreter to a Python that has it, such as "
-                "ROOT/engine/venv/bin/python of a stack, or {{ ansible_playbook_python }} on the controller",
-            ],
-        ) from exc
-    return ruamel.yaml
-
-
-@functools.cache
-def _representer() -> t.Any:
-    """Return how ruamel.yaml is to write scalars: so that every reader takes them for the same."""
-    # A dynamic base: the library is imported late.
-    representer: t.Any = type("_Representer", (_library().representer.RoundTripRepresenter,), {})
-
-    def write(tag: str, text: t.Callable[[t.Any], str], style: t.Callable[[t.Any], t.Optional[str]]) -> t.Any:
-        return lambda self, value: self.represent_scalar(f"tag:yaml.org,2002:{tag}", text(value), style=style(value))
-
-    representer.add_representer(str, write("str", str, _style))
-    representer.add_representer(float, write("float", _float, lambda _value: None))
-    representer.add_representer(type(None), write("null", lambda _value: "null", lambda _value: None))
-    return representer
-
-
-def _float(value: float) -> str:
-    """Return a number as YAML 1.1 knows it, which wants a dot."""
-    text = repr(value)
-    return text if "." in text else text.replace("e", ".0e")
-
-
-def _style(text: str) -> t.Optional[str]:
-    """Return the quotes that a text needs: none when the engine's own reader takes it for that text everywhere."""
-    if not text.isprintable():
-        return '"'
-    if not _Yaml._LIKE_A_NUMBER.match(text):
-        read = [parse_manifest(written.encode("utf-8")) for written in (f"- {text}\n", f"[{text}]\n")]
-        if all(loaded.data == [text] and not loaded.problems for loaded in read):
-            return None
-    return "'"
-
-
 # --- the text ----------------------------------------------------------------------------------------------------
 
 
-def _around(keys: Place, value: t.Any) -> t.Any:
+def _around(keys: Keys, value: t.Any) -> t.Any:
     """Return a value with mappings around it."""
     for key in reversed(keys):
         value = {key: value}
@@ -451,7 +189,7 @@ def _replaced(layout: Layout, mapping: Node, index: int, value: t.Any) -> str:
     written = layout.written(value, mapping.flow, old)
     below = written.startswith("\n")
     if below:
-        written = _indented(written, " " * _column(text, key.start))
+        written = _indented(written, " " * column_of(text, key.start))
     else:
         written = _indented(written, _margin(text, key.start))
     if not below and not old.block:
@@ -481,7 +219,7 @@ def _inserted(layout: Layout, mapping: Node, key: str, value: t.Any) -> str:
     name = layout.written(key, mapping.flow, None)
     entry = name + (":" if written.startswith("\n") else layout.gap) + written
     if mapping.block:
-        column = _column(text, mapping.keys[0].start)
+        column = column_of(text, mapping.keys[0].start)
         at = _behind(text, mapping.values[-1].end, column)
         return _put(text, at, at, _indented(f"\n{entry}", " " * column))
     if not mapping.keys:
@@ -509,7 +247,7 @@ def _removed(layout: Layout, mapping: Node, index: int) -> str:
         return _put(text, text.index("{", mapping.start) + 1, mapping.end - 1, "")
     own = _OWN_LINE.match(text, old.end)
     if mapping.block or (own is not None and _begins_line(text, key.start)):
-        end = _behind(text, old.end, _column(text, key.start)) if mapping.block else _line_end(text, old.end)
+        end = _behind(text, old.end, column_of(text, key.start)) if mapping.block else _line_end(text, old.end)
         text = _without_lines(text, text.rfind("\n", 0, key.start) + 1, end)
         if mapping.block or index < len(mapping.keys) - 1 or (own is not None and own["comma"]):
             return text
@@ -535,7 +273,8 @@ def _indented(text: str, margin: str) -> str:
     return text.replace("\n", f"\n{margin}")
 
 
-def _column(text: str, at: int) -> int:
+def column_of(text: str, at: int) -> int:
+    """Return how many characters stand before a place in its line."""
     return at - text.rfind("\n", 0, at) - 1
 
 

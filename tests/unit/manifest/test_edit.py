@@ -20,10 +20,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import edit as manifest_edit
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import edit
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change, edit_manifest, rewrite
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import parse_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.layout import GONE
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.plain_data import same
 from tests.unit.manifest.test_properties import PATIENT, good_manifests
 
 # Nothing in it is where a program that writes YAML would put it.
@@ -107,20 +108,20 @@ rollcall_stack:
 
 def after(text: str, *changes: Change, path: str = "manifest.yml") -> str:
     """Return the text after changes."""
-    return manifest_edit.rewrite(path, text.encode("utf-8"), changes)[1].text
+    return rewrite(path, text.encode("utf-8"), changes)[1].text
 
 
 def refusal(text: str, *changes: Change, path: str = "manifest.yml") -> RollcallError:
     """Return why changes are refused."""
     with pytest.raises(RollcallError) as caught:
-        manifest_edit.rewrite(path, text.encode("utf-8"), changes)
+        rewrite(path, text.encode("utf-8"), changes)
     return caught.value
 
 
 def outcome(content: bytes, change: Change) -> str | RollcallError:
     """Return the text after a change, or why there is none; nothing else is ever raised."""
     try:
-        return manifest_edit.rewrite("manifest.yml", content, [change])[1].text
+        return rewrite("manifest.yml", content, [change])[1].text
     except RollcallError as exc:
         return exc
 
@@ -299,9 +300,9 @@ def test_line_ends_a_byte_order_mark_and_a_missing_last_line_end_stay(
     if change.place == ("root",):
         # It is required, and its error is not held against anybody as long as it is there already.
         with pytest.raises(RollcallError, match="is missing"):
-            manifest_edit.rewrite("m.yml", content, [change])
+            rewrite("m.yml", content, [change])
         return
-    before, now = manifest_edit.rewrite("m.yml", content, [change])
+    before, now = rewrite("m.yml", content, [change])
 
     assert (now.bom + now.text).encode() == (bom + new + last).replace("\n", end).encode()
     assert (before.bom + before.text).encode() == content
@@ -344,7 +345,7 @@ def test_line_ends_a_byte_order_mark_and_a_missing_last_line_end_stay(
 )
 def test_every_way_of_writing_yaml(old: str, change: Change, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # None of these is a manifest.
-    monkeypatch.setattr(manifest_edit, "_refuse_worse", lambda *_arguments: None)
+    monkeypatch.setattr(edit, "_refuse_worse", lambda *_arguments: None)
 
     assert after(old, change) == new
 
@@ -461,7 +462,7 @@ def test_what_an_alias_ties_to_another_place_is_refused(change: Change, where: s
 
 
 def test_secrets_are_not_shown() -> None:
-    before, now = manifest_edit.rewrite("all.yml", INVENTORY.encode(), [put("services", "store", "port", to=8009)])
+    before, now = rewrite("all.yml", INVENTORY.encode(), [put("services", "store", "port", to=8009)])
 
     assert before.shown() == INVENTORY.replace("!vault abc", "********").replace("hunter2", "********")
     assert now.shown() == before.shown().replace("8001", "8009")
@@ -583,7 +584,7 @@ def test_the_file_is_replaced_with_its_mode_and_through_a_link(manifest: Path, t
     link.parent.mkdir()
     link.symlink_to("../manifest.yml")
 
-    done = manifest_edit.edit(str(link), [put("services", "cache", "port", to=8009)])
+    done = edit_manifest(str(link), [put("services", "cache", "port", to=8009)])
 
     assert done.changed
     assert (done.before, done.after) == (ODD, ODD.replace("8005", "8009"))
@@ -597,14 +598,14 @@ def test_the_file_is_replaced_with_its_mode_and_through_a_link(manifest: Path, t
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to somebody else")
 def test_the_owner_stays(manifest: Path) -> None:
     os.chown(manifest, 65534, 65533)
-    manifest_edit.edit(str(manifest), [put("services", "cache", "port", to=8009)])
+    edit_manifest(str(manifest), [put("services", "cache", "port", to=8009)])
 
     assert (manifest.stat().st_uid, manifest.stat().st_gid) == (65534, 65533)
 
 
 def test_what_would_change_nothing_does_not_touch_the_file(manifest: Path) -> None:
     before = manifest.stat()
-    done = manifest_edit.edit(str(manifest), [put("services", "cache", "port", to=8005)])
+    done = edit_manifest(str(manifest), [put("services", "cache", "port", to=8005)])
 
     assert not done.changed
     assert done.before == done.after == ODD
@@ -615,17 +616,17 @@ def test_a_dry_run_says_the_same_and_writes_nothing(manifest: Path) -> None:
     change = put("services", "cache", "port", to=8009)
     with manifest.open("rb+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        said = manifest_edit.edit(str(manifest), [change], dry_run=True)
+        said = edit_manifest(str(manifest), [change], dry_run=True)
 
     assert manifest.read_text(encoding="utf-8") == ODD
-    assert manifest_edit.edit(str(manifest), [change]) == said
+    assert edit_manifest(str(manifest), [change]) == said
 
 
 def test_somebody_else_is_waited_for_and_then_named(manifest: Path) -> None:
     with manifest.open("rb+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(RollcallError) as caught:
-            manifest_edit.edit(str(manifest), [put("name", to="other")], timeout=0.05)
+            edit_manifest(str(manifest), [put("name", to="other")], timeout=0.05)
 
     assert caught.value.kind == "refused"
     assert "0.05 seconds" in caught.value.message
@@ -642,7 +643,7 @@ def test_what_is_no_file_is_refused(kind: str, tmp_path: Path) -> None:
     elif kind == "dangling":
         path.symlink_to("nowhere")
     with pytest.raises(RollcallError) as caught:
-        manifest_edit.edit(str(path), [put("name", to="x")])
+        edit_manifest(str(path), [put("name", to="x")])
 
     assert str(path) in caught.value.message
     assert caught.value.text().count("\n") <= 1
@@ -731,7 +732,7 @@ def test_an_edit_changes_the_addressed_value_alone_and_only_once(
     path = "m.json" if style == "json" else "m.yml"
     # Whether the manifest is a good one afterwards is none of this test's business.
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(manifest_edit, "_refuse_worse", lambda *_arguments: None)
+        patched.setattr(edit, "_refuse_worse", lambda *_arguments: None)
         now = after(text, change, path=path)
         again = after(now, change, path=path)
 
@@ -740,7 +741,7 @@ def test_an_edit_changes_the_addressed_value_alone_and_only_once(
     for key in place:
         value = value.get(key, GONE) if isinstance(value, dict) else GONE
     assert [flaw for flaw in found.problems if flaw.severity == "error"] == []
-    assert manifest_edit._same(value, change.value if change.present else GONE)
+    assert same(value, change.value if change.present else GONE)
     assert without(found.data["stack"], place) == without(read.data["stack"], place)
     assert again == now
     assert now.count("\n") == now.count(end)
