@@ -302,7 +302,7 @@ def test_a_supervisor_that_is_too_old_is_refused() -> None:
         assert made.perform()["ok"]
         venv = os.path.join(made.root, "engine", "venv")
         os.unlink(venv)
-        os.symlink(Path(interpreters.python_with(interpreters.TOO_OLD)).parents[2], venv)
+        os.symlink(Path(interpreters.python_with(interpreters.TOO_OLD)).parents[1], venv)
         assert "supervisor_too_old" in names(doctor.doctor(made.root))
 
 
