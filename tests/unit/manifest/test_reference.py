@@ -63,7 +63,7 @@ def test_what_may_not_stand_in_defaults_is_told() -> None:
 
 
 def test_what_may_be_null_is_told() -> None:
-    (sentence,) = re.findall(r"one without a value: (.*?) alone may be", PAGE, re.DOTALL)
+    (sentence,) = re.findall(r"without a value is an error too, except (.*?), for which", PAGE, re.DOTALL)
     nullable = [name for table in (SERVICE, HEALTH, STACK, CHECKS) for name, key in table.items() if key.null]
 
     assert set(re.findall(r"`(\w+)`", sentence)) == set(nullable)
