@@ -73,12 +73,13 @@ def _drift(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from ..importing import importer as manifest_import
+    from ..importing.importer import detect, import_text
+    from ..importing.yaml_text import as_yaml
 
     text = "" if options.kind == "environment" and options.file is None else _text(options.file)
-    kind = options.kind or manifest_import.detect(options.file or "standard input", text)
+    kind = options.kind or detect(options.file or "standard input", text)
     here = os.path.dirname(os.path.abspath(options.file)) if options.file not in (None, "-") else os.getcwd()
-    done = manifest_import.import_text(
+    done = import_text(
         text,
         kind,
         name=options.name,
@@ -90,7 +91,7 @@ def _import(options: argparse.Namespace) -> int:
     notes = [note.as_dict() for note in done.notes]
     if options.json:
         return show({"ok": True, "kind": kind, "manifest": done.manifest, "notes": notes}, "", as_json=True)
-    sys.stdout.write(manifest_import.render(done))
+    sys.stdout.write(as_yaml(done))
     return EXIT_OK
 
 

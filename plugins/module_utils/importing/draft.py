@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from ..base.errors import Problem, problems_error
 from ..manifest.check import check_manifest
 from ..manifest.keys import SERVICE, STACK
-from ..manifest.model import PortRules
-from ..manifest.port_checks import EPHEMERAL
+from ..manifest.model import PortRules, port_variable
+from ..manifest.port_checks import reasons_to_list
+from ..manifest.readers import unwritable
+from ..manifest.values import CONTROL_IN_SECRET, NAME_LENGTH, RESERVED_NAMES, USER_PATTERN, VARIABLE_PATTERN
 
 # What a note says of the original: it is gone, it is there in another way, or somebody should look at it.
 LOST = "lost"
@@ -30,15 +32,8 @@ ADVICE = "advice"
 _KINDS = (LOST, CHANGED, ADVICE)
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
-_NAME_LENGTH = 63
-# They are taken; see manifest_values.
-_RESERVED_NAMES = ("all", "supervisord")
-_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PORT = re.compile(r"\s*[0-9]{1,9}\s*\Z")
 _LINES = re.compile(r"[\n\r]")
-# What not even a secret can have.
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _SECRET_NAME = re.compile(
     r"PASSW(OR)?D|PASSPHRASE|TOKEN|SECRET|CREDENTIAL|(^|_|API)KEYS?($|_)|(^|_)PASS($|_)|_PWD$", re.IGNORECASE
@@ -137,6 +132,22 @@ class Draft:
         """Note something that was carried over and should be looked at."""
         self._note(ADVICE, place, message, cure)
 
+    def within(self, place: str, value: float, most: float) -> t.Any:
+        """Return the number nearest to ``value`` from 0 to ``most``, and note when it is another one."""
+        nearest = min(max(value, 0), most)
+        if nearest != value:
+            here, there = (f"{each:g}" if isinstance(each, float) else str(each) for each in (nearest, value))
+            self.changed(place, f"is {here} here, as {there} cannot be written", "see that it will do")
+        return nearest
+
+    def divided(self, place: str, count: int) -> None:
+        """Note that one entry of the original became several services."""
+        self.changed(
+            place,
+            f"became {count} services",
+            "write one with instances if they differ in nothing but the number and the port",
+        )
+
     def _note(self, kind: str, place: str, message: str, cure: str) -> None:
         places = self._notes.setdefault((kind, message, cure), [])
         if place not in places:
@@ -196,7 +207,7 @@ class Draft:
             user: who ran it, when that was said.
             called: its name in the original; None: the one that is wanted.
         """
-        if user is not None and not _USER.match(user):
+        if user is not None and not re.fullmatch(USER_PATTERN, user):
             self.lost(place, f"user {user} is not the name of a user", "set stack.user to the user's name")
             user = None
         self._candidates.append(_Candidate(wanted, called or wanted, entry, place, user))
@@ -209,7 +220,7 @@ class Draft:
         return keys
 
     def _variable(self, keys: t.Dict[str, t.Any], name: str, value: str, place: str) -> None:
-        if not _VARIABLE.match(name):
+        if not re.fullmatch(VARIABLE_PATTERN, name):
             self.lost(place, "is not the name of a variable that a manifest can have", "rename it in the application")
         elif name == "PORT":
             port = self.port(value, place)
@@ -221,7 +232,7 @@ class Draft:
                 "is not set: Rollcall itself gives variables of such names",
                 "PORT_<SERVICE> is there for every service in depends_on; rename any other",
             )
-        elif _UNPRINTABLE.search(value):
+        elif unwritable(value, CONTROL_IN_SECRET):
             self.lost(place, "has a control character, which a manifest's variable cannot have", "put it into a file")
         else:
             if _LINES.search(value):
@@ -341,12 +352,12 @@ class Draft:
         base = _NOT_IN_A_NAME.sub("_", candidate.wanted)
         if not re.match("[A-Za-z]", base):
             base = f"service_{base}".rstrip("_")
-        name, number = base[:_NAME_LENGTH], 1
-        # Names that differ in - and _ or in case alone would share the variable PORT_<NAME>.
-        while name.lower() in _RESERVED_NAMES or name.upper().replace("-", "_") in taken:
+        name, number = base[:NAME_LENGTH], 1
+        # Names that differ in - and _ or in case alone would share the variable of their ports.
+        while name.lower() in RESERVED_NAMES or port_variable(name) in taken:
             number += 1
-            name = f"{base[: _NAME_LENGTH - 5]}_{number}"
-        taken[name.upper().replace("-", "_")] = name
+            name = f"{base[: NAME_LENGTH - 5]}_{number}"
+        taken[port_variable(name)] = name
         if name != candidate.called:
             self.changed(candidate.place, f"{candidate.called} is called {name} here", "rename it as you like")
         return name
@@ -380,7 +391,7 @@ class Draft:
         if port in holders:
             return f"port {port} is the port of {holders[port]}"
         before = self._also, self._avoid
-        if not rules.low <= port <= rules.high or EPHEMERAL[0] <= port <= EPHEMERAL[1]:
+        if reasons_to_list(port, rules.low, rules.high):
             self._also = sorted({*self._also, port} - set(rules.protect))
         self._avoid = [other for other in self._avoid if other != port]
         problems = self._check({name: entry})

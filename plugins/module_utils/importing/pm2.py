@@ -284,14 +284,14 @@ class _App:
         entry: t.Dict[str, t.Any] = {}
         stop, uptime, retries = self._seconds("kill_timeout"), self._seconds("min_uptime"), self._whole("max_restarts")
         if stop is not None:
-            entry["stop"] = {"timeout": self._within("kill_timeout", stop, 3600)}
+            entry["stop"] = {"timeout": self._draft.within(self._place("kill_timeout"), stop, 3600)}
         start: t.Dict[str, t.Any] = {}
         if uptime is not None:
-            start["seconds"] = self._within("min_uptime", math.ceil(uptime), 3600)
+            start["seconds"] = self._draft.within(self._place("min_uptime"), math.ceil(uptime), 3600)
             if start["seconds"] >= 30:
                 entry["ready_timeout"] = start["seconds"] + 30
         if retries is not None:
-            start["retries"] = self._within("max_restarts", retries, 1000)
+            start["retries"] = self._draft.within(self._place("max_restarts"), retries, 1000)
         if start:
             entry["start"] = start
         if self._keys.get("autorestart") is False:
@@ -302,14 +302,6 @@ class _App:
             if codes not in (0, [0]):
                 self._draft.lost(self._place("stop_exit_codes"), "only 0 ends it for good here", "let it end with 0")
         return entry
-
-    def _within(self, key: str, value: t.Any, most: int) -> t.Any:
-        nearest = min(max(value, 0), most)
-        if nearest != value:
-            self._draft.changed(
-                self._place(key), f"is {nearest:g} here, as {value:g} cannot be written", "see that it will do"
-            )
-        return nearest
 
     def _variables(self) -> t.Dict[str, str]:
         env = self._keys.get("env")
@@ -342,11 +334,7 @@ class _App:
                 f"write instances: {count}, each on a port of its own, behind a load balancer",
             )
             return 1
-        self._draft.changed(
-            self._place("instances"),
-            f"became {count} services",
-            "write one with instances if they differ in nothing but the number and the port",
-        )
+        self._draft.divided(self._place("instances"), count)
         return count
 
     def _of_instance(self, variables: t.Mapping[str, str], number: int, count: int) -> t.Dict[str, str]:

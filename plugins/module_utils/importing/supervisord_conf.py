@@ -3,41 +3,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""A manifest out of a supervisord.conf, which is read as supervisor itself reads it.
+"""A manifest out of a supervisord.conf. Every process of ``numprocs`` becomes a service of its own.
 
-The text goes through the standard library's ``configparser`` with supervisor's settings, so comments are cut where
-supervisor cuts them. Values are expanded with ``%`` in supervisor's order: ``environment`` before ``command``, a log's
-path twice. Every process of ``numprocs`` becomes a service of its own. No file is opened here: a callback reads what
-``[include]`` names.
+Values are expanded in supervisor's order: ``environment`` before ``command``, a log's path twice. No file is opened
+here: a callback reads what ``[include]`` names.
 """
 
 from __future__ import annotations
 
 import collections
-import configparser
-import io
 import os
 import platform
-import re
 import shlex
-import signal
 import typing as t
 
 from ..manifest.model import Service, Start, Stop
+from ..manifest.values import SIGNALS
+from . import conf_values
+from .conf_values import Config, Names, Values
 from .draft import Draft, words
 
 # Path and text of every file that a pattern of [include] finds, relative to the config's directory.
 Read = t.Callable[[str], t.Sequence[t.Tuple[str, str]]]
-T = t.TypeVar("T")
 
-# What a manifest takes for stop.signal.
-_SIGNALS = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")
 # A manifest file has room for some thousand services.
 _MOST_PROCESSES = 1000
-
-_POSITIONAL = re.compile(r"%(?![(])")
-_HERE = "%(here)s"
-_FROM_HERE = "host_node_name"
 # supervisor's own, where a program says nothing; its other defaults are a manifest's, too.
 _LOG = {"max_bytes": 50 * 1024 * 1024, "backups": 10}
 
@@ -59,12 +49,11 @@ _PROGRAM_LOST: t.Mapping[str, t.Tuple[str, str]] = {
     "stdout_capture_maxbytes": ("has no counterpart, as there are no event listeners", "do without"),
     "stderr_capture_maxbytes": ("has no counterpart, as there are no event listeners", "do without"),
 }
-_NOTHING = ("", "0", "0b", "0kb", "0mb", "0gb", "false", "no", "off", "auto", "none")
-_DAEMON_READ = words("user directory environment")
-_DAEMON_OWN = words(
+_SUPERVISORD_READ = words("user directory environment")
+_SUPERVISORD_OWN = words(
     "logfile logfile_maxbytes logfile_backups loglevel pidfile identifier nodaemon silent childlogdir nocleanup"
 )
-_DAEMON_LOST = words("umask minfds minprocs strip_ansi")
+_SUPERVISORD_LOST = words("umask minfds minprocs strip_ansi")
 
 
 def add(
@@ -89,10 +78,10 @@ def add(
     Raises:
         RollcallError: ``wrong_use``: a text is no config at all, so that nothing more can be said of it.
     """
-    config = _Config(draft)
+    config = Config(draft)
     config.add(text, "")
-    names = _Names(environment)
-    names[_FROM_HERE] = platform.node()
+    names = Names(environment)
+    names[conf_values.FROM_HERE] = platform.node()
     if here is not None:
         names["here"] = here
     if config.has("include"):
@@ -100,10 +89,10 @@ def add(
     _Importer(draft, config, names).run()
 
 
-def _include(draft: Draft, config: _Config, names: _Names, here: t.Optional[str], read: t.Optional[Read]) -> None:
+def _include(draft: Draft, config: Config, names: Names, here: t.Optional[str], read: t.Optional[Read]) -> None:
     """Read what [include] names. From then on ``%(here)s`` is the directory of the file that it stands in."""
     config.expand_here(here)
-    values = _Values(draft, config, "include", names)
+    values = Values(draft, config, "include", names)
     place = config.place("include", "files")
     patterns = values.text("files")
     if patterns is None:
@@ -119,271 +108,6 @@ def _include(draft: Draft, config: _Config, names: _Names, here: t.Optional[str]
         for path, text in found:
             config.add(text, path)
             config.expand_here(os.path.dirname(path))
-
-
-class _Names(t.Dict[str, t.Any]):
-    """What ``%(...)s`` may stand for. It remembers which of the names that differ from machine to machine were used."""
-
-    def __init__(self, environment: t.Mapping[str, str]) -> None:
-        super().__init__({f"ENV_{name}": value for name, value in environment.items()})
-        self._foreign = {*self, _FROM_HERE}
-        self.used: t.Set[str] = set()
-
-    def __getitem__(self, name: str) -> t.Any:
-        value = super().__getitem__(name)
-        if name in self._foreign:
-            self.used.add(name)
-        return value
-
-    def put_variables(self, variables: t.Mapping[str, str]) -> None:
-        """Let variables of the config itself hide those of the environment."""
-        for name, value in variables.items():
-            self[f"ENV_{name}"] = value
-            self._foreign.discard(f"ENV_{name}")
-
-    def take(self, other: _Names) -> None:
-        """Put in what another one has."""
-        self.update(other)
-        self._foreign |= other._foreign
-
-
-class _Config:
-    """The sections of a config and of what it includes, as supervisor gets them, and where each key is written."""
-
-    def __init__(self, draft: Draft) -> None:
-        self._draft = draft
-        self._parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
-        self._places: t.Dict[t.Tuple[str, str], str] = {}
-
-    def add(self, text: str, file: str) -> None:
-        """Read one more file over what is here.
-
-        Raises:
-            RollcallError: ``wrong_use`` with every line that is none of a config.
-        """
-        self._remember_places(text, file)
-        try:
-            self._parser.read_file(io.StringIO(text, newline=None), file or "<config>")
-        except configparser.MissingSectionHeaderError as exc:
-            self._draft.problem(
-                _line(file, exc.lineno), "stands before the first section", "is this a supervisord.conf?"
-            )
-        except configparser.ParsingError as exc:
-            for number, _line_text in exc.errors:
-                self._draft.problem(_line(file, number), "is neither a section nor key=value", "correct or remove it")
-        self._draft.refuse()
-
-    def _remember_places(self, text: str, file: str) -> None:
-        section = ""
-        for number, line in enumerate(io.StringIO(text, newline=None), 1):
-            if not line.strip() or line[0].isspace() or line[0] in "#;":  # the last but one: a value goes on
-                continue
-            header = self._parser.SECTCRE.match(line)
-            key = self._parser.OPTCRE.match(line)
-            if header:
-                section = header.group("header")
-                self._places[(section, "")] = _line(file, number)
-            elif key:
-                self._places[(section, self._parser.optionxform(key.group("option").rstrip()))] = _line(file, number)
-
-    def place(self, section: str, key: str = "") -> str:
-        """Return where a section or a key is, for people."""
-        where = self._places.get((section, key)) or self._places.get((section, ""), "")
-        return f"[{section}]{' ' if key else ''}{key}" + (f" ({where})" if where else "")
-
-    def has(self, section: str) -> bool:
-        """Return whether there is such a section."""
-        return self._parser.has_section(section)
-
-    def sections(self, kind: str = "") -> t.List[str]:
-        """Return the sections whose names begin so."""
-        return [section for section in self._parser.sections() if section.startswith(kind)]
-
-    def keys(self, section: str) -> t.List[str]:
-        """Return the keys of a section, those of [DEFAULT] included."""
-        return self._parser.options(section)
-
-    def raw(self, section: str, key: str) -> t.Optional[str]:
-        """Return a value as it is written; None when there is none."""
-        return self._parser.get(section, key, fallback=None)
-
-    def expand_here(self, directory: t.Optional[str]) -> None:
-        """Replace %(here)s wherever it still stands: supervisor does so after each file, when there is an [include]."""
-        if directory is None:
-            return
-        for section in self._parser.sections():
-            for key, value in self._parser.items(section):
-                if _HERE in value:
-                    self._parser.set(section, key, value.replace(_HERE, directory))
-
-
-def _line(file: str, number: int) -> str:
-    return f"{file} line {number}".lstrip()
-
-
-class _Values:
-    """The values of one section, expanded and converted; what supervisor would refuse is a problem of the draft."""
-
-    def __init__(self, draft: Draft, config: _Config, section: str, names: _Names) -> None:
-        self._draft = draft
-        self._config = config
-        self._section = section
-        self.names = names
-
-    def place(self, key: str = "") -> str:
-        """Return where a key is, for people."""
-        return self._config.place(self._section, key)
-
-    def raw(self, key: str) -> t.Optional[str]:
-        """Return a value as it is written; None when there is none."""
-        return self._config.raw(self._section, key)
-
-    def text(self, key: str) -> t.Optional[str]:
-        """Return a value, expanded; None when there is none, or a problem."""
-        raw = self.raw(key)
-        return None if raw is None else self.expand(key, raw)
-
-    def expand(self, key: str, text: str) -> t.Optional[str]:
-        """Return ``text`` with ``%`` expanded; None, and a problem, when that cannot be done."""
-        self.names.used.clear()
-        try:
-            if _POSITIONAL.search(text.replace("%%", "")):  # Python would put in all names there are, values and all
-                raise ValueError(text)
-            expanded = text % self.names
-        except KeyError as exc:
-            name = str(exc.args[0])
-            cure = "correct it; a plain % is written %%"
-            if name.startswith("ENV_"):
-                cure = f"set it where the import runs: {name[4:]}=... rollcall manifest import ..."
-            elif name == "here":
-                cure = "import the file, not its text alone"
-            self._draft.problem(self.place(key), f"names %({name})s, which stands for nothing here", cure)
-            return None
-        except (TypeError, ValueError, OverflowError, MemoryError):
-            self._draft.problem(self.place(key), "has a % that stands for nothing", "write a plain % as %%")
-            return None
-        for name in sorted(self.names.used):
-            self._draft.changed(
-                self.place(key),
-                f"%({name})s was replaced by what it is where the import ran",
-                "see that it is right for the host; a secret has its place below secrets",
-            )
-        return expanded
-
-    def read(self, key: str, default: T, convert: t.Callable[[str], T], wanted: str) -> T:
-        """Return a value, converted; the default when there is none, or a problem.
-
-        Args:
-            key: the key.
-            default: what supervisor takes.
-            convert: raises ValueError when supervisor would refuse the text.
-            wanted: what the value should be, in words.
-        """
-        text = self.text(key)
-        return default if text is None else self.convert(key, text, default, convert, wanted)
-
-    def convert(self, key: str, text: str, default: T, convert: t.Callable[[str], T], wanted: str) -> T:
-        """Return what ``text`` is, as :meth:`read` does it."""
-        try:
-            return convert(text)
-        except ValueError:
-            self._draft.problem(self.place(key), f"is not {wanted}", f"write {wanted}; supervisord refuses it, too")
-            return default
-
-    def variables(self, text: str) -> t.Dict[str, str]:
-        """Return the variables in the expanded text of ``environment``; none, and a problem, when it is wrong."""
-        nothing: t.Dict[str, str] = {}
-        return self.convert("environment", text, nothing, _pairs, "KEY='value',KEY='value'")
-
-    def whole(self, key: str, default: int) -> int:
-        """Return a whole number."""
-        return self.read(key, default, int, "a whole number")
-
-    def truth(self, key: str, default: bool) -> bool:
-        """Return a truth value."""
-        return self.read(key, default, _truth, "true or false")
-
-    def within(self, key: str, default: int, most: int, convert: t.Callable[[str], int] = int) -> int:
-        """Return a whole number that a manifest can have; one that it cannot is noted."""
-        value = self.read(key, default, convert, "a whole number")
-        nearest = min(max(value, 0), most)
-        if nearest != value:
-            self._draft.changed(
-                self.place(key), f"is {nearest} here, as {value} cannot be written", "see that it will do"
-            )
-        return nearest
-
-    def is_set(self, key: str) -> bool:
-        """Return whether a value is there that is not just another word for none."""
-        return (self.raw(key) or "").strip().lower() not in _NOTHING
-
-
-# --- values ------------------------------------------------------------------------------------------------------
-
-
-def _truth(text: str) -> bool:
-    word = text.lower()
-    if word in ("yes", "true", "on", "1"):
-        return True
-    if word in ("no", "false", "off", "0"):
-        return False
-    raise ValueError(text)
-
-
-def _restart(text: str) -> str:
-    if text.lower() == "unexpected":
-        return "unexpected"
-    return "always" if _truth(text) else "never"
-
-
-def _exit_codes(text: str) -> t.List[int]:
-    codes = [int(code) for code in text.split(",")] if text else []
-    if any(not 0 <= code <= 255 for code in codes):
-        raise ValueError(text)
-    return codes
-
-
-def _size(text: str) -> int:
-    unit = {"kb": 1024, "mb": 1024**2, "gb": 1024**3}.get(text[-2:].lower())
-    return int(text) if unit is None else int(text[:-2]) * unit
-
-
-def _signal(text: str) -> str:
-    """Return the name of a signal, without SIG, of its name or number."""
-    try:
-        return signal.Signals(int(text)).name[3:]
-    except ValueError:
-        name = text.strip().upper()
-        found = getattr(signal, name if name.startswith("SIG") else f"SIG{name}", None)
-        if not isinstance(found, signal.Signals):
-            raise
-        return found.name[3:]
-
-
-def _pairs(text: str) -> t.Dict[str, str]:
-    """Return the variables in the value of ``environment``.
-
-    Raises:
-        ValueError: it is not KEY=value,KEY=value.
-    """
-    lexer = shlex.shlex(text)
-    lexer.wordchars += "/.+-():"
-    tokens = list(lexer)
-    found = {}
-    # Whatever stands where the comma belongs parts two of them.
-    for start in range(0, len(tokens), 4):
-        name, *rest = tokens[start : start + 3]
-        if len(rest) != 2 or rest[0] != "=":
-            raise ValueError(text)
-        found[name] = rest[1].strip("'\"")
-    return found
-
-
-def _good_name(text: str) -> str:
-    name = text.strip()
-    if re.search("[ :/]", name):
-        raise ValueError(text)
-    return name
 
 
 # --- the programs ------------------------------------------------------------------------------------------------
@@ -425,7 +149,7 @@ class _Importer:
         names: what may stand in every value.
     """
 
-    def __init__(self, draft: Draft, config: _Config, names: _Names) -> None:
+    def __init__(self, draft: Draft, config: Config, names: Names) -> None:
         self._draft = draft
         self._config = config
         self._names = names
@@ -437,7 +161,7 @@ class _Importer:
         """Add every process, in the order of priorities and then of the file."""
         self._draft.defaults["log"] = dict(_LOG)
         if self._config.has("supervisord"):
-            self._daemon()
+            self._supervisord()
         else:
             self._draft.advice("the file", "has no [supervisord]: it is a part of a config", "import the whole one")
         processes = self._groups()
@@ -457,7 +181,7 @@ class _Importer:
 
     # --- what is not a program ---
 
-    def _daemon(self) -> None:
+    def _supervisord(self) -> None:
         values = self._values("supervisord", self._names)
         # This one value is expanded twice.
         text = values.expand("environment", values.text("environment") or "") or ""
@@ -469,11 +193,11 @@ class _Importer:
         self._user = values.text("user")
         self._directory = self._checked_directory(values)
         for key in self._config.keys("supervisord"):
-            if key in _DAEMON_OWN:
+            if key in _SUPERVISORD_OWN:
                 self._draft.changed(values.place(key), *_OWN_MATTER)
-            elif key in _DAEMON_LOST:
+            elif key in _SUPERVISORD_LOST:
                 self._draft.lost(values.place(key), "has no counterpart", "set it for the host, or in the application")
-            elif key not in _DAEMON_READ:
+            elif key not in _SUPERVISORD_READ:
                 self._unknown(values.place(key), "key")
 
     def _other_sections(self) -> None:
@@ -492,8 +216,8 @@ class _Importer:
             place, f"is no {what} that supervisor knows, so it has no effect there, either", "see if it is misspelt"
         )
 
-    def _values(self, section: str, names: _Names) -> _Values:
-        return _Values(self._draft, self._config, section, names)
+    def _values(self, section: str, names: Names) -> Values:
+        return Values(self._draft, self._config, section, names)
 
     # --- groups and programs ---
 
@@ -502,7 +226,9 @@ class _Importer:
         grouped: t.Set[str] = set()
         for section in self._config.sections("group:"):
             values = self._values(section, self._names)
-            group = values.convert("", section.partition(":")[2], "", _good_name, "a name without spaces, : and /")
+            group = values.convert(
+                "", section.partition(":")[2], "", conf_values.read_name, "a name without spaces, : and /"
+            )
             priority = self._priority(values)
             programs = values.text("programs")
             for program in programs.split(",") if programs else ():
@@ -518,7 +244,7 @@ class _Importer:
                 found += self._processes(section, section.partition(":")[2].strip(), None)
         return found
 
-    def _member(self, values: _Values, program: str) -> str:
+    def _member(self, values: Values, program: str) -> str:
         """Return the section of a group's program, '' and a problem when there is not exactly one."""
         sections = [kind + program for kind in ("program:", "fcgi-program:") if self._config.has(kind + program)]
         if len(sections) == 1:
@@ -527,7 +253,7 @@ class _Importer:
         self._draft.problem(values.place("programs"), f"program {program} {what}", "correct the list")
         return ""
 
-    def _priority(self, values: _Values) -> int:
+    def _priority(self, values: Values) -> int:
         if values.raw("priority") is not None:
             self._draft.lost(
                 values.place("priority"),
@@ -538,16 +264,18 @@ class _Importer:
 
     def _processes(self, section: str, group: str, group_priority: t.Optional[int]) -> t.List[_Process]:
         """Return the processes of a program, as members of a group."""
-        names = _Names({})
+        names = Names({})
         names.take(self._names)
         values = self._values(section, names)
-        program = values.convert("", section.partition(":")[2], "", _good_name, "a name without spaces, : and /")
+        program = values.convert(
+            "", section.partition(":")[2], "", conf_values.read_name, "a name without spaces, : and /"
+        )
         names.update(program_name=program, group_name=group)
         self._lost_keys(section, values)
         priority = self._priority(values)
         common = self._common(values)
         name = values.raw("process_name") or "%(program_name)s"
-        values.convert("process_name", name, "", _good_name, "a name without spaces, : and /")
+        values.name("process_name", name)
         count, first = values.whole("numprocs", 1), values.whole("numprocs_start", 0)
         self._numprocs(values, count, name)
         found = []
@@ -563,32 +291,28 @@ class _Importer:
                 found.append(_Process(order, group, priority, called.strip(), entry, values.place(), user))
         return found
 
-    def _lost_keys(self, section: str, values: _Values) -> None:
+    def _lost_keys(self, section: str, values: Values) -> None:
         for key in self._config.keys(section):
             if key in _PROGRAM_LOST and values.is_set(key):
                 self._draft.lost(values.place(key), *_PROGRAM_LOST[key])
             elif key not in _PROGRAM_KEYS:
                 self._unknown(values.place(key), "key of a program")
 
-    def _numprocs(self, values: _Values, count: int, name: str) -> None:
+    def _numprocs(self, values: Values, count: int, name: str) -> None:
         place = values.place("numprocs")
         if count > 1 and "%(process_num)" not in name:
             self._draft.problem(place, "is above 1, and process_name has no %(process_num)d", "add it to process_name")
         if count > _MOST_PROCESSES:
             self._draft.problem(place, f"is above {_MOST_PROCESSES}", "import it with fewer, and write instances")
         elif count > 1:
-            self._draft.changed(
-                place,
-                f"became {count} services",
-                "write one with instances if they differ in nothing but the number and the port",
-            )
+            self._draft.divided(place, count)
         elif count < 1:
             self._draft.lost(place, "says that there is no process", "do nothing, or add the service")
 
-    def _common(self, values: _Values) -> t.Dict[str, t.Any]:
+    def _common(self, values: Values) -> t.Dict[str, t.Any]:
         """Return what all processes of a program share: start, stop, restart."""
-        restart = values.read("autorestart", Service.restart, _restart, "true, false or unexpected")
-        codes = values.read("exitcodes", [0], _exit_codes, "a list of exit codes")
+        restart = values.read("autorestart", Service.restart, conf_values.read_restart, "true, false or unexpected")
+        codes = values.read("exitcodes", [0], conf_values.read_exit_codes, "a list of exit codes")
         if restart == "unexpected" and codes != [0]:
             self._draft.lost(
                 values.place("exitcodes"),
@@ -613,12 +337,12 @@ class _Importer:
         }
         return {key: value for key, value in entry.items() if value}
 
-    def _stop_signal(self, values: _Values) -> str:
-        name = values.read("stopsignal", Stop.signal, _signal, "a signal")
-        if name not in _SIGNALS:
+    def _stop_signal(self, values: Values) -> str:
+        name = values.read("stopsignal", Stop.signal, conf_values.read_signal, "a signal")
+        if name not in SIGNALS:
             self._draft.changed(
                 values.place("stopsignal"),
-                f"is TERM here, as {name} is none of {', '.join(_SIGNALS)}",
+                f"is TERM here, as {name} is none of {', '.join(SIGNALS)}",
                 "see that TERM ends it",
             )
             name = Stop.signal
@@ -637,7 +361,7 @@ class _Importer:
 
     # --- one process ---
 
-    def _process(self, values: _Values, common: t.Mapping[str, t.Any]) -> t.Optional[t.Dict[str, t.Any]]:
+    def _process(self, values: Values, common: t.Mapping[str, t.Any]) -> t.Optional[t.Dict[str, t.Any]]:
         """Return the keys of one process; None when it has no command that can be run."""
         text = values.expand("environment", values.raw("environment") or "") or ""
         variables = values.variables(text)
@@ -656,7 +380,7 @@ class _Importer:
             entry["log"] = log
         return entry
 
-    def _directory_of(self, values: _Values) -> t.Optional[str]:
+    def _directory_of(self, values: Values) -> t.Optional[str]:
         """Return where a program runs; None is the root."""
         own = self._checked_directory(values)
         if own is not None:
@@ -669,7 +393,7 @@ class _Importer:
             )
         return self._directory
 
-    def _checked_directory(self, values: _Values) -> t.Optional[str]:
+    def _checked_directory(self, values: Values) -> t.Optional[str]:
         directory = values.text("directory")
         if directory is None:
             return None
@@ -683,7 +407,7 @@ class _Importer:
             )
         return directory
 
-    def _argv(self, values: _Values) -> t.List[str]:
+    def _argv(self, values: Values) -> t.List[str]:
         """Return a program's arguments; none, and a note, when supervisord could not start it."""
         place = values.place("command")
         if values.raw("command") is None:
@@ -703,7 +427,7 @@ class _Importer:
             )
         return argv
 
-    def _program(self, values: _Values, program: str, directory: t.Optional[str]) -> str:
+    def _program(self, values: Values, program: str, directory: t.Optional[str]) -> str:
         """Return a program that a manifest can have: one that is relative may not lead out of its directory."""
         if "/" not in program or os.path.isabs(program):
             return program
@@ -716,10 +440,10 @@ class _Importer:
             return os.path.normpath(os.path.join(self._draft.root, directory or "", program))
         return program
 
-    def _log(self, values: _Values) -> t.Dict[str, int]:
+    def _log(self, values: Values) -> t.Dict[str, int]:
         """Return the limits of a program's log, and note where its files went."""
         limits = {
-            "max_bytes": values.within("stdout_logfile_maxbytes", _LOG["max_bytes"], 2**40, _size),
+            "max_bytes": values.within("stdout_logfile_maxbytes", _LOG["max_bytes"], 2**40, conf_values.read_size),
             "backups": values.within("stdout_logfile_backups", _LOG["backups"], 1000),
         }
         merged = values.truth("redirect_stderr", False)

@@ -79,13 +79,26 @@ def _port(written: Written, name: str, place: Place, port: int) -> None:
         _browser_port(written, name, place, port)
 
 
-def _unlisted_port(written: Written, place: Place, port: int) -> None:
-    rules, (first, last) = written.rules, written.host.ephemeral
+def reasons_to_list(port: int, low: int, high: int, ephemeral: t.Tuple[int, int] = EPHEMERAL) -> t.List[str]:
+    """Return why a port must be in ``ports.also`` before a service may have it; none when it may have it anyway.
+
+    Args:
+        port: the port.
+        low: first port of the stack's range.
+        high: last port of that range.
+        ephemeral: first and last port that the host's kernel gives to clients.
+    """
+    first, last = ephemeral
     reasons = []
-    if not rules.low <= port <= rules.high:
-        reasons.append(f"is outside the range {rules.low}-{rules.high}")
+    if not low <= port <= high:
+        reasons.append(f"is outside the range {low}-{high}")
     if first <= port <= last:
         reasons.append(f"is one of those that the kernel gives to clients ({first}-{last})")
+    return reasons
+
+
+def _unlisted_port(written: Written, place: Place, port: int) -> None:
+    reasons = reasons_to_list(port, written.rules.low, written.rules.high, written.host.ephemeral)
     if reasons:
         written.problems.error(
             place,

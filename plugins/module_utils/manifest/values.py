@@ -57,9 +57,10 @@ def _any_name(problems: Problems, place: Place, name: t.Any) -> bool:
 
 
 STACK_NAME = ValueType("name", _stack_name)
+USER_PATTERN = "[A-Za-z_][A-Za-z0-9_.-]{0,31}"
 USER = matching(
     "user name",
-    "[A-Za-z_][A-Za-z0-9_.-]{0,31}",
+    USER_PATTERN,
     "the name of a user",
     "write a name with letters, digits, _, . and - only, and no digit at the beginning",
 )
@@ -75,10 +76,11 @@ HOST = matching(
 # The control characters are Unicode's category Cc: of env all but the tab, of secrets all but tab and line ends, as
 # secrets never come near supervisord.conf, and keys in PEM form have lines.
 _CONTROL_IN_ENV = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
-_CONTROL_IN_SECRET = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+CONTROL_IN_SECRET = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+VARIABLE_PATTERN = "[A-Za-z_][A-Za-z0-9_]*"
 VARIABLE = matching(
     "variable",
-    "[A-Za-z_][A-Za-z0-9_]*",
+    VARIABLE_PATTERN,
     "the name of a variable",
     "use letters, digits and _ only, and no digit at the beginning",
 )
@@ -131,7 +133,7 @@ def _variables(control: t.Pattern[str], cure: str) -> ValueType:
 # What comes twice in this list, and in FILES, is for the check to name.
 VARIABLES = list_of("variables, 100 at most", VARIABLE, 100, "write a list of variables: [API_KEY]", repeats=True)
 ENV = _variables(_CONTROL_IN_ENV, "write it on one line; text of several lines can be a secret, or a file")
-SECRETS = _variables(_CONTROL_IN_SECRET, "encode it, or put it into a file")
+SECRETS = _variables(CONTROL_IN_SECRET, "encode it, or put it into a file")
 
 # --- paths ---------------------------------------------------------------------------------------------------------
 
@@ -192,8 +194,9 @@ FILES = list_of("paths, 100 at most", PATH, 100, "write a list of paths: [creden
 
 # The stop signals that supervisor documents.
 SIGNALS = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")
-# What a shell would act on. Quoted and escaped characters are taken out first.
-_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
+# What is quoted or escaped in a command line.
+QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
+# What a shell would act on where it is not quoted.
 _SHELL = re.compile(r"&&|\|\||>>|<<|[|&;<>`]|\$(?=[A-Za-z_({])")
 
 
@@ -225,7 +228,7 @@ def _command_line(problems: Problems, place: Place, text: str) -> t.Any:
     reason = "is longer than 16 KiB" if len(text) > 16_384 else unwritable(text)
     if reason:
         return problems.error(place, reason, "write it on one line, or as a list of arguments")
-    found = _SHELL.search(_QUOTED.sub("", text))
+    found = _SHELL.search(QUOTED.sub("", text))
     if found:
         return problems.error(
             place,

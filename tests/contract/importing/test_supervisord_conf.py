@@ -24,11 +24,9 @@ from hypothesis import strategies as st
 from supervisor.options import EventListenerConfig, ServerOptions
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.importer import (
-    Imported,
-    import_text,
-    render,
-)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.draft import Imported
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.importer import import_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.yaml_text import as_yaml
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file, load_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.config import Program
@@ -129,7 +127,7 @@ def import_file(path: Path, root: Path) -> Imported:
 def check(imported: Imported, root: Path) -> Stack:
     """Return the stack of an import, by way of the file that a user would keep; the check has nothing to say of it."""
     file = root / "stack.yml"
-    file.write_text(render(imported), encoding="utf-8")
+    file.write_text(as_yaml(imported), encoding="utf-8")
     result = check_file(str(file))
     assert result.problems == []
     assert result.stack is not None

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.importing import importer
-from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.importer import Imported, Note
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.draft import Imported, Note
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.importer import KINDS, detect, import_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.yaml_text import as_yaml
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import parse_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack, Start, Stop
@@ -33,7 +34,7 @@ DAEMON = "[supervisord]\nlogfile=x.log\n"
 def imported(text: str, kind: str = "supervisord", **options: Any) -> Imported:
     """Return what a text comes to, for a stack called demo."""
     told = {"name": "demo", "root": "/opt/demo", "environment": {}, "here": "/etc/demo", **options}
-    return importer.import_text(textwrap.dedent(text), kind, **told)
+    return import_text(textwrap.dedent(text), kind, **told)
 
 
 def services(found: Imported) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def noted(found: Imported, kind: str, words: str) -> Note:
 
 def checked(found: Imported, **options: Any) -> Stack:
     """Return the stack of an import, read from the text that is rendered of it."""
-    loaded = parse_manifest(importer.render(found).encode("utf-8"))
+    loaded = parse_manifest(as_yaml(found).encode("utf-8"))
     assert loaded.problems == []
     assert loaded.data == found.manifest
     result = check_manifest(loaded.data, lines=loaded.lines, **options)
@@ -740,7 +741,7 @@ def test_an_odd_key_beside_a_port_manifest_is_a_problem_and_no_crash(key: str) -
     ],
 )
 def test_a_file_is_known_by_its_name_and_content(path: str, text: str, kind: str) -> None:
-    assert importer.detect(path, text) == kind
+    assert detect(path, text) == kind
 
 
 @pytest.mark.parametrize(
@@ -755,7 +756,7 @@ def test_a_file_is_known_by_its_name_and_content(path: str, text: str, kind: str
 )
 def test_a_file_that_is_none_of_them_is_refused_with_what_to_do(path: str, text: str, remedy: str) -> None:
     with pytest.raises(RollcallError) as caught:
-        importer.detect(path, text)
+        detect(path, text)
     assert caught.value.kind == "wrong_use"
     assert remedy in caught.value.remedies[0]
 
@@ -782,7 +783,7 @@ def test_a_manifest_is_written_as_people_write_it() -> None:
             }
         },
     }
-    assert importer.render(Imported({"stack": stack}, notes)) == textwrap.dedent(
+    assert as_yaml(Imported({"stack": stack}, notes)) == textwrap.dedent(
         """\
         # Imported. See to these notes, then remove them, and run: rollcall manifest check FILE
         #
@@ -819,7 +820,7 @@ DATA = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(st.one_of(TEXT, WORDS), DATA, min_size=1, max_size=4), st.text(), st.text())
 def test_what_is_rendered_is_read_as_the_same_data(data: dict[str, Any], message: str, cure: str) -> None:
-    text = importer.render(Imported({"stack": data}, (Note("x", message, cure),)))
+    text = as_yaml(Imported({"stack": data}, (Note("x", message, cure),)))
     loaded = parse_manifest(text.encode("utf-8"))
     assert loaded.problems == []
     assert loaded.data == {"stack": data}
@@ -833,5 +834,5 @@ def test_the_example_of_the_page_comes_to_what_it_says() -> None:
     page = (ROOT / "docs" / "how-to" / "import.md").read_text(encoding="utf-8")
     original, wanted = (re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)[0] for kind in ("ini", "yaml"))
     found = imported(original, name="trading", root="/opt/trading", here="/opt/trading")
-    assert importer.render(Imported(found.manifest, ())) == wanted
-    assert all(f"`{kind}`" in page for kind in importer.KINDS)
+    assert as_yaml(Imported(found.manifest, ())) == wanted
+    assert all(f"`{kind}`" in page for kind in KINDS)

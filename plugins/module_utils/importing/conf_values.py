@@ -1,0 +1,293 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""A supervisord.conf as supervisor reads it: its sections, its values expanded and converted, and where each is.
+
+The text goes through the standard library's ``configparser`` with supervisor's settings, so comments are cut where
+supervisor cuts them. Values are expanded with ``%`` as supervisor does it. No file is opened here.
+"""
+
+from __future__ import annotations
+
+import configparser
+import io
+import re
+import shlex
+import signal
+import typing as t
+
+from .draft import Draft
+
+T = t.TypeVar("T")
+
+FROM_HERE = "host_node_name"
+
+_POSITIONAL = re.compile(r"%(?![(])")
+_HERE = "%(here)s"
+_NOTHING = ("", "0", "0b", "0kb", "0mb", "0gb", "false", "no", "off", "auto", "none")
+
+
+class Names(t.Dict[str, t.Any]):
+    """What ``%(...)s`` may stand for. It remembers which of the names that differ from machine to machine were used."""
+
+    def __init__(self, environment: t.Mapping[str, str]) -> None:
+        super().__init__({f"ENV_{name}": value for name, value in environment.items()})
+        self._foreign = {*self, FROM_HERE}
+        self.used: t.Set[str] = set()
+
+    def __getitem__(self, name: str) -> t.Any:
+        value = super().__getitem__(name)
+        if name in self._foreign:
+            self.used.add(name)
+        return value
+
+    def put_variables(self, variables: t.Mapping[str, str]) -> None:
+        """Let variables of the config itself hide those of the environment."""
+        for name, value in variables.items():
+            self[f"ENV_{name}"] = value
+            self._foreign.discard(f"ENV_{name}")
+
+    def take(self, other: Names) -> None:
+        """Put in what another one has."""
+        self.update(other)
+        self._foreign |= other._foreign
+
+
+class Config:
+    """The sections of a config and of what it includes, as supervisor gets them, and where each key is written."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
+        self._places: t.Dict[t.Tuple[str, str], str] = {}
+
+    def add(self, text: str, file: str) -> None:
+        """Read one more file over what is here.
+
+        Raises:
+            RollcallError: ``wrong_use`` with every line that is none of a config.
+        """
+        self._remember_places(text, file)
+        try:
+            self._parser.read_file(io.StringIO(text, newline=None), file or "<config>")
+        except configparser.MissingSectionHeaderError as exc:
+            self._draft.problem(
+                _line(file, exc.lineno), "stands before the first section", "is this a supervisord.conf?"
+            )
+        except configparser.ParsingError as exc:
+            for number, _line_text in exc.errors:
+                self._draft.problem(_line(file, number), "is neither a section nor key=value", "correct or remove it")
+        self._draft.refuse()
+
+    def _remember_places(self, text: str, file: str) -> None:
+        section = ""
+        for number, line in enumerate(io.StringIO(text, newline=None), 1):
+            if not line.strip() or line[0].isspace() or line[0] in "#;":  # the last but one: a value goes on
+                continue
+            header = self._parser.SECTCRE.match(line)
+            key = self._parser.OPTCRE.match(line)
+            if header:
+                section = header.group("header")
+                self._places[(section, "")] = _line(file, number)
+            elif key:
+                self._places[(section, self._parser.optionxform(key.group("option").rstrip()))] = _line(file, number)
+
+    def place(self, section: str, key: str = "") -> str:
+        """Return where a section or a key is, for people."""
+        where = self._places.get((section, key)) or self._places.get((section, ""), "")
+        return f"[{section}]{' ' if key else ''}{key}" + (f" ({where})" if where else "")
+
+    def has(self, section: str) -> bool:
+        """Return whether there is such a section."""
+        return self._parser.has_section(section)
+
+    def sections(self, kind: str = "") -> t.List[str]:
+        """Return the sections whose names begin so."""
+        return [section for section in self._parser.sections() if section.startswith(kind)]
+
+    def keys(self, section: str) -> t.List[str]:
+        """Return the keys of a section, those of [DEFAULT] included."""
+        return self._parser.options(section)
+
+    def raw(self, section: str, key: str) -> t.Optional[str]:
+        """Return a value as it is written; None when there is none."""
+        return self._parser.get(section, key, fallback=None)
+
+    def expand_here(self, directory: t.Optional[str]) -> None:
+        """Replace %(here)s wherever it still stands: supervisor does so after each file, when there is an [include]."""
+        if directory is None:
+            return
+        for section in self._parser.sections():
+            for key, value in self._parser.items(section):
+                if _HERE in value:
+                    self._parser.set(section, key, value.replace(_HERE, directory))
+
+
+def _line(file: str, number: int) -> str:
+    return f"{file} line {number}".lstrip()
+
+
+class Values:
+    """The values of one section, expanded and converted; what supervisor would refuse is a problem of the draft."""
+
+    def __init__(self, draft: Draft, config: Config, section: str, names: Names) -> None:
+        self._draft = draft
+        self._config = config
+        self._section = section
+        self.names = names
+
+    def place(self, key: str = "") -> str:
+        """Return where a key is, for people."""
+        return self._config.place(self._section, key)
+
+    def raw(self, key: str) -> t.Optional[str]:
+        """Return a value as it is written; None when there is none."""
+        return self._config.raw(self._section, key)
+
+    def text(self, key: str) -> t.Optional[str]:
+        """Return a value, expanded; None when there is none, or a problem."""
+        raw = self.raw(key)
+        return None if raw is None else self.expand(key, raw)
+
+    def expand(self, key: str, text: str) -> t.Optional[str]:
+        """Return ``text`` with ``%`` expanded; None, and a problem, when that cannot be done."""
+        self.names.used.clear()
+        try:
+            if _POSITIONAL.search(text.replace("%%", "")):  # Python would put in all names there are, values and all
+                raise ValueError(text)
+            expanded = text % self.names
+        except KeyError as exc:
+            name = str(exc.args[0])
+            cure = "correct it; a plain % is written %%"
+            if name.startswith("ENV_"):
+                cure = f"set it where the import runs: {name[4:]}=... rollcall manifest import ..."
+            elif name == "here":
+                cure = "import the file, not its text alone"
+            self._draft.problem(self.place(key), f"names %({name})s, which stands for nothing here", cure)
+            return None
+        except (TypeError, ValueError, OverflowError, MemoryError):
+            self._draft.problem(self.place(key), "has a % that stands for nothing", "write a plain % as %%")
+            return None
+        for name in sorted(self.names.used):
+            self._draft.changed(
+                self.place(key),
+                f"%({name})s was replaced by what it is where the import ran",
+                "see that it is right for the host; a secret has its place below secrets",
+            )
+        return expanded
+
+    def read(self, key: str, default: T, convert: t.Callable[[str], T], wanted: str) -> T:
+        """Return a value, converted; the default when there is none, or a problem.
+
+        Args:
+            key: the key.
+            default: what supervisor takes.
+            convert: raises ValueError when supervisor would refuse the text.
+            wanted: what the value should be, in words.
+        """
+        text = self.text(key)
+        return default if text is None else self.convert(key, text, default, convert, wanted)
+
+    def convert(self, key: str, text: str, default: T, convert: t.Callable[[str], T], wanted: str) -> T:
+        """Return what ``text`` is, as :meth:`read` does it."""
+        try:
+            return convert(text)
+        except ValueError:
+            self._draft.problem(self.place(key), f"is not {wanted}", f"write {wanted}; supervisord refuses it, too")
+            return default
+
+    def variables(self, text: str) -> t.Dict[str, str]:
+        """Return the variables in the expanded text of ``environment``; none, and a problem, when it is wrong."""
+        nothing: t.Dict[str, str] = {}
+        return self.convert("environment", text, nothing, read_pairs, "KEY='value',KEY='value'")
+
+    def name(self, key: str, text: str) -> str:
+        """Return the name of a program, group or process; '' and a problem when it is none."""
+        return self.convert(key, text, "", read_name, "a name without spaces, : and /")
+
+    def whole(self, key: str, default: int) -> int:
+        """Return a whole number."""
+        return self.read(key, default, int, "a whole number")
+
+    def truth(self, key: str, default: bool) -> bool:
+        """Return a truth value."""
+        return self.read(key, default, read_truth, "true or false")
+
+    def within(self, key: str, default: int, most: int, convert: t.Callable[[str], int] = int) -> int:
+        """Return a whole number that a manifest can have, the nearest one otherwise."""
+        value = self.read(key, default, convert, "a whole number")
+        return int(self._draft.within(self.place(key), value, most))
+
+    def is_set(self, key: str) -> bool:
+        """Return whether a value is there that is not just another word for none."""
+        return (self.raw(key) or "").strip().lower() not in _NOTHING
+
+
+# --- values ------------------------------------------------------------------------------------------------------
+
+
+def read_truth(text: str) -> bool:
+    word = text.lower()
+    if word in ("yes", "true", "on", "1"):
+        return True
+    if word in ("no", "false", "off", "0"):
+        return False
+    raise ValueError(text)
+
+
+def read_restart(text: str) -> str:
+    if text.lower() == "unexpected":
+        return "unexpected"
+    return "always" if read_truth(text) else "never"
+
+
+def read_exit_codes(text: str) -> t.List[int]:
+    codes = [int(code) for code in text.split(",")] if text else []
+    if any(not 0 <= code <= 255 for code in codes):
+        raise ValueError(text)
+    return codes
+
+
+def read_size(text: str) -> int:
+    unit = {"kb": 1024, "mb": 1024**2, "gb": 1024**3}.get(text[-2:].lower())
+    return int(text) if unit is None else int(text[:-2]) * unit
+
+
+def read_signal(text: str) -> str:
+    """Return the name of a signal, without SIG, of its name or number."""
+    try:
+        return signal.Signals(int(text)).name[3:]
+    except ValueError:
+        name = text.strip().upper()
+        found = getattr(signal, name if name.startswith("SIG") else f"SIG{name}", None)
+        if not isinstance(found, signal.Signals):
+            raise
+        return found.name[3:]
+
+
+def read_pairs(text: str) -> t.Dict[str, str]:
+    """Return the variables in the value of ``environment``.
+
+    Raises:
+        ValueError: it is not KEY=value,KEY=value.
+    """
+    lexer = shlex.shlex(text)
+    lexer.wordchars += "/.+-():"
+    tokens = list(lexer)
+    found = {}
+    # Whatever stands where the comma belongs parts two of them.
+    for start in range(0, len(tokens), 4):
+        name, *rest = tokens[start : start + 3]
+        if len(rest) != 2 or rest[0] != "=":
+            raise ValueError(text)
+        found[name] = rest[1].strip("'\"")
+    return found
+
+
+def read_name(text: str) -> str:
+    name = text.strip()
+    if re.search("[ :/]", name):
+        raise ValueError(text)
+    return name

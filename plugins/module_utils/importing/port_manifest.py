@@ -1,0 +1,80 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""A manifest out of the older port manifest: its services, ports and rules. It has no commands."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..manifest.check import check_manifest
+from ..manifest.document import Document
+from ..manifest.file import parse_manifest
+from ..manifest.keys import SERVICE, STACK
+from ..manifest.legacy import recognise
+from ..manifest.model import PortRules
+from ..manifest.port_checks import reasons_to_list
+from .draft import Draft, Imported
+
+
+def manifest_of(text: str, name: str, root: str) -> Imported:
+    """Return the manifest of a port manifest: its services, ports and rules. It has no commands."""
+    draft = Draft(name, root, commands=False)
+    loaded = parse_manifest(text.encode("utf-8", "replace"))
+    draft.refuse_text(loaded.problems)
+    if not isinstance(loaded.data, dict) or not recognise(loaded.data):
+        draft.problem("the file", "has neither core_services nor watchdog_services", "is this a port manifest?")
+        draft.refuse()
+    document = Document(STACK, SERVICE)
+    document.add(loaded.data, from_file=True)
+    for key in ("defaults", "ports", "services"):
+        if not isinstance(document.raw.get(key, {}), dict):  # it would vanish below what is laid over it
+            draft.problem(f"stack.{key}", "is not a mapping", "correct or remove it")
+    draft.refuse()
+    own = {"name": name, "root": root, "ports": {"also": _outside(document.raw)}}
+    common = _mapping(document.raw, "defaults")
+    overlay = own if "command" in common else {**own, "defaults": {"command": ["true"]}}
+    result = check_manifest(loaded.data, overlay={"stack": overlay}, lines=loaded.lines)
+    draft.refuse(result.problems)
+    for problem in result.problems:
+        draft.advice(problem.place, problem.message, problem.cure)
+    document.add({"stack": own}, from_file=False)
+    silent = [service for service, entry in document.raw["services"].items() if "command" not in entry]
+    if silent and "command" not in common:
+        draft.lost(
+            ", ".join(silent),
+            "the original has no command",
+            "give each its command, or all of them defaults.command with {name} and {port} in it",
+        )
+    return Imported({"stack": {key: document.raw[key] for key in STACK if document.raw.get(key)}}, draft.notes())
+
+
+def _mapping(data: t.Mapping[str, t.Any], key: str) -> t.Mapping[str, t.Any]:
+    """Return a mapping in another one; an empty one when it is absent, or something else, which is told elsewhere."""
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _outside(raw: t.Mapping[str, t.Any]) -> t.List[int]:
+    """Return what is to be in ``ports.also``: what is there, and the services' ports that are not in the range."""
+    rules, given, services = PortRules(), _mapping(raw, "ports"), _mapping(raw, "services")
+    also = [port for port in _list(given, "also") if _is_port(port)]
+    span = [port for port in _list(given, "range") if _is_port(port)]
+    low, high = span if len(span) == 2 else (rules.low, rules.high)
+    refused = {*(port for port in _list(given, "avoid") or rules.avoid if _is_port(port)), *rules.protect}
+    ports: t.List[t.Any] = [_mapping(services, name).get("port") for name in services]
+    for port in filter(_is_port, ports):
+        if reasons_to_list(port, low, high) and port not in refused:
+            also.append(port)
+    return sorted(set(also))
+
+
+def _list(data: t.Mapping[str, t.Any], key: str) -> t.Sequence[t.Any]:
+    value = data.get(key)
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def _is_port(value: t.Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535

@@ -1,0 +1,112 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Services out of a Procfile, as of foreman, Heroku or honcho."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import typing as t
+
+from ..manifest.values import QUOTED
+from .draft import Draft, words
+
+PROCESS = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
+
+# What a shell acts on outside of quotes, and what it acts on within double ones.
+_SHELL = re.compile(r"[|&;<>()$`*?\[\]{}~#!]")
+_EXPANSION = re.compile(r"(?<!\\)[$`]")
+# What divides one command from the next; not the & of 2>&1.
+_CONTROL = re.compile(r"[|;()`]|(?<![<>])&(?!>)")
+_BUILT_IN = words(
+    ". : source cd exec eval export set unset ulimit umask trap if while until for case time test [ { ! wait"
+)
+_SETS_A_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_THE_PORT = re.compile(r"\$(PORT\b|\{PORT\b)")
+# What foreman gives to the first process, and by how much more to each that follows.
+_FOREMAN_PORT, _FOREMAN_STEP = 5000, 100
+
+
+def add(draft: Draft, text: str) -> None:
+    first_lines: t.Dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        entry = PROCESS.fullmatch(line.rstrip())
+        if entry is None:
+            if line.strip() and not line.startswith("#"):
+                draft.lost(f"line {number}", "is not name: command, so it is not read", "correct it if it is meant")
+            continue
+        name, command = entry.groups()
+        place = f"{name} (line {number})"
+        if name in first_lines:
+            draft.problem(place, f"is there twice: first in line {first_lines[name]}", "remove one of the two")
+            continue
+        if _THE_PORT.search(command):
+            port = _FOREMAN_PORT + _FOREMAN_STEP * len(first_lines)
+            draft.lost(
+                place,
+                f"wants PORT, and has no port yet; foreman would have given it {port}",
+                "give the service a port, and PORT is there",
+            )
+        first_lines[name] = number
+        draft.add(name, _process(draft, name, command, place), place=place)
+    if first_lines:
+        draft.advice(
+            "the Procfile", "a .env beside it and the caller's environment were not read", "add them to defaults.env"
+        )
+    else:
+        draft.problem("the Procfile", "has no line name: command", "is this a Procfile?")
+
+
+def _process(draft: Draft, name: str, command: str, place: str) -> t.Dict[str, t.Any]:
+    argv = _without_shell(command)
+    draft.command(argv or command.split(), place)
+    entry: t.Dict[str, t.Any] = {"command": argv}
+    if argv is None:
+        entry["command"] = ["sh", "-c", _with_exec(command)]
+        draft.changed(
+            place, "is run by a shell, as it has what only a shell understands", "write a list if it need not"
+        )
+    if name == "release":
+        entry["kind"] = "oneshot"
+        draft.changed(
+            place,
+            "is a oneshot, as release runs once, before the others",
+            "write depends_on: {release: completed} for those that wait for it",
+        )
+    return entry
+
+
+def _bare(command: str) -> str:
+    """Return a command of the same length, in which nothing quoted is left."""
+    return QUOTED.sub(lambda quoted: "_" * len(quoted.group()), command)
+
+
+def _without_shell(command: str) -> t.Optional[t.List[str]]:
+    """Return the arguments of a command that means the same without a shell; None when it does not."""
+    in_double_quotes = [quoted for quoted in QUOTED.findall(command) if quoted.startswith('"')]
+    if _SHELL.search(_bare(command)) or any(_EXPANSION.search(quoted) for quoted in in_double_quotes):
+        return None
+    try:
+        argv = shlex.split(command)
+    except ValueError:
+        return None
+    return None if not argv or argv[0] in _BUILT_IN or _SETS_A_VARIABLE.match(argv[0]) else argv
+
+
+def _with_exec(command: str) -> str:
+    """Return a command for a shell that becomes its last program, where that is certain.
+
+    ``exec`` stands before one plain command, also the last one after ``&&``. With anything else the shell stays, and
+    the signal reaches its whole group all the same.
+    """
+    bare = _bare(command)
+    start = bare.rfind("&&") + 2 if "&&" in bare else 0
+    words = bare[start:].split()
+    program = next((word for word in words if not _SETS_A_VARIABLE.match(word)), None)
+    if _CONTROL.search(bare.replace("&&", "")) or program is None or program in _BUILT_IN:
+        return command
+    how = "exec" if program is words[0] else "exec env"
+    return f"{command[:start]} {how} {command[start:].strip()}".strip()
