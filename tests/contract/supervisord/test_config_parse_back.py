@@ -239,7 +239,7 @@ def test_reading_starts_nothing_and_writes_nothing(python: str, tmp_path: Path) 
     the_stack = made(str(tmp_path / "root"), service(command=("/usr/bin/touch", str(mark))))
     text = render(the_stack).replace("autostart=false", "autostart=true")
     before = sorted(tmp_path.rglob("*"))
-    site = Path(python).parents[2]
+    site = Path(python).parents[1]
     code = sorted(site.rglob("*"))
     parse(python, text)
     assert sorted(tmp_path.rglob("*")) == before
