@@ -3,13 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Files that no reader ever sees half of, and how to read one that is half written all the same."""
+"""Files: written so that no reader ever sees half of one, small JSON records, and the last lines of a log."""
 
 from __future__ import annotations
 
 import json
 import os
 import typing as t
+
+from .errors import RollcallError
+
+_T = t.TypeVar("_T")
 
 
 def write_atomically(path: str, text: str, mode: int, owner: t.Optional[t.Tuple[int, int]] = None) -> None:
@@ -61,6 +65,43 @@ def last_lines(descriptor: int, most: int, *, start: int = 0, limit: int = 16_38
     begin = max(start, os.fstat(descriptor).st_size - limit)
     text = os.pread(descriptor, limit, begin).decode("utf-8", "replace")
     return [line.rstrip() for line in text.splitlines() if line.strip()][-most:]
+
+
+def write_record(path: str, data: t.Any) -> None:
+    """Keep data as JSON in a file for its owner alone, for `read_record`.
+
+    Raises:
+        OSError: as the kernel says it; what was there before is untouched then.
+    """
+    write_atomically(path, json.dumps(data, sort_keys=True) + "\n", 0o600)
+
+
+def read_record(
+    path: str, parse: t.Callable[[t.Any], _T], missing: _T, subject: str, remedies: t.Sequence[str] = ()
+) -> _T:
+    """Return what ``parse`` makes of the JSON in a file; ``missing`` when there is no such file.
+
+    Args:
+        path: of the file.
+        parse: may raise what indexing and converting raise when the data is not as it should be.
+        missing: what no file means.
+        subject: what the record is, to begin the error's sentence with.
+        remedies: of the error.
+
+    Raises:
+        RollcallError: the file is there and cannot be read, or holds something else. That never counts as missing.
+    """
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return parse(json.load(stream))
+    except FileNotFoundError:
+        return missing
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as exc:
+        raise RollcallError(
+            f"{subject} in {path} cannot be read: {exc}.",
+            evidence={"path": path, "cause": str(exc)},
+            remedies=remedies,
+        ) from exc
 
 
 def json_object(text: str) -> t.Dict[str, t.Any]:

@@ -7,12 +7,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import typing as t
 
 from ..base.errors import RollcallError
-from ..base.files import write_atomically
+from ..base.files import read_record, write_record
 from . import processes
 from .accounts import find_account
 from .model import Identity, Label, Process
@@ -104,8 +103,7 @@ def record_labels(root: str, started: t.Mapping[Identity, Label]) -> None:
         OSError: as the kernel says it; the old record is untouched then.
     """
     rows = [[*identity, *label] for identity, label in sorted(started.items())]
-    content = {"boot": processes.boot_id(), "processes": rows}
-    write_atomically(_record_path(root), json.dumps(content), 0o600)
+    write_record(_record_path(root), {"boot": processes.boot_id(), "processes": rows})
 
 
 def recorded_labels(root: str) -> t.Dict[Identity, Label]:
@@ -116,21 +114,18 @@ def recorded_labels(root: str) -> t.Dict[Identity, Label]:
     Raises:
         RollcallError: the record is there and is none.
     """
+
+    def parse(data: t.Any) -> t.Dict[Identity, Label]:
+        rows = data["processes"] if data["boot"] == processes.boot_id() else ()
+        return {(row[0], row[1]): Label(*row[2:]) for row in rows}
+
     path = _record_path(root)
     try:
-        with open(path, encoding="utf-8") as stream:
-            data = json.load(stream)
-        if data["boot"] != processes.boot_id():
+        return read_record(path, parse, {}, "The record of the processes that this stack has started", [f"rm {path}"])
+    except RollcallError as exc:
+        if isinstance(exc.__cause__, PermissionError):
             return {}
-        return {(row[0], row[1]): Label(*row[2:]) for row in data["processes"]}
-    except (FileNotFoundError, PermissionError):
-        return {}
-    except (ValueError, KeyError, TypeError, IndexError) as exc:
-        raise RollcallError(
-            f"The record of the processes that this stack has started is in {path}, and it cannot be read: {exc}.",
-            evidence={"path": path, "cause": str(exc)},
-            remedies=[f"rm {path}"],
-        ) from exc
+        raise
 
 
 def _record_path(root: str) -> str:

@@ -14,14 +14,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import typing as t
 from dataclasses import dataclass
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..base.files import write_atomically
+from ..base.files import read_record, write_record
 from ..manifest.model import Paths, Stack
 from ..state.generations import load_stack
 
@@ -189,20 +188,13 @@ def load(state: str) -> t.Dict[str, int]:
     Raises:
         RollcallError: they are there and cannot be read. They are never taken for none: what runs would move.
     """
+
+    def parse(data: t.Any) -> t.Dict[str, int]:
+        return {str(service): int(port) for service, port in data["ports"].items()}
+
     path = _path(state)
-    try:
-        with open(path, encoding="utf-8") as stream:
-            data = json.load(stream)
-        leases = {str(service): int(port) for service, port in data["ports"].items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise RollcallError(
-            f"The ports that this stack has got are in {path}, and it cannot be read: {exc}.",
-            evidence={"path": path, "cause": str(exc)},
-            remedies=["run as the user who installed it, or with sudo", f"rm {path}: ports are then chosen anew"],
-        ) from exc
-    return leases
+    remedies = ["run as the user who installed it, or with sudo", f"rm {path}: ports are then chosen anew"]
+    return read_record(path, parse, {}, "The ports that this stack has got", remedies)
 
 
 def save(state: str, ports: t.Mapping[str, int]) -> None:
@@ -216,7 +208,7 @@ def save(state: str, ports: t.Mapping[str, int]) -> None:
         OSError: as the kernel says it; the old leases are untouched then.
     """
     os.makedirs(state, mode=0o700, exist_ok=True)
-    write_atomically(_path(state), json.dumps({"ports": dict(ports)}, indent=1) + "\n", 0o600)
+    write_record(_path(state), {"ports": dict(ports)})
 
 
 def announce(stack: Stack) -> t.Optional[str]:

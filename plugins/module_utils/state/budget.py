@@ -10,13 +10,12 @@ Times are of the monotonic clock, so that no jump of the wall clock gives or tak
 
 from __future__ import annotations
 
-import json
 import os
 import typing as t
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
-from ..base.files import write_atomically
+from ..base.files import read_record, write_record
 from ..host import processes
 from ..manifest.model import Stack
 
@@ -56,19 +55,12 @@ def spend(stack: Stack, *, clock: Clock = SYSTEM) -> None:
         )
     now = clock.monotonic()
     moments = [now - ago for ago in used] + [now]
-    write_atomically(path(stack), json.dumps({"boot": processes.boot_id(), "restarts": moments}), 0o600)
+    write_record(path(stack), {"boot": processes.boot_id(), "restarts": moments})
 
 
 def _load(stack: Stack) -> t.List[float]:
-    try:
-        with open(path(stack), encoding="utf-8") as stream:
-            data = json.load(stream)
+    def parse(data: t.Any) -> t.List[float]:
         return [float(moment) for moment in data["restarts"]] if data["boot"] == processes.boot_id() else []
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise RollcallError(
-            f"The budget of automatic restarts in {path(stack)} cannot be read: {exc}.",
-            evidence={"path": path(stack), "cause": str(exc)},
-            remedies=[f"rm {path(stack)}: the budget begins anew"],
-        ) from exc
+
+    remedies = [f"rm {path(stack)}: the budget begins anew"]
+    return read_record(path(stack), parse, [], "The budget of automatic restarts", remedies)

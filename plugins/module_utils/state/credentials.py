@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import os
 import secrets
 import typing as t
 
-from ..base.errors import RollcallError
-from ..base.files import write_atomically
+from ..base.files import read_record, write_record
 from ..manifest.model import Stack
 
 Digests = t.Mapping[str, t.Mapping[str, str]]
@@ -83,8 +81,7 @@ class Record:
         # Of a service that nothing is known of, what is there now is taken for what it has.
         kept.update({name: files for name, files in digests.items() if name in started or name not in kept})
         if kept != self._kept:
-            text = json.dumps({"key": self._key.hex(), "services": kept}, sort_keys=True)
-            write_atomically(path(self._stack), text, 0o600)
+            write_record(path(self._stack), {"key": self._key.hex(), "services": kept})
 
     def _digest(self, name: str) -> t.Optional[str]:
         try:
@@ -96,15 +93,8 @@ class Record:
 
 
 def _load(place: str) -> t.Dict[str, t.Any]:
-    try:
-        with open(place, encoding="utf-8") as stream:
-            data = json.load(stream)
+    def parse(data: t.Any) -> t.Dict[str, t.Any]:
         return {"key": str(data["key"]), "services": dict(data["services"])}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise RollcallError(
-            f"The record of the files that services were started with, {place}, cannot be read: {exc}.",
-            evidence={"path": place, "cause": str(exc)},
-            remedies=[f"rm {place}  # the next run takes the files as they are then"],
-        ) from exc
+
+    subject = "The record of the files that services were started with"
+    return read_record(place, parse, {}, subject, [f"rm {place}  # the next run takes the files as they are then"])

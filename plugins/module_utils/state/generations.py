@@ -21,11 +21,12 @@ import shutil
 import typing as t
 
 from ..base.errors import RollcallError
-from ..base.files import json_object, sync_directory, write_atomically
+from ..base.files import json_object, read_record, sync_directory, write_atomically
 from ..manifest.model import RELEASE, Paths, Stack, current_release, release_directory, release_link
 from . import registry
 
 KEEP_GENERATIONS = 5
+_INSTALL_ANEW = ("run as the user who installed it, or with sudo", "ansible-playbook site.yml installs it anew")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,14 +141,15 @@ def load_environment(paths: Paths) -> t.Dict[str, t.Dict[str, str]]:
     Raises:
         RollcallError: one of them cannot be read.
     """
-    environment = {}
     try:
-        for name in sorted(os.listdir(paths.env_dir)):
-            with open(os.path.join(paths.env_dir, name), encoding="utf-8") as stream:
-                environment[os.path.splitext(name)[0]] = json.load(stream)
-    except (OSError, ValueError) as exc:
+        names = sorted(os.listdir(paths.env_dir))
+    except OSError as exc:
         raise _unreadable(paths.env_dir, exc) from exc
-    return environment
+    files = {os.path.splitext(name)[0]: os.path.join(paths.env_dir, name) for name in names}
+    return {
+        service: read_record(path, dict, {}, f"The private file of service {service}", _INSTALL_ANEW)
+        for service, path in files.items()
+    }
 
 
 def current_config(paths: Paths) -> str:
@@ -165,24 +167,21 @@ def load_stack(paths: Paths) -> Stack:
     Raises:
         RollcallError: ``wrong_use``: there is none; or it cannot be read.
     """
-    try:
-        with open(paths.manifest, encoding="utf-8") as stream:
-            return Stack.from_dict(json.load(stream))
-    except FileNotFoundError as exc:
+    stack = read_record(paths.manifest, Stack.from_dict, None, "The installed manifest", _INSTALL_ANEW)
+    if stack is None:
         raise RollcallError(
             f"No stack is installed here: {paths.manifest} does not exist.",
             kind="wrong_use",
             remedies=["ansible-playbook site.yml"],
-        ) from exc
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise _unreadable(paths.manifest, exc) from exc
+        )
+    return stack
 
 
 def _unreadable(path: str, exc: Exception) -> RollcallError:
     return RollcallError(
         f"The installed manifest or config under {path} cannot be read: {exc}.",
         evidence={"path": path, "cause": str(exc)},
-        remedies=["run as the user who installed it, or with sudo", "ansible-playbook site.yml installs it anew"],
+        remedies=_INSTALL_ANEW,
     )
 
 

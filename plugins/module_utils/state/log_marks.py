@@ -7,12 +7,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import typing as t
 
-from ..base.errors import RollcallError
-from ..base.files import write_atomically
+from ..base.files import read_record, write_record
 from ..manifest.model import Stack
 from ..supervisord.places import log_file
 
@@ -57,7 +55,7 @@ def take_marks(stack: Stack) -> t.Dict[str, LogMark]:
 
 def save_marks(stack: Stack, marks: LogMarks) -> None:
     """Keep the marks of a run for a later ``verify``."""
-    write_atomically(_path(stack), json.dumps(marks), 0o600)
+    write_record(_path(stack), marks)
 
 
 def saved_marks(stack: Stack) -> t.Dict[str, LogMark]:
@@ -66,18 +64,12 @@ def saved_marks(stack: Stack) -> t.Dict[str, LogMark]:
     Raises:
         RollcallError: the marks are there and cannot be read.
     """
-    path = _path(stack)
-    try:
-        with open(path, encoding="utf-8") as stream:
-            marks = json.load(stream)
-    except FileNotFoundError:
-        marks = {}
-    except (OSError, ValueError) as exc:
-        raise RollcallError(
-            f"The log marks of the last run in {path} cannot be read: {exc}.",
-            remedies=["run as the user who installed the stack, or with sudo", f"rm {path}"],
-        ) from exc
-    return {**take_marks(stack), **{name: (mark[0], mark[1]) for name, mark in marks.items()}}
+
+    def parse(data: t.Any) -> t.Dict[str, LogMark]:
+        return {name: (inode, offset) for name, (inode, offset) in data.items()}
+
+    remedies = ["run as the user who installed the stack, or with sudo", f"rm {_path(stack)}"]
+    return {**take_marks(stack), **read_record(_path(stack), parse, {}, "The log marks of the last run", remedies)}
 
 
 def _path(stack: Stack) -> str:
