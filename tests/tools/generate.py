@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.repository import ROOT
-from tests.tools import manifest_tables
+from tests.tools import doctor_table, manifest_tables
 
 
 class Block(t.NamedTuple):
@@ -57,6 +57,7 @@ MANIFEST_PAGE = "docs/reference/manifest.md"
 
 BLOCKS: t.Sequence[Block] = [
     *(Block(MANIFEST_PAGE, name, table) for name, table in manifest_tables.TABLES.items()),
+    Block("docs/reference/doctor.md", "findings", doctor_table.findings),
 ]
 
 

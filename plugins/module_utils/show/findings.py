@@ -10,7 +10,8 @@ from __future__ import annotations
 import typing as t
 
 from ..base.text import count, printable, table
-from ..doctor.diagnosis import ERROR, KINDS, NOTE, WARNING
+from ..doctor.diagnosis import KINDS
+from ..doctor.findings import SEVERITIES
 
 
 def findings_text(data: t.Mapping[str, t.Any]) -> str:
@@ -29,7 +30,7 @@ def findings_text(data: t.Mapping[str, t.Any]) -> str:
     blocks = [_supervisors(data["supervisors"])] if data["supervisors"] else []
     blocks += ["\n".join(_lines(finding, data)) for finding in told]
     left = [one["severity"] for one in told if not one["fixed"]]
-    counts = [count(left.count(one), one) for one in (ERROR, WARNING, NOTE) if one in left]
+    counts = [count(left.count(one), one) for one in SEVERITIES if one in left]
     fixed = sum(bool(one["fixed"]) for one in told)
     summary = ", ".join([*([f"{fixed} fixed"] if fixed else []), *counts])
     blocks.append(f"{where}: {'OK' if data['ok'] else 'FAILED'}, {summary}{unseen} ({spent})")
@@ -48,7 +49,8 @@ def _lines(finding: t.Mapping[str, t.Any], data: t.Mapping[str, t.Any]) -> t.Ite
     if done:
         yield f"  tried: {done}"
     if data["check"] and finding["fixable"]:
-        yield f"  would be fixed: --fix {KINDS[finding['name']].fix}"
+        repair = KINDS[finding["name"]].repair
+        yield f"  would be fixed: --fix {repair.words if repair is not None else 'does it'}"
     else:
         yield f"  cure: {finding['cure']}"
 

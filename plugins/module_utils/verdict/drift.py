@@ -24,8 +24,21 @@ from ..state.generations import load_stack
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
 
 
+class Difference(t.NamedTuple):
+    """What does not agree.
+
+    Attributes:
+        code: by which programs know it: not_in_file, not_installed, differs, unknown_program, no_program, revision,
+            port_taken or not_listening.
+        text: in words.
+    """
+
+    code: str
+    text: str
+
+
 @dataclass(frozen=True)
-class Row:
+class DriftRow:
     """One service as each of the four knows it.
 
     Attributes:
@@ -36,7 +49,7 @@ class Row:
         runs_at: the revision that its process carries; None when it has none.
         port: by the installed manifest, else by the file.
         listener: who listens there, in a few words; None when nobody does.
-        differences: what does not agree, in words.
+        differences: what does not agree.
     """
 
     name: str
@@ -46,11 +59,15 @@ class Row:
     runs_at: t.Optional[str]
     port: t.Optional[int]
     listener: t.Optional[str]
-    differences: t.Tuple[str, ...]
+    differences: t.Tuple[Difference, ...]
 
     def as_dict(self) -> t.Dict[str, t.Any]:
-        """Return the row as data."""
-        return {**dataclasses.asdict(self), "differences": list(self.differences)}
+        """Return the row as data: of the differences the words, and beside them the codes."""
+        return {
+            **dataclasses.asdict(self),
+            "differences": [difference.text for difference in self.differences],
+            "codes": [difference.code for difference in self.differences],
+        }
 
 
 def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
@@ -62,7 +79,7 @@ def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) 
         clock: of all deadlines.
 
     Returns:
-        ``ok``: they agree; ``stack``, ``services`` (`Row` as data), ``daemon`` (why it does not answer, else null).
+        ``ok``: they agree; ``stack``; ``services``: `DriftRow` as data; ``daemon``: why supervisord does not answer.
 
     Raises:
         RollcallError: nothing is installed, or the file is no manifest.
@@ -128,16 +145,17 @@ def _row(
     programs: t.Mapping[str, ProgramState],
     silence: t.Optional[str],
     holders: t.Mapping[int, t.Sequence[Holder]],
-) -> Row:
+) -> DriftRow:
     in_file, here, program = _service(written, name), _service(installed, name), programs.get(name)
     label = label_of(program.pid) if program is not None and program.pid else None
     port = next((service.port for service in (here, in_file) if service is not None and service.port), None)
     listeners = holders.get(port, ()) if port is not None else ()
     differences = [*_against_file(written, in_file, here), *_against_daemon(installed, here, program, silence)]
     if label is not None and here is not None and label.revision != revision(installed, here):
-        differences.append(f"runs at revision {label.revision}, installed is {revision(installed, here)}")
+        text = f"runs at revision {label.revision}, installed is {revision(installed, here)}"
+        differences.append(Difference("revision", text))
     differences += _against_listeners(name, here, program, listeners)
-    return Row(
+    return DriftRow(
         name=name,
         file=None if in_file is None or written is None else revision(written, in_file),
         installed=None if here is None else revision(installed, here),
@@ -151,13 +169,13 @@ def _row(
 
 def _against_file(
     written: t.Optional[Stack], in_file: t.Optional[Service], here: t.Optional[Service]
-) -> t.Iterator[str]:
+) -> t.Iterator[Difference]:
     if written is None:
         return
     if in_file is None:
-        yield "is not in the file"
+        yield Difference("not_in_file", "is not in the file")
     elif here is None:
-        yield "is in the file and not installed"
+        yield Difference("not_installed", "is in the file and not installed")
     else:
         changed = [
             key
@@ -166,28 +184,28 @@ def _against_file(
             if value != dataclasses.asdict(here)[key] and not (key == "secrets" and not value)
         ]
         if changed:
-            yield f"differs in the file: {', '.join(changed)}"
+            yield Difference("differs", f"differs in the file: {', '.join(changed)}")
 
 
 def _against_daemon(
     installed: Stack, here: t.Optional[Service], program: t.Optional[ProgramState], silence: t.Optional[str]
-) -> t.Iterator[str]:
+) -> t.Iterator[Difference]:
     if silence is not None:
         return
     if here is None and program is not None:
-        yield f"runs under supervisord and is not in the manifest of {installed.name}"
+        yield Difference("unknown_program", f"runs under supervisord and is not in the manifest of {installed.name}")
     elif here is not None and program is None:
-        yield "is installed, and supervisord does not know it"
+        yield Difference("no_program", "is installed, and supervisord does not know it")
 
 
 def _against_listeners(
     name: str, here: t.Optional[Service], program: t.Optional[ProgramState], listeners: t.Sequence[Holder]
-) -> t.Iterator[str]:
+) -> t.Iterator[Difference]:
     strangers = [
         holder for holder in listeners if holder.provenance != SUPERVISED or holder.service not in (name, None)
     ]
     for holder in strangers:
-        yield f"port {holder.listener.port} is taken by {holder.summary}"
+        yield Difference("port_taken", f"port {holder.listener.port} is taken by {holder.summary}")
     running = program is not None and program.state == "RUNNING"
     if here is not None and here.port is not None and running and not listeners:
-        yield f"nothing listens on port {here.port}"
+        yield Difference("not_listening", f"nothing listens on port {here.port}")

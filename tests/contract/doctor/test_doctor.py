@@ -36,7 +36,7 @@ from tests.support.namespaces import as_nobody
 from tests.support.processes import eventually, free_port
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
-from tests.support.victims import Victim, victim
+from tests.support.victims import victim
 
 sandbox = supervisords.sandbox
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes root")
@@ -134,14 +134,14 @@ def second_daemon(made: StackUnderTest) -> int:
 
 
 def test_a_stack_that_is_well_gets_one_line_and_every_supervisord_is_listed(
-    running: StackUnderTest, bystander: Victim, sandbox: supervisords.Sandbox
+    running: StackUnderTest, bystander: int, sandbox: supervisords.Sandbox
 ) -> None:
     data = call(running)
     assert (own(data), data["ok"], data["changed"]) == ([], True, False)
     assert findings_text({**data, "findings": []}).count("\n") == 0
     listed = {entry["pid"]: entry for entry in data["supervisors"]}
     (daemon,) = running.daemons()
-    ours, other = listed[daemon.pid], listed[bystander.pid]
+    ours, other = listed[daemon.pid], listed[bystander]
     assert (ours["ours"], ours["stack"], ours["answers"], ours["config"]) == (True, "test", True, running.paths.config)
     assert (other["ours"], other["stack"], other["answers"], other["config"]) == (False, None, True, sandbox.config)
     assert (other["socket"], other["pidfile"], other["version"]) == (sandbox.socket, sandbox.pidfile, ours["version"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import diagnosis
-from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.diagnosis import ERROR, NOTE, WARNING, Finding
+from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.findings import ERROR, NOTE, WARNING, Finding
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.findings import findings_text
 
 OURS: t.Dict[str, t.Any] = {

@@ -1,0 +1,180 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What is wrong with the host: accounts, programs, space, directories, logs, modes and owners."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import typing as t
+
+from . import repairs
+from .facts import INSTALL, HostFacts
+from .findings import ERROR, WARNING, FindingKind, Sighting
+from .judge_installed import unavailable
+
+# A log that is rotated may be somewhat over its size when it is; one that never is has no size of its own.
+LOG_ROOM = 1024 * 1024
+LOG_UNROTATED = 1024 * 1024 * 1024
+
+# Which finding a problem of the host is, by the end of its place; all others are about space.
+_PLACES = (
+    (".port", "port_kernel"),
+    (".directory", "command"),
+    (".command[0]", "command"),
+    ("stack.paths.run", "not_writable"),
+    ("stack.paths.logs", "not_writable"),
+    ("rollcall_release", "command"),
+)
+
+
+def _problems(name: str) -> t.Callable[[HostFacts], t.Iterator[Sighting]]:
+    """Return what finds the problems of the host that are this finding."""
+
+    def judge(facts: HostFacts) -> t.Iterator[Sighting]:
+        missing = {
+            place
+            for place, path in (("stack.paths.run", facts.paths.run), ("stack.paths.logs", facts.paths.logs))
+            # Told as a missing directory.
+            if path in facts.missing
+        }
+        for problem in facts.problems:
+            place = problem["place"]
+            if next((other for end, other in _PLACES if place.endswith(end)), "disk") == name and place not in missing:
+                yield Sighting(place, problem["message"], problem["cure"])
+
+    return judge
+
+
+def _missing(facts: HostFacts) -> t.Iterator[Sighting]:
+    for path in facts.missing:
+        yield Sighting(path, "it does not exist", facts.command("doctor --fix"))
+
+
+def _log_huge(facts: HostFacts) -> t.Iterator[Sighting]:
+    for log in facts.logs:
+        if log.size > (2 * log.limit + LOG_ROOM if log.limit else LOG_UNROTATED):
+            rotated = f"rotated at {_size(log.limit)}" if log.limit else "never rotated"
+            text = f"it has {_size(log.size)} and is to be {rotated}"
+            yield Sighting(log.path, text, f"truncate -s 0 {shlex.quote(log.path)}", {"size": log.size})
+
+
+def _size(number: int) -> str:
+    return f"{number / 1024 / 1024:.1f} MiB"
+
+
+def _log_in_tmp(facts: HostFacts) -> t.Iterator[Sighting]:
+    logs = os.path.realpath(facts.paths.logs)
+    if _temporary(logs) and not _temporary(os.path.realpath(facts.root)):
+        text = f"the logs are written to {logs}, which the host empties by itself"
+        yield Sighting(facts.paths.logs, text, f"set paths.logs in the manifest, then {INSTALL}")
+
+
+def _temporary(path: str) -> bool:
+    return path.startswith(("/tmp/", "/var/tmp/", "/dev/shm/"))
+
+
+def _open(*, secret: bool) -> t.Callable[[HostFacts], t.Iterator[Sighting]]:
+    """Return what finds files and directories with which others may do more than they need."""
+
+    def judge(facts: HostFacts) -> t.Iterator[Sighting]:
+        for own in facts.own_paths:
+            if own.mode & ~own.most & 0o7777 and own.secret == secret:
+                chmod = f"chmod {own.mode & own.most:o} {shlex.quote(own.path)}"
+                yield Sighting(
+                    own.path,
+                    f"its mode is {own.mode:04o}, and {own.most:04o} is enough",
+                    facts.command("doctor --fix") if own.fixable else chmod,
+                    {"mode": own.mode, "most": own.most},
+                    fixable=own.fixable,
+                )
+
+    return judge
+
+
+def _unsafe_owner(facts: HostFacts) -> t.Iterator[Sighting]:
+    for own in facts.own_paths if _run_by_root(facts) else ():
+        if own.uid != 0:
+            text = f"it belongs to uid {own.uid}, who can have supervisord, which runs as root, do anything"
+            yield Sighting(own.path, text, f"chown -R 0:0 {shlex.quote(own.path)}", {"uid": own.uid})
+
+
+def _run_by_root(facts: HostFacts) -> bool:
+    """Return whether the stack's supervisord is root's: that which runs, else the one that would be started."""
+    if facts.ours or facts.stack is None:
+        return any(one.process.uid == 0 for one in facts.ours)
+    return facts.stack.user == "root" or (
+        facts.stack.user is None and any(own.uid == 0 for own in facts.own_paths if own.path == facts.root)
+    )
+
+
+KINDS = (
+    FindingKind(
+        "account", ERROR, "the user of the stack does not exist", "`ansible-playbook site.yml`", unavailable("account")
+    ),
+    FindingKind(
+        "command",
+        ERROR,
+        "the program or the directory of a service is missing",
+        "install the program, or correct the manifest",
+        _problems("command"),
+    ),
+    FindingKind(
+        "disk",
+        ERROR,
+        "no space or no inodes are left, or the file system is read-only",
+        "make room, or mount it read-write",
+        _problems("disk"),
+    ),
+    FindingKind(
+        "directory_missing",
+        ERROR,
+        "a directory of the stack is missing",
+        "`rollcall doctor --fix`",
+        _missing,
+        repairs.MAKE_DIRECTORY,
+    ),
+    FindingKind(
+        "not_writable",
+        ERROR,
+        "the stack's user may not write to its directory",
+        "`chown USER DIRECTORY`",
+        _problems("not_writable"),
+    ),
+    FindingKind(
+        "log_huge",
+        WARNING,
+        "a log is far over the size at which it is rotated",
+        "`truncate -s 0 FILE`",
+        _log_huge,
+    ),
+    FindingKind(
+        "log_in_tmp", WARNING, "the logs are below /tmp, which is emptied", "`paths.logs` in the manifest", _log_in_tmp
+    ),
+    FindingKind(
+        "secret_exposed",
+        ERROR,
+        "others may read a file or directory of secrets",
+        "`rollcall doctor --fix`",
+        _open(secret=True),
+        repairs.CLOSE_TO_OTHERS,
+    ),
+    FindingKind(
+        "unsafe_mode",
+        WARNING,
+        "others may do more with a file or directory than they need",
+        "`rollcall doctor --fix`; `chmod` for the socket",
+        _open(secret=False),
+        repairs.CLOSE_TO_OTHERS,
+    ),
+    FindingKind(
+        "unsafe_owner",
+        ERROR,
+        "supervisord runs as root over a directory that another user may change",
+        "`chown -R 0:0 DIRECTORY`",
+        _unsafe_owner,
+    ),
+)

@@ -1,0 +1,104 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What is wrong with the processes of a stack, and with what is recorded of them."""
+
+from __future__ import annotations
+
+import shlex
+import typing as t
+
+from ..host.model import Process
+from . import repairs
+from .facts import FULL, HostFacts
+from .findings import ERROR, NOTE, WARNING, FindingKind, Sighting
+
+
+def _orphans(facts: HostFacts) -> t.Iterator[Sighting]:
+    for orphan in () if facts.seen is None else facts.seen.orphans:
+        service = orphan.label.service if orphan.label is not None else ""
+        beside = [process.pid for process in _running(facts).get(service, ())]
+        text = f"{orphan.summary} carries this stack's label, and no supervisord of the stack holds it"
+        if beside:
+            text += f"; supervisord runs {service} as pid {beside[0]} besides"
+        data = {"pid": orphan.pid, "service": service, "beside": beside}
+        yield Sighting(service or facts.name, text, facts.command(FULL), data)
+
+
+def _duplicates(facts: HostFacts) -> t.Iterator[Sighting]:
+    for service, twice in _running(facts).items():
+        if len(twice) > 1:
+            each = "; ".join(f"{one.summary}, below pid {one.ppid}" for one in twice)
+            text = f"it runs more than once: {each}"
+            yield Sighting(service, text, facts.command(FULL), {"pids": [one.pid for one in twice]})
+
+
+def _running(facts: HostFacts) -> t.Dict[str, t.List[Process]]:
+    """Return the processes of each service that are children of a supervisord of the stack."""
+    parents = {one.pid for one in facts.ours}
+    running: t.Dict[str, t.List[Process]] = {}
+    for process in facts.labelled:
+        if process.label is not None and process.label.service and process.ppid in parents:
+            running.setdefault(process.label.service, []).append(process)
+    return running
+
+
+def _pidfile_foreign(facts: HostFacts) -> t.Iterator[Sighting]:
+    other = _named(facts)
+    if other is not None and other.pid in {one.pid for one in facts.supervisords}:
+        remedy = facts.command(FULL) if facts.ours else f"rm {shlex.quote(facts.paths.pidfile)}"
+        text = f"it names {other.summary}, which is a supervisord and not of this stack"
+        yield Sighting(facts.paths.pidfile, text, remedy, {"pid": other.pid})
+
+
+def _pidfile_reused(facts: HostFacts) -> t.Iterator[Sighting]:
+    other = _named(facts)
+    if other is not None and other.pid not in {one.pid for one in facts.supervisords}:
+        text = f"it names {other.summary}, which is no supervisord"
+        yield Sighting(facts.paths.pidfile, text, facts.command("doctor --fix"), {"pid": other.pid})
+
+
+def _named(facts: HostFacts) -> t.Optional[Process]:
+    """Return the process that the pid file names when it is none of the stack's supervisords."""
+    if facts.pidfile is None or facts.pidfile.pid in {one.pid for one in facts.ours}:
+        return None
+    return facts.pidfile.process
+
+
+def _recycled(facts: HostFacts) -> t.Iterator[Sighting]:
+    for pid, service, process in facts.recycled:
+        text = f"pid {pid}, recorded as {service or 'supervisord'}, is {process.summary} by now; it is left alone"
+        yield Sighting(service or facts.name, text, facts.command("doctor --fix"), {"pid": pid})
+
+
+KINDS = (
+    FindingKind(
+        "orphan", ERROR, "a process of the stack that no supervisord of it holds", "`rollcall restart full`", _orphans
+    ),
+    FindingKind("duplicate", ERROR, "a service runs twice", "`rollcall restart full`", _duplicates),
+    FindingKind(
+        "pidfile_foreign",
+        WARNING,
+        "the pid file names another supervisord",
+        "`rollcall restart full`; `rm` of the file while the stack is down",
+        _pidfile_foreign,
+    ),
+    FindingKind(
+        "pidfile_reused",
+        WARNING,
+        "the pid file names a process that is no supervisord",
+        "`rollcall doctor --fix`",
+        _pidfile_reused,
+        repairs.REMOVE_STALE._replace(words="removes the file"),
+    ),
+    FindingKind(
+        "recycled_pid",
+        NOTE,
+        "a recorded pid is another process by now",
+        "`rollcall doctor --fix`",
+        _recycled,
+        repairs.FORGET_DEAD,
+    ),
+)

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What is wrong with the services of a stack, and with their ports."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..verdict.observation import trouble
+from .facts import HostFacts
+from .findings import ERROR, NOTE, WARNING, FindingKind, Sighting
+
+
+def _port_taken(facts: HostFacts) -> t.Iterator[Sighting]:
+    services = {} if facts.stack is None else {one.port: one.name for one in facts.stack.services}
+    for port, objection in facts.ports.items():
+        remedy = objection.remedies[0] if objection.remedies else facts.command(f"ports check {port}")
+        data = {"port": port, "remedies": list(objection.remedies)}
+        data.update((key, value) for key, value in objection.evidence.items() if key == "holders")
+        yield Sighting(services.get(port) or str(port), objection.message, remedy, data)
+
+
+def _port_of_the_kernel(facts: HostFacts) -> t.Iterator[Sighting]:
+    for problem in facts.problems:
+        if problem["place"].endswith(".port"):
+            yield Sighting(problem["place"], problem["message"], problem["cure"])
+
+
+def _not_healthy(facts: HostFacts) -> t.Iterator[Sighting]:
+    if facts.seen is None or facts.stack is None:
+        return
+    for check in facts.stack.checks.databases:
+        answer = facts.seen.databases.get(check.kind)
+        if answer is not None and not answer.ok and check.service not in facts.held:
+            yield Sighting(check.subject or "database", answer.detail, facts.command("status"))
+    if facts.seen.supervisord is None or facts.lock is not None:
+        # Without a supervisord that answers nothing is known of any service, and a run at work is just changing them.
+        return
+    for service in facts.stack.services:
+        found = None if service.name in facts.held else trouble(service, facts.seen)
+        if found is not None and not (service.port in facts.ports and found.check == "port"):
+            yield Sighting(service.name, found.text, facts.command("start"))
+
+
+def _held(facts: HostFacts) -> t.Iterator[Sighting]:
+    for name, reason in facts.held.items():
+        yield Sighting(name, reason, f"bring what it needs, then: {facts.command('start')}")
+
+
+KINDS = (
+    FindingKind(
+        "port_held",
+        ERROR,
+        "an assigned port is taken by what is not the stack's, or by nobody that can be seen",
+        "the command that ends its listener for good; the finding's data has the override and the other ways",
+        _port_taken,
+    ),
+    FindingKind(
+        "port_kernel",
+        WARNING,
+        "the kernel gives an assigned port to clients, or to root alone",
+        "`sysctl -w net.ipv4.ip_local_reserved_ports=PORT`, or another port",
+        _port_of_the_kernel,
+    ),
+    FindingKind(
+        "not_healthy",
+        ERROR,
+        "a service, or the database, is not as it must be",
+        "`rollcall start`; `rollcall status` for the database",
+        _not_healthy,
+    ),
+    FindingKind(
+        "held",
+        NOTE,
+        "a service stays down because something that it requires is missing",
+        "bring what it requires, then `rollcall start`",
+        _held,
+    ),
+)

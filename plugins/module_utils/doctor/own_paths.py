@@ -1,0 +1,138 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What a stack has in its directories: the modes they may have, logs, what runs have left behind, versions."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import typing as t
+
+from ..base.version import VERSION
+from ..manifest.model import DEFAULT_PATH, Paths, Stack
+from ..state.generations import current_id
+from ..state.lock import locked_by
+from ..state.log_marks import log_mark
+from ..state.runs import KEEP_RUNS, runs_directory
+from ..supervisord.config import SUPERVISORD_LOG_MAX_BYTES
+from ..supervisord.places import engine_directory, log_file
+from .facts import LeftOvers, LogFile, OwnPath, Versions
+
+# The most that the modes of a stack's directories may be.
+PRIVATE, LOGS, PUBLIC = 0o700, 0o750, 0o755
+
+
+def directories(paths: Paths, root: str) -> t.Dict[str, int]:
+    """Return the directories that a stack has for good, and the modes they are made with."""
+    return {root: PUBLIC, paths.state: PRIVATE, paths.run: PRIVATE, paths.logs: LOGS}
+
+
+def own_paths(paths: Paths, root: str) -> t.Iterator[OwnPath]:
+    """Find what is Rollcall's own, with the most that its modes may be."""
+    etc = os.path.realpath(paths.etc)
+    engine = engine_directory(root)
+    wanted = {
+        **directories(paths, root),
+        **dict.fromkeys([os.path.join(root, "generations"), etc, os.path.join(root, "bin"), engine], PUBLIC),
+        os.path.join(engine, "rollcall"): PUBLIC,
+        os.path.join(root, "bin", "rollcall"): PUBLIC,
+        os.path.join(etc, os.path.basename(paths.manifest)): 0o640,
+        os.path.join(etc, os.path.basename(paths.config)): 0o640,
+        paths.socket: PRIVATE,
+    }
+    for path, most in wanted.items():
+        yield from _own_path(path, most)
+    env_dir = os.path.join(etc, os.path.basename(paths.env_dir))
+    yield from _own_path(env_dir, PRIVATE, secret=True)
+    for name in sorted(os.listdir(env_dir)) if os.path.isdir(env_dir) else ():
+        yield from _own_path(os.path.join(env_dir, name), 0o600, secret=True)
+
+
+def _own_path(path: str, most: int, *, secret: bool = False) -> t.Iterator[OwnPath]:
+    try:
+        seen = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISLNK(seen.st_mode):
+        # A socket cannot be opened, and by its path another one's mode could be changed: it is left to a command.
+        plain = stat.S_ISREG(seen.st_mode) or stat.S_ISDIR(seen.st_mode)
+        yield OwnPath(path, stat.S_IMODE(seen.st_mode), most, seen.st_uid, secret, plain)
+
+
+def log_files(stack: Stack) -> t.Iterator[LogFile]:
+    for service in stack.services:
+        path = log_file(stack, service.name)
+        yield LogFile(path, log_mark(path)[1], service.log_max_bytes)
+    for name in ("supervisord.log", "supervisord.out"):
+        path = os.path.join(stack.paths.logs, name)
+        yield LogFile(path, log_mark(path)[1], SUPERVISORD_LOG_MAX_BYTES)
+
+
+def left_overs(paths: Paths, root: str) -> LeftOvers:
+    """Find what runs that were cut off have left. While one is at work, that may be its own."""
+    store = os.path.join(root, "generations")
+    current = current_id(paths)
+    unfinished = [
+        path
+        for path in _inside(store)
+        if os.path.isdir(path) and os.path.basename(path) != current and not os.path.exists(f"{path}/meta.json")
+    ]
+    places = [
+        *dict.fromkeys((root, os.path.dirname(paths.etc))),
+        paths.state,
+        runs_directory(paths.state),
+        *_inside(store),
+    ]
+    places += [os.path.join(path, os.path.basename(paths.env_dir)) for path in _inside(store)]
+    temporary = [
+        path
+        for place in places
+        if not any(place.startswith(other) for other in unfinished)
+        for path in _inside(place)
+        if path.endswith(".new") and (os.path.islink(path) or os.path.isfile(path))
+    ]
+    records = {os.path.basename(path).split(".")[0] for path in _inside(runs_directory(paths.state))}
+    return LeftOvers(tuple(temporary), tuple(unfinished), max(0, len(records) - KEEP_RUNS))
+
+
+def _inside(directory: str) -> t.List[str]:
+    try:
+        return [os.path.join(directory, name) for name in sorted(os.listdir(directory))]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def locked_by_other(state: str) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return the note of the process that has locked the stack; None when none has, or it is this one."""
+    note = locked_by(state)
+    return None if not note or note.get("pid") == os.getpid() else note
+
+
+def versions(root: str) -> Versions:
+    engine = engine_directory(root)
+    folders = dict.fromkeys([*os.environ.get("PATH", "").split(os.pathsep), *DEFAULT_PATH.split(":")])
+    there = [os.path.join(folder, "supervisord") for folder in folders if folder]
+    on_path = {os.path.realpath(path): path for path in reversed(there) if os.access(path, os.X_OK)}
+    return Versions(
+        own=VERSION,
+        engine=_match(os.path.join(engine, "rollcall", "base", "version.py"), r'^VERSION = "(.*)"'),
+        python=tuple(
+            map(int, re.findall(r"\d+", _match(f"{engine}/venv/pyvenv.cfg", r"^version\S* = (.*)") or "")[:3])
+        ),
+        configured=os.path.join(engine, "venv", "bin", "supervisord"),
+        on_path=tuple(reversed(on_path.values())),
+    )
+
+
+def _match(path: str, pattern: str) -> t.Optional[str]:
+    """Return what a pattern finds in a file; None when it finds nothing or there is no such file."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            found = re.search(pattern, stream.read(), re.MULTILINE)
+    except FileNotFoundError:
+        return None
+    return None if found is None else found.group(1)

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What ``doctor --fix`` does: it ends no process and starts none. Each repair returns what was done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+
+from ..base.errors import RollcallError
+from ..host import processes
+from ..host.labels import record_labels, recorded_labels
+from ..state.runs import KEEP_RUNS, prune_runs
+from ..supervisord import life
+from ..verdict import fitness
+from . import own_paths
+from .facts import HostFacts
+from .findings import Repair
+
+
+def attempt(repair: Repair, facts: HostFacts, subject: str) -> str:
+    """Repair one subject; return what was done, or why it could not be."""
+    try:
+        return repair.run(facts, subject)
+    except FileNotFoundError:
+        return "it was gone already"
+    except OSError as exc:
+        return f"could not: {exc.strerror}"
+    except RollcallError as exc:
+        return f"could not: {exc.message}"
+
+
+def _remove_stale(facts: HostFacts, subject: str) -> str:
+    life.remove_left_overs(facts.paths.socket, facts.paths.pidfile)
+    return "could not: something lives behind it now" if os.path.lexists(subject) else "removed it"
+
+
+def _forget_dead(facts: HostFacts, _subject: str) -> str:
+    """Keep those recorded processes that still live."""
+    known = recorded_labels(facts.root)
+    record_labels(facts.root, {identity: label for identity, label in known.items() if processes.alive(identity)})
+    return "dropped it from the record"
+
+
+def _make_directory(facts: HostFacts, path: str) -> str:
+    mode = own_paths.directories(facts.paths, facts.root)[path]
+    os.makedirs(path, mode=mode)
+    if facts.stack is not None and path in (facts.paths.run, facts.paths.logs):
+        who = fitness.account(facts.stack)
+        os.chown(path, who.uid, who.gid)
+    os.chmod(path, mode)
+    return "made it"
+
+
+def _close_to_others(facts: HostFacts, path: str) -> str:
+    most = next(own.most for own in facts.own_paths if own.path == path)
+    # What is opened is what is changed: nobody can put a link in its place meanwhile.
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = stat.S_IMODE(os.fstat(handle).st_mode) & most
+        os.fchmod(handle, mode)
+    finally:
+        os.close(handle)
+    return f"its mode is {mode:04o} now"
+
+
+def _remove_file(_facts: HostFacts, path: str) -> str:
+    os.unlink(path)
+    return "removed it"
+
+
+def _remove_tree(_facts: HostFacts, path: str) -> str:
+    shutil.rmtree(path)
+    return "removed it"
+
+
+def _remove_oldest(facts: HostFacts, _subject: str) -> str:
+    prune_runs(facts.paths.state)
+    return f"kept the newest {KEEP_RUNS}"
+
+
+REMOVE_STALE = Repair("removes it", _remove_stale)
+FORGET_DEAD = Repair("drops it from the record", _forget_dead)
+MAKE_DIRECTORY = Repair("makes it, for its owner", _make_directory)
+CLOSE_TO_OTHERS = Repair("takes the permission away", _close_to_others)
+REMOVE_FILE = Repair("removes it", _remove_file)
+REMOVE_TREE = Repair("removes it", _remove_tree)
+REMOVE_OLDEST = Repair("removes the oldest", _remove_oldest)
