@@ -14,7 +14,7 @@ options:
     description:
       - What may be ended on a port of the stack.
       - V(owned) ends what is left over from this stack and refuses when anything else holds a port.
-      - V(refuse) ends nothing and refuses when a port is held.
+      - V(refuse) ends nothing and refuses when a port is taken.
       - V(any) also ends processes that are not of this stack. Never pid 1, a user's systemd, sshd, what holds a port
         for a container, or what this run itself comes through.
     type: str

@@ -73,7 +73,7 @@ how many times as fast Rollcall is.
 PORTS_NOTES = """\
 ## What is compared
 
-- 8 and 100 ports, each held by a process of its own. *Beside 20,000 sockets*: other processes have 10,000 connections
+- 8 and 100 ports, each with a listener of its own. *Beside 20,000 sockets*: other processes have 10,000 connections
   to each other open, 800 sockets each.
 - Rollcall asks the kernel for the listeners by netlink and then looks for their inodes in `/proc/PID/fd`, the youngest
   processes first, until each has an owner. It is not told where to look, as it is in a restart, where supervisord names

@@ -34,7 +34,7 @@ def add(verbs: t.Any) -> None:
         return added
 
     operation("show-config", "the resolved manifest and the assigned ports; changes nothing")
-    check = operation("check", "whether a port is free, and by whom it is held; changes nothing")
+    check = operation("check", "whether a port is free, and by whom it is taken; changes nothing")
     kill = operation("kill", "end what listens on an assigned port, unless it is not ours")
     for one in (check, kill):
         one.add_argument("port", metavar="PORT", type=int)

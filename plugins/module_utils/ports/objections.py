@@ -210,7 +210,7 @@ def _home(holder: Holder) -> t.Optional[Home]:
 
 
 def _publisher_commands(process: Process, port: int) -> t.Tuple[str, ...]:
-    """Return the commands that stop a container for which a port is held, or that find it."""
+    """Return the commands that stop a container that has taken a port, or that find it."""
     home = homes.home_of(process.pid)
     if home is not None and home.name.startswith("container ") and home.stop:
         return (home.stop,)

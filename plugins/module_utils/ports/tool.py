@@ -134,7 +134,7 @@ def _no_port(stack: Stack, failures: t.Sequence[NoPort]) -> RollcallError:
 
 
 def check(stack: Stack, port: int, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
-    """Return whether a port is free, and by whom it is held; ``ok`` is that it is free. Changes nothing."""
+    """Return whether a port is free, and by whom it is taken; ``ok`` is that it is free. Changes nothing."""
     found = inspect(stack, [port], clock=clock)[0]
     neighbour = leases.neighbours(leases.directory(), stack.root).ports.get(port)
     return {**found, "ok": found["free"], "leased_to": None if neighbour is None else neighbour.summary}
