@@ -8,10 +8,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 
 from ..base.errors import RollcallError
+from ..base.files import remove_tree
 from ..host import processes
 from ..host.labels import record_labels, recorded_labels
 from ..state.runs import KEEP_RUNS, prune_runs
@@ -74,7 +74,7 @@ def _remove_file(_facts: HostFacts, path: str) -> str:
 
 
 def _remove_tree(_facts: HostFacts, path: str) -> str:
-    shutil.rmtree(path)
+    remove_tree(path)
     return "removed it"
 
 

@@ -22,7 +22,7 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
-from ..base.files import write_atomically
+from ..base.files import remove_tree, write_atomically
 from ..host import commands
 from ..host.accounts import Account, acting_as, require_account
 from ..manifest.model import release_directory
@@ -259,7 +259,7 @@ def _share(root: str, who: Account, tree: str, name: str) -> bool:
         _make_shared(root, who, name, brought if brings else None)
     with acting_as(who):
         if brings:
-            shutil.rmtree(brought)
+            remove_tree(brought)
         os.makedirs(os.path.dirname(brought), exist_ok=True)
         os.symlink(shared, brought)
     return brings and not fresh

@@ -14,13 +14,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import tempfile
 import typing as t
 
 from ..base.clock import Clock
 from ..base.errors import RollcallError
-from ..base.files import write_atomically
+from ..base.files import remove_tree, write_atomically
 from ..host.accounts import Account, acting_as, user_name
 from ..manifest.model import RELEASE, Paths, current_release, release_directory
 from ..state import lock
@@ -111,7 +110,7 @@ def remove(path: str) -> None:
                 inner = os.path.join(folder, name)
                 if not os.path.islink(inner):
                     os.chmod(inner, 0o700)
-    shutil.rmtree(path)
+    remove_tree(path)
 
 
 def release_marker(root: str, name: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import typing as t
 from dataclasses import dataclass
 
 from ..base.errors import RollcallError
+from ..base.files import remove_tree
 from ..host.accounts import Account, all_accounts
 from ..manifest.model import Stack
 from ..ports import leases
@@ -295,7 +295,7 @@ def _remove_engine(path: str) -> None:
 
 def _remove(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
+        remove_tree(path)
     else:
         os.unlink(path)
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import secrets
 import typing as t
 
 from ..base.files import read_record, write_record
@@ -40,7 +39,7 @@ class Record:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         kept = _load(path(stack))
-        self._key = bytes.fromhex(kept["key"]) if kept else secrets.token_bytes(32)
+        self._key = bytes.fromhex(kept["key"]) if kept else os.urandom(32)
         self._kept: Digests = kept["services"] if kept else {}
 
     def now(self) -> t.Dict[str, t.Dict[str, str]]:

@@ -17,11 +17,10 @@ import functools
 import hashlib
 import json
 import os
-import shutil
 import typing as t
 
 from ..base.errors import RollcallError
-from ..base.files import json_object, read_record, sync_directory, write_atomically
+from ..base.files import json_object, read_record, remove_tree, sync_directory, write_atomically
 from ..manifest.model import RELEASE, Paths, Stack, current_release, release_directory, release_link
 from . import registry
 
@@ -204,7 +203,7 @@ def install_generation(
     env_dir = os.path.join(directory, os.path.basename(paths.env_dir))
     os.makedirs(generations_directory(root), exist_ok=True)
     if os.path.isdir(directory):
-        shutil.rmtree(directory)
+        remove_tree(directory)
     os.mkdir(directory)
     os.mkdir(env_dir, 0o700)
     for path in (generations_directory(root), directory):
@@ -326,7 +325,7 @@ def record_verified(paths: Paths, root: str, when: float) -> None:
     kept = {current, *[entry["id"] for entry in kept_generations(paths, root) if entry["verified"]][:2]}
     for name in names[:-KEEP_GENERATIONS]:
         if name not in kept:
-            shutil.rmtree(os.path.join(generations_directory(root), name))
+            remove_tree(os.path.join(generations_directory(root), name))
 
 
 def _record(paths: Paths, root: str, key: str, facts: t.Mapping[str, t.Any]) -> None:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import typing as t
 
 from ..base.errors import Problem, RollcallError
@@ -161,6 +160,8 @@ def _program(stack: Stack, service: Service, who: Account, awaited: str) -> t.It
         elif os.path.isdir(real) or not may(real, who, 0o1):
             yield problem(f"{place}.command[0]", f"user {who.name} may not execute {program}", f"chmod +x {program}")
     else:
+        import shutil  # late: a command is mostly absolute, and shutil needs all kinds of compression
+
         entries = service.env.get("PATH", DEFAULT_PATH).split(os.pathsep)
         places = [as_installed(stack, entry) for entry in entries]
         path = os.pathsep.join(places)
