@@ -11,7 +11,6 @@ Here every ``recv`` and ``send`` gets only the time that is left of the whole.
 
 from __future__ import annotations
 
-import io
 import socket
 import threading
 import typing as t
@@ -22,22 +21,6 @@ if t.TYPE_CHECKING:
     import ssl
 
 _T = t.TypeVar("_T")
-
-
-class _RawReader(io.RawIOBase):
-    """What ``http.client.HTTPResponse`` reads from; closing it leaves the socket open."""
-
-    def __init__(self, line: Line) -> None:
-        super().__init__()
-        self._line = line
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: t.Any) -> int:
-        data = self._line.recv(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
 
 class Line:
@@ -92,12 +75,6 @@ class Line:
             self.sock = context.wrap_socket(self.sock, server_hostname=host)
         except socket.timeout as exc:
             raise TimeoutError(str(exc)) from exc
-
-    def makefile(self, mode: str = "rb", *_args: t.Any) -> io.BufferedReader:
-        """Return a buffered reader of the socket: the one method that ``http.client.HTTPResponse`` needs."""
-        if mode != "rb":
-            raise ValueError(f"only for reading: {mode}")
-        return io.BufferedReader(_RawReader(self))
 
     def close(self) -> None:
         """Close the socket."""

@@ -11,24 +11,26 @@ Sockets are used directly, so no proxy variable, redirect or library default com
 from __future__ import annotations
 
 import functools
-import socket
+import re
 import threading
 import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
+from ..base.http import BrokenAnswer, HttpAnswer, NotHttp
 from ..base.version import VERSION
 from ..base.wire import Line, connect
 from .answers import HealthAnswer
 from .wording import clean, failure, quoted
 
 if t.TYPE_CHECKING:
-    import http.client
-
     from ..manifest.model import Health
 
 BODY_LIMIT = 64 * 1024  # bytes of a body that are read and searched
 BANNER_LIMIT = 4096  # bytes of a TCP answer that are read and searched
 _FAST, _SLOW, _PATIENCE = 0.02, 0.1, 1.0  # seconds between two probes, first and after the patience
+
+# What stands in a request as it is written in the manifest.
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/?&=%:;@!$'()*+,\[\]-]*\Z")
 
 _Name = t.TypeVar("_Name", bound=t.Hashable)
 
@@ -132,27 +134,23 @@ def _ask(target: Health, deadline: Deadline) -> _Judged:
 
 
 def _ask_http(target: Health, line: Line) -> _Judged:
-    import http.client
-
     line.send(_request(target))
-    response = http.client.HTTPResponse(t.cast(socket.socket, line), method="GET")
     try:
-        response.begin()
-        return _judge_http(target, response, line.deadline)
-    except http.client.RemoteDisconnected:
+        return _judge_http(target, HttpAnswer(line), line.deadline)
+    except ConnectionAbortedError:
         return _Judged(False, "closed without an answer")
-    except http.client.BadStatusLine as exc:
-        return _Judged(False, f"not an HTTP answer: {quoted(str(exc.args[0]))}")
-    except http.client.HTTPException as exc:
-        return _Judged(False, f"a broken HTTP answer: {type(exc).__name__} {quoted(str(exc))}")
-    finally:
-        response.close()
+    except NotHttp as exc:
+        return _Judged(False, f"not an HTTP answer: {quoted(str(exc))}")
+    except BrokenAnswer as exc:
+        return _Judged(False, f"a broken HTTP answer: {exc}")
 
 
 def _request(target: Health) -> bytes:
-    from urllib.parse import quote
+    path = target.path
+    if not _PLAIN_PATH.match(path):
+        from urllib.parse import quote
 
-    path = quote(target.path, safe="/?&=%:;@!$'()*+,~[]")
+        path = quote(path, safe="/?&=%:;@!$'()*+,~[]")
     host = f"[{target.host}]" if ":" in target.host else target.host
     port = "" if target.port == 80 else f":{target.port}"
     lines = (
@@ -165,20 +163,20 @@ def _request(target: Health) -> bytes:
     return "\r\n".join((*lines, "", "")).encode("ascii")
 
 
-def _judge_http(target: Health, response: http.client.HTTPResponse, deadline: Deadline) -> _Judged:
-    status = response.status
-    location = response.getheader("Location")
+def _judge_http(target: Health, answer: HttpAnswer, deadline: Deadline) -> _Judged:
+    status = answer.status
+    location = answer.headers.get("location")
     if status != target.status and 300 <= status < 400 and location:
         return _Judged(False, f"{status}, wanted {target.status}: it redirects to {clean(location, 200)}", status)
     judgement = f"{status}" if status == target.status else f"{status}, wanted {target.status}"
     try:
-        body = response.read(BODY_LIMIT)
+        body = answer.read(BODY_LIMIT)
     except TimeoutError:
         return _Judged(False, f"{judgement}, but its body did not end within {deadline.seconds:g} s", status)
     if status != target.status:
         return _Judged(False, f"{judgement}: {quoted(body)}" if body.strip() else judgement, status)
-    if response.length and len(body) < BODY_LIMIT:  # read(amount) itself is content with less than was announced
-        return _Judged(False, f"{status}, but the connection was closed {response.length} bytes before its end", status)
+    if answer.missing:
+        return _Judged(False, f"{status}, but the connection was closed {answer.missing} bytes before its end", status)
     if target.body is not None and target.body.encode("utf-8") not in body:
         got = quoted(body) if body.strip() else "an empty body"
         return _Judged(False, f"{status}, but its body lacks {quoted(target.body)}: {got}", status)

@@ -5,25 +5,23 @@
 # Private to this collection: may change in any release.
 """XML-RPC as supervisord speaks it: calls written, answers read, both over HTTP/1.1 on a kept connection.
 
-Not with the standard library's ``xmlrpc.client`` and ``http.client``: importing them takes a fifth of the time of
-``rollcall status``, they take twice as long to read an answer, and they set no limit to what it may nest or declare.
-The format is http://xmlrpc.com/spec.md; of its types supervisord sends no dates and no binary data.
+Not with the standard library's ``xmlrpc.client``: it takes twice as long to read an answer, it sets no limit to what
+one may nest or declare, and it imports ``http.client`` (see base/http.py). The format is http://xmlrpc.com/spec.md; of its
+types supervisord sends no dates and no binary data.
 """
 
 from __future__ import annotations
 
 import typing as t
 
+from ..base.http import BrokenAnswer, HttpAnswer
 from ..base.wire import Line
 
 # 200 programs are about 240 KiB; more than this is not supervisord.
 LARGEST_ANSWER = 32 * 1024 * 1024
-_LARGEST_HEAD = 16 * 1024
 # A multicall nests six: the array of answers, an array of programs, a struct of each.
 _DEEPEST = 16
 _LONGEST_NUMBER = 32
-_CHUNK = 256 * 1024
-_HTTP = b"HTTP/1."
 
 
 class Malformed(ValueError):
@@ -223,41 +221,16 @@ def post(line: Line, body: bytes, authorization: t.Optional[str] = None) -> t.Tu
     if authorization is not None:
         head += f"Authorization: {authorization}\r\n"
     line.send(head.encode("ascii") + b"\r\n" + body)  # in one piece: each piece costs a turn of supervisord's loop
-    received = b""
-    while b"\r\n\r\n" not in received:
-        received += _more(line)
-        if received[: len(_HTTP)] != _HTTP[: len(received)]:
-            raise Malformed(f"it begins with {received[:40]!r}")
-        if len(received) > _LARGEST_HEAD and b"\r\n\r\n" not in received[:_LARGEST_HEAD]:
-            raise Malformed("its head does not end")
-    head_bytes, _, rest = received.partition(b"\r\n\r\n")
-    status, headers = _parse_head(head_bytes)
-    length = headers.get("content-length", "")
-    if not length.isdecimal() or len(length) > _LONGEST_NUMBER or "transfer-encoding" in headers:
-        # supervisord announces the length of every answer (supervisor.xmlrpc, supervisor.medusa.http_server).
-        raise Malformed("it announces no length")
-    if int(length) > LARGEST_ANSWER:
-        raise Malformed(f"it announces {length} bytes")
-    parts, missing = [rest], int(length) - len(rest)
-    while missing > 0:
-        parts.append(_more(line))
-        missing -= len(parts[-1])
-    reusable = missing == 0 and headers.get("connection", "").lower() != "close"
-    return status, b"".join(parts)[: int(length)], reusable
-
-
-def _more(line: Line) -> bytes:
-    data = line.recv(_CHUNK)
-    if not data:
+    try:
+        answer = HttpAnswer(line)
+        if answer.head_is_whole and answer.length is None:
+            # supervisord announces the length of every answer (supervisor.xmlrpc, supervisor.medusa.http_server).
+            raise Malformed("it announces no length")
+        if (answer.length or 0) > LARGEST_ANSWER:
+            raise Malformed(f"it announces {answer.length} bytes")
+        content = answer.read(LARGEST_ANSWER)
+    except BrokenAnswer as exc:
+        raise Malformed(str(exc)) from exc
+    if answer.missing or not answer.head_is_whole:
         raise ConnectionResetError("the connection ended before the answer did")
-    return data
-
-
-def _parse_head(head: bytes) -> t.Tuple[int, t.Dict[str, str]]:
-    """Return the status and the headers by their names in lower case (RFC 9112, 4 and 5)."""
-    first, *lines = head.decode("latin-1").split("\r\n")
-    status = first.partition(" ")[2][:3]
-    if not status.isdecimal():
-        raise Malformed(f"its first line is {first[:80]!r}")
-    pairs = (text.partition(":") for text in lines)
-    return int(status), {name.strip().lower(): value.strip() for name, _colon, value in pairs}
+    return answer.status, content, not answer.is_last
