@@ -6,8 +6,8 @@
 """XML-RPC as supervisord speaks it: calls written, answers read, both over HTTP/1.1 on a kept connection.
 
 Not with the standard library's ``xmlrpc.client``: it takes twice as long to read an answer, it sets no limit to what
-one may nest or declare, and it imports ``http.client`` (see base/http.py). The format is http://xmlrpc.com/spec.md; of its
-types supervisord sends no dates and no binary data.
+one may nest or declare, and it imports ``http.client`` (see base/http.py). The format is http://xmlrpc.com/spec.md; of
+its types supervisord sends no dates and no binary data.
 """
 
 from __future__ import annotations
