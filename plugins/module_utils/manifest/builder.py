@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The data in the text of a manifest, built of its events, with the line of every value and what is wrong with it.
+"""The data in the text of a manifest, built of its events, with the line of every value and the problems of the text.
 
-YAML's and JSON's own loaders keep the last of two equal keys, forget the lines, expand aliases without end, and take
-``08080`` and ``yes`` for what nobody means by them. Here each of these is a problem. Nothing in a text is executed:
-``{{ }}`` is text, and a tag is refused.
+The usual loaders of YAML and JSON keep the last of two equal keys, forget the lines, expand aliases without a limit,
+and take ``08080`` and ``yes`` for what nobody means by them. Here each of these is a problem. Nothing in a text is
+executed: ``{{ }}`` is text, and a tag is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NULL = re.compile(r"(~|null|Null|NULL|)\Z")
 _BOOLEAN = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?\Z")
-# What YAML 1.1 reads as something else than what is written; YAML 1.2 and people read most of it otherwise.
+# What YAML 1.1 reads as something else than text; YAML 1.2 and people read most of it in another way.
 _TREACHEROUS: t.Sequence[t.Tuple[t.Pattern[str], str]] = (
     (re.compile(r"(yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)\Z"), "a truth value"),
     (re.compile(r"[-+]?0[0-9_]+\Z"), "a number in base 8 or as text"),
@@ -54,7 +54,7 @@ class _Open:
 
 
 class Builder:
-    """Builds plain data out of events, and keeps lines and problems."""
+    """Builds plain data out of events, and remembers lines and problems."""
 
     def __init__(self) -> None:
         self.data: t.Any = None
@@ -68,7 +68,7 @@ class Builder:
         """Build the data that ``events`` describe.
 
         Raises:
-            Refused: it is too large or too deep to go on.
+            Refused: the data is too large or too deep.
         """
         for event in events:
             if event.kind == "end":
@@ -80,17 +80,17 @@ class Builder:
                 self._value(event)
 
     def complete(self, text: str) -> None:
-        """Warn of a YAML text that may have been cut off; a JSON text shows that by itself."""
+        """Warn of a YAML text that may have been cut off. A JSON text that was cut off is not JSON."""
         if not text.endswith("\n"):
             line = text.count("\n") + 1
             self.flaw((), line, "does not end with a line's end", "was it written whole? If so, add it", "warning")
 
     def flaw(self, place: Place, line: t.Optional[int], message: str, cure: str, severity: str = "error") -> None:
-        """Add something wrong with the text."""
+        """Add a problem of the text."""
         self._flaws.append((place, line, message, cure, severity))
 
     def problems(self) -> t.List[Problem]:
-        """Return what is wrong with the text, at the places that the check will call by the same names."""
+        """Return the problems of the text, with places as the check names them."""
         return [
             Problem(
                 (name_place(self._shown(place)) if place else "manifest") + (f" (line {line})" if line else ""),
@@ -142,7 +142,7 @@ class Builder:
 
     def _value(self, event: Event) -> None:
         place = self._place()
-        # A value below its key is looked for where the key is.
+        # A value that stands below its key has the line of the key.
         line = self.lines.setdefault(place, event.line)
         self._count(1, event.line)
         if event.kind == "alias":
@@ -176,7 +176,7 @@ class Builder:
             self._anchors[anchor] = (value, self._nodes - nodes_before)
 
     def _alias(self, event: Event) -> t.Any:
-        """Return what an alias stands for. What contains the alias itself is not finished, so it is not known yet."""
+        """Return the value that an alias stands for. It must be finished, so it cannot contain the alias."""
         if event.value not in self._anchors:
             raise Refused("has an alias of what is not there, or not finished", "write the value itself", event.line)
         value, nodes = self._anchors[event.value]
@@ -184,7 +184,7 @@ class Builder:
         return value
 
     def _plain(self, text: str, place: Place, line: int) -> t.Any:
-        """Return what a YAML scalar without quotes is: the plain cases of YAML 1.1 that people agree on."""
+        """Return the value of a YAML scalar without quotes: the cases of YAML 1.1 on which all agree, else text."""
         if _NULL.match(text):
             return None
         if _BOOLEAN.match(text):

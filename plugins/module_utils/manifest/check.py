@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The check that turns what somebody wrote into a manifest.
+"""The check that turns what somebody wrote into a `Stack`.
 
 :func:`check_manifest` finds every problem at once, each with its place and its cure. It returns a `Stack` when none is
-an error: every default filled in, every path absolute, secrets replaced by digests. Single values are checked as they
-are read (keys.py); what lies between values is checked in the modules named ``*_checks``.
+an error: every default filled in, every path absolute, secrets replaced by digests. A value is checked when it is read
+(keys.py); how values fit together is checked in the modules named ``*_checks``.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import typing as t
 from ..base.errors import Problem
 from .database_checks import databases_of
 from .document import Document
+from .host_limits import ANY_HOST, HostLimits
 from .keys import SERVICE, STACK, fields_of
 from .model import Checks, Paths, Service, Stack
 from .places import Place
-from .port_checks import EPHEMERAL, UNPRIVILEGED_FROM, check_port_lists, check_shared_ports
+from .port_checks import check_port_lists, check_shared_ports
 from .problems import Problems, value_of
 from .readers import mapping
 from .relation_checks import (
@@ -35,11 +36,7 @@ from .relation_checks import (
 )
 from .secret_values import Digests
 from .service_checks import check_commands, check_service, command_of, health_of
-from .written import HostLimits, Instance, Written, inside
-
-# Bytes of the socket's path: sun_path has 108 on Linux, 104 on macOS, and supervisord adds a dot and its pid at first.
-SOCKET_LIMIT_LINUX = 99
-SOCKET_LIMIT_MACOS = 95
+from .written import Instance, Written, inside
 
 # Each set of secrets takes some 8 ms to digest.
 MOST_SETS_OF_SECRETS = 100
@@ -47,7 +44,7 @@ _PUBLIC_DIRECTORIES = ("/tmp", "/var/tmp", "/dev/shm", "/private/tmp")
 
 
 class Checked(t.NamedTuple):
-    """What a check came to: the stack, None when a problem is an error, and all problems."""
+    """The result of a check: the stack, None when a problem is an error, and all problems."""
 
     stack: t.Optional[Stack]
     problems: t.List[Problem]
@@ -58,26 +55,20 @@ def check_manifest(
     *,
     overlay: t.Any = None,
     lines: t.Optional[t.Mapping[Place, int]] = None,
-    as_root: t.Optional[bool] = None,
-    ephemeral: t.Tuple[int, int] = EPHEMERAL,
-    unprivileged_from: int = UNPRIVILEGED_FROM,
-    socket_limit: int = SOCKET_LIMIT_LINUX,
+    host: HostLimits = ANY_HOST,
     assigned: t.Optional[t.Mapping[str, int]] = None,
     release: t.Optional[str] = None,
 ) -> Checked:
     """Find all problems of a manifest, and normalise it when none is an error.
 
     Args:
-        data: a mapping with ``stack``, the content of one, or a document of the older shape (``core_services`` ...),
-            with our own keys beside the older ones or without.
-        overlay: another one, laid over it key by key.
-        lines: line numbers of ``data`` by place, when it was read from a file.
-        as_root: whether services run as root; None: they do when the stack's user is root.
-        ephemeral: first and last port that the host's kernel gives to clients.
-        unprivileged_from: first port that anyone may bind.
-        socket_limit: most bytes of the socket's path.
+        data: a mapping with ``stack``, the content of ``stack``, or a document of the older shape (``core_services``
+            ...), which may have keys of today's shape, too.
+        overlay: another one, merged over it key by key.
+        lines: the line of each value of ``data`` by its place, when it was read from a file.
+        host: what the hosts are taken to be.
         assigned: the port that a service, or an instance of one, has got on its host, by its name.
-        release: the id of the application's release that is on the host for it.
+        release: the id of the application's release that the services run.
     """
     document = Document(STACK, SERVICE)
     document.add(data, from_file=lines is not None)
@@ -87,7 +78,6 @@ def check_manifest(
     if not document.raw and problems.failed:
         return Checked(None, problems.problems)
     fields = mapping("a stack", STACK).read(problems, (), document.raw)
-    host = HostLimits(as_root, ephemeral, unprivileged_from, socket_limit)
     written = Written(problems, fields, host, assigned or {})
     _check_between_values(written)
     check_monitors(written, document.monitors)

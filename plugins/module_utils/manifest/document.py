@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The content of ``stack``, put together from all that was given, and where each part of it was written."""
+"""The content of ``stack``, merged from every document that was given, and where each part of it was written."""
 
 from __future__ import annotations
 
@@ -13,37 +13,42 @@ from collections.abc import Mapping
 from .legacy import KEYS, Monitor, PlacedProblem, convert, recognise
 from .places import Place, kind_of
 
-# Documents are laid over each other key by key down to the variables of stack.services.NAME.env.
+# How deep documents are merged key by key: down to the variables of stack.services.NAME.env.
 _DEEPEST = 3
 
 
 class Source(t.NamedTuple):
-    """Where a part was written: the way to it as people are told it, and the way to it in the file, if it is in one."""
+    """Where a part was written.
+
+    Attributes:
+        shown: its place as people are told it.
+        in_file: its place in the file; None when it is in no file.
+    """
 
     shown: Place
     in_file: t.Optional[Place]
 
     def below(self, place: Place) -> Source:
-        """Return where a part of this part was written."""
+        """Return the source of a part of this part."""
         return Source(self.shown + place, None if self.in_file is None else self.in_file + place)
 
 
 class _Origins:
-    """The sources of a document's parts, as a tree of which only the branches exist that differ from their parent."""
+    """The sources of a document's parts: a tree with a branch for each part whose source differs from its parent's."""
 
     def __init__(self, source: t.Optional[Source] = None) -> None:
         self.source = source
         self.below: t.Dict[t.Any, _Origins] = {}
 
     def put(self, place: Place, source: Source) -> None:
-        """Set the source of a part; what was known of its own parts is forgotten."""
+        """Set the source of a part, and forget those of its own parts."""
         node = self
         for key in place[:-1]:
             node = node.below.setdefault(key, _Origins())
         node.below[place[-1]] = _Origins(source)
 
     def find(self, place: Place) -> Source:
-        """Return the source of a part, by way of the nearest part around it that has one."""
+        """Return the source of a part, derived from the nearest part around it that has one."""
         node: t.Optional[_Origins] = self
         found = Source((), None)
         for depth in range(len(place) + 1):
@@ -56,17 +61,17 @@ class _Origins:
 
 
 class Document:
-    """The content of ``stack`` in our own shape, put together from all that was given.
+    """The content of ``stack`` in today's shape, merged from every document that was given.
 
     Attributes:
-        raw: the content; its upper mappings are our own copies.
-        problems: what was wrong with the parts already, and where each part was.
-        monitors: ports that an older document gives to monitors, and where.
-        lenient: an older document may hold keys that others read, so unknown ones are only warned about.
+        raw: the content. Its upper mappings are copies, so the documents stay as they were.
+        problems: what is wrong with the shape of the documents, and the source of each part.
+        monitors: ports that a document of the older shape gives to monitors, and the source of each.
+        lenient: whether an unknown key is only a warning: others may read a document of the older shape, too.
 
     Args:
-        stack_keys: our own keys of a stack.
-        service_keys: our own keys of a service.
+        stack_keys: the keys of a stack.
+        service_keys: the keys of a service.
     """
 
     def __init__(self, stack_keys: t.Iterable[str], service_keys: t.Container[str]) -> None:
@@ -79,11 +84,11 @@ class Document:
         self._origins = _Origins(Source(("stack",), None))
 
     def source(self, place: Place) -> Source:
-        """Return where a part was written."""
+        """Return the source of a part."""
         return self._origins.find(place)
 
     def add(self, data: t.Any, *, from_file: bool) -> None:
-        """Lay another document, of any shape we take, over what is here."""
+        """Merge another document, of today's shape or the older one, over the content."""
         whole = Source((), () if from_file else None)
         if not isinstance(data, Mapping):
             self._refuse(
@@ -91,7 +96,7 @@ class Document:
             )
             return
         if data and not any(key in data for key in ("stack", *self._stack_keys, *KEYS)):
-            # What it is instead is nobody's business: the keys of a file that was named by mistake are not repeated.
+            # It may be another file, named by mistake: its keys are not repeated.
             keys = ", ".join(("stack", *self._stack_keys))
             self._refuse(Source(("stack",), None), "has no key of a manifest", f"give it some of: {keys}")
             return
@@ -116,13 +121,13 @@ class Document:
         self.problems.append((source, PlacedProblem((), message, cure, "error")))
 
     def _add_part(self, part: t.Mapping[t.Any, t.Any], older: Source, own: Source) -> None:
-        """Lay over what is of the older shape first, and then what is of ours."""
+        """Merge the keys of the older shape first, then those of today's."""
         if recognise(part):
             part = self._add_older(part, older)
         self._lay_over(self.raw, part, (), own)
 
     def _add_older(self, part: t.Mapping[t.Any, t.Any], source: Source) -> t.Dict[t.Any, t.Any]:
-        """Lay what is of the older shape over what is here, and return the rest."""
+        """Merge the keys of the older shape over the content, and return the others."""
         converted = convert(part, self._service_keys)
         self.lenient = True
         self.problems += [(source, problem) for problem in converted.problems]

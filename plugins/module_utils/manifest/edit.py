@@ -5,12 +5,11 @@
 # Private to this collection: may change in any release.
 """Changes to a manifest file, in place, while nobody else changes it.
 
-What is decided is a text, and it is read once more by the engine's own reader before it takes the place of the old one:
-when it does not say exactly what was asked for, or when the manifest would be worse than it was, nothing is written.
+The new text is read once more before it replaces the old one. Nothing is written when its data is not exactly what was
+asked for, or when the manifest would have an error that it did not have.
 
-The manifest itself is what is locked, not a file beside it: nothing is left behind that needs a mode, an owner, or
-somebody to remove it. A rename gives the path another file, so whoever gets the lock looks whether the file he holds is
-still the one at that path.
+The manifest itself is locked, not a file beside it, so no lock file is left behind. A rename puts another file at the
+path. Whoever gets the lock therefore compares the file that he has locked with the file at the path.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ import typing as t
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import Problem, RollcallError, problems_error
 from ..base.files import write_atomically
+from .events import DIGITS_LIMIT
 from .file import SIZE_LIMIT
 from .layout import GONE, Keys, Node, shared
 from .places import name_place
@@ -37,19 +37,16 @@ from .reading import Reading, layout_of, reading_of
 from .sites import sites_to_change
 
 _POLL = 0.01
-# No file is read that has a longer number.
-_DIGITS = 18
 
 
 class Change(t.NamedTuple):
-    """One place of a manifest, and what is to stand there.
+    """A place of a manifest, and the value that it is to have.
 
     Attributes:
-        place: its keys, such as ``("services", "web", "port")``; a first ``stack`` may be left out. Where the file has
-            the older shape, the value is found where that has it. Keys that are missing on the way are made, but for
-            a service.
-        value: plain data. A mapping is compared key by key with the one that is there, a list as a whole.
-        present: False: nothing is to stand there.
+        place: its keys, such as ``("services", "web", "port")``; a first ``stack`` may be left out. In a file of the
+            older shape, it is the place where that shape has the value. Missing keys are made, except for a service.
+        value: plain data. A mapping is compared with the old one key by key, a list as a whole.
+        present: False: the place is to have no value.
     """
 
     place: Keys
@@ -61,10 +58,10 @@ class Edited(t.NamedTuple):
     """What was changed, or would be.
 
     Attributes:
-        changed: whether the text is another one.
-        before: the text as it was, with asterisks for the values of secrets.
-        after: the text as it is now, likewise.
-        problems: what is still wrong with the manifest, and was before.
+        changed: whether the text changed.
+        before: the old text, with asterisks for the values of secrets.
+        after: the new text, likewise.
+        problems: the problems that the manifest had before and still has.
     """
 
     changed: bool
@@ -76,20 +73,20 @@ class Edited(t.NamedTuple):
 def edit_manifest(
     path: str, changes: t.Sequence[Change], *, dry_run: bool = False, timeout: float = 10.0, clock: Clock = SYSTEM
 ) -> Edited:
-    """Change a manifest file, atomically, while nobody else does.
+    """Change a manifest file, atomically, while nobody else changes it.
 
     Args:
         path: YAML or JSON: a manifest with ``stack`` or without, one of the older shape, or variables of an inventory
-            with ``rollcall_stack`` among them. A symbolic link stays one, and what it points to is changed.
-        changes: carried out one after the other, all or none.
-        dry_run: only say what would be changed; needs no permission to write.
-        timeout: seconds to wait for somebody else's change to be written.
+            with ``rollcall_stack`` among them. A symbolic link stays one, and its target is changed.
+        changes: the changes, made one after the other, all or none.
+        dry_run: whether only to say what would change, which needs no permission to write.
+        timeout: seconds to wait while somebody else changes the file.
         clock: where the time comes from.
 
     Raises:
         RollcallError: nothing was written. ``wrong_use``: the file cannot be read, a change does not fit it, or would
-            make it worse. ``refused``: somebody else is at it, or another place would change, too. ``failed``: the
-            kernel would not have it.
+            bring an error. ``refused``: somebody else is changing it, or another place would change, too. ``failed``:
+            the file cannot be written.
     """
     try:
         with _opened(path, None if dry_run else Deadline(timeout, clock)) as stream:
@@ -102,11 +99,11 @@ def edit_manifest(
 
 
 def rewrite(path: str, content: bytes, changes: t.Sequence[Change]) -> t.Tuple[Reading, Reading]:
-    """Return a manifest before and after ``changes``: all that is decided, and nothing is done.
+    """Return a manifest before and after ``changes``. Nothing is written.
 
     Args:
-        path: what the file is called; ``.json`` is never taken for YAML.
-        content: what it holds.
+        path: the name of the file; a ``.json`` is never taken for YAML.
+        content: its content.
         changes: as for :func:`edit_manifest`.
     """
     before = reading_of(path, content)
@@ -118,7 +115,7 @@ def rewrite(path: str, content: bytes, changes: t.Sequence[Change]) -> t.Tuple[R
         for site in sites_to_change(path, wanted, _keys(change), change.present):
             addressed.append(site.shown)
             old = value_at(wanted, site.place)
-            # What is alike needs no layout, and so no library.
+            # Only a value that changes needs the layout, and the library for it.
             node = None if same(old, value) else layout_of(text, before.is_json).find(site.place)
             for place, part in list(_steps(node, old, site.place, value)):
                 text = layout_of(text, before.is_json).changed(place, part)
@@ -128,7 +125,7 @@ def rewrite(path: str, content: bytes, changes: t.Sequence[Change]) -> t.Tuple[R
     try:
         after = reading_of(path, (before.bom + text).encode("utf-8"))
     except RollcallError as exc:
-        # An alias has lost what it stands for.
+        # An alias has lost its value.
         raise shared(addressed[-1]) from exc
     other = difference(wanted, after.data)
     if other is not None:
@@ -150,7 +147,7 @@ def _keys(change: Change) -> Keys:
 
 
 def _value(change: Change) -> t.Any:
-    """Return the value of a change as plain data that both YAML and JSON can hold; :data:`GONE` to have none."""
+    """Return the value of a change as plain data that YAML and JSON both have; :data:`GONE` for none."""
     if not change.present:
         return GONE
     try:
@@ -158,31 +155,31 @@ def _value(change: Change) -> t.Any:
         return json.loads(text.encode("utf-8"), parse_int=_whole)
     except (TypeError, ValueError, RecursionError) as exc:
         raise RollcallError(
-            f"The value for {name_place(change.place)} is not plain data: text, finite numbers of up to {_DIGITS} "
+            f"The value for {name_place(change.place)} is not plain data: text, finite numbers of up to {DIGITS_LIMIT} "
             "digits, true, false, null, lists, and mappings with text for keys.",
             kind="wrong_use",
         ) from exc
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > _DIGITS:
+    if len(digits) > DIGITS_LIMIT:
         raise ValueError("far too large")
     return int(digits)
 
 
 def _steps(node: t.Optional[Node], old: t.Any, place: Keys, value: t.Any) -> t.Iterator[t.Tuple[Keys, t.Any]]:
-    """Find the smallest changes that lead from ``old`` to ``value``: what is alike is not written again.
+    """Find the smallest changes that lead from ``old`` to ``value``: what is the same is not written again.
 
     Args:
-        node: where ``old`` stands in the text; None when it does not stand there itself.
-        old: what is at the place.
-        place: where in the file.
-        value: what is to be there.
+        node: the value in the text; None when an alias or a merge key gives it.
+        old: the value at the place.
+        place: the place in the file.
+        value: the new value.
     """
     if same(old, value):
         return
     names = None if node is None or node.kind != "{" else node.names()
-    # Key by key when all keys stand here: an alias or a merge key has some from elsewhere.
+    # Key by key only when all keys stand here. An alias or a merge key has keys that stand elsewhere.
     if node is None or not isinstance(value, dict) or not value or not isinstance(old, dict) or names != [*old]:
         yield place, value
         return
@@ -195,11 +192,14 @@ def _steps(node: t.Optional[Node], old: t.Any, place: Keys, value: t.Any) -> t.I
 
 
 def _refuse_worse(path: str, before: Reading, after: Reading, addressed: t.Sequence[str]) -> None:
-    """Refuse changes that bring an error; one that was there is no reason to keep somebody from mending another.
+    """Refuse changes that bring an error. Errors that were there before are no reason to refuse.
 
-    At a place that was changed every error is held against the change, unless it stood there in these very words. At
-    any other place only one more than there were: what is said of a place may name others, such as the one service out
-    of several that has a port already.
+    At a place that was changed, every error counts that was not there in the same words. At any other place, errors
+    count only when there are more of them than before: their words may name other places, such as the service that has
+    a port already.
+
+    Raises:
+        RollcallError: ``wrong_use`` with the new errors.
     """
     now = _errors(after)
     if not now:
@@ -222,7 +222,7 @@ def _refuse_worse(path: str, before: Reading, after: Reading, addressed: t.Seque
 
 
 def _errors(manifest: Reading) -> t.Dict[str, t.List[Problem]]:
-    """Return the errors of a manifest by place, without lines: those move."""
+    """Return the errors of a manifest by place. Places have no lines here, as lines change."""
     found: t.Dict[str, t.List[Problem]] = collections.defaultdict(list)
     for problem in manifest.problems():
         if problem.severity == "error":
@@ -235,9 +235,9 @@ def _errors(manifest: Reading) -> t.Dict[str, t.List[Problem]]:
 
 @contextlib.contextmanager
 def _opened(path: str, deadline: t.Optional[Deadline]) -> t.Iterator[t.BinaryIO]:
-    """Open a regular file; with a deadline also for writing, and under the lock."""
-    # To write, although it is replaced and not written: who may not write a file shall not change it, and NFS gives
-    # an exclusive lock to nobody else. A named pipe is not waited for.
+    """Open a regular file; with a deadline also for writing, and locked."""
+    # The file is opened for writing, although it is replaced: somebody who may not write it must not change it, and
+    # NFS locks no other file exclusively. A named pipe is not waited for.
     flags = os.O_NONBLOCK | os.O_CLOEXEC | (os.O_RDONLY if deadline is None else os.O_RDWR)
     while True:
         with open(os.open(path, flags), "rb") as stream:
@@ -259,7 +259,7 @@ def _opened(path: str, deadline: t.Optional[Deadline]) -> t.Iterator[t.BinaryIO]
 
 
 def _locked(stream: t.BinaryIO) -> bool:
-    """Try to lock a file; the kernel unlocks it when it is closed, however its holder ends."""
+    """Try to lock a file. The kernel unlocks it when it is closed, also when its process is killed."""
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -269,7 +269,7 @@ def _locked(stream: t.BinaryIO) -> bool:
 
 def _write(target: str, text: str, status: os.stat_result) -> None:
     """Replace a file that is locked; mode and owner stay."""
-    # Of one that was killed: nobody else writes here now, and a process that gets its pid would stumble over it.
+    # An editor that was killed leaves its new file behind. Nobody else writes one now, as the manifest is locked.
     for leftover in glob.glob(f"{glob.escape(target)}.*.new"):
         if re.fullmatch(r"\.[0-9]+\.new", leftover[len(target) :]):
             os.unlink(leftover)

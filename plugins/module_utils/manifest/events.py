@@ -18,7 +18,7 @@ DIGITS_LIMIT = 18
 
 
 class Refused(Exception):
-    """A text that is read no further."""
+    """A text cannot be read to its end."""
 
     def __init__(self, message: str, cure: str, line: t.Optional[int] = None) -> None:
         super().__init__(message)
@@ -28,21 +28,21 @@ class Refused(Exception):
 
 
 class NotJson(Refused):
-    """A text that is not JSON; it may still be YAML."""
+    """A text is not JSON. It may still be YAML."""
 
 
-# What a scalar was written as.
-PLAIN = "plain"  # YAML without quotes: what it is, is for _Scalar to say
+# How a scalar was written.
+PLAIN = "plain"  # YAML without quotes: builder.py says what it is
 QUOTED = "quoted"
-READY = "ready"  # JSON other than a string: it is what it is
+READY = "ready"  # JSON: its value is final
 
 
 class Event(t.NamedTuple):
     """One step through a document: ``scalar``, ``alias``, ``{``, ``[`` or ``end``.
 
     Attributes:
-        value: of a scalar; the name of an alias.
-        anchor: name that aliases may call it by.
+        value: the value of a scalar, or the name of an alias.
+        anchor: the name by which aliases may call it.
     """
 
     kind: str
@@ -57,10 +57,11 @@ _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s"{}\[\],:]+')
 
 
 def json_events(text: str) -> t.Iterator[Event]:
-    """Walk through a JSON text.
+    """Yield the events of a JSON text.
 
     Raises:
-        NotJson: it is none.
+        NotJson: it is not JSON.
+        Refused: it is nested too deep, or has a number that is too large.
     """
 
     def refuse(name: str) -> t.NoReturn:
@@ -98,10 +99,10 @@ _NOT_IN_YAML = (
 
 
 def yaml_events(text: str) -> t.Iterator[Event]:
-    """Walk through a YAML text.
+    """Yield the events of a YAML text.
 
     Raises:
-        Refused: it is none, it uses what a manifest has no need of, or PyYAML is not there.
+        Refused: it is not YAML, it uses a part of YAML that no manifest needs, or PyYAML is missing.
     """
     try:
         import yaml
@@ -141,7 +142,7 @@ def _yaml_event(event: t.Any) -> t.Optional[Event]:
     name = type(event).__name__
     line = event.start_mark.line + 1
     if getattr(event, "tag", None) is not None:
-        # Where Ansible reads YAML it would decrypt a !vault; here it would be text like any other.
+        # Ansible would decrypt a !vault. Here it would be text like any other.
         raise Refused(
             f"has the tag {event.tag[:40]!r}, and only plain data is read",
             "write the value itself; for a secret, lay it over this file from the inventory",
@@ -158,7 +159,7 @@ def _yaml_event(event: t.Any) -> t.Optional[Event]:
 
 
 def _not_yaml(exc: t.Any) -> Refused:
-    """Return the refusal of what PyYAML cannot read, in its words but without the text around it: it may be secret."""
+    """Return the refusal of a text that PyYAML cannot read, in its words; the text itself may be secret."""
     mark = getattr(exc, "problem_mark", None)
     words = getattr(exc, "problem", None) or getattr(exc, "reason", None) or "it cannot be read"
     where = "" if mark is None else f", column {mark.column + 1}"

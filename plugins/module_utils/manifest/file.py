@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Manifest files, YAML and JSON: read as plain data, with the line of every value, within bounds of size and time."""
+"""Manifest files, YAML and JSON, read as plain data with the line of every value, within limits of size and time."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Loaded(t.NamedTuple):
     """What a file holds.
 
     Attributes:
-        data: None when it could not be read to its end.
+        data: the data; None when it could not be read to its end.
         lines: the line of each value, from 1, by its place.
-        problems: what was wrong with the text itself.
+        problems: the problems of the text itself.
     """
 
     data: t.Any
@@ -35,7 +35,7 @@ class Loaded(t.NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Whether the data is not to be used."""
+        """Whether the data must not be used."""
         return any(problem.severity == "error" for problem in self.problems)
 
 
@@ -43,7 +43,7 @@ def load_manifest(path: str) -> t.Any:
     """Return the data in a manifest file.
 
     Raises:
-        RollcallError: ``wrong_use`` with every problem, when it cannot be read or its text is not in order.
+        RollcallError: ``wrong_use`` with every problem: the file cannot be read, or its text is wrong.
     """
     loaded = read_manifest(path)
     if loaded.failed:
@@ -51,27 +51,36 @@ def load_manifest(path: str) -> t.Any:
     return loaded.data
 
 
-def check_file(path: str, *, overlay: t.Any = None, **host: t.Any) -> Checked:
-    """Find all problems of a manifest file, those of its text included.
+def check_file(
+    path: str,
+    *,
+    overlay: t.Any = None,
+    assigned: t.Optional[t.Mapping[str, int]] = None,
+    release: t.Optional[str] = None,
+) -> Checked:
+    """Find all problems of a manifest file, YAML or JSON, those of its text included.
 
     Args:
-        path: the file, YAML or JSON.
-        overlay: data laid over it, as for :func:`.check.check_manifest`.
-        host: what is supposed of the hosts, as for :func:`.check.check_manifest`.
+        path: the file.
+        overlay: data merged over it.
+        assigned: the ports that services have got on their host, by their names.
+        release: the id of the application's release that the services run.
     """
     loaded = read_manifest(path)
-    found = list(loaded.problems)
     if loaded.data is None and loaded.failed:
-        return Checked(None, found)
-    result = check_manifest(loaded.data, overlay=overlay, lines=loaded.lines, **host)
-    # What a wrongly written value was taken for is not told on top of it.
-    places = {problem.place for problem in found if problem.severity == "error"}
-    found += [problem for problem in result.problems if problem.place not in places]
-    return Checked(None if loaded.failed else result.stack, found)
+        return Checked(None, loaded.problems)
+    result = check_manifest(loaded.data, overlay=overlay, lines=loaded.lines, assigned=assigned, release=release)
+    return Checked(None if loaded.failed else result.stack, joined(loaded.problems, result.problems))
+
+
+def joined(of_text: t.List[Problem], of_data: t.Sequence[Problem]) -> t.List[Problem]:
+    """Return the problems of a text and of its data; where the text is wrong, those of the data are left out."""
+    places = {problem.place for problem in of_text if problem.severity == "error"}
+    return of_text + [problem for problem in of_data if problem.place not in places]
 
 
 def read_manifest(path: str) -> Loaded:
-    """Return what a file holds, and what is wrong with its text. Never raises for what is in or about the file."""
+    """Return the data in a file and the problems of its text. Never raises because of the file."""
     try:
         content = _content(path)
     except (OSError, ValueError) as exc:  # a path with a zero byte in it is a ValueError
@@ -83,11 +92,11 @@ def read_manifest(path: str) -> Loaded:
 
 
 def parse_manifest(content: bytes, *, json_only: bool = False) -> Loaded:
-    """Return what the text of a manifest holds.
+    """Return the data in the text of a manifest and the problems of the text.
 
     Args:
         content: YAML or JSON, in UTF-8.
-        json_only: not to try YAML.
+        json_only: whether it can only be JSON.
     """
     builder = Builder()
     try:
@@ -116,22 +125,20 @@ def _unreadable(message: str, cure: str) -> Loaded:
 
 
 def _content(path: str) -> bytes:
-    """Return the bytes of a regular file; a named pipe would be waited for, a device would have no end."""
+    """Return the bytes of a regular file, one more than the limit at most. A named pipe is not waited for."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Refused("is not a regular file", "give the path of a file")
-        content = stream.read(SIZE_LIMIT + 1)
-    if len(content) > SIZE_LIMIT:
-        raise Refused(
-            f"is larger than {SIZE_LIMIT // 1024} KiB, which no manifest needs", "give the path of a manifest"
-        )
-    return content
+        return stream.read(SIZE_LIMIT + 1)
 
 
 def _decode(content: bytes) -> str:
     if len(content) > SIZE_LIMIT:
-        raise Refused(f"is larger than {SIZE_LIMIT // 1024} KiB, which no manifest needs", "make it smaller")
+        raise Refused(
+            f"is larger than {SIZE_LIMIT // 1024} KiB, which no manifest needs",
+            "see that it is a manifest, and make it smaller",
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""In what order services depend on each other, and what stands on what."""
+"""The order in which services depend on each other."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .model import Stack
 
 
 def levels(stack: Stack) -> t.List[t.List[str]]:
-    """Return the services by dependency: each list needs only those before it. Within one, the manifest's order.
+    """Return the services in lists, each of which depends only on the lists before it; within one in manifest order.
 
     Raises:
-        RollcallError: some depend on each other in a circle, which :func:`check` never lets through.
+        RollcallError: services depend on each other in a circle. The check of a manifest refuses that.
     """
     height: t.Dict[str, int] = {}
     waiting = list(stack.services)
@@ -50,27 +50,28 @@ def dependents(stack: Stack, names: t.Iterable[str]) -> t.Set[str]:
 
 
 def held_back(stack: Stack, missing: t.Mapping[str, str]) -> t.Dict[str, str]:
-    """Return the services that must stay down, with the reason: those that lack something, and what depends on them.
+    """Return the services that are held, each with its reason: those that lack something, and their dependents.
 
     Args:
         stack: the manifest.
         missing: what each service lacks, in words.
     """
     held = dict(missing)
+    services = {service.name: service for service in stack.services}
     for name in (name for level in levels(stack) for name in level):
-        needed = next((other for other in stack.service(name).depends_on if other in held), None)
+        needed = next((other for other in services[name].depends_on if other in held), None)
         if needed is not None and name not in held:
             held[name] = f"it depends on {needed}, which is held"
     return held
 
 
 def cycles(graph: t.Mapping[str, t.Iterable[str]]) -> t.Iterator[t.List[str]]:
-    """Find circles in a graph, each as the way along it, its first name once more at the end."""
+    """Find the circles of a graph, each as the names along it; the last name is the first one again."""
     done: t.Set[str] = set()
     for first in graph:
         if first in done:
             continue
-        # The way from `first` to where we are, each with the neighbours not yet tried.
+        # The names from `first` to the current one, each with its neighbours that were not tried yet.
         way = {first: iter(graph[first])}
         while way:
             name = list(way)[-1]

@@ -5,9 +5,9 @@
 # Private to this collection: may change in any release.
 """Every key of a manifest, declared once: what may be written, what holds without it, and what it is.
 
-From these tables derive which keys are known, how each value is read, and the tables of the reference page
-(``python -m tests.tools.generate``). A key whose field in model.py has its name reaches the stack without another line;
-what depends on other values, such as a command with ``{port}`` in it, is put together in the check.
+These tables say which keys are known and how each value is read, and the tables of the reference page are generated out
+of them (``make generate``). A value goes into the field of model.py that has the name of its key. Only a value that
+depends on others, such as a command with ``{port}`` in it, needs more: see check.py.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ LOG: t.Mapping[str, Key] = {
 
 HEALTH: t.Mapping[str, Key] = {
     "http": Key(values.HTTP_PATH, "ask this path: `/health?full=1`", Words(""), field="path"),
-    "tcp": Key(values.TRUE, "connect, and no more unless `send` or `expect` say so", Words("")),
+    "tcp": Key(values.TRUE, "connect; with `send` or `expect`, talk as well", Words("")),
     "status": Key(
         whole(100, 599, "a status"),
         "the only status that is well; a redirect is not followed",
@@ -78,8 +78,8 @@ HEALTH: t.Mapping[str, Key] = {
     "send": Key(RAW_TEXT, 'sent first; `"PING\\r\\n"` in double quotes', only="tcp"),
     "expect": Key(RAW_TEXT, "text that must come back", only="tcp"),
     "timeout": Key(_TIMEOUT, "for one question, from name look-up to the last byte", Health.timeout),
-    "host": Key(values.HOST, "whom to ask", Health.host),
-    "port": Key(values.PORT, "where to ask", Words("the service's"), null=True),
+    "host": Key(values.HOST, "the host that is asked", Health.host),
+    "port": Key(values.PORT, "the port that is asked", Words("the service's"), null=True),
 }
 
 SERVICE: t.Mapping[str, Key] = {
@@ -99,20 +99,20 @@ SERVICE: t.Mapping[str, Key] = {
     "secrets": Key(values.SECRETS, "see [variables](#variables)"),
     "port": Key(
         values.PORT,
-        "the port that it, or a child of it, must listen on; see [ports](#ports-that-are-refused)",
+        "the port that it or a child of it listens on; see [ports](#ports-that-are-refused)",
         null=True,
         shared=False,
     ),
     "fallback_ports": Key(
         values.PORTS,
-        "what it may have instead when its port is taken on a host, in this order; see "
+        "the ports that it may have instead when its port is taken on a host, in this order; see "
         "[assigned ports](#assigned-ports)",
         shared=False,
     ),
-    "auto_fallback": Key(TRUTH, "whether a run takes one of those by itself", Service.auto_fallback),
+    "auto_fallback": Key(TRUTH, "whether a run takes a fallback port by itself", Service.auto_fallback),
     "instances": Key(
         whole(1, 100, "a number of instances"),
-        "how many of it run, each on its own port; see [instances](#instances)",
+        "how many of it run, each on a port of its own; see [instances](#instances)",
         shared=False,
     ),
     "health": Key(mapping("a health check", HEALTH, "mapping or `null`"), "see [health](#health)", null=True),
@@ -121,10 +121,12 @@ SERVICE: t.Mapping[str, Key] = {
     "requires_env": Key(values.VARIABLES, "see [what holds a service](#what-holds-a-service)"),
     "stop": Key(mapping("stop", STOP), "how it is ended", _BELOW),
     "start": Key(mapping("start", START), "when it counts as started", _BELOW),
-    "stable_for": Key(_SECONDS, "how long its process must stay the same before it is believed", Service.stable_for),
+    "stable_for": Key(
+        _SECONDS, "how long its process must stay the same before the verdict calls it up", Service.stable_for
+    ),
     "ready_timeout": Key(
         number(0.1, 86_400, "seconds"),
-        "from its start until it must be ready, or a oneshot at its end; more than `start.seconds`",
+        "how long after its start it must be ready, or a oneshot at its end; more than `start.seconds`",
         Service.ready_timeout,
     ),
     "restart": Key(
@@ -141,29 +143,31 @@ DEFAULTS: t.Mapping[str, Key] = {name: key for name, key in SERVICE.items() if k
 
 PATHS: t.Mapping[str, Key] = {
     "run": Key(
-        values.DAEMON_PATH,
-        "directory of supervisord's socket and pid file. The socket's whole path may have 99 bytes on Linux, 95 on "
+        values.SUPERVISORD_PATH,
+        "the directory of supervisord's socket and pid file. The path of the socket may have 99 bytes on Linux, 95 on "
         "macOS",
         "run",
     ),
-    "logs": Key(values.DAEMON_PATH, "directory of the logs. Neither may be below `/tmp` unless the root is", "logs"),
+    "logs": Key(
+        values.SUPERVISORD_PATH, "the directory of the logs. Neither may be below `/tmp` unless the root is", "logs"
+    ),
 }
 
 PORTS: t.Mapping[str, Key] = {
     "range": Key(values.RANGE, "first and last port that services may have", (PortRules.low, PortRules.high)),
     "also": Key(
         values.PORTS,
-        "ports outside of the range that are meant; also those of the kernel's ephemeral range",
+        "ports outside of the range that services may have, too; also those of the kernel's ephemeral range",
         PortRules.also,
     ),
     "avoid": Key(
         values.PORTS,
-        "ports that no service may have and that are never flushed; macOS holds some of these",
+        "ports that no service may have and that are never flushed; macOS takes some of these",
         PortRules.avoid,
     ),
     "protect": Key(
         values.PORTS,
-        "ports of the host itself; 22 stays one of them whatever is written",
+        "ports of the host itself; 22 is always one of them",
         PortRules.protect,
     ),
 }
@@ -171,21 +175,21 @@ PORTS: t.Mapping[str, Key] = {
 # The variable that has the URL of a database, by its kind.
 URL_VARIABLES: t.Mapping[str, str] = {"postgresql": "DATABASE_URL", "redis": "REDIS_URL"}
 QUERY = "SELECT 1"
-_WHICH_VARIABLE = "which of its `env` or `secrets` has the URL"
+_WHICH_VARIABLE = "the variable of its `env` or `secrets` that has the URL"
 
 POSTGRESQL: t.Mapping[str, Key] = {
-    "service": Key(_SERVICE_NAME, "whose URL PostgreSQL is asked by"),
+    "service": Key(_SERVICE_NAME, "the service whose URL is used"),
     "variable": Key(values.VARIABLE, _WHICH_VARIABLE, URL_VARIABLES["postgresql"]),
     "query": Key(TEXT._replace(words="SQL"), "what is asked; it can change nothing", QUERY),
-    "timeout": Key(_TIMEOUT, "for all of it, the look-up of the host included", DatabaseCheck.timeout),
+    "timeout": Key(_TIMEOUT, "for everything, the look-up of the host included", DatabaseCheck.timeout),
 }
 
 REDIS: t.Mapping[str, Key] = {
-    "service": Key(_SERVICE_NAME, "whose URL Redis is asked by, with `PING`"),
+    "service": Key(_SERVICE_NAME, "the service whose URL is used; Redis is sent `PING`"),
     "variable": Key(values.VARIABLE, _WHICH_VARIABLE, URL_VARIABLES["redis"]),
-    "host": Key(values.HOST, "instead of a service, where Redis wants no password: where it is", Health.host),
-    "port": Key(values.PORT, "and on which port"),
-    "timeout": Key(_TIMEOUT, "for all of it", DatabaseCheck.timeout),
+    "host": Key(values.HOST, "instead of a service, when Redis wants no password: its host", Health.host),
+    "port": Key(values.PORT, "its port"),
+    "timeout": Key(_TIMEOUT, "for everything", DatabaseCheck.timeout),
 }
 
 DATABASE: t.Mapping[str, Key] = {
@@ -197,7 +201,7 @@ DATABASE: t.Mapping[str, Key] = {
 LOGS: t.Mapping[str, Key] = {
     "critical": Key(
         values.PATTERNS,
-        "no line that is written since the run began may match one",
+        "no line written since the run began may match one of them",
         Words(r"`\bCRITICAL\b` and the first line of a Python traceback"),
     ),
 }
@@ -219,19 +223,19 @@ _SEE_THERE = Words("see there")
 STACK: t.Mapping[str, Key] = {
     "name": Key(
         values.STACK_NAME,
-        "what the stack is called: in the roll call, in its processes' `ROLLCALL_STACK`, on a host that has several",
+        "the stack's name: in the roll call, in the `ROLLCALL_STACK` of its processes, on a host with several stacks",
         REQUIRED,
     ),
     "user": Key(values.USER, "who runs supervisord and the services", Words("whoever runs the engine"), null=True),
     "root": Key(
         values.ROOT,
-        "the stack's own directory. The system's own, such as `/` or `/etc`, are refused, and characters that a "
-        "daemon's path cannot have: `%`, quotes, `:`, `;`, `#`, `$`, a backslash",
+        "the stack's own directory. Refused are the system's own, such as `/` or `/etc`, and `%`, quotes, `:`, `;`, "
+        "`#`, `$` and backslashes in the path",
         REQUIRED,
     ),
     "paths": Key(mapping("paths", PATHS), "where supervisord's socket and the logs are", _SEE_THERE),
-    "ports": Key(mapping("ports", PORTS), "which ports services may have, and which are left alone", _SEE_THERE),
-    "defaults": Key(mapping("defaults", DEFAULTS), "what holds for every service that does not say otherwise", NONE),
+    "ports": Key(mapping("ports", PORTS), "which ports services may have, and which nobody touches", _SEE_THERE),
+    "defaults": Key(mapping("defaults", DEFAULTS), "the keys of every service that does not have its own", NONE),
     "services": Key(
         named("name: service", values.good_name, mapping(A_SERVICE, SERVICE).read, "write it as name: {...}"),
         "at least one",
@@ -239,12 +243,12 @@ STACK: t.Mapping[str, Key] = {
     ),
     "deprecated": Key(
         values.DEPRECATED,
-        "services that are never started. A service that has got the port of one is warned about",
+        "services that are never started. There is a warning when a service has the port of one of them",
     ),
-    "checks": Key(mapping("checks", CHECKS), "what the verdict looks at beyond the services", _SEE_THERE),
+    "checks": Key(mapping("checks", CHECKS), "what the verdict looks at beside the services", _SEE_THERE),
     "restart_budget": Key(
         mapping("a restart budget", RESTART_BUDGET),
-        "how often services may be restarted without anybody having asked for it",
+        "how often services may be restarted automatically",
         _SEE_THERE,
     ),
 }

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The older JSON shape of a port manifest, converted to ours. It knows ports, but no commands and no root.
+"""The older JSON shape of a port manifest, converted to today's. It has ports, but no commands and no root.
 
 ``core_services`` and ``watchdog_services`` become ``services``, ``deprecated_services`` becomes ``deprecated``,
 ``port_ranges`` and ``notes.avoid_ports`` become ``ports``. Nothing is guessed: the check names what is missing.
@@ -19,7 +19,7 @@ from .places import Place, kind_of
 SERVICES = ("core_services", "watchdog_services")
 KEYS = (*SERVICES, "deprecated_services", "monitor_instances", "port_ranges", "notes")
 
-# Words that old manifests have for a service that is meant to run.
+# What old manifests say of a service that is meant to run.
 _MEANT_TO_RUN = ("", "active", "running", "enabled", "ok", "production", "up", "started", "healthy", "online")
 
 
@@ -33,7 +33,7 @@ class PlacedProblem(t.NamedTuple):
 
 
 class Monitor(t.NamedTuple):
-    """One port of ``monitor_instances``: which instance uses it, and for what service."""
+    """One port of ``monitor_instances``: the instance that uses it, and the service that it is for."""
 
     place: Place
     instance: str
@@ -42,11 +42,11 @@ class Monitor(t.NamedTuple):
 
 
 class Converted(t.NamedTuple):
-    """An older document in our shape.
+    """A document of the older shape in today's shape.
 
     Attributes:
-        raw: content of ``stack``; what was of the wrong type still is.
-        origins: pairs of a place in ``raw`` and the one it was taken from.
+        raw: the content of ``stack``. A value of the wrong type is passed on as it is.
+        origins: pairs of a place in ``raw`` and the place that it was taken from.
     """
 
     raw: t.Dict[str, t.Any]
@@ -56,16 +56,16 @@ class Converted(t.NamedTuple):
 
 
 def recognise(data: t.Mapping[t.Any, t.Any]) -> bool:
-    """Return whether ``data`` is of the older shape, at least in part. ``notes`` alone may be anybody's."""
+    """Return whether ``data`` has keys of the older shape. ``notes`` alone does not count: it may be anybody's."""
     return any(key in data for key in KEYS if key != "notes")
 
 
 def convert(data: t.Mapping[t.Any, t.Any], service_keys: t.Container[str]) -> Converted:
-    """Return ``data`` in our shape.
+    """Return ``data`` in today's shape.
 
     Args:
-        data: the older document; keys that are not :data:`KEYS` are not looked at.
-        service_keys: our own keys of a service, which an old entry may have, too.
+        data: a document of the older shape; only the keys in :data:`KEYS` are read.
+        service_keys: today's keys of a service, which an entry of the older shape may have, too.
     """
     return _Conversion(data, service_keys).result
 
@@ -104,7 +104,7 @@ class _Conversion:
         return []
 
     def _put(self, place: t.Tuple[str, ...], value: t.Any, origin: Place) -> None:
-        """Put a value into our shape and remember where it was taken from."""
+        """Put a value into today's shape and remember where it was taken from."""
         target = self.result.raw
         for key in place[:-1]:
             target = target.setdefault(key, {})
@@ -133,7 +133,7 @@ class _Conversion:
         self._put(("services", name), own, (group, name))
 
     def _status(self, place: Place, value: t.Any) -> None:
-        """What an old manifest says of a state is not believed; where it says "do not run", that is pointed out."""
+        """Warn of a status that may say that the service is not meant to run. No status is believed."""
         if not isinstance(value, str) or value.strip().lower() not in _MEANT_TO_RUN:
             self._warning(
                 place,
@@ -176,6 +176,6 @@ class _Conversion:
 
     def _avoided(self) -> None:
         notes = self._data.get("notes", {})
-        # Any other note is for people.
+        # All other notes are for people.
         if isinstance(notes, Mapping) and "avoid_ports" in notes:
             self._put(("ports", "avoid"), notes["avoid_ports"], ("notes", "avoid_ports"))

@@ -5,9 +5,9 @@
 # Private to this collection: may change in any release.
 """The manifest as data: what a stack is made of, checked, with every default filled in.
 
-A key of a service has two declarations: its field here (type, default, whether a change restarts the service), and its
-entry in keys.py (what may be written, and what the reference page says). Nothing else has to know that it exists, but
-what acts on it. docs/manifest.md is the reference.
+A key of a service is declared in two places: its field here (type, default, whether a change restarts the service),
+and its entry in keys.py (what may be written, what the reference page says). Other code names it only to act on it.
+The reference is docs/reference/manifest.md.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-# Whether a field of a service is part of its revision, and so whether a change restarts it. It is, unless its field
-# says otherwise. What the process never sees, and supervisord is never told, is no part of it:
+# A field of a service is part of the service's revision, so a change restarts the service. There are two exceptions.
+# Neither the process nor supervisord is told the value: a change restarts nothing.
 NO_RESTART: t.Mapping[str, str] = {"revision": "never"}
-# A field that is added later is no part of it while it has its default: upgrading Rollcall restarts nothing.
+# The field was added after the first release. The default value is no part of the revision, so an upgrade of Rollcall
+# restarts nothing; any other value is.
 RESTART_WHEN_SET: t.Mapping[str, str] = {"revision": "when set"}
 
 
@@ -34,10 +35,10 @@ _Conversion = t.Callable[[t.Any], t.Any]
 
 @functools.cache
 def _maker(cls: t.Callable[..., t.Any]) -> _Conversion:
-    """Return what makes a data class of JSON data.
+    """Return a function that makes a data class of JSON data.
 
-    A key that is missing gets its default: an earlier version of Rollcall did not know it. A key that is unknown, or
-    a value of another type, is a TypeError or a ValueError.
+    A key that is missing gets its default, because an earlier version of Rollcall did not write it. The function raises
+    a TypeError or a ValueError for an unknown key and for a value of another type.
     """
     found = [(each.name, _conversion(str(each.type))) for each in dataclasses.fields(t.cast(t.Any, cls))]
     conversions = [(name, convert) for name, convert in found if convert is not None]
@@ -53,7 +54,7 @@ def _maker(cls: t.Callable[..., t.Any]) -> _Conversion:
 
 
 def _conversion(annotation: str) -> t.Optional[_Conversion]:
-    """Return what converts JSON data to a type, given as its annotation is written; None where they are the same."""
+    """Return the function that converts JSON data to the type of an annotation; None when no conversion is needed."""
     outer, _bracket, inner = annotation.rstrip("]").partition("[")
     if outer == "t.Optional":
         convert = _conversion(inner)
@@ -69,12 +70,12 @@ def _conversion(annotation: str) -> t.Optional[_Conversion]:
 
 @dataclass(frozen=True)
 class Health:
-    """How a service is asked whether it is well.
+    """How a service is asked whether it is healthy.
 
     Attributes:
         kind: ``http`` or ``tcp``.
-        path: for http: what is asked for.
-        status: for http: the only status that is well.
+        path: for http: the path, with its query.
+        status: for http: the only status that is healthy.
         body: for http: text that the answer must contain.
         send: for tcp: text sent after connecting.
         expect: for tcp: text that the answer must contain.
@@ -113,23 +114,23 @@ class Service:
     """One service; it becomes one program of supervisord.
 
     Attributes:
-        command: arguments; the program, unless it is looked up on PATH, is absolute.
-        directory: absolute.
+        command: the program and its arguments; the program is absolute, or a name that is looked up on PATH.
+        directory: where it runs, absolute.
         kind: ``service`` keeps running, ``oneshot`` runs to its end.
-        secrets: digests by the variable's name; the values are in no Stack.
-        depends_on: ``started``, ``running``, ``healthy`` or ``completed``, by service.
-        stable_for: seconds that its process must not change before it is believed.
+        secrets: the digest of each secret by its variable; no Stack has the values.
+        depends_on: how far each other service must be: ``started``, ``running``, ``healthy`` or ``completed``.
+        stable_for: seconds that its process must stay the same before the verdict calls it up.
         ready_timeout: seconds from its start until it must be ready.
         restart: ``always``, ``unexpected`` (exit code other than 0) or ``never``, when it ends by itself.
-        port: the assigned one.
-        own_port: the one that the manifest says; where none is assigned yet, ``port`` is the same.
-        fallback_ports: what it may have instead, in this order.
+        port: the port that it has on its host.
+        own_port: the port that the manifest says; ``port`` is the same unless the host gave it another one.
+        fallback_ports: the ports that it may have instead, in this order.
         auto_fallback: whether a run may take one of those by itself.
-        group: of an instance: the service it is one of; empty for others.
-        instance: its number, from 1; 0 for others.
+        group: for an instance: the service that it is an instance of; empty for others.
+        instance: for an instance: its number, from 1; 0 for others.
         log_max_bytes: size at which its log is rotated; 0 is never.
-        requires_files: absolute paths; while one is missing on the host, the service is held.
-        requires_env: variables that it must have, not empty; while one is missing, it is held.
+        requires_files: absolute paths; the service is held while one of them is missing on the host.
+        requires_env: variables; the service is held while one of them is missing or empty.
     """
 
     name: str
@@ -165,7 +166,7 @@ class PortRules:
     Attributes:
         low: first port of the range.
         high: last port of the range.
-        also: ports outside of it that are meant.
+        also: ports outside of the range that services may have, too.
         avoid: ports that no service may have; macOS holds some of the default ones.
         protect: ports of the host itself.
     """
@@ -188,7 +189,7 @@ class Paths:
 
     @classmethod
     def of(cls, root: str) -> Paths:
-        """Return the directories below ``root`` that a manifest has unless it says otherwise."""
+        """Return the directories of a manifest that names none: those below ``root``."""
         return cls(*(os.path.join(root, name) for name in ("etc", "run", "state", "logs")))
 
     @property
@@ -224,8 +225,8 @@ class DatabaseCheck:
     Attributes:
         kind: ``sqlite``, ``postgresql`` or ``redis``.
         path: for sqlite: the file, absolute.
-        service: whose environment says where the database is; empty for sqlite, and for a Redis without a password.
-        variable: of that environment.
+        service: the service whose environment has the URL; empty for sqlite, and for a Redis without a password.
+        variable: the variable that has the URL.
         host: for a Redis without a service.
         port: for a Redis without a service.
         query: for postgresql: what is asked.
@@ -243,7 +244,7 @@ class DatabaseCheck:
 
     @property
     def subject(self) -> str:
-        """What it is called in a verdict, unlike any service; empty for the stack's own file."""
+        """Its name in a verdict, which no service can have; empty for the stack's own SQLite file."""
         if self.kind == "sqlite":
             return ""
         return f"{self.kind} of {self.service}" if self.service else f"{self.kind} on port {self.port}"
@@ -251,7 +252,7 @@ class DatabaseCheck:
 
 @dataclass(frozen=True)
 class Checks:
-    """What the verdict looks at beyond the services: databases, and regular expressions no log line may match."""
+    """What the verdict looks at beside the services: databases, and regular expressions that no log line may match."""
 
     databases: t.Tuple[DatabaseCheck, ...] = ()
     log_critical: t.Tuple[str, ...] = (r"\bCRITICAL\b", r"^Traceback \(most recent call last\)")
@@ -270,10 +271,10 @@ class Stack:
     """The services that one supervisord runs on one host.
 
     Attributes:
-        root: absolute; all that is Rollcall's is below it.
-        user: who runs the services; None is whoever runs the engine.
-        deprecated: services that are never started, with the ports they had.
-        release: the id of the application's release that the services run, below ``root/releases``; None without one.
+        root: the directory of everything that Rollcall installs for it, absolute.
+        user: who runs the services; None: the user who runs the engine.
+        deprecated: services that are never started, with the ports that they had.
+        release: the id of the application's release that the services run, below ``root/releases``; None: no release.
     """
 
     name: str
@@ -304,7 +305,7 @@ class Stack:
         """Return the stack that :meth:`to_dict` made ``data`` of.
 
         Raises:
-            KeyError, TypeError, ValueError: it did not, or another version of Rollcall did.
+            KeyError, TypeError, ValueError: ``data`` is something else, or of another version of Rollcall.
         """
         checks = data["checks"]
         if "databases" not in checks:
@@ -318,7 +319,8 @@ class Stack:
 # The PATH of supervisord, and so of every service that does not set its own.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# What every service has: from supervisord (preflight.daemon_environment), and its labels (environment.label_variables).
+# The variables that every service has: those of supervisord (preflight.daemon_environment), and its labels
+# (environment.label_variables).
 GIVEN_TO_ALL = frozenset(
     (
         *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "PYTHONUTF8"),
@@ -332,17 +334,17 @@ def port_variable(service: str) -> str:
     return "PORT_" + re.sub(r"[^A-Z0-9]", "_", service.upper())
 
 
-# The link of a generation to the release that belongs to it.
+# The name of the symbolic link in a generation that points to its release.
 RELEASE = "release"
 
 
 def current_release(root: str) -> str:
-    """Return the path by which services name the release that is in place, whichever it is."""
+    """Return the path by which services name the current release; it stays the same from release to release."""
     return os.path.join(root, "current")
 
 
 def release_link(paths: Paths) -> str:
-    """Return what the symbolic link ``current_release`` says: it leads through the generation, and switches with it."""
+    """Return the target of the symbolic link :func:`current_release`: a link in the current generation."""
     return os.path.join(os.path.basename(paths.etc), RELEASE)
 
 

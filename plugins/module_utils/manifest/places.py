@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Where a value stands in a manifest, and what it is, in words for people."""
+"""Places of a manifest, and kinds of values, in words for people."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from collections.abc import Mapping, Sequence
 # The keys and indexes that lead to a value.
 Place = t.Tuple[t.Union[str, int], ...]
 
+# Comparing names takes time, and a hostile document could make it long.
+_COMPARED = 400
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}\Z")
 
 
 def name_place(place: Place) -> str:
-    """Return a place for people: ``stack.services.main_app.command[0]``."""
+    """Return a place in words: ``stack.services.main_app.command[0]``."""
     text = ""
     for part in place:
         if isinstance(part, str) and _PLAIN_KEY.match(part):
@@ -30,7 +32,7 @@ def name_place(place: Place) -> str:
 
 
 def kind_of(value: t.Any) -> str:
-    """Return what a value is, in words."""
+    """Return the kind of a value in words, such as ``a mapping``."""
     if isinstance(value, bool):
         return "a truth value"
     if isinstance(value, (int, float)):
@@ -42,6 +44,14 @@ def kind_of(value: t.Any) -> str:
     if value is None:
         return "empty"
     return "a list" if is_list(value) else f"a value of type {type(value).__name__}"
+
+
+def similar(name: str, known: t.Iterable[str]) -> str:
+    """Return a suggestion for a misspelt name, such as `` (did you mean port?)``; '' when no known name is like it."""
+    import difflib
+
+    close = difflib.get_close_matches(name, list(known)[:_COMPARED], 1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def is_list(value: t.Any) -> bool:

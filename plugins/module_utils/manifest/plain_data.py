@@ -13,14 +13,14 @@ from .layout import GONE, Keys
 
 
 def copied(data: t.Any) -> t.Any:
-    """Return a copy in which nothing is shared, as aliases share it."""
+    """Return a copy that shares nothing; aliases of YAML are the same mapping or list in several places."""
     if isinstance(data, dict):
         return {key: copied(value) for key, value in data.items()}
     return [copied(item) for item in data] if isinstance(data, list) else data
 
 
 def same(one: t.Any, other: t.Any) -> bool:
-    """Return whether two values are written alike: 1, 1.0 and true are not."""
+    """Return whether two values are the same as data. 1, 1.0 and true are three different values."""
     return difference(one, other) is None
 
 
@@ -47,7 +47,7 @@ def value_at(data: t.Any, place: Keys) -> t.Any:
 
 
 def put(data: t.Dict[t.Any, t.Any], place: Keys, value: t.Any) -> None:
-    """Change plain data as the text is changed."""
+    """Put a value at a place, :data:`GONE` to remove the value there; mappings on the way are made."""
     for key in place[:-1]:
         if data.get(key) is None:
             data[key] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .host_limits import EPHEMERAL
 from .places import Place
 from .problems import value_of
 from .written import Written
@@ -18,10 +19,6 @@ from .written import Written
 REFUSED_BY_BROWSERS = frozenset(
     [1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080]
 )
-# What Linux gives to clients unless net.ipv4.ip_local_port_range says otherwise, ip-sysctl.
-EPHEMERAL = (32768, 60999)
-# Below it only root may bind, unless net.ipv4.ip_unprivileged_port_start says otherwise.
-UNPRIVILEGED_FROM = 1024
 
 
 def check_port_lists(written: Written) -> None:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The problems that a check has found, each with its place, its line and what to do about it."""
+"""The problems that a check finds, each with its place, its line and what to do about it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import typing as t
 
 from ..base.errors import Problem
 from .document import Document, Source
-from .places import Place, kind_of, name_place
+from .places import Place, kind_of, name_place, similar
 
-# What a reader returns for a value that has a problem already.
+# What a reader returns instead of a value whose problem it has added.
 WRONG: t.Any = object()
 
-# What the mapping is called whose keys may be mistaken for a place to keep state.
 A_SERVICE = "a service"
+# Keys of a service that only a state kept in a manifest would have.
 _RUNTIME_STATE = frozenset(["status", "state", "pid", "uptime", "started_at", "last_seen", "exit_status"])
 
-# Comparing names takes time that a hostile document could make long, and nobody reads more suggestions.
+# Nobody reads more suggestions.
 _SUGGESTIONS = 20
-_COMPARED = 400
 
 
 def value_of(fields: t.Any, key: str, default: t.Any = None) -> t.Any:
@@ -35,8 +34,8 @@ class Problems:
     """The problems found so far.
 
     Args:
-        document: what is checked; it knows where its parts were written.
-        lines: line numbers by place, when it was read from a file.
+        document: the document that is checked; it knows where its parts were written.
+        lines: the line of each value by its place, when the document was read from a file.
     """
 
     def __init__(self, document: Document, lines: t.Mapping[Place, int]) -> None:
@@ -63,17 +62,17 @@ class Problems:
         self._add(self._document.source(place), message, cure, "warning")
 
     def monitor(self, source: Source, message: str, cure: str, severity: str) -> None:
-        """Add a problem of ``monitor_instances``, which have no place in our own shape."""
+        """Add a problem of ``monitor_instances``, which have no place in today's shape."""
         self._add(source, message, cure, severity)
 
     def wrong_type(self, place: Place, value: t.Any, wanted: str, cure: str) -> t.Any:
-        """Add the error that ``value`` is not even of the right kind, without showing it: it may be a secret."""
+        """Add the error that ``value`` is of the wrong kind. The value is not shown: it may be a secret."""
         if isinstance(value, bool):
             cure += "; YAML reads yes, no, on and off as truth values, too, unless they are in quotes"
         return self.error(place, f"is {kind_of(value)}, not {wanted}", cure)
 
     def unknown_key(self, place: Place, known: t.Iterable[str], what: str) -> None:
-        """Add the problem of a key that nothing here has."""
+        """Add the problem of a key that its mapping does not have."""
         key = place[-1]
         if not isinstance(key, str):
             self.error(place, "is a key that is not text", "write the key in quotes, or as the name that is meant")
@@ -83,21 +82,18 @@ class Problems:
                 place, "is runtime state, which is no part of a manifest", "remove it; see it by: rollcall status"
             )
             return
-        similar = self.similar(key, known)
-        if self._document.lenient and len(place) == 1 and not similar:
+        suggestion = self.similar(key, known)
+        if self._document.lenient and len(place) == 1 and not suggestion:
             self.warning(place, "is not read", "remove it when nothing else reads it")
             return
-        self.error(place, f"is not a key of {what}{similar}", f"remove it, or use one of: {', '.join(known)}")
+        self.error(place, f"is not a key of {what}{suggestion}", f"remove it, or use one of: {', '.join(known)}")
 
     def similar(self, name: t.Any, known: t.Iterable[str]) -> str:
         """Return a suggestion for a misspelt name, '' when no known one is like it."""
         if not isinstance(name, str) or len(name) > 64 or self._suggestions == 0:
             return ""
-        import difflib
-
         self._suggestions -= 1
-        close = difflib.get_close_matches(name, list(known)[:_COMPARED], 1)
-        return f" (did you mean {close[0]}?)" if close else ""
+        return similar(name, known)
 
     def _add(self, source: Source, message: str, cure: str, severity: str) -> None:
         problem = Problem(self._name(source), message, cure, severity)

@@ -36,7 +36,7 @@ class ValueType(t.NamedTuple):
 
 
 class Words(str):
-    """What the reference page says in the place of a default that is no value, such as ``none``."""
+    """A default that is no value, as the reference page says it, such as ``none``."""
 
 
 NONE = Words("none")
@@ -49,11 +49,11 @@ class Key(t.NamedTuple):
     Attributes:
         type: what may be written.
         text: what it is, for the reference page.
-        default: what holds without it, for the reference page; the value itself comes from the model.
-        field: the field of the model that it becomes; empty: the one of the same name.
-        null: whether null says "none"; of any other key it says that somebody has not finished writing.
-        shared: of a service: whether ``defaults`` may have it, too.
-        only: of a health check: the kind that has it, ``http`` or ``tcp``; empty for both.
+        default: what holds without it, for the reference page. The value itself comes from the model.
+        field: the field of the model that it becomes; empty: the field of the same name.
+        null: whether null is a value, which says "none". For any other key, null is an unfinished line.
+        shared: for a key of a service: whether ``defaults`` may have it, too.
+        only: for a key of a health check: the kind that has it, ``http`` or ``tcp``; empty: both.
     """
 
     type: ValueType
@@ -67,7 +67,7 @@ class Key(t.NamedTuple):
 
 # --- text --------------------------------------------------------------------------------------------------------
 
-# All of Unicode's category Cc. A line's end would open the next section of supervisord.conf.
+# All control characters, Unicode's category Cc. A line's end could open another section of supervisord.conf.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -78,7 +78,7 @@ def unwritable(text: str, control: t.Pattern[str] = _CONTROL) -> t.Optional[str]
 
 
 def _not_unicode(text: str) -> t.Optional[str]:
-    """Return the complaint that ``text`` has half a surrogate pair, which JSON can write; None when it has not."""
+    """Return why ``text`` is not Unicode: it has half a surrogate pair, which JSON can write. None when it is."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -139,7 +139,7 @@ def matching(words: str, pattern: str, what: str, cure: str) -> ValueType:
 
 # --- numbers and words ---------------------------------------------------------------------------------------------
 
-# Numbers are not shown, and not turned into floats, from here on.
+# Larger numbers are not shown, and not turned into floats.
 _HUGE = 10**15
 
 
@@ -202,11 +202,11 @@ def list_of(words: str, item: ValueType, most: int, cure: str, *, repeats: bool 
     """Return the type of a list of at most ``most`` items, read as a tuple.
 
     Args:
-        words: its name on the reference page.
+        words: the name of the items on the reference page.
         item: the type of each item.
         most: how many there may be.
         cure: what to write instead of anything else.
-        repeats: whether an item may be in it twice; it is left out the second time otherwise.
+        repeats: whether an item that comes twice stays in the list twice.
     """
 
     def read(problems: Problems, place: Place, value: t.Any) -> t.Any:
@@ -219,7 +219,7 @@ def list_of(words: str, item: ValueType, most: int, cure: str, *, repeats: bool 
             return WRONG
         return tuple(items) if repeats else tuple(dict.fromkeys(items))
 
-    return ValueType(words, read)
+    return ValueType(f"{words}, {most} at most", read)
 
 
 def mapping(what: str, keys: t.Mapping[str, Key], words: str = "mapping") -> ValueType:

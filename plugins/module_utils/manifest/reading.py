@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""A manifest's text, what it says, and where everything stands in it."""
+"""The text of a manifest that is edited, its data, and where everything stands in the text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typing as t
 
 from ..base.errors import Problem, RollcallError, problems_error
 from .check import check_manifest
-from .file import parse_manifest
+from .file import joined, parse_manifest
 from .json_layout import JsonLayout
 from .layout import Layout
 from .yaml_layout import YamlLayout
@@ -26,24 +26,24 @@ VARIABLE = "rollcall_stack"
 
 @functools.lru_cache(maxsize=4)
 def layout_of(text: str, is_json: bool) -> Layout:
-    """Return the layout of a text that the engine's own reader has taken for JSON or for YAML.
+    """Return the layout of a text, JSON or YAML.
 
     Raises:
-        RollcallError: ``wrong_use``: it is YAML, and ruamel.yaml is not there, or cannot read it.
+        RollcallError: ``wrong_use``: it is YAML, and ruamel.yaml is missing or cannot read it.
     """
     return JsonLayout(text) if is_json else YamlLayout(text)
 
 
 class Reading(t.NamedTuple):
-    """A manifest's text, and what it says.
+    """The text of a manifest and its data.
 
     Attributes:
-        text: all of it but for a byte order mark.
+        text: the text without a byte order mark.
         bom: the byte order mark, or ''.
-        is_json: whether it is JSON, for which no library is needed.
-        data: what it says.
+        is_json: whether it is JSON, which needs no library.
+        data: the data of the text.
         lines: the line of each value by its place.
-        flaws: what is wrong with the text itself.
+        flaws: the problems of the text itself.
     """
 
     text: str
@@ -54,10 +54,10 @@ class Reading(t.NamedTuple):
     flaws: t.List[Problem]
 
     def problems(self) -> t.List[Problem]:
-        """Return all that is wrong with the manifest."""
+        """Return all problems of the manifest."""
         data, lines, flaws = self.data, self.lines, self.flaws
         if isinstance(data, dict) and VARIABLE in data:
-            # Other variables are nobody's business here.
+            # The problems of other variables are left out.
             inside = f"stack.{VARIABLE}"
             flaws = [
                 flaw._replace(place=flaw.place.replace(inside, "stack", 1))
@@ -66,13 +66,10 @@ class Reading(t.NamedTuple):
             ]
             data = data[VARIABLE]
             lines = {place[1:]: line for place, line in lines.items() if place[:1] == (VARIABLE,)}
-        places = {flaw.place for flaw in flaws if flaw.severity == "error"}
-        return flaws + [
-            problem for problem in check_manifest(data, lines=lines).problems if problem.place not in places
-        ]
+        return joined(flaws, check_manifest(data, lines=lines).problems)
 
     def shown(self) -> str:
-        """Return the text as it may be shown: with asterisks for the values of secrets."""
+        """Return the text with asterisks for the values of secrets."""
         return layout_of(self.text, self.is_json).shown() if "secrets" in self.text else self.text
 
 
@@ -80,7 +77,7 @@ def reading_of(path: str, content: bytes) -> Reading:
     """Read a manifest to its end.
 
     Raises:
-        RollcallError: ``wrong_use``: it is empty, cut off, or otherwise none that can be read.
+        RollcallError: ``wrong_use``: it is empty, cut off, or cannot be read for another reason.
     """
     loaded = parse_manifest(content, json_only=path.endswith(".json"))
     try:
@@ -91,7 +88,7 @@ def reading_of(path: str, content: bytes) -> Reading:
     is_json = path.endswith(".json") or _is_json(text)
     data = loaded.data
     if data is None and not is_json and re.search("!|<<", text):
-        # Variables of an inventory may have tags and merge keys; a manifest of its own may not, and keeps them.
+        # Variables of an inventory may have tags and merge keys. They stay in the text.
         loaded = parse_manifest(layout_of(text, is_json).plain_text().encode("utf-8"))
         data = _merged(loaded.data)
     found = Reading(text, bom, is_json, data, loaded.lines, loaded.problems)
@@ -118,7 +115,7 @@ def _merged(data: t.Any) -> t.Any:
         return data
     merged: t.Dict[t.Any, t.Any] = {}
     below = data.get("<<", [])
-    # Of several the first one counts.
+    # Of several mappings, the first one counts.
     for part in reversed(below) if isinstance(below, list) else [below]:
         merged.update(_merged(part) if isinstance(part, dict) else {})
     merged.update({key: _merged(value) for key, value in data.items() if key != "<<"})

@@ -21,17 +21,17 @@ _NOTHING_SET = Service("", (), "")
 
 
 def revision(stack: Stack, service: Service) -> str:
-    """Return 12 hex digits over all that makes the service what it is: another value needs another process."""
+    """Return 12 hex digits over everything that a service's process is made of. When they change, it is restarted."""
     import hashlib
 
     own = {name: value for name, value in vars(service).items() if _counts(name, value)}
-    # A process is told the ports of what it depends on.
+    # Its environment has the ports of the services that it depends on.
     ports = {name: stack.service(name).port for name in service.depends_on}
     told = {name: port for name, port in ports.items() if port is not None}
-    all_of_it = [stack.name, stack.user, stack.root, stack.paths, own, told]
+    inputs = [stack.name, stack.user, stack.root, stack.paths, own, told]
     if stack.release is not None and runs_release(stack, service):
-        all_of_it.append(stack.release)
-    data = json.dumps(all_of_it, sort_keys=True, default=vars)
+        inputs.append(stack.release)
+    data = json.dumps(inputs, sort_keys=True, default=vars)
     return hashlib.sha256(data.encode("utf-8")).hexdigest()[:12]
 
 
@@ -41,6 +41,6 @@ def _counts(name: str, value: t.Any) -> bool:
 
 
 def runs_release(stack: Stack, service: Service) -> bool:
-    """Return whether a service runs from the application's release: then another release is another revision."""
+    """Return whether a service runs from the application's release, so that another release is another revision."""
     current = current_release(stack.root)
     return any(current in text for text in (service.directory, *service.command, *service.env.values()))

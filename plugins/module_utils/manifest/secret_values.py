@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The secrets of a manifest: their values for the controller, and the digests that a stack has instead of them."""
+"""The secrets of a manifest: their values, which only the controller knows, and their digests, which a stack has."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DIGEST_ROUNDS = 20_000
 
 
 def secret_values(data: t.Any, overlay: t.Any = None) -> t.Dict[str, t.Dict[str, str]]:
-    """Return the values of the secrets, by service and variable: what the stack has only digests of.
+    """Return the values of the secrets by service and variable.
 
     Args:
         data: the manifest, as :func:`.check.check` takes it. What is wrong with it is left out.
@@ -52,7 +52,7 @@ def secret_values(data: t.Any, overlay: t.Any = None) -> t.Dict[str, t.Dict[str,
 def variables_of(
     defaults: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any]
 ) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any]]:
-    """Return environment and secrets of a service: its own variable, of either sort, hides the default one."""
+    """Return ``env`` and ``secrets`` of a service. Its own variable hides a default one, be it a secret or not."""
     own_env, own_secrets = value_of(own, "env", {}), value_of(own, "secrets", {})
     env = {name: value for name, value in value_of(defaults, "env", {}).items() if name not in own_secrets}
     hidden = {name: value for name, value in value_of(defaults, "secrets", {}).items() if name not in own_env}

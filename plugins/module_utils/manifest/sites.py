@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Which place of a manifest file has what a place of the manifest says, in our shape or in the older one."""
+"""Where a manifest file has a place of the manifest: a file may have variables around it, or the older shape."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .layout import Keys
 from .legacy import KEYS as OLDER_KEYS
 from .legacy import SERVICES as OLDER_SERVICES
 from .legacy import recognise
-from .places import kind_of, name_place
+from .places import kind_of, name_place, similar
 from .plain_data import value_at
 from .reading import VARIABLE
 
@@ -23,9 +23,9 @@ class Site(t.NamedTuple):
     """A place of the file where a place of the manifest may stand.
 
     Attributes:
-        base: the way to the mapping that has the manifest's keys.
-        keys: the way from there.
-        shown: what the check calls it.
+        base: the keys that lead to the mapping with the manifest's keys.
+        keys: the keys that lead from there to the place.
+        shown: its name in problems of the check.
     """
 
     base: Keys
@@ -34,11 +34,11 @@ class Site(t.NamedTuple):
 
     @property
     def place(self) -> Keys:
-        """The way from the beginning of the file."""
+        """The keys that lead to it from the beginning of the file."""
         return self.base + self.keys
 
     def missing(self, data: t.Any) -> int:
-        """Return how many keys at its end are not there."""
+        """Return how many of its last keys the data does not have."""
         for number, key in enumerate(self.place):
             if not isinstance(data, dict) or key not in data:
                 return len(self.place) - number
@@ -47,7 +47,7 @@ class Site(t.NamedTuple):
 
 
 def _sites(data: t.Dict[t.Any, t.Any], keys: Keys, present: bool) -> t.List[Site]:
-    """Return where a place of the manifest may stand in the file; what is laid over the others comes first."""
+    """Return where a place of the manifest may stand in the file; the one whose value counts comes first."""
     outer: Keys = (VARIABLE,) if VARIABLE in data else ()
     around = data[VARIABLE] if outer else data
     inner: Keys = (*outer, "stack") if isinstance(around, dict) and "stack" in around else outer
@@ -62,7 +62,7 @@ def _sites(data: t.Dict[t.Any, t.Any], keys: Keys, present: bool) -> t.List[Site
 
 
 def _older(part: t.Dict[t.Any, t.Any], keys: Keys, present: bool) -> t.List[Keys]:
-    """Return where the older shape has what ours has at ``keys``."""
+    """Return where the older shape has what today's shape has at ``keys``."""
     if keys[0] in OLDER_KEYS:
         return [keys]
     if keys[0] == "services" and len(keys) > 1:
@@ -78,10 +78,10 @@ def _older(part: t.Dict[t.Any, t.Any], keys: Keys, present: bool) -> t.List[Keys
 
 
 def sites_to_change(path: str, data: t.Dict[t.Any, t.Any], keys: Keys, present: bool) -> t.List[Site]:
-    """Return where to write, or from where to take, a place of the manifest.
+    """Return the places of the file that must be changed to change a place of the manifest.
 
-    It is written where it stands; where it does not stand yet, as near to it as there is something. It is taken from
-    wherever it stands, because what lies below would count again.
+    A value is written where one stands already, else where the most of the keys to it are there. It is removed from
+    every place where it stands, because one that is left would count.
     """
     sites = _sites(data, keys, present)
     if not present:
@@ -102,13 +102,10 @@ def sites_to_change(path: str, data: t.Dict[t.Any, t.Any], keys: Keys, present: 
 def _refuse_unknown_service(path: str, data: t.Dict[t.Any, t.Any], name: str) -> None:
     if any(site.missing(data) == 0 for site in _sites(data, ("services", name), True)):
         return
-    import difflib
-
     groups = [value_at(data, site.place[:-1]) for site in _sites(data, ("services", name), True)]
     known = [str(key) for group in groups if isinstance(group, dict) for key in group]
-    close = difflib.get_close_matches(name, known[:400], 1)
     raise RollcallError(
-        f"'{name}' is not a service of {path}" + (f" (did you mean {close[0]}?)" if close else "") + ".",
+        f"'{name}' is not a service of {path}{similar(name, known)}.",
         kind="wrong_use",
         evidence={"path": path, "service": name, "services": known},
         remedies=[f"name one of: {', '.join(known)}" if known else "write the service into the manifest first"],

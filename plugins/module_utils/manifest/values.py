@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The values of a manifest that have rules of their own: names, variables, paths, commands, and what keys share."""
+"""The types of values that have rules of their own: names, variables, paths, commands, ports and the like."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RESERVED_NAMES: t.Mapping[str, str] = {
 
 
 def good_name(problems: Problems, place: Place, name: t.Any) -> bool:
-    """Check the name of a stack or a service: it becomes a program, a file, a variable, and an argument."""
+    """Check the name of a stack or a service, which becomes a program, a file, a variable and an argument."""
     rule = "a name begins with a letter and has letters, digits, _ and - only"
     if not isinstance(name, str):
         problems.error(place, f"a name is text, and this is {kind_of(name)}", f"write it in quotes; {rule}")
@@ -52,7 +52,7 @@ def _stack_name(problems: Problems, place: Place, value: t.Any) -> t.Any:
 
 
 def _any_name(problems: Problems, place: Place, name: t.Any) -> bool:
-    """Check a name that nothing is made of."""
+    """Check a name that becomes nothing else."""
     return read_text(problems, place, name) is not WRONG
 
 
@@ -73,8 +73,8 @@ HOST = matching(
 
 # --- variables -----------------------------------------------------------------------------------------------------
 
-# The control characters are Unicode's category Cc: of env all but the tab, of secrets all but tab and line ends, as
-# secrets never come near supervisord.conf, and keys in PEM form have lines.
+# Control characters, Unicode's category Cc, that a value cannot have. All but the tab in env, which goes into
+# supervisord.conf. In secrets, which do not, line ends are in order, too: a key in PEM form has lines.
 _CONTROL_IN_ENV = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 CONTROL_IN_SECRET = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 VARIABLE_PATTERN = "[A-Za-z_][A-Za-z0-9_]*"
@@ -87,7 +87,7 @@ VARIABLE = matching(
 
 
 def _good_variable(problems: Problems, place: Place, name: t.Any) -> bool:
-    """Check the name of a variable that a manifest is to set."""
+    """Check the name of a variable that a manifest sets."""
     if VARIABLE.read(problems, place, name) is WRONG:
         return False
     if name.startswith(("ROLLCALL_", "PORT_")) or name == "PORT":
@@ -98,12 +98,12 @@ def _good_variable(problems: Problems, place: Place, name: t.Any) -> bool:
 
 
 def _scalar(problems: Problems, place: Place, value: t.Any) -> t.Any:
-    """Return text for a scalar: true and false as such, numbers as Python writes them."""
+    """Read a scalar as text: true and false as these words, numbers as Python writes them."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return str(value)
-    # Python takes its time for a number of thousands of digits, and then refuses.
+    # Python refuses to write a number of thousands of digits.
     if isinstance(value, float) or (isinstance(value, int) and value.bit_length() <= 256):
         return str(value)
     return problems.wrong_type(place, value, "text, a number or a truth value", "write its value as text, in quotes")
@@ -130,17 +130,16 @@ def _variables(control: t.Pattern[str], cure: str) -> ValueType:
     return named("variable: value", _good_variable, _value_reader(control, cure), "write it as NAME: value")
 
 
-# What comes twice in this list, and in FILES, is for the check to name.
-VARIABLES = list_of("variables, 100 at most", VARIABLE, 100, "write a list of variables: [API_KEY]", repeats=True)
+VARIABLES = list_of("variables", VARIABLE, 100, "write a list of variables: [API_KEY]", repeats=True)
 ENV = _variables(_CONTROL_IN_ENV, "write it on one line; text of several lines can be a secret, or a file")
 SECRETS = _variables(CONTROL_IN_SECRET, "encode it, or put it into a file")
 
 # --- paths ---------------------------------------------------------------------------------------------------------
 
-# What a terminal or a comment could make of these in a path is nobody's wish; ':' divides PATH.
-_BAD_IN_DAEMON_PATH = re.compile(r"[%'\"\\;#:$`]")
-# Rollcall makes bin, etc, run, logs and state below the root, and removes what is old in them.
-_NOBODYS_ROOT = re.compile(
+# Neither supervisord.conf nor the scripts of a virtual environment can quote these; ':' divides PATH.
+_BAD_IN_SUPERVISORD_PATH = re.compile(r"[%'\"\\;#:$`]")
+# Rollcall makes bin, etc, run, logs and state below the root, and removes old files in them.
+_SYSTEM_DIRECTORIES = re.compile(
     "/|/(bin|boot|dev|etc|home|lib|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|usr/local|var)"
     "|/var/(lib|log|run|tmp)|/(Applications|Library|System|Users|Volumes|private)"
 )
@@ -153,12 +152,12 @@ def _root(problems: Problems, place: Place, value: t.Any) -> t.Any:
     root = os.path.normpath(f"/{text.lstrip('/')}") if text.startswith("/") else text
     if not os.path.isabs(root):
         problems.error(place, "is not an absolute path", "begin it with /")
-    elif _NOBODYS_ROOT.fullmatch(root):
+    elif _SYSTEM_DIRECTORIES.fullmatch(root):
         problems.error(
             place, f"is {root}, which belongs to the system", "give the stack a directory of its own, below it"
         )
     else:
-        return _daemon_path(problems, place, root)
+        return _supervisord_path(problems, place, root)
     return WRONG
 
 
@@ -173,22 +172,20 @@ def _path(problems: Problems, place: Place, value: t.Any) -> t.Any:
     return text
 
 
-def _daemon_path(problems: Problems, place: Place, value: t.Any) -> t.Any:
-    """Read a path that stands in supervisord.conf where nothing can be quoted, and in the scripts of an environment."""
+def _supervisord_path(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    """Read a path that stands where nothing can be quoted: in supervisord.conf, and in a virtual environment."""
     text = _path(problems, place, value)
-    found = None if text is WRONG else _BAD_IN_DAEMON_PATH.search(text)
+    found = None if text is WRONG else _BAD_IN_SUPERVISORD_PATH.search(text)
     if found:
-        return problems.error(
-            place, f"contains {found.group()!r}, which the path of a daemon cannot have", "choose another path"
-        )
+        return problems.error(place, f"contains {found.group()!r}, which this path cannot have", "choose another path")
     return text
 
 
 ROOT = ValueType("absolute path", _root)
 PATH = ValueType("path", _path)
-DAEMON_PATH = ValueType("path", _daemon_path)
-# Paths are the same only once they are absolute, so the check names what comes twice.
-FILES = list_of("paths, 100 at most", PATH, 100, "write a list of paths: [credentials/api.pem]", repeats=True)
+SUPERVISORD_PATH = ValueType("path", _supervisord_path)
+# The check names paths that come twice: it knows which are the same, as it makes them absolute.
+FILES = list_of("paths", PATH, 100, "write a list of paths: [credentials/api.pem]", repeats=True)
 
 # --- commands and signals ------------------------------------------------------------------------------------------
 
@@ -196,7 +193,7 @@ FILES = list_of("paths, 100 at most", PATH, 100, "write a list of paths: [creden
 SIGNALS = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")
 # What is quoted or escaped in a command line.
 QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
-# What a shell would act on where it is not quoted.
+# What a shell acts on where it is not quoted.
 _SHELL = re.compile(r"&&|\|\||>>|<<|[|&;<>`]|\$(?=[A-Za-z_({])")
 
 
@@ -221,10 +218,10 @@ def _command(problems: Problems, place: Place, value: t.Any) -> t.Any:
 
 
 def _command_line(problems: Problems, place: Place, text: str) -> t.Any:
-    """Split a command as a shell would, and refuse what only a shell would do."""
+    """Read a command that is one text: split as a shell splits it, refused where only a shell could run it."""
     import shlex
 
-    # Splitting takes time, and this is more than anybody writes.
+    # Splitting takes time. Nobody writes a longer one.
     reason = "is longer than 16 KiB" if len(text) > 16_384 else unwritable(text)
     if reason:
         return problems.error(place, reason, "write it on one line, or as a list of arguments")
@@ -293,7 +290,7 @@ def _deprecated_port(problems: Problems, place: Place, value: t.Any) -> t.Any:
 RANGE = ValueType("two ports", _range)
 DEPRECATED = named("name: port or `null`", _any_name, _deprecated_port, "write it as name: port")
 
-# --- what is asked of a service, and what it depends on ------------------------------------------------------------
+# --- health, dependencies and logs ---------------------------------------------------------------------------------
 
 
 def _http_path(problems: Problems, place: Place, value: t.Any) -> t.Any:
@@ -302,7 +299,7 @@ def _http_path(problems: Problems, place: Place, value: t.Any) -> t.Any:
         return WRONG
     if not text.startswith("/"):
         return problems.error(
-            place, "does not begin with /", "write the path alone, such as /health; host and port are own keys"
+            place, "does not begin with /", "write the path alone, such as /health; host and port are keys of their own"
         )
     if not re.match(r"[!-\"$-~]+\Z", text):
         return problems.error(place, "has a character that a path cannot have", "write it percent-encoded, such as %20")
@@ -322,7 +319,7 @@ _NAMED_LEVELS = named(
 
 
 def _depends_on(problems: Problems, place: Place, value: t.Any) -> t.Any:
-    """Return the level wanted of each service, None where a list leaves it open."""
+    """Read dependencies as the level of each service, None where a list leaves it open."""
     if isinstance(value, Mapping):
         return _NAMED_LEVELS.read(problems, place, value)
     if not is_list(value):
@@ -342,7 +339,7 @@ def _pattern(problems: Problems, place: Place, value: t.Any) -> t.Any:
     text = read_text(problems, place, value)
     if text is WRONG:
         return WRONG
-    # Nothing that reads a log needs more, and compiling takes time.
+    # Compiling takes time. No search of a log needs a longer one.
     if len(text) > 500:
         return problems.error(
             place, "is longer than 500 characters", "divide it: a line is critical when any pattern is found"
@@ -358,7 +355,7 @@ HTTP_PATH = ValueType("path", _http_path)
 TRUE = ValueType("`true`", _true)
 DEPENDS_ON = ValueType("mapping or list", _depends_on)
 PATTERNS = list_of(
-    "regular expressions, 50 at most, 500 characters each",
+    "regular expressions of up to 500 characters",
     ValueType("regular expression", _pattern),
     50,
     "write a list of regular expressions",

@@ -3,29 +3,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""What was read of a manifest, service by service: the defaults under each, and the instances that it runs as."""
+"""The services of a manifest as they were read, each with the defaults and its instances."""
 
 from __future__ import annotations
 
 import os
 import typing as t
 
+from .host_limits import HostLimits
 from .keys import SERVICE
 from .model import PortRules
 from .places import Place
 from .problems import Problems, value_of
 from .secret_values import variables_of
 
-# Whose keys a service and the defaults may both have some of.
+# Mappings of which a service and the defaults may each have some keys.
 _KEY_BY_KEY = tuple(name for name, key in SERVICE.items() if key.type.keys)
 
 
 def _combine(defaults: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    """Return the defaults with a service's own keys over them; mappings with keys of their own key by key."""
+    """Return a service's own keys merged over the defaults; those in ``_KEY_BY_KEY`` are merged key by key."""
     merged = {**defaults, **own}
     for key in _KEY_BY_KEY:
         lower, upper = defaults.get(key), own.get(key)
-        # A health check of its own replaces the default one, unless it only changes some of it.
+        # A health check that says how to ask replaces the default one.
         if isinstance(lower, dict) and isinstance(upper, dict) and not {"http", "tcp"} & set(upper):
             merged[key] = {**lower, **upper}
     merged["env"], merged["secrets"] = variables_of(defaults, own)
@@ -37,17 +38,14 @@ def inside(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-class HostLimits(t.NamedTuple):
-    """What a check supposes of the hosts."""
-
-    as_root: t.Optional[bool]
-    ephemeral: t.Tuple[int, int]
-    unprivileged_from: int
-    socket_limit: int
-
-
 class Instance(t.NamedTuple):
-    """One service as it will run: the manifest's own, or one of its instances, which are numbered from 1."""
+    """One service as it will run: a service of the manifest, or one of its instances.
+
+    Attributes:
+        number: of an instance, from 1; 0 for a service without instances.
+        own_port: the port that the manifest says.
+        port: the port that it has on its host.
+    """
 
     name: str
     number: int
@@ -57,21 +55,21 @@ class Instance(t.NamedTuple):
 
 
 class Written:
-    """What was read of a stack.
+    """A stack as it was read.
 
     Args:
-        problems: takes what is found.
+        problems: takes the problems that are found.
         fields: what was read, key by key.
-        host: what is supposed of the hosts.
+        host: what the hosts are taken to be.
         assigned: the port that a service, or an instance of one, has got on its host, by its name.
 
     Attributes:
-        root: None while it is not known.
+        root: the directory of the stack; None when it is missing or wrong.
         defaults: the keys of ``defaults``.
         own: the keys that each service has itself.
-        merged: the same with the defaults under them.
+        merged: the keys of each service, the defaults included.
         rules: which ports services may have.
-        instances: what each service runs as: itself, or its instances.
+        instances: each service as it will run: by itself, or as its instances.
         deprecated: the ports of services that are never started.
     """
 
@@ -107,7 +105,7 @@ class Written:
         return found
 
     def place(self, name: str, *keys: str) -> Place:
-        """Return where a value of a service was written: in its own entry, else in the defaults."""
+        """Return the place of a value of a service: in its own entry, else in the defaults."""
         for fields, place in ((self.own[name], ("services", name)), (self.defaults, ("defaults",))):
             found: t.Any = fields
             for key in keys:
@@ -117,7 +115,7 @@ class Written:
         return ("services", name)
 
     def resolve(self, place: Place, path: str, base: str) -> str:
-        """Return ``path`` as an absolute one; a relative one may not leave both its base and the root."""
+        """Return ``path`` as an absolute one. A relative path is wrong when it leaves both its base and the root."""
         whole = os.path.normpath(os.path.join(base, path))
         if not os.path.isabs(path) and not inside(whole, base) and not inside(whole, self.root or base):
             self.problems.error(place, f"leads out of {base}", "write it as an absolute path if that is meant")
@@ -129,14 +127,14 @@ class Written:
         return self.resolve(self.place(name, "directory"), directory, self.root or "/")
 
     def needs(self, name: str) -> t.Dict[str, t.Any]:
-        """Return what a service depends on, each with its level, None where that was left open."""
+        """Return the services that a service depends on, each with its level; None where the manifest says none."""
         needs: t.Dict[str, t.Any] = value_of(self.own[name], "depends_on", {})
         return needs
 
     def _port_rules(self) -> PortRules:
         ports, usual = value_of(self.fields, "ports", {}), PortRules()
         low, high = value_of(ports, "range", (usual.low, usual.high))
-        # The port by which Ansible and people come in stays protected whatever else is.
+        # Port 22 stays protected, whatever else is: Ansible and people come in by it.
         protect = tuple(dict.fromkeys((*usual.protect, *value_of(ports, "protect", ()))))
         return PortRules(low, high, value_of(ports, "also", ()), value_of(ports, "avoid", usual.avoid), protect)
 

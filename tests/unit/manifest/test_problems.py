@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import (
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.host_limits import (
     SOCKET_LIMIT_MACOS,
-    check_manifest,
+    HostLimits,
 )
 from tests.support.manifests import NOTHING, a_manifest, a_service, checked, one, problem, problems
 
@@ -368,7 +369,7 @@ def test_a_port_that_clients_get_is_refused_even_within_the_range() -> None:
     data = a_manifest({"a": a_service(port=40000)}, ports={"range": [30000, 50000]})
 
     assert problem(data).message == "port 40000 is one of those that the kernel gives to clients (32768-60999)"
-    assert checked(data, ephemeral=(45000, 60999))
+    assert checked(data, host=HostLimits(ephemeral=(45000, 60999)))
     assert "outside the range 8000-8100 and is one of those" in problem(one(port=40000)).message
 
 
@@ -379,9 +380,9 @@ def test_a_port_below_1024_needs_root() -> None:
     assert problem(data).message == "port 443 can be bound by root only"
     assert problem(a_manifest({"a": a_service(port=443)}, ports=ports, user="bob"))
     assert checked(a_manifest({"a": a_service(port=443)}, ports=ports, user="root"))
-    assert problem(a_manifest({"a": a_service(port=443)}, ports=ports, user="root"), as_root=False)
-    assert checked(data, as_root=True)
-    assert checked(data, unprivileged_from=80)
+    assert problem(a_manifest({"a": a_service(port=443)}, ports=ports, user="root"), host=HostLimits(as_root=False))
+    assert checked(data, host=HostLimits(as_root=True))
+    assert checked(data, host=HostLimits(unprivileged_from=80))
 
 
 @pytest.mark.parametrize("port", [2049, 4045, 5060, 5061, 6000, 6566, 6665, 6669, 10080])
@@ -402,7 +403,7 @@ def test_a_port_that_browsers_refuse_is_an_error_for_the_web_and_a_warning_elsew
 
 def test_the_limit_of_the_socket_is_in_bytes_and_may_be_another() -> None:
     assert checked(a_manifest(root="/" + "r" * 78))
-    assert problem(a_manifest(root="/" + "r" * 78), socket_limit=SOCKET_LIMIT_MACOS)
+    assert problem(a_manifest(root="/" + "r" * 78), host=HostLimits(socket_limit=SOCKET_LIMIT_MACOS))
     assert problem(a_manifest(root="/" + "ë" * 40))
 
 

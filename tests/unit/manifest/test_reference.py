@@ -12,12 +12,16 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.builder import NODE_LIMIT
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import (
     MOST_SETS_OF_SECRETS,
-    SOCKET_LIMIT_LINUX,
-    SOCKET_LIMIT_MACOS,
     check_manifest,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.events import SIZE_LIMIT_SLOW
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import SIZE_LIMIT, parse_manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.host_limits import (
+    EPHEMERAL,
+    SOCKET_LIMIT_LINUX,
+    SOCKET_LIMIT_MACOS,
+    UNPRIVILEGED_FROM,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.keys import CHECKS, HEALTH, SERVICE, STACK
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.legacy import KEYS
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
@@ -29,10 +33,6 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
     Service,
     Start,
     Stop,
-)
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.port_checks import (
-    EPHEMERAL,
-    UNPRIVILEGED_FROM,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import preflight
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import label_variables
