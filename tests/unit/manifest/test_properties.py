@@ -10,7 +10,7 @@ import string
 from typing import Any
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
@@ -186,12 +186,18 @@ def test_no_bytes_make_the_loader_raise(content: bytes) -> None:
 
 @given(st.text(st.sampled_from("ab:- \n[]{},&*!|>'\"#?%1.\t\\"), max_size=60))
 @PATIENT
-def test_what_the_loader_takes_is_what_pyyaml_reads(text: str) -> None:
+@example("\t[]")
+def test_what_the_loader_takes_is_what_the_standard_library_or_pyyaml_reads(text: str) -> None:
     loaded = parse_manifest(text.encode())
     if loaded.failed:
         return
 
-    assert loaded.data == yaml.load(text, Loader=yaml.CSafeLoader)
+    try:
+        # A tab before a bracket is JSON, and not YAML.
+        expected = json.loads(text)
+    except ValueError:
+        expected = yaml.load(text, Loader=yaml.CSafeLoader)
+    assert loaded.data == expected
 
 
 @given(ANYTHING.filter(lambda value: isinstance(value, (dict, list))))
