@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes import AUTO, BY_NAME
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import ROOT, RUN, EngineAction
 
 
@@ -17,8 +18,8 @@ class ActionModule(EngineAction):
         **RUN,
         "mode": {
             "type": "str",
-            "choices": ["auto", "full", "quick", "emergency", "flush", "stop", "rollback", "master", "force"],
-            "default": "auto",
+            "choices": list(BY_NAME),
+            "default": AUTO.name,
         },
         "manifest": {"type": "dict"},
         "config": {"type": "str"},

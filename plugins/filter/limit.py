@@ -45,10 +45,11 @@ def limit(data: t.Mapping[str, t.Any], mode: str = "auto") -> int:
     # Ansible loads every filter of a collection to find one, and these load most of the engine.
     from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
     from ansible_collections.rollcall.supervisor.plugins.module_utils.run import dispatch, limits
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes import mode_named
     from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
 
     stack = Stack.from_dict(data)
-    seconds = limits.of_run(stack, mode, grace=Request.grace, kill_grace=Request.kill_grace)
+    seconds = limits.run_limit(stack, mode_named(mode), grace=Request.grace, kill_grace=Request.kill_grace)
     return math.ceil(seconds + dispatch.SLACK)
 
 

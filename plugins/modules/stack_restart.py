@@ -37,22 +37,25 @@ options:
       - Directory of the stack on the host, an absolute path.
     type: str
     required: true
+  # begin generated mode
   mode:
     description:
-      - V(auto) starts what is new, changed, not running or not healthy, and what depends on it. The rest is left alone.
-      - V(full) stops supervisord and all programs, frees every port of the manifest, ends orphans, starts everything.
-      - V(master) is another word for V(full).
-      - V(quick) stops and starts supervisord and all programs, and frees no port.
-      - V(emergency) does what V(full) does when something hangs. What does not end within a short grace is killed, and
-        every supervisord of the stack is ended, also one that does not answer, a second one, or one without its socket.
-        Nothing that is not of the stack is touched.
-      - V(force) is another word for V(emergency).
-      - V(rollback) goes back to a generation that is kept, manifest, config, private files and release together.
-      - V(flush) frees the ports of the manifest and restarts nothing.
-      - V(stop) stops supervisord and all programs, and ends orphans.
+      - "V(full): stop supervisord and all services, free every port of the manifest, end what is left over from earlier
+        runs, start the services in order, verify."
+      - "V(master) is another word for V(full)."
+      - "V(quick): stop supervisord and all services, start the services in order, verify; no port is freed."
+      - "V(emergency): as full, for when something hangs: kill what does not end within a few seconds, and end every
+        supervisord of the stack, also one that does not answer, a second one, and one without its socket."
+      - "V(force) is another word for V(emergency)."
+      - "V(auto): start what is new, changed, not running or not healthy, and what depends on it; leave the rest alone."
+      - "V(flush): free the assigned ports of what is left over; restart nothing."
+      - "V(stop): stop all services and their supervisord; end what is left over from earlier ones."
+      - "V(rollback): go back to the last verified generation before this one, or to another that is kept: manifest,
+        config, private files and release together."
     type: str
-    choices: [auto, full, quick, emergency, flush, stop, rollback, master, force]
+    choices: [full, master, quick, emergency, force, auto, flush, stop, rollback]
     default: auto
+  # end generated mode
   manifest:
     description:
       - The normalised manifest, as M(rollcall.supervisor.manifest_info) returns it.

@@ -26,7 +26,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
     EXIT_WRONG_USE,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import command as cli
-from ansible_collections.rollcall.supervisor.plugins.module_utils.run import plan
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes import MODES
 from tests.support.repository import ROOT
 
 COLLECTION = "ansible_collections.rollcall.supervisor.plugins"
@@ -116,33 +116,23 @@ def test_what_an_action_wants_together_is_among_its_options(action: str) -> None
     assert {name for names in together for name in names} <= set(spec)
 
 
-def test_every_alias_means_a_mode_and_hides_none() -> None:
-    assert set(plan.ALIASES.values()) <= set(plan.MODES)
-    assert not set(plan.ALIASES) & set(plan.MODES)
+def test_every_name_means_one_mode() -> None:
+    names = [name for mode in MODES for name in mode.names]
 
-
-def test_the_module_takes_every_mode_and_the_words_that_operators_know() -> None:
-    choices = set(ActionModule.OPTIONS["mode"]["choices"])
-
-    assert choices >= set(plan.MODES)
-    assert choices - set(plan.MODES) == {"master", "force"} <= set(plan.ALIASES)
-
-
-def test_the_page_of_the_module_says_what_each_mode_does() -> None:
-    option = documented("stack_restart")["mode"]
-    told = [re.match(r"V\((\w+)\)", line) for line in option["description"]]
-
-    assert {found[1] for found in told if found} == set(option["choices"])
+    assert sorted(names) == sorted(set(names))
 
 
 def test_a_restart_has_the_same_words_on_controller_and_host() -> None:
     on_host = restarts_of_host()
-    words = set(on_host.choices or ())
 
-    assert words_of_restart() - LOOKS == words
-    assert {plan.ALIASES.get(word, word) for word in words} == set(plan.MODES) - plan.STARTS_NOTHING - {plan.ROLLBACK}
+    assert words_of_restart() - LOOKS == set(on_host.choices or ())
     assert on_host.default == "full"
-    assert [word for word in words if word not in str(on_host.help)] == []
+
+
+def test_every_mode_has_a_verb_on_the_host() -> None:
+    (verbs,) = (action for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction))
+
+    assert {mode.verb for mode in MODES} <= set(verbs.choices)
 
 
 def test_the_restart_command_takes_each_word_that_it_tells(tmp_path: Path) -> None:
@@ -160,15 +150,6 @@ def test_the_restart_command_takes_each_word_that_it_tells(tmp_path: Path) -> No
         assert (ROOT / first).is_file()
         assert first == f"playbooks/{word if word in LOOKS else 'restart'}.yml"
         assert others == ([] if word in LOOKS else ["-e", f"mode={word}"])
-
-
-def test_the_playbook_says_every_mode_that_it_takes() -> None:
-    head = (ROOT / "playbooks" / "restart.yml").read_text(encoding="utf-8").partition("- name")[0]
-    told = re.search(r"-e mode=([a-z|]+)", head)
-
-    assert told is not None
-    assert set(told[1].split("|")) == set(plan.MODES) - {plan.ROLLBACK}, "that has a playbook of its own"
-    assert all(word in head for word in {*ActionModule.OPTIONS["mode"]["choices"]} - {plan.ROLLBACK})
 
 
 def test_the_playbooks_restart_in_full_unless_told_otherwise_and_flush_restarts_nothing() -> None:

@@ -26,6 +26,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes import mode_named
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import Generation
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
@@ -103,7 +104,7 @@ class StackUnderTest:
     def request(self, mode: str = "auto", *, installed: bool = False, **more: t.Any) -> Request:
         """Return a request for the manifest as it is now, or for the one that is installed."""
         wanted = None if installed else self.generation()
-        return Request(root=self.root, mode=mode, who="tester", paths=self.paths, wanted=wanted, **more)
+        return Request(root=self.root, mode=mode_named(mode), who="tester", paths=self.paths, wanted=wanted, **more)
 
     def perform(self, mode: str = "auto", **more: t.Any) -> t.Dict[str, t.Any]:
         """Run the critical section in this process and return the report."""

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.repository import ROOT
-from tests.tools import doctor_table, manifest_tables
+from tests.tools import doctor_table, manifest_tables, mode_tables
 
 
 class Block(t.NamedTuple):
@@ -58,6 +58,11 @@ MANIFEST_PAGE = "docs/reference/manifest.md"
 BLOCKS: t.Sequence[Block] = [
     *(Block(MANIFEST_PAGE, name, table) for name, table in manifest_tables.TABLES.items()),
     Block("docs/reference/doctor.md", "findings", doctor_table.findings),
+    Block("restart", "modes", mode_tables.usage_function),
+    Block("restart", "cases", mode_tables.cases),
+    Block("plugins/modules/stack_restart.py", "mode", mode_tables.module_option),
+    Block("roles/services/meta/argument_specs.yml", "mode", mode_tables.role_variable),
+    Block("docs/reference/command.md", "modes", mode_tables.reference),
 ]
 
 

@@ -14,7 +14,8 @@ from ..base.errors import RollcallError
 from ..base.version import VERSION, is_newer, upgrade
 from ..manifest.model import Paths, Stack
 from ..ports import tool as ports
-from ..run import dispatch, plan, restart
+from ..run import dispatch, restart
+from ..run.modes import mode_named
 from ..run.request import Request, who
 from ..show.errors import error_text
 from ..show.roll_call import failure_text
@@ -74,7 +75,7 @@ def _request(root: str, arguments: Data) -> Request:
         wanted = Generation(stack, arguments["config"], private_files(stack, arguments["secrets"]))
     return Request(
         root=root,
-        mode=plan.ALIASES.get(arguments["mode"], arguments["mode"]),
+        mode=mode_named(arguments["mode"]),
         who=who(),
         paths=wanted.stack.paths if wanted is not None else load_stack(Paths.of(root)).paths,
         wanted=wanted,

@@ -16,14 +16,12 @@ import typing as t
 from ..base.errors import EXIT_FAILED, EXIT_OK, RollcallError
 from ..base.version import VERSION
 from ..manifest.model import Paths
-from ..run import plan
+from ..run.modes import RESTARTS, mode_named
 from ..state.generations import load_stack
 from . import doctor as cli_doctor
 from . import manifest as cli_manifest
 from . import ports as cli_ports
 from .console import add_policy, announce, announced, paths_of, show
-
-RESTART_MODES = ("full", "quick", "emergency", "auto", "master", "force")
 
 
 def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentParser:
@@ -36,8 +34,9 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
     top = argparse.ArgumentParser(
         prog="rollcall",
         description="One manifest, one verified stack: see how it is, restart it, free its ports.",
-        epilog="Exit codes: 0 ok, 1 the verdict failed, 2 wrong use, 3 refused: a lock or a foreign process. "
-        "Every verb ends in bounded time, and says when at the latest once it takes longer than a moment.",
+        epilog="Exit codes: 0 ok, 1 the verdict failed, 2 wrong use, 3 refused: the stack is locked, or a process that "
+        "is not ours is in the way. Every verb ends in bounded time, and says when at the latest once it takes longer "
+        "than a moment.",
     )
     top.add_argument("--root", help="directory of the stack; the installed command knows its own")
     top.add_argument("--version", action="version", version=f"rollcall {VERSION}")
@@ -57,10 +56,8 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
         "mode",
         nargs="?",
         default="full",
-        choices=RESTART_MODES,
-        help="full (the default, also called master): everything, ports flushed; quick: everything, no port flush; "
-        "emergency (also called force): as full, and what hangs is killed after a few seconds; "
-        "auto: only what is not healthy and what depends on it",
+        choices=[name for mode in RESTARTS for name in mode.names],
+        help="; ".join(f"{' or '.join(mode.names)}: {mode.help}" for mode in RESTARTS) + "; full is the default",
     )
     back = verb("rollback", "go back to the last verified generation before this one, or to another that is kept")
     back.add_argument("generation", metavar="GENERATION", nargs="?", default="", help="its id")
@@ -165,7 +162,7 @@ def _change(options: argparse.Namespace, paths: Paths) -> int:
     mode = options.mode if options.verb == "restart" else options.verb
     request = Request(
         root=options.root,
-        mode=plan.ALIASES.get(mode, mode),
+        mode=mode_named("auto" if mode == "start" else mode),
         who=who(),
         paths=load_stack(paths).paths,
         policy=getattr(options, "policy", "owned"),
@@ -177,7 +174,7 @@ def _change(options: argparse.Namespace, paths: Paths) -> int:
     from ..state import history
 
     def waiting(limit: float) -> None:
-        announce(options.verb, limit, history.last_seconds(paths, request.mode))
+        announce(options.verb, limit, history.last_seconds(paths, request.mode.name))
 
     return _show(dispatch.run(request, waiting=waiting), options)
 

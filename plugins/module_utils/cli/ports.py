@@ -15,7 +15,8 @@ import typing as t
 
 from ..base.errors import RollcallError
 from ..manifest.model import Stack
-from ..run import limits as run_limits
+from ..run.limits import run_limit
+from ..run.modes import FLUSH
 from .console import add_policy, announced, paths_of, show
 
 Data = t.Dict[str, t.Any]
@@ -70,9 +71,7 @@ def run(options: argparse.Namespace) -> int:
     stack = load_stack(paths_of(options.root))
     ending = options.operation in ("kill", "auto-fix")
     grace, kill_grace = flush.GRACE, flush.KILL_GRACE
-    limit = (
-        run_limits.of_run(stack, "flush", grace=grace, kill_grace=kill_grace) if ending else limits.look_limit(stack)
-    )
+    limit = run_limit(stack, FLUSH, grace=grace, kill_grace=kill_grace) if ending else limits.look_limit(stack)
     with announced(f"ports {options.operation}", limit):
         data = _OPERATIONS[options.operation](stack, options)
     return _answer(data, options)

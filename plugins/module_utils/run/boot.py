@@ -20,7 +20,7 @@ from ..base.errors import RollcallError
 from ..host import processes
 from ..manifest.model import Stack
 from ..supervisord.running import supervisords_over
-from . import plan
+from .modes import NOTHING, Mode
 
 # The unit says by this variable that a command is its own.
 CALLED = "ROLLCALL_UNIT"
@@ -129,17 +129,17 @@ def find(stack: Stack) -> t.Optional[Unit]:
     return Unit(unit_name(stack.name), uid != 0, _asked) if ours else None
 
 
-def enter(unit: Unit, mode: str) -> t.List[str]:
+def enter(unit: Unit, mode: Mode) -> t.List[str]:
     """Put this process into its stack's unit before a run, so that what it starts is born there.
 
     Args:
         unit: of the stack.
-        mode: of the run, one of plan.MODES.
+        mode: of the run.
 
     Returns:
         Why it was not done, for people; empty when it was, or need not be.
     """
-    if mode in plan.STARTS_NOTHING or unit.holds(os.getpid()):
+    if not mode.starts or unit.holds(os.getpid()):
         return []
     try:
         if unit.state in ("active", "activating"):
@@ -149,7 +149,7 @@ def enter(unit: Unit, mode: str) -> t.List[str]:
     return []
 
 
-def follow(unit: Unit, stack: Stack, mode: str, *, ok: bool, called: bool) -> t.List[str]:
+def follow(unit: Unit, stack: Stack, mode: Mode, *, ok: bool, called: bool) -> t.List[str]:
     """Have the unit agree with what a run has brought about.
 
     Args:
@@ -176,7 +176,7 @@ def follow(unit: Unit, stack: Stack, mode: str, *, ok: bool, called: bool) -> t.
     return []
 
 
-def decide(mode: str, state: str, *, ok: bool) -> str:
+def decide(mode: Mode, state: str, *, ok: bool) -> str:
     """Return what is to be done about the unit after a run: start, stop, gather or nothing.
 
     Args:
@@ -184,11 +184,11 @@ def decide(mode: str, state: str, *, ok: bool) -> str:
         state: of the unit; empty when the unit has asked for the run.
         ok: whether its verdict held.
     """
-    if mode == plan.STOP:
+    if mode.stops == NOTHING:
+        return ""
+    if not mode.starts:
         # Failed and inactive units start nothing by themselves.
         return "stop" if state in ("active", "activating", "reloading") else ""
-    if mode in plan.STARTS_NOTHING:
-        return ""
     if state in ("inactive", "failed"):
         # One that does not hold is left for systemd to call failed at the next boot, not now in our name.
         return "start" if ok else ""

@@ -24,7 +24,7 @@ from ..manifest.model import DEFAULT_PATH
 from ..state.generations import load_stack
 from ..state.runs import new_run_id, result_path, runs_directory, steps_of
 from . import boot, preflight, worker
-from . import limits as run_limits
+from .limits import run_limit
 from .request import Request
 
 # Beyond the sum of all deadlines inside the worker: then it hangs where no deadline reaches, in the kernel.
@@ -48,7 +48,7 @@ def run(
         RollcallError: what the worker was refused or failed with; or it died, with the step it was at.
     """
     stack = load_stack(request.paths) if request.wanted is None else request.wanted.stack
-    limit = run_limits.of_run(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
+    limit = run_limit(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
     state = request.paths.state
     run_id = new_run_id(state, clock)
     output = os.path.join(runs_directory(state), f"{run_id}.out")

@@ -16,29 +16,30 @@ from ..ports import flush
 from ..supervisord.client import batch_seconds
 from ..verdict.limits import look_limit, verify_limit
 from . import preflight, takedown
+from .modes import NOTHING, Mode
 
 DAEMON_START = 15.0
 
 
-def of_run(stack: Stack, mode: str, *, grace: float, kill_grace: float) -> float:
+def run_limit(stack: Stack, mode: Mode, *, grace: float, kill_grace: float) -> float:
     """Return the seconds that a run takes at the longest.
 
     Args:
         stack: the manifest.
-        mode: one of plan.MODES.
+        mode: of the run.
         grace: seconds from TERM to KILL for what is ended outside of supervisord.
         kill_grace: seconds to wait after KILL.
     """
     prove = preflight.PARSE_BACK_TIMEOUT + look_limit(stack) + kill_grace
     ending = grace + kill_grace
     free = flush.ROUNDS * ending + flush.RETURN + flush.TIME_WAIT + kill_grace
-    if mode == "flush":
+    if mode.stops == NOTHING:
         return prove + free
-    down = ROUNDS * ending + (_emergency(stack, ending) if mode == "emergency" else _careful(stack, kill_grace))
-    if mode == "stop":
+    down = ROUNDS * ending + (_emergency(stack, ending) if mode.kills else _careful(stack, kill_grace))
+    if not mode.starts:
         return prove + down + look_limit(stack)
     up = DAEMON_START + batch_seconds(len(stack.services)) + _by_level(stack, lambda service: service.ready_timeout)
-    return prove + down + (0.0 if mode == "quick" else free) + up + verify_limit(stack)
+    return prove + down + (free if mode.frees_ports else 0.0) + up + verify_limit(stack)
 
 
 def _careful(stack: Stack, kill_grace: float) -> float:

@@ -16,25 +16,17 @@ from dataclasses import dataclass, field
 from ..manifest.graph import dependents, levels
 from ..manifest.model import Stack
 from ..manifest.revision import revision
+from .modes import FULL, NEEDED, NOTHING, Mode
 
-# What the daemon is to do.
+# What is done with supervisord.
 KEEP = "keep"
 START = "start"
 RESTART = "restart"
 STOP = "stop"
 
-# Brings back a generation that is kept, by the smallest change.
-ROLLBACK = "rollback"
-
-MODES = ("auto", "full", "quick", "emergency", "flush", "stop", ROLLBACK)
-STARTS_NOTHING = frozenset({"flush", "stop"})
-ALIASES: t.Mapping[str, str] = {"master": "full", "force": "emergency", "converge": "auto", "start": "auto"}
-# Modes that free the assigned ports before they start anything.
-_FLUSHING = frozenset({"full", "emergency"})
-
 
 @dataclass(frozen=True)
-class Running:
+class ProgramFacts:
     """What is known of one program before anything is done.
 
     Attributes:
@@ -56,12 +48,12 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Facts:
+class StackFacts:
     """What is known of the stack on its host before anything is done.
 
     Attributes:
-        daemon: revision of the live supervisord; None when none runs, '' when it carries no label.
-        daemon_wanted: the revision it would have if it were started with the wanted config.
+        supervisord: revision of the live supervisord; None when none runs, '' when it carries no label.
+        supervisord_wanted: the revision it would have if it were started with the wanted config.
         programs: what supervisord knows; empty when none runs.
         orphans: how many processes of the stack no live supervisord of it holds.
         rivals: pids of the live supervisords over the same config that do not answer on the stack's socket.
@@ -70,9 +62,9 @@ class Facts:
         same_generation: whether the wanted manifest, config, registry and environment are those installed.
     """
 
-    daemon: t.Optional[str] = None
-    daemon_wanted: str = ""
-    programs: t.Mapping[str, Running] = field(default_factory=dict)
+    supervisord: t.Optional[str] = None
+    supervisord_wanted: str = ""
+    programs: t.Mapping[str, ProgramFacts] = field(default_factory=dict)
     orphans: int = 0
     rivals: t.Tuple[int, ...] = ()
     held: t.Mapping[str, str] = field(default_factory=dict)
@@ -81,7 +73,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Action:
+class PlannedAction:
     """One thing to be done, for people and for the diff: what, on which service, and why."""
 
     verb: str
@@ -97,12 +89,11 @@ class Action:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What will be done, decided before anything is.
 
     Attributes:
-        mode: one of `MODES`.
-        daemon: keep, start, restart or stop.
+        supervisord: keep, start, restart or stop.
         install: whether a new generation replaces the current one.
         stop: services to stop, those that depend on others first.
         remove: programs to take out of the config of the live supervisord.
@@ -115,8 +106,7 @@ class Plan:
         freed: ports of removed services, which nothing of the stack may hold afterwards.
     """
 
-    mode: str
-    daemon: str
+    supervisord: str
     install: bool
     stop: t.Tuple[str, ...]
     remove: t.Tuple[str, ...]
@@ -129,72 +119,65 @@ class Plan:
     freed: t.Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def actions(self) -> t.List[Action]:
+    def actions(self) -> t.List[PlannedAction]:
         """Return all that will change, in the order it is done; empty means nothing to do."""
-        listed = [Action("stop", name, self.reasons[name]) for name in self.stop if name not in self.start]
-        listed += [Action("restart", name, self.reasons[name]) for name in self.start if name in self.stop]
-        listed += [Action("start", name, self.reasons[name]) for name in self.start if name not in self.stop]
-        listed += [Action("remove", name, self.reasons[name]) for name in self.remove if name not in self.start]
-        listed += [Action("end", f"supervisord pid {pid}", self.reasons["rivals"]) for pid in self.end]
+        listed = [PlannedAction("stop", name, self.reasons[name]) for name in self.stop if name not in self.start]
+        listed += [PlannedAction("restart", name, self.reasons[name]) for name in self.start if name in self.stop]
+        listed += [PlannedAction("start", name, self.reasons[name]) for name in self.start if name not in self.stop]
+        listed += [PlannedAction("remove", name, self.reasons[name]) for name in self.remove if name not in self.start]
+        listed += [PlannedAction("end", f"supervisord pid {pid}", self.reasons["rivals"]) for pid in self.end]
         if self.sweep:
-            listed.append(Action("sweep", "orphans", self.reasons["orphans"]))
+            listed.append(PlannedAction("sweep", "orphans", self.reasons["orphans"]))
         if self.install:
-            listed.append(Action("install", "config", "manifest, config or registry changed"))
-        if self.daemon != KEEP:
-            listed.append(Action(self.daemon, "supervisord", self.reasons["supervisord"]))
+            listed.append(PlannedAction("install", "config", "manifest, config or registry changed"))
+        if self.supervisord != KEEP:
+            listed.append(PlannedAction(self.supervisord, "supervisord", self.reasons["supervisord"]))
         return listed
 
 
-def _whole(stack: Stack, facts: Facts, mode: str, reason: str) -> Plan:
-    """The plan that leaves nothing standing: all services and the daemon go, and unless it is a stop, come back."""
+def _everything(stack: Stack, facts: StackFacts, mode: Mode, reason: str) -> RunPlan:
+    """Return the plan that stops every service and supervisord and, if the mode starts anything, starts them again."""
     names = tuple(service.name for service in stack.services)
     running = tuple(name for name, program in facts.programs.items() if program.up)
-    stopping = mode == "stop"
-    alive = facts.daemon is not None or bool(facts.rivals)
-    daemon = {
-        (False, False): START,
-        (False, True): KEEP,
-        (True, False): RESTART,
-        (True, True): STOP,
-    }[(alive, stopping)]
-    return Plan(
-        mode=mode,
-        daemon=daemon,
-        install=not facts.same_generation and not stopping,
+    alive = facts.supervisord is not None or bool(facts.rivals)
+    ended, not_there = (RESTART, START) if mode.starts else (STOP, KEEP)
+    return RunPlan(
+        supervisord=ended if alive else not_there,
+        install=not facts.same_generation and mode.starts,
         stop=stop_order(stack, running),
         remove=(),
-        start=() if stopping else tuple(name for name in names if name not in facts.held),
-        flush=assigned_ports(stack) if mode in _FLUSHING else (),
+        start=tuple(name for name in names if name not in facts.held) if mode.starts else (),
+        flush=assigned_ports(stack) if mode.frees_ports else (),
         sweep=facts.orphans > 0,
         reasons={
             **dict.fromkeys({*names, *facts.programs}, reason),
             **{name: f"held: {why}" for name, why in facts.held.items()},
-            **_reasons_of_the_whole(facts),
+            **_reasons_for_processes(facts),
             "supervisord": reason,
         },
         end=facts.rivals,
         held=facts.held,
-        freed={} if stopping else _freed(stack, facts),
+        freed=_freed(stack, facts) if mode.starts else {},
     )
 
 
-def _reasons_of_the_whole(facts: Facts) -> t.Dict[str, str]:
+def _reasons_for_processes(facts: StackFacts) -> t.Dict[str, str]:
     """Return why orphans and other supervisords are ended."""
     return {
         "orphans": f"{facts.orphans} left over from an earlier supervisord",
         "rivals": "it runs over the same stack"
-        + ("" if facts.daemon is not None else " and does not answer on its socket"),
+        + ("" if facts.supervisord is not None else " and does not answer on its socket"),
     }
 
 
-def _freed(stack: Stack, facts: Facts) -> t.Dict[str, int]:
+def _freed(stack: Stack, facts: StackFacts) -> t.Dict[str, int]:
     """Return the ports of the services that are no longer in the manifest, as far as no other service has them."""
     names = {service.name for service in stack.services}
     taken = set(assigned_ports(stack))
     return {name: port for name, port in facts.ports.items() if name not in names and port not in taken}
 
 
-def _trouble(stack: Stack, facts: Facts, name: str) -> t.Optional[str]:
+def _trouble(stack: Stack, facts: StackFacts, name: str) -> t.Optional[str]:
     """Return why the service cannot be left as it is; None when it can."""
     program = facts.programs.get(name)
     wanted = stack.service(name)
@@ -209,20 +192,11 @@ def _trouble(stack: Stack, facts: Facts, name: str) -> t.Optional[str]:
     return program.trouble
 
 
-def smallest(stack: Stack, facts: Facts) -> Plan:
-    """Return the plan of mode ``auto``: what changed or is not healthy, and what depends on it; the rest keeps its pid.
-
-    Args:
-        stack: what is wanted.
-        facts: what is there.
-    """
-    if facts.daemon is None:
-        gone = "supervisord is alive and does not answer" if facts.rivals else "supervisord is not running"
-        return _with_mode(_whole(stack, facts, "full", gone), stack, "auto")
-    if facts.rivals:
-        return _with_mode(_whole(stack, facts, "full", "another supervisord runs over the same stack"), stack, "auto")
-    if facts.daemon != facts.daemon_wanted:
-        return _with_mode(_whole(stack, facts, "full", "the settings of supervisord itself changed"), stack, "auto")
+def _needed(stack: Stack, facts: StackFacts) -> RunPlan:
+    """Return the smallest plan: what changed or is not healthy, and what depends on it; the rest keeps its pid."""
+    cause = _supervisord_trouble(facts)
+    if cause is not None:
+        return _everything(stack, facts, FULL, cause)
     reasons = _touched(stack, facts)
     names = tuple(service.name for service in stack.services if service.name in reasons)
     removed = tuple(sorted(set(facts.programs) - {service.name for service in stack.services}))
@@ -230,22 +204,32 @@ def smallest(stack: Stack, facts: Facts) -> Plan:
     running = tuple(name for name in (*names, *removed) if name in facts.programs and facts.programs[name].up)
     started = tuple(name for name in names if name not in facts.held)
     ports = tuple(sorted(port for port in (stack.service(name).port for name in started) if port is not None))
-    return Plan(
-        mode="auto",
-        daemon=KEEP,
+    return RunPlan(
+        supervisord=KEEP,
         install=not facts.same_generation,
         stop=stop_order(stack, running),
         remove=removed,
         start=started,
         flush=ports,
         sweep=facts.orphans > 0,
-        reasons={**reasons, **_reasons_of_the_whole(facts)},
+        reasons={**reasons, **_reasons_for_processes(facts)},
         held=facts.held,
         freed=_freed(stack, facts),
     )
 
 
-def _touched(stack: Stack, facts: Facts) -> t.Dict[str, str]:
+def _supervisord_trouble(facts: StackFacts) -> t.Optional[str]:
+    """Return why supervisord cannot be left as it is, and so nothing below it; None when it can."""
+    if facts.supervisord is None:
+        return "supervisord is alive and does not answer" if facts.rivals else "supervisord is not running"
+    if facts.rivals:
+        return "another supervisord runs over the same stack"
+    if facts.supervisord != facts.supervisord_wanted:
+        return "the settings of supervisord itself changed"
+    return None
+
+
+def _touched(stack: Stack, facts: StackFacts) -> t.Dict[str, str]:
     """Return the services that cannot be left as they are, with what depends on them, each with the reason.
 
     One that is held and down stays as it is; one that is held and runs is only stopped when it would be restarted.
@@ -266,34 +250,19 @@ def _touched(stack: Stack, facts: Facts) -> t.Dict[str, str]:
     return {name: f"held: {facts.held[name]}" if name in facts.held else why for name, why in reasons.items()}
 
 
-def _with_mode(plan: Plan, stack: Stack, mode: str) -> Plan:
-    return Plan(**{**vars(plan), "mode": mode, "flush": assigned_ports(stack)})
-
-
-def make(stack: Stack, facts: Facts, mode: str) -> Plan:
-    """Return what ``mode`` does to the stack.
+def make_plan(stack: Stack, facts: StackFacts, mode: Mode) -> RunPlan:
+    """Return what a mode does to the stack.
 
     Args:
         stack: what is wanted.
         facts: what is there.
-        mode: one of `MODES`.
-
-    Raises:
-        ValueError: ``mode`` is none of them.
+        mode: the restart mode.
     """
-    if mode in ("auto", ROLLBACK):
-        return smallest(stack, facts)
-    if mode == "full":
-        return _whole(stack, facts, mode, "full restart")
-    if mode == "quick":
-        return _whole(stack, facts, mode, "quick restart")
-    if mode == "emergency":
-        return _whole(stack, facts, mode, "emergency restart")
-    if mode == "stop":
-        return _whole(stack, facts, mode, "stop was asked for")
-    if mode == "flush":
-        return Plan(mode, KEEP, False, (), (), (), assigned_ports(stack), False, {})
-    raise ValueError(f"unknown mode: {mode}")
+    if mode.stops == NOTHING:
+        return RunPlan(KEEP, False, (), (), (), assigned_ports(stack), False, {})
+    if mode.stops == NEEDED:
+        return _needed(stack, facts)
+    return _everything(stack, facts, mode, mode.title if mode.starts else f"{mode.name} was asked for")
 
 
 def assigned_ports(stack: Stack) -> t.Tuple[int, ...]:

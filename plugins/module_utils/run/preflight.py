@@ -23,8 +23,8 @@ from ..supervisord.parse_back import compare, parse_back
 from ..supervisord.places import engine_python
 from ..verdict import fitness
 from ..verdict.observation import Observation
-from . import plan
-from .plan import Plan
+from .modes import ALL, Mode
+from .plan import RunPlan, assigned_ports
 
 PARSE_BACK_TIMEOUT = 20.0
 # A config, a journal and a few log lines need less; below it supervisord fails in ways that are hard to read.
@@ -285,20 +285,22 @@ def _refuse_immovable(silence: t.Optional[RollcallError]) -> None:
         )
 
 
-def check_ports(stack: Stack, seen: Observation, the_plan: Plan, policy: str) -> None:
+def check_ports(stack: Stack, seen: Observation, mode: Mode, plan: RunPlan, policy: str) -> None:
     """Refuse before anything is stopped when a port that is needed is taken by what may not be ended.
 
     Raises:
         RollcallError: ``refused``, with pid, user and command of each holder.
     """
-    if the_plan.mode == "quick":
-        _refuse_leftovers(seen)
-    ports = plan.assigned_ports(stack) if the_plan.mode == "quick" else the_plan.flush
+    ports: t.Sequence[int] = plan.flush
+    if mode.stops == ALL and mode.starts and not mode.frees_ports:
+        # No port will be flushed, so each must be free, or taken by a service that is stopped.
+        _refuse_leftovers(seen, mode)
+        ports = assigned_ports(stack)
     if ports:
         flush.flush(stack, ports, policy=policy, dry_run=True)
 
 
-def _refuse_leftovers(seen: Observation) -> None:
+def _refuse_leftovers(seen: Observation, mode: Mode) -> None:
     """A quick restart flushes nothing, so what is left over from before must be out of the way already."""
     left = [
         f"port {port} is taken by {holder.summary}"
@@ -308,7 +310,7 @@ def _refuse_leftovers(seen: Observation) -> None:
     ]
     if left:
         raise RollcallError(
-            "A quick restart flushes no port, and " + "; ".join(left) + ". Nothing was stopped or changed.",
+            f"A {mode.title} flushes no port, and " + "; ".join(left) + ". Nothing was stopped or changed.",
             kind="refused",
             evidence={"holders": left},
             remedies=["rollcall restart full  # it ends what is left over and then restarts"],

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ..manifest.model import Paths
 from ..state.generations import Generation
+from .modes import Mode
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Request:
 
     Attributes:
         root: the stack's root.
-        mode: one of plan.MODES.
+        mode: what is done.
         who: who asks, for the lock and the journal.
         paths: where the stack's files are.
         wanted: the generation to bring about; None means the one installed.
@@ -36,7 +37,7 @@ class Request:
     """
 
     root: str
-    mode: str
+    mode: Mode
     who: str
     paths: Paths
     wanted: t.Optional[Generation] = None

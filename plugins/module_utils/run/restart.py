@@ -50,10 +50,11 @@ from ..verdict.checks import STOP_CHECKS
 from ..verdict.judge import Case, Expectation, judge, result_of
 from ..verdict.observation import Observation, identity, trouble
 from ..verdict.report import report as report_of
-from . import limits as run_limits
 from . import plan, preflight
 from .bringup import BringUp, Outcome
-from .plan import Plan
+from .limits import DAEMON_START, run_limit
+from .modes import AUTO, NOTHING, ROLLBACK
+from .plan import RunPlan
 from .request import Request
 from .takedown import TakeDown
 
@@ -71,7 +72,7 @@ class _Run:
     generation: Generation
     installed: t.Optional[Generation]
     before: Observation
-    plan: Plan
+    plan: RunPlan
     takedown: TakeDown
     credentials: credentials.Record
     journal: t.Optional[Journal] = None
@@ -108,7 +109,7 @@ def describe_plan(request: Request, *, clock: Clock = SYSTEM) -> t.Dict[str, t.A
         **report_of(run.stack, run.before, []),
         "ok": True,
         "result": "planned",
-        "mode": request.mode,
+        "mode": request.mode.name,
         "changed": changed or bool(listed),
         "actions": [action.as_dict() for action in run.plan.actions] + listed,
         "timings": {},
@@ -143,14 +144,14 @@ def perform(request: Request, run_id: str, *, clock: Clock = SYSTEM) -> t.Dict[s
         OSError: the journal could not be written, so the step was not taken.
     """
     os.makedirs(request.paths.state, mode=0o700, exist_ok=True)
-    with locked(request.paths.state, request.who, request.mode, run=run_id, clock=clock):
+    with locked(request.paths.state, request.who, request.mode.name, run=run_id, clock=clock):
         return _perform_locked(request, run_id, clock)
 
 
 def _perform_locked(request: Request, run_id: str, clock: Clock) -> t.Dict[str, t.Any]:
     unfinished = unfinished_run(request.paths.state)
     record = Journal(request.paths.state, run_id, clock)
-    record.step("prove", mode=request.mode, who=request.who, root=request.root, automatic=request.automatic)
+    record.step("prove", mode=request.mode.name, who=request.who, root=request.root, automatic=request.automatic)
     began = clock.monotonic()
     run = None
     try:
@@ -208,7 +209,7 @@ def _go_back(run: _Run, failed: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     tried = describe_current(run.stack.paths, run.stack.root)
     run.step("rollback", to=name)
     wanted = load_kept(run.stack.paths, run.stack.root, name)
-    request = dataclasses.replace(run.request, wanted=wanted, mode="auto", automatic=False)
+    request = dataclasses.replace(run.request, wanted=wanted, mode=AUTO, automatic=False)
     try:
         back = _prepare(request, run.clock, run.journal, restores=name)
         report = _carry_out(back)
@@ -224,7 +225,7 @@ def _go_back(run: _Run, failed: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         **report,
         "ok": False,
         "result": "rolled_back" if report["ok"] else "rollback_failed",
-        "mode": run.request.mode,
+        "mode": run.request.mode.name,
         "actions": [*(action.as_dict() for action in run.plan.actions), *report["actions"]],
         "signals": [*run.signals, *report["signals"]],
         "rolled_back": {
@@ -253,7 +254,7 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
     mode = request.mode
     # In check mode the release of a new manifest may be yet to come; in a run it has come before.
     may_await = record is None and request.wanted is not None
-    if mode == plan.ROLLBACK:
+    if mode is ROLLBACK:
         restores = _to_go_back_to(request)
         request = dataclasses.replace(request, wanted=load_kept(request.paths, request.root, restores))
     installed = _installed(request)
@@ -271,14 +272,14 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
         # Of what is in place: somebody has edited it since it was proved.
         preflight.prove_config(stack, generation.config)
         preflight.check_private_files(generation)
-    if mode not in plan.STARTS_NOTHING:
+    if mode.starts:
         preflight.check_host(stack, new=new, awaited=awaited)
     before = status.observe(stack, clock=clock)
-    if mode != "emergency":
+    if mode.asks_first:
         preflight.check_daemon(before)
     files = credentials.Record(stack)
     held = fitness.held(stack, generation.environment, awaited)
-    the_plan = plan.make(stack, _facts(stack, before, installed, generation, files.changed(), held), mode)
+    the_plan = plan.make_plan(stack, _facts(stack, before, installed, generation, files.changed(), held), mode)
     if the_plan.install:
         registry.check_place(stack)
     down = TakeDown(
@@ -292,8 +293,7 @@ def _prepare(request: Request, clock: Clock, record: t.Optional[Journal], restor
     run = _Run(
         request, clock, stack, generation, installed, before, the_plan, down, files, record, restores, awaited=awaited
     )
-    if mode != plan.STOP:
-        preflight.check_ports(stack, before, the_plan, request.policy)
+    preflight.check_ports(stack, before, mode, the_plan, request.policy)
     return run
 
 
@@ -321,7 +321,7 @@ def _to_go_back_to(request: Request) -> str:
 
 
 def _limit(stack: Stack, request: Request) -> float:
-    return run_limits.of_run(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
+    return run_limit(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
 
 
 def _facts(
@@ -331,7 +331,7 @@ def _facts(
     generation: Generation,
     changed: t.Mapping[str, str],
     held: t.Mapping[str, str],
-) -> plan.Facts:
+) -> plan.StackFacts:
     known = stack if installed is None else installed.stack
     programs = {}
     wanted = {service.name: service for service in stack.services}
@@ -343,10 +343,10 @@ def _facts(
         runs_at = None
         if installed is not None and old_sections.get(name) == sections.get(name):
             runs_at = _revision_of(installed, name, program.pid)
-        programs[name] = plan.Running(program.state, program.pid, runs_at, why)
-    return plan.Facts(
-        daemon=None if seen.supervisord is None else _daemon_revision(seen),
-        daemon_wanted=supervisord_revision(generation.config),
+        programs[name] = plan.ProgramFacts(program.state, program.pid, runs_at, why)
+    return plan.StackFacts(
+        supervisord=None if seen.supervisord is None else _daemon_revision(seen),
+        supervisord_wanted=supervisord_revision(generation.config),
         programs=programs,
         orphans=len(seen.orphans),
         rivals=tuple(process.pid for process in seen.rivals),
@@ -392,9 +392,9 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
     the_plan, stack = run.plan, run.stack
     run.step("plan", manifest=run.generation.digest, actions=[str(action) for action in the_plan.actions])
     marks = take_marks(stack)
-    if the_plan.mode == "flush":
+    if run.request.mode.stops == NOTHING:
         return _flush_only(run)
-    if not the_plan.actions and the_plan.mode != "stop":
+    if not the_plan.actions and run.request.mode.starts:
         # Nothing has become better since a run that failed only because this one does nothing.
         failed = run.journal is not None and last_result(stack.paths.state, run.journal.run) in _FAILED
         return _verdict(run, saved_marks(stack) if failed else marks, Outcome(), changed=False)
@@ -402,7 +402,7 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
         budget.spend(stack, clock=run.clock)
     save_marks(stack, marks)
     _take_down(run)
-    if the_plan.mode == "stop":
+    if not run.request.mode.starts:
         return _stopped(run)
     if run.restores is not None:
         # What the generation that is given up has written until its end does not speak against the one that comes back.
@@ -416,7 +416,7 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
         _install(run)
     client = Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=run.clock)
     also: t.List[str] = []
-    if the_plan.daemon == plan.KEEP:
+    if the_plan.supervisord == plan.KEEP:
         run.step("reload")
         also = _reload(run, client)
     else:
@@ -434,14 +434,14 @@ def _carry_out(run: _Run) -> t.Dict[str, t.Any]:
 def _take_down(run: _Run) -> None:
     """End what the plan says, the careful way or the emergency's."""
     pids = [process.pid for process in run.before.supervisords]
-    if run.plan.mode == "emergency":
+    if run.request.mode.kills:
         run.step("stop-daemon", pids=pids, services=list(run.plan.stop))
         run.takedown.at_once()
         return
     if run.plan.stop:
         run.step("stop", services=list(run.plan.stop))
-        run.takedown.services(run.plan.stop, lost=run.plan.daemon != plan.KEEP)
-    if run.plan.daemon in (plan.RESTART, plan.STOP):
+        run.takedown.services(run.plan.stop, lost=run.plan.supervisord != plan.KEEP)
+    if run.plan.supervisord in (plan.RESTART, plan.STOP):
         run.step("stop-daemon", pids=pids)
         run.takedown.daemons()
     run.step("sweep")
@@ -450,7 +450,7 @@ def _take_down(run: _Run) -> None:
 
 def _flushed(run: _Run, *, dry_run: bool) -> t.List[t.Dict[str, t.Any]]:
     """Free the plan's ports; return what was, or would be, ended on them."""
-    if not run.plan.flush or (dry_run and run.plan.daemon != plan.KEEP):
+    if not run.plan.flush or (dry_run and run.plan.supervisord != plan.KEEP):
         return []
     done = flush.flush(
         run.stack,
@@ -540,7 +540,7 @@ def _start(run: _Run, log: str) -> None:
         environment=preflight.daemon_environment(run.stack, supervisord_revision(run.generation.config)),
         log=log,
         cwd=run.stack.root,
-        timeout=run_limits.DAEMON_START,
+        timeout=DAEMON_START,
         clock=run.clock,
         started=lambda pid: run.step("await-daemon", pid=pid),
     )
@@ -585,7 +585,7 @@ def _finished(run: _Run, report: t.Dict[str, t.Any], *, result: str, changed: bo
     return {
         **report,
         "result": result,
-        "mode": run.request.mode,
+        "mode": run.request.mode.name,
         "changed": changed,
         "actions": [action.as_dict() for action in run.plan.actions],
         "signals": run.signals,

@@ -14,19 +14,13 @@ from __future__ import annotations
 import typing as t
 
 from ..base.text import count, printable
+from ..run.modes import BY_NAME
 from .errors import error_text
 from .failures import Failing, failing_by_subject, stories, verdict_word
 from .service_table import service_table
 from .words import NAMES, WIDTH, Data, Painter, cut, duration, names_of, painter, runnable
 
 _VERDICTS = {"ok": "OK", "planned": "PLANNED", "degraded": "FAILED", "held": "HELD"}
-_MODES = {
-    "auto": "converge",
-    "full": "full restart",
-    "quick": "quick restart",
-    "emergency": "emergency restart",
-    "rollback": "rollback",
-}
 
 
 def roll_call(report: Data, *, width: int = WIDTH, colour: bool = False) -> str:
@@ -163,7 +157,7 @@ def _run(report: Data) -> t.Iterator[str]:
     """Yield what is known of the run itself; nothing for a mere look."""
     mode = report.get("mode")
     if mode:
-        yield _MODES.get(mode, str(mode))
+        yield BY_NAME[mode].title if mode in BY_NAME else str(mode)
     if report.get("seconds") is not None:
         yield f"{report['seconds']:.1f} s"
     if report.get("run"):

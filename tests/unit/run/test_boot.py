@@ -19,6 +19,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import boot
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes import AUTO, FULL, STOP, mode_named
 from tests.support import rendering
 
 SERVICES = {"web": {"command": ["/bin/sleep", "1000"], "stop": {"timeout": 40}}}
@@ -133,7 +134,7 @@ def test_the_property_list_is_one_and_starts_the_stack() -> None:
     ],
 )
 def test_the_unit_follows_what_a_run_has_brought_about(mode: str, state: str, ok: bool, step: str) -> None:
-    assert boot.decide(mode, state, ok=ok) == step
+    assert boot.decide(mode_named(mode), state, ok=ok) == step
 
 
 class Systemd:
@@ -154,37 +155,37 @@ class Systemd:
 
 def test_a_run_that_nobody_follows_up_does_not_fail_by_it() -> None:
     made = boot.Unit("rollcall-trading.service", False, Systemd("inactive", refuses="start"))
-    assert boot.follow(made, stack(), "auto", ok=True, called=False) == ["systemd refused"]
+    assert boot.follow(made, stack(), AUTO, ok=True, called=False) == ["systemd refused"]
 
 
 def test_the_unit_of_a_stack_that_was_stopped_is_stopped() -> None:
     systemd = Systemd("active")
-    assert boot.follow(boot.Unit("u.service", True, systemd), stack(), "stop", ok=True, called=False) == []
+    assert boot.follow(boot.Unit("u.service", True, systemd), stack(), STOP, ok=True, called=False) == []
     assert systemd.asked == ["show", "stop"]
 
 
 def test_a_unit_that_was_started_too_often_is_started_all_the_same_when_a_person_has_mended_it() -> None:
     systemd = Systemd("failed")
-    assert boot.follow(boot.Unit("u.service", False, systemd), stack(), "full", ok=True, called=False) == []
+    assert boot.follow(boot.Unit("u.service", False, systemd), stack(), FULL, ok=True, called=False) == []
     assert systemd.asked == ["show", "reset-failed", "start"]
 
 
 def test_the_units_own_stop_does_not_wait_for_itself() -> None:
     systemd = Systemd()
-    assert boot.follow(boot.Unit("u.service", False, systemd), stack(), "stop", ok=True, called=True) == []
+    assert boot.follow(boot.Unit("u.service", False, systemd), stack(), STOP, ok=True, called=True) == []
     assert systemd.asked == []
 
 
 def test_a_worker_enters_an_active_unit_before_it_starts_anything() -> None:
     systemd = Systemd("active")
-    assert boot.enter(boot.Unit("u.service", False, systemd), "full") == []
+    assert boot.enter(boot.Unit("u.service", False, systemd), FULL) == []
     assert systemd.asked == ["show", "--quiet"]
 
 
 @pytest.mark.parametrize(("mode", "state"), [("stop", "active"), ("full", "inactive")])
 def test_a_worker_stays_out_of_a_unit_that_is_down_or_goes_down(mode: str, state: str) -> None:
     systemd = Systemd(state)
-    assert boot.enter(boot.Unit("u.service", False, systemd), mode) == []
+    assert boot.enter(boot.Unit("u.service", False, systemd), mode_named(mode)) == []
     assert "--quiet" not in systemd.asked
 
 
