@@ -91,12 +91,9 @@ def test_packages_that_may_be_missing_are_imported_late(name: str) -> None:
 
 
 # Larger than they may be, and to be split: a name leaves this list, and none joins it.
-LARGE_FILES = {
-    "run/restart.py",
-}
+LARGE_FILES: set[str] = set()
 LONG_FUNCTIONS = {
     "cli/command.py:parser",
-    "run/restart.py:_prepare",
 }
 
 

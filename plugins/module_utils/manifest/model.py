@@ -319,7 +319,7 @@ class Stack:
 # The PATH of supervisord, and so of every service that does not set its own.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# The variables that every service has: those of supervisord (preflight.daemon_environment), and its labels
+# The variables that every service has: those of supervisord (preflight.supervisord_environment), and its labels
 # (environment.label_variables).
 GIVEN_TO_ALL = frozenset(
     (

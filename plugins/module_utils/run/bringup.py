@@ -34,7 +34,7 @@ HEAD_START = 0.3
 
 
 @dataclass
-class Outcome:
+class StartOutcome:
     """How the start went.
 
     Attributes:
@@ -93,11 +93,11 @@ class BringUp:
         self._waiting = [service for service in stack.services if service.name in self._wanted]
         self._starting: t.Dict[str, _Start] = {}
         self._reached: t.Dict[str, t.Set[str]] = {}
-        self._outcome = Outcome()
+        self._outcome = StartOutcome()
         self._head_start = Deadline(HEAD_START, clock)
         self._began = clock.monotonic()
 
-    def run(self) -> Outcome:
+    def run(self) -> StartOutcome:
         """Start them all and wait until each is ready, has failed, or has used up its time.
 
         Raises:

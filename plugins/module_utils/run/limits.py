@@ -18,7 +18,7 @@ from ..verdict.limits import look_limit, verify_limit
 from . import preflight, takedown
 from .modes import NOTHING, Mode
 
-DAEMON_START = 15.0
+SUPERVISORD_START = 15.0
 
 
 def run_limit(stack: Stack, mode: Mode, *, grace: float, kill_grace: float) -> float:
@@ -38,7 +38,9 @@ def run_limit(stack: Stack, mode: Mode, *, grace: float, kill_grace: float) -> f
     down = ROUNDS * ending + (_emergency(stack, ending) if mode.kills else _careful(stack, kill_grace))
     if not mode.starts:
         return prove + down + look_limit(stack)
-    up = DAEMON_START + batch_seconds(len(stack.services)) + _by_level(stack, lambda service: service.ready_timeout)
+    up = (
+        SUPERVISORD_START + batch_seconds(len(stack.services)) + _by_level(stack, lambda service: service.ready_timeout)
+    )
     return prove + down + (free if mode.frees_ports else 0.0) + up + verify_limit(stack)
 
 

@@ -33,7 +33,7 @@ MINIMUM_FREE = 8 * 1024 * 1024
 RECORD = 256 * 1024
 
 
-def daemon_environment(stack: Stack, revision: str) -> t.Dict[str, str]:
+def supervisord_environment(stack: Stack, revision: str) -> t.Dict[str, str]:
     """Return the whole environment of supervisord: nothing of the caller's own reaches the services.
 
     UTF-8 is set because supervisord fails on non-ASCII values under a C locale; the labels tell whose it is.
@@ -232,7 +232,7 @@ def _room(path: str, least: int) -> t.Iterator[Problem]:
         yield fitness.problem(path, f"has {free // 1024} KiB{inodes} free", f"free some: df -h {path}; df -i {path}")
 
 
-def check_daemon(seen: Observation) -> None:
+def check_supervisord(seen: Observation) -> None:
     """Refuse to go on over a supervisord that is alive, has its socket and does not answer on it.
 
     A live one whose socket is gone is no reason to refuse: it is found by its config and ended properly.

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The end of what runs: services in the order of their dependencies, supervisords, and what is left over of them.
+"""Ends what runs: services in the reverse order of their dependencies, supervisords, and what is left over of them.
 
-Two ways down. The careful one gives every service its own signal and time. The emergency gives everything the same few
-seconds and then KILL, and goes on over whatever does not answer.
+There are two ways. The careful one gives every service its own signal and time. The emergency gives everything the same
+few seconds, then KILL, and does not wait for what does not answer.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from ..supervisord import client_errors, life
 from ..supervisord.client import CALL_TIMEOUT, DOWN, Client, await_exec, wait_states
 from ..supervisord.running import supervisords_over
 from ..verdict.observation import Observation
-from . import plan
+from .plan import stop_batches
 
 # Beyond a service's own stop time: supervisord's turn, the KILL it sends itself, and the reaping.
 STOP_MARGIN = 5.0
 POLL = 0.005
-# How long a port may stay held after its service has stopped before what holds it counts as left over.
+# How long a port may stay taken after its service has stopped; then what listens there counts as left over.
 PORT_MARGIN = 0.5
-# What everything gets in an emergency, after its signal and before KILL.
+# What every process gets in an emergency, after its signal and before KILL.
 EMERGENCY_GRACE = 3.0
-# UNKNOWN: it could not be signalled, and no waiting changes that.
+# UNKNOWN: supervisord could not signal it, and waiting does not change that.
 _SETTLED = DOWN | {"UNKNOWN"}
 
 
@@ -45,15 +45,15 @@ class TakeDown:
 
     Args:
         stack: the manifest as it is wanted.
-        installed: the manifest that is installed, which may know services that the wanted one does not.
+        installed: the installed manifest; it may have services that the wanted one does not have.
         before: what was seen before anything was done.
         grace: seconds from TERM to KILL for what is ended outside of supervisord.
         kill_grace: seconds to wait after KILL.
         clock: the clock of all deadlines.
 
     Attributes:
-        ended: every process outside of supervisord's own care that was to be ended, and how that went.
-        notes: what did not answer or refused on the way, where the way went on all the same.
+        ended: every process that was to be ended otherwise than by supervisord, and how that went.
+        notes: what did not answer or refused, where that was no reason to stop.
     """
 
     def __init__(
@@ -78,24 +78,24 @@ class TakeDown:
         self.ended: t.List[Ended] = []
         self.notes: t.List[str] = []
 
-    # --- with care ----------------------------------------------------------------------------------------------------
+    # --- the careful way ----------------------------------------------------------------------------------------------
 
-    def services(self, names: t.Sequence[str], *, lost: bool) -> None:
-        """Stop services, those that depend on others first; the next ones when these are STOPPED and their ports free.
+    def stop_services(self, names: t.Sequence[str], *, lost: bool) -> None:
+        """Stop services, what depends on others first: each batch when the one before is STOPPED and its ports free.
 
         Args:
             names: the services.
-            lost: whether to go on over those that supervisord has lost track of, because it is to end as well.
+            lost: whether it is no error that supervisord has lost track of one, because it is to end as well.
 
         Raises:
             RollcallError: one is still there after its own stop time, or what it left behind does not end.
         """
         with self._client() as client:
-            for batch in plan.stop_batches(self._stack, names):
-                self.together(client, batch, lost=lost)
+            for batch in stop_batches(self._stack, names):
+                self.stop_together(client, batch, lost=lost)
 
-    def together(self, client: Client, names: t.Sequence[str], *, lost: bool = False) -> None:
-        """Stop services at once, wait for all of them, and see their ports free; arguments and errors as `services`."""
+    def stop_together(self, client: Client, names: t.Sequence[str], *, lost: bool = False) -> None:
+        """Stop services all at once, wait for all of them and their ports; arguments and errors as `stop_services`."""
         await_exec([program for name, program in self._before.programs.items() if name in names], self._clock)
         client.stop(names)
         limit = max((self._stop_timeout(name) for name in names), default=0.0) + STOP_MARGIN
@@ -119,56 +119,56 @@ class TakeDown:
         known = [service for name in names for service in self._known.get(name, ())]
         ports = {service.port for service in known if service.port is not None}
         if not Deadline(PORT_MARGIN, self._clock).poll(lambda: not listeners.find_listeners(ports), POLL):
-            # A child that outlived its service. Others' listeners are the flush's to judge.
+            # A child may have outlived its service. Listeners of others are left to the flush.
             self.sweep()
 
     def _stop_timeout(self, name: str) -> float:
         return max((service.stop.timeout for service in self._known.get(name, ())), default=0.0)
 
-    def daemons(self) -> None:
-        """End every supervisord of the stack: by its own shutdown where it answers, by TERM where it does not.
+    def end_supervisords(self) -> None:
+        """End every supervisord of the stack: one that answers by its own shutdown, another one by TERM.
 
         Raises:
             RollcallError: one is still there after the stop times of all its services.
         """
-        # Its own shutdown stops one program after the other; mostly they have been stopped before, all at once.
+        # Its shutdown stops one program after the other. Most have been stopped before, all at once.
         limit = sum(service.stop.timeout for service in self._stack.services) + STOP_MARGIN
         answering = self._before.supervisord or self._shutting_down()
         if answering is not None:
             with self._client() as client:
                 life.stop_supervisord(client, answering.identity, timeout=limit, clock=self._clock)
-        # Each turn of its loop takes up to a second and stops one program: it cannot be poked without a socket.
+        # Without a socket nothing makes its loop turn faster than once a second, and each turn stops one program.
         patience = limit + 1.5 * len(self._stack.services)
-        others = [process for process in self._supervisors() if answering is None or process.pid != answering.pid]
-        self._end_daemons(others, patience)
+        others = [process for process in self._supervisords() if answering is None or process.pid != answering.pid]
+        self._end_supervisords(others, patience)
         self._none_left("rollcall restart emergency")
 
     def _shutting_down(self) -> t.Optional[Process]:
-        """Return the one supervisord there is, when it has been told to shut down already: it can still be poked."""
+        """Return the only supervisord there is, when it is shutting down already: it still takes calls."""
         silence = self._before.silence
         if silence is None or silence.evidence.get("problem") != client_errors.SHUTTING_DOWN:
             return None
         return self._before.supervisords[0] if len(self._before.supervisords) == 1 else None
 
-    # --- in an emergency ----------------------------------------------------------------------------------------------
+    # --- the emergency ------------------------------------------------------------------------------------------------
 
-    def at_once(self) -> None:
+    def end_everything(self) -> None:
         """End everything of the stack within a few seconds, whatever hangs: ask, wait a little, KILL.
 
         Nothing is ended but supervisords of this stack, what descends from them, and what carries its label.
 
         Raises:
-            RollcallError: something outlives even KILL, or is brought back.
+            RollcallError: a process outlives KILL, or is started again.
         """
         self._grace = min(self._grace, EMERGENCY_GRACE)
-        daemons = self._supervisors()
-        # Asked for while their parents live: afterwards nothing but a label would tell whose they were. Below a
-        # supervisord that is pid 1 of a container is everything, so being there proves nothing.
-        family = processes.descendants([process.pid for process in daemons if process.pid > 1])
-        answering = next((one for one in daemons if self._is_answering(one)), None)
+        supervisords = self._supervisords()
+        # Looked up while their parents live: afterwards only a label would tell whose they are. All processes of a
+        # container are below a supervisord that is its pid 1, so there it proves nothing.
+        family = processes.descendants([process.pid for process in supervisords if process.pid > 1])
+        answering = next((one for one in supervisords if self._is_answering(one)), None)
         if answering is not None:
-            self._ask_to_go(answering)
-        self._end_daemons([one for one in daemons if processes.alive(one.identity)], self._grace)
+            self._ask_to_stop(answering)
+        self._end_supervisords([one for one in supervisords if processes.alive(one.identity)], self._grace)
         self._end_family(family)
         self._none_left("rollcall doctor")
         self.sweep()
@@ -177,8 +177,8 @@ class TakeDown:
     def _is_answering(self, process: Process) -> bool:
         return self._before.supervisord is not None and process.pid == self._before.supervisord.pid
 
-    def _ask_to_go(self, daemon: Process) -> None:
-        """Have a supervisord stop its programs and itself, as far as it does so in time."""
+    def _ask_to_stop(self, supervisord: Process) -> None:
+        """Have a supervisord stop its programs and itself; one that does not do so in time is noted."""
         with contextlib.ExitStack() as stack:
             client = stack.enter_context(self._client())
             try:
@@ -188,9 +188,9 @@ class TakeDown:
                 client.stop(names)
                 deadline = Deadline(self._grace, self._clock)
                 wait_states(client, names, DOWN, deadline=deadline, interval=POLL)
-                life.stop_supervisord(client, daemon.identity, timeout=self._kill_grace, clock=self._clock)
+                life.stop_supervisord(client, supervisord.identity, timeout=self._kill_grace, clock=self._clock)
             except RollcallError as exc:
-                # It has had its chance; what follows does not ask.
+                # What follows ends it by its pid.
                 self.notes.append(exc.message)
 
     def _end_family(self, family: t.Mapping[int, Process]) -> None:
@@ -200,27 +200,27 @@ class TakeDown:
         self._refuse_survivors(done)
 
     def _clear_socket(self) -> None:
-        """Remove the socket's path when, with all of the stack gone, a stranger still listens on it.
+        """Remove the socket when it is still there after all of the stack has ended: then a stranger listens on it.
 
-        The path is in the stack's own private directory. Whoever listens is left alone, and cannot be reached any more.
+        It is in the stack's own private directory. The stranger is left alone; nobody can reach it any more.
         """
         path = self._stack.paths.socket
         if os.path.lexists(path) and not os.path.isdir(path):
             os.unlink(path)
             self.notes.append(f"{path} was in the way although nothing of the stack ran any more; it was removed")
 
-    # --- what both need -----------------------------------------------------------------------------------------------
+    # --- both ---------------------------------------------------------------------------------------------------------
 
     def sweep(self) -> None:
-        """End what carries this stack's label and no live supervisord of it holds, and clean up after those gone.
+        """End the orphans of the stack; where no supervisord is left, remove its socket and pidfile.
 
         Raises:
-            RollcallError: something does not end.
+            RollcallError: an orphan does not end.
         """
-        daemons = [process.pid for process in self._supervisors()]
+        supervisords = [process.pid for process in self._supervisords()]
         ended = sweep(
             self._stack.root,
-            keep=daemons,
+            keep=supervisords,
             uids=trusted_uids(self._stack.root, self._stack.user),
             grace=self._grace,
             kill_grace=self._kill_grace,
@@ -228,19 +228,22 @@ class TakeDown:
         )
         self.ended += ended
         self._refuse_survivors(ended)
-        if not daemons:
+        if not supervisords:
             life.remove_left_overs(self._stack.paths.socket, self._stack.paths.pidfile)
 
     def _client(self) -> Client:
         return Client(self._stack.paths.socket, timeout=CALL_TIMEOUT, clock=self._clock)
 
-    def _supervisors(self) -> t.List[Process]:
+    def _supervisords(self) -> t.List[Process]:
         return supervisords_over(self._stack.paths.config, self._stack.root)
 
-    def _end_daemons(self, daemons: t.Sequence[Process], grace: float) -> None:
-        if daemons:
+    def _end_supervisords(self, supervisords: t.Sequence[Process], grace: float) -> None:
+        if supervisords:
             self.ended += life.end_supervisords(
-                [process.identity for process in daemons], grace=grace, kill_grace=self._kill_grace, clock=self._clock
+                [process.identity for process in supervisords],
+                grace=grace,
+                kill_grace=self._kill_grace,
+                clock=self._clock,
             )
 
     def _end(self, identities: t.Sequence[Identity], known: t.Sequence[Process]) -> t.List[Ended]:
@@ -259,7 +262,7 @@ class TakeDown:
             )
 
     def _none_left(self, remedy: str) -> None:
-        left = self._supervisors()
+        left = self._supervisords()
         if not left:
             return
         pids = " ".join(str(process.pid) for process in left)

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Which files a service was started with, so that one that changed since restarts it.
+"""The files that each service was started with, so that one that has changed since restarts the service.
 
-Kept are keyed digests and never content: a short secret could be guessed from a plain digest of it.
+Keyed digests are kept, never contents: from a plain digest a short secret could be guessed.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def path(stack: Stack) -> str:
     return os.path.join(stack.paths.state, "files.json")
 
 
-class Record:
-    """The files that the services of a stack were started with.
+class FileRecord:
+    """The record of the files that the services of a stack were started with.
 
     Args:
         stack: the manifest.
@@ -42,8 +42,8 @@ class Record:
         self._key = bytes.fromhex(kept["key"]) if kept else os.urandom(32)
         self._kept: Digests = kept["services"] if kept else {}
 
-    def now(self) -> t.Dict[str, t.Dict[str, str]]:
-        """Return the digests of the files as they are, by service and path; a file that is not there has none."""
+    def digests(self) -> t.Dict[str, t.Dict[str, str]]:
+        """Return the digests of the files as they are now, by service and path; a missing file has none."""
         seen: t.Dict[str, str] = {}
         for name in {name for service in self._stack.services for name in service.requires_files}:
             digest = self._digest(name)
@@ -56,12 +56,12 @@ class Record:
         }
 
     def changed(self) -> t.Dict[str, str]:
-        """Return why each service whose files are others now cannot be left as it is.
+        """Return by service why it must be restarted: a file of it has changed.
 
-        Nothing is known of a service, or of a file, that was not recorded; one that is gone is no other one.
+        A service or a file without a record counts as unchanged, and so does a file that is gone.
         """
         found = {}
-        for service, files in self.now().items():
+        for service, files in self.digests().items():
             kept = self._kept.get(service, {})
             others = [name for name, digest in files.items() if kept.get(name, digest) != digest]
             if others:
@@ -69,15 +69,15 @@ class Record:
         return found
 
     def keep(self, services: t.Iterable[str], digests: Digests) -> None:
-        """Keep what ``services`` were started with; what others were started with stays.
+        """Record the digests of the services that were started; those of the others stay as they were.
 
         Raises:
-            OSError: it could not be written; the next run starts them anew then.
+            OSError: it could not be written, so the next run restarts the services.
         """
         known = {service.name for service in self._stack.services if service.requires_files}
         started = set(services)
         kept = {name: files for name, files in self._kept.items() if name in known}
-        # Of a service that nothing is known of, what is there now is taken for what it has.
+        # For a service without a record, the files as they are now count as those it was started with.
         kept.update({name: files for name, files in digests.items() if name in started or name not in kept})
         if kept != self._kept:
             write_record(path(self._stack), {"key": self._key.hex(), "services": kept})
@@ -87,7 +87,7 @@ class Record:
             with open(name, "rb") as stream:
                 return hmac.new(self._key, stream.read(), hashlib.sha256).hexdigest()[:32]
         except OSError:
-            # Missing or not to be read by us: whether a service is held by it is judged elsewhere.
+            # Missing, or not for us to read; verdict/fitness.py judges whether that holds the service.
             return None
 
 

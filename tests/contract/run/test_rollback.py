@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.critical_section import CriticalSection
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call import roll_call
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import history
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import kept_generations
@@ -206,16 +206,16 @@ def test_a_broken_generation_in_place_is_replaced_by_an_install_and_by_going_bac
 def test_what_the_broken_generation_writes_until_it_is_stopped_does_not_speak_against_the_one_before(
     running: StackUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really, log = restart._take_down, Path(running.paths.logs, "web.log")
+    really, log = CriticalSection._take_down, Path(running.paths.logs, "web.log")
     good = place(running)
 
-    def loudly(run: t.Any) -> None:
+    def loudly(section: CriticalSection) -> None:
         with open(log, "a", encoding="utf-8") as stream:
             stream.write("Traceback (most recent call last):\nImportError: of the generation that is going\n")
-        really(run)
+        really(section)
 
     running.raw["services"]["web"]["env"] = {"CRASH_AFTER": "0.1"}
-    monkeypatch.setattr(restart, "_take_down", loudly)
+    monkeypatch.setattr(CriticalSection, "_take_down", loudly)
     done = upgrade(running)
     assert done["result"] == "rolled_back"
     assert place(running) == good

@@ -115,7 +115,7 @@ def test_limits_are_the_ones_that_hold() -> None:
 def test_variables_that_every_service_has_are_the_ones_that_it_is_given() -> None:
     stack = check_manifest(parse_manifest(EXAMPLES[1].encode("utf-8")).data).stack
     assert stack is not None
-    given = {*preflight.daemon_environment(stack, "x"), *label_variables(stack, stack.services[0])}
+    given = {*preflight.supervisord_environment(stack, "x"), *label_variables(stack, stack.services[0])}
 
     assert given == GIVEN_TO_ALL
     assert all(f"`{name}`" in PAGE for name in given if not name.startswith("ROLLCALL_"))

@@ -1,0 +1,316 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The critical section of a run: stop, sweep, flush, install, start, verify; each is recorded before it is done."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import typing as t
+
+from ..base.errors import RollcallError
+from ..host.ending import Ended
+from ..host.labels import record_labels
+from ..host.model import Label
+from ..manifest.model import Stack
+from ..manifest.revision import revision
+from ..ports import leases
+from ..ports.flush import flush
+from ..state import budget
+from ..state.generations import install_generation, record_loaded, record_verified, restore_generation
+from ..state.log_marks import LogMarks, save_marks, saved_marks, take_marks
+from ..state.runs import Journal, last_result
+from ..supervisord import life
+from ..supervisord.client import CALL_TIMEOUT, Client
+from ..supervisord.config import supervisord_revision
+from ..supervisord.places import engine_python
+from ..verdict import fitness, status, verify
+from ..verdict.checks import STOP_CHECKS
+from ..verdict.judge import Case, Expectation, judge, result_of
+from ..verdict.observation import Observation, identity
+from . import preflight
+from .bringup import BringUp, StartOutcome
+from .limits import SUPERVISORD_START
+from .modes import NOTHING
+from .outcome import Report, Signals, flushed_report, run_report
+from .plan import KEEP, RESTART, STOP, PlannedAction
+from .prepare import PreparedRun
+
+# Results of a verdict that did not hold.
+_FAILED = ("degraded", "rolled_back", "rollback_failed")
+
+
+class CriticalSection:
+    """Does what the plan of a run says.
+
+    Args:
+        run: the run.
+        journal: its record.
+
+    Attributes:
+        replaced: whether another generation may be the current one by now.
+    """
+
+    def __init__(self, run: PreparedRun, journal: Journal) -> None:
+        self.run = run
+        self.journal = journal
+        self.replaced = False
+        self._stack = run.stack
+        self._flushed: t.List[Ended] = []
+
+    @property
+    def signals(self) -> Signals:
+        """Every process outside of supervisord's care that was to be ended, and how that went."""
+        return [entry.as_dict() for entry in (*self.run.takedown.ended, *self._flushed)]
+
+    def perform(self) -> Report:
+        """Do it and return the report.
+
+        Raises:
+            RollcallError: a step failed; the message says what state the stack is in.
+            OSError: the record could not be written, so the step was not taken.
+        """
+        plan, mode, stack = self.run.plan, self.run.request.mode, self._stack
+        actions = [str(action) for action in plan.actions]
+        self.journal.step("plan", manifest=self.run.generation.digest, actions=actions)
+        if mode.stops == NOTHING:
+            return self._only_flush()
+        marks = take_marks(stack)
+        if not plan.actions and mode.starts:
+            # After a run that failed, the logs since that run count: doing nothing has made nothing better.
+            failed = last_result(stack.paths.state, self.journal.run) in _FAILED
+            return self._judge(saved_marks(stack) if failed else marks, StartOutcome(), changed=False)
+        if self.run.request.automatic:
+            budget.spend(stack, clock=self.run.clock)
+        save_marks(stack, marks)
+        self._take_down()
+        if not mode.starts:
+            return self._judge_stopped()
+        if self.run.restores is not None:
+            # What the services of the failed generation wrote until they ended is not held against the restored one.
+            ended = take_marks(stack)
+            marks = {**marks, **{name: ended[name] for name in plan.stop if name in ended}}
+            save_marks(stack, marks)
+        self.journal.step("flush", ports=list(plan.flush))
+        self._flush()
+        if plan.install:
+            self.journal.step("install", digest=self.run.generation.digest)
+            self._install()
+        return self._bring_up(marks)
+
+    # --- down ---------------------------------------------------------------------------------------------------------
+
+    def _take_down(self) -> None:
+        """End what the plan says, carefully or at once."""
+        plan, takedown = self.run.plan, self.run.takedown
+        pids = [process.pid for process in self.run.before.supervisords]
+        if self.run.request.mode.kills:
+            self.journal.step("stop-daemon", pids=pids, services=list(plan.stop))
+            takedown.end_everything()
+            return
+        if plan.stop:
+            self.journal.step("stop", services=list(plan.stop))
+            takedown.stop_services(plan.stop, lost=plan.supervisord != KEEP)
+        if plan.supervisord in (RESTART, STOP):
+            self.journal.step("stop-daemon", pids=pids)
+            takedown.end_supervisords()
+        self.journal.step("sweep")
+        takedown.sweep()
+
+    def _flush(self) -> t.List[PlannedAction]:
+        """Free the ports of the plan and return what was ended on them."""
+        ended, actions = flush_ports(self.run, dry_run=False)
+        self._flushed += ended
+        return actions
+
+    # --- up -----------------------------------------------------------------------------------------------------------
+
+    def _install(self) -> None:
+        """Make the wanted generation the current one.
+
+        Raises:
+            RollcallError: it could not be written; the one before is still the current one.
+        """
+        stack = self._stack
+        account = fitness.account(stack)
+        owner = None if account.uid == os.geteuid() else (account.uid, account.gid)
+        # Set first: from here on it may be the current one, wherever this is cut off.
+        self.replaced = True
+        try:
+            if self.run.restores is not None:
+                restore_generation(stack.paths, stack.root, self.run.restores)
+            else:
+                install_generation(stack.paths, stack.root, self.journal.run, self.run.generation, owner)
+            self.journal.step("announce", unseen=leases.announce(stack))
+        except OSError as exc:
+            raise RollcallError(
+                f"The new config could not be written to {exc.filename}: {exc.strerror}. The old one is still in "
+                "place.",
+                evidence={"path": exc.filename, "errno": exc.errno},
+                remedies=[f"df -h {stack.root}", "rollcall start"],
+            ) from exc
+
+    def _bring_up(self, marks: LogMarks) -> Report:
+        """Start supervisord, if it is to be started, and the services; judge them."""
+        plan, stack = self.run.plan, self._stack
+        client = Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=self.run.clock)
+        stale: t.List[str] = []
+        if plan.supervisord == KEEP:
+            self.journal.step("reload")
+            stale = self._reload(client)
+        else:
+            self.journal.step("start-daemon")
+            self._start_supervisord()
+        record_loaded(stack.paths, stack.root)
+        # Taken before the services read their files: one that changes meanwhile restarts them in the next run.
+        files = self.run.files.digests()
+        names = [*plan.start, *stale]
+        self.journal.step("start", services=names)
+        outcome = BringUp(stack, client, names, self.run.clock).run()
+        self.journal.timings.update(outcome.seconds)
+        return self._judge(marks, outcome, changed=True, client=client, files=files)
+
+    def _reload(self, client: Client) -> t.List[str]:
+        """Have the live supervisord read the config and replace the programs that differ.
+
+        Returns:
+            Services to start besides those of the plan, which left them running. An earlier run was cut off after it
+            had changed their sections and before supervisord read them, so they are stopped here.
+        """
+        added, changed, removed = client.reload()
+        stale = [name for name in changed if name not in self.run.plan.start]
+        if stale:
+            self.run.takedown.stop_together(client, stale)
+        for name in (*changed, *removed):
+            client.remove(name)
+        for name in (*added, *changed):
+            client.add(name)
+        return [name for name in stale if name not in self.run.plan.held]
+
+    def _start_supervisord(self) -> None:
+        """Start supervisord and wait until it answers.
+
+        Raises:
+            RollcallError: it did not come up; the stack is down.
+        """
+        stack = self._stack
+        log = os.path.join(stack.paths.logs, "supervisord.out")
+        account = fitness.account(stack)
+        try:
+            life.start_supervisord(
+                engine_python(stack.root),
+                stack.paths.config,
+                socket_path=stack.paths.socket,
+                user=None if account.uid == os.geteuid() else account.name,
+                environment=preflight.supervisord_environment(stack, supervisord_revision(self.run.generation.config)),
+                log=log,
+                cwd=stack.root,
+                timeout=SUPERVISORD_START,
+                clock=self.run.clock,
+                started=lambda pid: self.journal.step("await-daemon", pid=pid),
+            )
+        except RollcallError as exc:
+            raise RollcallError(
+                f"{exc.message}. The stack is down.",
+                kind=exc.kind,
+                evidence=exc.evidence,
+                remedies=[*exc.remedies, "rollcall doctor", f"tail -n 50 {log}"],
+            ) from exc
+
+    # --- the verdict --------------------------------------------------------------------------------------------------
+
+    def _judge(
+        self,
+        marks: LogMarks,
+        outcome: StartOutcome,
+        *,
+        changed: bool,
+        client: t.Optional[Client] = None,
+        files: t.Optional[t.Mapping[str, t.Mapping[str, str]]] = None,
+    ) -> Report:
+        """Judge the stack as it is now.
+
+        Args:
+            marks: where the logs stood when the run began.
+            outcome: how the start went.
+            changed: whether anything was changed.
+            client: a connected client; None makes one.
+            files: digests of the files that the services were started with; None takes them now.
+        """
+        run, stack = self.run, self._stack
+        self.journal.step("verify")
+        before = {
+            name: identity(run.before.programs[name])
+            for name in run.plan.start
+            if name in run.before.programs and run.before.programs[name].pid
+        }
+        expected = Expectation(before, outcome.first, outcome.failed, outcome.blocked, run.plan.held)
+        seen, checks = verify.wait_and_judge(
+            stack, marks, expected, freed=run.plan.freed, client=client, clock=run.clock
+        )
+        _record_started(stack, seen)
+        run.files.keep(outcome.first, run.files.digests() if files is None else files)
+        if all(check.ok for check in checks):
+            record_verified(stack.paths, stack.root, run.clock.wall())
+        return run_report(run, seen, checks, result=result_of(checks), changed=changed, signals=self.signals)
+
+    def _only_flush(self) -> Report:
+        self.journal.step("flush", ports=list(self.run.plan.flush))
+        ended = self._flush()
+        seen = status.observe(self._stack, clock=self.run.clock)
+        return flushed_report(self.run, seen, ended, self.signals)
+
+    def _judge_stopped(self) -> Report:
+        """Judge a stop: no supervisord, no process and no listener of the stack is left."""
+        seen = status.observe(self._stack, clock=self.run.clock)
+        checks = judge(STOP_CHECKS, Case(self._stack, seen))
+        result = "ok" if all(check.ok for check in checks) else "degraded"
+        changed = bool(self.run.plan.actions)
+        return run_report(self.run, seen, checks, result=result, changed=changed, signals=self.signals)
+
+
+def flush_ports(run: PreparedRun, *, dry_run: bool) -> t.Tuple[t.Sequence[Ended], t.List[PlannedAction]]:
+    """Free the ports of a plan.
+
+    Args:
+        run: the run.
+        dry_run: whether nothing is ended; then nothing is told where supervisord goes first, and its services with it.
+
+    Returns:
+        How each process was ended that listened there, and the same as actions.
+    """
+    if not run.plan.flush or (dry_run and run.plan.supervisord != KEEP):
+        return [], []
+    done = flush(
+        run.stack,
+        run.plan.flush,
+        policy=run.request.policy,
+        grace=run.request.grace,
+        kill_grace=run.request.kill_grace,
+        dry_run=dry_run,
+        clock=run.clock,
+    )
+    ports = {holder.process.identity: holder.listener.port for holder in done.holders if holder.process is not None}
+    actions = [
+        PlannedAction(
+            "end",
+            f"pid {entry.pid} '{shlex.join(entry.command)}' of user {entry.user}",
+            f"it holds port {ports.get((entry.pid, entry.start), 'of this stack')}",
+        )
+        for entry in done.ended
+    ]
+    return done.ended, actions
+
+
+def _record_started(stack: Stack, seen: Observation) -> None:
+    """Record the identity of every process that runs: it proves whose it is when its label can no longer be read."""
+    started = {}
+    for service in stack.services:
+        program = seen.programs.get(service.name)
+        if program is not None and program.born:
+            own = Label(stack.name, stack.root, service.name, revision(stack, service))
+            started[identity(program)] = own
+    record_labels(stack.root, started)

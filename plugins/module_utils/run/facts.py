@@ -1,0 +1,101 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What is known of a stack before a run changes anything: gathered from what was seen and from what is installed."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..host.labels import label_of
+from ..manifest.model import Stack
+from ..manifest.revision import revision
+from ..state import registry
+from ..state.generations import Generation, read_meta
+from ..supervisord.config import supervisord_revision
+from ..verdict.observation import Observation, trouble
+from .plan import ProgramFacts, StackFacts
+
+
+def stack_facts(
+    seen: Observation,
+    installed: t.Optional[Generation],
+    wanted: Generation,
+    *,
+    changed_files: t.Mapping[str, str],
+    held: t.Mapping[str, str],
+) -> StackFacts:
+    """Return the facts that a plan is made of.
+
+    Args:
+        seen: what was seen of the stack.
+        installed: the current generation; None when there is none, or it cannot be read.
+        wanted: the generation to bring about.
+        changed_files: by service why a file that it was started with is another one now.
+        held: by service why it is not to be started.
+    """
+    known = wanted.stack if installed is None else installed.stack
+    return StackFacts(
+        supervisord=_supervisord_revision(seen),
+        supervisord_wanted=supervisord_revision(wanted.config),
+        programs=_programs(seen, installed, wanted, changed_files),
+        orphans=len(seen.orphans),
+        rivals=tuple(process.pid for process in seen.rivals),
+        held=held,
+        ports={service.name: service.port for service in known.services if service.port is not None},
+        same_generation=installed is not None and installed.digest == wanted.digest and _links_are_right(wanted.stack),
+    )
+
+
+def _links_are_right(stack: Stack) -> bool:
+    """Return whether the links that other programs read lead to the stack as it is in the manifest."""
+    return registry.is_current(stack) and (stack.release is None or registry.leads_to_release(stack))
+
+
+def _supervisord_revision(seen: Observation) -> t.Optional[str]:
+    """Return the revision of the live supervisord; None when none answers, '' when it carries no label."""
+    if seen.supervisord is None:
+        return None
+    label = label_of(seen.supervisord.pid)
+    return "" if label is None else label.revision
+
+
+def _programs(
+    seen: Observation, installed: t.Optional[Generation], wanted: Generation, changed_files: t.Mapping[str, str]
+) -> t.Dict[str, ProgramFacts]:
+    services = {service.name: service for service in wanted.stack.services}
+    sections = _sections(wanted.config)
+    old_sections = {} if installed is None else _sections(installed.config)
+    found = {}
+    for name, program in seen.programs.items():
+        why = None
+        if name in services:
+            unhealthy = trouble(services[name], seen)
+            why = changed_files.get(name) if unhealthy is None else unhealthy.text
+        runs_at = None
+        if installed is not None and old_sections.get(name) == sections.get(name):
+            runs_at = _revision_of(installed, name, program.pid)
+        found[name] = ProgramFacts(program.state, program.pid, runs_at, why)
+    return found
+
+
+def _sections(config: str) -> t.Dict[str, str]:
+    """Return the section of each program in the text of a config, by the program's name."""
+    parts = (part.partition("]\n") for part in config.split("\n[program:")[1:])
+    return {name: text.partition("\n[")[0] for name, _bracket, text in parts}
+
+
+def _revision_of(installed: Generation, name: str, pid: int) -> t.Optional[str]:
+    """Return the revision that a program runs at: from its process's label, else from the manifest that is loaded.
+
+    A program that overwrites its environment to show a title, as redis-server does, has no label left.
+    """
+    label = label_of(pid) if pid else None
+    if label is not None:
+        return label.revision
+    if not read_meta(installed.stack.paths, installed.stack.root)["loaded"]:
+        return None
+    service = next((service for service in installed.stack.services if service.name == name), None)
+    return None if service is None else revision(installed.stack, service)

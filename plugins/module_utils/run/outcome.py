@@ -1,0 +1,130 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The report of a run: what was seen after it, how it was judged, what was done."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..state.generations import describe_current
+from ..verdict.judge import Check
+from ..verdict.observation import Observation
+from ..verdict.report import report
+from .plan import PlannedAction
+from .prepare import PreparedRun
+
+Report = t.Dict[str, t.Any]
+Signals = t.List[t.Dict[str, t.Any]]
+CheckData = t.Mapping[str, t.Any]
+
+
+def run_report(
+    run: PreparedRun,
+    seen: Observation,
+    checks: t.Sequence[Check],
+    *,
+    result: str,
+    changed: bool,
+    signals: Signals,
+) -> Report:
+    """Return the report of a run.
+
+    Args:
+        run: the run.
+        seen: what was seen at its end.
+        checks: what was judged.
+        result: ok, held or degraded; planned in check mode.
+        changed: whether anything was changed.
+        signals: each process outside of supervisord's care that was to be ended, and how that went.
+    """
+    judged = report(run.stack, seen, checks)
+    return {
+        **judged,
+        "result": result,
+        "mode": run.request.mode.name,
+        "changed": changed,
+        "actions": _as_data(run.plan.actions),
+        "signals": signals,
+        "notes": run.takedown.notes,
+        "limit": run.limit,
+        "held": dict(run.plan.held),
+        "manifest_digest": run.generation.digest,
+        "generation": describe_current(run.stack.paths, run.stack.root),
+        "next": _remedies(judged["checks"]),
+    }
+
+
+def planned_report(run: PreparedRun, ended: t.Sequence[PlannedAction]) -> Report:
+    """Return the report of check mode.
+
+    Args:
+        run: the run that was prepared.
+        ended: what would be ended on the ports of the plan.
+    """
+    actions = [*run.plan.actions, *ended]
+    planned = run_report(run, run.before, [], result="planned", changed=bool(actions), signals=[])
+    return {**planned, "actions": _as_data(actions), "notes": _not_proved(run), "timings": {}, "run": None}
+
+
+def _not_proved(run: PreparedRun) -> t.List[str]:
+    """Return what check mode could not look at."""
+    if not run.awaited:
+        return []
+    return [f"release {run.stack.release} is not on this host yet, so nothing inside of it could be checked"]
+
+
+def flushed_report(run: PreparedRun, seen: Observation, ended: t.Sequence[PlannedAction], signals: Signals) -> Report:
+    """Return the report of a run that only freed ports; ``ended`` is what it ended on them."""
+    flushed = run_report(run, seen, [], result="ok", changed=bool(ended), signals=signals)
+    return {**flushed, "actions": _as_data(ended)}
+
+
+def rolled_back_report(
+    run: PreparedRun,
+    back: PreparedRun,
+    restored: Report,
+    *,
+    tried: t.Optional[t.Mapping[str, t.Any]],
+    failed: t.Sequence[CheckData],
+    error: t.Optional[t.Mapping[str, t.Any]],
+    signals: Signals,
+) -> Report:
+    """Return the report of a run that has ended with the last verified generation; it is never ok.
+
+    Args:
+        run: the run that failed.
+        back: the run that restored the last verified generation.
+        restored: the report of that one.
+        tried: the generation that failed.
+        failed: its checks that failed.
+        error: its error, where it came to none.
+        signals: of the run that failed.
+    """
+    return {
+        **restored,
+        "ok": False,
+        "result": "rolled_back" if restored["ok"] else "rollback_failed",
+        "mode": run.request.mode.name,
+        "actions": [*_as_data(run.plan.actions), *restored["actions"]],
+        "signals": [*signals, *restored["signals"]],
+        "rolled_back": {
+            "from": tried,
+            "to": back.restores,
+            "release": back.stack.release,
+            "checks": list(failed),
+            "error": error,
+        },
+        "next": [*_remedies(failed), *restored["next"]],
+    }
+
+
+def _as_data(actions: t.Iterable[PlannedAction]) -> t.List[t.Dict[str, str]]:
+    return [action.as_dict() for action in actions]
+
+
+def _remedies(checks: t.Iterable[CheckData]) -> t.List[str]:
+    """Return the remedy of each check that failed."""
+    return list(dict.fromkeys(check["next"] for check in checks if not check["ok"] and check["next"]))

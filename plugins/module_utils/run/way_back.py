@@ -1,0 +1,85 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The way back: when a new generation fails, the last verified one is restored and verified."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..base.errors import RollcallError
+from ..state.generations import describe_current, load_kept
+from .critical_section import CriticalSection
+from .modes import AUTO
+from .outcome import CheckData, Report, rolled_back_report
+from .prepare import last_verified_id, prepare
+
+
+def perform_or_restore(section: CriticalSection) -> Report:
+    """Perform a critical section; where it fails and the request says so, restore the last verified generation.
+
+    Returns:
+        The report of what runs now.
+
+    Raises:
+        RollcallError: a step failed and there is no way back, or that failed as well; the message says both.
+        OSError: the record could not be written, so the step was not taken.
+    """
+    try:
+        report = section.perform()
+    except RollcallError as exc:
+        if not _may_restore(section):
+            raise
+        exc.evidence.setdefault("step", section.journal.current_step)
+        return _restore_last_verified(section, [], exc)
+    if report["result"] == "degraded" and _may_restore(section):
+        return _restore_last_verified(section, report["checks"], None)
+    return report
+
+
+def _may_restore(section: CriticalSection) -> bool:
+    """Return whether a run that failed is to end with the last verified generation: when it installed another one."""
+    request = section.run.request
+    return request.on_failure == "rollback" and section.replaced and last_verified_id(request) is not None
+
+
+def _restore_last_verified(
+    section: CriticalSection, checks: t.Sequence[CheckData], error: t.Optional[RollcallError]
+) -> Report:
+    """Restore the last verified generation and verify it.
+
+    Args:
+        section: of the run that failed.
+        checks: what was judged at its end.
+        error: why it came to no verdict.
+
+    Raises:
+        RollcallError: that failed as well; the message says both.
+    """
+    run = section.run
+    name = str(last_verified_id(run.request))
+    tried = describe_current(run.stack.paths, run.stack.root)
+    section.journal.step("rollback", to=name)
+    wanted = load_kept(run.stack.paths, run.stack.root, name)
+    request = dataclasses.replace(run.request, wanted=wanted, mode=AUTO, automatic=False)
+    told = None if error is None else error.as_dict()
+    try:
+        back = prepare(request, run.clock, restores=name)
+        restored = CriticalSection(back, section.journal).perform()
+    except RollcallError as exc:
+        first = "its verdict failed" if error is None else error.message
+        raise RollcallError(
+            f"The new generation did not hold ({first}), and going back to generation {name} failed: {exc.message}",
+            evidence={
+                **exc.evidence,
+                "result": "rollback_failed",
+                "failed": {"checks": list(checks), "error": told},
+                "generation": name,
+            },
+            remedies=[*exc.remedies, "rollcall doctor", "rollcall restart emergency"],
+        ) from exc
+    failed = [check for check in checks if not check["ok"]]
+    return rolled_back_report(run, back, restored, tried=tried, failed=failed, error=told, signals=section.signals)
