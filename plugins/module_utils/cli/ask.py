@@ -3,42 +3,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The face for controllers: a question as JSON on standard input, the answer as one line of JSON on standard output."""
+"""What a controller asks: a question as JSON on standard input, the answer as one line of JSON on standard output.
+
+Each question imports what it needs, so that no other one pays for it.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 import typing as t
 
 from ..base.errors import RollcallError
 from ..base.version import VERSION, is_newer, upgrade
 from ..manifest.model import Paths, Stack
-from ..ports import tool as ports
-from ..run import dispatch, restart
-from ..run.modes import mode_named
-from ..run.request import Request, who
-from ..show.errors import error_text
-from ..show.roll_call import failure_text
-from ..state.generations import Generation, current_config, load_stack
-from ..supervisord.environment import private_files
-from ..verdict import status, verify
+from .console import Verb, paths_of
+
+if t.TYPE_CHECKING:
+    from ..run.request import Request
 
 Data = t.Mapping[str, t.Any]
 
 
 def main(root: str, stream: t.TextIO, output: t.TextIO) -> int:
-    """Answer one question. Returns the exit code, which is 0 for every answer, a failure included.
+    """Answer one question and return the exit code: 0 for every answer, also for one that tells a failure.
 
     Args:
         root: directory of the stack.
-        stream: ``version`` of the one who asks, ``verb``, ``arguments`` and ``check_mode``.
+        stream: has ``version`` of the controller, ``verb``, ``arguments`` and ``check_mode``.
         output: takes the answer: ``changed``, ``report``, ``diff``, and ``failed``, ``msg``, ``error`` when it failed.
     """
     asked = json.load(stream)
     try:
         _check_version(root, asked["version"])
-        answer = _VERBS[asked["verb"]](root, asked["arguments"], asked["check_mode"])
+        answer = _ANSWERS[asked["verb"]](root, asked["arguments"], asked["check_mode"])
     except RollcallError as exc:
+        from ..show.errors import error_text
+
         error = exc.as_dict()
         answer = {"changed": False, "failed": True, "msg": error_text(error, root=root), "error": error}
     output.write(f"{json.dumps(answer)}\n")
@@ -46,10 +48,10 @@ def main(root: str, stream: t.TextIO, output: t.TextIO) -> int:
 
 
 def _check_version(root: str, wanted: str) -> None:
-    """Check that the one who asks is of our own version.
+    """Check that the controller is of our own version.
 
     Raises:
-        RollcallError: it is not; the remedy is to bootstrap again.
+        RollcallError: ``wrong_use``: it is not.
     """
     if wanted != VERSION:
         raise RollcallError(
@@ -62,6 +64,9 @@ def _check_version(root: str, wanted: str) -> None:
 
 
 def _restart(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
+    from ..run import dispatch, restart
+    from ..state.generations import current_config
+
     request = _request(root, arguments)
     before = current_config(request.paths)
     done = restart.describe_plan(request) if check_mode else dispatch.run(request)
@@ -69,6 +74,11 @@ def _restart(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]
 
 
 def _request(root: str, arguments: Data) -> Request:
+    from ..run.modes import mode_named
+    from ..run.request import Request, who
+    from ..state.generations import Generation, load_stack
+    from ..supervisord.environment import private_files
+
     wanted = None
     if arguments["manifest"] is not None:
         stack = Stack.from_dict(arguments["manifest"])
@@ -89,7 +99,7 @@ def _request(root: str, arguments: Data) -> Request:
 
 
 def _diff(request: Request, done: Data, old: str) -> t.List[t.Dict[str, str]]:
-    """What changes, from the same plan that is carried out."""
+    """Return what changes, from the plan that is carried out."""
     actions = "".join(f"{entry['action']} {entry['subject']}: {entry['reason']}\n" for entry in done["actions"])
     parts = [{"prepared": actions}] if actions else []
     if request.wanted is not None and request.wanted.config != old:
@@ -99,16 +109,20 @@ def _diff(request: Request, done: Data, old: str) -> t.List[t.Dict[str, str]]:
 
 
 def _status(root: str, arguments: Data, _check_mode: bool) -> t.Dict[str, t.Any]:
+    from ..verdict import status
+
     return _judged(status.status(Paths.of(root)), changed=False, fail=arguments["fail"])
 
 
 def _verify(root: str, arguments: Data, _check_mode: bool) -> t.Dict[str, t.Any]:
+    from ..verdict import verify
+
     return _judged(verify.verify(Paths.of(root)), changed=False, fail=arguments["fail"])
 
 
 def _doctor(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
-    # Every other question would pay for what only this one needs.
     from ..doctor import doctor
+    from ..run.request import who
     from ..show.findings import findings_text
 
     found = doctor.doctor(root, fix=arguments["fix"], dry_run=check_mode, who=who())
@@ -119,24 +133,37 @@ def _doctor(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
 
 
 def _assign(_root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
-    given = ports.give(Stack.from_dict(arguments["manifest"]), dry_run=check_mode)
+    from ..ports import tool
+
+    given = tool.give(Stack.from_dict(arguments["manifest"]), dry_run=check_mode)
     before = {entry["service"]: entry["from"] for entry in given["moved"]}
     after = {entry["service"]: entry["to"] for entry in given["moved"]}
     return {**given, "diff": {"before": before, "after": after}}
 
 
 def _judged(seen: t.Dict[str, t.Any], *, changed: bool, fail: bool) -> t.Dict[str, t.Any]:
-    """Return the answer for a report: a failure when it is not ok and that is to fail."""
+    """Return the answer for a report; one that is not ok is a failure when ``fail`` says so."""
     answer: t.Dict[str, t.Any] = {"changed": changed, "report": seen}
     if not seen["ok"]:
+        from ..show.roll_call import failure_text
+
         answer.update(msg=failure_text(seen), **({"failed": True} if fail else {}))
     return answer
 
 
-_VERBS: t.Mapping[str, t.Callable[[str, Data, bool], t.Dict[str, t.Any]]] = {
+_ANSWERS: t.Mapping[str, t.Callable[[str, Data, bool], t.Dict[str, t.Any]]] = {
     "assign": _assign,
     "doctor": _doctor,
     "restart": _restart,
     "status": _status,
     "verify": _verify,
 }
+
+
+def _ask(options: argparse.Namespace) -> int:
+    paths_of(options.root)
+    return main(options.root, sys.stdin, sys.stdout)
+
+
+# Not for people, so without a word in the help.
+VERBS: t.Mapping[str, Verb] = {"ask": Verb("", _ask)}

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""What all verbs of the command share: which stack is meant, common options, and how an answer is printed."""
+"""What the verbs of the command share: how one is declared, which stack is meant, and how an answer is printed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,61 @@ from ..base.clock import SOON
 from ..base.errors import EXIT_FAILED, EXIT_OK, RollcallError
 from ..manifest.model import Paths
 
-POLICY_HELP = "what may be ended on an assigned port: left-overs of this stack (owned), nothing (refuse), all (any)"
+
+class Option(t.NamedTuple):
+    """An option or an argument, with what ``argparse`` is told of it."""
+
+    name: str
+    settings: t.Mapping[str, t.Any]
+
+
+class Verb(t.NamedTuple):
+    """A verb of the command, or an operation of a verb.
+
+    Attributes:
+        help: what it does, in a phrase; the list of verbs leaves out one without.
+        run: takes the parsed options and returns the exit code. It imports what it needs: every call of the command
+            loads this declaration, and most only read it.
+        options: in the order of the help.
+        description: what its own help says; None for the phrase.
+        operations: the verbs below it, one of which must be given.
+        settings: what it sets besides the options.
+    """
+
+    help: str
+    run: t.Optional[t.Callable[[argparse.Namespace], int]] = None
+    options: t.Sequence[Option] = ()
+    description: t.Optional[str] = None
+    operations: t.Optional[t.Mapping[str, Verb]] = None
+    settings: t.Mapping[str, t.Any] = {}
+
+
+def option(name: str, **settings: t.Any) -> Option:
+    """Return an option or an argument; ``settings`` are those of ``ArgumentParser.add_argument``."""
+    return Option(name, settings)
+
+
+def add_verb(verbs: t.Any, name: str, verb: Verb) -> None:
+    """Add a verb to a parser's verbs."""
+    told = {"help": verb.help, "description": verb.description or f"{verb.help[:1].upper()}{verb.help[1:]}."}
+    parser: argparse.ArgumentParser = verbs.add_parser(name, **(told if verb.help else {}))
+    parser.set_defaults(run=verb.run, **verb.settings)
+    for one in verb.options:
+        parser.add_argument(one.name, **one.settings)
+    if verb.operations:
+        below = parser.add_subparsers(dest="operation", metavar="OPERATION", required=True)
+        for operation, inner in verb.operations.items():
+            add_verb(below, operation, inner)
+
+
+JSON = option("--json", action="store_true", help="print JSON instead of text")
+CHECK = option("--check", action="store_true", help="say what would be done; change nothing")
+POLICY = option(
+    "--policy",
+    choices=("owned", "refuse", "any"),
+    default="owned",
+    help="what may be ended on an assigned port: left-overs of this stack (owned), nothing (refuse), all (any)",
+)
 
 
 def paths_of(root: t.Optional[str]) -> Paths:
@@ -36,13 +90,14 @@ def paths_of(root: t.Optional[str]) -> Paths:
     return Paths.of(root)
 
 
-def add_policy(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says what may be ended on a port."""
-    parser.add_argument("--policy", choices=("owned", "refuse", "any"), default="owned", help=POLICY_HELP)
-
-
 def announce(verb: str, limit: float, last: t.Optional[float] = None) -> None:
-    """Say by when a verb ends at the latest, and how many seconds it took the last time, to whoever waits for it."""
+    """Say on standard error by when a verb ends at the latest.
+
+    Args:
+        verb: what was called.
+        limit: seconds that it takes at the longest.
+        last: seconds that it took the last time, where that is known.
+    """
     before = "" if last is None else f"; the last time it took {last:.1f} s"
     sys.stderr.write(f"rollcall {verb}: ends within {limit:.0f} s at the latest{before}\n")
     sys.stderr.flush()
@@ -50,7 +105,7 @@ def announce(verb: str, limit: float, last: t.Optional[float] = None) -> None:
 
 @contextlib.contextmanager
 def announced(verb: str, limit: float) -> t.Iterator[None]:
-    """Do something that may take up to ``limit`` seconds, and say so when it takes longer than a moment."""
+    """Announce what is done within, once it takes longer than a moment; arguments as ``announce``."""
     timer = threading.Timer(SOON, announce, (verb, limit))
     timer.daemon = True
     timer.start()
@@ -60,14 +115,25 @@ def announced(verb: str, limit: float) -> t.Iterator[None]:
         timer.cancel()
 
 
-def show(data: t.Mapping[str, t.Any], text: t.Union[str, t.Callable[[], str]], *, as_json: bool) -> int:
+def show(data: t.Mapping[str, t.Any], text: t.Callable[[], str], *, as_json: bool) -> int:
     """Print an answer and return its exit code.
 
     Args:
-        data: with ``ok``, which the exit code tells.
-        text: the same for people; a function is only called when it is wanted.
-        as_json: print the data instead.
+        data: the answer; its ``ok`` decides the exit code.
+        text: returns the same for people.
+        as_json: whether to print the data instead of the text.
     """
-    shown = json.dumps(data, indent=2) if as_json else text if isinstance(text, str) else text()
-    sys.stdout.write(shown + "\n")
+    sys.stdout.write((json.dumps(data, indent=2) if as_json else text()) + "\n")
     return EXIT_OK if data["ok"] else EXIT_FAILED
+
+
+def show_report(report: t.Mapping[str, t.Any], options: argparse.Namespace) -> int:
+    """Print the report of a look or of a run, and return its exit code."""
+
+    def text() -> str:
+        from ..show.roll_call import roll_call
+        from ..show.words import terminal
+
+        return roll_call(report, **terminal(sys.stdout))
+
+    return show(report, text, as_json=options.json)

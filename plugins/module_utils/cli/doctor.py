@@ -11,34 +11,10 @@ import argparse
 import typing as t
 
 from ..base.errors import RollcallError
-from .console import announced, paths_of, show
-
-HELP = "what is wrong here, and what cures it; changes nothing without --fix"
+from .console import JSON, Verb, announced, option, paths_of, show
 
 
-def add(verbs: t.Any) -> None:
-    """Add the verb with its options to the command line's parser."""
-    added: argparse.ArgumentParser = verbs.add_parser(
-        "doctor",
-        help=HELP,
-        description="Look over every supervisord of this host, this stack's processes, ports, files, modes and "
-        "versions. Each finding names its evidence and its cure. Exit code 1 when an error is left.",
-    )
-    added.add_argument(
-        "--fix",
-        action="store_true",
-        help="put right what ends and starts no process: left-over files, modes, directories",
-    )
-    added.add_argument("--check", action="store_true", help="with --fix: say what would be put right; change nothing")
-    added.add_argument("--json", action="store_true", help="print JSON instead of text")
-
-
-def run(options: argparse.Namespace) -> int:
-    """Run it and return the exit code.
-
-    Raises:
-        RollcallError: ``refused``: the stack is locked; ``wrong_use``: no root, or ``--check`` without ``--fix``.
-    """
+def _doctor(options: argparse.Namespace) -> int:
     from ..doctor import doctor
     from ..run import request
     from ..show.findings import findings_text
@@ -49,3 +25,22 @@ def run(options: argparse.Namespace) -> int:
     with announced("doctor", doctor.limit(options.root, fix=options.fix and not options.check)):
         data = doctor.doctor(options.root, fix=options.fix, dry_run=options.check, who=request.who())
     return show(data, lambda: findings_text(data), as_json=options.json)
+
+
+VERBS: t.Mapping[str, Verb] = {
+    "doctor": Verb(
+        "what is wrong here, and what cures it; changes nothing without --fix",
+        _doctor,
+        (
+            option(
+                "--fix",
+                action="store_true",
+                help="put right what ends and starts no process: left-over files, modes, directories",
+            ),
+            option("--check", action="store_true", help="with --fix: say what would be put right; change nothing"),
+            JSON,
+        ),
+        description="Look over every supervisord of this host, this stack's processes, ports, files, modes and "
+        "versions. Each finding names its evidence and its remedy. Exit code 1 when an error is left.",
+    )
+}

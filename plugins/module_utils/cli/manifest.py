@@ -14,41 +14,7 @@ import sys
 import typing as t
 
 from ..base.errors import EXIT_OK, RollcallError
-from .console import announced, paths_of, show
-
-# By no means all of it has to be installed: the controller has the same command without a stack.
-FROM = ("supervisord", "ports", "procfile", "pm2", "environment")
-
-
-def add(verbs: t.Any) -> None:
-    """Add the verb with its actions to the command line's parser."""
-    manifest = verbs.add_parser("manifest", help="work with manifest files")
-    actions = manifest.add_subparsers(dest="action", metavar="ACTION", required=True)
-
-    def action(name: str, text: str) -> argparse.ArgumentParser:
-        added: argparse.ArgumentParser = actions.add_parser(name, help=text, description=f"{text.capitalize()}.")
-        return added
-
-    check = action("check", "find every problem of a manifest file")
-    check.add_argument("file", metavar="FILE")
-    drift = action("drift", "compare the installed manifest, a file, supervisord and the listeners")
-    drift.add_argument("file", metavar="FILE", nargs="?", help="a manifest file to compare with")
-    taken = action("import", "print the manifest that a supervisord.conf, Procfile or the like comes to")
-    taken.add_argument("file", metavar="FILE", nargs="?", help="what is imported; - and nothing mean standard input")
-    taken.add_argument("--from", dest="kind", choices=FROM, help="what it is; it is recognised unless this says so")
-    taken.add_argument("--name", required=True, help="the name of the stack")
-    taken.add_argument("--to", metavar="ROOT", help="the root of the stack; by default /opt/NAME")
-    for each in (check, drift, taken):
-        each.add_argument("--json", action="store_true", help="print JSON instead of text")
-
-
-def run(options: argparse.Namespace) -> int:
-    """Run one action and return the exit code.
-
-    Raises:
-        RollcallError: as the action says.
-    """
-    return _ACTIONS[options.action](options)
+from .console import JSON, Verb, announced, option, paths_of, show
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -90,7 +56,7 @@ def _import(options: argparse.Namespace) -> int:
     )
     notes = [note.as_dict() for note in done.notes]
     if options.json:
-        return show({"ok": True, "kind": kind, "manifest": done.manifest, "notes": notes}, "", as_json=True)
+        return show({"ok": True, "kind": kind, "manifest": done.manifest, "notes": notes}, str, as_json=True)
     sys.stdout.write(as_yaml(done))
     return EXIT_OK
 
@@ -109,8 +75,34 @@ def _included(pattern: str) -> t.List[t.Tuple[str, str]]:
     return [(path, _text(path)) for path in sorted(glob.glob(pattern))]
 
 
-_ACTIONS: t.Mapping[str, t.Callable[[argparse.Namespace], int]] = {
-    "check": _check,
-    "drift": _drift,
-    "import": _import,
+VERBS: t.Mapping[str, Verb] = {
+    "manifest": Verb(
+        "work with manifest files",
+        operations={
+            "check": Verb("find every problem of a manifest file", _check, (option("file", metavar="FILE"), JSON)),
+            "drift": Verb(
+                "compare the installed manifest, a file, supervisord and the listeners",
+                _drift,
+                (option("file", metavar="FILE", nargs="?", help="a manifest file to compare with"), JSON),
+            ),
+            "import": Verb(
+                "print the manifest that a supervisord.conf, Procfile or the like comes to",
+                _import,
+                (
+                    option(
+                        "file", metavar="FILE", nargs="?", help="what is imported; - and nothing mean standard input"
+                    ),
+                    option(
+                        "--from",
+                        dest="kind",
+                        choices=("supervisord", "ports", "procfile", "pm2", "environment"),
+                        help="what it is; it is recognised unless this says so",
+                    ),
+                    option("--name", required=True, help="the name of the stack"),
+                    option("--to", metavar="ROOT", help="the root of the stack; by default /opt/NAME"),
+                    JSON,
+                ),
+            ),
+        },
+    )
 }

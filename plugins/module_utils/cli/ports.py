@@ -3,77 +3,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The verb ``rollcall ports``: see who holds which port, free one, find one, change one, put conflicts right.
-
-What an operation needs is imported by it alone: every other verb of the command loads this module, too.
-"""
+"""The verb ``rollcall ports``: see who holds which port, free one, find one, change one, put conflicts right."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import typing as t
 
 from ..base.errors import RollcallError
 from ..manifest.model import Stack
-from ..run.limits import run_limit
-from ..run.modes import FLUSH
-from .console import add_policy, announced, paths_of, show
+from .console import CHECK, JSON, POLICY, Option, Verb, announced, option, paths_of, show
 
 Data = t.Dict[str, t.Any]
 
-HELP = "see, free, find and change ports"
 
-
-def add(verbs: t.Any) -> None:
-    """Add the verb with its operations to the command line's parser."""
-    tool = verbs.add_parser("ports", help=HELP)
-    operations = tool.add_subparsers(dest="operation", metavar="OPERATION", required=True)
-
-    def operation(name: str, text: str) -> argparse.ArgumentParser:
-        added: argparse.ArgumentParser = operations.add_parser(name, help=text, description=f"{text.capitalize()}.")
-        added.add_argument("--json", action="store_true", help="print JSON instead of text")
-        return added
-
-    operation("show-config", "the resolved manifest and the assigned ports; changes nothing")
-    check = operation("check", "whether a port is free, and by whom it is taken; changes nothing")
-    kill = operation("kill", "end what listens on an assigned port, unless it is not ours")
-    for one in (check, kill):
-        one.add_argument("port", metavar="PORT", type=int)
-    add_policy(kill)
-    kill.add_argument("--supervised", action="store_true", help="also stop the service itself, by supervisord")
-    find = operation("find-available", "the first port of the range that a bind proves free; changes nothing")
-    find.add_argument("start", metavar="START", type=int, nargs="?", help="where to begin")
-    update = operation("update-config", "change the port of a service in a manifest file; comments and layout stay")
-    update.add_argument("service", metavar="SERVICE")
-    update.add_argument("port", metavar="PORT", type=int)
-    update.add_argument("--file", metavar="FILE", required=True, help="the manifest file")
-    fix = operation("auto-fix", "end what is left over, and move services from ports that are not ours")
-    for changing in (kill, update, fix):
-        changing.add_argument("--check", action="store_true", help="say what would be done; change nothing")
-    operation("list", "every process of this stack, wherever it came from; changes nothing")
-
-
-def run(options: argparse.Namespace) -> int:
-    """Run one operation and return the exit code.
-
-    Args:
-        options: as parsed; ``update-config`` works without a root.
-
-    Raises:
-        RollcallError: as the operation says.
-    """
-    if options.operation == "update-config":
-        return _update_config(options)
-    from ..ports import flush
+def _on_stack(work: t.Callable[[Stack, argparse.Namespace], Data], ends: bool, options: argparse.Namespace) -> int:
+    """Do an operation on the installed stack and return the exit code; ``ends``: whether it may end processes."""
+    from ..run.limits import run_limit
+    from ..run.modes import FLUSH
+    from ..run.request import Request
     from ..state.generations import load_stack
-    from ..verdict import limits
+    from ..verdict.limits import look_limit
 
     stack = load_stack(paths_of(options.root))
-    ending = options.operation in ("kill", "auto-fix")
-    grace, kill_grace = flush.GRACE, flush.KILL_GRACE
-    limit = run_limit(stack, FLUSH, grace=grace, kill_grace=kill_grace) if ending else limits.look_limit(stack)
+    grace, kill_grace = Request.grace, Request.kill_grace
+    limit = run_limit(stack, FLUSH, grace=grace, kill_grace=kill_grace) if ends else look_limit(stack)
     with announced(f"ports {options.operation}", limit):
-        data = _OPERATIONS[options.operation](stack, options)
+        data = work(stack, options)
     return _answer(data, options)
 
 
@@ -153,11 +110,49 @@ def _valid(port: int) -> int:
     return port
 
 
-_OPERATIONS: t.Mapping[str, t.Callable[[Stack, argparse.Namespace], Data]] = {
-    "show-config": _show_config,
-    "check": _check,
-    "kill": _kill,
-    "find-available": _find_available,
-    "auto-fix": _auto_fix,
-    "list": _list,
+def _operation(
+    text: str, work: t.Callable[[Stack, argparse.Namespace], Data], *options: Option, ends: bool = False
+) -> Verb:
+    return Verb(text, functools.partial(_on_stack, work, ends), (JSON, *options))
+
+
+PORT = option("port", metavar="PORT", type=int)
+
+VERBS: t.Mapping[str, Verb] = {
+    "ports": Verb(
+        "see, free, find and change ports",
+        operations={
+            "show-config": _operation("the resolved manifest and the assigned ports; changes nothing", _show_config),
+            "check": _operation("whether a port is free, and by whom it is held; changes nothing", _check, PORT),
+            "kill": _operation(
+                "end what listens on an assigned port, unless it is not ours",
+                _kill,
+                PORT,
+                POLICY,
+                option("--supervised", action="store_true", help="also stop the service itself, by supervisord"),
+                CHECK,
+                ends=True,
+            ),
+            "find-available": _operation(
+                "the first port of the range that a bind proves free; changes nothing",
+                _find_available,
+                option("start", metavar="START", type=int, nargs="?", help="where to begin"),
+            ),
+            "update-config": Verb(
+                "change the port of a service in a manifest file; comments and layout stay",
+                _update_config,
+                (
+                    JSON,
+                    option("service", metavar="SERVICE"),
+                    PORT,
+                    option("--file", metavar="FILE", required=True, help="the manifest file"),
+                    CHECK,
+                ),
+            ),
+            "auto-fix": _operation(
+                "end what is left over, and move services from ports that are not ours", _auto_fix, CHECK, ends=True
+            ),
+            "list": _operation("every process of this stack, wherever it came from; changes nothing", _list),
+        },
+    )
 }

@@ -19,7 +19,7 @@ SHOWN = 20
 Data = t.Dict[str, t.Any]
 
 
-def history(paths: Paths, *, most: int = SHOWN) -> Data:
+def recorded_runs(paths: Paths, *, most: int = SHOWN) -> Data:
     """Return the latest runs of a stack, the latest first, each as `_summary` makes it. Changes nothing.
 
     Args:
@@ -32,7 +32,7 @@ def history(paths: Paths, *, most: int = SHOWN) -> Data:
     return {"ok": True, "runs": [_summary(run, steps_of(state, run), running) for run in latest]}
 
 
-def of_run(paths: Paths, run: str) -> Data:
+def recorded_run(paths: Paths, run: str) -> Data:
     """Return one run with every step. Changes nothing.
 
     Args:
@@ -59,7 +59,7 @@ def of_run(paths: Paths, run: str) -> Data:
 
 def last_seconds(paths: Paths, mode: str) -> t.Optional[float]:
     """Return how long the last run of a mode took that ended well; None when there was none of late."""
-    rows = history(paths)["runs"]
+    rows = recorded_runs(paths)["runs"]
     return next((row["seconds"] for row in rows if row["mode"] == mode and row["result"] == "ok"), None)
 
 

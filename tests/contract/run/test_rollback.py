@@ -54,7 +54,7 @@ def test_a_generation_that_does_not_verify_gives_way_to_the_last_verified_one(ru
     assert running.pids()["worker"] == before["worker"], "what did not change was not touched on either way"
     assert done["rolled_back"]["to"] == good
     assert {check["subject"] for check in done["rolled_back"]["checks"]} == {"web"}
-    assert history.history(running.paths)["runs"][0]["result"] == "rolled_back"
+    assert history.recorded_runs(running.paths)["runs"][0]["result"] == "rolled_back"
 
 
 def test_the_words_say_what_failed_and_what_runs_again(running: StackUnderTest) -> None:
@@ -110,7 +110,7 @@ def test_when_the_way_back_fails_that_is_a_result_of_its_own(running: StackUnder
     assert "test on " in roll_call(done)
     assert f"; generation {good}, the last verified one, fails too (1 of 2 services: worker)" in roll_call(done)
     assert ": ROLLBACK FAILED, the new generation failed (" in roll_call(done)
-    assert history.history(running.paths)["runs"][0]["result"] == "rollback_failed"
+    assert history.recorded_runs(running.paths)["runs"][0]["result"] == "rollback_failed"
 
 
 @pytest.mark.fault(42)
@@ -133,7 +133,7 @@ def test_when_the_way_back_cannot_be_gone_both_failures_are_told(
     assert f"going back to generation {good} failed: supervisord did not start, start 2" in said
     assert told.value.evidence["result"] == "rollback_failed"
     assert "rollcall restart emergency" in told.value.remedies
-    assert history.history(running.paths)["runs"][0]["result"] == "rollback_failed"
+    assert history.recorded_runs(running.paths)["runs"][0]["result"] == "rollback_failed"
 
 
 def test_a_first_install_that_fails_has_nothing_to_go_back_to() -> None:

@@ -35,7 +35,7 @@ def call(made: StackUnderTest, *arguments: str) -> subprocess.CompletedProcess[s
 def test_each_run_is_listed_the_latest_first_with_who_what_and_how_it_ended(running: StackUnderTest) -> None:
     first = running.perform("quick", installed=True)
     again = running.perform("auto", installed=True)
-    rows = history.history(running.paths)["runs"]
+    rows = history.recorded_runs(running.paths)["runs"]
     assert [row["run"] for row in rows[:2]] == [again["run"], first["run"]]
     assert [(row["mode"], row["result"], row["changed"]) for row in rows] == [
         ("auto", "ok", False),
@@ -50,7 +50,7 @@ def test_what_was_signalled_is_kept_with_pid_start_program_user_and_result(runni
     before = processes.descendants([running.daemons()[0].pid])
     running.kill_daemon()
     done = running.perform("full", installed=True)
-    kept = history.of_run(running.paths, done["run"])["signals"]
+    kept = history.recorded_run(running.paths, done["run"])["signals"]
     assert {(entry["pid"], entry["start"], entry["exe"], entry["user"], entry["result"]) for entry in kept} == {
         (process.pid, process.start, process.exe, process.user, "ended") for process in before.values()
     }
@@ -59,18 +59,18 @@ def test_what_was_signalled_is_kept_with_pid_start_program_user_and_result(runni
 def test_a_run_that_failed_says_why_and_a_refused_one_too(running: StackUnderTest) -> None:
     running.raw["services"]["worker"]["env"] = {"EXIT": "3"}
     assert not running.perform()["ok"]
-    assert history.history(running.paths)["runs"][0]["failed"][0] == "running worker"
+    assert history.recorded_runs(running.paths)["runs"][0]["failed"][0] == "running worker"
     running.raw["services"]["worker"]["command"] = ["/no/such/program"]
     with pytest.raises(RollcallError):
         running.perform()
-    last = history.history(running.paths)["runs"][0]
+    last = history.recorded_runs(running.paths)["runs"][0]
     assert last["result"] == "wrong_use"
     assert "/no/such/program does not exist" in last["message"]
 
 
 def test_a_run_that_was_cut_off_says_at_which_step_and_one_that_goes_on_says_so(running: StackUnderTest) -> None:
     run = running.killed_at("start-daemon", "full")
-    row = history.history(running.paths)["runs"][0]
+    row = history.recorded_runs(running.paths)["runs"][0]
     assert (row["run"], row["result"], row["step"]) == (run, "cut off", "start-daemon")
     running.raw["services"]["web"]["env"] = {"LISTEN_AFTER": "3"}
     running.raw["services"]["web"]["health"] = {"http": "/health"}
@@ -81,11 +81,11 @@ def test_a_run_that_was_cut_off_says_at_which_step_and_one_that_goes_on_says_so(
         finally:
             os._exit(0)
     try:
-        eventually(lambda: history.history(running.paths)["runs"][0]["result"] == "running")
+        eventually(lambda: history.recorded_runs(running.paths)["runs"][0]["result"] == "running")
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    assert history.history(running.paths)["runs"][0]["result"] == "cut off"
+    assert history.recorded_runs(running.paths)["runs"][0]["result"] == "cut off"
 
 
 def test_the_command_shows_the_list_and_one_run_by_the_beginning_of_its_id(running: StackUnderTest) -> None:

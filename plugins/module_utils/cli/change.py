@@ -1,0 +1,67 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The verbs that change a stack: start, stop, restart, rollback, flush. Each is a run in a restart mode."""
+
+from __future__ import annotations
+
+import argparse
+import typing as t
+
+from ..run.modes import AUTO, FLUSH, FULL, RESTARTS, ROLLBACK, STOP, mode_named
+from .console import CHECK, JSON, POLICY, Verb, announce, option, paths_of, show_report
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ..run import dispatch, restart
+    from ..run.request import Request, who
+    from ..state.generations import load_stack
+    from ..state.history import last_seconds
+
+    paths = load_stack(paths_of(options.root)).paths
+    request = Request(
+        root=options.root,
+        mode=mode_named(options.mode),
+        who=who(),
+        paths=paths,
+        policy=getattr(options, "policy", "owned"),
+        automatic=getattr(options, "automatic", False),
+        generation=getattr(options, "generation", ""),
+    )
+    if options.check:
+        return show_report(restart.describe_plan(request), options)
+
+    def waiting(limit: float) -> None:
+        announce(options.verb, limit, last_seconds(paths, request.mode.name))
+
+    return show_report(dispatch.run(request, waiting=waiting), options)
+
+
+AUTOMATIC = option(
+    "--automatic",
+    action="store_true",
+    help="a program asks, not a person: refused when the stack's restart_budget is spent",
+)
+MODE = option(
+    "mode",
+    nargs="?",
+    default=FULL.name,
+    choices=[name for mode in RESTARTS for name in mode.names],
+    help="; ".join(f"{' or '.join(mode.names)}: {mode.help}" for mode in RESTARTS) + f". {FULL.name} is the default",
+)
+GENERATION = option("generation", metavar="GENERATION", nargs="?", default="", help="its id")
+
+VERBS: t.Mapping[str, Verb] = {
+    "start": Verb(
+        "start what is not running or not healthy; leave the rest alone",
+        _run,
+        (JSON, POLICY, CHECK, AUTOMATIC),
+        settings={"mode": AUTO.name},
+    ),
+    "stop": Verb(STOP.help, _run, (JSON, CHECK), settings={"mode": STOP.name}),
+    "restart": Verb("stop, start and verify the stack", _run, (MODE, JSON, POLICY, CHECK, AUTOMATIC)),
+    "rollback": Verb(ROLLBACK.help, _run, (GENERATION, JSON, POLICY, CHECK), settings={"mode": ROLLBACK.name}),
+    "flush": Verb(FLUSH.help, _run, (JSON, POLICY, CHECK), settings={"mode": FLUSH.name}),
+}

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The verbs that look at a stack and change nothing: status, verify, history, port."""
+
+from __future__ import annotations
+
+import argparse
+import typing as t
+
+from ..base.errors import RollcallError
+from ..state.generations import load_stack
+from .console import JSON, Verb, announced, option, paths_of, show, show_report
+
+
+def _status(options: argparse.Namespace) -> int:
+    from ..verdict import limits, status
+
+    paths = paths_of(options.root)
+    with announced("status", limits.look_limit(load_stack(paths))):
+        report = status.status(paths)
+    return show_report(report, options)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from ..verdict import limits, verify
+
+    paths = paths_of(options.root)
+    with announced("verify", limits.verify_limit(load_stack(paths))):
+        report = verify.verify(paths)
+    return show_report(report, options)
+
+
+def _history(options: argparse.Namespace) -> int:
+    from ..show.history import history_text, run_text
+    from ..state import history
+
+    paths = paths_of(options.root)
+    if options.run_id is not None:
+        one = history.recorded_run(paths, options.run_id)
+        return show(one, lambda: run_text(one), as_json=options.json)
+    latest = history.recorded_runs(paths, most=options.most)
+    return show(latest, lambda: history_text(latest), as_json=options.json)
+
+
+def _port(options: argparse.Namespace) -> int:
+    stack = load_stack(paths_of(options.root))
+    service = next((service for service in stack.services if service.name == options.name), None)
+    if service is None or service.port is None:
+        known = [service.name for service in stack.services if service.port is not None]
+        what = "has no port" if service is not None else "is no service"
+        raise RollcallError(
+            f"'{options.name}' {what} of stack {stack.name}. With a port: {', '.join(known) or 'none'}.",
+            kind="wrong_use",
+            evidence={"name": options.name, "known": known},
+        )
+    port = service.port
+    return show({"ok": True, "name": service.name, "port": port}, lambda: str(port), as_json=options.json)
+
+
+VERBS: t.Mapping[str, Verb] = {
+    "status": Verb(
+        "state of every service, who holds every port, and what is wrong; changes nothing", _status, (JSON,)
+    ),
+    "verify": Verb(
+        "the whole verdict, stability and logs since the last run included; changes nothing", _verify, (JSON,)
+    ),
+    "history": Verb(
+        "the latest runs: who, when, what changed, how it ended; changes nothing",
+        _history,
+        (
+            JSON,
+            option("run_id", metavar="RUN", nargs="?", help="all about one run; the beginning of its id is enough"),
+            option("--most", metavar="N", type=int, default=20, help="how many runs; 20 by default"),
+        ),
+    ),
+    "port": Verb("the port of a service", _port, (JSON, option("name", metavar="NAME"))),
+}
