@@ -62,7 +62,7 @@ def _port(options: argparse.Namespace) -> int:
 
 VERBS: t.Mapping[str, Verb] = {
     "status": Verb(
-        "state of every service, who holds every port, and what is wrong; changes nothing", _status, (JSON,)
+        "state of every service, who listens on every port, and what is wrong; changes nothing", _status, (JSON,)
     ),
     "verify": Verb(
         "the whole verdict, stability and logs since the last run included; changes nothing", _verify, (JSON,)

@@ -123,7 +123,7 @@ VERBS: t.Mapping[str, Verb] = {
         "see, free, find and change ports",
         operations={
             "show-config": _operation("the resolved manifest and the assigned ports; changes nothing", _show_config),
-            "check": _operation("whether a port is free, and by whom it is held; changes nothing", _check, PORT),
+            "check": _operation("whether a port is free, and who listens on it; changes nothing", _check, PORT),
             "kill": _operation(
                 "end what listens on an assigned port, unless it is not ours",
                 _kill,
