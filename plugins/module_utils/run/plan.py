@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The smallest change: what must be stopped, flushed and started so that what runs is what is wanted.
+"""The plan of a run: what must be stopped, flushed and started so that what runs is what is wanted.
 
-Pure: facts in, a plan out. The plan is what check mode shows and what the real run carries out, so they cannot differ.
+Only facts go in. Check mode shows the same plan that a real run carries out.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class ProgramFacts:
     """What is known of one program before anything is done.
 
     Attributes:
-        state: supervisord's word for it.
+        state: as supervisord calls it.
         pid: 0 when it has no process.
-        revision: of the process, from its label, or of the installed manifest when it has no process.
-        trouble: why it does not count as healthy; None when it does.
+        revision: which it runs at; None when that is not known.
+        trouble: why it is not healthy; None when it is.
     """
 
     state: str
@@ -43,7 +43,7 @@ class ProgramFacts:
 
     @property
     def up(self) -> bool:
-        """Whether supervisord must stop it before it can be changed: BACKOFF has no process, and is tried again."""
+        """Whether it must be stopped before it is changed; in BACKOFF it has no process, but is soon tried again."""
         return self.pid > 0 or self.state in ("STARTING", "RUNNING", "BACKOFF", "STOPPING")
 
 
@@ -54,12 +54,12 @@ class StackFacts:
     Attributes:
         supervisord: revision of the live supervisord; None when none runs, '' when it carries no label.
         supervisord_wanted: the revision it would have if it were started with the wanted config.
-        programs: what supervisord knows; empty when none runs.
-        orphans: how many processes of the stack no live supervisord of it holds.
-        rivals: pids of the live supervisords over the same config that do not answer on the stack's socket.
-        held: services that are not to be started, with the reason; what depends on them is among them.
-        ports: the ports of the installed services, which the wanted manifest may not know any more.
-        same_generation: whether the wanted manifest, config, registry and environment are those installed.
+        programs: by name, those that supervisord has; empty when none runs.
+        orphans: how many there are.
+        rivals: pids of the live supervisords over the same stack that do not answer on its socket.
+        held: by service why it is not to be started; what depends on such a service is among them.
+        ports: by service the ports of the installed manifest.
+        same_generation: whether the wanted manifest, config, registry and private files are the installed ones.
     """
 
     supervisord: t.Optional[str] = None
@@ -74,7 +74,7 @@ class StackFacts:
 
 @dataclass(frozen=True)
 class PlannedAction:
-    """One thing to be done, for people and for the diff: what, on which service, and why."""
+    """One thing that will be done, for people and for the diff: what, with which service, and why."""
 
     verb: str
     subject: str
@@ -90,20 +90,20 @@ class PlannedAction:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What will be done, decided before anything is.
+    """What a run will do.
 
     Attributes:
         supervisord: keep, start, restart or stop.
-        install: whether a new generation replaces the current one.
+        install: whether another generation becomes the current one.
         stop: services to stop, those that depend on others first.
-        remove: programs to take out of the config of the live supervisord.
+        remove: programs that the live supervisord is to forget.
         start: services to start.
-        flush: ports that must be free, and are made so, before anything starts.
-        sweep: whether orphans are ended.
-        reasons: why each service of stop, remove or start is touched.
-        end: pids of supervisords to end besides the one that answers.
-        held: services that stay down because something they require is missing, with the reason.
-        freed: ports of removed services, which nothing of the stack may hold afterwards.
+        flush: ports to free before anything starts.
+        sweep: whether there are orphans to end.
+        reasons: by service, and for ``orphans``, ``rivals`` and ``supervisord``, why it is touched.
+        end: pids of rivals to end.
+        held: by service that stays down the reason: something that it requires is missing.
+        freed: by removed service its port, on which nothing of the stack may listen afterwards.
     """
 
     supervisord: str
@@ -120,11 +120,14 @@ class RunPlan:
 
     @property
     def actions(self) -> t.List[PlannedAction]:
-        """Return all that will change, in the order it is done; empty means nothing to do."""
-        listed = [PlannedAction("stop", name, self.reasons[name]) for name in self.stop if name not in self.start]
-        listed += [PlannedAction("restart", name, self.reasons[name]) for name in self.start if name in self.stop]
-        listed += [PlannedAction("start", name, self.reasons[name]) for name in self.start if name not in self.stop]
-        listed += [PlannedAction("remove", name, self.reasons[name]) for name in self.remove if name not in self.start]
+        """All that will change, in the order in which it is done; nothing is to be done when it is empty."""
+        services = [
+            *(("stop", name) for name in self.stop if name not in self.start),
+            *(("restart", name) for name in self.start if name in self.stop),
+            *(("start", name) for name in self.start if name not in self.stop),
+            *(("remove", name) for name in self.remove if name not in self.start),
+        ]
+        listed = [PlannedAction(verb, name, self.reasons[name]) for verb, name in services]
         listed += [PlannedAction("end", f"supervisord pid {pid}", self.reasons["rivals"]) for pid in self.end]
         if self.sweep:
             listed.append(PlannedAction("sweep", "orphans", self.reasons["orphans"]))
@@ -163,18 +166,18 @@ def _everything(stack: Stack, facts: StackFacts, mode: Mode, reason: str) -> Run
 
 def _reasons_for_processes(facts: StackFacts) -> t.Dict[str, str]:
     """Return why orphans and other supervisords are ended."""
+    silent = "" if facts.supervisord is not None else " and does not answer on its socket"
     return {
         "orphans": f"{facts.orphans} left over from an earlier supervisord",
-        "rivals": "it runs over the same stack"
-        + ("" if facts.supervisord is not None else " and does not answer on its socket"),
+        "rivals": f"it runs over the same stack{silent}",
     }
 
 
 def _freed(stack: Stack, facts: StackFacts) -> t.Dict[str, int]:
-    """Return the ports of the services that are no longer in the manifest, as far as no other service has them."""
+    """Return by removed service the port that it had, unless another service has it now."""
     names = {service.name for service in stack.services}
-    taken = set(assigned_ports(stack))
-    return {name: port for name, port in facts.ports.items() if name not in names and port not in taken}
+    assigned = set(assigned_ports(stack))
+    return {name: port for name, port in facts.ports.items() if name not in names and port not in assigned}
 
 
 def _trouble(stack: Stack, facts: StackFacts, name: str) -> t.Optional[str]:
@@ -186,7 +189,7 @@ def _trouble(stack: Stack, facts: StackFacts, name: str) -> t.Optional[str]:
     if program.revision != revision(stack, wanted):
         return "its manifest entry changed"
     if wanted.kind == "oneshot":
-        return None if program.trouble is None else program.trouble
+        return program.trouble
     if program.state != "RUNNING":
         return f"was {program.state}"
     return program.trouble
@@ -219,7 +222,7 @@ def _needed(stack: Stack, facts: StackFacts) -> RunPlan:
 
 
 def _supervisord_trouble(facts: StackFacts) -> t.Optional[str]:
-    """Return why supervisord cannot be left as it is, and so nothing below it; None when it can."""
+    """Return why supervisord, and so every service, cannot be left as it is; None when it can."""
     if facts.supervisord is None:
         return "supervisord is alive and does not answer" if facts.rivals else "supervisord is not running"
     if facts.rivals:
@@ -230,9 +233,9 @@ def _supervisord_trouble(facts: StackFacts) -> t.Optional[str]:
 
 
 def _touched(stack: Stack, facts: StackFacts) -> t.Dict[str, str]:
-    """Return the services that cannot be left as they are, with what depends on them, each with the reason.
+    """Return by service why it cannot be left as it is; what depends on such a service is among them.
 
-    One that is held and down stays as it is; one that is held and runs is only stopped when it would be restarted.
+    A held service that is down stays down. One that still runs is stopped, but only if it would be restarted otherwise.
     """
     reasons = {}
     for service in stack.services:
@@ -270,23 +273,23 @@ def assigned_ports(stack: Stack) -> t.Tuple[int, ...]:
     return tuple(sorted(service.port for service in stack.services if service.port is not None))
 
 
-def ranks(stack: Stack) -> t.Dict[str, int]:
-    """Return how late each service starts: 0 for those that need nothing."""
+def level_numbers(stack: Stack) -> t.Dict[str, int]:
+    """Return by service the number of its level, 0 for those that depend on nothing."""
     return {name: number for number, level in enumerate(levels(stack)) for name in level}
 
 
 def stop_batches(stack: Stack, names: t.Iterable[str]) -> t.List[t.List[str]]:
-    """Return ``names`` in groups that can stop together: by level, the last level first.
+    """Return ``names`` in batches that can be stopped together: by level, the last level first.
 
-    Names that are not in the manifest come before all that are.
+    The first batch has the names that are not in the manifest.
     """
-    order = ranks(stack)
-    groups: t.Dict[int, t.List[str]] = {}
+    order = level_numbers(stack)
+    batches: t.Dict[int, t.List[str]] = {}
     for name in names:
-        groups.setdefault(order.get(name, len(order)), []).append(name)
-    return [groups[number] for number in sorted(groups, reverse=True)]
+        batches.setdefault(order.get(name, len(order)), []).append(name)
+    return [batches[number] for number in sorted(batches, reverse=True)]
 
 
 def stop_order(stack: Stack, names: t.Iterable[str]) -> t.Tuple[str, ...]:
-    """Return ``names`` so that a service comes before what it depends on; names not in the manifest come first."""
-    return tuple(name for group in stop_batches(stack, sorted(names)) for name in group)
+    """Return ``names`` so that each comes before what it depends on, and those that are not in the manifest first."""
+    return tuple(name for batch in stop_batches(stack, sorted(names)) for name in batch)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""What must hold before anything is stopped: the config is proved, the host is fit, no stranger is in the way."""
+"""What is checked before anything is stopped: the config, the host, supervisord, and who listens on the ports."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from .modes import ALL, Mode
 from .plan import RunPlan, assigned_ports
 
 PARSE_BACK_TIMEOUT = 20.0
-# A config, a journal and a few log lines need less; below it supervisord fails in ways that are hard to read.
+# Bytes. A config, a record and a few log lines need less; with less, supervisord fails in ways that are hard to read.
 MINIMUM_FREE = 8 * 1024 * 1024
-# The record of one run.
+# Bytes, for the record of one run.
 RECORD = 256 * 1024
 
 
 def supervisord_environment(stack: Stack, revision: str) -> t.Dict[str, str]:
-    """Return the whole environment of supervisord: nothing of the caller's own reaches the services.
+    """Return the whole environment of supervisord; nothing of the caller's environment reaches the services.
 
-    UTF-8 is set because supervisord fails on non-ASCII values under a C locale; the labels tell whose it is.
+    It sets UTF-8, because supervisord fails on non-ASCII values under a C locale, and the labels of supervisord.
     """
     who = fitness.account(stack)
     return {
@@ -54,10 +54,10 @@ def supervisord_environment(stack: Stack, revision: str) -> t.Dict[str, str]:
 
 
 def prove_config(stack: Stack, text: str) -> None:
-    """Have the host's own supervisor read ``text`` and compare what it understood with the manifest.
+    """Have the host's own supervisor read a config, and compare what it understood with the manifest.
 
     Raises:
-        RollcallError: it refuses the config, or understood something else. Nothing was changed.
+        RollcallError: ``wrong_use``: it refuses the config, or understood something else. Nothing was changed.
     """
     parsed = parse_back(engine_python(stack.root), text, timeout=PARSE_BACK_TIMEOUT)
     differences = compare(stack, parsed)
@@ -72,10 +72,10 @@ def prove_config(stack: Stack, text: str) -> None:
 
 
 def check_private_files(generation: Generation) -> None:
-    """Check that every service which is started with a private file has one.
+    """Check that every service that is started with a private file has one.
 
     Raises:
-        RollcallError: ``wrong_use``, naming each that lacks its own. Nothing was changed.
+        RollcallError: ``wrong_use``: some do not; they are named. Nothing was changed.
     """
     stack = generation.stack
     missing = [name for name in services_with_private_file(stack) if name not in generation.environment]
@@ -90,23 +90,23 @@ def check_private_files(generation: Generation) -> None:
 
 
 def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: bool = True) -> None:
-    """Check accounts, directories, rights, space, commands and, of a new manifest, what the kernel does with its ports.
+    """Check accounts, directories, rights, space, commands and, for a new manifest, the kernel's rules for its ports.
 
     Args:
         stack: the manifest.
-        new: whether it is another one than that which ran here before, and so has proved nothing about its ports.
-        awaited: the directory of a release that is yet to come; what is inside of it is not looked for.
-        rights: whether to look at who else could change what root's supervisord reads.
+        new: whether another manifest ran here before: then nothing about the ports is proved.
+        awaited: the directory of a release that is yet to come; nothing is looked for in it.
+        rights: whether to check that only root can change what a supervisord of root reads.
 
     Raises:
-        RollcallError: ``wrong_use`` with every problem, its place and its cure. Nothing was changed.
+        RollcallError: ``wrong_use``: with every problem, its place and its remedy. Nothing was changed.
     """
     who = fitness.account(stack)
     problems = [*fitness.files(stack, awaited), *_space(stack), *fitness.dependencies(stack, awaited)]
     if rights and who.uid == 0:
         problems += _open_to_others(stack)
     if new:
-        problems += [*_kernel_ports(stack, who), *_places(stack)]
+        problems += [*_kernel_ports(stack, who), *_not_writable(stack)]
     if problems:
         raise RollcallError(
             f"Stack {stack.name} cannot start as it is; nothing was stopped or changed:\n"
@@ -118,13 +118,13 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
 
 
 def check_record(state: str) -> None:
-    """Check that there is room for the record of a run, without which no step is taken.
+    """Check that there is space for the record of a run: no step is taken without it.
 
     Raises:
-        RollcallError: there is none. Nothing was changed.
+        RollcallError: there is not enough. Nothing was changed.
         OSError: the directory cannot be looked at.
     """
-    problems = list(_room(state, RECORD)) if os.path.isdir(state) else []
+    problems = list(_lacks_space(state, RECORD)) if os.path.isdir(state) else []
     if problems:
         raise RollcallError(
             "\n".join(f"{one.place} {one.message}: no record of a run can be written. {one.cure}." for one in problems)
@@ -135,7 +135,7 @@ def check_record(state: str) -> None:
 
 
 def _kernel_ports(stack: Stack, who: Account) -> t.Iterator[Problem]:
-    """Find ports that this host's kernel gives to clients, or to nobody but root (ip-sysctl, Linux)."""
+    """Find ports that the kernel gives to clients, or that only root may bind (Linux: ip-sysctl.rst)."""
     first, last = _numbers("/proc/sys/net/ipv4/ip_local_port_range") or (0, -1)
     unprivileged = _numbers("/proc/sys/net/ipv4/ip_unprivileged_port_start") or (0,)
     reserved = _reserved()
@@ -159,7 +159,7 @@ def _kernel_ports(stack: Stack, who: Account) -> t.Iterator[Problem]:
 
 
 def _numbers(path: str) -> t.Tuple[int, ...]:
-    """Return the numbers in a file of the kernel's; nothing where there is no such file."""
+    """Return the numbers in a file of /proc; none when there is no such file."""
     try:
         with open(path, encoding="ascii") as stream:
             return tuple(int(word) for word in stream.read().split())
@@ -168,7 +168,7 @@ def _numbers(path: str) -> t.Tuple[int, ...]:
 
 
 def _reserved() -> t.Set[int]:
-    """Return the ports that the kernel keeps from clients: numbers and ranges, divided by commas."""
+    """Return the ports that the kernel gives to no client. Its file has numbers and ranges, with commas between."""
     try:
         with open("/proc/sys/net/ipv4/ip_local_reserved_ports", encoding="ascii") as stream:
             words = stream.read().strip().split(",")
@@ -180,8 +180,8 @@ def _reserved() -> t.Set[int]:
     return found
 
 
-def _places(stack: Stack) -> t.Iterator[Problem]:
-    """Find directories into which whoever runs this could not install a new generation."""
+def _not_writable(stack: Stack) -> t.Iterator[Problem]:
+    """Find directories that a new generation must be written to, and that this user may not write to."""
     for path in dict.fromkeys((generations_directory(stack.root), os.path.dirname(stack.paths.etc), stack.paths.state)):
         if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK):
             name = pwd.getpwuid(os.geteuid()).pw_name
@@ -189,7 +189,7 @@ def _places(stack: Stack) -> t.Iterator[Problem]:
 
 
 def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
-    """Find directories by which others than root could have root's supervisord do anything, by a config or a link."""
+    """Find directories in which others than root could replace what a supervisord of root reads."""
     paths = stack.paths
     own = (
         stack.root,
@@ -214,11 +214,11 @@ def _space(stack: Stack) -> t.Iterator[Problem]:
     paths = stack.paths
     for path in dict.fromkeys((stack.root, paths.state, paths.logs, paths.run, generations_directory(stack.root))):
         if os.path.isdir(path):
-            yield from _room(path, MINIMUM_FREE)
+            yield from _lacks_space(path, MINIMUM_FREE)
 
 
-def _room(path: str, least: int) -> t.Iterator[Problem]:
-    """Find that a file system cannot be written, or has less than ``least`` bytes or no inode left."""
+def _lacks_space(path: str, least: int) -> t.Iterator[Problem]:
+    """Find that a file system is read-only, or has less than ``least`` bytes or no inode left."""
     numbers = os.statvfs(path)
     free = numbers.f_bavail * numbers.f_frsize
     if numbers.f_flag & os.ST_RDONLY:
@@ -233,20 +233,18 @@ def _room(path: str, least: int) -> t.Iterator[Problem]:
 
 
 def check_supervisord(seen: Observation) -> None:
-    """Refuse to go on over a supervisord that is alive, has its socket and does not answer on it.
-
-    A live one whose socket is gone is no reason to refuse: it is found by its config and ended properly.
+    """Check that the supervisord of the stack, if one is alive, answers on its socket or can be ended without it.
 
     Raises:
-        RollcallError: its message names the daemon; nothing was stopped.
+        RollcallError: it does not answer, or something else answers. Nothing was stopped.
     """
-    # One that shuts down is waited for, one without a socket is found by its config and ended.
+    # A run waits for a supervisord that shuts down; one whose socket is gone is found by its config, and ended.
     fine = (client_errors.ABSENT, client_errors.STALE, client_errors.SHUTTING_DOWN)
     if seen.silence is None or seen.silence.evidence["problem"] in fine:
-        _refuse_immovable(seen.silence)
+        _check_left_over_socket(seen.silence)
         return
     if not seen.supervisords:
-        # What is refused to us here is refused to the supervisord that is to take its place, too.
+        # A new supervisord could not have the socket either.
         socket = seen.silence.evidence["socket"]
         raise RollcallError(
             f"{seen.silence.message}. No supervisord of this stack is alive: something else has its socket. Nothing "
@@ -269,8 +267,12 @@ def check_supervisord(seen: Observation) -> None:
     )
 
 
-def _refuse_immovable(silence: t.Optional[RollcallError]) -> None:
-    """Refuse over a left-over socket that may not be removed: of somebody else, in a sticky directory (unlink(2))."""
+def _check_left_over_socket(silence: t.Optional[RollcallError]) -> None:
+    """Check that a left-over socket may be removed: in a sticky directory only its owner may (unlink(2)).
+
+    Raises:
+        RollcallError: ``refused``: it may not. Nothing was stopped.
+    """
     if silence is None or silence.evidence["problem"] != client_errors.STALE or os.geteuid() == 0:
         return
     path = silence.evidence["socket"]
@@ -286,22 +288,26 @@ def _refuse_immovable(silence: t.Optional[RollcallError]) -> None:
 
 
 def check_ports(stack: Stack, seen: Observation, mode: Mode, plan: RunPlan, policy: str) -> None:
-    """Refuse before anything is stopped when a port that is needed is taken by what may not be ended.
+    """Check that whatever listens on a port of the stack may be ended.
 
     Raises:
-        RollcallError: ``refused``, with pid, user and command of each holder.
+        RollcallError: ``refused``: with pid, user and command of each listener that may not. Nothing was stopped.
     """
     ports: t.Sequence[int] = plan.flush
     if mode.stops == ALL and mode.starts and not mode.frees_ports:
-        # No port will be flushed, so each must be free, or taken by a service that is stopped.
-        _refuse_leftovers(seen, mode)
+        # No port will be flushed: each must be free once the services are stopped.
+        _check_no_left_overs(seen, mode)
         ports = assigned_ports(stack)
     if ports:
         flush.flush(stack, ports, policy=policy, dry_run=True)
 
 
-def _refuse_leftovers(seen: Observation, mode: Mode) -> None:
-    """A quick restart flushes nothing, so what is left over from before must be out of the way already."""
+def _check_no_left_overs(seen: Observation, mode: Mode) -> None:
+    """Check that nothing of the stack is left over on its ports, for a mode that flushes none.
+
+    Raises:
+        RollcallError: ``refused``: something is. Nothing was stopped.
+    """
     left = [
         f"port {port} is taken by {holder.summary}"
         for port, holders in seen.holders.items()

@@ -157,7 +157,7 @@ def test_properties_of_the_smallest_change(
     for service in CHAIN.services:
         if any(name in made.start for name in service.depends_on):
             assert service.name in made.start
-    order = plan.ranks(CHAIN)
+    order = plan.level_numbers(CHAIN)
     for earlier, later in zip(made.stop, made.stop[1:]):
         assert order.get(earlier, len(order)) >= order.get(later, len(order))
     # What is left alone is as it should be.
