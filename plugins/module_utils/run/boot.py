@@ -5,9 +5,9 @@
 # Private to this collection: may change in any release.
 """systemd's unit of a stack, which starts it after a boot and stops it before the host goes down.
 
-Whoever asks for a run, what it starts belongs to the unit, so that it does not end with somebody's session. Whether the
-unit is active says whether the stack is wanted, so that `systemctl start`, `systemctl stop` and a shutdown do what they
-say. The role ``services`` writes the unit. See docs/design/0005-boot.md.
+What a run starts is moved into the unit, so that it does not end with the session of the person who asked. The unit is
+active when the stack is to run, so `systemctl start`, `systemctl stop` and a shutdown do what they should. The role
+``services`` writes the unit. See docs/design/0005-boot.md.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from ..manifest.model import Stack
 from ..supervisord.running import supervisords_over
 from .modes import NOTHING, Mode
 
-# The unit says by this variable that a command is its own.
+# The unit sets this variable for its own commands.
 CALLED = "ROLLCALL_UNIT"
 SYSTEM_UNITS = "/etc/systemd/system"
 USER_UNITS = os.path.join(".config", "systemd", "user")
 # Where systemd is the init of this host.
 RUNNING = "/run/systemd/system"
-# Seconds for a question to systemd, and for a job of it: one that takes longer goes on without being watched.
+# Seconds to wait for an answer of systemd, and for a job; systemd goes on with a job that takes longer.
 ANSWER = 2.0
 JOB = 6.0
-# A process that forks while its family is moved has a child that was not listed.
+# How often processes are looked for and moved: one may fork after it was listed.
 LOOKS = 5
 
 Ask = t.Callable[[t.Sequence[str], float], str]
@@ -58,7 +58,7 @@ class Unit:
 
     @property
     def state(self) -> str:
-        """systemd's word for it: active, inactive, failed, activating, deactivating.
+        """Its state as systemd calls it: active, inactive, failed, activating, deactivating.
 
         Raises:
             RollcallError: systemd does not answer.
@@ -67,11 +67,11 @@ class Unit:
 
     @property
     def command(self) -> str:
-        """What starts it, for people."""
+        """The command that starts it, for people."""
         return f"systemctl {'--user ' if self.user else ''}start {self.name}"
 
     def start(self) -> None:
-        """Start it, also after it was started too often, and wait.
+        """Start it and wait, also when it was started too often for systemd.
 
         Raises:
             RollcallError: it did not start in time, or failed.
@@ -80,7 +80,7 @@ class Unit:
         self.ask([*self._systemctl, "start", self.name], JOB)
 
     def stop(self) -> None:
-        """Stop it, and wait. What it would still have tried to start is not started any more.
+        """Stop it and wait; systemd then does not try to start it any more.
 
         Raises:
             RollcallError: it did not stop in time.
@@ -100,7 +100,7 @@ class Unit:
         self.ask(["busctl", *scope, "--quiet", "call", *manager, *method], ANSWER)
 
     def holds(self, pid: int) -> bool:
-        """Return whether a process is in the unit's control group; one that is gone need not be moved there."""
+        """Return whether a process is in the unit's control group; true for one that is gone, which need not move."""
         try:
             with open(f"/proc/{pid}/cgroup", encoding="utf-8") as stream:
                 return self.name in stream.read().replace("\n", "/").split("/")
@@ -113,7 +113,7 @@ class Unit:
 
 
 def find(stack: Stack) -> t.Optional[Unit]:
-    """Return the unit that starts a stack after a boot; None when it has none, or systemd does not run here."""
+    """Return the unit of a stack; None when it has none, or systemd is not the init of this host."""
     import pwd
 
     if not os.path.isdir(RUNNING):
@@ -122,7 +122,7 @@ def find(stack: Stack) -> t.Optional[Unit]:
     try:
         places = SYSTEM_UNITS if uid == 0 else os.path.join(pwd.getpwuid(uid).pw_dir, USER_UNITS)
         with open(os.path.join(places, unit_name(stack.name)), encoding="utf-8") as stream:
-            # Another stack of that name has another root.
+            # Another stack may have the same name, with another root.
             ours = f'"{stack.root}/bin/rollcall"' in stream.read()
     except (FileNotFoundError, KeyError):
         return None
@@ -130,14 +130,14 @@ def find(stack: Stack) -> t.Optional[Unit]:
 
 
 def enter(unit: Unit, mode: Mode) -> t.List[str]:
-    """Put this process into its stack's unit before a run, so that what it starts is born there.
+    """Move this process into the unit of its stack before a run, so that what it starts belongs to the unit.
 
     Args:
         unit: of the stack.
         mode: of the run.
 
     Returns:
-        Why it was not done, for people; empty when it was, or need not be.
+        Why that could not be done, for people; empty when it was done, or is not needed.
     """
     if not mode.starts or unit.holds(os.getpid()):
         return []
@@ -150,14 +150,14 @@ def enter(unit: Unit, mode: Mode) -> t.List[str]:
 
 
 def follow(unit: Unit, stack: Stack, mode: Mode, *, ok: bool, called: bool) -> t.List[str]:
-    """Have the unit agree with what a run has brought about.
+    """Start or stop the unit, or move processes into it, so that it agrees with what a run has done.
 
     Args:
         unit: of the stack.
         stack: the manifest.
         mode: of the run.
         ok: whether its verdict held.
-        called: whether the unit itself has asked for the run: then systemd sees how it ends.
+        called: whether the unit itself asked for the run; then systemd sees by the exit code how it ended.
 
     Returns:
         What could not be done, for people.
@@ -167,7 +167,7 @@ def follow(unit: Unit, stack: Stack, mode: Mode, *, ok: bool, called: bool) -> t
         if step == "stop":
             unit.stop()
         elif step == "start":
-            # Its own run finds nothing to do but to follow, as below.
+            # The unit's own run finds nothing to do, and then moves the processes.
             unit.start()
         elif step == "gather":
             gather(unit, stack)
@@ -177,26 +177,26 @@ def follow(unit: Unit, stack: Stack, mode: Mode, *, ok: bool, called: bool) -> t
 
 
 def decide(mode: Mode, state: str, *, ok: bool) -> str:
-    """Return what is to be done about the unit after a run: start, stop, gather or nothing.
+    """Return what is done with the unit after a run: ``start``, ``stop``, ``gather``, or an empty text for nothing.
 
     Args:
         mode: of the run.
-        state: of the unit; empty when the unit has asked for the run.
+        state: of the unit; empty when the unit asked for the run.
         ok: whether its verdict held.
     """
     if mode.stops == NOTHING:
         return ""
     if not mode.starts:
-        # Failed and inactive units start nothing by themselves.
+        # A failed or inactive unit starts nothing by itself.
         return "stop" if state in ("active", "activating", "reloading") else ""
     if state in ("inactive", "failed"):
-        # One that does not hold is left for systemd to call failed at the next boot, not now in our name.
+        # The unit of a stack that failed stays inactive.
         return "start" if ok else ""
     return "gather"
 
 
 def gather(unit: Unit, stack: Stack) -> None:
-    """Move the supervisords of a stack, and all that descends from them, into the unit.
+    """Move the supervisords of a stack and all their descendants into the unit.
 
     Raises:
         RollcallError: systemd refuses, or does not answer.
@@ -210,10 +210,10 @@ def gather(unit: Unit, stack: Stack) -> None:
 
 
 def _asked(command: t.Sequence[str], seconds: float) -> str:
-    """Run a command of systemd's.
+    """Run a command of systemd and return what it printed.
 
     Raises:
-        RollcallError: it is not there, failed, or did not end in time.
+        RollcallError: it is not installed, failed, or did not end in time.
     """
     import shlex
     import subprocess

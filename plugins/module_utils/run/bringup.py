@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Start services in the order of their dependencies, each as soon as what it needs is ready, and say how each fared."""
+"""Starts services: each as soon as what it depends on is ready."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from ..probes.health import HealthWatch
 from ..supervisord.client import Client, ProgramState
 from ..verdict.observation import completed, describe_state, identity, owns
 
-# supervisord's loop turns only when it is called or once a second, so asking it often is what makes it fast.
+# Seconds between two looks. The loop of supervisord turns with each call, or else once a second: asking makes it fast.
 POLL = 0.02
-# Asking costs both sides some milliseconds of processor time, so it is asked less often while only start seconds pass:
-# often enough for a crash to show, and a moment after they are over.
+# The same while only start seconds pass. A call costs both sides milliseconds of CPU; this is still often enough to
+# notice a crash. The next look comes a moment after the start seconds are over.
 IDLE_POLL = 0.1
 MOMENT = 0.002
-# Between two looks at least this many times as long as the last one took: on a machine that is busy starting things,
-# looking often is what would make it busier still.
+# The pause between two looks is at least so many times as long as the last look took, so that looking does not slow
+# down a machine that is busy with starting things.
 REST = 3.0
-# How long services that others wait for have the machine to themselves. It costs nothing: those others have their own
-# start seconds still before them when the rest begins with its own.
+# Seconds for which only services are started that others wait for. This does not delay the end: the waiting ones still
+# have all of their start seconds to go.
 HEAD_START = 0.3
 
 
 @dataclass
 class StartOutcome:
-    """How the start went.
+    """How the start of some services went.
 
     Attributes:
-        first: pid and start of each service that came up.
-        failed: the reason of each that did not.
+        first: by service that came up, the pid and start of its process.
+        failed: by service that did not, the reason.
         blocked: those of them that were not started, with the service that each depends on and that is not up.
         seconds: from the beginning until the last service was ``running``, and until the last one was ``healthy``, of
             those that have a health check; the two go on side by side.
@@ -57,26 +57,26 @@ class _Start:
     def __init__(self, service: Service, clock: Clock) -> None:
         self.service = service
         self.deadline = Deadline(service.ready_timeout, clock)
-        # When supervisord may count it as RUNNING; begun anew when supervisord has answered that it was started.
+        # When its start seconds are over; begun anew when supervisord has answered that it was started.
         self.due = Deadline(service.start.seconds, clock)
         self.identity: t.Optional[Identity] = None
         self.last = "start was asked for"
         self.watch: t.Optional[HealthWatch] = None
 
     def begin_watch(self) -> None:
-        """Ask its health while supervisord still counts its start seconds: it is often up well before RUNNING."""
+        """Ask for its health already during its start seconds: it is often healthy before it is RUNNING."""
         if self.service.health is not None:
             self.watch = HealthWatch({self.service.name: self.service.health})
 
     def end_watch(self) -> None:
-        """Stop asking."""
+        """Stop asking for its health."""
         if self.watch is not None:
             self.watch.stop()
             self.watch = None
 
 
 class BringUp:
-    """The start of some services of a stack over a supervisord that answers.
+    """The start of some services of a stack by a supervisord that answers.
 
     Args:
         stack: the manifest.
@@ -132,7 +132,7 @@ class BringUp:
         return idle if idle + look < min(due) else min(due) + MOMENT
 
     def _start_what_can(self) -> None:
-        """Start every waiting service whose dependencies are met, in one call; give up those that can never be."""
+        """Start, in one call, each waiting service whose dependencies are ready; give up those with one that failed."""
         batch = []
         for service in list(self._waiting):
             blocker = next((name for name in service.depends_on if name in self._outcome.failed), None)
@@ -150,7 +150,7 @@ class BringUp:
             self._start(batch)
 
     def _needed_first(self, batch: t.List[Service]) -> t.List[Service]:
-        """Return those of ``batch`` to start now: what others wait for goes first, and alone for a moment."""
+        """Return those of ``batch`` to start now: for a moment only those that others wait for."""
         if self._head_start.expired:
             return batch
         awaited = {
@@ -170,7 +170,7 @@ class BringUp:
                 start.begin_watch()
                 start.due = Deadline(start.service.start.seconds, self._clock)
             else:
-                # The spawn error itself stands in the program's state, which is read next.
+                # The error itself is in the program's state, which is read next.
                 start.last = fault
 
     def _met(self, name: str, level: str) -> bool:
@@ -187,10 +187,10 @@ class BringUp:
         self._outcome.first[start.service.name] = start.identity or identity(program)
 
     def _look(self) -> None:
-        """Look at all that is on its way up, once, and move each on."""
+        """Look once at every service that is starting, and note how far each has come."""
         if any(start.due.expired for start in self._starting.values()):
-            # supervisord answers first and then moves on what has lived through its start seconds: without this the
-            # answer would be of before.
+            # supervisord answers a call before it looks whether start seconds are over: without this call the answer
+            # would not tell.
             self._client.poke()
         programs = self._client.programs()
         for start in list(self._starting.values()):
@@ -204,7 +204,7 @@ class BringUp:
             self._look_at(start, programs[start.service.name], holders)
 
     def _holders(self, programs: t.Mapping[str, ProgramState]) -> t.Mapping[int, t.Sequence[Holder]]:
-        """Return who listens on the ports that are to be looked at; all of them cost little more than one."""
+        """Return by port who listens there, for the services that need a look; many ports cost little more than one."""
         ports, pids = [], {}
         for name, start in self._starting.items():
             port = start.service.port
@@ -214,11 +214,11 @@ class BringUp:
         return survey(self._stack, ports, pids) if ports else {}
 
     def _only_counted(self, program: ProgramState) -> bool:
-        """Return whether a service is healthy already and only its start seconds pass: nothing depends on them."""
+        """Return whether a service is healthy and only its start seconds still pass."""
         return "healthy" in self._reached.get(program.name, ()) and program.state != "RUNNING"
 
     def _look_at(self, start: _Start, program: ProgramState, holders: t.Mapping[int, t.Sequence[Holder]]) -> None:
-        """Move one service on: ready, failed, or not yet."""
+        """Note how far one service has come: it is ready, has failed, or is still starting."""
         end = self._dead_end(start, program)
         if end is not None:
             self._fail(start, end)
@@ -239,9 +239,9 @@ class BringUp:
     def _look_at_service(
         self, start: _Start, program: ProgramState, holders: t.Mapping[int, t.Sequence[Holder]]
     ) -> None:
-        """A service is ready when it is RUNNING and healthy; when it is healthy first, its dependents can go on."""
+        """Note how far a service has come: it is ready when it is RUNNING and healthy, whichever comes first."""
         reached = self._reached.setdefault(start.service.name, {"started"})
-        # Once healthy, it is looked at again only when it is RUNNING too.
+        # A healthy one is looked at again only when it is RUNNING.
         lacking = None if self._only_counted(program) else self._lacking(start, holders)
         if lacking is None:
             self._reach(start.service, "healthy", timed=start.service.health is not None)
@@ -252,14 +252,14 @@ class BringUp:
             self._ready(start, program)
 
     def _reach(self, service: Service, level: str, *, timed: bool = True) -> None:
-        """Note that a service has come to a level, and when, unless it was there before."""
+        """Note that a service has reached a level, and when it did so for the first time."""
         reached = self._reached[service.name]
         if timed and level not in reached:
             self._outcome.seconds[level] = round(self._clock.monotonic() - self._began, 4)
         reached.add(level)
 
     def _dead_end(self, start: _Start, program: ProgramState) -> t.Optional[str]:
-        """Return why waiting on is of no use; None when it may still come up."""
+        """Return why a service will not come up any more; None when it may."""
         if start.identity is not None and program.born and identity(program) != start.identity:
             return f"its process did not last: pid {start.identity[0]} is gone, now pid {program.pid}"
         if program.state in ("BACKOFF", "FATAL", "UNKNOWN"):
@@ -271,7 +271,7 @@ class BringUp:
         return None
 
     def _lacking(self, start: _Start, holders: t.Mapping[int, t.Sequence[Holder]]) -> t.Optional[str]:
-        """Return what a service still lacks to be healthy, its port or its answer; None when nothing."""
+        """Return what a service still lacks to be healthy: its listener, or a good answer; None when nothing."""
         service = start.service
         if service.port is not None and start.identity is not None:
             found = holders.get(service.port, ())

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Hand a request to a worker: a process of its own, which outlives the caller, the connection and the controller.
+"""Hands a request to a worker: a process of its own, which goes on when caller, connection or controller are gone.
 
-The worker is a fork: it has the engine loaded already, and nothing of the request goes through a file or an argument.
-Whoever started it only waits for its report; when they are gone, the report waits for them.
+The worker is a fork: it has the engine loaded, and the request, which has secrets, goes through no file or argument.
+The caller waits for the report, which the worker leaves in a file.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from . import boot, preflight, worker
 from .limits import run_limit
 from .request import Request
 
-# Beyond the sum of all deadlines inside the worker: then it hangs where no deadline reaches, in the kernel.
+# Seconds beyond the sum of all deadlines of the worker. One that takes longer hangs in the kernel.
 SLACK = 10.0
-# Of the caller's environment the worker keeps what tells by which port the caller came in, for that one is never
-# flushed, and whether it is the stack's own unit that asks.
+# What the worker keeps of the caller's environment: the port of the caller's connection, which is never flushed, and
+# whether the unit of the stack asks.
 KEPT = ("SSH_CONNECTION", boot.CALLED)
 
 
 def run(
     request: Request, *, waiting: t.Optional[t.Callable[[float], None]] = None, clock: Clock = SYSTEM
 ) -> t.Dict[str, t.Any]:
-    """Start a worker for ``request``, wait for it, and return its report.
+    """Start a worker for a request, wait for it and return its report.
 
     Args:
         request: what is asked.
-        waiting: called once when it takes longer than a moment, with the seconds that it may take at the longest.
+        waiting: called once it takes longer than a moment, with the seconds that it takes at the longest.
         clock: of all deadlines.
 
     Raises:
-        RollcallError: what the worker was refused or failed with; or it died, with the step it was at.
+        RollcallError: the worker was refused or failed; or it died, with the step that it was at.
     """
     stack = load_stack(request.paths) if request.wanted is None else request.wanted.stack
     limit = run_limit(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
@@ -72,7 +72,7 @@ def run(
 def _fork(request: Request, run_id: str, output: str) -> int:
     """Start the worker and return its pid."""
     log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    # What is still in these would be written twice.
+    # Otherwise the worker would write their buffers a second time.
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -85,7 +85,7 @@ def _fork(request: Request, run_id: str, output: str) -> int:
 
 
 def _be_worker(request: Request, run_id: str, log: int) -> t.NoReturn:
-    """Carry the request out in a session of our own, with nothing of the caller's open, and end."""
+    """Carry the request out in a session of its own, with no file of the caller open, and end this process."""
     code = 1
     try:
         os.setsid()
@@ -100,11 +100,11 @@ def _be_worker(request: Request, run_id: str, log: int) -> t.NoReturn:
         os.environ.clear()
         os.environ.update(kept, PATH=DEFAULT_PATH, LC_ALL="C.UTF-8", PYTHONUTF8="1")
         code = worker.main(request, run_id)
-    except BaseException:  # noqa: BLE001 - nobody above is to go on as a second caller
-        # It stands in the worker's output, and the worker has died.
+    except BaseException:  # noqa: BLE001 - the code above must not run a second time, in this process
+        # The caller finds it in the worker's output.
         os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
     finally:
-        # Not exit: what the caller has registered for its own end must not run twice.
+        # Not sys.exit: what the caller registered for its end must not run here.
         os._exit(code)
 
 
@@ -112,15 +112,15 @@ def _close(descriptor: int) -> None:
     try:
         os.close(descriptor)
     except OSError:
-        # The one that the directory itself was listed with.
+        # This one was open while the directory was listed.
         return
 
 
 def _wait(pid: int, run_id: str, limit: float, waiting: t.Optional[t.Callable[[float], None]], clock: Clock) -> None:
-    """Wait until the worker, our child, has ended.
+    """Wait until the worker, a child of this process, has ended.
 
     Raises:
-        RollcallError: it goes on beyond all its deadlines; it is left to itself.
+        RollcallError: it takes longer than all its deadlines together; it is left to itself.
     """
     ended = _ends(pid, Deadline(min(SOON, limit), clock))
     if not ended and waiting is not None:
@@ -137,7 +137,7 @@ def _wait(pid: int, run_id: str, limit: float, waiting: t.Optional[t.Callable[[f
 def _ends(pid: int, deadline: Deadline) -> bool:
     """Return whether the worker has ended by the deadline."""
     if hasattr(os, "pidfd_open"):
-        # pidfd_open(2): readable when the process has ended; a child of ours cannot have been reaped by others.
+        # pidfd_open(2): readable when the process has ended. Only its parent, this process, can reap it.
         descriptor = os.pidfd_open(pid)
         try:
             ended = bool(select.select([descriptor], [], [], deadline.remaining())[0])
@@ -150,7 +150,11 @@ def _ends(pid: int, deadline: Deadline) -> bool:
 
 
 def _collect(state: str, run_id: str, output: str) -> t.Dict[str, t.Any]:
-    """Return the report a worker left, or raise what it left instead of one."""
+    """Return the report that a worker has left.
+
+    Raises:
+        RollcallError: it left an error, or nothing: then it died.
+    """
     try:
         with open(result_path(state, run_id), encoding="utf-8") as stream:
             result = json.load(stream)

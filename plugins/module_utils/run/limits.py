@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""By when a run has ended at the latest: the sum of the deadlines of all its waits, whatever hangs."""
+"""How long a run takes at the longest, whatever hangs: the sum of the deadlines of all its waits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run_limit(stack: Stack, mode: Mode, *, grace: float, kill_grace: float) -> f
     Args:
         stack: the manifest.
         mode: of the run.
-        grace: seconds from TERM to KILL for what is ended outside of supervisord.
+        grace: seconds from TERM to KILL for what is not ended by supervisord.
         kill_grace: seconds to wait after KILL.
     """
     prove = preflight.PARSE_BACK_TIMEOUT + look_limit(stack) + kill_grace
@@ -53,10 +53,10 @@ def _careful(stack: Stack, kill_grace: float) -> float:
 
 
 def _emergency(stack: Stack, ending: float) -> float:
-    # Asked to stop, ended by pid, and what was below it.
+    # Supervisords are asked to stop, then ended by pid, then their descendants are ended.
     return batch_seconds(len(stack.services)) + 3 * ending
 
 
 def _by_level(stack: Stack, seconds: t.Callable[[Service], float]) -> float:
-    """Return the sum over the levels of the longest of each: those of one level are waited for together."""
+    """Return the sum of the longest wait of each level: services of one level are waited for together."""
     return sum(max(seconds(stack.service(name)) for name in level) for level in levels(stack))

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Take what ``bootstrap`` and all runs have put on a host off it again, and nothing else.
+"""Removes from a host what ``bootstrap`` and all runs have made there, and nothing else. The stack is stopped before.
 
-It is decided first, with everything that speaks against it; then it is done. What says that a directory is a stack's
-goes last, so that a removal that was cut off can be run again. The stack has been stopped before.
+It is first decided what goes, with everything that speaks against it. The files that prove that a directory is a
+stack's go last, so that a removal that was cut off can be run again.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from ..host.accounts import Account, all_accounts
 from ..manifest.model import Stack
 from ..ports import leases
 
-# Names what was in the root before bootstrap came, a line each after the first.
+# This file below ROOT/engine names what was in the root before bootstrap: after its first line, a name in each line.
 BEFORE = "before"
-# Any of these below ROOT/engine says that bootstrap has made the directory, as far as it came.
-MARKS = ("prepared", BEFORE, "rollcall", "requirements.txt")
-# What is Rollcall's in a directory that was there before, and what it makes in a root.
+# Any of these below ROOT/engine proves that bootstrap has made the directory, also when it was cut off.
+PROOFS = ("prepared", BEFORE, "rollcall", "requirements.txt")
+# Files that Rollcall makes in a directory that may have been there before; then all that it makes in a root.
 FILES = ("bin/rollcall", "lib/rollcall_ports.py")
 MADE = frozenset(["bin", "current", "engine", "etc", "generations", "lib", "logs", "ports.json", "releases", "run"])
 MADE |= {"shared", "state", "venvs"}
-# Accounts of the system are below: their home may well be the stack's root.
+# System accounts have lower numbers; the home of one may be the root of its stack.
 FIRST_PERSON = 1000
 
 
 @dataclass(frozen=True)
-class Host:
-    """Where a host has what belongs to its stacks, and what speaks against a removal.
+class HostFacts:
+    """What is known of a host before a removal.
 
     Attributes:
         accounts: all of them.
-        mounts: where anything is mounted.
-        names: the directory of the links by which the command finds a stack.
-        stacks: the directory in which the stacks of this user are listed; None for a user without a home.
-        shared: files that all stacks of the host have together; they go with the last one.
-        emptied: directories that may be left over empty, the innermost first; they go when they are.
+        mounts: every mount point.
+        names: the directory of the links by which the command finds a stack; empty for another user than root.
+        stacks: the directory that lists the stacks of this user; None for a user without a home.
+        shared: files that the stacks of the host share; they go with the last stack.
+        emptied: directories that go when they are empty, the innermost first.
     """
 
     accounts: t.Sequence[Account]
@@ -57,14 +57,14 @@ class Host:
 
 @dataclass(frozen=True)
 class Removal:
-    """What is removed, in this order, and what is left.
+    """What a removal takes away, and what it leaves.
 
     Attributes:
-        inside: entries of the root, what says whose it is last.
-        outside: links and files elsewhere.
-        root: the root itself, when nothing of it is kept.
-        account: the account that goes; it is not removed here.
-        left: what stays although it may be the stack's, with the reason.
+        inside: entries of the root, in the order in which they go.
+        outside: links and files elsewhere; they go first.
+        root: the root itself; None when something in it stays.
+        account: the account that is to go; the caller removes it.
+        left: what stays although it may belong to the stack, with the reason.
     """
 
     inside: t.Tuple[str, ...]
@@ -75,7 +75,7 @@ class Removal:
 
     @property
     def removed(self) -> t.List[str]:
-        """Everything that goes, for people."""
+        """All that goes, for people."""
         whole = [] if self.root is None else [self.root]
         account = [] if self.account is None else [f"account {self.account}"]
         return [*(whole or self.inside), *self.outside, *account]
@@ -84,11 +84,11 @@ class Removal:
 NOTHING = Removal((), (), None, None, ())
 
 
-def look() -> Host:
-    """Return what is to be known of this host, as the user that runs this.
+def look() -> HostFacts:
+    """Return what is known of this host, for the user who runs this.
 
     Raises:
-        OSError: as the kernel says it.
+        OSError: a directory cannot be read.
     """
     accounts = all_accounts()
     stacks = leases.directory()
@@ -96,36 +96,36 @@ def look() -> Host:
         names, facts = "/etc/rollcall/stacks", "/etc/ansible/facts.d"
         shared = ["/usr/local/bin/rollcall", os.path.join(facts, "rollcall.fact")]
         emptied = [names, "/etc/rollcall", facts, "/etc/ansible", "/var/lib/rollcall/stacks", "/var/lib/rollcall"]
-        return Host(accounts, _mounts(), names, stacks, shared, emptied)
+        return HostFacts(accounts, _mounts(), names, stacks, shared, emptied)
     home = os.path.expanduser("~")
     parts = [".config/systemd/user/default.target.wants", ".config/systemd/user", ".config/systemd", ".config"]
     parts += [".local/state/rollcall/stacks", ".local/state/rollcall", ".local/state", ".local"]
-    return Host(accounts, _mounts(), "", stacks, [], [os.path.join(home, part) for part in parts])
+    return HostFacts(accounts, _mounts(), "", stacks, [], [os.path.join(home, part) for part in parts])
 
 
 def _mounts() -> t.List[str]:
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
-            # proc(5): white space and backslashes in it are octal.
+            # proc(5): white space and backslashes are written in octal.
             places = [line.split()[4] for line in stream]
     except FileNotFoundError:
         return []
     return [place.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\") for place in places]
 
 
-def decide(stack: Stack, keep: t.Sequence[str], host: Host, found: t.Sequence[str] = ()) -> Removal:
+def decide(stack: Stack, keep: t.Sequence[str], host: HostFacts, found: t.Sequence[str] = ()) -> Removal:
     """Return what a removal takes away. What was there before Rollcall stays.
 
     Args:
         stack: the manifest.
-        keep: entries of the root that stay, by their names.
-        host: what is to be known of the host.
-        found: entries that were there when the install began that is taken back; they stay, too, but for what Rollcall
-            makes itself.
+        keep: names of entries of the root that stay.
+        host: what is known of the host.
+        found: names of entries that were in the root when the install began that is taken back; they stay, except
+            those that Rollcall makes.
 
     Raises:
-        RollcallError: ``refused``: the root is not Rollcall's, or holds what is not its own.
-        OSError: as the kernel says it.
+        RollcallError: ``refused``: the root was not made by Rollcall, or somebody else's files are in it.
+        OSError: a directory cannot be read.
     """
     root = os.path.normpath(stack.root)
     entries = sorted(os.listdir(root)) if os.path.isdir(root) else []
@@ -136,7 +136,7 @@ def decide(stack: Stack, keep: t.Sequence[str], host: Host, found: t.Sequence[st
     if going:
         inside += [os.path.join(root, path) for path in FILES if path.split("/", 1)[0] in earlier]
     inside = [path for path in inside if os.path.lexists(path)]
-    # The engine says whose all of it is.
+    # Last: it proves that the root is a stack's.
     inside += [os.path.join(root, name) for name in going if name == "engine"]
     whole = root if os.path.lexists(root) and going == entries else None
     outside, last = _listed(root, host)
@@ -148,22 +148,22 @@ def decide(stack: Stack, keep: t.Sequence[str], host: Host, found: t.Sequence[st
     ]
     kept += [f"{os.path.join(root, name)}: it was there before" for name in entries if name in earlier]
     shared = [path for path in host.shared if last and os.path.lexists(path)]
-    # The links come last: they say that the rest is there because of this stack.
+    # The links come last: by them a removal that was cut off finds the rest.
     return Removal(tuple(inside), (*shared, *outside), whole, account, (*kept, *elsewhere))
 
 
 def _before(root: str) -> t.List[str]:
-    """Return what was in the root before bootstrap made it a stack's."""
+    """Return the names of what was in the root before bootstrap."""
     try:
         with open(os.path.join(root, "engine", BEFORE), encoding="utf-8") as stream:
-            # The first line says what the file is for.
+            # The first line tells people what the file is for.
             return stream.read().splitlines()[1:]
     except FileNotFoundError:
         return []
 
 
 def statement(stack: Stack, decided: Removal, *, taken_back: bool) -> str:
-    """Return what has become of a first install that did not hold, for people.
+    """Return what became of a first install that failed, for people.
 
     Args:
         stack: the manifest.
@@ -183,8 +183,12 @@ def statement(stack: Stack, decided: Removal, *, taken_back: bool) -> str:
     )
 
 
-def _check(stack: Stack, root: str, going: t.Sequence[str], host: Host) -> None:
-    """Refuse to remove what is not a stack's."""
+def _check(stack: Stack, root: str, going: t.Sequence[str], host: HostFacts) -> None:
+    """Check that all that goes is the stack's.
+
+    Raises:
+        RollcallError: ``refused``: something is not.
+    """
     engine = os.path.join(root, "engine")
     foreign = [
         account
@@ -198,7 +202,7 @@ def _check(stack: Stack, root: str, going: t.Sequence[str], host: Host) -> None:
         why = f"it is, or holds, the home of {', '.join(sorted(account.name for account in foreign))}"
     elif mounted:
         why = f"something is mounted in it: {', '.join(mounted)}"
-    elif going and not any(os.path.exists(os.path.join(engine, mark)) for mark in MARKS):
+    elif going and not any(os.path.exists(os.path.join(engine, name)) for name in PROOFS):
         why = "nothing in it says that Rollcall has made it"
     else:
         return
@@ -218,8 +222,8 @@ def _within(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-def _listed(root: str, host: Host) -> t.Tuple[t.List[str], bool]:
-    """Return the links that lead to the stack, and whether it is the last one that the command finds."""
+def _listed(root: str, host: HostFacts) -> t.Tuple[t.List[str], bool]:
+    """Return the links that lead to the stack, and whether it is the last stack that the command finds."""
     ours, others = [], 0
     for directory in filter(None, (host.names, host.stacks)):
         for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
@@ -233,8 +237,8 @@ def _listed(root: str, host: Host) -> t.Tuple[t.List[str], bool]:
     return ours, any(_within(link, host.names) for link in ours if host.names) and not others
 
 
-def _account(stack: Stack, root: str, host: Host, *, keeps: bool) -> t.Tuple[t.Optional[str], t.List[str]]:
-    """Return the account that goes, and those that stay, with the reason."""
+def _account(stack: Stack, root: str, host: HostFacts, *, keeps: bool) -> t.Tuple[t.Optional[str], t.List[str]]:
+    """Return the account that goes, and what stays, with the reason."""
     account = next((one for one in host.accounts if one.name == stack.user), None)
     if account is None or not host.names:
         return None, []
@@ -250,7 +254,7 @@ def _account(stack: Stack, root: str, host: Host, *, keeps: bool) -> t.Tuple[t.O
     return None, [f"account {account.name}: {why}"]
 
 
-def _stacks_of(user: str, root: str, host: Host) -> t.List[str]:
+def _stacks_of(user: str, root: str, host: HostFacts) -> t.List[str]:
     """Return the roots of the other stacks of the host that run as a user."""
     found = []
     for name in sorted(os.listdir(host.names)) if os.path.isdir(host.names) else ():
@@ -266,11 +270,11 @@ def _stacks_of(user: str, root: str, host: Host) -> t.List[str]:
     return found
 
 
-def carry_out(removal: Removal, host: Host) -> None:
-    """Remove what was decided, the account left out.
+def carry_out(removal: Removal, host: HostFacts) -> None:
+    """Remove what was decided, except the account.
 
     Raises:
-        OSError: as the kernel says it; what was removed until then stays removed, and the same again goes on.
+        OSError: something could not be removed. Another call goes on from there.
     """
     for path in removal.outside:
         os.unlink(path)
@@ -285,8 +289,8 @@ def carry_out(removal: Removal, host: Host) -> None:
 
 
 def _remove_engine(path: str) -> None:
-    # What a removal that is cut off here needs to go on goes last.
-    last = [BEFORE, MARKS[0]]
+    # Last what another removal needs when this one is cut off here.
+    last = [BEFORE, PROOFS[0]]
     for name in sorted(set(os.listdir(path)).difference(last)) + last:
         if os.path.lexists(os.path.join(path, name)):
             _remove(os.path.join(path, name))
@@ -300,8 +304,8 @@ def _remove(path: str) -> None:
         os.unlink(path)
 
 
-def _remove_empty(host: Host) -> None:
-    """Remove the directories that were made for stacks and hold none any more."""
+def _remove_empty(host: HostFacts) -> None:
+    """Remove the directories that were made for stacks and are empty now."""
     if host.stacks is not None and os.path.isdir(host.stacks) and os.listdir(host.stacks) == [".lock"]:
         os.unlink(os.path.join(host.stacks, ".lock"))
     for path in host.emptied:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""What is asked of a run, as it goes from a module or the command to the worker, and who asks."""
+"""What is asked of a run, and who asks."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ class Request:
     Attributes:
         root: the stack's root.
         mode: what is done.
-        who: who asks, for the lock and the journal.
+        who: who asks, for the lock and the record.
         paths: where the stack's files are.
-        wanted: the generation to bring about; None means the one installed.
-        policy: what may be ended on the stack's ports: owned, refuse or any.
-        grace: seconds between TERM and KILL for what is ended outside supervisord.
+        wanted: the generation to bring about; None for the current one.
+        policy: what may be ended on the ports of the stack: owned, refuse or any.
+        grace: seconds from TERM to KILL for what is not ended by supervisord.
         kill_grace: seconds to wait after KILL.
-        on_failure: ``rollback``: when a new generation does not hold, the last verified one is restored; ``leave``: it
-            stays as it is.
-        generation: for the mode rollback: the generation to go back to; empty for the last verified one before this.
-        automatic: whether no person asks but a program does: then the stack's restart budget counts.
+        on_failure: what becomes of a new generation that fails: ``rollback`` restores the last verified one, ``leave``
+            leaves it in place.
+        generation: for the mode rollback, the id of the generation to go back to; empty for the last verified one
+            before the current one.
+        automatic: whether a program asks and not a person: then the run counts against the restart budget.
     """
 
     root: str
@@ -50,7 +51,7 @@ class Request:
 
 
 def who() -> str:
-    """Return who calls, for the lock and the journal: the login behind sudo, and where it came from."""
+    """Return the login of the person who asks, also behind sudo, and the address that they came from."""
     name = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
     address = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
     return f"{name} from {address}" if address else name

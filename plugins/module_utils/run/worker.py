@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The worker: the process that carries a request out and leaves a report."""
+"""What the worker does: it carries a request out and leaves the report in a file."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .request import Request
 
 
 def main(request: Request, run_id: str) -> int:
-    """Be the worker: carry the request out and leave the report. Returns the exit code.
+    """Carry a request out, write the report or the error to its file, and return the exit code.
 
-    An error the engine does not expect is left in the worker's output and shows as a worker that died.
+    Any other exception than these two goes to the caller, to whom the worker has died.
     """
     code = 0
     try:
@@ -43,7 +43,7 @@ def main(request: Request, run_id: str) -> int:
 
 
 def _perform(request: Request, run_id: str) -> t.Dict[str, t.Any]:
-    """Carry the request out, within the stack's unit of systemd where it has one. Errors as `restart.perform`."""
+    """Carry a request out, in the stack's unit of systemd where it has one; errors as ``restart.perform``."""
     stack = request.wanted.stack if request.wanted is not None else load_stack(request.paths)
     unit = boot.find(stack)
     if unit is None:

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""How often programs may restart a stack: a number within a window, kept on disk. People are never refused.
+"""The restart budget: how often programs may restart a stack within a time. People are never refused.
 
-Times are of the monotonic clock, so that no jump of the wall clock gives or takes a restart; each boot begins anew.
+The times are of the monotonic clock, so a jump of the wall clock changes nothing. A boot begins a new budget.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from ..manifest.model import Stack
 
 
 def path(stack: Stack) -> str:
-    """Return the file that holds the automatic restarts of a stack."""
+    """Return the file with the automatic restarts of a stack."""
     return os.path.join(stack.paths.state, "budget.json")
 
 
 def spent(stack: Stack, *, clock: Clock = SYSTEM) -> t.List[float]:
-    """Return for each automatic restart that still counts how many seconds ago it was, the latest last.
+    """Return how many seconds ago each automatic restart was that still counts, the latest last.
 
     Raises:
-        RollcallError: the file cannot be read; never a full budget instead.
+        RollcallError: the file cannot be read.
     """
     now = clock.monotonic()
     return [now - moment for moment in _load(stack) if 0 <= now - moment < stack.restart_budget.within]
 
 
 def spend(stack: Stack, *, clock: Clock = SYSTEM) -> None:
-    """Take one automatic restart out of the budget, before it is begun. To be called under the stack's lock.
+    """Record one automatic restart before it begins. The stack must be locked.
 
     Raises:
-        RollcallError: ``refused``: there is none left; or the file cannot be read.
-        OSError: it could not be written, so the restart must not be begun.
+        RollcallError: ``refused``: the budget is spent; or the file cannot be read.
+        OSError: it could not be written, so the restart must not begin.
     """
     used, rules = spent(stack, clock=clock), stack.restart_budget
     if len(used) >= rules.restarts:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""What was run on a stack: who, when, what it changed, how long each phase took, how it ended, what it signalled."""
+"""The recorded runs of a stack: who asked, when, what was changed and signalled, how long it took, how it ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Data = t.Dict[str, t.Any]
 
 
 def recorded_runs(paths: Paths, *, most: int = SHOWN) -> Data:
-    """Return the latest runs of a stack, the latest first, each as `_summary` makes it. Changes nothing.
+    """Return the latest runs of a stack, the latest first, each in short.
 
     Args:
         paths: of the stack.
@@ -33,14 +33,14 @@ def recorded_runs(paths: Paths, *, most: int = SHOWN) -> Data:
 
 
 def recorded_run(paths: Paths, run: str) -> Data:
-    """Return one run with every step. Changes nothing.
+    """Return one run with every step.
 
     Args:
         paths: of the stack.
-        run: its id, or as much of its beginning as tells it from others.
+        run: its id, or the beginning of it.
 
     Raises:
-        RollcallError: ``wrong_use``: there is no such run, or there are several.
+        RollcallError: ``wrong_use``: no run, or more than one, has such an id.
     """
     state = paths.state
     known = run_ids(state)
@@ -58,7 +58,7 @@ def recorded_run(paths: Paths, run: str) -> Data:
 
 
 def last_seconds(paths: Paths, mode: str) -> t.Optional[float]:
-    """Return how long the last run of a mode took that ended well; None when there was none of late."""
+    """Return how long the last run of a mode took that ended ok; None when no recent one did."""
     rows = recorded_runs(paths)["runs"]
     return next((row["seconds"] for row in rows if row["mode"] == mode and row["result"] == "ok"), None)
 

@@ -5,9 +5,9 @@
 # Private to this collection: may change in any release.
 """The registry: the port of every service of a stack, in a file that anybody on the host may read.
 
-It is a file of the generation, and ``ROOT/ports.json`` is a symbolic link to the current generation's. The one rename
-that switches the generation switches the registry too, so wherever a run is cut off, the two agree.
-roles/bootstrap/files/rollcall_ports.py reads it, and docs/how-to/ports.md is for those who ask.
+It is a file of each generation, and ``ROOT/ports.json`` is a symbolic link to that of the current one. The rename that
+switches the generation switches the registry too, so the two agree wherever a run is cut off.
+roles/bootstrap/files/rollcall_ports.py reads it; docs/how-to/ports.md is for those who use it.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ import typing as t
 from ..base.errors import RollcallError
 from ..manifest.model import Health, Paths, Service, Stack, current_release, release_link
 
-# The first key of the file: a reader refuses what it was not made for.
+# The first key of the file; a reader refuses a format that it does not know.
 FORMAT = 1
 NAME = "ports.json"
 
 
 def path(root: str) -> str:
-    """Return where the registry of the stack at ``root`` is read."""
+    """Return the path at which the registry of the stack at ``root`` is read."""
     return os.path.join(root, NAME)
 
 
 def target(paths: Paths) -> str:
-    """Return what the symbolic link there says."""
+    """Return what the symbolic link at that path leads to."""
     return os.path.join(os.path.basename(paths.etc), NAME)
 
 
 def text(stack: Stack) -> str:
     """Return the registry of a stack on this host.
 
-    The host is named as the kernel does: its full name can be a question to a name server, which may not answer.
+    The host has the name that the kernel knows: for its full name a name server may have to answer.
     """
     data = {
         "rollcall": FORMAT,
@@ -49,7 +49,7 @@ def text(stack: Stack) -> str:
 
 
 def _entry(service: Service) -> t.Dict[str, t.Any]:
-    """A service without a port is in the registry as well: that is not the same as an unknown one."""
+    """Return the entry of a service; one without a port has an entry too, which tells it from an unknown service."""
     health = service.health
     if service.port is None:
         address = None
@@ -68,7 +68,7 @@ def _url(health: Health) -> t.Optional[str]:
 
 
 def is_current(stack: Stack) -> bool:
-    """Return whether the registry in place is that of ``stack``; one that is not there or is broken is not."""
+    """Return whether the installed registry is that of ``stack``; false when it is missing or broken."""
     try:
         with open(path(stack.root), encoding="utf-8") as stream:
             return stream.read() == text(stack)
@@ -77,27 +77,27 @@ def is_current(stack: Stack) -> bool:
 
 
 def leads_to_release(stack: Stack) -> bool:
-    """Return whether the link to the release in place is there, as Rollcall makes it."""
-    return _says(current_release(stack.root), release_link(stack.paths))
+    """Return whether the link to the current release is as Rollcall makes it."""
+    return _is_link_to(current_release(stack.root), release_link(stack.paths))
 
 
 def check_place(stack: Stack) -> None:
-    """Check that the links of registry and release may be made: an application may have had such files of its own.
+    """Check that the links to registry and release may be made.
 
     Raises:
-        RollcallError: ``refused``: something else is there.
+        RollcallError: ``refused``: something else is there, such as a file of the application.
     """
     _check_link(path(stack.root), target(stack.paths))
     if stack.release is not None:
         _check_link(current_release(stack.root), release_link(stack.paths))
 
 
-def _says(place: str, target: str) -> bool:
+def _is_link_to(place: str, target: str) -> bool:
     return os.path.islink(place) and os.readlink(place) == target
 
 
 def _check_link(place: str, says: str) -> None:
-    if not os.path.lexists(place) or _says(place, says):
+    if not os.path.lexists(place) or _is_link_to(place, says):
         return
     raise RollcallError(
         f"{place} is not the symbolic link that Rollcall keeps there, so it is left alone. Nothing was changed.",
