@@ -35,7 +35,7 @@ FIRST_PERSON = 1000
 
 
 @dataclass(frozen=True)
-class HostFacts:
+class RemovalFacts:
     """What is known of a host before a removal.
 
     Attributes:
@@ -84,7 +84,7 @@ class Removal:
 NOTHING = Removal((), (), None, None, ())
 
 
-def look() -> HostFacts:
+def look() -> RemovalFacts:
     """Return what is known of this host, for the user who runs this.
 
     Raises:
@@ -96,11 +96,11 @@ def look() -> HostFacts:
         names, facts = "/etc/rollcall/stacks", "/etc/ansible/facts.d"
         shared = ["/usr/local/bin/rollcall", os.path.join(facts, "rollcall.fact")]
         emptied = [names, "/etc/rollcall", facts, "/etc/ansible", "/var/lib/rollcall/stacks", "/var/lib/rollcall"]
-        return HostFacts(accounts, _mounts(), names, stacks, shared, emptied)
+        return RemovalFacts(accounts, _mounts(), names, stacks, shared, emptied)
     home = os.path.expanduser("~")
     parts = [".config/systemd/user/default.target.wants", ".config/systemd/user", ".config/systemd", ".config"]
     parts += [".local/state/rollcall/stacks", ".local/state/rollcall", ".local/state", ".local"]
-    return HostFacts(accounts, _mounts(), "", stacks, [], [os.path.join(home, part) for part in parts])
+    return RemovalFacts(accounts, _mounts(), "", stacks, [], [os.path.join(home, part) for part in parts])
 
 
 def _mounts() -> t.List[str]:
@@ -113,7 +113,7 @@ def _mounts() -> t.List[str]:
     return [place.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\") for place in places]
 
 
-def decide(stack: Stack, keep: t.Sequence[str], host: HostFacts, found: t.Sequence[str] = ()) -> Removal:
+def decide(stack: Stack, keep: t.Sequence[str], host: RemovalFacts, found: t.Sequence[str] = ()) -> Removal:
     """Return what a removal takes away. What was there before Rollcall stays.
 
     Args:
@@ -183,7 +183,7 @@ def statement(stack: Stack, decided: Removal, *, taken_back: bool) -> str:
     )
 
 
-def _check(stack: Stack, root: str, going: t.Sequence[str], host: HostFacts) -> None:
+def _check(stack: Stack, root: str, going: t.Sequence[str], host: RemovalFacts) -> None:
     """Check that all that goes is the stack's.
 
     Raises:
@@ -222,7 +222,7 @@ def _within(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-def _listed(root: str, host: HostFacts) -> t.Tuple[t.List[str], bool]:
+def _listed(root: str, host: RemovalFacts) -> t.Tuple[t.List[str], bool]:
     """Return the links that lead to the stack, and whether it is the last stack that the command finds."""
     ours, others = [], 0
     for directory in filter(None, (host.names, host.stacks)):
@@ -237,7 +237,7 @@ def _listed(root: str, host: HostFacts) -> t.Tuple[t.List[str], bool]:
     return ours, any(_within(link, host.names) for link in ours if host.names) and not others
 
 
-def _account(stack: Stack, root: str, host: HostFacts, *, keeps: bool) -> t.Tuple[t.Optional[str], t.List[str]]:
+def _account(stack: Stack, root: str, host: RemovalFacts, *, keeps: bool) -> t.Tuple[t.Optional[str], t.List[str]]:
     """Return the account that goes, and what stays, with the reason."""
     account = next((one for one in host.accounts if one.name == stack.user), None)
     if account is None or not host.names:
@@ -254,7 +254,7 @@ def _account(stack: Stack, root: str, host: HostFacts, *, keeps: bool) -> t.Tupl
     return None, [f"account {account.name}: {why}"]
 
 
-def _stacks_of(user: str, root: str, host: HostFacts) -> t.List[str]:
+def _stacks_of(user: str, root: str, host: RemovalFacts) -> t.List[str]:
     """Return the roots of the other stacks of the host that run as a user."""
     found = []
     for name in sorted(os.listdir(host.names)) if os.path.isdir(host.names) else ():
@@ -270,7 +270,7 @@ def _stacks_of(user: str, root: str, host: HostFacts) -> t.List[str]:
     return found
 
 
-def carry_out(removal: Removal, host: HostFacts) -> None:
+def carry_out(removal: Removal, host: RemovalFacts) -> None:
     """Remove what was decided, except the account.
 
     Raises:
@@ -304,7 +304,7 @@ def _remove(path: str) -> None:
         os.unlink(path)
 
 
-def _remove_empty(host: HostFacts) -> None:
+def _remove_empty(host: RemovalFacts) -> None:
     """Remove the directories that were made for stacks and are empty now."""
     if host.stacks is not None and os.path.isdir(host.stacks) and os.listdir(host.stacks) == [".lock"]:
         os.unlink(os.path.join(host.stacks, ".lock"))

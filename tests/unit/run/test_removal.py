@@ -18,7 +18,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import removal
-from ansible_collections.rollcall.supervisor.plugins.module_utils.run.removal import HostFacts
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.removal import RemovalFacts
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def stack(place: Path, **more: t.Any) -> Stack:
     return checked.stack
 
 
-def host(place: Path, *accounts: Account, mounts: t.Sequence[str] = ("/",)) -> HostFacts:
+def host(place: Path, *accounts: Account, mounts: t.Sequence[str] = ("/",)) -> RemovalFacts:
     made = Account("trading", 990, 990, str(place / "trading"), "Rollcall stack trading")
-    return HostFacts(
+    return RemovalFacts(
         accounts=[Account("root", 0, 0, "/root", "root"), *(accounts or (made,))],
         mounts=mounts,
         names=str(place / "names"),
@@ -72,7 +72,7 @@ def everything(place: Path) -> t.Set[str]:
     return {str(path.relative_to(place)) for path in place.rglob("*")}
 
 
-def remove(place: Path, *keep: str, of: t.Optional[HostFacts] = None) -> removal.Removal:
+def remove(place: Path, *keep: str, of: t.Optional[RemovalFacts] = None) -> removal.Removal:
     seen = of or host(place)
     decided = removal.decide(stack(place), keep, seen)
     removal.carry_out(decided, seen)
