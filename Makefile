@@ -52,7 +52,7 @@ generate: setup ## write the parts of files that derive from the code, such as t
 	.venv/bin/python -m tests.tools.generate
 
 changelog: setup ## write the fragments of changelogs/fragments into CHANGELOG.md, for a release
-	PATH=$(CURDIR)/.venv/bin:$$PATH antsibull-changelog release --update-existing
+	PATH=$(CURDIR)/.venv/bin:$$PATH antsibull-changelog release --update-existing --reload-plugins
 
 clean: demo-down ## remove all that make has made here; the cache outside of the checkout stays
 	rm -rf .venv .cache .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache

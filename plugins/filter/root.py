@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: root
 author: Rollcall authors (@rollcall)
-version_added: 0.1.0
+version_added: 0.2.0
 short_description: The directory of a stack
 description:
   - Takes the root out of a manifest as it was written, without checking the rest of it.

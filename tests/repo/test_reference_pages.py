@@ -125,3 +125,17 @@ def test_every_module_and_plugin_is_told_in_its_own_words() -> None:
     }
 
     assert {row[0]: row[1] for row in rows(MODULES) if "`" in row[0]} == {**modules, **plugins}
+
+
+def test_every_module_and_plugin_is_in_the_changelog() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").replace("\\", "")
+    names = [path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")]
+    names += [
+        path.stem
+        for kind in ("callback", "filter", "lookup")
+        for path in (ROOT / "plugins" / kind).iterdir()
+        if path.suffix in (".py", ".yml") and documented(path)
+    ]
+
+    lost = [name for name in names if f"* rollcall.supervisor.{name} - " not in changelog]
+    assert lost == [], "set version_added to the version in galaxy.yml, and run make changelog"
