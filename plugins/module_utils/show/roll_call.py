@@ -14,7 +14,6 @@ from __future__ import annotations
 import typing as t
 
 from ..base.text import count, printable
-from ..run.modes import BY_NAME
 from .errors import error_text
 from .failures import Failing, failing_by_subject, stories, verdict_word
 from .service_table import service_table
@@ -157,6 +156,9 @@ def _run(report: Data) -> t.Iterator[str]:
     """Yield what is known of the run itself; nothing for a mere look."""
     mode = report.get("mode")
     if mode:
+        # Late: a mere look has no mode.
+        from ..run.modes import BY_NAME
+
         yield BY_NAME[mode].title if mode in BY_NAME else str(mode)
     if report.get("seconds") is not None:
         yield f"{report['seconds']:.1f} s"

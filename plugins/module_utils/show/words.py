@@ -34,11 +34,11 @@ def terminal(stream: t.TextIO) -> t.Dict[str, t.Any]:
 
     Colour only on a terminal, and not with NO_COLOR set (https://no-color.org) or TERM=dumb.
     """
+    if not stream.isatty():
+        return {"width": WIDTH, "colour": False}
     import os
     import shutil
 
-    if not stream.isatty():
-        return {"width": WIDTH, "colour": False}
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     return {"width": shutil.get_terminal_size((WIDTH, 24)).columns, "colour": not plain}
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 import os
 import typing as t
@@ -45,6 +44,9 @@ class Generation:
     @functools.cached_property
     def digest(self) -> str:
         """16 hex digits of a hash over all of it: equal digests mean equal generations."""
+        # Late, as in the functions below: status does not need it.
+        import hashlib
+
         text = json.dumps([self.stack.to_dict(), self.config, self.environment], sort_keys=True)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
@@ -199,6 +201,7 @@ def install_generation(
     Raises:
         OSError: a file could not be written; the current generation is still the one before.
     """
+
     directory = os.path.join(generations_directory(root), run)
     env_dir = os.path.join(directory, os.path.basename(paths.env_dir))
     os.makedirs(generations_directory(root), exist_ok=True)
@@ -295,6 +298,8 @@ def is_altered(paths: Paths, root: str) -> bool:
 
 def _content(directory: str) -> str:
     """Return a hash over the files of a generation, its record excepted."""
+    import hashlib
+
     digest = hashlib.sha256()
     for place, _directories, names in sorted(os.walk(directory)):
         for name in sorted(names):
@@ -318,6 +323,7 @@ def record_loaded(paths: Paths, root: str) -> None:
 
 def record_verified(paths: Paths, root: str, when: float) -> None:
     """Record that the current generation was verified at ``when`` seconds since the epoch, and remove old ones."""
+
     _record(paths, root, "verified", {"verified": True, "verified_at": when})
     current = current_id(paths)
     names = sorted(os.listdir(generations_directory(root)))
