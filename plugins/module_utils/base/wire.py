@@ -107,15 +107,16 @@ def connect(host: str, port: int, deadline: Deadline) -> Line:
 
 
 def _addresses(host: str, port: int, deadline: Deadline) -> t.List[t.Tuple[int, t.Any]]:
-    def look_up(flags: int) -> t.List[t.Tuple[int, t.Any]]:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    def look_up(name: t.Union[str, bytes], flags: int) -> t.List[t.Tuple[int, t.Any]]:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=flags)
         return [(entry[0], entry[4]) for entry in found]
 
     try:
-        return look_up(socket.AI_NUMERICHOST)
-    except socket.gaierror:
+        # As bytes: a text goes through the codec for international names, which takes longer to import than to connect.
+        return look_up(host.encode("ascii"), socket.AI_NUMERICHOST)
+    except (socket.gaierror, UnicodeEncodeError):
         # A name: the resolver has time limits of its own and cannot be interrupted.
-        return bounded(lambda: look_up(0), deadline.remaining())
+        return bounded(lambda: look_up(host, 0), deadline.remaining())
 
 
 def bounded(work: t.Callable[[], _T], seconds: float) -> _T:

@@ -19,17 +19,33 @@ from ..manifest.model import DatabaseCheck, Stack
 from ..state.generations import load_environment
 from ..supervisord.environment import service_variables
 from .answers import DatabaseAnswer, NoAnswer
-from .postgresql import ask_postgresql
 from .question import Application, Question
-from .redis import ask_redis
-from .sqlite import ask_sqlite
 from .wording import failure
 
-# Each returns what the database answered, and raises NoAnswer or OSError.
+
+def _sqlite(question: Question) -> str:
+    from .sqlite import ask_sqlite
+
+    return ask_sqlite(question)
+
+
+def _postgresql(question: Question) -> str:
+    from .postgresql import ask_postgresql
+
+    return ask_postgresql(question)
+
+
+def _redis(question: Question) -> str:
+    from .redis import ask_redis
+
+    return ask_redis(question)
+
+
+# Each returns what the database answered, and raises NoAnswer or OSError. Only what is asked is imported.
 KINDS: t.Mapping[str, t.Callable[[Question], str]] = {
-    "sqlite": ask_sqlite,
-    "postgresql": ask_postgresql,
-    "redis": ask_redis,
+    "sqlite": _sqlite,
+    "postgresql": _postgresql,
+    "redis": _redis,
 }
 
 

@@ -17,12 +17,12 @@ from ..base.wire import Line, connect
 from ..manifest.model import DatabaseCheck
 from . import tls
 from .answers import NoAnswer
-from .database_urls import BadUrl, ServerAddress
-from .unix_sockets import connect_unix
 from .wording import quoted
 
 if t.TYPE_CHECKING:
     import ssl
+
+    from .database_urls import ServerAddress
 
 _T = t.TypeVar("_T")
 
@@ -87,6 +87,8 @@ class Question:
         Raises:
             NoAnswer: it has none, or one that cannot be read.
         """
+        from .database_urls import BadUrl  # late: SQLite has no URL
+
         name, variable = self.application.name, self.check.variable
         text = self.application.environment.get(variable, "")
         if not text:
@@ -108,6 +110,8 @@ class Question:
         if not address.is_unix:
             self.line = connect(address.host, address.port, self.deadline)
         else:
+            from .unix_sockets import connect_unix  # late: it starts a process
+
             self.line = connect_unix(path, self.application.user, self.deadline)
         self.reached = True
         return self.line

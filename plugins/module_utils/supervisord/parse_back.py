@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import typing as t
 
 from ..base.errors import RollcallError
@@ -68,6 +67,8 @@ def parse_back(python: str, text: str, *, timeout: float) -> Parsed:
 
 
 def _ask(python: str, text: str, timeout: float) -> t.Dict[str, t.Any]:
+    import subprocess  # late: a look reads no config back
+
     # -I: nothing of the caller's environment or directory. -B: no byte code. UTF-8, as supervisord is started with.
     command = [python, "-I", "-B", "-X", "utf8", "-W", "ignore", "-c", _reader_source()]
     environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}

@@ -160,15 +160,17 @@ def _program(stack: Stack, service: Service, who: Account, awaited: str) -> t.It
         elif os.path.isdir(real) or not may(real, who, 0o1):
             yield problem(f"{place}.command[0]", f"user {who.name} may not execute {program}", f"chmod +x {program}")
     else:
-        import shutil  # late: a command is mostly absolute, and shutil needs all kinds of compression
-
         entries = service.env.get("PATH", DEFAULT_PATH).split(os.pathsep)
         places = [as_installed(stack, entry) for entry in entries]
-        path = os.pathsep.join(places)
-        if shutil.which(program, path=path) is None and not any(_inside(place, awaited) for place in places):
+        if not any(_inside(folder, awaited) or _is_program(os.path.join(folder, program)) for folder in places):
+            path = os.pathsep.join(places)
             yield problem(
                 f"{place}.command[0]", f"'{program}' is not on the PATH {path}", "install it, or give its absolute path"
             )
+
+
+def _is_program(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
 def may(path: str, who: Account, bits: int) -> bool:
