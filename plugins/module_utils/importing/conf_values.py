@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""A supervisord.conf as supervisor reads it: its sections, its values expanded and converted, and where each is.
+"""A supervisord.conf as supervisor reads it: its sections, its values expanded and converted, and their lines.
 
 The text goes through the standard library's ``configparser`` with supervisor's settings, so comments are cut where
-supervisor cuts them. Values are expanded with ``%`` as supervisor does it. No file is opened here.
+supervisor cuts them. SectionValues are expanded with ``%`` as supervisor does it. No file is opened here.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _HERE = "%(here)s"
 _NOTHING = ("", "0", "0b", "0kb", "0mb", "0gb", "false", "no", "off", "auto", "none")
 
 
-class Names(t.Dict[str, t.Any]):
-    """What ``%(...)s`` may stand for. It remembers which of the names that differ from machine to machine were used."""
+class ExpansionNames(t.Dict[str, t.Any]):
+    """The names that ``%(...)s`` may have. Those that differ from machine to machine are remembered when used."""
 
     def __init__(self, environment: t.Mapping[str, str]) -> None:
         super().__init__({f"ENV_{name}": value for name, value in environment.items()})
@@ -44,19 +44,19 @@ class Names(t.Dict[str, t.Any]):
         return value
 
     def put_variables(self, variables: t.Mapping[str, str]) -> None:
-        """Let variables of the config itself hide those of the environment."""
+        """Put variables of the config over those of the environment."""
         for name, value in variables.items():
             self[f"ENV_{name}"] = value
             self._foreign.discard(f"ENV_{name}")
 
-    def take(self, other: Names) -> None:
-        """Put in what another one has."""
+    def take(self, other: ExpansionNames) -> None:
+        """Put the names of another one over these."""
         self.update(other)
         self._foreign |= other._foreign
 
 
-class Config:
-    """The sections of a config and of what it includes, as supervisor gets them, and where each key is written."""
+class ConfSections:
+    """The sections of a config and of the files that it includes, and where each key is written."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
@@ -64,10 +64,10 @@ class Config:
         self._places: t.Dict[t.Tuple[str, str], str] = {}
 
     def add(self, text: str, file: str) -> None:
-        """Read one more file over what is here.
+        """Read one more file over the sections.
 
         Raises:
-            RollcallError: ``wrong_use`` with every line that is none of a config.
+            RollcallError: ``wrong_use`` with every line that cannot be in a config.
         """
         self._remember_places(text, file)
         try:
@@ -95,7 +95,7 @@ class Config:
                 self._places[(section, self._parser.optionxform(key.group("option").rstrip()))] = _line(file, number)
 
     def place(self, section: str, key: str = "") -> str:
-        """Return where a section or a key is, for people."""
+        """Return the place of a section or a key in words."""
         where = self._places.get((section, key)) or self._places.get((section, ""), "")
         return f"[{section}]{' ' if key else ''}{key}" + (f" ({where})" if where else "")
 
@@ -104,7 +104,7 @@ class Config:
         return self._parser.has_section(section)
 
     def sections(self, kind: str = "") -> t.List[str]:
-        """Return the sections whose names begin so."""
+        """Return the sections whose names begin with ``kind``."""
         return [section for section in self._parser.sections() if section.startswith(kind)]
 
     def keys(self, section: str) -> t.List[str]:
@@ -116,7 +116,7 @@ class Config:
         return self._parser.get(section, key, fallback=None)
 
     def expand_here(self, directory: t.Optional[str]) -> None:
-        """Replace %(here)s wherever it still stands: supervisor does so after each file, when there is an [include]."""
+        """Replace ``%(here)s`` in all values. With an [include], supervisor does so after each file."""
         if directory is None:
             return
         for section in self._parser.sections():
@@ -129,17 +129,17 @@ def _line(file: str, number: int) -> str:
     return f"{file} line {number}".lstrip()
 
 
-class Values:
-    """The values of one section, expanded and converted; what supervisor would refuse is a problem of the draft."""
+class SectionValues:
+    """The values of one section, expanded and converted. A value that supervisor refuses is a problem of the draft."""
 
-    def __init__(self, draft: Draft, config: Config, section: str, names: Names) -> None:
+    def __init__(self, draft: Draft, config: ConfSections, section: str, names: ExpansionNames) -> None:
         self._draft = draft
         self._config = config
         self._section = section
         self.names = names
 
     def place(self, key: str = "") -> str:
-        """Return where a key is, for people."""
+        """Return the place of a key in words."""
         return self._config.place(self._section, key)
 
     def raw(self, key: str) -> t.Optional[str]:
@@ -147,15 +147,15 @@ class Values:
         return self._config.raw(self._section, key)
 
     def text(self, key: str) -> t.Optional[str]:
-        """Return a value, expanded; None when there is none, or a problem."""
+        """Return a value, expanded; None when there is none or it has a problem."""
         raw = self.raw(key)
         return None if raw is None else self.expand(key, raw)
 
     def expand(self, key: str, text: str) -> t.Optional[str]:
-        """Return ``text`` with ``%`` expanded; None, and a problem, when that cannot be done."""
+        """Return ``text`` with ``%`` expanded; None, and a problem of the draft, when it cannot be expanded."""
         self.names.used.clear()
         try:
-            if _POSITIONAL.search(text.replace("%%", "")):  # Python would put in all names there are, values and all
+            if _POSITIONAL.search(text.replace("%%", "")):  # Python would put in every name with its value
                 raise ValueError(text)
             expanded = text % self.names
         except KeyError as exc:
@@ -179,19 +179,19 @@ class Values:
         return expanded
 
     def read(self, key: str, default: T, convert: t.Callable[[str], T], wanted: str) -> T:
-        """Return a value, converted; the default when there is none, or a problem.
+        """Return a value, converted; the default when there is none or it has a problem.
 
         Args:
             key: the key.
-            default: what supervisor takes.
-            convert: raises ValueError when supervisor would refuse the text.
+            default: the default of supervisor.
+            convert: converts the text; raises ValueError when supervisor would refuse it.
             wanted: what the value should be, in words.
         """
         text = self.text(key)
         return default if text is None else self.convert(key, text, default, convert, wanted)
 
     def convert(self, key: str, text: str, default: T, convert: t.Callable[[str], T], wanted: str) -> T:
-        """Return what ``text`` is, as :meth:`read` does it."""
+        """Return ``text``, converted as :meth:`read` converts a value."""
         try:
             return convert(text)
         except ValueError:
@@ -221,7 +221,7 @@ class Values:
         return int(self._draft.within(self.place(key), value, most))
 
     def is_set(self, key: str) -> bool:
-        """Return whether a value is there that is not just another word for none."""
+        """Return whether there is a value, and it is not a word for none."""
         return (self.raw(key) or "").strip().lower() not in _NOTHING
 
 
@@ -256,7 +256,7 @@ def read_size(text: str) -> int:
 
 
 def read_signal(text: str) -> str:
-    """Return the name of a signal, without SIG, of its name or number."""
+    """Return the name of a signal without SIG, given by name or number."""
     try:
         return signal.Signals(int(text)).name[3:]
     except ValueError:
@@ -271,13 +271,13 @@ def read_pairs(text: str) -> t.Dict[str, str]:
     """Return the variables in the value of ``environment``.
 
     Raises:
-        ValueError: it is not KEY=value,KEY=value.
+        ValueError: the text is not KEY=value,KEY=value.
     """
     lexer = shlex.shlex(text)
     lexer.wordchars += "/.+-():"
     tokens = list(lexer)
     found = {}
-    # Whatever stands where the comma belongs parts two of them.
+    # As in supervisor, any token in the place of the comma separates two of them.
     for start in range(0, len(tokens), 4):
         name, *rest = tokens[start : start + 3]
         if len(rest) != 2 or rest[0] != "=":

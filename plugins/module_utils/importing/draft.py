@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""A manifest that an importer puts together, service by service, and notes on what did not fit into it.
+"""A manifest that an importer puts together, service by service, with notes on what does not fit into it.
 
-Here is what all importers share: names that a manifest can have, what becomes of variables, users and ports, and the
-promise that what comes out passes the check.
+All importers share this: how names, variables, users and ports are carried over, and that the manifest passes the
+check.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..manifest.port_checks import reasons_to_list
 from ..manifest.readers import unwritable
 from ..manifest.values import CONTROL_IN_SECRET, NAME_LENGTH, RESERVED_NAMES, USER_PATTERN, VARIABLE_PATTERN
 
-# What a note says of the original: it is gone, it is there in another way, or somebody should look at it.
+# A part of the original is gone, is in the manifest in another way, or should be looked at.
 LOST = "lost"
 CHANGED = "changed"
 ADVICE = "advice"
@@ -45,19 +45,19 @@ _PORT_AT_THE_END = re.compile(r"(?:\A|:)([0-9]{2,5})\Z")
 
 
 def words(text: str) -> t.FrozenSet[str]:
-    """Return the words of a text as a set: tables of keys are easier to read so."""
+    """Return the words of a text as a set."""
     return frozenset(text.split())
 
 
 @dataclass(frozen=True)
 class Note:
-    """Something of the original that the manifest does not have, or has in another way.
+    """What became of a part of the original.
 
     Attributes:
-        place: where it is in the original; several, when the same holds of them.
+        place: the place in the original, or several places of which the same is true.
         message: what became of it.
         cure: what to do about it.
-        kind: ``lost``, ``changed``, or ``advice`` when all was carried over and something should be looked at.
+        kind: ``lost``, ``changed``, or ``advice`` when it was carried over and should be looked at.
     """
 
     place: str
@@ -72,11 +72,11 @@ class Note:
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import came to.
+    """The result of an import.
 
     Attributes:
-        manifest: as somebody would have written it, with ``stack`` at its top.
-        notes: what is lost first, then what is changed, then advice.
+        manifest: the manifest as somebody would write it, with ``stack`` at its top.
+        notes: what is lost, then what is changed, then advice.
     """
 
     manifest: t.Dict[str, t.Any]
@@ -98,12 +98,12 @@ class Draft:
     """A manifest that is being put together.
 
     Args:
-        name: of the stack.
-        root: of the stack.
+        name: the name of the stack.
+        root: the directory of the stack.
         commands: whether the original has commands; a port manifest has none.
 
     Attributes:
-        root: of the stack.
+        root: the directory of the stack.
         defaults: the manifest's ``defaults``.
     """
 
@@ -121,19 +121,19 @@ class Draft:
     # --- what is found on the way ---
 
     def lost(self, place: str, message: str, cure: str) -> None:
-        """Note something that the manifest does not have. Notes that differ in their place alone become one."""
+        """Note a part that the manifest does not have. Notes that differ only in their place become one."""
         self._note(LOST, place, message, cure)
 
     def changed(self, place: str, message: str, cure: str) -> None:
-        """Note something that is in the manifest in another way."""
+        """Note a part that is in the manifest in another way."""
         self._note(CHANGED, place, message, cure)
 
     def advice(self, place: str, message: str, cure: str) -> None:
-        """Note something that was carried over and should be looked at."""
+        """Note a part that was carried over and should be looked at."""
         self._note(ADVICE, place, message, cure)
 
     def within(self, place: str, value: float, most: float) -> t.Any:
-        """Return the number nearest to ``value`` from 0 to ``most``, and note when it is another one."""
+        """Return ``value``, or the nearest number from 0 to ``most``, with a note."""
         nearest = min(max(value, 0), most)
         if nearest != value:
             here, there = (f"{each:g}" if isinstance(each, float) else str(each) for each in (nearest, value))
@@ -154,7 +154,7 @@ class Draft:
             places.append(place)
 
     def problem(self, place: str, message: str, cure: str) -> None:
-        """Add a reason why nothing is imported at all."""
+        """Add a reason why nothing can be imported."""
         problem = Problem(place, message, cure)
         if problem not in self._problems:
             self._problems.append(problem)
@@ -163,7 +163,7 @@ class Draft:
         """End the import when there is a problem.
 
         Args:
-            problems: more of them; warnings do not count.
+            problems: more problems; warnings do not count.
 
         Raises:
             RollcallError: ``wrong_use``, with all problems as evidence.
@@ -173,10 +173,10 @@ class Draft:
             raise problems_error("It cannot be imported", found)
 
     def refuse_text(self, problems: t.Iterable[Problem]) -> None:
-        """End the import when a text is not in order.
+        """End the import when a text has an error.
 
         Args:
-            problems: what ``manifest_file`` found; it takes every text for a manifest.
+            problems: the problems that the reader of manifests found in it.
 
         Raises:
             RollcallError: ``wrong_use``, with all problems as evidence.
@@ -201,11 +201,11 @@ class Draft:
         """Add a service.
 
         Args:
-            wanted: what it is to be called; a valid name is made of it when the draft is finished.
+            wanted: the name that it should have; a valid name is made of it when the draft is finished.
             entry: its keys, as in a manifest.
-            place: where it is in the original.
-            user: who ran it, when that was said.
-            called: its name in the original; None: the one that is wanted.
+            place: its place in the original.
+            user: the user who ran it, if the original says so.
+            called: its name in the original; None: the same.
         """
         if user is not None and not re.fullmatch(USER_PATTERN, user):
             self.lost(place, f"user {user} is not the name of a user", "set stack.user to the user's name")
@@ -213,7 +213,7 @@ class Draft:
         self._candidates.append(_Candidate(wanted, called or wanted, entry, place, user))
 
     def variables(self, given: t.Mapping[str, str], place: str) -> t.Dict[str, t.Any]:
-        """Return a service's ``env``, ``secrets`` and ``port``, those that it has, for variables of the original."""
+        """Return ``env``, ``secrets`` and ``port`` of a service, made of the variables of the original."""
         keys: t.Dict[str, t.Any] = {}
         for name, value in given.items():
             self._variable(keys, name, value, f"{place} {name}")
@@ -248,7 +248,7 @@ class Draft:
                 )
 
     def port(self, text: str, place: str) -> t.Optional[int]:
-        """Return the port that ``text`` is; None, and a note, when it is none."""
+        """Return the port in a text; None, and a note, when the text is not a port."""
         port = int(text) if _PORT.match(text) else 0
         if not 1 <= port <= 65535:
             self.lost(place, "is not a port number, so the service has no port", "give the service its port")
@@ -258,12 +258,12 @@ class Draft:
         return port
 
     def command(self, argv: t.Sequence[str], place: str, *, port: t.Optional[int] = None) -> None:
-        """Note what of a command somebody should look at.
+        """Note arguments of a command that look like a port or a secret.
 
         Args:
             argv: the program and its arguments.
-            place: where it is in the original.
-            port: the one that the service has already.
+            place: the place of the command in the original.
+            port: the port of the service, if it has one.
         """
         for argument, following in zip(argv[1:], [*argv[2:], ""]):
             if _PORT_ARGUMENT.match(argument) and port is None:
@@ -286,7 +286,7 @@ class Draft:
     # --- the result ---
 
     def finish(self) -> Imported:
-        """Return the manifest. It passes the check, but for the commands when the original had none.
+        """Return the manifest. It passes the check, except for commands that the original does not have.
 
         A service that no manifest can have is left out, with a note.
 
@@ -327,13 +327,13 @@ class Draft:
         return {key: stack[key] for key in STACK if stack.get(key)}
 
     def _check(self, services: t.Mapping[str, t.Any]) -> t.List[Problem]:
-        """Return what keeps a manifest of these services from use."""
+        """Return the errors of a manifest with these services."""
         overlay = None if self._commands else {"stack": {"defaults": {"command": ["true"]}}}
         result = check_manifest({"stack": self._stack(services)}, overlay=overlay)
         return [problem for problem in result.problems if problem.severity == "error"]
 
     def _common_user(self) -> t.Optional[str]:
-        """Return the stack's one user: the one that ran most services, of those who were named."""
+        """Return the user of the stack: the one who ran most services. None when the original names no user."""
         users = collections.Counter(candidate.user for candidate in self._candidates if candidate.user is not None)
         if not users:
             return None
@@ -348,7 +348,7 @@ class Draft:
         return user
 
     def _name(self, candidate: _Candidate, taken: t.Dict[str, str]) -> str:
-        """Return a name that is valid and not taken, as near as can be to the one that was wanted."""
+        """Return a valid name that no other service has, as like as possible to the wanted one."""
         base = _NOT_IN_A_NAME.sub("_", candidate.wanted)
         if not re.match("[A-Za-z]", base):
             base = f"service_{base}".rstrip("_")
@@ -363,7 +363,7 @@ class Draft:
         return name
 
     def _entry(self, name: str, candidate: _Candidate, holders: t.Dict[int, str]) -> t.Optional[t.Dict[str, t.Any]]:
-        """Return the keys of a service as they pass the check, without its port if need be; None when they do not."""
+        """Return the keys of a service, without a port that it cannot have; None when they do not pass the check."""
         entry = dict(candidate.entry)
         port = entry.pop("port", None)
         found = self._check({name: entry})
@@ -386,7 +386,7 @@ class Draft:
         return entry
 
     def _hold(self, name: str, entry: t.Dict[str, t.Any], holders: t.Dict[int, str], place: str) -> t.Optional[str]:
-        """Return why a service cannot have its port; None, and it holds it, when it can."""
+        """Return why a service cannot have its port; None when it can, and has it from now on."""
         port, rules = entry["port"], PortRules()
         if port in holders:
             return f"port {port} is the port of {holders[port]}"
@@ -401,7 +401,7 @@ class Draft:
         if self._avoid != before[1]:
             self.changed(
                 place,
-                f"port {port} is one to avoid, as macOS holds it, and was taken off that list",
+                f"port {port} is one to avoid, as macOS takes it, and was taken off that list",
                 "choose another port if that concerns you",
             )
         holders[port] = name

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""A manifest out of what somebody has already, and what could not be carried over.
+"""Manifests out of the files of other tools, with notes on what could not be carried over.
 
-Nothing is guessed in silence: what has no counterpart, or another meaning here, becomes a note with its place and a
-cure. docs/how-to/import.md says for users what becomes of what.
+Nothing is guessed in silence: what has no counterpart, or another meaning here, becomes a note with its place and what
+to do about it. The page for users is docs/how-to/import.md.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ import typing as t
 from ..base.errors import RollcallError
 from ..manifest.file import parse_manifest
 from ..manifest.legacy import recognise
-from . import environment as variables
-from . import pm2, port_manifest, procfile, supervisord_conf
+from . import pm2, port_manifest, port_variables, procfile, supervisord_conf
 from .draft import Draft, Imported
 from .supervisord_conf import Read
 
@@ -37,21 +36,21 @@ def import_text(
     here: t.Optional[str] = None,
     read: t.Optional[Read] = None,
 ) -> Imported:
-    """Return the manifest that a text comes to, and notes on what it does not have.
+    """Return the manifest that a text becomes, with notes on what it does not have.
 
-    The manifest passes the check. One of ``ports`` or ``environment`` does so when commands have been added: the
+    The manifest passes the check. One of ``ports`` or ``environment`` passes it when commands have been added, as the
     original has none.
 
     Args:
-        text: the original, whole.
+        text: the whole original.
         kind: one of :data:`KINDS`.
-        name: of the stack.
-        root: of the stack.
-        environment: for ``supervisord`` what ``%(ENV_X)s`` stands for; for ``environment``, when the text is empty,
-            the variables themselves.
-        here: for ``supervisord``: directory of the file, absolute, for ``%(here)s``.
-        read: for ``supervisord``: returns absolute path and text of every file that a pattern of ``[include]`` finds;
-            a relative pattern begins at ``here``.
+        name: the name of the stack.
+        root: the directory of the stack.
+        environment: for ``supervisord``: the variables of ``%(ENV_X)s``; for ``environment``: the variables that are
+            imported when the text is empty.
+        here: for ``supervisord``: the directory of the file, absolute, for ``%(here)s``.
+        read: for ``supervisord``: returns the absolute path and the text of every file that a pattern of ``[include]``
+            finds; a relative pattern begins at ``here``.
 
     Raises:
         RollcallError: ``wrong_use`` with all problems, each with its place and cure.
@@ -66,7 +65,7 @@ def import_text(
     elif kind == "pm2":
         pm2.add(draft, text)
     elif kind == "environment":
-        variables.add(draft, text, environment)
+        port_variables.add(draft, text, environment)
     else:
         raise RollcallError(
             f"'{kind}' is nothing that can be imported.", kind="wrong_use", remedies=[f"use one of: {', '.join(KINDS)}"]
@@ -81,10 +80,10 @@ _SCRIPTS = (".js", ".cjs", ".mjs", ".ts")
 
 
 def detect(path: str, text: str) -> str:
-    """Return which of :data:`KINDS` a file is, by its name and what is in it.
+    """Return which of :data:`KINDS` a file is, by its name and its content.
 
     Raises:
-        RollcallError: ``wrong_use``: it is none of them, or one that only JavaScript can read, or a manifest already.
+        RollcallError: ``wrong_use``: it is of no kind, a program in JavaScript, or a manifest already.
     """
     name = os.path.basename(path).lower()
     if name.endswith(_SCRIPTS):
@@ -99,7 +98,7 @@ def detect(path: str, text: str) -> str:
     if _CONFIG.search(text):
         return "supervisord"
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    if lines and all(variables.ASSIGNMENT.match(line) for line in lines):
+    if lines and all(port_variables.ASSIGNMENT.match(line) for line in lines):
         return "environment"
     data = parse_manifest(text.encode("utf-8", "replace"), json_only=name.endswith(".json")).data
     if isinstance(data, dict):

@@ -23,7 +23,7 @@ from ..manifest.file import parse_manifest
 from ..manifest.places import Place, is_list, kind_of, name_place
 from .draft import Draft, words
 
-# Other names of a key, as PM2 knows them; besides, every a_key may be written aKey.
+# Other names of a key that PM2 takes. Besides, every a_key may be written aKey.
 _ALIASES: t.Mapping[str, t.Tuple[str, ...]] = {
     "script": ("exec", "cmd", "command"),
     "exec_interpreter": ("interpreter",),
@@ -41,7 +41,7 @@ _READ = words(
     "name script args exec_interpreter node_args cwd env port instances exec_mode instance_var increment_var uid "
     "autorestart stop_exit_codes max_restarts min_uptime kill_timeout"
 )
-# What becomes of it is said by something else, or it is of no consequence here.
+# Keys without a note: another note covers them, or they do not matter here.
 _UNSAID = words(
     "vizion pmx automation treekill source_map_support disable_source_map_support merge_logs time log_date_format "
     "log_type pid_file force trace disable_trace execute_command windows_hide username"
@@ -76,7 +76,7 @@ _MOST_INSTANCES = 100
 
 
 def recognise(data: t.Any) -> bool:
-    """Return whether data is an ecosystem file's."""
+    """Return whether data comes from an ecosystem file."""
     apps = _apps(data)
     return bool(apps) and all(isinstance(app, Mapping) and "script" in _keys(app) for _name, app in apps)
 
@@ -118,7 +118,7 @@ def add(draft: Draft, text: str) -> None:
 
 
 def _apps(data: t.Any) -> t.List[t.Tuple[Place, t.Any]]:
-    """Return the apps of an ecosystem file, and where each is: a list of them, or one by itself."""
+    """Return the apps of an ecosystem file, each with its place. The file has a list of them, or one app."""
     place: Place = ()
     if isinstance(data, Mapping):
         key = next((key for key in ("apps", "pm2") if key in data), None)
@@ -129,7 +129,7 @@ def _apps(data: t.Any) -> t.List[t.Tuple[Place, t.Any]]:
 
 
 def _keys(app: t.Mapping[t.Any, t.Any]) -> t.Dict[str, t.Any]:
-    """Return an app with each key by its one name: of two names the proper one counts."""
+    """Return an app with each key under its proper name. Where two names of a key are there, the proper one counts."""
     found: t.Dict[str, t.Any] = {}
     for key, value in app.items():
         snake = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", str(key)).lower() if not str(key).startswith("env_") else str(key)
@@ -150,7 +150,7 @@ class _App:
         self._shown = f"app {name}" if isinstance(name, str) and name else name_place(place) or "the app"
 
     def add(self) -> None:
-        """Add the app: a service, or several when it has instances that share nothing."""
+        """Add the app: one service, or several when it has instances that share no port."""
         script = self._text("script")
         if not script:
             self._wrong("script", "is missing", "name the script, or the program")
@@ -218,7 +218,7 @@ class _App:
         return None
 
     def _seconds(self, key: str) -> t.Optional[float]:
-        """Return a time in seconds: PM2 counts in milliseconds unless a unit is there."""
+        """Return a time in seconds. PM2 counts in milliseconds where there is no unit."""
         value = self._keys.get(key)
         if value is None:
             return None
@@ -266,7 +266,7 @@ class _App:
         return [name, *self._arguments("node_args"), *program]
 
     def _by_extension(self, script: str) -> str:
-        """Return who runs a script that names no interpreter: PM2 goes by its extension, and by what is in the file."""
+        """Return the interpreter of a script by its extension. PM2 also looks into the file."""
         extension = os.path.splitext(script)[1]
         if extension in _UNDECIDED:
             self._wrong("interpreter", f"is missing, and it is PM2's version that decides for {extension}", "name one")
@@ -313,7 +313,7 @@ class _App:
         return variables if port is None else {**variables, "PORT": _as_text(port)}
 
     def _instances(self, argv: t.Sequence[str]) -> int:
-        """Return how many services the app becomes: those of a cluster share its port, which no two services do."""
+        """Return how many services the app becomes: one for a cluster, whose instances share a port."""
         value = self._keys.get("instances")
         count = 0 if value == "max" else self._whole("instances")
         if count is None or count == 1:
@@ -338,7 +338,7 @@ class _App:
         return count
 
     def _of_instance(self, variables: t.Mapping[str, str], number: int, count: int) -> t.Dict[str, str]:
-        """Return the variables of one of several instances, which PM2 numbers from 0."""
+        """Return the variables of one instance. PM2 numbers instances from 0."""
         if count == 1:
             return dict(variables)
         own = {**variables, self._text("instance_var") or "NODE_APP_INSTANCE": str(number)}
@@ -349,7 +349,7 @@ class _App:
 
 
 def _as_text(value: t.Any) -> str:
-    """Return a value as JavaScript would put it into a text."""
+    """Return a value as JavaScript writes it into a text."""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""A manifest out of the older port manifest: its services, ports and rules. It has no commands."""
+"""A manifest out of a port manifest of the older shape: its services, ports and rules. It has no commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ from .draft import Draft, Imported
 
 
 def manifest_of(text: str, name: str, root: str) -> Imported:
-    """Return the manifest of a port manifest: its services, ports and rules. It has no commands."""
+    """Return the manifest that a port manifest becomes, with notes.
+
+    Raises:
+        RollcallError: ``wrong_use``: the text is not a port manifest, or has errors.
+    """
     draft = Draft(name, root, commands=False)
     loaded = parse_manifest(text.encode("utf-8", "replace"))
     draft.refuse_text(loaded.problems)
@@ -30,7 +34,7 @@ def manifest_of(text: str, name: str, root: str) -> Imported:
     document = Document(STACK, SERVICE)
     document.add(loaded.data, from_file=True)
     for key in ("defaults", "ports", "services"):
-        if not isinstance(document.raw.get(key, {}), dict):  # it would vanish below what is laid over it
+        if not isinstance(document.raw.get(key, {}), dict):  # the overlay would hide it
             draft.problem(f"stack.{key}", "is not a mapping", "correct or remove it")
     draft.refuse()
     own = {"name": name, "root": root, "ports": {"also": _outside(document.raw)}}
@@ -52,13 +56,13 @@ def manifest_of(text: str, name: str, root: str) -> Imported:
 
 
 def _mapping(data: t.Mapping[str, t.Any], key: str) -> t.Mapping[str, t.Any]:
-    """Return a mapping in another one; an empty one when it is absent, or something else, which is told elsewhere."""
+    """Return a mapping in another one; an empty one when it is absent or no mapping, which is a problem elsewhere."""
     value = data.get(key)
     return value if isinstance(value, dict) else {}
 
 
 def _outside(raw: t.Mapping[str, t.Any]) -> t.List[int]:
-    """Return what is to be in ``ports.also``: what is there, and the services' ports that are not in the range."""
+    """Return the list for ``ports.also``: the ports in it, and those of services that are not in the range."""
     rules, given, services = PortRules(), _mapping(raw, "ports"), _mapping(raw, "services")
     also = [port for port in _list(given, "also") if _is_port(port)]
     span = [port for port in _list(given, "range") if _is_port(port)]

@@ -16,17 +16,17 @@ from .draft import Draft, words
 
 PROCESS = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
 
-# What a shell acts on outside of quotes, and what it acts on within double ones.
+# What a shell acts on outside of quotes, and within double quotes.
 _SHELL = re.compile(r"[|&;<>()$`*?\[\]{}~#!]")
 _EXPANSION = re.compile(r"(?<!\\)[$`]")
-# What divides one command from the next; not the & of 2>&1.
+# What separates two commands; the & of 2>&1 does not.
 _CONTROL = re.compile(r"[|;()`]|(?<![<>])&(?!>)")
 _BUILT_IN = words(
     ". : source cd exec eval export set unset ulimit umask trap if while until for case time test [ { ! wait"
 )
 _SETS_A_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _THE_PORT = re.compile(r"\$(PORT\b|\{PORT\b)")
-# What foreman gives to the first process, and by how much more to each that follows.
+# The port that foreman gives to the first process, and the step to the next one.
 _FOREMAN_PORT, _FOREMAN_STEP = 5000, 100
 
 
@@ -80,7 +80,7 @@ def _process(draft: Draft, name: str, command: str, place: str) -> t.Dict[str, t
 
 
 def _bare(command: str) -> str:
-    """Return a command of the same length, in which nothing quoted is left."""
+    """Return a command with ``_`` in the place of everything quoted; its length stays."""
     return QUOTED.sub(lambda quoted: "_" * len(quoted.group()), command)
 
 
@@ -97,7 +97,7 @@ def _without_shell(command: str) -> t.Optional[t.List[str]]:
 
 
 def _with_exec(command: str) -> str:
-    """Return a command for a shell that becomes its last program, where that is certain.
+    """Return a command for a shell that is replaced by its last program, where that is certain.
 
     ``exec`` stands before one plain command, also the last one after ``&&``. With anything else the shell stays, and
     the signal reaches its whole group all the same.

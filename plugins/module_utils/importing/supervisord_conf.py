@@ -6,7 +6,7 @@
 """A manifest out of a supervisord.conf. Every process of ``numprocs`` becomes a service of its own.
 
 Values are expanded in supervisor's order: ``environment`` before ``command``, a log's path twice. No file is opened
-here: a callback reads what ``[include]`` names.
+here: a callback reads the files that ``[include]`` names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import typing as t
 from ..manifest.model import Service, Start, Stop
 from ..manifest.values import SIGNALS
 from . import conf_values
-from .conf_values import Config, Names, Values
+from .conf_values import ConfSections, ExpansionNames, SectionValues
 from .draft import Draft, words
 
 # Path and text of every file that a pattern of [include] finds, relative to the config's directory.
@@ -28,7 +28,7 @@ Read = t.Callable[[str], t.Sequence[t.Tuple[str, str]]]
 
 # A manifest file has room for some thousand services.
 _MOST_PROCESSES = 1000
-# supervisor's own, where a program says nothing; its other defaults are a manifest's, too.
+# The defaults of supervisor, where they are not those of a manifest.
 _LOG = {"max_bytes": 50 * 1024 * 1024, "backups": 10}
 
 _PROGRAM_KEYS = words(
@@ -38,7 +38,7 @@ _PROGRAM_KEYS = words(
     "stdout_syslog stderr_logfile stderr_logfile_maxbytes stderr_logfile_backups stderr_capture_maxbytes "
     "stderr_events_enabled stderr_syslog"
 )
-# What is lost of a program whenever it is set to anything that matters, and why.
+# Keys of a program that are lost when they are set, and why.
 _PROGRAM_LOST: t.Mapping[str, t.Tuple[str, str]] = {
     "umask": ("has no counterpart", "set it in the application, or wrap the command: sh -c 'umask 027; exec ...'"),
     "serverurl": ("has no counterpart", "let the application call the command rollcall"),
@@ -64,9 +64,9 @@ def add(
     here: t.Optional[str] = None,
     read: t.Optional[Read] = None,
 ) -> None:
-    """Add the programs of a supervisord.conf to a draft, and notes on all that they cannot take along.
+    """Add the programs of a supervisord.conf to a draft, with notes on everything that is not carried over.
 
-    What supervisor would not start with is a problem of the draft, each with its section, key and line.
+    Everything that supervisor would refuse is a problem of the draft, with its section, key and line.
 
     Args:
         draft: takes the services, the notes and the problems.
@@ -76,11 +76,11 @@ def add(
         read: returns path and text of every file that a pattern of ``[include]`` finds; needed where there is one.
 
     Raises:
-        RollcallError: ``wrong_use``: a text is no config at all, so that nothing more can be said of it.
+        RollcallError: ``wrong_use``: a text is not a config at all.
     """
-    config = Config(draft)
+    config = ConfSections(draft)
     config.add(text, "")
-    names = Names(environment)
+    names = ExpansionNames(environment)
     names[conf_values.FROM_HERE] = platform.node()
     if here is not None:
         names["here"] = here
@@ -89,10 +89,12 @@ def add(
     _Importer(draft, config, names).run()
 
 
-def _include(draft: Draft, config: Config, names: Names, here: t.Optional[str], read: t.Optional[Read]) -> None:
-    """Read what [include] names. From then on ``%(here)s`` is the directory of the file that it stands in."""
+def _include(
+    draft: Draft, config: ConfSections, names: ExpansionNames, here: t.Optional[str], read: t.Optional[Read]
+) -> None:
+    """Read the files that [include] names. ``%(here)s`` in each is its own directory."""
     config.expand_here(here)
-    values = Values(draft, config, "include", names)
+    values = SectionValues(draft, config, "include", names)
     place = config.place("include", "files")
     patterns = values.text("files")
     if patterns is None:
@@ -129,7 +131,7 @@ _LOST_SECTIONS: t.Mapping[str, t.Tuple[str, str]] = {
 
 
 class _Process(t.NamedTuple):
-    """One process that supervisord would run. The first three fields are their order."""
+    """One process that supervisord would run. Processes are sorted by the first three fields."""
 
     group_priority: int
     group: str
@@ -141,7 +143,7 @@ class _Process(t.NamedTuple):
 
 
 class _Importer:
-    """Takes the sections of a config to a draft.
+    """Carries the sections of a config over to a draft.
 
     Args:
         draft: takes what is found.
@@ -149,7 +151,7 @@ class _Importer:
         names: what may stand in every value.
     """
 
-    def __init__(self, draft: Draft, config: Config, names: Names) -> None:
+    def __init__(self, draft: Draft, config: ConfSections, names: ExpansionNames) -> None:
         self._draft = draft
         self._config = config
         self._names = names
@@ -158,7 +160,7 @@ class _Importer:
         self._port: t.Dict[str, str] = {}
 
     def run(self) -> None:
-        """Add every process, in the order of priorities and then of the file."""
+        """Add every process, in the order of priorities, then of the file."""
         self._draft.defaults["log"] = dict(_LOG)
         if self._config.has("supervisord"):
             self._supervisord()
@@ -183,7 +185,7 @@ class _Importer:
 
     def _supervisord(self) -> None:
         values = self._values("supervisord", self._names)
-        # This one value is expanded twice.
+        # supervisor expands this value twice.
         text = values.expand("environment", values.text("environment") or "") or ""
         variables = values.variables(text)
         self._names.put_variables(variables)
@@ -216,8 +218,8 @@ class _Importer:
             place, f"is no {what} that supervisor knows, so it has no effect there, either", "see if it is misspelt"
         )
 
-    def _values(self, section: str, names: Names) -> Values:
-        return Values(self._draft, self._config, section, names)
+    def _values(self, section: str, names: ExpansionNames) -> SectionValues:
+        return SectionValues(self._draft, self._config, section, names)
 
     # --- groups and programs ---
 
@@ -244,7 +246,7 @@ class _Importer:
                 found += self._processes(section, section.partition(":")[2].strip(), None)
         return found
 
-    def _member(self, values: Values, program: str) -> str:
+    def _member(self, values: SectionValues, program: str) -> str:
         """Return the section of a group's program, '' and a problem when there is not exactly one."""
         sections = [kind + program for kind in ("program:", "fcgi-program:") if self._config.has(kind + program)]
         if len(sections) == 1:
@@ -253,7 +255,7 @@ class _Importer:
         self._draft.problem(values.place("programs"), f"program {program} {what}", "correct the list")
         return ""
 
-    def _priority(self, values: Values) -> int:
+    def _priority(self, values: SectionValues) -> int:
         if values.raw("priority") is not None:
             self._draft.lost(
                 values.place("priority"),
@@ -264,7 +266,7 @@ class _Importer:
 
     def _processes(self, section: str, group: str, group_priority: t.Optional[int]) -> t.List[_Process]:
         """Return the processes of a program, as members of a group."""
-        names = Names({})
+        names = ExpansionNames({})
         names.take(self._names)
         values = self._values(section, names)
         program = values.convert(
@@ -280,7 +282,7 @@ class _Importer:
         self._numprocs(values, count, name)
         found = []
         for number in range(first, first + min(count, _MOST_PROCESSES)):
-            # In supervisor's order: what one process was given stays for the next, unless the environment has it.
+            # As in supervisor, a variable of one process stays for the next, unless the environment has it.
             names.take(self._names)
             names.update(process_num=number, numprocs=count)
             entry = self._process(values, common)
@@ -291,14 +293,14 @@ class _Importer:
                 found.append(_Process(order, group, priority, called.strip(), entry, values.place(), user))
         return found
 
-    def _lost_keys(self, section: str, values: Values) -> None:
+    def _lost_keys(self, section: str, values: SectionValues) -> None:
         for key in self._config.keys(section):
             if key in _PROGRAM_LOST and values.is_set(key):
                 self._draft.lost(values.place(key), *_PROGRAM_LOST[key])
             elif key not in _PROGRAM_KEYS:
                 self._unknown(values.place(key), "key of a program")
 
-    def _numprocs(self, values: Values, count: int, name: str) -> None:
+    def _numprocs(self, values: SectionValues, count: int, name: str) -> None:
         place = values.place("numprocs")
         if count > 1 and "%(process_num)" not in name:
             self._draft.problem(place, "is above 1, and process_name has no %(process_num)d", "add it to process_name")
@@ -309,8 +311,8 @@ class _Importer:
         elif count < 1:
             self._draft.lost(place, "says that there is no process", "do nothing, or add the service")
 
-    def _common(self, values: Values) -> t.Dict[str, t.Any]:
-        """Return what all processes of a program share: start, stop, restart."""
+    def _common(self, values: SectionValues) -> t.Dict[str, t.Any]:
+        """Return the keys that all processes of a program share: start, stop, restart."""
         restart = values.read("autorestart", Service.restart, conf_values.read_restart, "true, false or unexpected")
         codes = values.read("exitcodes", [0], conf_values.read_exit_codes, "a list of exit codes")
         if restart == "unexpected" and codes != [0]:
@@ -337,7 +339,7 @@ class _Importer:
         }
         return {key: value for key, value in entry.items() if value}
 
-    def _stop_signal(self, values: Values) -> str:
+    def _stop_signal(self, values: SectionValues) -> str:
         name = values.read("stopsignal", Stop.signal, conf_values.read_signal, "a signal")
         if name not in SIGNALS:
             self._draft.changed(
@@ -361,7 +363,7 @@ class _Importer:
 
     # --- one process ---
 
-    def _process(self, values: Values, common: t.Mapping[str, t.Any]) -> t.Optional[t.Dict[str, t.Any]]:
+    def _process(self, values: SectionValues, common: t.Mapping[str, t.Any]) -> t.Optional[t.Dict[str, t.Any]]:
         """Return the keys of one process; None when it has no command that can be run."""
         text = values.expand("environment", values.raw("environment") or "") or ""
         variables = values.variables(text)
@@ -380,8 +382,8 @@ class _Importer:
             entry["log"] = log
         return entry
 
-    def _directory_of(self, values: Values) -> t.Optional[str]:
-        """Return where a program runs; None is the root."""
+    def _directory_of(self, values: SectionValues) -> t.Optional[str]:
+        """Return the directory of a program; None is the root."""
         own = self._checked_directory(values)
         if own is not None:
             return own if self._directory is None else os.path.join(self._directory, own)
@@ -393,7 +395,7 @@ class _Importer:
             )
         return self._directory
 
-    def _checked_directory(self, values: Values) -> t.Optional[str]:
+    def _checked_directory(self, values: SectionValues) -> t.Optional[str]:
         directory = values.text("directory")
         if directory is None:
             return None
@@ -407,7 +409,7 @@ class _Importer:
             )
         return directory
 
-    def _argv(self, values: Values) -> t.List[str]:
+    def _argv(self, values: SectionValues) -> t.List[str]:
         """Return a program's arguments; none, and a note, when supervisord could not start it."""
         place = values.place("command")
         if values.raw("command") is None:
@@ -427,8 +429,8 @@ class _Importer:
             )
         return argv
 
-    def _program(self, values: Values, program: str, directory: t.Optional[str]) -> str:
-        """Return a program that a manifest can have: one that is relative may not lead out of its directory."""
+    def _program(self, values: SectionValues, program: str, directory: t.Optional[str]) -> str:
+        """Return a program that a manifest can have: absolute when it leads out of its directory."""
         if "/" not in program or os.path.isabs(program):
             return program
         self._draft.changed(
@@ -440,8 +442,8 @@ class _Importer:
             return os.path.normpath(os.path.join(self._draft.root, directory or "", program))
         return program
 
-    def _log(self, values: Values) -> t.Dict[str, int]:
-        """Return the limits of a program's log, and note where its files went."""
+    def _log(self, values: SectionValues) -> t.Dict[str, int]:
+        """Return the limits of a program's log, and note that its files are elsewhere."""
         limits = {
             "max_bytes": values.within("stdout_logfile_maxbytes", _LOG["max_bytes"], 2**40, conf_values.read_size),
             "backups": values.within("stdout_logfile_backups", _LOG["backups"], 1000),
@@ -449,12 +451,12 @@ class _Importer:
         merged = values.truth("redirect_stderr", False)
         paths = {}
         for key in ("stdout_logfile", "stderr_logfile"):
-            paths[key] = values.expand(key, values.text(key) or "") or "auto"  # it is expanded twice
+            paths[key] = values.expand(key, values.text(key) or "") or "auto"  # supervisor expands it twice
         if not merged:
             self._draft.changed(values.place(), "has stderr in one log with stdout", "do nothing")
         for key, path in paths.items():
             self._log_path(values.place(key), path, ignored=merged and key == "stderr_logfile")
-        # Limits that were of no file, but of a terminal or of nothing, say nothing of the file that is one now.
+        # The limits count only when the log was a file; it may have been a terminal, or none.
         no_file = paths["stdout_logfile"].lower() in ("none", "off", "syslog")
         return dict(_LOG) if no_file or paths["stdout_logfile"].startswith("/dev/") else limits
 

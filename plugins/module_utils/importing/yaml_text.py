@@ -15,12 +15,12 @@ from .draft import Imported, words
 
 _WIDTH = 110
 _PLAIN = re.compile(r"(--?)?[A-Za-z_/][A-Za-z0-9_./@+=-]*\Z")
-# What YAML, of one version or another, takes for something else than text.
+# Words that a version of YAML takes for something else than text.
 _NOT_TEXT = words("null true false yes no on off y n")
 
 
 def as_yaml(imported: Imported) -> str:
-    """Return the manifest as YAML, the notes as comments at its top: a file for ``check_file``."""
+    """Return the manifest as YAML, with the notes as comments at its top."""
     lines = []
     for note in imported.notes:
         lines += _comment(f"{note.kind}: {note.place}: {note.message}", "# ", "#   ")
@@ -44,7 +44,7 @@ def _comment(text: str, first: str, others: str) -> t.List[str]:
 
 
 def _block(mapping: t.Mapping[str, t.Any], indent: str) -> t.List[str]:
-    """Return the lines of a mapping; what is short and holds no more than values stands on one line."""
+    """Return the lines of a mapping. A short value without mappings or lists in it stands on one line."""
     lines = []
     for key, value in mapping.items():
         flow = f"{indent}{_scalar(key)}: {_flow(value)}"
@@ -65,7 +65,7 @@ def _flow(value: t.Any) -> str:
 
 
 def _scalar(value: t.Any) -> str:
-    """Return a scalar that every YAML parser reads as what it is: text in quotes unless it is a plain word."""
+    """Return a scalar that every YAML parser reads in the same way: text in quotes unless it is a plain word."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (int, float)):

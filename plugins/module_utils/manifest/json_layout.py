@@ -15,7 +15,7 @@ from .layout import Layout, Node, nested
 
 
 class JsonLayout(Layout):
-    """The layout of a JSON text, which is known to be one."""
+    """The layout of a text that is JSON."""
 
     _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -50,7 +50,7 @@ class JsonLayout(Layout):
         node.end = at + 1
         return node
 
-    def written(self, value: t.Any, in_flow: bool, like: t.Optional[Node]) -> str:  # noqa: ARG002 - it always is
+    def written(self, value: t.Any, in_flow: bool, like: t.Optional[Node]) -> str:  # noqa: ARG002 - JSON always is in brackets
         step = re.search(r"\n([ \t]+)", self.text)
         if like is not None and like.collection:
             spread = "\n" in self.text[like.start : like.end]

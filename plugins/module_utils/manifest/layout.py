@@ -5,8 +5,8 @@
 # Private to this collection: may change in any release.
 """Where everything stands in the text of a manifest, and how one value of it becomes another.
 
-Everything but the one value stays as it is, byte for byte. A text that was read and written again as a whole does not
-stay so: not even ruamel.yaml keeps two blanks before a value, an indentation that differs within the file, or CRLF.
+Everything but the one value stays as it is, byte for byte. That is why a text is not read and written again as a
+whole: not even ruamel.yaml keeps two blanks before a value, an indentation that differs within the file, or CRLF.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .places import name_place
 # The keys that lead to a value of a text.
 Keys = t.Tuple[str, ...]
 
-# The value of what is not to be there.
+# In the place of a value: there is none, or is to be none.
 GONE: t.Any = object()
 
 
@@ -32,13 +32,13 @@ class Node:
 
     Attributes:
         kind: ``{``, ``[``, ``scalar`` or ``alias``.
-        start: where it begins, its tag and its anchor included.
-        end: behind its last character.
-        flow: whether brackets hold a mapping or list together, not indentation.
-        text: of a scalar.
-        quote: of a scalar: ``'``, ``"``, ``|``, ``>`` or ''.
-        keys: of a mapping.
-        values: of a mapping or list.
+        start: index of its first character, its tag and its anchor included.
+        end: index behind its last character.
+        flow: for a mapping or list: whether it stands in brackets. Otherwise indentation holds it together.
+        text: for a scalar: its text.
+        quote: for a scalar: ``'``, ``"``, ``|``, ``>`` or ''.
+        keys: for a mapping: its keys.
+        values: for a mapping or list: its values.
     """
 
     kind: str
@@ -77,9 +77,9 @@ class Layout(abc.ABC):
     """Where everything stands in a text, and how values are written in its language.
 
     Attributes:
-        text: all of it.
+        text: the whole text.
         root: its one value.
-        gap: what stands between a key and its value.
+        gap: the characters between a key and its value.
     """
 
     text: str
@@ -88,20 +88,20 @@ class Layout(abc.ABC):
 
     @abc.abstractmethod
     def written(self, value: t.Any, in_flow: bool, like: t.Optional[Node]) -> str:
-        """Return a value as text, with a line's end first when it is to stand below its key.
+        """Return a value as text. A line's end comes first when the value stands below its key.
 
         Args:
             value: plain data.
-            in_flow: whether brackets are around it.
-            like: what stood in its place, or its neighbour, to be written alike.
+            in_flow: whether it stands within brackets.
+            like: the old value, or a neighbour, whose style it gets.
         """
 
     def plain_text(self) -> str:
-        """Return the text, for a reader of plain data: without tags, and with merge keys like any other."""
+        """Return the text without tags, and with merge keys in quotes, for a reader of plain data."""
         return self.text
 
     def find(self, place: Keys) -> t.Optional[Node]:
-        """Return the value at a place; None when it does not stand there itself."""
+        """Return the value at a place; None when there is none, or an alias or merge key gives it."""
         node = self.root
         for key in place:
             names = node.names()
@@ -111,7 +111,7 @@ class Layout(abc.ABC):
         return node
 
     def shown(self) -> str:
-        """Return the text as it may be shown: with asterisks for the values of secrets."""
+        """Return the text with asterisks for the values of secrets."""
         text = self.text
         for node in sorted(self.root.secrets(), key=lambda node: -node.start):
             text = f"{text[: node.start]}********{text[node.end :]}"
@@ -121,8 +121,8 @@ class Layout(abc.ABC):
         """Return the text with another value at a place, :data:`GONE` for none; missing keys on the way are made.
 
         Raises:
-            RollcallError: ``refused``: an alias stands there or on the way, or another document is merged in; or
-                ``wrong_use``: a key on the way is there twice.
+            RollcallError: ``refused``: an alias or a merge key gives the value or one around it. ``wrong_use``: a key
+                on the way is there twice.
         """
         parent: t.Optional[Node] = None
         index = 0
@@ -132,7 +132,7 @@ class Layout(abc.ABC):
             if node.kind == "alias" or (value is GONE and key not in names):
                 raise shared(name_place(place))
             if not node.collection and parent is not None:
-                # An empty value, in whose place a mapping begins.
+                # The value is empty: a mapping takes its place.
                 return _replaced(self, parent, index, _around(place[number:], value))
             if names.count(key) > 1:
                 raise RollcallError(
@@ -151,13 +151,13 @@ class Layout(abc.ABC):
             return _replaced(self, parent, index, value)
         above = self.find(place[:-2])
         if len(parent.keys) == 1 and parent.block and above is not None and len(place) > 1:
-            # Without its last key a mapping that indentation holds together would be nothing.
+            # Without its last key, nothing would be left of a mapping without brackets.
             return _replaced(self, above, above.names().index(place[-2]), {})
         return _removed(self, parent, index)
 
 
 def shared(where: str) -> RollcallError:
-    """Return the refusal to change a place that is tied to others, ``where`` that would show."""
+    """Return the error that a change was refused because it would also change, or not change, the place ``where``."""
     return RollcallError(
         f"The manifest was left as it is: {where} would not be as asked for. An alias (*), an anchor (&) or a merge "
         "key (<<) ties places to each other there.",
@@ -194,11 +194,11 @@ def _replaced(layout: Layout, mapping: Node, index: int, value: t.Any) -> str:
         written = _indented(written, _margin(text, key.start))
     if not below and not old.block:
         glue = "" if old.start < old.end else " " if ":" in text[key.end : old.start] else ": "
-        # An anchor stays: others may name it, and then they are seen to change.
+        # An anchor stays, because aliases may name it. That their values change is noticed later.
         anchor = _ANCHOR.match(text, old.start, old.end)
         return _put(text, anchor.end() if anchor else old.start, old.end, glue + written)
     colon = text.index(":", key.end) + 1
-    # What stands below its key goes with the end of the line before it; a comment behind the key stays.
+    # A value below its key is replaced together with the line's end before it; a comment behind the key stays.
     start = _before_line_end(text, text.rfind("\n", colon, old.start)) if old.block else colon
     start = len(text[: old.start].rstrip(" ")) if start < colon else start
     if old.block and below:
@@ -241,7 +241,7 @@ def _inserted(layout: Layout, mapping: Node, key: str, value: t.Any) -> str:
 
 
 def _removed(layout: Layout, mapping: Node, index: int) -> str:
-    """Return the text without a key and its value; a comment stays unless it is inside of that value, or behind it."""
+    """Return the text without a key and its value. A comment stays unless it is in that value or behind it."""
     text, key, old = layout.text, mapping.keys[index], mapping.values[index]
     if len(mapping.keys) == 1 and mapping.flow:
         return _put(text, text.index("{", mapping.start) + 1, mapping.end - 1, "")
@@ -251,7 +251,7 @@ def _removed(layout: Layout, mapping: Node, index: int) -> str:
         text = _without_lines(text, text.rfind("\n", 0, key.start) + 1, end)
         if mapping.block or index < len(mapping.keys) - 1 or (own is not None and own["comma"]):
             return text
-        # It was the last one, so the one before it has a comma too much.
+        # It was the last one: the comma of the one before it must go.
         comma = text.index(",", mapping.values[index - 1].end)
         return _put(text, comma, comma + 1, "")
     if index:
@@ -260,12 +260,12 @@ def _removed(layout: Layout, mapping: Node, index: int) -> str:
 
 
 _ANCHOR = re.compile(r"&[^\s,\[\]{}]+[ \t]+")
-# What may stand behind a value when nothing else does in its line.
+# The rest of a line whose last part is a value: a comma and a comment at most.
 _OWN_LINE = re.compile(r"[ \t]*(?P<comma>,?)[ \t]*(?:#[^\n]*)?(?=\r?\n)")
 
 
 def _put(text: str, start: int, end: int, new: str) -> str:
-    """Return the text with something else in one place, its lines ended as the others are."""
+    """Return the text with another part from ``start`` to ``end``, its lines ended as the others are."""
     return text[:start] + (new.replace("\n", "\r\n") if "\r\n" in text else new) + text[end:]
 
 
@@ -279,7 +279,7 @@ def column_of(text: str, at: int) -> int:
 
 
 def _margin(text: str, at: int) -> str:
-    """Return what the line of a place is indented by."""
+    """Return the indentation of the line of a place."""
     line = text[text.rfind("\n", 0, at) + 1 :]
     return line[: len(line) - len(line.lstrip(" \t"))]
 
@@ -289,25 +289,25 @@ def _begins_line(text: str, at: int) -> bool:
 
 
 def _before_line_end(text: str, at: int) -> int:
-    """Return where a line's end begins that has its last character at ``at``."""
+    """Return where a line's end begins whose last character is at ``at``: it may be CRLF."""
     return at - 1 if text[at - 1 : at] == "\r" else at
 
 
 def _line_end(text: str, at: int) -> int:
-    """Return where the end of the line begins that a place is in."""
+    """Return where the line of a place ends."""
     end = text.find("\n", at)
     return len(text) if end < 0 else _before_line_end(text, end)
 
 
 def _behind(text: str, at: int, column: int) -> int:
-    """Return the end of a value's last line, comments included that are indented as if they belonged to it."""
+    """Return the end of a value's last line, with the comments below it that are indented deeper than ``column``."""
     deeper = re.compile(rf"[^\n]*(?:\n {{{column + 1},}}#[^\n]*)*").match(text, at)
     end = at if deeper is None else deeper.end()
     return end if end == len(text) else _before_line_end(text, end)
 
 
 def _without_lines(text: str, start: int, end: int) -> str:
-    """Return the text without some lines; where the last one had no end, the last one has none."""
+    """Return the text without some lines. When the text had no line's end at its end, it still has none."""
     following = text.find("\n", end)
     if following >= 0:
         return text[:start] + text[following + 1 :]

@@ -17,17 +17,17 @@ from ..base.errors import RollcallError
 from .file import parse_manifest
 from .layout import Layout, Node, column_of, nested
 
-# ruamel.yaml takes some seconds for so much, and others wait meanwhile.
+# ruamel.yaml takes some seconds for so many characters, and others wait meanwhile.
 YAML_LIMIT = 128 * 1024
 
 
 class YamlLayout(Layout):
     """The layout of a YAML text."""
 
-    # What stands before a value, a comma of the flow style not among it.
+    # A tag before a value, behind its anchor if it has one. A comma of the flow style is no part of it.
     _TAG = re.compile(r"(?:&[^\s,\[\]{}]+\s+)?(!<[^>]*>|![^\s,\[\]{}]*)")
     _COLON = re.compile(r"\s*:")
-    # Another parser, and Ansible is one, may take a text that begins so for a number or a time.
+    # Other parsers, that of Ansible too, may take a text that begins like this for a number or a time.
     _LIKE_A_NUMBER = re.compile(r"[-+.]*[0-9=]")
 
     def __init__(self, text: str) -> None:
@@ -79,7 +79,7 @@ class YamlLayout(Layout):
         else:
             parent.values.append(node)
             if node.kind == "scalar" and node.start == node.end:
-                # ruamel.yaml puts what is empty where the next one is.
+                # ruamel.yaml says that an empty value stands where the next value is.
                 colon = self._COLON.match(self.text, parent.keys[-1].end)
                 node.start = node.end = colon.end() if colon else parent.keys[-1].end
 
@@ -100,7 +100,7 @@ class YamlLayout(Layout):
 
     @staticmethod
     def _block_text(text: str) -> str:
-        """Return a block scalar without its last line's end, and without blank lines behind it unless it keeps them."""
+        """Return a block scalar without the last line's end, and without blank lines there unless it keeps them."""
         keeps = re.match(r"(?:[&!]\S*\s+)*[|>][1-9]?\+", text)
         return re.sub(r"\r?\n\Z", "", text) if keeps else text.rstrip()
 
@@ -128,7 +128,7 @@ class YamlLayout(Layout):
         return (dumped[len("{k:") : -len("}")] if in_flow else dumped[len("k:") :]).lstrip(" ")
 
     def _styled(self, value: t.Any, block: bool) -> t.Any:
-        """Return data for ruamel.yaml: what has others in it stands below its key, what has none on one line."""
+        """Return data for ruamel.yaml. A mapping or list with others in it stands below its key, others on one line."""
         comments = _library().comments
         if isinstance(value, dict):
             styled = comments.CommentedMap((key, self._styled(item, nested(item))) for key, item in value.items())
@@ -156,7 +156,7 @@ class YamlLayout(Layout):
         return stream.getvalue().rstrip("\n")
 
     def _step(self, node: Node, kind: str) -> t.Optional[int]:
-        """Return by how much the first mapping or list that stands below a key is indented; None when there is none."""
+        """Return the indentation of the first mapping or list that stands below a key; None when there is none."""
         for value in node.values:
             if node.kind == "{" and node.block and value.kind == kind and value.block:
                 first = value.keys[0] if value.keys else value
@@ -188,8 +188,8 @@ def _library() -> t.Any:
 
 @functools.cache
 def _representer() -> t.Any:
-    """Return how ruamel.yaml is to write scalars: so that every reader takes them for the same."""
-    # A dynamic base: the library is imported late.
+    """Return the class by which ruamel.yaml writes scalars so that every parser reads them in the same way."""
+    # The base class comes from a library that is imported late.
     representer: t.Any = type("_Representer", (_library().representer.RoundTripRepresenter,), {})
 
     def write(tag: str, text: t.Callable[[t.Any], str], style: t.Callable[[t.Any], t.Optional[str]]) -> t.Any:
@@ -202,13 +202,13 @@ def _representer() -> t.Any:
 
 
 def _float(value: float) -> str:
-    """Return a number as YAML 1.1 knows it, which wants a dot."""
+    """Return a number with a dot, which YAML 1.1 wants."""
     text = repr(value)
     return text if "." in text else text.replace("e", ".0e")
 
 
 def _style(text: str) -> t.Optional[str]:
-    """Return the quotes that a text needs: none when the engine's own reader takes it for that text everywhere."""
+    """Return the quotes that a text needs: none when the engine's own reader reads it as that text everywhere."""
     if not text.isprintable():
         return '"'
     if not YamlLayout._LIKE_A_NUMBER.match(text):

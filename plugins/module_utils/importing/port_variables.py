@@ -19,7 +19,7 @@ _HERE = re.compile(r"(localhost|127\.[0-9.]+|0\.0\.0\.0|::1?|\[::1?\]|\*|)\Z")
 
 
 def add(draft: Draft, text: str, environment: t.Mapping[str, str]) -> None:
-    """Add a service for every X_PORT, with X_HOST if there is one."""
+    """Add a service for every ``X_PORT``. ``X_HOST`` goes into its ``env``."""
     variables = _assignments(draft, text) if text.strip() else dict(environment)
     found = {name[: -len("_PORT")]: value for name, value in variables.items() if _PORT_OF.match(name)}
     used: t.Set[str] = set()
@@ -56,7 +56,7 @@ def add(draft: Draft, text: str, environment: t.Mapping[str, str]) -> None:
 
 
 def _assignments(draft: Draft, text: str) -> t.Dict[str, str]:
-    """Return the variables of a file with a NAME=value on each line, with quotes or without."""
+    """Return the variables of a file that has NAME=value on each line, with quotes or without."""
     variables = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
