@@ -122,7 +122,7 @@ KINDS = (
     FindingKind(
         "not_verified",
         NOTE,
-        "the verdict over the generation in place has never held",
+        "the verdict over the generation in place was never OK",
         "`rollcall start`",
         _not_verified,
     ),
