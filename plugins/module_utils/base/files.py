@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import typing as t
 
 from .errors import RollcallError
+from .text import last_lines
 
 _T = t.TypeVar("_T")
 
@@ -64,7 +66,7 @@ def sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
-def last_lines(descriptor: int, most: int, *, start: int = 0, limit: int = 16_384) -> t.List[str]:
+def read_last_lines(descriptor: int, most: int, *, start: int = 0, limit: int = 16_384) -> t.List[str]:
     """Return the last lines of a file that are not blank, read as UTF-8.
 
     Args:
@@ -74,8 +76,27 @@ def last_lines(descriptor: int, most: int, *, start: int = 0, limit: int = 16_38
         limit: how many bytes are read at the most.
     """
     begin = max(start, os.fstat(descriptor).st_size - limit)
-    text = os.pread(descriptor, limit, begin).decode("utf-8", "replace")
-    return [line.rstrip() for line in text.splitlines() if line.strip()][-most:]
+    return last_lines(os.pread(descriptor, limit, begin).decode("utf-8", "replace"), most)
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file or directory, unless another process has locked it (flock(2)); return whether it is locked now.
+
+    The kernel unlocks it when the descriptor is closed, however its holder ends.
+
+    Raises:
+        OSError: it cannot be locked at all, as on some network file systems.
+    """
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        # NFS says EACCES for what is locked elsewhere.
+        if exc.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        raise
+    return True
 
 
 def write_record(path: str, data: t.Any) -> None:

@@ -35,7 +35,16 @@ def table(rows: t.Sequence[t.Sequence[str]]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
-def one_line(text: str, most: int = 160) -> str:
-    """Return text for a sentence: on one line, and cut with an ellipsis after ``most`` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[:most]}…"
+def one_line(text: t.Union[str, bytes], most: int = 160) -> str:
+    """Return the words of others on one line of at most ``most`` characters; a longer one ends in an ellipsis.
+
+    White space becomes single blanks, and what cannot be printed U+FFFD; bytes are read as UTF-8.
+    """
+    whole = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    line = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(whole[: most * 4].split()))
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def last_lines(text: str, most: int) -> t.List[str]:
+    """Return the last ``most`` lines of a text that are not blank, without white space at their ends."""
+    return [line.rstrip() for line in text.splitlines() if line.strip()][-most:]

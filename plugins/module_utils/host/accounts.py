@@ -14,6 +14,7 @@ import pwd
 import typing as t
 
 from ..base.errors import RollcallError
+from ..manifest.model import DEFAULT_PATH
 
 
 class Account(t.NamedTuple):
@@ -101,6 +102,20 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def clean_environment(who: Account, first: str = "") -> t.Dict[str, str]:
+    """Return variables for what runs as ``who``, with nothing of the caller's: UTF-8, and the directory ``first`` and
+    the usual ones as ``PATH``.
+    """
+    return {
+        "PATH": f"{first}:{DEFAULT_PATH}" if first else DEFAULT_PATH,
+        "USER": who.name,
+        "LOGNAME": who.name,
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONUTF8": "1",
+    }
 
 
 @contextlib.contextmanager

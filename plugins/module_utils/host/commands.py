@@ -21,10 +21,9 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..base.files import last_lines
+from ..base.files import read_last_lines
 from ..base.text import one_line
-from ..manifest.model import DEFAULT_PATH
-from .accounts import Account
+from .accounts import Account, clean_environment
 
 # How often the keeper looks whether the command has ended.
 INTERVAL = 0.02
@@ -85,7 +84,7 @@ def run(
     with tempfile.TemporaryFile() as output:
         options = {"cwd": cwd, "env": dict(environment), "stdout": output, **who.identity}
         said = json.loads(_kept(argv, options, Deadline(timeout, clock)))
-        return CommandResult(said["exit_code"], said["problem"], tuple(last_lines(output.fileno(), OUTPUT_LINES)))
+        return CommandResult(said["exit_code"], said["problem"], tuple(read_last_lines(output.fileno(), OUTPUT_LINES)))
 
 
 def _kept(argv: t.Sequence[str], options: t.Mapping[str, t.Any], deadline: Deadline) -> bytes:
@@ -161,21 +160,9 @@ def run_in(
     Raises:
         OSError: as :func:`run`.
     """
-    environment = {**variables(who, os.path.join(directory, "venv", "bin")), **more}
+    environment = {**clean_environment(who, os.path.join(directory, "venv", "bin")), **more}
     environment.update(HOME=os.path.join(place, "home"), TMPDIR=os.path.join(place, "tmp"))
     return run(argv, who, cwd=directory, environment=environment, timeout=timeout)
-
-
-def variables(who: Account, first: str) -> t.Dict[str, str]:
-    """Return the environment of a command, ``first`` before the usual ``PATH``: nothing of the caller's is in it."""
-    return {
-        "PATH": f"{first}:{DEFAULT_PATH}" if first else DEFAULT_PATH,
-        "USER": who.name,
-        "LOGNAME": who.name,
-        "LANG": "C.UTF-8",
-        "LC_ALL": "C.UTF-8",
-        "PYTHONUTF8": "1",
-    }
 
 
 def shown(argv: t.Sequence[str]) -> str:

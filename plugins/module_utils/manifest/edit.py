@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import fcntl
 import functools
 import glob
 import json
@@ -27,7 +26,7 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import Problem, RollcallError, problems_error
-from ..base.files import write_atomically
+from ..base.files import try_lock, write_atomically
 from .events import DIGITS_LIMIT
 from .file import SIZE_LIMIT
 from .layout import GONE, Keys, Node, shared
@@ -246,7 +245,7 @@ def _opened(path: str, deadline: t.Optional[Deadline]) -> t.Iterator[t.BinaryIO]
             if deadline is None:
                 yield stream
                 return
-            if not deadline.poll(functools.partial(_locked, stream), _POLL):
+            if not deadline.poll(functools.partial(try_lock, stream.fileno()), _POLL):
                 raise RollcallError(
                     f"Somebody else has been changing the manifest {path} for {deadline.seconds:g} seconds.",
                     kind="refused",
@@ -256,15 +255,6 @@ def _opened(path: str, deadline: t.Optional[Deadline]) -> t.Iterator[t.BinaryIO]
             if os.path.samestat(os.fstat(stream.fileno()), os.stat(path)):
                 yield stream
                 return
-
-
-def _locked(stream: t.BinaryIO) -> bool:
-    """Try to lock a file. The kernel unlocks it when it is closed, also when its process is killed."""
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _write(target: str, text: str, status: os.stat_result) -> None:

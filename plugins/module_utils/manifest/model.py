@@ -319,8 +319,8 @@ class Stack:
 # The PATH of supervisord, and so of every service that does not set its own.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# The variables that every service has: those of supervisord (preflight.supervisord_environment), and its labels
-# (environment.label_variables).
+# The variables that every service has: those of supervisord (supervisord_environment), and its labels
+# (label_variables).
 GIVEN_TO_ALL = frozenset(
     (
         *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "PYTHONUTF8"),

@@ -12,7 +12,6 @@ those of root and one for those of each other user. What may not be read there i
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import typing as t
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..base.files import read_record, write_record
+from ..base.files import read_record, try_lock, write_record
 from ..manifest.model import Paths, Stack
 from ..state.generations import load_stack
 
@@ -84,7 +83,7 @@ def locked(place: t.Optional[str], *, clock: Clock = SYSTEM) -> t.Iterator[None]
     os.makedirs(place, mode=0o755, exist_ok=True)
     handle = os.open(os.path.join(place, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        if not Deadline(LOCK_PATIENCE, clock).poll(lambda: _taken(handle), POLL):
+        if not Deadline(LOCK_PATIENCE, clock).poll(lambda: try_lock(handle), POLL):
             raise RollcallError(
                 f"Another stack of this host has been choosing its ports for {LOCK_PATIENCE:g} s: {place} is locked.",
                 kind="refused",
@@ -94,14 +93,6 @@ def locked(place: t.Optional[str], *, clock: Clock = SYSTEM) -> t.Iterator[None]
         yield
     finally:
         os.close(handle)
-
-
-def _taken(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def register(place: t.Optional[str], root: str) -> None:

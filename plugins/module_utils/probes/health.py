@@ -17,10 +17,11 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.http import BrokenAnswer, HttpAnswer, NotHttp
+from ..base.text import one_line
 from ..base.version import VERSION
 from ..base.wire import Line, connect
 from .answers import HealthAnswer
-from .wording import clean, failure, quoted
+from .wording import failure, quoted
 
 if t.TYPE_CHECKING:
     from ..manifest.model import Health
@@ -167,7 +168,7 @@ def _judge_http(target: Health, answer: HttpAnswer, deadline: Deadline) -> _Judg
     status = answer.status
     location = answer.headers.get("location")
     if status != target.status and 300 <= status < 400 and location:
-        return _Judged(False, f"{status}, wanted {target.status}: it redirects to {clean(location, 200)}", status)
+        return _Judged(False, f"{status}, wanted {target.status}: it redirects to {one_line(location, 200)}", status)
     judgement = f"{status}" if status == target.status else f"{status}, wanted {target.status}"
     try:
         body = answer.read(BODY_LIMIT)

@@ -13,11 +13,10 @@ import stat
 import typing as t
 
 from ..base.clock import Deadline
-from ..base.text import count
+from ..base.text import count, one_line
 from ..base.wire import bounded
 from .answers import NoAnswer
 from .question import Question
-from .wording import clean
 
 QUICK_CHECK_LIMIT = 8 * 1024 * 1024  # bytes of a database file that PRAGMA quick_check reads in some 10 ms
 
@@ -72,5 +71,5 @@ def _judged(connection: t.Any, size: int) -> str:
     if size <= QUICK_CHECK_LIMIT:
         complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if complaint != "ok":
-            raise NoAnswer(f"damaged: {clean(str(complaint), 200)}")
+            raise NoAnswer(f"damaged: {one_line(str(complaint), 200)}")
     return count(tables, "table")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base.text import one_line
 from ..base.wire import Line
 from .answers import NoAnswer
-from .wording import clean
 
 if t.TYPE_CHECKING:
     import ssl
@@ -58,6 +58,6 @@ def secure(line: Line, made: ssl.SSLContext, host: str) -> None:
     try:
         line.secure(made, host)
     except ssl.SSLCertVerificationError as exc:
-        raise NoAnswer(f"its certificate is not trusted: {clean(exc.verify_message, 200)}") from exc
+        raise NoAnswer(f"its certificate is not trusted: {one_line(exc.verify_message, 200)}") from exc
     except ssl.SSLError as exc:
-        raise NoAnswer(f"TLS came to nothing: {clean(exc.reason or str(exc), 200)}") from exc
+        raise NoAnswer(f"TLS came to nothing: {one_line(exc.reason or str(exc), 200)}") from exc

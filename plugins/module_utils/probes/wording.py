@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..base.clock import Deadline
+from ..base.text import one_line
 from ..base.wire import Line
 
 
@@ -41,13 +42,6 @@ def _overdue(line: t.Optional[Line], deadline: Deadline) -> str:
     return f"an unfinished answer of {line.received} bytes after {deadline.seconds:g} s"
 
 
-def clean(text: t.Union[str, bytes], limit: int) -> str:
-    """Return foreign text fit for one line: white space as single blanks, nothing unprintable, not longer than that."""
-    whole = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    plain = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(whole[: limit * 4].split()))
-    return plain if len(plain) <= limit else plain[: limit - 1] + "\u2026"
-
-
 def quoted(text: t.Union[str, bytes]) -> str:
     """Return at most 80 characters of foreign text in double quotes, on one line."""
-    return f'"{clean(text, 80)}"'
+    return f'"{one_line(text, 80)}"'

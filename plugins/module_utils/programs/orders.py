@@ -17,6 +17,7 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
+from ..base.text import count, last_lines
 from ..host.model import Identity
 from ..manifest.model import Paths
 from ..run import request
@@ -251,9 +252,8 @@ class _Run:
         logs = {name: self._logs(name) or (programs[name].logs if name in programs else ()) for name in self._failed}
         output = [line for name in self._failed for line in self._written(name, logs[name])]
         told = "; ".join(f"{name}: {reason}" for name, reason in self._failed.items())
-        number = len(self._plan.rows)
         return RollcallError(
-            f"{len(self._failed)} of {number} {'program' if number == 1 else 'programs'} could not be "
+            f"{len(self._failed)} of {count(len(self._plan.rows), 'program')} could not be "
             f"{_DONE[self._wish.state]}: {told}",
             evidence={
                 "failed": dict(self._failed),
@@ -276,7 +276,7 @@ class _Run:
             except OSError as exc:
                 lines.append(f"{name}: {path} cannot be read: {exc.strerror}")
                 continue
-            lines += [f"{name}: {line}" for line in text.splitlines() if line.strip()][-_LOG_LINES:]
+            lines += [f"{name}: {line}" for line in last_lines(text, _LOG_LINES)]
         return lines
 
 

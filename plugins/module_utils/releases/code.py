@@ -13,7 +13,7 @@ import typing as t
 
 from ..base.errors import RollcallError
 from ..host import commands
-from ..host.accounts import Account, acting_as
+from ..host.accounts import Account, acting_as, clean_environment
 from ..manifest.model import DEFAULT_PATH
 from . import archives
 from . import plan as release_plan
@@ -101,7 +101,7 @@ def _git(wish: Wish, who: Account, arguments: t.Sequence[str], cwd: str) -> t.Se
             remedies=["apt install git", "take the code from a directory on the controller"],
         )
     own = {"HOME": who.home, "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
-    environment = {**commands.variables(who, ""), **own, **wish.environment}
+    environment = {**clean_environment(who), **own, **wish.environment}
     done = commands.run([program, *arguments], who, cwd=cwd, environment=environment, timeout=wish.timeout)
     if not done.ok:
         raise commands.failure(f"git {arguments[0]}", done, ["look at the address, the version and the user's key"])

@@ -17,7 +17,7 @@ import typing as t
 from ..base.errors import RollcallError
 from ..base.files import write_atomically
 from ..host import commands
-from ..host.accounts import Account, acting_as
+from ..host.accounts import Account, acting_as, clean_environment
 from . import code as release_code
 from . import plan as release_plan
 from . import store as release_store
@@ -44,7 +44,7 @@ def interpreter(wish: Wish, who: Account) -> str:
         [python, "-I", "-c", INTERPRETER],
         who,
         cwd="/",
-        environment={**commands.variables(who, ""), **wish.environment},
+        environment={**clean_environment(who), **wish.environment},
         timeout=INTERPRETER_TIMEOUT,
     )
     if not done.ok or not done.output:

@@ -26,12 +26,12 @@ from ..state.runs import Journal, last_result
 from ..supervisord import life
 from ..supervisord.client import CALL_TIMEOUT, Client
 from ..supervisord.config import supervisord_revision
+from ..supervisord.environment import supervisord_environment
 from ..supervisord.places import engine_python
 from ..verdict import fitness, status, verify
 from ..verdict.checks import STOP_CHECKS
 from ..verdict.judge import Case, Expectation, judge, result_of
 from ..verdict.observation import Observation, identity
-from . import preflight
 from .bringup import BringUp, StartOutcome
 from .limits import SUPERVISORD_START
 from .modes import NOTHING
@@ -199,13 +199,14 @@ class CriticalSection:
         stack = self._stack
         log = os.path.join(stack.paths.logs, "supervisord.out")
         account = fitness.account(stack)
+        revision = supervisord_revision(self.run.generation.config)
         try:
             life.start_supervisord(
                 engine_python(stack.root),
                 stack.paths.config,
                 socket_path=stack.paths.socket,
                 user=None if account.uid == os.geteuid() else account.name,
-                environment=preflight.supervisord_environment(stack, supervisord_revision(self.run.generation.config)),
+                environment=supervisord_environment(stack, account, revision),
                 log=log,
                 cwd=stack.root,
                 timeout=SUPERVISORD_START,

@@ -14,7 +14,7 @@ import typing as t
 
 from ..base.errors import Problem, RollcallError
 from ..host.accounts import Account, user_name
-from ..manifest.model import DEFAULT_PATH, Stack
+from ..manifest.model import Stack
 from ..ports import flush
 from ..state.generations import Generation, generations_directory
 from ..supervisord import client_errors
@@ -31,26 +31,6 @@ PARSE_BACK_TIMEOUT = 20.0
 MINIMUM_FREE = 8 * 1024 * 1024
 # Bytes, for the record of one run.
 RECORD = 256 * 1024
-
-
-def supervisord_environment(stack: Stack, revision: str) -> t.Dict[str, str]:
-    """Return the whole environment of supervisord; nothing of the caller's environment reaches the services.
-
-    It sets UTF-8, because supervisord fails on non-ASCII values under a C locale, and the labels of supervisord.
-    """
-    who = fitness.account(stack)
-    return {
-        "PATH": DEFAULT_PATH,
-        "HOME": who.home,
-        "USER": who.name,
-        "LOGNAME": who.name,
-        "LANG": "C.UTF-8",
-        "LC_ALL": "C.UTF-8",
-        "PYTHONUTF8": "1",
-        "ROLLCALL_STACK": stack.name,
-        "ROLLCALL_ROOT": stack.root,
-        "ROLLCALL_REVISION": revision,
-    }
 
 
 def prove_config(stack: Stack, text: str) -> None:

@@ -13,15 +13,13 @@ lock; the directory stays. The file ``lock`` in it is only a note that names the
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..base.files import json_object
+from ..base.files import json_object, try_lock
 from ..base.text import printable, readable_time
 from ..host import processes
 from ..host.accounts import user_name
@@ -65,7 +63,7 @@ def _take(state: str, note: t.Mapping[str, t.Any], deadline: Deadline) -> int:
     descriptor = -1
     try:
         descriptor = os.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        if not deadline.poll(lambda: _is_ours(descriptor), POLL):
+        if not deadline.poll(lambda: try_lock(descriptor), POLL):
             raise _refusal(state)
         _write_note(state, json.dumps(note))
     except (OSError, RollcallError) as exc:
@@ -80,17 +78,6 @@ def _take(state: str, note: t.Mapping[str, t.Any], deadline: Deadline) -> int:
             remedies=["run this as root or as the stack's own user", f"ls -ld {state} {_note_path(state)}"],
         ) from exc
     return descriptor
-
-
-def _is_ours(descriptor: int) -> bool:
-    """Return whether the lock could be taken, or is ours already."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        if exc.errno in (errno.EAGAIN, errno.EACCES):
-            return False
-        raise
-    return True
 
 
 def _write_note(state: str, text: str) -> None:

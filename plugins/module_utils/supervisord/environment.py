@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..base.errors import RollcallError
+from ..host.accounts import Account, clean_environment
 from ..manifest.model import Service, Stack, port_variable
 from ..manifest.revision import revision
 from .quoting import CONTROL, VARIABLE, why_unquotable, why_unwritable
@@ -22,6 +23,25 @@ def label_variables(stack: Stack, service: Service) -> t.Dict[str, str]:
         "ROLLCALL_ROOT": stack.root,
         "ROLLCALL_SERVICE": service.name,
         "ROLLCALL_REVISION": revision(stack, service),
+    }
+
+
+def supervisord_environment(stack: Stack, who: Account, revision_wanted: str) -> t.Dict[str, str]:
+    """Return the whole environment of supervisord: nothing of the caller's own reaches the services.
+
+    UTF-8 is set because supervisord fails on non-ASCII values under a C locale; the labels tell whose it is.
+
+    Args:
+        stack: whose it is.
+        who: runs it.
+        revision_wanted: of its config, from ``config.supervisord_revision``.
+    """
+    return {
+        **clean_environment(who),
+        "HOME": who.home,
+        "ROLLCALL_STACK": stack.name,
+        "ROLLCALL_ROOT": stack.root,
+        "ROLLCALL_REVISION": revision_wanted,
     }
 
 

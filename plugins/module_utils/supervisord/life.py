@@ -19,7 +19,7 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..base.files import last_lines
+from ..base.files import read_last_lines
 from ..host import accounts, ending, processes
 from ..host.accounts import Account
 from ..host.ending import Ended
@@ -86,7 +86,7 @@ def start_supervisord(
         try:
             started(child.pid)
             with Client(socket_path, clock=clock) as client:
-                _await_answer(child, client, deadline, lambda: last_lines(output, _OUTPUT_LINES, start=printed))
+                _await_answer(child, client, deadline, lambda: read_last_lines(output, _OUTPUT_LINES, start=printed))
         except BaseException:  # an interrupt as well: nobody would know of it
             _end_child(child, clock)
             raise
@@ -144,7 +144,11 @@ def _await_answer(
     child: subprocess.Popen[bytes], client: Client, deadline: Deadline, output: t.Callable[[], t.List[str]]
 ) -> None:
     """Return when the child itself answers as RUNNING on its socket; raise when it has exited or time is up."""
-    while True:
+    answering: t.Optional[int] = None
+    seen = ""
+
+    def is_up() -> bool:
+        nonlocal answering, seen
         exit_code = child.poll()
         if exit_code is not None:
             lines = output()
@@ -154,16 +158,14 @@ def _await_answer(
                 evidence={"exit_code": exit_code, "output": lines, "command": child.args},
             )
         answering, seen = _greet(client, deadline)
-        if (answering, seen) == (child.pid, "RUNNING"):
-            return
-        if deadline.expired:
-            lines = output()
-            raise RollcallError(
-                f"supervisord (pid {child.pid}) did not answer within {deadline.seconds:g} s and was ended; last seen: "
-                f"{seen if answering in (None, child.pid) else f'pid {answering} answers on {client.socket_path}'}",
-                evidence={"pid": child.pid, "output": lines, "last": seen},
-            )
-        deadline.clock.sleep(_START_INTERVAL)
+        return (answering, seen) == (child.pid, "RUNNING")
+
+    if not deadline.poll(is_up, _START_INTERVAL):
+        raise RollcallError(
+            f"supervisord (pid {child.pid}) did not answer within {deadline.seconds:g} s and was ended; last seen: "
+            f"{seen if answering in (None, child.pid) else f'pid {answering} answers on {client.socket_path}'}",
+            evidence={"pid": child.pid, "output": output(), "last": seen},
+        )
 
 
 def _greet(client: Client, deadline: Deadline) -> t.Tuple[t.Optional[int], str]:

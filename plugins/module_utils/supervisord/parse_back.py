@@ -12,6 +12,7 @@ import os
 import typing as t
 
 from ..base.errors import RollcallError
+from ..base.text import last_lines
 from ..manifest.model import Stack
 from . import config_reader
 from .config import SUPERVISORD_LOG_BACKUPS, SUPERVISORD_LOG_MAX_BYTES, Program, programs
@@ -99,7 +100,7 @@ def _ask(python: str, text: str, timeout: float) -> t.Dict[str, t.Any]:
     except ValueError:
         evidence["stdout"] = done.stdout.decode("utf-8", "replace")
     evidence["stderr"] = done.stderr.decode("utf-8", "replace")
-    last = (evidence["stderr"].strip().splitlines() or ["it printed nothing"])[-1]
+    last = (last_lines(evidence["stderr"], 1) or ["it printed nothing"])[0]
     raise RollcallError(
         f"supervisor of {python} could not be asked (exit {done.returncode}): {last}",
         evidence=evidence,

@@ -115,7 +115,8 @@ def outlive(stack: Stack, client: Client, first: t.Dict[str, Identity], clock: C
     services = [service for service in stack.services if service.kind == "service"]
     longest = max((service.stable_for for service in services), default=0.0)
     deadline = Deadline(longest + limits.SETTLE_MARGIN, clock)
-    while True:
+
+    def settled() -> bool:
         programs = client.programs()
         young = []
         for service in services:
@@ -125,9 +126,10 @@ def outlive(stack: Stack, client: Client, first: t.Dict[str, Identity], clock: C
             life = first.setdefault(service.name, identity(program))
             if life == identity(program) and not (program.born and program.age >= service.stable_for):
                 young.append(service.name)
-        if not young or deadline.expired:
-            return first
-        clock.sleep(POLL)
+        return not young
+
+    deadline.poll(settled, POLL)
+    return first
 
 
 def critical_lines(stack: Stack, text: str) -> t.List[str]:

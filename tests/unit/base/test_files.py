@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.files import (
-    last_lines,
+    read_last_lines,
     read_record,
     write_record,
 )
@@ -48,11 +48,11 @@ def test_a_directory_in_a_records_place_is_an_error(tmp_path: Path) -> None:
         read_record(str(tmp_path), first, 3, "The record")
 
 
-def test_the_last_lines_are_those_with_text_behind_the_start(tmp_path: Path) -> None:
+def test_the_read_last_lines_are_those_with_text_behind_the_start(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"old\none  \n\n \xff\nthree\n")
     with path.open("rb") as stream:
-        assert last_lines(stream.fileno(), 2) == [" \N{REPLACEMENT CHARACTER}", "three"]
-        assert last_lines(stream.fileno(), 9, start=4) == ["one", " \N{REPLACEMENT CHARACTER}", "three"]
-        assert last_lines(stream.fileno(), 9, limit=7) == ["three"]
-        assert last_lines(stream.fileno(), 9, start=100) == []
+        assert read_last_lines(stream.fileno(), 2) == [" \N{REPLACEMENT CHARACTER}", "three"]
+        assert read_last_lines(stream.fileno(), 9, start=4) == ["one", " \N{REPLACEMENT CHARACTER}", "three"]
+        assert read_last_lines(stream.fileno(), 9, limit=7) == ["three"]
+        assert read_last_lines(stream.fileno(), 9, start=100) == []

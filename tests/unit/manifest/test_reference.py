@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import find_account
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.builder import NODE_LIMIT
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import (
     MOST_SETS_OF_SECRETS,
@@ -34,8 +35,10 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
     Start,
     Stop,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.run import preflight
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import label_variables
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import (
+    label_variables,
+    supervisord_environment,
+)
 from tests.support.repository import ROOT
 
 PAGE = (ROOT / "docs" / "reference" / "manifest.md").read_text(encoding="utf-8")
@@ -115,7 +118,7 @@ def test_limits_are_the_ones_that_hold() -> None:
 def test_variables_that_every_service_has_are_the_ones_that_it_is_given() -> None:
     stack = check_manifest(parse_manifest(EXAMPLES[1].encode("utf-8")).data).stack
     assert stack is not None
-    given = {*preflight.supervisord_environment(stack, "x"), *label_variables(stack, stack.services[0])}
+    given = {*supervisord_environment(stack, find_account(None), "x"), *label_variables(stack, stack.services[0])}
 
     assert given == GIVEN_TO_ALL
     assert all(f"`{name}`" in PAGE for name in given if not name.startswith("ROLLCALL_"))
