@@ -505,7 +505,7 @@ def test_after_a_reboot_the_record_of_processes_names_nobody_of_today(running: S
     web = running.pids()["web"]
     identity = t.cast(Process, processes.describe(web)).identity
     assert identity in recorded_labels(running.root)
-    with unittest.mock.patch.object(processes, "boot", return_value="another boot"):
+    with unittest.mock.patch.object(processes, "boot_id", return_value="another boot"):
         assert recorded_labels(running.root) == {}
 
 

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command's parser: every verb when it is asked for all, and no more than the call needs otherwise."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import typing as t
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import command
+
+ENGINE = "ansible_collections.rollcall.supervisor.plugins.module_utils"
+# What a look at a stack may not load: it is called often, and loading is most of its time.
+NOT_FOR_A_LOOK = ("run", "doctor", "importing", "releases", "programs")
+HEAVY = ("email", "hashlib", "ssl", "subprocess", "xmlrpc")
+LOOK = f"""
+import sys
+from {ENGINE}.cli import command
+command.main(["--root", "/nonexistent", "status"])
+from {ENGINE}.verdict import status
+print(*sys.modules)
+"""
+
+
+def verbs(arguments: t.Optional[t.Sequence[str]] = None) -> t.Set[str]:
+    """Return the verbs of the parser for some arguments."""
+    (found,) = (
+        action for action in command.parser(arguments)._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    return set(found.choices)
+
+
+@pytest.mark.parametrize("arguments", [None, [], ["help"], ["-h"], ["status", "--help"], ["statsu"]])
+def test_without_a_verb_and_for_help_there_is_every_verb(arguments: t.Optional[t.Sequence[str]]) -> None:
+    assert verbs(arguments) == set(command.MODULES)
+
+
+def test_a_call_has_the_verb_that_it_names() -> None:
+    assert verbs(["--root", "/opt/trading", "restart", "quick"]) == {"restart"}
+
+
+def test_a_root_or_a_service_may_be_called_like_a_verb() -> None:
+    options = command.parser(["--root", "stop", "port", "status"]).parse_args(["--root", "stop", "port", "status"])
+
+    assert (options.root, options.verb, options.name) == ("stop", "port", "status")
+
+
+@pytest.mark.parametrize("verb", sorted(set(command.MODULES) - {"ask"}))
+def test_every_verb_says_what_it_does(verb: str) -> None:
+    (found,) = (action for action in command.parser()._actions if isinstance(action, argparse._SubParsersAction))
+
+    assert found.choices[verb].description
+    assert [one.dest for one in found._choices_actions if one.dest == verb] == [verb]
+
+
+def test_a_look_loads_nothing_that_it_does_not_need() -> None:
+    done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, check=True, timeout=30)
+    loaded = done.stdout.split()
+
+    assert f"{ENGINE}.verdict.status" in loaded
+    assert [name for name in loaded if name.startswith(tuple(f"{ENGINE}.{room}." for room in NOT_FOR_A_LOOK))] == []
+    assert [name for name in loaded if name in HEAVY] == []
