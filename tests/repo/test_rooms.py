@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import ast
+import collections
 from pathlib import Path
 
 import pytest
 
-from tests.support.repository import ENGINE
+from tests.support.repository import ENGINE, ROOT
 
 # The packages from the ground up. A module imports from its own package and from those before it.
 ROOMS = (
@@ -103,3 +104,19 @@ def test_every_function_fits_a_screen() -> None:
         if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > LINES_OF_A_FUNCTION
     }
     assert not long
+
+
+# Names that several classes have: a name leaves this set when all but one are renamed, and none joins it.
+AMBIGUOUS_CLASSES = {"Entry", "Facts", "Plan", "Refused", "Row", "Wish", "_Judged", "_Run"}
+
+
+def test_no_two_classes_have_one_name() -> None:
+    classes = [node.name for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    ambiguous = {name for name, count in collections.Counter(classes).items() if count > 1}
+    assert ambiguous <= AMBIGUOUS_CLASSES
+
+
+@pytest.mark.parametrize("kind", ["unit", "contract"])
+def test_the_tests_lie_as_the_rooms_do(kind: str) -> None:
+    folders = {path.parent.name for path in (ROOT / "tests" / kind).glob("*/*.py")}
+    assert folders <= {*ROOMS, "plugins", "tools"}
