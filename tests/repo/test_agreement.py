@@ -93,7 +93,10 @@ def test_every_side_effect_of_a_scenario_is_there(scenario: Path) -> None:
 
 
 def test_every_version_is_pinned_once() -> None:
-    files = [path for path in sorted((ROOT / "requirements").iterdir()) if not path.is_symlink()]
+    # Those of other versions of ansible-core are there to differ.
+    other = {"core-2.20.txt", "core-2.21.txt"}
+    listed = sorted((ROOT / "requirements").iterdir())
+    files = [path for path in listed if not path.is_symlink() and path.name not in other]
     files += [path for path in ROOT.glob("roles/*/files/requirements.txt") if not path.is_symlink()]
     pins: dict[str, set[str]] = {}
     for path in files:

@@ -12,12 +12,7 @@ shift
 
 copy=$ROLLCALL_CACHE/ansible-test/ansible_collections/rollcall/supervisor
 rm -rf "$copy"
-mkdir -p "$copy"
-cd "$ROOT"
-# A file that is deleted and not yet committed is still listed: only what is there can be copied.
-git ls-files -z --cached --others --exclude-standard |
-  while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
-  tar --null --files-from=- -cf - | tar -xf - -C "$copy"
+copy_checkout "$copy"
 
 python=$("$ROOT/.venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 PATH=$ROOT/.venv/bin:$PATH

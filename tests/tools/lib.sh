@@ -41,3 +41,12 @@ need() {
   done
   [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
 }
+
+# copy_checkout DIRECTORY: copies what git would commit now.
+copy_checkout() {
+  mkdir -p "$1"
+  # A file that is deleted and not yet committed is still listed: only what is there can be copied.
+  (cd "$ROOT" && git ls-files -z --cached --others --exclude-standard |
+    while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
+    tar --null --files-from=- -cf -) | tar -xf - -C "$1"
+}

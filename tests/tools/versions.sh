@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# versions.sh [--few]: runs tests/unit and tests/playbooks with every version of ansible-core that is supported, under
+# every Python it runs on that is found here. --few: the units and a few playbooks, with each version under one Python,
+# without the pair that all other stages run with. Each pair has a copy of the checkout with a .venv of its own under
+# .cache/versions, which is kept.
+set -uo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$ROOT"
+
+# ansible-core and a Python, the newest Python of each first: --few takes the first that is found.
+PAIRS=(2.19:3.13 2.19:3.12 2.19:3.11 2.20:3.13 2.20:3.12 2.21:3.13 2.21:3.12)
+FEW=(tests/unit tests/playbooks/test_site_batches.py tests/playbooks/test_release_to_come.py)
+TESTS=(tests/unit tests/playbooks)
+
+few=
+[ "${1:-}" != --few ] || few=yes
+usual=$(.venv/bin/python -c 'import sys; print("2.19:%d.%d" % sys.version_info[:2])')
+
+# find_python VERSION: prints an interpreter of that version that can make virtual environments.
+find_python() {
+  local candidate
+  for candidate in "python$1" "$HOME"/.pyenv/versions/"$1".*/bin/"python$1" \
+    "$HOME"/.local/share/uv/python/cpython-"$1".*/bin/"python$1" /opt/python/*"${1/./}"*/bin/"python$1"; do
+    if "$candidate" -c "import ensurepip, sys; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  return 1
+}
+
+closing=() failed= done=" "
+for pair in "${PAIRS[@]}"; do
+  core=${pair%:*} version=${pair#*:} what="ansible-core ${pair%:*} under Python ${pair#*:}"
+  if [ -n "$few" ] && { [ "$pair" = "$usual" ] || [[ $done == *" $core "* ]]; }; then
+    continue
+  fi
+  if ! python=$(find_python "$version"); then
+    closing+=("left out: $what: no Python $version found")
+    continue
+  fi
+  done+="$core "
+  copy=.cache/versions/$core-$version
+  # All but the environment is copied anew: no file stays that is gone here.
+  [ ! -d "$copy" ] || find "$copy" -mindepth 1 -maxdepth 1 ! -name .venv -exec rm -rf {} +
+  copy_checkout "$copy"
+  tests=("${TESTS[@]}")
+  [ -z "$few" ] || tests=("${FEW[@]}")
+  echo "--- $what"
+  if (cd "$copy" && PYTHON=$python tests/tools/setup.sh "core-$core" &&
+    PATH=$PWD/.venv/bin:$PATH VIRTUAL_ENV=$PWD/.venv pytest -q -n 4 "${tests[@]}"); then
+    closing+=("ok: $what")
+  else
+    closing+=("FAILED: $what")
+    failed=yes
+  fi
+done
+printf '%s\n' "${closing[@]}"
+[ -z "$failed" ]
