@@ -4,7 +4,7 @@
 
 stages := .venv/bin/python tests/tools/stages.py
 
-.PHONY: help setup check generate test exhaustive lint sanity integration molecule chaos demo demo-down bench changelog clean
+.PHONY: help setup check generate test exhaustive lint sanity integration versions molecule chaos demo demo-down bench changelog clean
 
 help: ## say all of this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -30,6 +30,9 @@ sanity: setup ## ansible-test sanity, without ignores
 
 integration: setup ## ansible-test integration: the modules, on this machine
 	@$(stages) integration
+
+versions: setup ## units and playbooks with every supported ansible-core, under every Python of these that is found
+	@tests/tools/versions.sh
 
 molecule: setup ## the scenarios on real hosts, in podman containers
 	@$(stages) molecule

@@ -65,6 +65,9 @@ build() {
 }
 
 mkdir -p "$ROLLCALL_CACHE/images"
+# Another scenario, which runs beside this one, may be at it.
+exec 8>"$ROLLCALL_CACHE/images/$name.lock"
+flock 8
 [ -e "$tarball" ] || build
-podman import --quiet "$tarball" "$image" >/dev/null
+podman image exists "$image" || podman import --quiet "$tarball" "$image" >/dev/null
 echo "$image"

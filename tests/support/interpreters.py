@@ -8,11 +8,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import platform
 import shutil
 import stat
 import subprocess
 import sys
 import typing as t
+import zlib
 from pathlib import Path
 
 import psutil
@@ -188,14 +190,17 @@ esac
 
 @pytest.fixture(scope="session")
 def quick_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Python like that of the tests, whose `-m venv DIRECTORY` copies one that is there; all workers share it."""
-    base = tmp_path_factory.getbasetemp()
-    place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    template, program = place / "environment", place / "quick-python"
-    with open(place / "environment.lock", "w", encoding="utf-8") as lock:
+    """A Python like that of the tests, whose `-m venv DIRECTORY` copies one that is there, for all workers and runs."""
+    version = platform.python_version()
+    template = cache() / f"environment-{version}-{zlib.crc32(os.path.realpath(sys.executable).encode()):08x}"
+    cache().mkdir(parents=True, exist_ok=True)
+    with open(f"{template}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not program.exists():
+        if not (template / "whole").exists():
+            shutil.rmtree(template, ignore_errors=True)
             subprocess.run([sys.executable, "-I", "-m", "venv", str(template)], check=True, timeout=100)
-            program.write_text(SCRIPT.format(template=template, python=sys.executable), encoding="utf-8")
-            program.chmod(0o755)
+            (template / "whole").touch()
+    program = tmp_path_factory.mktemp("python") / "quick-python"
+    program.write_text(SCRIPT.format(template=template, python=sys.executable), encoding="utf-8")
+    program.chmod(0o755)
     return str(program)

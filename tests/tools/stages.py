@@ -1,11 +1,11 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The test run: stages one after the other, each with its name and seconds, then one closing line.
+"""The test run: stages, each with its name and seconds, then one closing line.
 
-``stages.py`` runs all of them, ``stages.py ruff unit`` the named ones in the table's order. A failed stage does not
-stop the others; those that wait for containers run beside them. The closing line counts tests: pytest's own, and one
-for each stage that is not pytest.
+``stages.py`` runs all of them, ``stages.py ruff unit`` the named ones, in the table's order. Stages that mostly wait
+for containers run beside the others, two at a time; what such a stage prints comes when it has ended. A failed stage
+does not stop the others. The closing line counts tests: pytest's own, and one for each stage that is not pytest.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,8 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv" / "bin"
 TOOLS = "tests/tools"
+# A worker that has no test left takes some of another's.
+WAITING = ("-n", "6", "--dist", "worksteal")
 
 
 @dataclass(frozen=True)
@@ -36,36 +37,49 @@ class Stage:
         name: what it is called, on the command line too.
         command: what is run, in the checkout's root with ``.venv/bin`` first on PATH.
         tests: whether it is pytest, whose tests are counted one by one.
-        aside: whether it runs beside the others, after those before it that do: it mostly waits for containers.
+        aside: whether it runs beside the others: it mostly waits for containers.
+        group: a name for several stages on the command line.
     """
 
     name: str
     command: tuple[str, ...]
     tests: bool = False
     aside: bool = False
+    group: str = ""
 
 
 def _pytest(name: str, *arguments: str) -> Stage:
     return Stage(name, ("pytest", "-q", "--durations=10", *arguments), tests=True)
 
 
-# Quick ones first: a mistake shows early.
+def _molecule(scenario: str) -> Stage:
+    return Stage(f"molecule-{scenario}", (f"{TOOLS}/molecule.sh", scenario), aside=True, group="molecule")
+
+
+# How many stages run beside the others at once: with more, two cores are too few.
+LANES = 2
+
+# Quick ones first: a mistake shows early. Of those that run aside the longest first: that ends soonest.
 STAGES = (
     Stage("ruff", (f"{TOOLS}/ruff.sh",)),
     Stage("mypy", ("mypy", "plugins", "tests")),
     _pytest("repo", "tests/repo"),
     _pytest("unit", "-n", "2", "tests/unit"),
-    # Most of their time is waiting for services to have lived long enough.
-    _pytest("contract", "-n", "4", "tests/contract"),
-    _pytest("playbooks", "-n", "4", "tests/playbooks"),
-    _pytest("fault", "-n", "4", "tests/fault"),
-    # Ten steps of `make chaos`: this seed has a fault of every sort among its first.
-    Stage("chaos", (f"{TOOLS}/chaos.sh", "--faults", "10", "--seed", "10493"), aside=True),
+    # Most of their time is waiting for services to have lived long enough: more workers than cores.
+    _pytest("contract", *WAITING, "tests/contract"),
+    _pytest("playbooks", *WAITING, "tests/playbooks"),
+    _pytest("fault", *WAITING, "tests/fault"),
     Stage("ansible-lint", (f"{TOOLS}/ansible-lint.sh",)),
     Stage("changelog", ("antsibull-changelog", "lint")),
     Stage("sanity", (f"{TOOLS}/ansible-test.sh", "sanity")),
     Stage("integration", (f"{TOOLS}/ansible-test.sh", "integration")),
-    Stage("molecule", (f"{TOOLS}/molecule.sh",), aside=True),
+    Stage("versions", (f"{TOOLS}/versions.sh", "--few")),
+    _molecule("debian"),
+    _molecule("default"),
+    _molecule("django"),
+    # Ten steps of `make chaos`: this seed has a fault of every sort among its first.
+    Stage("chaos", (f"{TOOLS}/chaos.sh", "--faults", "10", "--seed", "10493"), aside=True),
+    _molecule("refuses"),
 )
 
 
@@ -134,39 +148,36 @@ def run(stage: Stage, report: Path, output: TextIO | None = None) -> Counts:
     return counts
 
 
-def run_aside(stages: Sequence[Stage], directory: Path) -> dict[str, Counts]:
-    """Run stages one after the other with their output in a file, which is printed when the last has ended."""
-    found = {}
-    with open(directory / "aside.log", "w+", encoding="utf-8") as output:
-        for stage in stages:
-            found[stage.name] = run(stage, directory / f"{stage.name}.xml", output)
+def run_aside(stage: Stage, directory: Path) -> Counts:
+    """Run one stage with its output in a file, which is printed when it has ended."""
+    with open(directory / f"{stage.name}.log", "w+", encoding="utf-8") as output:
+        counts = run(stage, directory / f"{stage.name}.xml", output)
         output.seek(0)
-        log = output.read()
-    print(log, end="", flush=True)
-    return found
+        print(output.read(), end="", flush=True)
+    return counts
 
 
 def main() -> int:
     """Run the stages asked for and return the exit code."""
-    names = [stage.name for stage in STAGES]
+    names = list(dict.fromkeys(name for stage in STAGES for name in (stage.group, stage.name) if name))
     parser = argparse.ArgumentParser(description="Run the tests, stage by stage.")
     parser.add_argument("stages", nargs="*", help=f"of {', '.join(names)}; all when none is named")
     asked = parser.parse_args().stages or names
     unknown = set(asked) - set(names)
     if unknown:
         parser.error(f"no such stage: {', '.join(sorted(unknown))}")
-    wanted = [stage for stage in STAGES if stage.name in asked]
-    # Beside nothing else there is no reason not to see what it prints.
-    beside = [stage for stage in wanted if stage.aside] if any(not stage.aside for stage in wanted) else []
+    wanted = [stage for stage in STAGES if {stage.name, stage.group} & set(asked)]
+    # Alone, there is no reason not to see what it prints.
+    beside = [stage for stage in wanted if stage.aside and len(wanted) > 1]
     found: dict[str, Counts] = {}
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(1) as lane:
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(LANES) as lanes:
         directory = Path(name)
-        aside = lane.submit(run_aside, beside, directory)
+        aside = {stage.name: lanes.submit(run_aside, stage, directory) for stage in beside}
         for stage in wanted:
             if stage not in beside:
                 found[stage.name] = run(stage, directory / f"{stage.name}.xml")
-        found.update(aside.result())
+        found.update({name: counts.result() for name, counts in aside.items()})
     total = Counts()
     for counts in found.values():
         total.add(counts)

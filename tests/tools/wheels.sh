@@ -11,8 +11,11 @@ requirements=$1 version=$2 link=$3
 
 machine=$(uname -m)
 wheels=$ROLLCALL_CACHE/wheels/$(basename "$requirements" .txt)-$version-$machine-$(cksum <"$requirements" | tr ' ' -)
+mkdir -p "$ROLLCALL_CACHE/wheels"
+# Another stage, which runs beside this one, may be at it.
+exec 8>"$ROLLCALL_CACHE/wheels/lock"
+flock 8
 if [ ! -d "$wheels" ]; then
-  mkdir -p "$ROLLCALL_CACHE/wheels"
   new=$(mktemp -d "$wheels.XXXXXX")
   chmod 755 "$new"
   "$ROOT/.venv/bin/python" -m pip download --quiet --requirement "$requirements" --dest "$new" --only-binary :all: \

@@ -215,10 +215,9 @@ def test_a_query_can_change_nothing(server: postgresql.Cluster) -> None:
 
 
 def test_a_slow_query_is_bounded_and_ended_on_the_server_too(server: postgresql.Cluster) -> None:
-    answer = ask("postgresql", at(server), query="SELECT pg_sleep(30)", timeout=SHORT)
-    assert answer.detail.endswith(
-        f'it let us in, and its answer to "SELECT pg_sleep(30)" has not come within {SHORT} s'
-    )
+    # Time enough to log in, whatever else this machine does.
+    answer = ask("postgresql", at(server), query="SELECT pg_sleep(30)", timeout=2.0)
+    assert answer.detail.endswith('it let us in, and its answer to "SELECT pg_sleep(30)" has not come within 2 s')
     assert server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND usename = 'trading'") == "0"
 
 
