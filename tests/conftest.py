@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import typing as t
 
+import hypothesis
 import pytest
 
 from tests.support.interpreters import quick_python
 from tests.support.victims import Victim, innocent
 
 __all__ = ["bystander", "quick_python"]
+
+# How long an example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
