@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import archives
-from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import plan as release_plan
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.wanted import wanted_release
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 from ansible_collections.rollcall.supervisor.plugins.modules.release import ARGUMENT_SPEC, REQUIRED_IF
 
@@ -35,7 +35,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
         theirs = None
         try:
             # Before the module is: Ansible shows what that was called with, and an address can have a password in it.
-            release_plan.wish(arguments)
+            wanted_release(arguments)
             local = _local(arguments)
             received = {name: {"digest": place.digest} for name, place in local.items()}
             while True:

@@ -218,8 +218,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import lifecycle as releases
-from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import plan as release_plan
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.lifecycle import finish_switch, make_ready
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.wanted import wanted_release
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 
 ARGUMENT_SPEC: t.Dict[str, t.Any] = {
@@ -253,8 +253,8 @@ REQUIRED_IF = (("state", "ready", ["source"]), ("state", "in_place", ["id"]))
 
 def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any]:
     """Return the module's result."""
-    perform = releases.ready if params["state"] == "ready" else releases.switched
-    return perform(release_plan.wish(params), dry_run=check_mode)
+    perform = make_ready if params["state"] == "ready" else finish_switch
+    return perform(wanted_release(params), dry_run=check_mode)
 
 
 def main() -> None:

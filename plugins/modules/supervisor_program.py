@@ -201,16 +201,21 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.programs import orders as programs
-from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import STATES, Wish
+from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.execution import (
+    SupervisordAddress,
+    carry_out,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import STATES, WantedPrograms
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 
 
 def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any]:
     """Return the module's result."""
-    where = programs.Where(params["socket"], params["root"], params["username"], params["password"])
-    wish = Wish(tuple(params["name"]), params["state"], params["signal"], params["update"], params["stable_for"])
-    return programs.carry_out(where, wish, timeout=params["timeout"], dry_run=check_mode)
+    where = SupervisordAddress(params["socket"], params["root"], params["username"], params["password"])
+    wanted = WantedPrograms(
+        tuple(params["name"]), params["state"], params["signal"], params["update"], params["stable_for"]
+    )
+    return carry_out(where, wanted, timeout=params["timeout"], dry_run=check_mode)
 
 
 def main() -> None:

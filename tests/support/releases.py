@@ -13,9 +13,12 @@ import typing as t
 import zipfile
 from pathlib import Path
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import archives
-from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import lifecycle as releases
-from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.plan import Python, Sent, Wish
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import archives, lifecycle
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.wanted import (
+    PythonEnvironment,
+    SentFile,
+    WantedRelease,
+)
 
 EXCLUDE = (".git", "__pycache__", ".venv")
 
@@ -53,16 +56,16 @@ def _record(text: str) -> str:
     return f"sha256={digest.decode().rstrip('=')}"
 
 
-def sent(source: Path, place: Path) -> Sent:
+def sent(source: Path, place: Path) -> SentFile:
     """Return what the controller sends of a directory or an archive, packed below ``place``."""
     if source.is_file():
         digest = archives.file_digest(str(source))
-        return Sent(digest, str(source), digest)
+        return SentFile(digest, str(source), digest)
     entries = archives.scan(str(source), EXCLUDE)
     digest = archives.tree_digest(str(source), entries)
     path = place / f"{digest[:12]}.tar.gz"
     archives.pack(str(source), entries, str(path))
-    return Sent(digest, str(path), archives.file_digest(str(path)))
+    return SentFile(digest, str(path), archives.file_digest(str(path)))
 
 
 class Host:
@@ -79,19 +82,23 @@ class Host:
         self.root = root
         self.place = place
         self.python = python
-        self.wish = Wish(root=str(root), **more)
+        self.wish = WantedRelease(root=str(root), **more)
 
-    def asks(self, source: Path, **more: t.Any) -> Wish:
+    def asks(self, source: Path, **more: t.Any) -> WantedRelease:
         """Return the wish for a release of ``source``, with all that could be sent."""
         return dataclasses.replace(self.wish, source=str(source), code=sent(source, self.place), **more)
 
     def with_wheels(self, wheels: Path, **more: t.Any) -> t.Dict[str, t.Any]:
         """Return what to add to a wish for a virtual environment from wheels."""
-        return {"python": Python(python=self.python, wheels=True), "wheels": sent(wheels, self.place), **more}
+        return {
+            "python": PythonEnvironment(python=self.python, wheels=True),
+            "wheels": sent(wheels, self.place),
+            **more,
+        }
 
     def ready(self, source: Path, **more: t.Any) -> t.Dict[str, t.Any]:
         """Have a release ready."""
-        return releases.ready(self.asks(source, **more))
+        return lifecycle.make_ready(self.asks(source, **more))
 
     def release(self, done: t.Mapping[str, t.Any]) -> Path:
         """Return the directory of a release."""

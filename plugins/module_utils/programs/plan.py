@@ -30,7 +30,7 @@ _COMPARED = 400  # names looked through for a similar one
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
+class WantedPrograms:
     """What is wanted, and of whom.
 
     Args:
@@ -49,7 +49,7 @@ class Wish:
 
 
 @dataclasses.dataclass(frozen=True)
-class Facts:
+class ProgramFacts:
     """What supervisord says.
 
     Args:
@@ -68,7 +68,7 @@ class Facts:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class ProgramRow:
     """One program: its state before and after, what is done to it, and what only a diff has to say."""
 
     name: str
@@ -79,7 +79,7 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class ProgramPlan:
     """What is to be done, in this order, and who must have come to rest in between.
 
     Args:
@@ -103,7 +103,7 @@ class Plan:
     start: t.Tuple[str, ...] = ()
     up: t.Tuple[str, ...] = ()
     unsure: t.Tuple[str, ...] = ()
-    rows: t.Tuple[Row, ...] = ()
+    rows: t.Tuple[ProgramRow, ...] = ()
     outdated: t.Tuple[str, ...] = ()
 
     @property
@@ -139,16 +139,16 @@ class _Move:
     note: str = ""
 
 
-def make(wish: Wish, facts: Facts) -> Plan:
+def plan_programs(wanted: WantedPrograms, facts: ProgramFacts) -> ProgramPlan:
     """Return what has to be done.
 
     Raises:
         RollcallError: ``wrong_use`` for names or a signal that do not exist, ``refused`` for programs that supervisord
             has lost track of. All of them at once, and nothing is done.
     """
-    if wish.state in ("present", "absent"):
-        return _of_groups(wish, facts)
-    return _of_programs(wish, facts)
+    if wanted.state in ("present", "absent"):
+        return _of_groups(wanted, facts)
+    return _of_programs(wanted, facts)
 
 
 def group_of(name: str) -> str:
@@ -159,11 +159,11 @@ def group_of(name: str) -> str:
 # --- programs -----------------------------------------------------------------------------------------------------
 
 
-def _of_programs(wish: Wish, facts: Facts) -> Plan:
-    named, unknown = _programs_meant(wish.names, facts)
+def _of_programs(wanted: WantedPrograms, facts: ProgramFacts) -> ProgramPlan:
+    named, unknown = _programs_meant(wanted.names, facts)
     problems = []
-    if wish.state == "signalled":
-        problems = _unfit_signal(wish.signal)
+    if wanted.state == "signalled":
+        problems = _unfit_signal(wanted.signal)
         # Whoever names a program wants it to get the signal; whoever names a group, those of it that can.
         problems += [
             f"{name} has no process that could take a signal ({facts.programs[name].state})"
@@ -171,26 +171,26 @@ def _of_programs(wish: Wish, facts: Facts) -> Plan:
             if singly and facts.programs[name].state not in _HEARS | {_LOST}
         ]
     _refuse(unknown, problems, facts, named)
-    moves = {name: _move(wish, facts.programs[name]) for name in named}
+    moves = {name: _move(wanted, facts.programs[name]) for name in named}
     plan = _ordered(moves, facts)
-    if wish.state == "signalled":
+    if wanted.state == "signalled":
         return dataclasses.replace(plan, signal=tuple(name for name, move in moves.items() if move.action))
     return plan
 
 
-def _move(wish: Wish, program: ProgramState) -> _Move:
+def _move(wanted: WantedPrograms, program: ProgramState) -> _Move:
     state = program.state
     alive, stopping = state in _ALIVE, state == "STOPPING"
-    if wish.state == "signalled":
-        return _Move(state, "signalled", note=f"signalled {wish.signal}") if state in _HEARS else _Move(state)
-    if wish.state == "stopped":
+    if wanted.state == "signalled":
+        return _Move(state, "signalled", note=f"signalled {wanted.signal}") if state in _HEARS else _Move(state)
+    if wanted.state == "stopped":
         return _stopped(state)
-    if wish.state == "restarted":
+    if wanted.state == "restarted":
         action, note = ("restarted", "restarted") if alive or stopping else ("started", "")
         return _Move("RUNNING", action, stop=alive, down=alive or stopping, start=True, up=True, note=note)
     if state in _HEARS:
         # One that has just been started, by whomever, may be about to fail.
-        young = state == "STARTING" or program.now - program.start <= wish.stable_for
+        young = state == "STARTING" or program.now - program.start <= wanted.stable_for
         return _Move(state, up=young)
     # supervisord is between two tries: a try of our own shows at once how it fares.
     return _Move("RUNNING", "started", stop=alive, down=alive or stopping, start=True, up=True)
@@ -202,7 +202,7 @@ def _stopped(state: str) -> _Move:
     return _Move("STOPPED" if state == "STOPPING" else state, down=state == "STOPPING")
 
 
-def _programs_meant(names: t.Iterable[str], facts: Facts) -> t.Tuple[t.Dict[str, bool], t.List[str]]:
+def _programs_meant(names: t.Iterable[str], facts: ProgramFacts) -> t.Tuple[t.Dict[str, bool], t.List[str]]:
     """Return the programs that are meant, each with whether it was named by itself, and what is wrong with names."""
     groups: t.Dict[str, t.List[str]] = {}
     for program in facts.programs:
@@ -239,15 +239,15 @@ def _unfit_signal(signal: t.Optional[str]) -> t.List[str]:
 # --- groups -------------------------------------------------------------------------------------------------------
 
 
-def _of_groups(wish: Wish, facts: Facts) -> Plan:
+def _of_groups(wanted: WantedPrograms, facts: ProgramFacts) -> ProgramPlan:
     active = {group_of(name) for name in facts.programs}
     # What is not active is absent already, whether it ever existed or not.
-    known = None if wish.state == "absent" else active | set(facts.added)
-    meant, unknown, problems = _groups_meant(wish.names, sorted(active | set(facts.added)), known)
+    known = None if wanted.state == "absent" else active | set(facts.added)
+    meant, unknown, problems = _groups_meant(wanted.names, sorted(active | set(facts.added)), known)
     stale = set(facts.changed) | set(facts.removed)
-    anew = [group for group in meant if wish.state == "present" and wish.update and group in facts.changed]
-    leaving = [group for group in meant if group in active and (wish.state == "absent" or group in anew)]
-    coming = [group for group in meant if wish.state == "present" and (group not in active or group in anew)]
+    anew = [group for group in meant if wanted.state == "present" and wanted.update and group in facts.changed]
+    leaving = [group for group in meant if group in active and (wanted.state == "absent" or group in anew)]
+    coming = [group for group in meant if wanted.state == "present" and (group not in active or group in anew)]
     _refuse(unknown, problems, facts, [name for name in facts.programs if group_of(name) in leaving])
     moves: t.Dict[str, _Move] = {}
     for group in meant:
@@ -258,11 +258,13 @@ def _of_groups(wish: Wish, facts: Facts) -> Plan:
         remove=tuple(leaving),
         add=tuple(coming),
         unsure=tuple(group for group in coming if not facts.configs),
-        outdated=tuple(group for group in meant if wish.state == "present" and group in stale and group not in coming),
+        outdated=tuple(
+            group for group in meant if wanted.state == "present" and group in stale and group not in coming
+        ),
     )
 
 
-def _members(group: str, facts: Facts, *, configured: bool) -> t.List[str]:
+def _members(group: str, facts: ProgramFacts, *, configured: bool) -> t.List[str]:
     """Return the programs that a group has or, when it is ``configured`` anew, will have; itself when nobody knows."""
     names = [name for name in facts.programs if group_of(name) == group]
     if configured:
@@ -270,7 +272,7 @@ def _members(group: str, facts: Facts, *, configured: bool) -> t.List[str]:
     return names or ([group] if configured else [])
 
 
-def _group_move(name: str, facts: Facts, *, leaving: bool, coming: bool) -> _Move:
+def _group_move(name: str, facts: ProgramFacts, *, leaving: bool, coming: bool) -> _Move:
     program, config = facts.programs.get(name), facts.configs.get(name)
     before = _ABSENT if program is None else program.state
     gone = _stopped(before) if leaving and program is not None else _Move(before)
@@ -312,10 +314,10 @@ def _groups_meant(
 # --- what both need -----------------------------------------------------------------------------------------------
 
 
-def _ordered(moves: t.Mapping[str, _Move], facts: Facts) -> Plan:
+def _ordered(moves: t.Mapping[str, _Move], facts: ProgramFacts) -> ProgramPlan:
     """Return a plan with who moves how: they start by supervisord's priorities, and stop the other way round."""
     names = sorted(moves, key=lambda name: (_priority(name, facts), name))
-    return Plan(
+    return ProgramPlan(
         stop=tuple(name for name in reversed(names) if moves[name].stop),
         down=tuple(name for name in reversed(names) if moves[name].down),
         start=tuple(name for name in names if moves[name].start),
@@ -324,14 +326,14 @@ def _ordered(moves: t.Mapping[str, _Move], facts: Facts) -> Plan:
     )
 
 
-def _priority(name: str, facts: Facts) -> t.Tuple[int, int]:
+def _priority(name: str, facts: ProgramFacts) -> t.Tuple[int, int]:
     config = facts.configs.get(name)
     return (999, 999) if config is None else config.priority  # supervisord's own default
 
 
-def _row(name: str, move: _Move, facts: Facts) -> Row:
+def _row(name: str, move: _Move, facts: ProgramFacts) -> ProgramRow:
     program = facts.programs.get(name)
-    return Row(name, _ABSENT if program is None else program.state, move.after, move.action, move.note)
+    return ProgramRow(name, _ABSENT if program is None else program.state, move.after, move.action, move.note)
 
 
 def _unknown(name: str, what: str, known: t.Sequence[str], *, who: str = "supervisord knows") -> str:
@@ -341,7 +343,7 @@ def _unknown(name: str, what: str, known: t.Sequence[str], *, who: str = "superv
     return f"{who} no {what} '{name}'" + (f" (did you mean {close[0]}?)" if close else "")
 
 
-def _refuse(unknown: t.Sequence[str], problems: t.Sequence[str], facts: Facts, touched: t.Iterable[str]) -> None:
+def _refuse(unknown: t.Sequence[str], problems: t.Sequence[str], facts: ProgramFacts, touched: t.Iterable[str]) -> None:
     """Raise when names are unknown, when something else is wrong, or when a program that is touched is lost."""
     lost = [
         f"supervisord has lost track of the process of {name} ({_LOST}), and only a new supervisord gets it back"

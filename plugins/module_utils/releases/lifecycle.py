@@ -15,31 +15,30 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
-import tempfile
 import time
 import typing as t
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
-from ..base.files import remove_tree, write_atomically
+from ..base.files import write_atomically
 from ..host import commands
 from ..host.accounts import Account, acting_as, require_account
 from ..manifest.model import release_directory
-from . import code as release_code
-from . import plan as release_plan
-from . import store as release_store
-from . import venvs
-from .plan import Git, Kept, Wish
+from . import store, venvs
+from .identity import recipe, release_id
+from .pruning import KeptRelease, to_prune
+from .shared import share
+from .source import current_commit, fetch_code
+from .wanted import GitSource, WantedRelease
 
 # --- before the switch --------------------------------------------------------------------------------------------
 
 
-def ready(wish: Wish, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+def make_ready(wanted: WantedRelease, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
     """Have a release on this host, whole and built, and its ``before_switch`` commands run unless it is in place.
 
     Args:
-        wish: what is wanted.
+        wanted: what is wanted.
         dry_run: to say only what would be done.
         clock: where the time comes from.
 
@@ -51,28 +50,28 @@ def ready(wish: Wish, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t.Dict
         RollcallError: ``wrong_use`` and ``refused``: nothing was touched; ``failed``: it could not be built, or a
             command failed. What is in place stays there.
     """
-    who = require_account(wish.user)
-    with _as_errors(wish.root), contextlib.ExitStack() as stack:
+    who = require_account(wanted.user)
+    with _as_errors(wanted.root), contextlib.ExitStack() as stack:
         if not dry_run:
-            stack.enter_context(release_store.locked(wish.root, clock))
-            release_store.sweep(wish.root)
-        facts = _look(wish, who)
-        actions = _actions(wish, facts)
-        if dry_run or (facts.to_build and not isinstance(wish.source, Git) and not wish.code.archive):
+            stack.enter_context(store.locked_releases(wanted.root, clock))
+            store.remove_unfinished(wanted.root)
+        facts = _look(wanted, who)
+        actions = _actions(wanted, facts)
+        if dry_run or (facts.to_build and not isinstance(wanted.source, GitSource) and not wanted.code.archive):
             missing = [] if dry_run else ["code"]
-            return _result(wish, facts.id, actions, missing=missing)
+            return _result(wanted, facts.id, actions, missing=missing)
         try:
-            ignored = _make(wish, who, facts, clock)
+            ignored = _make(wanted, who, facts, clock)
         except venvs.WheelsNeeded:
-            return _result(wish, facts.id, actions, missing=["wheels"])
+            return _result(wanted, facts.id, actions, missing=["wheels"])
         if not facts.in_place:
             # Before the commands: what is on its way there is not pruned by another run.
-            release_store.note_pending(wish.root, facts.id)
-            _run_all(wish, who, wish.before_switch, "before_switch", release_directory(wish.root, facts.id))
-        return _result(wish, facts.id, actions, ignored=ignored)
+            store.note_pending(wanted.root, facts.id)
+            _run_all(wanted, who, wanted.before_switch, "before_switch", release_directory(wanted.root, facts.id))
+        return _result(wanted, facts.id, actions, ignored=ignored)
 
 
-class _Facts(t.NamedTuple):
+class _ReleaseFacts(t.NamedTuple):
     """What is on the host.
 
     Attributes:
@@ -99,65 +98,65 @@ class _Facts(t.NamedTuple):
         return self.marker is None
 
 
-def _look(wish: Wish, who: Account) -> _Facts:
-    interpreter = venvs.interpreter(wish, who) if wish.python else ""
-    code = release_code.commit(wish, wish.source, who) if isinstance(wish.source, Git) else wish.code.digest
-    recipe = release_plan.recipe(wish, interpreter)
-    name = release_plan.release_id(wish, code, recipe)
-    marker = release_store.release_marker(wish.root, name, who)
-    if marker is None and os.path.lexists(release_directory(wish.root, name)):
-        path = release_directory(wish.root, name)
+def _look(wanted: WantedRelease, who: Account) -> _ReleaseFacts:
+    interpreter = venvs.interpreter_of(wanted, who) if wanted.python else ""
+    code = current_commit(wanted, wanted.source, who) if isinstance(wanted.source, GitSource) else wanted.code.digest
+    how = recipe(wanted, interpreter)
+    name = release_id(wanted, code, how)
+    marker = store.release_marker(wanted.root, name, who)
+    if marker is None and os.path.lexists(release_directory(wanted.root, name)):
+        path = release_directory(wanted.root, name)
         raise RollcallError(
             f"{path} is there and has no marker of Rollcall's, so it is left alone.",
             kind="refused",
             remedies=[f"look at it and move it away: mv {path} {path}.saved", "give the release another id"],
         )
-    if marker is not None and (marker.get("code"), marker.get("recipe")) != (code, recipe):
+    if marker is not None and (marker.get("code"), marker.get("recipe")) != (code, how):
         what = "other code" if marker.get("code") != code else "the same code in another way"
         raise RollcallError(
             f"Release {name} is on this host and was made of {what}. A release never changes.",
             kind="wrong_use",
-            evidence={"id": name, "there": dict(marker), "wanted": {"code": code, "recipe": recipe}},
+            evidence={"id": name, "there": dict(marker), "wanted": {"code": code, "recipe": how}},
             remedies=["give it another id", "or none: then it is made from the content"],
         )
     environment = str(marker["venv"]) if marker else ""
-    whole = not environment or venvs.whole(wish.root, environment, who)
-    return _Facts(name, code, recipe, interpreter, marker, whole, release_store.in_place(wish.root) == name)
+    whole = not environment or venvs.is_whole(wanted.root, environment, who)
+    return _ReleaseFacts(name, code, how, interpreter, marker, whole, store.current_release_id(wanted.root) == name)
 
 
-def _actions(wish: Wish, facts: _Facts) -> t.List[str]:
+def _actions(wanted: WantedRelease, facts: _ReleaseFacts) -> t.List[str]:
     """Return what is to be done, in words."""
     actions = []
     if facts.to_build:
-        actions.append(f"build release {facts.id} from {wish.origin}")
+        actions.append(f"build release {facts.id} from {wanted.origin}")
     elif not facts.environment:
         actions.append(f"build the virtual environment of release {facts.id} anew")
     if not facts.in_place:
-        actions += [f"run before the switch: {commands.shown(command)}" for command in wish.before_switch]
+        actions += [f"run before the switch: {commands.shown(command)}" for command in wanted.before_switch]
     return actions
 
 
-def _make(wish: Wish, who: Account, facts: _Facts, clock: Clock) -> t.List[str]:
+def _make(wanted: WantedRelease, who: Account, facts: _ReleaseFacts, clock: Clock) -> t.List[str]:
     """Build what is not there; return the shared directories whose content in the release was left out."""
-    final = release_directory(wish.root, facts.id)
+    final = release_directory(wanted.root, facts.id)
     if not facts.to_build:
         if not facts.environment:
-            with release_store.workshop(wish.root, who) as place:
-                venvs.ready(wish, who, facts.interpreter, final, place)
+            with store.workshop(wanted.root, who) as place:
+                venvs.ensure_venv(wanted, who, facts.interpreter, final, place)
         return []
-    with release_store.workshop(wish.root, who) as place:
+    with store.workshop(wanted.root, who) as place:
         tree = os.path.join(place, "tree")
-        release_code.fetch(wish, who, facts.code, place, tree)
+        fetch_code(wanted, who, facts.code, place, tree)
         environment = ""
-        if wish.python is not None:
-            environment = venvs.ready(wish, who, facts.interpreter, tree, place)
-        ignored = [name for name in wish.shared if _share(wish.root, who, tree, name)]
+        if wanted.python is not None:
+            environment = venvs.ensure_venv(wanted, who, facts.interpreter, tree, place)
+        ignored = [name for name in wanted.shared if share(wanted.root, who, tree, name)]
         if environment:
-            venvs.link(wish, who, tree, environment)
-        _run_all(wish, who, wish.build, "build", tree, place)
+            venvs.link_venv(wanted, who, tree, environment)
+        _run_all(wanted, who, wanted.build, "build", tree, place)
         marker = {
             "id": facts.id,
-            "source": wish.origin,
+            "source": wanted.origin,
             "code": facts.code,
             "recipe": facts.recipe,
             "venv": environment,
@@ -165,7 +164,7 @@ def _make(wish: Wish, who: Account, facts: _Facts, clock: Clock) -> t.List[str]:
             "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock.wall())),
         }
         with acting_as(who):
-            write_atomically(os.path.join(tree, release_store.MARKER), json.dumps(marker, indent=2) + "\n", 0o644)
+            write_atomically(os.path.join(tree, store.MARKER), json.dumps(marker, indent=2) + "\n", 0o644)
             os.chmod(tree, 0o755)
         # A rename can reach the disk before the content of the files does.
         os.sync()
@@ -176,122 +175,73 @@ def _make(wish: Wish, who: Account, facts: _Facts, clock: Clock) -> t.List[str]:
 # --- after the switch ---------------------------------------------------------------------------------------------
 
 
-def switched(wish: Wish, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+def finish_switch(wanted: WantedRelease, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
     """Run the ``after_switch`` commands of a release that has just been put in place and verified, and prune old ones.
 
     Args:
-        wish: with the ``id`` of the release.
+        wanted: with the ``id`` of the release.
         dry_run: to say only what would be done.
         clock: where the time comes from.
 
     Returns:
-        The same as :func:`ready`, with the releases and virtual environments that went in ``pruned``.
+        The same as :func:`make_ready`, with the releases and virtual environments that went in ``pruned``.
 
     Raises:
         RollcallError: another release is in place; or a command failed: the release is in place all the same.
     """
-    who = require_account(wish.user)
-    with _as_errors(wish.root), contextlib.ExitStack() as stack:
+    who = require_account(wanted.user)
+    with _as_errors(wanted.root), contextlib.ExitStack() as stack:
         if not dry_run:
-            stack.enter_context(release_store.locked(wish.root, clock))
-            release_store.sweep(wish.root)
-        there = release_store.in_place(wish.root)
-        if not dry_run and there != wish.id:
+            stack.enter_context(store.locked_releases(wanted.root, clock))
+            store.remove_unfinished(wanted.root)
+        there = store.current_release_id(wanted.root)
+        if not dry_run and there != wanted.id:
             raise RollcallError(
-                f"Release {wish.id} is not in place, {there or 'none'} is.",
-                evidence={"wanted": wish.id, "in_place": there},
+                f"Release {wanted.id} is not in place, {there or 'none'} is.",
+                evidence={"wanted": wanted.id, "in_place": there},
                 remedies=["ansible-playbook site.yml"],
             )
         # In a dry run the release need not be there yet.
-        due = there != wish.id or release_store.pending(wish.root) == wish.id
-        to_run = wish.after_switch if due else ()
-        releases, environments = _prunable(wish, who)
+        due = there != wanted.id or store.pending_release(wanted.root) == wanted.id
+        to_run = wanted.after_switch if due else ()
+        releases, environments = _prunable(wanted, who)
         actions = [f"run after the switch: {commands.shown(command)}" for command in to_run]
         actions += [f"remove release {name}" for name in releases]
         actions += [f"remove virtual environment {name}" for name in environments]
         if not dry_run:
-            _run_all(wish, who, to_run, "after_switch", release_directory(wish.root, wish.id))
-            release_store.note_pending(wish.root, None)
+            _run_all(wanted, who, to_run, "after_switch", release_directory(wanted.root, wanted.id))
+            store.note_pending(wanted.root, None)
             for path in [
-                *(release_directory(wish.root, name) for name in releases),
-                *(os.path.join(release_store.environments(wish.root), name) for name in environments),
+                *(release_directory(wanted.root, name) for name in releases),
+                *(os.path.join(store.venvs_directory(wanted.root), name) for name in environments),
             ]:
-                release_store.discard(path)
-        return _result(wish, wish.id, actions, pruned=[*releases, *environments])
+                store.discard(path)
+        return _result(wanted, wanted.id, actions, pruned=[*releases, *environments])
 
 
-def _prunable(wish: Wish, who: Account) -> t.Tuple[t.List[str], t.List[str]]:
-    needed = {name for name in (wish.id, release_store.in_place(wish.root), release_store.pending(wish.root)) if name}
-    needed |= release_store.of_generations(wish.root)
+def _prunable(wanted: WantedRelease, who: Account) -> t.Tuple[t.List[str], t.List[str]]:
+    needed = {
+        name for name in (wanted.id, store.current_release_id(wanted.root), store.pending_release(wanted.root)) if name
+    }
+    needed |= store.releases_of_generations(wanted.root)
     kept = []
-    for name in release_store.names(release_store.releases(wish.root)):
-        marker = release_store.release_marker(wish.root, name, who)
+    for name in store.visible_names(store.releases_directory(wanted.root)):
+        marker = store.release_marker(wanted.root, name, who)
         if marker is not None:
-            kept.append(Kept(name, float(marker["made"]), str(marker["venv"])))
+            kept.append(KeptRelease(name, float(marker["made"]), str(marker["venv"])))
     environments = [
         name
-        for name in release_store.names(release_store.environments(wish.root))
-        if venvs.marker(wish.root, name, who) is not None
+        for name in store.visible_names(store.venvs_directory(wanted.root))
+        if venvs.venv_marker(wanted.root, name, who) is not None
     ]
-    return release_plan.to_prune(kept, environments, needed, wish.keep)
-
-
-# --- shared directories -------------------------------------------------------------------------------------------
-
-
-def _share(root: str, who: Account, tree: str, name: str) -> bool:
-    """Link a directory that all releases share into a release; return whether content in the release was left out.
-
-    What the first release that has a directory of that name brings is its initial content.
-    """
-    shared = os.path.join(root, "shared", name)
-    brought = os.path.join(tree, name)
-    with acting_as(who):
-        brings = os.path.isdir(brought) and not os.path.islink(brought)
-        if os.path.lexists(brought) and not brings:
-            raise RollcallError(
-                f"The release has {name}, which is not a directory, and is to have the shared directory there.",
-                kind="wrong_use",
-                remedies=[f"take '{name}' out of `shared`, or out of the release with `exclude`"],
-            )
-    fresh = not os.path.isdir(shared)
-    if fresh:
-        _make_shared(root, who, name, brought if brings else None)
-    with acting_as(who):
-        if brings:
-            remove_tree(brought)
-        os.makedirs(os.path.dirname(brought), exist_ok=True)
-        os.symlink(shared, brought)
-    return brings and not fresh
-
-
-def _make_shared(root: str, who: Account, name: str, content: t.Optional[str]) -> None:
-    """Make a shared directory with its content, whole or not at all."""
-    top = os.path.join(root, "shared")
-    above = top
-    release_store.own_directory(top)
-    for part in os.path.dirname(name).split("/"):
-        if part:
-            above = os.path.join(above, part)
-            release_store.own_directory(above)
-    fresh = tempfile.mkdtemp(prefix=release_store.MAKING, dir=top)
-    try:
-        os.chown(fresh, who.uid, who.gid)
-        with acting_as(who):
-            if content is not None:
-                shutil.copytree(content, fresh, symlinks=True, dirs_exist_ok=True)
-            os.chmod(fresh, 0o750)
-        os.rename(fresh, os.path.join(top, name))
-    except BaseException:
-        release_store.remove(fresh)
-        raise
+    return to_prune(kept, environments, needed, wanted.keep)
 
 
 # --- commands -----------------------------------------------------------------------------------------------------
 
 
 def _run_all(
-    wish: Wish,
+    wanted: WantedRelease,
     who: Account,
     argvs: t.Sequence[t.Sequence[str]],
     what: str,
@@ -306,12 +256,12 @@ def _run_all(
     means = {
         "build": "Nothing was stopped, and the release that is in place stays.",
         "before_switch": "Nothing was stopped, and the release that is in place stays.",
-        "after_switch": f"Release {wish.id} is in place and its services were verified.",
+        "after_switch": f"Release {wanted.id} is in place and its services were verified.",
     }[what]
     with contextlib.ExitStack() as stack:
-        workshop = place or (stack.enter_context(release_store.workshop(wish.root, who)) if argvs else "")
+        room = place or (stack.enter_context(store.workshop(wanted.root, who)) if argvs else "")
         for argv in argvs:
-            done = commands.run_in(directory, argv, who, place=workshop, more=wish.environment, timeout=wish.timeout)
+            done = commands.run_in(directory, argv, who, place=room, more=wanted.environment, timeout=wanted.timeout)
             if not done.ok:
                 raise commands.failure(
                     f"{what}: {commands.shown(argv)}", done, ["correct it, then run the same command again"], means
@@ -332,7 +282,7 @@ def _as_errors(root: str) -> t.Iterator[None]:
 
 
 def _result(
-    wish: Wish,
+    wanted: WantedRelease,
     name: str,
     actions: t.Sequence[str],
     *,
@@ -343,7 +293,7 @@ def _result(
     return {
         "changed": bool(actions),
         "id": name,
-        "path": release_directory(wish.root, name),
+        "path": release_directory(wanted.root, name),
         "actions": list(actions),
         "missing": list(missing),
         "ignored": list(ignored),

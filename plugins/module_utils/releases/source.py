@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import typing as t
 
@@ -16,42 +17,42 @@ from ..host import commands
 from ..host.accounts import Account, acting_as, clean_environment
 from ..manifest.model import DEFAULT_PATH
 from . import archives
-from . import plan as release_plan
-from .plan import Git, Sent, Wish
+from .wanted import GitSource, SentFile, WantedRelease
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 # Left free for the stack itself when an archive is unpacked.
 RESERVE = 64 * 1024 * 1024
 
 
-def fetch(wish: Wish, who: Account, code: str, place: str, tree: str) -> None:
+def fetch_code(wanted: WantedRelease, who: Account, code: str, place: str, tree: str) -> None:
     """Put the code into the empty directory ``tree``."""
-    if isinstance(wish.source, Git):
-        packed = _exported(wish, wish.source, who, code, place)
+    if isinstance(wanted.source, GitSource):
+        packed = _exported(wanted, wanted.source, who, code, place)
         # In a directory of the user's, who could have put anything there.
         with acting_as(who):
-            unpack(wish, packed, who, tree)
+            unpack_code(wanted, packed, who, tree)
     else:
-        verify(wish.code)
-        unpack(wish, wish.code.archive, who, tree, wish.strip)
+        verify_sent(wanted.code)
+        unpack_code(wanted, wanted.code.archive, who, tree, wanted.strip)
 
 
-def unpack(wish: Wish, packed: str, who: Account, tree: str, strip: int = 0) -> None:
+def unpack_code(wanted: WantedRelease, packed: str, who: Account, tree: str, strip: int = 0) -> None:
     """Unpack an archive into an empty directory of the user's, when there is room for it."""
-    with archives.opened(packed, strip, name=wish.origin) as members:
+    with archives.opened(packed, strip, name=wanted.origin) as members:
         needed = sum(entry.size for entry, _opener in members)
         numbers = os.statvfs(tree)
         free = numbers.f_bavail * numbers.f_frsize - RESERVE
         if needed > free:
             raise RollcallError(
-                f"The release needs {needed // 1024} KiB, and {wish.root} has {max(0, free) // 1024} KiB for it.",
+                f"The release needs {needed // 1024} KiB, and {wanted.root} has {max(0, free) // 1024} KiB for it.",
                 evidence={"needed": needed, "free": free},
-                remedies=[f"df -h {wish.root}; df -i {wish.root}"],
+                remedies=[f"df -h {wanted.root}; df -i {wanted.root}"],
             )
         with acting_as(who):
             archives.unpack(members, tree)
 
 
-def verify(sent: Sent) -> None:
+def verify_sent(sent: SentFile) -> None:
     """Check that an archive is what the controller has sent."""
     if archives.file_digest(sent.archive) != sent.sha256:
         raise RollcallError(
@@ -59,15 +60,15 @@ def verify(sent: Sent) -> None:
         )
 
 
-def commit(wish: Wish, git: Git, who: Account) -> str:
+def current_commit(wanted: WantedRelease, git: GitSource, who: Account) -> str:
     """Return the commit that a branch, tag or commit is now."""
-    if release_plan.COMMIT.fullmatch(git.version):
+    if _COMMIT.fullmatch(git.version):
         return git.version
     names = [f"refs/tags/{git.version}^{{}}", f"refs/tags/{git.version}", f"refs/heads/{git.version}", git.version]
-    lines = _git(wish, who, ["ls-remote", "--", git.url, *names], "/")
+    lines = _git(wanted, who, ["ls-remote", "--", git.url, *names], "/")
     found = {words[1]: words[0] for words in (line.split() for line in lines) if len(words) == 2}
     for name in names:
-        if release_plan.COMMIT.fullmatch(found.get(name, "")):
+        if _COMMIT.fullmatch(found.get(name, "")):
             return found[name]
     raise RollcallError(
         f"{git.url} has no branch and no tag {git.version}.",
@@ -77,23 +78,23 @@ def commit(wish: Wish, git: Git, who: Account) -> str:
     )
 
 
-def _exported(wish: Wish, git: Git, who: Account, commit: str, place: str) -> str:
+def _exported(wanted: WantedRelease, git: GitSource, who: Account, commit: str, place: str) -> str:
     """Return an archive of a commit, in a directory of the user's."""
     repository, packed = os.path.join(place, "tmp", "git"), os.path.join(place, "tmp", "code.tar")
-    _git(wish, who, ["init", "--quiet", "--bare", repository], place)
+    _git(wanted, who, ["init", "--quiet", "--bare", repository], place)
     try:
-        _git(wish, who, ["fetch", "--quiet", "--depth=1", "--", git.url, commit], repository)
+        _git(wanted, who, ["fetch", "--quiet", "--depth=1", "--", git.url, commit], repository)
     except RollcallError:
         # Not every server gives a single commit.
         everything = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
-        _git(wish, who, ["fetch", "--quiet", "--", git.url, *everything], repository)
-    _git(wish, who, ["archive", "--format=tar", f"--output={packed}", commit], repository)
+        _git(wanted, who, ["fetch", "--quiet", "--", git.url, *everything], repository)
+    _git(wanted, who, ["archive", "--format=tar", f"--output={packed}", commit], repository)
     return packed
 
 
-def _git(wish: Wish, who: Account, arguments: t.Sequence[str], cwd: str) -> t.Sequence[str]:
+def _git(wanted: WantedRelease, who: Account, arguments: t.Sequence[str], cwd: str) -> t.Sequence[str]:
     """Run git as the stack's user, whose keys are in its home, and return the lines it printed. It asks nothing."""
-    program = shutil.which("git", path=wish.environment.get("PATH", DEFAULT_PATH))
+    program = shutil.which("git", path=wanted.environment.get("PATH", DEFAULT_PATH))
     if program is None:
         raise RollcallError(
             "The release comes from git, and git is not installed on this host.",
@@ -101,8 +102,8 @@ def _git(wish: Wish, who: Account, arguments: t.Sequence[str], cwd: str) -> t.Se
             remedies=["apt install git", "take the code from a directory on the controller"],
         )
     own = {"HOME": who.home, "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
-    environment = {**clean_environment(who), **own, **wish.environment}
-    done = commands.run([program, *arguments], who, cwd=cwd, environment=environment, timeout=wish.timeout)
+    environment = {**clean_environment(who), **own, **wanted.environment}
+    done = commands.run([program, *arguments], who, cwd=cwd, environment=environment, timeout=wanted.timeout)
     if not done.ok:
         raise commands.failure(f"git {arguments[0]}", done, ["look at the address, the version and the user's key"])
     return done.output

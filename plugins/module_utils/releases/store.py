@@ -34,17 +34,17 @@ LOCK_PATIENCE = 3.0
 MARKER_BYTES = 65_536
 
 
-def releases(root: str) -> str:
+def releases_directory(root: str) -> str:
     """Return the directory of all releases."""
     return os.path.dirname(release_directory(root, "any"))
 
 
-def environments(root: str) -> str:
+def venvs_directory(root: str) -> str:
     """Return the directory of all virtual environments."""
     return os.path.join(root, "venvs")
 
 
-def names(directory: str) -> t.List[str]:
+def visible_names(directory: str) -> t.List[str]:
     """Return what is in a directory of ours, in order; nothing when it does not exist."""
     try:
         return sorted(name for name in os.listdir(directory) if not name.startswith("."))
@@ -52,7 +52,7 @@ def names(directory: str) -> t.List[str]:
         return []
 
 
-def own_directory(path: str) -> None:
+def ensure_own_directory(path: str) -> None:
     """Have a directory that everyone may read, and nobody but us may write.
 
     Raises:
@@ -74,8 +74,8 @@ def own_directory(path: str) -> None:
 @contextlib.contextmanager
 def workshop(root: str, who: Account) -> t.Iterator[str]:
     """Yield a directory in which a release is built, with ``tree``, ``wheels``, ``home`` and ``tmp`` of the user's."""
-    own_directory(releases(root))
-    place = tempfile.mkdtemp(prefix=MAKING, dir=releases(root))
+    ensure_own_directory(releases_directory(root))
+    place = tempfile.mkdtemp(prefix=MAKING, dir=releases_directory(root))
     try:
         os.chmod(place, 0o711)
         for name in ("tree", "wheels", "home", "tmp"):
@@ -83,26 +83,26 @@ def workshop(root: str, who: Account) -> t.Iterator[str]:
             os.chown(os.path.join(place, name), who.uid, who.gid)
         yield place
     finally:
-        remove(place)
+        force_remove_tree(place)
 
 
-def sweep(root: str) -> None:
+def remove_unfinished(root: str) -> None:
     """Remove what an earlier run was making or removing when it was killed."""
-    for directory in (releases(root), environments(root), os.path.join(root, "shared")):
+    for directory in (releases_directory(root), venvs_directory(root), os.path.join(root, "shared")):
         if os.path.isdir(directory):
             for name in os.listdir(directory):
                 if name.startswith((MAKING, GOING)):
-                    remove(os.path.join(directory, name))
+                    force_remove_tree(os.path.join(directory, name))
 
 
 def discard(path: str) -> None:
     """Remove a directory of ours: first its name, so that it never counts when it is half gone."""
     going = os.path.join(os.path.dirname(path), f"{GOING}{os.path.basename(path)}")
     os.rename(path, going)
-    remove(going)
+    force_remove_tree(going)
 
 
-def remove(path: str) -> None:
+def force_remove_tree(path: str) -> None:
     """Remove a tree, also where its owner may not write to the directories in it, as caches of some tools have them."""
     if os.geteuid() != 0:
         for folder, folders, _files in os.walk(path):
@@ -133,16 +133,16 @@ def read_marker(path: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
     return marker if isinstance(marker, dict) else None
 
 
-def in_place(root: str) -> t.Optional[str]:
+def current_release_id(root: str) -> t.Optional[str]:
     """Return the id of the release that is current; None when none is."""
     directory, name = os.path.split(os.path.realpath(current_release(root)))
-    return name if directory == os.path.realpath(releases(root)) else None
+    return name if directory == os.path.realpath(releases_directory(root)) else None
 
 
-def of_generations(root: str) -> t.Set[str]:
+def releases_of_generations(root: str) -> t.Set[str]:
     """Return the releases that any generation on the host belongs to, unfinished ones included."""
     found = set()
-    for name in names(generations_directory(root)):
+    for name in visible_names(generations_directory(root)):
         with contextlib.suppress(FileNotFoundError):  # a generation without a release
             found.add(os.path.basename(os.readlink(os.path.join(generations_directory(root), name, RELEASE))))
     return found
@@ -156,7 +156,7 @@ def _memory(root: str) -> str:
 
 
 @contextlib.contextmanager
-def locked(root: str, clock: Clock) -> t.Iterator[None]:
+def locked_releases(root: str, clock: Clock) -> t.Iterator[None]:
     """Hold the lock of this stack's releases; it is not the one of its runs, which do not wait for a build."""
     os.makedirs(_memory(root), mode=0o700, exist_ok=True)
     who = user_name(os.geteuid())
@@ -168,7 +168,7 @@ def _pending_path(root: str) -> str:
     return os.path.join(_memory(root), "pending.json")
 
 
-def pending(root: str) -> t.Optional[str]:
+def pending_release(root: str) -> t.Optional[str]:
     """Return the release that was made ready and whose ``after_switch`` commands have not ended well since."""
     try:
         with open(_pending_path(root), encoding="utf-8") as stream:

@@ -18,10 +18,10 @@ from ..base.errors import RollcallError
 from ..base.files import write_atomically
 from ..host import commands
 from ..host.accounts import Account, acting_as, clean_environment
-from . import code as release_code
-from . import plan as release_plan
-from . import store as release_store
-from .plan import Wish
+from . import store
+from .identity import environment_id, included, local_requirements
+from .source import unpack_code, verify_sent
+from .wanted import WantedRelease
 
 MARKER = ".rollcall-venv.json"
 INTERPRETER_TIMEOUT = 20.0
@@ -37,14 +37,14 @@ class WheelsNeeded(Exception):
     """The environment has to be built, and the wheels that it is built from are still on the controller."""
 
 
-def interpreter(wish: Wish, who: Account) -> str:
+def interpreter_of(wanted: WantedRelease, who: Account) -> str:
     """Return which Python the virtual environment is made with, as far as that makes a difference."""
-    python = _python(wish)
+    python = _python(wanted)
     done = commands.run(
         [python, "-I", "-c", INTERPRETER],
         who,
         cwd="/",
-        environment={**clean_environment(who), **wish.environment},
+        environment={**clean_environment(who), **wanted.environment},
         timeout=INTERPRETER_TIMEOUT,
     )
     if not done.ok or not done.output:
@@ -52,25 +52,25 @@ def interpreter(wish: Wish, who: Account) -> str:
     return done.output[-1]
 
 
-def _python(wish: Wish) -> str:
-    return "python3" if wish.python is None else wish.python.python
+def _python(wanted: WantedRelease) -> str:
+    return "python3" if wanted.python is None else wanted.python.python
 
 
-def ready(wish: Wish, who: Account, interpreter: str, tree: str, place: str) -> str:
+def ensure_venv(wanted: WantedRelease, who: Account, interpreter: str, tree: str, place: str) -> str:
     """Return the name of the virtual environment for the requirements in ``tree``, built when it is not whole."""
     with acting_as(who):
-        texts = _requirements(wish, tree)
-    name = release_plan.environment_id(texts, wish.wheels.digest, interpreter)
-    if not whole(wish.root, name, who):
-        if wish.python is not None and wish.python.wheels and not wish.wheels.archive:
+        texts = _requirements(wanted, tree)
+    name = environment_id(texts, wanted.wheels.digest, interpreter)
+    if not is_whole(wanted.root, name, who):
+        if wanted.python is not None and wanted.python.wheels and not wanted.wheels.archive:
             raise WheelsNeeded
-        _build(wish, who, name, tree, place)
+        _build(wanted, who, name, tree, place)
     return name
 
 
-def _requirements(wish: Wish, tree: str) -> t.List[str]:
+def _requirements(wanted: WantedRelease, tree: str) -> t.List[str]:
     """Return the texts of the list of requirements and of all that it includes."""
-    first = "" if wish.python is None else wish.python.requirements
+    first = "" if wanted.python is None else wanted.python.requirements
     texts: t.Dict[str, str] = {}
     waiting = [first]
     while waiting:
@@ -85,7 +85,7 @@ def _requirements(wish: Wish, tree: str) -> t.List[str]:
                 evidence={"cause": str(exc)},
                 remedies=["name it with python.requirements", "leave `python` out when there is nothing to install"],
             ) from exc
-        local = release_plan.local_requirements(texts[name])
+        local = local_requirements(texts[name])
         if local:
             raise RollcallError(
                 f"{name} installs from a directory of the release: {local[0]}. A virtual environment serves all "
@@ -94,56 +94,56 @@ def _requirements(wish: Wish, tree: str) -> t.List[str]:
                 evidence={"lines": local},
                 remedies=["set PYTHONPATH in the service's env", "put a wheel of it into python.wheels"],
             )
-        for inner in release_plan.included(texts[name]):
+        for inner in included(texts[name]):
             path = os.path.normpath(os.path.join(os.path.dirname(name), inner))
             if path not in texts and "://" not in inner and not path.startswith(("/", "..")):
                 waiting.append(path)
     return [text for _name, text in sorted(texts.items())]
 
 
-def _build(wish: Wish, who: Account, name: str, tree: str, place: str) -> None:
-    directory = os.path.join(release_store.environments(wish.root), name)
+def _build(wanted: WantedRelease, who: Account, name: str, tree: str, place: str) -> None:
+    directory = os.path.join(store.venvs_directory(wanted.root), name)
     if os.path.lexists(directory):
-        if marker(wish.root, name, who) is None and os.listdir(directory):
+        if venv_marker(wanted.root, name, who) is None and os.listdir(directory):
             raise RollcallError(
                 f"{directory} is there and has no marker of Rollcall's, so it is left alone.",
                 kind="refused",
                 remedies=[f"look at it and move it away: mv {directory} {directory}.saved"],
             )
-        release_store.discard(directory)
-    release_store.own_directory(release_store.environments(wish.root))
+        store.discard(directory)
+    store.ensure_own_directory(store.venvs_directory(wanted.root))
     os.mkdir(directory, 0o700)
     os.chmod(directory, 0o755)
     os.chown(directory, who.uid, who.gid)
     _mark(directory, who, whole=False)
     links = []
-    if wish.wheels.archive:
-        release_code.verify(wish.wheels)
+    if wanted.wheels.archive:
+        verify_sent(wanted.wheels)
         wheels = os.path.join(place, "wheels")
-        release_code.unpack(wish, wish.wheels.archive, who, wheels)
+        unpack_code(wanted, wanted.wheels.archive, who, wheels)
         links = ["--no-index", "--find-links", wheels]
     # -I: the working directory is the release's, and what is in it would be taken for modules of Python and of pip.
     pip = [os.path.join(directory, "bin", "python"), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    requirements = "" if wish.python is None else wish.python.requirements
+    requirements = "" if wanted.python is None else wanted.python.requirements
     for what, command in (
-        ("making the virtual environment", [_python(wish), "-I", "-m", "venv", directory]),
+        ("making the virtual environment", [_python(wanted), "-I", "-m", "venv", directory]),
         ("installing what the release requires", [*pip, "install", "--quiet", "-r", requirements, *links]),
         ("pip check", [*pip, "check"]),
     ):
-        done = commands.run_in(tree, command, who, place=place, more=wish.environment, timeout=wish.timeout)
+        done = commands.run_in(tree, command, who, place=place, more=wanted.environment, timeout=wanted.timeout)
         if not done.ok:
-            raise commands.failure(f"{what} ({commands.shown(command)})", done, _cures(wish, what, done.output))
+            raise commands.failure(f"{what} ({commands.shown(command)})", done, _cures(wanted, what, done.output))
     os.sync()
     _mark(directory, who, whole=True)
 
 
-def _cures(wish: Wish, what: str, output: t.Sequence[str]) -> t.List[str]:
+def _cures(wanted: WantedRelease, what: str, output: t.Sequence[str]) -> t.List[str]:
     """Return what helps, by what was tried and what it said."""
     said = "\n".join(output)
     if "ensurepip" in said:
-        return [f"apt install python3-venv, or the package of {_python(wish)} with venv"]
+        return [f"apt install python3-venv, or the package of {_python(wanted)} with venv"]
     if "No matching distribution" in said or "Could not find a version" in said:
-        if wish.wheels.archive:
+        if wanted.wheels.archive:
             return ["pip download --only-binary :all: -d WHEELS -r REQUIREMENTS, with the Python of this host"]
         return ["correct the list, or take everything from the controller with python.wheels"]
     if what == "pip check":
@@ -157,19 +157,19 @@ def _mark(directory: str, who: Account, *, whole: bool) -> None:
         write_atomically(os.path.join(directory, MARKER), text, 0o644)
 
 
-def marker(root: str, name: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
+def venv_marker(root: str, name: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
     """Return what the marker of a virtual environment says; None when there is none of ours."""
-    return release_store.read_marker(os.path.join(release_store.environments(root), name, MARKER), who)
+    return store.read_marker(os.path.join(store.venvs_directory(root), name, MARKER), who)
 
 
-def whole(root: str, name: str, who: Account) -> bool:
+def is_whole(root: str, name: str, who: Account) -> bool:
     """Return whether a virtual environment was built to its end, and still has its Python."""
-    known = marker(root, name, who)
-    python = os.path.join(release_store.environments(root), name, "bin", "python")
+    known = venv_marker(root, name, who)
+    python = os.path.join(store.venvs_directory(root), name, "bin", "python")
     return known is not None and bool(known.get("whole")) and os.path.exists(python)
 
 
-def link(wish: Wish, who: Account, tree: str, name: str) -> None:
+def link_venv(wanted: WantedRelease, who: Account, tree: str, name: str) -> None:
     """Link a virtual environment into a release that is being made.
 
     Raises:
@@ -183,4 +183,4 @@ def link(wish: Wish, who: Account, tree: str, name: str) -> None:
                 kind="wrong_use",
                 remedies=["leave it out with `exclude`, or take it out of the repository"],
             )
-        os.symlink(os.path.join(release_store.environments(wish.root), name), link)
+        os.symlink(os.path.join(store.venvs_directory(wanted.root), name), link)

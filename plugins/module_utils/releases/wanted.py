@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -17,11 +15,10 @@ from ..base.errors import RollcallError
 
 # A directory's name below R/releases, so no path and nothing hidden.
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
-class Git:
+class GitSource:
     """Where code comes from: a repository, and the branch, tag or commit of it."""
 
     url: str
@@ -29,7 +26,7 @@ class Git:
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentFile:
     """What the controller has: the digest of it, and the archive of it on this host; empty when it was not sent.
 
     Attributes:
@@ -44,7 +41,7 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Python:
+class PythonEnvironment:
     """The virtual environment of a release.
 
     Attributes:
@@ -59,7 +56,7 @@ class Python:
 
 
 @dataclass(frozen=True)
-class Wish:
+class WantedRelease:
     """What is wanted of a release.
 
     Attributes:
@@ -83,12 +80,12 @@ class Wish:
     root: str
     user: t.Optional[str] = None
     id: str = ""
-    source: t.Union[str, Git] = ""
-    code: Sent = Sent()
-    wheels: Sent = Sent()
+    source: t.Union[str, GitSource] = ""
+    code: SentFile = SentFile()
+    wheels: SentFile = SentFile()
     strip: int = 0
     shared: t.Tuple[str, ...] = ()
-    python: t.Optional[Python] = None
+    python: t.Optional[PythonEnvironment] = None
     build: t.Tuple[t.Tuple[str, ...], ...] = ()
     environment: t.Mapping[str, str] = field(default_factory=dict)
     before_switch: t.Tuple[t.Tuple[str, ...], ...] = ()
@@ -99,27 +96,26 @@ class Wish:
     @property
     def origin(self) -> str:
         """The source as people know it."""
-        return f"{self.source.url} {self.source.version}" if isinstance(self.source, Git) else self.source
+        return f"{self.source.url} {self.source.version}" if isinstance(self.source, GitSource) else self.source
 
 
-def wish(params: t.Mapping[str, t.Any]) -> Wish:
+def wanted_release(params: t.Mapping[str, t.Any]) -> WantedRelease:
     """Return what the options of the module say.
 
     Raises:
         RollcallError: ``wrong_use``: the source is none.
     """
     received = params["received"] or {}
-    python = params["python"]
-    made = Wish(
+    made = WantedRelease(
         root=params["root"],
         user=params["user"],
         id=params["id"] or "",
         source=_source(params["source"]),
-        code=Sent(**received.get("code", {})),
-        wheels=Sent(**received.get("wheels", {})),
+        code=SentFile(**received.get("code", {})),
+        wheels=SentFile(**received.get("wheels", {})),
         strip=params["strip"],
         shared=tuple(params["shared"]),
-        python=None if python is None else Python(python["requirements"], python["python"], bool(python["wheels"])),
+        python=_python(params["python"]),
         build=_commands(params["build"]),
         environment={name: str(value) for name, value in params["environment"].items()},
         before_switch=_commands(params["before_switch"]),
@@ -131,7 +127,7 @@ def wish(params: t.Mapping[str, t.Any]) -> Wish:
     return made
 
 
-def _source(value: t.Any) -> t.Union[str, Git]:
+def _source(value: t.Any) -> t.Union[str, GitSource]:
     if isinstance(value, str) or value is None:
         return value or ""
     if not isinstance(value, t.Mapping) or "git" not in value or not set(value) <= {"git", "version"}:
@@ -140,32 +136,38 @@ def _source(value: t.Any) -> t.Union[str, Git]:
         raise RollcallError(
             f"source {found}, and must be a path, or a mapping with `git` and `version`.", kind="wrong_use"
         )
-    return Git(str(value["git"]), str(value.get("version", "HEAD")))
+    return GitSource(str(value["git"]), str(value.get("version", "HEAD")))
+
+
+def _python(option: t.Optional[t.Mapping[str, t.Any]]) -> t.Optional[PythonEnvironment]:
+    if option is None:
+        return None
+    return PythonEnvironment(option["requirements"], option["python"], bool(option["wheels"]))
 
 
 def _commands(lists: t.Sequence[t.Sequence[t.Any]]) -> t.Tuple[t.Tuple[str, ...], ...]:
     return tuple(tuple(str(word) for word in command) for command in lists)
 
 
-def check(wish: Wish) -> None:
+def check(wanted: WantedRelease) -> None:
     """Find all that cannot be meant.
 
     Raises:
         RollcallError: ``wrong_use``, with every problem.
     """
     problems = []
-    if wish.id and not ID.fullmatch(wish.id):
-        problems.append(f"id: {wish.id!r} is no name of a directory: letters, digits, '.', '_' and '-', at most 64")
-    problems += _shared_problems(wish.shared)
+    if wanted.id and not ID.fullmatch(wanted.id):
+        problems.append(f"id: {wanted.id!r} is no name of a directory: letters, digits, '.', '_' and '-', at most 64")
+    problems += _shared_problems(wanted.shared)
     for place in ("build", "before_switch", "after_switch"):
-        if not all(getattr(wish, place)) or not all(command[0] for command in getattr(wish, place) if command):
+        if not all(getattr(wanted, place)) or not all(command[0] for command in getattr(wanted, place) if command):
             problems.append(f"{place}: each command is a list that begins with a program")
-    if wish.python is not None and _leads_out(wish.python.requirements):
-        problems.append(f"python.requirements: {wish.python.requirements!r} is no path within the release")
-    if isinstance(wish.source, Git):
-        problems += _git_problems(wish.source)
-    if wish.keep < 1:
-        problems.append(f"keep: {wish.keep} would keep nothing")
+    if wanted.python is not None and _leads_out(wanted.python.requirements):
+        problems.append(f"python.requirements: {wanted.python.requirements!r} is no path within the release")
+    if isinstance(wanted.source, GitSource):
+        problems += _git_problems(wanted.source)
+    if wanted.keep < 1:
+        problems.append(f"keep: {wanted.keep} would keep nothing")
     if problems:
         raise RollcallError(
             "The release cannot be made as it is described; nothing was touched:\n"
@@ -192,7 +194,7 @@ def _shared_problems(names: t.Sequence[str]) -> t.Iterator[str]:
         yield f"shared: {name!r} is there twice"
 
 
-def _git_problems(git: Git) -> t.Iterator[str]:
+def _git_problems(git: GitSource) -> t.Iterator[str]:
     if not git.url or git.url.startswith("-"):
         yield f"source.git: {git.url!r} is no address of a repository"
     if not git.version or git.version.startswith("-"):
@@ -203,81 +205,3 @@ def _git_problems(git: Git) -> t.Iterator[str]:
             "source.git: a password or token in the address is shown by ps, and all users of the host can read where a "
             "release comes from; give the stack's user a key or git credentials"
         )
-
-
-def recipe(wish: Wish, interpreter: str) -> str:
-    """Return 6 hex digits over all that makes a release of the code: another recipe makes another release.
-
-    Args:
-        wish: what is wanted.
-        interpreter: which Python of this host the virtual environment is made with; empty without one.
-    """
-    python = None if wish.python is None else [wish.python.requirements, wish.wheels.digest, interpreter]
-    text = json.dumps([wish.strip, wish.shared, python, wish.build, sorted(wish.environment.items())])
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:6]
-
-
-def release_id(wish: Wish, code: str, made_by: str) -> str:
-    """Return the name of a release: the given one, or 12 digits of the code's digest or commit, and its recipe."""
-    return wish.id or f"{code[:12]}-{made_by}"
-
-
-def environment_id(requirements: t.Sequence[str], wheels: str, interpreter: str) -> str:
-    """Return the name of a virtual environment: 16 hex digits over all that is installed into it.
-
-    Args:
-        requirements: the texts of the list and of all lists that it includes.
-        wheels: the digest of the directory of wheels; empty for the index.
-        interpreter: which Python it is made with.
-    """
-    text = json.dumps([requirements, wheels, interpreter])
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
-
-
-_INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*([^\s#]+)")
-_LOCAL = re.compile(r"(?:-e\b|--editable\b|\.{0,2}/|\.$|file:)|[^#]*@\s*file:")
-
-
-def included(text: str) -> t.List[str]:
-    """Return the lists that a list of requirements includes, as it names them."""
-    return [found[1] for line in text.splitlines() for found in [_INCLUDE.match(line.strip())] if found]
-
-
-def local_requirements(text: str) -> t.List[str]:
-    """Return the lines that install from a directory: a virtual environment is there for several releases."""
-    return [line.strip() for line in text.splitlines() if _LOCAL.match(line.strip())]
-
-
-# --- which old ones go --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A release that is on the host.
-
-    Attributes:
-        id: its name.
-        made: seconds since the epoch, by its marker.
-        environment: the virtual environment that it links to; empty without one.
-    """
-
-    id: str
-    made: float
-    environment: str = ""
-
-
-def to_prune(
-    releases: t.Iterable[Kept], environments: t.Iterable[str], needed: t.Container[str], keep: int
-) -> t.Tuple[t.List[str], t.List[str]]:
-    """Return the releases that go and the virtual environments that go with them.
-
-    Args:
-        releases: those that are on the host.
-        environments: the names of those that are on the host.
-        needed: releases that stay whatever their age: those in place, on their way there, and of kept generations.
-        keep: how many of the newest stay besides.
-    """
-    ordered = sorted(releases, key=lambda release: (release.made, release.id), reverse=True)
-    going = [release for release in ordered[keep:] if release.id not in needed]
-    used = {release.environment for release in ordered if release not in going}
-    return sorted(release.id for release in going), sorted(name for name in environments if name not in used)

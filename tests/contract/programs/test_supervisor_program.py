@@ -18,8 +18,8 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
-from ansible_collections.rollcall.supervisor.plugins.module_utils.programs import orders as programs
-from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import Wish, make
+from ansible_collections.rollcall.supervisor.plugins.module_utils.programs import execution
+from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import WantedPrograms, plan_programs
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import lock_note, locked
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors
 from ansible_collections.rollcall.supervisor.plugins.modules import supervisor_program
@@ -338,12 +338,14 @@ def test_a_configuration_that_cannot_be_read_is_named_and_nothing_is_done(sandbo
 
 
 def test_a_supervisord_that_hangs_is_named_within_a_bound(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "CALL_TIMEOUT", 0.3)
+    monkeypatch.setattr(execution, "CALL_TIMEOUT", 0.3)
     pid = sandbox.start()
     os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()
     with pytest.raises(RollcallError) as caught:
-        programs.carry_out(programs.Where(sandbox.socket), Wish(("all",), "stopped"), timeout=30)
+        execution.carry_out(
+            execution.SupervisordAddress(sandbox.socket), WantedPrograms(("all",), "stopped"), timeout=30
+        )
     assert time.monotonic() - began < 2
     assert caught.value.evidence["problem"] == client_errors.SILENT
 
@@ -428,9 +430,9 @@ def test_who_works_on_a_stack_is_named_to_the_next_one(
 
     def looked(*arguments: t.Any) -> t.Any:
         seen.update(lock_note(Paths.of(root).state))
-        return make(*arguments)
+        return plan_programs(*arguments)
 
-    monkeypatch.setattr(programs, "make", looked)
+    monkeypatch.setattr(execution, "plan_programs", looked)
     monkeypatch.setenv("SUDO_USER", "ada")
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50022 192.0.2.1 22")
     assert module("started", "web", root=root)["changed"]

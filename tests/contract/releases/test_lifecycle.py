@@ -20,11 +20,19 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import acting_as, require_account
-from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import archives, venvs
-from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import code as release_code
-from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import lifecycle as releases
-from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import store as release_store
-from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.plan import Git, Python, Wish
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import (
+    archives,
+    lifecycle,
+    shared,
+    source,
+    store,
+    venvs,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.wanted import (
+    GitSource,
+    PythonEnvironment,
+    WantedRelease,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from tests.support.namespaces import Mount, read_only, seen_with, small
 from tests.support.releases import Host, wheel, write
@@ -79,18 +87,18 @@ def test_a_release_has_the_code_and_a_marker_and_a_second_time_is_no_change(host
 def test_what_is_not_there_has_to_be_sent_and_what_is_there_has_not(host: Host, app: Path) -> None:
     wish = host.asks(app)
     unsent = dataclasses.replace(wish, code=dataclasses.replace(wish.code, archive="", sha256=""))
-    asked = releases.ready(unsent)
+    asked = lifecycle.make_ready(unsent)
     assert (asked["missing"], (host.root / "releases").exists()) == (["code"], False)
-    releases.ready(wish)
-    assert releases.ready(unsent)["missing"] == []
+    lifecycle.make_ready(wish)
+    assert lifecycle.make_ready(unsent)["missing"] == []
 
 
 def test_check_mode_says_what_it_would_do_and_writes_nothing(host: Host, app: Path) -> None:
     wish = host.asks(app, before_switch=(("true",),))
-    said = releases.ready(wish, dry_run=True)
+    said = lifecycle.make_ready(wish, dry_run=True)
     assert said["actions"] == [f"build release {said['id']} from {app}", "run before the switch: true"]
     assert list(host.root.rglob("*")) == [host.root / "state"]
-    assert releases.ready(wish)["actions"] == said["actions"]
+    assert lifecycle.make_ready(wish)["actions"] == said["actions"]
 
 
 def test_changed_code_is_another_release_beside_the_first(host: Host, app: Path) -> None:
@@ -140,12 +148,12 @@ def test_what_was_not_received_whole_is_not_unpacked(host: Host, app: Path) -> N
     with open(wish.code.archive, "ab") as stream:
         stream.write(b"more")
     with pytest.raises(RollcallError, match="not what the controller has sent"):
-        releases.ready(wish)
+        lifecycle.make_ready(wish)
     assert list((host.root / "releases").iterdir()) == []
 
 
 def test_a_release_that_does_not_fit_is_not_begun(host: Host, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release_code, "RESERVE", 1 << 60)
+    monkeypatch.setattr(source, "RESERVE", 1 << 60)
     with pytest.raises(RollcallError, match=r"The release needs 0 KiB, and .* has 0 KiB for it"):
         host.ready(app)
     assert list((host.root / "releases").iterdir()) == []
@@ -170,8 +178,8 @@ def repository(app: Path) -> Path:
     return app
 
 
-def of_git(host: Host, repository: Path, version: str, **more: t.Any) -> Wish:
-    return dataclasses.replace(host.wish, source=Git(f"file://{repository}", version), **more)
+def of_git(host: Host, repository: Path, version: str, **more: t.Any) -> WantedRelease:
+    return dataclasses.replace(host.wish, source=GitSource(f"file://{repository}", version), **more)
 
 
 def test_a_branch_a_tag_and_a_commit_are_the_release_of_their_commit(host: Host, repository: Path) -> None:
@@ -182,32 +190,32 @@ def test_a_branch_a_tag_and_a_commit_are_the_release_of_their_commit(host: Host,
         ("main", second, "print(2)\n"),
         ("HEAD", second, "print(2)\n"),
     ):
-        done = releases.ready(of_git(host, repository, version))
+        done = lifecycle.make_ready(of_git(host, repository, version))
         assert done["id"].startswith(f"{commit[:12]}-")
         assert (host.release(done) / "app.py").read_text() == text
         assert not (host.release(done) / ".git").exists()
     assert len(list((host.root / "releases").iterdir())) == 2
-    assert releases.ready(of_git(host, repository, "v1"))["changed"] is False
+    assert lifecycle.make_ready(of_git(host, repository, "v1"))["changed"] is False
 
 
 def test_a_branch_that_moved_is_another_release(host: Host, repository: Path) -> None:
-    before = releases.ready(of_git(host, repository, "main"))["id"]
+    before = lifecycle.make_ready(of_git(host, repository, "main"))["id"]
     change(repository, "print(3)\n")
     git(repository, "commit", "--quiet", "-am", "three")
-    done = releases.ready(of_git(host, repository, "main"))
+    done = lifecycle.make_ready(of_git(host, repository, "main"))
     assert (done["changed"], done["id"] != before) == (True, True)
 
 
 def test_a_version_or_a_repository_that_is_not_there_is_said(host: Host, repository: Path, place: Path) -> None:
     with pytest.raises(RollcallError, match="no branch and no tag v9"):
-        releases.ready(of_git(host, repository, "v9"))
+        lifecycle.make_ready(of_git(host, repository, "v9"))
     with pytest.raises(RollcallError, match=r"git ls-remote ended with exit code 128"):
-        releases.ready(of_git(host, place / "nowhere", "v1"))
+        lifecycle.make_ready(of_git(host, place / "nowhere", "v1"))
 
 
 def test_without_git_the_host_says_so(host: Host, repository: Path) -> None:
     with pytest.raises(RollcallError, match="git is not installed on this host") as told:
-        releases.ready(of_git(host, repository, "v1", environment={"PATH": "/nowhere"}))
+        lifecycle.make_ready(of_git(host, repository, "v1", environment={"PATH": "/nowhere"}))
     assert told.value.remedies[0] == "apt install git"
 
 
@@ -354,7 +362,7 @@ def test_an_environment_that_was_lost_is_built_anew_for_its_release(host: Host, 
 
 def test_a_python_that_is_not_there_is_said(host: Host, app: Path) -> None:
     with pytest.raises(RollcallError, match="python9 could not be started"):
-        host.ready(app, python=Python(python="python9"))
+        host.ready(app, python=PythonEnvironment(python="python9"))
 
 
 def test_a_directory_among_the_environments_that_is_not_ours_is_left_alone(host: Host, app: Path, wheels: Path) -> None:
@@ -423,7 +431,7 @@ def test_a_command_before_the_switch_that_fails_ends_the_run(host: Host, app: Pa
 
 
 def after(host: Host, name: str, **more: t.Any) -> t.Dict[str, t.Any]:
-    return releases.switched(dataclasses.replace(host.wish, id=name, **more))
+    return lifecycle.finish_switch(dataclasses.replace(host.wish, id=name, **more))
 
 
 def test_after_the_switch_commands_run_once_for_each_switch(host: Host, app: Path, place: Path) -> None:
@@ -497,7 +505,7 @@ def test_the_one_in_place_and_the_one_on_its_way_stay_however_old(host: Host, ap
     change(app, "print(1)\n")
     host.switch(names[0], "1")
     assert host.ready(app)["id"] == names[1]  # another run is about to switch to it
-    said = releases.switched(dataclasses.replace(host.wish, id=names[0], keep=1), dry_run=True)
+    said = lifecycle.finish_switch(dataclasses.replace(host.wish, id=names[0], keep=1), dry_run=True)
     assert said["pruned"] == [names[2]]
     assert there(host) == set(names)
 
@@ -553,12 +561,12 @@ def killed(patch: t.Tuple[t.Any, str], act: t.Callable[[], object]) -> None:
             pytest.param(owner, name, marks=pytest.mark.exhaustive)
             for owner, name in (
                 (venvs, "_build"),
-                (releases, "_make_shared"),
-                (venvs, "link"),
-                (releases, "_run_all"),
-                (releases, "write_atomically"),
+                (shared, "_make_shared"),
+                (venvs, "link_venv"),
+                (lifecycle, "_run_all"),
+                (lifecycle, "write_atomically"),
                 (os, "sync"),
-                (release_store, "note_pending"),
+                (store, "note_pending"),
             )
         ),
     ],
@@ -571,8 +579,8 @@ def test_killed_at_any_step_the_next_run_makes_it_whole(
     environment = host.with_wheels(wheels) if owner is venvs else {}
     write(app, {"requirements.txt": "beta\n", "data/seed": "first"})
     wish = host.asks(app, shared=("data",), build=(("touch", "built"),), **environment)
-    killed((owner, name), lambda: releases.ready(wish))
-    done = releases.ready(wish)
+    killed((owner, name), lambda: lifecycle.make_ready(wish))
+    done = lifecycle.make_ready(wish)
     made = host.release(done)
     assert (made / "built").exists()
     assert (made / "data" / "seed").read_text() == "first"
@@ -580,16 +588,16 @@ def test_killed_at_any_step_the_next_run_makes_it_whole(
         assert version_of(made, "beta") == "1.0"
         assert [path.name for path in (host.root / "venvs").iterdir()] == [os.path.basename(os.readlink(made / "venv"))]
     assert host.left_over() == []
-    assert releases.ready(wish)["actions"] == []
+    assert lifecycle.make_ready(wish)["actions"] == []
 
 
 def test_killed_while_an_old_release_goes_it_is_not_there_half(host: Host, app: Path) -> None:
     names = many(host, app, 2)
     host.switch(names[1])
     wish = dataclasses.replace(host.wish, id=names[1], keep=1)
-    killed((release_store, "remove"), lambda: releases.switched(wish))
+    killed((store, "force_remove_tree"), lambda: lifecycle.finish_switch(wish))
     assert not (host.root / "releases" / names[0]).exists()
-    releases.switched(wish)
+    lifecycle.finish_switch(wish)
     assert there(host) == {names[1]}
 
 
@@ -598,7 +606,7 @@ def test_killed_during_a_build_the_build_ends_as_well_and_the_next_run_waits_for
     pid = os.fork()
     if pid == 0:
         try:
-            releases.ready(slow)
+            lifecycle.make_ready(slow)
         finally:
             os._exit(0)
     while not (host.root / "begun").exists():
@@ -612,7 +620,7 @@ def test_killed_during_a_build_the_build_ends_as_well_and_the_next_run_waits_for
 def test_two_at_once_the_second_is_refused_with_who_the_first_is(
     host: Host, app: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(release_store, "LOCK_PATIENCE", 0.1)
+    monkeypatch.setattr(store, "LOCK_PATIENCE", 0.1)
     os.makedirs(host.root / "state" / "release")
     with (
         locked(str(host.root / "state" / "release"), "ada", "release"),
@@ -629,7 +637,7 @@ def test_two_at_once_the_second_is_refused_with_who_the_first_is(
 def test_as_root_everything_in_a_release_is_made_by_the_stacks_user(host: Host, app: Path, wheels: Path) -> None:
     write(app, {"requirements.txt": "beta\n", "data/seed": "x"})
     more = host.with_wheels(wheels)
-    more["python"] = Python(python="/usr/bin/python3", wheels=True)
+    more["python"] = PythonEnvironment(python="/usr/bin/python3", wheels=True)
     show = ("/usr/bin/python3", "-c", SHOW)
     made = host.release(host.ready(app, user="nobody", shared=("data",), build=(show,), **more))
     uid = require_account("nobody").uid
@@ -695,9 +703,9 @@ def test_without_root_all_of_it_is_the_users_own(place: Path, app: Path) -> None
             os.setgroups([])
             os.setgid(who.gid)
             os.setuid(who.uid)
-            done = releases.ready(wish)
+            done = lifecycle.make_ready(wish)
             host.switch(done["id"])
-            again = releases.ready(wish)
+            again = lifecycle.make_ready(wish)
             code = 0 if done["changed"] and not again["changed"] and not host.left_over() else 2
         finally:
             os._exit(code)
@@ -714,7 +722,7 @@ def test_a_directory_that_may_not_be_written_is_said_and_nothing_is_left(place: 
     wish = host.asks(app)
     os.chmod(wish.code.archive, 0o644)
     with acting_as(require_account("nobody")), pytest.raises(RollcallError) as told:
-        releases.ready(wish)
+        lifecycle.make_ready(wish)
     assert "The release could not be made: [Errno 13] Permission denied" in told.value.message
     assert told.value.remedies[0].startswith("df -h")
 
@@ -738,13 +746,13 @@ def test_a_disk_without_room_is_named_and_nothing_half_is_left(
     reserve: int,
     said: str,
 ) -> None:
-    monkeypatch.setattr(release_code, "RESERVE", reserve)
+    monkeypatch.setattr(source, "RESERVE", reserve)
     (app / "big").write_bytes(os.urandom(1024 * 1024))
     wish = host.asks(app)
 
     def attempt() -> t.List[t.Any]:
         try:
-            releases.ready(wish)
+            lifecycle.make_ready(wish)
         except RollcallError as exc:
             return [exc.message, exc.remedies[0], [str(path) for path in host.root.glob("releases/*")]]
         return []

@@ -11,8 +11,8 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.programs import orders as programs
-from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import Wish
+from ansible_collections.rollcall.supervisor.plugins.module_utils.programs import execution
+from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import WantedPrograms
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import ProgramConfig, ProgramState
 
 NOTHING = ProgramState("", "STOPPED", 0, 0, 0, 1000, 0, "", "")
@@ -85,11 +85,14 @@ class Daemon:
 @pytest.fixture
 def carry_out(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., t.Any]:
     def run(daemon: Daemon, state: str, *names: str, **options: t.Any) -> dict[str, t.Any]:
-        monkeypatch.setattr(programs, "Client", daemon)
+        monkeypatch.setattr(execution, "Client", daemon)
         clock = Hurried()
         try:
-            return programs.carry_out(
-                programs.Where("/run/s.sock"), Wish(names, state), timeout=options.get("timeout", 10), clock=clock
+            return execution.carry_out(
+                execution.SupervisordAddress("/run/s.sock"),
+                WantedPrograms(names, state),
+                timeout=options.get("timeout", 10),
+                clock=clock,
             )
         finally:
             assert clock.now < options.get("within", 1000)
@@ -161,4 +164,4 @@ def test_any_other_refusal_of_a_group_ends_it(carry_out: Run) -> None:
 
 
 def test_a_password_is_not_shown_with_where_it_belongs() -> None:
-    assert "planted" not in repr(programs.Where("/run/s.sock", username="x", password="planted"))
+    assert "planted" not in repr(execution.SupervisordAddress("/run/s.sock", username="x", password="planted"))

@@ -26,7 +26,7 @@ from ..state.lock import locked
 from ..state.log_marks import log_mark, written_since
 from ..supervisord.client import DOWN, Client, ProgramState, await_exec, wait_states
 from ..verdict.observation import describe_state, identity
-from .plan import Facts, Plan, Row, Wish, group_of, make
+from .plan import ProgramFacts, ProgramPlan, ProgramRow, WantedPrograms, group_of, plan_programs
 
 # Seconds that one call may take: a supervisord of strangers may have a thousand programs.
 CALL_TIMEOUT = 5.0
@@ -44,7 +44,7 @@ _OVERTAKEN = ("ALREADY_ADDED", "BAD_NAME", "STILL_RUNNING")
 
 
 @dataclasses.dataclass(frozen=True)
-class Where:
+class SupervisordAddress:
     """Which supervisord: by its socket, or that of the stack installed at ``root``; never both."""
 
     socket: t.Optional[str] = None
@@ -54,13 +54,13 @@ class Where:
 
 
 def carry_out(
-    where: Where, wish: Wish, *, timeout: float, dry_run: bool = False, clock: Clock = SYSTEM
+    where: SupervisordAddress, wanted: WantedPrograms, *, timeout: float, dry_run: bool = False, clock: Clock = SYSTEM
 ) -> t.Dict[str, t.Any]:
     """Bring the programs into the wanted state and wait until they are in it.
 
     Args:
         where: the supervisord.
-        wish: the programs and the state.
+        wanted: the programs and the state.
         timeout: seconds that all of it may take beyond what the programs themselves may take to stop and start.
         dry_run: only say what would be done. For ``present`` supervisord reads its configuration all the same.
         clock: where the time comes from.
@@ -77,45 +77,53 @@ def carry_out(
     if socket_path is None:
         raise RollcallError("Neither a socket nor a stack's root was given.", kind="wrong_use")
     client = Client(socket_path, username=where.username, password=where.password, timeout=CALL_TIMEOUT, clock=clock)
-    with client, _alone(None if dry_run else paths, wish, clock):
-        facts = _look(client, wish)
-        plan = make(wish, facts)
+    with client, _alone(None if dry_run else paths, wanted, clock):
+        facts = _look(client, wanted)
+        plan = plan_programs(wanted, facts)
         if dry_run:
             return _result(plan, facts.programs, None)
         status = f"supervisorctl -s unix://{socket_path} status" if where.root is None else "rollcall status"
-        run = _Run(client, wish, facts, plan, timeout=timeout, status=status, clock=clock)
+        run = _Execution(client, wanted, facts, plan, timeout=timeout, status=status, clock=clock)
         return _result(plan, facts.programs, run.go())
 
 
 @contextlib.contextmanager
-def _alone(paths: t.Optional[Paths], wish: Wish, clock: Clock) -> t.Iterator[None]:
+def _alone(paths: t.Optional[Paths], wanted: WantedPrograms, clock: Clock) -> t.Iterator[None]:
     """Hold the lock of a stack, if it is one, so that no restart of it is under way meanwhile."""
     if paths is None:
         yield
         return
-    with locked(paths.state, request.who(), f"supervisor_program {wish.state}", clock=clock):
+    with locked(paths.state, request.who(), f"supervisor_program {wanted.state}", clock=clock):
         yield
 
 
-def _look(client: Client, wish: Wish) -> Facts:
+def _look(client: Client, wanted: WantedPrograms) -> ProgramFacts:
     """Return what supervisord says now."""
-    added, changed, removed = client.reload() if wish.state == "present" else ([], [], [])
+    added, changed, removed = client.reload() if wanted.state == "present" else ([], [], [])
     configs = client.configs()
     programs = client.programs()
     if any(program.state == "EXITED" for program in programs.values()):
         # One that is to be started again by supervisord itself reads EXITED for a turn of its loop.
         programs = client.programs()
-    return Facts(programs, configs, tuple(added), tuple(changed), tuple(removed))
+    return ProgramFacts(programs, configs, tuple(added), tuple(changed), tuple(removed))
 
 
-class _Run:
+class _Execution:
     """A plan on its way."""
 
     def __init__(
-        self, client: Client, wish: Wish, facts: Facts, plan: Plan, *, timeout: float, status: str, clock: Clock
+        self,
+        client: Client,
+        wanted: WantedPrograms,
+        facts: ProgramFacts,
+        plan: ProgramPlan,
+        *,
+        timeout: float,
+        status: str,
+        clock: Clock,
     ) -> None:
         self._client = client
-        self._wish = wish
+        self._wanted = wanted
         self._facts = facts
         self._plan = plan
         self._status = status
@@ -144,7 +152,7 @@ class _Run:
             RollcallError: one has not come into the wanted state; in the evidence is how each of them fared.
         """
         if self._plan.signal:
-            self._failed.update(_faults(self._client.signal(self._plan.signal, self._wish.signal or "")))
+            self._failed.update(_faults(self._client.signal(self._plan.signal, self._wanted.signal or "")))
         self._stop()
         self._each_group(self._plan.remove, self._client.remove)
         self._each_group(self._plan.add, self._client.add)
@@ -158,7 +166,7 @@ class _Run:
 
     def _start_seconds(self, name: str) -> float:
         config = self._facts.configs.get(name)
-        return max(_START_SECONDS if config is None else config.start_seconds, self._wish.stable_for)
+        return max(_START_SECONDS if config is None else config.start_seconds, self._wanted.stable_for)
 
     def _stop_seconds(self, name: str) -> float:
         config = self._facts.configs.get(name)
@@ -246,7 +254,7 @@ class _Run:
     def _is_up(self, name: str, program: ProgramState) -> bool:
         if program.state != "RUNNING" or name not in self._first:
             return False
-        return self._clock.monotonic() - self._first[name][1] >= self._wish.stable_for
+        return self._clock.monotonic() - self._first[name][1] >= self._wanted.stable_for
 
     def _failure(self, programs: t.Mapping[str, ProgramState]) -> RollcallError:
         logs = {name: self._logs(name) or (programs[name].logs if name in programs else ()) for name in self._failed}
@@ -254,7 +262,7 @@ class _Run:
         told = "; ".join(f"{name}: {reason}" for name, reason in self._failed.items())
         return RollcallError(
             f"{len(self._failed)} of {count(len(self._plan.rows), 'program')} could not be "
-            f"{_DONE[self._wish.state]}: {told}",
+            f"{_DONE[self._wanted.state]}: {told}",
             evidence={
                 "failed": dict(self._failed),
                 "programs": _rows(self._plan, self._facts.programs, programs),
@@ -304,7 +312,7 @@ def _mark(path: str) -> t.Optional[t.Tuple[int, int]]:
 
 
 def _result(
-    plan: Plan, before: t.Mapping[str, ProgramState], after: t.Optional[t.Mapping[str, ProgramState]]
+    plan: ProgramPlan, before: t.Mapping[str, ProgramState], after: t.Optional[t.Mapping[str, ProgramState]]
 ) -> t.Dict[str, t.Any]:
     """Return how it went, or in check mode, with no ``after``, how it would."""
     return {
@@ -317,9 +325,9 @@ def _result(
 
 
 def _rows(
-    plan: Plan, before: t.Mapping[str, ProgramState], after: t.Optional[t.Mapping[str, ProgramState]]
+    plan: ProgramPlan, before: t.Mapping[str, ProgramState], after: t.Optional[t.Mapping[str, ProgramState]]
 ) -> t.List[t.Dict[str, t.Any]]:
-    rows: t.List[Row] = []
+    rows: t.List[ProgramRow] = []
     for row in plan.rows:
         found = [name for name in after or () if group_of(name) == row.name and row.name in plan.unsure]
         rows += [dataclasses.replace(row, name=name) for name in sorted(found)] or [row]
@@ -327,7 +335,7 @@ def _rows(
 
 
 def _row(
-    row: Row, was: t.Optional[ProgramState], after: t.Optional[t.Mapping[str, ProgramState]]
+    row: ProgramRow, was: t.Optional[ProgramState], after: t.Optional[t.Mapping[str, ProgramState]]
 ) -> t.Dict[str, t.Any]:
     pid_before = (was.pid or None) if was is not None else None
     if after is None:
