@@ -121,7 +121,7 @@ def flush(
     return run.plan() if dry_run else run.carry_out()
 
 
-class _Judged(t.NamedTuple):
+class _JudgedHolders(t.NamedTuple):
     """All holders of the ports, those that are left alone, those to end, and ports of closed connections alone."""
 
     holders: t.List[Holder]
@@ -179,7 +179,7 @@ class _Flush:
 
     # --- judging --------------------------------------------------------------------------------------------------
 
-    def _judged(self, sharing: str) -> _Judged:
+    def _judged(self, sharing: str) -> _JudgedHolders:
         """Return who holds the ports, judged.
 
         Raises:
@@ -191,7 +191,7 @@ class _Flush:
         found = [*self._judge.objections(victims), *unlistened]
         if found:
             raise objections.error(found, "refused", {"holders": [holder.as_dict() for holder in holders]})
-        return _Judged(holders, [holder for holder in holders if self._judge.keeps(holder)], victims, closing)
+        return _JudgedHolders(holders, [holder for holder in holders if self._judge.keeps(holder)], victims, closing)
 
     def _holders(self, sharing: str) -> t.List[Holder]:
         seen = survey(self._stack, self._services, sharing=sharing, clock=self._clock)

@@ -26,7 +26,7 @@ from ..state.lock import locked
 from ..state.log_marks import log_mark, written_since
 from ..supervisord.client import DOWN, Client, ProgramState, await_exec, wait_states
 from ..verdict.observation import describe_state, identity
-from .plan import ProgramFacts, ProgramPlan, ProgramRow, WantedPrograms, group_of, plan_programs
+from .plan import ProgramPlan, ProgramRow, SupervisorFacts, WantedPrograms, group_of, plan_programs
 
 # Seconds that one call may take: a supervisord of strangers may have a thousand programs.
 CALL_TIMEOUT = 5.0
@@ -97,7 +97,7 @@ def _alone(paths: t.Optional[Paths], wanted: WantedPrograms, clock: Clock) -> t.
         yield
 
 
-def _look(client: Client, wanted: WantedPrograms) -> ProgramFacts:
+def _look(client: Client, wanted: WantedPrograms) -> SupervisorFacts:
     """Return what supervisord says now."""
     added, changed, removed = client.reload() if wanted.state == "present" else ([], [], [])
     configs = client.configs()
@@ -105,7 +105,7 @@ def _look(client: Client, wanted: WantedPrograms) -> ProgramFacts:
     if any(program.state == "EXITED" for program in programs.values()):
         # One that is to be started again by supervisord itself reads EXITED for a turn of its loop.
         programs = client.programs()
-    return ProgramFacts(programs, configs, tuple(added), tuple(changed), tuple(removed))
+    return SupervisorFacts(programs, configs, tuple(added), tuple(changed), tuple(removed))
 
 
 class _Execution:
@@ -115,7 +115,7 @@ class _Execution:
         self,
         client: Client,
         wanted: WantedPrograms,
-        facts: ProgramFacts,
+        facts: SupervisorFacts,
         plan: ProgramPlan,
         *,
         timeout: float,

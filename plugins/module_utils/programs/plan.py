@@ -49,7 +49,7 @@ class WantedPrograms:
 
 
 @dataclasses.dataclass(frozen=True)
-class ProgramFacts:
+class SupervisorFacts:
     """What supervisord says.
 
     Args:
@@ -139,7 +139,7 @@ class _Move:
     note: str = ""
 
 
-def plan_programs(wanted: WantedPrograms, facts: ProgramFacts) -> ProgramPlan:
+def plan_programs(wanted: WantedPrograms, facts: SupervisorFacts) -> ProgramPlan:
     """Return what has to be done.
 
     Raises:
@@ -159,7 +159,7 @@ def group_of(name: str) -> str:
 # --- programs -----------------------------------------------------------------------------------------------------
 
 
-def _of_programs(wanted: WantedPrograms, facts: ProgramFacts) -> ProgramPlan:
+def _of_programs(wanted: WantedPrograms, facts: SupervisorFacts) -> ProgramPlan:
     named, unknown = _programs_meant(wanted.names, facts)
     problems = []
     if wanted.state == "signalled":
@@ -202,7 +202,7 @@ def _stopped(state: str) -> _Move:
     return _Move("STOPPED" if state == "STOPPING" else state, down=state == "STOPPING")
 
 
-def _programs_meant(names: t.Iterable[str], facts: ProgramFacts) -> t.Tuple[t.Dict[str, bool], t.List[str]]:
+def _programs_meant(names: t.Iterable[str], facts: SupervisorFacts) -> t.Tuple[t.Dict[str, bool], t.List[str]]:
     """Return the programs that are meant, each with whether it was named by itself, and what is wrong with names."""
     groups: t.Dict[str, t.List[str]] = {}
     for program in facts.programs:
@@ -239,7 +239,7 @@ def _unfit_signal(signal: t.Optional[str]) -> t.List[str]:
 # --- groups -------------------------------------------------------------------------------------------------------
 
 
-def _of_groups(wanted: WantedPrograms, facts: ProgramFacts) -> ProgramPlan:
+def _of_groups(wanted: WantedPrograms, facts: SupervisorFacts) -> ProgramPlan:
     active = {group_of(name) for name in facts.programs}
     # What is not active is absent already, whether it ever existed or not.
     known = None if wanted.state == "absent" else active | set(facts.added)
@@ -264,7 +264,7 @@ def _of_groups(wanted: WantedPrograms, facts: ProgramFacts) -> ProgramPlan:
     )
 
 
-def _members(group: str, facts: ProgramFacts, *, configured: bool) -> t.List[str]:
+def _members(group: str, facts: SupervisorFacts, *, configured: bool) -> t.List[str]:
     """Return the programs that a group has or, when it is ``configured`` anew, will have; itself when nobody knows."""
     names = [name for name in facts.programs if group_of(name) == group]
     if configured:
@@ -272,7 +272,7 @@ def _members(group: str, facts: ProgramFacts, *, configured: bool) -> t.List[str
     return names or ([group] if configured else [])
 
 
-def _group_move(name: str, facts: ProgramFacts, *, leaving: bool, coming: bool) -> _Move:
+def _group_move(name: str, facts: SupervisorFacts, *, leaving: bool, coming: bool) -> _Move:
     program, config = facts.programs.get(name), facts.configs.get(name)
     before = _ABSENT if program is None else program.state
     gone = _stopped(before) if leaving and program is not None else _Move(before)
@@ -314,7 +314,7 @@ def _groups_meant(
 # --- what both need -----------------------------------------------------------------------------------------------
 
 
-def _ordered(moves: t.Mapping[str, _Move], facts: ProgramFacts) -> ProgramPlan:
+def _ordered(moves: t.Mapping[str, _Move], facts: SupervisorFacts) -> ProgramPlan:
     """Return a plan with who moves how: they start by supervisord's priorities, and stop the other way round."""
     names = sorted(moves, key=lambda name: (_priority(name, facts), name))
     return ProgramPlan(
@@ -326,12 +326,12 @@ def _ordered(moves: t.Mapping[str, _Move], facts: ProgramFacts) -> ProgramPlan:
     )
 
 
-def _priority(name: str, facts: ProgramFacts) -> t.Tuple[int, int]:
+def _priority(name: str, facts: SupervisorFacts) -> t.Tuple[int, int]:
     config = facts.configs.get(name)
     return (999, 999) if config is None else config.priority  # supervisord's own default
 
 
-def _row(name: str, move: _Move, facts: ProgramFacts) -> ProgramRow:
+def _row(name: str, move: _Move, facts: SupervisorFacts) -> ProgramRow:
     program = facts.programs.get(name)
     return ProgramRow(name, _ABSENT if program is None else program.state, move.after, move.action, move.note)
 
@@ -343,7 +343,9 @@ def _unknown(name: str, what: str, known: t.Sequence[str], *, who: str = "superv
     return f"{who} no {what} '{name}'" + (f" (did you mean {close[0]}?)" if close else "")
 
 
-def _refuse(unknown: t.Sequence[str], problems: t.Sequence[str], facts: ProgramFacts, touched: t.Iterable[str]) -> None:
+def _refuse(
+    unknown: t.Sequence[str], problems: t.Sequence[str], facts: SupervisorFacts, touched: t.Iterable[str]
+) -> None:
     """Raise when names are unknown, when something else is wrong, or when a program that is touched is lost."""
     lost = [
         f"supervisord has lost track of the process of {name} ({_LOST}), and only a new supervisord gets it back"

@@ -79,7 +79,7 @@ class _ReleaseFacts(t.NamedTuple):
         code: the digest of its code, or its commit.
         recipe: the digest of how it is made.
         interpreter: which Python its environment is made with; empty without one.
-        marker: what its own marker says; None when it is not there.
+        record: what its own record says; None when it is not there.
         environment: whether the virtual environment that it links to is there, or it needs none.
         in_place: whether it is the current one.
     """
@@ -88,14 +88,14 @@ class _ReleaseFacts(t.NamedTuple):
     code: str
     recipe: str
     interpreter: str
-    marker: t.Optional[t.Mapping[str, t.Any]]
+    record: t.Optional[t.Mapping[str, t.Any]]
     environment: bool
     in_place: bool
 
     @property
     def to_build(self) -> bool:
         """Whether it has to be built."""
-        return self.marker is None
+        return self.record is None
 
 
 def _look(wanted: WantedRelease, who: Account) -> _ReleaseFacts:
@@ -103,25 +103,25 @@ def _look(wanted: WantedRelease, who: Account) -> _ReleaseFacts:
     code = current_commit(wanted, wanted.source, who) if isinstance(wanted.source, GitSource) else wanted.code.digest
     how = recipe(wanted, interpreter)
     name = release_id(wanted, code, how)
-    marker = store.release_marker(wanted.root, name, who)
-    if marker is None and os.path.lexists(release_directory(wanted.root, name)):
+    record = store.release_record(wanted.root, name, who)
+    if record is None and os.path.lexists(release_directory(wanted.root, name)):
         path = release_directory(wanted.root, name)
         raise RollcallError(
-            f"{path} is there and has no marker of Rollcall's, so it is left alone.",
+            f"{path} is there and has no record of Rollcall's, so it is left alone.",
             kind="refused",
             remedies=[f"look at it and move it away: mv {path} {path}.saved", "give the release another id"],
         )
-    if marker is not None and (marker.get("code"), marker.get("recipe")) != (code, how):
-        what = "other code" if marker.get("code") != code else "the same code in another way"
+    if record is not None and (record.get("code"), record.get("recipe")) != (code, how):
+        what = "other code" if record.get("code") != code else "the same code in another way"
         raise RollcallError(
             f"Release {name} is on this host and was made of {what}. A release never changes.",
             kind="wrong_use",
-            evidence={"id": name, "there": dict(marker), "wanted": {"code": code, "recipe": how}},
+            evidence={"id": name, "there": dict(record), "wanted": {"code": code, "recipe": how}},
             remedies=["give it another id", "or none: then it is made from the content"],
         )
-    environment = str(marker["venv"]) if marker else ""
+    environment = str(record["venv"]) if record else ""
     whole = not environment or venvs.is_whole(wanted.root, environment, who)
-    return _ReleaseFacts(name, code, how, interpreter, marker, whole, store.current_release_id(wanted.root) == name)
+    return _ReleaseFacts(name, code, how, interpreter, record, whole, store.current_release_id(wanted.root) == name)
 
 
 def _actions(wanted: WantedRelease, facts: _ReleaseFacts) -> t.List[str]:
@@ -154,7 +154,7 @@ def _make(wanted: WantedRelease, who: Account, facts: _ReleaseFacts, clock: Cloc
         if environment:
             venvs.link_venv(wanted, who, tree, environment)
         _run_all(wanted, who, wanted.build, "build", tree, place)
-        marker = {
+        record = {
             "id": facts.id,
             "source": wanted.origin,
             "code": facts.code,
@@ -164,7 +164,7 @@ def _make(wanted: WantedRelease, who: Account, facts: _ReleaseFacts, clock: Cloc
             "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock.wall())),
         }
         with acting_as(who):
-            write_atomically(os.path.join(tree, store.MARKER), json.dumps(marker, indent=2) + "\n", 0o644)
+            write_atomically(os.path.join(tree, store.RECORD_FILE), json.dumps(record, indent=2) + "\n", 0o644)
             os.chmod(tree, 0o755)
         # A rename can reach the disk before the content of the files does.
         os.sync()
@@ -226,13 +226,13 @@ def _prunable(wanted: WantedRelease, who: Account) -> t.Tuple[t.List[str], t.Lis
     needed |= store.releases_of_generations(wanted.root)
     kept = []
     for name in store.visible_names(store.releases_directory(wanted.root)):
-        marker = store.release_marker(wanted.root, name, who)
-        if marker is not None:
-            kept.append(KeptRelease(name, float(marker["made"]), str(marker["venv"])))
+        record = store.release_record(wanted.root, name, who)
+        if record is not None:
+            kept.append(KeptRelease(name, float(record["made"]), str(record["venv"])))
     environments = [
         name
         for name in store.visible_names(store.venvs_directory(wanted.root))
-        if venvs.venv_marker(wanted.root, name, who) is not None
+        if venvs.venv_record(wanted.root, name, who) is not None
     ]
     return to_prune(kept, environments, needed, wanted.keep)
 

@@ -17,7 +17,7 @@ class KeptRelease:
 
     Attributes:
         id: its name.
-        made: seconds since the epoch, by its marker.
+        made: seconds since the epoch, by its record.
         environment: the virtual environment that it links to; empty without one.
     """
 

@@ -25,13 +25,13 @@ from ..manifest.model import RELEASE, Paths, current_release, release_directory
 from ..state import lock
 from ..state.generations import generations_directory
 
-MARKER = ".rollcall-release.json"
+RECORD_FILE = ".rollcall-release.json"
 # Names that no release, environment or shared directory has: what is being made, and what is on its way out.
 MAKING = ".making-"
 GOING = ".going-"
 # When a run was killed, its lock lasts for the moment that its keeper needs to end the command it ran.
 LOCK_PATIENCE = 3.0
-MARKER_BYTES = 65_536
+RECORD_BYTES = 65_536
 
 
 def releases_directory(root: str) -> str:
@@ -113,24 +113,24 @@ def force_remove_tree(path: str) -> None:
     remove_tree(path)
 
 
-def release_marker(root: str, name: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
-    """Return what the marker of a release says; None when there is none of ours."""
-    marker = read_marker(os.path.join(release_directory(root, name), MARKER), who)
-    if marker is None or not {"id", "code", "recipe"} <= set(marker):
+def release_record(root: str, name: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return what the record of a release says; None when there is none of ours."""
+    record = read_user_record(os.path.join(release_directory(root, name), RECORD_FILE), who)
+    if record is None or not {"id", "code", "recipe"} <= set(record):
         return None
-    return marker if isinstance(marker.get("made"), (int, float)) and isinstance(marker.get("venv"), str) else None
+    return record if isinstance(record.get("made"), (int, float)) and isinstance(record.get("venv"), str) else None
 
 
-def read_marker(path: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
-    """Return what a marker says; None where there is none. It is in a directory of the user's."""
+def read_user_record(path: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return what a record says; None where there is none. It is in a directory of the user's."""
     try:
         with acting_as(who):
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         with open(descriptor, encoding="utf-8") as stream:
-            marker = json.loads(stream.read(MARKER_BYTES))
+            record = json.loads(stream.read(RECORD_BYTES))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    return marker if isinstance(marker, dict) else None
+    return record if isinstance(record, dict) else None
 
 
 def current_release_id(root: str) -> t.Optional[str]:

@@ -23,7 +23,7 @@ from .identity import environment_id, included, local_requirements
 from .source import unpack_code, verify_sent
 from .wanted import WantedRelease
 
-MARKER = ".rollcall-venv.json"
+RECORD_FILE = ".rollcall-venv.json"
 INTERPRETER_TIMEOUT = 20.0
 
 # What must be equal for a virtual environment made with one Python to serve with another.
@@ -104,9 +104,9 @@ def _requirements(wanted: WantedRelease, tree: str) -> t.List[str]:
 def _build(wanted: WantedRelease, who: Account, name: str, tree: str, place: str) -> None:
     directory = os.path.join(store.venvs_directory(wanted.root), name)
     if os.path.lexists(directory):
-        if venv_marker(wanted.root, name, who) is None and os.listdir(directory):
+        if venv_record(wanted.root, name, who) is None and os.listdir(directory):
             raise RollcallError(
-                f"{directory} is there and has no marker of Rollcall's, so it is left alone.",
+                f"{directory} is there and has no record of Rollcall's, so it is left alone.",
                 kind="refused",
                 remedies=[f"look at it and move it away: mv {directory} {directory}.saved"],
             )
@@ -154,17 +154,17 @@ def _cures(wanted: WantedRelease, what: str, output: t.Sequence[str]) -> t.List[
 def _mark(directory: str, who: Account, *, whole: bool) -> None:
     with acting_as(who):
         text = json.dumps({"whole": whole}) + "\n"
-        write_atomically(os.path.join(directory, MARKER), text, 0o644)
+        write_atomically(os.path.join(directory, RECORD_FILE), text, 0o644)
 
 
-def venv_marker(root: str, name: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
-    """Return what the marker of a virtual environment says; None when there is none of ours."""
-    return store.read_marker(os.path.join(store.venvs_directory(root), name, MARKER), who)
+def venv_record(root: str, name: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return what the record of a virtual environment says; None when there is none of ours."""
+    return store.read_user_record(os.path.join(store.venvs_directory(root), name, RECORD_FILE), who)
 
 
 def is_whole(root: str, name: str, who: Account) -> bool:
     """Return whether a virtual environment was built to its end, and still has its Python."""
-    known = venv_marker(root, name, who)
+    known = venv_record(root, name, who)
     python = os.path.join(store.venvs_directory(root), name, "bin", "python")
     return known is not None and bool(known.get("whole")) and os.path.exists(python)
 

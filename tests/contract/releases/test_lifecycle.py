@@ -69,14 +69,14 @@ def change(app: Path, text: str) -> None:
 # --- code ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_release_has_the_code_and_a_marker_and_a_second_time_is_no_change(host: Host, app: Path) -> None:
+def test_a_release_has_the_code_and_a_record_and_a_second_time_is_no_change(host: Host, app: Path) -> None:
     done = host.ready(app)
     made = host.release(done)
     assert (done["changed"], done["path"]) == (True, str(made))
     assert (made / "app.py").read_text() == "print(1)\n"
     assert stat.S_IMODE(made.stat().st_mode) == 0o755
-    marker = json.loads((made / ".rollcall-release.json").read_text())
-    assert (marker["id"], marker["source"], marker["venv"]) == (done["id"], str(app), "")
+    record = json.loads((made / ".rollcall-release.json").read_text())
+    assert (record["id"], record["source"], record["venv"]) == (done["id"], str(app), "")
     before = made.stat().st_ctime_ns
     again = host.ready(app)
     assert (again["changed"], again["id"], again["actions"]) == (False, done["id"], [])
@@ -122,7 +122,7 @@ def test_an_id_that_is_given_stands_for_one_content_and_one_way_to_build_it(host
 
 def test_what_is_not_ours_is_left_alone(host: Host, app: Path) -> None:
     write(host.root / "releases" / "v1", {"precious": "x"})
-    with pytest.raises(RollcallError, match="no marker of Rollcall's") as told:
+    with pytest.raises(RollcallError, match="no record of Rollcall's") as told:
         host.ready(app, id="v1")
     assert told.value.kind == "refused"
     assert (host.root / "releases" / "v1" / "precious").read_text() == "x"
@@ -370,7 +370,7 @@ def test_a_directory_among_the_environments_that_is_not_ours_is_left_alone(host:
     made = host.release(host.ready(app, **host.with_wheels(wheels)))
     theirs = Path(os.readlink(made / "venv"))
     (theirs / ".rollcall-venv.json").unlink()
-    with pytest.raises(RollcallError, match="no marker of Rollcall's"):
+    with pytest.raises(RollcallError, match="no record of Rollcall's"):
         host.ready(app, **host.with_wheels(wheels))
     assert (theirs / "bin").is_dir()
 

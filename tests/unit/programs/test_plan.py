@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import (
     STATES,
-    ProgramFacts,
     ProgramPlan,
+    SupervisorFacts,
     WantedPrograms,
     plan_programs,
 )
@@ -32,19 +32,19 @@ def config(name: str, *, autostart: bool = True, priority: int = 999) -> Program
     return ProgramConfig(name, autostart, 1.0, 10.0, (999, priority))
 
 
-def facts(**states: str) -> ProgramFacts:
+def facts(**states: str) -> SupervisorFacts:
     """Return facts in which each program has a state; ``shop__worker`` is ``shop:worker``."""
     named = {name.replace("__", ":"): state for name, state in states.items()}
-    return ProgramFacts(
+    return SupervisorFacts(
         {name: program(name, state) for name, state in named.items()}, {name: config(name) for name in named}
     )
 
 
-def plan(state: str, *names: str, of: ProgramFacts, **more: t.Any) -> ProgramPlan:
+def plan(state: str, *names: str, of: SupervisorFacts, **more: t.Any) -> ProgramPlan:
     return plan_programs(WantedPrograms(names, state, **more), of)
 
 
-def refusal(state: str, *names: str, of: ProgramFacts, **more: t.Any) -> RollcallError:
+def refusal(state: str, *names: str, of: SupervisorFacts, **more: t.Any) -> RollcallError:
     with pytest.raises(RollcallError) as caught:
         plan(state, *names, of=of, **more)
     return caught.value
@@ -96,7 +96,7 @@ def test_each_state_leads_to_what_has_to_be_done(
 
 @pytest.mark.parametrize(("age", "watched"), [(0, True), (1, True), (2, False), (100, False)])
 def test_a_process_that_is_younger_than_it_must_be_is_watched_and_left_alone(age: float, watched: bool) -> None:
-    of = ProgramFacts({"web": program("web", age=age)})
+    of = SupervisorFacts({"web": program("web", age=age)})
     made = plan("started", "web", of=of, stable_for=1.0)
     assert (made.up == ("web",), made.changed) == (watched, False)
 
@@ -138,7 +138,7 @@ def test_a_name_means_a_program_a_member_a_group_or_all(names: list[str], meant:
 
 
 def test_all_of_a_supervisord_without_programs_is_nothing() -> None:
-    assert not plan("restarted", "all", of=ProgramFacts({})).changed
+    assert not plan("restarted", "all", of=SupervisorFacts({})).changed
 
 
 def test_unknown_names_are_told_all_at_once_with_those_that_exist() -> None:
@@ -177,7 +177,7 @@ def test_a_lost_program_is_in_nobodys_way_who_did_not_ask_for_it() -> None:
 
 
 def test_programs_start_by_priority_and_stop_the_other_way_round() -> None:
-    of = ProgramFacts(
+    of = SupervisorFacts(
         {name: program(name) for name in ("a", "b", "c")},
         {"a": config("a", priority=30), "b": config("b", priority=10), "c": config("c", priority=20)},
     )
@@ -225,7 +225,7 @@ def test_a_member_that_is_named_beside_its_group_must_have_a_process() -> None:
 # --- groups -----------------------------------------------------------------------------------------------------------
 
 
-def reread(**more: t.Any) -> ProgramFacts:
+def reread(**more: t.Any) -> SupervisorFacts:
     """Return facts where ``web`` is active, ``new`` and ``pair`` are only in the configuration, ``old`` only active."""
     known = {
         "web": config("web"),
@@ -234,7 +234,7 @@ def reread(**more: t.Any) -> ProgramFacts:
         "pair:off": config("pair:off", autostart=False),
     }
     given: dict[str, t.Any] = {"configs": known, "added": ("new", "pair"), "removed": ("old",), **more}
-    return ProgramFacts({"web": program("web"), "old": program("old", "FATAL")}, **given)
+    return SupervisorFacts({"web": program("web"), "old": program("old", "FATAL")}, **given)
 
 
 def test_a_group_of_the_configuration_is_added_and_what_starts_by_itself_waited_for() -> None:
@@ -276,7 +276,7 @@ def test_a_changed_group_runs_on_unless_it_is_to_be_updated() -> None:
 
 
 def test_an_update_shows_members_that_come_and_go() -> None:
-    of = ProgramFacts(
+    of = SupervisorFacts(
         {"pair:on": program("pair:on"), "pair:gone": program("pair:gone", "STOPPED")},
         {"pair:on": config("pair:on"), "pair:come": config("pair:come")},
         changed=("pair",),
