@@ -202,8 +202,8 @@ def gather(unit: Unit, stack: Stack) -> None:
         RollcallError: systemd refuses, or does not answer.
     """
     for _look in range(LOOKS):
-        daemons = [process.pid for process in supervisords_over(stack.paths.config, stack.root)]
-        outside = [pid for pid in (*daemons, *processes.descendants(daemons)) if not unit.holds(pid)]
+        supervisords = [process.pid for process in supervisords_over(stack.paths.config, stack.root)]
+        outside = [pid for pid in (*supervisords, *processes.descendants(supervisords)) if not unit.holds(pid)]
         if not outside:
             return
         unit.adopt(outside)

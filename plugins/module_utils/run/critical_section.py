@@ -46,6 +46,8 @@ _FAILED = ("degraded", "rolled_back", "rollback_failed")
 class CriticalSection:
     """Does what the plan of a run says.
 
+    The names of the steps are in the records of runs and, with their seconds, in reports: they stay as they are.
+
     Args:
         run: the run.
         journal: its record.

@@ -48,8 +48,9 @@ def _careful(stack: Stack, kill_grace: float) -> float:
     one_by_one = sum(service.stop.timeout for service in stack.services)
     services = _by_level(stack, lambda service: service.stop.timeout + takedown.STOP_MARGIN + takedown.PORT_MARGIN)
     services += batch_seconds(len(stack.services))
-    daemon = one_by_one + takedown.STOP_MARGIN
-    return services + daemon + daemon + 1.5 * len(stack.services) + kill_grace
+    # Supervisord stops its services one after the other: that which answers, and then the rivals.
+    supervisord = one_by_one + takedown.STOP_MARGIN
+    return services + 2 * supervisord + 1.5 * len(stack.services) + kill_grace
 
 
 def _emergency(stack: Stack, ending: float) -> float:

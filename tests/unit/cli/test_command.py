@@ -13,6 +13,7 @@ import typing as t
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import command
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import runnable
 
 ENGINE = "ansible_collections.rollcall.supervisor.plugins.module_utils"
 # What a look at a stack may not load: it is called often, and loading is most of its time.
@@ -56,6 +57,11 @@ def test_every_verb_says_what_it_does(verb: str) -> None:
 
     assert found.choices[verb].description
     assert [one.dest for one in found._choices_actions if one.dest == verb] == [verb]
+
+
+@pytest.mark.parametrize("verb", sorted(set(command.MODULES) - {"ask", "help"}))
+def test_a_remedy_with_a_verb_can_be_copied(verb: str) -> None:
+    assert runnable(f"rollcall {verb}", "/opt/trading") == f"/opt/trading/bin/rollcall {verb}"
 
 
 def test_a_look_loads_nothing_that_it_does_not_need() -> None:
