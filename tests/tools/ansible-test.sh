@@ -10,7 +10,7 @@ set -euo pipefail
 command=${1:?sanity or integration}
 shift
 
-copy=$ROLLCALL_CACHE/ansible-test/ansible_collections/rollcall/supervisor
+copy=$ROLLCALL_CACHE/ansible-test/$command/ansible_collections/rollcall/supervisor
 rm -rf "$copy"
 copy_checkout "$copy"
 

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The test run: stages, each with its name and seconds, then one closing line.
 
-``stages.py`` runs all of them, ``stages.py ruff unit`` the named ones, in the table's order. Stages that mostly wait
-for containers run beside the others, two at a time; what such a stage prints comes when it has ended. A failed stage
-does not stop the others. The closing line counts tests: pytest's own, and one for each stage that is not pytest.
+``stages.py`` runs all of them, ``stages.py ruff unit`` the named ones, in the table's order. Stages that mostly wait,
+for containers or downloads, run beside the others, two at a time; what such a stage prints comes when it has ended. A
+failed stage does not stop the others. The closing line counts tests: pytest's own, and one for each other stage.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Stage:
         name: what it is called, on the command line too.
         command: what is run, in the checkout's root with ``.venv/bin`` first on PATH.
         tests: whether it is pytest, whose tests are counted one by one.
-        aside: whether it runs beside the others: it mostly waits for containers.
+        aside: whether it runs beside the others: it needs nothing that they leave, and mostly waits.
         group: a name for several stages on the command line.
     """
 
@@ -52,8 +52,12 @@ def _pytest(name: str, *arguments: str) -> Stage:
     return Stage(name, ("pytest", "-q", "--durations=10", *arguments), tests=True)
 
 
+def _aside(name: str, *command: str, group: str = "") -> Stage:
+    return Stage(name, command, aside=True, group=group)
+
+
 def _molecule(scenario: str) -> Stage:
-    return Stage(f"molecule-{scenario}", (f"{TOOLS}/molecule.sh", scenario), aside=True, group="molecule")
+    return _aside(f"molecule-{scenario}", f"{TOOLS}/molecule.sh", scenario, group="molecule")
 
 
 # How many stages run beside the others at once: with more, two cores are too few.
@@ -71,14 +75,14 @@ STAGES = (
     _pytest("fault", *WAITING, "tests/fault"),
     Stage("ansible-lint", (f"{TOOLS}/ansible-lint.sh",)),
     Stage("changelog", ("antsibull-changelog", "lint")),
-    Stage("sanity", (f"{TOOLS}/ansible-test.sh", "sanity")),
-    Stage("integration", (f"{TOOLS}/ansible-test.sh", "integration")),
-    Stage("versions", (f"{TOOLS}/versions.sh", "--few")),
     _molecule("debian"),
     _molecule("default"),
     _molecule("django"),
     # Ten steps of `make chaos`: this seed has a fault of every sort among its first.
-    Stage("chaos", (f"{TOOLS}/chaos.sh", "--faults", "10", "--seed", "10493"), aside=True),
+    _aside("chaos", f"{TOOLS}/chaos.sh", "--faults", "10", "--seed", "10493"),
+    _aside("integration", f"{TOOLS}/ansible-test.sh", "integration"),
+    _aside("versions", f"{TOOLS}/versions.sh", "--few"),
+    _aside("sanity", f"{TOOLS}/ansible-test.sh", "sanity"),
     _molecule("refuses"),
 )
 

@@ -184,7 +184,7 @@ def test_what_is_ours_is_ended_and_the_port_proved_free(root: str) -> None:
         stack = a_stack(root, deaf.port, shared.port)
         began = time.monotonic()
         done = flush.flush(stack, grace=0.3)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
         assert {entry.pid for entry in done.ended} >= {deaf.pid, shared.pid, *shared.pids}
         assert {entry.result for entry in done.ended} == {"ended"}
         assert next(entry for entry in done.ended if entry.pid == deaf.pid).signals == ("TERM", "KILL")
