@@ -69,7 +69,9 @@ def saved_marks(stack: Stack) -> t.Dict[str, LogMark]:
         return {name: (inode, offset) for name, (inode, offset) in data.items()}
 
     remedies = ["run as the user who installed the stack, or with sudo", f"rm {_path(stack)}"]
-    return {**take_marks(stack), **read_record(_path(stack), parse, {}, "The log marks of the last run", remedies)}
+    # First: who may not read the marks may not look at the logs either, and this says so.
+    saved: t.Dict[str, LogMark] = read_record(_path(stack), parse, {}, "The log marks of the last run", remedies)
+    return {**take_marks(stack), **saved}
 
 
 def _path(stack: Stack) -> str:
