@@ -89,7 +89,7 @@ def _auto_fix(stack: Stack, options: argparse.Namespace) -> Data:
 def _list(stack: Stack, _options: argparse.Namespace) -> Data:
     from ..ports import tool
 
-    return {"ok": True, "processes": tool.processes_of(stack)}
+    return {"ok": True, "processes": tool.process_rows(stack)}
 
 
 def _update_config(options: argparse.Namespace) -> int:

@@ -111,8 +111,8 @@ def flush(
 
     Raises:
         RollcallError: ``wrong_use`` for ports that are not the stack's and unknown policies, all of them at once;
-            ``refused``, before any signal, when something holds a port that may not be ended; ``failed`` when it was
-            tried and did not hold.
+            ``refused``, before any signal, when a port is taken by what may not be ended; ``failed`` when it was
+            tried and a port is still not free.
     """
     services = assigned(stack, ports)
     policy_of = policies(stack, policy, overrides or {})
@@ -180,7 +180,7 @@ class _Flush:
     # --- judging --------------------------------------------------------------------------------------------------
 
     def _judged(self, sharing: str) -> _JudgedHolders:
-        """Return who holds the ports, judged.
+        """Return by whom the ports are taken, judged.
 
         Raises:
             RollcallError: ``refused``; nothing was signalled.

@@ -5,8 +5,8 @@
 # Private to this collection: may change in any release.
 """Which port each service of a stack has got on this host, and which stacks there are besides it.
 
-A lease is a line of ``ROOT/state/ports.json``. The stacks of a host are links to their roots, in one directory for
-those of root and one for those of each other user. What may not be read there is told by a bind alone.
+A lease is a line of ``ROOT/state/ports.json``. Each stack of a host is a link to its root: in one directory for the
+stacks of root, and in one for those of each other user. Of a stack that may not be read, only a bind tells the ports.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ def directory(uid: t.Optional[int] = None) -> t.Optional[str]:
 
 @contextlib.contextmanager
 def locked(place: t.Optional[str], *, clock: Clock = SYSTEM) -> t.Iterator[None]:
-    """Hold the lock of a directory of stacks, so that no two stacks choose their ports at once.
+    """Lock a directory of stacks, so that no two stacks choose their ports at once.
 
     Args:
-        place: the directory, made when it is not there; None holds nothing.
+        place: the directory, made when it is not there; None locks nothing.
         clock: of the deadline.
 
     Raises:
-        RollcallError: ``refused``: another stack has held it for too long.
+        RollcallError: ``refused``: another stack has locked it for too long.
         OSError: the directory cannot be written.
     """
     if place is None:

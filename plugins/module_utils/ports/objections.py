@@ -48,7 +48,7 @@ def error(objections: t.Sequence[Objection], kind: str, evidence: t.Mapping[str,
 
 
 def unseen(holder: Holder, service: str) -> Objection:
-    """Object that nobody can be seen to hold the port: nobody can be ended."""
+    """Object that no process can be seen that listens there: none can be ended."""
     port = holder.listener.port
     sentence = f"{_label(port, service)} is taken, owner unknown: {holder.reason}."
     return Objection(sentence, holder.as_dict(), find_commands(port))

@@ -7,7 +7,7 @@
 
 ``supervised``: below a process that the stack's supervisord reports, or at least below that supervisord.
 ``orphan``: carries the stack's label, and no live supervisord of the stack holds it.
-``duplicate``: below another supervisord over the same config than the one that answers.
+``duplicate``: below a rival, so another supervisord over the same config than the one that answers.
 ``foreign``: a known process, and not of this stack.
 ``unknown``: no process can be seen to hold the socket. That is never the same as free.
 """
@@ -33,7 +33,7 @@ POLICIES = (OWNED, REFUSE, ANY)
 
 UNSEEN = "no process that holds it can be seen"
 
-# Programs that hold a port for a container, in which the real server runs.
+# Programs that listen on a port for a container, in which the real server runs.
 PUBLISHERS = frozenset({"conmon", "docker-proxy", "pasta", "pasta.avx2", "rootlessport", "slirp4netns"})
 
 
@@ -118,10 +118,10 @@ class Holder:
 def classify(
     process: t.Optional[Process], lineage: t.Sequence[int], label: t.Optional[Label], supervision: Supervision
 ) -> Judgement:
-    """Judge one holder of a socket.
+    """Return whose a process with a listening socket is.
 
     Args:
-        process: the holder; None when none can be seen.
+        process: of it; None when none can be seen.
         lineage: its pid, its parent's, and so on upwards.
         label: what its environment says; None when it says nothing or may not be read.
         supervision: what is known of the stack.
@@ -133,23 +133,24 @@ def classify(
             name = supervision.reported[pid]
             return Judgement(SUPERVISED, name, f"supervisord reports pid {pid} as {name}")
     # A supervisord that is pid 1 of a container is above everything, left-overs too: being below it says nothing.
-    daemon = next((pid for pid in lineage if pid in supervision.supervisords and pid != 1), None)
+    above = next((pid for pid in lineage if pid in supervision.supervisords and pid != 1), None)
     own = label if label is not None and label.root == supervision.root and process.uid in supervision.uids else None
     service = (own.service or None) if own is not None else None
-    if daemon is not None:
-        return _below_daemon(daemon, service, supervision)
+    if above is not None:
+        return _below(above, service, supervision)
     if own is not None and not process.container:
         return Judgement(ORPHAN, service, "it carries this stack's label and no supervisord holds it")
     return Judgement(FOREIGN, None, _foreign(process, label, supervision))
 
 
-def _below_daemon(daemon: int, service: t.Optional[str], supervision: Supervision) -> Judgement:
+def _below(supervisord: int, service: t.Optional[str], supervision: Supervision) -> Judgement:
+    below = f"it is below supervisord pid {supervisord}"
     if supervision.answering is None and len(supervision.supervisords) == 1:
-        return Judgement(SUPERVISED, None, f"it is below supervisord pid {daemon}, which does not say of which service")
-    if daemon == supervision.answering:
+        return Judgement(SUPERVISED, None, f"{below}, which does not say of which service")
+    if supervisord == supervision.answering:
         # Not below a process that it reports: its own socket, or a program spawned since the report.
-        return Judgement(SUPERVISED, None, f"it is below supervisord pid {daemon}, which does not report it")
-    return Judgement(DUPLICATE, service, f"it is below supervisord pid {daemon}, a second one over this stack")
+        return Judgement(SUPERVISED, None, f"{below}, which does not report it")
+    return Judgement(DUPLICATE, service, f"{below}, a rival over this stack")
 
 
 def _foreign(process: Process, label: t.Optional[Label], supervision: Supervision) -> str:
@@ -165,7 +166,7 @@ def _foreign(process: Process, label: t.Optional[Label], supervision: Supervisio
 
 
 def publishes(process: Process) -> bool:
-    """Return whether a process holds its port for a container: to end it frees nothing of what the container is."""
+    """Return whether a process listens for a container: the container would still be there when it has ended."""
     return bool({os.path.basename(process.exe), os.path.basename(process.command[0])} & PUBLISHERS)
 
 

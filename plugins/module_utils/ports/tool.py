@@ -172,7 +172,7 @@ def find_available(stack: Stack, start: t.Optional[int] = None) -> int:
     )
 
 
-def processes_of(stack: Stack, *, clock: Clock = SYSTEM) -> t.List[t.Dict[str, t.Any]]:
+def process_rows(stack: Stack, *, clock: Clock = SYSTEM) -> t.List[t.Dict[str, t.Any]]:
     """Return every process of a stack, wherever it came from: supervisord, what it runs, and what is left over."""
     supervisords = {process.pid: process for process in supervisords_over(stack.paths.config, stack.root)}
     found = {**supervisords, **processes.descendants(supervisords)}

@@ -132,12 +132,12 @@ def _build(wanted: WantedRelease, who: Account, name: str, tree: str, place: str
     ):
         done = commands.run_in(tree, command, who, place=place, more=wanted.environment, timeout=wanted.timeout)
         if not done.ok:
-            raise commands.failure(f"{what} ({commands.shown(command)})", done, _cures(wanted, what, done.output))
+            raise commands.failure(f"{what} ({commands.shown(command)})", done, _remedies(wanted, what, done.output))
     os.sync()
     _mark(directory, who, whole=True)
 
 
-def _cures(wanted: WantedRelease, what: str, output: t.Sequence[str]) -> t.List[str]:
+def _remedies(wanted: WantedRelease, what: str, output: t.Sequence[str]) -> t.List[str]:
     """Return what helps, by what was tried and what it said."""
     said = "\n".join(output)
     if "ensurepip" in said:
