@@ -86,8 +86,9 @@ def test_python_is_installed_when_that_is_allowed(tmp_path: Path, quick_python: 
     (tmp_path / "bin").mkdir()
     wanted = tmp_path / "bin" / "python3.0"
     program(tmp_path / "bin" / "apt-get", f'echo "$@" >> {tmp_path}/asked; ln -sf {quick_python} {wanted}')
-    # What comes after that is another test's: the wheels are not there.
+    # What comes after that is another test's: there is no wheel of anything.
     (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels" / "notes.txt").touch()
     done = site(
         tmp_path,
         bootstrap_python="python3.0",
@@ -98,8 +99,8 @@ def test_python_is_installed_when_that_is_allowed(tmp_path: Path, quick_python: 
         "-q update",
         "-q -y --no-install-recommends install python3 python3-venv",
     ]
-    assert "There is no python3.0" not in done.stdout
-    assert (tmp_path / "bare" / "engine" / "venv" / "bin" / "python").exists()
+    assert "There is no python3.0" not in done.stdout, done.stdout
+    assert (tmp_path / "bare" / "engine" / "venv" / "bin" / "python").exists(), done.stdout
 
 
 @pytest.mark.fault(46)
