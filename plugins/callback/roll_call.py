@@ -20,6 +20,7 @@ description:
   - Names the hosts that could not be reached and those where another task failed.
   - When a playbook has ended early, names the hosts that it never came to and those that it left without a verdict,
     and says for which hosts the same command has to be run again.
+  - Says of a task of this collection that takes more than a moment that it is under way.
   - Prints nothing when no task of this collection ran.
 options:
   outcome:
@@ -41,6 +42,7 @@ author:
 
 import json
 import sys
+import threading
 import time
 import typing as t
 
@@ -64,6 +66,8 @@ JUDGING = (*RUNS, f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}stack_doct
 REPORTING = (*JUDGING, f"{OURS}port_assign")
 # What the tasks are called that come when an install has failed.
 ENDING = "Failed | "
+# After how many seconds it is said which task is waited for.
+PATIENCE = 3.0
 
 Data = t.Mapping[str, t.Any]
 
@@ -80,6 +84,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         super().__init__()
         self._record = PlaybookRecord()
         self._concerned = False
+        self._patience: t.Optional[threading.Timer] = None
         # Hosts of the play that runs; the values mean nothing, a dict keeps the order.
         self._of_play: t.Dict[str, None] = {}
 
@@ -96,6 +101,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
             self._concerned = True
             self._record.wanted.update(self._of_play)
         self._record.judging = self._record.judging or action in JUDGING
+        self._end_patience()
+        if action.startswith(OURS) or steps.number(str(task.name)) is not None:
+            # Where skipped tasks are not shown, Ansible shows the heading of a task only when that has ended.
+            line = f"... still at {task.name}"
+            self._patience = threading.Timer(PATIENCE, self._display.display, [line])
+            self._patience.daemon = True
+            self._patience.start()
+
+    def _end_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
 
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
         """Note when a task of one of the twelve steps begins on a host."""
@@ -143,6 +159,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Print what was collected, and write it where it is wanted."""
+        self._end_patience()
         self._record.lost = {name for name in self._record.hosts if stats.summarize(name)["failures"]}
         if self._concerned:
             look = {**terminal(sys.stdout), "colour": bool(ANSIBLE_COLOR)}

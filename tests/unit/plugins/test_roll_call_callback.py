@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import typing as t
 from pathlib import Path
 from types import SimpleNamespace
@@ -74,8 +75,10 @@ class Run:
         self.callback.v2_runner_on_start(of_host, task)
         return SimpleNamespace(host=of_host, task=task, result=dict(data))
 
-    def ok(self, host: str, action: str = "rollcall.supervisor.stack_restart", **data: t.Any) -> None:
-        self.callback.v2_runner_on_ok(self._result(host, action, data))
+    def ok(
+        self, host: str, action: str = "rollcall.supervisor.stack_restart", *, name: str = "", **data: t.Any
+    ) -> None:
+        self.callback.v2_runner_on_ok(self._result(host, action, data, name=name))
         self.stats.increment("ok", host)
 
     def failed(
@@ -632,3 +635,17 @@ def test_check_mode_that_could_plan_nothing_is_told_and_is_no_failure(run: Run, 
 
     assert (host["ok"], host["error"], host["unplanned"]) == (True, None, "It has no engine yet.")
     assert run.display.printed[-1] == "note: It has no engine yet."
+
+
+def test_a_task_that_takes_longer_is_named_while_it_is_waited_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roll_call, "PATIENCE", 0.05)
+    run.play("web1")
+    run.ok("web1", "ansible.builtin.copy", name="Copy something of theirs")
+    time.sleep(0.2)
+    assert run.display.printed == []
+
+    run.ok("web1", "ansible.builtin.command", name="3/12 Dependencies | Install what is needed")
+    time.sleep(0.2)
+    run.end()
+    assert run.display.printed[0] == "... still at 3/12 Dependencies | Install what is needed"
+    assert "still at" not in "".join(run.display.printed[1:])
