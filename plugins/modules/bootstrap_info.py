@@ -16,6 +16,7 @@ description:
   - Used by the role P(rollcall.supervisor.bootstrap#role).
 extends_documentation_fragment:
   - rollcall.supervisor.attributes
+  - rollcall.supervisor.manifest
 attributes:
   check_mode:
     support: full
@@ -26,15 +27,6 @@ attributes:
 author:
   - Rollcall authors (@rollcall)
 options:
-  manifest:
-    description:
-      - The manifest as data. Together with O(file) it is laid over what the file says.
-    type: dict
-    default: {}
-  file:
-    description:
-      - A manifest file on the controller, YAML or JSON. Its text is data; nothing in it is executed.
-    type: path
   downgrade:
     description:
       - Whether an engine that is newer than this collection may be replaced by the collection's own.

@@ -15,6 +15,7 @@ description:
   - Changes nothing and runs nothing on the host.
 extends_documentation_fragment:
   - rollcall.supervisor.attributes
+  - rollcall.supervisor.manifest
 attributes:
   check_mode:
     support: full
@@ -25,15 +26,6 @@ attributes:
 author:
   - Rollcall authors (@rollcall)
 options:
-  manifest:
-    description:
-      - The manifest as data. Together with O(file) it is laid over what the file says.
-    type: dict
-    default: {}
-  file:
-    description:
-      - A manifest file on the controller, YAML or JSON. Its text is data; nothing in it is executed.
-    type: path
   ports:
     description:
       - Ports that services have got on the host, by the name of the service, as M(rollcall.supervisor.port_assign)

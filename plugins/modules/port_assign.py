@@ -59,6 +59,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+ok:
+  description: Whether every service got its port.
+  returned: always
+  type: bool
 ports:
   description: The port of every service that has one.
   returned: success

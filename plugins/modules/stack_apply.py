@@ -20,7 +20,9 @@ requirements:
   - The role P(rollcall.supervisor.bootstrap#role) has prepared the host. The engine that it installed does the work.
 extends_documentation_fragment:
   - rollcall.supervisor.attributes
+  - rollcall.supervisor.manifest
   - rollcall.supervisor.flush
+  - rollcall.supervisor.run
 attributes:
   check_mode:
     support: full
@@ -33,15 +35,6 @@ attributes:
 author:
   - Rollcall authors (@rollcall)
 options:
-  manifest:
-    description:
-      - The manifest as data. Together with O(file) it is laid over what the file says.
-    type: dict
-    default: {}
-  file:
-    description:
-      - A manifest file on the controller, YAML or JSON. Its text is data; nothing in it is executed.
-    type: path
   release:
     description:
       - The id of the release of the application's code that the services are to run, as M(rollcall.supervisor.release)
@@ -59,27 +52,6 @@ options:
     type: str
     choices: [auto, full, quick, emergency, master, force]
     default: auto
-  on_failure:
-    description:
-      - What becomes of a new generation that does not hold. V(leave) leaves it in place; V(rollback) restores the last
-        generation whose verdict held and verifies it. The run fails in either case.
-      - Without an earlier verified generation there is nothing to go back to, and it is left in place.
-    type: str
-    choices: [leave, rollback]
-    default: leave
-  automatic:
-    description:
-      - Whether a program asks for the run and not a person. Such a run counts against the C(restart_budget) of the
-        manifest, and is refused when that is spent.
-    type: bool
-    default: false
-  fail:
-    description:
-      - Whether the task fails when the run was refused, came to no verdict, or its verdict does not hold.
-      - With V(false) that is for the playbook to ask, by RV(ok) and RV(msg). Ansible shows the whole result of a task
-        that fails, and a report has hundreds of lines.
-    type: bool
-    default: true
 """
 
 EXAMPLES = r"""
@@ -117,79 +89,9 @@ moved:
   type: list
   elements: dict
 report:
-  description: The verdict, with everything that was seen and done.
-  returned: when the run came to a verdict, or in check mode
+  description: The verdict, with everything that was seen and done, as M(rollcall.supervisor.stack_restart) returns it.
+  returned: when the run came to a verdict, or is planned
   type: dict
-  contains:
-    stack:
-      description: Name of the stack.
-      returned: always
-      type: str
-    ok:
-      description: Whether every condition held.
-      returned: always
-      type: bool
-    result:
-      description:
-        - V(ok), V(held), V(degraded), V(rolled_back) or V(rollback_failed), or V(planned) in check mode.
-        - Only V(ok) is success.
-      returned: always
-      type: str
-    mode:
-      description: The mode of the run.
-      returned: always
-      type: str
-    services:
-      description: State, pid, port, health and listener of each service.
-      returned: always
-      type: list
-      elements: dict
-    checks:
-      description: Each condition of the verdict with its evidence and the next command.
-      returned: always
-      type: list
-      elements: dict
-    actions:
-      description: What was done, or would be in check mode, and why.
-      returned: always
-      type: list
-      elements: dict
-    generation:
-      description: Which generation is in place, by its C(id), and whether it is C(verified).
-      returned: when there is one
-      type: dict
-    held:
-      description: Services that stay down because something they require is missing, with the reason.
-      returned: always
-      type: dict
-    limit:
-      description: Seconds that the run could have taken at the longest.
-      returned: always
-      type: float
-    manifest_digest:
-      description: What tells this manifest, with its config and private files, from others.
-      returned: always
-      type: str
-    notes:
-      description: What did not answer or refused on the way, where the run went on all the same.
-      returned: always
-      type: list
-      elements: str
-    signals:
-      description: Processes outside of supervisord that were ended.
-      returned: always
-      type: list
-      elements: dict
-    timings:
-      description:
-        - Seconds of each phase; C(running) and C(healthy) are those from the start of the services until the last of
-          them was RUNNING, and had answered.
-      returned: always
-      type: dict
-    run:
-      description: Id of the run, the name of its record on the host.
-      returned: always
-      type: str
 error:
   description:
     - Why the run was refused or could not come to a verdict, with C(message), C(kind), C(evidence) and C(remedies).

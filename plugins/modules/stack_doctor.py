@@ -59,6 +59,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+ok:
+  description: Whether no error is left.
+  returned: always
+  type: bool
 report:
   description: What was found.
   returned: when the engine has answered

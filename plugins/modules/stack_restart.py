@@ -20,6 +20,7 @@ requirements:
 extends_documentation_fragment:
   - rollcall.supervisor.attributes
   - rollcall.supervisor.flush
+  - rollcall.supervisor.run
 attributes:
   check_mode:
     support: full
@@ -71,32 +72,11 @@ options:
       - They reach the process through a file that only its user can read.
     type: dict
     default: {}
-  on_failure:
-    description:
-      - What becomes of a new generation that does not hold. V(leave) leaves it in place; V(rollback) restores the last
-        generation whose verdict held and verifies it. The run fails in either case.
-      - Without an earlier verified generation there is nothing to go back to, and it is left in place.
-    type: str
-    choices: [leave, rollback]
-    default: leave
   generation:
     description:
       - For O(mode=rollback) the id of the generation to go back to; empty for the last verified one before this.
     type: str
     default: ""
-  automatic:
-    description:
-      - Whether a program asks for the run and not a person. Such a run counts against the C(restart_budget) of the
-        manifest, and is refused when that is spent.
-    type: bool
-    default: false
-  fail:
-    description:
-      - Whether the task fails when the run was refused, came to no verdict, or its verdict does not hold.
-      - With V(false) that is for the playbook to ask, by RV(ok) and RV(msg). Ansible shows the whole result of a task
-        that fails, and a report has hundreds of lines.
-    type: bool
-    default: true
 """
 
 EXAMPLES = r"""

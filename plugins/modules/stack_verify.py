@@ -47,6 +47,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+ok:
+  description: Whether every condition held.
+  returned: always
+  type: bool
 report:
   description: What was seen, and the verdict.
   returned: when a stack is installed

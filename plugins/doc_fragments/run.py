@@ -1,0 +1,34 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The options of what makes a run over a stack."""
+
+    DOCUMENTATION = r"""
+options:
+  on_failure:
+    description:
+      - What becomes of a new generation whose verdict does not hold. V(leave) leaves it in place; V(rollback) restores
+        the last verified generation and verifies it. The run fails in either case.
+      - Without an earlier verified generation there is nothing to go back to, and it is left in place.
+    type: str
+    choices: [leave, rollback]
+    default: leave
+  automatic:
+    description:
+      - Whether a program asks for the run and not a person. Such a run counts against the C(restart_budget) of the
+        manifest, and is refused when that is spent.
+    type: bool
+    default: false
+  fail:
+    description:
+      - Whether the task fails when the run was refused, came to no verdict, or its verdict does not hold.
+      - With V(false) the playbook asks RV(ok) and fails with RV(msg). Of a task that fails Ansible shows the whole
+        result, and a report has hundreds of lines.
+    type: bool
+    default: true
+"""
