@@ -35,6 +35,22 @@ def eventually(condition: t.Callable[[], bool], seconds: float = READY_TIMEOUT) 
     return True
 
 
+def listening_socket(address: str, *, v6only: bool = False, port: int = 0) -> socket.socket:
+    """Return a socket of this process that listens on an address; on a free port when none is given."""
+    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    if made.family == socket.AF_INET6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
+    made.bind((address, port or free_port()))
+    made.listen()
+    return made
+
+
+def signal_mask(pid: int, name: str) -> str:
+    """Return a set of signals of a process, such as SigIgn, as the kernel writes it: a hexadecimal mask."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(line.split()[1] for line in lines if line.startswith(f"{name}:"))
+
+
 def free_port() -> int:
     """Return a port that was free on every address just now, outside of the range the kernel gives out by itself."""
     for _unused in range(100):
