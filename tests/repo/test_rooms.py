@@ -107,13 +107,12 @@ def test_every_function_fits_a_screen() -> None:
 
 
 # One of them is of config_reader.py, which runs alone on the host. No other name may join.
-AMBIGUOUS_CLASSES = {"Refused"}
 
 
 def test_no_two_classes_have_one_name() -> None:
     classes = [node.name for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     ambiguous = {name for name, count in collections.Counter(classes).items() if count > 1}
-    assert ambiguous <= AMBIGUOUS_CLASSES
+    assert ambiguous == set()
 
 
 @pytest.mark.parametrize("kind", ["unit", "contract"])

@@ -1,18 +1,16 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One word for one thing: uses that the glossary has given up do not come back, and no two classes share a name."""
+"""One word for one thing: uses that the glossary has given up do not come back."""
 
 from __future__ import annotations
 
-import ast
 import re
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
-from tests.support.repository import ENGINE, ROOT, tracked
+from tests.support.repository import ROOT, tracked
 
 GLOSSARY = (ROOT / "docs" / "reference" / "glossary.md").read_text(encoding="utf-8")
 
@@ -23,10 +21,6 @@ FORBIDDEN = {
     "a lock that is held": (r"\bholds? the lock\b|\block is held\b|\bholder of the lock\b", "locked by", r"^$"),
     "a port that is held": (r"\bports? \S+ is held\b|\bis held by\b", "taken", r"pidfd|service is held by it"),
 }
-# Ansible looks these up by name.
-NAMED_BY_ANSIBLE = {"ActionModule", "CallbackModule", "FilterModule", "LookupModule", "ModuleDocFragment"}
-# Names that two classes still share: an entry leaves this list, and none joins it.
-SHARED = {"Refused"}
 
 
 def texts() -> list[Path]:
@@ -61,16 +55,6 @@ def test_a_word_that_was_given_up_does_not_come_back(what: str) -> None:
     ]
 
     assert found == []
-
-
-def test_no_two_classes_of_the_engine_have_one_name() -> None:
-    places = defaultdict(list)
-    for path in sorted(ENGINE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef):
-                places[node.name].append(str(path.relative_to(ENGINE)))
-
-    assert {name: where for name, where in places.items() if len(where) > 1 and name not in SHARED} == {}
 
 
 def test_every_word_of_the_glossary_is_there_once_with_what_it_is() -> None:

@@ -80,7 +80,7 @@ for line in sys.stdin:
     try:
         stream = reader["_Stream"](io.BytesIO(json.loads(line).encode("utf-8")), encoding="utf-8")
         answer.update(reader["read_config"](stream))
-    except (reader["Refused"], ValueError) as exc:
+    except (reader["ConfigRefused"], ValueError) as exc:
         answer["refusal"] = str(exc)
     print(json.dumps(answer, default=str), flush=True)
 """

@@ -22,7 +22,7 @@ import typing as t
 OLDEST = (4, 2, 2)  # that Rollcall accepts
 
 
-class Refused(Exception):
+class ConfigRefused(Exception):
     """supervisor will not start with this config; its text says why."""
 
 
@@ -50,7 +50,7 @@ def read_config(stream: t.IO[str]) -> t.Dict[str, t.Any]:
     """Return what supervisor understands of ``stream``.
 
     Raises:
-        Refused: it would not start with it.
+        ConfigRefused: it would not start with it.
     """
     import tempfile
 
@@ -58,7 +58,7 @@ def read_config(stream: t.IO[str]) -> t.Dict[str, t.Any]:
     from supervisor.options import ServerOptions
 
     def refuse(message: object) -> t.NoReturn:
-        raise Refused(str(message))
+        raise ConfigRefused(str(message))
 
     options = ServerOptions()
     options.usage = refuse  # prints and exits otherwise
@@ -125,7 +125,7 @@ def main() -> None:
     try:
         if release(answer["version"]) >= OLDEST:
             answer.update(read_config(_Stream(sys.stdin.buffer, encoding="utf-8")))
-    except (Refused, ValueError) as exc:
+    except (ConfigRefused, ValueError) as exc:
         answer["refusal"] = str(exc)
     sys.stdout.write(json.dumps(answer, default=str) + "\n")
 
