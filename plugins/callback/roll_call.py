@@ -59,6 +59,9 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_recor
 )
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_text import NOT_OURS, playbook_text
 
+if t.TYPE_CHECKING:
+    from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_record import AnyReport
+
 OURS = "rollcall.supervisor."
 RUNS = (f"{OURS}stack_restart", f"{OURS}stack_apply")
 REMOVE = f"{OURS}stack_remove"
@@ -119,7 +122,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
             self._record.host(host.get_name()).began[task._uuid] = time.monotonic()
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
-        """Collect the report of a task that held, or that a playbook lets pass in order to fail in words of its own."""
+        """Collect the report of a task that succeeded, or that a playbook lets pass to fail in words of its own."""
         self._touch(result)
         self._collect(result)
         self._count(result, steps.CHANGED if result.result.get("changed") else steps.OK)
@@ -132,7 +135,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         self._count(result, steps.NONE)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
-        """Collect the report of a verdict that did not hold, or why there is none."""
+        """Collect the report of a verdict that failed, or why there is none."""
         if _guards(result.task) and not ignore_errors and result.host.get_name() not in self._record.touched:
             # It speaks of the hosts before this one, and nothing has been done here.
             self._record.stopped_because = str(result.result.get("msg") or "").strip()
@@ -211,7 +214,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         found = [item.get("report") for item in (result.result, *(result.result.get("results") or ()))]
         reports = [report for report in found if isinstance(report, dict)]
         for report in reports:
-            self._host(result).keep(report)
+            self._host(result).keep(t.cast("AnyReport", report))
         # With a mere message the engine was not asked: the task's options are wrong, or could not be worked out.
         said = isinstance(result.result.get("error"), dict) or (
             "msg" in result.result and "results" not in result.result

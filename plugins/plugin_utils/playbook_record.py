@@ -18,6 +18,11 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show import steps
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step
 
+if t.TYPE_CHECKING:
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.base import command_documents, documents
+
+    AnyReport = t.Union[documents.Report, command_documents.DoctorDocument]
+
 CODES = {**EXIT_CODES, "unreachable": EXIT_UNREACHABLE}
 # With several hosts the worst counts: what was asked wrongly has to be asked anew everywhere; of a host that cannot be
 # reached nothing is known; one that refused is as it was; of one that failed it is known what is wrong.
@@ -45,15 +50,15 @@ class TaskFailure:
     ours: bool = False
 
     @property
-    def problems(self) -> t.Sequence[Data]:
+    def problems(self) -> t.Sequence[documents.ProblemData]:
         """The problems of the manifest, when it is those that it failed for."""
         return [] if isinstance(self.result.get("error"), dict) else list(self.result.get("problems") or ())
 
-    def as_error(self) -> t.Dict[str, t.Any]:
+    def as_error(self) -> documents.ErrorData:
         """Return why a host came to no verdict, in the form of the engine's errors."""
         result = self.result
         if isinstance(result.get("error"), dict):
-            return dict(result["error"])
+            return t.cast("documents.ErrorData", result["error"])
         if self.problems:
             message = str(result.get("msg") or "The manifest has problems.")
             return error(message, "wrong_use", evidence={"problems": self.problems})
@@ -68,7 +73,7 @@ class HostRecord:
     """What is known of one host: the newest report of each of its stacks, and what went wrong last."""
 
     # By stack, and whether it is a doctor's: the one says nothing of what the other has seen.
-    reports: t.Dict[t.Tuple[str, bool], Data] = field(default_factory=dict)
+    reports: t.Dict[t.Tuple[str, bool], AnyReport] = field(default_factory=dict)
     failure: t.Optional[TaskFailure] = None
     unreachable: t.Optional[str] = None
     # Of an install: its steps before the run, by number; what the run has told of its own; and when tasks began.
@@ -82,7 +87,7 @@ class HostRecord:
     unplanned: str = ""
 
     @property
-    def steps(self) -> t.List[t.Dict[str, t.Any]]:
+    def steps(self) -> t.List[documents.StepData]:
         """The twelve steps as data; none when this was no install."""
         return [step.as_dict() for step in steps.whole(self.earlier, self.run)] if self.earlier else []
 
@@ -96,7 +101,7 @@ class HostRecord:
         """Whether what went wrong is known already, from the task itself that was to report."""
         return not self.ok or (self.failure is not None and self.failure.ours)
 
-    def keep(self, report: Data) -> None:
+    def keep(self, report: AnyReport) -> None:
         """Keep a report, in the place of an earlier one of the same stack."""
         self.reports[str(report.get("stack")), "findings" in report] = report
         self.failure = None
@@ -182,7 +187,7 @@ class PlaybookRecord:
         again = [name for name in self.wanted if name in {*bad, *untouched, *cut_short}]
         return Remainder(untouched, cut_short, f"the same command with --limit {','.join(again)}")
 
-    def outcome(self) -> t.Dict[str, t.Any]:
+    def outcome(self) -> command_documents.OutcomeDocument:
         """Return the outcome of all hosts as data."""
         rest = self.remainder()
         names = dict.fromkeys([*self.wanted, *self.touched, *self.hosts])
@@ -198,7 +203,7 @@ class PlaybookRecord:
         code = _worst(host["exit_code"] for host in hosts.values())
         return {"ok": code == EXIT_OK, "exit_code": code, "hosts": hosts}
 
-    def _outcome_of(self, name: str, rest: Remainder) -> t.Dict[str, t.Any]:
+    def _outcome_of(self, name: str, rest: Remainder) -> command_documents.HostOutcome:
         known = self.hosts.get(name, HostRecord())
         reports = list(known.reports.values())
         why = self._error_of(name, rest)
@@ -206,7 +211,12 @@ class PlaybookRecord:
         if why is not None:
             codes.append(CODES.get(why["kind"], EXIT_FAILED))
         code = _worst(codes)
-        found = {"ok": code == EXIT_OK, "exit_code": code, "reports": reports, "error": why}
+        found: command_documents.HostOutcome = {
+            "ok": code == EXIT_OK,
+            "exit_code": code,
+            "reports": reports,
+            "error": why,
+        }
         if known.steps:
             found["steps"] = known.steps
         if known.ending:
@@ -215,7 +225,7 @@ class PlaybookRecord:
             found["unplanned"] = known.unplanned
         return found
 
-    def _error_of(self, name: str, rest: Remainder) -> t.Optional[t.Dict[str, t.Any]]:
+    def _error_of(self, name: str, rest: Remainder) -> t.Optional[documents.ErrorData]:
         """Return why there is no verdict for a host, or what went wrong beside it; None when nothing did."""
         known = self.hosts.get(name)
         if known is not None and known.unreachable is not None:
@@ -234,8 +244,8 @@ class PlaybookRecord:
 
 
 def error(
-    message: str, kind: str, *, evidence: t.Optional[Data] = None, remedies: t.Sequence[str] = ()
-) -> t.Dict[str, t.Any]:
+    message: str, kind: documents.ErrorKind, *, evidence: t.Optional[Data] = None, remedies: t.Sequence[str] = ()
+) -> documents.ErrorData:
     """Return an error in the form of the engine's own."""
     return {"message": message, "kind": kind, "evidence": dict(evidence or {}), "remedies": list(remedies)}
 

@@ -16,7 +16,10 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_recor
     error,
 )
 
-Data = t.Mapping[str, t.Any]
+if t.TYPE_CHECKING:
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.base import command_documents, documents
+    from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_record import AnyReport
+
 # What a report of an engine of another version may raise when it is shown.
 NOT_OURS = (KeyError, TypeError, ValueError, AttributeError)
 
@@ -64,15 +67,17 @@ def _host_text(record: PlaybookRecord, name: str, *, width: int, colour: bool, w
     return "\n\n".join(blocks)
 
 
-def _report_text(report: Data, name: str, known: HostRecord, *, width: int, colour: bool) -> str:
+def _report_text(report: AnyReport, name: str, known: HostRecord, *, width: int, colour: bool) -> str:
     """Return one stack's roll call; the name is the inventory's, which is what the next command needs."""
     if "findings" in report:
         # Every other playbook would pay for what only this one needs.
         from ansible_collections.rollcall.supervisor.plugins.module_utils.show.findings import findings_text
 
         # The findings themselves are the playbook's to show.
-        return findings_text({**report, "host": name}).splitlines()[-1]
-    return roll_call({**report, "host": name, "gone": known.gone}, width=width, colour=colour)
+        found = t.cast("command_documents.DoctorDocument", report)
+        return findings_text({**found, "host": name}).splitlines()[-1]
+    named: documents.Report = {**report, "host": name}
+    return roll_call(named, gone=known.gone, width=width, colour=colour)
 
 
 def _host_lines(record: PlaybookRecord, name: str, *, colour: bool) -> t.List[str]:
@@ -84,7 +89,8 @@ def _host_lines(record: PlaybookRecord, name: str, *, colour: bool) -> t.List[st
             # A line is all that stands above, too.
             continue
         try:
-            lines.append(verdict_line({**report, "host": name}, colour=colour))
+            named: documents.Report = {**report, "host": name}
+            lines.append(verdict_line(named, colour=colour))
         except NOT_OURS:
             # Told with its reason above, where the whole roll call should have been.
             lines.append(_bare_verdict(report, name))
@@ -97,7 +103,7 @@ def _host_lines(record: PlaybookRecord, name: str, *, colour: bool) -> t.List[st
     return lines
 
 
-def _bare_verdict(report: Data, name: str) -> str:
+def _bare_verdict(report: AnyReport, name: str) -> str:
     return f"{report.get('stack')} on {name}: {'OK' if report.get('ok') else 'FAILED'}"
 
 

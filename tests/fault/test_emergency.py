@@ -45,7 +45,7 @@ def running() -> t.Iterator[StackUnderTest]:
         yield made
 
 
-def emergency(made: StackUnderTest) -> t.Dict[str, t.Any]:
+def emergency(made: StackUnderTest) -> t.Any:
     report = made.perform("emergency", installed=True)
     assert report["ok"], report["checks"]
     assert report["seconds"] < report["limit"]

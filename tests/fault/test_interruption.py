@@ -88,7 +88,7 @@ def assert_whole(made: StackUnderTest, report: t.Mapping[str, t.Any]) -> None:
     assert not made.is_locked()
 
 
-def mended(made: StackUnderTest) -> t.Dict[str, t.Any]:
+def mended(made: StackUnderTest) -> t.Any:
     """What an operator does after it: the same again, until the stack is not locked any more."""
     assert eventually(lambda: not made.is_locked(), 30)
     return made.perform()

@@ -313,7 +313,7 @@ def test_a_run_does_not_care_for_the_wall_clock(running: StackUnderTest, mode: s
     running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
     report = restart.perform(running.request(mode), new_run_id(running.paths.state), clock=Jumping())
     assert report["ok"], failed_checks(report)
-    assert report["seconds"] < 30
+    assert (report["seconds"] or 99) < 30
     assert all(0 <= seconds < 30 for seconds in report["timings"].values())
 
 
@@ -379,7 +379,7 @@ def test_a_jump_of_supervisords_clock_afterwards_has_no_effect(
     made.supervisor().state()  # a turn of its loop, in which it sees the jump
     for report in (made.status(), verify.verify(made.paths), made.perform()):
         assert report["ok"], [check["evidence"] for check in report["checks"] if not check["ok"]]
-        assert all(0 <= row["uptime"] < 3600 for row in report["services"])
+        assert all(row["uptime"] is not None and 0 <= row["uptime"] < 3600 for row in report["services"])
     assert made.pids() == before
     assert made.perform("full")["ok"]
 

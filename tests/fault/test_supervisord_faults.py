@@ -296,7 +296,7 @@ def test_a_place_for_the_config_that_takes_nothing_is_named_before_anything_is_s
     running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
     path = os.path.join(running.root, "generations")
 
-    def attempt() -> t.Dict[str, t.Any]:
+    def attempt() -> t.Any:
         try:
             return running.perform("full")
         except RollcallError as exc:

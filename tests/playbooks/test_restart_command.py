@@ -19,6 +19,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from tests.support.configs import a_label
+from tests.support.documents import validated
 from tests.support.processes import eventually, free_port
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
@@ -88,7 +89,7 @@ def restart(made: StackUnderTest, *arguments: str, **hosts: t.Mapping[str, t.Any
 
 def answer(done: subprocess.CompletedProcess[str]) -> t.Dict[str, t.Any]:
     """Return the document on standard output, which has nothing else; it tells the exit code."""
-    document = json.loads(done.stdout)
+    document = validated(json.loads(done.stdout), "OutcomeDocument")
     assert document["exit_code"] == done.returncode
     assert document["ok"] is (done.returncode == 0)
     for host in document["hosts"].values():

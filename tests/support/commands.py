@@ -11,6 +11,8 @@ import subprocess
 import time
 import typing as t
 
+from tests.support.documents import parsed
+
 if t.TYPE_CHECKING:
     from tests.support.stacks import StackUnderTest
 
@@ -45,7 +47,9 @@ class Said(t.NamedTuple):
 def rollcall(
     made: StackUnderTest, *arguments: str, bound: float = BOUND, env: t.Optional[t.Mapping[str, str]] = None
 ) -> Said:
-    """Run the stack's own command. Its standard input stays open and silent: a question would wait beyond the bound.
+    """Run the stack's own command. A document that it prints is held against the schema.
+
+    Its standard input stays open and silent: a question would wait beyond the bound.
 
     Args:
         made: the stack.
@@ -69,4 +73,6 @@ def rollcall(
     finally:
         os.close(silent)
         os.close(held)
+    if "--json" in arguments and done.stdout:
+        parsed(done.stdout, arguments)
     return Said(done.returncode, done.stdout, done.stderr, time.monotonic() - began)

@@ -15,6 +15,7 @@ import venv
 from pathlib import Path
 
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import fingerprint
+from tests.support.documents import validated
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest
 
@@ -60,7 +61,7 @@ def outcome(made: StackUnderTest) -> t.Dict[str, t.Any]:
 
 def document(made: StackUnderTest) -> t.Dict[str, t.Any]:
     """Return the outcome of the last playbook."""
-    return dict(json.loads(_document(made).read_text(encoding="utf-8")))
+    return dict(validated(json.loads(_document(made).read_text(encoding="utf-8")), "OutcomeDocument"))
 
 
 def _document(made: StackUnderTest) -> Path:

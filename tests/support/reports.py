@@ -84,36 +84,51 @@ def failed(
 
 def status_report(
     checks: t.Sequence[t.Mapping[str, t.Any]] = (), *, names: t.Sequence[str] = NAMES, **other: t.Any
-) -> t.Dict[str, t.Any]:
+) -> t.Any:
     """What ``rollcall status --json`` prints: ten services, all up but for the failed ones among ``checks``."""
     ports = dict(zip(NAMES, PORTS))
     held = [check("supervisord", "trading"), *(check("running", name) for name in names)]
+    ok = all(entry["ok"] for entry in checks)
+    only_held = all(entry["ok"] or entry["name"] == "held" for entry in checks)
     return {
         "stack": "trading",
         "root": "/opt/trading",
         "host": "web1",
-        "ok": all(entry["ok"] for entry in checks),
+        "ok": ok,
+        "result": "ok" if ok else "held" if only_held else "degraded",
         "services": [row(name, ports.get(name)) for name in names],
         "checks": [*held, *checks],
         "address": "http://127.0.0.1:3000/",
         "logs": "/opt/trading/logs",
+        "held": {},
+        "generation": {"id": RUN, "verified": ok},
+        "limit": 20.0,
+        "unfinished_run": None,
+        "run_at_work": None,
+        "next": list(dict.fromkeys(entry["next"] for entry in checks if entry["next"])),
+        "mode": None,
+        "changed": None,
+        "actions": [],
+        "signals": [],
+        "notes": [],
+        "manifest_digest": None,
+        "run": None,
+        "seconds": None,
+        "timings": {},
+        "rolled_back": None,
         **other,
     }
 
 
-def restart_report(checks: t.Sequence[t.Mapping[str, t.Any]] = (), **other: t.Any) -> t.Dict[str, t.Any]:
+def restart_report(checks: t.Sequence[t.Mapping[str, t.Any]] = (), **other: t.Any) -> t.Any:
     """What ``rollcall restart full --json`` prints."""
-    report = status_report(checks)
     return {
-        **report,
-        "result": "ok" if report["ok"] else "degraded",
+        **status_report(checks),
         "mode": "full",
         "changed": True,
-        "actions": [],
-        "signals": [],
         "timings": {"stop": 0.1, "start": 1.2},
         "seconds": 1.93,
         "run": RUN,
-        "next": [entry["next"] for entry in checks if entry["next"]],
+        "manifest_digest": "1f2e",
         **other,
     }

@@ -37,6 +37,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.ru
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import status
 from ansible_collections.rollcall.supervisor.plugins.modules import engine as engine_module
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import engine_files
+from tests.support.documents import validated
 from tests.support.processes import free_port
 from tests.support.rendering import render
 
@@ -106,17 +107,18 @@ class StackUnderTest:
         wanted = None if installed else self.generation()
         return Request(root=self.root, mode=mode_named(mode), who="tester", paths=self.paths, wanted=wanted, **more)
 
-    def perform(self, mode: str = "auto", **more: t.Any) -> t.Dict[str, t.Any]:
+    def perform(self, mode: str = "auto", **more: t.Any) -> t.Any:
         """Run the critical section in this process and return the report."""
-        return restart.perform(self.request(mode, **more), new_run_id(self.paths.state))
+        return validated(restart.perform(self.request(mode, **more), new_run_id(self.paths.state)), "Report")
 
-    def status(self) -> t.Dict[str, t.Any]:
+    def status(self) -> t.Any:
         """Return the report of the stack as it is now."""
-        return status.status(self.paths)
+        return validated(status.status(self.paths), "Report")
 
-    def perform_generation(self, wanted: Generation) -> t.Dict[str, t.Any]:
+    def perform_generation(self, wanted: Generation) -> t.Any:
         """Run the critical section for another generation than the manifest's own."""
-        return restart.perform(dataclasses.replace(self.request(), wanted=wanted), new_run_id(self.paths.state))
+        request = dataclasses.replace(self.request(), wanted=wanted)
+        return validated(restart.perform(request, new_run_id(self.paths.state)), "Report")
 
     def killed_at(self, step: str, mode: str, *, after: str = "", **more: t.Any) -> str:
         """Run the critical section in a child that kills itself when it comes to ``step``; return the run's id.

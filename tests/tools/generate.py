@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.repository import ROOT
-from tests.tools import doctor_table, manifest_tables, mode_tables
+from tests.tools import doctor_table, manifest_tables, mode_tables, report_schema, verdict_tables
 
 
 class Block(t.NamedTuple):
@@ -25,7 +25,7 @@ class Block(t.NamedTuple):
 
     Attributes:
         path: the file, from the repository's root.
-        name: of the part, as its two lines have it: letters, digits, _ and -.
+        name: of the part, as its two lines have it: letters, digits, _ and -; empty when it is the whole file.
         text: returns what stands between them, without the last line's end.
     """
 
@@ -44,6 +44,8 @@ class Block(t.NamedTuple):
         Raises:
             ValueError: the page does not have the two lines, once each.
         """
+        if not self.name:
+            return f"{self.text()}\n"
         between = re.compile(
             rf"^([^\n]*begin generated {self.name}(?![\w-])[^\n]*\n)(.*?)(^[^\n]*end generated {self.name}(?![\w-]))",
             re.MULTILINE | re.DOTALL,
@@ -63,6 +65,11 @@ BLOCKS: t.Sequence[Block] = [
     Block("plugins/modules/stack_restart.py", "mode", mode_tables.module_option),
     Block("roles/services/meta/argument_specs.yml", "mode", mode_tables.role_variable),
     Block("docs/reference/command.md", "modes", mode_tables.reference),
+    Block("docs/explanation/verdict.md", "checks", verdict_tables.checks),
+    Block("docs/reference/report.md", "report", verdict_tables.report),
+    Block("docs/reference/report.md", "codes", verdict_tables.codes),
+    Block("docs/reference/report.md", "documents", verdict_tables.documents),
+    Block("docs/reference/report.schema.json", "", report_schema.schema_text),
 ]
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import typing as t
 
+if t.TYPE_CHECKING:
+    from . import documents
+
 # Exit codes of the ``rollcall`` command, of ``./restart`` and of the playbooks' verdict.
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -35,9 +38,9 @@ class Problem(t.NamedTuple):
     cure: str
     severity: str = "error"
 
-    def as_dict(self) -> t.Dict[str, str]:
+    def as_dict(self) -> documents.ProblemData:
         """Return the problem as data."""
-        return self._asdict()
+        return t.cast("documents.ProblemData", self._asdict())
 
 
 class RollcallError(Exception):
@@ -72,11 +75,11 @@ class RollcallError(Exception):
         """The exit code a command ends with because of this error."""
         return EXIT_CODES[self.kind]
 
-    def as_dict(self) -> t.Dict[str, t.Any]:
+    def as_dict(self) -> documents.ErrorData:
         """Return the error as data: ``message``, ``kind``, ``evidence``, ``remedies``."""
         return {
             "message": self.message,
-            "kind": self.kind,
+            "kind": t.cast("documents.ErrorKind", self.kind),
             "evidence": self.evidence,
             "remedies": list(self.remedies),
         }

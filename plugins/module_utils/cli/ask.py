@@ -23,6 +23,9 @@ from .console import Verb, paths_of
 if t.TYPE_CHECKING:
     from ..run.request import Request
 
+if t.TYPE_CHECKING:
+    from ..base.documents import Report
+
 Data = t.Mapping[str, t.Any]
 
 
@@ -70,7 +73,7 @@ def _restart(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]
     request = _request(root, arguments)
     before = current_config(request.paths)
     done = restart.describe_plan(request) if check_mode else dispatch.run(request)
-    return {**_judged(done, changed=done["changed"], fail=True), "diff": _diff(request, done, before)}
+    return {**_judged(done, changed=bool(done["changed"]), fail=True), "diff": _diff(request, done, before)}
 
 
 def _request(root: str, arguments: Data) -> Request:
@@ -141,7 +144,7 @@ def _assign(_root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]
     return {**given, "diff": {"before": before, "after": after}}
 
 
-def _judged(seen: t.Dict[str, t.Any], *, changed: bool, fail: bool) -> t.Dict[str, t.Any]:
+def _judged(seen: Report, *, changed: bool, fail: bool) -> t.Dict[str, t.Any]:
     """Return the answer for a report; one that is not ok is a failure when ``fail`` says so."""
     answer: t.Dict[str, t.Any] = {"changed": changed, "report": seen}
     if not seen["ok"]:

@@ -18,6 +18,9 @@ from ..base.clock import SOON
 from ..base.errors import EXIT_FAILED, EXIT_OK, RollcallError
 from ..manifest.model import Paths
 
+if t.TYPE_CHECKING:
+    from ..base.documents import Report
+
 
 class Option(t.NamedTuple):
     """An option or an argument, with what ``argparse`` is told of it."""
@@ -127,7 +130,7 @@ def show(data: t.Mapping[str, t.Any], text: t.Callable[[], str], *, as_json: boo
     return EXIT_OK if data["ok"] else EXIT_FAILED
 
 
-def show_report(report: t.Mapping[str, t.Any], options: argparse.Namespace) -> int:
+def show_report(report: Report, options: argparse.Namespace) -> int:
     """Print the report of a look or of a run, and return its exit code."""
 
     def text() -> str:

@@ -27,10 +27,13 @@ from .findings import Finding
 from .look import PORTS_PATIENCE, look
 from .own_paths import PRIVATE
 
+if t.TYPE_CHECKING:
+    from ..base.command_documents import DoctorDocument
+
 
 def doctor(
     root: str, *, fix: bool = False, dry_run: bool = False, who: str = "", clock: Clock = SYSTEM
-) -> t.Dict[str, t.Any]:
+) -> DoctorDocument:
     """Look everything over and return the findings; with ``fix`` put right what is safe.
 
     Safe is what ends no process and starts none: left-over files, modes, directories that are missing.

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 
 from .facts import HostFacts
 
+if t.TYPE_CHECKING:
+    from ..base import command_documents
+
 ERROR = "error"
 WARNING = "warning"
 NOTE = "note"
@@ -116,7 +119,8 @@ class Finding:
         """What tells it from every other finding of one look."""
         return (self.name, self.subject)
 
-    def as_dict(self) -> t.Dict[str, t.Any]:
+    def as_dict(self) -> command_documents.FindingData:
         """Return the finding as data; its remedy is called ``cure`` there."""
         data = {**dataclasses.asdict(self), "data": dict(self.data)}
-        return {("cure" if key == "remedy" else key): value for key, value in data.items()}
+        named = {("cure" if key == "remedy" else key): value for key, value in data.items()}
+        return t.cast("command_documents.FindingData", named)

@@ -20,6 +20,9 @@ from . import homes, processes
 from .accounts import user_name
 from .model import Identity, Process
 
+if t.TYPE_CHECKING:
+    from ..base.documents import Ending, Signalled
+
 # Seconds. Without pidfd (before Linux 5.3, other systems) the end of a process is polled for.
 POLL_INTERVAL = 0.005
 # OpenSSH 9.8 split the daemon: sshd listens, sshd-session serves a connection, sshd-auth authenticates it.
@@ -48,12 +51,12 @@ class Ended(t.NamedTuple):
     user: str
     command: t.Tuple[str, ...]
     signals: t.Tuple[str, ...]
-    result: str
+    result: Ending
     seconds: float
     reason: str = ""
     exe: str = ""
 
-    def as_dict(self) -> t.Dict[str, t.Any]:
+    def as_dict(self) -> Signalled:
         """Return it as data."""
         return {
             "pid": self.pid,
@@ -242,7 +245,7 @@ class _Target:
             user=self.process.user if self.process is not None else "",
             command=self.process.command if self.process is not None else (),
             signals=tuple(self.sent),
-            result=self.result,
+            result=t.cast("Ending", self.result),
             seconds=self.seconds,
             reason=self.reason,
             exe=self.process.exe if self.process is not None else "",

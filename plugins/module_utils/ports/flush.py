@@ -28,6 +28,9 @@ from .provenance import DUPLICATE, FOREIGN, OWNED, SUPERVISED, Holder
 from .survey import judgements, survey
 from .traces import traces
 
+if t.TYPE_CHECKING:
+    from ..base import command_documents
+
 MAX_VICTIMS = 32
 # Seconds from TERM to KILL, and after KILL.
 GRACE = 5.0
@@ -61,7 +64,7 @@ class Flushed:
     kept: t.Tuple[Holder, ...] = ()
     holders: t.Tuple[Holder, ...] = ()
 
-    def as_dict(self) -> t.Dict[str, t.Any]:
+    def as_dict(self) -> command_documents.FlushedData:
         """Return it as data."""
         return {
             "changed": self.changed,

@@ -20,6 +20,9 @@ from dataclasses import dataclass, field
 
 from ..host.model import Label, Listener, Process
 
+if t.TYPE_CHECKING:
+    from ..base import documents
+
 SUPERVISED = "supervised"
 ORPHAN = "orphan"
 DUPLICATE = "duplicate"
@@ -95,12 +98,12 @@ class Holder:
             return f"unknown owner ({self.reason})"
         return f"{self.process.summary} ({self.provenance})"
 
-    def as_dict(self) -> t.Dict[str, t.Any]:
+    def as_dict(self) -> documents.HolderData:
         """Return the holder as data, with the same keys whoever it is."""
         process = self.process
         return {
             "port": self.listener.port,
-            "family": self.listener.family,
+            "family": t.cast("documents.Family", self.listener.family),
             "address": self.listener.address,
             "inode": self.listener.inode if self.listener.inode > 0 else None,
             "pids": list(self.pids),
@@ -108,7 +111,7 @@ class Holder:
             "user": None if process is None else process.user,
             "command": None if process is None else process.command_line,
             "started": None if process is None else process.started_at,
-            "provenance": self.provenance,
+            "provenance": t.cast("documents.Provenance", self.provenance),
             "service": self.service,
             "unit": self.unit,
             "reason": self.reason,

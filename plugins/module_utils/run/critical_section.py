@@ -30,14 +30,17 @@ from ..supervisord.environment import supervisord_environment
 from ..supervisord.places import engine_python
 from ..verdict import fitness, status, verify
 from ..verdict.checks import STOP_CHECKS
-from ..verdict.judge import Case, Expectation, judge, result_of
+from ..verdict.judge import Case, Expectation, judge
 from ..verdict.observation import Observation, identity
 from .bringup import BringUp, StartOutcome
 from .limits import SUPERVISORD_START
 from .modes import NOTHING
-from .outcome import Report, Signals, flushed_report, run_report
+from .outcome import flushed_report, run_report
 from .plan import KEEP, RESTART, STOP, PlannedAction
 from .prepare import PreparedRun
+
+if t.TYPE_CHECKING:
+    from ..base.documents import Report, Signalled
 
 # Results of a verdict that did not hold.
 _FAILED = ("degraded", "rolled_back", "rollback_failed")
@@ -64,7 +67,7 @@ class CriticalSection:
         self._flushed: t.List[Ended] = []
 
     @property
-    def signals(self) -> Signals:
+    def signals(self) -> t.List[Signalled]:
         """Every process outside of supervisord's care that was to be ended, and how that went."""
         return [entry.as_dict() for entry in (*self.run.takedown.ended, *self._flushed)]
 
@@ -258,7 +261,7 @@ class CriticalSection:
         run.files.keep(outcome.first, run.files.digests() if files is None else files)
         if all(check.ok for check in checks):
             record_verified(stack.paths, stack.root, run.clock.wall())
-        return run_report(run, seen, checks, result=result_of(checks), changed=changed, signals=self.signals)
+        return run_report(run, seen, checks, changed=changed, signals=self.signals)
 
     def _only_flush(self) -> Report:
         self.journal.step("flush", ports=list(self.run.plan.flush))
@@ -270,9 +273,8 @@ class CriticalSection:
         """Judge a stop: no supervisord, no process and no listener of the stack is left."""
         seen = status.observe(self._stack, clock=self.run.clock)
         checks = judge(STOP_CHECKS, Case(self._stack, seen))
-        result = "ok" if all(check.ok for check in checks) else "degraded"
         changed = bool(self.run.plan.actions)
-        return run_report(self.run, seen, checks, result=result, changed=changed, signals=self.signals)
+        return run_report(self.run, seen, checks, changed=changed, signals=self.signals)
 
 
 def flush_ports(run: PreparedRun, *, dry_run: bool) -> t.Tuple[t.Sequence[Ended], t.List[PlannedAction]]:

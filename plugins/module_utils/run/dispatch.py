@@ -27,6 +27,9 @@ from . import boot, preflight, worker
 from .limits import run_limit
 from .request import Request
 
+if t.TYPE_CHECKING:
+    from ..base.documents import Report
+
 # Seconds beyond the sum of all deadlines of the worker. One that takes longer hangs in the kernel.
 SLACK = 10.0
 # What the worker keeps of the caller's environment: the port of the caller's connection, which is never flushed, and
@@ -34,9 +37,7 @@ SLACK = 10.0
 KEPT = ("SSH_CONNECTION", boot.CALLED)
 
 
-def run(
-    request: Request, *, waiting: t.Optional[t.Callable[[float], None]] = None, clock: Clock = SYSTEM
-) -> t.Dict[str, t.Any]:
+def run(request: Request, *, waiting: t.Optional[t.Callable[[float], None]] = None, clock: Clock = SYSTEM) -> Report:
     """Start a worker for a request, wait for it and return its report.
 
     Args:
@@ -149,7 +150,7 @@ def _ends(pid: int, deadline: Deadline) -> bool:
     return deadline.poll(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 0.02)
 
 
-def _collect(state: str, run_id: str, output: str) -> t.Dict[str, t.Any]:
+def _collect(state: str, run_id: str, output: str) -> Report:
     """Return the report that a worker has left.
 
     Raises:
@@ -165,7 +166,7 @@ def _collect(state: str, run_id: str, output: str) -> t.Dict[str, t.Any]:
         raise RollcallError(
             error["message"], kind=error["kind"], evidence=error["evidence"], remedies=error["remedies"]
         )
-    return dict(result["report"])
+    return t.cast("Report", result["report"])
 
 
 def _died(state: str, run_id: str, output: str) -> RollcallError:

@@ -16,9 +16,8 @@ from ..verdict.report import report
 from .plan import PlannedAction
 from .prepare import PreparedRun
 
-Report = t.Dict[str, t.Any]
-Signals = t.List[t.Dict[str, t.Any]]
-CheckData = t.Mapping[str, t.Any]
+if t.TYPE_CHECKING:
+    from ..base.documents import ActionData, CheckData, ErrorData, GenerationInPlace, Report, Signalled
 
 
 def run_report(
@@ -26,9 +25,8 @@ def run_report(
     seen: Observation,
     checks: t.Sequence[Check],
     *,
-    result: str,
     changed: bool,
-    signals: Signals,
+    signals: t.List[Signalled],
 ) -> Report:
     """Return the report of a run.
 
@@ -36,24 +34,18 @@ def run_report(
         run: the run.
         seen: what was seen at its end.
         checks: what was judged.
-        result: ok, held or degraded; planned in check mode.
         changed: whether anything was changed.
         signals: each process outside of supervisord's care that was to be ended, and how that went.
     """
-    judged = report(run.stack, seen, checks)
     return {
-        **judged,
-        "result": result,
+        **report(run.stack, seen, checks, held=run.plan.held, limit=run.limit),
         "mode": run.request.mode.name,
         "changed": changed,
         "actions": _as_data(run.plan.actions),
         "signals": signals,
         "notes": run.takedown.notes,
-        "limit": run.limit,
-        "held": dict(run.plan.held),
         "manifest_digest": run.generation.digest,
         "generation": describe_current(run.stack.paths, run.stack.root),
-        "next": _remedies(judged["checks"]),
     }
 
 
@@ -65,8 +57,8 @@ def planned_report(run: PreparedRun, ended: t.Sequence[PlannedAction]) -> Report
         ended: what would be ended on the ports of the plan.
     """
     actions = [*run.plan.actions, *ended]
-    planned = run_report(run, run.before, [], result="planned", changed=bool(actions), signals=[])
-    return {**planned, "actions": _as_data(actions), "notes": _not_proved(run), "timings": {}, "run": None}
+    planned = run_report(run, run.before, [], changed=bool(actions), signals=[])
+    return {**planned, "result": "planned", "actions": _as_data(actions), "notes": _not_proved(run)}
 
 
 def _not_proved(run: PreparedRun) -> t.List[str]:
@@ -76,9 +68,11 @@ def _not_proved(run: PreparedRun) -> t.List[str]:
     return [f"release {run.stack.release} is not on this host yet, so nothing inside of it could be checked"]
 
 
-def flushed_report(run: PreparedRun, seen: Observation, ended: t.Sequence[PlannedAction], signals: Signals) -> Report:
+def flushed_report(
+    run: PreparedRun, seen: Observation, ended: t.Sequence[PlannedAction], signals: t.List[Signalled]
+) -> Report:
     """Return the report of a run that only freed ports; ``ended`` is what it ended on them."""
-    flushed = run_report(run, seen, [], result="ok", changed=bool(ended), signals=signals)
+    flushed = run_report(run, seen, [], changed=bool(ended), signals=signals)
     return {**flushed, "actions": _as_data(ended)}
 
 
@@ -87,10 +81,10 @@ def rolled_back_report(
     back: PreparedRun,
     restored: Report,
     *,
-    tried: t.Optional[t.Mapping[str, t.Any]],
+    tried: t.Optional[GenerationInPlace],
     failed: t.Sequence[CheckData],
-    error: t.Optional[t.Mapping[str, t.Any]],
-    signals: Signals,
+    error: t.Optional[ErrorData],
+    signals: t.List[Signalled],
 ) -> Report:
     """Return the report of a run that has ended with the last verified generation; it is never ok.
 
@@ -112,19 +106,14 @@ def rolled_back_report(
         "signals": [*signals, *restored["signals"]],
         "rolled_back": {
             "from": tried,
-            "to": back.restores,
+            "to": str(back.restores),
             "release": back.stack.release,
             "checks": list(failed),
             "error": error,
         },
-        "next": [*_remedies(failed), *restored["next"]],
+        "next": list(dict.fromkeys([*(check["next"] for check in failed if check["next"]), *restored["next"]])),
     }
 
 
-def _as_data(actions: t.Iterable[PlannedAction]) -> t.List[t.Dict[str, str]]:
+def _as_data(actions: t.Iterable[PlannedAction]) -> t.List[ActionData]:
     return [action.as_dict() for action in actions]
-
-
-def _remedies(checks: t.Iterable[CheckData]) -> t.List[str]:
-    """Return the remedy of each check that failed."""
-    return list(dict.fromkeys(check["next"] for check in checks if not check["ok"] and check["next"]))

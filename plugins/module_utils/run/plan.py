@@ -18,6 +18,9 @@ from ..manifest.model import Stack
 from ..manifest.revision import revision
 from .modes import FULL, NEEDED, NOTHING, Mode
 
+if t.TYPE_CHECKING:
+    from ..base.documents import ActionData
+
 # What is done with supervisord.
 KEEP = "keep"
 START = "start"
@@ -80,7 +83,7 @@ class PlannedAction:
     subject: str
     reason: str
 
-    def as_dict(self) -> t.Dict[str, str]:
+    def as_dict(self) -> ActionData:
         """Return the action as data."""
         return {"action": self.verb, "subject": self.subject, "reason": self.reason}
 

@@ -18,10 +18,13 @@ from ..base.errors import RollcallError
 from ..state.lock import locked
 from ..state.runs import Journal, prune_runs, unfinished_run
 from .critical_section import CriticalSection, flush_ports
-from .outcome import Report, planned_report
+from .outcome import planned_report
 from .prepare import prepare
 from .request import Request
 from .way_back import perform_or_restore
+
+if t.TYPE_CHECKING:
+    from ..base.documents import Report
 
 
 def describe_plan(request: Request, *, clock: Clock = SYSTEM) -> Report:

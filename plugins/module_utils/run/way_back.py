@@ -14,8 +14,11 @@ from ..base.errors import RollcallError
 from ..state.generations import describe_current, load_kept
 from .critical_section import CriticalSection
 from .modes import AUTO
-from .outcome import CheckData, Report, rolled_back_report
+from .outcome import rolled_back_report
 from .prepare import last_verified_id, prepare
+
+if t.TYPE_CHECKING:
+    from ..base.documents import CheckData, Report
 
 
 def perform_or_restore(section: CriticalSection) -> Report:

@@ -18,6 +18,9 @@ from ..state.runs import result_path, steps_of
 from . import boot, restart
 from .request import Request
 
+if t.TYPE_CHECKING:
+    from ..base.documents import Report
+
 
 def main(request: Request, run_id: str) -> int:
     """Carry a request out, write the report or the error to its file, and return the exit code.
@@ -42,7 +45,7 @@ def main(request: Request, run_id: str) -> int:
     return code
 
 
-def _perform(request: Request, run_id: str) -> t.Dict[str, t.Any]:
+def _perform(request: Request, run_id: str) -> Report:
     """Carry a request out, in the stack's unit of systemd where it has one; errors as ``restart.perform``."""
     stack = request.wanted.stack if request.wanted is not None else load_stack(request.paths)
     unit = boot.find(stack)

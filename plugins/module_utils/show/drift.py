@@ -7,11 +7,15 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ..base.text import printable
-from .words import Data
+
+if t.TYPE_CHECKING:
+    from ..base.command_documents import DriftDocument
 
 
-def drift_text(data: Data) -> str:
+def drift_text(data: DriftDocument) -> str:
     """Return a comparison: a line a service, and what does not agree below it."""
     lines = [f"{'service':<28}  {'file':<12}  {'installed':<12}  {'runs at':<12}  {'state':<9}  port"]
     for row in data["services"]:

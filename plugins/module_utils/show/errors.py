@@ -10,14 +10,17 @@ from __future__ import annotations
 import typing as t
 
 from ..base.text import count, printable
-from .words import Data, indented, painter, runnable
+from .words import indented, painter, runnable
+
+if t.TYPE_CHECKING:
+    from ..base.documents import ErrorData, ProblemData
 
 _KINDS = {"refused": "REFUSED", "unreachable": "UNREACHABLE"}
-# Keys of an error's evidence that hold what another program said; the others are facts for machines.
+# Keys of an error's evidence with what another program said; the others are facts for machines.
 _WORDS = ("output", "refusal", "stderr", "log")
 
 
-def error_text(data: Data, *, subject: str = "", root: t.Optional[str] = None, colour: bool = False) -> str:
+def error_text(data: ErrorData, *, subject: str = "", root: t.Optional[str] = None, colour: bool = False) -> str:
     """Return an error as text: what failed, what other programs said to it, and what to run next.
 
     Args:
@@ -27,15 +30,15 @@ def error_text(data: Data, *, subject: str = "", root: t.Optional[str] = None, c
         colour: whether to use ANSI colours.
     """
     paint = painter(colour)
-    word = paint(_KINDS.get(data.get("kind") or "", "FAILED"), "bad")
+    word = paint(_KINDS.get(data["kind"], "FAILED"), "bad")
     message = printable(data["message"])
     lines = [f"{printable(subject)}: {word}, {message}" if subject else f"{word}: {message}"]
-    lines += _said_by_others(data.get("evidence") or {}, message)
-    lines += [f"  next: {runnable(remedy, root)}" for remedy in data.get("remedies") or ()]
+    lines += _said_by_others(data["evidence"], message)
+    lines += [f"  next: {runnable(remedy, root)}" for remedy in data["remedies"]]
     return "\n".join(lines)
 
 
-def problems_text(found: t.Sequence[Data], *, subject: str = "manifest", colour: bool = False) -> str:
+def problems_text(found: t.Sequence[ProblemData], *, subject: str = "manifest", colour: bool = False) -> str:
     """Return the problems of a manifest, errors first, each with its place and cure, and how many there are.
 
     Args:
@@ -59,7 +62,7 @@ def problems_text(found: t.Sequence[Data], *, subject: str = "manifest", colour:
     return "\n".join(lines)
 
 
-def _said_by_others(evidence: Data, message: str) -> t.List[str]:
+def _said_by_others(evidence: t.Mapping[str, t.Any], message: str) -> t.List[str]:
     """Return what the programs behind an error said, unless its message says so already."""
     lines: t.List[str] = []
     for key in _WORDS:

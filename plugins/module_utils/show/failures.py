@@ -10,21 +10,24 @@ from __future__ import annotations
 import typing as t
 
 from ..base.text import printable
-from .words import Data, Painter, indented, names_of, runnable
+from .words import Painter, indented, names_of, runnable
+
+if t.TYPE_CHECKING:
+    from ..base.documents import CheckData, Report
 
 _TRACEBACK = "Traceback (most recent call last):"
 
 # The failing checks of each subject.
-Failing = t.Mapping[str, t.Sequence[Data]]
+Failing = t.Mapping[str, "t.Sequence[CheckData]"]
 
 
-def failing_by_subject(report: Data) -> t.Dict[str, t.List[Data]]:
+def failing_by_subject(report: Report) -> t.Dict[str, t.List[CheckData]]:
     """Return the failing checks of each subject, without those that only repeat another in other words.
 
     The stack's own come first, then the services in the manifest's order, and last those that are down because of
     another service: what failed first is read first.
     """
-    found: t.Dict[str, t.List[Data]] = {}
+    found: t.Dict[str, t.List[CheckData]] = {}
     for check in report["checks"]:
         if not check["ok"]:
             found.setdefault(check["subject"], []).append(check)
@@ -38,7 +41,7 @@ def failing_by_subject(report: Data) -> t.Dict[str, t.List[Data]]:
     return {subject: _telling(found[subject], explained) for subject in sorted(found, key=rank)}
 
 
-def verdict_word(checks: t.Optional[t.Sequence[Data]]) -> str:
+def verdict_word(checks: t.Optional[t.Sequence[CheckData]]) -> str:
     """Return the word for a subject by its failing checks: ``ok`` without any; ``HELD`` when it only waits."""
     if checks is None:
         return "ok"
@@ -47,7 +50,7 @@ def verdict_word(checks: t.Optional[t.Sequence[Data]]) -> str:
 
 def stories(failing: Failing, root: t.Optional[str], paint: Painter) -> t.List[str]:
     """Return a block of text for each thing that failed; what happened to several subjects alike is told once."""
-    found: t.Dict[t.Any, t.Tuple[t.List[str], t.Sequence[Data]]] = {}
+    found: t.Dict[t.Any, t.Tuple[t.List[str], t.Sequence[CheckData]]] = {}
     for subject, checks in failing.items():
         if checks:
             key = tuple((check["name"], check["evidence"]) for check in checks)
@@ -55,7 +58,7 @@ def stories(failing: Failing, root: t.Optional[str], paint: Painter) -> t.List[s
     return [_story(subjects, checks, root, paint) for subjects, checks in found.values()]
 
 
-def _telling(checks: t.Sequence[Data], explained: t.Collection[str]) -> t.List[Data]:
+def _telling(checks: t.Sequence[CheckData], explained: t.Collection[str]) -> t.List[CheckData]:
     """Return the failing checks of one subject that say more than what is told elsewhere.
 
     Args:
@@ -63,9 +66,9 @@ def _telling(checks: t.Sequence[Data], explained: t.Collection[str]) -> t.List[D
         explained: names of the stack's own failing checks.
     """
     down = any(check["name"] == "running" for check in checks)
-    kept: t.List[Data] = []
+    kept: t.List[CheckData] = []
     for check in checks:
-        data = check.get("data") or {}
+        data = check["data"]
         what = (check["name"], check["code"])
         if down and what in (("port", "free"), ("health", "not_asked")):
             continue  # nothing listens and nothing answers because nothing runs
@@ -79,7 +82,7 @@ def _telling(checks: t.Sequence[Data], explained: t.Collection[str]) -> t.List[D
     return [{**check, "evidence": _distinct(check["evidence"])} for check in _logs_once(kept)]
 
 
-def _logs_once(checks: t.Sequence[Data]) -> t.List[Data]:
+def _logs_once(checks: t.Sequence[CheckData]) -> t.List[CheckData]:
     """Show no line of a log twice: not among the critical ones when the tail has it, else not in the tail."""
     logs = next((check for check in checks if check["name"] == "logs"), None)
     tailed = next((check for check in checks if check["name"] in ("running", "stable")), None)
@@ -90,7 +93,7 @@ def _logs_once(checks: t.Sequence[Data]) -> t.List[Data]:
     if critical.issubset(tail):
         return [check for check in checks if check is not logs]
     heading, rest = tail[:1], [line for line in tail[1:] if line not in critical]
-    shorter = {**tailed, "evidence": "\n".join([first, *(heading if rest else []), *rest])}
+    shorter: CheckData = {**tailed, "evidence": "\n".join([first, *(heading if rest else []), *rest])}
     return [shorter if check is tailed else check for check in checks]
 
 
@@ -105,7 +108,7 @@ def _distinct(evidence: str) -> str:
     return f"{text.rstrip()}\n(and the same again)" if len(kept) < len(blocks) else text
 
 
-def _story(subjects: t.Sequence[str], checks: t.Sequence[Data], root: t.Optional[str], paint: Painter) -> str:
+def _story(subjects: t.Sequence[str], checks: t.Sequence[CheckData], root: t.Optional[str], paint: Painter) -> str:
     """Return what failed of one subject, or of several in the same way; each command once, after what it is for."""
     word = verdict_word(checks)
     lines = [f"{paint(word, 'warn' if word == 'HELD' else 'bad')}  {printable(names_of(subjects))}"]

@@ -13,8 +13,11 @@ from ..base.text import count, printable, table
 from ..doctor.diagnosis import KINDS
 from ..doctor.findings import SEVERITIES
 
+if t.TYPE_CHECKING:
+    from ..base.command_documents import DoctorDocument, FindingData, SupervisordRow
 
-def findings_text(data: t.Mapping[str, t.Any]) -> str:
+
+def findings_text(data: DoctorDocument) -> str:
     """Return what the doctor found, for people: one line when there is nothing, the verdict after all else.
 
     Args:
@@ -37,7 +40,7 @@ def findings_text(data: t.Mapping[str, t.Any]) -> str:
     return printable("\n\n".join(blocks))
 
 
-def _lines(finding: t.Mapping[str, t.Any], data: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+def _lines(finding: FindingData, data: DoctorDocument) -> t.Iterator[str]:
     """Return one finding: what it is, what was seen, what was done about it or what is to be done."""
     word = "fixed" if finding["fixed"] else finding["severity"]
     yield f"{word:8}  {finding['name']}  {finding['subject']}"
@@ -55,13 +58,13 @@ def _lines(finding: t.Mapping[str, t.Any], data: t.Mapping[str, t.Any]) -> t.Ite
         yield f"  cure: {finding['cure']}"
 
 
-def _supervisors(found: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+def _supervisors(found: t.Sequence[SupervisordRow]) -> str:
     heads = ("pid", "user", "stack", "answers", "version", "config", "socket")
     lines = table([heads, *(_row(entry) for entry in found)]).splitlines()
     return "\n".join(["supervisord on this host", *(f"  {line}" for line in lines)])
 
 
-def _row(entry: t.Mapping[str, t.Any]) -> t.Tuple[str, ...]:
+def _row(entry: SupervisordRow) -> t.Tuple[str, ...]:
     strange = "started by hand" if entry["ours"] else "not a Rollcall stack"
     stack = entry["stack"] or (strange if entry["seen"] else "not known")
     answers = "yes" if entry["answers"] else "in a container" if entry["container"] else "no"

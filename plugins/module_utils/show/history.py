@@ -10,12 +10,14 @@ from __future__ import annotations
 import typing as t
 
 from ..base.text import printable, readable_time, table
-from .words import Data
+
+if t.TYPE_CHECKING:
+    from ..base.command_documents import HistoryDocument, RunDocument, RunSummary
 
 _ENDED = {"ok": "OK", "held": "HELD", "degraded": "FAILED"}
 
 
-def history_text(data: Data) -> str:
+def history_text(data: HistoryDocument) -> str:
     """Return the list of runs, a line a run."""
     if not data["runs"]:
         return "no run is recorded"
@@ -34,7 +36,7 @@ def history_text(data: Data) -> str:
     return printable(table([("run", "when", "mode", "took", "manifest", "result", "who"), *rows]))
 
 
-def run_text(run: Data) -> str:
+def run_text(run: RunDocument) -> str:
     """Return one run: what was done, what was signalled, and how long each phase took."""
     lines = [f"run {run['run']}: {_result(run)}", f"  {_mode(run)} by {run['who'] or '?'} at {_when(run['time'])}"]
     if run["message"]:
@@ -56,11 +58,11 @@ def _when(seconds: t.Optional[float]) -> str:
     return "-" if seconds is None else readable_time(seconds)
 
 
-def _mode(run: Data) -> str:
+def _mode(run: RunSummary) -> str:
     return f"{run['mode'] or '?'}, automatic" if run["automatic"] else str(run["mode"] or "?")
 
 
-def _result(run: Data) -> str:
+def _result(run: RunSummary) -> str:
     if run["step"] is not None:
         return f"{run['result']} at step '{run['step']}'"
     word = _ENDED.get(run["result"]) or str(run["result"]).upper().replace("_", " ")

@@ -17,48 +17,51 @@ from ..base.text import count, printable
 from .errors import error_text
 from .failures import Failing, failing_by_subject, stories, verdict_word
 from .service_table import service_table
-from .words import NAMES, WIDTH, Data, Painter, cut, duration, names_of, painter, runnable
+from .words import NAMES, WIDTH, Painter, cut, duration, names_of, painter, runnable
+
+if t.TYPE_CHECKING:
+    from ..base.documents import Report, ServiceRow, Signalled
 
 _VERDICTS = {"ok": "OK", "planned": "PLANNED", "degraded": "FAILED", "held": "HELD"}
 
 
-def roll_call(report: Data, *, width: int = WIDTH, colour: bool = False) -> str:
+def roll_call(report: Report, *, gone: bool = False, width: int = WIDTH, colour: bool = False) -> str:
     """Return the report of a status, verify or restart as text.
 
     Args:
-        report: the report as the modules and ``--json`` give it.
+        report: as the modules and ``--json`` give it.
+        gone: whether the stack has been taken off the host since: nothing that could be run next is there any more.
         width: columns of the terminal; the table keeps to them, evidence and commands are never cut to fit.
         colour: whether to use ANSI colours; every colour stands beside a word that says the same.
     """
     paint = painter(colour)
-    if report.get("gone"):
-        # Nothing that could be run next is there any more.
-        report = {**report, "logs": None, "checks": [{**check, "next": None} for check in report["checks"]]}
+    if gone:
+        report = {**report, "checks": [{**check, "next": None} for check in report["checks"]]}
     failing = failing_by_subject(report)
     blocks = [_services(report, failing, width, paint), "\n".join(_changes(report, paint)), _unfinished(report)]
-    blocks.append("\n".join(f"note: {printable(note)}" for note in report.get("notes") or ()))
+    blocks.append("\n".join(f"note: {printable(note)}" for note in report["notes"]))
     blocks += _went_back(report, paint)
-    blocks += stories(failing, report.get("root"), paint)
-    blocks.append("\n".join([_verdict(report, failing, paint), *_footer(report, failing, paint)]))
+    blocks += stories(failing, report["root"], paint)
+    blocks.append("\n".join([_verdict(report, failing, paint), *([] if gone else _footer(report, failing, paint))]))
     return "\n\n".join(block for block in blocks if block)
 
 
-def failure_text(report: Data) -> str:
+def failure_text(report: Report) -> str:
     """Return only what failed and the verdict, for a task's message: the table stands in the roll call."""
     paint = painter(False)
-    told = stories(failing_by_subject(report), report.get("root"), paint)
+    told = stories(failing_by_subject(report), report["root"], paint)
     return "\n\n".join([*_went_back(report, paint), *told, verdict_line(report)])
 
 
-def verdict_line(report: Data, *, colour: bool = False) -> str:
+def verdict_line(report: Report, *, colour: bool = False) -> str:
     """Return one line: stack, host, how it ended, and who did not answer."""
     return _verdict(report, failing_by_subject(report), painter(colour))
 
 
-def _services(report: Data, failing: Failing, width: int, paint: Painter) -> str:
+def _services(report: Report, failing: Failing, width: int, paint: Painter) -> str:
     """Return the table of the services; nothing when the run left nothing to tell of them."""
     services = report["services"]
-    if not services or report.get("mode") in ("stop", "flush"):
+    if not services or report["mode"] in ("stop", "flush"):
         return ""
     names = [service["name"] for service in services] if report["checks"] else []
     return service_table(services, {name: verdict_word(failing.get(name)) for name in names}, width, paint)
@@ -67,43 +70,43 @@ def _services(report: Data, failing: Failing, width: int, paint: Painter) -> str
 # --- what was done ------------------------------------------------------------------------------------------------
 
 
-def _changes(report: Data, paint: Painter) -> t.List[str]:
+def _changes(report: Report, paint: Painter) -> t.List[str]:
     """Return what was, or would be, changed where the mode alone does not say it, and every process that was ended."""
-    planned = report.get("result") == "planned"
-    lines = _actions(report) if planned or report.get("mode") == "auto" else []
-    lines += [f"end {_victim(entry)}" for entry in report.get("signals") or ()]
+    planned = report["result"] == "planned"
+    lines = _actions(report) if planned or report["mode"] == "auto" else []
+    lines += [f"end {_victim(entry)}" for entry in report["signals"]]
     if not lines:
         return []
     return [paint("Would change:" if planned else "Changes:", "quiet"), *(f"  {line}" for line in lines)]
 
 
-def _went_back(report: Data, paint: Painter) -> t.List[str]:
-    """Return what did not hold of the generation that was given up, before what runs in its place."""
-    back = report.get("rolled_back")
+def _went_back(report: Report, paint: Painter) -> t.List[str]:
+    """Return what failed of the generation that was given up, before what runs in its place."""
+    back = report["rolled_back"]
     if not back:
         return []
     blocks = [paint("What the new generation failed by:", "bad")]
     failing = failing_by_subject({**report, "checks": back["checks"]})
-    blocks += stories(failing, report.get("root"), paint)
+    blocks += stories(failing, report["root"], paint)
     if back["error"]:
-        blocks.append(error_text(back["error"], root=report.get("root")))
+        blocks.append(error_text(back["error"], root=report["root"]))
     return blocks
 
 
-def _unfinished(report: Data) -> str:
-    at_work = report.get("run_at_work")
+def _unfinished(report: Report) -> str:
+    at_work = report["run_at_work"]
     if at_work:
         # Late: the callback on the controller seldom needs it.
         from ..state.lock import describe_lock
 
         return f"A run is at work: {describe_lock(at_work)}. What is seen here will change."
-    cut_off = report.get("unfinished_run")
+    cut_off = report["unfinished_run"]
     return f"An earlier run, {cut_off['run']}, was cut off at its step '{cut_off['step']}'." if cut_off else ""
 
 
-def _actions(report: Data) -> t.List[str]:
+def _actions(report: Report) -> t.List[str]:
     grouped: t.Dict[t.Tuple[str, str], t.List[str]] = {}
-    for action in report.get("actions") or ():
+    for action in report["actions"]:
         subjects = grouped.setdefault((action["action"], action["reason"]), [])
         # A run that went back has done some of it twice.
         if action["subject"] not in subjects:
@@ -116,7 +119,7 @@ def _actions(report: Data) -> t.List[str]:
     return lines
 
 
-def _all_as_one(names: t.Sequence[str], services: t.Sequence[Data]) -> t.List[str]:
+def _all_as_one(names: t.Sequence[str], services: t.Sequence[ServiceRow]) -> t.List[str]:
     """Return ``names`` with all services as one entry, when all of them are among them."""
     everything = {service["name"] for service in services}
     if len(everything) < 2 or not everything.issubset(names):
@@ -124,7 +127,7 @@ def _all_as_one(names: t.Sequence[str], services: t.Sequence[Data]) -> t.List[st
     return [f"all {len(everything)} services", *(name for name in names if name not in everything)]
 
 
-def _victim(entry: Data) -> str:
+def _victim(entry: Signalled) -> str:
     text = f"pid {entry['pid']} '{cut(printable(entry['command']))}' of user {printable(entry['user'])}"
     signals = ", then ".join(entry["signals"]) or "no signal"
     return f"{text}: {signals}; {entry['result']} after {duration(entry['seconds'])}"
@@ -133,46 +136,39 @@ def _victim(entry: Data) -> str:
 # --- the verdict --------------------------------------------------------------------------------------------------
 
 
-def _verdict(report: Data, failing: Failing, paint: Painter) -> str:
-    result = report.get("result") or _judged(report)
+def _verdict(report: Report, failing: Failing, paint: Painter) -> str:
+    result = report["result"]
     word = _VERDICTS.get(result, result.upper().replace("_", " "))
-    if word == "OK" and report.get("mode") == "stop":
+    if word == "OK" and report["mode"] == "stop":
         word = "STOPPED"
     painted = paint(word, "good" if report["ok"] else "bad")
-    host = report.get("host")
-    where = f"{printable(report['stack'])} on {printable(host)}" if host else printable(report["stack"])
+    where = f"{printable(report['stack'])} on {printable(report['host'])}"
     said = _success(report, word) if report["ok"] else _failure(report, failing)
     run = ", ".join(_run(report))
     return f"{where}: {painted}, {said}" + (f" ({run})" if run else "")
 
 
-def _judged(report: Data) -> str:
-    """Return the result of a mere look."""
-    names = {check["name"] for check in report["checks"] if not check["ok"]}
-    return "ok" if report["ok"] else "held" if names == {"held"} else "failed"
-
-
-def _run(report: Data) -> t.Iterator[str]:
+def _run(report: Report) -> t.Iterator[str]:
     """Yield what is known of the run itself; nothing for a mere look."""
-    mode = report.get("mode")
+    mode = report["mode"]
     if mode:
         # Late: a mere look has no mode.
         from ..run.modes import BY_NAME
 
         yield BY_NAME[mode].title if mode in BY_NAME else str(mode)
-    if report.get("seconds") is not None:
+    if report["seconds"] is not None:
         yield f"{report['seconds']:.1f} s"
-    if report.get("run"):
+    if report["run"]:
         yield f"run {report['run']}"
 
 
-def _success(report: Data, word: str) -> str:
+def _success(report: Report, word: str) -> str:
     if word == "PLANNED":
-        return "nothing was touched" if report.get("actions") else "nothing to do"
+        return "nothing was touched" if report["actions"] else "nothing to do"
     if word == "STOPPED":
         return "no supervisord, process or listener of it is left"
-    if report.get("mode") == "flush":
-        ended = len(report.get("signals") or ())
+    if report["mode"] == "flush":
+        ended = len(report["signals"])
         return f"{count(ended, 'process', 'processes')} ended on its ports" if ended else "nothing to end on its ports"
     services = report["services"]
     asked = [service for service in services if service["health"] != "none"]
@@ -180,21 +176,21 @@ def _success(report: Data, word: str) -> str:
     said = f"{len(services)} of {count(len(services), 'service')} up"
     if asked:
         said += f", {answered} of {len(asked)} answered"
-    return said + (", nothing changed" if report.get("changed") is False else "")
+    return said + (", nothing changed" if report["changed"] is False else "")
 
 
-def _failure(report: Data, failing: Failing) -> str:
-    back = report.get("rolled_back")
+def _failure(report: Report, failing: Failing) -> str:
+    back = report["rolled_back"]
     if not back:
         return _failed_parts(report, failing)
     given_up = failing_by_subject({**report, "checks": back["checks"]})
     why = "it came to no verdict" if back["error"] else _failed_parts(report, given_up)
-    release = f" (release {back['release']})" if back.get("release") else ""
-    ended = "runs again" if report.get("result") == "rolled_back" else f"fails too ({_failed_parts(report, failing)})"
+    release = f" (release {back['release']})" if back["release"] else ""
+    ended = "runs again" if report["result"] == "rolled_back" else f"fails too ({_failed_parts(report, failing)})"
     return f"the new generation failed ({why}); generation {back['to']}{release}, the last verified one, {ended}"
 
 
-def _failed_parts(report: Data, failing: Failing) -> str:
+def _failed_parts(report: Report, failing: Failing) -> str:
     names = [service["name"] for service in report["services"]]
     down = [subject for subject in failing if subject in names]
     own = (check["name"] for subject in failing if subject not in names for check in failing[subject])
@@ -206,35 +202,34 @@ def _failed_parts(report: Data, failing: Failing) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _footer(report: Data, failing: Failing, paint: Painter) -> t.List[str]:
+def _footer(report: Report, failing: Failing, paint: Painter) -> t.List[str]:
     """Return where to go from here: the address while it is worth opening, the logs, and what to run next."""
-    if report.get("result") == "planned" or report.get("gone"):
+    if report["result"] == "planned":
         return []
     lines = []
-    if report.get("address") and report["ok"] and report.get("mode") != "stop":
+    if report["address"] and report["ok"] and report["mode"] != "stop":
         lines.append(("open", report["address"]))
-    if report.get("logs"):
-        lines.append(("logs", report["logs"]))
+    lines.append(("logs", report["logs"]))
     commands = _commands(report, failing)
     labels = ["next", *["then"] * len(commands)]
-    lines += [(label, runnable(command, report.get("root"))) for label, command in zip(labels, commands)]
+    lines += [(label, runnable(command, report["root"])) for label, command in zip(labels, commands)]
     return [f"  {paint(label, 'quiet')}  {text}" for label, text in lines]
 
 
-def _commands(report: Data, failing: Failing) -> t.List[str]:
+def _commands(report: Report, failing: Failing) -> t.List[str]:
     """Return what to run next: the first cure, what the report adds to its checks', and how to judge again."""
-    if report.get("run_at_work"):
+    if report["run_at_work"]:
         return ["rollcall status"]
     of_checks = {check["next"] for check in report["checks"]}
     cures = [check["next"] for checks in failing.values() for check in checks if check["next"]]
-    commands = [*cures[:1], *(command for command in report.get("next") or () if command not in of_checks)]
-    stopping = report.get("mode") == "stop"
+    commands = [*cures[:1], *(command for command in report["next"] if command not in of_checks)]
+    stopping = report["mode"] == "stop"
     if not report["ok"] and not any(command.startswith("rollcall restart") for command in commands):
         # Whatever the cure was: start brings back what is down, leaves the rest alone, and judges again.
         names = {check["name"] for checks in failing.values() for check in checks}
         # Lines that are in a log stay there: only a start from anew judges a new log.
         again = "rollcall restart full" if names == {"logs"} else "rollcall start"
         commands.append("rollcall stop" if stopping else again)
-    if not commands and report.get("mode"):
+    if not commands and report["mode"]:
         commands.append("rollcall start" if stopping else "rollcall status")
     return commands

@@ -10,7 +10,10 @@ from __future__ import annotations
 import typing as t
 
 from ..base.text import printable
-from .words import Data, Painter, duration
+from .words import Painter, duration
+
+if t.TYPE_CHECKING:
+    from ..base.documents import ServiceRow
 
 # Below this a name says nothing any more; a narrower terminal wraps instead.
 SHORTEST_NAME = 12
@@ -30,26 +33,26 @@ class Column(t.NamedTuple):
     """
 
     head: str
-    cell: t.Callable[[Data, str], str]
+    cell: t.Callable[[ServiceRow, str], str]
     right: bool = False
     spare: bool = False
     cut: bool = False
     judged: bool = False
-    kind: t.Callable[[Data, str], str] = lambda _service, _word: ""
+    kind: t.Callable[[ServiceRow, str], str] = lambda _service, _word: ""
 
 
-def _number(key: str) -> t.Callable[[Data, str], str]:
+def _number(key: t.Literal["pid", "port"]) -> t.Callable[[ServiceRow, str], str]:
     return lambda service, _word: "-" if service[key] is None else str(service[key])
 
 
-def _latency(service: Data, _word: str) -> str:
-    latency = service.get("latency_ms")
+def _latency(service: ServiceRow, _word: str) -> str:
+    latency = service["latency_ms"]
     return "-" if latency is None else duration(latency / 1000)
 
 
-def _uptime(service: Data, _word: str) -> str:
+def _uptime(service: ServiceRow, _word: str) -> str:
     """Return an uptime in its two largest units."""
-    seconds = service.get("uptime")
+    seconds = service["uptime"]
     if seconds is None:
         return "-"
     whole = int(seconds)
@@ -59,7 +62,7 @@ def _uptime(service: Data, _word: str) -> str:
     return f"{whole // 60} min" if whole >= 120 else f"{whole} s"
 
 
-def _state_kind(service: Data, word: str) -> str:
+def _state_kind(service: ServiceRow, word: str) -> str:
     return "" if service["state"] == "RUNNING" else "warn" if word == "ok" else "bad"
 
 
@@ -79,7 +82,7 @@ COLUMNS = (
 )
 
 
-def service_table(services: t.Sequence[Data], words: t.Mapping[str, str], width: int, paint: Painter) -> str:
+def service_table(services: t.Sequence[ServiceRow], words: t.Mapping[str, str], width: int, paint: Painter) -> str:
     """Return a line of headings and one line a service.
 
     Args:

@@ -26,7 +26,11 @@ from ..verdict.install_steps import (
     STARTED,
     VERDICT,
 )
-from .words import Data, painter
+from .words import painter
+
+if t.TYPE_CHECKING:
+    from ..base import documents
+    from ..base.documents import CheckData, ErrorData, Report
 
 LAST = len(NAMES)
 
@@ -75,12 +79,12 @@ class Step:
         """What it is called."""
         return NAMES[self.number - 1]
 
-    def as_dict(self) -> t.Dict[str, t.Any]:
+    def as_dict(self) -> documents.StepData:
         """Return the step as data."""
         return {
             "number": self.number,
             "name": self.name,
-            "state": self.state,
+            "state": t.cast("documents.StepState", self.state),
             "seconds": None if self.seconds is None else round(self.seconds, 3),
             "said": self.said,
         }
@@ -92,13 +96,13 @@ def number(task: str) -> t.Optional[int]:
     return int(found.group(1)) if found else None
 
 
-def of_report(report: Data) -> t.List[Step]:
+def of_report(report: Report) -> t.List[Step]:
     """Return the steps from the supervisor config on, as a run's report tells them.
 
     A run that went back is told as what it tried: what runs now is what ran before.
     """
-    timings = report.get("timings") or {}
-    back = report.get("rolled_back")
+    timings = report["timings"]
+    back = report["rolled_back"]
     if back and back["error"]:
         return [*of_error(back["error"])[:-1], _verdict(report, (), _sum(timings, "verify"))]
     checks = [*report["checks"], *back["checks"]] if back else report["checks"]
@@ -121,10 +125,10 @@ def of_report(report: Data) -> t.List[Step]:
     ]
 
 
-def of_error(error: Data) -> t.List[Step]:
+def of_error(error: ErrorData) -> t.List[Step]:
     """Return the same steps of a run that came to no verdict, by the step that its error names."""
-    at = _LATER.get(str(error.get("evidence", {}).get("step")), CONFIG)
-    word = "refused" if error.get("kind") == "refused" else ""
+    at = _LATER.get(str(error["evidence"].get("step")), CONFIG)
+    word = "refused" if error["kind"] == "refused" else ""
     return [
         Step(number, OK if number < at else FAILED if number == at else NOT_REACHED, None, word if number == at else "")
         for number in range(CONFIG, LAST + 1)
@@ -154,7 +158,7 @@ def whole(earlier: t.Mapping[int, Step], run: t.Sequence[Step]) -> t.List[Step]:
     ]
 
 
-def steps_text(found: t.Sequence[Data], *, colour: bool = False) -> str:
+def steps_text(found: t.Sequence[documents.StepData], *, colour: bool = False) -> str:
     """Return the steps of an install, a line each.
 
     Args:
@@ -175,7 +179,7 @@ def steps_text(found: t.Sequence[Data], *, colour: bool = False) -> str:
 
 
 def _judged(
-    at: int, checks: t.Sequence[Data], seconds: t.Optional[float], said: str = "", *, changed: bool = False
+    at: int, checks: t.Sequence[CheckData], seconds: t.Optional[float], said: str = "", *, changed: bool = False
 ) -> Step:
     """Return a step by the checks of the verdict that are of it."""
     concerned = [check for check in checks if check["step"] == at]
@@ -192,28 +196,28 @@ def _judged(
     return Step(at, HELD if held else FAILED if failing else CHANGED if changed else OK, seconds, said)
 
 
-def _verdict(report: Data, checks: t.Sequence[Data], seconds: t.Optional[float]) -> Step:
+def _verdict(report: Report, checks: t.Sequence[CheckData], seconds: t.Optional[float]) -> Step:
     failing = dict.fromkeys(check["name"] for check in checks if not check["ok"])
     said = ", ".join(failing)
-    back = report.get("rolled_back")
+    back = report["rolled_back"]
     if back:
         ended = f"generation {back['to']} runs again" if report["result"] == "rolled_back" else "the way back failed"
         said = "; ".join(filter(None, (said, ended)))
-    state = OK if report["ok"] else HELD if report.get("result") == "held" else FAILED
+    state = OK if report["ok"] else HELD if report["result"] == "held" else FAILED
     return Step(VERDICT, state, seconds, said)
 
 
-def _starts_any(report: Data) -> bool:
+def _starts_any(report: Report) -> bool:
     names = {service["name"] for service in report["services"]}
-    return any(action["subject"] in names for action in report.get("actions") or ())
+    return any(action["subject"] in names for action in report["actions"])
 
 
-def _slowest_database(checks: t.Sequence[Data]) -> t.Optional[float]:
+def _slowest_database(checks: t.Sequence[CheckData]) -> t.Optional[float]:
     of_databases = [check["data"] for check in checks if check["name"] == "database"]
     took = [data["latency_ms"] for data in of_databases if "latency_ms" in data]
     return max(took) / 1000 if took else None
 
 
-def _sum(timings: Data, *names: str) -> t.Optional[float]:
+def _sum(timings: t.Mapping[str, float], *names: str) -> t.Optional[float]:
     found = [timings[name] for name in names if name in timings]
     return sum(found) if found else None

@@ -23,6 +23,9 @@ from ..base.files import json_object, read_record, remove_tree, sync_directory, 
 from ..manifest.model import RELEASE, Paths, Stack, current_release, release_directory, release_link
 from . import registry
 
+if t.TYPE_CHECKING:
+    from ..base.documents import GenerationInPlace
+
 KEEP_GENERATIONS = 5
 _INSTALL_ANEW = ("run as the user who installed it, or with sudo", "ansible-playbook site.yml installs it anew")
 
@@ -310,7 +313,7 @@ def _content(directory: str) -> str:
     return digest.hexdigest()
 
 
-def describe_current(paths: Paths, root: str) -> t.Optional[t.Dict[str, t.Any]]:
+def describe_current(paths: Paths, root: str) -> t.Optional[GenerationInPlace]:
     """Return ``id`` and ``verified`` of the current generation, for a report; None before the first install."""
     current = current_id(paths)
     return None if current is None else {"id": current, "verified": bool(read_meta(paths, root)["verified"])}

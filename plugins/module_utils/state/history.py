@@ -14,12 +14,15 @@ from ..manifest.model import Paths
 from .lock import locked_by
 from .runs import run_ids, steps_of
 
+if t.TYPE_CHECKING:
+    from ..base.command_documents import HistoryDocument, RunDocument, RunSummary
+
 SHOWN = 20
 
 Data = t.Dict[str, t.Any]
 
 
-def recorded_runs(paths: Paths, *, most: int = SHOWN) -> Data:
+def recorded_runs(paths: Paths, *, most: int = SHOWN) -> HistoryDocument:
     """Return the latest runs of a stack, the latest first, each in short.
 
     Args:
@@ -32,7 +35,7 @@ def recorded_runs(paths: Paths, *, most: int = SHOWN) -> Data:
     return {"ok": True, "runs": [_summary(run, steps_of(state, run), running) for run in latest]}
 
 
-def recorded_run(paths: Paths, run: str) -> Data:
+def recorded_run(paths: Paths, run: str) -> RunDocument:
     """Return one run with every step.
 
     Args:
@@ -63,7 +66,7 @@ def last_seconds(paths: Paths, mode: str) -> t.Optional[float]:
     return next((row["seconds"] for row in rows if row["mode"] == mode and row["result"] == "ok"), None)
 
 
-def _summary(run: str, steps: t.Sequence[Data], running: t.Optional[str]) -> Data:
+def _summary(run: str, steps: t.Sequence[Data], running: t.Optional[str]) -> RunSummary:
     first = steps[0] if steps else {}
     last = steps[-1] if steps else {}
     planned = next((step for step in steps if step["step"] == "plan"), {})

@@ -16,6 +16,9 @@ from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..base.files import json_object
 
+if t.TYPE_CHECKING:
+    from ..base.documents import UnfinishedRun
+
 KEEP_RUNS = 50
 # A run's id begins with this time, which has so many characters.
 STAMP_FORMAT = "%Y%m%d-%H%M%S"
@@ -157,7 +160,7 @@ def last_result(state: str, before: str) -> t.Optional[str]:
     return None
 
 
-def unfinished_run(state: str) -> t.Optional[t.Dict[str, t.Any]]:
+def unfinished_run(state: str) -> t.Optional[UnfinishedRun]:
     """Return the newest run when it has no end: its id as ``run`` and the ``step`` it was at; None when it has one."""
     for run in run_ids(state):
         steps = steps_of(state, run)

@@ -27,6 +27,9 @@ from . import running
 from .client import Client
 from .settings import Settings, read_settings
 
+if t.TYPE_CHECKING:
+    from ..base.command_documents import SupervisordRow
+
 # Seconds that one supervisord has for each of the two questions.
 PATIENCE = 1.0
 # Seconds from its start in which a supervisord need not answer: it takes half a second on a busy machine.
@@ -90,7 +93,7 @@ class Supervisord:
         """Whether it has answered itself."""
         return self.answer is not None and self.answer.pid == self.pid
 
-    def as_dict(self) -> t.Dict[str, t.Any]:
+    def as_dict(self) -> SupervisordRow:
         """Return it as data."""
         label, answer = self.label, self.answer
         return {

@@ -173,7 +173,7 @@ def _reason(case: Case, service: Service, state: str) -> str:
 
 
 def _left_processes(case: Case, service: Service) -> t.List[Process]:
-    """Return the processes of a service that supervisord does not hold."""
+    """Return the processes of a service that supervisord does not have."""
     return [process for process in case.seen.orphans if process.label and process.label.service == service.name]
 
 

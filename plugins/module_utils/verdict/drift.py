@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
-from dataclasses import dataclass
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
@@ -23,54 +22,24 @@ from ..ports.survey import survey
 from ..state.generations import load_stack
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
 
+if t.TYPE_CHECKING:
+    from ..base.command_documents import DriftDocument, DriftRow
+    from ..base.documents import DifferenceCode
+
 
 class Difference(t.NamedTuple):
     """What does not agree.
 
     Attributes:
-        code: by which programs know it: not_in_file, not_installed, differs, unknown_program, no_program, revision,
-            port_taken or not_listening.
+        code: by which programs know it.
         text: in words.
     """
 
-    code: str
+    code: DifferenceCode
     text: str
 
 
-@dataclass(frozen=True)
-class DriftRow:
-    """One service as each of the four knows it.
-
-    Attributes:
-        name: of the service.
-        file: its revision by the manifest's file; None when it is not in it, or no file was given.
-        installed: its revision by the installed manifest; None when it is not in it.
-        running: its state in supervisord; None when supervisord does not know it or does not answer.
-        runs_at: the revision that its process carries; None when it has none.
-        port: by the installed manifest, else by the file.
-        listener: who listens there, in a few words; None when nobody does.
-        differences: what does not agree.
-    """
-
-    name: str
-    file: t.Optional[str]
-    installed: t.Optional[str]
-    running: t.Optional[str]
-    runs_at: t.Optional[str]
-    port: t.Optional[int]
-    listener: t.Optional[str]
-    differences: t.Tuple[Difference, ...]
-
-    def as_dict(self) -> t.Dict[str, t.Any]:
-        """Return the row as data: of the differences the words, and beside them the codes."""
-        return {
-            **dataclasses.asdict(self),
-            "differences": [difference.text for difference in self.differences],
-            "codes": [difference.code for difference in self.differences],
-        }
-
-
-def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) -> DriftDocument:
     """Compare them, service by service. Changes nothing.
 
     Args:
@@ -91,11 +60,11 @@ def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) 
     names = list(dict.fromkeys([*_names(written), *_names(installed), *programs]))
     rows = [_row(name, written, installed, programs, silence, holders) for name in names]
     return {
-        "ok": silence is None and not any(row.differences for row in rows),
+        "ok": silence is None and not any(row["differences"] for row in rows),
         "stack": installed.name,
         "file": file,
         "daemon": silence,
-        "services": [row.as_dict() for row in rows],
+        "services": rows,
     }
 
 
@@ -155,16 +124,17 @@ def _row(
         text = f"runs at revision {label.revision}, installed is {revision(installed, here)}"
         differences.append(Difference("revision", text))
     differences += _against_listeners(name, here, program, listeners)
-    return DriftRow(
-        name=name,
-        file=None if in_file is None or written is None else revision(written, in_file),
-        installed=None if here is None else revision(installed, here),
-        running=None if program is None else program.state,
-        runs_at=None if label is None else label.revision,
-        port=port,
-        listener=listeners[0].summary if listeners else None,
-        differences=tuple(differences),
-    )
+    return {
+        "name": name,
+        "file": None if in_file is None or written is None else revision(written, in_file),
+        "installed": None if here is None else revision(installed, here),
+        "running": None if program is None else program.state,
+        "runs_at": None if label is None else label.revision,
+        "port": port,
+        "listener": listeners[0].summary if listeners else None,
+        "differences": [difference.text for difference in differences],
+        "codes": [difference.code for difference in differences],
+    }
 
 
 def _against_file(

@@ -17,10 +17,14 @@ from ..ports.provenance import Holder
 from ..supervisord.client import ProgramState
 from .observation import Observation, in_order
 
+if t.TYPE_CHECKING:
+    from ..base import documents
+    from ..base.documents import Result
+
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a run adds to what must hold.
+    """What a run adds to what is judged.
 
     Attributes:
         before: pid and start of each service that had to be restarted, as they were before.
@@ -28,7 +32,7 @@ class Expectation:
         failed: services that did not come up, with the reason.
         blocked: those of them that were not started, each with the service that it depends on and that is not up.
         held: services that are to stay down, because something they require is missing, with the reason.
-        freed: who holds the port of each service that was removed.
+        freed: who listens on the port of each service that was removed.
         critical: critical lines found in the logs since the run began, by service.
         tails: the last lines of the logs since the run began, by service.
         logs: whether the logs were read.
@@ -75,7 +79,7 @@ class Proof(t.NamedTuple):
 
     Attributes:
         evidence: what was seen, in one or several lines, for people.
-        code: what is wrong, as a word for programs; empty when the check held.
+        code: what is wrong, as a word for programs; empty when the check passed.
         next: the command or edit to try next.
         data: the evidence for programs.
     """
@@ -93,7 +97,7 @@ class CheckKind(t.NamedTuple):
         name: of it.
         condition: which of the eight conditions it proves; 0 for none of them.
         step: to which of the twelve steps of an install it belongs.
-        holds_when: in which case it holds, for the documentation.
+        passes_when: in which case it passes, for the documentation.
         codes: what can be wrong: the code and its meaning, for the documentation.
         subjects: who is judged, each with its name.
         judge: judges one of them; None when the check does not apply to it.
@@ -102,7 +106,7 @@ class CheckKind(t.NamedTuple):
     name: str
     condition: int
     step: int
-    holds_when: str
+    passes_when: str
     codes: t.Mapping[str, str]
     subjects: t.Callable[[Case], t.Sequence[t.Tuple[str, t.Any]]]
     judge: t.Callable[[Case, t.Any], t.Optional[Proof]]
@@ -124,10 +128,10 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether it held."""
+        """Whether it passed."""
         return not self.proof.code
 
-    def as_dict(self) -> t.Dict[str, t.Any]:
+    def as_dict(self) -> documents.CheckData:
         """Return the check as data."""
         return {
             "name": self.kind.name,
@@ -143,7 +147,7 @@ class Check:
 
 
 def judge(kinds: t.Sequence[CheckKind], case: Case) -> t.List[Check]:
-    """Return every check with its evidence, in the order of the table; the verdict holds when all of them do.
+    """Return every check with its evidence, in the order of the table; the verdict is ok when all of them pass.
 
     Args:
         kinds: the table. Neighbours in it with the same subjects are judged subject by subject.
@@ -160,7 +164,7 @@ def judge(kinds: t.Sequence[CheckKind], case: Case) -> t.List[Check]:
     return found
 
 
-def result_of(checks: t.Iterable[Check]) -> str:
+def result_of(checks: t.Iterable[Check]) -> Result:
     """Return the one word for how it ended: ``ok``; ``held``, nothing failed but some services wait; ``degraded``."""
     failed = {check.kind.name for check in checks if not check.ok}
     return "ok" if not failed else "held" if failed == {"held"} else "degraded"

@@ -11,30 +11,58 @@ import os
 import typing as t
 
 from ..manifest.model import Service, Stack
-from .judge import Check
+from .judge import Check, result_of
 from .observation import Observation, listener_of
 
+if t.TYPE_CHECKING:
+    from ..base.documents import Provenance, Report, ServiceKind, ServiceRow
 
-def report(stack: Stack, seen: Observation, checks: t.Sequence[Check], **more: t.Any) -> t.Dict[str, t.Any]:
-    """Return the report.
+
+def report(
+    stack: Stack, seen: Observation, checks: t.Sequence[Check], *, held: t.Mapping[str, str], limit: float
+) -> Report:
+    """Return the report of a look; a run puts what it did in the place of the keys that are empty here.
 
     Args:
         stack: the manifest.
         seen: what was seen of it.
         checks: what was judged; without any, ``ok`` is true.
-        more: other keys.
+        held: services that are to stay down, with the reason.
+        limit: seconds that all of it may take at the longest.
     """
     return {
         "stack": stack.name,
         "root": stack.root,
         "host": os.uname().nodename,
         "ok": all(check.ok for check in checks),
+        "result": result_of(checks),
         "services": [_row(service, seen) for service in stack.services],
         "checks": [check.as_dict() for check in checks],
         "address": web_address(stack),
         "logs": stack.paths.logs,
-        **more,
+        "held": dict(held),
+        "generation": None,
+        "limit": limit,
+        "unfinished_run": None,
+        "run_at_work": None,
+        "next": next_commands(checks),
+        "mode": None,
+        "changed": None,
+        "actions": [],
+        "signals": [],
+        "notes": [],
+        "manifest_digest": None,
+        "run": None,
+        "seconds": None,
+        "timings": {},
+        "rolled_back": None,
     }
+
+
+def next_commands(checks: t.Iterable[Check]) -> t.List[str]:
+    """Return what the failing checks advise, each command once."""
+    advised = (check.proof.next for check in checks if not check.ok)
+    return list(dict.fromkeys(command for command in advised if command))
 
 
 def web_address(stack: Stack) -> t.Optional[str]:
@@ -45,14 +73,14 @@ def web_address(stack: Stack) -> t.Optional[str]:
     return None
 
 
-def _row(service: Service, seen: Observation) -> t.Dict[str, t.Any]:
+def _row(service: Service, seen: Observation) -> ServiceRow:
     """Return a service's line of the roll call, with the same keys whatever was seen."""
     program = seen.programs.get(service.name)
     holder = listener_of(service, seen)
     answer = seen.health.get(service.name)
     return {
         "name": service.name,
-        "kind": service.kind,
+        "kind": t.cast("ServiceKind", service.kind),
         "state": "UNKNOWN" if program is None else program.state,
         "pid": program.pid if program is not None and program.pid else None,
         "port": service.port,
@@ -60,6 +88,6 @@ def _row(service: Service, seen: Observation) -> t.Dict[str, t.Any]:
         "latency_ms": None if answer is None else round(answer.latency * 1000, 1),
         "answer": None if answer is None else answer.detail,
         "listener_pid": None if holder is None or holder.process is None else holder.process.pid,
-        "provenance": None if holder is None else holder.provenance,
+        "provenance": None if holder is None else t.cast("Provenance", holder.provenance),
         "uptime": None if program is None or not program.pid else int(program.age),
     }

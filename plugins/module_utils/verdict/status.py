@@ -32,6 +32,9 @@ from .limits import look_limit
 from .observation import Observation
 from .report import report
 
+if t.TYPE_CHECKING:
+    from ..base.documents import Report, RunAtWork
+
 
 def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] = None) -> Observation:
     """Return what can be seen of the stack: its supervisord, programs, listeners, health, databases, orphans.
@@ -127,7 +130,7 @@ def orphans(stack: Stack, supervisords: t.Sequence[int]) -> t.List[Process]:
     return [process for process in found if not set(supervisords).intersection(above[process.pid])]
 
 
-def status(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+def status(paths: Paths, *, clock: Clock = SYSTEM) -> Report:
     """Return the report of the installed stack as it is now. Changes nothing.
 
     Raises:
@@ -137,17 +140,15 @@ def status(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
     seen = observe(stack, clock=clock)
     held = fitness.held(stack)
     checks = judge(CHECKS, Case(stack, seen, Expectation(held=held)))
+    return with_runs(report(stack, seen, checks, held=held, limit=look_limit(stack)), stack)
+
+
+def with_runs(looked: Report, stack: Stack) -> Report:
+    """Return the report of a look with what runs have left: the generation in place, and a run without an end."""
     unfinished = unfinished_run(stack.paths.state)
-    at_work = locked_by(stack.paths.state)
-    if at_work and unfinished is not None and unfinished["run"] == at_work.get("run"):
-        at_work, unfinished = {**at_work, "step": unfinished["step"]}, None
-    return report(
-        stack,
-        seen,
-        checks,
-        unfinished_run=unfinished,
-        run_at_work=at_work or None,
-        held=held,
-        generation=describe_current(paths, stack.root),
-        limit=look_limit(stack),
-    )
+    note = locked_by(stack.paths.state)
+    if note and unfinished is not None and unfinished["run"] == note.get("run"):
+        note, unfinished = {**note, "step": unfinished["step"]}, None
+    at_work = t.cast("RunAtWork", note) if note else None
+    generation = describe_current(stack.paths, stack.root)
+    return {**looked, "unfinished_run": unfinished, "run_at_work": at_work, "generation": generation}

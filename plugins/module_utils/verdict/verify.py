@@ -27,6 +27,9 @@ from .judge import Case, Check, Expectation, judge
 from .observation import Observation, identity
 from .report import report
 
+if t.TYPE_CHECKING:
+    from ..base.documents import Report
+
 TAIL_LINES = 12
 CRITICAL_LINES = 20
 # Of a traceback that is longer, its beginning and its end are shown: the end says what went wrong.
@@ -96,7 +99,7 @@ def _with_backgrounded(stack: Stack, seen: Observation, failed: t.Container[str]
 
 
 def _holders(stack: Stack, freed: t.Mapping[str, int], clock: Clock) -> t.Dict[str, t.Sequence[Holder]]:
-    """Return who holds the port of each removed service."""
+    """Return who listens on the port of each removed service."""
     found = survey(stack, list(freed.values()), clock=clock) if freed else {}
     return {name: found[port] for name, port in freed.items()}
 
@@ -162,7 +165,7 @@ def _traceback_after(lines: t.Sequence[str], number: int) -> t.List[str]:
     return [*frames, *closing]
 
 
-def verify(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+def verify(paths: Paths, *, clock: Clock = SYSTEM) -> Report:
     """Return the verdict over the installed stack, logs since the last run began included. Changes nothing.
 
     Raises:
@@ -171,4 +174,4 @@ def verify(paths: Paths, *, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
     stack = load_stack(paths)
     held = fitness.held(stack)
     seen, checks = wait_and_judge(stack, saved_marks(stack), Expectation(held=held), clock=clock)
-    return report(stack, seen, checks, held=held, limit=limits.verify_limit(stack))
+    return status.with_runs(report(stack, seen, checks, held=held, limit=limits.verify_limit(stack)), stack)

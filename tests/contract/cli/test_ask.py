@@ -17,6 +17,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import steps_of
+from tests.support.documents import validated
 from tests.support.processes import eventually
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
@@ -34,7 +35,10 @@ def running() -> t.Iterator[StackUnderTest]:
 def ask(made: StackUnderTest, verb: str, **more: t.Any) -> t.Dict[str, t.Any]:
     question = {"version": VERSION, "verb": verb, "arguments": {"fail": True}, "check_mode": False, **more}
     done = subprocess.run([made.command, "ask"], input=json.dumps(question), capture_output=True, text=True, check=True)
-    return t.cast(t.Dict[str, t.Any], json.loads(done.stdout.splitlines()[-1]))
+    answer: t.Dict[str, t.Any] = json.loads(done.stdout.splitlines()[-1])
+    if "report" in answer:
+        validated(answer["report"], "DoctorDocument" if verb == "doctor" else "Report")
+    return answer
 
 
 def play(made: StackUnderTest, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.documents import parsed
 from tests.support.repository import ROOT
 
 ENGINE = (
@@ -61,7 +62,7 @@ def config(tmp_path: Path) -> str:
 def services(*arguments: str, **more: t.Any) -> t.Dict[str, t.Any]:
     done = rollcall("import", *arguments, "--name", "trading", "--json", **more)
     assert done.returncode == 0, done.stdout + done.stderr
-    found: t.Dict[str, t.Any] = json.loads(done.stdout)["manifest"]
+    found: t.Dict[str, t.Any] = parsed(done.stdout, ["manifest", "import"])["manifest"]
     found = found.get("stack", found)
     return t.cast(t.Dict[str, t.Any], found["services"])
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import leases
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import tool as ports
 from tests.support.configs import a_label
+from tests.support.documents import parsed
 from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import victim
@@ -54,7 +54,7 @@ def with_fallback(made: StackUnderTest, *fallbacks: int) -> Stack:
 
 def tool(made: StackUnderTest, *arguments: str) -> t.Tuple[int, t.Dict[str, t.Any]]:
     done = subprocess.run([made.command, "ports", *arguments, "--json"], capture_output=True, text=True, check=False)
-    return done.returncode, json.loads(done.stdout)
+    return done.returncode, parsed(done.stdout, ["ports", *arguments])
 
 
 def own_port(made: StackUnderTest) -> int:

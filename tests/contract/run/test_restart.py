@@ -18,6 +18,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import current_id
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import steps_of
+from tests.support.documents import parsed
 from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
 
@@ -200,7 +201,7 @@ def test_secrets_reach_the_process_and_neither_config_nor_arguments_nor_journal(
 def test_the_command_on_the_host_tells_the_same_as_the_engine(running: StackUnderTest) -> None:
     done = subprocess.run([running.command, "status", "--json"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    report = parsed(done.stdout, ["status"])
     assert report["ok"]
     assert {service["name"]: service["pid"] for service in report["services"]} == running.pids()
 
@@ -209,7 +210,7 @@ def test_the_command_restarts_through_a_worker(running: StackUnderTest) -> None:
     before = running.pids()
     done = subprocess.run([running.command, "restart", "--json"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    assert json.loads(done.stdout)["result"] == "ok"
+    assert parsed(done.stdout, ["restart"])["result"] == "ok"
     assert not set(running.pids().values()) & set(before.values())
 
 
@@ -226,7 +227,7 @@ def test_verify_holds_and_status_sees_what_is_wrong(running: StackUnderTest) -> 
     running.supervisor().stop(["alone"])
     done = subprocess.run([running.command, "status", "--json"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert failed_checks(json.loads(done.stdout)) == [("running", "alone")]
+    assert failed_checks(parsed(done.stdout, ["status"])) == [("running", "alone")]
 
 
 def test_without_a_stack_every_verb_says_so() -> None:

@@ -32,7 +32,7 @@ def running() -> t.Iterator[StackUnderTest]:
         yield made
 
 
-def upgrade(made: StackUnderTest, **more: t.Any) -> t.Dict[str, t.Any]:
+def upgrade(made: StackUnderTest, **more: t.Any) -> t.Any:
     return made.perform(on_failure="rollback", **more)
 
 

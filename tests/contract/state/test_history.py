@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import history
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import Journal, new_run_id
+from tests.support.documents import parsed
 from tests.support.processes import eventually, free_port
 from tests.support.stacks import StackUnderTest, stack
 
@@ -65,7 +65,7 @@ def test_a_run_that_failed_says_why_and_a_refused_one_too(running: StackUnderTes
         running.perform()
     last = history.recorded_runs(running.paths)["runs"][0]
     assert last["result"] == "wrong_use"
-    assert "/no/such/program does not exist" in last["message"]
+    assert "/no/such/program does not exist" in str(last["message"])
 
 
 def test_a_run_that_was_cut_off_says_at_which_step_and_one_that_goes_on_says_so(running: StackUnderTest) -> None:
@@ -95,7 +95,9 @@ def test_the_command_shows_the_list_and_one_run_by_the_beginning_of_its_id(runni
     assert f"{done['run']}" in listed.stdout.splitlines()[1]
     one = call(running, "history", done["run"][:-1])
     assert "restart web: full restart" in one.stdout
-    assert json.loads(call(running, "history", "--json").stdout)["runs"][0]["run"] == done["run"]
+    record = parsed(call(running, "history", done["run"], "--json").stdout, ["history", done["run"]])
+    assert record["steps"][-1]["step"] == "done"
+    assert parsed(call(running, "history", "--json").stdout, ["history"])["runs"][0]["run"] == done["run"]
     missing = call(running, "history", "1999")
     assert missing.returncode == 2
     assert "no run whose id begins with '1999'" in missing.stderr

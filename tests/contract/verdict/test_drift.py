@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.documents import parsed
 from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import victim
@@ -33,7 +34,7 @@ def written(made: StackUnderTest) -> str:
 def drift(made: StackUnderTest, *file: str) -> t.Tuple[int, t.Dict[str, t.List[str]]]:
     command = [made.command, "manifest", "drift", *file, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    data = json.loads(done.stdout)
+    data = parsed(done.stdout, ["manifest", "drift"])
     assert data["ok"] is (done.returncode == 0)
     return done.returncode, {row["name"]: row["differences"] for row in data["services"]}
 
@@ -74,4 +75,4 @@ def test_a_file_that_is_no_manifest_is_wrong_use(running: StackUnderTest) -> Non
     command = [running.command, "manifest", "drift", written(running), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "rollcall manifest check" in json.loads(done.stdout)["error"]["remedies"][0]
+    assert "rollcall manifest check" in parsed(done.stdout, command[1:])["error"]["remedies"][0]

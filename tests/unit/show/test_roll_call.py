@@ -349,7 +349,7 @@ def test_the_summary_is_the_verdict_line() -> None:
 
 
 def test_problems_come_errors_first_with_place_and_cure() -> None:
-    found = [
+    found: t.List[t.Any] = [
         {
             "place": "stack.services.a",
             "message": "port 5000 is avoided",
@@ -393,7 +393,7 @@ def test_a_refusal_is_called_one() -> None:
 
 
 def test_an_error_without_anything_more_is_one_line() -> None:
-    assert error_text({"message": "No stack is installed."}) == "FAILED: No stack is installed."
+    assert error_text(RollcallError("No stack is installed.").as_dict()) == "FAILED: No stack is installed."
 
 
 class Terminal(io.StringIO):
@@ -415,7 +415,7 @@ def test_colour_needs_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch) 
     assert terminal(Terminal())["colour"] is False
 
 
-def rolled_back(**more: t.Any) -> t.Dict[str, t.Any]:
+def rolled_back(**more: t.Any) -> t.Any:
     """The report of a run that went back to an earlier generation because a service did not hold."""
     failing = [failed("running", "trade_executor", "FATAL: no such file", "tail x")]
     back = {"from": "2", "to": "1", "release": "1.4.0", "checks": failing, "error": None}
@@ -439,7 +439,7 @@ def test_a_run_that_went_back_names_the_generation_and_the_release_that_run_agai
 
 def test_a_way_back_that_does_not_hold_says_what_of_it_failed() -> None:
     broken = [failed("health", "main_app", "HTTP 500", None)]
-    last = verdict_line({**rolled_back(result="rollback_failed"), "checks": broken})
+    last = verdict_line(rolled_back(result="rollback_failed", checks=broken))
     assert "ROLLBACK FAILED, the new generation failed (1 of 10 services: trade_executor)" in last
     assert "; generation 1 (release 1.4.0), the last verified one, fails too (1 of 10 services: main_app)" in last
 

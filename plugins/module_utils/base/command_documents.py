@@ -1,0 +1,523 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What the command prints besides reports, and the outcome of a playbook: every key, its type, and what it says.
+
+Only types are here, as in documents.py.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .documents import DifferenceCode, ErrorData, Facts, HolderData, ProblemData, Report, Signalled, StepData
+
+# --- the other documents of the command ---------------------------------------------------------------------------
+
+
+class ErrorDocument(t.TypedDict):
+    """What every command prints when it ends with an error.
+
+    Attributes:
+        ok: Always false.
+        error: What is wrong.
+    """
+
+    ok: t.Literal[False]
+    error: ErrorData
+
+
+class RunSummary(t.TypedDict):
+    """One run, as rollcall history tells it.
+
+    Attributes:
+        run: Its id.
+        time: When it began, in seconds since the epoch; null when its record is damaged.
+        who: Who asked for it; null when its record is damaged.
+        mode: Its mode; null when its record is damaged.
+        automatic: Whether a program asked for it.
+        manifest: Digest of the manifest that it was to bring about; null when it did not come to a plan.
+        actions: What it was to do, each as one line.
+        result: As in the report, or the kind of the error it ended with; running or cut off when it has no end.
+        step: The step that it is at, or was cut off at; null when it has ended.
+        seconds: How long it took, or when the last step began; null when its record is damaged.
+        changed: Whether it changed anything; null when it has no verdict.
+        message: The message of the error that it ended with; null when there was none.
+        failed: The checks that failed, each with its subject.
+        signals: Processes outside of supervisord's care that it was to end.
+        timings: Seconds of each step.
+    """
+
+    run: str
+    time: t.Optional[float]
+    who: t.Optional[str]
+    mode: t.Optional[str]
+    automatic: bool
+    manifest: t.Optional[str]
+    actions: t.List[str]
+    result: str
+    step: t.Optional[str]
+    seconds: t.Optional[float]
+    changed: t.Optional[bool]
+    message: t.Optional[str]
+    failed: t.List[str]
+    signals: t.List[Signalled]
+    timings: t.Dict[str, float]
+
+
+class HistoryDocument(t.TypedDict):
+    """What rollcall history prints.
+
+    Attributes:
+        ok: Always true.
+        runs: The latest runs, the newest first.
+    """
+
+    ok: bool
+    runs: t.List[RunSummary]
+
+
+class RunDocument(RunSummary):
+    """What rollcall history RUN prints.
+
+    Attributes:
+        ok: Always true.
+        steps: The record of the run, step by step. Which keys a step has besides step, at and time depends on it.
+    """
+
+    ok: bool
+    steps: t.List[Facts]
+
+
+class ServicePortDocument(t.TypedDict):
+    """What rollcall port NAME prints.
+
+    Attributes:
+        ok: Always true.
+        name: The service.
+        port: Its port.
+    """
+
+    ok: bool
+    name: str
+    port: int
+
+
+class _PortsDocument(t.TypedDict):
+    """What every operation of rollcall ports prints.
+
+    Attributes:
+        ok: Whether the answer is yes, or all was done.
+        operation: The operation that was called.
+        check: Whether it was only to say what it would do.
+    """
+
+    ok: bool
+    operation: str
+    check: bool
+
+
+class AssignedPort(t.TypedDict):
+    """The ports of a service.
+
+    Attributes:
+        service: The service.
+        port: The port that it has on this host; null when it has none.
+        own_port: The port that the manifest gives it first; null when it has none.
+        fallback_ports: The ports that it may have instead.
+    """
+
+    service: str
+    port: t.Optional[int]
+    own_port: t.Optional[int]
+    fallback_ports: t.List[int]
+
+
+class PortsConfigDocument(_PortsDocument):
+    """What rollcall ports show-config prints.
+
+    Attributes:
+        manifest: The normalised manifest.
+        ports: The ports of each service.
+    """
+
+    manifest: Facts
+    ports: t.List[AssignedPort]
+
+
+class PortState(t.TypedDict):
+    """Whether a port is free, and who has taken it.
+
+    Attributes:
+        port: The port.
+        service: Service of the stack that has the port; null when none has.
+        free: Whether a server could listen on it, on every address.
+        reason: Why not; null when it is free.
+        complete: Whether all who have taken the port are told.
+        unreadable: How many processes could not be looked into.
+        holders: Who listens, one entry for each socket and process.
+    """
+
+    port: int
+    service: t.Optional[str]
+    free: bool
+    reason: t.Optional[str]
+    complete: bool
+    unreadable: int
+    holders: t.List[HolderData]
+
+
+class PortCheckDocument(_PortsDocument, PortState):
+    """What rollcall ports check PORT prints.
+
+    Attributes:
+        leased_to: The other stack of this host that has the port; null when none has.
+    """
+
+    leased_to: t.Optional[str]
+
+
+class FlushedData(t.TypedDict):
+    """What a flush did, or would do.
+
+    Attributes:
+        changed: Whether a process was ended, or would be.
+        freed: Ports that were taken and are free now, or would be.
+        ended: Processes that were ended, or would be.
+        kept: Holders that were left alone because supervisord runs them.
+        holders: Everything that had taken one of the ports before.
+    """
+
+    changed: bool
+    freed: t.List[int]
+    ended: t.List[Signalled]
+    kept: t.List[HolderData]
+    holders: t.List[HolderData]
+
+
+class PortKillDocument(_PortsDocument, FlushedData):
+    """What rollcall ports kill PORT prints.
+
+    Attributes:
+        port: The port.
+    """
+
+    port: int
+
+
+class PortFindDocument(_PortsDocument):
+    """What rollcall ports find-available prints.
+
+    Attributes:
+        port: The first port of the range that is free and that no service has.
+    """
+
+    port: int
+
+
+class PortFixDocument(_PortsDocument):
+    """What rollcall ports auto-fix prints.
+
+    Attributes:
+        changed: Whether a process was ended or a service moved, or would be.
+        freed: What was freed, in words.
+        moved: Which services got another port, in words.
+        unresolved: What is still wrong, in words.
+        next: Commands to run next.
+    """
+
+    changed: bool
+    freed: t.List[str]
+    moved: t.List[str]
+    unresolved: t.List[str]
+    next: t.List[str]
+
+
+class StackProcess(t.TypedDict):
+    """A process of the stack.
+
+    Attributes:
+        pid: The process.
+        ppid: Its parent.
+        user: Its user.
+        command: Its command line.
+        state: The letter that the kernel has for its state.
+        started: Its start, in seconds since the epoch.
+        provenance: supervisord, or whose it is.
+        service: The service that it is of; null when that is not known.
+        ports: The ports that it listens on.
+    """
+
+    pid: int
+    ppid: int
+    user: str
+    command: str
+    state: str
+    started: float
+    provenance: str
+    service: t.Optional[str]
+    ports: t.List[int]
+
+
+class PortsListDocument(_PortsDocument):
+    """What rollcall ports list prints.
+
+    Attributes:
+        processes: Every process of the stack, the oldest first.
+    """
+
+    processes: t.List[StackProcess]
+
+
+class PortUpdateDocument(_PortsDocument):
+    """What rollcall ports update-config prints.
+
+    Attributes:
+        changed: Whether the file was changed, or would be.
+        file: The manifest file.
+        service: The service.
+        port: Its port.
+    """
+
+    changed: bool
+    file: str
+    service: str
+    port: int
+
+
+class ManifestCheckDocument(t.TypedDict):
+    """What rollcall manifest check FILE prints.
+
+    Attributes:
+        ok: Whether there is no error.
+        problems: What was found.
+    """
+
+    ok: bool
+    problems: t.List[ProblemData]
+
+
+class ImportNote(t.TypedDict):
+    """Something of the original that the imported manifest does not have, or has in another way.
+
+    Attributes:
+        place: Where it is in the original.
+        message: What became of it.
+        cure: What to do about it.
+        kind: lost, changed, or advice where all was carried over.
+    """
+
+    place: str
+    message: str
+    cure: str
+    kind: t.Literal["lost", "changed", "advice"]
+
+
+class ManifestImportDocument(t.TypedDict):
+    """What rollcall manifest import prints.
+
+    Attributes:
+        ok: Always true.
+        kind: What was imported.
+        manifest: The manifest that it comes to.
+        notes: What that does not have, or has in another way.
+    """
+
+    ok: bool
+    kind: str
+    manifest: Facts
+    notes: t.List[ImportNote]
+
+
+class DriftRow(t.TypedDict):
+    """One service, as the manifest file, the installed manifest, supervisord and the listeners know it.
+
+    Attributes:
+        name: The service.
+        file: Its revision by the file; null when it is not in it, or no file was given.
+        installed: Its revision by the installed manifest; null when it is not in it.
+        running: Its state in supervisord; null when supervisord does not know it or does not answer.
+        runs_at: The revision that its process carries; null when it has none.
+        port: Its port by the installed manifest, else by the file; null when it has none.
+        listener: Who listens there, in a few words; null when nobody does.
+        differences: What does not agree, in words.
+        codes: The same, as words for programs, in the same order.
+    """
+
+    name: str
+    file: t.Optional[str]
+    installed: t.Optional[str]
+    running: t.Optional[str]
+    runs_at: t.Optional[str]
+    port: t.Optional[int]
+    listener: t.Optional[str]
+    differences: t.List[str]
+    codes: t.List[DifferenceCode]
+
+
+class DriftDocument(t.TypedDict):
+    """What rollcall manifest drift prints.
+
+    Attributes:
+        ok: Whether all agree.
+        stack: Name of the stack.
+        file: The manifest file that was compared; null without one.
+        daemon: Why supervisord does not answer; null when it does.
+        services: One entry for each service that any of them knows.
+    """
+
+    ok: bool
+    stack: str
+    file: t.Optional[str]
+    daemon: t.Optional[str]
+    services: t.List[DriftRow]
+
+
+# --- the doctor ---------------------------------------------------------------------------------------------------
+
+
+class FindingData(t.TypedDict):
+    """One thing that is wrong with a host, or worth knowing.
+
+    Attributes:
+        name: What it is; the reference lists the findings.
+        severity: An error makes the doctor fail, a warning and a note do not.
+        subject: The service, file, process or stack that it is about.
+        evidence: What was seen, for people.
+        cure: The command to run, or the edit to make.
+        data: The evidence for programs. Which keys there are depends on the finding.
+        fixable: Whether the doctor can put it right itself.
+        fixed: Whether it has; null when that was not asked for.
+    """
+
+    name: str
+    severity: t.Literal["error", "warning", "note"]
+    subject: str
+    evidence: str
+    cure: str
+    data: Facts
+    fixable: bool
+    fixed: t.Optional[bool]
+
+
+class SupervisordRow(t.TypedDict):
+    """One supervisord of the host.
+
+    Attributes:
+        pid: Its process.
+        user: Its user.
+        command: Its command line.
+        started: Its start, in seconds since the epoch.
+        state: The letter that the kernel has for its state.
+        container: Whether it runs in a container.
+        ours: Whether it runs over this stack.
+        seen: Whether its environment could be read.
+        stack: The stack that it carries the label of; null when it has none.
+        root: The root of that stack; null when it has none.
+        config: Its config; null when that is not known.
+        socket: Its socket; null when it has none or that is not known.
+        pidfile: Its pid file; null when that is not known.
+        inet: Addresses of its own web servers.
+        answers: Whether it answers on its socket.
+        answered_by: The pid that answered there; null when none did.
+        version: Version of supervisor; null when it does not answer.
+        detail: Why it does not answer, or what its config does not say.
+    """
+
+    pid: int
+    user: str
+    command: str
+    started: float
+    state: str
+    container: bool
+    ours: bool
+    seen: bool
+    stack: t.Optional[str]
+    root: t.Optional[str]
+    config: t.Optional[str]
+    socket: t.Optional[str]
+    pidfile: t.Optional[str]
+    inet: t.List[str]
+    answers: bool
+    answered_by: t.Optional[int]
+    version: t.Optional[str]
+    detail: t.Optional[str]
+
+
+class DoctorDocument(t.TypedDict):
+    """What rollcall doctor prints; the module stack_doctor has it as its report.
+
+    Attributes:
+        stack: Name of the stack, or of its directory when no manifest can be read.
+        root: Directory of the stack.
+        host: Name of the host.
+        ok: Whether no error is left.
+        changed: Whether something was put right, or would be in check mode.
+        fix: Whether it was to put right what it can.
+        check: Whether it was only to say what it would do.
+        findings: What was found, errors first.
+        supervisors: Every supervisord of the host.
+        seconds: How long it took.
+        limit: Seconds that it could have taken at the longest.
+    """
+
+    stack: str
+    root: str
+    host: str
+    ok: bool
+    changed: bool
+    fix: bool
+    check: bool
+    findings: t.List[FindingData]
+    supervisors: t.List[SupervisordRow]
+    seconds: float
+    limit: float
+
+
+# --- a playbook ---------------------------------------------------------------------------------------------------
+
+
+class _HostOutcome(t.TypedDict):
+    ok: bool
+    exit_code: int
+    reports: t.List[t.Union[Report, DoctorDocument]]
+    error: t.Optional[ErrorData]
+
+
+class HostOutcome(_HostOutcome, total=False):
+    """How a playbook ended on one host.
+
+    Attributes:
+        ok: Whether all is well there.
+        exit_code: The exit code for this host.
+        reports: The newest report of each stack of the host.
+        error: Why there is no verdict, or what went wrong beside it; null when nothing did.
+        steps: Of an install its twelve steps.
+        first_install: Of a first install that failed what has become of it.
+        unplanned: In check mode why nothing can be said of the run; absent when something can.
+    """
+
+    steps: t.List[StepData]
+    first_install: str
+    unplanned: str
+
+
+class _OutcomeDocument(t.TypedDict):
+    ok: bool
+    exit_code: int
+    hosts: t.Dict[str, HostOutcome]
+
+
+class OutcomeDocument(_OutcomeDocument, total=False):
+    """How a playbook ended; ./restart --json prints it, and the callback roll_call writes it to a file.
+
+    Attributes:
+        ok: Whether all is well on every host.
+        exit_code: The worst exit code of all hosts; the worst is 2, then 4, 3 and 1.
+        hosts: Each host by its name in the inventory.
+        error: Why no host was asked; absent when one was.
+    """
+
+    error: ErrorData

@@ -1,0 +1,354 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The report that Rollcall answers with, and parts of other documents: every key, its type, and what it says.
+
+docs/reference/report.schema.json is made from this file and command_documents.py, from the types and the lists of
+attributes, and the tests validate every document against it. Only types are here: modules import these files under
+``TYPE_CHECKING``, so that no command pays for them.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+Facts = t.Dict[str, t.Any]
+Provenance = t.Literal["supervised", "orphan", "duplicate", "foreign", "unknown"]
+DifferenceCode = t.Literal[
+    "not_in_file",
+    "not_installed",
+    "differs",
+    "unknown_program",
+    "no_program",
+    "revision",
+    "port_taken",
+    "not_listening",
+]
+Family = t.Literal["ipv4", "ipv6"]
+ErrorKind = t.Literal["failed", "wrong_use", "refused", "unreachable"]
+Ending = t.Literal["ended", "gone", "changed", "zombie", "survived", "stuck", "planned"]
+ServiceKind = t.Literal["service", "oneshot"]
+StepState = t.Literal["ok", "changed", "FAILED", "HELD", "-", "not reached"]
+Result = t.Literal["ok", "held", "degraded", "rolled_back", "rollback_failed", "planned"]
+
+
+# --- parts --------------------------------------------------------------------------------------------------------
+
+
+class ErrorData(t.TypedDict):
+    """Why there is no answer, or no good one.
+
+    Attributes:
+        message: One sentence, what failed, on what, and the last state seen.
+        kind: failed - it was tried; wrong_use - the input is at fault; refused - Rollcall will not do it;
+            unreachable - the controller could not reach the host. Nothing was touched with wrong_use and refused.
+        evidence: Facts behind the message. Which keys there are depends on the error.
+        remedies: Commands or edits to try next, the most likely first.
+    """
+
+    message: str
+    kind: ErrorKind
+    evidence: Facts
+    remedies: t.List[str]
+
+
+class ProblemData(t.TypedDict):
+    """One thing that is wrong with a manifest or a host before anything is done.
+
+    Attributes:
+        place: Where it is, such as stack.services.web.port.
+        message: What is wrong.
+        cure: What to do about it; empty when there is nothing to do.
+        severity: An error keeps the manifest from use, a warning does not.
+    """
+
+    place: str
+    message: str
+    cure: str
+    severity: t.Literal["error", "warning"]
+
+
+class ServiceRow(t.TypedDict):
+    """One service, as the roll call has it.
+
+    Attributes:
+        name: Name of the service.
+        kind: service, or oneshot for one that runs to its end.
+        state: The state that supervisord tells; UNKNOWN when it does not know the service or does not answer.
+        pid: Its process; null when it has none.
+        port: The port that it has on this host; null when it has none.
+        health: none when it has no health check, else whether its last answer was the wanted one.
+        latency_ms: Milliseconds that the answer took; null when it was not asked.
+        answer: What it answered, in words; null when it was not asked.
+        listener_pid: Process that listens on its port; null when nobody does or it cannot be seen.
+        provenance: Whose that listener is; null when nobody listens.
+        uptime: Seconds since its process started; null when it has none.
+    """
+
+    name: str
+    kind: ServiceKind
+    state: str
+    pid: t.Optional[int]
+    port: t.Optional[int]
+    health: t.Literal["none", "ok", "failed"]
+    latency_ms: t.Optional[float]
+    answer: t.Optional[str]
+    listener_pid: t.Optional[int]
+    provenance: t.Optional[Provenance]
+    uptime: t.Optional[int]
+
+
+class CheckData(t.TypedDict):
+    """One check of the verdict.
+
+    Attributes:
+        name: Which check it is.
+        subject: The service or database that was judged, or the stack.
+        ok: Whether it passed.
+        code: What is wrong, as a word for programs; null when it passed. The reference lists the codes of each check.
+        evidence: What was seen, in one or several lines, for people.
+        next: The command or edit to try next; null when it passed or nothing can be advised.
+        data: The evidence for programs. Which keys there are depends on the check and its code.
+        condition: Which of the eight conditions of success it proves; null when it proves none of them.
+        step: To which of the twelve steps of an install it belongs.
+    """
+
+    name: str
+    subject: str
+    ok: bool
+    code: t.Optional[str]
+    evidence: str
+    next: t.Optional[str]
+    data: Facts
+    condition: t.Optional[int]
+    step: int
+
+
+class ActionData(t.TypedDict):
+    """Something that a run did, or would do.
+
+    Attributes:
+        action: What, such as start, stop, restart, install or end.
+        subject: The service, the process or the part of the stack that it is done to.
+        reason: Why, in words.
+    """
+
+    action: str
+    subject: str
+    reason: str
+
+
+class Signalled(t.TypedDict):
+    """A process outside of supervisord's care that was to be ended, and how that went.
+
+    Attributes:
+        pid: The process.
+        start: Clock ticks from boot to its start; pid and start together are never used again.
+        exe: Path of its program; empty when it may not be read.
+        user: User of the process; empty when it was gone before it was looked at.
+        command: Its command line; empty when it was gone before it was looked at.
+        signals: Names of the signals that were sent, in order.
+        result: ended; gone - it was before any signal; changed - it is another process, and was not signalled; zombie -
+            not signalled; survived - it lives; stuck - it hangs in the kernel; planned - it would be ended.
+        seconds: How long that took.
+        reason: Why, where the result does not say it.
+    """
+
+    pid: int
+    start: int
+    exe: str
+    user: str
+    command: str
+    signals: t.List[str]
+    result: Ending
+    seconds: float
+    reason: str
+
+
+class GenerationInPlace(t.TypedDict):
+    """The generation that is in place.
+
+    Attributes:
+        id: Its id, which is that of the run that installed it.
+        verified: Whether its verdict was ever ok.
+    """
+
+    id: str
+    verified: bool
+
+
+class UnfinishedRun(t.TypedDict):
+    """A run that was cut off before its end.
+
+    Attributes:
+        run: Its id.
+        step: The step that it was at.
+    """
+
+    run: str
+    step: str
+
+
+class _RunAtWork(t.TypedDict):
+    who: str
+    verb: str
+    pid: int
+    since: str
+    run: t.Optional[str]
+    start: t.Optional[int]
+
+
+class RunAtWork(_RunAtWork, total=False):
+    """The run that has the stack's lock just now.
+
+    Attributes:
+        who: Who asked for it.
+        verb: What was asked for.
+        pid: Its process.
+        since: When it took the lock, in local time.
+        run: Its id; null when it keeps no record.
+        start: Clock ticks from boot to the start of its process; null when that is not known.
+        step: The step that it is at; absent when it keeps no record.
+    """
+
+    step: str
+
+
+_From = t.TypedDict("_From", {"from": t.Optional[GenerationInPlace]})
+
+
+class RolledBack(_From):
+    """The way back to the last verified generation, after a new one failed.
+
+    Attributes:
+        from: The generation that was given up; null when it was not in place yet.
+        to: The generation that was restored.
+        release: The release of the application's code that belongs to it; null without one.
+        checks: The checks that failed of the generation that was given up.
+        error: Why that came to no verdict; null when it did.
+    """
+
+    to: str
+    release: t.Optional[str]
+    checks: t.List[CheckData]
+    error: t.Optional[ErrorData]
+
+
+class HolderData(t.TypedDict):
+    """A listening socket, together with one process that has it open.
+
+    Attributes:
+        port: The port.
+        family: ipv4 or ipv6.
+        address: Address that it listens on.
+        inode: Inode of the socket; null where the system has none.
+        pids: All processes that have this socket open; each has an entry of its own.
+        pid: Process that has the socket open; null when none can be seen.
+        user: User of the process; null when none can be seen.
+        command: Command line of the process; null when none can be seen.
+        started: Start of the process, in seconds since the epoch; null when none can be seen.
+        provenance: Whose it is.
+        service: The service of the stack that it is, or was; null when it is none.
+        unit: Unit of systemd or container in which the process runs; null when it is in none, or was not looked for.
+        reason: Why it has this provenance.
+    """
+
+    port: int
+    family: Family
+    address: str
+    inode: t.Optional[int]
+    pids: t.List[int]
+    pid: t.Optional[int]
+    user: t.Optional[str]
+    command: t.Optional[str]
+    started: t.Optional[float]
+    provenance: Provenance
+    service: t.Optional[str]
+    unit: t.Optional[str]
+    reason: str
+
+
+class StepData(t.TypedDict):
+    """One of the twelve steps of an install.
+
+    Attributes:
+        number: Its number, from 1.
+        name: What it is called.
+        state: How it ended; - stands for nothing to do.
+        seconds: How long it took; null when nobody has measured that.
+        said: What there is to say of it, in a few words.
+    """
+
+    number: int
+    name: str
+    state: StepState
+    seconds: t.Optional[float]
+    said: str
+
+
+# --- the report ---------------------------------------------------------------------------------------------------
+
+
+class Report(t.TypedDict):
+    """What a look at a stack or a run of it found, with the same keys for all of them.
+
+    A look is rollcall status or verify, and the modules stack_info and stack_verify. A run is rollcall start, stop,
+    restart, rollback or flush, and the module stack_restart.
+
+    Attributes:
+        stack: Name of the stack.
+        root: Its directory.
+        host: Name of the host.
+        ok: Whether every check passed; of a plan, that it can be carried out.
+        result: ok, held - nothing failed, and some services wait for something - or degraded; after a run that went
+            back, rolled_back or rollback_failed; in check mode planned.
+        services: One entry for each service, in the order of the manifest.
+        checks: The checks of the verdict; none in check mode and after a flush.
+        address: Web address of the first service that answers HTTP; null when none does.
+        logs: Directory of the logs.
+        held: Services that stay down because something that they require is missing, each with the reason.
+        generation: The generation that is in place; null when there is none.
+        limit: Seconds that this could have taken at the longest.
+        unfinished_run: An earlier run that was cut off; null when there is none.
+        run_at_work: The run that has the stack's lock just now; null when there is none, and for a run itself.
+        next: Commands to run next, the most useful first.
+        mode: The mode of the run; null for a look.
+        changed: Whether the run changed anything, or would in check mode; null for a look.
+        actions: What the run did, or would do in check mode.
+        signals: Processes outside of supervisord's care that the run was to end.
+        notes: What did not answer or refused on the way, where the run went on all the same.
+        manifest_digest: What tells this manifest, with its config and private files, from others; null for a look.
+        run: Id of the run, the name of its record on the host; null for a look and in check mode.
+        seconds: How long the run took; null for a look and in check mode.
+        timings: Seconds of each step of the run; running and healthy are those from the start of the services until
+            the last of them was RUNNING, and had answered.
+        rolled_back: The way back to the last verified generation; null when the run did not go back.
+    """
+
+    stack: str
+    root: str
+    host: str
+    ok: bool
+    result: Result
+    services: t.List[ServiceRow]
+    checks: t.List[CheckData]
+    address: t.Optional[str]
+    logs: str
+    held: t.Dict[str, str]
+    generation: t.Optional[GenerationInPlace]
+    limit: float
+    unfinished_run: t.Optional[UnfinishedRun]
+    run_at_work: t.Optional[RunAtWork]
+    next: t.List[str]
+    mode: t.Optional[str]
+    changed: t.Optional[bool]
+    actions: t.List[ActionData]
+    signals: t.List[Signalled]
+    notes: t.List[str]
+    manifest_digest: t.Optional[str]
+    run: t.Optional[str]
+    seconds: t.Optional[float]
+    timings: t.Dict[str, float]
+    rolled_back: t.Optional[RolledBack]
