@@ -45,7 +45,8 @@ DEAF = """
 import socket, sys, time
 held = socket.socket(socket.AF_UNIX)
 held.bind(sys.argv[-1])
-held.listen(8)
+# Nobody accepts: every look leaves its connections in the queue, and a full one hides who listens.
+held.listen(128)
 print("ready", flush=True)
 time.sleep(120)
 """
