@@ -13,7 +13,7 @@ import typing as t
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import model as manifest
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import model
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
 from tests.support import configs, port_holders, supervisords, victims
@@ -32,7 +32,7 @@ class Paths(t.NamedTuple):
 class Running:
     """A stack of one service that a real supervisord runs."""
 
-    stack: manifest.Stack
+    stack: model.Stack
     place: supervisords.Sandbox
     daemon: int
     port: int
@@ -66,7 +66,7 @@ def running(sandbox: supervisords.Sandbox, options: t.List[str]) -> Running:
     sandbox.client().start(["service0"])
     stack = configs.a_stack(root, port)
     # Only where the config and the socket are matters to a flush.
-    stack = dataclasses.replace(stack, paths=t.cast(manifest.Paths, Paths(sandbox.config, sandbox.socket)))
+    stack = dataclasses.replace(stack, paths=t.cast(model.Paths, Paths(sandbox.config, sandbox.socket)))
     made = Running(stack, sandbox, daemon, port)
     assert eventually(lambda: bool(made.holders()))
     return made
@@ -101,7 +101,7 @@ def test_the_policy_refuse_does_not_stop_what_supervisord_runs(running: Running)
 def test_what_supervisord_runs_on_a_protected_port_is_not_stopped_either(running: Running) -> None:
     pid = running.pid
     for rule, words in (("avoid", "it is on the avoid list"), ("protect", "it is protected")):
-        rules = manifest.PortRules(**t.cast(t.Any, {rule: (running.port,)}))
+        rules = model.PortRules(**t.cast(t.Any, {rule: (running.port,)}))
         stack = dataclasses.replace(running.stack, ports=rules)
         with pytest.raises(RollcallError, match=f"and is never flushed: {words}"):
             flush.flush(stack, supervised=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import model as manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
 from tests.support.repository import ROOT
 
@@ -43,7 +43,7 @@ def small(**keys: Any) -> dict[str, Any]:
     }
 
 
-def stack_of(data: Any, **options: Any) -> manifest.Stack:
+def stack_of(data: Any, **options: Any) -> Stack:
     result = check_manifest(data, **options)
     assert result.problems == []
     assert result.stack is not None
