@@ -38,8 +38,8 @@ def ports_text(answer: t.Mapping[str, t.Any]) -> str:
     # Ansible loads every filter of a collection to find one.
     from ansible_collections.rollcall.supervisor.plugins.module_utils.show import errors, ports
 
-    error = answer.get("error")
-    return errors.error_text(error) if isinstance(error, t.Mapping) else ports.ports_text(answer)
+    error: t.Any = answer.get("error")
+    return errors.error_text(error) if error else ports.ports_text(answer)
 
 
 class FilterModule:

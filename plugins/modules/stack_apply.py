@@ -71,7 +71,7 @@ msg:
   returned: when RV(ok) is false
   type: str
 unplanned:
-  description: Why nothing could be planned for this host, a sentence. RV(changed) is true then.
+  description: Why nothing could be planned for this host, a sentence. The task is changed then.
   returned: in check mode, when that is so
   type: str
 manifest:

@@ -58,5 +58,5 @@ def parse(output: str) -> Found:
     for line in output.splitlines():
         word, _blank, rest = line.strip().partition(" ")
         said.setdefault(word, []).append(rest)
-    (*_, version), (*_, prepared) = said.get("version", [""]), said.get("prepared", [""])
-    return Found(version, prepared, tuple(said.get("found", ())))
+    last = {word: said.get(word, [""])[-1] for word in ("version", "prepared")}
+    return Found(last["version"], last["prepared"], tuple(said.get("found", ())))

@@ -83,6 +83,7 @@ class Side:
         self.name = name
         self._checkout = checkout
         self._arena = arena
+        self._sleepers: dict[int, Rollcall] = {}
 
     @functools.cached_property
     def demo(self) -> Rollcall:
@@ -94,10 +95,11 @@ class Side:
         """Ten hosts with ten services each that do nothing."""
         return self._installed("fleet", [self._sleeping(f"f{number}", 10) for number in range(10)])
 
-    @functools.cache  # noqa: B019 a side lives as long as the program
     def sleepers(self, count: int) -> Rollcall:
-        """Return one host with so many services that do nothing."""
-        return self._installed(f"{count} services", [self._sleeping(f"s{count}", count)])
+        """Return one host with so many services that do nothing; it is installed once."""
+        if count not in self._sleepers:
+            self._sleepers[count] = self._installed(f"{count} services", [self._sleeping(f"s{count}", count)])
+        return self._sleepers[count]
 
     def status(self) -> Took:
         """Run ``rollcall status``."""

@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 import typing as t
@@ -112,7 +113,7 @@ def host(tmp_path: Path) -> t.Iterator[Host]:
     program.write_text(
         PYTHON.format(
             python=python,
-            packages=next(path for path in sys.path if path.endswith("site-packages")),
+            packages=sysconfig.get_path("purelib"),
             home=os.path.dirname(python),
             version=f"python{sys.version_info[0]}.{sys.version_info[1]}",
         ),

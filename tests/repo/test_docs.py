@@ -27,7 +27,7 @@ def links(page: Path) -> Iterator[tuple[Path, str]]:
     """Yield the file and the anchor of each link of a page to another page of ours."""
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if "://" not in target:
-            path, _, fragment = target.partition("#")
+            path, _sign, fragment = target.partition("#")
             yield (page.parent / path).resolve() if path else page, fragment
 
 
@@ -46,6 +46,6 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_the_index_names_every_page() -> None:
-    named = {path for path, _ in links(DOCS / "index.md")}
+    named = {path for path, _fragment in links(DOCS / "index.md")}
 
     assert [str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if page not in named] == ["index.md"]

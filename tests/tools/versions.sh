@@ -9,7 +9,7 @@
 # which is kept.
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
-cd "$ROOT"
+cd "$ROOT" || exit
 
 # ansible-core and its Python. Of each version --few takes the first that is found: so it has both newer Pythons.
 PAIRS=(2.19:3.11 2.19:3.12 2.19:3.13 2.20:3.12 2.20:3.13 2.21:3.13 2.21:3.12)
@@ -33,7 +33,7 @@ find_python() {
   return 1
 }
 
-closing=() failed= done=" "
+closing=() failed="" done=" "
 for pair in "${PAIRS[@]}"; do
   core=${pair%:*} version=${pair#*:} what="ansible-core ${pair%:*} under Python ${pair#*:}"
   if [ -n "$few" ] && { [ "$core" = "$usual" ] || [[ $done == *" $core "* ]]; }; then

@@ -158,7 +158,7 @@ class _Reader:
             self._set(self._text)
         if not self._containers:
             self._count += 1
-        elif type(self._containers[-1]) is list:
+        elif isinstance(self._containers[-1], list):
             self._containers[-1].append(self._value)
 
     def _set(self, value: t.Any) -> None:
