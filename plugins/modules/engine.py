@@ -81,9 +81,9 @@ ARGUMENT_SPEC = {
 
 # `python ROOT/engine` runs this: the directory itself is then the place packages are looked up in.
 ENTRY = """\
-from rollcall.cli.command import main
+from rollcall.cli.command import run
 
-raise SystemExit(main())
+run()
 """
 
 COMMAND = """\

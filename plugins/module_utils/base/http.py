@@ -70,7 +70,11 @@ class HttpAnswer:
         return bool(self._buffer) or self.missing > 0 or self.headers.get("connection", "").lower() == "close"
 
     def read(self, most: int) -> bytes:
-        """Return the body, and of a longer one the first ``most`` bytes.
+        """Return the body, and of a longer one the first ``most`` bytes. Errors are those of :meth:`pieces`."""
+        return b"".join(self.pieces(most))
+
+    def pieces(self, most: int) -> t.Iterator[bytes]:
+        """Yield the body as it comes, and of a longer one the first ``most`` bytes.
 
         Raises:
             BrokenAnswer: a chunk is none, or the connection ended within one.
@@ -78,11 +82,11 @@ class HttpAnswer:
             OSError: any other error of the socket.
         """
         if self._chunked:
-            return self._chunks(most)
+            yield from self._chunks(most)
+            return
         wanted = most if self.length is None else min(most, self.length)
-        body = self._take(wanted)
-        self.missing = self.length - len(body) if self.length is not None and len(body) < wanted else 0
-        return body
+        missing = yield from self._take(wanted)
+        self.missing = 0 if self.length is None else missing
 
     def _head(self) -> t.Tuple[int, t.Dict[str, str]]:
         first = self._text_line()
@@ -119,22 +123,17 @@ class HttpAnswer:
         self._buffer += data
         return bool(data)
 
-    def _take(self, number: int) -> bytes:
-        """Return so many bytes, or fewer when the connection ends before."""
-        parts, missing = [self._buffer[:number]], number - len(self._buffer)
-        self._buffer = self._buffer[number:]
-        while missing > 0:
-            data = self._line.recv(_PIECE)
-            if not data:
-                break
-            parts.append(data[:missing])
-            self._buffer = data[missing:]
-            missing -= len(data)
-        return b"".join(parts)
+    def _take(self, number: int) -> t.Generator[bytes, None, int]:
+        """Yield so many bytes as they come; return how many of them the connection has ended without."""
+        while number > 0 and (self._buffer or self._fill()):
+            piece = self._buffer[:number]
+            self._buffer = self._buffer[number:]
+            number -= len(piece)
+            yield piece
+        return number
 
-    def _chunks(self, most: int) -> bytes:
-        body = b""
-        while len(body) < most:
+    def _chunks(self, most: int) -> t.Iterator[bytes]:
+        while most > 0:
             text = self._text_line().partition(";")[0].strip()
             try:
                 size = int(text, 16) if len(text) < 20 else -1
@@ -142,12 +141,10 @@ class HttpAnswer:
                 size = -1
             if size < 0:
                 raise BrokenAnswer("a chunk of it has no size")
-            wanted = min(size, most - len(body))
-            chunk = self._take(wanted)
-            body += chunk
-            if len(chunk) < wanted:
+            missing = yield from self._take(min(size, most))
+            if missing:
                 raise BrokenAnswer("the connection was closed within a chunk of it")
             if size == 0:
                 break
+            most -= size
             self._text_line()  # the end of the chunk's own line
-        return body

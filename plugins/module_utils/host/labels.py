@@ -50,17 +50,22 @@ def is_of(label: t.Optional[Label], root: str) -> bool:
     return label is not None and os.path.normpath(label.root) == os.path.normpath(root)
 
 
-def labelled_processes(root: str, uids: t.Optional[t.Container[int]] = None) -> t.List[Process]:
+def labelled_processes(
+    root: str, uids: t.Optional[t.Container[int]] = None, *, besides: t.Container[int] = ()
+) -> t.List[Process]:
     """Return every living process of our pid namespace that carries the label of the stack at ``root``.
 
     Args:
         root: the stack's root directory.
         uids: the users whose labels count; None means `trusted_uids` of the root.
+        besides: pids to leave out.
     """
     trusted = trusted_uids(root) if uids is None else uids
     known = {pid: (start, label) for (pid, start), label in recorded_labels(root).items()}
     found = []
     for pid in processes.pids():
+        if pid in besides:
+            continue
         label = label_of(pid)
         start = None
         if label is None and pid in known:

@@ -22,9 +22,11 @@ from ..verdict.observation import completed, describe_state, identity, owns
 # Seconds between two looks. The loop of supervisord turns with each call, or else once a second: asking makes it fast.
 POLL = 0.02
 # The same while only start seconds pass. A call costs both sides milliseconds of CPU; this is still often enough to
-# notice a crash. The next look comes a moment after the start seconds are over.
+# notice a crash. The last look comes a moment after all start seconds are over.
 IDLE_POLL = 0.1
 MOMENT = 0.002
+# By so many seconds a process may be younger than the kernel says, which counts its start in hundredths.
+AGE_ERROR = 0.01
 # The pause between two looks is at least so many times as long as the last look took, so that looking does not slow
 # down a machine that is busy with starting things.
 REST = 3.0
@@ -43,12 +45,14 @@ class StartOutcome:
         blocked: those of them that were not started, with the service that each depends on and that is not up.
         seconds: from the beginning until the last service was ``running``, and until the last one was ``healthy``, of
             those that have a health check; the two go on side by side.
+        programs: what supervisord said of all programs in the last look; None when there was none.
     """
 
     first: t.Dict[str, Identity] = field(default_factory=dict)
     failed: t.Dict[str, str] = field(default_factory=dict)
     blocked: t.Dict[str, str] = field(default_factory=dict)
     seconds: t.Dict[str, float] = field(default_factory=dict)
+    programs: t.Optional[t.Mapping[str, ProgramState]] = None
 
 
 class _Start:
@@ -57,7 +61,7 @@ class _Start:
     def __init__(self, service: Service, clock: Clock) -> None:
         self.service = service
         self.deadline = Deadline(service.ready_timeout, clock)
-        # When its start seconds are over; begun anew when supervisord has answered that it was started.
+        # When its start seconds are over; set anew by the age of its process when supervisord has started it.
         self.due = Deadline(service.start.seconds, clock)
         self.identity: t.Optional[Identity] = None
         self.last = "start was asked for"
@@ -95,6 +99,8 @@ class BringUp:
         self._reached: t.Dict[str, t.Set[str]] = {}
         self._outcome = StartOutcome()
         self._head_start = Deadline(HEAD_START, clock)
+        # What supervisord has said of all programs in its answer to the last order to start some.
+        self._told: t.Optional[t.Mapping[str, ProgramState]] = None
         self._began = clock.monotonic()
 
     def run(self) -> StartOutcome:
@@ -124,12 +130,12 @@ class BringUp:
         rest = REST * look
         if self._waiting or any("healthy" not in self._reached.get(name, ()) for name in self._starting):
             return max(POLL, rest)
-        due = [start.due.remaining() for start in self._starting.values() if not start.due.expired]
-        if not due:
+        due = max((start.due.remaining() for start in self._starting.values()), default=0.0)
+        if due <= 0:
             return max(POLL, rest)
         idle = max(IDLE_POLL, rest)
-        # A look that is under way when the start seconds end sees them not yet over, and costs another one.
-        return idle if idle + look < min(due) else min(due) + MOMENT
+        # A look that is under way when the last start seconds end sees them not yet over, and costs another one.
+        return idle if idle + look < due else due + MOMENT
 
     def _start_what_can(self) -> None:
         """Start, in one call, each waiting service whose dependencies are ready; give up those with one that failed."""
@@ -163,12 +169,15 @@ class BringUp:
         return first if first or awaited & set(self._starting) else batch
 
     def _start(self, batch: t.Sequence[Service]) -> None:
-        for name, fault in self._client.start([service.name for service in batch]).items():
+        faults, programs = self._client.start_and_look(service.name for service in batch)
+        self._told = programs
+        for name, fault in faults.items():
             start = self._starting[name]
             if fault is None:
                 self._reached[name] = {"started"}
                 start.begin_watch()
-                start.due = Deadline(start.service.start.seconds, self._clock)
+                age = max(0.0, programs[name].age - AGE_ERROR) if name in programs else 0.0
+                start.due = Deadline(max(0.0, start.service.start.seconds - age), self._clock)
             else:
                 # The error itself is in the program's state, which is read next.
                 start.last = fault
@@ -188,11 +197,7 @@ class BringUp:
 
     def _look(self) -> None:
         """Look once at every service that is starting, and note how far each has come."""
-        if any(start.due.expired for start in self._starting.values()):
-            # supervisord answers a call before it looks whether start seconds are over: without this call the answer
-            # would not tell.
-            self._client.poke()
-        programs = self._client.programs()
+        programs = self._outcome.programs = self._programs()
         for start in list(self._starting.values()):
             program = programs.get(start.service.name)
             if program is None:
@@ -202,6 +207,17 @@ class BringUp:
         holders = self._holders(programs)
         for start in list(self._starting.values()):
             self._look_at(start, programs[start.service.name], holders)
+
+    def _programs(self) -> t.Mapping[str, ProgramState]:
+        """Return all programs as they are now; right after an order to start some, as its answer had them."""
+        told, self._told = self._told, None
+        if told is not None:
+            return told
+        if any(start.due.expired for start in self._starting.values()):
+            # supervisord answers a call before it looks whether start seconds are over: without this call the answer
+            # would not tell.
+            self._client.poke()
+        return self._client.programs()
 
     def _holders(self, programs: t.Mapping[str, ProgramState]) -> t.Mapping[int, t.Sequence[Holder]]:
         """Return by port who listens there, for the services that need a look; many ports cost little more than one."""

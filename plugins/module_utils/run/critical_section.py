@@ -255,7 +255,13 @@ class CriticalSection:
         }
         expected = Expectation(before, outcome.first, outcome.failed, outcome.blocked, run.plan.held)
         seen, checks = verify.wait_and_judge(
-            stack, marks, expected, freed=run.plan.freed, client=client, clock=run.clock
+            stack,
+            marks,
+            expected,
+            freed=run.plan.freed,
+            client=client,
+            programs=outcome.programs,
+            clock=run.clock,
         )
         _record_started(stack, seen)
         run.files.keep(outcome.first, run.files.digests() if files is None else files)

@@ -136,7 +136,9 @@ class TakeDown:
         answering = self._before.supervisord or self._shutting_down()
         if answering is not None:
             with self._client() as client:
-                life.stop_supervisord(client, answering.identity, timeout=limit, clock=self._clock)
+                life.stop_supervisord(
+                    client, answering.identity, timeout=limit, programs=self._before.programs, clock=self._clock
+                )
         # Without a socket nothing makes its loop turn faster than once a second, and each turn stops one program.
         patience = limit + 1.5 * len(self._stack.services)
         others = [process for process in self._supervisords() if answering is None or process.pid != answering.pid]

@@ -149,6 +149,12 @@ class Client:
         Returns:
             For each name None when it was spawned or ran already, else what is in the way.
         """
+        return self.start_and_look(names)[0]
+
+    def start_and_look(
+        self, names: t.Iterable[str]
+    ) -> t.Tuple[t.Dict[str, t.Optional[str]], t.Dict[str, ProgramState]]:
+        """Start programs as :meth:`start` does, and return besides its answer all programs as they are afterwards."""
         texts, answers = self._each(
             "supervisor.startProcess", list(names), "ALREADY_STARTED", "supervisor.getAllProcessInfo"
         )
@@ -162,7 +168,7 @@ class Client:
             # The fault SPAWN_ERROR has only the program's name.
             elif "(SPAWN_ERROR)" in (texts[name] or "") and programs[name].spawn_error:
                 texts[name] = f"{client_errors.FAULT_TEXTS['SPAWN_ERROR']}: {programs[name].spawn_error}"
-        return texts
+        return texts, programs
 
     def stop(self, names: t.Iterable[str]) -> t.Dict[str, t.Optional[str]]:
         """Send programs their stop signal in one call without waiting for them.
@@ -230,9 +236,9 @@ class Client:
             timeout: seconds for this call instead of the client's.
         """
         deadline = Deadline(self.timeout if timeout is None else timeout, self._clock)
-        answer = self._exchange(method, rpc.call_of(method, params), deadline)
+        reply = self._exchange(method, rpc.call_of(method, params), deadline)
         try:
-            return rpc.result_of(answer)
+            return reply.result()
         except rpc.Fault as exc:
             subject = params[0] if params and isinstance(params[0], str) else ""
             raise client_errors.refused(self.socket_path, _bare(method), subject, exc.code, exc.text) from exc
@@ -241,12 +247,12 @@ class Client:
 
     # -- how it is asked -------------------------------------------------------------------------------------------
 
-    def _exchange(self, method: str, body: bytes, deadline: Deadline) -> bytes:
-        """Send one request and return the body of its answer; the connection survives only a whole answer."""
+    def _exchange(self, method: str, body: bytes, deadline: Deadline) -> rpc.Reply:
+        """Send one request and return its answer; the connection survives only a whole answer."""
         line = self._connected(deadline)
         received = line.received
         try:
-            status, answer, reusable = rpc.post(line, body, self._authorization)
+            status, reply, reusable = rpc.post(line, body, self._authorization)
         except TimeoutError as exc:
             self.close()
             raise client_errors.silent(
@@ -266,7 +272,7 @@ class Client:
             raise client_errors.unauthorised(self.socket_path, given=self._authorization is not None)
         if status != 200:
             raise self._garbage(f"HTTP status {status}", status=status)
-        return answer
+        return reply
 
     def _connected(self, deadline: Deadline) -> Line:
         """Return the kept connection when supervisord still holds its end, else a new one."""

@@ -25,7 +25,7 @@ from ..host.accounts import Account
 from ..host.ending import Ended
 from ..host.model import Identity
 from . import client_errors
-from .client import Client
+from .client import Client, ProgramState
 
 if t.TYPE_CHECKING:
     import subprocess
@@ -223,6 +223,7 @@ def stop_supervisord(
     identity: t.Union[int, Identity],
     *,
     timeout: float,
+    programs: t.Optional[t.Mapping[str, ProgramState]] = None,
     pidfile: t.Optional[str] = None,
     clock: Clock = SYSTEM,
 ) -> t.List[str]:
@@ -234,6 +235,7 @@ def stop_supervisord(
         client: to its socket.
         identity: its pid and start time, or its pid alone; one that is gone already is no error.
         timeout: seconds until it must be gone, its programs' own stop times included.
+        programs: its programs as they were seen before; None asks for them. An error names those that still live.
         pidfile: its pid file, to be removed should it be left over.
         clock: where the time comes from.
 
@@ -246,7 +248,7 @@ def stop_supervisord(
     watched = _identify(identity)
     if watched is not None:
         deadline = Deadline(timeout, clock)
-        stopping = _order_shutdown(client, watched, clock)
+        stopping = _order_shutdown(client, watched, programs, clock)
         state = "told to shut down"
         while not _gone(watched, _POKE_INTERVAL, clock):
             if deadline.expired:
@@ -304,8 +306,10 @@ def _gone(identity: Identity, seconds: float, clock: Clock) -> bool:
     return not ending.wait_gone([identity], Deadline(seconds, clock))
 
 
-def _order_shutdown(client: Client, identity: Identity, clock: Clock) -> t.Dict[str, int]:
-    """Tell supervisord to shut down; return the pids of its programs, which it does not tell any more afterwards."""
+def _order_shutdown(
+    client: Client, identity: Identity, programs: t.Optional[t.Mapping[str, ProgramState]], clock: Clock
+) -> t.Mapping[str, ProgramState]:
+    """Tell supervisord to shut down; return its programs, which it does not tell any more afterwards."""
     pid = identity[0]
     try:
         answering = client.pid()
@@ -317,7 +321,8 @@ def _order_shutdown(client: Client, identity: Identity, clock: Clock) -> t.Dict[
                 evidence={"socket": client.socket_path, "pid": pid, "answering": answering},
                 remedies=["rollcall status", "rollcall restart emergency"],
             )
-        programs = client.programs()
+        if programs is None:
+            programs = client.programs()
         client.shutdown()
     except RollcallError as exc:
         problem = exc.evidence.get("problem")
@@ -327,7 +332,7 @@ def _order_shutdown(client: Client, identity: Identity, clock: Clock) -> t.Dict[
         ):
             return {}
         raise
-    return {name: program.pid for name, program in programs.items() if program.pid}
+    return programs
 
 
 def _poked(client: Client, deadline: Deadline) -> str:
@@ -338,8 +343,14 @@ def _poked(client: Client, deadline: Deadline) -> str:
         return exc.message
 
 
-def _not_gone(client: Client, pid: int, timeout: float, state: str, stopping: t.Mapping[str, int]) -> RollcallError:
-    alive = {name: program for name, program in stopping.items() if _exists(program)}
+def _not_gone(
+    client: Client, pid: int, timeout: float, state: str, stopping: t.Mapping[str, ProgramState]
+) -> RollcallError:
+    alive = {
+        name: program.pid
+        for name, program in stopping.items()
+        if program.pid and processes.alive((program.pid, program.born))
+    }
     waiting = ", ".join(f"{name} (pid {program})" for name, program in alive.items())
     return RollcallError(
         f"supervisord (pid {pid}) is still there after {timeout:g} s; last state: {state}"

@@ -85,34 +85,21 @@ def _escaped(text: str) -> str:
 
 
 def result_of(body: bytes) -> t.Any:
-    """Return the value that an answer carries: texts, numbers, booleans, None, and lists and dicts of these.
+    """Return the value that a whole answer carries; errors are those of `Reply`."""
+    reply = Reply()
+    reply.feed(body)
+    return reply.result()
 
-    Raises:
-        Fault: the answer is one.
-        Malformed: it is no answer of XML-RPC, declares a document type, or nests too deeply.
+
+class Reply:
+    """An answer that is read while it comes, and the value that it carries.
+
+    A value is a text, a number, a boolean, None, or a list or a dict of these.
     """
-    from pyexpat import ExpatError, ParserCreate
-
-    reader = _Reader()
-    parser = ParserCreate("utf-8")
-    parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = reader.refuse
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
-    try:
-        parser.Parse(body, True)
-        return reader.result()
-    except Malformed:
-        raise
-    except (ExpatError, ValueError, IndexError, KeyError, TypeError, AttributeError) as exc:
-        raise Malformed(f"{type(exc).__name__}: {exc}") from exc
-
-
-class _Reader:
-    """Builds the value of an answer from the parser's events."""
 
     def __init__(self) -> None:
+        from pyexpat import ParserCreate
+
         self._text = ""
         self._value: t.Any = None
         self._typed = False  # whether the <value> at hand has an element within; without one it is a string
@@ -120,11 +107,51 @@ class _Reader:
         self._names: t.List[str] = []
         self._faulty = False
         self._count = 0
+        self._parser = ParserCreate("utf-8")
+        self._parser.buffer_text = True
+        self._parser.StartDoctypeDeclHandler = self._refuse
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._add
 
-    def refuse(self, *_declaration: t.Any) -> None:
+    def feed(self, piece: bytes, *, last: bool = False) -> None:
+        """Read the next piece.
+
+        Raises:
+            Malformed: this is no answer of XML-RPC, declares a document type, or nests too deeply.
+        """
+        from pyexpat import ExpatError
+
+        try:
+            self._parser.Parse(piece, last)
+        except Malformed:
+            raise
+        except (ExpatError, ValueError, IndexError, KeyError, TypeError, AttributeError) as exc:
+            raise Malformed(f"{type(exc).__name__}: {exc}") from exc
+
+    def result(self) -> t.Any:
+        """Return the value, when all pieces have been read.
+
+        Raises:
+            Fault: the answer is one.
+            Malformed: as with :meth:`feed`; or the answer is not whole.
+        """
+        self.feed(b"", last=True)
+        del self._parser  # it refers to this: without it both are freed at once, with what they hold of the answer
+        if self._count != 1:
+            raise Malformed(f"it carries {self._count} values instead of one")
+        if not self._faulty:
+            return self._value
+        try:
+            fault = Fault(int(self._value["faultCode"]), str(self._value["faultString"]))
+        except (ValueError, KeyError, TypeError) as exc:
+            raise Malformed(f"{type(exc).__name__}: {exc}") from exc
+        raise fault
+
+    def _refuse(self, *_declaration: t.Any) -> None:
         raise Malformed("it declares a document type")
 
-    def start(self, tag: str, _attributes: t.Mapping[str, str]) -> None:
+    def _start(self, tag: str, _attributes: t.Mapping[str, str]) -> None:
         self._text = ""
         if tag == "value":
             self._typed = False
@@ -135,10 +162,10 @@ class _Reader:
         elif tag == "fault":
             self._faulty = True
 
-    def text(self, text: str) -> None:
+    def _add(self, text: str) -> None:
         self._text += text
 
-    def end(self, tag: str) -> None:
+    def _end(self, tag: str) -> None:
         if tag == "value":
             self._end_value()
         elif tag == "name":
@@ -164,13 +191,6 @@ class _Reader:
     def _set(self, value: t.Any) -> None:
         self._value = value
         self._typed = True
-
-    def result(self) -> t.Any:
-        if self._count != 1:
-            raise Malformed(f"it carries {self._count} values instead of one")
-        if self._faulty:
-            raise Fault(int(self._value["faultCode"]), str(self._value["faultString"]))
-        return self._value
 
 
 def _number(text: str) -> int:
@@ -200,7 +220,7 @@ _FRAMES = frozenset(("methodResponse", "params", "param", "array", "fault"))
 # --- HTTP ---------------------------------------------------------------------------------------------------------
 
 
-def post(line: Line, body: bytes, authorization: t.Optional[str] = None) -> t.Tuple[int, bytes, bool]:
+def post(line: Line, body: bytes, authorization: t.Optional[str] = None) -> t.Tuple[int, Reply, bool]:
     """Send one call and read what comes back.
 
     Args:
@@ -209,12 +229,13 @@ def post(line: Line, body: bytes, authorization: t.Optional[str] = None) -> t.Tu
         authorization: value of the header of this name; None sends none.
 
     Returns:
-        The status, the body, and whether the connection may be used again.
+        The status, the answer, which has been read only under the status 200, and whether the connection may be used
+        again.
 
     Raises:
         TimeoutError: at the deadline.
         ConnectionError: the connection ended before the answer did.
-        Malformed: it is no answer of HTTP, or too large.
+        Malformed: it is no answer of HTTP or of XML-RPC, or too large.
         OSError: any other error of the socket.
     """
     head = f"POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n"
@@ -228,9 +249,13 @@ def post(line: Line, body: bytes, authorization: t.Optional[str] = None) -> t.Tu
             raise Malformed("it announces no length")
         if (answer.length or 0) > LARGEST_ANSWER:
             raise Malformed(f"it announces {answer.length} bytes")
-        content = answer.read(LARGEST_ANSWER)
+        reply = Reply()
+        # supervisord sends 4 KiB in each turn of its loop: most of an answer is read by the time that its end comes.
+        for piece in answer.pieces(LARGEST_ANSWER):
+            if answer.status == 200:
+                reply.feed(piece)
     except BrokenAnswer as exc:
         raise Malformed(str(exc)) from exc
     if answer.missing or not answer.head_is_whole:
         raise ConnectionResetError("the connection ended before the answer did")
-    return answer.status, content, not answer.is_last
+    return answer.status, reply, not answer.is_last

@@ -36,34 +36,39 @@ if t.TYPE_CHECKING:
     from ..base.documents import Report, RunAtWork
 
 
-def observe(stack: Stack, *, clock: Clock = SYSTEM, client: t.Optional[Client] = None) -> Observation:
+def observe(
+    stack: Stack,
+    *,
+    clock: Clock = SYSTEM,
+    client: t.Optional[Client] = None,
+    programs: t.Optional[t.Mapping[str, ProgramState]] = None,
+) -> Observation:
     """Return what can be seen of the stack: its supervisord, programs, listeners, health, databases, orphans.
 
     Args:
         stack: the manifest.
         clock: the clock of all deadlines.
         client: a client that is already connected; None makes one.
+        programs: what supervisord has said of all programs a moment ago; None asks.
 
     A supervisord that does not answer is an observation, not an error.
     """
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
     supervisords = supervisords_over(stack.paths.config, stack.root)
-    silence: t.Optional[RollcallError] = None
-    supervisord, version = None, None
-    programs = {}
+    supervisord, version, silence = None, None, None
     try:
         supervisord = _own(stack, client.pid())
-        programs = client.programs()
+        programs = client.programs() if programs is None else programs
         version = client.version()
     except RollcallError as exc:
-        silence = exc
+        silence, programs = exc, {}
     pids = {program.pid: name for name, program in programs.items() if program.pid}
     ports = [service.port for service in stack.services if service.port is not None]
     # First whose listener it is, then the answer: so the answer came from the process whose socket was just seen.
     holders = survey(stack, ports, pids)
     answers, replies = _ask(stack, programs)
     files, dependencies = fitness.files(stack), fitness.dependencies(stack)
-    left = orphans(stack, [process.pid for process in supervisords])
+    left = orphans(stack, [process.pid for process in supervisords], pids)
     kept = [(process, program_of(process.pid)) for process in left]
     return Observation(
         supervisords=supervisords,
@@ -122,9 +127,15 @@ def _own(stack: Stack, pid: int) -> t.Optional[Process]:
     )
 
 
-def orphans(stack: Stack, supervisords: t.Sequence[int]) -> t.List[Process]:
-    """Return the processes that carry this stack's label and are not below one of ``supervisords``."""
-    found = labelled_processes(stack.root, trusted_uids(stack.root, stack.user))
+def orphans(stack: Stack, supervisords: t.Sequence[int], supervised: t.Container[int] = ()) -> t.List[Process]:
+    """Return the processes that carry this stack's label and are not below one of ``supervisords``.
+
+    Args:
+        stack: the manifest.
+        supervisords: the pids of the supervisords over it.
+        supervised: pids that are known to be below them; they need no look.
+    """
+    found = labelled_processes(stack.root, trusted_uids(stack.root, stack.user), besides=supervised)
     # Upwards from each, not down from the supervisords: that would mean asking every process for its parent.
     above = processes.lineages([process.pid for process in found], found)
     return [process for process in found if not set(supervisords).intersection(above[process.pid])]

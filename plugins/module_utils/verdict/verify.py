@@ -13,13 +13,14 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
+from ..host import processes
 from ..host.model import Identity
 from ..manifest.model import Paths, Stack
 from ..ports.provenance import Holder
 from ..ports.survey import survey
 from ..state.generations import load_stack
 from ..state.log_marks import LogMarks, saved_marks, written_since
-from ..supervisord.client import CALL_TIMEOUT, Client
+from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
 from ..supervisord.places import log_file
 from . import fitness, limits, status
 from .checks import CHECKS
@@ -44,6 +45,7 @@ def wait_and_judge(
     *,
     freed: t.Optional[t.Mapping[str, int]] = None,
     client: t.Optional[Client] = None,
+    programs: t.Optional[t.Mapping[str, ProgramState]] = None,
     clock: Clock = SYSTEM,
 ) -> t.Tuple[Observation, t.List[Check]]:
     """Wait until each process has lived through its stability window, look, and judge.
@@ -55,15 +57,20 @@ def wait_and_judge(
             logs say and who is on the freed ports is found out here.
         freed: the ports of services that were removed.
         client: a connected client; None makes one.
+        programs: what supervisord has said of all programs a moment ago; taken only where there is nothing to wait for.
         clock: the clock of all deadlines.
     """
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
-    try:
-        lives = outlive(stack, client, dict(expected.first), clock)
-    except RollcallError:
-        # The look that follows meets the same silence and reports it as the supervisord check.
-        lives = dict(expected.first)
-    seen = _with_backgrounded(stack, status.observe(stack, clock=clock, client=client), expected.failed, clock)
+    lives = dict(expected.first)
+    if not _all_old(stack, lives):
+        programs = None
+        try:
+            lives = outlive(stack, client, dict(expected.first), clock)
+        except RollcallError:
+            # The look that follows meets the same silence and reports it as the supervisord check.
+            lives = dict(expected.first)
+    seen = status.observe(stack, clock=clock, client=client, programs=programs)
+    seen = _with_backgrounded(stack, seen, expected.failed, clock)
     written = {name: written_since(log_file(stack, name), mark) for name, mark in marks.items()}
     expected = dataclasses.replace(
         expected,
@@ -133,6 +140,15 @@ def outlive(stack: Stack, client: Client, first: t.Dict[str, Identity], clock: C
 
     deadline.poll(settled, POLL)
     return first
+
+
+def _all_old(stack: Stack, lives: t.Mapping[str, Identity]) -> bool:
+    """Return whether the process of every service is known, and has lived through its stability window if it lives."""
+    return all(
+        service.name in lives and processes.age(lives[service.name][1]) >= service.stable_for
+        for service in stack.services
+        if service.kind == "service"
+    )
 
 
 def critical_lines(stack: Stack, text: str) -> t.List[str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import typing as t
@@ -71,3 +72,27 @@ def test_a_look_loads_nothing_that_it_does_not_need() -> None:
     assert f"{ENGINE}.verdict.status" in loaded
     assert [name for name in loaded if name.startswith(tuple(f"{ENGINE}.{room}." for room in NOT_FOR_A_LOOK))] == []
     assert [name for name in loaded if name in HEAVY] == []
+
+
+def written_to(output: t.IO[bytes] | int) -> subprocess.CompletedProcess[bytes]:
+    words = [sys.executable, "-E", "-m", f"{ENGINE}.cli.command", "--root", "/nonexistent", "status", "--json"]
+    return subprocess.run(words, stdout=output, stderr=subprocess.PIPE, check=False, timeout=30)
+
+
+def test_a_full_disk_under_the_output_is_no_success() -> None:
+    with open("/dev/full", "wb") as full:
+        done = written_to(full)
+    assert (done.returncode, done.stderr) == (
+        1,
+        b"rollcall: the output could not be written: No space left on device\n",
+    )
+
+
+def test_a_reader_that_has_gone_is_no_success_and_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = written_to(writing)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")

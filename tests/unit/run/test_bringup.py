@@ -10,7 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock
-from ansible_collections.rollcall.supervisor.plugins.module_utils.run.bringup import IDLE_POLL, BringUp
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.bringup import AGE_ERROR, IDLE_POLL, BringUp
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client, ProgramState
 from tests.support.manifests import a_manifest, checked
 
@@ -48,12 +48,14 @@ class Turning(Client):
             if self._now.now - since > self._start_seconds:
                 self._running.add(name)
 
-    def start(self, names: t.Iterable[str]) -> t.Dict[str, t.Optional[str]]:
+    def start_and_look(
+        self, names: t.Iterable[str]
+    ) -> t.Tuple[t.Dict[str, t.Optional[str]], t.Dict[str, ProgramState]]:
         asked = list(names)
         for name in asked:
             self._now.now += SPAWN
             self._spawned[name] = self._now.now
-        return dict.fromkeys(asked)
+        return dict.fromkeys(asked), self.programs()
 
     def poke(self, timeout: t.Optional[float] = None) -> str:  # noqa: ARG002 - as the client has it
         self._turn()
@@ -65,7 +67,9 @@ class Turning(Client):
         self._turn()
         self._now.now += self._look
         return {
-            name: ProgramState(name, state, 1000 + number, 0, 0, 0, 0, "", "", born=1)
+            name: ProgramState(
+                name, state, 1000 + number, 0, 0, 0, 0, "", "", born=1, age=self._now.now - self._spawned[name]
+            )
             for number, (name, state) in enumerate(states.items())
         }
 
@@ -95,7 +99,7 @@ def test_no_look_is_under_way_when_the_start_seconds_end(look: float) -> None:
     over = 100.0 + 2 * SPAWN + 1.0
     assert [began for began in client.looks if began >= over] == client.looks[-1:]
     assert not [began for began in client.looks if began < over < began + look]
-    assert end - over < look + 0.01
+    assert end - over < look + AGE_ERROR + 0.01
 
 
 def test_while_only_start_seconds_pass_it_is_asked_seldom() -> None:

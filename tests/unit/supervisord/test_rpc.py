@@ -96,7 +96,7 @@ def test_no_bytes_make_it_raise_anything_else(junk: bytes, place: int) -> None:
         return
 
 
-def posted(received: bytes) -> tuple[int, bytes, bool]:
+def posted(received: bytes) -> tuple[int, rpc.Reply, bool]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(received)
@@ -105,9 +105,36 @@ def posted(received: bytes) -> tuple[int, bytes, bool]:
 
 
 def test_an_answer_that_is_whole_leaves_the_connection_usable() -> None:
-    assert posted(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc") == (200, b"abc", True)
-    assert posted(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nConnection: close\r\n\r\nabc") == (200, b"abc", False)
-    assert posted(b"HTTP/1.0 401 Unauthorized\r\nContent-Length: 0\r\n\r\nmore") == (401, b"", False)
+    body = answer("RUNNING")
+    for connection, usable in ((b"", True), (b"Connection: close\r\n", False)):
+        head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n%s\r\n" % (len(body), connection)
+        status, reply, reusable = posted(head + body)
+        assert (status, reply.result(), reusable) == (200, "RUNNING", usable)
+
+
+def test_of_a_refusal_only_the_status_is_read() -> None:
+    status, reply, reusable = posted(b"HTTP/1.0 401 Unauthorized\r\nContent-Length: 3\r\n\r\nabcmore")
+    assert (status, reusable) == (401, False)
+    with pytest.raises(rpc.Malformed):
+        reply.result()
+
+
+def test_an_answer_reads_the_same_in_pieces_of_any_size() -> None:
+    value = {"name": "caf\u00e9 & <tee>", "numbers": [1, -2, 3.5], "on": True, "nothing": None}
+    body = answer(value)
+    for size in (1, 7, 4096):
+        reply = rpc.Reply()
+        for start in range(0, len(body), size):
+            reply.feed(body[start : start + size])
+        assert reply.result() == value
+
+
+def test_an_answer_that_breaks_off_within_its_text_is_malformed() -> None:
+    body = answer(["RUNNING"])
+    reply = rpc.Reply()
+    reply.feed(body[:-20])
+    with pytest.raises(rpc.Malformed):
+        reply.result()
 
 
 @pytest.mark.parametrize(
