@@ -44,12 +44,12 @@ def limit(data: t.Mapping[str, t.Any], mode: str = "auto") -> int:
     """Return the whole seconds after which a run has ended, or has been left to itself."""
     # Ansible loads every filter of a collection to find one, and these load most of the engine.
     from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.flush import GRACE, KILL_GRACE
     from ansible_collections.rollcall.supervisor.plugins.module_utils.run import dispatch, limits
     from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes import mode_named
-    from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
 
     stack = Stack.from_dict(data)
-    seconds = limits.run_limit(stack, mode_named(mode), grace=Request.grace, kill_grace=Request.kill_grace)
+    seconds = limits.run_limit(stack, mode_named(mode), grace=GRACE, kill_grace=KILL_GRACE)
     return math.ceil(seconds + dispatch.SLACK)
 
 

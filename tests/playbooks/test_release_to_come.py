@@ -8,7 +8,6 @@ And a manifest that comes without its release, although services run from one.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import typing as t
@@ -61,7 +60,7 @@ def of_release(made: StackUnderTest, name: str) -> Generation:
 
 
 def asks(made: StackUnderTest, name: str) -> Request:
-    return dataclasses.replace(made.request(installed=True), wanted=of_release(made, name))
+    return made.request(installed=True)._replace(wanted=of_release(made, name))
 
 
 def test_the_services_that_a_release_to_come_restarts_are_those_that_it_restarts(running: StackUnderTest) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
 import json
 import os
 import shutil
@@ -117,7 +116,7 @@ class StackUnderTest:
 
     def perform_generation(self, wanted: Generation) -> t.Any:
         """Run the critical section for another generation than the manifest's own."""
-        request = dataclasses.replace(self.request(), wanted=wanted)
+        request = self.request()._replace(wanted=wanted)
         return validated(restart.perform(request, new_run_id(self.paths.state)), "Report")
 
     def killed_at(self, step: str, mode: str, *, after: str = "", **more: t.Any) -> str:

@@ -20,15 +20,14 @@ Data = t.Dict[str, t.Any]
 
 def _on_stack(work: t.Callable[[Stack, argparse.Namespace], Data], ends: bool, options: argparse.Namespace) -> int:
     """Do an operation on the installed stack and return the exit code; ``ends``: whether it may end processes."""
+    from ..ports.flush import GRACE, KILL_GRACE
     from ..run.limits import run_limit
     from ..run.modes import FLUSH
-    from ..run.request import Request
     from ..state.generations import load_stack
     from ..verdict.limits import look_limit
 
     stack = load_stack(paths_of(options.root))
-    grace, kill_grace = Request.grace, Request.kill_grace
-    limit = run_limit(stack, FLUSH, grace=grace, kill_grace=kill_grace) if ends else look_limit(stack)
+    limit = run_limit(stack, FLUSH, grace=GRACE, kill_grace=KILL_GRACE) if ends else look_limit(stack)
     with announced(f"ports {options.operation}", limit):
         data = work(stack, options)
     return _answer(data, options)

@@ -12,7 +12,6 @@ the evidence and the command that puts it right.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
@@ -46,8 +45,7 @@ RETURN = 3.0
 SLOW_POLL = 0.02
 
 
-@dataclass(frozen=True)
-class Flushed:
+class Flushed(t.NamedTuple):
     """What a flush has done, or would do.
 
     Attributes:

@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import os
 import typing as t
-from dataclasses import dataclass
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
@@ -27,8 +26,7 @@ LOCK_PATIENCE = 10.0
 POLL = 0.01
 
 
-@dataclass(frozen=True)
-class Neighbour:
+class Neighbour(t.NamedTuple):
     """Another stack of this host, and the service of it that has a port.
 
     Attributes:
@@ -116,8 +114,7 @@ def register(place: t.Optional[str], root: str) -> None:
         os.symlink(os.path.normpath(root), link)
 
 
-@dataclass(frozen=True)
-class Neighbours:
+class Neighbours(t.NamedTuple):
     """The other stacks of a host, as far as this user may read them.
 
     Attributes:

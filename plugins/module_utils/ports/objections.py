@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass
 
 from ..base.errors import RollcallError
 from ..host import homes, processes
@@ -24,8 +23,7 @@ from .traces import PortTraces, described
 OVERRIDES = ("rollcall restart full --policy any", "ansible-playbook site.yml -e port_flush_policy=any")
 
 
-@dataclass(frozen=True)
-class Objection:
+class Objection(t.NamedTuple):
     """Why a port is not freed: a sentence, the facts, and the commands that put it right."""
 
     sentence: str

@@ -40,8 +40,7 @@ UNSEEN = "no process that holds it can be seen"
 PUBLISHERS = frozenset({"conmon", "docker-proxy", "pasta", "pasta.avx2", "rootlessport", "slirp4netns"})
 
 
-@dataclass(frozen=True)
-class Supervision:
+class Supervision(t.NamedTuple):
     """What is known of who supervises a stack, when its listeners are judged.
 
     Attributes:
@@ -54,7 +53,7 @@ class Supervision:
 
     root: str = ""
     uids: t.FrozenSet[int] = frozenset()
-    reported: t.Mapping[int, str] = field(default_factory=dict)
+    reported: t.Mapping[int, str] = {}
     supervisords: t.FrozenSet[int] = frozenset()
     answering: t.Optional[int] = None
 

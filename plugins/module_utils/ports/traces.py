@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import time
 import typing as t
-from dataclasses import dataclass
 
 from ..host import listeners, processes, socket_owners
 from ..host.model import Owners, Process
 
 
-@dataclass(frozen=True)
-class PortTraces:
+class PortTraces(t.NamedTuple):
     """What the kernel shows of a port on which nothing listens.
 
     Attributes:

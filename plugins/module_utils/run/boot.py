@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass
 
 from ..base.errors import RollcallError
 from ..host import processes
@@ -42,8 +41,7 @@ def unit_name(stack: str) -> str:
     return f"rollcall-{stack}.service"
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(t.NamedTuple):
     """The unit of a stack.
 
     Attributes:

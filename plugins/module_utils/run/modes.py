@@ -12,7 +12,6 @@ Plan, preflight and limits read what a mode does; the command's parser, the opti
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 
 from ..base.errors import RollcallError
 
@@ -24,8 +23,7 @@ NEEDED = "needed"
 ALL = "all"
 
 
-@dataclass(frozen=True)
-class Mode:
+class Mode(t.NamedTuple):
     """One restart mode.
 
     Attributes:

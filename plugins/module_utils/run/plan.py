@@ -11,7 +11,6 @@ Only facts go in. Check mode shows the same plan that a real run carries out.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
 
 from ..manifest.graph import dependents, levels
 from ..manifest.model import Stack
@@ -28,8 +27,7 @@ RESTART = "restart"
 STOP = "stop"
 
 
-@dataclass(frozen=True)
-class ProgramFacts:
+class ProgramFacts(t.NamedTuple):
     """What is known of one program before anything is done.
 
     Attributes:
@@ -50,8 +48,7 @@ class ProgramFacts:
         return self.pid > 0 or self.state in ("STARTING", "RUNNING", "BACKOFF", "STOPPING")
 
 
-@dataclass(frozen=True)
-class StackFacts:
+class StackFacts(t.NamedTuple):
     """What is known of the stack on its host before anything is done.
 
     Attributes:
@@ -67,16 +64,15 @@ class StackFacts:
 
     supervisord: t.Optional[str] = None
     supervisord_wanted: str = ""
-    programs: t.Mapping[str, ProgramFacts] = field(default_factory=dict)
+    programs: t.Mapping[str, ProgramFacts] = {}
     orphans: int = 0
     rivals: t.Tuple[int, ...] = ()
-    held: t.Mapping[str, str] = field(default_factory=dict)
-    ports: t.Mapping[str, int] = field(default_factory=dict)
+    held: t.Mapping[str, str] = {}
+    ports: t.Mapping[str, int] = {}
     same_generation: bool = True
 
 
-@dataclass(frozen=True)
-class PlannedAction:
+class PlannedAction(t.NamedTuple):
     """One thing that will be done, for people and for the diff: what, with which service, and why."""
 
     verb: str
@@ -91,8 +87,7 @@ class PlannedAction:
         return f"{self.verb} {self.subject}: {self.reason}"
 
 
-@dataclass(frozen=True)
-class RunPlan:
+class RunPlan(t.NamedTuple):
     """What a run will do.
 
     Attributes:
@@ -118,8 +113,8 @@ class RunPlan:
     sweep: bool
     reasons: t.Mapping[str, str]
     end: t.Tuple[int, ...] = ()
-    held: t.Mapping[str, str] = field(default_factory=dict)
-    freed: t.Mapping[str, int] = field(default_factory=dict)
+    held: t.Mapping[str, str] = {}
+    freed: t.Mapping[str, int] = {}
 
     @property
     def actions(self) -> t.List[PlannedAction]:

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from ..base.clock import Clock
@@ -27,8 +26,7 @@ from .request import Request
 from .takedown import TakeDown
 
 
-@dataclasses.dataclass(frozen=True)
-class PreparedRun:
+class PreparedRun(t.NamedTuple):
     """A run that may begin.
 
     Attributes:
@@ -82,7 +80,7 @@ def prepare(
     may_await = check_mode and request.wanted is not None
     if request.mode is ROLLBACK:
         restores = _id_to_go_back_to(request)
-        request = dataclasses.replace(request, wanted=load_kept(request.paths, request.root, restores))
+        request = request._replace(wanted=load_kept(request.paths, request.root, restores))
     installed = _installed(request)
     generation = request.wanted or installed
     if generation is None:

@@ -10,15 +10,14 @@ from __future__ import annotations
 import os
 import pwd
 import typing as t
-from dataclasses import dataclass
 
 from ..manifest.model import Paths
+from ..ports.flush import GRACE, KILL_GRACE
 from ..state.generations import Generation
 from .modes import Mode
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(t.NamedTuple):
     """What is asked of a run.
 
     Attributes:
@@ -43,8 +42,8 @@ class Request:
     paths: Paths
     wanted: t.Optional[Generation] = None
     policy: str = "owned"
-    grace: float = 5.0
-    kill_grace: float = 2.0
+    grace: float = GRACE
+    kill_grace: float = KILL_GRACE
     on_failure: str = "leave"
     generation: str = ""
     automatic: bool = False

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from ..base.errors import RollcallError
@@ -67,7 +66,7 @@ def _restore_last_verified(
     tried = describe_current(run.stack.paths, run.stack.root)
     section.journal.step("rollback", to=name)
     wanted = load_kept(run.stack.paths, run.stack.root, name)
-    request = dataclasses.replace(run.request, wanted=wanted, mode=AUTO, automatic=False)
+    request = run.request._replace(wanted=wanted, mode=AUTO, automatic=False)
     told = None if error is None else error.as_dict()
     try:
         back = prepare(request, run.clock, restores=name)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import typing as t
-from dataclasses import dataclass, field
 
 from ..host.model import Identity
 from ..manifest.model import Service, Stack
@@ -22,8 +21,7 @@ if t.TYPE_CHECKING:
     from ..base.documents import Result
 
 
-@dataclass(frozen=True)
-class Expectation:
+class Expectation(t.NamedTuple):
     """What a run adds to what is judged.
 
     Attributes:
@@ -38,19 +36,18 @@ class Expectation:
         logs: whether the logs were read.
     """
 
-    before: t.Mapping[str, Identity] = field(default_factory=dict)
-    first: t.Mapping[str, Identity] = field(default_factory=dict)
-    failed: t.Mapping[str, str] = field(default_factory=dict)
-    blocked: t.Mapping[str, str] = field(default_factory=dict)
-    held: t.Mapping[str, str] = field(default_factory=dict)
-    freed: t.Mapping[str, t.Sequence[Holder]] = field(default_factory=dict)
-    critical: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
-    tails: t.Mapping[str, str] = field(default_factory=dict)
+    before: t.Mapping[str, Identity] = {}
+    first: t.Mapping[str, Identity] = {}
+    failed: t.Mapping[str, str] = {}
+    blocked: t.Mapping[str, str] = {}
+    held: t.Mapping[str, str] = {}
+    freed: t.Mapping[str, t.Sequence[Holder]] = {}
+    critical: t.Mapping[str, t.Sequence[str]] = {}
+    tails: t.Mapping[str, str] = {}
     logs: bool = False
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(t.NamedTuple):
     """What is judged: the manifest, what was seen of the stack, and what a run adds."""
 
     stack: Stack
@@ -112,8 +109,7 @@ class CheckKind(t.NamedTuple):
     judge: t.Callable[[Case, t.Any], t.Optional[Proof]]
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(t.NamedTuple):
     """One check of the verdict, judged.
 
     Attributes:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
 
 from ..base.errors import Problem, RollcallError
 from ..host.model import Identity, Process
@@ -18,8 +17,7 @@ from ..probes.answers import DatabaseAnswer, HealthAnswer
 from ..supervisord.client import ProgramState
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(t.NamedTuple):
     """What was seen of a stack at one moment.
 
     Attributes:
@@ -41,14 +39,14 @@ class Observation:
     supervisord: t.Optional[Process] = None
     version: t.Optional[str] = None
     silence: t.Optional[RollcallError] = None
-    programs: t.Mapping[str, ProgramState] = field(default_factory=dict)
-    holders: t.Mapping[int, t.Sequence[Holder]] = field(default_factory=dict)
-    health: t.Mapping[str, HealthAnswer] = field(default_factory=dict)
+    programs: t.Mapping[str, ProgramState] = {}
+    holders: t.Mapping[int, t.Sequence[Holder]] = {}
+    health: t.Mapping[str, HealthAnswer] = {}
     files: t.Sequence[Problem] = ()
     dependencies: t.Sequence[Problem] = ()
     orphans: t.Sequence[Process] = ()
-    keepers: t.Mapping[int, str] = field(default_factory=dict)
-    databases: t.Mapping[str, DatabaseAnswer] = field(default_factory=dict)
+    keepers: t.Mapping[int, str] = {}
+    databases: t.Mapping[str, DatabaseAnswer] = {}
 
     @property
     def rivals(self) -> t.List[Process]:

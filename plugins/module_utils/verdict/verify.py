@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import typing as t
 
@@ -72,8 +71,7 @@ def wait_and_judge(
     seen = status.observe(stack, clock=clock, client=client, programs=programs)
     seen = _with_backgrounded(stack, seen, expected.failed, clock)
     written = {name: written_since(log_file(stack, name), mark) for name, mark in marks.items()}
-    expected = dataclasses.replace(
-        expected,
+    expected = expected._replace(
         first=lives,
         freed=_holders(stack, freed or {}, clock),
         critical={name: critical_lines(stack, text) for name, text in written.items()},
@@ -102,7 +100,7 @@ def _with_backgrounded(stack: Stack, seen: Observation, failed: t.Container[str]
 
     if ended and not all_found():
         Deadline(limits.BACKGROUND, clock).poll(all_found, POLL)
-    return dataclasses.replace(seen, orphans=found)
+    return seen._replace(orphans=found)
 
 
 def _holders(stack: Stack, freed: t.Mapping[str, int], clock: Clock) -> t.Dict[str, t.Sequence[Holder]]:
