@@ -67,8 +67,9 @@ RUNS = (f"{OURS}stack_restart", f"{OURS}stack_apply")
 REMOVE = f"{OURS}stack_remove"
 JUDGING = (*RUNS, f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}stack_doctor")
 REPORTING = (*JUDGING, f"{OURS}port_assign")
-# What the tasks are called that come when an install has failed.
-ENDING = "Failed | "
+# Variables of the tasks that come when an install has failed: of each, and of those that say what has become of it.
+ENDING = "__bootstrap_ending"
+STATEMENT = "__bootstrap_ending_told"
 # After how many seconds it is said which task is waited for.
 PATIENCE = 3.0
 
@@ -141,9 +142,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
             self._record.stopped_because = str(result.result.get("msg") or "").strip()
             return
         self._touch(result)
-        if str(result.task.name).startswith(ENDING):
+        marks = result.task.get_vars()
+        if ENDING in marks:
             # What failed is known: these tell of it, on every host that the play ends for.
-            if str(result.task.name).startswith(f"{ENDING}Say "):
+            if STATEMENT in marks:
                 self._host(result).ending = str(result.result.get("msg") or "").strip()
             return
         self._count(result, steps.OK if ignore_errors else steps.FAILED)

@@ -27,9 +27,17 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.pl
 
 Data = t.Mapping[str, t.Any]
 
-# What the shell says of a command that it cannot run, and Python of a program that is not there.
-NOT_INSTALLED = (126, 127)
-NO_PROGRAM = ("can't open file", "can't find '__main__' module", "No module named")
+# What the command ends with where the engine, its Python or a package of its needs is not there; the engine never does.
+NOT_INSTALLED = 127
+# One command of the shell. What is there is looked for only when the question was not answered: it costs a Python.
+ASK = """\
+{question} || {{
+  code=$?
+  test -f {entry} && {probe} >/dev/null 2>&1 </dev/null && exit $code
+  exit {not_installed}
+}}"""
+# Of every version: the package, where the command begins, and what the engine needs of others.
+PROBE = "import sys; sys.path[:0] = sys.argv[1:]; import rollcall.cli, psutil, supervisor"
 SAID = 2000
 # What every action on one stack has in its argument spec, and what those have that make a run.
 ROOT: t.Mapping[str, t.Any] = {"root": {"type": "str", "required": True}}
@@ -89,23 +97,21 @@ class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes with
         return answer
 
     def _ask(self, root: str, question: Data) -> t.Dict[str, t.Any]:
-        python, engine = engine_python(root), engine_directory(root)
-        command = shlex.join([python, "-E", "-s", "-X", "utf8", engine, "--root", root, "ask"])
         # A vaulted value is no string before it is asked to be one.
-        done = self._executed(command, json.dumps(question, default=str).encode("ascii"))
+        done = self._executed(root, json.dumps(question, default=str).encode("ascii"))
         answer = _answer(done["stdout"])
         return answer if answer is not None else _failure(root, done)
 
-    def _executed(self, command: str, text: bytes) -> Data:
-        """Run a command with this standard input, as modules are: through the connection itself, or from a file."""
+    def _executed(self, root: str, text: bytes) -> Data:
+        """Run the engine with this standard input, as modules are: through the connection itself, or from a file."""
         if self._connection.is_pipelining_enabled():
-            return t.cast(Data, self._low_level_execute_command(command, in_data=text))
+            return t.cast(Data, self._low_level_execute_command(asking(root), in_data=text))
         directory = self._make_tmp_path()
         path = self._connection._shell.join_path(directory, "question")
         self._transfer_data(path, text)
         self._fixup_perms2((directory, path), execute=False)
         try:
-            return t.cast(Data, self._low_level_execute_command(f"{command} < {shlex.quote(path)}"))
+            return t.cast(Data, self._low_level_execute_command(asking(root, path)))
         finally:
             self._remove_tmp_path(directory, force=True)
 
@@ -127,6 +133,19 @@ class QuestionAction(EngineAction):
         _validated, arguments = self.validate_argument_spec(argument_spec={**ROOT, **self.OPTIONS})
         result.update(self.ask(arguments.pop("root"), self.VERB, arguments))
         return result
+
+
+def asking(root: str, path: str = "") -> str:
+    """Return the shell's command that asks the engine what is on standard input, or in the file ``path``."""
+    engine = engine_directory(root)
+    python = [engine_python(root), "-E", "-s", "-X", "utf8"]
+    question = shlex.join([*python, engine, "--root", root, "ask"])
+    return ASK.format(
+        question=f"{question} < {shlex.quote(path)}" if path else question,
+        entry=shlex.quote(os.path.join(engine, "__main__.py")),
+        probe=shlex.join([*python, "-c", PROBE, engine]),
+        not_installed=NOT_INSTALLED,
+    )
 
 
 def without(answer: t.Dict[str, t.Any], secrets: t.Any) -> t.Dict[str, t.Any]:
@@ -171,7 +190,7 @@ def _failure(root: str, done: Data) -> t.Dict[str, t.Any]:
     """Return the result for an engine that has not answered."""
     said = (done.get("stderr") or done["stdout"]).strip()
     evidence: t.Dict[str, t.Any] = {"exit_code": done["rc"], "output": said[-SAID:]}
-    if done["rc"] in NOT_INSTALLED or any(words in said for words in NO_PROGRAM):
+    if done["rc"] == NOT_INSTALLED:
         error = RollcallError(
             f"Rollcall is not installed under {root} on this host.",
             kind="wrong_use",

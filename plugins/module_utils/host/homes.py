@@ -37,10 +37,12 @@ class Home(t.NamedTuple):
     Attributes:
         name: what it is called.
         stop: the command that stops it for good; empty where none is known.
+        is_container: whether it is a container.
     """
 
     name: str
     stop: str
+    is_container: bool = False
 
 
 def home_of(pid: int) -> t.Optional[Home]:
@@ -78,13 +80,13 @@ def _container(part: str, above: str) -> t.Optional[Home]:
     engine, _unused, ident = name.rpartition("-")
     if len(ident) == 64 and not ident.strip("0123456789abcdef"):
         stop = CONTAINER_ENGINES.get(engine or ("docker" if above == "docker" else "cri-containerd"))
-        return Home(f"container {ident[:12]}", "" if stop is None else f"{stop} {ident[:12]}")
+        return Home(f"container {ident[:12]}", "" if stop is None else f"{stop} {ident[:12]}", is_container=True)
     if name.startswith("lxc.payload."):
         name = name[len("lxc.payload.") :]
-        return Home(f"container {name}", shlex.join(["lxc-stop", "-n", name]))
+        return Home(f"container {name}", shlex.join(["lxc-stop", "-n", name]), is_container=True)
     if part.startswith("systemd-nspawn@") and part.endswith(".service"):
         name = part[len("systemd-nspawn@") : -len(".service")]
-        return Home(f"container {name}", shlex.join(["systemctl", "stop", part]))
+        return Home(f"container {name}", shlex.join(["systemctl", "stop", part]), is_container=True)
     return None
 
 

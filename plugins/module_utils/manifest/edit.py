@@ -207,9 +207,9 @@ def _refuse_worse(path: str, before: Reading, after: Reading, addressed: t.Seque
     brought = []
     for place, errors in now.items():
         ours = any(re.match(rf"{re.escape(shown)}(?![^.\[])", place) for shown in addressed)
-        old = [error.message for error in then.get(place, ())]
+        old = [error._replace(place=place) for error in then.get(place, ())]
         if ours or len(errors) > len(old):
-            brought += [error for error in errors if error.message not in old]
+            brought += [error for error in errors if error._replace(place=place) not in old]
     if brought:
         everything = [error for errors in now.values() for error in errors]
         raise problems_error(

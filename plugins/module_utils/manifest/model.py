@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 NO_RESTART: t.Mapping[str, str] = {"revision": "never"}
 # The field was added after the first release. The default value is no part of the revision, so an upgrade of Rollcall
 # restarts nothing; any other value is.
-RESTART_WHEN_SET: t.Mapping[str, str] = {"revision": "when set"}
+RESTART_WHEN_SET: t.Mapping[str, str] = {"revision": "when_set"}
 
 
 # --- data from JSON ----------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def revision(stack: Stack, service: Service) -> str:
 
 def _counts(name: str, value: t.Any) -> bool:
     when = _COUNTS[name]
-    return when == "always" or (when == "when set" and value != getattr(_NOTHING_SET, name))
+    return when == "always" or (when == "when_set" and value != getattr(_NOTHING_SET, name))
 
 
 def runs_release(stack: Stack, service: Service) -> bool:

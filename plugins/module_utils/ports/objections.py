@@ -210,7 +210,7 @@ def _home(holder: Holder) -> t.Optional[Home]:
 def _publisher_commands(process: Process, port: int) -> t.Tuple[str, ...]:
     """Return the commands that stop a container that has taken a port, or that find it."""
     home = homes.home_of(process.pid)
-    if home is not None and home.name.startswith("container ") and home.stop:
+    if home is not None and home.is_container and home.stop:
         return (home.stop,)
     return (f"docker ps --filter publish={port}", f"podman ps | grep -w {port}")
 

@@ -54,14 +54,19 @@ def _redis_cli(url: RedisUrl) -> str:
 
 def _order(question: Question, line: Line, *words: str) -> bytes:
     """Send a command and return the one line that answers it. Raises NoAnswer when that is an error, or no Redis."""
-    parts = [word.encode("utf-8") for word in words]
-    line.send(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
-    answer = _reply(line)
+    answer = _answer(line, *words)
     if answer.startswith(b"-"):
-        raise NoAnswer(_said(words[0], answer[1:].decode("utf-8", "replace"), question))
+        raise NoAnswer(_refusal(line, words[0], answer[1:].decode("utf-8", "replace"), question))
     if not answer.startswith(b"+"):
         raise NoAnswer(f"not Redis: it answers {question.shown(answer)}" if answer else "closed without an answer")
     return answer
+
+
+def _answer(line: Line, *words: str) -> bytes:
+    """Send a command and return the one line that answers it."""
+    parts = [word.encode("utf-8") for word in words]
+    line.send(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
+    return _reply(line)
 
 
 def _reply(line: Line) -> bytes:
@@ -77,14 +82,27 @@ def _reply(line: Line) -> bytes:
     return got.split(b"\r\n", 1)[0]
 
 
-def _said(order: str, text: str, question: Question) -> str:
+def _refusal(line: Line, order: str, text: str, question: Question) -> str:
+    """Return what an error means, as a clause. The first word of an error is its code (Redis protocol)."""
     code = text.split(" ", 1)[0]
     if code == "NOAUTH":
         return f"it wants a password, and {question.check.variable or 'the check'} has none"
-    if code == "WRONGPASS" or "invalid password" in text:
+    if order == "AUTH" and code == "ERR":
+        # Redis says so where it wants no password, and before 6.0 to a wrong one, too: who needs none can PING.
+        ping = _without_password(line)
+        if ping == b"+PONG":
+            return f"it has no password, and {question.check.variable} has one"
+        code = "WRONGPASS" if ping.startswith(b"-NOAUTH ") else code
+    if code == "WRONGPASS":
         return "password refused, or there is no such user"
-    if order == "AUTH" and ("without any password configured" in text or "no password is set" in text):
-        return f"it has no password, and {question.check.variable} has one"
     if code == "LOADING":
         return "it is still loading its data"
     return f"it refuses {order}: {question.shown(text)}"
+
+
+def _without_password(line: Line) -> bytes:
+    """Return the answer to PING; nothing when the connection was closed."""
+    try:
+        return _answer(line, "PING")
+    except OSError:
+        return b""

@@ -20,6 +20,10 @@ from .question import Question
 
 QUICK_CHECK_LIMIT = 8 * 1024 * 1024  # bytes of a database file that PRAGMA quick_check reads in some 10 ms
 
+# Primary result codes of SQLite, and the texts of sqlite3_errstr() for them.
+BUSY, LOCKED, INTERRUPT = 5, 6, 9
+_CODES_BY_TEXT = {"database is locked": BUSY, "database table is locked": LOCKED, "interrupted": INTERRUPT}
+
 
 def ask_sqlite(question: Question) -> str:
     """Return how many tables the file has; the wait for a lock is part of the question.
@@ -57,13 +61,21 @@ def _look_into(path: str, deadline: Deadline, question: Question) -> str:
         finally:
             connection.close()
     except sqlite3.DatabaseError as exc:
-        # Their codes have names only since Python 3.11; the words are SQLite's sqlite3_errstr, old as itself.
-        said = str(exc)
-        if "locked" in said:
+        code = _code_of(exc)
+        if code in (BUSY, LOCKED):
             raise NoAnswer(f"locked by another process for {deadline.seconds:g} s") from exc
-        if "interrupted" in said:
+        if code == INTERRUPT:
             raise NoAnswer(f"no answer within {deadline.seconds:g} s") from exc
-        raise NoAnswer(f"{path}: {said}") from exc
+        raise NoAnswer(f"{path}: {exc}") from exc
+
+
+def _code_of(error: Exception) -> t.Optional[int]:
+    """Return the primary result code of an error of SQLite; None for one that has none, or another than these.
+
+    Python has the code since 3.11. Before, there is only the text that sqlite3_errstr() gives for it.
+    """
+    code = getattr(error, "sqlite_errorcode", None)
+    return _CODES_BY_TEXT.get(str(error)) if code is None else code & 0xFF
 
 
 def _judged(connection: t.Any, size: int) -> str:

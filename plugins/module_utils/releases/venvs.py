@@ -125,30 +125,30 @@ def _build(wanted: WantedRelease, who: Account, name: str, tree: str, place: str
     # -I: the working directory is the release's, and what is in it would be taken for modules of Python and of pip.
     pip = [os.path.join(directory, "bin", "python"), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input"]
     requirements = "" if wanted.python is None else wanted.python.requirements
-    for what, command in (
-        ("making the virtual environment", [_python(wanted), "-I", "-m", "venv", directory]),
-        ("installing what the release requires", [*pip, "install", "--quiet", "-r", requirements, *links]),
-        ("pip check", [*pip, "check"]),
+    for step, what, command in (
+        ("make", "making the virtual environment", [_python(wanted), "-I", "-m", "venv", directory]),
+        ("install", "installing what the release requires", [*pip, "install", "--quiet", "-r", requirements, *links]),
+        ("check", "pip check", [*pip, "check"]),
     ):
         done = commands.run_in(tree, command, who, place=place, more=wanted.environment, timeout=wanted.timeout)
         if not done.ok:
-            raise commands.failure(f"{what} ({commands.shown(command)})", done, _remedies(wanted, what, done.output))
+            raise commands.failure(f"{what} ({commands.shown(command)})", done, _remedies(wanted, step))
     os.sync()
     _mark(directory, who, whole=True)
 
 
-def _remedies(wanted: WantedRelease, what: str, output: t.Sequence[str]) -> t.List[str]:
-    """Return what helps, by what was tried and what it said."""
-    said = "\n".join(output)
-    if "ensurepip" in said:
+def _remedies(wanted: WantedRelease, step: str) -> t.List[str]:
+    """Return what helps, by the step that failed."""
+    if step == "make":
         return [f"apt install python3-venv, or the package of {_python(wanted)} with venv"]
-    if "No matching distribution" in said or "Could not find a version" in said:
-        if wanted.wheels.archive:
-            return ["pip download --only-binary :all: -d WHEELS -r REQUIREMENTS, with the Python of this host"]
-        return ["correct the list, or take everything from the controller with python.wheels"]
-    if what == "pip check":
+    if step == "check":
         return ["make the versions in the list agree; a lock file does"]
-    return ["correct the list; what has to be compiled needs a compiler on the host, or a wheel"]
+    if wanted.wheels.archive:
+        return ["pip download --only-binary :all: -d WHEELS -r REQUIREMENTS, with the Python of this host"]
+    return [
+        "correct the list, or take everything from the controller with python.wheels",
+        "what has to be compiled needs a compiler on the host, or a wheel",
+    ]
 
 
 def _mark(directory: str, who: Account, *, whole: bool) -> None:

@@ -155,7 +155,7 @@ class Client:
         self, names: t.Iterable[str]
     ) -> t.Tuple[t.Dict[str, t.Optional[str]], t.Dict[str, ProgramState]]:
         """Start programs as :meth:`start` does, and return besides its answer all programs as they are afterwards."""
-        texts, answers = self._each(
+        texts, codes, answers = self._each(
             "supervisor.startProcess", list(names), "ALREADY_STARTED", "supervisor.getAllProcessInfo"
         )
         programs = self._read(_program_states, answers[0] if answers else [])
@@ -166,7 +166,7 @@ class Client:
             if texts[name] is None and programs[name].state == "STOPPING":
                 texts[name] = "it is still stopping and cannot be started yet (STOPPING)"
             # The fault SPAWN_ERROR has only the program's name.
-            elif "(SPAWN_ERROR)" in (texts[name] or "") and programs[name].spawn_error:
+            elif codes[name] == client_errors.SPAWN_ERROR and programs[name].spawn_error:
                 texts[name] = f"{client_errors.FAULT_TEXTS['SPAWN_ERROR']}: {programs[name].spawn_error}"
         return texts, programs
 
@@ -292,29 +292,31 @@ class Client:
 
     def _each(
         self, method: str, names: t.List[str], tolerated: str, *then: str, argument: t.Any = False
-    ) -> t.Tuple[t.Dict[str, t.Optional[str]], t.List[t.Any]]:
+    ) -> t.Tuple[t.Dict[str, t.Optional[str]], t.Dict[str, int], t.List[t.Any]]:
         """Call ``method(name, argument)`` for all names, then the methods ``then``, in one round trip.
 
         The argument of starting and stopping is ``wait``: with wait=True a multicall waits for one program after the
         other.
 
         Returns:
-            What is in the way of each name, and the answers of ``then``.
+            What is in the way of each name, the code of its fault, 0 for none, and the answers of ``then``.
         """
         if not names:
-            return {}, []
+            return {}, {}, []
         calls: t.List[t.Dict[str, t.Any]] = [{"methodName": method, "params": [name, argument]} for name in names]
         calls += [{"methodName": method, "params": []} for method in then]
         answer = self.call("system.multicall", calls, timeout=self.timeout + batch_seconds(len(names)))
         rows = self._read(lambda answer: _as_many(answer, len(calls)), answer)
         texts: t.Dict[str, t.Optional[str]] = {}
+        codes: t.Dict[str, int] = {}
         for name, row in zip(names, rows):
             code, text = self._read(_fault_of, row)
+            codes[name] = code
             if code == client_errors.SHUTDOWN_STATE:
                 raise client_errors.refused(self.socket_path, _bare(method), "", code, text)
             fine = not code or client_errors.FAULT_NAMES.get(code) == tolerated
-            texts[name] = None if fine else client_errors.fault_text(code, text, name)
-        return texts, rows[len(names) :]
+            texts[name] = None if fine else client_errors.fault_text(_bare(method), code, text, name)
+        return texts, codes, rows[len(names) :]
 
     def _read(self, reading: t.Callable[[t.Any], _T], answer: t.Any) -> _T:
         try:

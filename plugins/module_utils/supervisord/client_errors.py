@@ -31,8 +31,12 @@ GARBAGE = "garbage"
 SHUTTING_DOWN = "shutting_down"
 FAULT = "fault"  # refused by name: evidence["fault"] has supervisord's word for it
 
+# Bytes of a socket's path that some system does not take: macOS takes 103 of them, Linux 107 (unix(7)).
+_SHORTEST_TOO_LONG = 104
+
 # Codes of xmlrpc.Faults of supervisor.
 SHUTDOWN_STATE = 6
+SPAWN_ERROR = 50
 FAULT_NAMES: t.Mapping[int, str] = {
     1: "UNKNOWN_METHOD",
     2: "INCORRECT_PARAMETERS",
@@ -45,7 +49,7 @@ FAULT_NAMES: t.Mapping[int, str] = {
     21: "NOT_EXECUTABLE",
     30: "FAILED",
     40: "ABNORMAL_TERMINATION",
-    50: "SPAWN_ERROR",
+    SPAWN_ERROR: "SPAWN_ERROR",
     60: "ALREADY_STARTED",
     70: "NOT_RUNNING",
     80: "SUCCESS",
@@ -68,11 +72,15 @@ FAULT_TEXTS: t.Mapping[str, str] = {
 }
 
 
-def fault_text(code: int, text: str, subject: str = "") -> str:
-    """Return a clause for one fault. supervisord says ``NAME: detail``; mostly the detail is just ``subject`` again."""
+def fault_text(call: str, code: int, text: str, subject: str = "") -> str:
+    """Return a clause for one fault of a ``call``.
+
+    supervisord says ``NAME: detail``; mostly the detail is just ``subject`` again.
+    """
     name = FAULT_NAMES.get(code, f"fault {code}")
     detail = text.split(": ", 1)[1] if text.startswith(f"{name}: ") else ""
-    if "unknown process state" in detail:
+    # For no other reason does it answer so to a start (SupervisorNamespaceRPCInterface.startProcess).
+    if name == "FAILED" and call == "startProcess":
         return "supervisord has lost track of its process (UNKNOWN); only a new supervisord gets it back"
     if name not in FAULT_TEXTS:
         return f"{name}: {detail}" if detail else text or name
@@ -109,7 +117,8 @@ def not_connected(path: str, exc: OSError, seconds: float) -> RollcallError:
 
 def unreachable(path: str, exc: OSError) -> RollcallError:
     """Return the error for a socket that fails in no way of its own."""
-    if "too long" in str(exc):  # raised by Python itself, without an errno
+    # Python itself refuses a path that is too long, without an errno.
+    if exc.errno is None and len(os.fsencode(path)) >= _SHORTEST_TOO_LONG:
         return problem(
             TOO_LONG,
             path,
@@ -173,7 +182,7 @@ def refused(path: str, call: str, subject: str, code: int, text: str) -> Rollcal
     return problem(
         FAULT,
         path,
-        f"supervisord refused {f'{call} {subject}'.rstrip()}: {fault_text(code, text, subject)}",
+        f"supervisord refused {f'{call} {subject}'.rstrip()}: {fault_text(call, code, text, subject)}",
         fault=FAULT_NAMES.get(code, str(code)),
         detail=text,
     )

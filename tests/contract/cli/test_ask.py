@@ -85,6 +85,30 @@ def test_a_playbook_on_a_host_without_the_engine_says_so_and_what_installs_it() 
             assert "next: ansible-playbook site.yml" in done.stdout
 
 
+@pytest.mark.parametrize("pipelining", ["0", "1"])
+@pytest.mark.parametrize("lost", ["engine/venv", "engine/rollcall", "engine/__main__.py", "engine"])
+def test_an_engine_that_is_not_whole_is_not_installed_whatever_its_python_says(
+    lost: str, pipelining: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSIBLE_PIPELINING", pipelining)
+    with stack({"one": {}}) as made:
+        os.rename(os.path.join(made.root, lost), os.path.join(made.root, "lost"))
+        done = play(made, "playbooks/status.yml")
+        assert done.returncode == 2
+        assert f"FAILED, Rollcall is not installed under {made.root} on this host." in done.stdout
+
+
+def test_a_venv_without_its_packages_is_not_installed() -> None:
+    with stack({"one": {}}) as made:
+        venv = os.path.join(made.root, "engine", "venv")
+        os.unlink(venv)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+        # Engines import what they need at different moments; this one at its start.
+        Path(made.root, "engine", "__main__.py").write_text("import psutil", encoding="utf-8")
+        done = play(made, "playbooks/status.yml")
+        assert f"FAILED, Rollcall is not installed under {made.root} on this host." in done.stdout
+
+
 def test_an_engine_that_breaks_off_is_told_with_its_last_words() -> None:
     with stack({"one": {}}) as made:
         Path(made.root, "engine", "__main__.py").write_text("raise SystemExit('no more memory')", encoding="utf-8")

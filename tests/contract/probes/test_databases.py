@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -364,6 +365,26 @@ def test_a_redis_without_a_password_is_asked_by_its_port() -> None:
         needless = ask("redis", f"redis://:{PLANTED}@127.0.0.1:{made.port}")
     assert needless.detail.endswith("it has no password, and URL has one")
     assert databases.ask(a_stack(), check).detail == f"127.0.0.1:{made.port}: connection refused"
+
+
+@pytest.mark.parametrize(
+    ("to_auth", "to_ping", "words"),
+    [
+        ("ERR invalid password", "-NOAUTH Authentication required.", "password refused, or there is no such user"),
+        ("ERR Client sent AUTH, but no password is set", "+PONG", "it has no password, and URL has one"),
+        ("ERR max number of clients reached", "", 'it refuses AUTH: "ERR max number of clients reached"'),
+    ],
+)
+def test_a_redis_before_6_that_refuses_a_password_is_told(to_auth: str, to_ping: str, words: str) -> None:
+    def behave(connection: socket.socket) -> None:
+        connection.sendall(f"-{to_auth}\r\n".encode())
+        if to_ping:
+            connection.recv(4096)
+            connection.sendall(f"{to_ping}\r\n".encode())
+
+    with tcp_peer(behave) as peer:
+        answer = ask("redis", f"redis://:{PLANTED}@127.0.0.1:{peer.port}", timeout=SHORT)
+    assert answer.detail.endswith(words)
 
 
 NO_REDIS: t.Mapping[str, t.Tuple[Behaviour, str]] = {

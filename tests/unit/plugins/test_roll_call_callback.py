@@ -59,7 +59,14 @@ class Run:
         self.callback.v2_playbook_on_play_start(play)
 
     def _result(
-        self, host: str, action: str, data: t.Mapping[str, t.Any], *, run_once: bool = False, name: str = ""
+        self,
+        host: str,
+        action: str,
+        data: t.Mapping[str, t.Any],
+        *,
+        run_once: bool = False,
+        name: str = "",
+        marks: t.Collection[str] = (),
     ) -> SimpleNamespace:
         name = name or f"Run {action.rpartition('.')[2]}"
         task = SimpleNamespace(
@@ -68,6 +75,7 @@ class Run:
             run_once=run_once,
             name=name,
             get_name=lambda: name,
+            get_vars=lambda: dict.fromkeys(marks, True),
             _uuid=f"{name} on {host}",
         )
         self.callback.v2_playbook_on_task_start(task, False)
@@ -609,11 +617,11 @@ def test_what_has_become_of_a_first_install_is_told_before_what_failed(run: Run,
     run.play("a", "b")
     install(run, "a", report=restart_report(CRASHED))
     said = "No verdict has ever held. What was made stays: /opt/trading."
-    for host, name, msg in (
-        ("a", "Failed | Say what has become of a first install", said),
-        ("b", "Failed | End with what has failed", "Not finished here, because another host has failed."),
+    for host, marks, msg in (
+        ("a", [roll_call.ENDING, roll_call.STATEMENT], said),
+        ("b", [roll_call.ENDING], "Not finished here, because another host has failed."),
     ):
-        result = run._result(host, "ansible.builtin.fail", {"failed": True, "msg": msg}, name=name)
+        result = run._result(host, "ansible.builtin.fail", {"failed": True, "msg": msg}, marks=marks)
         run.callback.v2_runner_on_failed(result)
         run.stats.increment("failures", host)
 
