@@ -18,6 +18,7 @@ from ..manifest.model import Stack
 from ..ports import flush
 from ..state.generations import Generation, generations_directory
 from ..supervisord import client_errors
+from ..supervisord.config import descriptors
 from ..supervisord.environment import services_with_private_file
 from ..supervisord.parse_back import compare, parse_back
 from ..supervisord.places import engine_python
@@ -86,7 +87,7 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
     if rights and who.uid == 0:
         problems += _open_to_others(stack)
     if new:
-        problems += [*_kernel_ports(stack, who), *_not_writable(stack)]
+        problems += [*_kernel_ports(stack, who), *_not_writable(stack), *_lacks_descriptors(stack, who)]
     if problems:
         raise RollcallError(
             f"Stack {stack.name} cannot start as it is; nothing was stopped or changed:\n"
@@ -188,6 +189,20 @@ def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
             mode = stat.S_IMODE(seen.st_mode)
             message = f"has mode {mode:04o}, so that others may write to it, and supervisord runs as root"
             yield fitness.problem(path, message, f"chmod go-w {path}")
+
+
+def _lacks_descriptors(stack: Stack, who: Account) -> t.Iterator[Problem]:
+    """Find that supervisord may not open as many files as the services need; root raises its own limit."""
+    import resource
+
+    needed, allowed = descriptors(stack), resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if who.uid != 0 and allowed != resource.RLIM_INFINITY and allowed < needed:
+        yield fitness.problem(
+            "stack.services",
+            f"supervisord needs {needed} open files for its programs, and {who.name} may have {allowed}",
+            f"raise the hard limit of open files: a line '{who.name} hard nofile {2 * needed}' in "
+            "/etc/security/limits.conf, and a new login",
+        )
 
 
 def _space(stack: Stack) -> t.Iterator[Problem]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 import pytest
@@ -204,6 +205,15 @@ def test_the_daemons_revision_is_of_its_own_sections_alone() -> None:
     assert supervisord_revision(plain) == supervisord_revision("; a comment\n\n" + plain)
     assert supervisord_revision(plain) != supervisord_revision(render(stack("/srv/other", service())))
     assert supervisord_revision(plain) != supervisord_revision(plain.replace("loglevel=info", "loglevel=debug"))
+
+
+def test_supervisord_may_open_what_its_programs_need_and_one_more_of_them_does_not_restart_it() -> None:
+    one, two = (stack(ROOT, *(service(f"s{number}") for number in range(count))) for count in (1, 400))
+    for made in (one, two):
+        assert f"\nminfds={config.descriptors(made)}\n" in render(made)
+    assert config.descriptors(two) > 1024
+    assert supervisord_revision(render(one)) == supervisord_revision(render(two))
+    assert supervisord_revision(render(one)) == supervisord_revision(re.sub(r"minfds=.*\n", "", render(one)))
 
 
 # --- compare -------------------------------------------------------------------------------------------------------
