@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 import typing as t
 from pathlib import Path
@@ -15,6 +14,7 @@ import psutil
 import pytest
 
 from tests.support import postgresql, redis
+from tests.support.commands import rollcall
 from tests.support.peers import keeps_silent, tcp_peer
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
 
@@ -84,14 +84,12 @@ def looks(made: StackUnderTest) -> t.Iterator[t.Dict[str, t.Any]]:
         assert PLANTED not in json.dumps(report)
         yield report
     for arguments in (("status",), ("status", "--json"), ("verify",), ("doctor", "--json"), ("history",)):
-        began = time.monotonic()
-        command = [made.command, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=BOUND)
-        assert time.monotonic() - began < BOUND / 2
-        assert PLANTED not in done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
+        said = rollcall(made, *arguments, bound=BOUND)
+        assert said.seconds < BOUND / 2
+        assert PLANTED not in said.out + said.err
+        assert "Traceback" not in said.err
         if arguments[0] in ("status", "verify"):
-            assert done.returncode == 1
+            assert said.code == 1
 
 
 @pytest.mark.fault(31)

@@ -37,6 +37,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs imp
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
 from tests.support.commands import rollcall
+from tests.support.documents import parsed
 from tests.support.processes import eventually, free_port, is_alive
 from tests.support.stacks import StackUnderTest, failed_checks, stack
 from tests.support.victims import victim
@@ -569,7 +570,8 @@ def test_of_two_restarts_at_once_one_goes_on_and_the_other_is_refused(running: S
     ]
     told = [process.communicate(timeout=60)[0] for process in both]
     assert sorted(process.returncode for process in both) == [0, 3]
-    refused = next(json.loads(text) for process, text in zip(both, told) if process.returncode == 3)
+    ended = {process.returncode: parsed(text, ["restart"]) for process, text in zip(both, told)}
+    refused = ended[3]
     assert "This stack is locked by another run" in refused["error"]["message"]
     assert_whole(running, running.perform(installed=True))
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
+from tests.support.commands import rollcall
 from tests.support.configs import a_label
 from tests.support.documents import validated
 from tests.support.processes import eventually, free_port
@@ -100,10 +101,8 @@ def answer(done: subprocess.CompletedProcess[str]) -> t.Dict[str, t.Any]:
 
 def of_host(made: StackUnderTest, *arguments: str) -> t.Tuple[int, t.Dict[str, t.Any]]:
     """Return the exit code and the document of the stack's own ``rollcall``."""
-    done = subprocess.run(
-        [made.command, *arguments, "--json"], capture_output=True, text=True, check=False, timeout=BOUND
-    )
-    return done.returncode, json.loads(done.stdout)
+    said = rollcall(made, *arguments, "--json", bound=BOUND)
+    return said.code, said.data
 
 
 # --- what it answers ----------------------------------------------------------------------------------------------

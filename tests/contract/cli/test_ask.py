@@ -17,7 +17,8 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import steps_of
-from tests.support.documents import validated
+from tests.support.commands import rollcall
+from tests.support.documents import parsed, validated
 from tests.support.processes import eventually
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
@@ -138,7 +139,7 @@ def test_a_worker_that_is_killed_is_told_with_the_step_it_was_at(running: StackU
     assert eventually(lambda: len(steps_of(running.paths.state, note["run"])) > 0)
     os.kill(note["pid"], signal.SIGKILL)
     output, _unused = waiting.communicate(timeout=20)
-    error = json.loads(output)["error"]
+    error = parsed(output, ["restart"])["error"]
     step = steps_of(running.paths.state, note["run"])[-1]["step"]
     assert waiting.returncode == 1
     assert f"The worker of run {note['run']} died at step '{step}'" in error["message"]
@@ -148,12 +149,6 @@ def test_a_worker_that_is_killed_is_told_with_the_step_it_was_at(running: StackU
 def test_the_command_called_by_a_service_of_the_stack_does_not_end_itself(running: StackUnderTest) -> None:
     before = running.pids()
     labelled = {**os.environ, "ROLLCALL_STACK": "test", "ROLLCALL_ROOT": running.root, "ROLLCALL_SERVICE": "one"}
-    done = subprocess.run(
-        [running.command, "restart", "--json"],
-        env=labelled,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+    said = rollcall(running, "restart", "--json", env=labelled)
+    assert said.code == 0, said.out
     assert not set(running.pids().values()) & set(before.values())

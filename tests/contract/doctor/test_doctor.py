@@ -31,8 +31,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generati
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors, discovery
 from tests.support import interpreters, supervisords
+from tests.support.commands import rollcall
 from tests.support.configs import a_label
-from tests.support.documents import parsed
 from tests.support.namespaces import as_nobody
 from tests.support.processes import eventually, free_port
 from tests.support.repository import ROOT
@@ -77,17 +77,10 @@ def running() -> t.Iterator[StackUnderTest]:
 
 def call(made: StackUnderTest, *options: str, **environment: str) -> Data:
     """Run the installed command and return what it says; its exit code tells the same."""
-    done = subprocess.run(
-        [made.command, "doctor", *options, "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-        env={**os.environ, **environment},
-    )
-    assert done.stdout, done.stderr
-    data: Data = parsed(done.stdout, ["doctor"])
-    assert done.returncode == (0 if data["ok"] else 3 if "error" in data and data["error"]["kind"] == "refused" else 1)
+    said = rollcall(made, "doctor", *options, "--json", bound=100, env={**os.environ, **environment})
+    assert said.out, said.err
+    data = said.data
+    assert said.code == (0 if data["ok"] else 3 if "error" in data and data["error"]["kind"] == "refused" else 1)
     return data
 
 

@@ -19,8 +19,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import leases
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import tool as ports
+from tests.support.commands import rollcall
 from tests.support.configs import a_label
-from tests.support.documents import parsed
 from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import victim
@@ -53,8 +53,8 @@ def with_fallback(made: StackUnderTest, *fallbacks: int) -> Stack:
 
 
 def tool(made: StackUnderTest, *arguments: str) -> t.Tuple[int, t.Dict[str, t.Any]]:
-    done = subprocess.run([made.command, "ports", *arguments, "--json"], capture_output=True, text=True, check=False)
-    return done.returncode, parsed(done.stdout, ["ports", *arguments])
+    said = rollcall(made, "ports", *arguments, "--json", bound=100)
+    return said.code, said.data
 
 
 def own_port(made: StackUnderTest) -> int:

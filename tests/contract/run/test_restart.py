@@ -18,7 +18,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import current_id
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import steps_of
-from tests.support.documents import parsed
+from tests.support.commands import rollcall
 from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
 
@@ -199,18 +199,18 @@ def test_secrets_reach_the_process_and_neither_config_nor_arguments_nor_journal(
 
 
 def test_the_command_on_the_host_tells_the_same_as_the_engine(running: StackUnderTest) -> None:
-    done = subprocess.run([running.command, "status", "--json"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    report = parsed(done.stdout, ["status"])
+    said = rollcall(running, "status", "--json")
+    assert said.code == 0, said.err
+    report = said.data
     assert report["ok"]
     assert {service["name"]: service["pid"] for service in report["services"]} == running.pids()
 
 
 def test_the_command_restarts_through_a_worker(running: StackUnderTest) -> None:
     before = running.pids()
-    done = subprocess.run([running.command, "restart", "--json"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    assert parsed(done.stdout, ["restart"])["result"] == "ok"
+    said = rollcall(running, "restart", "--json")
+    assert said.code == 0, said.out
+    assert said.data["result"] == "ok"
     assert not set(running.pids().values()) & set(before.values())
 
 
@@ -225,9 +225,9 @@ def test_the_command_gives_a_port_and_never_a_default(running: StackUnderTest) -
 def test_verify_holds_and_status_sees_what_is_wrong(running: StackUnderTest) -> None:
     assert subprocess.run([running.command, "verify"], capture_output=True, check=False).returncode == 0
     running.supervisor().stop(["alone"])
-    done = subprocess.run([running.command, "status", "--json"], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert failed_checks(parsed(done.stdout, ["status"])) == [("running", "alone")]
+    said = rollcall(running, "status", "--json")
+    assert said.code == 1
+    assert failed_checks(said.data) == [("running", "alone")]
 
 
 def test_without_a_stack_every_verb_says_so() -> None:

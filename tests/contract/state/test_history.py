@@ -16,7 +16,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import history
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import Journal, new_run_id
-from tests.support.documents import parsed
+from tests.support.commands import rollcall
 from tests.support.processes import eventually, free_port
 from tests.support.stacks import StackUnderTest, stack
 
@@ -95,9 +95,9 @@ def test_the_command_shows_the_list_and_one_run_by_the_beginning_of_its_id(runni
     assert f"{done['run']}" in listed.stdout.splitlines()[1]
     one = call(running, "history", done["run"][:-1])
     assert "restart web: full restart" in one.stdout
-    record = parsed(call(running, "history", done["run"], "--json").stdout, ["history", done["run"]])
+    record = rollcall(running, "history", done["run"], "--json").data
     assert record["steps"][-1]["step"] == "done"
-    assert parsed(call(running, "history", "--json").stdout, ["history"])["runs"][0]["run"] == done["run"]
+    assert rollcall(running, "history", "--json").data["runs"][0]["run"] == done["run"]
     missing = call(running, "history", "1999")
     assert missing.returncode == 2
     assert "no run whose id begins with '1999'" in missing.stderr

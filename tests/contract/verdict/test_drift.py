@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.documents import parsed
+from tests.support.commands import rollcall
 from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import victim
@@ -32,11 +32,9 @@ def written(made: StackUnderTest) -> str:
 
 
 def drift(made: StackUnderTest, *file: str) -> t.Tuple[int, t.Dict[str, t.List[str]]]:
-    command = [made.command, "manifest", "drift", *file, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    data = parsed(done.stdout, ["manifest", "drift"])
-    assert data["ok"] is (done.returncode == 0)
-    return done.returncode, {row["name"]: row["differences"] for row in data["services"]}
+    said = rollcall(made, "manifest", "drift", *file, "--json")
+    assert said.data["ok"] is (said.code == 0)
+    return said.code, {row["name"]: row["differences"] for row in said.data["services"]}
 
 
 def test_what_is_installed_and_runs_has_not_drifted(running: StackUnderTest) -> None:
@@ -72,7 +70,6 @@ def test_a_silent_supervisord_is_drift(running: StackUnderTest) -> None:
 
 def test_a_file_that_is_no_manifest_is_wrong_use(running: StackUnderTest) -> None:
     del running.raw["root"]
-    command = [running.command, "manifest", "drift", written(running), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "rollcall manifest check" in parsed(done.stdout, command[1:])["error"]["remedies"][0]
+    said = rollcall(running, "manifest", "drift", written(running), "--json")
+    assert said.code == 2
+    assert "rollcall manifest check" in said.remedies[0]
