@@ -10,6 +10,7 @@ import typing as t
 import hypothesis
 import pytest
 
+from tests.support import returns
 from tests.support.interpreters import quick_python
 from tests.support.victims import Victim, innocent
 
@@ -37,3 +38,17 @@ def bystander() -> t.Iterator[Victim]:
     """A process that nothing here has any business with; it must be alive afterwards."""
     with innocent() as held:
         yield held
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _recording() -> t.Iterator[None]:
+    """Playbooks write down what the modules return."""
+    with returns.recording():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _results(_recording: None) -> t.Iterator[None]:
+    """What the modules of the test's playbooks returned is as their RETURN says."""
+    yield
+    returns.recorded()

@@ -36,6 +36,7 @@ class ActionModule(EngineAction):
         _validated, arguments = self.validate_argument_spec(argument_spec=self.OPTIONS)
         stack = manifests.check_into(result, arguments, release=arguments["release"])
         if stack is None:
+            result.update(ok=False)
             return result
         unplanned = self._unplanned(stack.root) if self._task.check_mode else ""
         if unplanned:

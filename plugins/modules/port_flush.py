@@ -100,6 +100,14 @@ ended:
       description: The process.
       returned: always
       type: int
+    start:
+      description: Clock ticks from boot to its start.
+      returned: always
+      type: int
+    exe:
+      description: Path of its program; empty when it may not be read.
+      returned: always
+      type: str
     user:
       description: User of the process.
       returned: always
@@ -162,15 +170,15 @@ holders:
       returned: always
       type: int
     user:
-      description: User of the process.
+      description: User of the process; null when none can be seen.
       returned: always
       type: str
     command:
-      description: Command line of the process.
+      description: Command line of the process; null when none can be seen.
       returned: always
       type: str
     started:
-      description: Start of the process, in seconds since the epoch.
+      description: Start of the process, in seconds since the epoch; null when none can be seen.
       returned: always
       type: float
     provenance:
@@ -178,11 +186,11 @@ holders:
       returned: always
       type: str
     service:
-      description: Service of the stack that it is, or was.
+      description: Service of the stack that it is, or was; null when it is none.
       returned: always
       type: str
     unit:
-      description: Unit of systemd or container in which a foreign process runs.
+      description: Unit of systemd or container in which a foreign process runs; null when it is in none.
       returned: always
       type: str
     reason:

@@ -117,15 +117,15 @@ ports:
           returned: always
           type: int
         user:
-          description: User of the process.
+          description: User of the process; null when none can be seen.
           returned: always
           type: str
         command:
-          description: Command line of the process.
+          description: Command line of the process; null when none can be seen.
           returned: always
           type: str
         started:
-          description: Start of the process, in seconds since the epoch.
+          description: Start of the process, in seconds since the epoch; null when none can be seen.
           returned: always
           type: float
         provenance:
@@ -133,7 +133,7 @@ ports:
           returned: always
           type: str
         service:
-          description: Service of the stack that it is, or was.
+          description: Service of the stack that it is, or was; null when it is none.
           returned: always
           type: str
         unit:

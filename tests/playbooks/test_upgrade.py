@@ -75,6 +75,8 @@ class Host:
         if old:
             collections = str(self.old.parents[2])
             environment |= {"ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false"}
+            # What its modules return is not for the RETURN of ours.
+            environment["MODULE_RESULTS"] = os.devnull
         return subprocess.run(
             [str(PLAYBOOK), "-i", str(inventory), "site.yml", *arguments],
             cwd=self.old if old else ROOT,
