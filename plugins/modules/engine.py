@@ -59,6 +59,10 @@ version:
   description: Version of the engine.
   returned: success
   type: str
+error:
+  description: Why nothing was replaced, with C(message), C(kind), C(evidence) and C(remedies).
+  returned: when a run is under way, or the state cannot be locked
+  type: dict
 """
 
 import contextlib

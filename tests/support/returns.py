@@ -47,7 +47,7 @@ DOCUMENTS: t.Mapping[str, t.Mapping[str, str]] = {
     "boot_info": {},
     "bootstrap_info": PROBLEMS,
     "database_info": {},
-    "engine": {},
+    "engine": ERROR,
     "engine_packages": {},
     "manifest_edit": {**PROBLEMS, **ERROR},
     "manifest_info": PROBLEMS,
