@@ -240,7 +240,8 @@ def test_the_release_that_did_not_start_was_tried(host: Any) -> None:
         pytest.skip("there was none on this host")
     (broken,) = host.check_output("grep -rl aplication %s/releases --include=wsgi.py", ROOT).splitlines()
     assert Path(broken).parents[1].name != noted("release")
-    assert "cannot import name" in host.check_output("cat %s/logs/web.log*", ROOT)
+    # The misspelt name is in what the service wrote last.
+    assert host.run("grep -q get_wsgi_aplication %s/logs/web.log*", ROOT).rc == 0
 
 
 def test_without_a_network_all_of_it_came_from_the_controller(host: Any) -> None:
@@ -248,8 +249,12 @@ def test_without_a_network_all_of_it_came_from_the_controller(host: Any) -> None
         pytest.skip("the network is there")
     for family in ("-4", "-6"):
         assert host.check_output(f"ip {family} route show default") == ""
-    assert "unreachable" in host.run("ip route get 192.0.2.1").stderr
-    assert "Version: 5.2" in host.check_output("%s/current/venv/bin/pip --disable-pip-version-check show django", ROOT)
+    assert host.run("ip route get 192.0.2.1").rc != 0
+    installed = json.loads(
+        host.check_output("%s/current/venv/bin/pip --disable-pip-version-check list --format json", ROOT)
+    )
+    (django,) = (package["version"] for package in installed if package["name"].lower() == "django")
+    assert django.startswith("5.2")
 
 
 def test_it_comes_back_with_the_host_after_its_databases(host: Any) -> None:

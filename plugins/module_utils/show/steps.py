@@ -38,6 +38,7 @@ LAST = len(NAMES)
 OK, CHANGED, FAILED, HELD, NONE, NOT_REACHED = "ok", "changed", "FAILED", "HELD", "-", "not reached"
 _PAINTED = {OK: "good", CHANGED: "warn", FAILED: "bad", HELD: "bad"}
 
+# How the names of the tasks of a step begin, as docs/how-to/install.md has them: of a name, this alone is read.
 _NUMBER = re.compile(rf"(\d+)(?:-{LAST})?/{LAST} ")
 # Which of the checks of a step are counted, and as what: a service is RUNNING once, and has answered once.
 _COUNTED = {
