@@ -13,7 +13,8 @@ description:
   - Checks the whole manifest on the controller, as M(rollcall.supervisor.manifest_info) does, and asks the host, by one
     command of its shell, what it was prepared with. Changes nothing, and needs no Python on the host.
   - Fails where the engine on the host is newer than this collection.
-  - Used by the role P(rollcall.supervisor.bootstrap#role).
+  - Used by the roles P(rollcall.supervisor.bootstrap#role), P(rollcall.supervisor.release#role) and
+    P(rollcall.supervisor.database#role).
 extends_documentation_fragment:
   - rollcall.supervisor.attributes
   - rollcall.supervisor.manifest

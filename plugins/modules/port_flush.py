@@ -85,13 +85,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+# begin generated flushed
 freed:
-  description: Ports that were held and are free now, or would be in check mode.
+  description: Ports that were taken and are free now, or would be.
   returned: success
   type: list
   elements: int
 ended:
-  description: Processes that were ended, or would be in check mode.
+  description: Processes that were ended, or would be.
   returned: success
   type: list
   elements: dict
@@ -101,7 +102,7 @@ ended:
       returned: always
       type: int
     start:
-      description: Clock ticks from boot to its start.
+      description: Clock ticks from boot to its start; pid and start together are never used again.
       returned: always
       type: int
     exe:
@@ -109,24 +110,26 @@ ended:
       returned: always
       type: str
     user:
-      description: User of the process.
+      description: User of the process; empty when it was gone before it was looked at.
       returned: always
       type: str
     command:
-      description: Command line of the process.
+      description: Its command line; empty when it was gone before it was looked at.
       returned: always
       type: str
     signals:
-      description: Signals that were sent, in order; none to what supervisord has stopped.
+      description: Names of the signals that were sent, in order; none to what supervisord has stopped.
       returned: always
       type: list
       elements: str
     result:
-      description: V(ended), or V(planned) in check mode.
+      description:
+        - ended; gone - it was before any signal; changed - it is another process, and was not signalled; zombie - not
+          signalled; survived - it lives; stuck - it hangs in the kernel; planned - it would be ended.
       returned: always
       type: str
     seconds:
-      description: How long the process took to end.
+      description: How long that took.
       returned: always
       type: float
     reason:
@@ -134,12 +137,7 @@ ended:
       returned: always
       type: str
 kept:
-  description: Holders that were left alone because supervisord runs them, described as in RV(holders).
-  returned: success
-  type: list
-  elements: dict
-holders:
-  description: Everything that held one of the ports before, one entry for each socket and process.
+  description: Holders that were left alone because supervisord runs them.
   returned: success
   type: list
   elements: dict
@@ -149,11 +147,11 @@ holders:
       returned: always
       type: int
     family:
-      description: V(ipv4) or V(ipv6).
+      description: ipv4 or ipv6.
       returned: always
       type: str
     address:
-      description: Address it listens on.
+      description: Address that it listens on.
       returned: always
       type: str
     inode:
@@ -161,12 +159,12 @@ holders:
       returned: always
       type: int
     pids:
-      description: All processes that were seen to hold this socket.
+      description: All processes that have this socket open; each has an entry of its own.
       returned: always
       type: list
       elements: int
     pid:
-      description: Process that holds the socket; null when none can be seen.
+      description: Process that has the socket open; null when none can be seen.
       returned: always
       type: int
     user:
@@ -182,21 +180,83 @@ holders:
       returned: always
       type: float
     provenance:
-      description: V(supervised), V(orphan), V(duplicate), V(foreign) or V(unknown).
+      description: Whose it is; supervised, orphan, duplicate, foreign or unknown.
       returned: always
       type: str
     service:
-      description: Service of the stack that it is, or was; null when it is none.
+      description: The service of the stack that it is, or was; null when it is none.
       returned: always
       type: str
     unit:
-      description: Unit of systemd or container in which a foreign process runs; null when it is in none.
+      description:
+        - Unit of systemd or container in which the process runs; null when it is in none, or was not looked for.
       returned: always
       type: str
     reason:
       description: Why it has this provenance.
       returned: always
       type: str
+holders:
+  description: Everything that had taken one of the ports before.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    port:
+      description: The port.
+      returned: always
+      type: int
+    family:
+      description: ipv4 or ipv6.
+      returned: always
+      type: str
+    address:
+      description: Address that it listens on.
+      returned: always
+      type: str
+    inode:
+      description: Inode of the socket; null where the system has none.
+      returned: always
+      type: int
+    pids:
+      description: All processes that have this socket open; each has an entry of its own.
+      returned: always
+      type: list
+      elements: int
+    pid:
+      description: Process that has the socket open; null when none can be seen.
+      returned: always
+      type: int
+    user:
+      description: User of the process; null when none can be seen.
+      returned: always
+      type: str
+    command:
+      description: Command line of the process; null when none can be seen.
+      returned: always
+      type: str
+    started:
+      description: Start of the process, in seconds since the epoch; null when none can be seen.
+      returned: always
+      type: float
+    provenance:
+      description: Whose it is; supervised, orphan, duplicate, foreign or unknown.
+      returned: always
+      type: str
+    service:
+      description: The service of the stack that it is, or was; null when it is none.
+      returned: always
+      type: str
+    unit:
+      description:
+        - Unit of systemd or container in which the process runs; null when it is in none, or was not looked for.
+      returned: always
+      type: str
+    reason:
+      description: Why it has this provenance.
+      returned: always
+      type: str
+# end generated flushed
 error:
   description:
     - Why the ports were not flushed, with C(message), C(kind), C(evidence) and C(remedies).
@@ -212,6 +272,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import OWNED, POLICIES
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import load_stack
 
@@ -250,7 +311,7 @@ def main() -> None:
         argument_spec={
             "root": {"type": "path", "required": True},
             "ports": {"type": "list", "elements": "int"},
-            "policy": {"type": "str", "choices": ["owned", "refuse", "any"], "default": "owned"},
+            "policy": {"type": "str", "choices": list(POLICIES), "default": OWNED},
             "overrides": {"type": "dict", "default": {}},
             "supervised": {"type": "bool", "default": False},
             "grace": {"type": "float", "default": 5},

@@ -58,12 +58,13 @@ ports:
   type: list
   elements: dict
   contains:
+    # begin generated ports
     port:
       description: The port.
       returned: always
       type: int
     service:
-      description: Service that the stack assigns the port to; null when it does not.
+      description: Service of the stack that has the port; null when none has.
       returned: always
       type: str
     free:
@@ -76,9 +77,8 @@ ports:
       type: str
     complete:
       description:
-        - Whether all who hold the port are told. False when processes could not be looked into, among whom another
-          holder may be, and when something holds the port that cannot be seen.
-        - True for a free port, and for one that nothing but closed connections holds.
+        - Whether all who have taken the port are told. False when another may be among the processes that could not be
+          looked into, and when something that cannot be seen has taken it. True when only closed connections keep it.
       returned: always
       type: bool
     unreadable:
@@ -96,11 +96,11 @@ ports:
           returned: always
           type: int
         family:
-          description: V(ipv4) or V(ipv6).
+          description: ipv4 or ipv6.
           returned: always
           type: str
         address:
-          description: Address it listens on.
+          description: Address that it listens on.
           returned: always
           type: str
         inode:
@@ -108,12 +108,12 @@ ports:
           returned: always
           type: int
         pids:
-          description: All processes that hold this socket; each has an entry of its own.
+          description: All processes that have this socket open; each has an entry of its own.
           returned: always
           type: list
           elements: int
         pid:
-          description: Process that holds the socket; null when none can be seen.
+          description: Process that has the socket open; null when none can be seen.
           returned: always
           type: int
         user:
@@ -129,21 +129,23 @@ ports:
           returned: always
           type: float
         provenance:
-          description: V(supervised), V(orphan), V(duplicate), V(foreign) or V(unknown).
+          description: Whose it is; supervised, orphan, duplicate, foreign or unknown.
           returned: always
           type: str
         service:
-          description: Service of the stack that it is, or was; null when it is none.
+          description: The service of the stack that it is, or was; null when it is none.
           returned: always
           type: str
         unit:
-          description: Unit of systemd or container in which the process runs; null when it is in none.
+          description:
+            - Unit of systemd or container in which the process runs; null when it is in none, or was not looked for.
           returned: always
           type: str
         reason:
           description: Why it has this provenance.
           returned: always
           type: str
+    # end generated ports
 error:
   description: Why nothing could be said, with C(message), C(kind), C(evidence) and C(remedies).
   returned: failure

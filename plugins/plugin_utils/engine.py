@@ -20,6 +20,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import OWNED, POLICIES
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.places import (
     engine_directory,
     engine_python,
@@ -42,7 +43,7 @@ SAID = 2000
 # What every action on one stack has in its argument spec, and what those have that make a run.
 ROOT: t.Mapping[str, t.Any] = {"root": {"type": "str", "required": True}}
 RUN: t.Mapping[str, t.Any] = {
-    "policy": {"type": "str", "choices": ["owned", "refuse", "any"], "default": "owned"},
+    "policy": {"type": "str", "choices": list(POLICIES), "default": OWNED},
     "grace": {"type": "float", "default": 5},
     "kill_grace": {"type": "float", "default": 2},
     "automatic": {"type": "bool", "default": False},

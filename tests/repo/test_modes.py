@@ -26,6 +26,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
     EXIT_WRONG_USE,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import command as cli
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import OWNED, POLICIES
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes import MODES
 from tests.support.repository import ROOT
 
@@ -127,6 +128,16 @@ def test_a_restart_has_the_same_words_on_controller_and_host() -> None:
 
     assert words_of_restart() - LOOKS == set(on_host.choices or ())
     assert on_host.default == "full"
+
+
+def test_a_policy_has_the_same_words_wherever_it_is_given() -> None:
+    # The command and the argument specs of plugins derive theirs from the engine's; pages and roles cannot.
+    role = yaml.safe_load((ROOT / "roles/services/meta/argument_specs.yml").read_text(encoding="utf-8"))
+    flush = documented("port_flush")["policy"]
+
+    assert tuple(flush["choices"]) == POLICIES
+    assert flush["default"] == OWNED
+    assert tuple(role["argument_specs"]["main"]["options"]["services_port_policy"]["choices"]) == POLICIES
 
 
 def test_every_mode_has_a_verb_on_the_host() -> None:

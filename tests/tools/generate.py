@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.repository import ROOT
-from tests.tools import doctor_table, manifest_tables, mode_tables, report_schema, verdict_tables
+from tests.tools import doctor_table, manifest_tables, mode_tables, report_schema, return_pages, verdict_tables
 
 
 class Block(t.NamedTuple):
@@ -64,6 +64,8 @@ BLOCKS: t.Sequence[Block] = [
     Block("restart", "cases", mode_tables.cases),
     Block("plugins/modules/stack_restart.py", "mode", mode_tables.module_option),
     Block("roles/services/meta/argument_specs.yml", "mode", mode_tables.role_variable),
+    Block("plugins/modules/port_info.py", "ports", return_pages.port_states),
+    Block("plugins/modules/port_flush.py", "flushed", return_pages.flushed),
     Block("docs/reference/command.md", "modes", mode_tables.reference),
     Block("docs/explanation/verdict.md", "checks", verdict_tables.checks),
     Block("docs/reference/report.md", "report", verdict_tables.report),

@@ -155,8 +155,10 @@ class PortState(t.TypedDict):
         service: Service of the stack that has the port; null when none has.
         free: Whether a server could listen on it, on every address.
         reason: Why not; null when it is free.
-        complete: Whether all who have taken the port are told.
-        unreadable: How many processes could not be looked into.
+        complete: Whether all who have taken the port are told. False when another may be among the processes that could
+            not be looked into, and when something that cannot be seen has taken it. True when only closed connections
+            keep it.
+        unreadable: How many processes could not be looked into. Those that the system does not even list do not count.
         holders: Who listens, one entry for each socket and process.
     """
 

@@ -149,7 +149,7 @@ class Signalled(t.TypedDict):
         exe: Path of its program; empty when it may not be read.
         user: User of the process; empty when it was gone before it was looked at.
         command: Its command line; empty when it was gone before it was looked at.
-        signals: Names of the signals that were sent, in order.
+        signals: Names of the signals that were sent, in order; none to what supervisord has stopped.
         result: ended; gone - it was before any signal; changed - it is another process, and was not signalled; zombie -
             not signalled; survived - it lives; stuck - it hangs in the kernel; planned - it would be ended.
         seconds: How long that took.
@@ -249,7 +249,7 @@ class HolderData(t.TypedDict):
         user: User of the process; null when none can be seen.
         command: Command line of the process; null when none can be seen.
         started: Start of the process, in seconds since the epoch; null when none can be seen.
-        provenance: Whose it is.
+        provenance: Whose it is; supervised, orphan, duplicate, foreign or unknown.
         service: The service of the stack that it is, or was; null when it is none.
         unit: Unit of systemd or container in which the process runs; null when it is in none, or was not looked for.
         reason: Why it has this provenance.

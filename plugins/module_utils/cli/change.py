@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import typing as t
 
+from ..ports.provenance import OWNED
 from ..run.modes import AUTO, FLUSH, FULL, RESTARTS, ROLLBACK, STOP, mode_named
 from .console import CHECK, JSON, POLICY, Verb, announce, option, paths_of, show_report
 
@@ -26,7 +27,7 @@ def _run(options: argparse.Namespace) -> int:
         mode=mode_named(options.mode),
         who=who(),
         paths=paths,
-        policy=getattr(options, "policy", "owned"),
+        policy=getattr(options, "policy", OWNED),
         automatic=getattr(options, "automatic", False),
         generation=getattr(options, "generation", ""),
     )

@@ -17,6 +17,7 @@ import typing as t
 from ..base.clock import SOON
 from ..base.errors import EXIT_FAILED, EXIT_OK, RollcallError
 from ..manifest.model import Paths
+from ..ports.provenance import OWNED, POLICIES
 
 if t.TYPE_CHECKING:
     from ..base.documents import Report
@@ -72,8 +73,8 @@ JSON = option("--json", action="store_true", help="print JSON instead of text")
 CHECK = option("--check", action="store_true", help="say what would be done; change nothing")
 POLICY = option(
     "--policy",
-    choices=("owned", "refuse", "any"),
-    default="owned",
+    choices=POLICIES,
+    default=OWNED,
     help="what may be ended on an assigned port: left-overs of this stack (owned), nothing (refuse), all (any)",
 )
 

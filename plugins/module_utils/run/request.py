@@ -13,6 +13,7 @@ import typing as t
 
 from ..manifest.model import Paths
 from ..ports.flush import GRACE, KILL_GRACE
+from ..ports.provenance import OWNED
 from ..state.generations import Generation
 from .modes import Mode
 
@@ -26,7 +27,7 @@ class Request(t.NamedTuple):
         who: who asks, for the lock and the record.
         paths: where the stack's files are.
         wanted: the generation to bring about; None for the current one.
-        policy: what may be ended on the ports of the stack: owned, refuse or any.
+        policy: what may be ended on the ports of the stack; one of POLICIES.
         grace: seconds from TERM to KILL for what is not ended by supervisord.
         kill_grace: seconds to wait after KILL.
         on_failure: what becomes of a new generation that fails: ``rollback`` restores the last verified one, ``leave``
@@ -41,7 +42,7 @@ class Request(t.NamedTuple):
     who: str
     paths: Paths
     wanted: t.Optional[Generation] = None
-    policy: str = "owned"
+    policy: str = OWNED
     grace: float = GRACE
     kill_grace: float = KILL_GRACE
     on_failure: str = "leave"

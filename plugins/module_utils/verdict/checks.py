@@ -225,12 +225,15 @@ def _port(case: Case, service: Service) -> t.Optional[Proof]:
     if not strangers:
         return Proof(f"port {service.port} is its own", data=data)
     stranger = strangers[0]
-    remedy = end_command(stranger) if stranger.provenance in (FOREIGN, UNKNOWN) else RESTART
+    remedy = _kill_command(stranger) if stranger.provenance in (FOREIGN, UNKNOWN) else RESTART
     return Proof(f"port {service.port} is taken by {stranger.summary}", "taken", remedy, data)
 
 
-def end_command(holder: Holder) -> str:
-    """Return the command that ends the holder of a port, or the one that finds it."""
+def _kill_command(holder: Holder) -> str:
+    """Return the command that ends the holder of a port, or the one that finds it.
+
+    What brings the holder back when it is ended, as a flush tells it, would have to be looked up on the host.
+    """
     if holder.process is None:
         return f"ss -ltnp 'sport = :{holder.listener.port}'"
     return f"kill {holder.process.pid}"
@@ -278,7 +281,7 @@ def _left_listener(case: Case, service: Service) -> t.Optional[Proof]:
     holder = listener_of(service, case.seen)
     if holder is None or holder.provenance == FOREIGN:
         return None
-    remedy = end_command(holder) if holder.provenance == UNKNOWN else "rollcall restart emergency"
+    remedy = _kill_command(holder) if holder.provenance == UNKNOWN else "rollcall restart emergency"
     return Proof(f"port {service.port} is still taken by {holder.summary}", "taken", remedy)
 
 
