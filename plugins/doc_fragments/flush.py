@@ -13,10 +13,10 @@ options:
   policy:
     description:
       - What may be ended on a port of the stack.
-      - V(owned) ends what is left over from this stack and refuses when anything else holds a port.
+      - V(owned) ends what is left over from this stack, and refuses when anything else has taken a port.
       - V(refuse) ends nothing and refuses when a port is taken.
-      - V(any) also ends processes that are not of this stack. Never pid 1, a user's systemd, sshd, what holds a port
-        for a container, or what this run itself comes through.
+      - V(any) also ends processes that are not of this stack. It never ends pid 1, a user's systemd, sshd, a process
+        that listens for a container, or one that this run was started from.
     type: str
     choices: [owned, refuse, any]
     default: owned

@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options:
   manifest:
     description:
-      - The manifest as data. Together with O(file) it is laid over what the file says.
+      - The manifest as data. With O(file), it is merged over the manifest of the file.
     type: dict
     default: {}
   file:

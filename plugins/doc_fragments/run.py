@@ -12,8 +12,8 @@ class ModuleDocFragment:
 options:
   on_failure:
     description:
-      - What becomes of a new generation whose verdict does not hold. V(leave) leaves it in place; V(rollback) restores
-        the last verified generation and verifies it. The run fails in either case.
+      - What to do with a new generation whose verdict is not OK. V(leave) leaves it in place; V(rollback) restores the
+        last verified generation and verifies it. The run fails in either case.
       - Without an earlier verified generation there is nothing to go back to, and it is left in place.
     type: str
     choices: [leave, rollback]
@@ -21,12 +21,12 @@ options:
   automatic:
     description:
       - Whether a program asks for the run and not a person. Such a run counts against the C(restart_budget) of the
-        manifest, and is refused when that is spent.
+        manifest, and is refused when that is used up.
     type: bool
     default: false
   fail:
     description:
-      - Whether the task fails when the run was refused, came to no verdict, or its verdict does not hold.
+      - Whether the task fails when the run was refused, came to no verdict, or its verdict is not OK.
       - With V(false) the playbook asks RV(ok) and fails with RV(msg). Of a task that fails Ansible shows the whole
         result, and a report has hundreds of lines.
     type: bool

@@ -11,8 +11,8 @@ short_description: See what starts a stack after a boot
 version_added: 0.2.0
 description:
   - Asks the host, by one command of its shell, for units of systemd and property lists of launchd that start a stack.
-    Says which of them is missing, differs or is too much. Changes nothing.
-  - Fails where what is wanted cannot be, because of who installs, or because another stack has the name.
+    Tells which of them is missing, differs or is not wanted. Changes nothing.
+  - Fails when the user who installs cannot have what is wanted, and when another stack has the name already.
   - Used by the role P(rollcall.supervisor.services#role), which has the templates.
 extends_documentation_fragment:
   - rollcall.supervisor.attributes

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_info
-short_description: Ask a database whether it lets an application in
+short_description: Test whether an application can connect to its database
 version_added: 0.2.0
 description:
   - Connects to PostgreSQL or Redis as an application would, by its URL, and asks C(SELECT 1) or C(PING).
-  - The same as the check C(database) of a verdict, for a database that no stack has yet. Changes nothing.
+  - The same as the check C(database) of a verdict, for a database that no stack uses yet. Changes nothing.
 requirements:
   - For PostgreSQL, pg8000. The role P(rollcall.supervisor.bootstrap#role) installs it with the engine, whose Python
     C(ROOT/engine/venv/bin/python) is to run this module.
@@ -29,18 +29,19 @@ author:
 options:
   url:
     description:
-      - Where the database is, and who comes, such as C(postgresql://user:password@host/name) or C(redis://:password@host).
-      - Special characters of a user or password are written in percent code.
+      - The address of the database and the user, such as C(postgresql://user:password@host/name) or
+        C(redis://:password@host).
+      - Special characters of a user or password are percent-encoded.
     type: str
     required: true
   user:
     description:
-      - The account that runs the application. As root, a unix socket is connected to as this user.
-      - Without it, as whoever runs the module.
+      - The account that runs the application. When the module runs as root, it connects to a unix socket as this user.
+      - Without it, the user who runs the module.
     type: str
   timeout:
     description:
-      - Seconds for all of it.
+      - Seconds that the whole test may take.
     type: float
     default: 5.0
 """

@@ -12,7 +12,7 @@ version_added: 0.2.0
 description:
   - Makes C(ROOT/engine/venv) with supervisor and what the engine needs, from the package index, or from wheels of the
     controller, which are sent as one archive.
-  - What was installed is noted when pip has ended well, so that what was cut off is done again.
+  - Notes what was installed after pip has succeeded, so that an installation that was cut off is done again.
   - Used by the role P(rollcall.supervisor.bootstrap#role).
 extends_documentation_fragment:
   - rollcall.supervisor.attributes
@@ -43,7 +43,7 @@ options:
     required: true
   wheels:
     description:
-      - Directory on the controller with wheels of all of it. Without one the package index is used.
+      - Directory on the controller with the wheels of all requirements. Without it, the package index is used.
     type: path
   archive:
     description:

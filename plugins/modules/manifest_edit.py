@@ -14,10 +14,10 @@ description:
     anchors and what is encrypted by C(ansible-vault).
   - The file may be YAML or JSON, a manifest with or without C(stack), one of the older shape, or variables of an
     inventory with C(rollcall_stack) among them.
-  - A change that would bring an error into the manifest is refused with all of them, and so is one that would change
-    another place, too, by an alias. An error that is there already keeps nobody from changing something else.
-  - The file is replaced atomically under a lock. Of two changes at the same time none is lost, and a reader sees the
-    old file or the new one. Mode, owner and a symbolic link stay.
+  - Refuses a change that would bring errors into the manifest, and tells all of them. Refuses one that would change
+    another place as well, through an alias. Errors that are there already do not prevent other changes.
+  - Replaces the file atomically under a lock. Two changes at the same time are both kept, and a reader sees the old
+    file or the new one. Mode, owner and a symbolic link stay.
 requirements:
   - ruamel.yaml on the Python that runs the module, and PyYAML, for YAML. JSON needs neither.
 extends_documentation_fragment:
@@ -47,34 +47,34 @@ options:
     type: int
   changes:
     description:
-      - More changes, carried out one after the other, all or none.
+      - More changes, made in this order, all or none.
     type: list
     elements: dict
     default: []
     suboptions:
       place:
         description:
-          - The keys that lead to the value, as they are below C(stack). In a file of the older shape the value is found
-            where that has it.
+          - The keys that lead to the value, as they are below C(stack). In a file of the older shape, the value is
+            found at its place there.
           - Keys that are missing on the way are made, but a service that is missing is an error.
         type: list
         elements: str
         required: true
       value:
         description:
-          - What is to stand there; null when it is left out. A mapping is compared key by key with the one in the file,
-            which loses the keys that are not here, and keeps its order and its comments.
-          - What is below C(secrets) is in no result. A task with C(no_log) keeps it out of the host's own log as well.
+          - The new value; null when it is left out. A mapping is compared with the one in the file key by key. Keys
+            that are not here are removed from the file, whose order and comments stay.
+          - Values below C(secrets) are in no result. A task with C(no_log) keeps it out of the host's own log as well.
         type: raw
       state:
         description:
-          - Whether anything is to stand there.
+          - Whether the value is to be there.
         type: str
         choices: [present, absent]
         default: present
   timeout:
     description:
-      - Seconds to wait for another change of the same file to be written.
+      - Seconds to wait while another change of the same file is written.
     type: float
     default: 10
 notes:

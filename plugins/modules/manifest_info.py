@@ -29,7 +29,7 @@ options:
   ports:
     description:
       - Ports that services have got on the host, by the name of the service, as M(rollcall.supervisor.port_assign)
-        returns them. They take the place of the services' own ports in all that follows from them.
+        returns them. They replace the services' own ports everywhere in the normalised manifest.
     type: dict
     default: {}
   release:

@@ -11,8 +11,8 @@ short_description: Give every service of a stack its port on a host
 version_added: 0.2.0
 description:
   - Gives each service that has fallback ports the first of its ports that is free on the host, and remembers it.
-  - A service keeps the port that it has got as long as that is one of its own, and free or the service's own.
-  - Fails when a service gets none, with what was tried and who holds each; nothing is changed then.
+  - A service keeps its port as long as the manifest still has it, and it is free or taken by the service itself.
+  - Fails when a service gets no port, and tells which were tried and who has taken each. Nothing is changed then.
 requirements:
   - The role P(rollcall.supervisor.bootstrap#role) has prepared the host. The engine that it installed does the work.
 extends_documentation_fragment:

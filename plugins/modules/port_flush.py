@@ -12,12 +12,12 @@ version_added: 0.1.0
 description:
   - Ends the processes that listen on ports of a stack and proves by a bind that the ports are free.
   - Only ports that the stack's manifest assigns are touched, and never those it avoids or protects, or that of SSH.
-  - Everything is looked at first. When something holds a port that O(policy) does not cover, nothing is ended.
-  - TERM, CONT for what is stopped, O(grace), KILL, O(kill_grace). A process is compared again right before each step,
-    so a pid that was used again is never signalled.
-  - What holds a port for a container, and a socket unit of systemd, is named and never ended.
-  - When somebody is there who may start again what was ended, it is watched for three seconds. What has come back is
-    a failure that names who did it.
+  - Looks at everything first. When a port is taken by something that O(policy) does not cover, nothing is ended.
+  - Sends TERM, and CONT to a stopped process, waits O(grace) seconds, sends KILL, and waits O(kill_grace) seconds.
+    Identifies each process again right before each signal, so that a pid that was used again is never signalled.
+  - Names, and never ends, a process that listens for a container, and a socket unit of systemd.
+  - When something may start the ended process again, watches the port for three seconds. Fails when the port is taken
+    again, and names what did it.
 requirements:
   - The role P(rollcall.supervisor.bootstrap#role) has prepared the host.
 extends_documentation_fragment:
@@ -71,13 +71,13 @@ EXAMPLES = r"""
   rollcall.supervisor.port_flush:
     root: /opt/trading
 
-- name: Free one port from whatever holds it
+- name: Free one port, whoever has taken it
   rollcall.supervisor.port_flush:
     root: /opt/trading
     ports: [8001]
     policy: any
 
-- name: Free all ports, one of them from whatever holds it
+- name: Free all ports, one of them whoever has taken it
   rollcall.supervisor.port_flush:
     root: /opt/trading
     overrides:

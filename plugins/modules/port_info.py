@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: port_info
-short_description: Say whether TCP ports are free, and who holds them
+short_description: Tell whether TCP ports are free, and who has taken them
 version_added: 0.1.0
 description:
   - Shows for each port who listens on it, on which address, and whose process it is.
@@ -33,7 +33,7 @@ options:
     elements: int
   root:
     description:
-      - Directory of a stack, by which its own processes are told from others. Without it, every process is V(foreign).
+      - Directory of a stack, to tell its own processes from others. Without it, every process is V(foreign).
     type: path
 notes:
   - Only root sees the processes of all users. A listener whose process cannot be seen is reported as V(unknown), and
@@ -41,7 +41,7 @@ notes:
 """
 
 EXAMPLES = r"""
-- name: Look who holds the ports of a stack
+- name: See who has taken the ports of a stack
   rollcall.supervisor.port_info:
     root: /opt/trading
   register: trading

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release
-short_description: Have a release of an application's code on a host, built and ready to be switched to
+short_description: Bring a release of an application's code to a host, and build it
 version_added: 0.2.0
 description:
   - Brings the code from a directory or an archive on the controller, or from git, to C(ROOT/releases/ID), with its
@@ -37,14 +37,14 @@ options:
     required: true
   user:
     description:
-      - User of the stack. All that is in a release is its own, and all commands run as it. Without it, whoever runs
-        this.
+      - User of the stack, who owns everything in a release and runs all commands. Without it, the user who runs the
+        module.
     type: str
   state:
     description:
-      - V(ready) has the release on the host, and runs O(before_switch) unless it is in place.
-      - V(in_place) is for afterwards. It runs O(after_switch) when the release has been made ready since they last ran,
-        and removes old releases. It fails when another release is in place.
+      - V(ready) brings the release to the host, and runs O(before_switch) unless the release is in place already.
+      - V(in_place) comes after the switch. It runs O(after_switch) when the release was made ready since those commands
+        last ran, and removes old releases. It fails when another release is in place.
     type: str
     choices: [ready, in_place]
     default: ready
@@ -61,8 +61,8 @@ options:
     type: raw
   exclude:
     description:
-      - Patterns of what is left out of a directory. A pattern with a C(/) in it is for the path from the top, any other
-        for the name.
+      - Patterns of what is left out of a directory. A pattern with a C(/) in it is compared with the path from the top,
+        any other with the name.
     type: list
     elements: str
     default: [.git, __pycache__, .venv]
@@ -104,32 +104,32 @@ options:
     description:
       - Commands that run in the new release, in this order, each a list of program and arguments.
       - Every command of this module runs as O(user), without a shell, with C(venv/bin) first on its C(PATH), an empty
-        home, and nothing of the environment that this task has.
+        home, and nothing of this task's environment.
     type: list
     elements: list
     default: []
   environment:
     description:
-      - Variables for all commands, git and pip among them. They are shown by C(ps); they are no place for secrets.
+      - Variables for all commands, git and pip included. C(ps) shows them, so do not put secrets here.
     type: dict
     default: {}
   before_switch:
     description:
-      - Commands that run in the release once it is whole, as long as it is not in place. When one fails, so does this
-        task, and nothing was stopped. They may run more than once for one release.
+      - Commands that run in the release when it is complete and not yet in place. When one fails, the task fails, and
+        nothing was stopped. They may run more than once for one release.
     type: list
     elements: list
     default: []
   after_switch:
     description:
-      - Commands that run in the release once it is in place and its services were verified.
+      - Commands that run in the release after it is in place and its services were verified.
     type: list
     elements: list
     default: []
   keep:
     description:
-      - How many of the newest releases stay. One that a generation on the host belongs to stays besides, and so do the
-        virtual environments of all that stay.
+      - How many of the newest releases are kept. A release that a generation on the host needs is kept as well. Each is
+        kept with its virtual environment.
     type: int
     default: 5
   timeout:

@@ -63,7 +63,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ok:
-  description: Whether the run came to a verdict and every condition of it held; in check mode, whether it is planned.
+  description: Whether the run came to a verdict and every check of it passed; in check mode, whether it is planned.
   returned: always
   type: bool
 msg:

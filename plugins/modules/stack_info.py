@@ -34,7 +34,7 @@ options:
     required: true
   fail:
     description:
-      - Whether the task fails when a condition does not hold.
+      - Whether the task fails when a check of the verdict fails.
     type: bool
     default: false
 """
@@ -48,7 +48,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ok:
-  description: Whether every condition held.
+  description: Whether every check of the verdict passed.
   returned: always
   type: bool
 report:
@@ -61,7 +61,7 @@ report:
       returned: always
       type: str
     ok:
-      description: Whether every condition held.
+      description: Whether every check of the verdict passed.
       returned: always
       type: bool
     services:

@@ -12,7 +12,7 @@ version_added: 0.2.0
 description:
   - Removes the directory of a stack, and the links by which the command C(rollcall) and other stacks find it. With the
     last stack of the host the command and the local fact go as well.
-  - Refuses a directory that Rollcall has not made, the home of somebody, and one in which something is mounted.
+  - Refuses a directory that Rollcall has not made, a home directory, and one in which something is mounted.
   - What was in the directory before Rollcall came stays.
   - The stack must have been stopped, and its unit taken away. The playbook C(rollcall.supervisor.remove) does all of it
     in order.
@@ -46,14 +46,14 @@ options:
     default: []
   found:
     description:
-      - Entries of the directory that were there when the install began that is to be taken back. They stay as well, but
-        for those that Rollcall makes itself.
+      - Entries of the directory that were there before the install that is taken back. They stay as well, except those
+        that Rollcall makes itself.
     type: list
     elements: str
     default: []
   only_unverified:
     description:
-      - Whether to touch nothing when a verdict of the stack has ever held.
+      - Whether to touch nothing when a generation of the stack was ever verified.
     type: bool
     default: false
 """
@@ -86,11 +86,11 @@ installed:
   returned: success
   type: bool
 verified:
-  description: Whether a verdict of the stack has ever held.
+  description: Whether a generation of the stack was ever verified.
   returned: success
   type: bool
 statement:
-  description: What has become of a first install, for people; empty when a verdict has held.
+  description: What has become of a first install, for people; empty when a generation was verified.
   returned: success
   type: str
 error:

@@ -10,11 +10,11 @@ module: stack_restart
 short_description: Bring a stack to what its manifest says, and prove it
 version_added: 0.1.0
 description:
-  - Proves the config on the host, plans the smallest change, and then stops, sweeps, flushes, installs, starts and
-    verifies in one critical section under the host's lock.
+  - Validates the config on the host and plans the smallest change. Then stops services, ends what is left over, frees
+    ports, installs, starts and verifies, in one critical section under the stack's lock.
   - The critical section runs in a worker of its own on the host. When the connection is lost it goes on to its end,
     and a rerun converges from there.
-  - Succeeds only when every condition of the verdict holds.
+  - Succeeds only when every check of the verdict passes.
 requirements:
   - The role P(rollcall.supervisor.bootstrap#role) has prepared the host. The engine that it installed does the work.
 extends_documentation_fragment:
@@ -88,7 +88,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ok:
-  description: Whether the run came to a verdict and every condition of it held; in check mode, whether it is planned.
+  description: Whether the run came to a verdict and every check of it passed; in check mode, whether it is planned.
   returned: always
   type: bool
 msg:
@@ -105,7 +105,7 @@ report:
       returned: always
       type: str
     ok:
-      description: Whether every condition held.
+      description: Whether every check of the verdict passed.
       returned: always
       type: bool
     result:

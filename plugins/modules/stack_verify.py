@@ -10,9 +10,9 @@ module: stack_verify
 short_description: Prove that a stack runs as its manifest says
 version_added: 0.1.0
 description:
-  - Waits until every process has lived through its stability window, then judges every condition of success.
+  - Waits until every process has lived for its C(stable_for), then judges every check of the verdict.
   - Changes nothing.
-  - Fails when a condition does not hold, unless O(fail) is false.
+  - Fails when a check fails, unless O(fail) is false.
 requirements:
   - The role P(rollcall.supervisor.bootstrap#role) has prepared the host. The engine that it installed does the work.
 extends_documentation_fragment:
@@ -34,7 +34,7 @@ options:
     required: true
   fail:
     description:
-      - Whether the task fails when a condition does not hold.
+      - Whether the task fails when a check of the verdict fails.
     type: bool
     default: true
 """
@@ -48,7 +48,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ok:
-  description: Whether every condition held.
+  description: Whether every check of the verdict passed.
   returned: always
   type: bool
 report:
@@ -61,7 +61,7 @@ report:
       returned: always
       type: str
     ok:
-      description: Whether every condition held.
+      description: Whether every check of the verdict passed.
       returned: always
       type: bool
     services:

@@ -13,10 +13,10 @@ description:
   - Starts, stops, restarts, signals, adds and removes programs and groups of any supervisord, many in one task.
     Neither Rollcall nor C(supervisorctl) need be installed on the host.
   - Everything goes over one connection to supervisord's socket. Programs start and stop at the same time, not one after
-    the other, and the task ends when supervisord says of each that it is where it was wanted.
-  - Names that do not exist are told all at once before anything is done.
+    the other, and the task ends when supervisord reports the wanted state of each.
+  - Fails before anything is done when names do not exist, and tells all of them.
   - A program that fails ends the waiting for it at once, with its state, its spawn error and what it has written since
-    the task began. The others are seen through all the same.
+    the task began. The task still waits for the others.
 extends_documentation_fragment:
   - rollcall.supervisor.attributes
 attributes:
@@ -61,7 +61,8 @@ options:
       - V(present) has the configuration read again and takes groups of it into the active one. What C(autostart) then
         starts is waited for as for V(started).
       - V(absent) stops all programs of the groups and takes the groups out of the active configuration. Files stay.
-      - The last two are for whole groups, for supervisord knows no other way. A program in no group is one of its own.
+      - The last two are for whole groups, for supervisord knows no other way. A program without a group is a group of
+        its own.
     type: str
     choices: [started, stopped, restarted, signalled, present, absent]
     required: true

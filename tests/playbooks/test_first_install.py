@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""site.yml that fails where nothing has ever held: it stays and says so, or it is taken back; never what has held."""
+"""site.yml that fails on a host without a verified generation: it stays or is taken back; what is verified stays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.stacks import StackUnderTest, stack
 
 pytestmark = pytest.mark.usefixtures("bystander")
 
-NEVER_HELD = "No verdict of stack"
+NEVER_VERIFIED = "Stack test was never verified on this host"
 
 
 @pytest.fixture
@@ -77,11 +77,11 @@ def test_without_a_word_it_stays_and_how_to_take_it_off_is_said(made: StackUnder
     assert done.returncode == 2
     assert made.pids().keys() == {"good"}
     said = document(made)["hosts"]["here"]["first_install"]
-    assert said.startswith(NEVER_HELD)
+    assert said.startswith(NEVER_VERIFIED)
     assert f"What was made stays: {made.root}/" in said
     assert "-e confirm=" in said
     # What failed is told as well, and after it.
-    assert done.stdout.index(f"note: {NEVER_HELD}") < done.stdout.rindex("FAILED  bad")
+    assert done.stdout.index(f"note: {NEVER_VERIFIED}") < done.stdout.rindex("FAILED  bad")
 
 
 def test_with_rollback_all_that_it_made_is_taken_back_and_what_was_there_before_stays(made: StackUnderTest) -> None:
@@ -149,7 +149,7 @@ def test_what_has_held_once_is_never_taken_back(made: StackUnderTest, word: str)
     done = play(made, "site.yml", "-e", f"on_failure={word}")
 
     assert done.returncode == 2
-    assert NEVER_HELD not in done.stdout
+    assert NEVER_VERIFIED not in done.stdout
     (report,) = document(made)["hosts"]["here"]["reports"]
     assert report["result"] == ("rolled_back" if word == "rollback" else "degraded")
     assert made.pids().keys() == ({"good", "bad"} if word == "rollback" else {"good"})

@@ -237,7 +237,7 @@ def two_services(**first: t.Any) -> t.Dict[str, t.Any]:
 
 
 def failed_checks(report: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, str]]:
-    """Return name and subject of every check that did not hold."""
+    """Return name and subject of every check that failed."""
     return [(check["name"], check["subject"]) for check in report["checks"] if not check["ok"]]
 
 

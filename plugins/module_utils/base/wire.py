@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""A connected socket whose look-up, connection, reads and writes all share one deadline.
+"""A connection whose name look-up, connect, reads and writes share one deadline.
 
-A socket's own timeout bounds a single ``recv``: a peer that drips one byte a second stays within it for ever.
-Here every ``recv`` and ``send`` gets only the time that is left of the whole.
+A socket's own timeout is for a single ``recv``: a peer that sends one byte a second never exceeds it. Here every
+``recv`` and ``send`` gets only the time that is left until the deadline.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Line:
 
     Args:
         sock: the socket, connected or about to be with :meth:`connect`; the Line closes it.
-        deadline: for everything until it is replaced: assign ``.deadline`` to reuse a connection.
+        deadline: of all operations; assign another to ``.deadline`` to use the connection again.
     """
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self.sock = sock
         self.deadline = deadline
-        self.received = 0  # bytes read since the connection was made
+        self.received = 0  # bytes
 
     def _arm(self) -> None:
         remaining = self.deadline.remaining()
@@ -43,7 +43,7 @@ class Line:
         self.sock.settimeout(remaining)
 
     def connect(self, address: t.Any) -> None:
-        """Connect. Raises TimeoutError at the deadline, OSError for anything else."""
+        """Connect. Raises TimeoutError at the deadline, or OSError."""
         self._arm()
         try:
             self.sock.connect(address)
@@ -51,15 +51,15 @@ class Line:
             raise TimeoutError(str(exc)) from exc
 
     def send(self, data: bytes) -> None:
-        """Send all of ``data``. Raises TimeoutError at the deadline, OSError for anything else."""
+        """Send all of ``data``. Raises TimeoutError at the deadline, or OSError."""
         self._arm()
         try:
-            self.sock.sendall(data)  # sendall's timeout is for the whole of it (Python 3.5 and later)
+            self.sock.sendall(data)  # its timeout is for all of ``data``
         except socket.timeout as exc:
             raise TimeoutError(str(exc)) from exc
 
     def recv(self, limit: int) -> bytes:
-        """Return 1 to ``limit`` bytes, none at the end of the stream. Raises TimeoutError, OSError."""
+        """Return 1 to ``limit`` bytes, or none at the end of the stream. Raises TimeoutError or OSError."""
         self._arm()
         try:
             data = self.sock.recv(limit)
@@ -69,7 +69,7 @@ class Line:
         return data
 
     def secure(self, context: ssl.SSLContext, host: str) -> None:
-        """Go on in TLS with ``host``. Raises TimeoutError at the deadline, ssl.SSLError, OSError."""
+        """Start TLS with ``host``. Raises TimeoutError at the deadline, ssl.SSLError or OSError."""
         self._arm()
         try:
             self.sock = context.wrap_socket(self.sock, server_hostname=host)
@@ -82,12 +82,12 @@ class Line:
 
 
 def connect(host: str, port: int, deadline: Deadline) -> Line:
-    """Connect to the first address of the host that takes it.
+    """Connect to the first address of the host that accepts.
 
     Raises:
         TimeoutError: at the deadline.
-        OSError: none takes it, or the host has no address.
-        UnicodeError: ``host`` cannot be the name of one (the idna codec's word for it).
+        OSError: no address accepts, or the host has none.
+        UnicodeError: the idna codec refuses ``host`` as a name.
     """
     failure: OSError = OSError(f"{host} has no address")
     for family, address in _addresses(host, port, deadline):
@@ -95,8 +95,8 @@ def connect(host: str, port: int, deadline: Deadline) -> Line:
         try:
             line.connect(address)
             if line.sock.getsockname() == line.sock.getpeername():
-                # A port of the ephemeral range that nobody listens on, and by chance the kernel gave it to us as our
-                # own: TCP's simultaneous open has connected the socket with itself.
+                # Nobody listens on this port of the ephemeral range, and the kernel chose it as our own port: by TCP's
+                # simultaneous open (RFC 9293, 3.5) the socket is connected with itself.
                 raise ConnectionRefusedError
         except OSError as exc:
             line.close()
@@ -112,15 +112,19 @@ def _addresses(host: str, port: int, deadline: Deadline) -> t.List[t.Tuple[int, 
         return [(entry[0], entry[4]) for entry in found]
 
     try:
-        # As bytes: a text goes through the codec for international names, which takes longer to import than to connect.
+        # As bytes: a text would import the idna codec, which takes longer than to connect.
         return look_up(host.encode("ascii"), socket.AI_NUMERICHOST)
     except (socket.gaierror, UnicodeEncodeError):
-        # A name: the resolver has time limits of its own and cannot be interrupted.
+        # A name: the resolver has its own timeouts and cannot be interrupted.
         return bounded(lambda: look_up(host, 0), deadline.remaining())
 
 
 def bounded(work: t.Callable[[], _T], seconds: float) -> _T:
-    """Return what ``work`` returns, or raise what it raises; TimeoutError when it takes longer, and is left alone."""
+    """Return what ``work`` returns, or raise what it raises.
+
+    Raises:
+        TimeoutError: it takes longer than ``seconds``; its thread runs on.
+    """
     results: t.List[_T] = []
     errors: t.List[BaseException] = []
 

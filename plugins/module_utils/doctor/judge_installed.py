@@ -50,7 +50,7 @@ def _not_loaded(facts: HostFacts) -> t.Iterator[Sighting]:
 
 def _not_verified(facts: HostFacts) -> t.Iterator[Sighting]:
     if facts.meta and facts.ours and facts.meta.get("loaded", True) and not facts.meta.get("verified", True):
-        text = f"the verdict over the generation behind {facts.paths.etc} has not held yet"
+        text = f"the generation behind {facts.paths.etc} is not verified yet"
         yield Sighting(facts.name, text, facts.command("start"))
 
 

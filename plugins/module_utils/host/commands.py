@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Commands of the application's own, such as a build: as its user, with an environment of their own, and bounded.
+"""Runs commands of the application, such as a build: as its user, with an own environment and a timeout.
 
-A command runs below a keeper, a fork of this process. The keeper ends the command and what it started when the time is
-up, and also when this process is gone, however it went: nothing goes on building that nobody waits for.
+A command runs below a keeper, a fork of this process. The keeper kills the command and what it started when the time is
+up, and when this process has ended, also by SIGKILL: no build goes on that nobody waits for.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ..base.files import read_last_lines
 from ..base.text import one_line
 from .accounts import Account, clean_environment
 
-# How often the keeper looks whether the command has ended.
+# Seconds between two looks of the keeper at the command.
 INTERVAL = 0.02
-# What is kept of what a command printed.
+# How many of the last lines that a command printed are kept.
 OUTPUT_LINES = 15
 
 
@@ -51,7 +51,7 @@ class CommandResult(t.NamedTuple):
 
     @property
     def how(self) -> str:
-        """How it ended, in words that follow the command's name."""
+        """How it ended, as the predicate of a sentence."""
         if self.exit_code is None:
             return self.problem
         if self.exit_code < 0:
@@ -72,14 +72,14 @@ def run(
 
     Args:
         argv: program and arguments; the program is looked up along the ``PATH`` of ``environment``.
-        who: whose rights it has.
+        who: the account that it runs as.
         cwd: the directory it starts in.
-        environment: all of it; nothing is inherited.
+        environment: all its variables; it inherits none.
         timeout: seconds after which it and what it started are killed.
-        clock: where the time comes from.
+        clock: of the timeout.
 
     Raises:
-        OSError: there is no process or no temporary file to be had.
+        OSError: no process or no temporary file can be made.
     """
     with tempfile.TemporaryFile() as output:
         options = {"cwd": cwd, "env": dict(environment), "stdout": output, **who.identity}
@@ -88,16 +88,16 @@ def run(
 
 
 def _kept(argv: t.Sequence[str], options: t.Mapping[str, t.Any], deadline: Deadline) -> bytes:
-    """Run the command below a keeper and return what the keeper says of its end."""
+    """Run the command below a keeper, and return what the keeper reports, as JSON."""
     hearing, saying = os.pipe()
     watching, living = os.pipe()
     keeper = os.fork()
     if keeper == 0:
-        # Nothing of the caller's may run here: not its exits, nor its buffers.
+        # os._exit: the caller's exit handlers must not run here, and its buffers must not be written twice.
         try:
             os.close(hearing)
             os.close(living)
-            os.setsid()  # an interrupt at the terminal is for the caller, whose end the keeper sees
+            os.setsid()  # so Ctrl-C reaches only the caller, whose end the keeper sees
             os.write(saying, json.dumps(_keep(argv, options, watching, deadline)).encode("ascii"))
         finally:
             os._exit(0)
@@ -115,7 +115,7 @@ def _kept(argv: t.Sequence[str], options: t.Mapping[str, t.Any], deadline: Deadl
 def _keep(
     argv: t.Sequence[str], options: t.Mapping[str, t.Any], watching: int, deadline: Deadline
 ) -> t.Dict[str, t.Any]:
-    """Run the command until it ends, its time is up, or ``watching`` says that the caller is gone."""
+    """Run the command until it ends, its time is up, or the caller has ended, which closes the pipe ``watching``."""
     try:
         child = subprocess.Popen(
             list(argv),
@@ -131,7 +131,7 @@ def _keep(
     while child.poll() is None:
         gone = bool(select.select([watching], [], [], INTERVAL)[0])
         if gone or deadline.expired:
-            # Not yet waited for, so the pid, and the group of that number, are still its own.
+            # The child was not waited for yet, so its pid and its process group cannot be another's.
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
             return {"exit_code": None, "problem": f"did not end within {deadline.seconds:g} s and was killed"}
@@ -151,10 +151,10 @@ def run_in(
 
     Args:
         directory: the release.
-        argv: program and arguments; a program with a ``/`` in it that is not absolute is one of the release.
-        who: whose rights it has.
-        place: a directory with its ``home`` and its ``tmp``.
-        more: variables that go before the usual ones, these two excepted.
+        argv: program and arguments; a program with a ``/`` that is not absolute is below the release.
+        who: the account that it runs as.
+        place: a directory whose ``home`` and ``tmp`` the command gets as ``HOME`` and ``TMPDIR``.
+        more: variables that replace the usual ones, except these two.
         timeout: seconds that it may take.
 
     Raises:
@@ -166,7 +166,7 @@ def run_in(
 
 
 def shown(argv: t.Sequence[str]) -> str:
-    """Return a command for a sentence, and not more of it than tells what it is."""
+    """Return a command in one short line, for a message."""
     return one_line(" ".join(argv))
 
 
@@ -174,10 +174,10 @@ def failure(what: str, done: CommandResult, remedies: t.Sequence[str], means: st
     """Return the error for a command that did not end well.
 
     Args:
-        what: was tried.
+        what: the subject of the message, such as the command.
         done: how it ended.
-        remedies: what to try next.
-        means: a sentence on what that means for the stack.
+        remedies: what to do next.
+        means: a sentence that tells what this means for the stack.
     """
     said = "".join(f"\n  {line}" for line in done.output) or "\n  it printed nothing"
     return RollcallError(

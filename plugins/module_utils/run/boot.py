@@ -154,7 +154,7 @@ def follow(unit: Unit, stack: Stack, mode: Mode, *, ok: bool, called: bool) -> t
         unit: of the stack.
         stack: the manifest.
         mode: of the run.
-        ok: whether its verdict held.
+        ok: whether its verdict is OK.
         called: whether the unit itself asked for the run; then systemd sees by the exit code how it ended.
 
     Returns:
@@ -180,7 +180,7 @@ def decide(mode: Mode, state: str, *, ok: bool) -> str:
     Args:
         mode: of the run.
         state: of the unit; empty when the unit asked for the run.
-        ok: whether its verdict held.
+        ok: whether its verdict is OK.
     """
     if mode.stops == NOTHING:
         return ""

@@ -173,13 +173,13 @@ def statement(stack: Stack, decided: Removal, *, taken_back: bool) -> str:
     made = ", ".join(decided.removed) or "nothing"
     if not taken_back:
         return (
-            f"No verdict of stack {stack.name} has ever held on this host. What was made stays: {made}. The same again "
+            f"Stack {stack.name} was never verified on this host. What was made stays: {made}. The same command again "
             f"goes on from there; rollcall.supervisor.remove -e confirm={stack.name} takes it off."
         )
     left = f" Left: {'; '.join(decided.left)}." if decided.left else ""
     return (
-        f"No verdict of stack {stack.name} has ever held on this host, and what was made is taken back: {made}.{left} "
-        "Packages and databases stay. When it is mended, the same command installs it anew."
+        f"Stack {stack.name} was never verified on this host, and what was made is taken back: {made}.{left} "
+        "Packages and databases stay. When the cause is mended, the same command installs it again."
     )
 
 

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Every supervisord of a host, whoever's it is: its config, its socket, and what it says when it is asked.
+"""Every supervisord of a host, of any user: its config, its socket, and what it answers.
 
-They are only asked who they are. What is not ours may have been started by anything, with any config.
+They are only asked for their pid and version: one that is not ours may run with any config.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ from .settings import Settings, read_settings
 if t.TYPE_CHECKING:
     from ..base.command_documents import SupervisordRow
 
-# Seconds that one supervisord has for each of the two questions.
+# Seconds that one supervisord has to answer each of the two questions.
 PATIENCE = 1.0
-# Seconds from its start in which a supervisord need not answer: it takes half a second on a busy machine.
+# Seconds after its start in which a supervisord need not answer yet: on a busy machine it needs half a second.
 STARTING = 2.0
 # How many are asked at the same time.
 AT_ONCE = 32
-# Of the flags in /proc/net/unix: the socket listens (linux/net.h, __SO_ACCEPTCON).
+# The flag in /proc/net/unix of a socket that listens (linux/net.h, __SO_ACCEPTCON).
 _ACCEPTS = 0x10000
 
 
 @dataclass(frozen=True)
 class SocketAnswer:
-    """What came of asking at a socket.
+    """What a supervisord answered on its socket.
 
     Attributes:
         pid: of the supervisord that answered; None when none did.
-        version: its version.
-        problem: why none did: one of the codes of ``client_errors``.
+        version: of supervisor; empty when none answered.
+        problem: why none answered, one of the codes of ``client_errors``.
         detail: the same in words.
-        peer: where none did: the pid of who listens there; None when that cannot be told.
+        peer: when none answered, the pid that listens on the socket; None when that is not known.
     """
 
     pid: t.Optional[int] = None
@@ -64,14 +64,14 @@ class Supervisord:
     """One living supervisord.
 
     Attributes:
-        process: of it.
+        process: its process.
         ours: whether it runs over the stack that is looked at.
-        config: the file that it reads; None when that cannot be seen.
-        settings: what is in there now, which may not be what it has loaded.
-        label: of the stack that it belongs to, this one or another.
-        seen: whether this user may look into it; a label that may not be read is not the same as none.
-        answer: what came of asking; None when it was not asked: it has no socket, or lives in a container.
-        young: whether it was started just now, and so may not have come to its socket yet.
+        config: the file that it reads; None when that is not known.
+        settings: what that file says now; it may have loaded something else.
+        label: of the stack that it belongs to, this one or another; None without one, or when it cannot be read.
+        answer: what it answered; None when it was not asked, because it has no socket or runs in a container.
+        young: whether it was started just now, and may not listen on its socket yet.
+        seen: whether this user may read its environment, and so its label.
     """
 
     process: Process
@@ -85,12 +85,12 @@ class Supervisord:
 
     @property
     def pid(self) -> int:
-        """Its pid."""
+        """The pid."""
         return self.process.pid
 
     @property
     def answers(self) -> bool:
-        """Whether it has answered itself."""
+        """Whether this process, not another one, answered on its socket."""
         return self.answer is not None and self.answer.pid == self.pid
 
     def as_dict(self) -> SupervisordRow:
@@ -119,7 +119,7 @@ class Supervisord:
 
 
 def discover(config_path: str, root: str, *, clock: Clock = SYSTEM) -> t.List[Supervisord]:
-    """Return every living supervisord that can be seen, asked who it is; those over this config are ``ours``.
+    """Return every living supervisord that can be seen, with its answer; those over this config are ``ours``.
 
     Args:
         config_path: the config of the stack.
@@ -142,7 +142,7 @@ def discovery_seconds(number: int) -> float:
 
 
 def _known(process: Process, ours: bool) -> Supervisord:
-    # What a container has under a path is none of this host's files.
+    # The paths of a process in a container are not those of this host.
     config = None if process.container else running.config_of(process)
     own = label_of(process.pid, process.container)
     label = own if own is not None and not own.service else None
@@ -161,7 +161,7 @@ def _known(process: Process, ours: bool) -> Supervisord:
 
 
 def ask_all(paths: t.Sequence[str], *, clock: Clock = SYSTEM) -> t.Dict[str, SocketAnswer]:
-    """Ask at many sockets at once who answers there; each has `PATIENCE` for each of two questions."""
+    """Return the answer on each socket. Asks many at the same time; each has `PATIENCE` for each of two questions."""
     answers: t.Dict[str, SocketAnswer] = {}
 
     def work(path: str) -> None:
@@ -172,12 +172,12 @@ def ask_all(paths: t.Sequence[str], *, clock: Clock = SYSTEM) -> t.Dict[str, Soc
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()  # each question is bounded
+            thread.join()  # each question has a timeout
     return answers
 
 
 def ask(path: str, *, clock: Clock = SYSTEM) -> SocketAnswer:
-    """Ask at a socket who answers there."""
+    """Return the answer on a socket."""
     try:
         with Client(path, timeout=PATIENCE, clock=clock) as client:
             return SocketAnswer(client.pid(), client.version())
@@ -186,14 +186,14 @@ def ask(path: str, *, clock: Clock = SYSTEM) -> SocketAnswer:
 
 
 def _holder(path: str) -> t.Optional[int]:
-    """Return the pid of who listens on a socket; None when that cannot be told."""
+    """Return the pid that listens on a socket; None when that is not known."""
     listening = list(_listening(path))
     if not listening:
         return None
     found = socket_owners.find_owners(listening, sharing=socket_owners.EVERY)
     pids = {pid for holding in found.pids.values() for pid in holding}
-    # The kernel names who called listen(2): one that went into the background by a fork has ended since, and its pid
-    # may be anybody's. Where two sockets were bound to one path, it tells which of them is there.
+    # The kernel tells the pid that called listen(2). When that process has since forked into the background and ended,
+    # the pid may be another's. When two sockets were bound to one path, it tells which of them is there now.
     opener = _opener(path)
     if opener in pids:
         return opener
@@ -201,7 +201,7 @@ def _holder(path: str) -> t.Optional[int]:
 
 
 def _listening(path: str) -> t.Iterator[int]:
-    """Find the inodes of the sockets that listen by this path (proc(5), /proc/net/unix)."""
+    """Yield the inodes of the sockets that listen on this path (proc(5), /proc/net/unix)."""
     try:
         with open("/proc/net/unix", encoding="utf-8", errors="replace") as stream:
             lines = stream.read().splitlines()[1:]
@@ -209,21 +209,21 @@ def _listening(path: str) -> t.Iterator[int]:
         return
     for line in lines:
         fields = line.split(None, 7)
-        # supervisord binds to a name with its pid behind it, and then links the socket to the name that was wanted.
+        # supervisord binds to the path with its pid appended, and then links that to the wanted path.
         if len(fields) == 8 and int(fields[3], 16) & _ACCEPTS and re.sub(r"\.\d+$", "", fields[7]) == path:
             yield int(fields[6])
 
 
 def _opener(path: str) -> t.Optional[int]:
-    """Return the pid that called listen(2) for a socket; None where the kernel does not say, or it cannot be opened."""
+    """Return the pid that called listen(2) for a socket (unix(7), SO_PEERCRED); None when that is not known."""
     if not hasattr(socket, "SO_PEERCRED"):
         return None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)  # with a full queue connecting would wait
+        probe.setblocking(False)  # connecting to a socket with a full queue would wait
         try:
             probe.connect(path)
             credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         except OSError:
-            # The question before has said what is wrong with it.
+            # `ask` has already told what is wrong with the socket.
             return None
     return int.from_bytes(credentials[:4], sys.byteorder) or None

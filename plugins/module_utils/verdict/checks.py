@@ -52,7 +52,7 @@ def _removed_services(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
 
 
 def _databases(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
-    # Whose service is held may have no URL yet, and the check of what that service waits for says so.
+    # A database whose service is held may have no URL yet. The check `held` tells what that service waits for.
     return [
         (check.subject or case.stack.name, check)
         for check in case.stack.checks.databases
@@ -173,7 +173,7 @@ def _reason(case: Case, service: Service, state: str) -> str:
 
 
 def _left_processes(case: Case, service: Service) -> t.List[Process]:
-    """Return the processes of a service that supervisord does not have."""
+    """Return the processes of a service that no supervisord of the stack holds."""
     return [process for process in case.seen.orphans if process.label and process.label.service == service.name]
 
 
@@ -230,9 +230,9 @@ def _port(case: Case, service: Service) -> t.Optional[Proof]:
 
 
 def _kill_command(holder: Holder) -> str:
-    """Return the command that ends the holder of a port, or the one that finds it.
+    """Return the command that ends the listener on a port, or the one that finds it.
 
-    What brings the holder back when it is ended, as a flush tells it, would have to be looked up on the host.
+    A flush advises to stop the unit or container that would start it again; to find that, it asks the host.
     """
     if holder.process is None:
         return f"ss -ltnp 'sport = :{holder.listener.port}'"
@@ -277,7 +277,7 @@ def _log_command(stack: Stack, service: Service) -> str:
 
 
 def _left_listener(case: Case, service: Service) -> t.Optional[Proof]:
-    """After a stop nothing of the stack listens on its ports any more; a stranger may."""
+    """After a stop nothing of the stack may listen on its ports; a foreign process may."""
     holder = listener_of(service, case.seen)
     if holder is None or holder.provenance == FOREIGN:
         return None
@@ -377,9 +377,9 @@ CHECKS: t.Sequence[CheckKind] = (
         {
             "unknown": "supervisord does not know it",
             "down": "it is in another state",
-            "not_ready": "it runs, and did not get ready in time",
+            "not_ready": "it runs, and was not ready in time",
             "dependency": "it was not started, because a service that it depends on is not up",
-            "background": "it has put itself into the background, out of supervisord's sight",
+            "background": "it has put itself into the background, where supervisord cannot see it",
         },
         _services_to_run,
         _running,
@@ -424,8 +424,8 @@ CHECKS: t.Sequence[CheckKind] = (
         "reached",
         conditions.DATABASE,
         install_steps.DATABASE,
-        "something takes the connection",
-        {"unreachable": "nothing does"},
+        "the address of the database accepts connections",
+        {"unreachable": "nothing accepts the connection"},
         _databases,
         _reached,
     ),

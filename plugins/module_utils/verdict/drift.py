@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""What has drifted apart: the manifest's file, the installed manifest, the running supervisord, the listeners."""
+"""Where the manifest's file, the installed manifest, the running supervisord and the listeners differ."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if t.TYPE_CHECKING:
 
 
 class Difference(t.NamedTuple):
-    """What does not agree.
+    """One difference.
 
     Attributes:
-        code: by which programs know it.
-        text: in words.
+        code: for programs.
+        text: for people.
     """
 
     code: DifferenceCode
@@ -40,15 +40,12 @@ class Difference(t.NamedTuple):
 
 
 def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) -> DriftDocument:
-    """Compare them, service by service. Changes nothing.
+    """Return the differences of each service. Changes nothing.
 
     Args:
         paths: of the installed stack.
         file: a manifest file to compare with; None compares the other three.
         clock: of all deadlines.
-
-    Returns:
-        ``ok``: they agree; ``stack``; ``services``: `DriftRow` as data; ``daemon``: why supervisord does not answer.
 
     Raises:
         RollcallError: nothing is installed, or the file is no manifest.
@@ -119,7 +116,7 @@ def _row(
     label = label_of(program.pid) if program is not None and program.pid else None
     port = next((service.port for service in (here, in_file) if service is not None and service.port), None)
     listeners = holders.get(port, ()) if port is not None else ()
-    differences = [*_against_file(written, in_file, here), *_against_daemon(installed, here, program, silence)]
+    differences = [*_against_file(written, in_file, here), *_against_supervisord(installed, here, program, silence)]
     if label is not None and here is not None and label.revision != revision(installed, here):
         text = f"runs at revision {label.revision}, installed is {revision(installed, here)}"
         differences.append(Difference("revision", text))
@@ -157,7 +154,7 @@ def _against_file(
             yield Difference("differs", f"differs in the file: {', '.join(changed)}")
 
 
-def _against_daemon(
+def _against_supervisord(
     installed: Stack, here: t.Optional[Service], program: t.Optional[ProgramState], silence: t.Optional[str]
 ) -> t.Iterator[Difference]:
     if silence is not None:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""How a verdict is made: every check of a table is judged by what was seen. Pure; only a verdict says success."""
+"""Makes a verdict: judges every check of a table by what was seen. Pure. Only a verdict says success."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if t.TYPE_CHECKING:
 
 
 class Expectation(t.NamedTuple):
-    """What a run adds to what is judged.
+    """What a run knows beyond what was seen.
 
     Attributes:
         before: pid and start of each service that had to be restarted, as they were before.
         first: pid and start of each service when it was first seen ready in this run.
         failed: services that did not come up, with the reason.
-        blocked: those of them that were not started, each with the service that it depends on and that is not up.
-        held: services that are to stay down, because something they require is missing, with the reason.
-        freed: who listens on the port of each service that was removed.
+        blocked: failed services that were not started, each with the service that it depends on and that is not up.
+        held: services that must stay down because something that they require is missing, with the reason.
+        freed: the listeners on the port of each service that was removed.
         critical: critical lines found in the logs since the run began, by service.
         tails: the last lines of the logs since the run began, by service.
         logs: whether the logs were read.
@@ -48,19 +48,19 @@ class Expectation(t.NamedTuple):
 
 
 class Case(t.NamedTuple):
-    """What is judged: the manifest, what was seen of the stack, and what a run adds."""
+    """What is judged: the manifest, what was seen of the stack, and what a run knows."""
 
     stack: Stack
     seen: Observation
     expected: Expectation = Expectation()
 
     def is_held(self, service: Service) -> bool:
-        """Return whether a service is to stay down, and does."""
+        """Return whether a service must stay down, and has no process."""
         program = self.seen.programs.get(service.name)
         return service.name in self.expected.held and (program is None or not program.pid)
 
     def program(self, service: Service) -> t.Optional[ProgramState]:
-        """Return the program of a service that is as it should be; None when it is not."""
+        """Return the program of a service when it is in the state that is wanted; None otherwise."""
         program = self.seen.programs.get(service.name)
         good = program is not None and in_order(service, program) and service.name not in self.expected.failed
         return program if good else None
@@ -72,7 +72,7 @@ class Case(t.NamedTuple):
 
 
 class Proof(t.NamedTuple):
-    """How one check came out for one subject.
+    """The outcome of one check for one subject.
 
     Attributes:
         evidence: what was seen, in one or several lines, for people.
@@ -91,13 +91,13 @@ class CheckKind(t.NamedTuple):
     """One check of the verdict: an entry of the table.
 
     Attributes:
-        name: of it.
-        condition: which of the eight conditions it proves; 0 for none of them.
-        step: to which of the twelve steps of an install it belongs.
-        passes_when: in which case it passes, for the documentation.
-        codes: what can be wrong: the code and its meaning, for the documentation.
-        subjects: who is judged, each with its name.
-        judge: judges one of them; None when the check does not apply to it.
+        name: of the check.
+        condition: the one of the eight conditions that it proves; 0 for none.
+        step: the one of the twelve steps of an install that it belongs to.
+        passes_when: when it passes, for the documentation.
+        codes: what can be wrong: each code and its meaning, for the documentation.
+        subjects: returns what is judged, each with its name.
+        judge: judges one subject; returns None when the check does not apply to it.
     """
 
     name: str
@@ -113,9 +113,9 @@ class Check(t.NamedTuple):
     """One check of the verdict, judged.
 
     Attributes:
-        kind: which one.
-        subject: the service, the database or the stack.
-        proof: how it came out.
+        kind: its entry of the table.
+        subject: name of the service, the database or the stack.
+        proof: its outcome.
     """
 
     kind: CheckKind
@@ -161,6 +161,6 @@ def judge(kinds: t.Sequence[CheckKind], case: Case) -> t.List[Check]:
 
 
 def result_of(checks: t.Iterable[Check]) -> Result:
-    """Return the one word for how it ended: ``ok``; ``held``, nothing failed but some services wait; ``degraded``."""
+    """Return the result: ``ok``; ``held`` when nothing failed and some services wait; else ``degraded``."""
     failed = {check.kind.name for check in checks if not check.ok}
     return "ok" if not failed else "held" if failed == {"held"} else "degraded"

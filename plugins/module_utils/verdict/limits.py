@@ -3,27 +3,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""By when a verb has ended at the latest: the sum of the deadlines of all its waits, whatever hangs."""
+"""How long a verb takes at the longest: the sum of the deadlines of all its waits, whatever hangs."""
 
 from __future__ import annotations
 
 from ..manifest.model import Stack
 from ..supervisord.client import CALL_TIMEOUT
 
-# How long a service that supervisord is just bringing back may take before its state is what it is.
+# Seconds beyond the longest `stable_for` in which supervisord may start a service again before its state counts.
 SETTLE_MARGIN = 1.0
-# How long the process of a service that ended well right after its start is looked for elsewhere.
+# Seconds in which a service that ended with code 0 at its start is looked for in the background.
 BACKGROUND = 0.5
-# Reading /proc, sockets and files on a machine that is busy; none of it waits for anybody.
+# Seconds for reading /proc, sockets and files on a busy machine, which have no deadline of their own.
 SLACK = 5.0
 
 
 def look_limit(stack: Stack) -> float:
     """Return the seconds that a status takes at the longest."""
-    # Services and databases are asked all at once.
+    # Services and databases are asked at the same time.
     services = (service.health.timeout for service in stack.services if service.health is not None)
     answers = max((*services, *(check.timeout for check in stack.checks.databases)), default=0.0)
-    # getPID and getAllProcessInfo; when the first is silent the second is not asked.
+    # getPID and getAllProcessInfo; when the first is not answered, the second is not asked.
     return 2 * CALL_TIMEOUT + answers + SLACK
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""What was seen of a stack, and what can be said of one service by it. Pure."""
+"""What was seen of a stack, and what that says of one service. Pure."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Observation(t.NamedTuple):
     Attributes:
         supervisords: every live supervisord over this stack's config.
         supervisord: the one that answers on the stack's socket; None when none does.
-        version: of supervisor, as that one says it.
-        silence: why none answers.
-        programs: what supervisord says of each program.
-        holders: who listens, by port.
+        version: of supervisor, as that supervisord reports it.
+        silence: why no supervisord answers; None when one does.
+        programs: what supervisord reports of each program.
+        holders: the listeners of each port.
         health: the last health answer of each service that has a health check.
         files: directories of the stack and its services that are missing or cannot be used.
         dependencies: programs of the services that are missing or cannot be used.
-        orphans: processes of the stack that no answering supervisord of it holds.
-        keepers: the program of another supervisord that an orphan is, by its pid.
+        orphans: processes of the stack that no supervisord of it holds.
+        keepers: orphans that are a program of another supervisord: their pid, and that program.
         databases: the answer of each database that is checked, by its kind.
     """
 
@@ -59,8 +59,8 @@ class Trouble(t.NamedTuple):
     """Why a service is not healthy.
 
     Attributes:
-        check: the check of the verdict that it fails: running, port or health.
-        text: in a few words.
+        check: the check of the verdict that fails: running, port or health.
+        text: the reason in a few words.
     """
 
     check: str
@@ -68,22 +68,22 @@ class Trouble(t.NamedTuple):
 
 
 def identity(program: ProgramState) -> Identity:
-    """Return what tells one life of a program from the next: its pid and when the kernel saw it start."""
+    """Return the pid of a program and its start in clock ticks after boot; together they are never used again."""
     return (program.pid, program.born)
 
 
 def completed(program: ProgramState) -> bool:
-    """Return whether a oneshot has run to a good end."""
+    """Return whether a oneshot has ended with exit code 0."""
     return program.state == "EXITED" and program.exit_status == 0
 
 
 def in_order(service: Service, program: ProgramState) -> bool:
-    """Return whether supervisord says of a service what it should: RUNNING, or a oneshot that has ended well."""
+    """Return whether supervisord reports the wanted state: RUNNING, or EXITED with code 0 for a oneshot."""
     return completed(program) if service.kind == "oneshot" else program.state == "RUNNING" and program.pid > 0
 
 
 def listener_of(service: Service, seen: Observation) -> t.Optional[Holder]:
-    """Return who listens on the service's port, its own process first; None when nobody does."""
+    """Return a listener on the service's port, its own process first; None when there is none."""
     if service.port is None:
         return None
     holders = seen.holders.get(service.port, ())
@@ -91,7 +91,7 @@ def listener_of(service: Service, seen: Observation) -> t.Optional[Holder]:
 
 
 def owns(service: Service, holder: Holder) -> bool:
-    """Return whether the listener belongs to the process that supervisord reports for this very service."""
+    """Return whether the listener is the process that supervisord reports for this service, or a child of it."""
     return holder.provenance == SUPERVISED and holder.service == service.name
 
 
@@ -117,7 +117,7 @@ def trouble(service: Service, seen: Observation) -> t.Optional[Trouble]:
 
 
 def describe_state(program: ProgramState) -> str:
-    """Return supervisord's state with what explains it: spawn error or exit status."""
+    """Return supervisord's state with its spawn error or exit status."""
     if program.state == "EXITED":
         return f"EXITED with status {program.exit_status}"
     if program.spawn_error:

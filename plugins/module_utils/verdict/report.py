@@ -21,14 +21,14 @@ if t.TYPE_CHECKING:
 def report(
     stack: Stack, seen: Observation, checks: t.Sequence[Check], *, held: t.Mapping[str, str], limit: float
 ) -> Report:
-    """Return the report of a look; a run puts what it did in the place of the keys that are empty here.
+    """Return the report of a look; a run fills in the keys that are empty here.
 
     Args:
         stack: the manifest.
         seen: what was seen of it.
-        checks: what was judged; without any, ``ok`` is true.
-        held: services that are to stay down, with the reason.
-        limit: seconds that all of it may take at the longest.
+        checks: the judged checks; without any, ``ok`` is true.
+        held: services that must stay down, with the reason.
+        limit: seconds that the look may take at the longest.
     """
     return {
         "stack": stack.name,
@@ -60,7 +60,7 @@ def report(
 
 
 def next_commands(checks: t.Iterable[Check]) -> t.List[str]:
-    """Return what the failing checks advise, each command once."""
+    """Return the remedies of the failed checks, each once."""
     advised = (check.proof.next for check in checks if not check.ok)
     return list(dict.fromkeys(command for command in advised if command))
 
@@ -74,7 +74,7 @@ def web_address(stack: Stack) -> t.Optional[str]:
 
 
 def _row(service: Service, seen: Observation) -> ServiceRow:
-    """Return a service's line of the roll call, with the same keys whatever was seen."""
+    """Return a service's row of the roll call."""
     program = seen.programs.get(service.name)
     holder = listener_of(service, seen)
     answer = seen.health.get(service.name)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Look at a stack as it is now, change nothing, and say what was seen."""
+"""Looks at a stack as it is now, and judges it. Changes nothing."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def observe(
 ) -> Observation:
     """Return what can be seen of the stack: its supervisord, programs, listeners, health, databases, orphans.
 
+    A supervisord that does not answer is part of the observation, not an error.
+
     Args:
         stack: the manifest.
-        clock: the clock of all deadlines.
+        clock: of all deadlines.
         client: a client that is already connected; None makes one.
-        programs: what supervisord has said of all programs a moment ago; None asks.
-
-    A supervisord that does not answer is an observation, not an error.
+        programs: what supervisord reported of all programs a moment ago; None asks it.
     """
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
     supervisords = supervisords_over(stack.paths.config, stack.root)
@@ -64,7 +64,7 @@ def observe(
         silence, programs = exc, {}
     pids = {program.pid: name for name, program in programs.items() if program.pid}
     ports = [service.port for service in stack.services if service.port is not None]
-    # First whose listener it is, then the answer: so the answer came from the process whose socket was just seen.
+    # First the listener, then the answer: so the answer comes from the process whose socket was just seen.
     holders = survey(stack, ports, pids)
     answers, replies = _ask(stack, programs)
     files, dependencies = fitness.files(stack), fitness.dependencies(stack)
@@ -89,14 +89,14 @@ def observe(
 def _ask(
     stack: Stack, programs: t.Mapping[str, ProgramState]
 ) -> t.Tuple[t.Dict[str, HealthAnswer], t.Dict[str, DatabaseAnswer]]:
-    """Ask the services that run for their health, and the databases, all at once."""
+    """Return the health answers of the services that run, and those of the databases; asks all at the same time."""
     questions: t.Dict[t.Tuple[str, str], t.Callable[[], HealthAnswer]] = {
         ("health", service.name): functools.partial(health.probe, service.health)
         for service in stack.services
         if service.health is not None and service.name in programs and programs[service.name].pid
     }
     if stack.checks.databases:
-        # Most stacks ask none, and would pay for loading what asks them.
+        # Late import: most stacks have no database to ask.
         from ..probes import databases
 
         for check in stack.checks.databases:
@@ -112,7 +112,7 @@ def _own(stack: Stack, pid: int) -> t.Optional[Process]:
     """Return the supervisord with this pid, which answers on the stack's socket.
 
     Raises:
-        RollcallError: it is not one of this stack: its config only names the same socket, and it is not ours to order.
+        RollcallError: it is another stack's, whose config names the same socket.
     """
     found = supervisords_over(stack.paths.config, stack.root, [pid])
     if found:
@@ -133,10 +133,10 @@ def orphans(stack: Stack, supervisords: t.Sequence[int], supervised: t.Container
     Args:
         stack: the manifest.
         supervisords: the pids of the supervisords over it.
-        supervised: pids that are known to be below them; they need no look.
+        supervised: pids that are known to be below them; these are not looked at.
     """
     found = labelled_processes(stack.root, trusted_uids(stack.root, stack.user), besides=supervised)
-    # Upwards from each, not down from the supervisords: that would mean asking every process for its parent.
+    # From each process up to its parents: the other way would read the parent of every process of the host.
     above = processes.lineages([process.pid for process in found], found)
     return [process for process in found if not set(supervisords).intersection(above[process.pid])]
 
@@ -155,7 +155,7 @@ def status(paths: Paths, *, clock: Clock = SYSTEM) -> Report:
 
 
 def with_runs(looked: Report, stack: Stack) -> Report:
-    """Return the report of a look with what runs have left: the generation in place, and a run without an end."""
+    """Return the report of a look with the generation in place, the run at work, and a run that was cut off."""
     unfinished = unfinished_run(stack.paths.state)
     note = locked_by(stack.paths.state)
     if note and unfinished is not None and unfinished["run"] == note.get("run"):

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Wait for what only time can prove, look once more, and judge."""
+"""Waits until every process has lived for its ``stable_for``, looks, and judges."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if t.TYPE_CHECKING:
 
 TAIL_LINES = 12
 CRITICAL_LINES = 20
-# Of a traceback that is longer, its beginning and its end are shown: the end says what went wrong.
+# Frames of a long traceback that are shown: the first ones, and the last ones, which tell what went wrong.
 FRAMES_FIRST, FRAMES_LAST = 2, 6
 POLL = 0.05
 
@@ -47,17 +47,17 @@ def wait_and_judge(
     programs: t.Optional[t.Mapping[str, ProgramState]] = None,
     clock: Clock = SYSTEM,
 ) -> t.Tuple[Observation, t.List[Check]]:
-    """Wait until each process has lived through its stability window, look, and judge.
+    """Wait until each process has lived for its ``stable_for``, look, and judge.
 
     Args:
         stack: the manifest.
         marks: where the logs stood when the run began.
-        expected: what the run adds; a service that ``first`` does not have is known by the first look here. What the
-            logs say and who is on the freed ports is found out here.
+        expected: what the run knows. A service that is not in its ``first`` is identified by the first look here. The
+            logs and the listeners on the freed ports are read here.
         freed: the ports of services that were removed.
         client: a connected client; None makes one.
-        programs: what supervisord has said of all programs a moment ago; taken only where there is nothing to wait for.
-        clock: the clock of all deadlines.
+        programs: what supervisord reported of all programs a moment ago; used only when there is nothing to wait for.
+        clock: of all deadlines.
     """
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
     lives = dict(expected.first)
@@ -66,7 +66,7 @@ def wait_and_judge(
         try:
             lives = outlive(stack, client, dict(expected.first), clock)
         except RollcallError:
-            # The look that follows meets the same silence and reports it as the supervisord check.
+            # The look below gets no answer either, and reports that as the check `supervisord`.
             lives = dict(expected.first)
     seen = status.observe(stack, clock=clock, client=client, programs=programs)
     seen = _with_backgrounded(stack, seen, expected.failed, clock)
@@ -82,9 +82,9 @@ def wait_and_judge(
 
 
 def _with_backgrounded(stack: Stack, seen: Observation, failed: t.Container[str], clock: Clock) -> Observation:
-    """Return what was seen, with the process that a failed service left when it put itself into the background.
+    """Return what was seen, with the processes of failed services that have put themselves into the background.
 
-    Between the two forks of a daemon it has no place in the tree where one look would find it for certain.
+    Between the two forks of such a process one look may miss it, so this looks again for a moment.
     """
     ended = {
         name
@@ -104,18 +104,18 @@ def _with_backgrounded(stack: Stack, seen: Observation, failed: t.Container[str]
 
 
 def _holders(stack: Stack, freed: t.Mapping[str, int], clock: Clock) -> t.Dict[str, t.Sequence[Holder]]:
-    """Return who listens on the port of each removed service."""
+    """Return the listeners on the port of each removed service."""
     found = survey(stack, list(freed.values()), clock=clock) if freed else {}
     return {name: found[port] for name, port in freed.items()}
 
 
 def outlive(stack: Stack, client: Client, first: t.Dict[str, Identity], clock: Clock) -> t.Dict[str, Identity]:
-    """Wait until every running service is older than its stability window, or has been replaced by another process.
+    """Wait until every running service is older than its ``stable_for``, or was replaced by another process.
 
-    Age is the kernel's (boot clock against the process's start), so a jump of the wall clock changes nothing.
+    The age is the boot clock minus the start that the kernel tells, so a jump of the wall clock changes nothing.
 
     Returns:
-        The pid and start by which each service is to be known: those of ``first``, or of the first look.
+        The pid and start of each service: those of ``first``, or of the first look.
 
     Raises:
         RollcallError: supervisord does not answer.
@@ -141,7 +141,7 @@ def outlive(stack: Stack, client: Client, first: t.Dict[str, Identity], clock: C
 
 
 def _all_old(stack: Stack, lives: t.Mapping[str, Identity]) -> bool:
-    """Return whether the process of every service is known, and has lived through its stability window if it lives."""
+    """Return whether the process of every service is known and was started at least ``stable_for`` ago."""
     return all(
         service.name in lives and processes.age(lives[service.name][1]) >= service.stable_for
         for service in stack.services
@@ -150,7 +150,7 @@ def _all_old(stack: Stack, lives: t.Mapping[str, Identity]) -> bool:
 
 
 def critical_lines(stack: Stack, text: str) -> t.List[str]:
-    """Return the lines of a log that the manifest calls critical, a traceback with what follows it."""
+    """Return the lines of a log that the manifest calls critical; a traceback with its frames."""
     patterns = [re.compile(pattern) for pattern in stack.checks.log_critical]
     found: t.List[str] = []
     lines = text.splitlines()
@@ -163,10 +163,7 @@ def critical_lines(stack: Stack, text: str) -> t.List[str]:
 
 
 def _traceback_after(lines: t.Sequence[str], number: int) -> t.List[str]:
-    """Return the indented frames below a Python traceback's first line, and the exception that closes it.
-
-    Of many frames those in the middle are left out.
-    """
+    """Return the frames below a Python traceback's first line, and the exception. Leaves out frames in the middle."""
     if not lines[number].startswith("Traceback "):
         return []
     end = number + 1
@@ -180,7 +177,7 @@ def _traceback_after(lines: t.Sequence[str], number: int) -> t.List[str]:
 
 
 def verify(paths: Paths, *, clock: Clock = SYSTEM) -> Report:
-    """Return the verdict over the installed stack, logs since the last run began included. Changes nothing.
+    """Return the report of the installed stack, with what the logs say since the last run began. Changes nothing.
 
     Raises:
         RollcallError: no stack is installed, or it cannot be read.

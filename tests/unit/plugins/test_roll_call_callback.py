@@ -616,7 +616,7 @@ def test_nobody_is_sent_to_the_logs_and_commands_of_what_was_taken_back(run: Run
 def test_what_has_become_of_a_first_install_is_told_before_what_failed(run: Run, tmp_path: Path) -> None:
     run.play("a", "b")
     install(run, "a", report=restart_report(CRASHED))
-    said = "No verdict has ever held. What was made stays: /opt/trading."
+    said = "Stack trading was never verified on this host. What was made stays: /opt/trading."
     for host, marks, msg in (
         ("a", [roll_call.ENDING, roll_call.STATEMENT], said),
         ("b", [roll_call.ENDING], "Not finished here, because another host has failed."),
