@@ -102,7 +102,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 problems:
-  description: What is wrong with the manifest all the same, with C(place), C(message), C(cure) and C(severity).
+  description: The problems that the manifest has, with C(place), C(message), C(cure) and C(severity).
   returned: success
   type: list
   elements: dict

@@ -278,7 +278,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generati
 
 
 def _diff(done: flush.Flushed) -> t.Dict[str, t.Dict[str, t.Optional[str]]]:
-    """Who holds each port before and after; a port that is freed is taken by nobody after."""
+    """Return who has taken each port before and after; nobody has a port that is freed."""
     before: t.Dict[str, t.Optional[str]] = {}
     for holder in done.holders:
         port = str(holder.listener.port)

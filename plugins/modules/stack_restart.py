@@ -150,7 +150,7 @@ report:
       returned: always
       type: str
     notes:
-      description: What did not answer or refused on the way, where the run went on all the same.
+      description: What did not answer or refused on the way, where the run went on anyway.
       returned: always
       type: list
       elements: str

@@ -356,7 +356,7 @@ def want_password(port: int, password: str) -> None:
 
 
 def failed_run(made: StackUnderTest) -> str:
-    """Return the latest run that did not hold."""
+    """Return the latest run that failed."""
     steps = {run: steps_of(made.paths.state, run) for run in run_ids(made.paths.state)}
     return next(run for run, taken in steps.items() if taken[-1]["result"] != "ok")
 

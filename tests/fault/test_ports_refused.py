@@ -127,7 +127,7 @@ def test_what_holds_a_port_for_a_container_is_never_ended_and_the_container_aske
     (tmp_path / program).symlink_to(sys.executable)
     with victim("listen", label=a_label(f"{root}/other"), python=str(tmp_path / program)) as held:
         error = refusal(a_stack(root, held.port), policy=policy)
-        assert "which is never ended: it holds the port for a container" in error.message
+        assert "which is never ended: it listens for a container" in error.message
         assert f"Stop the container: docker ps --filter publish={held.port}." in error.message
         assert held.alive
 

@@ -85,7 +85,7 @@ def test_every_scenario_has_tests() -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_every_side_effect_of_a_scenario_is_there(scenario: Path) -> None:
-    # Molecule skips all of them, and says so in a warning alone, where there is no side_effect.yml.
+    # Molecule skips all of them with a mere warning when there is no side_effect.yml.
     steps = [step.split() for step in load(scenario / "molecule.yml")["scenario"]["test_sequence"]]
     named = {name for step in steps if step[0] == "side_effect" for name in (step[1:] or ["side_effect.yml"])}
     wanted = {*named, "side_effect.yml"} if named else set()
@@ -93,7 +93,7 @@ def test_every_side_effect_of_a_scenario_is_there(scenario: Path) -> None:
 
 
 def test_every_version_is_pinned_once() -> None:
-    # Those of other versions of ansible-core are there to differ.
+    # Files for other versions of ansible-core differ on purpose.
     other = {"core-2.20.txt", "core-2.21.txt"}
     listed = sorted((ROOT / "requirements").iterdir())
     files = [path for path in listed if not path.is_symlink() and path.name not in other]
@@ -112,7 +112,7 @@ def test_the_commands_of_the_documents_exist() -> None:
     documents = [path for path in tracked() if path.suffix == ".md"]
     assert ROOT / "README.md" in documents
     for path in documents:
-        # In code only, inline or in a block: prose may well make something.
+        # Only in code, inline or in a block: in prose, make is a verb.
         code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", path.read_text(encoding="utf-8"), re.DOTALL))
         named = set(re.findall(r"(?:^|[`\s;&])make ([a-z][a-z-]*)", code))
         assert named <= targets, f"{path.name} names make targets that do not exist: {sorted(named - targets)}"

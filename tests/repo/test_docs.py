@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pages hold together: every link leads somewhere, and the index names every page."""
+"""Every link of the pages leads somewhere, and the index names every page."""
 
 from __future__ import annotations
 

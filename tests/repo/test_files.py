@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every file of the repository owes its readers."""
+"""Every file has its licence and no path of a machine; the engine's files say that they are private."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_private_modules_say_so() -> None:
 
 
 def test_no_file_knows_this_machine() -> None:
-    # The checkout's own place and the interpreter's, when that is in somebody's home.
+    # The path of the checkout, and that of the interpreter when it is in a home directory.
     places = {str(ROOT), *(prefix for prefix in (sys.base_prefix,) if prefix.startswith(str(Path.home())))}
     guilty = [
         (str(path.relative_to(ROOT)), place)
@@ -58,7 +58,7 @@ def test_no_file_knows_this_machine() -> None:
 
 
 def test_nothing_is_left_to_do() -> None:
-    # Put together here, so that this file does not find itself.
+    # Put together here, so that the test does not find this line.
     words = ["TO" + "DO", "FIX" + "ME"]
     guilty = [
         f"{path.relative_to(ROOT)}:{number}"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is generated stands in the files as it would be written now."""
+"""The generated parts of files are equal to what ``make generate`` would write."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def documented(module: str) -> t.Dict[str, t.Any]:
 
 
 class Asked(Exception):
-    """Ends an action when it has told its argument spec."""
+    """Ends an action once its argument spec is known."""
 
 
 def taken(action: str) -> t.Tuple[t.Dict[str, t.Any], t.Sequence[t.Sequence[str]]]:

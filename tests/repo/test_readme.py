@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the README shows is what there is: its sample, its manifest, its playbooks."""
+"""The README tells the truth: its sample, its manifest, its playbooks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One word for one thing: uses that the glossary has given up do not come back."""
+"""One word for one thing: words that the glossary has given up do not come back."""
 
 from __future__ import annotations
 
@@ -19,6 +19,17 @@ FORBIDDEN = {
     "marker": (r"\bmarkers?\b", "label", r"pytest|A test says by a marker"),
     "release of a lock": (r"\b[lL]ock\w*\.release\(|\breleases? the lock\b", "unlock", r"^$"),
     "a lock that is held": (r"\bholds? the lock\b|\block is held\b|\bholder of the lock\b", "locked by", r"^$"),
+    "a verdict that holds": (
+        r"\bverdicts?\b[^.]{0,40}\b(held|holds?)\b|\bconditions? (\w+ ){0,4}(held|holds?)\b|\b(has|have) (ever|never) held\b",
+        "OK, passed or verified",
+        r"[Ww]hen the verdict d(oes|id) not hold",  # in templates of units: another text there installs them again
+    ),
+    "a budget that is spent": (r"\bbudget\W+is spent\b", "used up", r"^$"),
+    "who holds a port": (
+        r"\b(hold|holds|held|holding) (a|the|one of the|its|that|this|which|each|every|no) ports?\b|\bwho holds\b",
+        "taken, or has taken",
+        r"A foreign process holds the port|who holds \d+ ports|who holds a port|see who holds",  # faults, benchmarks, sockets
+    ),
     "a port that is held": (r"\bports? \S+ is held\b|\bis held by\b", "taken", r"pidfd|service is held by it"),
 }
 

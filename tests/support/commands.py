@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stack's own ``rollcall`` as an operator calls it, who never types anything and does not wait for ever."""
+"""The stack's own ``rollcall``, called without input and with a timeout."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.support.documents import parsed
 if t.TYPE_CHECKING:
     from tests.support.stacks import StackUnderTest
 
-# Seconds that any command may take, whatever hangs.
+# Seconds that any command may take.
 BOUND = 30.0
 
 
 class Said(t.NamedTuple):
-    """What came of a command: its exit code, all that it said, and the seconds it took."""
+    """How a command ended: its exit code, its output, and the seconds that it took."""
 
     code: int
     out: str
@@ -47,7 +47,7 @@ class Said(t.NamedTuple):
 def rollcall(
     made: StackUnderTest, *arguments: str, bound: float = BOUND, env: t.Optional[t.Mapping[str, str]] = None
 ) -> Said:
-    """Run the stack's own command. A document that it prints is held against the schema.
+    """Run the stack's own command. A document that it prints is validated by the schema.
 
     Its standard input stays open and silent: a question would wait beyond the bound.
 

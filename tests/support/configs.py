@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stacks made straight from the data classes, past the manifest's own checks, for what the config makes of them."""
+"""Stacks made from the data classes, without the manifest's own checks, to render configs of."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
     Stop,
 )
 
-# Pieces that mean something to one of the languages a value passes through.
+# Texts with a meaning in one of the languages that a value passes through.
 PIECES = (
     *(" ;", " #", "\t;", "\u00a0#", ";", "#"),
     *("%", "%%", "%(", "%(here)s", "%(program_name)s", "%(ENV_PATH)s", "%s"),
@@ -30,7 +30,7 @@ PIECES = (
     *(" ", "  ", "\t", "\u00a0", "\u2028", "\u3000", "\ufeff", "é", "漢字", "😀"),
     *("--", "-", "~", "*", ":", "none", "//", ".."),
 )
-# What ends a line for configparser, for Python or for a terminal, and what no process can be given.
+# What ends a line for configparser, Python or a terminal, and NUL, which no process can be given.
 CONTROLS = ("\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\x1b[0m", "\x7f", "\n[program:evil]\ncommand=id\n")
 
 _plain = st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=4)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documents held against the schema: the helpers that get one pass it through here."""
+"""Validates documents by the schema: the helpers that get one pass it through here."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Eyes on a host of a scenario: what the kernel and the applications' own clients say, never what Rollcall says."""
+"""Looks at a host of a scenario through the kernel and the applications' own clients, never through Rollcall."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-# One call brings it all: every process with its parent, user and environment, and every listening socket's owner.
+# One call returns everything: every process with its parent, user and environment, and every listening socket's owner.
 LOOK = """
 import json, os, pwd, re, subprocess
 processes = {}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Interpreters for tests: with one version of supervisor, of a stack's own, or quick at making environments."""
+"""Interpreters for tests: with a version of supervisor, for one stack, or quick at making virtual environments."""
 
 from __future__ import annotations
 

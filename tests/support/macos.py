@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Mac for tests on other systems: psutil's own code for macOS, over a table of what the kernel has to say.
+"""A Mac for tests on other systems: psutil's own code for macOS, over a table of what the kernel would report.
 
 What is stood in for is psutil's extension module alone, whose functions hand on what sysctl(3) and libproc(3) say:
 KERN_PROC for what everybody may see of a process, KERN_PROCARGS2 for arguments and environment, PROC_PIDLISTFDS for
@@ -72,7 +72,7 @@ def on_ipv6(address: str, port: int) -> Socket:
 
 
 class ZombieProcessError(Exception):
-    """What the extension raises where the kernel says that it was a zombie that was asked for."""
+    """What the extension raises when the kernel reports that the process is a zombie."""
 
 
 class Mac:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Manifests as somebody writes them, for tests: small, right, and easy to spoil in one place."""
+"""Small correct manifests for tests, as somebody would write them, to change in one place."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only root can give to one child of a test: another user, namespaces, file systems of its own, a cgroup."""
+"""What only root can give to a child of a test: another user, namespaces, own file systems, a cgroup."""
 
 from __future__ import annotations
 

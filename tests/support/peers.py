@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Servers that do with each connection just what a test wants."""
+"""Servers that do with each connection what a test wants."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def drips(text: str, interval: float = 0.02) -> Behaviour:
 
 
 def keeps_silent(connection: socket.socket) -> None:
-    """Hold the connection until the other side has had enough."""
+    """Hold the connection until the other side closes it."""
     connection.settimeout(10)
     while connection.recv(65536):
         pass

@@ -24,7 +24,7 @@ BOUND = 100
 
 
 def prepare(made: StackUnderTest) -> None:
-    """Let the role bootstrap take the host as prepared for the manifest as it is now: the test has done that."""
+    """Mark the host as prepared for the manifest as it is now, so that the role bootstrap does nothing."""
     prepared = Path(made.root, "engine", "prepared")
     prepared.write_text(fingerprint(made.generation().stack.to_dict()), encoding="utf-8")
 
@@ -43,7 +43,7 @@ def play(made: StackUnderTest, playbook: str, *arguments: str, **variables: t.An
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "rollcall_stack": made.raw,
-        "services_boot": "none",  # this machine is not to start a test's stack after its next boot
+        "services_boot": "none",  # so this machine does not start a test's stack after its next boot
     }
     inventory.write_text(json.dumps({"all": {"hosts": {"here": {**known, **variables}}}}), encoding="utf-8")
     command = [str(PLAYBOOK), "-i", str(inventory), playbook, *arguments]

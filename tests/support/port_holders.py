@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A program that holds a port in every way a port can be held; victims.py starts it and ends it.
+"""A program that takes a port in every way that a port can be taken; victims.py starts it and ends it.
 
 ``port_holders.py KIND PORT``: each kind is a function below. When ready, it prints a line of JSON: its pid, port and
 the pids of its other processes.

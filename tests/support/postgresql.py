@@ -19,7 +19,7 @@ from tests.support.processes import eventually, free_port
 
 BOUND = 30
 ADMIN = "admin"
-# Who may come how. The administrator is the test itself.
+# Who may connect, and how. The administrator is the test itself.
 RULES = """
 local all admin trust
 local all all peer

@@ -26,7 +26,7 @@ def is_alive(pid: int) -> bool:
 
 
 def eventually(condition: t.Callable[[], bool], seconds: float = READY_TIMEOUT) -> bool:
-    """Return whether the condition came to hold in time."""
+    """Return whether the condition became true in time."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

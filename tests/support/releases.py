@@ -97,7 +97,7 @@ class Host:
         }
 
     def ready(self, source: Path, **more: t.Any) -> t.Dict[str, t.Any]:
-        """Have a release ready."""
+        """Make a release ready."""
         return lifecycle.make_ready(self.asks(source, **more))
 
     def release(self, done: t.Mapping[str, t.Any]) -> Path:
@@ -105,7 +105,7 @@ class Host:
         return self.root / "releases" / str(done["id"])
 
     def switch(self, name: str, generation: str = "1") -> None:
-        """Do what the engine does with a generation of this release."""
+        """Put the release in place, as the engine does with a generation of it."""
         directory = self.root / "generations" / generation
         directory.mkdir(parents=True)
         (directory / "release").symlink_to(f"../../releases/{name}")

@@ -30,7 +30,7 @@ RUN = "20261121-080102-ab12"
 
 
 def row(name: str, port: t.Optional[int], **other: t.Any) -> t.Dict[str, t.Any]:
-    """A service that is up."""
+    """Return the row of a service that is up."""
     return {
         "name": name,
         "kind": "service",
@@ -48,7 +48,7 @@ def row(name: str, port: t.Optional[int], **other: t.Any) -> t.Dict[str, t.Any]:
 
 
 def check(name: str, subject: str, evidence: str = "held", **other: t.Any) -> t.Dict[str, t.Any]:
-    """A check that held, unless other keys say that it did not."""
+    """Return a check that passed, unless other keys say otherwise."""
     kind = KINDS[name]
     return {
         "name": name,
@@ -67,7 +67,7 @@ def check(name: str, subject: str, evidence: str = "held", **other: t.Any) -> t.
 def failed(
     name: str, subject: str, evidence: str, command: t.Optional[str], *, code: str = "", **data: t.Any
 ) -> t.Dict[str, t.Any]:
-    """A check that did not hold.
+    """Return a check that failed.
 
     Args:
         name: of it.

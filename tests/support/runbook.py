@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A page read as an operator reads it: type what stands there, compare, put in what was seen before."""
+"""Follows a page as an operator does: runs its commands, compares their output, fills in what was printed before."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORD = re.compile(r"<([^<>]+)>")
 
 
 class Block(t.NamedTuple):
-    """Commands, and the lines that they are to print: in this order, whole, with others between them."""
+    """Commands, and the lines that they print: whole lines, in this order, with others between them."""
 
     commands: str
     shown: t.Tuple[str, ...]
@@ -44,7 +44,7 @@ def anchor(heading: str) -> str:
 
 
 class Operator:
-    """Somebody with the page beside the terminal.
+    """An operator who follows the page.
 
     Args:
         stands_for: what the page writes, and what that is here: the stack's root, its ports.
@@ -58,7 +58,7 @@ class Operator:
         self._stands_for = stands_for
         self._commands = commands
         self._directory = directory
-        # What stood in the place of a word in <>, the last time that it was seen.
+        # What a word in <> stood for when it was last printed.
         self._known: t.Dict[str, str] = {}
 
     def follow(self, block: Block) -> None:

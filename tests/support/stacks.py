@@ -46,7 +46,7 @@ SOURCES = {name: content.decode("utf-8") for name, content in engine_files().ite
 
 
 class StackUnderTest:
-    """A stack with its own root, changed and restarted by a test, and gone without a trace at the end.
+    """A stack with its own root, which a test changes and restarts; nothing of it is left at the end.
 
     Args:
         root: an empty directory with a path short enough for a unix socket.
@@ -73,7 +73,7 @@ class StackUnderTest:
             **more,
         }
         self.paths = Paths.of(root)
-        # What the host has given, by service, as the role puts it into the second check.
+        # The ports that the host has given, by service, as the role passes them on.
         self.assigned: t.Dict[str, int] = {}
         self._prepare()
 
@@ -209,7 +209,7 @@ class StackUnderTest:
 
 
 def _reap(pid: int) -> None:
-    """Take the exit status of a child of this very process; what is not our child is init's to take."""
+    """Take the exit status of a child of this process; init takes that of others."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)
 

@@ -88,7 +88,7 @@ def victim(
 
 @contextlib.contextmanager
 def innocent() -> t.Iterator[Victim]:
-    """Run a listener that nothing here has any business with; it must be alive afterwards."""
+    """Run a listener that no test may end; it must be alive afterwards."""
     held = start("listen")
     try:
         yield held

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of findings of the doctor's reference page, out of the table by which the doctor judges."""
+"""The table of findings of the doctor's reference page, made from the table of the doctor."""
 
 from __future__ import annotations
 

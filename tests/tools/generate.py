@@ -39,7 +39,7 @@ class Block(t.NamedTuple):
         return ROOT / self.path
 
     def put_into(self, page: str) -> str:
-        """Return the page with this part as it is to be.
+        """Return the page with this part as generated.
 
         Raises:
             ValueError: the page does not have the two lines, once each.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tables of the manifest's reference page, out of the declarations of its keys."""
+"""The tables of the manifest's reference page, made from the declarations of its keys."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _table(rows: t.Iterable[tuple[str, Key]]) -> str:
 
 
 def _table_of_a_service(rows: t.Iterable[tuple[str, Key]]) -> str:
-    """Return a table that says of each key whether a change restarts the service."""
+    """Return a table that tells for each key whether a change restarts the service."""
     lines = ["| key | type | default | restarts | what it is |", "|---|---|---|---|---|"]
     for name, key in rows:
         restarts = "yes" if _RESTARTS.get(key.field or name.partition(".")[0]) else "no"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What derives from the table of restart modes: texts of ``./restart``, options, a reference table."""
+"""What is made from the table of restart modes: texts of ``./restart``, options, a reference table."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _other_names(mode: Mode) -> list[str]:
 
 
 def _item(text: str, width: int) -> list[str]:
-    # In quotes: a colon and a space would make a mapping of it.
+    # In quotes: YAML would read a colon and a space as a mapping.
     layout = textwrap.TextWrapper(width, initial_indent="    - ", subsequent_indent=" " * 6, break_on_hyphens=False)
     return layout.wrap(f'"{text}"')
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The JSON Schema of every document that Rollcall answers with, out of the types in the engine's room ``base``."""
+"""The JSON Schema of every document that Rollcall answers with, made from the types in the engine's room ``base``."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def all_documents() -> dict[str, type]:
 
 
 def part_name(name: str) -> str:
-    """Return what a class is called in the schema, where it is not beside the engine's own class of that name."""
+    """Return the name of a class in the schema, where no class of the engine has that name already."""
     return name.removesuffix("Data")
 
 
 def sentences() -> dict[str, Documented]:
-    """Return what is said of each document, by its name."""
+    """Return what the docstring of each document says, by the document's name."""
     found: dict[str, Documented] = {}
     texts = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (documents, command_documents)]
     for node in (node for text in texts for node in ast.parse(text).body):

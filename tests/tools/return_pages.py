@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What modules return, for their pages, out of the documents in the engine's room ``base``."""
+"""What modules return, for their pages, made from the documents in the engine's room ``base``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _keys(document: t.Any, indent: int, returned: str, *, without: str = "") -> 
 
 
 def _description(sentence: str, width: int) -> list[str]:
-    """Return a sentence in YAML, in quotes where a plain one would be a mapping or a comment."""
+    """Return a sentence in YAML, in quotes when YAML would read a plain one as a mapping or a comment."""
     text = f'"{sentence}"' if ": " in sentence or " #" in sentence else sentence
     if len(text) <= width - len("  description: "):
         return [f"  description: {text}"]
@@ -48,7 +48,7 @@ def _description(sentence: str, width: int) -> list[str]:
 
 
 def _type(hint: t.Any) -> list[str]:
-    """Return the type as Ansible calls it; of what may be null, that of the rest."""
+    """Return Ansible's name of the type; null is not named."""
     hints = [each for each in t.get_args(hint) or (hint,) if each is not type(None)]
     if t.get_origin(hint) is list:
         return ["  type: list", f"  elements: {TYPES.get(hints[0], 'dict')}"]

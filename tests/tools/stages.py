@@ -25,7 +25,7 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv" / "bin"
 TOOLS = "tests/tools"
-# A worker that has no test left takes some of another's.
+# A worker without tests left takes some of another worker.
 WAITING = ("-n", "6", "--dist", "worksteal")
 
 
@@ -63,7 +63,7 @@ def _molecule(scenario: str) -> Stage:
 # How many stages run beside the others at once: with more, two cores are too few.
 LANES = 2
 
-# Quick ones first: a mistake shows early. Of those that run aside the longest first: that ends soonest.
+# Quick ones first, so that a mistake shows early. Of those that run beside others, the longest first: all end sooner.
 STAGES = (
     Stage("ruff", (f"{TOOLS}/ruff.sh",)),
     Stage("mypy", ("mypy", "plugins", "tests")),
@@ -89,7 +89,7 @@ STAGES = (
 
 @dataclass
 class Counts:
-    """How many tests held, and how many did not."""
+    """How many tests passed, failed and were skipped."""
 
     passed: int = 0
     failed: int = 0
@@ -125,7 +125,7 @@ def run(stage: Stage, report: Path, output: TextIO | None = None) -> Counts:
         output: takes what it prints; None lets that go straight to where ours goes.
     """
     environment = {
-        # What is compiled once for all of the hundreds of processes that the tests start need not be by each of them.
+        # Compiled files are kept for the hundreds of processes that the tests start.
         **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "VIRTUAL_ENV": str(BIN.parent),
@@ -141,7 +141,7 @@ def run(stage: Stage, report: Path, output: TextIO | None = None) -> Counts:
     counts = Counts(passed=1) if code == 0 else Counts(failed=1)
     if stage.tests and report.exists():
         counts = read_counts(report)
-        # No test collected, a crash of pytest itself, an interrupted run: no failed test, and yet no success.
+        # No test collected, a crash of pytest or an interrupted run: no test failed, and still it is no success.
         if code != 0 and not counts.failed:
             counts.failed = 1
     print(
@@ -171,7 +171,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no such stage: {', '.join(sorted(unknown))}")
     wanted = [stage for stage in STAGES if {stage.name, stage.group} & set(asked)]
-    # Alone, there is no reason not to see what it prints.
+    # A single stage prints directly.
     beside = [stage for stage in wanted if stage.aside and len(wanted) > 1]
     found: dict[str, Counts] = {}
     began = time.monotonic()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tables of the verdict's pages, out of the tables of checks."""
+"""The tables of the verdict's pages, made from the tables of checks."""
 
 from __future__ import annotations
 

@@ -318,7 +318,7 @@ class Report(t.TypedDict):
         changed: Whether the run changed anything, or would in check mode; null for a look.
         actions: What the run did, or would do in check mode.
         signals: Processes outside of supervisord's care that the run was to end.
-        notes: What did not answer or refused on the way, where the run went on all the same.
+        notes: What did not answer or refused on the way, where the run went on anyway.
         manifest_digest: What tells this manifest, with its config and private files, from others; null for a look.
         run: Id of the run, the name of its record on the host; null for a look and in check mode.
         seconds: How long the run took; null for a look and in check mode.

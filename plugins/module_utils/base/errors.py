@@ -48,7 +48,7 @@ class RollcallError(Exception):
 
     Args:
         message: one sentence: what failed, on what, and the last state seen.
-        kind: ``failed`` (it was tried and did not hold), ``wrong_use`` (the input is at fault, nothing was
+        kind: ``failed`` (it was tried and failed), ``wrong_use`` (the input is at fault, nothing was
             touched) or ``refused`` (Rollcall will not do it: a lock or a foreign process is in the way).
         evidence: facts behind the message, JSON-serialisable, for people and for machines.
         remedies: commands or edits to try next, most likely first.

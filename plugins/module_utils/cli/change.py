@@ -43,7 +43,7 @@ def _run(options: argparse.Namespace) -> int:
 AUTOMATIC = option(
     "--automatic",
     action="store_true",
-    help="a program asks, not a person: refused when the stack's restart_budget is spent",
+    help="a program asks, not a person: refused when the stack's restart_budget is used up",
 )
 MODE = option(
     "mode",

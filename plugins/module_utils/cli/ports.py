@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The verb ``rollcall ports``: see who holds which port, free one, find one, change one, put conflicts right."""
+"""The verb ``rollcall ports``: see who has taken which port, free one, find one, change one, put conflicts right."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def starts_units(process: Process) -> bool:
 
 
 def socket_unit(process: Process, port: int) -> t.Optional[Home]:
-    """Return the socket unit for which a systemd holds a port itself; None when it does not say.
+    """Return the socket unit for which a systemd listens on a port itself; None when it does not tell.
 
     Only systemd knows. It is asked only for the text of a refusal.
     """

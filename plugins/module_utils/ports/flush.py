@@ -53,7 +53,7 @@ class Flushed(t.NamedTuple):
         freed: ports that were taken and that a bind has proved free; in a dry run those that would be freed.
         ended: each process that was signalled; in a dry run those that would be, with the result ``planned``.
         kept: holders that were left alone because supervisord runs them.
-        holders: everything that held one of the ports before.
+        holders: everything that had taken one of the ports before.
     """
 
     changed: bool
@@ -105,7 +105,7 @@ def flush(
         supervised: also stop what supervisord runs, by supervisord itself. Otherwise such a port stays as it is.
         grace: seconds between TERM and KILL.
         kill_grace: seconds to wait after KILL, and for a port to be free once its holder is gone.
-        time_wait: seconds to wait for connections that the kernel still remembers, when they alone hold a port.
+        time_wait: seconds to wait for connections that the kernel still remembers, when only they keep a port taken.
         max_victims: more processes than this are not ended.
         dry_run: look and judge the same way, and touch nothing.
         clock: of all deadlines.

@@ -68,7 +68,7 @@ def assigned(stack: Stack, ports: t.Optional[t.Iterable[int]]) -> t.Dict[int, st
             f"Only ports of stack {stack.name} are ever flushed, and {_not_among(map(str, strange), known)}.",
             kind="wrong_use",
             evidence={"ports": strange, "assigned": sorted(known)},
-            remedies=[f"look who holds it: ss -ltnp 'sport = :{port}'" for port in strange],
+            remedies=[f"see who listens there: ss -ltnp 'sport = :{port}'" for port in strange],
         )
     return {port: known[port] for port in wanted}
 
@@ -147,7 +147,7 @@ class Judge:
             return objections.never_flushed(holder, service, never[port])
         untouchable = ending.why_untouchable(process, own)
         if untouchable is None and holder.provenance == FOREIGN and publishes(process):
-            untouchable = "it holds the port for a container"
+            untouchable = "it listens for a container"
         if untouchable is not None:
             return objections.untouchable(holder, service, untouchable)
         if not may_end(holder.provenance, self._policy_of[port], supervised=self.supervised):

@@ -159,7 +159,7 @@ def _foreign(process: Process, label: t.Optional[Label], supervision: Supervisio
     if process.container:
         return "it runs in a container"
     if publishes(process):
-        return "it holds the port for a container"
+        return "it listens for a container"
     if label is None:
         return "it is not of this stack"
     if label.root != supervision.root:

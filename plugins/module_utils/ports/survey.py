@@ -81,7 +81,7 @@ def _survey(
 def inspect(
     stack: t.Optional[Stack], ports: t.Optional[t.Iterable[int]] = None, *, clock: Clock = SYSTEM
 ) -> t.List[t.Dict[str, t.Any]]:
-    """Return for each port whether it is free, why not, and all who hold it, as data. Changes nothing.
+    """Return for each port whether it is free, why not, and all who have taken it, as data. Changes nothing.
 
     Args:
         stack: the stack they are judged for, if there is one.
@@ -95,7 +95,7 @@ def inspect(
 
 
 def _inspected(port: int, holders: t.Sequence[Holder], owners: Owners) -> t.Dict[str, t.Any]:
-    """Return what is to be said of a port: a bind judges, and a listener that a bind gets by holds it all the same."""
+    """Return the state of a port: it is free when a bind succeeds and nobody listens there, also with SO_REUSEPORT."""
     reason = bind.bindable(port)
     complete = not holders or not (owners.unreadable or owners.hidden)
     unreadable = owners.unreadable if holders else 0

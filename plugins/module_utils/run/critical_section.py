@@ -42,7 +42,7 @@ from .prepare import PreparedRun
 if t.TYPE_CHECKING:
     from ..base.documents import Report, Signalled
 
-# Results of a verdict that did not hold.
+# Results of a verdict that is not OK.
 _FAILED = ("degraded", "rolled_back", "rollback_failed")
 
 

@@ -74,7 +74,7 @@ def _restore_last_verified(
     except RollcallError as exc:
         first = "its verdict failed" if error is None else error.message
         raise RollcallError(
-            f"The new generation did not hold ({first}), and going back to generation {name} failed: {exc.message}",
+            f"The new generation failed ({first}), and going back to generation {name} failed: {exc.message}",
             evidence={
                 **exc.evidence,
                 "result": "rollback_failed",

@@ -39,7 +39,7 @@ def spend(stack: Stack, *, clock: Clock = SYSTEM) -> None:
     """Record one automatic restart before it begins. The stack must be locked.
 
     Raises:
-        RollcallError: ``refused``: the budget is spent; or the file cannot be read.
+        RollcallError: ``refused``: the budget is used up; or the file cannot be read.
         OSError: it could not be written, so the restart must not begin.
     """
     used, rules = spent(stack, clock=clock), stack.restart_budget

@@ -129,7 +129,7 @@ def test_when_the_way_back_cannot_be_gone_both_failures_are_told(
     with pytest.raises(RollcallError) as told:
         upgrade(running)
     said = told.value.message
-    assert said.startswith("The new generation did not hold (supervisord did not start, start 1")
+    assert said.startswith("The new generation failed (supervisord did not start, start 1")
     assert f"going back to generation {good} failed: supervisord did not start, start 2" in said
     assert told.value.evidence["result"] == "rollback_failed"
     assert "rollcall restart emergency" in told.value.remedies

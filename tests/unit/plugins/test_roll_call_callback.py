@@ -214,13 +214,13 @@ def test_a_playbook_may_let_the_task_pass_and_fail_in_its_own_words(run: Run) ->
     run.ok("a", report=restart_report(CRASHED))
     run.ok("b", error=error.as_dict())
     for host in ("a", "b"):
-        run.failed(host, "ansible.builtin.fail", msg="The verdict did not hold.")
+        run.failed(host, "ansible.builtin.fail", msg="The verdict failed.")
 
     text = run.end()
 
     assert "trading on a: FAILED, 1 of 10 services: trade_executor" in text
     assert "b: REFUSED, Port 8001 is taken by pid 9." in text
-    assert "The verdict did not hold." not in text
+    assert "The verdict failed." not in text
 
 
 @pytest.mark.parametrize("counts", [True, False])
@@ -313,7 +313,7 @@ def test_hosts_of_batches_that_never_began_are_named_with_how_to_come_to_them(ru
     run.play("a", "b", "c", "d")
     run.guard("b", holds=True)
     run.ok("b", report=restart_report(CRASHED))
-    run.failed("b", "ansible.builtin.fail", msg="The verdict did not hold.")
+    run.failed("b", "ansible.builtin.fail", msg="The verdict failed.")
 
     assert run.end().splitlines()[-3:] == [
         "",
@@ -409,7 +409,7 @@ def test_the_exit_code_of_a_host_is_that_of_its_error(run: Run, tmp_path: Path, 
     error = RollcallError("Port 8001 is taken by pid 9.", kind=kind, remedies=["kill 9"]).as_dict()
     run.play("a")
     run.ok("a", error=error, msg="…")
-    run.failed("a", "ansible.builtin.fail", msg="The verdict did not hold.")
+    run.failed("a", "ansible.builtin.fail", msg="The verdict failed.")
 
     expected = {"ok": False, "exit_code": code, "reports": [], "error": error}
     assert run.outcome(tmp_path / "outcome") == {"ok": False, "exit_code": code, "hosts": {"a": expected}}
@@ -451,7 +451,7 @@ def test_of_several_hosts_the_worst_counts(run: Run, tmp_path: Path, kinds: t.Se
 def test_a_task_of_ours_that_never_reached_the_engine_was_asked_wrongly(run: Run, tmp_path: Path) -> None:
     run.play("a")
     run.ok("a", msg="value of mode must be one of: auto, full, got: slowly")
-    run.failed("a", "ansible.builtin.fail", msg="The verdict did not hold.")
+    run.failed("a", "ansible.builtin.fail", msg="The verdict failed.")
 
     document = run.outcome(tmp_path / "outcome")
 

@@ -416,7 +416,7 @@ def test_colour_needs_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch) 
 
 
 def rolled_back(**more: t.Any) -> t.Any:
-    """The report of a run that went back to an earlier generation because a service did not hold."""
+    """The report of a run that went back to an earlier generation because a service failed."""
     failing = [failed("running", "trade_executor", "FATAL: no such file", "tail x")]
     back = {"from": "2", "to": "1", "release": "1.4.0", "checks": failing, "error": None}
     actions = [{"action": "restart", "subject": "main_app", "reason": "its revision changed"}] * 2

@@ -47,7 +47,7 @@ def states(found: t.Iterable[Step]) -> t.List[str]:
         ("1/12 Environment | Check the manifest", 1),
         ("12/12 Verdict | Succeed only when every service has answered", 12),
         ("6-12/12 Run | Prove, plan, stop, start and verify", 6),
-        ("Boot | Have it started", None),
+        ("Boot | Install what starts it", None),
         ("Copy 3/12 of it", None),
         ("3/4 of something else", None),
     ],
