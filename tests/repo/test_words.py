@@ -20,7 +20,7 @@ FORBIDDEN = {
     "release of a lock": (r"\b[lL]ock\w*\.release\(|\breleases? the lock\b", "unlock", r"^$"),
     "a lock that is held": (r"\bholds? the lock\b|\block is held\b|\bholder of the lock\b", "locked by", r"^$"),
     "a verdict that holds": (
-        r"\bverdicts?\b[^.]{0,40}\b(held|holds?)\b|\bconditions? (\w+ ){0,4}(held|holds?)\b|\b(has|have) (ever|never) held\b",
+        r"\bverdicts?\b[^.]{0,40}\b(held|holds?)\b|\bconditions? (\w+ ){0,4}(held|holds?)\b|\b(ever|never) held\b",
         "OK, passed or verified",
         r"[Ww]hen the verdict d(oes|id) not hold",  # in templates of units: another text there installs them again
     ),
@@ -28,7 +28,7 @@ FORBIDDEN = {
     "who holds a port": (
         r"\b(hold|holds|held|holding) (a|the|one of the|its|that|this|which|each|every|no) ports?\b|\bwho holds\b",
         "taken, or has taken",
-        r"A foreign process holds the port|who holds \d+ ports|who holds a port|see who holds",  # faults, benchmarks, sockets
+        r"A foreign process holds the port|who holds (\d+ ports|a port)|see who holds",  # a fault, benchmarks, sockets
     ),
     "a port that is held": (r"\bports? \S+ is held\b|\bis held by\b", "taken", r"pidfd|service is held by it"),
 }

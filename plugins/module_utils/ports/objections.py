@@ -81,7 +81,7 @@ def never_flushed(holder: Holder, service: str, reason: str) -> Objection:
 
 
 def untouchable(holder: Holder, service: str, reason: str) -> Objection:
-    """Object that the process is never ended; tells the container or socket unit it listens for, where that is known."""
+    """Object that the process is never ended; names the container or socket unit that it listens for, if known."""
     port, process = holder.listener.port, t.cast(Process, holder.process)
     start = f"{_held(holder, service)}, which is never ended: {reason}"
     other_port = f"give {service} another port"

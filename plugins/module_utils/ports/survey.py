@@ -95,7 +95,7 @@ def inspect(
 
 
 def _inspected(port: int, holders: t.Sequence[Holder], owners: Owners) -> t.Dict[str, t.Any]:
-    """Return the state of a port: it is free when a bind succeeds and nobody listens there, also with SO_REUSEPORT."""
+    """Return the state of a port: it is free when a bind succeeds and nobody listens there."""
     reason = bind.bindable(port)
     complete = not holders or not (owners.unreadable or owners.hidden)
     unreadable = owners.unreadable if holders else 0

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The port tool: see who has taken which port, give services their ports, free one, find one, and put conflicts right."""
+"""The port tool: see who has taken which port, give services their ports, free one, find one, put conflicts right."""
 
 from __future__ import annotations
 
