@@ -26,6 +26,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, judge, objections, survey
 from ansible_collections.rollcall.supervisor.plugins.modules import port_flush, port_info
+from tests.support import returns
 from tests.support.configs import a_label, a_stack
 from tests.support.namespaces import NOBODY, PID_NAMESPACE, as_nobody, cgroup, in_a_fresh_namespace, join
 from tests.support.processes import eventually, free_port, is_alive
@@ -498,13 +499,13 @@ def test_the_modules_keep_their_keys_in_check_mode_and_out_of_it(root: str) -> N
             "time_wait": 61.0,
             "max_victims": 32,
         }
-        seen = port_info.run(options)
+        seen = returns.checked("port_info", port_info.run(options))
         assert not seen["changed"]
         assert [(one["port"], one["service"], one["free"]) for one in seen["ports"]] == [(held.port, "service0", False)]
         assert [one["pid"] for one in seen["ports"][0]["holders"]] == [held.pid]
-        would = port_flush.run(options, check_mode=True)
+        would = returns.checked("port_flush", port_flush.run(options, check_mode=True))
         assert held.alive
-        done = port_flush.run(options, check_mode=False)
+        done = returns.checked("port_flush", port_flush.run(options, check_mode=False))
         assert not held.alive
         again = port_flush.run(options, check_mode=False)
         assert would.keys() == done.keys() == again.keys()

@@ -15,6 +15,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.rollcall.supervisor.plugins.modules import engine
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import engine_files, pack
+from tests.support import returns
 
 
 def run(capfd: pytest.CaptureFixture[str], root: Path, **more: t.Any) -> t.Dict[str, t.Any]:
@@ -22,7 +23,7 @@ def run(capfd: pytest.CaptureFixture[str], root: Path, **more: t.Any) -> t.Dict[
     pack(str(archive), engine_files())
     with patch_module_args({"root": str(root), "archive": str(archive), **more}), pytest.raises(SystemExit):
         engine.main()
-    return dict(json.loads(capfd.readouterr().out))
+    return returns.checked("engine", json.loads(capfd.readouterr().out))
 
 
 def test_it_installs_every_file_of_the_engine_and_an_executable_command(

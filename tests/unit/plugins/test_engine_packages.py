@@ -14,6 +14,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import archives
 from ansible_collections.rollcall.supervisor.plugins.modules import engine_packages
+from tests.support import returns
 
 # Stands for a Python: its `-m venv DIRECTORY` makes a pip that notes what it is asked. It fails while there is a file
 # `broken`.
@@ -42,7 +43,7 @@ def install(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> t.Callable[...
         arguments = {"root": str(tmp_path / "root"), "python": str(python), "requirements": requirements, **more}
         with patch_module_args(arguments), pytest.raises(SystemExit):
             engine_packages.main()
-        return dict(json.loads(capfd.readouterr().out))
+        return returns.checked("engine_packages", json.loads(capfd.readouterr().out))
 
     return act
 
