@@ -134,8 +134,8 @@ report:
       type: list
       elements: dict
     generation:
-      description: Which generation is in place, by its C(id), and whether it is C(verified).
-      returned: when there is one
+      description: Which generation is in place, by its C(id), and whether it is C(verified); null when there is none.
+      returned: always
       type: dict
     held:
       description: Services that stay down because something they require is missing, with the reason.
@@ -166,7 +166,7 @@ report:
       returned: always
       type: dict
     run:
-      description: Id of the run, the name of its record on the host.
+      description: Id of the run, the name of its record on the host; null in check mode.
       returned: always
       type: str
 error:
