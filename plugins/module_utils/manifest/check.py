@@ -20,7 +20,7 @@ from ..base.errors import Problem
 from .database_checks import databases_of
 from .document import Document
 from .host_limits import ANY_HOST, HostLimits
-from .keys import SERVICE, STACK, fields_of
+from .keys import CHECKS, SERVICE, STACK, fields_of
 from .model import Checks, Paths, Service, Stack
 from .places import Place
 from .port_checks import check_port_lists, check_shared_ports
@@ -156,7 +156,6 @@ def _stack(written: Written, release: t.Optional[str]) -> Stack:
     paths = _paths_of(written)
     if paths is None:
         raise ValueError("a manifest without a root has passed the check")
-    logs = value_of(value_of(written.fields, "checks", {}), "logs", {})
     digests = Digests(written.fields["name"])
     return Stack.from_dict(
         {
@@ -172,8 +171,8 @@ def _stack(written: Written, release: t.Optional[str]) -> Stack:
             "ports": vars(written.rules),
             "deprecated": {name: port for name, port in written.deprecated.items() if port is not None},
             "checks": {
+                **fields_of(Checks, CHECKS, value_of(written.fields, "checks", {})),
                 "databases": databases_of(written),
-                "log_critical": value_of(logs, "critical", Checks.log_critical),
             },
             "restart_budget": value_of(written.fields, "restart_budget", {}),
             "release": release,

@@ -203,6 +203,7 @@ LOGS: t.Mapping[str, Key] = {
         values.PATTERNS,
         "no line written since the run began may match one of them",
         Words(r"`\bCRITICAL\b` and the first line of a Python traceback"),
+        field="log_critical",
     ),
 }
 
@@ -267,7 +268,7 @@ def fields_of(model: t.Any, keys: t.Mapping[str, Key], values: t.Mapping[str, t.
     for name, value in values.items():
         key = keys[name]
         if key.type.keys and name not in fields:
-            found.update(fields_of(model, key.type.keys, value))
+            found.update(fields_of(model, key.type.keys, value or {}))
         elif (key.field or name) in fields:
             found[key.field or name] = value
     return found

@@ -193,7 +193,8 @@ def _judged(
     if not said and counted:
         said = f"{len(counted.difference(failing))} of {len(counted)} {what}"
     if failing and at in _COUNTED:
-        said = ": ".join(filter(None, (said, ", ".join(map(str, failing)))))
+        named = f"{'held' if held else 'failed'}: {', '.join(map(str, failing))}"
+        said = f"{said}; {named}" if said else named
     return Step(at, HELD if held else FAILED if failing else CHANGED if changed else OK, seconds, said)
 
 

@@ -95,12 +95,12 @@ def test_what_there_is_none_of_is_said() -> None:
     ("name", "step", "said"),
     [
         ("supervisord", "supervisord answers", ""),
-        ("running", "services RUNNING", "10 of 11 RUNNING: feed"),
-        ("stable", "services RUNNING", "10 of 10 RUNNING: feed"),
-        ("restarted", "services RUNNING", "10 of 10 RUNNING: feed"),
-        ("port", "web health", "feed"),
-        ("health", "web health", "0 of 1 answered: feed"),
-        ("database", "database answers", "0 of 1 answered: feed"),
+        ("running", "services RUNNING", "10 of 11 RUNNING; failed: feed"),
+        ("stable", "services RUNNING", "10 of 10 RUNNING; failed: feed"),
+        ("restarted", "services RUNNING", "10 of 10 RUNNING; failed: feed"),
+        ("port", "web health", "failed: feed"),
+        ("health", "web health", "0 of 1 answered; failed: feed"),
+        ("database", "database answers", "0 of 1 answered; failed: feed"),
     ],
 )
 def test_each_condition_that_fails_fails_its_step_and_the_verdict(name: str, step: str, said: str) -> None:
@@ -122,7 +122,7 @@ def test_services_that_wait_for_something_are_held_and_so_is_the_verdict() -> No
     found = told(failed("held", "feed", "credentials/feed.pem is missing", None), result="held")
 
     assert found["services RUNNING"].state == found["verdict"].state == "HELD"
-    assert found["services RUNNING"].said == "10 of 11 RUNNING: feed"
+    assert found["services RUNNING"].said == "10 of 11 RUNNING; held: feed"
 
 
 def test_a_run_that_went_back_is_told_as_what_it_tried() -> None:
