@@ -259,14 +259,14 @@ def test_killed_at_any_symbolic_link_of_the_install_a_rerun_converges(running: S
 
 # What supervisord is told, in the order of a run that keeps it and of one that does not.
 TOLD = [
-    *(("auto", name) for name in ("stop", "reload", "remove", "add", "start")),
+    *(("auto", name) for name in ("stop", "reload", "remove", "add", "start_and_look")),
     ("full", "shutdown"),
     *(
         pytest.param(mode, name, marks=pytest.mark.exhaustive)
         for mode, names in {
-            "full": ("stop", "start"),
+            "full": ("stop", "start_and_look"),
             "stop": ("stop", "shutdown"),
-            "emergency": ("stop", "shutdown", "start"),
+            "emergency": ("stop", "shutdown", "start_and_look"),
         }.items()
         for name in names
     ),

@@ -92,10 +92,8 @@ class HttpAnswer:
         first = self._text_line()
         if not first and not self._buffer and not self._line.received:
             raise ConnectionAbortedError("the connection ended before the first byte")
-        if not first.startswith("HTTP/"):
-            raise NotHttp(first)
-        status = first.partition(" ")[2].strip()[:3]
-        if not (status.isdecimal() and len(status) == 3):
+        status = first.partition(" ")[2].strip().partition(" ")[0]
+        if not first.startswith("HTTP/1.") or not (status.isdecimal() and len(status) == 3):
             raise NotHttp(first)
         headers: t.Dict[str, str] = {}
         for _number in range(MOST_HEADERS + 1):

@@ -97,8 +97,9 @@ def run() -> t.NoReturn:
 def _is_written() -> bool:
     """Return whether all output could be written; say why not, unless its reader has gone."""
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # as it is when the command was started with that descriptor closed
+                stream.flush()
     except BrokenPipeError:
         return False
     except OSError as exc:

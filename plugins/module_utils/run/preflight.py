@@ -87,7 +87,7 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
     if rights and who.uid == 0:
         problems += _open_to_others(stack)
     if new:
-        problems += [*_kernel_ports(stack, who), *_not_writable(stack), *_lacks_descriptors(stack, who)]
+        problems += [*_kernel_ports(stack, who), *_not_writable(stack)]
     if problems:
         raise RollcallError(
             f"Stack {stack.name} cannot start as it is; nothing was stopped or changed:\n"
@@ -96,6 +96,42 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
             evidence={"problems": [problem.as_dict() for problem in problems]},
             remedies=["rollcall doctor", "correct the manifest or the host, then run the same command again"],
         )
+
+
+def check_descriptors(stack: Stack) -> None:
+    """Check that supervisord will be allowed to open as many files as it must.
+
+    Raises:
+        RollcallError: ``wrong_use``: the hard limit is lower, and it cannot raise that. Nothing was changed.
+    """
+    import resource
+
+    who = fitness.account(stack)
+    needed, allowed = descriptors(stack), resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if allowed == resource.RLIM_INFINITY or allowed >= needed or (who.uid == 0 and _can_raise_limit(needed)):
+        return
+    raise RollcallError(
+        f"supervisord must be able to open {needed} files, and as {who.name} it may open {allowed}. Nothing was "
+        "stopped or changed. Raise the hard limit: LimitNOFILE= of the unit that starts this, or "
+        "/etc/security/limits.conf.",
+        kind="wrong_use",
+        evidence={"needed": needed, "allowed": allowed, "user": who.name},
+        remedies=["ulimit -Hn", "run the same command again"],
+    )
+
+
+def _can_raise_limit(needed: int) -> bool:
+    """Return whether this process may raise its hard limit of open files; root in a container often may not."""
+    import resource
+
+    child = os.fork()
+    if child == 0:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, needed))
+        except (OSError, ValueError):
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def check_record(state: str) -> None:
@@ -189,20 +225,6 @@ def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
             mode = stat.S_IMODE(seen.st_mode)
             message = f"has mode {mode:04o}, so that others may write to it, and supervisord runs as root"
             yield fitness.problem(path, message, f"chmod go-w {path}")
-
-
-def _lacks_descriptors(stack: Stack, who: Account) -> t.Iterator[Problem]:
-    """Find that supervisord may not open as many files as the services need; root raises its own limit."""
-    import resource
-
-    needed, allowed = descriptors(stack), resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if who.uid != 0 and allowed != resource.RLIM_INFINITY and allowed < needed:
-        yield fitness.problem(
-            "stack.services",
-            f"supervisord needs {needed} open files for its programs, and {who.name} may have {allowed}",
-            f"raise the hard limit of open files: a line '{who.name} hard nofile {2 * needed}' in "
-            "/etc/security/limits.conf, and a new login",
-        )
 
 
 def _space(stack: Stack) -> t.Iterator[Problem]:

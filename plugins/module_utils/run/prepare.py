@@ -136,6 +136,7 @@ def _prove(request: Request, installed: t.Optional[Generation], wanted: Generati
         preflight.check_private_files(wanted)
     if request.mode.starts:
         preflight.check_host(wanted.stack, new=new, awaited=awaited)
+        preflight.check_descriptors(wanted.stack)
 
 
 def last_verified_id(request: Request) -> t.Optional[str]:

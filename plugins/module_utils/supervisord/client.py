@@ -321,7 +321,7 @@ class Client:
     def _read(self, reading: t.Callable[[t.Any], _T], answer: t.Any) -> _T:
         try:
             return reading(answer)
-        except (KeyError, IndexError, TypeError, ValueError) as exc:
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as exc:
             raise self._garbage(f"{type(exc).__name__}: {exc}") from exc
 
     def _garbage(self, what: str, **evidence: t.Any) -> RollcallError:

@@ -21,10 +21,12 @@ from .quoting import Unrepresentable, quote_command, quote_value, why_unwritable
 SUPERVISORD_LOG_MAX_BYTES = 10_000_000
 SUPERVISORD_LOG_BACKUPS = 3
 
-# Descriptors that supervisord itself needs, with room for those who ask it.
-_OWN_DESCRIPTORS = 64
-# What it holds of each program: its ends of the pipes to standard input and from the output, and the log.
+# How many files supervisord may open when its config does not say so (its key ``minfds``).
+USUAL_DESCRIPTORS = 1024
+# What supervisord holds of each program: its ends of the pipes to standard input and from the output, and the log.
 _DESCRIPTORS_EACH = 3
+# Its own files, the pipes of the program that it starts at the moment, and a caller.
+_OWN_DESCRIPTORS = 10
 
 _COMMENT = re.compile(r"\s[;#]")
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
@@ -89,12 +91,12 @@ class Program:
 
 
 def descriptors(stack: Stack) -> int:
-    """Return how many descriptors supervisord needs: the key ``minfds``, up to which it raises its own limit.
+    """Return how many files supervisord must be able to open: the key ``minfds``, up to which it raises its own limit.
 
-    Every program that it starts first closes as many, one by one: with supervisor's own 1024 that is a fifth of the
-    time of a start (``Subprocess._spawn_as_child``).
+    In steps, because a change takes a restart of supervisord: hardly ever does a further service ask for one.
     """
-    return _OWN_DESCRIPTORS + _DESCRIPTORS_EACH * len(stack.services)
+    needed = _OWN_DESCRIPTORS + _DESCRIPTORS_EACH * len(stack.services)
+    return USUAL_DESCRIPTORS * math.ceil(needed / USUAL_DESCRIPTORS)
 
 
 def programs(stack: Stack) -> t.List[Program]:
@@ -183,8 +185,7 @@ def _service_problems(service: Service) -> t.List[t.Tuple[str, str]]:
 def supervisord_revision(text: str) -> str:
     """Return 12 hex digits over all of a config that only a restart of supervisord itself puts into effect.
 
-    That is everything outside of the programs' sections; comments and blank lines do not count, nor does ``minfds``,
-    which follows the number of services: a further one is no reason for a restart of all.
+    That is everything outside of the programs' sections; comments and blank lines do not count.
     """
     import hashlib
 
@@ -193,6 +194,6 @@ def supervisord_revision(text: str) -> str:
     for line in text.splitlines():
         if line.startswith("["):
             of_program = line.startswith("[program:")
-        if line and not line.startswith((";", "#", "minfds=")) and not of_program:
+        if line and not line.startswith((";", "#")) and not of_program:
             kept.append(line)
     return hashlib.sha256("\n".join(kept).encode("utf-8")).hexdigest()[:12]

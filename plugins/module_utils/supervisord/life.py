@@ -253,7 +253,7 @@ def stop_supervisord(
         while not _gone(watched, _POKE_INTERVAL, clock):
             if deadline.expired:
                 raise _not_gone(client, watched[0], timeout, state, stopping)
-            state = _poked(client, deadline)
+            state = _poked(client, deadline, state)
         _reap(watched[0])
     client.close()
     return remove_left_overs(client.socket_path, pidfile)
@@ -335,12 +335,17 @@ def _order_shutdown(
     return programs
 
 
-def _poked(client: Client, deadline: Deadline) -> str:
-    """Poke supervisord; return its state or what is in the way, which for one that is ending is no error."""
+def _poked(client: Client, deadline: Deadline, before: str) -> str:
+    """Poke supervisord; return its state or what is in the way, which for one that is ending is no error.
+
+    The silence of one that had less time than a call usually has says nothing: then the state is the one before.
+    """
+    limit = _last_chance(client, deadline)
     try:
-        return client.poke(_last_chance(client, deadline))
+        return client.poke(limit)
     except RollcallError as exc:
-        return exc.message
+        silent = exc.evidence.get("problem") == client_errors.SILENT
+        return before if silent and limit < client.timeout else exc.message
 
 
 def _not_gone(

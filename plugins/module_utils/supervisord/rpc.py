@@ -126,7 +126,7 @@ class Reply:
             self._parser.Parse(piece, last)
         except Malformed:
             raise
-        except (ExpatError, ValueError, IndexError, KeyError, TypeError, AttributeError) as exc:
+        except (ExpatError, ArithmeticError, ValueError, IndexError, KeyError, TypeError, AttributeError) as exc:
             raise Malformed(f"{type(exc).__name__}: {exc}") from exc
 
     def result(self) -> t.Any:
@@ -142,11 +142,10 @@ class Reply:
             raise Malformed(f"it carries {self._count} values instead of one")
         if not self._faulty:
             return self._value
-        try:
-            fault = Fault(int(self._value["faultCode"]), str(self._value["faultString"]))
-        except (ValueError, KeyError, TypeError) as exc:
-            raise Malformed(f"{type(exc).__name__}: {exc}") from exc
-        raise fault
+        code = self._value.get("faultCode") if isinstance(self._value, dict) else None
+        if not isinstance(code, int):
+            raise Malformed("it is a fault without a number")
+        raise Fault(code, str(self._value.get("faultString", "")))
 
     def _refuse(self, *_declaration: t.Any) -> None:
         raise Malformed("it declares a document type")

@@ -58,7 +58,8 @@ def observe(
     supervisord, version, silence = None, None, None
     try:
         supervisord = _own(stack, client.pid())
-        programs = client.programs() if programs is None else programs
+        if programs is None or not _still_live(programs):
+            programs = client.programs()
         version = client.version()
     except RollcallError as exc:
         silence, programs = exc, {}
@@ -84,6 +85,11 @@ def observe(
         keepers={process.pid: home.name for process, home in kept if home is not None},
         databases=replies,
     )
+
+
+def _still_live(programs: t.Mapping[str, ProgramState]) -> bool:
+    """Return whether every process that supervisord has named is still that very process, by the kernel's word."""
+    return all(processes.alive((program.pid, program.born)) for program in programs.values() if program.pid)
 
 
 def _ask(

@@ -64,4 +64,4 @@ def test_the_unit_or_container_is_read_from_the_cgroup(
 )
 def test_a_home_has_the_command_that_stops_it(monkeypatch: pytest.MonkeyPatch, path: str, name: str, stop: str) -> None:
     monkeypatch.setattr(proc, "read", lambda _path: f"4:memory:/\n0::/{path}\n".encode())
-    assert homes.home_of(1234) == Home(name, stop)
+    assert homes.home_of(1234) == Home(name, stop, is_container=name.startswith("container "))

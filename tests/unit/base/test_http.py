@@ -122,3 +122,9 @@ def test_a_head_that_breaks_off_is_told_to_be_not_whole() -> None:
 def test_what_is_no_answer_is_told_by_its_kind(received: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
         answer(received)
+
+
+@pytest.mark.parametrize("first", ["HTTP/1.1 2000 x", "HTTP/1.1 200x OK", "HTTP/2 200", "HTTP/1.1 20", "HTTP/1.1"])
+def test_a_first_line_without_a_status_of_three_digits_is_not_http(first: str) -> None:
+    with pytest.raises(NotHttp):
+        answer(f"{first}\r\ncontent-length: 0\r\n\r\n".encode())

@@ -96,3 +96,11 @@ def test_a_reader_that_has_gone_is_no_success_and_no_traceback() -> None:
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_closed_standard_error_changes_no_exit_code() -> None:
+    words = [sys.executable, "-m", f"{ENGINE}.cli.command", "help"]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *words], stdout=subprocess.DEVNULL, check=False, timeout=30
+    )
+    assert done.returncode == 0

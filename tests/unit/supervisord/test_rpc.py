@@ -129,6 +129,14 @@ def test_an_answer_reads_the_same_in_pieces_of_any_size() -> None:
         assert reply.result() == value
 
 
+@pytest.mark.parametrize("code", ["<double>inf</double>", "<double>6.5</double>", "<string>6</string>", ""])
+def test_a_fault_whose_code_is_no_whole_number_is_malformed(code: str) -> None:
+    member = f"<member><name>faultCode</name><value>{code}</value></member>"
+    body = f"<methodResponse><fault><value><struct>{member}</struct></value></fault></methodResponse>"
+    with pytest.raises(rpc.Malformed):
+        rpc.result_of(body.encode())
+
+
 def test_an_answer_that_breaks_off_within_its_text_is_malformed() -> None:
     body = answer(["RUNNING"])
     reply = rpc.Reply()
