@@ -56,8 +56,12 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
 
 
 def _wanted(arguments: t.Sequence[str]) -> t.Sequence[str]:
-    named = [name for name in MODULES if name in arguments]
-    return named if named and not set(_HELP).intersection(arguments) else list(MODULES)
+    words = iter(arguments)
+    # The root's directory may be called like a verb.
+    first = next(
+        (word for word in words if not (word == "--root" and next(words, "")) and not word.startswith("-")), ""
+    )
+    return [first] if first in MODULES and not set(_HELP).intersection(arguments) else list(MODULES)
 
 
 def _help(_options: argparse.Namespace) -> int:

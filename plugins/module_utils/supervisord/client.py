@@ -165,6 +165,8 @@ class Client:
             # supervisord answers that it has started a program that is STOPPING, and does nothing (Subprocess.spawn).
             if texts[name] is None and programs[name].state == "STOPPING":
                 texts[name] = "it is still stopping and cannot be started yet (STOPPING)"
+            elif texts[name] is not None and programs[name].state == "UNKNOWN":
+                texts[name] = client_errors.LOST
             # The fault SPAWN_ERROR has only the program's name.
             elif codes[name] == client_errors.SPAWN_ERROR and programs[name].spawn_error:
                 texts[name] = f"{client_errors.FAULT_TEXTS['SPAWN_ERROR']}: {programs[name].spawn_error}"
@@ -315,7 +317,7 @@ class Client:
             if code == client_errors.SHUTDOWN_STATE:
                 raise client_errors.refused(self.socket_path, _bare(method), "", code, text)
             fine = not code or client_errors.FAULT_NAMES.get(code) == tolerated
-            texts[name] = None if fine else client_errors.fault_text(_bare(method), code, text, name)
+            texts[name] = None if fine else client_errors.fault_text(code, text, name)
         return texts, codes, rows[len(names) :]
 
     def _read(self, reading: t.Callable[[t.Any], _T], answer: t.Any) -> _T:

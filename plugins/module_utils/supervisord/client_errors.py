@@ -70,18 +70,17 @@ FAULT_TEXTS: t.Mapping[str, str] = {
     "STILL_RUNNING": "it still runs and must be stopped first",
     "CANT_REREAD": "supervisord cannot read its configuration",
 }
+# A program in the state UNKNOWN, of which supervisord says no more.
+LOST = "supervisord has lost track of its process (UNKNOWN); only a new supervisord gets it back"
 
 
-def fault_text(call: str, code: int, text: str, subject: str = "") -> str:
-    """Return a clause for one fault of a ``call``.
+def fault_text(code: int, text: str, subject: str = "") -> str:
+    """Return a clause for one fault.
 
     supervisord says ``NAME: detail``; mostly the detail is just ``subject`` again.
     """
     name = FAULT_NAMES.get(code, f"fault {code}")
     detail = text.split(": ", 1)[1] if text.startswith(f"{name}: ") else ""
-    # For no other reason does it answer so to a start (SupervisorNamespaceRPCInterface.startProcess).
-    if name == "FAILED" and call == "startProcess":
-        return "supervisord has lost track of its process (UNKNOWN); only a new supervisord gets it back"
     if name not in FAULT_TEXTS:
         return f"{name}: {detail}" if detail else text or name
     return f"{FAULT_TEXTS[name]} ({name})" + (f": {detail}" if detail and detail != subject else "")
@@ -182,7 +181,7 @@ def refused(path: str, call: str, subject: str, code: int, text: str) -> Rollcal
     return problem(
         FAULT,
         path,
-        f"supervisord refused {f'{call} {subject}'.rstrip()}: {fault_text(call, code, text, subject)}",
+        f"supervisord refused {f'{call} {subject}'.rstrip()}: {fault_text(code, text, subject)}",
         fault=FAULT_NAMES.get(code, str(code)),
         detail=text,
     )

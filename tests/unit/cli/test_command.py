@@ -37,13 +37,14 @@ def verbs(arguments: t.Optional[t.Sequence[str]] = None) -> t.Set[str]:
     return set(found.choices)
 
 
-@pytest.mark.parametrize("arguments", [None, [], ["help"], ["-h"], ["status", "--help"], ["statsu"]])
+@pytest.mark.parametrize("arguments", [None, [], ["help"], ["-h"], ["status", "--help"], ["statsu"], ["foo", "status"]])
 def test_without_a_verb_and_for_help_there_is_every_verb(arguments: t.Optional[t.Sequence[str]]) -> None:
     assert verbs(arguments) == set(command.MODULES)
 
 
 def test_a_call_has_the_verb_that_it_names() -> None:
     assert verbs(["--root", "/opt/trading", "restart", "quick"]) == {"restart"}
+    assert verbs(["--root=/opt/trading", "port", "status"]) == {"port"}
 
 
 def test_a_root_or_a_service_may_be_called_like_a_verb() -> None:
