@@ -10,16 +10,21 @@ import typing as t
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.bringup import BringUp, StartOutcome
-from tests.support.processes import eventually, kill
+from tests.support.processes import eventually, is_alive, kill
 from tests.support.stacks import StackUnderTest, failed_checks, stack
 
 
 def killed(made: StackUnderTest) -> None:
-    kill(made.pids()["one"])
+    pid = made.pids()["one"]
+    kill(pid)
+    # The order is given at once, and carried out when the process gets its turn.
+    assert eventually(lambda: not is_alive(pid))
 
 
 def stopped(made: StackUnderTest) -> None:
+    pid = made.pids()["one"]
     made.supervisor().stop(["one"])
+    assert eventually(lambda: not is_alive(pid))
 
 
 def replaced(made: StackUnderTest) -> None:
