@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 import typing as t
 import unittest.mock
 from pathlib import Path
@@ -215,6 +216,8 @@ def killed_within(
         try:
             with unittest.mock.patch.object(module, name, fatal):
                 restart.perform(request, run_id)
+        except BaseException:  # noqa: BLE001 - told below, and the child ends
+            traceback.print_exc()  # of the child: it is seen when the test fails
         finally:
             os._exit(0)
     return os.WIFSIGNALED(os.waitpid(pid, 0)[1])

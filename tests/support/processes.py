@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import signal
@@ -51,16 +52,27 @@ def signal_mask(pid: int, name: str) -> str:
     return next(line.split()[1] for line in lines if line.startswith(f"{name}:"))
 
 
+# Ports for tests lie below the range that the kernel gives out by itself. Every worker of pytest has a part of them. It
+# gives out none again that it has just given: between the answer and the listener there may be a second.
+_PORTS, _PARTS = range(10001, 30001), 16
+_given: t.Deque[int] = collections.deque(maxlen=200)
+
+
 def free_port() -> int:
-    """Return a port that was free on every address just now, outside of the range the kernel gives out by itself."""
-    for _unused in range(100):
-        port = 10001 + int.from_bytes(os.urandom(2), "big") % 20000
+    """Return a port that was free on every address just now."""
+    part = len(_PORTS) // _PARTS
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PARTS
+    for _unused in range(300):
+        port = _PORTS[worker * part + int.from_bytes(os.urandom(2), "big") % part]
+        if port in _given:
+            continue
         with socket.socket(socket.AF_INET6) as probe:
             try:
                 probe.bind(("::", port))
             except OSError:
                 continue
-            return port
+        _given.append(port)
+        return port
     raise AssertionError("no free port")
 
 
