@@ -29,7 +29,7 @@ MODULES = ROOT / "plugins" / "modules"
 COMMON = {
     *("ansible_facts", "changed", "deprecations", "diff", "exception", "failed", "invocation", "msg", "rc", "skipped"),
     *("stderr", "stderr_lines", "stdout", "stdout_lines", "warnings"),
-    *("attempts", "failed_when_result", "module_stderr", "module_stdout", "retries"),
+    *("attempts", "changed_when_result", "failed_when_result", "module_stderr", "module_stdout", "retries"),
 }
 # What Ansible adds to a result with a `path` that exists.
 OF_PATH = {"gid", "group", "mode", "owner", "secontext", "size", "state", "uid"}
