@@ -70,6 +70,12 @@ def look_again(process: Process) -> t.Optional[Process]:
     return describe(process.pid)
 
 
+def alive(pid: int, start: int) -> bool:
+    """Return whether the process with this pid and start time still runs; a zombie does not."""
+    process = describe(pid)
+    return process is not None and process.start == start and not process.ended
+
+
 def start_time(pid: int) -> int:
     """Return the start time of a process in hundredths of a second; 0 when there is none to be seen."""
     return int(float(_ask(pid, "create_time") or 0) * 100)

@@ -83,6 +83,19 @@ def look_again(process: Process) -> t.Optional[Process]:
     return describe(process.pid)
 
 
+def alive(pid: int, start: int) -> bool:
+    """Return whether the process with this pid and start time still runs; a zombie does not."""
+    try:
+        stat = _parse_stat(read(f"/proc/{pid}/stat", filled=True))
+    except _UNSEEN:
+        return False
+    if stat.start != start or stat.state not in "ZX":
+        return stat.start == start
+    # A first thread that has ended is shown as a zombie while the others live on.
+    process = describe(pid)
+    return process is not None and process.start == start and not process.ended
+
+
 def start_time(pid: int) -> int:
     """Return the start time of a process in clock ticks since boot; 0 when there is none to be seen."""
     try:

@@ -44,8 +44,7 @@ def look_again(process: Process) -> t.Optional[Process]:
 
 def alive(identity: Identity) -> bool:
     """Return whether this very process still runs; a zombie does not."""
-    process = describe(identity[0])
-    return process is not None and process.start == identity[1] and not process.ended
+    return reader.alive(*identity)
 
 
 def start_time(pid: int) -> int:
