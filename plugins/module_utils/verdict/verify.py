@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import typing as t
 
@@ -60,14 +61,12 @@ def wait_and_judge(
         clock: of all deadlines.
     """
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
-    lives = dict(expected.first)
+    lives: t.Mapping[str, Identity] = expected.first
     if not _all_old(stack, lives):
         programs = None
-        try:
-            lives = outlive(stack, client, dict(expected.first), clock)
-        except RollcallError:
-            # The look below gets no answer either, and reports that as the check `supervisord`.
-            lives = dict(expected.first)
+        # Where supervisord does not answer, the look below reports that as the check `supervisord`.
+        with contextlib.suppress(RollcallError):
+            lives = outlive(stack, client, dict(lives), clock)
     seen = status.observe(stack, clock=clock, client=client, programs=programs)
     seen = _with_backgrounded(stack, seen, expected.failed, clock)
     written = {name: written_since(log_file(stack, name), mark) for name, mark in marks.items()}
