@@ -43,6 +43,11 @@ def programs(stack: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
     return _plainly(lambda: [dataclasses.asdict(program) for program in config.programs(Stack.from_dict(_own(stack)))])
 
 
+def descriptors(stack: t.Mapping[str, t.Any]) -> int:
+    """Return how many files supervisord must be able to open for a normalised stack."""
+    return config.descriptors(Stack.from_dict(_own(stack)))
+
+
 def _own(value: t.Any) -> t.Any:
     """Return data in Python's own types: Ansible's lazy ones cannot be copied by ``dataclasses``."""
     if isinstance(value, Mapping):
@@ -72,5 +77,6 @@ class FilterModule:
             "conf_value": conf_value,
             "conf_command": conf_command,
             "conf_environment": conf_environment,
+            "descriptors": descriptors,
             "programs": programs,
         }
