@@ -45,9 +45,8 @@ demo: ## ten services on this machine, under .demo/: install, start, verify
 	.venv/bin/ansible-playbook site.yml
 
 demo-down: ## stop the demo and leave nothing behind
-	@if [ -e .demo/bin/rollcall ]; then .demo/bin/rollcall stop; fi
+	@if [ -e .demo/engine ]; then tests/tools/setup.sh run && .venv/bin/ansible-playbook playbooks/remove.yml -e confirm=demo; fi
 	rm -rf .demo
-	@find /var/lib/rollcall/stacks $$HOME/.local/state/rollcall/stacks -lname '$(CURDIR)/.demo' -delete 2>/dev/null || true
 
 bench: setup ## measure against what people use instead; writes docs/reference/benchmarks.md and docs/reference/benchmarks-ports.md
 	.venv/bin/python -m tests.benchmark

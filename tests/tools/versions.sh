@@ -22,9 +22,9 @@ usual=2.19 # as requirements/run.txt has it
 
 # find_python VERSION: prints an interpreter of that version that can make virtual environments.
 find_python() {
-  local candidate
-  for candidate in "python$1" "$HOME"/.pyenv/versions/"$1".*/bin/"python$1" \
-    "$HOME"/.local/share/uv/python/cpython-"$1".*/bin/"python$1" /opt/python/*"${1/./}"*/bin/"python$1"; do
+  local candidate pyenv uv
+  pyenv=$(pyenv root 2>/dev/null) uv=$(uv python dir 2>/dev/null) # where they keep their interpreters
+  for candidate in "python$1" "$pyenv"/versions/"$1".*/bin/"python$1" "$uv"/*-"$1".*/bin/"python$1"; do
     if "$candidate" -c "import ensurepip, sys; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" 2>/dev/null; then
       echo "$candidate"
       return
