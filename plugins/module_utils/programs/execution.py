@@ -240,7 +240,8 @@ class _Execution:
         if program.pid:
             now = identity(program)
             first = self._first.setdefault(name, (now, self._clock.monotonic()))[0]
-            if first != now:
+            # A start of 0 is that of a process that we cannot see, or that has ended and supervisord has not noticed.
+            if first[0] != now[0] or (first[1] != now[1] and first[1] and now[1]):
                 return f"its process did not last: pid {first[0]} is gone, now pid {now[0]}"
             if name in self._plan.stop and now == identity(self._facts.programs[name]):
                 return f"its process is the same as before, pid {now[0]}"
@@ -254,7 +255,8 @@ class _Execution:
     def _is_up(self, name: str, program: ProgramState) -> bool:
         if program.state != "RUNNING" or name not in self._first:
             return False
-        return self._clock.monotonic() - self._first[name][1] >= self._wanted.stable_for
+        first, since = self._first[name]
+        return first == identity(program) and self._clock.monotonic() - since >= self._wanted.stable_for
 
     def _failure(self, programs: t.Mapping[str, ProgramState]) -> RollcallError:
         logs = {name: self._logs(name) or (programs[name].logs if name in programs else ()) for name in self._failed}

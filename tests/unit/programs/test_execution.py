@@ -146,6 +146,35 @@ def test_a_dead_end_is_not_waited_in(carry_out: Run, state: str, words: str) -> 
     assert "supervisorctl -s unix:///run/s.sock status" in error.remedies
 
 
+class Looks(Daemon):
+    """A supervisord whose program shows another state at each look, the last one from then on."""
+
+    def __init__(self, *looks: ProgramState) -> None:
+        super().__init__({"web": ("STOPPED", 0)})
+        self._looks = [NOTHING._replace(name="web"), *(look._replace(name="web") for look in looks)]
+
+    def programs(self) -> dict[str, ProgramState]:
+        program = self._looks[0]
+        self._looks = self._looks[1:] or self._looks
+        return {"web": program}
+
+
+def test_a_process_that_has_ended_and_is_not_yet_noticed_is_not_another_process(carry_out: Run) -> None:
+    lives = NOTHING._replace(state="STARTING", pid=7, start=7.0, born=70)
+    ended = lives._replace(born=0)
+    failed = NOTHING._replace(state="BACKOFF", start=7.0, spawn_error="Exited too quickly")
+    error = failure(lambda: carry_out(Looks(lives, ended, failed), "started", "web"))
+    assert "web: BACKOFF: Exited too quickly" in error.message
+    running = [life._replace(state="RUNNING") for life in (lives, *[ended] * 90)]
+    error = failure(lambda: carry_out(Looks(*running, failed), "started", "web"))
+    assert "web: BACKOFF: Exited too quickly" in error.message
+
+
+def test_a_process_whose_start_we_may_not_see_comes_up(carry_out: Run) -> None:
+    hidden = NOTHING._replace(state="RUNNING", pid=7, start=7.0)
+    assert carry_out(Looks(hidden), "started", "web")["programs"][0]["after"] == "RUNNING"
+
+
 def test_a_program_that_is_taken_away_meanwhile_is_named(carry_out: Run) -> None:
     daemon = Daemon({"web": ("STOPPED", 0)}, {})
     assert "web: supervisord knows it no more" in failure(lambda: carry_out(daemon, "started", "web")).message
