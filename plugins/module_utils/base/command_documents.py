@@ -367,6 +367,7 @@ class DriftDocument(t.TypedDict):
         stack: Name of the stack.
         file: The manifest file that was compared; null without one.
         daemon: Why supervisord does not answer; null when it does.
+        keys: The keys beside services in which the file differs from the installed manifest, such as ports.avoid.
         services: One entry for each service that any of them knows.
     """
 
@@ -374,6 +375,7 @@ class DriftDocument(t.TypedDict):
     stack: str
     file: t.Optional[str]
     daemon: t.Optional[str]
+    keys: t.List[str]
     services: t.List[DriftRow]
 
 

@@ -21,7 +21,7 @@ def _check(options: argparse.Namespace) -> int:
     from ..manifest.file import check_file
     from ..show.errors import problems_text
 
-    problems = check_file(options.file).problems
+    problems = check_file(options.file, variables=True).problems
     found = [problem.as_dict() for problem in problems]
     data = {"ok": not any(problem.severity == "error" for problem in problems), "problems": found}
     return show(data, lambda: problems_text(found, subject=options.file), as_json=options.json)

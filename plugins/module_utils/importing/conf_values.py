@@ -267,6 +267,13 @@ def read_signal(text: str) -> str:
         return found.name[3:]
 
 
+def read_umask(text: str) -> t.Optional[str]:
+    umask = int(text, 8)
+    if not 0 <= umask <= 0o777:
+        raise ValueError(text)
+    return f"{umask:03o}"
+
+
 def read_pairs(text: str) -> t.Dict[str, str]:
     """Return the variables in the value of ``environment``.
 

@@ -40,7 +40,6 @@ _PROGRAM_KEYS = words(
 )
 # Keys of a program that are lost when they are set, and why.
 _PROGRAM_LOST: t.Mapping[str, t.Tuple[str, str]] = {
-    "umask": ("has no counterpart", "set it in the application, or wrap the command: sh -c 'umask 027; exec ...'"),
     "serverurl": ("has no counterpart", "let the application call the command rollcall"),
     "stdout_syslog": ("has no counterpart: the log is a file", "let a log shipper read the file"),
     "stderr_syslog": ("has no counterpart: the log is a file", "let a log shipper read the file"),
@@ -49,11 +48,11 @@ _PROGRAM_LOST: t.Mapping[str, t.Tuple[str, str]] = {
     "stdout_capture_maxbytes": ("has no counterpart, as there are no event listeners", "do without"),
     "stderr_capture_maxbytes": ("has no counterpart, as there are no event listeners", "do without"),
 }
-_SUPERVISORD_READ = words("user directory environment")
+_SUPERVISORD_READ = words("user directory environment umask")
 _SUPERVISORD_OWN = words(
     "logfile logfile_maxbytes logfile_backups loglevel pidfile identifier nodaemon silent childlogdir nocleanup"
 )
-_SUPERVISORD_LOST = words("umask minfds minprocs strip_ansi")
+_SUPERVISORD_LOST = words("minfds minprocs strip_ansi")
 
 
 def add(
@@ -193,6 +192,7 @@ class _Importer:
         others = {name: value for name, value in variables.items() if name != "PORT"}
         self._draft.defaults.update(self._draft.variables(others, values.place("environment")))
         self._user = values.text("user")
+        self._draft.defaults.update(self._umask(values))
         self._directory = self._checked_directory(values)
         for key in self._config.keys("supervisord"):
             if key in _SUPERVISORD_OWN:
@@ -376,11 +376,18 @@ class _Importer:
         entry: t.Dict[str, t.Any] = {"command": [self._program(values, argv[0], directory), *argv[1:]], **common}
         entry.update(self._draft.variables({**self._port, **variables}, values.place("environment")))
         self._draft.command(argv, values.place("command"), port=entry.get("port"))
+        entry.update(self._umask(values))
         if directory is not None:
             entry["directory"] = directory
         if log != _LOG:
             entry["log"] = log
         return entry
+
+    @staticmethod
+    def _umask(values: SectionValues) -> t.Dict[str, str]:
+        """Return the key ``umask`` of a section that has one. supervisord's own is that of its programs."""
+        umask = values.read("umask", None, conf_values.read_umask, "octal digits, such as 022")
+        return {} if umask is None else {"umask": umask}
 
     def _directory_of(self, values: SectionValues) -> t.Optional[str]:
         """Return the directory of a program; None is the root."""

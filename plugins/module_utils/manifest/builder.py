@@ -16,7 +16,8 @@ import re
 import typing as t
 
 from ..base.errors import Problem
-from .events import DIGITS_LIMIT, PLAIN, Event, Refused
+from .document import VARIABLE, is_inventory_file
+from .events import DIGITS_LIMIT, OF_ANSIBLE, PLAIN, Event, Refused, tagged
 from .legacy import KEYS as OLDER_KEYS
 from .places import Place, name_place
 
@@ -62,6 +63,7 @@ class Builder:
         self._flaws: t.List[t.Tuple[Place, t.Optional[int], str, str, str]] = []
         self._nodes = 0
         self._open: t.List[_Open] = []
+        self._first_tag: t.Optional[Refused] = None
         self._anchors: t.Dict[str, t.Tuple[t.Any, int]] = {}
 
     def build(self, events: t.Iterable[Event]) -> None:
@@ -78,6 +80,15 @@ class Builder:
                 self._key(event)
             else:
                 self._value(event)
+
+    def refuse_tags(self) -> None:
+        """Refuse the tags that only Ansible reads.
+
+        Raises:
+            Refused: there was one.
+        """
+        if self._first_tag is not None:
+            raise self._first_tag
 
     def complete(self, text: str) -> None:
         """Warn of a YAML text that may have been cut off. A JSON text that was cut off is not JSON."""
@@ -99,12 +110,14 @@ class Builder:
                 severity,
             )
             for place, line, message, cure, severity in self._flaws
+            # The other variables of an inventory are not ours to judge.
+            if not (place and is_inventory_file(self.data) and place[0] != VARIABLE)
         ]
 
     def _shown(self, place: Place) -> Place:
         """Return a place as people are told it: a file may hold the content of ``stack`` alone."""
-        alone = isinstance(self.data, dict) and "stack" not in self.data and place[0] not in OLDER_KEYS
-        return ("stack", *place) if alone else place
+        alone = isinstance(self.data, dict) and not {"stack", VARIABLE} & self.data.keys()
+        return ("stack", *place) if alone and place[0] not in OLDER_KEYS else place
 
     def _count(self, nodes: int, line: int) -> None:
         self._nodes += nodes
@@ -120,7 +133,7 @@ class Builder:
 
     def _key(self, event: Event) -> None:
         parent = self._open[-1]
-        if event.kind != "scalar":
+        if event.kind != "scalar" or event.style in OF_ANSIBLE:
             raise Refused("has a key that is not a name", "write the key as plain text", event.line)
         key = event.value
         if event.style == PLAIN:
@@ -148,6 +161,8 @@ class Builder:
         if event.kind == "alias":
             self._put(self._alias(event))
         elif event.kind == "scalar":
+            if event.style in OF_ANSIBLE and self._first_tag is None:
+                self._first_tag = tagged(event.style, line)
             value = self._plain(event.value, place, line) if event.style == PLAIN else event.value
             self._put(value)
             self._remember(event.anchor, value, self._nodes - 1)

@@ -18,7 +18,7 @@ import typing as t
 
 from ..base.errors import Problem
 from .database_checks import databases_of
-from .document import Document
+from .document import Document, is_inventory_file
 from .host_limits import ANY_HOST, HostLimits
 from .keys import CHECKS, SERVICE, STACK, fields_of
 from .model import Checks, Paths, Service, Stack
@@ -44,7 +44,7 @@ _PUBLIC_DIRECTORIES = ("/tmp", "/var/tmp", "/dev/shm", "/private/tmp")
 
 
 class Checked(t.NamedTuple):
-    """The result of a check: the stack, None when a problem is an error, and all problems."""
+    """The result of a check: the stack, None when a problem is an error or a value is not known, and all problems."""
 
     stack: t.Optional[Stack]
     problems: t.List[Problem]
@@ -58,6 +58,7 @@ def check_manifest(
     host: HostLimits = ANY_HOST,
     assigned: t.Optional[t.Mapping[str, int]] = None,
     release: t.Optional[str] = None,
+    variables: bool = False,
 ) -> Checked:
     """Find all problems of a manifest, and normalise it when none is an error.
 
@@ -69,19 +70,31 @@ def check_manifest(
         host: what the hosts are taken to be.
         assigned: the port that a service, or an instance of one, has got on its host, by its name.
         release: the id of the application's release that the services run.
+        variables: whether ``data`` may be variables of an inventory that have the manifest in one of them. There is no
+            stack without an error then where a value is one that only a playbook knows, which is a warning.
     """
-    document = Document(STACK, SERVICE)
-    document.add(data, from_file=lines is not None)
+    document = document_of(data, from_file=lines is not None, variables=variables)
     if overlay is not None:
         document.add(overlay, from_file=False)
     problems = Problems(document, lines or {})
-    if not document.raw and problems.failed:
+    if not document.raw and (problems.failed or document.templates):
         return Checked(None, problems.problems)
     fields = mapping("a stack", STACK).read(problems, (), document.raw)
     written = Written(problems, fields, host, assigned or {})
     _check_between_values(written)
     check_monitors(written, document.monitors)
-    return Checked(None if problems.failed else _stack(written, release), problems.problems)
+    incomplete = problems.failed or document.templates
+    return Checked(None if incomplete else _stack(written, release), problems.problems)
+
+
+def document_of(data: t.Any, *, from_file: bool, variables: bool = False) -> Document:
+    """Return the document that ``data`` are; see :func:`check_manifest`."""
+    document = Document(STACK, SERVICE)
+    if variables and is_inventory_file(data):
+        document.add_variables(data)
+    else:
+        document.add(data, from_file=from_file)
+    return document
 
 
 def _check_between_values(written: Written) -> None:

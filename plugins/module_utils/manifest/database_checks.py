@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import typing as t
 
+from .document import WRONG
 from .keys import QUERY, URL_VARIABLES
 from .model import Health
 from .places import Place
-from .problems import WRONG, value_of
+from .problems import value_of
 from .written import Written
 
 

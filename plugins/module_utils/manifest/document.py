@@ -10,8 +10,16 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from .events import Encrypted
 from .legacy import KEYS, Monitor, PlacedProblem, convert, recognise
 from .places import Place, kind_of
+
+# A value that has a problem, which is told, or that only a playbook knows.
+WRONG: t.Any = object()
+
+# The variable of an inventory that has a manifest, and the one that names its file.
+VARIABLE = "rollcall_stack"
+FILE_VARIABLE = "rollcall_manifest_file"
 
 # How deep documents are merged key by key: down to the variables of stack.services.NAME.env.
 _DEEPEST = 3
@@ -67,7 +75,9 @@ class Document:
         raw: the content. Its upper mappings are copies, so the documents stay as they were.
         problems: what is wrong with the shape of the documents, and the source of each part.
         monitors: ports that a document of the older shape gives to monitors, and the source of each.
-        lenient: whether an unknown key is only a warning: others may read a document of the older shape, too.
+        lenient: keys of which an unknown one is only a warning: those beside the keys of the older shape, for others
+            may read such a document, too.
+        templates: the source of each value that is a template or encrypted, so that only a playbook knows it.
 
     Args:
         stack_keys: the keys of a stack.
@@ -80,7 +90,8 @@ class Document:
         self.raw: t.Dict[t.Any, t.Any] = {}
         self.problems: t.List[t.Tuple[Source, PlacedProblem]] = []
         self.monitors: t.List[t.Tuple[Source, Monitor]] = []
-        self.lenient = False
+        self.lenient: t.Set[t.Any] = set()
+        self.templates: t.List[Source] = []
         self._origins = _Origins(Source(("stack",), None))
 
     def source(self, place: Place) -> Source:
@@ -89,10 +100,32 @@ class Document:
 
     def add(self, data: t.Any, *, from_file: bool) -> None:
         """Merge another document, of today's shape or the older one, over the content."""
-        whole = Source((), () if from_file else None)
+        self._add(data, Source((), () if from_file else None))
+
+    def add_variables(self, data: t.Mapping[t.Any, t.Any]) -> None:
+        """Merge the manifest in a file of an inventory's variables, whose other variables are not looked at."""
+        whole = Source((VARIABLE,), (VARIABLE,))
+        self._add(self._known(data[VARIABLE], whole), whole)
+
+    def _known(self, value: t.Any, source: Source) -> t.Any:
+        """Return a value with :data:`WRONG` instead of each part that only a playbook knows. A secret stays text."""
+        if source.shown[-1] == "secrets" and isinstance(value, Mapping):
+            return value
+        if isinstance(value, Mapping):
+            return {key: self._known(part, source.below((key,))) for key, part in value.items()}
+        if has_template(value):
+            self.templates.append(source)
+            return WRONG
+        return value
+
+    def _add(self, data: t.Any, whole: Source) -> None:
+        if data is WRONG:
+            return
         if not isinstance(data, Mapping):
             self._refuse(
-                Source(("stack",), whole.in_file), f"is {kind_of(data)}, not a mapping", "begin it with stack:"
+                Source(whole.shown or ("stack",), whole.in_file),
+                f"is {kind_of(data)}, not a mapping",
+                "begin it with stack:",
             )
             return
         if data and not any(key in data for key in ("stack", *self._stack_keys, *KEYS)):
@@ -101,24 +134,32 @@ class Document:
             self._refuse(Source(("stack",), None), "has no key of a manifest", f"give it some of: {keys}")
             return
         nested = whole.below(("stack",))
-        content = nested if "stack" in data else Source(("stack",), whole.in_file)
+        content = nested if "stack" in data else Source(whole.shown or ("stack",), whole.in_file)
         if not self.raw:
             self._origins.source = content
         if "stack" not in data:
             self._add_part(data, whole, content)
             return
         beside = {key: value for key, value in data.items() if key != "stack"}
+        older = recognise(data) or (isinstance(data["stack"], Mapping) and recognise(data["stack"]))
         if recognise(beside):
             beside = self._add_older(beside, whole)
         for key in beside:
-            self._refuse(whole.below((key,)), "is not a key beside stack", "move it below stack, or remove it")
+            self._refuse(
+                whole.below((key,)),
+                "is not a key beside stack",
+                "move it below stack, or remove it",
+                severity="warning" if older and key not in self._stack_keys else "error",
+            )
+        if data["stack"] is WRONG:
+            return
         if isinstance(data["stack"], Mapping):
             self._add_part(data["stack"], nested, nested)
         else:
             self._refuse(nested, f"is {kind_of(data['stack'])}, not a mapping", "give it name, root and services")
 
-    def _refuse(self, source: Source, message: str, cure: str) -> None:
-        self.problems.append((source, PlacedProblem((), message, cure, "error")))
+    def _refuse(self, source: Source, message: str, cure: str, *, severity: str = "error") -> None:
+        self.problems.append((source, PlacedProblem((), message, cure, severity)))
 
     def _add_part(self, part: t.Mapping[t.Any, t.Any], older: Source, own: Source) -> None:
         """Merge the keys of the older shape first, then those of today's."""
@@ -129,13 +170,14 @@ class Document:
     def _add_older(self, part: t.Mapping[t.Any, t.Any], source: Source) -> t.Dict[t.Any, t.Any]:
         """Merge the keys of the older shape over the content, and return the others."""
         converted = convert(part, self._service_keys)
-        self.lenient = True
         self.problems += [(source, problem) for problem in converted.problems]
         self.monitors += [(source.below(monitor.place), monitor) for monitor in converted.monitors]
         self._lay_over(self.raw, converted.raw, (), source)
         for place, origin in converted.origins:
             self._origins.put(place, source.below(origin))
-        return {key: value for key, value in part.items() if key not in KEYS}
+        others = {key: value for key, value in part.items() if key not in KEYS}
+        self.lenient.update(others)
+        return others
 
     def _lay_over(
         self, lower: t.Dict[t.Any, t.Any], upper: t.Mapping[t.Any, t.Any], place: Place, source: Source
@@ -148,3 +190,17 @@ class Document:
                 lower[key] = {} if mapping else value
             if mapping:
                 self._lay_over(lower[key], value, here, source.below((key,)))
+
+
+def is_inventory_file(data: t.Any) -> bool:
+    """Return whether data are variables of an inventory that have a manifest among them."""
+    return isinstance(data, Mapping) and VARIABLE in data
+
+
+def has_template(value: t.Any) -> bool:
+    """Return whether a value, or a part of it, is a template or encrypted."""
+    if isinstance(value, Mapping):
+        return any(has_template(part) for part in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(has_template(part) for part in value)
+    return isinstance(value, Encrypted) or (isinstance(value, str) and ("{{" in value or "{%" in value))

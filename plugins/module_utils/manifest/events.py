@@ -31,10 +31,30 @@ class NotJson(Refused):
     """A text is not JSON. It may still be YAML."""
 
 
+# Tags that Ansible reads: it would decrypt the one, and take no template in the other for one.
+OF_ANSIBLE = ("!vault", "!unsafe")
+
+
+class Encrypted(str):
+    """Text with a tag that only Ansible reads."""
+
+    __slots__ = ()
+
+
+def tagged(tag: str, line: int) -> Refused:
+    """Return the refusal of a tag. Ansible would decrypt a !vault; here it would be text like any other."""
+    return Refused(
+        f"has the tag {tag[:40]!r}, and only plain data is read",
+        "write the value itself; for a secret, lay it over this file from the inventory",
+        line,
+    )
+
+
 # How a scalar was written.
 PLAIN = "plain"  # YAML without quotes: builder.py says what it is
 QUOTED = "quoted"
 READY = "ready"  # JSON: its value is final
+# Or it has one of the tags of Ansible, which is its style then.
 
 
 class Event(t.NamedTuple):
@@ -141,13 +161,11 @@ def yaml_events(text: str) -> t.Iterator[Event]:
 def _yaml_event(event: t.Any) -> t.Optional[Event]:
     name = type(event).__name__
     line = event.start_mark.line + 1
-    if getattr(event, "tag", None) is not None:
-        # Ansible would decrypt a !vault. Here it would be text like any other.
-        raise Refused(
-            f"has the tag {event.tag[:40]!r}, and only plain data is read",
-            "write the value itself; for a secret, lay it over this file from the inventory",
-            line,
-        )
+    tag = getattr(event, "tag", None)
+    if tag in OF_ANSIBLE and name == "ScalarEvent":
+        return Event("scalar", line, Encrypted(event.value), tag, event.anchor)
+    if tag is not None:
+        raise tagged(tag, line)
     if name == "ScalarEvent":
         style = PLAIN if event.implicit[0] and not event.style else QUOTED
         return Event("scalar", line, event.value, style, event.anchor)

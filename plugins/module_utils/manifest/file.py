@@ -14,6 +14,7 @@ import typing as t
 from ..base.errors import Problem, problems_error
 from .builder import Builder
 from .check import Checked, check_manifest
+from .document import is_inventory_file
 from .events import NotJson, Refused, json_events, yaml_events
 from .places import Place
 
@@ -57,19 +58,23 @@ def check_file(
     overlay: t.Any = None,
     assigned: t.Optional[t.Mapping[str, int]] = None,
     release: t.Optional[str] = None,
+    variables: bool = False,
 ) -> Checked:
     """Find all problems of a manifest file, YAML or JSON, those of its text included.
 
     Args:
         path: the file.
+        variables: whether it may be a file of an inventory's variables that has the manifest in one of them.
         overlay: data merged over it.
         assigned: the ports that services have got on their host, by their names.
         release: the id of the application's release that the services run.
     """
-    loaded = read_manifest(path)
+    loaded = read_manifest(path, variables=variables)
     if loaded.data is None and loaded.failed:
         return Checked(None, loaded.problems)
-    result = check_manifest(loaded.data, overlay=overlay, lines=loaded.lines, assigned=assigned, release=release)
+    result = check_manifest(
+        loaded.data, overlay=overlay, lines=loaded.lines, assigned=assigned, release=release, variables=variables
+    )
     return Checked(None if loaded.failed else result.stack, joined(loaded.problems, result.problems))
 
 
@@ -79,7 +84,7 @@ def joined(of_text: t.List[Problem], of_data: t.Sequence[Problem]) -> t.List[Pro
     return of_text + [problem for problem in of_data if problem.place not in places]
 
 
-def read_manifest(path: str) -> Loaded:
+def read_manifest(path: str, *, variables: bool = False) -> Loaded:
     """Return the data in a file and the problems of its text. Never raises because of the file."""
     try:
         content = _content(path)
@@ -88,15 +93,16 @@ def read_manifest(path: str) -> Loaded:
         return _unreadable(f"cannot be read: {reason}", "give the path of a manifest that you may read")
     except Refused as exc:
         return _unreadable(exc.message, exc.cure)
-    return parse_manifest(content, json_only=path.endswith(".json"))
+    return parse_manifest(content, json_only=path.endswith(".json"), variables=variables)
 
 
-def parse_manifest(content: bytes, *, json_only: bool = False) -> Loaded:
+def parse_manifest(content: bytes, *, json_only: bool = False, variables: bool = False) -> Loaded:
     """Return the data in the text of a manifest and the problems of the text.
 
     Args:
         content: YAML or JSON, in UTF-8.
         json_only: whether it can only be JSON.
+        variables: whether it may be a file of an inventory's variables, in which Ansible reads tags and templates.
     """
     builder = Builder()
     try:
@@ -114,6 +120,8 @@ def parse_manifest(content: bytes, *, json_only: bool = False) -> Loaded:
         else:
             builder.build(yaml_events(text))
             builder.complete(text)
+        if not (variables and is_inventory_file(builder.data)):
+            builder.refuse_tags()
     except Refused as exc:
         builder.flaw((), exc.line, exc.message, exc.cure)
         return Loaded(None, builder.lines, builder.problems())

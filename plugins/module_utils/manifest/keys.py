@@ -134,6 +134,11 @@ SERVICE: t.Mapping[str, Key] = {
         "what happens when it ends by itself; `unexpected` is an exit code other than 0. Never for a oneshot",
         Service.restart,
     ),
+    "umask": Key(
+        values.UMASK,
+        'which rights the files that it makes do not get, such as `"027"`; quotes are needed',
+        Words('`"022"`'),
+    ),
     "log": Key(mapping("log", LOG), "how much of its output is kept", _BELOW, field="log_max_bytes"),
 }
 

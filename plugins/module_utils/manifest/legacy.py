@@ -126,6 +126,8 @@ class _Conversion:
                 self._status((group, name, key), value)
             elif key in self._service_keys:
                 own[key] = value
+            elif "port" not in entry and isinstance(key, str) and sorted(key) == sorted("port"):
+                self._error((group, name, key), "is not read (did you mean port?)", "write it as port")
             else:
                 self._warning((group, name, key), "is not read", "remove it when nothing else reads it")
         if own.get("description", "") is None:

@@ -128,6 +128,7 @@ class Service:
         auto_fallback: whether a run may take one of those by itself.
         group: for an instance: the service that it is an instance of; empty for others.
         instance: for an instance: its number, from 1; 0 for others.
+        umask: of its process, three octal digits.
         log_max_bytes: size at which its log is rotated; 0 is never.
         requires_files: absolute paths; the service is held while one of them is missing on the host.
         requires_env: variables; the service is held while one of them is missing or empty.
@@ -148,6 +149,7 @@ class Service:
     stable_for: float = field(default=2.0, metadata=NO_RESTART)
     ready_timeout: float = field(default=30.0, metadata=NO_RESTART)
     restart: str = "unexpected"
+    umask: str = field(default="022", metadata=RESTART_WHEN_SET)
     log_max_bytes: int = 10_000_000
     log_backups: int = 3
     own_port: t.Optional[int] = field(default=None, metadata=NO_RESTART)

@@ -10,11 +10,8 @@ from __future__ import annotations
 import typing as t
 
 from ..base.errors import Problem
-from .document import Document, Source
+from .document import WRONG, Document, Source
 from .places import Place, kind_of, name_place, similar
-
-# What a reader returns instead of a value whose problem it has added.
-WRONG: t.Any = object()
 
 A_SERVICE = "a service"
 # Keys of a service that only a state kept in a manifest would have.
@@ -46,6 +43,13 @@ class Problems:
         self._suggestions = _SUGGESTIONS
         for source, problem in document.problems:
             self._add(source.below(problem.place), problem.message, problem.cure, problem.severity)
+        for source in document.templates:
+            self._add(
+                source,
+                "is a template, or encrypted, and is not checked here",
+                "run the playbook with --check, which knows its value and checks it",
+                "warning",
+            )
 
     @property
     def failed(self) -> bool:
@@ -67,6 +71,8 @@ class Problems:
 
     def wrong_type(self, place: Place, value: t.Any, wanted: str, cure: str) -> t.Any:
         """Add the error that ``value`` is of the wrong kind. The value is not shown: it may be a secret."""
+        if value is WRONG:
+            return WRONG
         if isinstance(value, bool):
             cure += "; YAML reads yes, no, on and off as truth values, too, unless they are in quotes"
         return self.error(place, f"is {kind_of(value)}, not {wanted}", cure)
@@ -83,8 +89,8 @@ class Problems:
             )
             return
         suggestion = self.similar(key, known)
-        if self._document.lenient and len(place) == 1 and not suggestion:
-            self.warning(place, "is not read", "remove it when nothing else reads it")
+        if len(place) == 1 and key in self._document.lenient:
+            self.warning(place, f"is not read{suggestion}", "remove it when nothing else reads it")
             return
         self.error(place, f"is not a key of {what}{suggestion}", f"remove it, or use one of: {', '.join(known)}")
 

@@ -14,8 +14,9 @@ import re
 import typing as t
 from collections.abc import Mapping
 
+from .document import WRONG
 from .places import Place, is_list, name_place
-from .problems import WRONG, Problems
+from .problems import Problems
 
 # Returns the value in its final form, or WRONG when it has a problem, which it adds.
 Reader = t.Callable[[Problems, Place, t.Any], t.Any]
@@ -240,6 +241,8 @@ def mapping(what: str, keys: t.Mapping[str, Key], words: str = "mapping") -> Val
             key = keys.get(name) if isinstance(name, str) else None
             if key is None:
                 problems.unknown_key(here, keys, what)
+            elif item is WRONG:
+                parsed[name] = WRONG
             elif item is not None:
                 parsed[name] = key.type.read(problems, here, item)
             elif key.null:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import itertools
 import typing as t
 
-from .document import Source
+from .document import WRONG, Source
 from .graph import cycles
 from .legacy import Monitor
 from .model import GIVEN_TO_ALL, port_variable
 from .places import Place, kind_of
-from .problems import WRONG, value_of
+from .problems import value_of
 from .service_checks import health_of
 from .values import NAME_LENGTH
 from .written import Instance, Written

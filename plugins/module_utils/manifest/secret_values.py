@@ -13,9 +13,9 @@ import json
 import typing as t
 from collections.abc import Mapping
 
-from .document import Document
+from .document import WRONG, Document
 from .keys import SERVICE, STACK
-from .problems import WRONG, Problems, value_of
+from .problems import Problems, value_of
 
 # PBKDF2 takes some 8 ms for so many.
 _DIGEST_ROUNDS = 20_000

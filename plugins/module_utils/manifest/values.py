@@ -12,8 +12,9 @@ import re
 import typing as t
 from collections.abc import Mapping
 
+from .document import WRONG
 from .places import Place, is_list, kind_of
-from .problems import WRONG, Problems
+from .problems import Problems
 from .readers import Reader, ValueType, choice, list_of, matching, named, read_text, unwritable, whole
 
 # MAX_ARG_STRLEN of Linux, execve(2): bytes of one argument or variable, its final zero included.
@@ -351,6 +352,21 @@ def _pattern(problems: Problems, place: Place, value: t.Any) -> t.Any:
     return text
 
 
+_UMASK_CURE = 'write three octal digits in quotes, such as "022" or "077"'
+
+
+def _umask(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    """Read a umask as three octal digits. A number without quotes is read in base 8 by some, in base 10 by others."""
+    if value == 0 and not isinstance(value, bool):
+        return "000"
+    if not isinstance(value, str):
+        return problems.wrong_type(place, value, "text", _UMASK_CURE)
+    if not re.match(r"0{0,2}[0-7]{1,3}\Z", value):
+        return problems.error(place, "is not a umask", _UMASK_CURE)
+    return f"{int(value, 8):03o}"
+
+
+UMASK = ValueType('octal digits, such as `"022"`', _umask)
 HTTP_PATH = ValueType("path", _http_path)
 TRUE = ValueType("`true`", _true)
 DEPENDS_ON = ValueType("mapping or list", _depends_on)

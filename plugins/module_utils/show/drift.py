@@ -25,7 +25,10 @@ def drift_text(data: DriftDocument) -> str:
         lines += [f"    {difference}" for difference in row["differences"]]
     if data["daemon"] is not None:
         lines.append(f"supervisord: {data['daemon']}")
+    if data["keys"]:
+        lines.append(f"The stack itself differs in the file: {', '.join(data['keys'])}")
     apart = sum(bool(row["differences"]) for row in data["services"])
-    verdict = "no drift" if data["ok"] else f"DRIFT in {apart} of {len(data['services'])} services"
+    itself = " in the stack itself and" if data["keys"] else ""
+    verdict = "no drift" if data["ok"] else f"DRIFT{itself} in {apart} of {len(data['services'])} services"
     lines.append(f"{data['stack']}: {verdict}")
     return printable("\n".join(lines))

@@ -34,7 +34,6 @@ _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 # What Rollcall never sets of a program, and how it is then.
 _UNSET: t.Mapping[str, t.Any] = {
     "uid": None,
-    "umask": None,
     "serverurl": None,
     "stderr_logfile": None,
     "stdout_syslog": False,
@@ -59,6 +58,7 @@ class Program:
         startsecs: seconds it must stay up to count as RUNNING.
         stopsignal: without ``SIG``.
         stopwaitsecs: seconds from that signal to SIGKILL.
+        umask: octal digits; None: that of supervisord, which is the default of a service.
         others: keys that Rollcall never writes, when they are set nevertheless.
     """
 
@@ -79,6 +79,7 @@ class Program:
     stdout_logfile: str
     stdout_logfile_maxbytes: int
     stdout_logfile_backups: int
+    umask: t.Optional[str] = None
     others: t.Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -87,7 +88,8 @@ class Program:
         known = {key: data[key] for key in cls.__dataclass_fields__ if key in data}
         others = {key: str(data[key]) for key, unset in _UNSET.items() if data[key] != unset}
         lists = {key: tuple(data[key]) for key in ("command", "exitcodes")}
-        return cls(**{**known, **lists, "others": others})
+        umask = None if data["umask"] is None else f"{data['umask']:03o}"
+        return cls(**{**known, **lists, "umask": umask, "others": others})
 
 
 def descriptors(stack: Stack) -> int:
@@ -143,6 +145,7 @@ def _program(stack: Stack, service: Service) -> Program:
         stdout_logfile=log_file(stack, service.name),
         stdout_logfile_maxbytes=service.log_max_bytes,
         stdout_logfile_backups=service.log_backups,
+        umask=None if service.umask == Service.umask else service.umask,
     )
 
 

@@ -52,7 +52,7 @@ def start_supervisord(
     log: str,
     cwd: str,
     user: t.Optional[str] = None,
-    umask: int = 0o027,
+    umask: int = 0o022,
     timeout: float = 10.0,
     clock: Clock = SYSTEM,
     started: t.Callable[[int], None] = lambda _pid: None,
@@ -67,7 +67,8 @@ def start_supervisord(
         log: the file that takes what it prints, appended to; opened with the rights of ``user``.
         cwd: the directory it starts in.
         user: the account to run as; None for the current one. Another one needs root.
-        umask: of the process; the configuration's own covers neither its log nor anything under nodaemon.
+        umask: of the process and so of its programs, as a service's default; under nodaemon supervisord sets none.
+            Its own files are private by the mode of their directories.
         timeout: seconds until it must answer; one that does not is ended.
         clock: where the time comes from.
         started: told its pid when it lives, before it is awaited.
@@ -157,8 +158,10 @@ def _await_answer(
                 f"supervisord did not start, it ended with {how}: {_reason(lines)}",
                 evidence={"exit_code": exit_code, "output": lines, "command": child.args},
             )
-        answering, seen = _greet(client, deadline)
-        return (answering, seen) == (child.pid, "RUNNING")
+        pid, seen = _greet(client, deadline)
+        # Whoever has answered once stays known: there may have been no time left for the last call.
+        answering = answering if pid is None else pid
+        return (pid, seen) == (child.pid, "RUNNING")
 
     if not deadline.poll(is_up, _START_INTERVAL):
         raise RollcallError(

@@ -13,7 +13,6 @@ import typing as t
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host.labels import label_of
-from ..manifest.file import check_file
 from ..manifest.model import Paths, Service, Stack
 from ..manifest.revision import revision
 from ..ports import leases
@@ -21,6 +20,7 @@ from ..ports.provenance import SUPERVISED, Holder
 from ..ports.survey import survey
 from ..state.generations import load_stack
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
+from .file_drift import read_file, stack_differences
 
 if t.TYPE_CHECKING:
     from ..base.command_documents import DriftDocument, DriftRow
@@ -51,32 +51,20 @@ def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) 
         RollcallError: nothing is installed, or the file is no manifest.
     """
     installed = load_stack(paths)
-    written = None if file is None else _written(file, installed)
+    written = None if file is None else read_file(file, installed, leases.load(paths.state))
     programs, silence = _programs(installed, clock)
     holders = _holders(installed, written, programs, clock)
     names = list(dict.fromkeys([*_names(written), *_names(installed), *programs]))
     rows = [_row(name, written, installed, programs, silence, holders) for name in names]
+    apart = [] if written is None else stack_differences(written, installed)
     return {
-        "ok": silence is None and not any(row["differences"] for row in rows),
+        "ok": silence is None and not apart and not any(row["differences"] for row in rows),
         "stack": installed.name,
         "file": file,
         "daemon": silence,
+        "keys": apart,
         "services": rows,
     }
-
-
-def _written(file: str, installed: Stack) -> Stack:
-    checked = check_file(file, assigned=leases.load(installed.paths.state))
-    if checked.stack is None:
-        problems = [problem.as_dict() for problem in checked.problems]
-        first = next(problem for problem in problems if problem["severity"] == "error")
-        raise RollcallError(
-            f"{file} is no manifest that could be compared: {first['place']} {first['message']}.",
-            kind="wrong_use",
-            evidence={"problems": problems},
-            remedies=[f"rollcall manifest check {file}"],
-        )
-    return checked.stack
 
 
 def _programs(stack: Stack, clock: Clock) -> t.Tuple[t.Dict[str, ProgramState], t.Optional[str]]:
@@ -144,12 +132,8 @@ def _against_file(
     elif here is None:
         yield Difference("not_installed", "is in the file and not installed")
     else:
-        changed = [
-            key
-            for key, value in dataclasses.asdict(in_file).items()
-            # A file that leaves its secrets to the inventory has no digests to compare.
-            if value != dataclasses.asdict(here)[key] and not (key == "secrets" and not value)
-        ]
+        there = dataclasses.asdict(here)
+        changed = [key for key, value in dataclasses.asdict(in_file).items() if value != there[key]]
         if changed:
             yield Difference("differs", f"differs in the file: {', '.join(changed)}")
 

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors, life
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
 from tests.support import supervisords
 from tests.support.calls import error_of, identity_of, timed
@@ -164,7 +166,7 @@ def test_a_daemon_starts_with_nothing_of_ours(sandbox: Sandbox, monkeypatch: pyt
     assert os.readlink(f"/proc/{pid}/fd/0") == "/dev/null"
     assert str(sandbox.home / "kept") not in descriptors
     assert stat.S_IMODE(os.stat(sandbox.log).st_mode) & 0o027 == 0
-    assert "0027" in next(
+    assert "0022" in next(
         line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("Umask")
     )
     client = sandbox.client()
@@ -224,9 +226,29 @@ def test_a_daemon_that_never_answers_is_ended(sandbox: Sandbox) -> None:
 def test_another_daemon_that_answers_in_its_place_is_named(sandbox: Sandbox) -> None:
     first = sandbox.start()
     dumb = sandbox.script("dumb", "#!/bin/sh\nexec sleep 600\n")
-    error = error_of(lambda: sandbox.start(python=dumb, timeout=0.5))
+    error = error_of(lambda: sandbox.start(python=dumb, timeout=1.5))
     assert f"pid {first} answers on {sandbox.socket}" in error.message
     assert sandbox.client().pid() == first
+
+
+def test_another_daemon_is_named_also_when_the_last_question_had_no_time_left(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sandbox.start()
+    dumb = sandbox.script("dumb", "#!/bin/sh\nexec sleep 600\n")
+    asked: list[str] = []
+    call = Client.call
+
+    def slow_at_last(client: Client, method: str, *arguments: object, timeout: float | None = None) -> object:
+        asked.append(method)
+        # The first two calls are one whole greeting.
+        if len(asked) > 2:
+            raise RollcallError("no answer in time")
+        return call(client, method, *arguments, timeout=timeout)
+
+    monkeypatch.setattr(Client, "call", slow_at_last)
+    error = error_of(lambda: sandbox.start(python=dumb, timeout=1.5))
+    assert f"pid {first} answers on {sandbox.socket}" in error.message
 
 
 def test_an_interpreter_or_directory_that_is_not_there_is_named(sandbox: Sandbox) -> None:
@@ -259,7 +281,7 @@ def test_root_starts_it_as_the_user_with_its_groups_and_its_rights(sandbox: Sand
         str(account.pw_uid),
         str(account.pw_gid),
         " ".join(str(group) for group in sorted({account.pw_gid, *groups}, key=lambda gid: gid != account.pw_gid)),
-        "0027",
+        "0022",
     ]
     assert "exit code 3" in error.message
     assert os.stat(own / "out").st_uid == account.pw_uid

@@ -69,7 +69,85 @@ def test_a_silent_supervisord_is_drift(running: StackUnderTest) -> None:
 
 
 def test_a_file_that_is_no_manifest_is_wrong_use(running: StackUnderTest) -> None:
-    del running.raw["root"]
+    running.raw["services"]["web"]["command"] = 7
     said = rollcall(running, "manifest", "drift", written(running), "--json")
     assert said.code == 2
     assert "rollcall manifest check" in said.remedies[0]
+
+
+# --- the stack itself ---------------------------------------------------------------------------------------------
+
+
+def stack_drift(made: StackUnderTest, *file: str) -> t.Tuple[t.List[str], t.Dict[str, t.List[str]]]:
+    """Return the keys of the stack that differ, and the differences of each service that has some."""
+    said = rollcall(made, "manifest", "drift", *file, "--json")
+    services = {row["name"]: row["differences"] for row in said.data["services"] if row["differences"]}
+    assert said.data["ok"] is (said.code == 0) is not (said.data["keys"] or services)
+    return said.data["keys"], services
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("name", "other", "name"),
+        ("root", "/srv/other", "root"),
+        ("user", "nobody", "user"),
+        ("ports", {"range": [1024, 65000], "avoid": [5001]}, "ports.avoid"),
+        ("checks", {"logs": {"critical": ["BOOM"]}}, "checks.logs.critical"),
+        ("deprecated", {"old": 18444}, "deprecated"),
+        ("paths", {"logs": "/var/log/of-the-stack"}, "paths.logs"),
+        ("restart_budget", {"restarts": 1}, "restart_budget.restarts"),
+    ],
+)
+def test_a_key_of_the_stack_that_differs_in_the_file_is_drift(
+    running: StackUnderTest, key: str, value: t.Any, told: str
+) -> None:
+    running.raw[key] = value
+    keys, services = stack_drift(running, written(running))
+    assert told in keys
+    if key not in ("root", "paths", "ports"):
+        assert (keys, services) == ([told], {})
+    shown = subprocess.run(
+        [running.command, "manifest", "drift", written(running)], capture_output=True, text=True, check=False
+    )
+    assert told in shown.stdout
+    assert "no drift" not in shown.stdout
+
+
+def test_a_file_that_leaves_the_rest_to_the_inventory_is_compared_by_what_it_says(running: StackUnderTest) -> None:
+    port = running.raw["services"]["web"]["port"]
+    older: t.Dict[str, t.Any] = {
+        "created": "2025-07-19",
+        "core_services": {"web": {"port": port}},
+        "watchdog_services": {"worker": {}},
+    }
+    path = Path(running.root, "ports.json")
+    path.write_text(json.dumps(older), encoding="utf-8")
+    assert stack_drift(running, str(path)) == ([], {})
+    older["core_services"]["web"]["port"] = other = free_port()
+    older["port_ranges"] = {"safe_range_start": min(port, other), "safe_range_end": max(port, other)}
+    path.write_text(json.dumps(older), encoding="utf-8")
+    assert stack_drift(running, str(path)) == (["ports.range"], {"web": ["differs in the file: port, own_port"]})
+    del older["core_services"]["web"]
+    older["deprecated_services"] = {"web": {"port": port}}
+    path.write_text(json.dumps(older), encoding="utf-8")
+    assert stack_drift(running, str(path))[1] == {"web": ["is not in the file"]}
+
+
+def test_variables_of_an_inventory_are_compared_and_secrets_of_a_vault_left_out(running: StackUnderTest) -> None:
+    path = Path(running.root, "all.yml")
+
+    def write() -> None:
+        path.write_text(json.dumps({"rollcall_stack": running.raw, "ansible_user": "deploy"}) + "\n", encoding="utf-8")
+
+    running.raw["services"]["web"]["secrets"] = {"TOKEN": "{{ vault_token }}"}
+    write()
+    assert stack_drift(running, str(path)) == ([], {})
+    running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
+    write()
+    assert stack_drift(running, str(path)) == ([], {"worker": ["differs in the file: env"]})
+    running.raw["services"]["worker"]["env"] = {"COLOUR": "{{ colour }}"}
+    write()
+    said = rollcall(running, "manifest", "drift", str(path), "--json")
+    assert said.code == 2
+    assert "rollcall_stack.services.worker.env.COLOUR" in said.message

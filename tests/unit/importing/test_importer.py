@@ -130,7 +130,6 @@ def test_a_config_becomes_a_manifest() -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "place", "words"),
     [
-        (program("umask=027"), "lost", "[program:web] umask (line 6)", "no counterpart"),
         (program("serverurl=http://x"), "lost", "[program:web] serverurl (line 6)", "no counterpart"),
         (program("stdout_syslog=true"), "lost", "[program:web] stdout_syslog (line 6)", "the log is a file"),
         (program("stdout_logfile=syslog"), "lost", "[program:web] stdout_logfile (line 6)", "the log is a file"),
@@ -177,8 +176,31 @@ def test_what_a_manifest_has_not_or_not_so_is_noted(text: str, kind: str, place:
 
 
 def test_a_note_that_holds_of_many_is_told_once() -> None:
-    found = imported("[program:a]\ncommand=a\numask=077\n[program:b]\ncommand=b\numask=022\n")
-    assert noted(found, "lost", "umask").place == "[program:a] umask (line 3), [program:b] umask (line 6)"
+    found = imported("[program:a]\ncommand=a\nserverurl=x\n[program:b]\ncommand=b\nserverurl=y\n")
+    assert (
+        noted(found, "lost", "no counterpart").place == "[program:a] serverurl (line 3), [program:b] serverurl (line 6)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "umasks"),
+    [
+        ("[supervisord]\n[program:a]\ncommand=a\n", ["022"]),
+        ("[supervisord]\n[program:a]\ncommand=a\numask=0\n", ["000"]),
+        ("[supervisord]\numask=077\n[program:a]\ncommand=a\n[program:b]\ncommand=b\numask=002\n", ["077", "002"]),
+    ],
+)
+def test_programs_keep_the_umask_that_they_had(text: str, umasks: list[str]) -> None:
+    found = imported(text)
+    assert not [note for note in found.notes if "umask" in note.place]
+    assert [service.umask for service in checked(found).services] == umasks
+
+
+def test_a_umask_that_supervisord_would_refuse_is_a_problem() -> None:
+    for wrong in ("9", "u=rw", "1777", "-1"):
+        with pytest.raises(RollcallError) as caught:
+            imported(f"[program:a]\ncommand=a\numask={wrong}\n")
+        assert "umask" in str(caught.value.evidence["problems"])
 
 
 def test_services_follow_the_priorities() -> None:
@@ -351,14 +373,14 @@ def test_an_included_file_is_named_where_it_matters() -> None:
     def read(pattern: str) -> list[tuple[str, str]]:
         asked.append(pattern)
         return [
-            ("/etc/demo/b.conf", "[program:b]\ncommand=b\numask=1\n"),
+            ("/etc/demo/b.conf", "[program:b]\ncommand=b\nserverurl=x\n"),
             ("/etc/demo/a.conf", "[program:a]\ncommand=a\n"),
         ]
 
     found = imported("[include]\nfiles=*.conf\n", read=read)
     assert asked == ["*.conf"]
     assert list(services(found)) == ["a", "b"]
-    assert noted(found, "lost", "umask").place == "[program:b] umask (/etc/demo/b.conf line 3)"
+    assert noted(found, "lost", "serverurl").place == "[program:b] serverurl (/etc/demo/b.conf line 3)"
 
 
 @pytest.mark.parametrize(("name", "root", "place"), [("1", "/opt/x", "stack.name"), ("x", "opt/x", "stack.root")])

@@ -27,6 +27,10 @@ OVERLAY: dict[str, Any] = {
 }
 
 
+# Keys of other tools that real port manifests have, some of them like one of ours.
+OTHERS = ("created", "generated", "updated", "service", "server", "port", "path", "user_name", "check", "system_name")
+
+
 def example() -> dict[str, Any]:
     data: dict[str, Any] = json.loads(EXAMPLE.read_text(encoding="utf-8"))
     return data
@@ -177,7 +181,10 @@ def test_a_deprecated_port_in_use_is_only_warned_about() -> None:
          "not meant to run"),
         ({"core_services": {"a": {"port": 8000, "url": "x"}}}, "warning", "core_services.a.url", "is not read"),
         ({"version": "1.0"}, "warning", "stack.version", "is not read"),
-        ({"defualts": {}}, "error", "stack.defualts", "did you mean defaults?"),
+        ({"defualts": {}}, "warning", "stack.defualts", "did you mean defaults?"),
+        *(({key: "of another tool"}, "warning", f"stack.{key}", "is not read") for key in OTHERS),
+        ({"core_services": {"a": {"prot": 8000}}}, "error", "core_services.a.prot", "did you mean port?"),
+        ({"core_services": {"a": {"port": 8000, "ports": [8000]}}}, "warning", "core_services.a.ports", "is not read"),
         ({"stack": {"name": "x"}}, "error", "root", "is not a key beside stack"),
     ],
 )  # fmt: skip
@@ -187,6 +194,25 @@ def test_a_fault_of_an_older_document_is_named_where_it_is_written(
     assert any(item[:2] == (severity, place) and words in item[2] for item in found(small(**keys))), found(
         small(**keys)
     )
+
+
+@pytest.mark.parametrize("key", OTHERS)
+def test_a_key_of_another_tool_refuses_no_older_document_wherever_it_stands(key: str) -> None:
+    older = {"core_services": {"a": {"port": 8000}}, "watchdog_services": {"w": {}}}
+    own = {"name": "x", "root": "/opt/x", "defaults": {"command": ["run"]}}
+    for data in (
+        {**older, **own, key: "x"},
+        {**older, "stack": own, key: "x"},
+        {"stack": {**older, **own, key: "x"}},
+        {"stack": {**older, **own}, key: ["x"]},
+    ):
+        result = check_manifest(data)
+        assert result.stack is not None, result.problems
+        assert [problem.severity for problem in result.problems] == ["warning"]
+
+
+def test_an_unknown_key_of_todays_shape_stays_an_error_over_an_older_document() -> None:
+    assert [item[:2] for item in found(small(), overlay={"stack": {"defualts": {}}})] == [("error", "stack.defualts")]
 
 
 def test_other_notes_are_for_people() -> None:
