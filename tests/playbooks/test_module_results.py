@@ -52,6 +52,7 @@ def succeeding(made: StackUnderTest, place: Path) -> t.Dict[str, Options]:
         "stack_info": installed,
         "stack_verify": installed,
         "stack_doctor": installed,
+        "stack_acknowledge": installed,
         "stack_restart": installed,
         "stack_remove": {**installed, "manifest": manifest(made.raw)},
     }

@@ -21,6 +21,7 @@ OF_VERBS = {
     ("history",): "HistoryDocument",
     ("port",): "ServicePortDocument",
     ("doctor",): "DoctorDocument",
+    ("acknowledge",): "AcknowledgeDocument",
     ("ports", "show-config"): "PortsConfigDocument",
     ("ports", "check"): "PortCheckDocument",
     ("ports", "kill"): "PortKillDocument",

@@ -104,6 +104,7 @@ def status_report(
         "generation": {"id": RUN, "verified": ok},
         "limit": 20.0,
         "unfinished_run": None,
+        "last_failure": None,
         "run_at_work": None,
         "next": list(dict.fromkeys(entry["next"] for entry in checks if entry["next"])),
         "mode": None,

@@ -55,6 +55,7 @@ DOCUMENTS: t.Mapping[str, t.Mapping[str, str]] = {
     "port_flush": {"ended": "Signalled", "kept": "Holder", "holders": "Holder", **ERROR},
     "port_info": {"ports": "PortState", **ERROR},
     "release": ERROR,
+    "stack_acknowledge": {"report": "AcknowledgeDocument", **ERROR},
     "stack_apply": {**PROBLEMS, **REPORT},
     "stack_doctor": {"report": "DoctorDocument", **ERROR},
     "stack_info": REPORT,

@@ -12,7 +12,18 @@ from __future__ import annotations
 
 import typing as t
 
-from .documents import DifferenceCode, ErrorData, Facts, HolderData, ProblemData, Report, Signalled, StepData
+from .documents import (
+    DifferenceCode,
+    ErrorData,
+    Facts,
+    FailedCheck,
+    HolderData,
+    LastFailure,
+    ProblemData,
+    Report,
+    Signalled,
+    StepData,
+)
 
 # --- the other documents of the command ---------------------------------------------------------------------------
 
@@ -46,6 +57,8 @@ class RunSummary(t.TypedDict):
         changed: Whether it changed anything; null when it has no verdict.
         message: The message of the error that it ended with; null when there was none.
         failed: The checks that failed, each with its subject.
+        checks: The same checks, each with its evidence; after a way back, those of the generation that was given up
+            come first.
         signals: Processes outside of supervisord's care that it was to end.
         timings: Seconds of each step.
     """
@@ -63,8 +76,51 @@ class RunSummary(t.TypedDict):
     changed: t.Optional[bool]
     message: t.Optional[str]
     failed: t.List[str]
+    checks: t.List[FailedCheck]
     signals: t.List[Signalled]
     timings: t.Dict[str, float]
+
+
+class AcknowledgeDocument(t.TypedDict):
+    """What rollcall acknowledge prints; the module stack_acknowledge has it as its report.
+
+    Attributes:
+        ok: Always true.
+        stack: Name of the stack.
+        root: Its directory.
+        host: Name of the host.
+        changed: Whether there was anything to acknowledge.
+        check: Whether it was only asked what would be acknowledged.
+        who: Who has acknowledged it.
+        failure: The last run that failed; null when there is none.
+        logs: The critical lines of each log that has some.
+    """
+
+    ok: bool
+    stack: str
+    root: str
+    host: str
+    changed: bool
+    check: bool
+    who: str
+    failure: t.Optional[LastFailure]
+    logs: t.Dict[str, t.List[str]]
+
+
+class KeptGeneration(t.TypedDict):
+    """A generation that is kept.
+
+    Attributes:
+        id: Its id, which is that of the run that installed it.
+        verified: Whether its verdict was ever ok.
+        in_place: Whether it is the one that is in place.
+        digest: What tells this manifest, with its config and private files, from others.
+    """
+
+    id: str
+    verified: bool
+    in_place: bool
+    digest: str
 
 
 class HistoryDocument(t.TypedDict):
@@ -73,10 +129,12 @@ class HistoryDocument(t.TypedDict):
     Attributes:
         ok: Always true.
         runs: The latest runs, the newest first.
+        generations: The generations that are kept, the newest first; rollcall rollback goes back to any of them.
     """
 
     ok: bool
     runs: t.List[RunSummary]
+    generations: t.List[KeptGeneration]
 
 
 class RunDocument(RunSummary):

@@ -22,6 +22,7 @@ DifferenceCode = t.Literal[
     "differs",
     "unknown_program",
     "no_program",
+    "not_running",
     "revision",
     "port_taken",
     "not_listening",
@@ -191,6 +192,48 @@ class UnfinishedRun(t.TypedDict):
     step: str
 
 
+class FailedCheck(t.TypedDict):
+    """A check that failed, as the record of a run keeps it.
+
+    Attributes:
+        name: Which check it is.
+        subject: The service or database that was judged, or the stack.
+        code: What was wrong, as a word for programs.
+        evidence: What was seen; a long one is cut.
+        next: The command or edit that was advised; null when there was none.
+    """
+
+    name: str
+    subject: str
+    code: t.Optional[str]
+    evidence: str
+    next: t.Optional[str]
+
+
+class LastFailure(t.TypedDict):
+    """The last run that failed. It is told until a later run is good, or until rollcall acknowledge.
+
+    Attributes:
+        run: Its id.
+        time: When it began, in seconds since the epoch; null when its record is damaged.
+        who: Who asked for it; null when its record is damaged.
+        mode: Its mode; null when its record is damaged.
+        result: As in the report, or the kind of the error it ended with; cut off when it has no end.
+        step: The step that it was cut off at; null when it has ended.
+        message: The message of the error that it ended with; null when there was none.
+        checks: The checks that failed; after a way back, those of the generation that was given up come first.
+    """
+
+    run: str
+    time: t.Optional[float]
+    who: t.Optional[str]
+    mode: t.Optional[str]
+    result: str
+    step: t.Optional[str]
+    message: t.Optional[str]
+    checks: t.List[FailedCheck]
+
+
 class _RunAtWork(t.TypedDict):
     who: str
     verb: str
@@ -312,6 +355,8 @@ class Report(t.TypedDict):
         generation: The generation that is in place; null when there is none.
         limit: Seconds that this could have taken at the longest.
         unfinished_run: An earlier run that was cut off; null when there is none.
+        last_failure: The last run that failed, until a later run is good or it is acknowledged; null when there is
+            none, and for that run itself.
         run_at_work: The run that has the stack's lock just now; null when there is none, and for a run itself.
         next: Commands to run next, the most useful first.
         mode: The mode of the run; null for a look.
@@ -340,6 +385,7 @@ class Report(t.TypedDict):
     generation: t.Optional[GenerationInPlace]
     limit: float
     unfinished_run: t.Optional[UnfinishedRun]
+    last_failure: t.Optional[LastFailure]
     run_at_work: t.Optional[RunAtWork]
     next: t.List[str]
     mode: t.Optional[str]

@@ -10,6 +10,9 @@ from __future__ import annotations
 import time
 import typing as t
 
+# Results of a run that are called otherwise for people.
+_RESULTS = {"ok": "OK", "held": "HELD", "degraded": "FAILED"}
+
 
 def printable(text: t.Any) -> str:
     """Return text that cannot move the cursor: logs, command lines and configs are written by others."""
@@ -27,6 +30,13 @@ def count(number: int, word: str, plural: str = "") -> str:
 def readable_time(seconds: float) -> str:
     """Return seconds since the epoch as a local date and time."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def run_result(result: str, step: t.Optional[str] = None) -> str:
+    """Return how a run ended, for people: its result, or the step that it is at or was cut off at."""
+    if step is not None:
+        return f"{result} at step '{step}'"
+    return _RESULTS.get(result) or result.upper().replace("_", " ")
 
 
 def table(rows: t.Sequence[t.Sequence[str]]) -> str:

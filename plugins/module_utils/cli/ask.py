@@ -135,6 +135,17 @@ def _doctor(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
     return answer
 
 
+def _acknowledge(root: str, _arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
+    from ..run import acknowledge
+    from ..run.request import who
+    from ..show.acknowledged import acknowledged_text
+    from ..state.generations import load_stack
+
+    paths = load_stack(Paths.of(root)).paths
+    done = acknowledge.acknowledge(paths, who(), dry_run=check_mode)
+    return {"changed": done["changed"], "report": done, "text": acknowledged_text(done)}
+
+
 def _assign(_root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
     from ..ports import tool
 
@@ -155,6 +166,7 @@ def _judged(seen: Report, *, changed: bool, fail: bool) -> t.Dict[str, t.Any]:
 
 
 _ANSWERS: t.Mapping[str, t.Callable[[str, Data, bool], t.Dict[str, t.Any]]] = {
+    "acknowledge": _acknowledge,
     "assign": _assign,
     "doctor": _doctor,
     "restart": _restart,

@@ -26,6 +26,7 @@ MODULES: t.Mapping[str, str] = {
     "ports": "ports",
     "manifest": "manifest",
     "doctor": "doctor",
+    "acknowledge": "acknowledge",
     "help": "command",
     "ask": "ask",
 }

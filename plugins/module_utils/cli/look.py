@@ -41,7 +41,7 @@ def _history(options: argparse.Namespace) -> int:
     if options.run_id is not None:
         one = history.recorded_run(paths, options.run_id)
         return show(one, lambda: run_text(one), as_json=options.json)
-    latest = history.recorded_runs(paths, most=options.most)
+    latest = history.recorded_runs(paths, options.root, most=options.most)
     return show(latest, lambda: history_text(latest), as_json=options.json)
 
 
@@ -68,7 +68,7 @@ VERBS: t.Mapping[str, Verb] = {
         "the whole verdict, stability and logs since the last run included; changes nothing", _verify, (JSON,)
     ),
     "history": Verb(
-        "the latest runs: who, when, what changed, how it ended; changes nothing",
+        "the latest runs: who, when, what changed, how it ended; and the kept generations; changes nothing",
         _history,
         (
             JSON,

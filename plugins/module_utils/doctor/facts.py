@@ -20,6 +20,9 @@ from ..supervisord.discovery import SocketAnswer, Supervisord
 from ..supervisord.settings import Settings
 from ..verdict.observation import Observation
 
+if t.TYPE_CHECKING:
+    from ..base.documents import LastFailure
+
 INSTALL = "ansible-playbook site.yml"
 EMERGENCY = "restart emergency"
 FULL = "restart full"
@@ -136,6 +139,7 @@ class HostFacts:
         left_overs: of earlier runs.
         lock: the note of the process that has locked the stack; None when none has.
         unfinished: run and step of the newest run, when it never came to its end.
+        failure: the last run that failed, as memory.last_failure returns it.
         versions: of all that has one.
         user: who looks.
         unseen: how many processes this user may not look into.
@@ -166,6 +170,7 @@ class HostFacts:
     left_overs: LeftOvers = LeftOvers()
     lock: t.Optional[t.Mapping[str, t.Any]] = None
     unfinished: t.Optional[t.Mapping[str, t.Any]] = None
+    failure: t.Optional[LastFailure] = None
     versions: Versions = Versions()
     user: str = "root"
     unseen: int = 0

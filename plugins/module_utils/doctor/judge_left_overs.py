@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..base.text import count
+from ..base.text import count, run_result
 from ..state.lock import describe_lock
 from ..supervisord import client_errors
 from . import repairs
@@ -29,6 +29,20 @@ def _unfinished_run(facts: HostFacts) -> t.Iterator[Sighting]:
     if facts.unfinished is not None and facts.lock is None:
         text = f"run {facts.unfinished['run']} was cut off at its step '{facts.unfinished['step']}'"
         yield Sighting(facts.name, text, facts.command("start"), facts.unfinished)
+
+
+def _failed_run(facts: HostFacts) -> t.Iterator[Sighting]:
+    failure = facts.failure
+    if failure is None or (facts.unfinished is not None and failure["run"] == facts.unfinished["run"]):
+        return
+    ended = f"run {failure['run']} ended {run_result(failure['result'], failure['step'])}"
+    failed = [f"{check['subject']}, {check['name']}: {check['evidence']}" for check in failure["checks"]]
+    why = [*([failure["message"]] if failure["message"] else []), *failed]
+    text = "\n".join([ended, *(line for reason in why[:3] for line in reason.splitlines()[:3])])
+    remedy = (
+        f"{facts.command('acknowledge')}  # when it is known; {facts.command('history ' + failure['run'])} tells all"
+    )
+    yield Sighting(facts.name, text, remedy, {"failure": failure})
 
 
 def _unfinished_generations(facts: HostFacts) -> t.Iterator[Sighting]:
@@ -77,6 +91,13 @@ _FIX = "`rollcall doctor --fix`"
 KINDS = (
     FindingKind("locked", WARNING, "a run is at work: what is seen here will change", "wait for it", _locked),
     FindingKind("unfinished_run", WARNING, "the last run was cut off", "`rollcall start`", _unfinished_run),
+    FindingKind(
+        "failed_run",
+        WARNING,
+        "a run has failed, no later one was good, and nobody has acknowledged it",
+        "`rollcall acknowledge`, or a run whose verdict is OK",
+        _failed_run,
+    ),
     FindingKind(
         "unfinished_generation",
         WARNING,

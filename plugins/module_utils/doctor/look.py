@@ -28,6 +28,8 @@ from ..ports.provenance import SUPERVISED
 from ..run import preflight
 from ..state import registry
 from ..state.generations import current_id, load_stack, read_meta
+from ..state.lock import locked_by
+from ..state.memory import last_failure
 from ..state.runs import unfinished_run
 from ..supervisord import discovery
 from ..supervisord.discovery import SocketAnswer, discover
@@ -83,6 +85,7 @@ class _Look:
             "left_overs": self._try(paths.state, lambda: own_paths.left_overs(paths, self._root)) or LeftOvers(),
             "lock": self._try(paths.state, lambda: own_paths.locked_by_other(paths.state)),
             "unfinished": self._try(paths.state, lambda: unfinished_run(paths.state)),
+            "failure": self._try(paths.state, lambda: last_failure(paths.state, locked_by(paths.state).get("run"))),
             "versions": self._try(engine_directory(self._root), lambda: own_paths.versions(self._root)) or Versions(),
             "user": user_name(os.geteuid()),
             "unseen": processes.count_hidden(),

@@ -17,7 +17,8 @@ from ..manifest.model import DEFAULT_PATH, Paths, Stack
 from ..state.generations import current_id
 from ..state.lock import locked_by
 from ..state.log_marks import log_mark
-from ..state.runs import KEEP_RUNS, runs_directory
+from ..state.memory import last_failure
+from ..state.runs import old_runs, runs_directory
 from ..supervisord.config import SUPERVISORD_LOG_MAX_BYTES
 from ..supervisord.places import engine_directory, log_file
 from .facts import LeftOvers, LogFile, OwnPath, Versions
@@ -95,8 +96,9 @@ def left_overs(paths: Paths, root: str) -> LeftOvers:
         for path in _inside(place)
         if path.endswith(".new") and (os.path.islink(path) or os.path.isfile(path))
     ]
-    records = {os.path.basename(path).split(".")[0] for path in _inside(runs_directory(paths.state))}
-    return LeftOvers(tuple(temporary), tuple(unfinished), max(0, len(records) - KEEP_RUNS))
+    failure = last_failure(paths.state)
+    old = old_runs(paths.state, None if failure is None else failure["run"])
+    return LeftOvers(tuple(temporary), tuple(unfinished), len(old))
 
 
 def _inside(directory: str) -> t.List[str]:

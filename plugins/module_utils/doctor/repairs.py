@@ -79,7 +79,7 @@ def _remove_tree(_facts: HostFacts, path: str) -> str:
 
 
 def _remove_oldest(facts: HostFacts, _subject: str) -> str:
-    prune_runs(facts.paths.state)
+    prune_runs(facts.paths.state, None if facts.failure is None else facts.failure["run"])
     return f"kept the newest {KEEP_RUNS}"
 
 

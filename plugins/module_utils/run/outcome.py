@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base.errors import RollcallError
 from ..state.generations import describe_current
 from ..verdict.judge import Check
 from ..verdict.observation import Observation
@@ -17,7 +18,19 @@ from .plan import PlannedAction
 from .prepare import PreparedRun
 
 if t.TYPE_CHECKING:
-    from ..base.documents import ActionData, CheckData, ErrorData, GenerationInPlace, Report, Signalled
+    from ..base.documents import (
+        ActionData,
+        CheckData,
+        ErrorData,
+        FailedCheck,
+        GenerationInPlace,
+        Report,
+        Signalled,
+    )
+
+# Of a run that failed, how many checks its record keeps, and how many characters of the evidence of each.
+MOST_CHECKS = 20
+MOST_EVIDENCE = 2_000
 
 
 def run_report(
@@ -113,6 +126,35 @@ def rolled_back_report(
         },
         "next": list(dict.fromkeys([*(check["next"] for check in failed if check["next"]), *restored["next"]])),
     }
+
+
+def causes(report: Report) -> t.Tuple[t.Optional[str], t.List[FailedCheck]]:
+    """Return why a run failed, as its record keeps it: the message of an error, and the checks that failed.
+
+    After a way back these are, first, those of the generation that was given up.
+    """
+    back = report["rolled_back"]
+    given_up, error = ([], None) if back is None else (back["checks"], back["error"])
+    return None if error is None else error["message"], _failed_checks([*given_up, *report["checks"]])
+
+
+def causes_of_error(error: RollcallError) -> t.List[FailedCheck]:
+    """Return the checks that failed before a run ended with an error."""
+    return _failed_checks(error.evidence.get("failed", {}).get("checks", ()))
+
+
+def _failed_checks(checks: t.Iterable[CheckData]) -> t.List[FailedCheck]:
+    failed = [check for check in checks if not check["ok"]]
+    return [
+        {
+            "name": check["name"],
+            "subject": check["subject"],
+            "code": check["code"],
+            "evidence": check["evidence"][:MOST_EVIDENCE],
+            "next": check["next"],
+        }
+        for check in failed[:MOST_CHECKS]
+    ]
 
 
 def _as_data(actions: t.Iterable[PlannedAction]) -> t.List[ActionData]:

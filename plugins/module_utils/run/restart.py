@@ -16,9 +16,10 @@ import typing as t
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..state.lock import locked
+from ..state.memory import last_failure
 from ..state.runs import Journal, prune_runs, unfinished_run
 from .critical_section import CriticalSection, flush_ports
-from .outcome import planned_report
+from .outcome import causes, causes_of_error, planned_report
 from .prepare import prepare
 from .request import Request
 from .way_back import perform_or_restore
@@ -59,7 +60,8 @@ def _perform_locked(request: Request, run_id: str, clock: Clock) -> Report:
     state = request.paths.state
     unfinished = unfinished_run(state)
     journal = Journal(state, run_id, clock)
-    journal.step("prove", mode=request.mode.name, who=request.who, root=request.root, automatic=request.automatic)
+    asked = {"mode": request.mode.name, "who": request.who, "automatic": request.automatic}
+    journal.step("prove", root=request.root, brought=request.wanted is not None, **asked)
     began = clock.monotonic()
     section: t.Optional[CriticalSection] = None
     try:
@@ -68,10 +70,27 @@ def _perform_locked(request: Request, run_id: str, clock: Clock) -> Report:
     except RollcallError as exc:
         exc.evidence.setdefault("step", journal.current_step)
         result = exc.evidence.get("result", exc.kind)
-        journal.finish(result, message=exc.message, signals=[] if section is None else section.signals)
+        signals = [] if section is None else section.signals
+        journal.finish(result, message=exc.message, checks=causes_of_error(exc), signals=signals)
         raise
     seconds = round(clock.monotonic() - began, 3)
-    failed = [f"{check['name']} {check['subject']}" for check in report["checks"] if not check["ok"]]
-    journal.finish(report["result"], changed=report["changed"], failed=failed, signals=report["signals"])
-    prune_runs(state)
-    return {**report, "seconds": seconds, "unfinished_run": unfinished, "timings": journal.timings, "run": run_id}
+    message, checks = causes(report)
+    journal.finish(
+        report["result"],
+        changed=report["changed"],
+        starts=request.mode.starts,
+        message=message,
+        failed=[f"{check['name']} {check['subject']}" for check in checks],
+        checks=checks,
+        signals=report["signals"],
+    )
+    failure = last_failure(state)
+    prune_runs(state, None if failure is None else failure["run"])
+    return {
+        **report,
+        "seconds": seconds,
+        "unfinished_run": unfinished,
+        "last_failure": None if failure is None or failure["run"] == run_id else failure,
+        "timings": journal.timings,
+        "run": run_id,
+    }

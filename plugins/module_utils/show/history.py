@@ -9,18 +9,36 @@ from __future__ import annotations
 
 import typing as t
 
-from ..base.text import printable, readable_time, table
+from ..base.text import printable, readable_time, run_result, table
+from .words import cut, indented
 
 if t.TYPE_CHECKING:
     from ..base.command_documents import HistoryDocument, RunDocument, RunSummary
 
-_ENDED = {"ok": "OK", "held": "HELD", "degraded": "FAILED"}
-
 
 def history_text(data: HistoryDocument) -> str:
-    """Return the list of runs, a line a run."""
+    """Return the list of runs, a line a run, and below it the generations that are kept."""
     if not data["runs"]:
         return "no run is recorded"
+    return "\n\n".join(part for part in (_runs(data), _generations(data)) if part)
+
+
+def _generations(data: HistoryDocument) -> str:
+    if not data["generations"]:
+        return ""
+    rows = [
+        (
+            one["id"],
+            "in place" if one["in_place"] else "-",
+            "verified" if one["verified"] else "not verified",
+            one["digest"][:8],
+        )
+        for one in data["generations"]
+    ]
+    return printable(table([("generation", "place", "verdict", "manifest"), *rows]))
+
+
+def _runs(data: HistoryDocument) -> str:
     rows = [
         (
             run["run"],
@@ -41,7 +59,11 @@ def run_text(run: RunDocument) -> str:
     lines = [f"run {run['run']}: {_result(run)}", f"  {_mode(run)} by {run['who'] or '?'} at {_when(run['time'])}"]
     if run["message"]:
         lines += [f"  {line}" for line in run["message"].splitlines()]
-    lines += [f"  failed: {check}" for check in run["failed"]]
+    for check in run["checks"]:
+        first, *more = check["evidence"].splitlines() or ["no evidence"]
+        lines += [f"  failed: {check['name']} {check['subject']}: {cut(first)}", *indented("\n".join(more), 4)]
+    told = {f"{check['name']} {check['subject']}" for check in run["checks"]}
+    lines += [f"  failed: {check}" for check in run["failed"] if check not in told]
     lines += [f"  did: {action}" for action in run["actions"]]
     for entry in run["signals"]:
         sent = ", then ".join(entry["signals"]) or "no signal"
@@ -63,8 +85,6 @@ def _mode(run: RunSummary) -> str:
 
 
 def _result(run: RunSummary) -> str:
-    if run["step"] is not None:
-        return f"{run['result']} at step '{run['step']}'"
-    word = _ENDED.get(run["result"]) or str(run["result"]).upper().replace("_", " ")
+    word = run_result(run["result"], run["step"])
     failed = f": {', '.join(run['failed'])}" if run["failed"] else ""
     return word + (failed if len(run["failed"]) <= 3 else f": {len(run['failed'])} checks")

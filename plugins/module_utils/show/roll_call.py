@@ -16,6 +16,7 @@ import typing as t
 from ..base.text import count, printable
 from .errors import error_text
 from .failures import Failing, failing_by_subject, stories, verdict_word
+from .last_failure import last_failure_text, last_failure_words
 from .service_table import service_table
 from .words import NAMES, WIDTH, Painter, cut, duration, names_of, painter, runnable
 
@@ -38,7 +39,7 @@ def roll_call(report: Report, *, gone: bool = False, width: int = WIDTH, colour:
     if gone:
         report = {**report, "checks": [{**check, "next": None} for check in report["checks"]]}
     failing = failing_by_subject(report)
-    blocks = [_services(report, failing, width, paint), "\n".join(_changes(report, paint)), _unfinished(report)]
+    blocks = [_services(report, failing, width, paint), "\n".join(_changes(report, paint)), _unfinished(report, paint)]
     blocks.append("\n".join(f"note: {printable(note)}" for note in report["notes"]))
     blocks += _went_back(report, paint)
     blocks += stories(failing, report["root"], paint)
@@ -93,14 +94,16 @@ def _went_back(report: Report, paint: Painter) -> t.List[str]:
     return blocks
 
 
-def _unfinished(report: Report) -> str:
+def _unfinished(report: Report, paint: Painter) -> str:
     at_work = report["run_at_work"]
     if at_work:
         # Late: the callback on the controller seldom needs it.
         from ..state.lock import describe_lock
 
         return f"A run is at work: {describe_lock(at_work)}. What is seen here will change."
-    cut_off = report["unfinished_run"]
+    cut_off, failure = report["unfinished_run"], report["last_failure"]
+    if failure is not None:
+        return last_failure_text(failure, report["root"], paint)
     return f"An earlier run, {cut_off['run']}, was cut off at its step '{cut_off['step']}'." if cut_off else ""
 
 
@@ -144,6 +147,8 @@ def _verdict(report: Report, failing: Failing, paint: Painter) -> str:
     painted = paint(word, "good" if report["ok"] else "bad")
     where = f"{printable(report['stack'])} on {printable(report['host'])}"
     said = _success(report, word) if report["ok"] else _failure(report, failing)
+    if report["ok"] and report["last_failure"] is not None:
+        said += f"; but {last_failure_words(report['last_failure'])}"
     run = ", ".join(_run(report))
     return f"{where}: {painted}, {said}" + (f" ({run})" if run else "")
 

@@ -21,7 +21,8 @@ LINE = 400
 
 _COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "quiet": "2"}
 _COMMAND = re.compile(
-    r"(?<![\w/.-])rollcall(?= (?:status|verify|start|stop|restart|flush|ports?|manifest|doctor|history|rollback)\b)"
+    r"(?<![\w/.-])rollcall"
+    r"(?= (?:status|verify|start|stop|restart|flush|ports?|manifest|doctor|history|rollback|acknowledge)\b)"
 )
 
 Data = t.Mapping[str, t.Any]

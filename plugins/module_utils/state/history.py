@@ -11,28 +11,34 @@ import typing as t
 
 from ..base.errors import RollcallError
 from ..manifest.model import Paths
+from .generations import kept_generations
 from .lock import locked_by
 from .runs import run_ids, steps_of
 
 if t.TYPE_CHECKING:
-    from ..base.command_documents import HistoryDocument, RunDocument, RunSummary
+    from ..base.command_documents import HistoryDocument, KeptGeneration, RunDocument, RunSummary
 
 SHOWN = 20
 
 Data = t.Dict[str, t.Any]
 
 
-def recorded_runs(paths: Paths, *, most: int = SHOWN) -> HistoryDocument:
-    """Return the latest runs of a stack, the latest first, each in short.
+def recorded_runs(paths: Paths, root: str = "", *, most: int = SHOWN) -> HistoryDocument:
+    """Return the latest runs of a stack, the latest first, each in short, and the generations that are kept.
 
     Args:
         paths: of the stack.
-        most: how many at most.
+        root: of the stack; without it no generation is told.
+        most: how many runs at most.
     """
     state = paths.state
     running = locked_by(state).get("run")
     latest = run_ids(state)[:most]
-    return {"ok": True, "runs": [_summary(run, steps_of(state, run), running) for run in latest]}
+    return {
+        "ok": True,
+        "runs": [_summary(run, steps_of(state, run), running) for run in latest],
+        "generations": t.cast("t.List[KeptGeneration]", kept_generations(paths, root) if root else []),
+    }
 
 
 def recorded_run(paths: Paths, run: str) -> RunDocument:
@@ -85,6 +91,7 @@ def _summary(run: str, steps: t.Sequence[Data], running: t.Optional[str]) -> Run
         "changed": done.get("changed"),
         "message": done.get("message"),
         "failed": done.get("failed", []),
+        "checks": done.get("checks", []),
         "signals": done.get("signals", []),
         "timings": done.get("timings", {}),
     }

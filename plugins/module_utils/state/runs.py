@@ -169,11 +169,19 @@ def unfinished_run(state: str) -> t.Optional[UnfinishedRun]:
     return None
 
 
-def prune_runs(state: str) -> None:
-    """Remove all records but the newest ``KEEP_RUNS``."""
+def old_runs(state: str, keep: t.Optional[str] = None) -> t.List[str]:
+    """Return the ids of the runs whose records are not kept: all but the newest ``KEEP_RUNS`` and the run ``keep``."""
+    try:
+        names = os.listdir(runs_directory(state))
+    except FileNotFoundError:
+        return []
+    return [run for run in sorted({name.split(".")[0] for name in names})[:-KEEP_RUNS] if run != keep]
+
+
+def prune_runs(state: str, keep: t.Optional[str] = None) -> None:
+    """Remove the records of the ``old_runs``."""
     directory = runs_directory(state)
-    recorded = sorted({name.split(".")[0] for name in os.listdir(directory)})
-    old = set(recorded[:-KEEP_RUNS])
+    old = set(old_runs(state, keep))
     for name in os.listdir(directory):
         if name.split(".")[0] in old:
             os.unlink(os.path.join(directory, name))

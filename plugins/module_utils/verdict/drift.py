@@ -20,7 +20,9 @@ from ..ports.provenance import SUPERVISED, Holder
 from ..ports.survey import survey
 from ..state.generations import load_stack
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
+from . import fitness
 from .file_drift import read_file, stack_differences
+from .observation import describe_state, in_order
 
 if t.TYPE_CHECKING:
     from ..base.command_documents import DriftDocument, DriftRow
@@ -56,6 +58,7 @@ def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) 
     holders = _holders(installed, written, programs, clock)
     names = list(dict.fromkeys([*_names(written), *_names(installed), *programs]))
     rows = [_row(name, written, installed, programs, silence, holders) for name in names]
+    _add_not_running(rows, installed, programs)
     apart = [] if written is None else stack_differences(written, installed)
     return {
         "ok": silence is None and not apart and not any(row["differences"] for row in rows),
@@ -120,6 +123,18 @@ def _row(
         "differences": [difference.text for difference in differences],
         "codes": [difference.code for difference in differences],
     }
+
+
+def _add_not_running(rows: t.Sequence[DriftRow], installed: Stack, programs: t.Mapping[str, ProgramState]) -> None:
+    """Add that a service does not run which should; one that waits for something should not."""
+    services = {service.name: service for service in installed.services}
+    down = [row for row in rows if row["name"] in programs and row["name"] in services]
+    down = [row for row in down if not in_order(services[row["name"]], programs[row["name"]])]
+    held = fitness.held(installed) if down else {}
+    for row in down:
+        if row["name"] not in held:
+            row["differences"].append(f"is {describe_state(programs[row['name']])}, and should run")
+            row["codes"].append("not_running")
 
 
 def _against_file(

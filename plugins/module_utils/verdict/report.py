@@ -44,6 +44,7 @@ def report(
         "generation": None,
         "limit": limit,
         "unfinished_run": None,
+        "last_failure": None,
         "run_at_work": None,
         "next": next_commands(checks),
         "mode": None,

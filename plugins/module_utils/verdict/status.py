@@ -21,6 +21,7 @@ from ..probes import health
 from ..probes.answers import DatabaseAnswer, HealthAnswer
 from ..state.generations import describe_current, load_stack
 from ..state.lock import locked_by
+from ..state.memory import last_failure
 from ..state.runs import unfinished_run
 from ..supervisord import client_errors
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
@@ -161,11 +162,15 @@ def status(paths: Paths, *, clock: Clock = SYSTEM) -> Report:
 
 
 def with_runs(looked: Report, stack: Stack) -> Report:
-    """Return the report of a look with the generation in place, the run at work, and a run that was cut off."""
+    """Return the report of a look with the generation in place, the run at work, and what runs before it left."""
     unfinished = unfinished_run(stack.paths.state)
     note = locked_by(stack.paths.state)
     if note and unfinished is not None and unfinished["run"] == note.get("run"):
         note, unfinished = {**note, "step": unfinished["step"]}, None
-    at_work = t.cast("RunAtWork", note) if note else None
-    generation = describe_current(stack.paths, stack.root)
-    return {**looked, "unfinished_run": unfinished, "run_at_work": at_work, "generation": generation}
+    return {
+        **looked,
+        "unfinished_run": unfinished,
+        "last_failure": last_failure(stack.paths.state, note.get("run")),
+        "run_at_work": t.cast("RunAtWork", note) if note else None,
+        "generation": describe_current(stack.paths, stack.root),
+    }

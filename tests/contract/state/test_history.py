@@ -46,6 +46,18 @@ def test_each_run_is_listed_the_latest_first_with_who_what_and_how_it_ended(runn
     assert rows[1]["timings"].keys() == first["timings"].keys()
 
 
+def test_the_generations_that_are_kept_are_listed_with_the_runs(running: StackUnderTest) -> None:
+    running.raw["services"]["worker"]["env"] = {"EXIT": "3"}
+    second = running.perform()["run"]
+    said = rollcall(running, "history", "--json").data["generations"]
+    assert [(one["id"] == second, one["verified"], one["in_place"]) for one in said] == [
+        (True, False, True),
+        (False, True, False),
+    ]
+    text = rollcall(running, "history").out
+    assert all(one["id"] in text.split("generation")[1] for one in said)
+
+
 def test_what_was_signalled_is_kept_with_pid_start_program_user_and_result(running: StackUnderTest) -> None:
     before = processes.descendants([running.daemons()[0].pid])
     running.kill_daemon()

@@ -58,7 +58,8 @@ def test_a_service_that_lost_its_port_to_another_is_named_with_who_has_it(runnin
     with victim("listen", port) as foreign:
         code, found = drift(running)
     assert code == 1
-    assert [f"pid {foreign.pid}" in difference for difference in found["web"]] == [True]
+    assert [f"pid {foreign.pid}" in difference for difference in found["web"]] == [True, False]
+    assert found["web"][1] == "is STOPPED, and should run"
 
 
 def test_a_silent_supervisord_is_drift(running: StackUnderTest) -> None:
@@ -73,6 +74,27 @@ def test_a_file_that_is_no_manifest_is_wrong_use(running: StackUnderTest) -> Non
     said = rollcall(running, "manifest", "drift", written(running), "--json")
     assert said.code == 2
     assert "rollcall manifest check" in said.remedies[0]
+
+
+def test_a_service_that_does_not_run_has_drifted_and_one_that_is_held_has_not(running: StackUnderTest) -> None:
+    running.supervisor().stop(["worker"])
+    assert drift(running) == (1, {"web": [], "worker": ["is STOPPED, and should run"]})
+    running.raw["services"]["worker"]["env"] = {"EXIT": "3"}
+    assert not running.perform()["ok"]
+    code, found = drift(running)
+    assert (code, found["worker"][0].split(":")[0].split(",")[0]) in [(1, "is FATAL"), (1, "is BACKOFF")]
+    running.raw["services"]["worker"] = {"requires_files": ["/no/such/file"]}
+    running.perform()
+    assert drift(running) == (0, {"web": [], "worker": []})
+
+
+def test_a_oneshot_that_failed_has_drifted_and_one_that_ran_to_its_end_has_not(running: StackUnderTest) -> None:
+    running.raw["services"]["once"] = {"kind": "oneshot", "env": {"EXIT": "0"}}
+    assert running.perform()["ok"]
+    assert drift(running) == (0, {"web": [], "worker": [], "once": []})
+    running.raw["services"]["once"]["env"]["EXIT"] = "3"
+    running.perform()
+    assert drift(running)[1]["once"] == ["is EXITED with status 3, and should run"]
 
 
 # --- the stack itself ---------------------------------------------------------------------------------------------

@@ -109,6 +109,13 @@ def problem(place: str, message: str) -> t.Dict[str, str]:
 
 # The facts, the finding's name, its severity, its subject, and something that its evidence or its cure says.
 ROLLCALL = "'/opt/my stack/bin/rollcall' "
+FAILED_RUN = {
+    "run": "r",
+    "result": "rolled_back",
+    "step": None,
+    "message": None,
+    "checks": [{"name": "health", "subject": "web", "evidence": "HTTP 500"}],
+}
 ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
     ({"supervisords": []}, "supervisord_down", ERROR, "demo", f"{ROLLCALL}start"),
     ({"supervisords": [supervisord(), supervisord(101)]}, "split_brain", ERROR, "demo", f"{ROLLCALL}restart full"),
@@ -375,6 +382,7 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
     ),
     ({"lock": {"who": "ada", "verb": "full", "pid": 7, "since": "noon"}}, "locked", WARNING, "demo", "ada runs 'full'"),
     ({"unfinished": {"run": "r", "step": "stop"}}, "unfinished_run", WARNING, "demo", "at its step 'stop'"),
+    ({"failure": FAILED_RUN}, "failed_run", WARNING, "demo", "run r ended ROLLED BACK"),
     ({"left_overs": LeftOvers(generations=("/g/x",))}, "unfinished_generation", WARNING, "/g/x", "doctor --fix"),
     ({"left_overs": LeftOvers(temporary=("/g/x.new",))}, "temporary_file", WARNING, "/g/x.new", "doctor --fix"),
     (

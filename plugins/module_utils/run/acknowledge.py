@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""To acknowledge: somebody says that what was wrong until now is known, so that it is not told or judged any more."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..base.clock import SYSTEM, Clock
+from ..manifest.model import Paths, Stack
+from ..state.generations import load_stack
+from ..state.lock import locked
+from ..state.log_marks import save_marks, saved_marks, take_marks, written_since
+from ..state.memory import keep_acknowledgement, last_failure
+from ..supervisord.places import log_file
+from ..verdict.verify import critical_lines
+
+if t.TYPE_CHECKING:
+    from ..base.command_documents import AcknowledgeDocument
+
+
+def acknowledge(paths: Paths, who: str, *, dry_run: bool = False, clock: Clock = SYSTEM) -> AcknowledgeDocument:
+    """Acknowledge the last run that failed and the critical lines in the logs, and return what that was.
+
+    With nothing to acknowledge nothing is changed.
+
+    Args:
+        paths: of the stack.
+        who: says that it is known.
+        dry_run: say only what would be acknowledged.
+        clock: of the record, and of the lock.
+
+    Raises:
+        RollcallError: no stack is installed, it is locked by a run, or this user may not change it.
+    """
+    stack = load_stack(paths)
+    if dry_run:
+        return _acknowledge(stack, who, True, clock)
+    with locked(paths.state, who, "acknowledge", clock=clock):
+        return _acknowledge(stack, who, False, clock)
+
+
+def _acknowledge(stack: Stack, who: str, dry_run: bool, clock: Clock) -> AcknowledgeDocument:
+    state = stack.paths.state
+    failure = last_failure(state)
+    marks, ends = saved_marks(stack), take_marks(stack)
+    found = {
+        name: critical_lines(stack, written_since(log_file(stack, name), marks[name])) for name in ends if name in marks
+    }
+    logs = {name: lines for name, lines in found.items() if lines}
+    changed = failure is not None or bool(logs)
+    if changed and not dry_run:
+        if logs:
+            save_marks(stack, {**marks, **{name: ends[name] for name in logs}})
+        keep_acknowledgement(state, who, clock=clock)
+    return {
+        "ok": True,
+        "stack": stack.name,
+        "root": stack.root,
+        "host": os.uname().nodename,
+        "changed": changed,
+        "check": dry_run,
+        "who": who,
+        "failure": failure,
+        "logs": logs,
+    }

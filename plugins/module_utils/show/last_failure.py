@@ -1,0 +1,45 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The last run that failed, as text. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..base.text import printable, readable_time, run_result
+from .words import Painter, cut, indented, runnable
+
+if t.TYPE_CHECKING:
+    from ..base.documents import LastFailure
+
+# Checks that are told; the record of the run has them all.
+TOLD = 4
+
+
+def last_failure_words(failure: LastFailure) -> str:
+    """Return which run it was and how it ended, as a part of a sentence."""
+    run = printable(failure["run"])
+    if failure["step"]:
+        return f"run {run} was cut off"
+    return f"run {run} ended {run_result(failure['result'])}"
+
+
+def last_failure_text(failure: LastFailure, root: t.Optional[str], paint: Painter) -> str:
+    """Return what is remembered of a run that failed: who ran what and when, why it failed, and what to do about it."""
+    cut_off = f"was cut off at its step '{failure['step']}'"
+    ended = cut_off if failure["step"] else f"ended {run_result(failure['result'])}"
+    when = "" if failure["time"] is None else f" at {readable_time(failure['time'])}"
+    lines = [
+        paint(printable(f"An earlier run, {failure['run']}, {ended}."), "bad"),
+        printable(f"  {failure['mode'] or '?'} by {failure['who'] or '?'}{when}"),
+        *indented(printable(failure["message"] or ""), 2),
+    ]
+    for check in failure["checks"][:TOLD]:
+        first = (printable(check["evidence"]).splitlines() or ["no evidence"])[0]
+        lines.append(cut(f"  {check['subject']}, {check['name']}: {first}"))
+    for command in (f"rollcall history {failure['run']}  # all about it", "rollcall acknowledge  # it is known"):
+        lines.append(f"  {paint('next:', 'warn')} {runnable(command, root)}")
+    return "\n".join(lines)
