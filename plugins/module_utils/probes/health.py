@@ -26,7 +26,8 @@ from .wording import failure, quoted
 if t.TYPE_CHECKING:
     from ..manifest.model import Health
 
-BODY_LIMIT = 64 * 1024  # bytes of a body that are read and searched
+BODY_LIMIT = 64 * 1024  # bytes of a body that are read whatever is wanted of it
+SEARCH_LIMIT = 16 * 1024 * 1024  # bytes of a body that are searched for the text that it must contain
 BANNER_LIMIT = 4096  # bytes of a TCP answer that are read and searched
 _FAST, _SLOW, _PATIENCE = 0.02, 0.1, 1.0  # seconds between two probes, first and after the patience
 
@@ -170,18 +171,36 @@ def _judge_http(target: Health, answer: HttpAnswer, deadline: Deadline) -> _Judg
     if status != target.status and 300 <= status < 400 and location:
         return _Judged(False, f"{status}, wanted {target.status}: it redirects to {one_line(location, 200)}", status)
     judgement = f"{status}" if status == target.status else f"{status}, wanted {target.status}"
+    wanted = target.body.encode("utf-8") if target.body is not None and status == target.status else b""
     try:
-        body = answer.read(BODY_LIMIT)
+        body, found, whole = _search(answer, wanted)
     except TimeoutError:
         return _Judged(False, f"{judgement}, but its body did not end within {deadline.seconds:g} s", status)
     if status != target.status:
         return _Judged(False, f"{judgement}: {quoted(body)}" if body.strip() else judgement, status)
     if answer.missing:
         return _Judged(False, f"{status}, but the connection was closed {answer.missing} bytes before its end", status)
-    if target.body is not None and target.body.encode("utf-8") not in body:
+    if not found:
         got = quoted(body) if body.strip() else "an empty body"
-        return _Judged(False, f"{status}, but its body lacks {quoted(target.body)}: {got}", status)
+        part = "its body lacks" if whole else f"the first {SEARCH_LIMIT >> 20} MiB of its body lack"
+        return _Judged(False, f"{status}, but {part} {quoted(wanted)}: {got}", status)
     return _Judged(True, f"{status}", status)
+
+
+def _search(answer: HttpAnswer, wanted: bytes) -> t.Tuple[bytes, bool, bool]:
+    """Return the beginning of a body, whether the wanted bytes are in it, and whether all of it was searched."""
+    beginning = window = b""
+    found, size = not wanted, 0
+    for piece in answer.pieces(SEARCH_LIMIT + 1):
+        size += len(piece)
+        beginning += piece[: max(0, BODY_LIMIT - len(beginning))]
+        if not found:
+            window += piece
+            found = wanted in window
+            window = window[-len(wanted) :]
+        if found and size >= BODY_LIMIT:
+            break
+    return beginning, found, size <= SEARCH_LIMIT
 
 
 def _ask_tcp(target: Health, line: Line) -> _Judged:
