@@ -100,12 +100,13 @@ def mended(made: StackUnderTest) -> t.Any:
 
 # Every step that a run of the mode takes, in its order; a change in the manifest is installed by all but the stop.
 BEFORE = ("prove", "plan")
+PREPARED = (*BEFORE, "write")
 NEW = ("flush", "install", "announce", "start-daemon", "await-daemon", "start", "verify")
 STEPS: t.Mapping[str, t.Tuple[str, ...]] = {
-    "auto": (*BEFORE, "stop", "sweep", "flush", "install", "announce", "reload", "start", "verify"),
-    "full": (*BEFORE, "stop", "stop-daemon", "sweep", *NEW),
-    "quick": (*BEFORE, "stop", "stop-daemon", "sweep", *NEW),
-    "emergency": (*BEFORE, "stop-daemon", *NEW),
+    "auto": (*PREPARED, "stop", "sweep", "flush", "install", "announce", "reload", "start", "verify"),
+    "full": (*PREPARED, "stop", "stop-daemon", "sweep", *NEW),
+    "quick": (*PREPARED, "stop", "stop-daemon", "sweep", *NEW),
+    "emergency": (*PREPARED, "stop-daemon", *NEW),
     "stop": (*BEFORE, "stop", "stop-daemon", "sweep"),
 }
 # In the ordinary run: every step once, in the mode that has most of them, and what the others do otherwise.

@@ -307,6 +307,30 @@ def test_a_place_for_the_config_that_takes_nothing_is_named_before_anything_is_s
     assert running.pids() == before
 
 
+@pytest.mark.fault(22)
+@ROOT_ONLY
+@pytest.mark.parametrize("mode", ["auto", "full", "emergency"])
+def test_a_config_for_which_there_is_no_room_stops_nothing(running: StackUnderTest, mode: str) -> None:
+    """More is free than is asked for beforehand, and less than this generation takes."""
+    before = running.pids()
+    running.raw["services"]["worker"]["secrets"] = {f"WIDE_{number}": "x" * 100_000 for number in range(100)}
+    path = os.path.join(running.root, "generations")
+    kept = sorted(os.listdir(path))
+
+    def attempt() -> t.Any:
+        try:
+            return running.perform(mode)
+        except RollcallError as exc:
+            return {**exc.as_dict(), "left": sorted(os.listdir(path))}
+
+    said = namespaces.seen_with(namespaces.with_its_content(path, free=9 << 20), attempt)
+    assert said["message"].endswith("No space left on device. Nothing was stopped."), said
+    assert path in said["message"]
+    assert said["left"] == kept, "what was written of it is gone"
+    assert running.pids() == before
+    assert running.status()["ok"]
+
+
 # --- 23 -----------------------------------------------------------------------------------------------------------
 
 

@@ -52,6 +52,21 @@ def full_with_its_content(place: str) -> Mount:
     return mount
 
 
+def with_its_content(place: str, *, free: int) -> Mount:
+    """Return what puts ``place``, with what is in it, onto a file system that has ``free`` more bytes."""
+
+    def mount() -> None:
+        with tempfile.TemporaryDirectory() as aside:
+            shutil.copytree(place, os.path.join(aside, "content"), symlinks=True)
+            _mount("-t", "tmpfs", "-o", "size=64m,mode=0755", "rollcall-test", place)
+            shutil.copytree(os.path.join(aside, "content"), place, symlinks=True, dirs_exist_ok=True)
+        numbers = os.statvfs(place)
+        used = (numbers.f_blocks - numbers.f_bfree) * numbers.f_frsize
+        _mount("-o", f"remount,size={used + free}", "rollcall-test", place)
+
+    return mount
+
+
 def _fill(place: str) -> None:
     with open(Path(place, "filling"), "wb", buffering=0) as filling:
         for size in (4096, 1):

@@ -20,7 +20,15 @@ from ..manifest.revision import revision
 from ..ports import leases
 from ..ports.flush import flush
 from ..state import budget
-from ..state.generations import install_generation, record_loaded, record_verified, restore_generation
+from ..state.generations import (
+    forget_generation,
+    generations_directory,
+    install_generation,
+    record_loaded,
+    record_verified,
+    restore_generation,
+    write_generation,
+)
 from ..state.log_marks import LogMarks, save_marks, saved_marks, take_marks
 from ..state.runs import Journal, last_result
 from ..supervisord import life
@@ -90,6 +98,9 @@ class CriticalSection:
             return self._judge(saved_marks(stack) if failed else marks, StartOutcome(), changed=False)
         if self.run.request.automatic:
             budget.spend(stack, clock=self.run.clock)
+        if plan.install and mode.starts and self.run.restores is None:
+            self.journal.step("write")
+            self._write()
         save_marks(stack, marks)
         self._take_down()
         if not mode.starts:
@@ -133,28 +144,47 @@ class CriticalSection:
 
     # --- up -----------------------------------------------------------------------------------------------------------
 
+    def _write(self) -> None:
+        """Write the wanted generation, so that a disk without room for it is known before anything is stopped.
+
+        Raises:
+            RollcallError: it could not be written. Nothing was stopped.
+        """
+        stack, name = self._stack, self.journal.run
+        account = fitness.account(stack)
+        owner = None if account.uid == os.geteuid() else (account.uid, account.gid)
+        try:
+            write_generation(stack.paths, stack.root, name, self.run.generation, owner)
+        except OSError as exc:
+            forget_generation(stack.root, name)
+            # A write that fails names no file.
+            place = exc.filename or os.path.join(generations_directory(stack.root), name)
+            raise RollcallError(
+                f"The new config could not be written to {place}: {exc.strerror}. Nothing was stopped.",
+                evidence={"path": place, "errno": exc.errno},
+                remedies=[f"df -h {stack.root}"],
+            ) from exc
+
     def _install(self) -> None:
         """Make the wanted generation the current one.
 
         Raises:
-            RollcallError: it could not be written; the one before is still the current one.
+            RollcallError: it could not be put in place; the one before is still the current one.
         """
         stack = self._stack
-        account = fitness.account(stack)
-        owner = None if account.uid == os.geteuid() else (account.uid, account.gid)
         # Set first: from here on it may be the current one, wherever this is cut off.
         self.replaced = True
         try:
             if self.run.restores is not None:
                 restore_generation(stack.paths, stack.root, self.run.restores)
             else:
-                install_generation(stack.paths, stack.root, self.journal.run, self.run.generation, owner)
+                install_generation(stack.paths, stack.root, self.journal.run)
             self.journal.step("announce", unseen=leases.announce(stack))
         except OSError as exc:
+            place = exc.filename or stack.root
             raise RollcallError(
-                f"The new config could not be written to {exc.filename}: {exc.strerror}. The old one is still in "
-                "place.",
-                evidence={"path": exc.filename, "errno": exc.errno},
+                f"The new config could not be put in place, at {place}: {exc.strerror}. The old one is still in place.",
+                evidence={"path": place, "errno": exc.errno},
                 remedies=[f"df -h {stack.root}", "rollcall start"],
             ) from exc
 

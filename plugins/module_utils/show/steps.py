@@ -111,7 +111,11 @@ def of_report(report: Report) -> t.List[Step]:
     up = (daemon["data"] if daemon is not None else None) or {}
     started = _sum(timings, "start-daemon")
     return [
-        Step(CONFIG, CHANGED if "install" in timings else OK, _sum(timings, "prove", "plan", "install", "announce")),
+        Step(
+            CONFIG,
+            CHANGED if "install" in timings else OK,
+            _sum(timings, "prove", "plan", "write", "install", "announce"),
+        ),
         Step(STARTED, OK if started is None else CHANGED, started, f"pid {up['pid']}" if "pid" in up else ""),
         _judged(
             ANSWERS,

@@ -12,6 +12,7 @@ generation or the new one and never a mixture. A generation has the id of the ru
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -189,22 +190,21 @@ def _unreadable(path: str, exc: Exception) -> RollcallError:
     )
 
 
-def install_generation(
+def write_generation(
     paths: Paths, root: str, run: str, generation: Generation, owner: t.Optional[t.Tuple[int, int]]
 ) -> None:
-    """Make ``generation`` the current one, atomically; the one before it is kept.
+    """Write ``generation`` beside the current one, which it does not replace yet.
 
     Args:
         paths: the stack's paths.
         root: the stack's root.
         run: id of the run; the generation gets the same.
-        generation: what to install.
+        generation: what to write.
         owner: uid and gid of the stack's user; None when the writer is that user.
 
     Raises:
-        OSError: a file could not be written; the current generation is still the one before.
+        OSError: a file could not be written.
     """
-
     directory = os.path.join(generations_directory(root), run)
     env_dir = os.path.join(directory, os.path.basename(paths.env_dir))
     os.makedirs(generations_directory(root), exist_ok=True)
@@ -231,7 +231,21 @@ def install_generation(
         os.symlink(os.path.relpath(release_directory(root, release), directory), os.path.join(directory, RELEASE))
     meta = {"digest": generation.digest, "content": _content(directory), "loaded": False, "verified": False}
     write_meta(directory, meta)
-    _put_in_place(paths, root, directory)
+
+
+def forget_generation(root: str, name: str) -> None:
+    """Remove what was written of a generation that is not the current one; the rest is in nobody's way."""
+    with contextlib.suppress(OSError):
+        remove_tree(os.path.join(generations_directory(root), name))
+
+
+def install_generation(paths: Paths, root: str, name: str) -> None:
+    """Make the written generation ``name`` the current one, atomically; the one before it is kept.
+
+    Raises:
+        OSError: a link could not be written; the current generation is still the one before.
+    """
+    _put_in_place(paths, root, os.path.join(generations_directory(root), name))
 
 
 def restore_generation(paths: Paths, root: str, name: str) -> None:

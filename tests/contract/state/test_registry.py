@@ -25,6 +25,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generati
     current_id,
     install_generation,
     load_stack,
+    write_generation,
 )
 from tests.support.namespaces import as_nobody
 from tests.support.processes import eventually, free_port
@@ -244,7 +245,8 @@ def test_an_install_killed_at_any_of_its_renames_leaves_one_that_agrees(first: b
 
 
 def install(made: StackUnderTest, run: str) -> None:
-    install_generation(made.paths, made.root, run, made.generation(), None)
+    write_generation(made.paths, made.root, run, made.generation(), None)
+    install_generation(made.paths, made.root, run)
 
 
 def killed_at_rename(made: StackUnderTest, number: int) -> bool:
