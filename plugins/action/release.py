@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import typing as t
 
@@ -13,6 +12,7 @@ from ansible import constants
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.removing import remove
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import archives
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.wanted import wanted_release
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
@@ -55,7 +55,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
         except RollcallError as exc:
             result.update(changed=False, failed=True, msg=error_text(exc.as_dict()), error=exc.as_dict())
         finally:
-            shutil.rmtree(ours)
+            remove(ours)
             if theirs is not None:
                 self._remove_tmp_path(theirs, force=True)
         return result

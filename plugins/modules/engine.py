@@ -75,6 +75,7 @@ import zipfile
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.removing import remove, remove_empty
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 
 ARGUMENT_SPEC = {
@@ -199,8 +200,7 @@ def compile_all(root: str) -> None:
 def remove_empty_directories(directory: str) -> None:
     """Remove the directories below ``directory`` in which nothing is left."""
     for place, _folders, _names in os.walk(directory, topdown=False):
-        if not os.listdir(place):
-            os.rmdir(place)
+        remove_empty(place)
 
 
 def without_runs(state: t.Optional[str]) -> t.ContextManager[None]:
@@ -220,12 +220,11 @@ def replace(
     """Write what differs and remove what is stale."""
     root = module.params["root"]
     # Until all is there, the host is not prepared for anything.
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(root, "engine", "prepared"))
+    remove(os.path.join(root, "engine", "prepared"), missing_ok=True)
     for path in different:
         write(module, path, *wanted[path])
     for path in stale:
-        os.unlink(path)
+        remove(path, missing_ok=True)
     remove_empty_directories(os.path.join(root, "engine", "rollcall"))
     compile_all(root)
 

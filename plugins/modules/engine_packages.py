@@ -67,12 +67,12 @@ environment:
 """
 
 import os
-import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.removing import remove
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.archives import opened, unpack
 
 ARGUMENT_SPEC = {
@@ -112,7 +112,7 @@ def unpack_wheels(archive: str, directory: str) -> None:
     """
     fresh = f"{directory}.new"
     for path in (fresh, directory):
-        shutil.rmtree(path, ignore_errors=True)
+        remove(path, missing_ok=True)
     os.mkdir(fresh, 0o755)
     with opened(archive) as members:
         unpack(members, fresh)

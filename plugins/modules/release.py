@@ -207,6 +207,11 @@ pruned:
   returned: success
   type: list
   elements: str
+left:
+  description: Old releases and virtual environments that stay, because something is mounted in them.
+  returned: success
+  type: list
+  elements: str
 error:
   description: Why it did not come to that state, with C(message), C(kind), C(evidence) and C(remedies).
   returned: failure
@@ -270,6 +275,8 @@ def main() -> None:
         module.fail_json(msg=error_text(exc.as_dict(), root=module.params["root"]), error=exc.as_dict())
     for name in result["ignored"]:
         module.warn(f"The release brings {name}, which is shared and has content already: what it brings is left out.")
+    for what in result["left"]:
+        module.warn(f"{what[0].upper()}{what[1:]}.")
     module.exit_json(**result)
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import typing as t
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ cd {root} 2>/dev/null || exit 0
 old=$(sed -n 's/^VERSION = "\\(.*\\)"/\\1/p' engine/rollcall/version.py 2>/dev/null)
 echo "version $(cat engine/version 2>/dev/null || echo "$old")"
 echo "prepared $(head -n 1 engine/prepared 2>/dev/null)"
-ls -A | sed 's/^/found /'"""
+find . -mindepth 1 -maxdepth 1 -print0 | od -An -v -tx1 | sed 's/^/found /'"""
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,15 @@ def look(action: ActionBase, root: str) -> Found:
 
 
 def parse(output: str) -> Found:
-    """Return what the host has said; a login shell may have said something of its own before it."""
+    """Return what the host has said; a login shell may have said something of its own before it.
+
+    Names come as the bytes that they are, each ended by a zero: a terminal, which SSH may give, changes none of that.
+    """
     said: t.Dict[str, t.List[str]] = {}
     for line in output.splitlines():
         word, _blank, rest = line.strip().partition(" ")
         said.setdefault(word, []).append(rest)
     last = {word: said.get(word, [""])[-1] for word in ("version", "prepared")}
-    return Found(last["version"], last["prepared"], tuple(said.get("found", ())))
+    names = bytes.fromhex("".join(said.get("found", ()))).split(b"\0")[:-1]
+    found = sorted(os.fsdecode(name)[len("./") :] for name in names)
+    return Found(last["version"], last["prepared"], tuple(found))

@@ -55,6 +55,7 @@ def succeeding(made: StackUnderTest, place: Path) -> t.Dict[str, Options]:
         "stack_acknowledge": installed,
         "stack_restart": installed,
         "stack_remove": {**installed, "manifest": manifest(made.raw)},
+        "stack_root": {"root": str(place / "fresh")},
     }
 
 
@@ -70,6 +71,7 @@ def failing(made: StackUnderTest, place: Path) -> t.Dict[str, Options]:
         "manifest_edit": {"service": "nobody"},
         "release": {"source": "code"},
         "stack_apply": {"manifest": {}},
+        "stack_root": {"root": str(place / "manifest.json" / "below")},
         "stack_remove": {"root": str(place), "manifest": manifest({**made.raw, "root": str(place)})},
     }
 

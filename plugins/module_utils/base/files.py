@@ -46,17 +46,6 @@ def write_atomically(path: str, text: str, mode: int, owner: t.Optional[t.Tuple[
         raise
 
 
-def remove_tree(path: str) -> None:
-    """Remove a directory with all that is in it.
-
-    Raises:
-        OSError: something in it cannot be removed; what was removed before stays so.
-    """
-    import shutil  # late: most commands remove nothing, and shutil needs every kind of compression
-
-    shutil.rmtree(path)
-
-
 def sync_directory(path: str) -> None:
     """Make a rename in ``path`` durable (fsync(2): a file's own fsync does not cover its directory entry)."""
     descriptor = os.open(path, os.O_RDONLY)

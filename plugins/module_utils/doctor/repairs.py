@@ -11,9 +11,8 @@ import os
 import stat
 
 from ..base.errors import RollcallError
-from ..base.files import remove_tree
-from ..host import processes
-from ..host.labels import record_labels, recorded_labels
+from ..base.removing import remove
+from ..host import births
 from ..state.runs import KEEP_RUNS, prune_runs
 from ..supervisord import life
 from ..verdict import fitness
@@ -41,8 +40,7 @@ def _remove_stale(facts: HostFacts, subject: str) -> str:
 
 def _forget_dead(facts: HostFacts, _subject: str) -> str:
     """Keep those recorded processes that still live."""
-    known = recorded_labels(facts.root)
-    record_labels(facts.root, {identity: label for identity, label in known.items() if processes.alive(identity)})
+    births.remember(facts.root)
     return "dropped it from the record"
 
 
@@ -68,13 +66,8 @@ def _close_to_others(facts: HostFacts, path: str) -> str:
     return f"its mode is {mode:04o} now"
 
 
-def _remove_file(_facts: HostFacts, path: str) -> str:
-    os.unlink(path)
-    return "removed it"
-
-
-def _remove_tree(_facts: HostFacts, path: str) -> str:
-    remove_tree(path)
+def _remove(_facts: HostFacts, path: str) -> str:
+    remove(path)
     return "removed it"
 
 
@@ -87,6 +80,6 @@ REMOVE_STALE = Repair("removes it", _remove_stale)
 FORGET_DEAD = Repair("drops it from the record", _forget_dead)
 MAKE_DIRECTORY = Repair("makes it, for its owner", _make_directory)
 CLOSE_TO_OTHERS = Repair("takes the permission away", _close_to_others)
-REMOVE_FILE = Repair("removes it", _remove_file)
-REMOVE_TREE = Repair("removes it", _remove_tree)
+REMOVE_FILE = Repair("removes it", _remove)
+REMOVE_TREE = Repair("removes it", _remove)
 REMOVE_OLDEST = Repair("removes the oldest", _remove_oldest)

@@ -27,6 +27,7 @@ import typing as t
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import Problem, RollcallError, problems_error
 from ..base.files import try_lock, write_atomically
+from ..base.removing import remove
 from .events import DIGITS_LIMIT
 from .file import SIZE_LIMIT
 from .layout import GONE, Keys, Node, shared
@@ -262,7 +263,7 @@ def _write(target: str, text: str, status: os.stat_result) -> None:
     # An editor that was killed leaves its new file behind. Nobody else writes one now, as the manifest is locked.
     for leftover in glob.glob(f"{glob.escape(target)}.*.new"):
         if re.fullmatch(r"\.[0-9]+\.new", leftover[len(target) :]):
-            os.unlink(leftover)
+            remove(leftover, missing_ok=True)
     write_atomically(target, text, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
 
 

@@ -21,6 +21,7 @@ import typing as t
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..base.files import write_atomically
+from ..base.removing import mounts_in
 from ..host import commands
 from ..host.accounts import Account, acting_as, require_account
 from ..manifest.model import release_directory
@@ -184,12 +185,13 @@ def finish_switch(wanted: WantedRelease, *, dry_run: bool = False, clock: Clock 
         clock: where the time comes from.
 
     Returns:
-        The same as :func:`make_ready`, with the releases and virtual environments that went in ``pruned``.
+        The same as :func:`make_ready`, with the releases and virtual environments that went in ``pruned``, and those
+        that could not, because something is mounted in them, in ``left``.
 
     Raises:
         RollcallError: another release is in place; or a command failed: the release is in place all the same.
     """
-    who = require_account(wanted.user)
+    who, venvs_of = require_account(wanted.user), store.venvs_directory(wanted.root)
     with _as_errors(wanted.root), contextlib.ExitStack() as stack:
         if not dry_run:
             stack.enter_context(store.locked_releases(wanted.root, clock))
@@ -205,18 +207,24 @@ def finish_switch(wanted: WantedRelease, *, dry_run: bool = False, clock: Clock 
         due = there != wanted.id or store.pending_release(wanted.root) == wanted.id
         to_run = wanted.after_switch if due else ()
         releases, environments = _prunable(wanted, who)
+        places = {
+            **{f"release {name}": release_directory(wanted.root, name) for name in releases},
+            **{f"virtual environment {name}": os.path.join(venvs_of, name) for name in environments},
+        }
+        mounted = {what: mounts_in(path) for what, path in places.items()}
         actions = [f"run after the switch: {commands.shown(command)}" for command in to_run]
-        actions += [f"remove release {name}" for name in releases]
-        actions += [f"remove virtual environment {name}" for name in environments]
+        actions += [f"remove {what}" for what in places if not mounted[what]]
         if not dry_run:
             _run_all(wanted, who, to_run, "after_switch", release_directory(wanted.root, wanted.id))
             store.note_pending(wanted.root, None)
-            for path in [
-                *(release_directory(wanted.root, name) for name in releases),
-                *(os.path.join(store.venvs_directory(wanted.root), name) for name in environments),
-            ]:
-                store.discard(path)
-        return _result(wanted, wanted.id, actions, pruned=[*releases, *environments])
+            for what, path in places.items():
+                if not mounted[what]:
+                    store.discard(path)
+        gone = [os.path.basename(path) for what, path in places.items() if not mounted[what]]
+        left = [
+            f"{what} is old and stays: {', '.join(found)} is mounted in it" for what, found in mounted.items() if found
+        ]
+        return _result(wanted, wanted.id, actions, pruned=gone, left=left)
 
 
 def _prunable(wanted: WantedRelease, who: Account) -> t.Tuple[t.List[str], t.List[str]]:
@@ -289,6 +297,7 @@ def _result(
     missing: t.Sequence[str] = (),
     ignored: t.Sequence[str] = (),
     pruned: t.Sequence[str] = (),
+    left: t.Sequence[str] = (),
 ) -> t.Dict[str, t.Any]:
     return {
         "changed": bool(actions),
@@ -298,5 +307,6 @@ def _result(
         "missing": list(missing),
         "ignored": list(ignored),
         "pruned": list(pruned),
+        "left": list(left),
         "diff": {"prepared": "".join(f"{action}\n" for action in actions)},
     }

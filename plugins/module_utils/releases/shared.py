@@ -13,7 +13,7 @@ import tempfile
 import typing as t
 
 from ..base.errors import RollcallError
-from ..base.files import remove_tree
+from ..base.removing import remove
 from ..host.accounts import Account, acting_as
 from . import store
 
@@ -38,7 +38,7 @@ def share(root: str, who: Account, tree: str, name: str) -> bool:
         _make_shared(root, who, name, brought if brings else None)
     with acting_as(who):
         if brings:
-            remove_tree(brought)
+            remove(brought)
         os.makedirs(os.path.dirname(brought), exist_ok=True)
         os.symlink(shared, brought)
     return brings and not fresh
@@ -62,5 +62,5 @@ def _make_shared(root: str, who: Account, name: str, content: t.Optional[str]) -
             os.chmod(fresh, 0o750)
         os.rename(fresh, os.path.join(top, name))
     except BaseException:
-        store.force_remove_tree(fresh)
+        remove(fresh)
         raise

@@ -19,7 +19,8 @@ import typing as t
 
 from ..base.clock import Clock
 from ..base.errors import RollcallError
-from ..base.files import remove_tree, write_atomically
+from ..base.files import write_atomically
+from ..base.removing import remove, require_unmounted
 from ..host.accounts import Account, acting_as, user_name
 from ..manifest.model import RELEASE, Paths, current_release, release_directory
 from ..state import lock
@@ -83,7 +84,7 @@ def workshop(root: str, who: Account) -> t.Iterator[str]:
             os.chown(os.path.join(place, name), who.uid, who.gid)
         yield place
     finally:
-        force_remove_tree(place)
+        remove(place)
 
 
 def remove_unfinished(root: str) -> None:
@@ -92,25 +93,19 @@ def remove_unfinished(root: str) -> None:
         if os.path.isdir(directory):
             for name in os.listdir(directory):
                 if name.startswith((MAKING, GOING)):
-                    force_remove_tree(os.path.join(directory, name))
+                    remove(os.path.join(directory, name))
 
 
 def discard(path: str) -> None:
-    """Remove a directory of ours: first its name, so that it never counts when it is half gone."""
+    """Remove a directory of ours: first its name, so that it never counts when it is half gone.
+
+    Raises:
+        RollcallError: ``refused``: something is mounted in it; then it keeps its name.
+    """
+    require_unmounted(path)
     going = os.path.join(os.path.dirname(path), f"{GOING}{os.path.basename(path)}")
     os.rename(path, going)
-    force_remove_tree(going)
-
-
-def force_remove_tree(path: str) -> None:
-    """Remove a tree, also where its owner may not write to the directories in it, as caches of some tools have them."""
-    if os.geteuid() != 0:
-        for folder, folders, _files in os.walk(path):
-            for name in folders:
-                inner = os.path.join(folder, name)
-                if not os.path.islink(inner):
-                    os.chmod(inner, 0o700)
-    remove_tree(path)
+    remove(going)
 
 
 def release_record(root: str, name: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
@@ -181,5 +176,5 @@ def note_pending(root: str, name: t.Optional[str]) -> None:
     """Remember the release that is on its way to be in place; None that none is."""
     if name is not None:
         write_atomically(_pending_path(root), json.dumps({"id": name}) + "\n", 0o600)
-    elif os.path.exists(_pending_path(root)):
-        os.unlink(_pending_path(root))
+    else:
+        remove(_pending_path(root), missing_ok=True)

@@ -17,19 +17,23 @@ import typing as t
 from dataclasses import dataclass
 
 from ..base.errors import RollcallError
-from ..base.files import remove_tree
+from ..base.removing import mount_points, remove, remove_empty
 from ..host.accounts import Account, all_accounts
 from ..manifest.model import Stack
 from ..ports import leases
+from ..state import before
 
-# This file below ROOT/engine names what was in the root before bootstrap: after its first line, a name in each line.
-BEFORE = "before"
 # Any of these below ROOT/engine proves that bootstrap has made the directory, also when it was cut off.
-PROOFS = ("prepared", BEFORE, "rollcall", "requirements.txt")
+PROOFS = ("prepared", before.NAME, "rollcall", "requirements.txt")
 # Files that Rollcall makes in a directory that may have been there before; then all that it makes in a root.
 FILES = ("bin/rollcall", "lib/rollcall_ports.py")
 MADE = frozenset(["bin", "current", "engine", "etc", "generations", "lib", "logs", "ports.json", "releases", "run"])
 MADE |= {"shared", "state", "venvs"}
+# For where nothing tells what was there before: what Rollcall makes in its engine, where its links lead, and the file
+# by which a release or an environment is known as one that it has made.
+ENGINE = ("__main__.py", "requirements.txt", "rollcall", "venv", "version", "wheels", before.NAME, "prepared")
+LINKS = {"etc": "generations/", "current": "etc/", "ports.json": "etc/"}
+RECORDS = {"releases": ".rollcall-release.json", "venvs": ".rollcall-venv.json"}
 # System accounts have lower numbers; the home of one may be the root of its stack.
 FIRST_PERSON = 1000
 
@@ -65,6 +69,7 @@ class Removal:
         root: the root itself; None when something in it stays.
         account: the account that is to go; the caller removes it.
         left: what stays although it may belong to the stack, with the reason.
+        emptied: directories of the root that go when nothing is in them any more.
     """
 
     inside: t.Tuple[str, ...]
@@ -72,6 +77,7 @@ class Removal:
     root: t.Optional[str]
     account: t.Optional[str]
     left: t.Tuple[str, ...]
+    emptied: t.Tuple[str, ...] = ()
 
     @property
     def removed(self) -> t.List[str]:
@@ -96,21 +102,11 @@ def look() -> RemovalFacts:
         names, facts = "/etc/rollcall/stacks", "/etc/ansible/facts.d"
         shared = ["/usr/local/bin/rollcall", os.path.join(facts, "rollcall.fact")]
         emptied = [names, "/etc/rollcall", facts, "/etc/ansible", "/var/lib/rollcall/stacks", "/var/lib/rollcall"]
-        return RemovalFacts(accounts, _mounts(), names, stacks, shared, emptied)
+        return RemovalFacts(accounts, mount_points(), names, stacks, shared, emptied)
     home = os.path.expanduser("~")
     parts = [".config/systemd/user/default.target.wants", ".config/systemd/user", ".config/systemd", ".config"]
     parts += [".local/state/rollcall/stacks", ".local/state/rollcall", ".local/state", ".local"]
-    return RemovalFacts(accounts, _mounts(), "", stacks, [], [os.path.join(home, part) for part in parts])
-
-
-def _mounts() -> t.List[str]:
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
-            # proc(5): white space and backslashes are written in octal.
-            places = [line.split()[4] for line in stream]
-    except FileNotFoundError:
-        return []
-    return [place.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\") for place in places]
+    return RemovalFacts(accounts, mount_points(), "", stacks, [], [os.path.join(home, part) for part in parts])
 
 
 def decide(stack: Stack, keep: t.Sequence[str], host: RemovalFacts, found: t.Sequence[str] = ()) -> Removal:
@@ -129,37 +125,68 @@ def decide(stack: Stack, keep: t.Sequence[str], host: RemovalFacts, found: t.Seq
     """
     root = os.path.normpath(stack.root)
     entries = sorted(os.listdir(root)) if os.path.isdir(root) else []
-    earlier = {*_before(root), *(name for name in found if name not in MADE)}
-    going = [name for name in entries if name not in {*keep, *earlier}] if "engine" in entries else []
-    _check(stack, root, going, host)
-    inside = [os.path.join(root, name) for name in going if name != "engine"]
-    if going:
-        inside += [os.path.join(root, path) for path in FILES if path.split("/", 1)[0] in earlier]
-    inside = [path for path in inside if os.path.lexists(path)]
-    # Last: it proves that the root is a stack's.
-    inside += [os.path.join(root, name) for name in going if name == "engine"]
-    whole = root if os.path.lexists(root) and going == entries else None
+    noted = before.names_before(root)
+    earlier = {*(noted or ()), *(name for name in found if name not in MADE)}
+    inside = _going(root, entries, keep, earlier) if noted is not None else _provable(root, [*keep, *earlier])
+    _check(stack, root, inside, host, claimed="engine" in entries)
+    gone = {os.path.relpath(path, root) for path in inside}
+    whole = root if os.path.lexists(root) and gone.issuperset(entries) else None
     outside, last = _listed(root, host)
-    account, kept = _account(stack, root, host, keeps=bool(set(entries) - set(going)))
+    account, kept = _account(stack, root, host, keeps=not gone.issuperset(entries))
     elsewhere = [
         f"{path}: the manifest has it outside of {root}"
         for path in (stack.paths.logs, stack.paths.run, stack.paths.state)
         if not _within(path, root) and os.path.lexists(path)
     ]
     kept += [f"{os.path.join(root, name)}: it was there before" for name in entries if name in earlier]
+    if noted is None and gone:
+        unknown = sorted(set(entries) - gone - earlier - set(keep))
+        kept += [f"{os.path.join(root, name)}: nothing tells whether it was there before" for name in unknown]
     shared = [path for path in host.shared if last and os.path.lexists(path)]
     # The links come last: by them a removal that was cut off finds the rest.
-    return Removal(tuple(inside), (*shared, *outside), whole, account, (*kept, *elsewhere))
+    emptied = [os.path.dirname(path) for path in inside if os.path.dirname(path) != root and noted is None]
+    left = (*kept, *elsewhere)
+    return Removal(tuple(inside), (*shared, *outside), whole, account, left, tuple(dict.fromkeys(emptied)))
 
 
-def _before(root: str) -> t.List[str]:
-    """Return the names of what was in the root before bootstrap."""
-    try:
-        with open(os.path.join(root, "engine", BEFORE), encoding="utf-8") as stream:
-            # The first line tells people what the file is for.
-            return stream.read().splitlines()[1:]
-    except FileNotFoundError:
+def _going(root: str, entries: t.Sequence[str], keep: t.Sequence[str], earlier: t.Container[str]) -> t.List[str]:
+    """Return what goes of a root where it is known what was there before, in the order in which it goes."""
+    going = [name for name in entries if name not in keep and name not in earlier] if "engine" in entries else []
+    inside = [os.path.join(root, name) for name in going if name != "engine"]
+    if going:
+        inside += [os.path.join(root, path) for path in FILES if path.split("/", 1)[0] in earlier]
+    # Last: it proves that the root is a stack's.
+    inside += [os.path.join(root, name) for name in going if name == "engine"]
+    return [path for path in inside if os.path.lexists(path)]
+
+
+def _provable(root: str, keep: t.Sequence[str]) -> t.List[str]:
+    """Return what is Rollcall's by itself, where nothing tells what was there before, in the order in which it goes."""
+    engine = [os.path.join("engine", name) for name in ENGINE]
+    if not any(os.path.lexists(os.path.join(root, "engine", name)) for name in PROOFS):
         return []
+    ours = [name for name, leads in LINKS.items() if _link(os.path.join(root, name)).startswith(leads)]
+    for name, record in RECORDS.items():
+        ours += [os.path.join(name, one) for one in _names(os.path.join(root, name)) if _has(root, name, one, record)]
+    ours += ["generations"] if "etc" in ours else []
+    ours += ["state"] if _has(root, "state", "runs") else []
+    return [
+        os.path.join(root, path)
+        for path in (*ours, *FILES, *engine)
+        if path.split("/", 1)[0] not in keep and _has(root, path)
+    ]
+
+
+def _link(path: str) -> str:
+    return os.readlink(path) if os.path.islink(path) else ""
+
+
+def _names(directory: str) -> t.List[str]:
+    return sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+
+
+def _has(*parts: str) -> bool:
+    return os.path.lexists(os.path.join(*parts))
 
 
 def statement(stack: Stack, decided: Removal, *, taken_back: bool) -> str:
@@ -183,8 +210,8 @@ def statement(stack: Stack, decided: Removal, *, taken_back: bool) -> str:
     )
 
 
-def _check(stack: Stack, root: str, going: t.Sequence[str], host: RemovalFacts) -> None:
-    """Check that all that goes is the stack's.
+def _check(stack: Stack, root: str, going: t.Sequence[str], host: RemovalFacts, *, claimed: bool) -> None:
+    """Check that all that goes is the stack's; ``claimed`` is whether there is something like an engine.
 
     Raises:
         RollcallError: ``refused``: something is not.
@@ -195,21 +222,21 @@ def _check(stack: Stack, root: str, going: t.Sequence[str], host: RemovalFacts) 
         for account in host.accounts
         if _within(os.path.normpath(account.home), root) and not _is_own(account, stack)
     ]
-    mounted = [place for place in host.mounts if any(_within(place, os.path.join(root, name)) for name in going)]
+    mounted = [place for place in host.mounts if any(_within(place, path) for path in going)]
     if root == "/" or os.path.islink(root):
         why = "it is the root of the host" if root == "/" else f"it is a link to {os.path.realpath(root)}"
     elif foreign:
         why = f"it is, or holds, the home of {', '.join(sorted(account.name for account in foreign))}"
     elif mounted:
         why = f"something is mounted in it: {', '.join(mounted)}"
-    elif going and not any(os.path.exists(os.path.join(engine, name)) for name in PROOFS):
+    elif claimed and not any(os.path.exists(os.path.join(engine, name)) for name in PROOFS):
         why = "nothing in it says that Rollcall has made it"
     else:
         return
     raise RollcallError(
         f"{root} is not removed: {why}. Nothing was touched.",
         kind="refused",
-        evidence={"root": root, "entries": list(going)},
+        evidence={"root": root, "entries": [os.path.relpath(path, root) for path in going]},
         remedies=[f"ls -la {root}"],
     )
 
@@ -277,37 +304,36 @@ def carry_out(removal: Removal, host: RemovalFacts) -> None:
         OSError: something could not be removed. Another call goes on from there.
     """
     for path in removal.outside:
-        os.unlink(path)
+        remove(path, missing_ok=True)
     for path in removal.inside:
         if os.path.basename(path) == "engine":
             _remove_engine(path)
         else:
             _remove(path)
+    for path in filter(os.path.isdir, removal.emptied):
+        remove_empty(path)
     if removal.root is not None:
-        os.rmdir(removal.root)
+        remove_empty(removal.root)
     _remove_empty(host)
 
 
 def _remove_engine(path: str) -> None:
     # Last what another removal needs when this one is cut off here.
-    last = [BEFORE, PROOFS[0]]
+    last = [before.NAME, PROOFS[0]]
     for name in sorted(set(os.listdir(path)).difference(last)) + last:
         if os.path.lexists(os.path.join(path, name)):
             _remove(os.path.join(path, name))
-    os.rmdir(path)
+    remove_empty(path)
 
 
 def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        remove_tree(path)
-    else:
-        os.unlink(path)
+    remove(path)
 
 
 def _remove_empty(host: RemovalFacts) -> None:
     """Remove the directories that were made for stacks and are empty now."""
     if host.stacks is not None and os.path.isdir(host.stacks) and os.listdir(host.stacks) == [".lock"]:
-        os.unlink(os.path.join(host.stacks, ".lock"))
+        remove(os.path.join(host.stacks, ".lock"))
     for path in host.emptied:
-        if os.path.isdir(path) and not os.listdir(path):
-            os.rmdir(path)
+        if os.path.isdir(path):
+            remove_empty(path)

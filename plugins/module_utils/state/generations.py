@@ -20,7 +20,8 @@ import os
 import typing as t
 
 from ..base.errors import RollcallError
-from ..base.files import json_object, read_record, remove_tree, sync_directory, write_atomically
+from ..base.files import json_object, read_record, sync_directory, write_atomically
+from ..base.removing import remove
 from ..manifest.model import RELEASE, Paths, Stack, current_release, release_directory, release_link
 from . import registry
 
@@ -208,8 +209,7 @@ def write_generation(
     directory = os.path.join(generations_directory(root), run)
     env_dir = os.path.join(directory, os.path.basename(paths.env_dir))
     os.makedirs(generations_directory(root), exist_ok=True)
-    if os.path.isdir(directory):
-        remove_tree(directory)
+    remove(directory, missing_ok=True)
     os.mkdir(directory)
     os.mkdir(env_dir, 0o700)
     for path in (generations_directory(root), directory):
@@ -273,7 +273,7 @@ def _link(path: str, target: str) -> None:
     """Make the symbolic link ``path`` to ``target``, atomically."""
     temporary = f"{path}.new"
     if os.path.islink(temporary):
-        os.unlink(temporary)
+        remove(temporary)
     os.symlink(target, temporary)
     os.replace(temporary, path)
 
@@ -348,7 +348,7 @@ def record_verified(paths: Paths, root: str, when: float) -> None:
     kept = {current, *[entry["id"] for entry in kept_generations(paths, root) if entry["verified"]][:2]}
     for name in names[:-KEEP_GENERATIONS]:
         if name not in kept:
-            remove_tree(os.path.join(generations_directory(root), name))
+            remove(os.path.join(generations_directory(root), name))
 
 
 def _record(paths: Paths, root: str, key: str, facts: t.Mapping[str, t.Any]) -> None:

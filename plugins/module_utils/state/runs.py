@@ -15,6 +15,7 @@ import typing as t
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..base.files import json_object
+from ..base.removing import remove
 
 if t.TYPE_CHECKING:
     from ..base.documents import UnfinishedRun
@@ -184,4 +185,4 @@ def prune_runs(state: str, keep: t.Optional[str] = None) -> None:
     old = set(old_runs(state, keep))
     for name in os.listdir(directory):
         if name.split(".")[0] in old:
-            os.unlink(os.path.join(directory, name))
+            remove(os.path.join(directory, name), missing_ok=True)

@@ -595,10 +595,35 @@ def test_killed_while_an_old_release_goes_it_is_not_there_half(host: Host, app: 
     names = many(host, app, 2)
     host.switch(names[1])
     wish = dataclasses.replace(host.wish, id=names[1], keep=1)
-    killed((store, "force_remove_tree"), lambda: lifecycle.finish_switch(wish))
+    killed((store, "remove"), lambda: lifecycle.finish_switch(wish))
     assert not (host.root / "releases" / names[0]).exists()
     lifecycle.finish_switch(wish)
     assert there(host) == {names[1]}
+
+
+@AS_ROOT
+def test_an_old_release_in_which_something_is_mounted_stays_and_so_does_what_is_mounted(
+    host: Host, app: Path, tmp_path: Path
+) -> None:
+    names = many(host, app, 3)
+    host.switch(names[2])
+    precious, media = tmp_path / "precious", host.root / "releases" / names[0] / "media"
+    precious.mkdir()
+    (precious / "photo").touch()
+    media.mkdir()
+
+    def mount() -> None:
+        subprocess.run(["mount", "--bind", str(precious), str(media)], check=True)
+
+    wish = dataclasses.replace(host.wish, id=names[2], keep=1)
+    done = seen_with(mount, lambda: lifecycle.finish_switch(wish))
+
+    assert done["pruned"] == [names[1]]
+    assert done["left"] == [f"release {names[0]} is old and stays: {media} is mounted in it"]
+    assert (precious / "photo").exists()
+    assert there(host) == {names[0], names[2]}
+    # Once nothing is mounted in it any more, it goes like the others.
+    assert lifecycle.finish_switch(wish)["pruned"] == [names[0]]
 
 
 def test_killed_during_a_build_the_build_ends_as_well_and_the_next_run_waits_for_that(host: Host, app: Path) -> None:

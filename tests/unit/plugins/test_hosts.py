@@ -46,6 +46,21 @@ def test_what_is_in_the_directory_is_named(tmp_path: Path) -> None:
     assert ask(tmp_path, before="Welcome to web1") == Found(names=(".env", "my app"))
 
 
+def test_every_name_is_named_as_it_is(tmp_path: Path) -> None:
+    names = [
+        "two\nlines",
+        " blank ",
+        "tab\there",
+        "café",
+        "-rf",
+        "found 2e",
+        *(f"file {number}" for number in range(40)),
+    ]
+    for name in names:
+        (tmp_path / name).touch()
+    assert ask(tmp_path) == Found(names=tuple(sorted(names)))
+
+
 def test_a_prepared_host_says_its_version_and_its_fingerprint(tmp_path: Path) -> None:
     engine(tmp_path, {"version": "0.3.0\n", "prepared": "abc123"})
     assert ask(tmp_path) == Found("0.3.0", "abc123", ("engine",))

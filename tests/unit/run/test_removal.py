@@ -19,6 +19,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import removal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.removal import RemovalFacts
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import before
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ def place() -> t.Iterator[Path]:
 
 def furnished(tmp_path: Path) -> Path:
     root = tmp_path / "trading"
+    before.make_engine_directory(str(root))
     for directory in ("engine/rollcall", "bin", "logs", "shared/data", "generations/1"):
         (root / directory).mkdir(parents=True)
     for file in ("engine/prepared", "engine/rollcall/cli.py", "bin/rollcall", "logs/web.log", "shared/data/it.db"):
@@ -93,9 +95,9 @@ def test_a_second_time_there_is_nothing_to_do(place: Path) -> None:
 
 
 def test_deciding_touches_nothing(place: Path) -> None:
-    before = everything(place)
+    there = everything(place)
     assert str(place / "trading") in removal.decide(stack(place), [], host(place)).removed
-    assert everything(place) == before
+    assert everything(place) == there
 
 
 def test_what_is_kept_stays_and_so_does_its_owner(place: Path) -> None:
@@ -126,6 +128,61 @@ def test_what_was_there_before_rollcall_stays_and_what_rollcall_put_into_it_goes
     assert f"{root}/app: it was there before" in decided.left
     assert f"{root}/bin: it was there before" in decided.left
     assert remove(place).removed == []
+
+
+@pytest.mark.parametrize("lost", ["gone", "columns"])
+def test_where_nothing_tells_what_was_there_before_only_what_is_rollcalls_by_itself_goes(
+    place: Path, lost: str
+) -> None:
+    """Over SSH a note of 0.1.0 held one line, ``app  data``, for two names; cut off, it was never written."""
+    root = place / "trading"
+    for theirs in ("app/main.py", "data/it.db", "releases/theirs/app.py", "bin/theirs", "engine/theirs"):
+        (root / theirs).parent.mkdir(parents=True, exist_ok=True)
+        (root / theirs).touch()
+    note = root / "engine" / "before"
+    note.unlink()
+    if lost == "columns":
+        note.write_text("# What was here before Rollcall came:\napp  data\n", encoding="utf-8")
+
+    decided = remove(place)
+
+    left = {"app", "data", "releases", "bin", "logs", "shared", "engine"}
+    assert {path.name for path in root.iterdir()} == left
+    assert not (root / "engine" / "rollcall").exists()
+    for theirs in ("app/main.py", "data/it.db", "releases/theirs/app.py", "bin/theirs", "engine/theirs"):
+        assert (root / theirs).exists()
+    assert f"{root}/data: nothing tells whether it was there before" in decided.left
+    assert decided.account is None
+
+
+@pytest.mark.parametrize(
+    "names", [["app", "data"], ["two\nlines", '"quoted"', " blank ", "caf\u00e9", "back\\slash"], []]
+)
+def test_every_name_that_was_there_before_stays_whatever_it_is_called(tmp_path: Path, names: t.List[str]) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    for name in names:
+        (root / name).touch()
+    assert before.make_engine_directory(str(root))
+    assert sorted(before.names_before(str(root)) or []) == sorted(names)
+    assert not before.make_engine_directory(str(root))
+
+
+def test_an_engine_is_never_there_without_its_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "root"
+    (root / "app").mkdir(parents=True)
+
+    def cut_off(*_arguments: t.Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.rename", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            before.make_engine_directory(str(root))
+    assert not (root / "engine").exists()
+    assert before.make_engine_directory(str(root))
+    assert before.names_before(str(root)) == ["app"]
+    assert sorted(path.name for path in root.iterdir()) == ["app", "engine"]
 
 
 def test_an_install_that_is_taken_back_leaves_what_came_before_it_began_but_for_what_rollcall_makes(
@@ -222,16 +279,16 @@ def test_nothing_is_followed_out_of_the_root(place: Path) -> None:
     ],
 )
 def test_a_home_is_refused(place: Path, account: Account, why: str) -> None:
-    before = everything(place)
+    there = everything(place)
     one = account._replace(home=account.home.format(root=place / "trading"))
     with pytest.raises(RollcallError, match=why) as caught:
         removal.decide(stack(place), [], host(place, one))
     assert caught.value.kind == "refused"
-    assert everything(place) == before
+    assert everything(place) == there
 
 
 def test_what_rollcall_has_not_made_is_refused(place: Path) -> None:
-    for file in ("prepared", "rollcall/cli.py"):
+    for file in ("before", "prepared", "rollcall/cli.py"):
         (place / "trading" / "engine" / file).unlink()
     (place / "trading" / "engine" / "rollcall").rmdir()
     with pytest.raises(RollcallError, match="nothing in it says that Rollcall has made it"):
