@@ -26,8 +26,9 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.action.stack_restart import ActionModule
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import labelled_processes, recorded_labels
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.births import recorded
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours import find
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import current_id, load_current
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import (
@@ -86,7 +87,7 @@ def assert_whole(made: StackUnderTest, report: t.Mapping[str, t.Any]) -> None:
     (daemon,) = made.daemons()
     pids = made.pids()
     assert sorted(pids) == sorted(made.raw["services"])
-    assert {process.pid for process in labelled_processes(made.root)} == {daemon.pid, *pids.values()}
+    assert {process.pid for process in find(made.root)} == {daemon.pid, *pids.values()}
     assert not made.is_locked()
 
 
@@ -474,12 +475,12 @@ def test_the_worker_ends_its_run_when_the_controller_is_killed_at_any_step(
 
 def reboot(made: StackUnderTest) -> None:
     """Leave what a reboot leaves: no process of the stack, and nothing in what is a tmpfs."""
-    for process in (*made.daemons(), *labelled_processes(made.root)):
+    for process in (*made.daemons(), *find(made.root)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(process.pid, 0)
-    assert eventually(lambda: labelled_processes(made.root) == [])
+    assert eventually(lambda: find(made.root) == [])
     for path in Path(made.paths.run).iterdir():
         path.unlink()
 
@@ -509,9 +510,9 @@ def test_after_a_reboot_the_record_of_processes_names_nobody_of_today(running: S
     """Start times count from the boot, so a record of an earlier boot must not match a process of this one."""
     web = running.pids()["web"]
     identity = t.cast(Process, processes.describe(web)).identity
-    assert identity in recorded_labels(running.root)
+    assert identity in recorded(running.root).processes
     with unittest.mock.patch.object(processes, "boot_id", return_value="another boot"):
-        assert recorded_labels(running.root) == {}
+        assert recorded(running.root).processes == {}
 
 
 # --- 41 -----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import labelled_processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours import find
 from tests.support import interpreters, namespaces
 from tests.support.commands import Said, rollcall
 from tests.support.interpreters import give_to, python_of_all
@@ -156,7 +156,7 @@ def assert_resolved(made: StackUnderTest, before: t.Mapping[str, int]) -> None:
     assert len(made.daemons()) == 1
     assert sorted(made.pids()) == sorted(before)
     assert not any(is_alive(pid) for pid in before.values())
-    assert {process.pid for process in labelled_processes(made.root)} == {made.daemons()[0].pid, *made.pids().values()}
+    assert {process.pid for process in find(made.root)} == {made.daemons()[0].pid, *made.pids().values()}
     assert rollcall(made, "status", "--json").code == 0
 
 
@@ -239,7 +239,7 @@ def of_nobody(request: pytest.FixtureRequest) -> t.Iterator[StackUnderTest]:
 @pytest.mark.fault(22)
 @TWO_USERS
 def test_a_socket_of_another_user_is_named_before_anything_is_stopped(of_nobody: StackUnderTest) -> None:
-    orphans = [process.pid for process in labelled_processes(of_nobody.root)]
+    orphans = [process.pid for process in find(of_nobody.root)]
     assert orphans
     said = Said(*as_nobody(lambda: rollcall(of_nobody, "restart", "full", "--json")))
     assert "Traceback" not in said.err

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import label_of, labelled_processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import label_of
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours import find
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
@@ -168,7 +169,7 @@ class StackUnderTest:
     def pids(self) -> t.Dict[str, int]:
         """Return the pid of each service's process, by its label."""
         found = {}
-        for process in labelled_processes(self.root):
+        for process in find(self.root):
             label = label_of(process.pid)
             parent = processes.describe(process.ppid)
             if label is not None and label.service and (parent is None or self._is_daemon(parent)):
@@ -202,7 +203,7 @@ class StackUnderTest:
 
     def end(self) -> None:
         """End all that is left of the stack, by pid."""
-        for process in (*self.daemons(), *labelled_processes(self.root)):
+        for process in (*self.daemons(), *find(self.root)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
             _reap(process.pid)

@@ -20,7 +20,7 @@ def _orphans(facts: HostFacts) -> t.Iterator[Sighting]:
     for orphan in () if facts.seen is None else facts.seen.orphans:
         service = orphan.label.service if orphan.label is not None else ""
         beside = [process.pid for process in _running(facts).get(service, ())]
-        text = f"{orphan.summary} carries this stack's label, and no supervisord of the stack holds it"
+        text = f"{orphan.summary} is of this stack, and no supervisord of the stack holds it"
         if beside:
             text += f"; supervisord runs {service} as pid {beside[0]} besides"
         data = {"pid": orphan.pid, "service": service, "beside": beside}

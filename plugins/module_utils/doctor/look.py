@@ -17,9 +17,8 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..host import bind, processes
+from ..host import bind, births, ours, processes
 from ..host.accounts import user_name
-from ..host.labels import labelled_processes, recorded_labels
 from ..host.model import Process
 from ..manifest.model import Paths, Stack
 from ..ports import leases
@@ -77,7 +76,7 @@ class _Look:
             "own_answer": discovery.ask(paths.socket, clock=self._clock) if alone else SocketAnswer(),
             "own_settings": read_settings(paths.config) if os.path.exists(paths.config) else Settings(),
             "pidfile": self._try(paths.pidfile, lambda: _pidfile(paths.pidfile)),
-            "labelled": self._try(self._root, lambda: labelled_processes(self._root)) or [],
+            "labelled": self._try(self._root, lambda: ours.find(self._root)) or [],
             "recycled": self._try(self._root, lambda: list(_recycled(self._root))) or [],
             "meta": self._try(paths.etc, lambda: read_meta(paths, self._root)) or {},
             "own_paths": self._try(self._root, lambda: list(own_paths.own_paths(paths, self._root))) or [],
@@ -211,7 +210,7 @@ def _pidfile(path: str) -> t.Optional[Pidfile]:
 
 
 def _recycled(root: str) -> t.Iterator[t.Tuple[int, str, Process]]:
-    for (pid, start), label in recorded_labels(root).items():
+    for (pid, start), label in births.recorded(root).processes.items():
         process = processes.describe(pid)
         if process is not None and process.start != start:
             yield pid, label.service, process

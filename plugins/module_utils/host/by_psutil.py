@@ -15,7 +15,7 @@ import typing as t
 
 from ..base.errors import RollcallError
 from .accounts import user_name
-from .model import Listener, Owners, Process
+from .model import Listener, Owners, Place, Process
 
 _STATES = {"running": "R", "disk-sleep": "D", "stopped": "T", "tracing-stop": "T", "zombie": "Z", "dead": "X"}
 
@@ -62,7 +62,27 @@ def describe(pid: int) -> t.Optional[Process]:
         command=tuple(facts["cmdline"] or ()) or (f"[{facts['name'] or '?'}]",),
         state=_STATES.get(facts["status"], "S"),
         started_at=facts["create_time"],
+        group=_asked_of_kernel(os.getpgid, pid),
+        session=_asked_of_kernel(os.getsid, pid),
     )
+
+
+def place_of(pid: int) -> t.Optional[Place]:
+    """Return where a process stands among the others; None when there is none to be seen."""
+    process = describe(pid)
+    return None if process is None else process.place
+
+
+def session_serial(_pid: int) -> int:
+    """Return 0: other systems do not number their sessions."""
+    return 0
+
+
+def _asked_of_kernel(ask: t.Callable[[int], int], pid: int) -> int:
+    try:
+        return ask(pid)
+    except OSError:
+        return 0
 
 
 def look_again(process: Process) -> t.Optional[Process]:

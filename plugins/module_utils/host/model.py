@@ -24,6 +24,16 @@ class Label(t.NamedTuple):
     revision: str
 
 
+class Place(t.NamedTuple):
+    """Where a process stands among the others: parent, process group, session, start, and whether it has ended."""
+
+    ppid: int
+    group: int
+    session: int
+    start: int
+    ended: bool
+
+
 class Process(t.NamedTuple):
     """One process at the moment it was looked at.
 
@@ -39,7 +49,9 @@ class Process(t.NamedTuple):
             ended is not a zombie: it has the state of a thread that lives.
         started_at: start in seconds since the epoch, for people.
         container: whether it lives in another pid namespace than we do.
-        label: what ``labels.labelled_processes`` found; None from everywhere else.
+        label: what ``ours.find`` found; None from everywhere else.
+        group: the number of its process group.
+        session: the number of its session, which is the pid that its leader has or had.
     """
 
     pid: int
@@ -53,11 +65,18 @@ class Process(t.NamedTuple):
     started_at: float
     container: bool = False
     label: t.Optional[Label] = None
+    group: int = 0
+    session: int = 0
 
     @property
     def identity(self) -> Identity:
         """The pid and the start time."""
         return (self.pid, self.start)
+
+    @property
+    def place(self) -> Place:
+        """Where it stands among the others."""
+        return Place(self.ppid, self.group, self.session, self.start, self.ended)
 
     @property
     def ended(self) -> bool:

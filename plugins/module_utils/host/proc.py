@@ -14,7 +14,7 @@ import time
 import typing as t
 
 from .accounts import user_name
-from .model import Process
+from .model import Place, Process
 
 # What reading of a process raises when it has ended, or when it may not be read.
 _GONE = (FileNotFoundError, ProcessLookupError)
@@ -27,6 +27,8 @@ class _Stat(t.NamedTuple):
     name: str
     state: str
     ppid: int
+    group: int
+    session: int
     threads: int
     start: int
 
@@ -66,6 +68,8 @@ def describe(pid: int) -> t.Optional[Process]:
         state=state,
         started_at=_boot_time() + stat.start / _ticks_per_second(),
         container=depth > _own_depth(),
+        group=stat.group,
+        session=stat.session,
     )
 
 
@@ -115,6 +119,29 @@ def parent(pid: int) -> int:
         return _parse_stat(read(f"/proc/{pid}/stat", filled=True)).ppid
     except _UNSEEN:
         return 0
+
+
+def place_of(pid: int) -> t.Optional[Place]:
+    """Return where a process stands among the others; None when there is none to be seen."""
+    try:
+        stat = _parse_stat(read(f"/proc/{pid}/stat", filled=True))
+    except _UNSEEN:
+        return None
+    return Place(stat.ppid, stat.group, stat.session, stat.start, stat.state in "ZX" and stat.threads < 2)
+
+
+def session_serial(pid: int) -> int:
+    """Return a number that every process of a session has, and no other session of this boot; 0 when there is none.
+
+    It is that of the scheduler's autogroup (sched(7)): setsid(2) makes a new one, fork(2) inherits it. Unlike the
+    session's own number it is never used again. A kernel may be built without.
+    """
+    try:
+        text = read(f"/proc/{pid}/autogroup", filled=True)
+    except (OSError, ValueError):
+        return 0
+    digits = text.partition(b"-")[2].partition(b" ")[0]
+    return int(digits) if digits.isdigit() else 0
 
 
 def command(pid: int) -> t.Tuple[str, ...]:
@@ -253,6 +280,8 @@ def _parse_stat(text: bytes) -> _Stat:
         name=head.partition(b"(")[2].decode("utf-8", "replace"),
         state=fields[0].decode(),
         ppid=int(fields[1]),
+        group=int(fields[2]),
+        session=int(fields[3]),
         threads=int(fields[17]),
         start=int(fields[19]),
     )

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""End everything that carries the label of a stack and that nobody is to keep."""
+"""End everything of a stack that none of its supervisords holds."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import typing as t
 from ..base.clock import SYSTEM, Clock
 from . import processes
 from .ending import Ended, describe_parent, end
-from .labels import is_of, label_of, labelled_processes, recorded_labels
 from .model import Identity, Process
+from .ours import Ownership, left_over
 
 # How often to look again: what a process forked while it was being ended shows up in the next round.
 ROUNDS = 4
@@ -24,18 +24,20 @@ def sweep(
     root: str,
     *,
     keep: t.Iterable[int] = (),
+    reported: t.Optional[t.Collection[int]] = None,
     uids: t.Optional[t.Container[int]] = None,
     grace: float = 5.0,
     kill_grace: float = 2.0,
     clock: Clock = SYSTEM,
 ) -> t.List[Ended]:
-    """End every process that carries the label of the stack at ``root`` and is not kept, the deepest first.
+    """End every process of the stack at ``root`` that no supervisord of it holds, the deepest first.
 
     It looks again after each round, for what was forked while the parent was being ended.
 
     Args:
         root: the stack's root directory.
-        keep: pids of live supervisords; they and their descendants are left alone. So is this process itself.
+        keep: pids of live supervisords; they and what they hold are left alone. So is this process itself.
+        reported: pids of the programs that they report; None when that is not known.
         uids: the users whose labels count; None means ``labels.trusted_uids`` of the root.
         grace: seconds from TERM to KILL, for each round.
         kill_grace: seconds to wait after KILL, for each round.
@@ -47,7 +49,7 @@ def sweep(
     ended: t.List[Ended] = []
     tried: t.Set[Identity] = set()
     for _unused in range(ROUNDS):
-        left = [process for process in _not_kept(root, keep, uids) if process.identity not in tried]
+        left = [process for process in _not_kept(root, keep, reported, uids) if process.identity not in tried]
         if not left:
             return ended
         tried.update(process.identity for process in left)
@@ -57,21 +59,36 @@ def sweep(
             grace=grace,
             kill_grace=kill_grace,
             clock=clock,
-            check=lambda process: _carries_label(process, root),
+            check=_still_ours(root, uids, left),
         )
-    for process in _not_kept(root, keep, uids):
+    for process in _not_kept(root, keep, reported, uids):
         if process.identity not in tried:
             reason = f"new after {ROUNDS} rounds: something keeps starting it; {describe_parent(process)}"
             ended.append(Ended(process.pid, process.start, process.user, process.command, (), "survived", 0.0, reason))
     return ended
 
 
-def _not_kept(root: str, keep: t.Iterable[int], uids: t.Optional[t.Container[int]]) -> t.List[Process]:
-    kept = set(keep)
-    found = [process for process in labelled_processes(root, uids) if process.pid != os.getpid()]
-    lineages = processes.lineages([process.pid for process in found], found)
-    return [process for process in found if not kept.intersection(lineages[process.pid])]
+def _not_kept(
+    root: str,
+    keep: t.Iterable[int],
+    reported: t.Optional[t.Collection[int]],
+    uids: t.Optional[t.Container[int]],
+) -> t.List[Process]:
+    return [process for process in left_over(root, uids, keep, reported) if process.pid != os.getpid()]
 
 
-def _carries_label(process: Process, root: str) -> bool:
-    return is_of(label_of(process.pid) or recorded_labels(root).get(process.identity), root)
+def _still_ours(
+    root: str, uids: t.Optional[t.Container[int]], found: t.Iterable[Process]
+) -> t.Callable[[Process], bool]:
+    """Return what tells whether a process that has been taken hold of is still what was found."""
+    before = {process.identity: process for process in found}
+    ownership = Ownership(root, uids)
+
+    def check(process: Process) -> bool:
+        seen = before.get(process.identity)
+        if ownership.of(process).how:
+            return True
+        # What it descends from may have ended meanwhile.
+        return seen is not None and (seen.session, seen.uid, seen.exe) == (process.session, process.uid, process.exe)
+
+    return check

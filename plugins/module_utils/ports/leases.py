@@ -19,6 +19,7 @@ import typing as t
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.files import read_record, try_lock, write_record
+from ..base.removing import remove
 from ..manifest.model import Paths, Stack
 from ..state.generations import load_stack
 
@@ -109,7 +110,7 @@ def register(place: t.Optional[str], root: str) -> None:
     for name in os.listdir(place):
         path = os.path.join(place, name)
         if os.path.islink(path) and not os.path.exists(path):
-            os.unlink(path)
+            remove(path, missing_ok=True)
     if not os.path.islink(link):
         os.symlink(os.path.normpath(root), link)
 
@@ -135,13 +136,7 @@ def neighbours(place: t.Optional[str], root: str) -> Neighbours:
     """
     found: t.Dict[int, Neighbour] = {}
     unread: t.List[str] = []
-    links = (
-        [] if place is None or not os.path.isdir(place) else [os.path.join(place, name) for name in os.listdir(place)]
-    )
-    for link in sorted(links):
-        other = os.path.realpath(link)
-        if other == os.path.realpath(root) or not os.path.isdir(other):
-            continue
+    for other in _roots(place, root):
         try:
             of_other = _ports_of(other)
         except RollcallError as exc:
@@ -150,6 +145,51 @@ def neighbours(place: t.Optional[str], root: str) -> Neighbours:
         for port, neighbour in of_other.items():
             found.setdefault(port, neighbour)
     return Neighbours(found, tuple(unread))
+
+
+def _roots(place: t.Optional[str], root: str) -> t.Iterator[str]:
+    """Return the roots of the other stacks that a directory lists."""
+    if place is None or not os.path.isdir(place):
+        return
+    for name in sorted(os.listdir(place)):
+        other = os.path.realpath(os.path.join(place, name))
+        if other != os.path.realpath(root) and os.path.isdir(other):
+            yield other
+
+
+def check_directories(stack: Stack) -> None:
+    """Check that no other stack of this host has a directory of this one: each would remove the other's socket.
+
+    Raises:
+        RollcallError: ``refused``: one has. Nothing was touched.
+    """
+    own = {os.path.realpath(path): f"stack.paths.{name}" for name, path in _directories(stack)}
+    found: t.Dict[str, t.Tuple[str, str]] = {}
+    for other in _roots(directory(), stack.root):
+        try:
+            neighbour = load_stack(Paths.of(other))
+        except RollcallError:
+            # None is installed there, or this user may not read it, and then not write to its directories either.
+            continue
+        if os.path.realpath(neighbour.root) != other:
+            # The manifest came with a copy of its root.
+            continue
+        for _name, path in _directories(neighbour):
+            place = own.get(os.path.realpath(path))
+            if place is not None:
+                found[path] = (place, f"stack {neighbour.name} at {other}")
+    if found:
+        listed = "\n".join(f"  {place}: {path} is that of {who}" for path, (place, who) in found.items())
+        raise RollcallError(
+            f"Each stack needs directories of its own; nothing was stopped or changed:\n{listed}",
+            kind="refused",
+            evidence={"directories": {path: {"place": place, "stack": who} for path, (place, who) in found.items()}},
+            remedies=[f"give {stack.name} another directory: {place}" for place, _who in found.values()],
+        )
+
+
+def _directories(stack: Stack) -> t.Sequence[t.Tuple[str, str]]:
+    return (("run", stack.paths.run), ("logs", stack.paths.logs), ("state", stack.paths.state))
 
 
 def _ports_of(root: str) -> t.Dict[int, Neighbour]:

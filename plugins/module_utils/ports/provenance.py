@@ -6,7 +6,7 @@
 """Whose listener is it, and may it be ended: pure judgement over what was seen.
 
 ``supervised``: below a process that the stack's supervisord reports, or at least below that supervisord.
-``orphan``: carries the stack's label, and no live supervisord of the stack holds it.
+``orphan``: is of the stack, and no live supervisord of it holds it.
 ``duplicate``: below a rival, so another supervisord over the same config than the one that answers.
 ``foreign``: a known process, and not of this stack.
 ``unknown``: no process can be seen to hold the socket. That is never the same as free.
@@ -18,7 +18,9 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
-from ..host.model import Label, Listener, Process
+from ..host import ours
+from ..host.model import Listener, Process
+from ..host.ours import Belonging
 
 if t.TYPE_CHECKING:
     from ..base import documents
@@ -45,17 +47,17 @@ class Supervision(t.NamedTuple):
 
     Attributes:
         root: the stack's root directory.
-        uids: the users whose labels count: the stack's own and root.
         reported: the pids that the stack's supervisord reports, and their services.
         supervisords: the pids of all live supervisords over the stack's config.
         answering: the one among them that reported; None when none did.
+        left_behind: children of theirs that are none of their programs: a program has left them behind.
     """
 
     root: str = ""
-    uids: t.FrozenSet[int] = frozenset()
     reported: t.Mapping[int, str] = {}
     supervisords: t.FrozenSet[int] = frozenset()
     answering: t.Optional[int] = None
+    left_behind: t.FrozenSet[int] = frozenset()
 
 
 class Judgement(t.NamedTuple):
@@ -117,16 +119,26 @@ class Holder:
         }
 
 
+# Why a process is ours, by how that is known.
+_REASONS: t.Mapping[str, str] = {
+    ours.RECORDED: "a run of this stack has started it",
+    ours.SESSION: "it is of the session of this stack's supervisord",
+    ours.LABEL: "it carries this stack's label",
+    ours.CGROUP: "it is in the control group of this stack's unit",
+    ours.DESCENT: "it descends from a process of this stack",
+}
+
+
 def classify(
-    process: t.Optional[Process], lineage: t.Sequence[int], label: t.Optional[Label], supervision: Supervision
+    process: t.Optional[Process], lineage: t.Sequence[int], belonging: Belonging, supervision: Supervision
 ) -> Judgement:
     """Return whose a process with a listening socket is.
 
     Args:
         process: of it; None when none can be seen.
         lineage: its pid, its parent's, and so on upwards.
-        label: what its environment says; None when it says nothing or may not be read.
-        supervision: what is known of the stack.
+        belonging: whether it is of the stack, and how that is known.
+        supervision: what is known of the stack's supervisords.
     """
     if process is None:
         return Judgement(UNKNOWN, None, UNSEEN)
@@ -135,14 +147,14 @@ def classify(
             name = supervision.reported[pid]
             return Judgement(SUPERVISED, name, f"supervisord reports pid {pid} as {name}")
     # A supervisord that is pid 1 of a container is above everything, left-overs too: being below it says nothing.
-    above = next((pid for pid in lineage if pid in supervision.supervisords and pid != 1), None)
-    own = label if label is not None and label.root == supervision.root and process.uid in supervision.uids else None
+    at = next((number for number, pid in enumerate(lineage) if pid in supervision.supervisords and pid != 1), None)
+    own = belonging.label if belonging.how else None
     service = (own.service or None) if own is not None else None
-    if above is not None:
-        return _below(above, service, supervision)
-    if own is not None and not process.container:
-        return Judgement(ORPHAN, service, "it carries this stack's label and no supervisord holds it")
-    return Judgement(FOREIGN, None, _foreign(process, label, supervision))
+    if at is not None and not supervision.left_behind.intersection(lineage[:at]):
+        return _below(lineage[at], service, supervision)
+    if own is not None:
+        return Judgement(ORPHAN, service, f"{_REASONS[belonging.how]} and no supervisord holds it")
+    return Judgement(FOREIGN, None, _foreign(process, belonging, supervision))
 
 
 def _below(supervisord: int, service: t.Optional[str], supervision: Supervision) -> Judgement:
@@ -155,16 +167,19 @@ def _below(supervisord: int, service: t.Optional[str], supervision: Supervision)
     return Judgement(DUPLICATE, service, f"{below}, a rival over this stack")
 
 
-def _foreign(process: Process, label: t.Optional[Label], supervision: Supervision) -> str:
+def _foreign(process: Process, belonging: Belonging, supervision: Supervision) -> str:
     if process.container:
         return "it runs in a container"
     if publishes(process):
         return "it listens for a container"
+    label = belonging.label
     if label is None:
         return "it is not of this stack"
-    if label.root != supervision.root:
-        return f"it is of stack {label.stack or '?'} at {label.root}"
-    return f"it carries this stack's label, but user {process.user} is not the one who runs this stack"
+    if label.root == supervision.root:
+        if belonging.other:
+            return f"it is of another stack, for which {label.root} is another directory"
+        return f"it carries this stack's label, but user {process.user} is not the one who runs this stack"
+    return f"it is of stack {label.stack or '?'} at {label.root}"
 
 
 def publishes(process: Process) -> bool:

@@ -14,8 +14,9 @@ from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import bind, homes, listeners, processes, socket_owners
 from ..host.accounts import user_name
-from ..host.labels import label_of, recorded_labels, trusted_uids
+from ..host.labels import label_of, trusted_uids
 from ..host.model import Listener, Owners, Process
+from ..host.ours import Belonging, Ownership, left_behind
 from ..manifest.model import Stack
 from ..supervisord.client import CALL_TIMEOUT, Client
 from ..supervisord.running import supervisords_over
@@ -168,16 +169,16 @@ def judgements(
         return {}
     lineages = processes.lineages(found, found.values())
     supervision = _supervision(stack, lineages, found, pids, clock)
-    recorded = {} if stack is None else recorded_labels(stack.root)
-    return {
-        pid: classify(
-            process,
-            lineages[pid],
-            label_of(pid, process.container) or recorded.get(process.identity),
-            supervision,
-        )
-        for pid, process in found.items()
-    }
+    ownership = None if stack is None else Ownership(stack.root, trusted_uids(stack.root, stack.user))
+
+    def belonging(process: Process) -> Belonging:
+        if any(pid in supervision.reported for pid in lineages[process.pid]):
+            return Belonging()
+        if ownership is None:
+            return Belonging("", label_of(process.pid, process.container), other=True)
+        return ownership.of_lineage(process, lineages[process.pid])
+
+    return {pid: classify(process, lineages[pid], belonging(process), supervision) for pid, process in found.items()}
 
 
 def _supervision(
@@ -190,22 +191,25 @@ def _supervision(
     """Return what is known of the stack's supervisords. All processes are searched only when one does not answer."""
     if stack is None:
         return Supervision()
-    uids = trusted_uids(stack.root, stack.user)
     root = os.path.normpath(stack.root)
     if pids is not None and all(any(pid in pids for pid in lineage) for lineage in lineages.values()):
-        return Supervision(root, uids, pids)
+        return Supervision(root, pids)
     config = stack.paths.config
     above = {pid for lineage in lineages.values() for pid in lineage}
     supervisords = {process.pid for process in supervisords_over(config, stack.root, above, described)}
     if not supervisords:
-        return Supervision(root, uids, pids or {})
+        return Supervision(root, pids or {})
     answering, known = (None, pids) if pids is not None else reported(stack, clock)
     if answering is None and known:
         above = {parent for lineage in processes.lineages(known).values() for parent in lineage}
         answering = next((process.pid for process in supervisords_over(config, stack.root, above)), None)
     if answering is None:
         supervisords = {process.pid for process in supervisords_over(config, stack.root)}
-    return Supervision(root, uids, known or {}, frozenset(supervisords), answering)
+    pairs = {pair for lineage in lineages.values() for pair in zip(lineage, lineage[1:]) if pair[1] in supervisords}
+    left = {
+        child for child, parent in pairs if left_behind(child, parent, (known or {}) if parent == answering else None)
+    }
+    return Supervision(root, known or {}, frozenset(supervisords), answering, frozenset(left))
 
 
 def _unit(process: Process) -> t.Optional[str]:

@@ -11,8 +11,8 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
-from ..host import bind, listeners, processes, socket_owners
-from ..host.labels import label_of, labelled_processes, trusted_uids
+from ..host import bind, listeners, ours, processes, socket_owners
+from ..host.labels import label_of, trusted_uids
 from ..manifest.model import Paths, Stack
 from ..supervisord.running import supervisords_over
 from . import leases
@@ -176,7 +176,7 @@ def process_rows(stack: Stack, *, clock: Clock = SYSTEM) -> t.List[t.Dict[str, t
     """Return every process of a stack, wherever it came from: supervisord, what it runs, and what is left over."""
     supervisords = {process.pid: process for process in supervisords_over(stack.paths.config, stack.root)}
     found = {**supervisords, **processes.descendants(supervisords)}
-    for process in labelled_processes(stack.root, trusted_uids(stack.root, stack.user)):
+    for process in ours.find(stack.root, trusted_uids(stack.root, stack.user)):
         found.setdefault(process.pid, process)
     judged = judgements(stack, found, clock=clock)
     ports = _ports_by_pid(found)

@@ -16,7 +16,8 @@ import os
 import typing as t
 
 from ..base.errors import RollcallError
-from ..host import processes
+from ..host import births, ours, processes
+from ..host.labels import trusted_uids
 from ..manifest.model import Stack
 from ..supervisord.running import supervisords_over
 from .modes import NOTHING, Mode
@@ -104,6 +105,14 @@ class Unit(t.NamedTuple):
                 return self.name in stream.read().replace("\n", "/").split("/")
         except (FileNotFoundError, ProcessLookupError):
             return True
+
+    def cgroup_of(self, pid: int) -> str:
+        """Return the path of the unit's control group, when a process is in it; else an empty text."""
+        for path in processes.reader.cgroups(pid):
+            head, name, _rest = f"{path}/".partition(f"/{self.name}/")
+            if name:
+                return f"{head}/{self.name}"
+        return ""
 
     @property
     def _systemctl(self) -> t.List[str]:
@@ -201,8 +210,11 @@ def gather(unit: Unit, stack: Stack) -> None:
     """
     for _look in range(LOOKS):
         supervisords = [process.pid for process in supervisords_over(stack.paths.config, stack.root)]
-        outside = [pid for pid in (*supervisords, *processes.descendants(supervisords)) if not unit.holds(pid)]
+        family = ours.family(stack.root, trusted_uids(stack.root, stack.user), supervisords)
+        outside = [pid for pid in (*supervisords, *(process.pid for process in family)) if not unit.holds(pid)]
         if not outside:
+            if supervisords:
+                births.remember(stack.root, cgroup=unit.cgroup_of(supervisords[0]))
             return
         unit.adopt(outside)
 

@@ -12,13 +12,11 @@ import shlex
 import typing as t
 
 from ..base.errors import RollcallError
+from ..host import births
 from ..host.ending import Ended
-from ..host.labels import record_labels
-from ..host.model import Label
-from ..manifest.model import Stack
-from ..manifest.revision import revision
 from ..ports import leases
 from ..ports.flush import flush
+from ..ports.provenance import FOREIGN, UNKNOWN
 from ..state import budget
 from ..state.generations import (
     forget_generation,
@@ -39,7 +37,8 @@ from ..supervisord.places import engine_python
 from ..verdict import fitness, status, verify
 from ..verdict.checks import STOP_CHECKS
 from ..verdict.judge import Case, Expectation, judge
-from ..verdict.observation import Observation, identity
+from ..verdict.observation import identity
+from . import born
 from .bringup import BringUp, StartOutcome
 from .limits import SUPERVISORD_START
 from .modes import NOTHING
@@ -246,7 +245,7 @@ class CriticalSection:
                 cwd=stack.root,
                 timeout=SUPERVISORD_START,
                 clock=self.run.clock,
-                started=lambda pid: self.journal.step("await-daemon", pid=pid),
+                started=self._born,
             )
         except RollcallError as exc:
             raise RollcallError(
@@ -255,6 +254,11 @@ class CriticalSection:
                 evidence=exc.evidence,
                 remedies=[*exc.remedies, "rollcall doctor", f"tail -n 50 {log}"],
             ) from exc
+
+    def _born(self, pid: int) -> None:
+        """Record a supervisord that has just been started: what it will start is known by its session."""
+        self.journal.step("await-daemon", pid=pid)
+        born.record_supervisord(self._stack, pid)
 
     # --- the verdict --------------------------------------------------------------------------------------------------
 
@@ -284,6 +288,7 @@ class CriticalSection:
             if name in run.before.programs and run.before.programs[name].pid
         }
         expected = Expectation(before, outcome.first, outcome.failed, outcome.blocked, run.plan.held)
+        born.record_family(stack, outcome.first)
         seen, checks = verify.wait_and_judge(
             stack,
             marks,
@@ -293,7 +298,7 @@ class CriticalSection:
             programs=outcome.programs,
             clock=run.clock,
         )
-        _record_started(stack, seen)
+        born.record_family(stack, outcome.first, seen)
         run.files.keep(outcome.first, run.files.digests() if files is None else files)
         if all(check.ok for check in checks):
             record_verified(stack.paths, stack.root, run.clock.wall())
@@ -308,7 +313,10 @@ class CriticalSection:
     def _judge_stopped(self) -> Report:
         """Judge a stop: no supervisord, no process and no listener of the stack is left."""
         seen = status.observe(self._stack, clock=self.run.clock)
-        checks = judge(STOP_CHECKS, Case(self._stack, seen))
+        before = (holder for holders in self.run.before.holders.values() for holder in holders)
+        own = {holder.listener.inode for holder in before if holder.provenance not in (FOREIGN, UNKNOWN)}
+        expected = Expectation(sockets={*own, *births.recorded(self._stack.root).sockets})
+        checks = judge(STOP_CHECKS, Case(self._stack, seen, expected))
         changed = bool(self.run.plan.actions)
         return run_report(self.run, seen, checks, changed=changed, signals=self.signals)
 
@@ -344,14 +352,3 @@ def flush_ports(run: PreparedRun, *, dry_run: bool) -> t.Tuple[t.Sequence[Ended]
         for entry in done.ended
     ]
     return done.ended, actions
-
-
-def _record_started(stack: Stack, seen: Observation) -> None:
-    """Record the identity of every process that runs: it proves whose it is when its label can no longer be read."""
-    started = {}
-    for service in stack.services:
-        program = seen.programs.get(service.name)
-        if program is not None and program.born:
-            own = Label(stack.name, stack.root, service.name, revision(stack, service))
-            started[identity(program)] = own
-    record_labels(stack.root, started)

@@ -13,7 +13,9 @@ import stat
 import typing as t
 
 from ..base.errors import Problem, RollcallError
+from ..host import processes
 from ..host.accounts import Account, user_name
+from ..host.labels import label_of
 from ..manifest.model import Stack
 from ..ports import flush
 from ..state.generations import Generation, generations_directory
@@ -22,6 +24,7 @@ from ..supervisord.config import descriptors
 from ..supervisord.environment import services_with_private_file
 from ..supervisord.parse_back import compare, parse_back
 from ..supervisord.places import engine_python
+from ..supervisord.running import supervisord_options
 from ..verdict import fitness
 from ..verdict.observation import Observation
 from .modes import ALL, Mode
@@ -282,6 +285,26 @@ def check_supervisord(seen: Observation) -> None:
             "rollcall restart emergency",
         ],
     )
+
+
+def check_socket(seen: Observation) -> None:
+    """Check that no other stack's supervisord answers on the socket, whose socket an emergency would remove.
+
+    Raises:
+        RollcallError: ``refused``: one does. Nothing was stopped.
+    """
+    if seen.silence is None or seen.silence.evidence["problem"] != client_errors.STRANGER:
+        return
+    pid = seen.silence.evidence["pid"]
+    label = label_of(pid)
+    if label is not None and not label.service and supervisord_options(processes.reader.command(pid)) is not None:
+        raise RollcallError(
+            f"{seen.silence.message}: it is that of stack {label.stack} at {label.root}. Each stack needs a run "
+            "directory of its own. Nothing was stopped or changed.",
+            kind="refused",
+            evidence={**seen.silence.evidence, "root": label.root},
+            remedies=["give one of the two another directory: stack.paths.run", *seen.silence.remedies[:1]],
+        )
 
 
 def _check_left_over_socket(silence: t.Optional[RollcallError]) -> None:

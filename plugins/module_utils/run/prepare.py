@@ -12,6 +12,7 @@ import typing as t
 from ..base.clock import Clock
 from ..base.errors import RollcallError
 from ..manifest.model import Stack
+from ..ports import leases
 from ..state import registry
 from ..state.credentials import FileRecord
 from ..state.generations import Generation, is_altered, kept_generations, load_current, load_kept
@@ -92,6 +93,8 @@ def prepare(
     stack = generation.stack
     awaited = fitness.absent_release(stack) if may_await else ""
     _prove(request, installed, generation, awaited)
+    if request.mode.starts:
+        leases.check_directories(stack)
     before = status.observe(stack, clock=clock)
     if request.mode.asks_first:
         preflight.check_supervisord(before)
@@ -99,6 +102,7 @@ def prepare(
     held = fitness.held(stack, generation.environment, awaited)
     facts = stack_facts(before, installed, generation, changed_files=files.changed(), held=held)
     plan = make_plan(stack, facts, request.mode)
+    preflight.check_socket(before)
     if plan.install:
         registry.check_place(stack)
     preflight.check_ports(stack, before, request.mode, plan, request.policy)

@@ -17,6 +17,7 @@ import typing as t
 
 from ..base.clock import Clock, Deadline
 from ..base.errors import RollcallError
+from ..base.removing import remove
 from ..host import ending, homes, listeners, processes
 from ..host.ending import Ended
 from ..host.labels import trusted_uids
@@ -27,6 +28,7 @@ from ..supervisord import client_errors, life
 from ..supervisord.client import CALL_TIMEOUT, DOWN, Client, await_exec, wait_states
 from ..supervisord.running import supervisords_over
 from ..verdict.observation import Observation
+from . import born
 from .plan import stop_batches
 
 # Beyond a service's own stop time: supervisord's turn, the KILL it sends itself, and the reaping.
@@ -131,6 +133,7 @@ class TakeDown:
         Raises:
             RollcallError: one is still there after the stop times of all its services.
         """
+        self.remember()
         # Its shutdown stops one program after the other. Most have been stopped before, all at once.
         limit = sum(service.stop.timeout for service in self._stack.services) + STOP_MARGIN
         answering = self._before.supervisord or self._shutting_down()
@@ -157,16 +160,15 @@ class TakeDown:
     def end_everything(self) -> None:
         """End everything of the stack within a few seconds, whatever hangs: ask, wait a little, KILL.
 
-        Nothing is ended but supervisords of this stack, what descends from them, and what carries its label.
+        Nothing is ended but supervisords of this stack, and what is of it.
 
         Raises:
             RollcallError: a process outlives KILL, or is started again.
         """
         self._grace = min(self._grace, EMERGENCY_GRACE)
         supervisords = self._supervisords()
-        # Looked up while their parents live: afterwards only a label would tell whose they are. All processes of a
-        # container are below a supervisord that is its pid 1, so there it proves nothing.
-        family = processes.descendants([process.pid for process in supervisords if process.pid > 1])
+        self.remember()
+        family = born.family_of(self._stack)
         answering = next((one for one in supervisords if self._is_answering(one)), None)
         if answering is not None:
             self._ask_to_stop(answering)
@@ -195,9 +197,9 @@ class TakeDown:
                 # What follows ends it by its pid.
                 self.notes.append(exc.message)
 
-    def _end_family(self, family: t.Mapping[int, Process]) -> None:
+    def _end_family(self, family: t.Sequence[Process]) -> None:
         """End what descended from the supervisords, the deepest first."""
-        left = [process for process in reversed(list(family.values())) if processes.alive(process.identity)]
+        left = [process for process in reversed(family) if processes.alive(process.identity)]
         done = self._end([process.identity for process in left], known=left)
         self._refuse_survivors(done)
 
@@ -208,10 +210,29 @@ class TakeDown:
         """
         path = self._stack.paths.socket
         if os.path.lexists(path) and not os.path.isdir(path):
-            os.unlink(path)
+            remove(path)
             self.notes.append(f"{path} was in the way although nothing of the stack ran any more; it was removed")
 
     # --- both ---------------------------------------------------------------------------------------------------------
+
+    def remember(self) -> None:
+        """Record what descends from the supervisords while they live: afterwards not all of it could be known as ours.
+
+        Raises:
+            OSError: it could not be recorded.
+        """
+        born.record_family(self._stack, {})
+
+    def _reported(self, supervisords: t.Sequence[int]) -> t.Optional[t.List[int]]:
+        """Return the pids of the programs that the only supervisord reports; None when it does not answer."""
+        if len(supervisords) != 1:
+            return None
+        try:
+            with self._client() as client:
+                return [program.pid for program in client.programs().values() if program.pid]
+        except RollcallError:
+            # All that is below it counts as held then.
+            return None
 
     def sweep(self) -> None:
         """End the orphans of the stack; where no supervisord is left, remove its socket and pidfile.
@@ -223,6 +244,7 @@ class TakeDown:
         ended = sweep(
             self._stack.root,
             keep=supervisords,
+            reported=self._reported(supervisords),
             uids=trusted_uids(self._stack.root, self._stack.user),
             grace=self._grace,
             kill_grace=self._kill_grace,

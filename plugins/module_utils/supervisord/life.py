@@ -20,6 +20,7 @@ import typing as t
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.files import read_last_lines
+from ..base.removing import remove
 from ..host import accounts, ending, processes
 from ..host.accounts import Account
 from ..host.ending import Ended
@@ -35,6 +36,8 @@ _START_INTERVAL = 0.005  # seconds between two questions whether it answers yet
 _SHORTEST_CALL = 0.05  # seconds; with less a call would fail for that alone
 _END_GRACE = 3.0  # seconds for one that did not start: up to 1 for the turn of its loop, and its end
 _OUTPUT_LINES = 12
+
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 # The supervisords that this very process started: their end leaves a zombie until it is waited for.
 _children: t.Dict[int, subprocess.Popen[bytes]] = {}
@@ -133,12 +136,33 @@ def _spawn(
             cwd=cwd,
             env=dict(environment),
             umask=umask,
+            preexec_fn=_reaper(),  # noqa: PLW1509 - it calls nothing but prctl(2)
             **who.identity,
         )
     except OSError as exc:
         raise RollcallError(
             f"supervisord cannot be started with {python} in {cwd}: {exc}", evidence={"command": command, "cwd": cwd}
         ) from exc
+
+
+def _reaper() -> t.Optional[t.Callable[[], None]]:
+    """Return what makes a process the reaper of all that descends from it, before it executes supervisord.
+
+    What a service leaves behind, whatever it does to its environment, session or namespaces, becomes supervisord's own
+    child instead of pid 1's, and so stays known (prctl(2), PR_SET_CHILD_SUBREAPER: kept over execve, not inherited).
+    supervisord waits for every child, also for those that it has not started.
+    """
+    if not processes.LINUX:
+        return None
+    import ctypes
+
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def become_reaper() -> None:
+        # A kernel before 3.4 refuses; what is left behind is then known by its label and session alone.
+        prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    return become_reaper
 
 
 def _await_answer(
@@ -385,9 +409,7 @@ def remove_left_overs(socket_path: str, pidfile: t.Optional[str] = None) -> t.Li
         left_over.append(pidfile)
     for path in left_over:
         try:
-            os.unlink(path)
-        except FileNotFoundError:
-            continue  # somebody else was quicker, which is as good
+            remove(path, missing_ok=True)  # somebody else may be quicker, which is as good
         except OSError as exc:
             raise RollcallError(
                 f"the left-over {path} cannot be removed: {exc.strerror}",

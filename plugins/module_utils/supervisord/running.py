@@ -13,8 +13,9 @@ import typing as t
 
 from ..host import processes
 from ..host.homes import Home
-from ..host.labels import is_of, label_of
+from ..host.labels import label_of
 from ..host.model import Process
+from ..host.roots import is_same, names_stack
 
 # Where a supervisord that was told no config looks for one at last.
 DEFAULT_CONFIGS = ("/etc/supervisord.conf", "/etc/supervisor/supervisord.conf")
@@ -29,17 +30,17 @@ def supervisords_over(
     """Return the live supervisords over a config, whatever has become of their sockets and pid files.
 
     Args:
-        config_path: the config; it is compared as a real path, relative ones to the process's working directory.
+        config_path: the config. It is compared by what its path is for the process: one in another mount namespace, or
+            with another root, may have another stack at the same path.
         root: also those that carry the label of the stack at this root and no service's.
         among: look at these pids alone; None means every process.
         known: processes that have been described just before, by pid.
     """
-    wanted = os.path.realpath(config_path)
     found: t.Dict[int, Process] = {}
     for pid in processes.pids() if among is None else among:
         seen = None if known is None else known.get(pid)
         options = supervisord_options(processes.reader.command(pid) if seen is None else seen.command)
-        if options is None or not (_reads_config(pid, options, wanted) or _is_labelled(pid, root)):
+        if options is None or not (_reads_config(pid, options, config_path) or _is_labelled(pid, root)):
             continue
         process = processes.describe(pid)
         if process is not None and not process.container and not process.ended:
@@ -117,7 +118,7 @@ def program_of(pid: int) -> t.Optional[Home]:
 
 def _reads_config(pid: int, options: t.Sequence[str], wanted: str) -> bool:
     given = _given_config(pid, options)
-    return given is not None and os.path.realpath(given) == wanted
+    return given is not None and is_same(pid, given, wanted)
 
 
 def _given_config(pid: int, options: t.Sequence[str]) -> t.Optional[str]:
@@ -139,4 +140,4 @@ def _given_config(pid: int, options: t.Sequence[str]) -> t.Optional[str]:
 def _is_labelled(pid: int, root: t.Optional[str]) -> bool:
     """Return whether a process carries the label of the stack at ``root`` and of no service."""
     label = None if root is None else label_of(pid)
-    return label is not None and not label.service and is_of(label, root or "")
+    return label is not None and not label.service and names_stack(pid, label, root or "")

@@ -277,12 +277,17 @@ def _log_command(stack: Stack, service: Service) -> str:
 
 
 def _left_listener(case: Case, service: Service) -> t.Optional[Proof]:
-    """After a stop nothing of the stack may listen on its ports; a foreign process may."""
-    holder = listener_of(service, case.seen)
-    if holder is None or holder.provenance == FOREIGN:
-        return None
-    remedy = _kill_command(holder) if holder.provenance == UNKNOWN else "rollcall restart emergency"
-    return Proof(f"port {service.port} is still taken by {holder.summary}", "taken", remedy)
+    """After a stop nothing of the stack may listen on its ports; a foreign process may, with a socket of its own."""
+    for holder in case.seen.holders.get(service.port or 0, ()):
+        shared = holder.provenance == FOREIGN and holder.listener.inode in case.expected.sockets
+        if holder.provenance == FOREIGN and not shared:
+            continue
+        evidence = f"port {service.port} is still taken by {holder.summary}"
+        if shared:
+            evidence += f": it holds the socket on which {service.name} listened, and nothing proves that it is its"
+        remedy = _kill_command(holder) if shared or holder.provenance == UNKNOWN else "rollcall restart emergency"
+        return Proof(evidence, "taken", remedy)
+    return None
 
 
 def _removed(_case: Case, holders: t.Sequence[Holder]) -> Proof:

@@ -34,6 +34,7 @@ class Expectation(t.NamedTuple):
         critical: critical lines found in the logs since the run began, by service.
         tails: the last lines of the logs since the run began, by service.
         logs: whether the logs were read.
+        sockets: inodes of the sockets on which services of the stack listened.
     """
 
     before: t.Mapping[str, Identity] = {}
@@ -45,6 +46,7 @@ class Expectation(t.NamedTuple):
     critical: t.Mapping[str, t.Sequence[str]] = {}
     tails: t.Mapping[str, str] = {}
     logs: bool = False
+    sockets: t.Container[int] = ()
 
 
 class Case(t.NamedTuple):

@@ -12,8 +12,8 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
-from ..host import processes
-from ..host.labels import labelled_processes, trusted_uids
+from ..host import ours, processes, socket_owners
+from ..host.labels import trusted_uids
 from ..host.model import Process
 from ..manifest.model import Paths, Stack
 from ..ports.survey import survey
@@ -67,10 +67,11 @@ def observe(
     pids = {program.pid: name for name, program in programs.items() if program.pid}
     ports = [service.port for service in stack.services if service.port is not None]
     # First the listener, then the answer: so the answer comes from the process whose socket was just seen.
-    holders = survey(stack, ports, pids)
+    # All who hold it: one that has left its service and shares the socket would answer in its place.
+    holders = survey(stack, ports, pids, sharing=socket_owners.EVERY)
     answers, replies = _ask(stack, programs)
     files, dependencies = fitness.files(stack), fitness.dependencies(stack)
-    left = orphans(stack, [process.pid for process in supervisords], pids)
+    left = orphans(stack, [process.pid for process in supervisords], None if supervisord is None else pids)
     kept = [(process, program_of(process.pid)) for process in left]
     return Observation(
         supervisords=supervisords,
@@ -134,18 +135,17 @@ def _own(stack: Stack, pid: int) -> t.Optional[Process]:
     )
 
 
-def orphans(stack: Stack, supervisords: t.Sequence[int], supervised: t.Container[int] = ()) -> t.List[Process]:
-    """Return the processes that carry this stack's label and are not below one of ``supervisords``.
+def orphans(
+    stack: Stack, supervisords: t.Sequence[int], reported: t.Optional[t.Collection[int]] = None
+) -> t.List[Process]:
+    """Return the processes of this stack that no supervisord of it holds.
 
     Args:
         stack: the manifest.
         supervisords: the pids of the supervisords over it.
-        supervised: pids that are known to be below them; these are not looked at.
+        reported: the pids of the programs that they report; None when none of them answers.
     """
-    found = labelled_processes(stack.root, trusted_uids(stack.root, stack.user), besides=supervised)
-    # From each process up to its parents: the other way would read the parent of every process of the host.
-    above = processes.lineages([process.pid for process in found], found)
-    return [process for process in found if not set(supervisords).intersection(above[process.pid])]
+    return ours.left_over(stack.root, trusted_uids(stack.root, stack.user), supervisords, reported)
 
 
 def status(paths: Paths, *, clock: Clock = SYSTEM) -> Report:

@@ -24,8 +24,6 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import record_labels, recorded_labels
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.findings import findings_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import read_meta, write_meta
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
@@ -534,8 +532,10 @@ def spoil(made: StackUnderTest, innocent: int) -> t.Set[str]:
     os.chmod(os.path.join(made.paths.env_dir, "web.json"), 0o644)
     Path(made.paths.pidfile).write_text(str(innocent), encoding="ascii")
     identity = (innocent, 12345)
-    known = recorded_labels(made.root)
-    record_labels(made.root, {**known, identity: Label("test", made.root, "worker", "0" * 12)})
+    births = Path(made.root, "state", "started.json")
+    known = json.loads(births.read_text(encoding="utf-8"))
+    known["processes"].append([*identity, "test", made.root, "worker", "0" * 12])
+    births.write_text(json.dumps(known), encoding="utf-8")
     store = Path(made.root, "generations")
     (store / "20200101-000000-dead").mkdir()
     Path(os.path.realpath(made.paths.etc), "supervisord.conf.1.new").touch()

@@ -24,8 +24,9 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host import (
     processes,
     socket_owners,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import label_of, labelled_processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import label_of
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours import find
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, survey
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
 from tests.support import supervisords
@@ -93,7 +94,7 @@ def test_labels_are_read_as_by_proc(root: str) -> None:
     with victim("bystander", label=a_label(root)) as held:
         seen, expected = both_ways(lambda: label_of(held.pid))
         assert seen == expected == Label("test", root, "victim", "0123456789ab")
-        assert [one.pid for one in labelled_processes(root)] == [held.pid]
+        assert [one.pid for one in find(root)] == [held.pid]
 
 
 def test_a_zombie_is_dead_and_a_stopped_process_is_not() -> None:

@@ -23,13 +23,10 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host import (
     socket_owners,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import user_name
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import (
-    label_of,
-    labelled_processes,
-    record_labels,
-    recorded_labels,
-)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.births import recorded, remember
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import label_of
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Listener, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours import find
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, provenance, survey
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
 from tests.support import macos
@@ -258,7 +255,7 @@ def test_a_label_is_read_where_the_environment_may_be() -> None:
     assert label_of(901) == Label("trading", ROOT, "api", "0123456789ab")
     for pid in (1, 401, 512, 902, 4711):
         assert label_of(pid) is None
-    assert {process.pid for process in labelled_processes(ROOT, {ME})} == {900, 901, 850}
+    assert {process.pid for process in find(ROOT, {ME})} == {900, 901, 850}
 
 
 @pytest.mark.usefixtures("mac")
@@ -280,8 +277,8 @@ def test_who_was_started_is_recorded_for_this_boot(tmp_path: Path) -> None:
     service = processes.describe(901)
     assert service is not None
     own = Label("trading", ROOT, "api", "0123456789ab")
-    record_labels(str(tmp_path), {service.identity: own})
-    assert recorded_labels(str(tmp_path)) == {service.identity: own}
+    remember(str(tmp_path), {service.identity: own})
+    assert recorded(str(tmp_path)).processes == {service.identity: own}
 
 
 def test_without_psutil_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Listener, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours import LABEL, Belonging
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import (
     ANY,
     DUPLICATE,
@@ -32,13 +33,14 @@ TRADING = 1001
 OURS = Label("trading", ROOT, "api", "0123456789ab")
 THEIRS = Label("other", "/opt/other", "api", "0123456789ab")
 DAEMON, SECOND = 100, 200
-ONE = Supervision(ROOT, frozenset({0, TRADING}), {110: "api"}, frozenset({DAEMON}), DAEMON)
-TWO = Supervision(ROOT, frozenset({0, TRADING}), {110: "api"}, frozenset({DAEMON, SECOND}), DAEMON)
-SILENT = Supervision(ROOT, frozenset({0, TRADING}), {}, frozenset({DAEMON}), None)
-SILENT_TWO = Supervision(ROOT, frozenset({0, TRADING}), {}, frozenset({DAEMON, SECOND}), None)
-DOWN = Supervision(ROOT, frozenset({0, TRADING}))
+ONE = Supervision(ROOT, {110: "api"}, frozenset({DAEMON}), DAEMON)
+TWO = Supervision(ROOT, {110: "api"}, frozenset({DAEMON, SECOND}), DAEMON)
+SILENT = Supervision(ROOT, {}, frozenset({DAEMON}), None)
+SILENT_TWO = Supervision(ROOT, {}, frozenset({DAEMON, SECOND}), None)
+DOWN = Supervision(ROOT)
 # supervisord as pid 1 of a container.
-FIRST = Supervision(ROOT, frozenset({0, TRADING}), {110: "api"}, frozenset({1}), 1)
+FIRST = Supervision(ROOT, {110: "api"}, frozenset({1}), 1)
+LEFT = ONE._replace(left_behind=frozenset({120}))
 NO_STACK = Supervision()
 
 
@@ -57,6 +59,13 @@ def process(uid: int = TRADING, exe: str = "/usr/bin/python3", container: bool =
     )
 
 
+def belonging(label: t.Optional[Label], who: Process, facts: Supervision = ONE) -> Belonging:
+    """Return whose a process is that is known by nothing but its label."""
+    other = label is THEIRS or facts is NO_STACK
+    own = label is not None and not other and who.uid in (0, TRADING) and not who.container
+    return Belonging(LABEL if own else "", label, other)
+
+
 @pytest.mark.parametrize(
     ("lineage", "label", "who", "facts", "provenance", "service"),
     [
@@ -73,6 +82,9 @@ def process(uid: int = TRADING, exe: str = "/usr/bin/python3", container: bool =
             [120, 100, 1], OURS, process(), SILENT, SUPERVISED, None, id="below the only one, which is silent"
         ),
         pytest.param([120, 1], OURS, process(), ONE, ORPHAN, "api", id="labelled and held by none"),
+        pytest.param([120, 100, 1], OURS, process(), LEFT, ORPHAN, "api", id="left behind, and below supervisord"),
+        pytest.param([121, 120, 100, 1], OURS, process(), LEFT, ORPHAN, "api", id="below what was left behind"),
+        pytest.param([110, 100, 1], OURS, process(), LEFT, SUPERVISED, "api", id="reported, another is left behind"),
         pytest.param([120, 1], OURS, process(uid=0), ONE, ORPHAN, "api", id="labelled, run by root"),
         pytest.param([120, 1], OURS, process(), DOWN, ORPHAN, "api", id="labelled, no supervisord left"),
         pytest.param([120, 1], OURS, process(), FIRST, ORPHAN, "api", id="labelled, supervisord is pid 1"),
@@ -96,14 +108,14 @@ def test_provenance(
     provenance: str,
     service: t.Optional[str],
 ) -> None:
-    judgement = classify(who, lineage, label, facts)
+    judgement = classify(who, lineage, belonging(label, who, facts), facts)
     assert (judgement.provenance, judgement.service) == (provenance, service)
     assert judgement.reason
 
 
 @pytest.mark.parametrize("facts", [ONE, TWO, SILENT, DOWN, NO_STACK])
 def test_a_socket_without_a_visible_process_is_of_unknown_owner(facts: Supervision) -> None:
-    assert classify(None, [], None, facts).provenance == UNKNOWN
+    assert classify(None, [], Belonging(), facts).provenance == UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -117,7 +129,7 @@ def test_a_socket_without_a_visible_process_is_of_unknown_owner(facts: Supervisi
     ],
 )
 def test_the_reason_for_foreign_says_what_it_is(who: Process, label: t.Optional[Label], words: str) -> None:
-    judgement = classify(who, [111, 1], label, ONE)
+    judgement = classify(who, [111, 1], belonging(label, who), ONE)
     assert judgement.provenance == FOREIGN
     assert words in judgement.reason
 

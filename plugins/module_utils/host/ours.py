@@ -1,0 +1,282 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Is a process of the stack at a root, and how is that known? The one place that answers; it changes nothing.
+
+A process is ours by the first of these that holds (docs/design/0009-what-is-ours.md):
+
+- ``recorded``: a run has recorded this very process, whatever its user is now;
+- ``session``: it is of the session that a supervisord of the stack leads or led;
+- ``label``: its environment names the stack, and its user is one whose word counts;
+- ``cgroup``: it is in the control group of the stack's unit;
+- ``descent``: it descends from a process that is ours, and has no other home.
+
+What cannot be known is not ours.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from . import homes, processes
+from .births import recorded
+from .labels import label_of, trusted_uids
+from .model import Identity, Label, Place, Process
+from .roots import names_stack
+
+RECORDED, SESSION, LABEL, CGROUP, DESCENT = "recorded", "session", "label", "cgroup", "descent"
+
+# Seconds. A child of a supervisord that is older than this, and that it does not report, is no program of it.
+SETTLED = 1.0
+
+# What runs a container lives on by itself; it leaves the stack that has started it.
+CONTAINER_KEEPERS = frozenset({"conmon", "crun", "runc", "containerd-shim", "containerd-shim-runc-v2", "dockerd"})
+
+
+class Belonging(t.NamedTuple):
+    """Whose a process is, and how that is known.
+
+    Attributes:
+        how: one of the five words above; empty when it is not ours.
+        label: as what it was started; when it is not ours, what it says of itself.
+        other: whether it says that it is of another stack.
+    """
+
+    how: str = ""
+    label: t.Optional[Label] = None
+    other: bool = False
+
+
+class Ownership:
+    """What proves that processes are of the stack at ``root``, as it is recorded now.
+
+    Args:
+        root: the stack's root directory.
+        uids: the users whose labels count; None means ``labels.trusted_uids`` of the root.
+
+    Raises:
+        RollcallError: the record is broken.
+    """
+
+    def __init__(self, root: str, uids: t.Optional[t.Container[int]] = None) -> None:
+        self.root = root
+        self._uids = trusted_uids(root) if uids is None else uids
+        self._births = recorded(root)
+        self._sessions = {leader[0]: (leader[1], serial) for leader, serial in self._births.sessions.items()}
+        self._pids = {pid for pid, _start in self._births.processes}
+        self._leaders: t.Dict[int, bool] = {}
+
+    def of(self, process: Process) -> Belonging:
+        """Return whose one process is, by what it is itself: see ``of_lineage`` for what it descends from."""
+        return self._of(process.pid, process.place, process)
+
+    def of_lineage(self, process: Process, lineage: t.Sequence[int]) -> Belonging:
+        """Return whose a process is, also by what it descends from.
+
+        Args:
+            process: that is asked about.
+            lineage: its pid, its parent's, and so on upwards.
+        """
+        own = self.of(process)
+        if own.how or own.other or leaves(process.pid):
+            return own
+        for pid in lineage[1:]:
+            place = processes.reader.place_of(pid) if pid > 1 else None
+            above = Belonging(other=True) if place is None else self._of(pid, place)
+            if above.how:
+                return Belonging(DESCENT, above.label)
+            if above.other or leaves(pid):
+                break
+        return own
+
+    def find(self, besides: t.Container[int] = ()) -> t.List[Process]:
+        """Return every living process of the stack, each with its label; this very one and those above it are left out.
+
+        Args:
+            besides: pids to leave out, with all that descends from them.
+        """
+        places = _places()
+        others = set(processes.own_lineage())
+        known: t.Dict[int, Belonging] = {}
+        for pid, place in places.items():
+            if pid in besides or pid in others or place.ended:
+                continue
+            found = self._of(pid, place)
+            if found.how:
+                known[pid] = found
+            elif found.other:
+                others.add(pid)
+        self._add_descendants(places, known, others, besides)
+        described = [(processes.describe(pid), belonging) for pid, belonging in known.items()]
+        return [
+            process._replace(label=belonging.label)
+            for process, belonging in described
+            if process is not None and not process.ended and not self._is_rollcall(process)
+        ]
+
+    def _add_descendants(
+        self,
+        places: t.Mapping[int, Place],
+        known: t.Dict[int, Belonging],
+        others: t.Container[int],
+        besides: t.Container[int],
+    ) -> None:
+        below: t.Dict[int, t.List[int]] = {}
+        for pid, place in places.items():
+            below.setdefault(place.ppid, []).append(pid)
+        queue = [pid for pid in known if pid > 1]
+        while queue:
+            parent = queue.pop()
+            for pid in below.get(parent, ()):
+                ruled_out = pid in known or pid in others or pid in besides or places[pid].ended
+                if not ruled_out and not leaves(pid):
+                    known[pid] = Belonging(DESCENT, known[parent].label)
+                    queue.append(pid)
+
+    def _of(self, pid: int, place: Place, process: t.Optional[Process] = None) -> Belonging:
+        births = self._births
+
+        def uid() -> int:
+            seen = process or processes.describe(pid)
+            return -1 if seen is None else seen.uid
+
+        label = births.processes.get((pid, place.start)) if pid in self._pids else None
+        if label is not None and self._may_say(uid()):
+            return Belonging(RECORDED, label)
+        said = label_of(pid, None if process is None else process.container)
+        named = names_stack(pid, said, self.root)
+        own = said if named and said is not None else Label("", self.root, "", "")
+        if self._in_session(pid, place) and self._may_say(uid()):
+            return Belonging(SESSION, own)
+        if named and uid() in self._uids:
+            return Belonging(LABEL, own)
+        if said is None or named:
+            if place.session != pid and self._leads(place.session):
+                return Belonging(SESSION, own)
+            if births.cgroup and self._in_cgroup(pid) and self._may_say(uid()):
+                return Belonging(CGROUP, own)
+        return Belonging("", said, other=said is not None and not named)
+
+    def _may_say(self, uid: int) -> bool:
+        """Return whether the record counts for a process of this user: root does not take a user's word for others."""
+        return self._births.writer in (0, uid) or os.geteuid() != 0
+
+    def _in_session(self, pid: int, place: Place) -> bool:
+        """Return whether a process is of a recorded session.
+
+        While a session has members, no process and no other session gets its number (setsid(2)). After that it may be
+        used again; the serial number tells, and where there is none, the leader.
+        """
+        start, serial = self._sessions.get(place.session, (0, 0))
+        if not start or place.start < start:
+            return False
+        now = processes.reader.session_serial(pid)
+        if serial and now:
+            return now == serial
+        return processes.start_time(place.session) == start
+
+    def _leads(self, leader: int) -> bool:
+        """Return whether a session is led by a living supervisord of the stack that no run has recorded."""
+        if leader not in self._leaders:
+            label = label_of(leader) if leader else None
+            named = label is not None and not label.service and names_stack(leader, label, self.root)
+            process = processes.describe(leader) if named else None
+            own = process is not None and process.uid in self._uids and process.session == leader
+            self._leaders[leader] = own
+        return self._leaders[leader]
+
+    def _in_cgroup(self, pid: int) -> bool:
+        cgroup = self._births.cgroup
+        return any(path == cgroup or path.startswith(f"{cgroup}/") for path in processes.reader.cgroups(pid))
+
+    def _is_rollcall(self, process: Process) -> bool:
+        """Return whether a process is a command of Rollcall's own, which may have been started in the stack's unit."""
+        return os.path.join(self.root, "engine") in process.command
+
+
+def held_by(
+    lineage: t.Sequence[int],
+    supervisords: t.Container[int],
+    reported: t.Optional[t.Container[int]],
+) -> bool:
+    """Return whether a supervisord holds a process: it runs it as a program, or below one.
+
+    supervisord is the reaper of all that descends from it, so what its programs have left behind are its children, too.
+    These it does not know.
+
+    Args:
+        lineage: the pid of the process, its parent's, and so on upwards.
+        supervisords: pids of the supervisords of the stack.
+        reported: pids of the programs that they report; None when none of them says.
+    """
+    if reported is not None and any(pid in reported for pid in lineage):
+        return True
+    at = next((number for number, pid in enumerate(lineage) if pid in supervisords), None)
+    if at is None:
+        return False
+    return at == 0 or not left_behind(lineage[at - 1], lineage[at], reported)
+
+
+def left_behind(child: int, supervisord: int, reported: t.Optional[t.Container[int]]) -> bool:
+    """Return whether a child of a supervisord is none of its programs, but was left to it by one.
+
+    supervisord gives each program a process group of its own, in its own session (supervisor.process.Subprocess).
+    """
+    place, above = processes.reader.place_of(child), processes.reader.place_of(supervisord)
+    if place is None or above is None or place.group == above.group:
+        # It has just been forked.
+        return False
+    if place.session != above.session or place.group != child:
+        return True
+    return reported is not None and child not in reported and processes.age(place.start) > SETTLED
+
+
+def left_over(
+    root: str,
+    uids: t.Optional[t.Container[int]],
+    supervisords: t.Iterable[int],
+    reported: t.Optional[t.Collection[int]],
+) -> t.List[Process]:
+    """Return the processes of the stack at ``root`` that none of its supervisords holds; arguments as `held_by`."""
+    alive = frozenset(supervisords)
+    found = Ownership(root, uids).find(besides=() if reported is None else reported)
+    lineages = processes.lineages([process.pid for process in found], found)
+    return [process for process in found if not held_by(lineages[process.pid], alive, reported)]
+
+
+def leaves(pid: int) -> bool:
+    """Return whether a process has another home than what it descends from: then its descent says nothing."""
+    home = homes.home_of(pid)
+    if home is not None and home != homes.home_of(processes.reader.parent(pid)):
+        return True
+    return os.path.basename((processes.reader.command(pid) or ("",))[0]) in CONTAINER_KEEPERS
+
+
+def _places() -> t.Dict[int, Place]:
+    places = ((pid, processes.reader.place_of(pid)) for pid in processes.pids())
+    return {pid: place for pid, place in places if place is not None}
+
+
+def find(root: str, uids: t.Optional[t.Container[int]] = None, *, besides: t.Container[int] = ()) -> t.List[Process]:
+    """Return every living process of the stack at ``root``; arguments and errors as `Ownership` and its ``find``."""
+    return Ownership(root, uids).find(besides)
+
+
+def family(root: str, uids: t.Optional[t.Container[int]], supervisords: t.Iterable[int]) -> t.List[Process]:
+    """Return the processes of the stack that descend from these supervisords, parents before their children."""
+    # All processes of a container are below a supervisord that is its pid 1: there it proves nothing.
+    above = frozenset(pid for pid in supervisords if pid > 1)
+    if not above:
+        return []
+    found = find(root, uids)
+    lineages = processes.lineages([process.pid for process in found], found)
+    below = [process for process in found if above.intersection(lineages[process.pid][1:])]
+    return sorted(below, key=lambda process: len(lineages[process.pid]))
+
+
+def identities(found: t.Iterable[Process]) -> t.Dict[Identity, Label]:
+    """Return the label of each process, by its identity, for the record."""
+    return {process.identity: process.label for process in found if process.label is not None}
