@@ -7,7 +7,7 @@
 
 Three things never happen here. Nothing is removed across a mount, a bind mount of the same file system included: what
 is in it is somebody else's. No link is followed: the link goes, and what it leads to stays. And nobody can lead it
-elsewhere meanwhile: each directory is held by a descriptor, and what is in it is removed by that.
+elsewhere meanwhile: each directory is kept open, and what is in it is removed by its descriptor.
 """
 
 from __future__ import annotations

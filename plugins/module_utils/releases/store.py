@@ -105,7 +105,11 @@ def discard(path: str) -> None:
     require_unmounted(path)
     going = os.path.join(os.path.dirname(path), f"{GOING}{os.path.basename(path)}")
     os.rename(path, going)
-    remove(going)
+    _remove_renamed(going)
+
+
+def _remove_renamed(path: str) -> None:
+    remove(path)
 
 
 def release_record(root: str, name: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:

@@ -83,18 +83,10 @@ def prepare(
         restores = _id_to_go_back_to(request)
         request = request._replace(wanted=load_kept(request.paths, request.root, restores))
     installed = _installed(request)
-    generation = request.wanted or installed
-    if generation is None:
-        raise RollcallError(
-            f"No stack is installed under {request.root}.",
-            kind="wrong_use",
-            remedies=["ansible-playbook site.yml"],
-        )
+    generation = _wanted(request, installed)
     stack = generation.stack
     awaited = fitness.absent_release(stack) if may_await else ""
     _prove(request, installed, generation, awaited)
-    if request.mode.starts:
-        leases.check_directories(stack)
     before = status.observe(stack, clock=clock)
     if request.mode.asks_first:
         preflight.check_supervisord(before)
@@ -127,6 +119,22 @@ def _installed(request: Request) -> t.Optional[Generation]:
         return None
 
 
+def _wanted(request: Request, installed: t.Optional[Generation]) -> Generation:
+    """Return the generation to bring about.
+
+    Raises:
+        RollcallError: ``wrong_use``: nothing is installed, and nothing is wanted.
+    """
+    generation = request.wanted or installed
+    if generation is None:
+        raise RollcallError(
+            f"No stack is installed under {request.root}.",
+            kind="wrong_use",
+            remedies=["ansible-playbook site.yml"],
+        )
+    return generation
+
+
 def _prove(request: Request, installed: t.Optional[Generation], wanted: Generation, awaited: str) -> None:
     """Prove config and host for the wanted generation.
 
@@ -134,6 +142,8 @@ def _prove(request: Request, installed: t.Optional[Generation], wanted: Generati
         RollcallError: one of them does not do.
     """
     new = installed is None or installed.digest != wanted.digest
+    if request.mode.starts:
+        leases.check_directories(wanted.stack)
     # An installed one was proved when it was new, unless somebody has edited it since.
     if new or is_altered(request.paths, request.root):
         preflight.prove_config(wanted.stack, wanted.config)

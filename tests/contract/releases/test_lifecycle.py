@@ -595,7 +595,7 @@ def test_killed_while_an_old_release_goes_it_is_not_there_half(host: Host, app: 
     names = many(host, app, 2)
     host.switch(names[1])
     wish = dataclasses.replace(host.wish, id=names[1], keep=1)
-    killed((store, "remove"), lambda: lifecycle.finish_switch(wish))
+    killed((store, "_remove_renamed"), lambda: lifecycle.finish_switch(wish))
     assert not (host.root / "releases" / names[0]).exists()
     lifecycle.finish_switch(wish)
     assert there(host) == {names[1]}
