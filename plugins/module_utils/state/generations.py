@@ -235,8 +235,8 @@ def write_generation(
 
 def forget_generation(root: str, name: str) -> None:
     """Remove what was written of a generation that is not the current one; the rest is in nobody's way."""
-    with contextlib.suppress(OSError):
-        remove_tree(os.path.join(generations_directory(root), name))
+    with contextlib.suppress(OSError, RollcallError):
+        remove(os.path.join(generations_directory(root), name))
 
 
 def install_generation(paths: Paths, root: str, name: str) -> None:
