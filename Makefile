@@ -4,7 +4,7 @@
 
 stages := .venv/bin/python tests/tools/stages.py
 
-.PHONY: help setup check generate test exhaustive lint sanity integration versions molecule chaos demo demo-down bench changelog clean
+.PHONY: help setup check generate test exhaustive lint sanity integration versions molecule chaos liars demo demo-down bench changelog clean
 
 help: ## say all of this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,6 +39,9 @@ molecule: setup ## the scenarios on real hosts, in podman containers
 
 chaos: setup ## 200 random faults against the demo in a container; ARGUMENTS="--seed 7 --only 12" plays one again
 	@tests/tools/chaos.sh $(ARGUMENTS)
+
+liars: setup ## random services that misbehave, and Rollcall's word against an observer's; ARGUMENTS="--stacks 300 --together 40"
+	.venv/bin/python -m tests.liars $(ARGUMENTS)
 
 demo: ## ten services on this machine, under .demo/: install, start, verify
 	@tests/tools/setup.sh run
