@@ -15,7 +15,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version i
     upgrade,
 )
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import hosts, manifests
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import fingerprint
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import PYTHON, fingerprint
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes without types
@@ -28,23 +28,30 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
         """Return the normalised manifest and what the host has, or fail with every problem at once."""
         result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(
-            argument_spec={**manifests.OPTIONS, "downgrade": {"type": "bool", "default": False}}
+            argument_spec={
+                **manifests.OPTIONS,
+                "downgrade": {"type": "bool", "default": False},
+                "python": {"type": "str", "default": PYTHON},
+                "on_path": {"type": "bool", "default": False},
+            }
         )
         stack = manifests.check_into(result, arguments)
         if stack is None:
             return result
         data = stack.to_dict()
-        found = hosts.look(self, stack.root)
+        found = hosts.look(self, stack.root, hosts.proof(data, on_path=arguments["on_path"]))
         if is_newer(found.version, VERSION) and not arguments["downgrade"]:
             raise AnsibleActionFail(
                 f"The engine under {stack.root} is version {found.version}, and this collection is {VERSION}, an older "
                 "one: nothing was changed. Upgrade the collection on the controller: "
                 f"{upgrade(found.version)}. To put the older engine there, add -e bootstrap_downgrade=true."
             )
+        wanted = fingerprint(data, arguments["python"])
         result.update(
             manifest=data,
-            prepared=found.prepared == fingerprint(data),
-            fingerprint=fingerprint(data),
+            prepared=found.prepared == wanted and found.whole,
+            broken=list(found.broken),
+            fingerprint=wanted,
             version=found.version or None,
             found=list(found.names),
         )

@@ -18,6 +18,7 @@ Result = t.Dict[str, t.Any]
 class ActionModule(EngineAction):
     """Have a host give the services their ports, and bring the stack to what the manifest then says."""
 
+    APPLIES = True
     OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {
         **manifests.OPTIONS,
         **RUN,
@@ -94,6 +95,7 @@ class ActionModule(EngineAction):
         data = stack.to_dict()
         question = {name: arguments[name] for name in RUN if name != "fail"}
         question.update(
+            by=self._reader()["by"],
             mode=arguments["mode"],
             generation="",
             manifest=data,

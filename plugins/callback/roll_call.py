@@ -49,9 +49,15 @@ import typing as t
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.cures import TAKE_OFF
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show import steps
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import terminal
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.invocation import (
+    apply_command,
+    is_local,
+    playbook_command,
+)
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_record import (
     HostRecord,
     PlaybookRecord,
@@ -63,7 +69,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_record import AnyReport
 
 OURS = "rollcall.supervisor."
-RUNS = (f"{OURS}stack_restart", f"{OURS}stack_apply")
+APPLY = f"{OURS}stack_apply"
+RUNS = (f"{OURS}stack_restart", APPLY)
 REMOVE = f"{OURS}stack_remove"
 JUDGING = (*RUNS, f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}stack_doctor")
 REPORTING = (*JUDGING, f"{OURS}port_assign")
@@ -88,6 +95,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         super().__init__()
         self._record = PlaybookRecord()
         self._concerned = False
+        self._applies = False
         self._patience: t.Optional[threading.Timer] = None
         # Hosts of the play that runs; the values mean nothing, a dict keeps the order.
         self._of_play: t.Dict[str, None] = {}
@@ -105,6 +113,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
             self._concerned = True
             self._record.wanted.update(self._of_play)
         self._record.judging = self._record.judging or action in JUDGING
+        self._applies = self._applies or action == APPLY
         self._end_patience()
         if action.startswith(OURS) or steps.number(str(task.name)) is not None:
             # Where skipped tasks are not shown, Ansible shows the heading of a task only when that has ended.
@@ -146,7 +155,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         if ENDING in marks:
             # What failed is known: these tell of it, on every host that the play ends for.
             if STATEMENT in marks:
-                self._host(result).ending = str(result.result.get("msg") or "").strip()
+                said = str(result.result.get("msg") or "").strip()
+                self._host(result).ending = said.replace(TAKE_OFF, playbook_command("remove"))
             return
         self._count(result, steps.OK if ignore_errors else steps.FAILED)
         if self._collect(result) or ignore_errors:
@@ -167,6 +177,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         self._end_patience()
         self._record.lost = {name for name in self._record.hosts if stats.summarize(name)["failures"]}
         if self._concerned:
+            for name, known in self._record.hosts.items():
+                known.by = apply_command(applies=self._applies, limit=name if len(self._record.wanted) > 1 else "")
             look = {**terminal(sys.stdout), "colour": bool(ANSIBLE_COLOR)}
             text = playbook_text(self._record, warn=self._display.warning, **look)
             if text is not None:
@@ -182,7 +194,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
             self._display.warning(f"The outcome cannot be written: {exc}")
 
     def _host(self, result: t.Any) -> HostRecord:
-        return self._record.host(result.host.get_name())
+        known = self._record.host(result.host.get_name())
+        known.elsewhere = not is_local(result.host)
+        return known
 
     def _touch(self, result: t.Any) -> None:
         if not _guards(result.task):

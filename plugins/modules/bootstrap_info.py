@@ -33,6 +33,17 @@ options:
       - Whether an engine that is newer than this collection may be replaced by the collection's own.
     type: bool
     default: false
+  python:
+    description:
+      - The Python that the engine's environment is made with. A host that was prepared with another one is not
+        prepared.
+    type: str
+    default: python3
+  on_path:
+    description:
+      - Whether a host on which root installs is to have the command on its PATH.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -57,9 +68,14 @@ fingerprint:
   returned: success
   type: str
 prepared:
-  description: Whether the host was prepared with exactly that.
+  description: Whether the host was prepared with exactly that, and all of it is still there.
   returned: success
   type: bool
+broken:
+  description: What is no longer as it was prepared, as sentences. Empty as well where nothing could be asked.
+  returned: success
+  type: list
+  elements: str
 version:
   description: Version of the engine on the host; null where there is none.
   returned: success

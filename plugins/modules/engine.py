@@ -66,6 +66,7 @@ error:
 """
 
 import contextlib
+import hashlib
 import os
 import re
 import sys
@@ -74,7 +75,9 @@ import zipfile
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.cures import AS_ROOT, INSTALL
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.installation import FILES
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.removing import remove, remove_empty
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 
@@ -86,9 +89,22 @@ ARGUMENT_SPEC = {
 
 # `python ROOT/engine` runs this: the directory itself is then the place packages are looked up in.
 ENTRY = """\
-from rollcall.cli.command import run
+import os
+import sys
 
-run()
+try:
+    from rollcall.cli.command import run
+
+    run()
+except Exception as exc:
+    if not isinstance(exc, (ImportError, SyntaxError)):
+        from rollcall.base import installation
+
+        if not list(installation.damaged_files("{root}")):
+            raise
+    sys.stderr.write(f"FAILED: the engine of this stack is broken; the services run without it: {exc!r}\\n")
+    # The command says how that is mended; it needs no Python for it.
+    os.execv("{root}/bin/rollcall", ["rollcall", "mend"])
 """
 
 COMMAND = """\
@@ -96,11 +112,18 @@ COMMAND = """\
 # Rollcall's command for the stack under {root}.
 # A service that calls this must not be taken for one of the processes that it is to end.
 unset ROLLCALL_STACK ROLLCALL_ROOT ROLLCALL_SERVICE ROLLCALL_REVISION
+broken() {{
+  by=$(sed -n 's/.*"by": "\\([^"\\\\]*\\)".*/\\1/p' '{root}/etc/meta.json' 2>/dev/null)
+  # Who is not root may only be without the right to look.
+  [ "$(id -u)" = 0 ] || echo '  next: {as_root}' >&2
+  echo "  next: ${{by:-{install}}}  # on the controller" >&2
+  exit 1
+}}
+# What is below calls this where it finds that it is not whole.
+[ "$1" != mend ] || broken
 if ! [ -x '{root}/engine/venv/bin/python' ] || ! [ -e '{root}/engine/rollcall/cli/command.py' ]; then
   echo 'FAILED: the engine of the stack under {root} is broken; the services run without it.' >&2
-  echo '  next: ansible-playbook site.yml' >&2
-  echo '  next: the entry "By hand" of the runbook' >&2
-  exit 1
+  broken
 fi
 exec '{root}/engine/venv/bin/python' -E -s -X utf8 '{root}/engine' --root '{root}' "$@"
 """
@@ -146,9 +169,16 @@ def wanted_files(root: str, sources: t.Mapping[str, str]) -> t.Dict[str, t.Tuple
     # First: a collection that is older then knows better than to replace what is only half there.
     files = {os.path.join(root, "engine", "version"): (f"{version_of(sources)}\n", 0o644)}
     files.update({os.path.join(package, name): (texts[name], 0o644) for name in order})
-    files[os.path.join(root, "engine", "__main__.py")] = (ENTRY, 0o644)
-    files[os.path.join(root, "bin", "rollcall")] = (COMMAND.format(root=root), 0o755)
+    files[os.path.join(root, "engine", "__main__.py")] = (ENTRY.replace("{root}", root), 0o644)
+    files[os.path.join(root, "bin", "rollcall")] = (COMMAND.format(root=root, install=INSTALL, as_root=AS_ROOT), 0o755)
+    files[os.path.join(root, "engine", FILES)] = (_listing(root, files), 0o644)
     return files
+
+
+def _listing(root: str, files: t.Mapping[str, t.Tuple[str, int]]) -> str:
+    """Return a line for each file, by which whoever looks later sees whether it is still what was installed."""
+    digests = {path: hashlib.sha256(text.encode("utf-8")).hexdigest() for path, (text, _mode) in files.items()}
+    return "".join(f"{digest}  {os.path.relpath(path, root)}\n" for path, digest in digests.items())
 
 
 def version_of(sources: t.Mapping[str, str]) -> str:

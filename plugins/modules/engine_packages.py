@@ -12,7 +12,8 @@ version_added: 0.2.0
 description:
   - Makes C(ROOT/engine/venv) with supervisor and what the engine needs, from the package index, or from wheels of the
     controller, which are sent as one archive.
-  - Notes what was installed after pip has succeeded, so that an installation that was cut off is done again.
+  - Looks at every file of every package, as the stack's user. What is missing or damaged is installed again; where that
+    does not mend it, or another Python is asked for, the environment is made from anew.
   - Used by the role P(rollcall.supervisor.bootstrap#role).
 extends_documentation_fragment:
   - rollcall.supervisor.attributes
@@ -45,6 +46,10 @@ options:
     description:
       - Directory on the controller with the wheels of all requirements. Without it, the package index is used.
     type: path
+  user:
+    description:
+      - The account that runs the services, and so has to be able to use the environment.
+    type: str
   archive:
     description:
       - Archive of that directory on the host.
@@ -71,6 +76,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import installation
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.removing import remove
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.archives import opened, unpack
@@ -81,27 +87,136 @@ ARGUMENT_SPEC = {
     "requirements": {"type": "str", "required": True},
     "wheels": {"type": "path"},
     "archive": {"type": "path"},
+    "user": {"type": "str"},
 }
 
 
-def read(path: str) -> str:
-    """Return the text of a file; empty when it does not exist."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return ""
+# What tells two interpreters apart: a virtual environment's is the one that it was made with.
+BASE = "import os, sys; print(os.path.realpath(getattr(sys, '_base_executable', None) or sys.executable))"
 
 
-def execute(module: AnsibleModule, argv: t.Sequence[str]) -> None:
-    """Run a command; the module fails with it."""
-    code, output, error = module.run_command(list(argv))
-    if code != 0:
-        last = ((error or output).strip().splitlines() or ["it said nothing"])[-1]
-        command = " ".join(argv[:3])
-        module.fail_json(
-            msg=f"'{command} ...' ended with exit code {code}: {last}", rc=code, stdout=output, stderr=error
+class Environment:
+    """The engine's virtual environment, and what it must be."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.root: str = module.params["root"]
+        self.engine = os.path.join(self.root, "engine")
+        self.path = os.path.join(self.engine, "venv")
+        self.python = os.path.join(self.path, "bin", "python")
+        self.listed = os.path.join(self.engine, "requirements.txt")
+        self.wanted: str = module.params["requirements"].rstrip("\n") + "\n"
+
+    def broken(self) -> t.List[str]:
+        """Return what is missing or damaged, as sentences; a list with one entry where its Python does not even run."""
+        command = [
+            self.python,
+            "-I",
+            "-c",
+            _program(),
+            installation.PACKAGES,
+            self.root,
+            self.module.params["user"] or "",
+        ]
+        code, output, error = self._run(command)
+        lines = output.splitlines()
+        if code == 0 and lines == ["whole yes"]:
+            return []
+        said = [line.partition(" ")[2] for line in lines if line.startswith("broken ")]
+        return said or [f"{self.python} does not run: {_last_line(error or output)}"]
+
+    def is_of_wanted_python(self) -> bool:
+        """Return whether it was made with the Python that is asked for."""
+        (_code, own, _error), (_code, wanted, _error) = (
+            self._run([python, "-I", "-c", BASE]) for python in (self.python, self.module.params["python"])
         )
+        return bool(own) and own == wanted
+
+    def has_pip(self) -> bool:
+        """Return whether packages can be put into it."""
+        return self._run([self.python, "-m", "pip", "--version"])[0] == 0
+
+    def is_listed(self) -> bool:
+        """Return whether the packages that are asked for are those that were installed."""
+        try:
+            with open(self.listed, encoding="utf-8") as stream:
+                return stream.read() == self.wanted
+        except FileNotFoundError:
+            return False
+
+    def install(self, source: t.Sequence[str]) -> None:
+        """Bring it to what it must be: in place where that does it, else from anew.
+
+        Raises:
+            RollcallError: neither does; what was there before is there again.
+        """
+        if self.is_of_wanted_python() and self.has_pip():
+            self._fill(source)
+            if not self.broken():
+                return
+        # What was there is whole but of another Python, or cannot be mended; until the new one is, it is kept.
+        old = f"{self.path}.old"
+        remove(old, missing_ok=True)
+        if os.path.lexists(self.path):
+            os.rename(self.path, old)
+        try:
+            self._execute([self.module.params["python"], "-m", "venv", self.path])
+            self._fill(source)
+            left = self.broken()
+            if left:
+                raise RollcallError(". ".join(left[:3]))
+        except RollcallError:
+            if os.path.lexists(old):
+                remove(self.path, missing_ok=True)
+                os.rename(old, self.path)
+            raise
+        remove(old, missing_ok=True)
+
+    def _fill(self, source: t.Sequence[str]) -> None:
+        fresh = f"{self.listed}.new"
+        with open(fresh, "w", encoding="utf-8") as stream:
+            stream.write(self.wanted)
+        # Read by the stack's user, whatever the umask is.
+        os.chmod(fresh, 0o644)
+        options = ["--quiet", "--disable-pip-version-check", "--no-cache-dir", "--requirement", fresh]
+        self._execute([self.python, "-m", "pip", "install", *options, *source])
+        os.replace(fresh, self.listed)
+
+    def _run(self, argv: t.Sequence[str]) -> t.Tuple[int, str, str]:
+        """Return exit code and output of a command; 127 when it cannot be executed at all."""
+        try:
+            return t.cast(
+                "t.Tuple[int, str, str]", self.module.run_command(list(argv), handle_exceptions=False, umask=0o022)
+            )
+        except OSError as exc:
+            return 127, "", f"{argv[0]}: {exc.strerror}"
+
+    def _execute(self, argv: t.Sequence[str]) -> None:
+        """Run a command.
+
+        Raises:
+            RollcallError: it failed.
+        """
+        code, output, error = self._run(argv)
+        if code != 0:
+            said = _last_line(error or output)
+            raise RollcallError(
+                f"'{' '.join(argv[:4])} ...' ended with exit code {code}: {said}",
+                evidence={"rc": code, "stdout": output, "stderr": error},
+            )
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it said nothing"])[-1]
+
+
+def _program() -> str:
+    """Return the text of the program that looks; within an Ansible module it is no file but a member of an archive."""
+    spec = installation.__spec__
+    source = None if spec is None else t.cast(t.Any, spec.loader).get_source(spec.name)
+    if source is None:
+        raise RollcallError("installation.py of the engine has no source.")
+    return str(source)
 
 
 def unpack_wheels(archive: str, directory: str) -> None:
@@ -121,26 +236,16 @@ def unpack_wheels(archive: str, directory: str) -> None:
 
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     """Make what is missing."""
-    engine = os.path.join(module.params["root"], "engine")
-    environment, listed = os.path.join(engine, "venv"), os.path.join(engine, "requirements.txt")
-    pip = os.path.join(environment, "bin", "pip")
-    wanted = module.params["requirements"].rstrip("\n") + "\n"
-    there = os.path.exists(os.path.join(environment, "bin", "supervisord")) and read(listed) == wanted
-    changed = not os.path.exists(pip) or not there
+    environment = Environment(module)
+    changed = not environment.is_listed() or bool(environment.broken()) or not environment.is_of_wanted_python()
     if changed and not module.check_mode:
-        if not os.path.exists(pip):
-            execute(module, [module.params["python"], "-m", "venv", environment])
         source: t.List[str] = []
         if module.params["archive"]:
-            wheels = os.path.join(engine, "wheels")
+            wheels = os.path.join(environment.engine, "wheels")
             unpack_wheels(module.params["archive"], wheels)
             source = ["--no-index", "--find-links", wheels]
-        with open(f"{listed}.new", "w", encoding="utf-8") as stream:
-            stream.write(wanted)
-        options = ["--quiet", "--disable-pip-version-check", "--no-cache-dir", "--requirement", f"{listed}.new"]
-        execute(module, [pip, "install", *options, *source])
-        os.replace(f"{listed}.new", listed)
-    return {"changed": changed, "environment": environment}
+        environment.install(source)
+    return {"changed": changed, "environment": environment.path}
 
 
 def main() -> None:
@@ -149,7 +254,9 @@ def main() -> None:
     try:
         result = run(module)
     except (RollcallError, OSError) as exc:
-        module.fail_json(msg=f"The engine's environment under {module.params['root']} could not be made: {exc}")
+        more = exc.evidence if isinstance(exc, RollcallError) else {}
+        what = f"The engine's environment under {module.params['root']} could not be made: {exc}"
+        module.fail_json(msg=what, **more)
     module.exit_json(**result)
 
 

@@ -226,6 +226,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.lifecycle import finish_switch, make_ready
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.wanted import wanted_release
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import Reader
 
 ARGUMENT_SPEC: t.Dict[str, t.Any] = {
     "root": {"type": "path", "required": True},
@@ -272,7 +273,7 @@ def main() -> None:
     try:
         result = run(module.params, check_mode=module.check_mode)
     except RollcallError as exc:
-        module.fail_json(msg=error_text(exc.as_dict(), root=module.params["root"]), error=exc.as_dict())
+        module.fail_json(msg=error_text(exc.as_dict(), reader=Reader(module.params["root"])), error=exc.as_dict())
     for name in result["ignored"]:
         module.warn(f"The release brings {name}, which is shared and has content already: what it brings is left out.")
     for what in result["left"]:

@@ -208,6 +208,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.execu
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import STATES, WantedPrograms
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import Reader
 
 
 def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any]:
@@ -243,7 +244,7 @@ def main() -> None:
     try:
         result = run(module.params, check_mode=module.check_mode)
     except RollcallError as exc:
-        module.fail_json(msg=error_text(exc.as_dict(), root=module.params["root"]), error=exc.as_dict())
+        module.fail_json(msg=error_text(exc.as_dict(), reader=Reader(module.params["root"])), error=exc.as_dict())
     module.exit_json(**result)
 
 

@@ -15,9 +15,11 @@ import os
 import shlex
 import typing as t
 
+from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import OWNED, POLICIES
@@ -25,6 +27,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.pl
     engine_directory,
     engine_python,
 )
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.invocation import apply_command
 
 Data = t.Mapping[str, t.Any]
 
@@ -60,6 +63,13 @@ class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes with
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
+    # Whether a playbook with this action applies the manifest.
+    APPLIES: t.ClassVar[bool] = False
+
+    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Dict[str, t.Any]:
+        """Note what the inventory calls the host, which is what people know it by."""
+        self._host_name = str((task_vars or {}).get("inventory_hostname", ""))
+        return t.cast("t.Dict[str, t.Any]", super().run(tmp, task_vars))
 
     def ask(self, root: str, verb: str, arguments: Data) -> t.Dict[str, t.Any]:
         """Return the engine's answer as a task's result; secrets that went into the question are taken out of it.
@@ -79,10 +89,21 @@ class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes with
             "verb": verb,
             "arguments": arguments,
             "check_mode": bool(self._task.check_mode),
+            **self._reader(),
         }
         answer = without(self._ask(root, question), arguments.get("secrets"))
         report = answer.get("report") or {}
+        if "error" in answer:
+            # By this whoever shows the error knows whose command its cures are.
+            answer["error"]["evidence"].setdefault("root", root)
         return {**answer, "ok": "error" not in answer and bool(report.get("ok", True))}
+
+    def _reader(self) -> t.Dict[str, str]:
+        """Return for the words of an answer by which command a manifest is applied, and where all others are run."""
+        name = self._host_name
+        local = self._play_context.connection == "local" or name == "localhost"
+        by = apply_command(applies=self.APPLIES, limit=name if context.CLIARGS.get("subset") else "")
+        return {"by": by, "name": name, "host": "" if local else name}
 
     def run_asked(self, root: str, arguments: Data, *, fail: bool) -> t.Dict[str, t.Any]:
         """Return the result of one run of the engine.
@@ -196,12 +217,12 @@ def _failure(root: str, done: Data) -> t.Dict[str, t.Any]:
             f"Rollcall is not installed under {root} on this host.",
             kind="wrong_use",
             evidence=evidence,
-            remedies=["ansible-playbook site.yml"],
+            remedies=[cures.INSTALL],
         )
     else:
         error = RollcallError(
             f"The engine under {root} ended with exit code {done['rc']} and no answer.",
             evidence=evidence,
-            remedies=[f"{root}/bin/rollcall status", "ansible-playbook site.yml"],
+            remedies=[cures.INSTALL],
         )
     return {"changed": False, "failed": True, "msg": str(error), "error": error.as_dict()}

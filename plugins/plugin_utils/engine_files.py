@@ -15,6 +15,8 @@ import zipfile
 
 COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ENGINE = os.path.join(COLLECTION, "plugins", "module_utils")
+# The default of `bootstrap_python`.
+PYTHON = "python3"
 
 
 def engine_files(directory: str = ENGINE) -> t.Dict[str, bytes]:
@@ -45,13 +47,15 @@ def pack(path: str, files: t.Mapping[str, bytes]) -> None:
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
 
 
-def fingerprint(data: t.Mapping[str, t.Any]) -> str:
+def fingerprint(data: t.Mapping[str, t.Any], python: str = PYTHON) -> str:
     """Return a digest of all that ``bootstrap`` puts on a host: engine, its own files, account and directories.
 
     Args:
         data: the normalised manifest.
+        python: the interpreter that the engine's environment is made with.
     """
-    digest = hashlib.sha256(json.dumps([data["name"], data["user"], data["root"], data["paths"]]).encode("utf-8"))
+    wanted = [data["name"], data["user"], data["root"], data["paths"], python]
+    digest = hashlib.sha256(json.dumps(wanted).encode("utf-8"))
     for name, content in engine_files().items():
         digest.update(name.encode("utf-8") + b"\0" + content)
     files = os.path.join(COLLECTION, "roles", "bootstrap", "files")

@@ -23,7 +23,15 @@ cd {root} 2>/dev/null || exit 0
 old=$(sed -n 's/^VERSION = "\\(.*\\)"/\\1/p' engine/rollcall/version.py 2>/dev/null)
 echo "version $(cat engine/version 2>/dev/null || echo "$old")"
 echo "prepared $(head -n 1 engine/prepared 2>/dev/null)"
+{proof}
 find . -mindepth 1 -maxdepth 1 -print0 | od -An -v -tx1 | sed 's/^/found /'"""
+# Whether what the host was prepared with is still there, by the engine's own Python. Where that does not run there is
+# no answer, which is an answer as well.
+_PROOF = "engine/venv/bin/python -I engine/rollcall/base/installation.py all {arguments} 2>/dev/null || :"
+# The same for what root was to put on the PATH.
+_ON_PATH = """
+{{ [ -x /usr/local/bin/rollcall ] && [ -e /etc/rollcall/stacks/{name} ]; }} || [ "$(id -u)" != 0 ] \\
+|| echo "broken the command on the PATH: it is not there\""""
 
 
 @dataclass(frozen=True)
@@ -34,23 +42,47 @@ class Found:
         version: of the engine; empty when there is none.
         prepared: the fingerprint of what the host was prepared with; empty when that was not done, or not to its end.
         names: all files and directories.
+        whole: whether all that it was prepared with is still there; False when that was not asked.
+        broken: what is not, as sentences.
     """
 
     version: str = ""
     prepared: str = ""
     names: t.Tuple[str, ...] = ()
+    whole: bool = False
+    broken: t.Tuple[str, ...] = ()
 
 
-def look(action: ActionBase, root: str) -> Found:
+def look(action: ActionBase, root: str, proof: str = "") -> Found:
     """Ask the host of an action what there is in the directory of a stack.
+
+    Args:
+        action: that asks.
+        root: directory of the stack.
+        proof: the command of ``proof``, to have the host look whether all is still there.
 
     Raises:
         AnsibleActionFail: the host has no shell that can be asked.
     """
-    done = action._low_level_execute_command(_LOOK.format(root=shlex.quote(root)))
+    done = action._low_level_execute_command(_LOOK.format(root=shlex.quote(root), proof=proof))
     if done["rc"] != 0:
         raise AnsibleActionFail(f"The host could not be looked at: {(done['stderr'] or done['stdout']).strip()[-500:]}")
     return parse(done["stdout"])
+
+
+def proof(data: t.Mapping[str, t.Any], *, on_path: bool) -> str:
+    """Return the shell's command that looks, in a stack's directory, whether the host is still as it was prepared.
+
+    Args:
+        data: the normalised manifest.
+        on_path: whether root was to put the command on the PATH.
+    """
+    paths = data["paths"]
+    arguments = [data["root"], data["user"] or "", paths["run"], paths["logs"]]
+    command = _PROOF.format(arguments=shlex.join(arguments))
+    if on_path:
+        command += _ON_PATH.format(name=shlex.quote(data["name"]))
+    return command
 
 
 def parse(output: str) -> Found:
@@ -65,4 +97,6 @@ def parse(output: str) -> Found:
     last = {word: said.get(word, [""])[-1] for word in ("version", "prepared")}
     names = bytes.fromhex("".join(said.get("found", ()))).split(b"\0")[:-1]
     found = sorted(os.fsdecode(name)[len("./") :] for name in names)
-    return Found(last["version"], last["prepared"], tuple(found))
+    broken = tuple(said.get("broken", ()))
+    whole = "yes" in said.get("whole", ()) and not broken
+    return Found(last["version"], last["prepared"], tuple(found), whole, broken)

@@ -17,6 +17,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show import steps
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import Reader
 
 if t.TYPE_CHECKING:
     from ansible_collections.rollcall.supervisor.plugins.module_utils.base import command_documents, documents
@@ -29,6 +30,8 @@ CODES = {**EXIT_CODES, "unreachable": EXIT_UNREACHABLE}
 FROM_BEST_TO_WORST = (EXIT_OK, EXIT_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT_WRONG_USE)
 # Of the tasks of one step the one with most to tell counts.
 FROM_LEAST_TO_MOST = (steps.NONE, steps.OK, steps.CHANGED, steps.FAILED)
+# Where a result has what a command, or the Python of a module, wrote.
+WORDS = ("stdout", "stderr", "module_stdout", "module_stderr")
 # How many last lines are kept of what a command wrote that has nothing to do with us.
 TAIL = 5
 
@@ -54,6 +57,13 @@ class TaskFailure:
         """The problems of the manifest, when it is those that it failed for."""
         return [] if isinstance(self.result.get("error"), dict) else list(self.result.get("problems") or ())
 
+    def _said(self) -> str:
+        """Return why it failed: of a module that gave no answer what its Python said, and not that it gave none."""
+        lines = str(self.result.get("module_stderr") or self.result.get("module_stdout") or "").strip().splitlines()
+        if lines:
+            return f"the module did not run: {lines[-1].strip()}"
+        return str(self.result.get("msg") or "it gave no reason; see above").strip()
+
     def as_error(self) -> documents.ErrorData:
         """Return why a host came to no verdict, in the form of the engine's errors."""
         result = self.result
@@ -62,9 +72,9 @@ class TaskFailure:
         if self.problems:
             message = str(result.get("msg") or "The manifest has problems.")
             return error(message, "wrong_use", evidence={"problems": self.problems})
-        said = result.get("msg") or result.get("module_stderr") or "it gave no reason; see above"
-        words = str(result.get("stderr") or result.get("stdout") or "").splitlines()[-TAIL:]
-        message = f"task '{self.task}': {str(said).strip()}"
+        said = self._said()
+        words = [line for key in WORDS for line in str(result.get(key) or "").strip().splitlines()][-TAIL:]
+        message = f"task '{self.task}': {said}"
         return error(message, "wrong_use" if self.ours else "failed", evidence={"output": words} if words else None)
 
 
@@ -85,6 +95,18 @@ class HostRecord:
     gone: bool = False
     # Why check mode could plan nothing.
     unplanned: str = ""
+    # How cures for it are worded: the command that applies a manifest, and where all others are to be run.
+    by: str = ""
+    elsewhere: bool = False
+
+    def reader(self, name: str, root: str = "") -> Reader:
+        """Return how cures for this host, which the inventory calls ``name``, are written."""
+        return Reader(root or self.root, self.by, name if self.elsewhere else "")
+
+    @property
+    def root(self) -> str:
+        """The root of a stack of this host; empty when none has reported."""
+        return next((str(report["root"]) for report in self.reports.values() if report.get("root")), "")
 
     @property
     def steps(self) -> t.List[documents.StepData]:

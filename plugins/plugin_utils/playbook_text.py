@@ -61,7 +61,7 @@ def _host_text(record: PlaybookRecord, name: str, *, width: int, colour: bool, w
             blocks.append(f"{_bare_verdict(report, name)}, its report cannot be printed")
     failure = record.failure(name)
     if failure is not None:
-        blocks.append(_failure_text(name, failure, colour=colour))
+        blocks.append(_failure_text(name, failure, known, colour=colour))
     if known.unreachable is not None:
         blocks.append(error_text(error(known.unreachable, "unreachable"), subject=name, colour=colour))
     return "\n\n".join(blocks)
@@ -75,9 +75,10 @@ def _report_text(report: AnyReport, name: str, known: HostRecord, *, width: int,
 
         # The findings themselves are the playbook's to show.
         found = t.cast("command_documents.DoctorDocument", report)
-        return findings_text({**found, "host": name}).splitlines()[-1]
+        return findings_text({**found, "host": name}, known.reader(name)).splitlines()[-1]
     named: documents.Report = {**report, "host": name}
-    return roll_call(named, gone=known.gone, width=width, colour=colour)
+    reader = known.reader(name, str(report.get("root") or ""))
+    return roll_call(named, reader=reader, gone=known.gone, width=width, colour=colour)
 
 
 def _host_lines(record: PlaybookRecord, name: str, *, colour: bool) -> t.List[str]:
@@ -96,7 +97,7 @@ def _host_lines(record: PlaybookRecord, name: str, *, colour: bool) -> t.List[st
             lines.append(_bare_verdict(report, name))
     failure = record.failure(name)
     if failure is not None:
-        lines.append(_failure_text(name, failure, colour=colour).splitlines()[0])
+        lines.append(_failure_text(name, failure, known, colour=colour).splitlines()[0])
     if known.unreachable is not None:
         text = error_text(error(known.unreachable, "unreachable"), subject=name, colour=colour)
         lines.append(text.splitlines()[0])
@@ -107,11 +108,13 @@ def _bare_verdict(report: AnyReport, name: str) -> str:
     return f"{report.get('stack')} on {name}: {'OK' if report.get('ok') else 'FAILED'}"
 
 
-def _failure_text(name: str, failure: TaskFailure, *, colour: bool) -> str:
+def _failure_text(name: str, failure: TaskFailure, known: HostRecord, *, colour: bool) -> str:
     """Return why a host came to no verdict."""
     if failure.problems:
         return problems_text(failure.problems, subject=f"manifest of {name}", colour=colour)
-    return error_text(failure.as_error(), subject=name, colour=colour)
+    told = failure.as_error()
+    reader = known.reader(name, str(told["evidence"].get("root") or ""))
+    return error_text(told, subject=name, reader=reader, colour=colour)
 
 
 def _left_out(record: PlaybookRecord) -> t.Iterator[str]:

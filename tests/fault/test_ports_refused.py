@@ -20,11 +20,12 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import listeners, processes, socket_owners
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import user_name
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Process
-from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, judge, objections, survey
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, judge, survey
 from ansible_collections.rollcall.supervisor.plugins.modules import port_flush, port_info
 from tests.support import returns
 from tests.support.configs import a_label, a_stack
@@ -318,9 +319,8 @@ def test_a_foreign_process_is_refused_with_all_that_is_known_and_the_way_out(roo
         )
         assert error.remedies == (
             f"kill {held.pid}",
-            *objections.OVERRIDES,
-            f"end it all the same: rollcall.supervisor.port_flush with overrides: {{{held.port}: any}}",
-            "give service0 another port in the manifest",
+            cures.override(held.port),
+            cures.another_port("service0"),
         )
         (evidence,) = error.evidence["objections"]
         assert (evidence["port"], evidence["pid"]) == (held.port, held.pid)

@@ -70,13 +70,13 @@ def test_check_mode_says_that_it_cannot_see_further(tmp_path: Path) -> None:
 
 @pytest.mark.fault(46)
 def test_a_python_that_is_too_old_is_told_in_one_sentence(tmp_path: Path) -> None:
-    old = program(tmp_path / "old", "echo rollcall 0 False True")
+    old = program(tmp_path / "old", "echo rollcall 0 False True True")
     assert f"{old} on here is older than 3.9" in refused(tmp_path, site(tmp_path, bootstrap_python=str(old)))
 
 
 @pytest.mark.fault(46)
 def test_without_root_what_is_missing_is_named(tmp_path: Path) -> None:
-    bare = program(tmp_path / "bare-python", "echo rollcall 1000 True False")
+    bare = program(tmp_path / "bare-python", "echo rollcall 1000 True False True")
     said = refused(tmp_path, site(tmp_path, bootstrap_python=str(bare)))
     assert "cannot make virtual environments, and only root can install what does: python3-venv" in said
 

@@ -108,6 +108,7 @@ class Fleet:
         pages["port"] = self.port
         raw["services"]["beside"] = {"command": [self.made.program, APP, "beside"]}
         self.variables["services_boot"] = "none"
+        self.variables["bootstrap_on_path"] = False
         self.made.raw = raw
 
     def push(self) -> None:

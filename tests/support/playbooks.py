@@ -43,6 +43,7 @@ def play(made: StackUnderTest, playbook: str, *arguments: str, **variables: t.An
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "rollcall_stack": made.raw,
+        "bootstrap_on_path": False,
         "services_boot": "none",  # so this machine does not start a test's stack after its next boot
     }
     inventory.write_text(json.dumps({"all": {"hosts": {"here": {**known, **variables}}}}), encoding="utf-8")

@@ -40,6 +40,7 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files i
 from tests.support.documents import validated
 from tests.support.processes import free_port
 from tests.support.rendering import render
+from tests.support.repository import ROOT
 
 APP = str(Path(__file__).resolve().parent / "app.py")
 
@@ -88,6 +89,9 @@ class StackUnderTest:
             Path(path).write_text(text, encoding="utf-8")
             os.chmod(path, mode)
         os.symlink(sys.prefix, os.path.join(self.root, "engine", "venv"))
+        os.mkdir(os.path.join(self.root, "lib"), 0o755)
+        for name, place in (("requirements.txt", "engine"), ("rollcall_ports.py", "lib")):
+            shutil.copy(ROOT / "roles" / "bootstrap" / "files" / name, os.path.join(self.root, place))
 
     @property
     def command(self) -> str:

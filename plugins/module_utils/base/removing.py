@@ -17,6 +17,7 @@ import os
 import stat
 import typing as t
 
+from . import cures
 from .errors import RollcallError
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -160,5 +161,5 @@ def _refusal(path: str, mounted: t.Sequence[str]) -> RollcallError:
         f"{path} is not removed: something is mounted in it: {', '.join(mounted)}.",
         kind="refused",
         evidence={"path": path, "mounts": list(mounted)},
-        remedies=[f"umount {place}" for place in mounted],
+        remedies=[cures.unmount(place) for place in mounted],
     )

@@ -15,6 +15,7 @@ import json
 import sys
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..base.version import VERSION, is_newer, upgrade
 from ..manifest.model import Paths, Stack
@@ -42,10 +43,8 @@ def main(root: str, stream: t.TextIO, output: t.TextIO) -> int:
         _check_version(root, asked["version"])
         answer = _ANSWERS[asked["verb"]](root, asked["arguments"], asked["check_mode"])
     except RollcallError as exc:
-        from ..show.errors import error_text
-
-        error = exc.as_dict()
-        answer = {"changed": False, "failed": True, "msg": error_text(error, root=root), "error": error}
+        answer = {"changed": False, "failed": True, "error": exc.as_dict()}
+    _add_words(answer, root, asked)
     output.write(f"{json.dumps(answer)}\n")
     return 0
 
@@ -62,8 +61,33 @@ def _check_version(root: str, wanted: str) -> None:
             "the same.",
             kind="wrong_use",
             evidence={"installed": VERSION, "wanted": wanted},
-            remedies=[upgrade(VERSION) if is_newer(VERSION, wanted) else "ansible-playbook site.yml"],
+            remedies=[upgrade(VERSION) if is_newer(VERSION, wanted) else cures.INSTALL],
         )
+
+
+def _add_words(answer: t.Dict[str, t.Any], root: str, asked: Data) -> None:
+    """Add to an answer what people read of it: they are where the question came from, and call the host by its name."""
+    from ..show.words import Reader
+
+    reader = Reader(root, asked.get("by", ""), asked.get("host", ""))
+    if "error" in answer:
+        from ..show.errors import error_text
+
+        answer["msg"] = error_text(answer["error"], reader=reader)
+    elif "findings" in answer.get("report", {}):
+        from ..show.findings import findings_text
+
+        answer["text"] = findings_text(_named(answer["report"], asked), reader)
+        if answer.get("failed"):
+            answer["msg"] = answer["text"]
+    elif not answer.get("report", {"ok": True})["ok"]:
+        from ..show.roll_call import failure_text
+
+        answer["msg"] = failure_text(_named(answer["report"], asked), reader)
+
+
+def _named(report: t.Any, asked: Data) -> t.Any:
+    return {**report, "host": asked.get("name") or report["host"]}
 
 
 def _restart(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
@@ -98,6 +122,7 @@ def _request(root: str, arguments: Data) -> Request:
         automatic=arguments["automatic"],
         on_failure=arguments["on_failure"],
         generation=arguments["generation"],
+        by=arguments.get("by", ""),
     )
 
 
@@ -126,13 +151,10 @@ def _verify(root: str, arguments: Data, _check_mode: bool) -> t.Dict[str, t.Any]
 def _doctor(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
     from ..doctor import doctor
     from ..run.request import who
-    from ..show.findings import findings_text
 
     found = doctor.doctor(root, fix=arguments["fix"], dry_run=check_mode, who=who())
-    answer: t.Dict[str, t.Any] = {"changed": found["changed"], "report": found, "text": findings_text(found)}
-    if arguments["fail"] and not found["ok"]:
-        answer.update(failed=True, msg=answer["text"])
-    return answer
+    failed = {"failed": True} if arguments["fail"] and not found["ok"] else {}
+    return {"changed": found["changed"], "report": found, **failed}
 
 
 def _acknowledge(root: str, _arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
@@ -157,12 +179,8 @@ def _assign(_root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]
 
 def _judged(seen: Report, *, changed: bool, fail: bool) -> t.Dict[str, t.Any]:
     """Return the answer for a report; one that is not ok is a failure when ``fail`` says so."""
-    answer: t.Dict[str, t.Any] = {"changed": changed, "report": seen}
-    if not seen["ok"]:
-        from ..show.roll_call import failure_text
-
-        answer.update(msg=failure_text(seen), **({"failed": True} if fail else {}))
-    return answer
+    failed = {"failed": True} if fail and not seen["ok"] else {}
+    return {"changed": changed, "report": seen, **failed}
 
 
 _ANSWERS: t.Mapping[str, t.Callable[[str, Data, bool], t.Dict[str, t.Any]]] = {

@@ -84,8 +84,9 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
             sys.stdout.write(json.dumps({"ok": False, "error": exc.as_dict()}, indent=2) + "\n")
         else:
             from ..show.errors import error_text
+            from ..show.words import Reader
 
-            sys.stderr.write(error_text(exc.as_dict(), root=options.root) + "\n")
+            sys.stderr.write(error_text(exc.as_dict(), reader=Reader(options.root or "")) + "\n")
         return exc.exit_code
     except BrokenPipeError:
         # The reader of our output has gone (`rollcall status | head`): nobody is left to tell.

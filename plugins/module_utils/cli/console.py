@@ -14,6 +14,7 @@ import sys
 import threading
 import typing as t
 
+from ..base import cures
 from ..base.clock import SOON
 from ..base.errors import EXIT_FAILED, EXIT_OK, RollcallError
 from ..manifest.model import Paths
@@ -89,7 +90,7 @@ def paths_of(root: t.Optional[str]) -> Paths:
         raise RollcallError(
             "Which stack? This command was called without its root directory.",
             kind="wrong_use",
-            remedies=["call the installed command: ROOT/bin/rollcall", "rollcall --root ROOT ..."],
+            remedies=[cures.OWN_COMMAND],
         )
     return Paths.of(root)
 

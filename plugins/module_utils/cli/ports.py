@@ -11,6 +11,7 @@ import argparse
 import functools
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..manifest.model import Stack
 from .console import CHECK, JSON, POLICY, Option, Verb, announced, option, paths_of, show
@@ -68,6 +69,7 @@ def _kill(stack: Stack, options: argparse.Namespace) -> Data:
         policy=options.policy,
         supervised=options.supervised,
         dry_run=options.check,
+        force=cures.force(f"ports kill {options.port}"),
     )
     return {"ok": not done.kept, "port": options.port, **done.as_dict()}
 

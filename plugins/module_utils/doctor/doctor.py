@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..base import cures
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..manifest.model import Paths, Stack
@@ -22,7 +23,7 @@ from ..supervisord.running import all_supervisords
 from ..verdict import limits
 from . import repairs
 from .diagnosis import KINDS, diagnose, passed, settled
-from .facts import INSTALL, HostFacts
+from .facts import HostFacts
 from .findings import Finding
 from .look import PORTS_PATIENCE, look
 from .own_paths import PRIVATE
@@ -108,7 +109,7 @@ def _fixed(root: str, who: str, clock: Clock) -> t.Tuple[HostFacts, t.List[Findi
     """
     if not os.path.isdir(root):
         raise RollcallError(
-            f"There is nothing to put right: {root} does not exist.", kind="wrong_use", remedies=[INSTALL]
+            f"There is nothing to put right: {root} does not exist.", kind="wrong_use", remedies=[cures.INSTALL]
         )
     stack = _installed(root)
     state = Paths.of(root).state if stack is None else stack.paths.state

@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..base.errors import RollcallError
+from ..base.installation import Broken
 from ..host.model import Process
 from ..manifest.model import Paths, Stack
 from ..supervisord import client_errors
@@ -22,10 +23,6 @@ from ..verdict.observation import Observation
 
 if t.TYPE_CHECKING:
     from ..base.documents import LastFailure
-
-INSTALL = "ansible-playbook site.yml"
-EMERGENCY = "restart emergency"
-FULL = "restart full"
 
 
 class Unavailable(t.NamedTuple):
@@ -141,6 +138,7 @@ class HostFacts:
         unfinished: run and step of the newest run, when it never came to its end.
         failure: the last run that failed, as memory.last_failure returns it.
         versions: of all that has one.
+        damage: what is missing or damaged of the engine and its environment.
         user: who looks.
         unseen: how many processes this user may not look into.
     """
@@ -172,6 +170,7 @@ class HostFacts:
     unfinished: t.Optional[t.Mapping[str, t.Any]] = None
     failure: t.Optional[LastFailure] = None
     versions: Versions = Versions()
+    damage: t.Sequence[Broken] = ()
     user: str = "root"
     unseen: int = 0
 
@@ -180,11 +179,11 @@ class HostFacts:
         """The supervisords over this stack."""
         return [one for one in self.supervisords if one.ours]
 
-    def command(self, words: str) -> str:
-        """Return a command of this stack's own ``rollcall``, as it can be copied."""
-        return own_command(self.root, words)
+    def own(self, command: str) -> str:
+        """Return a cure that begins with ``rollcall`` as a command of this very stack, which can be copied."""
+        return own_command(self.root, command)
 
 
-def own_command(root: str, words: str) -> str:
-    """Return a command of the ``rollcall`` of the stack at ``root``, as it can be copied."""
-    return f"{shlex.quote(os.path.join(root, 'bin', 'rollcall'))} {words}"
+def own_command(root: str, command: str) -> str:
+    """Return a cure that begins with ``rollcall`` as a command of the stack at ``root``."""
+    return f"{shlex.quote(os.path.join(root, 'bin', 'rollcall'))} {command.partition(' ')[2]}"

@@ -8,11 +8,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 import typing as t
 
+from ..base import cures
 from . import repairs
-from .facts import INSTALL, HostFacts
+from .facts import HostFacts
 from .findings import ERROR, WARNING, FindingKind, Sighting
 from .judge_installed import unavailable
 
@@ -28,6 +28,8 @@ _PLACES = (
     ("stack.paths.run", "not_writable"),
     ("stack.paths.logs", "not_writable"),
     ("rollcall_release", "command"),
+    # Told as an engine that is broken.
+    ("engine/venv/bin/python", "engine_broken"),
 )
 
 
@@ -51,7 +53,7 @@ def _problems(name: str) -> t.Callable[[HostFacts], t.Iterator[Sighting]]:
 
 def _missing(facts: HostFacts) -> t.Iterator[Sighting]:
     for path in facts.missing:
-        yield Sighting(path, "it does not exist", facts.command("doctor --fix"))
+        yield Sighting(path, "it does not exist", facts.own(cures.FIX))
 
 
 def _log_huge(facts: HostFacts) -> t.Iterator[Sighting]:
@@ -59,7 +61,7 @@ def _log_huge(facts: HostFacts) -> t.Iterator[Sighting]:
         if log.size > (2 * log.limit + LOG_ROOM if log.limit else LOG_UNROTATED):
             rotated = f"rotated at {_size(log.limit)}" if log.limit else "never rotated"
             text = f"it has {_size(log.size)} and is to be {rotated}"
-            yield Sighting(log.path, text, f"truncate -s 0 {shlex.quote(log.path)}", {"size": log.size})
+            yield Sighting(log.path, text, cures.empty(log.path), {"size": log.size})
 
 
 def _size(number: int) -> str:
@@ -70,7 +72,7 @@ def _log_in_tmp(facts: HostFacts) -> t.Iterator[Sighting]:
     logs = os.path.realpath(facts.paths.logs)
     if _temporary(logs) and not _temporary(os.path.realpath(facts.root)):
         text = f"the logs are written to {logs}, which the host empties by itself"
-        yield Sighting(facts.paths.logs, text, f"set paths.logs in the manifest, then {INSTALL}")
+        yield Sighting(facts.paths.logs, text, cures.then("set paths.logs in the manifest"))
 
 
 def _temporary(path: str) -> bool:
@@ -83,11 +85,11 @@ def _open(*, secret: bool) -> t.Callable[[HostFacts], t.Iterator[Sighting]]:
     def judge(facts: HostFacts) -> t.Iterator[Sighting]:
         for own in facts.own_paths:
             if own.mode & ~own.most & 0o7777 and own.secret == secret:
-                chmod = f"chmod {own.mode & own.most:o} {shlex.quote(own.path)}"
+                chmod = cures.mode(own.mode & own.most, own.path)
                 yield Sighting(
                     own.path,
                     f"its mode is {own.mode:04o}, and {own.most:04o} is enough",
-                    facts.command("doctor --fix") if own.fixable else chmod,
+                    facts.own(cures.FIX) if own.fixable else chmod,
                     {"mode": own.mode, "most": own.most},
                     fixable=own.fixable,
                 )
@@ -99,7 +101,7 @@ def _unsafe_owner(facts: HostFacts) -> t.Iterator[Sighting]:
     for own in facts.own_paths if _run_by_root(facts) else ():
         if own.uid != 0:
             text = f"it belongs to uid {own.uid}, who can have supervisord, which runs as root, do anything"
-            yield Sighting(own.path, text, f"chown -R 0:0 {shlex.quote(own.path)}", {"uid": own.uid})
+            yield Sighting(own.path, text, cures.give_all_to_root(own.path), {"uid": own.uid})
 
 
 def _run_by_root(facts: HostFacts) -> bool:

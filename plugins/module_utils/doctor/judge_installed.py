@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 import typing as t
 
+from ..base import cures
+from ..supervisord.places import engine_python
 from . import judge_supervisords
-from .facts import FULL, INSTALL, HostFacts
+from .facts import HostFacts
 from .findings import ERROR, NOTE, WARNING, FindingKind, Sighting
 
 OLDEST_PYTHON = (3, 9)
@@ -39,46 +40,49 @@ def _drift(facts: HostFacts) -> t.Iterator[Sighting]:
         told = zip(row["codes"], row["differences"])
         rest = [text for code, text in told if code not in _TOLD_ELSEWHERE]
         if rest:
-            yield Sighting(row["name"], "; ".join(rest), facts.command("start"), {"row": dict(row)})
+            yield Sighting(row["name"], "; ".join(rest), facts.own(cures.START), {"row": dict(row)})
 
 
 def _not_loaded(facts: HostFacts) -> t.Iterator[Sighting]:
     if facts.meta and facts.ours and not facts.meta.get("loaded", True):
         text = f"the generation behind {facts.paths.etc} was put in place, and supervisord still runs by the one before"
-        yield Sighting(facts.name, text, facts.command(FULL))
+        yield Sighting(facts.name, text, facts.own(cures.FULL))
 
 
 def _not_verified(facts: HostFacts) -> t.Iterator[Sighting]:
     if facts.meta and facts.ours and facts.meta.get("loaded", True) and not facts.meta.get("verified", True):
         text = f"the generation behind {facts.paths.etc} is not verified yet"
-        yield Sighting(facts.name, text, facts.command("start"))
+        yield Sighting(facts.name, text, facts.own(cures.START))
 
 
 def _registry(facts: HostFacts) -> t.Iterator[Sighting]:
     if facts.stack is not None and not facts.registry:
         text = "it is missing or does not say what the manifest says: applications get no port, or a wrong one"
-        yield Sighting(os.path.join(facts.root, "ports.json"), text, facts.command("start"))
+        yield Sighting(os.path.join(facts.root, "ports.json"), text, facts.own(cures.START))
 
 
 def _engine_broken(facts: HostFacts) -> t.Iterator[Sighting]:
     yield from unavailable("engine_broken")(facts)
+    python = engine_python(facts.root)
+    for one in facts.damage:
+        yield Sighting(one.subject, one.what, cures.another_python() if one.subject == python else cures.INSTALL)
     if facts.versions.engine is None:
         text = "there is no engine in it: this stack can be neither restarted nor looked at from its host"
-        yield Sighting(os.path.join(facts.root, "engine"), text, INSTALL)
+        yield Sighting(os.path.join(facts.root, "engine"), text, cures.INSTALL)
 
 
 def _engine_version(facts: HostFacts) -> t.Iterator[Sighting]:
     known = facts.versions
     if known.engine and known.engine != known.own:
         text = f"installed is version {known.engine}, and version {known.own} looks at it"
-        yield Sighting(os.path.join(facts.root, "engine"), text, INSTALL)
+        yield Sighting(os.path.join(facts.root, "engine"), text, cures.INSTALL)
 
 
 def _python_too_old(facts: HostFacts) -> t.Iterator[Sighting]:
     python, venv = facts.versions.python, os.path.join(facts.root, "engine", "venv")
     if python and python < OLDEST_PYTHON:
         text = f"it is Python {_dotted(python)}, and {_dotted(OLDEST_PYTHON)} is needed"
-        yield Sighting(venv, text, f"rm -r {shlex.quote(venv)}, then {INSTALL} -e bootstrap_python=PATH")
+        yield Sighting(venv, text, cures.another_python())
 
 
 def _dotted(numbers: t.Iterable[int]) -> str:
@@ -90,7 +94,7 @@ def _other_supervisord(facts: HostFacts) -> t.Iterator[Sighting]:
     if len(known.on_path) > 1:
         on_path = ", ".join(known.on_path)
         text = f"on the PATH are {on_path}; this stack runs by {known.configured}, whatever the PATH says"
-        yield Sighting(facts.name, text, f"none is needed; {facts.command('status')} asks the right one")
+        yield Sighting(facts.name, text, facts.own(cures.STATUS))
 
 
 KINDS = (
@@ -136,7 +140,7 @@ KINDS = (
     FindingKind(
         "engine_broken",
         ERROR,
-        "the engine, or its virtual environment, is missing",
+        "the engine or its virtual environment is missing or damaged, or the stack's user cannot execute it",
         "`ansible-playbook site.yml`",
         _engine_broken,
     ),
@@ -151,7 +155,7 @@ KINDS = (
         "python_too_old",
         ERROR,
         "the engine's Python is older than 3.9",
-        "`ansible-playbook site.yml -e bootstrap_python=PATH`, the old environment removed before",
+        "`ansible-playbook site.yml -e bootstrap_python=PATH`",
         _python_too_old,
     ),
     FindingKind(

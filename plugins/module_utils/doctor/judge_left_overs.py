@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..base import cures
 from ..base.text import count, run_result
 from ..state.lock import describe_lock
 from ..supervisord import client_errors
@@ -21,14 +22,14 @@ from .findings import NOTE, WARNING, FindingKind, Sighting
 def _locked(facts: HostFacts) -> t.Iterator[Sighting]:
     if facts.lock is not None:
         text = describe_lock({**facts.lock, "step": facts.unfinished["step"] if facts.unfinished else None})
-        yield Sighting(facts.name, text, f"{facts.command('doctor')}  # when it has ended", facts.lock)
+        yield Sighting(facts.name, text, cures.WAIT, facts.lock)
 
 
 def _unfinished_run(facts: HostFacts) -> t.Iterator[Sighting]:
     # What a run has begun is not left over while it is at work.
     if facts.unfinished is not None and facts.lock is None:
         text = f"run {facts.unfinished['run']} was cut off at its step '{facts.unfinished['step']}'"
-        yield Sighting(facts.name, text, facts.command("start"), facts.unfinished)
+        yield Sighting(facts.name, text, facts.own(cures.START), facts.unfinished)
 
 
 def _failed_run(facts: HostFacts) -> t.Iterator[Sighting]:
@@ -39,27 +40,24 @@ def _failed_run(facts: HostFacts) -> t.Iterator[Sighting]:
     failed = [f"{check['subject']}, {check['name']}: {check['evidence']}" for check in failure["checks"]]
     why = [*([failure["message"]] if failure["message"] else []), *failed]
     text = "\n".join([ended, *(line for reason in why[:3] for line in reason.splitlines()[:3])])
-    remedy = (
-        f"{facts.command('acknowledge')}  # when it is known; {facts.command('history ' + failure['run'])} tells all"
-    )
-    yield Sighting(facts.name, text, remedy, {"failure": failure})
+    yield Sighting(facts.name, text, facts.own(cures.ACKNOWLEDGE), {"failure": failure})
 
 
 def _unfinished_generations(facts: HostFacts) -> t.Iterator[Sighting]:
     for path in facts.left_overs.generations if facts.lock is None else ():
-        yield Sighting(path, "a run was cut off while it wrote this", facts.command("doctor --fix"))
+        yield Sighting(path, "a run was cut off while it wrote this", facts.own(cures.FIX))
 
 
 def _temporary_files(facts: HostFacts) -> t.Iterator[Sighting]:
     for path in facts.left_overs.temporary if facts.lock is None else ():
         text = "whoever wrote it was cut off before it was put in place"
-        yield Sighting(path, text, facts.command("doctor --fix"))
+        yield Sighting(path, text, facts.own(cures.FIX))
 
 
 def _stale_socket(facts: HostFacts) -> t.Iterator[Sighting]:
     if not facts.ours and facts.own_answer.problem == client_errors.STALE:
         text = "nobody listens on it, and no supervisord of this stack runs"
-        yield Sighting(facts.paths.socket, text, facts.command("doctor --fix"))
+        yield Sighting(facts.paths.socket, text, facts.own(cures.FIX))
 
 
 def _stale_pidfile(facts: HostFacts) -> t.Iterator[Sighting]:
@@ -67,22 +65,22 @@ def _stale_pidfile(facts: HostFacts) -> t.Iterator[Sighting]:
     if found is not None and found.process is None and found.pid not in {one.pid for one in facts.ours}:
         said = "no pid" if found.pid is None else f"pid {found.pid}"
         text = f"it names {said}, and there is no such process"
-        yield Sighting(facts.paths.pidfile, text, facts.command("doctor --fix"), {"pid": found.pid})
+        yield Sighting(facts.paths.pidfile, text, facts.own(cures.FIX), {"pid": found.pid})
 
 
 def _old_runs(facts: HostFacts) -> t.Iterator[Sighting]:
     if facts.left_overs.runs and facts.lock is None:
         text = f"{facts.left_overs.runs} more records of runs than are kept"
         path = os.path.join(facts.paths.state, "runs")
-        yield Sighting(path, text, facts.command("doctor --fix"), {"number": facts.left_overs.runs})
+        yield Sighting(path, text, facts.own(cures.FIX), {"number": facts.left_overs.runs})
 
 
 def _unseen(facts: HostFacts) -> t.Iterator[Sighting]:
     if facts.unseen:
         text = f"as user {facts.user} {count(facts.unseen, 'process', 'processes')} could not be looked into"
         # In a container root may be without it.
-        capability = "give this container the capability SYS_PTRACE"
-        remedy = capability if facts.user == "root" else f"sudo {facts.command('doctor')}"
+        capability = cures.CAPABILITY
+        remedy = capability if facts.user == "root" else cures.as_root(facts.own(cures.DOCTOR))
         yield Sighting(facts.name, text, remedy, {"user": facts.user, "processes": facts.unseen})
 
 

@@ -7,12 +7,12 @@
 
 from __future__ import annotations
 
-import shlex
 import typing as t
 
+from ..base import cures
 from ..host.model import Process
 from . import repairs
-from .facts import FULL, HostFacts
+from .facts import HostFacts
 from .findings import ERROR, NOTE, WARNING, FindingKind, Sighting
 
 
@@ -24,7 +24,7 @@ def _orphans(facts: HostFacts) -> t.Iterator[Sighting]:
         if beside:
             text += f"; supervisord runs {service} as pid {beside[0]} besides"
         data = {"pid": orphan.pid, "service": service, "beside": beside}
-        yield Sighting(service or facts.name, text, facts.command(FULL), data)
+        yield Sighting(service or facts.name, text, facts.own(cures.FULL), data)
 
 
 def _duplicates(facts: HostFacts) -> t.Iterator[Sighting]:
@@ -32,7 +32,7 @@ def _duplicates(facts: HostFacts) -> t.Iterator[Sighting]:
         if len(twice) > 1:
             each = "; ".join(f"{one.summary}, below pid {one.ppid}" for one in twice)
             text = f"it runs more than once: {each}"
-            yield Sighting(service, text, facts.command(FULL), {"pids": [one.pid for one in twice]})
+            yield Sighting(service, text, facts.own(cures.FULL), {"pids": [one.pid for one in twice]})
 
 
 def _running(facts: HostFacts) -> t.Dict[str, t.List[Process]]:
@@ -48,7 +48,7 @@ def _running(facts: HostFacts) -> t.Dict[str, t.List[Process]]:
 def _pidfile_foreign(facts: HostFacts) -> t.Iterator[Sighting]:
     other = _named(facts)
     if other is not None and other.pid in {one.pid for one in facts.supervisords}:
-        remedy = facts.command(FULL) if facts.ours else f"rm {shlex.quote(facts.paths.pidfile)}"
+        remedy = facts.own(cures.FULL) if facts.ours else cures.remove(facts.paths.pidfile)
         text = f"it names {other.summary}, which is a supervisord and not of this stack"
         yield Sighting(facts.paths.pidfile, text, remedy, {"pid": other.pid})
 
@@ -57,7 +57,7 @@ def _pidfile_reused(facts: HostFacts) -> t.Iterator[Sighting]:
     other = _named(facts)
     if other is not None and other.pid not in {one.pid for one in facts.supervisords}:
         text = f"it names {other.summary}, which is no supervisord"
-        yield Sighting(facts.paths.pidfile, text, facts.command("doctor --fix"), {"pid": other.pid})
+        yield Sighting(facts.paths.pidfile, text, facts.own(cures.FIX), {"pid": other.pid})
 
 
 def _named(facts: HostFacts) -> t.Optional[Process]:
@@ -70,7 +70,7 @@ def _named(facts: HostFacts) -> t.Optional[Process]:
 def _recycled(facts: HostFacts) -> t.Iterator[Sighting]:
     for pid, service, process in facts.recycled:
         text = f"pid {pid}, recorded as {service or 'supervisord'}, is {process.summary} by now; it is left alone"
-        yield Sighting(service or facts.name, text, facts.command("doctor --fix"), {"pid": pid})
+        yield Sighting(service or facts.name, text, facts.own(cures.FIX), {"pid": pid})
 
 
 KINDS = (

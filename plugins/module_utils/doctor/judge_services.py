@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base import cures
 from ..verdict.observation import trouble
 from .facts import HostFacts
 from .findings import ERROR, NOTE, WARNING, FindingKind, Sighting
@@ -17,7 +18,7 @@ from .findings import ERROR, NOTE, WARNING, FindingKind, Sighting
 def _port_taken(facts: HostFacts) -> t.Iterator[Sighting]:
     services = {} if facts.stack is None else {one.port: one.name for one in facts.stack.services}
     for port, objection in facts.ports.items():
-        remedy = objection.remedies[0] if objection.remedies else facts.command(f"ports check {port}")
+        remedy = objection.remedies[0] if objection.remedies else facts.own(cures.check_port(port))
         data = {"port": port, "remedies": list(objection.remedies)}
         data.update((key, value) for key, value in objection.evidence.items() if key == "holders")
         yield Sighting(services.get(port) or str(port), objection.message, remedy, data)
@@ -35,19 +36,25 @@ def _not_healthy(facts: HostFacts) -> t.Iterator[Sighting]:
     for check in facts.stack.checks.databases:
         answer = facts.seen.databases.get(check.kind)
         if answer is not None and not answer.ok and check.service not in facts.held:
-            yield Sighting(check.subject or "database", answer.detail, facts.command("status"))
+            yield Sighting(check.subject or "database", answer.detail, facts.own(cures.STATUS))
     if facts.seen.supervisord is None or facts.lock is not None:
         # Without a supervisord that answers nothing is known of any service, and a run at work is just changing them.
         return
     for service in facts.stack.services:
         found = None if service.name in facts.held else trouble(service, facts.seen)
         if found is not None and not (service.port in facts.ports and found.check == "port"):
-            yield Sighting(service.name, found.text, facts.command("start"))
+            yield Sighting(service.name, found.text, facts.own(cures.START))
 
 
 def _held(facts: HostFacts) -> t.Iterator[Sighting]:
     for name, reason in facts.held.items():
-        yield Sighting(name, reason, f"bring what it needs, then: {facts.command('start')}")
+        yield Sighting(name, reason, _bring(facts, name))
+
+
+def _bring(facts: HostFacts, name: str) -> str:
+    service = None if facts.stack is None else facts.stack.service(name)
+    variables = service is not None and bool(service.requires_env)
+    return cures.bring(cures.INSTALL if variables else facts.own(cures.START))
 
 
 KINDS = (

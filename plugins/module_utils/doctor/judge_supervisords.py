@@ -8,13 +8,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..supervisord import client_errors, config_reader
 from ..supervisord.discovery import SocketAnswer, Supervisord
-from .facts import EMERGENCY, FULL, INSTALL, HostFacts
+from .facts import HostFacts
 from .findings import ERROR, WARNING, FindingKind, Sighting
 
 # How one that lives is: as it must be, or what is wrong with it first of all.
@@ -81,15 +81,15 @@ def _about(facts: HostFacts, one: Supervisord, evidence: str, remedy: str, **dat
     return Sighting(subject, evidence, remedy, known, ours=one.ours)
 
 
-def _start_again(facts: HostFacts, one: Supervisord, words: str) -> str:
+def _start_again(facts: HostFacts, one: Supervisord, command: str) -> str:
     """Return the command for this stack's own, and what is to be done with one of somebody else."""
-    return facts.command(words) if one.ours else f"kill -TERM {one.pid}, and start it again as it was started"
+    return facts.own(command) if one.ours else cures.end_and_start(one.pid)
 
 
 def _down(facts: HostFacts) -> t.Iterator[Sighting]:
     if not facts.ours and facts.stack is not None:
         text = f"no supervisord runs over {facts.paths.config}"
-        yield Sighting(facts.name, text, facts.command("start"))
+        yield Sighting(facts.name, text, facts.own(cures.START))
 
 
 def _split_brain(facts: HostFacts) -> t.Iterator[Sighting]:
@@ -97,7 +97,7 @@ def _split_brain(facts: HostFacts) -> t.Iterator[Sighting]:
         each = "; ".join(f"pid {one.pid} of user {one.process.user}, {_words(one)}" for one in facts.ours)
         hung = any(_stopped(one) or _problem(one) == client_errors.SILENT for one in facts.ours)
         text = f"{len(facts.ours)} supervisords run over {facts.paths.config}: {each}"
-        remedy = facts.command(EMERGENCY if hung else FULL)
+        remedy = facts.own(cures.EMERGENCY if hung else cures.FULL)
         yield Sighting(facts.name, text, remedy, {"pids": [one.pid for one in facts.ours]})
 
 
@@ -125,13 +125,13 @@ def _words(one: Supervisord) -> str:
 def _stopped_by_signal(facts: HostFacts) -> t.Iterator[Sighting]:
     for one, _answer in _in(facts, _STOPPED):
         text = f"{_who(one)} is stopped by a signal (state {one.process.state}): it answers nobody and watches nothing"
-        yield _about(facts, one, text, f"kill -CONT {one.pid}")
+        yield _about(facts, one, text, cures.go_on(one.pid))
 
 
 def _deaf(facts: HostFacts) -> t.Iterator[Sighting]:
     for one, answer in _in(facts, _DEAF):
         text = f"{_who(one)} does not answer: {answer.detail}"
-        yield _about(facts, one, text, _start_again(facts, one, EMERGENCY))
+        yield _about(facts, one, text, _start_again(facts, one, cures.EMERGENCY))
 
 
 def _socket_gone(facts: HostFacts) -> t.Iterator[Sighting]:
@@ -139,7 +139,7 @@ def _socket_gone(facts: HostFacts) -> t.Iterator[Sighting]:
         deleted = answer.problem == client_errors.ABSENT
         how = "was deleted" if deleted else "was replaced by one that nobody listens on"
         text = f"{_who(one)} lives, and its socket {one.settings.socket or ''} {how}: nobody can reach it"
-        yield _about(facts, one, text, _start_again(facts, one, FULL))
+        yield _about(facts, one, text, _start_again(facts, one, cures.FULL))
 
 
 def _socket_taken(facts: HostFacts) -> t.Iterator[Sighting]:
@@ -161,7 +161,7 @@ def _pid(pid: t.Optional[int], unknown: str) -> str:
 
 def _end_on_socket(pid: t.Optional[int], socket: str) -> str:
     """Return the command that ends who is on a socket; one that shows it where that cannot be told from here."""
-    return f"fuser -v {shlex.quote(socket)}" if pid is None else f"kill {pid}"
+    return cures.holder(socket) if pid is None else cures.end(pid)
 
 
 def _shared(attribute: str, word: str, option: str) -> t.Callable[[HostFacts], t.Iterator[Sighting]]:
@@ -182,7 +182,7 @@ def _shared(attribute: str, word: str, option: str) -> t.Callable[[HostFacts], t
                 path,
                 f"{len(group)} supervisords have the {word} {path}: {each}. "
                 "The one that ends first takes it from the other",
-                f"give {strangers[-1].config} another {word}: {option}; then start that one anew",
+                cures.another_path(str(strangers[-1].config), word, option),
                 {"pids": [one.pid for one in group], "configs": [one.config for one in group]},
                 ours=len(strangers) < len(group),
             )
@@ -193,7 +193,9 @@ def _shared(attribute: str, word: str, option: str) -> t.Callable[[HostFacts], t
 def _not_asked(facts: HostFacts) -> t.Iterator[Sighting]:
     for one, answer in _in(facts, _NOT_ASKED):
         denied = answer.problem == client_errors.DENIED
-        yield _about(facts, one, answer.detail, f"sudo {facts.command('doctor')}" if denied else facts.command(FULL))
+        yield _about(
+            facts, one, answer.detail, cures.as_root(facts.own(cures.DOCTOR)) if denied else facts.own(cures.FULL)
+        )
 
 
 def _inet_server(facts: HostFacts) -> t.Iterator[Sighting]:
@@ -207,11 +209,11 @@ def _inet_server(facts: HostFacts) -> t.Iterator[Sighting]:
                 *(["from other hosts"] if inet.exposed else []),
             ]
             if faults:
-                edit = f"remove [inet_http_server] from {path}, or give it port=127.0.0.1:9001, username and password"
+                edit = cures.guard(path)
                 yield Sighting(
                     path,
                     f"its supervisord takes orders on {inet.address or 'a port'} {' and '.join(faults)}",
-                    f"{INSTALL}: it installs the config anew" if ours else edit,
+                    cures.INSTALL if ours else edit,
                     {"address": inet.address, "password": inet.guarded},
                     ours=ours,
                 )
@@ -223,7 +225,7 @@ def _too_old(facts: HostFacts) -> t.Iterator[Sighting]:
         numbers = config_reader.release(answer.version)
         if one.ours and one.answers and numbers and numbers < config_reader.OLDEST:
             text = f"{_who(one)} is supervisor {answer.version}; {oldest} or later is needed"
-            yield Sighting(facts.name, text, INSTALL, {"version": answer.version})
+            yield Sighting(facts.name, text, cures.INSTALL, {"version": answer.version})
     if facts.refusal is not None and "needed" in facts.refusal.evidence:
         yield refused(facts)
 
@@ -231,7 +233,7 @@ def _too_old(facts: HostFacts) -> t.Iterator[Sighting]:
 def refused(facts: HostFacts) -> Sighting:
     """Return what the host's own supervisor has against the installed config."""
     error = t.cast(RollcallError, facts.refusal)
-    remedy = error.remedies[0] if error.remedies else INSTALL
+    remedy = error.remedies[0] if error.remedies else cures.INSTALL
     return Sighting(facts.paths.config, error.message, remedy, error.evidence)
 
 

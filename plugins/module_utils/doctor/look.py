@@ -12,9 +12,9 @@ supervisord that is dead or does not answer. What cannot be looked at is a fact 
 from __future__ import annotations
 
 import os
-import shlex
 import typing as t
 
+from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..host import bind, births, ours, processes
@@ -37,7 +37,7 @@ from ..supervisord.settings import Settings, read_settings
 from ..verdict import drift, fitness, status
 from ..verdict.observation import Observation
 from . import own_paths
-from .facts import INSTALL, HostFacts, LeftOvers, Pidfile, Unavailable, Versions, own_command
+from .facts import HostFacts, LeftOvers, Pidfile, Unavailable, Versions, own_command
 
 # Seconds for finding out what is in the way on the ports; what is left then is told without its unit.
 PORTS_PATIENCE = 10.0
@@ -86,12 +86,13 @@ class _Look:
             "unfinished": self._try(paths.state, lambda: unfinished_run(paths.state)),
             "failure": self._try(paths.state, lambda: last_failure(paths.state, locked_by(paths.state).get("run"))),
             "versions": self._try(engine_directory(self._root), lambda: own_paths.versions(self._root)) or Versions(),
+            "damage": self._try(engine_directory(self._root), lambda: own_paths.damage(self._root, stack)) or [],
             "user": user_name(os.geteuid()),
             "unseen": processes.count_hidden(),
         }
         more = {} if stack is None else self._of_stack(stack)
         if self._denied:
-            remedy = f"sudo {own_command(self._root, 'doctor')}"
+            remedy = cures.as_root(own_command(self._root, cures.DOCTOR))
             text = f"user {common['user']} may not read {', '.join(self._denied)}"
             self._fail("unreadable", self._root, text, remedy)
         return HostFacts(**common, **more, unavailable=tuple(self._unavailable.values()))
@@ -108,8 +109,8 @@ class _Look:
                 self._denied[paths.manifest] = None
                 return None
             # As long as a broken one is in place, an install would want to read it, too.
-            anew = f"rm {shlex.quote(paths.etc)}, then {INSTALL}"
-            remedy = anew if exc.kind == "failed" else (*exc.remedies, INSTALL)[0]
+            anew = cures.then(cures.remove(paths.etc))
+            remedy = anew if exc.kind == "failed" else (*exc.remedies, cures.INSTALL)[0]
             self._fail(name, paths.etc, exc.message, remedy)
             return None
 
@@ -117,8 +118,8 @@ class _Look:
         """Return what takes a manifest."""
         paths = stack.paths
         if stack.user is not None and not _exists(stack.user):
-            remedy = f"{INSTALL} makes it"
-            self._fail("account", stack.user, f"there is no such user, who is to run stack {stack.name}", remedy)
+            evidence = f"there is no such user, who is to run stack {stack.name}"
+            self._fail("account", stack.user, evidence, cures.INSTALL)
             return {"registry": registry.is_current(stack), "logs": list(own_paths.log_files(stack))}
         seen = self._try(stack.name, lambda: self._observed(stack))
         self._try(paths.state, lambda: leases.load(paths.state))
@@ -143,7 +144,7 @@ class _Look:
         """Return what the host's own supervisor has against the installed config."""
         python = engine_python(self._root)
         if not os.access(python, os.X_OK):
-            self._fail("engine_broken", python, "it is missing or cannot be executed", INSTALL)
+            self._fail("engine_broken", python, "it is missing or cannot be executed", cures.INSTALL)
             return None
         try:
             with open(stack.paths.config, encoding="utf-8") as stream:
@@ -152,9 +153,9 @@ class _Look:
             if "differences" not in exc.evidence:
                 return exc
             # It was proved before it was installed: somebody has edited it since.
-            return RollcallError(exc.message, evidence=exc.evidence, remedies=[f"{INSTALL}: it replaces it"])
+            return RollcallError(exc.message, evidence=exc.evidence, remedies=[cures.INSTALL])
         except (OSError, ValueError) as exc:
-            self._fail("unreadable", stack.paths.config, f"it cannot be read: {exc}", INSTALL)
+            self._fail("unreadable", stack.paths.config, f"it cannot be read: {exc}", cures.INSTALL)
         return None
 
     def _problems(self, stack: Stack) -> t.List[t.Mapping[str, t.Any]]:
@@ -175,12 +176,12 @@ class _Look:
             if isinstance(exc.__cause__, PermissionError):
                 self._denied[path] = None
             else:
-                self._fail("unreadable", path, exc.message, (INSTALL, *exc.remedies)[-1])
+                self._fail("unreadable", path, exc.message, (cures.INSTALL, *exc.remedies)[-1])
         except PermissionError as exc:
             self._denied[str(exc.filename or subject)] = None
         except (OSError, ValueError, KeyError, TypeError) as exc:
             path = str(getattr(exc, "filename", None) or subject)
-            self._fail("unreadable", path, f"it cannot be read: {type(exc).__name__}: {exc}", INSTALL)
+            self._fail("unreadable", path, f"it cannot be read: {type(exc).__name__}: {exc}", cures.INSTALL)
         return None
 
     def _fail(self, name: str, subject: str, evidence: str, remedy: str) -> None:
@@ -228,7 +229,7 @@ def _ports(stack: Stack, seen: Observation, clock: Clock) -> t.Dict[int, Rollcal
             found[port] = RollcallError(f"Port {port} is taken, and there was no time to see how to free it.")
             continue
         try:
-            flush(stack, [port], kill_grace=PORT_GRACE, dry_run=True, clock=clock)
+            flush(stack, [port], kill_grace=PORT_GRACE, dry_run=True, force=cures.FORCE, clock=clock)
         except RollcallError as exc:
             found[port] = exc
     return found

@@ -12,6 +12,9 @@ import re
 import stat
 import typing as t
 
+from ..base import installation
+from ..base.installation import Broken
+from ..base.text import last_lines
 from ..base.version import VERSION
 from ..manifest.model import DEFAULT_PATH, Paths, Stack
 from ..state.generations import current_id
@@ -20,11 +23,12 @@ from ..state.log_marks import log_mark
 from ..state.memory import last_failure
 from ..state.runs import old_runs, runs_directory
 from ..supervisord.config import SUPERVISORD_LOG_MAX_BYTES
-from ..supervisord.places import engine_directory, log_file
+from ..supervisord.places import engine_directory, engine_python, log_file
 from .facts import LeftOvers, LogFile, OwnPath, Versions
 
 # The most that the modes of a stack's directories may be.
 PRIVATE, LOGS, PUBLIC = 0o700, 0o750, 0o755
+_PROOF_SECONDS = 20.0
 
 
 def directories(paths: Paths, root: str) -> t.Dict[str, int]:
@@ -128,6 +132,27 @@ def versions(root: str) -> Versions:
         configured=os.path.join(engine, "venv", "bin", "supervisord"),
         on_path=tuple(reversed(on_path.values())),
     )
+
+
+def damage(root: str, stack: t.Optional[Stack]) -> t.List[Broken]:
+    """Return what is missing or damaged of the engine and its environment, as the stack's user finds it.
+
+    The engine's own Python is asked, in a process that takes the rights of that user.
+    """
+    import subprocess
+
+    python = engine_python(root)
+    if not os.access(python, os.X_OK):
+        # A finding of its own, as soon as a manifest is there to be proved.
+        return []
+    user = "" if stack is None or stack.user is None else stack.user
+    command = [python, "-I", str(installation.__file__), installation.ENGINE, root, user]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_PROOF_SECONDS, check=False)
+    lines = [line.partition(" ") for line in done.stdout.splitlines()]
+    told = [rest.partition(": ") for word, _blank, rest in lines if word == "broken"]
+    if not told and done.returncode != 0:
+        told = [(python, ": ", f"it does not run: {(last_lines(done.stderr, 1) or ['it says nothing'])[0]}")]
+    return [Broken(subject, what) for subject, _colon, what in told]
 
 
 def _match(path: str, pattern: str) -> t.Optional[str]:

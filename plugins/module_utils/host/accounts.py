@@ -13,6 +13,7 @@ import os
 import pwd
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..manifest.model import DEFAULT_PATH
 
@@ -72,7 +73,7 @@ def find_account(user: t.Optional[str]) -> Account:
             f"{f'User {user!r}' if user else f'uid {os.geteuid()}'} does not exist on this host.",
             kind="wrong_use",
             evidence={"user": user, "uid": os.geteuid()},
-            remedies=["ansible-playbook site.yml makes it", *([f"useradd --system {user}"] if user else [])],
+            remedies=[cures.INSTALL],
         ) from exc
     return _account(entry)
 
@@ -90,7 +91,7 @@ def require_account(user: t.Optional[str]) -> Account:
             "which is neither that user nor root.",
             kind="wrong_use",
             evidence={"user": found.name, "uid": os.geteuid()},
-            remedies=["run the same command with sudo", "in a playbook: become: true"],
+            remedies=[cures.AS_ROOT, cures.BECOME],
         )
     return found
 

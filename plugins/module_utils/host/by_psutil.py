@@ -13,6 +13,7 @@ import sys
 import time
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from .accounts import user_name
 from .model import Listener, Owners, Place, Process
@@ -32,7 +33,7 @@ def load_psutil() -> t.Any:
         raise RollcallError(
             f"Looking at processes on {sys.platform} takes psutil, which this Python does not have.",
             evidence={"python": sys.executable},
-            remedies=[f"{sys.executable} -m pip install psutil"],
+            remedies=[cures.INSTALL],
         ) from exc
     return psutil
 

@@ -14,6 +14,7 @@ import select
 import signal as signals
 import typing as t
 
+from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from . import homes, processes
@@ -331,5 +332,5 @@ def _require_own_proc() -> None:
             "Nothing is signalled, because its pids are not those that signals go to.",
             kind="refused",
             evidence={"proc_self": own, "pid": os.getpid()},
-            remedies=["mount -t proc proc /proc"],
+            remedies=[cures.MOUNT_PROC],
         )

@@ -93,6 +93,7 @@ def flush(
     time_wait: float = TIME_WAIT,
     max_victims: int = MAX_VICTIMS,
     dry_run: bool = False,
+    force: str = "",
     clock: Clock = SYSTEM,
 ) -> Flushed:
     """End what holds ports of the stack and prove them free.
@@ -108,6 +109,7 @@ def flush(
         time_wait: seconds to wait for connections that the kernel still remembers, when only they keep a port taken.
         max_victims: more processes than this are not ended.
         dry_run: look and judge the same way, and touch nothing.
+        force: how the caller is told to end what is not ours; empty for the caller of the module.
         clock: of all deadlines.
 
     Raises:
@@ -117,7 +119,7 @@ def flush(
     """
     services = assigned(stack, ports)
     policy_of = policies(stack, policy, overrides or {})
-    judge = Judge(stack, services, policy_of, supervised=supervised, max_victims=max_victims)
+    judge = Judge(stack, services, policy_of, supervised=supervised, max_victims=max_victims, force=force)
     run = _Flush(stack, services, judge, _Patience(grace, kill_grace, time_wait), clock)
     return run.plan() if dry_run else run.carry_out()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..host import ending, processes
 from ..host.model import Process
@@ -68,7 +69,7 @@ def assigned(stack: Stack, ports: t.Optional[t.Iterable[int]]) -> t.Dict[int, st
             f"Only ports of stack {stack.name} are ever flushed, and {_not_among(map(str, strange), known)}.",
             kind="wrong_use",
             evidence={"ports": strange, "assigned": sorted(known)},
-            remedies=[f"see who listens there: ss -ltnp 'sport = :{port}'" for port in strange],
+            remedies=[cures.listener(port) for port in strange],
         )
     return {port: known[port] for port in wanted}
 
@@ -100,6 +101,7 @@ class Judge:
         policy_of: the policy for each port.
         supervised: whether what supervisord runs is ended, too; otherwise it is left alone.
         max_victims: how many processes may be ended at once.
+        force: how the caller is told to end what is not ours.
     """
 
     def __init__(
@@ -110,12 +112,14 @@ class Judge:
         *,
         supervised: bool,
         max_victims: int,
+        force: str,
     ) -> None:
         self._stack = stack
         self._services = services
         self._policy_of = policy_of
         self.supervised = supervised
         self._max_victims = max_victims
+        self._force = force
 
     def keeps(self, holder: Holder) -> bool:
         """Return whether a holder is left alone because supervisord runs it."""
@@ -151,7 +155,7 @@ class Judge:
         if untouchable is not None:
             return objections.untouchable(holder, service, untouchable)
         if not may_end(holder.provenance, self._policy_of[port], supervised=self.supervised):
-            return objections.not_covered(holder, service, self._policy_of[port])
+            return objections.not_covered(holder, service, self._policy_of[port], self._force)
         if os.geteuid() not in (0, process.uid):
             return objections.not_permitted(holder, service)
         return None

@@ -16,6 +16,7 @@ import hashlib
 import os
 import typing as t
 
+from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.files import read_record, try_lock, write_record
@@ -87,7 +88,7 @@ def locked(place: t.Optional[str], *, clock: Clock = SYSTEM) -> t.Iterator[None]
                 f"Another stack of this host has been choosing its ports for {LOCK_PATIENCE:g} s: {place} is locked.",
                 kind="refused",
                 evidence={"lock": os.path.join(place, ".lock")},
-                remedies=["run the same command again", f"fuser -v {os.path.join(place, '.lock')}"],
+                remedies=[cures.AGAIN, cures.holder(os.path.join(place, ".lock"))],
             )
         yield
     finally:
@@ -184,7 +185,7 @@ def check_directories(stack: Stack) -> None:
             f"Each stack needs directories of its own; nothing was stopped or changed:\n{listed}",
             kind="refused",
             evidence={"directories": {path: {"place": place, "stack": who} for path, (place, who) in found.items()}},
-            remedies=[f"give {stack.name} another directory: {place}" for place, _who in found.values()],
+            remedies=[cures.then(f"give {stack.name} another directory: {place}") for place, _who in found.values()],
         )
 
 
@@ -221,7 +222,7 @@ def load(state: str) -> t.Dict[str, int]:
         return {str(service): int(port) for service, port in data["ports"].items()}
 
     path = _path(state)
-    remedies = ["run as the user who installed it, or with sudo", f"rm {path}: ports are then chosen anew"]
+    remedies = [cures.AS_ROOT, cures.remove(path)]
     return read_record(path, parse, {}, "The ports that this stack has got", remedies)
 
 

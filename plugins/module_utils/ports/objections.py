@@ -10,17 +10,15 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..host import homes, processes
 from ..host.ending import Ended
 from ..host.homes import Home
 from ..host.model import Process
 from ..supervisord.running import program_of
-from .provenance import ANY, FOREIGN, REFUSE, UNKNOWN, Holder, publishes
+from .provenance import FOREIGN, REFUSE, UNKNOWN, Holder, publishes
 from .traces import PortTraces, described
-
-# What lets a run end a process that is not ours: on the host, and on the controller.
-OVERRIDES = ("rollcall restart full --policy any", "ansible-playbook site.yml -e port_flush_policy=any")
 
 
 class Objection(t.NamedTuple):
@@ -70,21 +68,21 @@ def unbindable(port: int, service: str, reason: str, seen: PortTraces) -> Object
 def not_answered_for(holder: Holder, service: str) -> Objection:
     """Object that it is below a supervisord that does not answer for it, and would start it again."""
     sentence = f"{_held(holder, service)}: {holder.reason}, and would start it again."
-    return Objection(sentence, holder.as_dict(), ("rollcall status", "rollcall restart emergency"))
+    return Objection(sentence, holder.as_dict(), (cures.EMERGENCY,))
 
 
 def never_flushed(holder: Holder, service: str, reason: str) -> Objection:
     """Object that the port is one of those that are never flushed."""
     command = end_command(holder)
     sentence = f"{_held(holder, service)}, and is never flushed: {reason}. End it yourself if you must: {command}."
-    return Objection(sentence, holder.as_dict(), (command, f"give {service} another port"))
+    return Objection(sentence, holder.as_dict(), (command, cures.another_port(service)))
 
 
 def untouchable(holder: Holder, service: str, reason: str) -> Objection:
     """Object that the process is never ended; names the container or socket unit that it listens for, if known."""
     port, process = holder.listener.port, t.cast(Process, holder.process)
     start = f"{_held(holder, service)}, which is never ended: {reason}"
-    other_port = f"give {service} another port"
+    other_port = cures.another_port(service)
     if publishes(process):
         commands = _publisher_commands(process, port)
         sentence = f"{start}{_in_unit(holder)}. Stop the container: {commands[0]}."
@@ -96,16 +94,15 @@ def untouchable(holder: Holder, service: str, reason: str) -> Objection:
     return Objection(sentence, {**holder.as_dict(), "unit": home.name}, (home.stop, other_port))
 
 
-def not_covered(holder: Holder, service: str, policy: str) -> Objection:
-    """Object that the policy does not cover a holder of this provenance."""
-    held, command, port = _held(holder, service), end_command(holder), holder.listener.port
+def not_covered(holder: Holder, service: str, policy: str, force: str) -> Objection:
+    """Object that the policy does not cover a holder of this provenance; ``force``: what ends it all the same."""
+    held, command = _held(holder, service), end_command(holder)
     if policy == REFUSE:
         sentence = f"{held} ({holder.provenance}), and the policy is to refuse. End it with: {command}."
-        remedies: t.Tuple[str, ...] = (command, "the same command again without the policy to refuse")
+        remedies: t.Tuple[str, ...] = (command, cures.AGAIN)
     else:
         sentence = f"{held}, which is not ours ({holder.reason}{_in_unit(holder)}). End it with: {command}."
-        override = f"end it all the same: rollcall.supervisor.port_flush with overrides: {{{port}: {ANY}}}"
-        remedies = (command, *OVERRIDES, override, f"give {service} another port in the manifest")
+        remedies = (command, force or cures.override(holder.listener.port), cures.another_port(service))
     return Objection(sentence, holder.as_dict(), remedies)
 
 
@@ -113,14 +110,14 @@ def not_permitted(holder: Holder, service: str) -> Objection:
     """Object that the process is another user's."""
     command = end_command(holder)
     sentence = f"{_held(holder, service)}, which only that user or root may end. End it with: sudo {command}."
-    return Objection(sentence, holder.as_dict(), ("run the same command with sudo", f"sudo {command}"))
+    return Objection(sentence, holder.as_dict(), (cures.AS_ROOT, cures.as_root(command)))
 
 
 def too_many(victims: t.Sequence[Process], limit: int, stack: str) -> Objection:
     """Object that more processes would be ended than may be at once."""
     count = len(victims)
     sentence = f"{count} processes listen on the ports of stack {stack}, and at most {limit} are ended at once."
-    return Objection(sentence, {"pids": [process.pid for process in victims]}, (f"set max_victims={count}",))
+    return Objection(sentence, {"pids": [process.pid for process in victims]}, (cures.most_victims(count),))
 
 
 # --- after it was tried -------------------------------------------------------------------------------------------
@@ -130,7 +127,7 @@ def not_ended(entry: Ended) -> Objection:
     """Say that a process was to be ended and lives."""
     sent = ", ".join(entry.signals) or "no signal"
     sentence = f"pid {entry.pid} of user {entry.user} did not end ({sent} in {entry.seconds:.1f} s): {entry.reason}."
-    return Objection(sentence, entry.as_dict(), (f"kill -KILL {entry.pid}",))
+    return Objection(sentence, entry.as_dict(), (cures.kill(entry.pid),))
 
 
 def taken_again(holder: Holder, service: str) -> Objection:
@@ -145,7 +142,7 @@ def taken_again(holder: Holder, service: str) -> Objection:
         origins.append(described(parent))
     command = home.stop if home is not None else ""
     if not command:
-        command = f"kill {parent.pid}" if parent is not None else end_command(holder)
+        command = cures.end(parent.pid) if parent is not None else end_command(holder)
     sentence = (
         f"{label} was freed and taken again by {described(process)}: "
         f"{', '.join(origins) or 'something that cannot be seen'} brings it back. Stop that first: {command}."
@@ -167,7 +164,7 @@ def still_closing(port: int, service: str, reason: str, remembered: int, seconds
         "for 60 s. There is nobody to end; wait and try again."
     )
     evidence = {"port": port, "provenance": UNKNOWN, "reason": reason, "time_wait": remembered}
-    return Objection(sentence, evidence, (f"ss -tn state time-wait 'sport = :{port}'",))
+    return Objection(sentence, evidence, (cures.closing(port), cures.AGAIN))
 
 
 # --- words and commands -------------------------------------------------------------------------------------------
@@ -186,14 +183,14 @@ def end_command(holder: Holder) -> str:
     if holder.process is None:
         return find_commands(holder.listener.port)[0]
     home = _home(holder)
-    return home.stop if home is not None and home.stop else f"kill {holder.process.pid}"
+    return home.stop if home is not None and home.stop else cures.end(holder.process.pid)
 
 
 def find_commands(port: int) -> t.Tuple[str, ...]:
     """Return the commands that show who listens on a port."""
     if os.geteuid() == 0:
-        return (f"ss -ltnp 'sport = :{port}'",)
-    return ("run the same command with sudo", f"sudo ss -ltnp 'sport = :{port}'")
+        return (cures.listener(port),)
+    return (cures.AS_ROOT, cures.as_root(cures.listener(port)))
 
 
 def _home(holder: Holder) -> t.Optional[Home]:
@@ -212,7 +209,7 @@ def _publisher_commands(process: Process, port: int) -> t.Tuple[str, ...]:
     home = homes.home_of(process.pid)
     if home is not None and home.is_container and home.stop:
         return (home.stop,)
-    return (f"docker ps --filter publish={port}", f"podman ps | grep -w {port}")
+    return cures.containers(port)
 
 
 def _in_unit(holder: Holder) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base import cures
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import bind, listeners, ours, processes, socket_owners
@@ -108,10 +109,10 @@ def _claimed(others: Neighbours, port: int) -> t.Optional[str]:
 
 def _no_port(stack: Stack, failures: t.Sequence[NoPort]) -> RollcallError:
     tried = [port for failure in failures for port, _reason in failure.tried]
-    remedies = [f"rollcall ports check {port}" for port in tried]
-    remedies += ["rollcall ports auto-fix"] if any(failure.untried for failure in failures) else []
+    remedies = [cures.check_port(port) for port in tried]
+    remedies += [cures.AUTO_FIX] if any(failure.untried for failure in failures) else []
     names = ", ".join(failure.service for failure in failures)
-    remedies.append(f"rollcall ports find-available, and give {names} the port it names as a fallback port")
+    remedies += [cures.FREE_PORT, cures.then(f"give {names} the port it names as a fallback port")]
     return RollcallError(
         "\n".join(failure.sentence for failure in failures) + "\nNothing was stopped or changed.",
         kind="refused",
@@ -157,7 +158,7 @@ def find_available(stack: Stack, start: t.Optional[int] = None) -> int:
             f"{first} is outside the range of stack {stack.name}, {rules.low}-{rules.high}.",
             kind="wrong_use",
             evidence={"start": first, "range": [rules.low, rules.high]},
-            remedies=["rollcall ports find-available", "change ports.range in the manifest"],
+            remedies=[cures.FREE_PORT, cures.then("change ports.range in the manifest")],
         )
     given = {port for service in stack.services for port in (service.own_port, service.port, *service.fallback_ports)}
     given |= {*rules.avoid, *rules.protect, *leases.neighbours(leases.directory(), stack.root).ports}
@@ -168,7 +169,7 @@ def find_available(stack: Stack, start: t.Optional[int] = None) -> int:
     raise RollcallError(
         f"No port from {first} to {rules.high} is free and nobody's.",
         evidence={"start": first, "range": [rules.low, rules.high], "given": sorted(port for port in given if port)},
-        remedies=["rollcall ports list", "widen ports.range in the manifest"],
+        remedies=[cures.PORTS, cures.then("widen ports.range in the manifest")],
     )
 
 
@@ -237,8 +238,8 @@ def auto_fix(stack: Stack, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t
             moved = give(stack, dry_run=dry_run, fallback=True, clock=clock)["moved"]
         except RollcallError as exc:
             unresolved.append(exc.message)
-    commands = ["ansible-playbook site.yml: the new ports reach config and services"] if moved else []
-    commands += [f"rollcall ports check {port}" for name, port in stuck.items() if name not in movable]
+    commands = [cures.INSTALL] if moved else []
+    commands += [cures.check_port(port) for name, port in stuck.items() if name not in movable]
     return {
         "ok": not unresolved and not moved,
         "changed": bool(done.ended or moved),

@@ -13,6 +13,7 @@ import shlex
 import struct
 import typing as t
 
+from ..base import cures
 from ..base.clock import Deadline
 from ..base.wire import Line
 from . import tls
@@ -101,7 +102,7 @@ def ask_postgresql(question: Question) -> str:
     try:
         _log_in_and_query(url, line, question)
     except ImportError as exc:
-        raise NoAnswer(f"the engine lacks its driver ({exc.name}); ansible-playbook site.yml installs it") from exc
+        raise NoAnswer(f"the engine lacks its driver ({exc.name}); this installs it: {cures.INSTALL}") from exc
     return "answered"
 
 

@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import typing as t
 
+from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.text import count, last_lines
@@ -272,7 +273,7 @@ class _Execution:
                 "socket": self._client.socket_path,
             },
             remedies=[
-                *(f"tail -n 50 {path}" for name in self._failed for path in logs[name][:1]),
+                *(cures.log(path) for name in self._failed for path in logs[name][:1]),
                 self._status,
             ],
         )

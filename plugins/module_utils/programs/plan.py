@@ -15,6 +15,7 @@ import dataclasses
 import signal as signals
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..supervisord.client import ProgramConfig, ProgramState
 
@@ -362,5 +363,5 @@ def _refuse(
         f"Nothing was done: {'; '.join(found)}.{listed}",
         kind="wrong_use" if unknown or problems else "refused",
         evidence={"problems": found, "known": known},
-        remedies=["check the names, and with `state: present` have new ones taken in"] if unknown else [],
+        remedies=[cures.NAMES] if unknown else [],
     )

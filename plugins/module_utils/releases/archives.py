@@ -24,6 +24,7 @@ import typing as t
 import zipfile
 import zlib
 
+from ..base import cures
 from ..base.errors import RollcallError
 
 DIRECTORY, FILE, LINK = "directory", "file", "link"
@@ -202,7 +203,7 @@ def opened(path: str, strip: int = 0, *, name: str = "") -> t.Iterator[t.List[t.
             raise RollcallError(
                 f"{name or path} is not an archive that can be unpacked: {why}.",
                 kind="wrong_use",
-                remedies=["it has to be tar, tar.gz, tar.bz2, tar.xz or zip"],
+                remedies=[cures.then("give a tar, tar.gz, tar.bz2, tar.xz or zip")],
             ) from exc
         kept = [(entry, opener) for entry, opener, problem in found if entry is not None]
         problems = [f"{entry.name} {problem}" for entry, _opener, problem in found if entry is not None and problem]
@@ -340,5 +341,5 @@ def _refuse(what: str, problems: t.Sequence[str]) -> None:
             f"{what} cannot be a release:\n" + "\n".join(told),
             kind="wrong_use",
             evidence={"problems": list(problems)},
-            remedies=["correct it; from a directory, `exclude` leaves things out"],
+            remedies=[cures.correct("the archive, or leave it out of a directory with `exclude`")],
         )

@@ -18,6 +18,7 @@ import os
 import time
 import typing as t
 
+from ..base import cures
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..base.files import write_atomically
@@ -110,7 +111,7 @@ def _look(wanted: WantedRelease, who: Account) -> _ReleaseFacts:
         raise RollcallError(
             f"{path} is there and has no record of Rollcall's, so it is left alone.",
             kind="refused",
-            remedies=[f"look at it and move it away: mv {path} {path}.saved", "give the release another id"],
+            remedies=[cures.move_away(path), cures.then("give the release another id")],
         )
     if record is not None and (record.get("code"), record.get("recipe")) != (code, how):
         what = "other code" if record.get("code") != code else "the same code in another way"
@@ -118,7 +119,7 @@ def _look(wanted: WantedRelease, who: Account) -> _ReleaseFacts:
             f"Release {name} is on this host and was made of {what}. A release never changes.",
             kind="wrong_use",
             evidence={"id": name, "there": dict(record), "wanted": {"code": code, "recipe": how}},
-            remedies=["give it another id", "or none: then it is made from the content"],
+            remedies=[cures.then("give it another id, or none")],
         )
     environment = str(record["venv"]) if record else ""
     whole = not environment or venvs.is_whole(wanted.root, environment, who)
@@ -201,7 +202,7 @@ def finish_switch(wanted: WantedRelease, *, dry_run: bool = False, clock: Clock 
             raise RollcallError(
                 f"Release {wanted.id} is not in place, {there or 'none'} is.",
                 evidence={"wanted": wanted.id, "in_place": there},
-                remedies=["ansible-playbook site.yml"],
+                remedies=[cures.INSTALL],
             )
         # In a dry run the release need not be there yet.
         due = there != wanted.id or store.pending_release(wanted.root) == wanted.id
@@ -285,7 +286,7 @@ def _as_errors(root: str) -> t.Iterator[None]:
         raise RollcallError(
             f"The release could not be made: {exc}. What is in place stays, and what was begun does not count.",
             evidence={"cause": str(exc)},
-            remedies=[f"df -h {root}; df -i {root}; ls -ld {root}", "run the same command again"],
+            remedies=[cures.space(root), cures.rights(root), cures.AGAIN],
         ) from exc
 
 

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..base.removing import remove
 from ..host.accounts import Account, acting_as
@@ -31,7 +32,7 @@ def share(root: str, who: Account, tree: str, name: str) -> bool:
             raise RollcallError(
                 f"The release has {name}, which is not a directory, and is to have the shared directory there.",
                 kind="wrong_use",
-                remedies=[f"take '{name}' out of `shared`, or out of the release with `exclude`"],
+                remedies=[cures.then(f"take '{name}' out of `shared`, or out of the release with `exclude`")],
             )
     fresh = not os.path.isdir(shared)
     if fresh:

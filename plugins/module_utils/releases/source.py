@@ -12,6 +12,7 @@ import re
 import shutil
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..host import commands
 from ..host.accounts import Account, acting_as, clean_environment
@@ -46,7 +47,7 @@ def unpack_code(wanted: WantedRelease, packed: str, who: Account, tree: str, str
             raise RollcallError(
                 f"The release needs {needed // 1024} KiB, and {wanted.root} has {max(0, free) // 1024} KiB for it.",
                 evidence={"needed": needed, "free": free},
-                remedies=[f"df -h {wanted.root}; df -i {wanted.root}"],
+                remedies=[cures.space(wanted.root), cures.AGAIN],
             )
         with acting_as(who):
             archives.unpack(members, tree)
@@ -55,9 +56,7 @@ def unpack_code(wanted: WantedRelease, packed: str, who: Account, tree: str, str
 def verify_sent(sent: SentFile) -> None:
     """Check that an archive is what the controller has sent."""
     if archives.file_digest(sent.archive) != sent.sha256:
-        raise RollcallError(
-            f"{sent.archive} is not what the controller has sent.", remedies=["run the same command again"]
-        )
+        raise RollcallError(f"{sent.archive} is not what the controller has sent.", remedies=[cures.AGAIN])
 
 
 def current_commit(wanted: WantedRelease, git: GitSource, who: Account) -> str:
@@ -74,7 +73,7 @@ def current_commit(wanted: WantedRelease, git: GitSource, who: Account) -> str:
         f"{git.url} has no branch and no tag {git.version}.",
         kind="wrong_use",
         evidence={"output": lines},
-        remedies=[f"git ls-remote {git.url}"],
+        remedies=[cures.remote(git.url)],
     )
 
 
@@ -99,11 +98,13 @@ def _git(wanted: WantedRelease, who: Account, arguments: t.Sequence[str], cwd: s
         raise RollcallError(
             "The release comes from git, and git is not installed on this host.",
             kind="wrong_use",
-            remedies=["apt install git", "take the code from a directory on the controller"],
+            remedies=[cures.then("install git on the host, or take the code from a directory on the controller")],
         )
     own = {"HOME": who.home, "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
     environment = {**clean_environment(who), **own, **wanted.environment}
     done = commands.run([program, *arguments], who, cwd=cwd, environment=environment, timeout=wanted.timeout)
     if not done.ok:
-        raise commands.failure(f"git {arguments[0]}", done, ["look at the address, the version and the user's key"])
+        raise commands.failure(
+            f"git {arguments[0]}", done, [cures.correct("the address, the version or the user's key")]
+        )
     return done.output

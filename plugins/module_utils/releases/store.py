@@ -17,6 +17,7 @@ import os
 import tempfile
 import typing as t
 
+from ..base import cures
 from ..base.clock import Clock
 from ..base.errors import RollcallError
 from ..base.files import write_atomically
@@ -68,7 +69,7 @@ def ensure_own_directory(path: str) -> None:
         raise RollcallError(
             f"{path} belongs to {user_name(owner)}, and must be of the user who runs this, {user_name(os.geteuid())}.",
             kind="refused",
-            remedies=[f"chown {user_name(os.geteuid())} {path}", "run as the user who installed the stack"],
+            remedies=[cures.give(user_name(os.geteuid()), path), cures.AGAIN],
         )
 
 

@@ -14,6 +14,7 @@ import json
 import os
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..base.files import write_atomically
 from ..host import commands
@@ -83,7 +84,7 @@ def _requirements(wanted: WantedRelease, tree: str) -> t.List[str]:
                 f"The release has no list of requirements {name} that can be read.",
                 kind="wrong_use",
                 evidence={"cause": str(exc)},
-                remedies=["name it with python.requirements", "leave `python` out when there is nothing to install"],
+                remedies=[cures.then("name it with python.requirements, or leave `python` out")],
             ) from exc
         local = local_requirements(texts[name])
         if local:
@@ -92,7 +93,7 @@ def _requirements(wanted: WantedRelease, tree: str) -> t.List[str]:
                 "releases with the same list, so it cannot hold the code of one.",
                 kind="wrong_use",
                 evidence={"lines": local},
-                remedies=["set PYTHONPATH in the service's env", "put a wheel of it into python.wheels"],
+                remedies=[cures.then("set PYTHONPATH in the service's env, or put a wheel of it into python.wheels")],
             )
         for inner in included(texts[name]):
             path = os.path.normpath(os.path.join(os.path.dirname(name), inner))
@@ -108,7 +109,7 @@ def _build(wanted: WantedRelease, who: Account, name: str, tree: str, place: str
             raise RollcallError(
                 f"{directory} is there and has no record of Rollcall's, so it is left alone.",
                 kind="refused",
-                remedies=[f"look at it and move it away: mv {directory} {directory}.saved"],
+                remedies=[cures.move_away(directory), cures.AGAIN],
             )
         store.discard(directory)
     store.ensure_own_directory(store.venvs_directory(wanted.root))
@@ -181,6 +182,6 @@ def link_venv(wanted: WantedRelease, who: Account, tree: str, name: str) -> None
             raise RollcallError(
                 "The release has something called venv, where the link to its virtual environment has to be.",
                 kind="wrong_use",
-                remedies=["leave it out with `exclude`, or take it out of the repository"],
+                remedies=[cures.then("leave it out with `exclude`, or take it out of the repository")],
             )
         os.symlink(os.path.join(store.venvs_directory(wanted.root), name), link)

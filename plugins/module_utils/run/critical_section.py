@@ -11,6 +11,7 @@ import os
 import shlex
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..host import births
 from ..host.ending import Ended
@@ -153,7 +154,7 @@ class CriticalSection:
         account = fitness.account(stack)
         owner = None if account.uid == os.geteuid() else (account.uid, account.gid)
         try:
-            write_generation(stack.paths, stack.root, name, self.run.generation, owner)
+            write_generation(stack.paths, stack.root, name, self.run.generation, owner, by=self.run.request.by)
         except OSError as exc:
             forget_generation(stack.root, name)
             # A write that fails names no file.
@@ -161,7 +162,7 @@ class CriticalSection:
             raise RollcallError(
                 f"The new config could not be written to {place}: {exc.strerror}. Nothing was stopped.",
                 evidence={"path": place, "errno": exc.errno},
-                remedies=[f"df -h {stack.root}"],
+                remedies=[cures.space(stack.root)],
             ) from exc
 
     def _install(self) -> None:
@@ -184,7 +185,7 @@ class CriticalSection:
             raise RollcallError(
                 f"The new config could not be put in place, at {place}: {exc.strerror}. The old one is still in place.",
                 evidence={"path": place, "errno": exc.errno},
-                remedies=[f"df -h {stack.root}", "rollcall start"],
+                remedies=[cures.space(stack.root), cures.AGAIN],
             ) from exc
 
     def _bring_up(self, marks: LogMarks) -> Report:
@@ -252,7 +253,7 @@ class CriticalSection:
                 f"{exc.message}. The stack is down.",
                 kind=exc.kind,
                 evidence=exc.evidence,
-                remedies=[*exc.remedies, "rollcall doctor", f"tail -n 50 {log}"],
+                remedies=[*exc.remedies, cures.DOCTOR, cures.log(log)],
             ) from exc
 
     def _born(self, pid: int) -> None:
@@ -340,6 +341,7 @@ def flush_ports(run: PreparedRun, *, dry_run: bool) -> t.Tuple[t.Sequence[Ended]
         grace=run.request.grace,
         kill_grace=run.request.kill_grace,
         dry_run=dry_run,
+        force=run.request.force,
         clock=run.clock,
     )
     ports = {holder.process.identity: holder.listener.port for holder in done.holders if holder.process is not None}

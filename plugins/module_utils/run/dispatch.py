@@ -18,6 +18,7 @@ import sys
 import traceback
 import typing as t
 
+from ..base import cures
 from ..base.clock import SOON, SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..manifest.model import DEFAULT_PATH
@@ -61,10 +62,7 @@ def run(request: Request, *, waiting: t.Optional[t.Callable[[float], None]] = No
         raise RollcallError(
             f"No record of a run can be written to {state}: {exc.strerror}. Nothing was stopped or changed.",
             evidence={"path": exc.filename, "errno": exc.errno},
-            remedies=[
-                f"df -h {state}; df -i {state}; ls -ld {state}",
-                "run it with sudo",
-            ],
+            remedies=[cures.space(state), cures.rights(state), cures.AS_ROOT],
         ) from exc
     _wait(pid, run_id, limit, waiting, clock)
     return _collect(state, run_id, output)
@@ -131,7 +129,7 @@ def _wait(pid: int, run_id: str, limit: float, waiting: t.Optional[t.Callable[[f
             f"Run {run_id} still goes on after {limit + SLACK:g} s, longer than all its deadlines together, and is "
             "left to itself.",
             evidence={"run": run_id, "pid": pid},
-            remedies=["rollcall doctor", f"ps -o pid,stat,wchan,cmd {pid}", "rollcall status"],
+            remedies=[cures.process(pid), cures.EMERGENCY],
         )
 
 
@@ -177,5 +175,5 @@ def _died(state: str, run_id: str, output: str) -> RollcallError:
     return RollcallError(
         f"The worker of run {run_id} died at step '{step}'. What it had done stands; a rerun converges from there.",
         evidence={"run": run_id, "step": step, "steps": steps, "output": tail},
-        remedies=["rollcall status", "run the same command again"],
+        remedies=[cures.STATUS, cures.AGAIN],
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..state.generations import describe_current
 from ..verdict.judge import Check
@@ -50,8 +51,11 @@ def run_report(
         changed: whether anything was changed.
         signals: each process outside of supervisord's care that was to be ended, and how that went.
     """
+    told = report(run.stack, seen, checks, held=run.plan.held, limit=run.limit)
+    if run.request.wanted is not None and told["result"] == "degraded":
+        told["next"].append(cures.correct(_what_failed(told["checks"])))
     return {
-        **report(run.stack, seen, checks, held=run.plan.held, limit=run.limit),
+        **told,
         "mode": run.request.mode.name,
         "changed": changed,
         "actions": _as_data(run.plan.actions),
@@ -124,7 +128,7 @@ def rolled_back_report(
             "checks": list(failed),
             "error": error,
         },
-        "next": list(dict.fromkeys([*(check["next"] for check in failed if check["next"]), *restored["next"]])),
+        "next": [cures.correct(_what_failed(failed)), *restored["next"]],
     }
 
 
@@ -155,6 +159,15 @@ def _failed_checks(checks: t.Iterable[CheckData]) -> t.List[FailedCheck]:
         }
         for check in failed[:MOST_CHECKS]
     ]
+
+
+def _what_failed(checks: t.Iterable[CheckData]) -> str:
+    """Return what is to be corrected in the manifest, by the checks that say it."""
+    names: t.Dict[str, t.List[str]] = {}
+    for check in checks:
+        if not check["ok"] and check["code"] != "dependency":
+            names.setdefault(str(check["subject"]), []).append(check["name"])
+    return "; ".join(f"{subject} ({', '.join(failed)})" for subject, failed in names.items()) or "what is named above"
 
 
 def _as_data(actions: t.Iterable[PlannedAction]) -> t.List[ActionData]:

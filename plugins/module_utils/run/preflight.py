@@ -12,6 +12,7 @@ import pwd
 import stat
 import typing as t
 
+from ..base import cures
 from ..base.errors import Problem, RollcallError
 from ..host import processes
 from ..host.accounts import Account, user_name
@@ -29,6 +30,7 @@ from ..verdict import fitness
 from ..verdict.observation import Observation
 from .modes import ALL, Mode
 from .plan import RunPlan, assigned_ports
+from .request import Request
 
 PARSE_BACK_TIMEOUT = 20.0
 # Bytes. A config, a record and a few log lines need less; with less, supervisord fails in ways that are hard to read.
@@ -51,7 +53,7 @@ def prove_config(stack: Stack, text: str) -> None:
             + "\n".join(f"  {difference}" for difference in differences),
             kind="wrong_use",
             evidence={"differences": differences, "supervisor": parsed.supervisor_version},
-            remedies=["write the value another way", "report it with the manifest entry: this is a fault of Rollcall"],
+            remedies=[cures.then("write the value another way")],
         )
 
 
@@ -69,7 +71,7 @@ def check_private_files(generation: Generation) -> None:
             f"Variables of {', '.join(missing)} are missing: {files} should be there. Nothing was stopped or changed.",
             kind="wrong_use",
             evidence={"services": missing},
-            remedies=["ansible-playbook site.yml", "rollcall rollback"],
+            remedies=[cures.INSTALL],
         )
 
 
@@ -97,7 +99,7 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
             + "\n".join(f"  {problem.place}: {problem.message}. {problem.cure}" for problem in problems),
             kind="wrong_use",
             evidence={"problems": [problem.as_dict() for problem in problems]},
-            remedies=["rollcall doctor", "correct the manifest or the host, then run the same command again"],
+            remedies=[*dict.fromkeys(problem.cure for problem in problems), cures.AGAIN],
         )
 
 
@@ -119,7 +121,7 @@ def check_descriptors(stack: Stack) -> None:
         "/etc/security/limits.conf.",
         kind="wrong_use",
         evidence={"needed": needed, "allowed": allowed, "user": who.name},
-        remedies=["ulimit -Hn", "run the same command again"],
+        remedies=[cures.HARD_LIMIT, cures.AGAIN],
     )
 
 
@@ -150,7 +152,7 @@ def check_record(state: str) -> None:
             "\n".join(f"{one.place} {one.message}: no record of a run can be written. {one.cure}." for one in problems)
             + " Nothing was stopped or changed.",
             evidence={"problems": [problem.as_dict() for problem in problems]},
-            remedies=[f"df -h {state}; df -i {state}"],
+            remedies=[cures.space(state), cures.AGAIN],
         )
 
 
@@ -168,13 +170,13 @@ def _kernel_ports(stack: Stack, who: Account) -> t.Iterator[Problem]:
             yield fitness.problem(
                 place,
                 f"port {port} is one of those that this host's kernel gives to clients ({first}-{last})",
-                f"sysctl -w net.ipv4.ip_local_reserved_ports={port}, or add it to stack.ports.also if it is meant",
+                cures.reserve(port),
             )
         if who.uid != 0 and port < unprivileged[0]:
             yield fitness.problem(
                 place,
                 f"port {port} can be bound by root only on this host, and {who.name} runs the stack",
-                f"choose {unprivileged[0]} or above",
+                cures.another_port(service.name),
             )
 
 
@@ -205,7 +207,7 @@ def _not_writable(stack: Stack) -> t.Iterator[Problem]:
     for path in dict.fromkeys((generations_directory(stack.root), os.path.dirname(stack.paths.etc), stack.paths.state)):
         if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK):
             name = pwd.getpwuid(os.geteuid()).pw_name
-            yield fitness.problem(path, f"user {name}, who runs this, may not write to it", f"ls -ld {path}")
+            yield fitness.problem(path, f"user {name}, who runs this, may not write to it", cures.rights(path))
 
 
 def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
@@ -223,11 +225,11 @@ def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
         seen = os.stat(path)
         if seen.st_uid != 0:
             message = f"belongs to user {user_name(seen.st_uid)}, and supervisord runs as root"
-            yield fitness.problem(path, message, f"chown root {path}, or name the user of the stack: user")
+            yield fitness.problem(path, message, cures.give("root", path))
         elif seen.st_mode & (stat.S_IWOTH if seen.st_gid == 0 else stat.S_IWOTH | stat.S_IWGRP):
             mode = stat.S_IMODE(seen.st_mode)
             message = f"has mode {mode:04o}, so that others may write to it, and supervisord runs as root"
-            yield fitness.problem(path, message, f"chmod go-w {path}")
+            yield fitness.problem(path, message, cures.mode("go-w", path))
 
 
 def _space(stack: Stack) -> t.Iterator[Problem]:
@@ -245,11 +247,11 @@ def _lacks_space(path: str, least: int) -> t.Iterator[Problem]:
         yield fitness.problem(
             path,
             "is on a file system mounted read-only",
-            f"mount -o remount,rw $(df --output=target {path} | tail -1)",
+            cures.writable(path),
         )
     elif free < least or (numbers.f_files and numbers.f_favail == 0):
         inodes = f" and {numbers.f_favail} inodes" if numbers.f_files else ""
-        yield fitness.problem(path, f"has {free // 1024} KiB{inodes} free", f"free some: df -h {path}; df -i {path}")
+        yield fitness.problem(path, f"has {free // 1024} KiB{inodes} free", cures.space(path))
 
 
 def check_supervisord(seen: Observation) -> None:
@@ -271,7 +273,7 @@ def check_supervisord(seen: Observation) -> None:
             "was stopped or changed.",
             kind="refused",
             evidence=seen.silence.evidence,
-            remedies=[f"fuser -v {socket}; ls -l {socket}", "rollcall restart emergency"],
+            remedies=[cures.holder(socket), cures.EMERGENCY],
         )
     pids = " ".join(str(process.pid) for process in seen.supervisords)
     stopped = [process for process in seen.supervisords if process.state in ("T", "stopped")]
@@ -281,8 +283,8 @@ def check_supervisord(seen: Observation) -> None:
         + ". Nothing was stopped or changed.",
         evidence={**seen.silence.evidence, "pids": [process.pid for process in seen.supervisords]},
         remedies=[
-            *([f"kill -CONT {pids}  # then the same command again"] if stopped else []),
-            "rollcall restart emergency",
+            *([cures.go_on(*(process.pid for process in stopped))] if stopped else []),
+            cures.EMERGENCY,
         ],
     )
 
@@ -303,7 +305,7 @@ def check_socket(seen: Observation) -> None:
             "directory of its own. Nothing was stopped or changed.",
             kind="refused",
             evidence={**seen.silence.evidence, "root": label.root},
-            remedies=["give one of the two another directory: stack.paths.run", *seen.silence.remedies[:1]],
+            remedies=[cures.then("give one of the two another directory: stack.paths.run"), *seen.silence.remedies[:1]],
         )
 
 
@@ -323,23 +325,23 @@ def _check_left_over_socket(silence: t.Optional[RollcallError]) -> None:
             "Nothing was stopped or changed.",
             kind="refused",
             evidence=silence.evidence,
-            remedies=[f"sudo rm {path}", "run the same command with sudo"],
+            remedies=[cures.AS_ROOT],
         )
 
 
-def check_ports(stack: Stack, seen: Observation, mode: Mode, plan: RunPlan, policy: str) -> None:
+def check_ports(stack: Stack, seen: Observation, plan: RunPlan, request: Request) -> None:
     """Check that whatever listens on a port of the stack may be ended.
 
     Raises:
         RollcallError: ``refused``: with pid, user and command of each listener that may not. Nothing was stopped.
     """
-    ports: t.Sequence[int] = plan.flush
+    ports, mode = plan.flush, request.mode
     if mode.stops == ALL and mode.starts and not mode.frees_ports:
         # No port will be flushed: each must be free once the services are stopped.
         _check_no_left_overs(seen, mode)
         ports = assigned_ports(stack)
     if ports:
-        flush.flush(stack, ports, policy=policy, dry_run=True)
+        flush.flush(stack, ports, policy=request.policy, force=request.force, dry_run=True)
 
 
 def _check_no_left_overs(seen: Observation, mode: Mode) -> None:
@@ -359,5 +361,5 @@ def _check_no_left_overs(seen: Observation, mode: Mode) -> None:
             f"A {mode.title} flushes no port, and " + "; ".join(left) + ". Nothing was stopped or changed.",
             kind="refused",
             evidence={"holders": left},
-            remedies=["rollcall restart full  # it ends what is left over and then restarts"],
+            remedies=[cures.FULL],
         )

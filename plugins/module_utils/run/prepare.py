@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base import cures
 from ..base.clock import Clock
 from ..base.errors import RollcallError
 from ..manifest.model import Stack
 from ..ports import leases
 from ..state import registry
 from ..state.credentials import FileRecord
-from ..state.generations import Generation, is_altered, kept_generations, load_current, load_kept
+from ..state.generations import Generation, current_id, is_altered, kept_generations, load_current, load_kept
 from ..verdict import fitness, status
 from ..verdict.observation import Observation
 from . import preflight
@@ -97,7 +98,7 @@ def prepare(
     preflight.check_socket(before)
     if plan.install:
         registry.check_place(stack)
-    preflight.check_ports(stack, before, request.mode, plan, request.policy)
+    preflight.check_ports(stack, before, plan, request)
     takedown = TakeDown(
         stack,
         None if installed is None else installed.stack,
@@ -130,7 +131,7 @@ def _wanted(request: Request, installed: t.Optional[Generation]) -> Generation:
         raise RollcallError(
             f"No stack is installed under {request.root}.",
             kind="wrong_use",
-            remedies=["ansible-playbook site.yml"],
+            remedies=[cures.INSTALL],
         )
     return generation
 
@@ -163,10 +164,11 @@ def _id_to_go_back_to(request: Request) -> str:
     name = request.generation or last_verified_id(request)
     if name is None:
         kept = [entry["id"] for entry in kept_generations(request.paths, request.root)]
+        others = [one for one in kept if one != current_id(request.paths)]
         raise RollcallError(
             f"There is no verified generation to go back to under {request.root}.",
             kind="wrong_use",
             evidence={"kept": kept},
-            remedies=["rollcall history", "rollcall rollback GENERATION"],
+            remedies=[*map(cures.rollback, others), cures.correct()],
         )
     return name

@@ -16,6 +16,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..base.removing import mount_points, remove, remove_empty
 from ..host.accounts import Account, all_accounts
@@ -201,7 +202,7 @@ def statement(stack: Stack, decided: Removal, *, taken_back: bool) -> str:
     if not taken_back:
         return (
             f"Stack {stack.name} was never verified on this host. What was made stays: {made}. The same command again "
-            f"goes on from there; rollcall.supervisor.remove -e confirm={stack.name} takes it off."
+            f"goes on from there; this takes it off: {cures.take_off(stack.name)}"
         )
     left = f" Left: {'; '.join(decided.left)}." if decided.left else ""
     return (
@@ -237,7 +238,7 @@ def _check(stack: Stack, root: str, going: t.Sequence[str], host: RemovalFacts, 
         f"{root} is not removed: {why}. Nothing was touched.",
         kind="refused",
         evidence={"root": root, "entries": [os.path.relpath(path, root) for path in going]},
-        remedies=[f"ls -la {root}"],
+        remedies=[cures.rights(root)],
     )
 
 

@@ -11,6 +11,7 @@ import os
 import pwd
 import typing as t
 
+from ..base import cures
 from ..manifest.model import Paths
 from ..ports.flush import GRACE, KILL_GRACE
 from ..ports.provenance import OWNED
@@ -35,6 +36,7 @@ class Request(t.NamedTuple):
         generation: for the mode rollback, the id of the generation to go back to; empty for the last verified one
             before the current one.
         automatic: whether a program asks and not a person: then the run counts against the restart budget.
+        by: the command with which a manifest is applied to this host; empty when nobody has said that.
     """
 
     root: str
@@ -48,6 +50,14 @@ class Request(t.NamedTuple):
     on_failure: str = "leave"
     generation: str = ""
     automatic: bool = False
+    by: str = ""
+
+    @property
+    def force(self) -> str:
+        """The command that does the same, and ends what is not ours on the ports as well."""
+        if self.mode.verb != "restart":
+            return cures.force(self.mode.verb)
+        return cures.FORCE_INSTALL if self.wanted is not None else cures.force(f"restart {self.mode.name}")
 
 
 def who() -> str:

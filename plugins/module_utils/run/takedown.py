@@ -15,6 +15,7 @@ import contextlib
 import os
 import typing as t
 
+from ..base import cures
 from ..base.clock import Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.removing import remove
@@ -108,7 +109,7 @@ class TakeDown:
             raise RollcallError(
                 f"supervisord has lost track of {', '.join(unknown)} (UNKNOWN): only a new supervisord gets it back.",
                 evidence={"services": unknown},
-                remedies=["rollcall restart full"],
+                remedies=[cures.FULL],
             )
         late = {name: program for name, program in last.items() if program.state not in _SETTLED}
         if late:
@@ -116,7 +117,7 @@ class TakeDown:
             raise RollcallError(
                 f"Not stopped after {limit:g} s: {named}.",
                 evidence={"states": {name: program.state for name, program in late.items()}},
-                remedies=["rollcall restart emergency", "rollcall status"],
+                remedies=[cures.EMERGENCY],
             )
         known = [service for name in names for service in self._known.get(name, ())]
         ports = {service.port for service in known if service.port is not None}
@@ -146,7 +147,7 @@ class TakeDown:
         patience = limit + 1.5 * len(self._stack.services)
         others = [process for process in self._supervisords() if answering is None or process.pid != answering.pid]
         self._end_supervisords(others, patience)
-        self._none_left("rollcall restart emergency")
+        self._none_left(cures.EMERGENCY)
 
     def _shutting_down(self) -> t.Optional[Process]:
         """Return the only supervisord there is, when it is shutting down already: it still takes calls."""
@@ -174,7 +175,7 @@ class TakeDown:
             self._ask_to_stop(answering)
         self._end_supervisords([one for one in supervisords if processes.alive(one.identity)], self._grace)
         self._end_family(family)
-        self._none_left("rollcall doctor")
+        self._none_left(cures.DOCTOR)
         self.sweep()
         self._clear_socket()
 
@@ -282,14 +283,13 @@ class TakeDown:
             raise RollcallError(
                 f"Left-over processes of stack {self._stack.name} did not end: {named}.",
                 evidence={"processes": [entry.as_dict() for entry in left]},
-                remedies=[*(f"kill -KILL {entry.pid}" for entry in left), "rollcall restart emergency"],
+                remedies=[*(cures.kill(entry.pid) for entry in left), cures.EMERGENCY],
             )
 
     def _none_left(self, remedy: str) -> None:
         left = self._supervisords()
         if not left:
             return
-        pids = " ".join(str(process.pid) for process in left)
         kept_by = {process.pid: homes.home_of(process.pid) for process in left}
         named = ", ".join(
             f"pid {process.pid}" + (f", in {home.name}" if home is not None else "")
@@ -300,7 +300,7 @@ class TakeDown:
             evidence={"pids": [process.pid for process in left]},
             remedies=[
                 *dict.fromkeys(home.stop for home in kept_by.values() if home is not None and home.stop),
-                f"kill -KILL {pids}",
+                cures.kill(*(process.pid for process in left)),
                 remedy,
             ],
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..state.generations import describe_current, load_kept
 from .critical_section import CriticalSection
@@ -81,7 +82,7 @@ def _restore_last_verified(
                 "failed": {"checks": list(checks), "error": told},
                 "generation": name,
             },
-            remedies=[*exc.remedies, "rollcall doctor", "rollcall restart emergency"],
+            remedies=[*exc.remedies, cures.correct(), cures.EMERGENCY],
         ) from exc
     failed = [check for check in checks if not check["ok"]]
     return rolled_back_report(run, back, restored, tried=tried, failed=failed, error=told, signals=section.signals)

@@ -11,6 +11,7 @@ import json
 import os
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..base.files import write_atomically
 from ..state.generations import load_stack
@@ -37,7 +38,7 @@ def main(request: Request, run_id: str) -> int:
         error = RollcallError(
             f"The run could not go on: {exc}. What it had done stands; a rerun converges from there.",
             evidence={"run": run_id, "steps": steps_of(request.paths.state, run_id)},
-            remedies=[f"df -h {request.root}; df -i {request.root}", "run the same command again"],
+            remedies=[cures.space(request.root), cures.AGAIN],
         )
         result = {"error": error.as_dict()}
         code = error.exit_code

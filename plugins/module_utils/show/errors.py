@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..base.text import count, printable
-from .words import indented, painter, runnable
+from .words import Reader, indented, painter, runnable
 
 if t.TYPE_CHECKING:
     from ..base.documents import ErrorData, ProblemData
@@ -20,13 +20,13 @@ _KINDS = {"refused": "REFUSED", "unreachable": "UNREACHABLE"}
 _WORDS = ("output", "refusal", "stderr", "log")
 
 
-def error_text(data: ErrorData, *, subject: str = "", root: t.Optional[str] = None, colour: bool = False) -> str:
+def error_text(data: ErrorData, *, subject: str = "", reader: t.Optional[Reader] = None, colour: bool = False) -> str:
     """Return an error as text: what failed, what other programs said to it, and what to run next.
 
     Args:
         data: the error as data: ``message``, ``kind``, ``evidence``, ``remedies``.
         subject: where it happened, such as a host.
-        root: the stack's root, so that its own ``rollcall`` is named in full; None leaves commands as they are.
+        reader: who reads it.
         colour: whether to use ANSI colours.
     """
     paint = painter(colour)
@@ -34,7 +34,7 @@ def error_text(data: ErrorData, *, subject: str = "", root: t.Optional[str] = No
     message = printable(data["message"])
     lines = [f"{printable(subject)}: {word}, {message}" if subject else f"{word}: {message}"]
     lines += _said_by_others(data["evidence"], message)
-    lines += [f"  next: {runnable(remedy, root)}" for remedy in data["remedies"]]
+    lines += [f"  next: {runnable(remedy, reader or Reader())}" for remedy in data["remedies"]]
     return "\n".join(lines)
 
 

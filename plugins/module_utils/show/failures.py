@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..base.text import printable
-from .words import Painter, indented, names_of, runnable
+from .words import Painter, Reader, indented, names_of, runnable
 
 if t.TYPE_CHECKING:
     from ..base.documents import CheckData, Report
@@ -48,14 +48,14 @@ def verdict_word(checks: t.Optional[t.Sequence[CheckData]]) -> str:
     return "HELD" if checks and all(check["name"] == "held" for check in checks) else "FAILED"
 
 
-def stories(failing: Failing, root: t.Optional[str], paint: Painter) -> t.List[str]:
+def stories(failing: Failing, reader: Reader, paint: Painter) -> t.List[str]:
     """Return a block of text for each thing that failed; what happened to several subjects alike is told once."""
     found: t.Dict[t.Any, t.Tuple[t.List[str], t.Sequence[CheckData]]] = {}
     for subject, checks in failing.items():
         if checks:
             key = tuple((check["name"], check["evidence"]) for check in checks)
             found.setdefault(key, ([], checks))[0].append(subject)
-    return [_story(subjects, checks, root, paint) for subjects, checks in found.values()]
+    return [_story(subjects, checks, reader, paint) for subjects, checks in found.values()]
 
 
 def _telling(checks: t.Sequence[CheckData], explained: t.Collection[str]) -> t.List[CheckData]:
@@ -108,7 +108,7 @@ def _distinct(evidence: str) -> str:
     return f"{text.rstrip()}\n(and the same again)" if len(kept) < len(blocks) else text
 
 
-def _story(subjects: t.Sequence[str], checks: t.Sequence[CheckData], root: t.Optional[str], paint: Painter) -> str:
+def _story(subjects: t.Sequence[str], checks: t.Sequence[CheckData], reader: Reader, paint: Painter) -> str:
     """Return what failed of one subject, or of several in the same way; each command once, after what it is for."""
     word = verdict_word(checks)
     lines = [f"{paint(word, 'warn' if word == 'HELD' else 'bad')}  {printable(names_of(subjects))}"]
@@ -120,5 +120,5 @@ def _story(subjects: t.Sequence[str], checks: t.Sequence[CheckData], root: t.Opt
             lines += indented("\n".join(evidence[1:]), 4)
         command = check["next"]
         if command and all(command != later["next"] for later in checks[number + 1 :]):
-            lines.append(f"  {paint('next:', 'warn')} {runnable(command, root)}")
+            lines.append(f"  {paint('next:', 'warn')} {runnable(command, reader)}")
     return "\n".join(lines)

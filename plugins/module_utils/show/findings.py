@@ -12,16 +12,18 @@ import typing as t
 from ..base.text import count, printable, table
 from ..doctor.diagnosis import KINDS
 from ..doctor.findings import SEVERITIES
+from .words import Reader, runnable
 
 if t.TYPE_CHECKING:
     from ..base.command_documents import DoctorDocument, FindingData, SupervisordRow
 
 
-def findings_text(data: DoctorDocument) -> str:
+def findings_text(data: DoctorDocument, reader: t.Optional[Reader] = None) -> str:
     """Return what the doctor found, for people: one line when there is nothing, the verdict after all else.
 
     Args:
         data: as doctor.doctor returns it.
+        reader: who reads it; somebody on the host when that is not said.
     """
     findings = data["findings"]
     spent = f"{data['seconds']:.1f} s, at most {data['limit']:.0f} s"
@@ -31,7 +33,7 @@ def findings_text(data: DoctorDocument) -> str:
     if not told:
         return printable(f"{where}: nothing is wrong{unseen} ({spent})")
     blocks = [_supervisors(data["supervisors"])] if data["supervisors"] else []
-    blocks += ["\n".join(_lines(finding, data)) for finding in told]
+    blocks += ["\n".join(_lines(finding, data, reader or Reader(data["root"]))) for finding in told]
     left = [one["severity"] for one in told if not one["fixed"]]
     counts = [count(left.count(one), one) for one in SEVERITIES if one in left]
     fixed = sum(bool(one["fixed"]) for one in told)
@@ -40,7 +42,7 @@ def findings_text(data: DoctorDocument) -> str:
     return printable("\n\n".join(blocks))
 
 
-def _lines(finding: FindingData, data: DoctorDocument) -> t.Iterator[str]:
+def _lines(finding: FindingData, data: DoctorDocument, reader: Reader) -> t.Iterator[str]:
     """Return one finding: what it is, what was seen, what was done about it or what is to be done."""
     word = "fixed" if finding["fixed"] else finding["severity"]
     yield f"{word:8}  {finding['name']}  {finding['subject']}"
@@ -55,7 +57,7 @@ def _lines(finding: FindingData, data: DoctorDocument) -> t.Iterator[str]:
         repair = KINDS[finding["name"]].repair
         yield f"  would be fixed: --fix {repair.words if repair is not None else 'does it'}"
     else:
-        yield f"  cure: {finding['cure']}"
+        yield f"  cure: {runnable(finding['cure'], reader)}"
 
 
 def _supervisors(found: t.Sequence[SupervisordRow]) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base import cures
 from ..base.text import printable, readable_time, run_result
-from .words import Painter, cut, indented, runnable
+from .words import Painter, Reader, cut, indented, runnable
 
 if t.TYPE_CHECKING:
     from ..base.documents import LastFailure
@@ -27,7 +28,7 @@ def last_failure_words(failure: LastFailure) -> str:
     return f"run {run} ended {run_result(failure['result'])}"
 
 
-def last_failure_text(failure: LastFailure, root: t.Optional[str], paint: Painter) -> str:
+def last_failure_text(failure: LastFailure, reader: Reader, paint: Painter) -> str:
     """Return what is remembered of a run that failed: who ran what and when, why it failed, and what to do about it."""
     cut_off = f"was cut off at its step '{failure['step']}'"
     ended = cut_off if failure["step"] else f"ended {run_result(failure['result'])}"
@@ -40,6 +41,6 @@ def last_failure_text(failure: LastFailure, root: t.Optional[str], paint: Painte
     for check in failure["checks"][:TOLD]:
         first = (printable(check["evidence"]).splitlines() or ["no evidence"])[0]
         lines.append(cut(f"  {check['subject']}, {check['name']}: {first}"))
-    for command in (f"rollcall history {failure['run']}  # all about it", "rollcall acknowledge  # it is known"):
-        lines.append(f"  {paint('next:', 'warn')} {runnable(command, root)}")
+    for command in (cures.history(failure["run"]), cures.ACKNOWLEDGE):
+        lines.append(f"  {paint('next:', 'warn')} {runnable(command, reader)}")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base import cures
 from ..base.text import printable, readable_time
 from .words import Data
 
@@ -93,7 +94,7 @@ def _update_config(data: Data) -> str:
     word = "would be" if data["check"] else "is"
     already = "" if data["changed"] else " already"
     text = f"{data['service']} {word} on port {data['port']} in {data['file']}{already}"
-    follows = "\nnext: ansible-playbook site.yml: config and services follow the manifest"
+    follows = f"\nnext: {cures.INSTALL}"
     return text + (follows if data["changed"] else "")
 
 

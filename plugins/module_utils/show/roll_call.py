@@ -13,45 +13,58 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base import cures
 from ..base.text import count, printable
 from .errors import error_text
 from .failures import Failing, failing_by_subject, stories, verdict_word
 from .last_failure import last_failure_text, last_failure_words
 from .service_table import service_table
-from .words import NAMES, WIDTH, Painter, cut, duration, names_of, painter, runnable
+from .words import NAMES, WIDTH, Painter, Reader, cut, duration, names_of, painter, runnable
 
 if t.TYPE_CHECKING:
-    from ..base.documents import Report, ServiceRow, Signalled
+    from ..base.documents import CheckData, Report, ServiceRow, Signalled
 
+# Checks whose command shows a log.
+_LOGGED = ("running", "stable", "logs")
 _VERDICTS = {"ok": "OK", "planned": "PLANNED", "degraded": "FAILED", "held": "HELD"}
 
 
-def roll_call(report: Report, *, gone: bool = False, width: int = WIDTH, colour: bool = False) -> str:
+def roll_call(
+    report: Report, *, reader: t.Optional[Reader] = None, gone: bool = False, width: int = WIDTH, colour: bool = False
+) -> str:
     """Return the report of a status, verify or restart as text.
 
     Args:
         report: as the modules and ``--json`` give it.
+        reader: who reads it; somebody on the host when that is not said.
         gone: whether the stack has been taken off the host since: nothing that could be run next is there any more.
         width: columns of the terminal; the table keeps to them, evidence and commands are never cut to fit.
         colour: whether to use ANSI colours; every colour stands beside a word that says the same.
     """
     paint = painter(colour)
+    reader = reader or Reader(report["root"])
     if gone:
         report = {**report, "checks": [{**check, "next": None} for check in report["checks"]]}
     failing = failing_by_subject(report)
-    blocks = [_services(report, failing, width, paint), "\n".join(_changes(report, paint)), _unfinished(report, paint)]
+    blocks = [
+        _services(report, failing, width, paint),
+        "\n".join(_changes(report, paint)),
+        _unfinished(report, reader, paint),
+    ]
     blocks.append("\n".join(f"note: {printable(note)}" for note in report["notes"]))
-    blocks += _went_back(report, paint)
-    blocks += stories(failing, report["root"], paint)
-    blocks.append("\n".join([_verdict(report, failing, paint), *([] if gone else _footer(report, failing, paint))]))
+    blocks += _went_back(report, reader, paint)
+    blocks += stories(failing, reader, paint)
+    footer = [] if gone else _footer(report, failing, reader, paint)
+    blocks.append("\n".join([_verdict(report, failing, paint), *footer]))
     return "\n\n".join(block for block in blocks if block)
 
 
-def failure_text(report: Report) -> str:
+def failure_text(report: Report, reader: t.Optional[Reader] = None) -> str:
     """Return only what failed and the verdict, for a task's message: the table stands in the roll call."""
     paint = painter(False)
-    told = stories(failing_by_subject(report), report["root"], paint)
-    return "\n\n".join([*_went_back(report, paint), *told, verdict_line(report)])
+    reader = reader or Reader(report["root"])
+    told = stories(failing_by_subject(report), reader, paint)
+    return "\n\n".join([*_went_back(report, reader, paint), *told, verdict_line(report)])
 
 
 def verdict_line(report: Report, *, colour: bool = False) -> str:
@@ -81,20 +94,23 @@ def _changes(report: Report, paint: Painter) -> t.List[str]:
     return [paint("Would change:" if planned else "Changes:", "quiet"), *(f"  {line}" for line in lines)]
 
 
-def _went_back(report: Report, paint: Painter) -> t.List[str]:
+def _went_back(report: Report, reader: Reader, paint: Painter) -> t.List[str]:
     """Return what failed of the generation that was given up, before what runs in its place."""
     back = report["rolled_back"]
     if not back:
         return []
     blocks = [paint("What the new generation failed by:", "bad")]
-    failing = failing_by_subject({**report, "checks": back["checks"]})
-    blocks += stories(failing, report["root"], paint)
+    # It does not run any more: only its logs can still be looked at.
+    checks: t.List[CheckData] = [
+        check if check["name"] in _LOGGED else {**check, "next": None} for check in back["checks"]
+    ]
+    blocks += stories(failing_by_subject({**report, "checks": checks}), reader, paint)
     if back["error"]:
-        blocks.append(error_text(back["error"], root=report["root"]))
+        blocks.append(error_text({**back["error"], "remedies": []}, reader=reader))
     return blocks
 
 
-def _unfinished(report: Report, paint: Painter) -> str:
+def _unfinished(report: Report, reader: Reader, paint: Painter) -> str:
     at_work = report["run_at_work"]
     if at_work:
         # Late: the callback on the controller seldom needs it.
@@ -103,7 +119,7 @@ def _unfinished(report: Report, paint: Painter) -> str:
         return f"A run is at work: {describe_lock(at_work)}. What is seen here will change."
     cut_off, failure = report["unfinished_run"], report["last_failure"]
     if failure is not None:
-        return last_failure_text(failure, report["root"], paint)
+        return last_failure_text(failure, reader, paint)
     return f"An earlier run, {cut_off['run']}, was cut off at its step '{cut_off['step']}'." if cut_off else ""
 
 
@@ -207,7 +223,7 @@ def _failed_parts(report: Report, failing: Failing) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _footer(report: Report, failing: Failing, paint: Painter) -> t.List[str]:
+def _footer(report: Report, failing: Failing, reader: Reader, paint: Painter) -> t.List[str]:
     """Return where to go from here: the address while it is worth opening, the logs, and what to run next."""
     if report["result"] == "planned":
         return []
@@ -217,24 +233,32 @@ def _footer(report: Report, failing: Failing, paint: Painter) -> t.List[str]:
     lines.append(("logs", report["logs"]))
     commands = _commands(report, failing)
     labels = ["next", *["then"] * len(commands)]
-    lines += [(label, runnable(command, report["root"])) for label, command in zip(labels, commands)]
+    lines += [(label, runnable(command, reader)) for label, command in zip(labels, commands)]
     return [f"  {paint(label, 'quiet')}  {text}" for label, text in lines]
 
 
 def _commands(report: Report, failing: Failing) -> t.List[str]:
     """Return what to run next: the first cure, what the report adds to its checks', and how to judge again."""
     if report["run_at_work"]:
-        return ["rollcall status"]
+        return [cures.STATUS]
+    if report["rolled_back"]:
+        return report["next"]
     of_checks = {check["next"] for check in report["checks"]}
-    cures = [check["next"] for checks in failing.values() for check in checks if check["next"]]
-    commands = [*cures[:1], *(command for command in report["next"] if command not in of_checks)]
+    told = [check["next"] for checks in failing.values() for check in checks if check["next"]]
+    commands = [*told[:1], *(command for command in report["next"] if command not in of_checks)]
     stopping = report["mode"] == "stop"
-    if not report["ok"] and not any(command.startswith("rollcall restart") for command in commands):
-        # Whatever the cure was: start brings back what is down, leaves the rest alone, and judges again.
+    if not report["ok"] and not any(map(_judges, commands)):
         names = {check["name"] for checks in failing.values() for check in checks}
-        # Lines that are in a log stay there: only a start from anew judges a new log.
-        again = "rollcall restart full" if names == {"logs"} else "rollcall start"
-        commands.append("rollcall stop" if stopping else again)
+        # Start brings back what is down, leaves the rest alone, and judges again. Lines that are in a log stay there:
+        # only a start from anew judges a new log.
+        again = cures.STOP if stopping else cures.FULL if names == {"logs"} else cures.START
+        commands.append(cures.put_right(again) if cures.shows(commands[-1] if commands else "") else again)
     if not commands and report["mode"]:
-        commands.append("rollcall start" if stopping else "rollcall status")
+        commands.append(cures.START if stopping else cures.STATUS)
     return commands
+
+
+def _judges(command: str) -> bool:
+    """Return whether a cure ends with a verdict of its own."""
+    last = command.rpartition(": ")[2]
+    return last.startswith((cures.INSTALL, cures.START, cures.RESTART, cures.ROLLBACK))

@@ -11,6 +11,7 @@ import re
 import shlex
 import typing as t
 
+from ..base.cures import INSTALL, SAME
 from ..base.text import printable
 
 WIDTH = 100
@@ -22,7 +23,7 @@ LINE = 400
 _COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "quiet": "2"}
 _COMMAND = re.compile(
     r"(?<![\w/.-])rollcall"
-    r"(?= (?:status|verify|start|stop|restart|flush|ports?|manifest|doctor|history|rollback|acknowledge)\b)"
+    r"(?= (?:status|verify|start|stop|restart|flush|ports?|manifest|doctor|history|rollback|acknowledge|logs|exec)\b)"
 )
 
 Data = t.Mapping[str, t.Any]
@@ -53,17 +54,38 @@ def painter(colour: bool) -> Painter:
     return paint
 
 
-def runnable(command: str, root: t.Optional[str]) -> str:
-    """Return a command that works when it is copied: the stack's own ``rollcall`` may not be on PATH.
+class Reader(t.NamedTuple):
+    """Who reads a cure, and so how its command has to be written.
 
-    Args:
-        command: as the engine names it.
-        root: of the stack; None leaves ``rollcall`` as it is.
+    Attributes:
+        root: of the stack, whose own ``rollcall`` may not be on the PATH; empty when it is not known.
+        by: the command with which this reader applies a manifest; empty for a reader on the host.
+        host: where all other commands are to be run; empty when that is where the reader is.
     """
-    command = " ".join(command.split("\n"))
-    if root is None:
-        return printable(command)
-    return printable(_COMMAND.sub(lambda _: f"{shlex.quote(root)}/bin/rollcall", command))
+
+    root: str = ""
+    by: str = ""
+    host: str = ""
+
+
+def runnable(command: str, reader: Reader) -> str:
+    """Return a cure in the words of who reads it: its command works when it is copied."""
+    text = " ".join(command.split("\n"))
+    if INSTALL in text:
+        by = reader.by or _applied_by(reader.root)
+        # A comment to the shell, so that the line can be copied as a whole.
+        return printable(text.replace(INSTALL, by or INSTALL) + ("" if reader.by else "  # on the controller"))
+    if reader.root:
+        text = _COMMAND.sub(lambda _: f"{shlex.quote(reader.root)}/bin/rollcall", text)
+    elsewhere = reader.host and command not in SAME
+    return printable(f"{text}  # on {reader.host}" if elsewhere else text)
+
+
+def _applied_by(root: str) -> str:
+    # Late: few texts have it.
+    from ..state.generations import applied_by
+
+    return applied_by(root) if root else ""
 
 
 def names_of(names: t.Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..base import cures
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..base.files import read_record, write_record
@@ -51,7 +52,7 @@ def spend(stack: Stack, *, clock: Clock = SYSTEM) -> None:
             f"The next automatic restart may be in {free_in:.0f} s; people may at any time.",
             kind="refused",
             evidence={"restarts": len(used), "allowed": rules.restarts, "within": rules.within, "free_in": free_in},
-            remedies=["rollcall history", "rollcall doctor", "rollcall restart full"],
+            remedies=[cures.HISTORY, cures.FULL],
         )
     now = clock.monotonic()
     moments = [now - ago for ago in used] + [now]
@@ -62,5 +63,5 @@ def _load(stack: Stack) -> t.List[float]:
     def parse(data: t.Any) -> t.List[float]:
         return [float(moment) for moment in data["restarts"]] if data["boot"] == processes.boot_id() else []
 
-    remedies = [f"rm {path(stack)}: the budget begins anew"]
+    remedies = [cures.remove(path(stack))]
     return read_record(path(stack), parse, [], "The budget of automatic restarts", remedies)

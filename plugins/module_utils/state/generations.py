@@ -19,6 +19,7 @@ import json
 import os
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..base.files import json_object, read_record, sync_directory, write_atomically
 from ..base.removing import remove
@@ -29,7 +30,7 @@ if t.TYPE_CHECKING:
     from ..base.documents import GenerationInPlace
 
 KEEP_GENERATIONS = 5
-_INSTALL_ANEW = ("run as the user who installed it, or with sudo", "ansible-playbook site.yml installs it anew")
+_INSTALL_ANEW = (cures.AS_ROOT, cures.INSTALL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +79,7 @@ def current_id(paths: Paths) -> t.Optional[str]:
         raise RollcallError(
             f"{paths.etc} is not the symbolic link that Rollcall keeps there ({exc.strerror}), so it is left alone.",
             kind="refused",
-            remedies=[f"look at it and move it away: mv {paths.etc} {paths.etc}.saved"],
+            remedies=[cures.move_away(paths.etc), cures.INSTALL],
         ) from exc
 
 
@@ -108,7 +109,7 @@ def load_kept(paths: Paths, root: str, name: str) -> Generation:
             f"No generation {name} is kept under {root}.",
             kind="wrong_use",
             evidence={"generation": name, "kept": [entry["id"] for entry in kept_generations(paths, root)]},
-            remedies=["rollcall history"],
+            remedies=[cures.HISTORY],
         )
     return _load(dataclasses.replace(paths, etc=directory))
 
@@ -171,14 +172,16 @@ def load_stack(paths: Paths) -> Stack:
     """Return the installed manifest.
 
     Raises:
-        RollcallError: ``wrong_use``: there is none; or it cannot be read.
+        RollcallError: ``wrong_use``: there is none; ``refused``: something else is there; or it cannot be read.
     """
     stack = read_record(paths.manifest, Stack.from_dict, None, "The installed manifest", _INSTALL_ANEW)
     if stack is None:
+        # Something else in its place is told by what it is.
+        current_id(paths)
         raise RollcallError(
             f"No stack is installed here: {paths.manifest} does not exist.",
             kind="wrong_use",
-            remedies=["ansible-playbook site.yml"],
+            remedies=[cures.INSTALL],
         )
     return stack
 
@@ -192,7 +195,7 @@ def _unreadable(path: str, exc: Exception) -> RollcallError:
 
 
 def write_generation(
-    paths: Paths, root: str, run: str, generation: Generation, owner: t.Optional[t.Tuple[int, int]]
+    paths: Paths, root: str, run: str, generation: Generation, owner: t.Optional[t.Tuple[int, int]], *, by: str = ""
 ) -> None:
     """Write ``generation`` beside the current one, which it does not replace yet.
 
@@ -202,6 +205,7 @@ def write_generation(
         run: id of the run; the generation gets the same.
         generation: what to write.
         owner: uid and gid of the stack's user; None when the writer is that user.
+        by: the command with which its manifest was applied.
 
     Raises:
         OSError: a file could not be written.
@@ -229,7 +233,7 @@ def write_generation(
     release = generation.stack.release
     if release is not None:
         os.symlink(os.path.relpath(release_directory(root, release), directory), os.path.join(directory, RELEASE))
-    meta = {"digest": generation.digest, "content": _content(directory), "loaded": False, "verified": False}
+    meta = {"digest": generation.digest, "content": _content(directory), "loaded": False, "verified": False, "by": by}
     write_meta(directory, meta)
 
 
@@ -303,6 +307,15 @@ def _meta(root: str, name: str) -> t.Dict[str, t.Any]:
     ) as stream:
         meta = json_object(stream.read())
     return {"digest": "", "content": "", "loaded": False, "verified": False, **meta}
+
+
+def applied_by(root: str) -> str:
+    """Return the command with which a manifest is applied to this stack; empty when that cannot be said."""
+    try:
+        return str(read_meta(Paths.of(root), root).get("by", ""))
+    except (RollcallError, OSError):
+        # It is looked up for the words of a cure, and what is wrong with the stack is told by whoever judges that.
+        return ""
 
 
 def is_altered(paths: Paths, root: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..manifest.model import Paths
 from .generations import kept_generations
@@ -59,7 +60,7 @@ def recorded_run(paths: Paths, run: str) -> RunDocument:
             f"There {'is no run' if not found else f'are {len(found)} runs'} whose id begins with '{run}'.",
             kind="wrong_use",
             evidence={"run": run, "known": found or known},
-            remedies=["rollcall history"],
+            remedies=[cures.HISTORY],
         )
     steps = steps_of(state, found[0])
     running = locked_by(state).get("run")

@@ -17,6 +17,7 @@ import json
 import os
 import typing as t
 
+from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.files import json_object, try_lock
@@ -75,7 +76,7 @@ def _take(state: str, note: t.Mapping[str, t.Any], deadline: Deadline) -> int:
             f"User {user_name(os.geteuid())} cannot lock the stack in {state}: {exc.strerror}. Nothing was changed.",
             kind="wrong_use" if isinstance(exc, PermissionError) else "failed",
             evidence={"path": state, "uid": os.geteuid()},
-            remedies=["run this as root or as the stack's own user", f"ls -ld {state} {_note_path(state)}"],
+            remedies=[cures.AS_ROOT, cures.rights(state, _note_path(state))],
         ) from exc
     return descriptor
 
@@ -95,12 +96,12 @@ def _refusal(state: str) -> RollcallError:
     note = lock_note(state)
     process = _process(note.get("pid"))
     message = f"This stack is locked by another run: {describe_lock(note)}."
-    remedies = ["wait for it to end, then run the same command again", "rollcall status"]
+    remedies = [cures.WAIT, cures.STATUS]
     if process is not None and process.state == "T":
         message += " It is stopped by a signal (state T) and will not end by itself."
         remedies = [
-            f"kill -CONT {process.pid}  # it goes on",
-            f"kill -KILL {process.pid}  # a rerun converges",
+            cures.go_on(process.pid),
+            cures.kill(process.pid),
             *remedies,
         ]
     return RollcallError(

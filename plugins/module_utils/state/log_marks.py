@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..base import cures
 from ..base.files import read_record, write_record
 from ..manifest.model import Stack
 from ..supervisord.places import log_file
@@ -68,7 +69,7 @@ def saved_marks(stack: Stack) -> t.Dict[str, LogMark]:
     def parse(data: t.Any) -> t.Dict[str, LogMark]:
         return {name: (inode, offset) for name, (inode, offset) in data.items()}
 
-    remedies = ["run as the user who installed the stack, or with sudo", f"rm {_path(stack)}"]
+    remedies = [cures.AS_ROOT, cures.remove(_path(stack))]
     # First: who may not read the marks may not look at the logs either, and this says so.
     saved: t.Dict[str, LogMark] = read_record(_path(stack), parse, {}, "The log marks of the last run", remedies)
     return {**take_marks(stack), **saved}

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..base import cures
 from ..base.clock import SYSTEM, Clock
 from ..base.files import read_record, write_record
 from ..host import processes
@@ -67,7 +68,7 @@ def acknowledgement(state: str) -> t.Optional[Acknowledgement]:
             str(data["who"]), float(data["time"]), str(data["boot"]), float(data["moment"]), str(data["run"])
         )
 
-    remedies = ["run as the user who installed the stack, or with sudo", f"rm {_path(state)}"]
+    remedies = [cures.AS_ROOT, cures.remove(_path(state))]
     missing: t.Optional[Acknowledgement] = None
     return read_record(_path(state), parse, missing, "What was acknowledged", remedies)
 

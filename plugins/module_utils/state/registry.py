@@ -16,6 +16,7 @@ import json
 import os
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..manifest.model import Health, Paths, Service, Stack, current_release, release_link
 
@@ -103,5 +104,5 @@ def _check_link(place: str, says: str) -> None:
         f"{place} is not the symbolic link that Rollcall keeps there, so it is left alone. Nothing was changed.",
         kind="refused",
         evidence={"path": place},
-        remedies=[f"look at it and move it away: mv {place} {place}.saved"],
+        remedies=[cures.move_away(place), cures.AGAIN],
     )

@@ -12,6 +12,7 @@ import os
 import time
 import typing as t
 
+from ..base import cures
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..base.files import json_object
@@ -147,7 +148,7 @@ def run_ids(state: str) -> t.List[str]:
         raise RollcallError(
             f"The records of the runs in {exc.filename} may not be read.",
             evidence={"path": exc.filename},
-            remedies=["run as the user who installed the stack, or with sudo"],
+            remedies=[cures.AS_ROOT],
         ) from exc
     return sorted((name[: -len(".jsonl")] for name in names if name.endswith(".jsonl")), reverse=True)
 

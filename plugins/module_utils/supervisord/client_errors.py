@@ -15,6 +15,7 @@ import os
 import stat
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 
 ABSENT = "absent"  # no socket file
@@ -106,7 +107,7 @@ def not_connected(path: str, exc: OSError, seconds: float) -> RollcallError:
             DENIED,
             path,
             f"uid {os.geteuid()} may not open supervisord's socket at {path}",
-            remedies=["run this as root or as the stack's own user"],
+            remedies=[cures.AS_ROOT],
         )
     # EAGAIN: the queue of connections that supervisord does not take is full.
     if isinstance(exc, (TimeoutError, BlockingIOError)):
@@ -122,7 +123,9 @@ def unreachable(path: str, exc: OSError) -> RollcallError:
             TOO_LONG,
             path,
             f"the path of supervisord's socket is too long for a unix socket ({len(path)} bytes): {path}",
-            remedies=["give the stack a shorter root or run directory: 99 bytes are the limit, 95 on macOS"],
+            remedies=[
+                cures.then("give the stack a shorter root or run directory: 99 bytes are the limit, 95 on macOS")
+            ],
         )
     if exc.errno in (errno.ENOTDIR, errno.ELOOP):
         return problem(ABSENT, path, f"supervisord is not running: there is no socket at {path} ({exc.strerror})")
@@ -138,7 +141,7 @@ def silent(path: str, call: str, seconds: float, received: int) -> RollcallError
         path,
         f"somebody holds the socket {path} but {how} {call} within {seconds:g} s: "
         "supervisord hangs, is stopped, or is very busy",
-        remedies=["rollcall restart emergency"],
+        remedies=[cures.EMERGENCY],
         received=received,
     )
 
@@ -156,14 +159,14 @@ def unauthorised(path: str, *, given: bool) -> RollcallError:
             UNAUTHORISED,
             path,
             f"supervisord at {path} refuses the user name or the password that it was given",
-            remedies=["compare them with `username` and `password` of [unix_http_server] in its configuration"],
+            remedies=[cures.holder(path)],
         )
     return problem(
         UNAUTHORISED,
         path,
         f"supervisord at {path} wants a password and was given none; the configuration of a stack sets none, so it "
         "runs with another one",
-        remedies=[f"see which configuration it runs with: fuser -v {path}"],
+        remedies=[cures.holder(path)],
     )
 
 

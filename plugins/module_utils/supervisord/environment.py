@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..host.accounts import Account, clean_environment
 from ..manifest.model import Service, Stack, port_variable
@@ -122,6 +123,6 @@ def private_files(stack: Stack, secrets: t.Mapping[str, t.Mapping[str, str]]) ->
             "Secrets that cannot reach their service: " + "; ".join(f"{place}: {why}" for place, why in problems) + ".",
             kind="wrong_use",
             evidence={"problems": [{"place": place, "message": why} for place, why in problems]},
-            remedies=["give each secret its value in the inventory, from a vault"],
+            remedies=[cures.then("give each secret its value in the inventory, from a vault")],
         )
     return files

@@ -17,6 +17,7 @@ import socket
 import stat
 import typing as t
 
+from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.files import read_last_lines
@@ -106,7 +107,7 @@ def _open_log(log: str, who: Account) -> int:
         raise RollcallError(
             f"supervisord's output file {log} cannot be opened: {exc.strerror}",
             evidence={"path": log, "user": who.name},
-            remedies=[f"ls -ld {os.path.dirname(log)} {log}"],
+            remedies=[cures.rights(os.path.dirname(log), log)],
         ) from exc
 
 
@@ -316,7 +317,7 @@ def end_supervisords(
         raise RollcallError(
             f"supervisord was not ended: {named}",
             evidence={"daemons": [entry.as_dict() for entry in left]},
-            remedies=["rollcall status", *(f"kill -KILL {one.pid}" for one in left if one.result != "changed")],
+            remedies=[*(cures.kill(one.pid) for one in left if one.result != "changed"), cures.EMERGENCY],
         )
     return ended
 
@@ -346,7 +347,7 @@ def _order_shutdown(
                 "stopped: two supervisords share the path of the socket",
                 kind="refused",
                 evidence={"socket": client.socket_path, "pid": pid, "answering": answering},
-                remedies=["rollcall status", "rollcall restart emergency"],
+                remedies=[cures.EMERGENCY],
             )
         if programs is None:
             programs = client.programs()
@@ -388,7 +389,7 @@ def _not_gone(
         f"supervisord (pid {pid}) is still there after {timeout:g} s; last state: {state}"
         + (f"; still alive: {waiting}" if waiting else ""),
         evidence={"pid": pid, "socket": client.socket_path, "state": state, "alive": alive},
-        remedies=["rollcall restart emergency", f"kill -KILL {pid}"],
+        remedies=[cures.EMERGENCY, cures.kill(pid)],
     )
 
 
@@ -414,7 +415,7 @@ def remove_left_overs(socket_path: str, pidfile: t.Optional[str] = None) -> t.Li
             raise RollcallError(
                 f"the left-over {path} cannot be removed: {exc.strerror}",
                 evidence={"path": path, "errno": exc.errno},
-                remedies=[f"ls -ld {os.path.dirname(path)} {path}"],
+                remedies=[cures.rights(os.path.dirname(path), path)],
             ) from exc
     return left_over
 

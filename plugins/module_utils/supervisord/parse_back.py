@@ -11,6 +11,7 @@ import json
 import os
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..base.text import last_lines
 from ..manifest.model import Stack
@@ -55,14 +56,14 @@ def parse_back(python: str, text: str, *, timeout: float) -> Parsed:
             f"supervisor {version} of {python} is too old; Rollcall needs {least} or later.",
             kind="wrong_use",
             evidence={"python": python, "supervisor": version, "needed": least},
-            remedies=[f"{python} -m pip install 'supervisor>={least}'", "ansible-playbook site.yml installs it"],
+            remedies=[cures.INSTALL],
         )
     if "refusal" in answer:
         raise RollcallError(
             f"supervisor {version} refuses the config: {answer['refusal']}. Nothing was stopped or changed.",
             kind="wrong_use",
             evidence={"python": python, "supervisor": version, "refusal": answer["refusal"]},
-            remedies=["correct the manifest, or what it names on this host", "ansible-playbook site.yml"],
+            remedies=[cures.manifest_or_host()],
         )
     return Parsed(version, [Program.from_dict(program) for program in answer["programs"]], answer["daemon"])
 
@@ -92,7 +93,7 @@ def _ask(python: str, text: str, timeout: float) -> t.Dict[str, t.Any]:
         raise RollcallError(
             f"{python}, which is to read the config, cannot be run: {exc.strerror}.",
             evidence=evidence,
-            remedies=["ansible-playbook site.yml installs it"],
+            remedies=[cures.INSTALL],
         ) from exc
     try:
         if done.returncode == 0:
@@ -104,7 +105,7 @@ def _ask(python: str, text: str, timeout: float) -> t.Dict[str, t.Any]:
     raise RollcallError(
         f"supervisor of {python} could not be asked (exit {done.returncode}): {last}",
         evidence=evidence,
-        remedies=["ansible-playbook site.yml installs it anew"],
+        remedies=[cures.INSTALL],
     )
 
 
@@ -113,7 +114,7 @@ def _reader_source() -> str:
     spec = config_reader.__spec__
     source = None if spec is None else t.cast(t.Any, spec.loader).get_source(spec.name)
     if source is None:
-        raise RollcallError("config_reader.py of the engine has no source.", remedies=["install the engine anew"])
+        raise RollcallError("config_reader.py of the engine has no source.", remedies=[cures.INSTALL])
     return str(source)
 
 

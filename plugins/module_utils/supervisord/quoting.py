@@ -17,6 +17,7 @@ import re
 import shlex
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 
 # Expands to nothing, in a program's section: put between two characters, it keeps configparser from seeing them as one.
@@ -40,7 +41,7 @@ class Unrepresentable(RollcallError):
             "supervisord.conf cannot carry " + "; ".join(f"{place}: {reason}" for place, reason in problems) + ".",
             kind="wrong_use",
             evidence={"problems": [{"place": place, "message": reason} for place, reason in problems]},
-            remedies=["write the value another way, or let the service read it from a file of its own"],
+            remedies=[cures.then("write the value another way, or let the service read it from a file of its own")],
         )
         self.problems: t.Tuple[t.Tuple[str, str], ...] = tuple(problems)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import shlex
 import typing as t
 
+from ..base import cures
 from ..base.errors import Problem
 from ..base.text import count
 from ..host.model import Process
@@ -25,8 +26,6 @@ from ..supervisord.places import log_file
 from . import conditions, install_steps
 from .judge import Case, CheckKind, Proof
 from .observation import Observation, describe_state, identity, in_order, listener_of, owns
-
-RESTART = "rollcall restart full"
 
 # --- who is judged ------------------------------------------------------------------------------------------------
 
@@ -80,7 +79,7 @@ def _installed(problems: t.Sequence[Problem]) -> Proof:
     if not problems:
         return Proof("all are there")
     lines = [f"{problem.place}: {problem.message}" for problem in problems]
-    return Proof("\n".join(lines), "unusable", "ansible-playbook site.yml", {"problems": lines})
+    return Proof("\n".join(lines), "unusable", problems[0].cure, {"problems": lines})
 
 
 def _supervisord(case: Case, stack: Stack) -> Proof:
@@ -90,7 +89,7 @@ def _supervisord(case: Case, stack: Stack) -> Proof:
     if rivals:
         pids = ", ".join(str(process.pid) for process in rivals)
         evidence = f"pid {seen.supervisord.pid} answers, but pid {pids} runs over the same config as well"
-        return Proof(evidence, "rival", RESTART)
+        return Proof(evidence, "rival", cures.FULL)
     data = {"pid": seen.supervisord.pid, "version": seen.version}
     return Proof(f"pid {seen.supervisord.pid} answers (supervisor {seen.version})", data=data)
 
@@ -105,7 +104,13 @@ def _silent(stack: Stack, seen: Observation) -> Proof:
             evidence = f"supervisord lives ({pids}), and its socket {stack.paths.socket} {socket}: it cannot be asked"
         else:
             evidence += f"; alive over this config: {pids}"
-    return Proof(evidence, "silent", error.remedies[0] if error is not None and error.remedies else RESTART)
+    return Proof(evidence, "silent", _silence_cure(seen))
+
+
+def _silence_cure(seen: Observation) -> str:
+    if seen.silence is not None and seen.silence.remedies:
+        return seen.silence.remedies[0]
+    return cures.FULL if seen.supervisords else cures.START
 
 
 def _orphans(case: Case, _stack: Stack) -> Proof:
@@ -119,7 +124,7 @@ def _orphans(case: Case, _stack: Stack) -> Proof:
         *(f"pid {pid} is {keeper}, which starts it again" for pid, keeper in keepers.items()),
     ]
     data = {"pids": [process.pid for process in orphans], "kept": sorted(keepers)}
-    return Proof("\n".join(lines), "left_over", "rollcall doctor" if keepers else RESTART, data)
+    return Proof("\n".join(lines), "left_over", cures.DOCTOR if keepers else cures.FULL, data)
 
 
 def _stopped(case: Case, _stack: Stack) -> Proof:
@@ -127,7 +132,7 @@ def _stopped(case: Case, _stack: Stack) -> Proof:
     if not pids:
         return Proof("none runs", data={"pids": pids})
     listed = " ".join(map(str, pids))
-    return Proof(f"still alive: pid {listed}", "alive", f"kill -KILL {listed}", {"pids": pids})
+    return Proof(f"still alive: pid {listed}", "alive", cures.kill(*pids), {"pids": pids})
 
 
 # --- a service ----------------------------------------------------------------------------------------------------
@@ -136,7 +141,16 @@ def _stopped(case: Case, _stack: Stack) -> Proof:
 def _held(case: Case, service: Service) -> Proof:
     needed = next((name for name in service.depends_on if name in case.expected.held), None)
     reason = case.expected.held[service.name]
-    return Proof(reason, "missing") if needed is None else Proof(reason, "dependency", data={"depends_on": needed})
+    return (
+        Proof(reason, "missing", _bring(service))
+        if needed is None
+        else Proof(reason, "dependency", data={"depends_on": needed})
+    )
+
+
+def _bring(service: Service) -> str:
+    # A variable comes with an install alone; a file is there when somebody has brought it.
+    return cures.bring(cures.INSTALL if service.requires_env else cures.START)
 
 
 def _running(case: Case, service: Service) -> Proof:
@@ -183,7 +197,7 @@ def _backgrounded(case: Case, service: Service, left: t.Sequence[Process], data:
         f"it puts itself into the background: pid {left[0].pid} '{left[0].shown}' of it lives on, and what supervisord "
         f"started has ended ({_reason(case, service, describe_state(program))})"
     )
-    cure = "have it stay in the foreground by an option of its own (nginx: daemon off, redis: daemonize no)"
+    cure = cures.then("have it stay in the foreground by an option of its own (nginx: daemon off, redis: daemonize no)")
     return Proof(evidence, "background", cure, {**data, "background": [process.pid for process in left]})
 
 
@@ -206,7 +220,7 @@ def _restarted(case: Case, service: Service) -> t.Optional[Proof]:
         return None
     evidence = f"pid {before[0]} before, {program.pid} now"
     data = {"before": before[0], "after": program.pid}
-    return Proof(evidence, data=data) if before != identity(program) else Proof(evidence, "same", RESTART, data)
+    return Proof(evidence, data=data) if before != identity(program) else Proof(evidence, "same", cures.FULL, data)
 
 
 def _port(case: Case, service: Service) -> t.Optional[Proof]:
@@ -214,7 +228,7 @@ def _port(case: Case, service: Service) -> t.Optional[Proof]:
         return None
     holder = listener_of(service, case.seen)
     if holder is None:
-        return Proof(f"nothing listens on port {service.port}", "free", f"ss -ltnp 'sport = :{service.port}'")
+        return Proof(f"nothing listens on port {service.port}", "free", cures.listener(service.port))
     data = {
         "port": service.port,
         "address": holder.listener.address,
@@ -225,7 +239,7 @@ def _port(case: Case, service: Service) -> t.Optional[Proof]:
     if not strangers:
         return Proof(f"port {service.port} is its own", data=data)
     stranger = strangers[0]
-    remedy = _kill_command(stranger) if stranger.provenance in (FOREIGN, UNKNOWN) else RESTART
+    remedy = _kill_command(stranger) if stranger.provenance in (FOREIGN, UNKNOWN) else cures.FULL
     return Proof(f"port {service.port} is taken by {stranger.summary}", "taken", remedy, data)
 
 
@@ -235,8 +249,8 @@ def _kill_command(holder: Holder) -> str:
     A flush advises to stop the unit or container that would start it again; to find that, it asks the host.
     """
     if holder.process is None:
-        return f"ss -ltnp 'sport = :{holder.listener.port}'"
-    return f"kill {holder.process.pid}"
+        return cures.listener(holder.listener.port)
+    return cures.end(holder.process.pid)
 
 
 def _health(case: Case, service: Service) -> t.Optional[Proof]:
@@ -273,7 +287,7 @@ def _logs(case: Case, service: Service) -> t.Optional[Proof]:
 
 
 def _log_command(stack: Stack, service: Service) -> str:
-    return f"tail -n 50 {log_file(stack, service.name)}"
+    return cures.log(log_file(stack, service.name))
 
 
 def _left_listener(case: Case, service: Service) -> t.Optional[Proof]:
@@ -285,7 +299,7 @@ def _left_listener(case: Case, service: Service) -> t.Optional[Proof]:
         evidence = f"port {service.port} is still taken by {holder.summary}"
         if shared:
             evidence += f": it holds the socket on which {service.name} listened, and nothing proves that it is its"
-        remedy = _kill_command(holder) if shared or holder.provenance == UNKNOWN else "rollcall restart emergency"
+        remedy = _kill_command(holder) if shared or holder.provenance == UNKNOWN else cures.EMERGENCY
         return Proof(evidence, "taken", remedy)
     return None
 
@@ -295,7 +309,7 @@ def _removed(_case: Case, holders: t.Sequence[Holder]) -> Proof:
     if not ours:
         return Proof("it is stopped and its port is free")
     evidence = f"it is removed, and its port {ours[0].listener.port} is still taken by {ours[0].summary}"
-    return Proof(evidence, "taken", RESTART)
+    return Proof(evidence, "taken", cures.FULL)
 
 
 # --- a database ---------------------------------------------------------------------------------------------------

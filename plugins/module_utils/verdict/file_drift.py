@@ -15,6 +15,7 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..manifest.check import check_manifest, document_of
 from ..manifest.document import FILE_VARIABLE, Document, has_template
@@ -94,7 +95,7 @@ def _not_comparable(file: str, problems: t.Sequence[Problem]) -> RollcallError:
         f"{file} is no manifest that could be compared: {first.place} {first.message}.",
         kind="wrong_use",
         evidence={"problems": [problem.as_dict() for problem in problems]},
-        remedies=[f"rollcall manifest check {file}"],
+        remedies=[cures.check_manifest(file)],
     )
 
 

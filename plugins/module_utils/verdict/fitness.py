@@ -10,14 +10,16 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..base import cures
 from ..base.errors import Problem, RollcallError
-from ..host.accounts import Account, find_account, require_account, user_name
+from ..host.accounts import Account, acting_as, find_account, require_account, user_name
 from ..manifest.graph import held_back
 from ..manifest.model import DEFAULT_PATH, GIVEN_TO_ALL, Service, Stack, current_release, release_directory
 from ..manifest.revision import runs_release
 from ..state import registry
 from ..state.generations import load_environment
 from ..supervisord.environment import service_variables
+from ..supervisord.places import engine_python
 
 
 def account(stack: Stack) -> Account:
@@ -35,7 +37,7 @@ def account(stack: Stack) -> Account:
             f"would become root's, and {name} could not use them any more. Nothing was stopped or changed.",
             kind="wrong_use",
             evidence={"root": stack.root, "owner": name},
-            remedies=[f"sudo -u {name} {stack.root}/bin/rollcall status", "name the user in the manifest: user"],
+            remedies=[cures.as_user(name, cures.STATUS), cures.then("name the user in the manifest: user")],
         )
     return who
 
@@ -92,7 +94,9 @@ def _without_release(stack: Stack) -> t.Iterator[Problem]:
         if named:
             place = current_release(stack.root)
             message = f"there is none, and {', '.join(named)} run from {place}, which would lead nowhere"
-            yield problem("rollcall_release", message, "keep it in the inventory, or have them run from elsewhere")
+            yield problem(
+                "rollcall_release", message, cures.then("keep it in the inventory, or have them run from elsewhere")
+            )
 
 
 def _inside(path: str, directory: str) -> bool:
@@ -117,14 +121,15 @@ def files(stack: Stack, awaited: str = "") -> t.List[Problem]:
     problems = list(_directories(stack, find_account(stack.user)))
     absent = absent_release(stack)
     if absent and absent != awaited:
-        cure = "ansible-playbook site.yml brings it"
-        problems.append(problem(absent, "the release does not exist on this host", cure))
+        problems.append(problem(absent, "the release does not exist on this host", cures.INSTALL))
     problems += _without_release(stack)
     for service in stack.services:
         real = as_installed(stack, service.directory)
         if not _inside(real, awaited) and not os.path.isdir(real):
             place = f"stack.services.{service.name}.directory"
-            problems.append(problem(place, f"{service.directory} does not exist", "create it, or correct the entry"))
+            problems.append(
+                problem(place, f"{service.directory} does not exist", cures.make_directory(service.directory))
+            )
     return problems
 
 
@@ -136,15 +141,27 @@ def dependencies(stack: Stack, awaited: str = "") -> t.List[Problem]:
         awaited: the directory of a release that is yet to come; a program that may be in it is not missing.
     """
     who = find_account(stack.user)
-    return [problem for service in stack.services for problem in _program(stack, service, who, awaited)]
+    programs = [problem for service in stack.services for problem in _program(stack, service, who, awaited)]
+    return [*_interpreter(stack, who), *programs]
+
+
+def _interpreter(stack: Stack, who: Account) -> t.Iterator[Problem]:
+    """Find that the engine's Python, which runs supervisord, is one that the stack's user may not execute."""
+    python = engine_python(stack.root)
+    if os.access(python, os.X_OK):
+        with acting_as(who):
+            able = os.access(python, os.X_OK, effective_ids=True)
+        if not able:
+            message = f"user {who.name} may not execute it: it leads to {os.path.realpath(python)}"
+            yield problem(python, message, cures.another_python())
 
 
 def _directories(stack: Stack, who: Account) -> t.Iterator[Problem]:
     for place, path in (("stack.paths.run", stack.paths.run), ("stack.paths.logs", stack.paths.logs)):
         if not os.path.isdir(path):
-            yield problem(place, f"directory {path} does not exist", "rollcall doctor --fix makes it")
+            yield problem(place, f"directory {path} does not exist", cures.FIX)
         elif not may(path, who, 0o3):
-            yield problem(place, f"user {who.name} may not write to {path}", f"chown {who.name} {path}")
+            yield problem(place, f"user {who.name} may not write to {path}", cures.give(who.name, path))
 
 
 def _program(stack: Stack, service: Service, who: Account, awaited: str) -> t.Iterator[Problem]:
@@ -156,16 +173,22 @@ def _program(stack: Stack, service: Service, who: Account, awaited: str) -> t.It
         if _inside(real, awaited):
             return
         if not os.path.exists(real):
-            yield problem(f"{place}.command[0]", f"{program} does not exist", "install it, or correct the command")
+            yield problem(
+                f"{place}.command[0]", f"{program} does not exist", cures.correct("the command, or install the program")
+            )
         elif os.path.isdir(real) or not may(real, who, 0o1):
-            yield problem(f"{place}.command[0]", f"user {who.name} may not execute {program}", f"chmod +x {program}")
+            yield problem(
+                f"{place}.command[0]", f"user {who.name} may not execute {program}", cures.mode("+x", program)
+            )
     else:
         entries = service.env.get("PATH", DEFAULT_PATH).split(os.pathsep)
         places = [as_installed(stack, entry) for entry in entries]
         if not any(_inside(folder, awaited) or _is_program(os.path.join(folder, program)) for folder in places):
             path = os.pathsep.join(places)
             yield problem(
-                f"{place}.command[0]", f"'{program}' is not on the PATH {path}", "install it, or give its absolute path"
+                f"{place}.command[0]",
+                f"'{program}' is not on the PATH {path}",
+                cures.correct("the command, or install the program"),
             )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ..base import cures
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import ours, processes, socket_owners
@@ -131,7 +132,7 @@ def _own(stack: Stack, pid: int) -> t.Optional[Process]:
         f"pid {pid}{who} answers on the socket {stack.paths.socket}, and is no supervisord of stack {stack.name}",
         kind="refused",
         evidence={"problem": client_errors.STRANGER, "socket": stack.paths.socket, "pid": pid},
-        remedies=[f"ps -o pid,user,lstart,args -p {pid}", "rollcall restart emergency"],
+        remedies=[cures.process(pid), cures.EMERGENCY],
     )
 
 

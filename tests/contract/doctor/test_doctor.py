@@ -321,7 +321,7 @@ def test_a_port_that_a_stranger_holds_is_named_with_the_override(running: StackU
         assert names(data) == ["port_held", "not_healthy"]
         finding = the(data, "port_held")
         assert f"pid {foreign.pid}" in finding["evidence"]
-        assert any("port_flush_policy=any" in remedy for remedy in finding["data"]["remedies"])
+        assert any("--policy any" in remedy for remedy in finding["data"]["remedies"])
         obey(finding)
     data = call(running)
     assert names(data) == ["not_healthy"]
@@ -383,7 +383,7 @@ def test_broken_files_are_findings_and_no_tracebacks(running: StackUnderTest) ->
     Path(os.path.realpath(running.paths.etc), "manifest.json").write_text("{}", encoding="utf-8")
     data = call(running)
     assert names(data) == ["unreadable"]
-    first, _then, second = the(data, "unreadable")["cure"].partition(", then ")
+    first, _then, second = the(data, "unreadable")["cure"].partition(", then run: ")
     obey({"cure": first})
     assert second == "ansible-playbook site.yml"
     assert running.perform()["ok"]
@@ -425,7 +425,7 @@ def test_engines_that_are_broken_or_of_another_version_are_told(running: StackUn
     version = Path(running.root, "engine", "rollcall", "base", "version.py")
     text = version.read_text(encoding="utf-8")
     version.write_text(text.replace("0.", "9."), encoding="utf-8")
-    assert names(doctor.doctor(running.root)) == ["engine_version"]
+    assert names(doctor.doctor(running.root)) == ["engine_broken", "engine_version"]
     version.unlink()
     assert names(doctor.doctor(running.root)) == ["engine_broken"]
     version.write_text(text, encoding="utf-8")

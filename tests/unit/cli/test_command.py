@@ -14,7 +14,7 @@ import typing as t
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import command
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import runnable
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import Reader, runnable
 
 ENGINE = "ansible_collections.rollcall.supervisor.plugins.module_utils"
 # What a look at a stack may not load: it is called often, and loading is most of its time.
@@ -63,7 +63,7 @@ def test_every_verb_says_what_it_does(verb: str) -> None:
 
 @pytest.mark.parametrize("verb", sorted(set(command.MODULES) - {"ask", "help"}))
 def test_a_remedy_with_a_verb_can_be_copied(verb: str) -> None:
-    assert runnable(f"rollcall {verb}", "/opt/trading") == f"/opt/trading/bin/rollcall {verb}"
+    assert runnable(f"rollcall {verb}", Reader("/opt/trading")) == f"/opt/trading/bin/rollcall {verb}"
 
 
 def test_a_look_loads_nothing_that_it_does_not_need() -> None:

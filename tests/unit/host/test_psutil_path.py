@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import (
     bind,
@@ -287,7 +288,7 @@ def test_without_psutil_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "psutil", None)
     with pytest.raises(RollcallError, match="takes psutil") as caught:
         listeners.find_listeners()
-    assert caught.value.remedies == (f"{sys.executable} -m pip install psutil",)
+    assert caught.value.remedies == (cures.INSTALL,)
 
 
 # --- whose they are ---------------------------------------------------------------------------------------------------

@@ -16,18 +16,24 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.releases impor
 from ansible_collections.rollcall.supervisor.plugins.modules import engine_packages
 from tests.support import returns
 
-# Stands for a Python: its `-m venv DIRECTORY` makes a pip that notes what it is asked. It fails while there is a file
-# `broken`.
+# Stands for a Python that makes environments with a Python that stands for itself. That one has a pip, which notes what
+# it is asked; it fails while there is a file `broken`, and what it installs is whole while there is none `half`.
 PYTHON = """\
 #!/bin/sh
-mkdir -p "$3/bin"
-cat >"$3/bin/pip" <<'END'
-#!/bin/sh
-echo "$@" >>{here}/asked
-[ ! -e {here}/broken ] || {{ echo "ERROR: no such package" >&2; exit 7; }}
-touch "${{0%pip}}supervisord"
-END
-chmod 755 "$3/bin/pip"
+case "$1 $2" in
+  "-m venv") mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
+  "-m pip")
+    [ "$3" != --version ] || exit 0
+    echo "$@" >>{here}/asked
+    [ ! -e {here}/broken ] || {{ echo "ERROR: no such package" >&2; exit 7; }}
+    touch "${{0%python}}supervisord"
+    [ -e {here}/half ] || touch "${{0%python}}psutil" ;;
+  "-I -c")
+    case "$3" in
+      import*) echo {here}/python ;;
+      *) if [ -e "${{0%python}}psutil" ]; then echo whole yes; else echo "broken psutil: it is not there"; fi ;;
+    esac ;;
+esac
 """
 
 
@@ -76,6 +82,42 @@ def test_what_failed_is_said_and_done_again(tmp_path: Path, install: t.Callable[
     (tmp_path / "broken").unlink()
     assert install("supervisor==4.4.0")["changed"], "the environment is there, and what belongs into it is not"
     assert not install("supervisor==4.4.0")["changed"]
+
+
+def test_what_pip_has_left_half_done_is_installed_again(
+    tmp_path: Path, install: t.Callable[..., t.Dict[str, t.Any]]
+) -> None:
+    assert install()["changed"]
+    (tmp_path / "root" / "engine" / "venv" / "bin" / "psutil").unlink()
+    assert install()["changed"], "the list is what it was, and a package is gone"
+    assert not install()["changed"]
+    assert len(asked(tmp_path)) == 2, "in place, without another environment"
+
+
+def test_an_environment_that_pip_cannot_mend_is_made_anew(
+    tmp_path: Path, install: t.Callable[..., t.Dict[str, t.Any]]
+) -> None:
+    assert install()["changed"]
+    python = tmp_path / "root" / "engine" / "venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/nonexistent/python3.0")
+    assert install()["changed"]
+    assert not install()["changed"]
+    assert not (tmp_path / "root" / "engine" / "venv.old").exists()
+
+
+def test_what_cannot_be_made_anew_leaves_what_was_there(
+    tmp_path: Path, install: t.Callable[..., t.Dict[str, t.Any]]
+) -> None:
+    assert install()["changed"]
+    bin_directory = tmp_path / "root" / "engine" / "venv" / "bin"
+    (bin_directory / "psutil").unlink()
+    (bin_directory / "mine").touch()
+    (tmp_path / "half").touch()
+    failed = install()
+    assert failed["failed"]
+    assert failed["msg"].endswith("psutil: it is not there")
+    assert (bin_directory / "mine").exists()
 
 
 def test_wheels_come_as_one_archive_and_the_index_is_not_asked(

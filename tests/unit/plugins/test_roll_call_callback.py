@@ -79,7 +79,7 @@ class Run:
             _uuid=f"{name} on {host}",
         )
         self.callback.v2_playbook_on_task_start(task, False)
-        of_host = SimpleNamespace(get_name=lambda: host)
+        of_host = SimpleNamespace(get_name=lambda: host, get_vars=lambda: {"ansible_connection": "local"})
         self.callback.v2_runner_on_start(of_host, task)
         return SimpleNamespace(host=of_host, task=task, result=dict(data))
 
@@ -206,7 +206,7 @@ def test_another_task_that_failed_is_named_with_its_message(run: Run) -> None:
 
     first = lines.index("a: FAILED, task 'Run command': non-zero return code")
     assert lines[first + 1 : first + 7] == ["  output:", "    2", "    3", "    4", "    5", "    no such package"]
-    assert "b: FAILED, task 'Run command': Python not found" in lines
+    assert "b: FAILED, task 'Run command': the module did not run: Python not found" in lines
 
 
 def test_a_playbook_may_let_the_task_pass_and_fail_in_its_own_words(run: Run) -> None:

@@ -211,7 +211,7 @@ def test_what_became_of_a_first_install_is_said_with_what_it_made(place: Path, t
         assert "is taken back" in said
         assert f"{place}/trading/app: it was there before" in said.partition(" Left: ")[2]
     else:
-        assert "-e confirm=trading takes it off" in said
+        assert "this takes it off: ansible-playbook rollcall.supervisor.remove -e confirm=trading" in said
 
 
 def test_another_stack_keeps_what_all_have_together(place: Path) -> None:

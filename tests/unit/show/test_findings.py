@@ -34,6 +34,7 @@ def answer(*found: Finding, **more: t.Any) -> t.Any:
         **{
             "stack": "demo",
             "host": "here",
+            "root": "/opt/demo",
             "ok": diagnosis.passed(found),
             "check": False,
             "seconds": 0.4,
@@ -60,7 +61,7 @@ def test_a_finding_is_told_with_its_cure_or_what_was_done_after_the_table_of_sup
     lines = findings_text(answer(fixed, left)).splitlines()
     assert "not a Rollcall stack" in lines[3]
     assert lines[5:8] == ["fixed     stale_socket  /s", "  nobody", "  done: removed it"]
-    assert lines[9:12] == ["error     orphan  web", "  pid 7 \\x1b[31m", "  cure: rollcall restart full"]
+    assert lines[9:12] == ["error     orphan  web", "  pid 7 \\x1b[31m", "  cure: /opt/demo/bin/rollcall restart full"]
     assert lines[-1] == "demo on here: FAILED, 1 fixed, 1 error (0.4 s, at most 40 s)"
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text, problems_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call import roll_call, verdict_line
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import terminal
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import Reader, terminal
 from tests.support.reports import NAMES, RUN, failed, restart_report, row, status_report
 
 TRACEBACK = """Traceback (most recent call last):
@@ -80,7 +80,10 @@ def test_a_failed_service_gets_its_evidence_once_and_the_verdict_names_it() -> N
     assert "nothing listens" not in text
     assert "look for it" not in text
     assert text.splitlines()[-4].startswith("trading on web1: FAILED, 1 of 10 services: trade_executor (full restart,")
-    assert text.splitlines()[-2:] == [f"  next  {TAIL}", "  then  /opt/trading/bin/rollcall start"]
+    assert text.splitlines()[-2:] == [
+        f"  next  {TAIL}",
+        "  then  put right what it shows, then run: /opt/trading/bin/rollcall start",
+    ]
     assert "http://" not in text
 
 
@@ -376,7 +379,7 @@ def test_an_error_comes_with_what_other_programs_said_and_every_remedy() -> None
         remedies=["useradd x", "rollcall restart full"],
     )
 
-    assert error_text(refused.as_dict(), root="/opt/trading").splitlines() == [
+    assert error_text(refused.as_dict(), reader=Reader("/opt/trading")).splitlines() == [
         "FAILED: supervisord did not start: exit status 2.",
         "  output:",
         "    Error: no such user",

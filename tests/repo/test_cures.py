@@ -1,0 +1,173 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every cure has a trial that proves it, and every cure that is told for a host is one of them.
+
+The cures of a manifest's problems are edits of the very value that they name; tests/unit/manifest has them.
+"""
+
+from __future__ import annotations
+
+import ast
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
+from tests.support.repository import ENGINE, ROOT
+
+FAULT, DOCTOR = "tests/fault/test_cures.py", "tests/contract/doctor/test_doctor.py"
+PLAYBOOKS, MENDING = "tests/playbooks/test_cures.py", "tests/playbooks/test_mending.py"
+
+# By the name of a cure in base/cures.py: the trial in which what is broken is whole after it.
+TRIALS: t.Mapping[str, str] = {
+    "INSTALL": f"{MENDING}::test_what_was_broken_since_is_told_and_the_printed_command_mends_it",
+    "STATUS": f"{DOCTOR}::test_several_supervisords_on_the_path_are_noted_with_the_right_one",
+    "START": f"{FAULT}::test_the_log_says_what_is_missing_and_start_ends_it",
+    "FULL": f"{DOCTOR}::test_a_live_supervisord_without_its_socket_is_found_and_ended_properly",
+    "EMERGENCY": f"{DOCTOR}::test_a_supervisord_that_accepts_and_never_answers_is_deaf",
+    "DOCTOR": f"{FAULT}::test_status_and_doctor_name_the_same_cure_when_nothing_runs",
+    "FIX": f"{DOCTOR}::test_fix_puts_right_what_is_safe_and_says_each_once",
+    "HISTORY": f"{FAULT}::test_a_run_that_failed_can_be_looked_up_and_acknowledged",
+    "ACKNOWLEDGE": f"{FAULT}::test_a_run_that_failed_can_be_looked_up_and_acknowledged",
+    "RESTART": f"{DOCTOR}::test_a_live_supervisord_without_its_socket_is_found_and_ended_properly",
+    "ROLLBACK": f"{FAULT}::test_where_no_generation_is_verified_one_that_is_kept_can_be_gone_to",
+    "PORTS": f"{FAULT}::test_a_service_that_gets_no_port_is_told_who_has_them_and_which_one_is_free",
+    "FREE_PORT": f"{FAULT}::test_a_service_that_gets_no_port_is_told_who_has_them_and_which_one_is_free",
+    "AUTO_FIX": f"{FAULT}::test_a_service_that_gets_no_port_is_told_who_has_them_and_which_one_is_free",
+    "FORCE": f"{DOCTOR}::test_a_port_that_a_stranger_holds_is_named_with_the_override",
+    "FORCE_INSTALL": f"{PLAYBOOKS}::test_a_stranger_on_a_new_port_is_ended_by_the_command_that_is_told",
+    "TAKE_OFF": f"{PLAYBOOKS}::test_a_first_install_that_failed_is_taken_off_by_the_command_that_is_told",
+    "AGAIN": f"{FAULT}::test_a_directory_that_is_gone_is_made",
+    "WAIT": f"{FAULT}::test_a_run_that_is_waited_for_ends_and_the_same_command_does_it",
+    "AS_ROOT": f"{FAULT}::test_who_may_not_is_told_who_may",
+    "BECOME": f"{FAULT}::test_who_may_not_is_told_who_may",
+    "MOUNT_PROC": f"{FAULT}::test_the_processes_of_a_host_are_mounted_again",
+    "HARD_LIMIT": f"{FAULT}::test_every_look_shows_what_it_is_for",
+    "acknowledge": f"{FAULT}::test_a_run_that_failed_can_be_looked_up_and_acknowledged",
+    "history": f"{FAULT}::test_a_run_that_failed_can_be_looked_up_and_acknowledged",
+    "check_port": f"{FAULT}::test_a_service_that_gets_no_port_is_told_who_has_them_and_which_one_is_free",
+    "check_manifest": f"{FAULT}::test_a_manifest_with_an_error_is_named_by_the_command_that_is_told",
+    "rollback": f"{FAULT}::test_where_no_generation_is_verified_one_that_is_kept_can_be_gone_to",
+    "then": f"{PLAYBOOKS}::test_after_a_rollback_the_correction_and_the_command_that_is_told_install_it",
+    "correct": f"{PLAYBOOKS}::test_after_a_rollback_the_correction_and_the_command_that_is_told_install_it",
+    "manifest_or_host": f"{PLAYBOOKS}::test_after_a_rollback_the_correction_and_the_command_that_is_told_install_it",
+    "put_right": f"{FAULT}::test_the_log_says_what_is_missing_and_start_ends_it",
+    "bring": f"{FAULT}::test_a_service_that_waits_is_started_when_what_it_needs_was_brought",
+    "another_port": f"{PLAYBOOKS}::test_a_stranger_on_a_new_port_is_left_alone_when_the_service_gets_another_one",
+    "another_python": f"{MENDING}::test_another_python_is_taken_when_another_one_is_asked_for",
+    "as_root": f"{DOCTOR}::test_without_rights_it_says_what_it_could_not_see",
+    "log": f"{FAULT}::test_the_log_says_what_is_missing_and_start_ends_it",
+    "space": f"{FAULT}::test_every_look_shows_what_it_is_for",
+    "rights": f"{FAULT}::test_every_look_shows_what_it_is_for",
+    "holder": f"{FAULT}::test_every_look_shows_what_it_is_for",
+    "listener": f"{FAULT}::test_every_look_shows_what_it_is_for",
+    "process": f"{FAULT}::test_every_look_shows_what_it_is_for",
+    "closing": f"{FAULT}::test_closed_connections_are_shown",
+    "remote": f"{FAULT}::test_a_repository_shows_what_it_has",
+    "end": f"{FAULT}::test_a_stranger_on_a_port_is_ended_by_the_command_that_is_told",
+    "kill": f"{FAULT}::test_a_process_that_does_not_end_when_asked_ends_when_it_is_killed",
+    "go_on": f"{FAULT}::test_the_holder_of_a_lock_that_is_stopped_can_be_let_go_on_or_be_killed",
+    "move_away": f"{FAULT}::test_what_is_in_the_place_of_the_generation_is_moved_away",
+    "remove": f"{DOCTOR}::test_broken_files_are_findings_and_no_tracebacks",
+    "empty": f"{DOCTOR}::test_a_log_that_was_never_rotated_is_told",
+    "give": f"{DOCTOR}::test_users_that_do_not_exist_or_may_not_write_are_told",
+    "give_all_to_root": f"{DOCTOR}::test_a_directory_that_its_service_could_change_under_root_is_told",
+    "mode": f"{FAULT}::test_a_program_that_nobody_may_execute_is_made_executable",
+    "make_directory": f"{FAULT}::test_a_directory_that_is_gone_is_made",
+    "writable": f"{FAULT}::test_a_file_system_is_made_writable_again",
+    "reserve": f"{FAULT}::test_a_port_is_taken_from_those_that_the_kernel_gives_away",
+    "unmount": f"{FAULT}::test_what_is_mounted_in_a_directory_is_taken_away_before_it_is_removed",
+    "most_victims": f"{FAULT}::test_more_victims_than_are_allowed_are_ended_by_the_option_that_is_told",
+    "force": f"{FAULT}::test_a_stranger_on_a_port_is_ended_by_the_override_that_is_told",
+    "override": f"{FAULT}::test_a_task_that_frees_ports_is_told_its_own_option",
+    "take_off": f"{PLAYBOOKS}::test_a_first_install_that_failed_is_taken_off_by_the_command_that_is_told",
+}
+# What no test can do: why.
+NOT_TRIED: t.Mapping[str, str] = {
+    "STOP": "after a stop that has failed it is the very command that was called",
+    "CAPABILITY": "a container has to be made anew for it",
+    "NAMES": "it is an edit of the caller's own task",
+    "OWN_COMMAND": "the command that was called has no stack",
+    "as_user": "it is a command that works already, as another user",
+    "another_path": "it is an edit of somebody else's supervisord.conf",
+    "containers": "it needs a container engine whose containers publish ports",
+    "end_and_start": "only its owner knows how somebody else's supervisord is started",
+    "guard": "it is an edit of somebody else's supervisord.conf",
+}
+# No cures: what tells of them.
+HELPERS = {"SAME", "shows"}
+
+# Where a cure stands: the argument of these calls, and these keyword arguments and variables.
+CALLS = {"Proof": 2, "Sighting": 2, "problem": 2}
+KEYWORDS = {"remedies"}
+VARIABLES = {"remedies", "remedy", "cure"}
+# Where `problem` is another function, whose cures are a keyword.
+OTHERS = {"client_errors.py"}
+# Rooms whose cures are edits of a manifest, or of the file of another tool.
+EDITS = {"manifest", "importing"}
+
+
+def names() -> set[str]:
+    """Return everything that base/cures.py makes."""
+    tree = ast.parse(Path(str(cures.__file__)).read_text(encoding="utf-8"))
+    found = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return {name for name in found if not name.startswith("_")} - HELPERS
+
+
+def places(tree: ast.AST, calls: t.Mapping[str, int] = CALLS) -> t.Iterator[ast.expr]:
+    """Yield each expression that stands where a cure does."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield from (each.value for each in node.keywords if each.arg in KEYWORDS)
+            called = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            position = calls.get(called)
+            if position is not None and len(node.args) > position:
+                yield node.args[position]
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in VARIABLES:
+            yield node.value
+
+
+def texts(expression: ast.expr) -> list[str]:
+    """Return the texts that are written out in an expression, and not within the call of a cure."""
+    if isinstance(expression, (ast.Call, ast.Compare)):
+        return []
+    if isinstance(expression, ast.Subscript):
+        return texts(expression.value)
+    if isinstance(expression, (ast.Constant, ast.JoinedStr)):
+        text = ast.unparse(expression)
+        return [text] if isinstance(expression, ast.JoinedStr) or isinstance(expression.value, str) else []
+    return [text for child in ast.iter_child_nodes(expression) if isinstance(child, ast.expr) for text in texts(child)]
+
+
+@pytest.mark.parametrize("name", sorted(names()))
+def test_every_cure_has_a_trial(name: str) -> None:
+    assert (name in TRIALS) != (name in NOT_TRIED), f"{name}: write a trial, and its name into TRIALS"
+    if name in TRIALS:
+        path, _colons, function = TRIALS[name].partition("::")
+        assert f"def {function}(" in (ROOT / path).read_text(encoding="utf-8"), TRIALS[name]
+
+
+def test_no_trial_is_of_a_cure_that_is_not_there() -> None:
+    assert {*TRIALS, *NOT_TRIED} - names() - {"acknowledge"} == set()
+
+
+def test_every_cure_that_is_told_for_a_host_is_one_of_them() -> None:
+    found = []
+    for path in sorted(ENGINE.rglob("*.py")):
+        if path.relative_to(ENGINE).parts[0] not in EDITS:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            told = places(tree, {} if path.name in OTHERS else CALLS)
+            found += [f"{path.relative_to(ENGINE)}:{place.lineno}: {text}" for place in told for text in texts(place)]
+
+    assert found == []
+
+
+def test_a_cure_that_is_written_out_is_found() -> None:
+    tree = ast.parse("raise RollcallError('x', remedies=[cures.AGAIN, 'rm -r /', *exc.remedies, f'kill {pid}'])")
+
+    assert [text for place in places(tree) for text in texts(place)] == ["'rm -r /'", "f'kill {pid}'"]
