@@ -83,7 +83,7 @@ report:
       returned: always
       type: dict
     logs:
-      description: The critical lines of each log that has some.
+      description: Of each log that has some, its critical lines, and before them the parts that cannot be judged.
       returned: always
       type: dict
 text:

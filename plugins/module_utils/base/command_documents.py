@@ -93,7 +93,7 @@ class AcknowledgeDocument(t.TypedDict):
         check: Whether it was only asked what would be acknowledged.
         who: Who has acknowledged it.
         failure: The last run that failed; null when there is none.
-        logs: The critical lines of each log that has some.
+        logs: Of each log that has some, its critical lines, and before them the parts that cannot be judged.
     """
 
     ok: bool

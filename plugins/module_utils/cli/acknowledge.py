@@ -20,7 +20,7 @@ def _acknowledge(options: argparse.Namespace) -> int:
     from ..verdict import limits
 
     paths = load_stack(paths_of(options.root)).paths
-    with announced("acknowledge", limits.SLACK):
+    with announced("acknowledge", limits.SLACK + limits.LOGS):
         data = acknowledge.acknowledge(paths, request.who(), dry_run=options.check)
     return show(data, lambda: acknowledged_text(data), as_json=options.json)
 

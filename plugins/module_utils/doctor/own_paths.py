@@ -19,7 +19,6 @@ from ..base.version import VERSION
 from ..manifest.model import DEFAULT_PATH, Paths, Stack
 from ..state.generations import current_id
 from ..state.lock import locked_by
-from ..state.log_marks import log_mark
 from ..state.memory import last_failure
 from ..state.runs import old_runs, runs_directory
 from ..supervisord.config import SUPERVISORD_LOG_MAX_BYTES
@@ -71,10 +70,17 @@ def _own_path(path: str, most: int, *, secret: bool = False) -> t.Iterator[OwnPa
 def log_files(stack: Stack) -> t.Iterator[LogFile]:
     for service in stack.services:
         path = log_file(stack, service.name)
-        yield LogFile(path, log_mark(path)[1], service.log_max_bytes)
+        yield LogFile(path, _size(path), service.log_max_bytes)
     for name in ("supervisord.log", "supervisord.out"):
         path = os.path.join(stack.paths.logs, name)
-        yield LogFile(path, log_mark(path)[1], SUPERVISORD_LOG_MAX_BYTES)
+        yield LogFile(path, _size(path), SUPERVISORD_LOG_MAX_BYTES)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
 
 
 def left_overs(paths: Paths, root: str) -> LeftOvers:

@@ -206,8 +206,8 @@ DATABASE: t.Mapping[str, Key] = {
 LOGS: t.Mapping[str, Key] = {
     "critical": Key(
         values.PATTERNS,
-        "no line written since the run began may match one of them",
-        Words(r"`\bCRITICAL\b` and the first line of a Python traceback"),
+        "no line of a log, without its colours, may match one of them",
+        Words("[what the usual loggers and languages write](#critical-lines) when a program cannot go on"),
         field="log_critical",
     ),
 }

@@ -20,6 +20,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from .critical import CRITICAL
+
 # A field of a service is part of the service's revision, so a change restarts the service. There are two exceptions.
 # Neither the process nor supervisord is told the value: a change restarts nothing.
 NO_RESTART: t.Mapping[str, str] = {"revision": "never"}
@@ -257,7 +259,7 @@ class Checks:
     """What the verdict looks at beside the services: databases, and regular expressions that no log line may match."""
 
     databases: t.Tuple[DatabaseCheck, ...] = ()
-    log_critical: t.Tuple[str, ...] = (r"\bCRITICAL\b", r"^Traceback \(most recent call last\)")
+    log_critical: t.Tuple[str, ...] = CRITICAL
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from ..manifest.model import Paths
 from ..run import request
 from ..state.generations import load_stack
 from ..state.lock import locked
-from ..state.log_marks import log_mark, written_since
+from ..state.log_marks import LogMark, log_mark, written_since
 from ..supervisord.client import DOWN, Client, ProgramState, await_exec, wait_states
 from ..verdict.observation import describe_state, identity
 from .plan import ProgramPlan, ProgramRow, SupervisorFacts, WantedPrograms, group_of, plan_programs
@@ -283,7 +283,7 @@ class _Execution:
         lines: t.List[str] = []
         for path in logs:
             try:
-                text = written_since(path, self._marks.get(path, (0, 0)), _LOG_BYTES)
+                text = written_since(path, self._marks.get(path, LogMark()), _LOG_BYTES)
             except OSError as exc:
                 lines.append(f"{name}: {path} cannot be read: {exc.strerror}")
                 continue
@@ -306,7 +306,7 @@ def _faults(answers: t.Mapping[str, t.Optional[str]]) -> t.Dict[str, str]:
     return {name: fault for name, fault in answers.items() if fault is not None}
 
 
-def _mark(path: str) -> t.Optional[t.Tuple[int, int]]:
+def _mark(path: str) -> t.Optional[LogMark]:
     """Return where a log stands; None when we may not know, and then what it has is old to nobody."""
     try:
         return log_mark(path)

@@ -14,10 +14,10 @@ from ..base.clock import SYSTEM, Clock
 from ..manifest.model import Paths, Stack
 from ..state.generations import load_stack
 from ..state.lock import locked
-from ..state.log_marks import save_marks, saved_marks, take_marks, written_since
+from ..state.log_marks import save_marks, saved_marks
 from ..state.memory import keep_acknowledgement, last_failure
-from ..supervisord.places import log_file
-from ..verdict.verify import critical_lines
+from ..supervisord.running import supervisords_over
+from ..verdict.logs import read_logs
 
 if t.TYPE_CHECKING:
     from ..base.command_documents import AcknowledgeDocument
@@ -47,15 +47,18 @@ def acknowledge(paths: Paths, who: str, *, dry_run: bool = False, clock: Clock =
 def _acknowledge(stack: Stack, who: str, dry_run: bool, clock: Clock) -> AcknowledgeDocument:
     state = stack.paths.state
     failure = last_failure(state)
-    marks, ends = saved_marks(stack), take_marks(stack)
+    marks = saved_marks(stack)
+    supervisords = [process.pid for process in supervisords_over(stack.paths.config, stack.root)]
     found = {
-        name: critical_lines(stack, written_since(log_file(stack, name), marks[name])) for name in ends if name in marks
+        name: log
+        for name, log in read_logs(stack, marks, supervisords, clock=clock).items()
+        if log.critical or log.gaps
     }
-    logs = {name: lines for name, lines in found.items() if lines}
+    logs = {name: [*log.gaps, *log.critical] for name, log in found.items()}
     changed = failure is not None or bool(logs)
     if changed and not dry_run:
         if logs:
-            save_marks(stack, {**marks, **{name: ends[name] for name in logs}})
+            save_marks(stack, {**marks, **{name: log.mark for name, log in found.items()}})
         keep_acknowledgement(state, who, clock=clock)
     return {
         "ok": True,

@@ -29,7 +29,7 @@ from ..state.generations import (
     write_generation,
 )
 from ..state.log_marks import LogMarks, save_marks, saved_marks, take_marks
-from ..state.runs import Journal, last_result
+from ..state.runs import Journal
 from ..supervisord import life
 from ..supervisord.client import CALL_TIMEOUT, Client
 from ..supervisord.config import supervisord_revision
@@ -37,7 +37,7 @@ from ..supervisord.environment import supervisord_environment
 from ..supervisord.places import engine_python
 from ..verdict import fitness, status, verify
 from ..verdict.checks import STOP_CHECKS
-from ..verdict.judge import Case, Expectation, judge
+from ..verdict.judge import Case, Expectation, judge, result_of
 from ..verdict.observation import identity
 from . import born
 from .bringup import BringUp, StartOutcome
@@ -49,9 +49,6 @@ from .prepare import PreparedRun
 
 if t.TYPE_CHECKING:
     from ..base.documents import Report, Signalled
-
-# Results of a verdict that is not OK.
-_FAILED = ("degraded", "rolled_back", "rollback_failed")
 
 
 class CriticalSection:
@@ -73,6 +70,7 @@ class CriticalSection:
         self.replaced = False
         self._stack = run.stack
         self._flushed: t.List[Ended] = []
+        self._began: LogMarks = {}
 
     @property
     def signals(self) -> t.List[Signalled]:
@@ -91,25 +89,20 @@ class CriticalSection:
         self.journal.step("plan", manifest=self.run.generation.digest, actions=actions)
         if mode.stops == NOTHING:
             return self._only_flush()
-        marks = take_marks(stack)
+        # Judged from where a log was last judged good: no run on the way makes good what one has found.
+        marks = saved_marks(stack)
+        self._began = take_marks(stack)
+        save_marks(stack, marks)
         if not plan.actions and mode.starts:
-            # After a run that failed, the logs since that run count: doing nothing has made nothing better.
-            failed = last_result(stack.paths.state, self.journal.run) in _FAILED
-            return self._judge(saved_marks(stack) if failed else marks, StartOutcome(), changed=False)
+            return self._judge(marks, StartOutcome(), changed=False)
         if self.run.request.automatic:
             budget.spend(stack, clock=self.run.clock)
         if plan.install and mode.starts and self.run.restores is None:
             self.journal.step("write")
             self._write()
-        save_marks(stack, marks)
         self._take_down()
         if not mode.starts:
             return self._judge_stopped()
-        if self.run.restores is not None:
-            # What the services of the failed generation wrote until they ended is not held against the restored one.
-            ended = take_marks(stack)
-            marks = {**marks, **{name: ended[name] for name in plan.stop if name in ended}}
-            save_marks(stack, marks)
         self.journal.step("flush", ports=list(plan.flush))
         self._flush()
         if plan.install:
@@ -203,10 +196,21 @@ class CriticalSection:
         # Taken before the services read their files: one that changes meanwhile restarts them in the next run.
         files = self.run.files.digests()
         names = [*plan.start, *stale]
+        marks = self._marked_anew(marks, {*names, *plan.stop})
         self.journal.step("start", services=names)
         outcome = BringUp(stack, client, names, self.run.clock).run()
         self.journal.timings.update(outcome.seconds)
         return self._judge(marks, outcome, changed=True, client=client, files=files)
+
+    def _marked_anew(self, marks: LogMarks, names: t.Iterable[str]) -> LogMarks:
+        """Return the marks with those of the services that are about to start; what they replace has ended.
+
+        What a process wrote until it ended, and what it printed when it was told to, says nothing of the next one.
+        """
+        now = take_marks(self._stack)
+        marks = {**marks, **{name: now[name] for name in names if name in now}}
+        save_marks(self._stack, marks)
+        return marks
 
     def _reload(self, client: Client) -> t.List[str]:
         """Have the live supervisord read the config and replace the programs that differ.
@@ -275,7 +279,7 @@ class CriticalSection:
         """Judge the stack as it is now.
 
         Args:
-            marks: where the logs stood when the run began.
+            marks: from which on the logs are judged.
             outcome: how the start went.
             changed: whether anything was changed.
             client: a connected client; None makes one.
@@ -294,6 +298,7 @@ class CriticalSection:
             stack,
             marks,
             expected,
+            began=self._began,
             freed=run.plan.freed,
             client=client,
             programs=outcome.programs,
@@ -301,6 +306,8 @@ class CriticalSection:
         )
         born.record_family(stack, outcome.first, seen)
         run.files.keep(outcome.first, run.files.digests() if files is None else files)
+        if result_of(checks) in ("ok", "held"):
+            save_marks(stack, {**marks, **{name: log.mark for name, log in seen.logs.items()}})
         if all(check.ok for check in checks):
             record_verified(stack.paths, stack.root, run.clock.wall())
         return run_report(run, seen, checks, changed=changed, signals=self.signals)

@@ -12,6 +12,7 @@ import typing as t
 from ..base import cures
 from ..base.errors import RollcallError
 from ..state.generations import describe_current
+from ..verdict.checks import EARLIER
 from ..verdict.judge import Check
 from ..verdict.observation import Observation
 from ..verdict.report import report
@@ -117,7 +118,7 @@ def rolled_back_report(
     return {
         **restored,
         "ok": False,
-        "result": "rolled_back" if restored["ok"] else "rollback_failed",
+        "result": "rolled_back" if only_earlier(restored["checks"]) else "rollback_failed",
         "mode": run.request.mode.name,
         "actions": [*_as_data(run.plan.actions), *restored["actions"]],
         "signals": [*signals, *restored["signals"]],
@@ -130,6 +131,11 @@ def rolled_back_report(
         },
         "next": [cures.correct(_what_failed(failed)), *restored["next"]],
     }
+
+
+def only_earlier(checks: t.Iterable[CheckData]) -> bool:
+    """Return whether nothing failed but by what was so before the run: then it is not undone."""
+    return all(check["ok"] or check["code"] == EARLIER for check in checks)
 
 
 def causes(report: Report) -> t.Tuple[t.Optional[str], t.List[FailedCheck]]:

@@ -14,7 +14,7 @@ from ..base.errors import RollcallError
 from ..state.generations import describe_current, load_kept
 from .critical_section import CriticalSection
 from .modes import AUTO
-from .outcome import rolled_back_report
+from .outcome import only_earlier, rolled_back_report
 from .prepare import last_verified_id, prepare
 
 if t.TYPE_CHECKING:
@@ -38,7 +38,7 @@ def perform_or_restore(section: CriticalSection) -> Report:
             raise
         exc.evidence.setdefault("step", section.journal.current_step)
         return _restore_last_verified(section, [], exc)
-    if report["result"] == "degraded" and _may_restore(section):
+    if report["result"] == "degraded" and not only_earlier(report["checks"]) and _may_restore(section):
         return _restore_last_verified(section, report["checks"], None)
     return report
 

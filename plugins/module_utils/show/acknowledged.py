@@ -26,6 +26,6 @@ def acknowledged_text(data: AcknowledgeDocument) -> str:
     if data["failure"] is not None:
         lines.append(f"  {last_failure_words(data['failure'])}")
     for name, found in data["logs"].items():
-        lines.append(f"  {count(len(found), 'critical line')} of {name}:")
+        lines.append(f"  {count(len(found), 'line')} about the log of {name}:")
         lines += indented("\n".join(found), 4)
     return printable("\n".join(lines))

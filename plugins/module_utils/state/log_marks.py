@@ -3,11 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Marks in the logs of the services: how far each was written when a run began, so that only what follows is judged."""
+"""Marks in the logs of the services: up to where each was judged good, so that what follows is judged next.
+
+A mark moves when a verdict was OK, when somebody acknowledges what the log says, and when the service's process is a
+new one.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
+import time
 import typing as t
 
 from ..base import cures
@@ -15,38 +21,95 @@ from ..base.files import read_record, write_record
 from ..manifest.model import Stack
 from ..supervisord.places import log_file
 
-# Inode and size in bytes; zeros for a log that does not exist yet.
-LogMark = t.Tuple[int, int]
+READ_LIMIT = 262_144
+# Bytes at the beginning of a log, and before its mark, by which the log is known again when it is another file.
+_KNOWN_BY = 256
+
+
+class LogMark(t.NamedTuple):
+    """A position in a log.
+
+    Attributes:
+        inode: of the log; 0 when there was none.
+        size: how many bytes it had.
+        before: a hash of what stood at its beginning and before the mark; empty when that is not known.
+        time: when the mark was set, in seconds since the epoch; 0 when that is not known.
+    """
+
+    inode: int = 0
+    size: int = 0
+    before: str = ""
+    time: float = 0.0
+
+
 # By service.
 LogMarks = t.Mapping[str, LogMark]
 
-READ_LIMIT = 262_144
+
+def open_regular(path: str) -> int:
+    """Return a descriptor of a file that can be read and never blocks, -1 when it is a device, a pipe or the like.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return -1
 
 
 def log_mark(path: str) -> LogMark:
-    """Return the mark at the end of a log as it is now."""
+    """Return the mark at the end of a log as it is now.
+
+    Raises:
+        OSError: the log is there and cannot be read.
+    """
+    now = time.time()
     try:
-        status = os.stat(path)
+        descriptor = open_regular(path)
     except FileNotFoundError:
-        return (0, 0)
-    return (status.st_ino, status.st_size)
+        return LogMark(time=now)
+    if descriptor < 0:
+        return LogMark(time=now)
+    try:
+        status = os.fstat(descriptor)
+        return LogMark(status.st_ino, status.st_size, known_by(descriptor, status.st_size), now)
+    finally:
+        os.close(descriptor)
+
+
+def known_by(descriptor: int, size: int) -> str:
+    """Return a hash of what a file has at its beginning and before the position ``size``."""
+    import hashlib  # late: a mere look takes no marks
+
+    first = os.pread(descriptor, min(_KNOWN_BY, size), 0)
+    last = os.pread(descriptor, min(_KNOWN_BY, size), max(0, size - _KNOWN_BY))
+    return hashlib.sha256(first + last).hexdigest()[:16]
 
 
 def written_since(path: str, mark: LogMark, limit: int = READ_LIMIT) -> str:
-    """Return what was written to a log after ``mark``, at most its last ``limit`` bytes.
+    """Return what was written to a file after ``mark``, at most its last ``limit`` bytes.
 
     A rotated log has another inode and a truncated one is shorter: all of the new file counts then.
+
+    Raises:
+        OSError: it is there and cannot be read.
     """
-    inode, offset = mark
     try:
-        with open(path, "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if status.st_ino != inode or status.st_size < offset:
-                offset = 0
-            stream.seek(max(offset, status.st_size - limit))
-            return stream.read(limit).decode("utf-8", "replace")
+        descriptor = open_regular(path)
     except FileNotFoundError:
         return ""
+    if descriptor < 0:
+        return ""
+    try:
+        status = os.fstat(descriptor)
+        same = status.st_ino == mark.inode and status.st_size >= mark.size
+        return os.pread(descriptor, limit, max(mark.size if same else 0, status.st_size - limit)).decode(
+            "utf-8", "replace"
+        )
+    finally:
+        os.close(descriptor)
 
 
 def take_marks(stack: Stack) -> t.Dict[str, LogMark]:
@@ -55,24 +118,28 @@ def take_marks(stack: Stack) -> t.Dict[str, LogMark]:
 
 
 def save_marks(stack: Stack, marks: LogMarks) -> None:
-    """Keep the marks of a run for a later ``verify``."""
-    write_record(_path(stack), marks)
+    """Keep marks, those of the stack's services, for the next judgement."""
+    names = [service.name for service in stack.services]
+    write_record(_path(stack), {name: list(marks[name]) for name in names if name in marks})
 
 
 def saved_marks(stack: Stack) -> t.Dict[str, LogMark]:
-    """Return the marks of the last run; for a service without one, the end of its log.
+    """Return the marks that were kept; for a service without one, the end of its log.
 
     Raises:
         RollcallError: the marks are there and cannot be read.
     """
 
     def parse(data: t.Any) -> t.Dict[str, LogMark]:
-        return {name: (inode, offset) for name, (inode, offset) in data.items()}
+        # Before 0.2.0 a mark was an inode and a size.
+        return {name: LogMark(*mark) for name, mark in data.items()}
 
     remedies = [cures.AS_ROOT, cures.remove(_path(stack))]
     # First: who may not read the marks may not look at the logs either, and this says so.
     saved: t.Dict[str, LogMark] = read_record(_path(stack), parse, {}, "The log marks of the last run", remedies)
-    return {**take_marks(stack), **saved}
+    return {
+        service.name: saved.get(service.name) or log_mark(log_file(stack, service.name)) for service in stack.services
+    }
 
 
 def _path(stack: Stack) -> str:

@@ -153,15 +153,6 @@ def run_ids(state: str) -> t.List[str]:
     return sorted((name[: -len(".jsonl")] for name in names if name.endswith(".jsonl")), reverse=True)
 
 
-def last_result(state: str, before: str) -> t.Optional[str]:
-    """Return the result of the newest finished run that is older than the run ``before``; None when there is none."""
-    for run in run_ids(state):
-        steps = steps_of(state, run) if run < before else []
-        if steps and steps[-1]["step"] == "done":
-            return str(steps[-1]["result"])
-    return None
-
-
 def unfinished_run(state: str) -> t.Optional[UnfinishedRun]:
     """Return the newest run when it has no end: its id as ``run`` and the ``step`` it was at; None when it has one."""
     for run in run_ids(state):

@@ -27,6 +27,9 @@ from . import conditions, install_steps
 from .judge import Case, CheckKind, Proof
 from .observation import Observation, describe_state, identity, in_order, listener_of, owns
 
+# The code of what was wrong before a run began, and which the run therefore does not undo.
+EARLIER = "earlier"
+
 # --- who is judged ------------------------------------------------------------------------------------------------
 
 
@@ -277,13 +280,19 @@ def health_command(service: Service) -> str:
 
 
 def _logs(case: Case, service: Service) -> t.Optional[Proof]:
-    if not case.expected.logs:
+    log = case.seen.logs.get(service.name)
+    if log is None:
         return None
-    lines = list(case.expected.critical.get(service.name, ()))
-    if not lines:
-        return Proof("no critical lines since the run began")
-    evidence = "critical lines since the run began:\n" + "\n".join(lines)
-    return Proof(evidence, "critical", _log_command(case.stack, service))
+    if not log.critical and not log.gaps:
+        return Proof("no critical line since it was last judged good")
+    lines = ["critical lines:", *log.critical] if log.critical else []
+    evidence = "\n".join([*log.gaps, *lines])
+    data = {"gaps": list(log.gaps)}
+    if log.earlier:
+        return Proof(f"before this run began, and nobody has acknowledged it: {evidence}", EARLIER, cures.ACKNOWLEDGE, data)
+    if not log.critical:
+        return Proof(evidence, "gap", cures.ACKNOWLEDGE, data)
+    return Proof(evidence, "critical", _log_command(case.stack, service), data)
 
 
 def _log_command(stack: Stack, service: Service) -> str:
@@ -461,8 +470,12 @@ CHECKS: t.Sequence[CheckKind] = (
         "logs",
         conditions.LOGS,
         install_steps.VERDICT,
-        "no line that was written since the run began matches `checks.logs.critical`",
-        {"critical": "there are such lines"},
+        "no line of the log matches `checks.logs.critical`, and all of it could be read, since it was last judged good",
+        {
+            "critical": "there are such lines",
+            "gap": "a part of the log is gone, or could not be read and judged in time",
+            EARLIER: "one of the two, and it was so before the run began",
+        },
         _all_services,
         _logs,
     ),

@@ -31,9 +31,6 @@ class Expectation(t.NamedTuple):
         blocked: failed services that were not started, each with the service that it depends on and that is not up.
         held: services that must stay down because something that they require is missing, with the reason.
         freed: the listeners on the port of each service that was removed.
-        critical: critical lines found in the logs since the run began, by service.
-        tails: the last lines of the logs since the run began, by service.
-        logs: whether the logs were read.
         sockets: inodes of the sockets on which services of the stack listened.
     """
 
@@ -43,9 +40,6 @@ class Expectation(t.NamedTuple):
     blocked: t.Mapping[str, str] = {}
     held: t.Mapping[str, str] = {}
     freed: t.Mapping[str, t.Sequence[Holder]] = {}
-    critical: t.Mapping[str, t.Sequence[str]] = {}
-    tails: t.Mapping[str, str] = {}
-    logs: bool = False
     sockets: t.Container[int] = ()
 
 
@@ -69,7 +63,8 @@ class Case(t.NamedTuple):
 
     def with_tail(self, evidence: str, service: Service) -> str:
         """Return evidence with the last lines of the service's log, where it has written any."""
-        tail = self.expected.tails.get(service.name, "").rstrip()
+        log = self.seen.logs.get(service.name)
+        tail = "" if log is None else log.tail.rstrip()
         return f"{evidence}\nlog since the run began:\n{tail}" if tail else evidence
 
 

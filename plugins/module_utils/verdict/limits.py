@@ -14,6 +14,8 @@ from ..supervisord.client import CALL_TIMEOUT
 SETTLE_MARGIN = 1.0
 # Seconds in which a service that ended with code 0 at its start is looked for in the background.
 BACKGROUND = 0.5
+# Seconds for reading and judging the logs of all services. What has not ended then hangs.
+LOGS = 10.0
 # Seconds for reading /proc, sockets and files on a busy machine, which have no deadline of their own.
 SLACK = 5.0
 
@@ -30,4 +32,4 @@ def look_limit(stack: Stack) -> float:
 def verify_limit(stack: Stack) -> float:
     """Return the seconds that a verdict takes at the longest."""
     window = max((service.stable_for for service in stack.services), default=0.0)
-    return window + SETTLE_MARGIN + BACKGROUND + CALL_TIMEOUT + look_limit(stack)
+    return window + SETTLE_MARGIN + BACKGROUND + CALL_TIMEOUT + look_limit(stack) + LOGS

@@ -14,7 +14,26 @@ from ..host.model import Identity, Process
 from ..manifest.model import Service
 from ..ports.provenance import SUPERVISED, Holder
 from ..probes.answers import DatabaseAnswer, HealthAnswer
+from ..state.log_marks import LogMark
 from ..supervisord.client import ProgramState
+
+
+class LogSeen(t.NamedTuple):
+    """What a service's log says since its mark.
+
+    Attributes:
+        critical: the critical lines.
+        gaps: which parts of it cannot be judged, and why.
+        tail: its last lines.
+        mark: its end, up to where it was read.
+        earlier: whether all that is wrong was written before the run began.
+    """
+
+    critical: t.Sequence[str] = ()
+    gaps: t.Sequence[str] = ()
+    tail: str = ""
+    mark: LogMark = LogMark()
+    earlier: bool = False
 
 
 class Observation(t.NamedTuple):
@@ -33,6 +52,7 @@ class Observation(t.NamedTuple):
         orphans: processes of the stack that no supervisord of it holds.
         keepers: orphans that are a program of another supervisord: their pid, and that program.
         databases: the answer of each database that is checked, by its kind.
+        logs: what the log of each service says; empty when none was read.
     """
 
     supervisords: t.Sequence[Process] = ()
@@ -47,6 +67,7 @@ class Observation(t.NamedTuple):
     orphans: t.Sequence[Process] = ()
     keepers: t.Mapping[int, str] = {}
     databases: t.Mapping[str, DatabaseAnswer] = {}
+    logs: t.Mapping[str, LogSeen] = {}
 
     @property
     def rivals(self) -> t.List[Process]:

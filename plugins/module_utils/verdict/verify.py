@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
@@ -19,22 +18,18 @@ from ..manifest.model import Paths, Stack
 from ..ports.provenance import Holder
 from ..ports.survey import survey
 from ..state.generations import load_stack
-from ..state.log_marks import LogMarks, saved_marks, written_since
+from ..state.log_marks import LogMarks, saved_marks
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
-from ..supervisord.places import log_file
 from . import fitness, limits, status
 from .checks import CHECKS
 from .judge import Case, Check, Expectation, judge
+from .logs import read_logs
 from .observation import Observation, identity
 from .report import report
 
 if t.TYPE_CHECKING:
     from ..base.documents import Report
 
-TAIL_LINES = 12
-CRITICAL_LINES = 20
-# Frames of a long traceback that are shown: the first ones, and the last ones, which tell what went wrong.
-FRAMES_FIRST, FRAMES_LAST = 2, 6
 POLL = 0.05
 
 
@@ -43,6 +38,7 @@ def wait_and_judge(
     marks: LogMarks,
     expected: Expectation,
     *,
+    began: t.Optional[LogMarks] = None,
     freed: t.Optional[t.Mapping[str, int]] = None,
     client: t.Optional[Client] = None,
     programs: t.Optional[t.Mapping[str, ProgramState]] = None,
@@ -52,9 +48,10 @@ def wait_and_judge(
 
     Args:
         stack: the manifest.
-        marks: where the logs stood when the run began.
+        marks: from which on the logs are judged.
         expected: what the run knows. A service that is not in its ``first`` is identified by the first look here. The
-            logs and the listeners on the freed ports are read here.
+            listeners on the freed ports are looked up here.
+        began: where the logs stood when the run began; None for a look.
         freed: the ports of services that were removed.
         client: a connected client; None makes one.
         programs: what supervisord reported of all programs a moment ago; used only when there is nothing to wait for.
@@ -69,14 +66,9 @@ def wait_and_judge(
             lives = outlive(stack, client, dict(lives), clock)
     seen = status.observe(stack, clock=clock, client=client, programs=programs)
     seen = _with_backgrounded(stack, seen, expected.failed, clock)
-    written = {name: written_since(log_file(stack, name), mark) for name, mark in marks.items()}
-    expected = expected._replace(
-        first=lives,
-        freed=_holders(stack, freed or {}, clock),
-        critical={name: critical_lines(stack, text) for name, text in written.items()},
-        tails={name: "\n".join(text.splitlines()[-TAIL_LINES:]) for name, text in written.items()},
-        logs=True,
-    )
+    supervisords = [process.pid for process in seen.supervisords]
+    seen = seen._replace(logs=read_logs(stack, marks, supervisords, began=began, clock=clock))
+    expected = expected._replace(first=lives, freed=_holders(stack, freed or {}, clock))
     return seen, judge(CHECKS, Case(stack, seen, expected))
 
 
@@ -149,35 +141,8 @@ def _all_old(stack: Stack, lives: t.Mapping[str, Identity]) -> bool:
     )
 
 
-def critical_lines(stack: Stack, text: str) -> t.List[str]:
-    """Return the lines of a log that the manifest calls critical; a traceback with its frames."""
-    patterns = [re.compile(pattern) for pattern in stack.checks.log_critical]
-    found: t.List[str] = []
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        if any(pattern.search(line) for pattern in patterns):
-            found += [line, *_traceback_after(lines, number)]
-        if len(found) >= CRITICAL_LINES:
-            break
-    return found[:CRITICAL_LINES]
-
-
-def _traceback_after(lines: t.Sequence[str], number: int) -> t.List[str]:
-    """Return the frames below a Python traceback's first line, and the exception. Leaves out frames in the middle."""
-    if not lines[number].startswith("Traceback "):
-        return []
-    end = number + 1
-    while end < len(lines) and lines[end].startswith((" ", "\t")):
-        end += 1
-    frames, closing = lines[number + 1 : end], lines[end : end + 1]
-    if len(frames) > FRAMES_FIRST + FRAMES_LAST:
-        left_out = f"  ... {len(frames) - FRAMES_FIRST - FRAMES_LAST} lines ..."
-        frames = [*frames[:FRAMES_FIRST], left_out, *frames[-FRAMES_LAST:]]
-    return [*frames, *closing]
-
-
 def verify(paths: Paths, *, clock: Clock = SYSTEM) -> Report:
-    """Return the report of the installed stack, with what the logs say since the last run began. Changes nothing.
+    """Return the report of the installed stack, with what the logs say since their marks. Changes nothing.
 
     Raises:
         RollcallError: no stack is installed, or it cannot be read.

@@ -26,7 +26,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.judge 
     judge,
     result_of,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.observation import Observation
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.observation import LogSeen, Observation
 
 MANIFEST = {
     "name": "test",
@@ -112,7 +112,9 @@ FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
     ("health", "not_asked", {"health": {}}, Expectation()),
     ("reached", "unreachable", {"databases": {"redis": LOST}}, Expectation()),
     ("database", "wrong", {"databases": {"redis": REFUSED}}, Expectation()),
-    ("logs", "critical", {}, Expectation(critical={"web": ["CRITICAL no"]}, logs=True)),
+    ("logs", "critical", {"logs": {"web": LogSeen(["CRITICAL no"])}}, Expectation()),
+    ("logs", "gap", {"logs": {"web": LogSeen(gaps=["it is gone"])}}, Expectation()),
+    ("logs", "earlier", {"logs": {"web": LogSeen(["CRITICAL no"], earlier=True)}}, Expectation()),
     ("removed", "taken", {}, Expectation(freed={"old": [listener("orphan", "old")]})),
     ("orphans", "left_over", {"orphans": [process(99)]}, Expectation()),
 )
@@ -130,9 +132,10 @@ def failed(kinds: t.Sequence[CheckKind], case: Case) -> t.Set[t.Tuple[str, str]]
 def test_a_stack_that_is_well_holds_every_check_in_the_order_of_the_table(stack: Stack) -> None:
     lives = {name: (one.pid, one.born) for name, one in PROGRAMS.items()}
     before = {"web": (1, 1)}
-    expected = Expectation(before=before, first=lives, freed={"old": [listener("foreign", None)]}, logs=True)
+    expected = Expectation(before=before, first=lives, freed={"old": [listener("foreign", None)]})
+    logs = {name: LogSeen() for name in PROGRAMS}
 
-    checks = judge(CHECKS, Case(stack, seen(), expected))
+    checks = judge(CHECKS, Case(stack, seen(logs=logs), expected))
 
     assert all(check.ok for check in checks)
     assert [(check.kind.name, check.subject) for check in checks] == [

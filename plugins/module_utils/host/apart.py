@@ -1,0 +1,135 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Work in a child process with a deadline: a file system, a file or a pattern of others may never come back.
+
+A thread that hangs cannot be ended, a child can. One that hangs in the kernel does not end even when it is killed, so
+nobody waits for it; init reaps it later.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import traceback
+import typing as t
+
+from ..base.clock import SYSTEM, Clock, Deadline
+from ..base.errors import RollcallError
+
+_READ = 65_536
+# Seconds in which a child that was killed is gone, unless it hangs in the kernel.
+_REAPED = 0.2
+
+
+class TooLong(Exception):
+    """The work took longer than it may, and was given up."""
+
+
+def apart(work: t.Callable[[], t.Any], seconds: float, *, clock: Clock = SYSTEM) -> t.Any:
+    """Return what ``work`` returns, done by a child that has no file of this process open.
+
+    Args:
+        work: returns JSON data, or raises RollcallError or OSError, which are raised here.
+        seconds: after which it is given up.
+        clock: of that deadline.
+
+    Raises:
+        TooLong: it was given up.
+    """
+    answers = apart_each({"": work}, seconds, clock=clock)
+    if not answers:
+        raise TooLong
+    return answers[""]
+
+
+def apart_each(
+    works: t.Mapping[str, t.Callable[[], t.Any]], seconds: float, *, clock: Clock = SYSTEM
+) -> t.Dict[str, t.Any]:
+    """Return what each of ``works`` returns, done one after the other by one child, as ``apart``.
+
+    Returns:
+        By name; without those that were not done in time. Of these the first, in the order of ``works``, took too long.
+    """
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _be_child(works, writer, seconds)
+    os.close(writer)
+    try:
+        said, ended = _read(reader, Deadline(seconds, clock))
+    finally:
+        os.close(reader)
+        os.kill(pid, signal.SIGKILL)
+        Deadline(_REAPED, clock).poll(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 0.001)
+    # What stands behind the last line end was never written to its end.
+    answers = {name: _value(line) for name, line in zip(works, said.split(b"\n")[:-1])}
+    if ended and len(answers) < len(works):
+        raise RuntimeError("the child of a look was killed")
+    return answers
+
+
+def _value(line: bytes) -> t.Any:
+    answer = json.loads(line)
+    if "error" in answer:
+        error = answer["error"]
+        raise RollcallError(
+            error["message"], kind=error["kind"], evidence=error["evidence"], remedies=error["remedies"]
+        )
+    if "errno" in answer:
+        raise OSError(answer["errno"], os.strerror(answer["errno"]), answer["path"])
+    if "fault" in answer:
+        raise RuntimeError(answer["fault"])
+    return answer["value"]
+
+
+def _read(descriptor: int, deadline: Deadline) -> t.Tuple[bytes, bool]:
+    """Return all that is written until the other end is closed or time is up, and whether it was closed."""
+    parts = []
+    while select.select([descriptor], [], [], deadline.remaining())[0]:
+        parts.append(os.read(descriptor, _READ))
+        if not parts[-1]:
+            return b"".join(parts), True
+    return b"".join(parts), False
+
+
+def _be_child(works: t.Mapping[str, t.Callable[[], t.Any]], writer: int, seconds: float) -> t.NoReturn:
+    """Do the works, write a line for each, and end this process; nothing of the caller may run in it."""
+    try:
+        # The kernel ends it when its parent was ended meanwhile, also in the middle of a pattern.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, seconds + 1)
+        # A lock among them would stay locked for as long as this child hangs.
+        close_all_but(writer)
+        for work in works.values():
+            answer = json.dumps(_done(work)).encode("utf-8") + b"\n"
+            while answer:
+                answer = answer[os.write(writer, answer) :]
+    finally:
+        os._exit(0)
+
+
+def _done(work: t.Callable[[], t.Any]) -> t.Dict[str, t.Any]:
+    try:
+        return {"value": work()}
+    except RollcallError as exc:
+        return {"error": exc.as_dict()}
+    except OSError as exc:
+        return {"errno": exc.errno, "path": exc.filename}
+    except Exception:  # noqa: BLE001 - the caller raises it
+        return {"fault": traceback.format_exc()}
+
+
+def close_all_but(*kept: int) -> None:
+    """Close every descriptor of this process from 3 on, besides ``kept``."""
+    for name in os.listdir("/dev/fd"):
+        if int(name) > 2 and int(name) not in kept:
+            try:
+                os.close(int(name))
+            except OSError:
+                # This one was open while the directory was listed.
+                continue

@@ -1,0 +1,220 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""All that was written to a log since its mark, wherever it is now: rotated, renamed, copied and truncated, or deleted.
+
+What supervisord still has open can be read although its name is gone (proc(5), /proc/PID/fd).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import typing as t
+
+from ..base.text import readable_time
+from .log_marks import LogMark, known_by, open_regular
+
+# The clock of files is behind the clock of processes by as much as a tick of the kernel.
+_TICK = 0.02
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4")
+
+
+class Held(t.NamedTuple):
+    """A file that a process has open for its log.
+
+    Attributes:
+        inode: of it.
+        name: its path, or what it was before it was deleted.
+        path: by which it can be opened.
+    """
+
+    inode: int
+    name: str
+    path: str
+
+
+class Piece(t.NamedTuple):
+    """A part of a log: the file ``path`` with this inode, from byte ``start`` to byte ``end``."""
+
+    path: str
+    inode: int
+    start: int
+    end: int
+
+
+class Span(t.NamedTuple):
+    """All that was written to a log since its mark.
+
+    Attributes:
+        pieces: in the order in which they were written.
+        gaps: what cannot be read any more, in words.
+        mark: the end of the log.
+    """
+
+    pieces: t.Tuple[Piece, ...]
+    gaps: t.Tuple[str, ...]
+    mark: LogMark
+
+
+class _File(t.NamedTuple):
+    """A file that may have a part of a log. ``rank``: 0 for the log itself, the number at its end, None for others."""
+
+    path: str
+    name: str
+    inode: int
+    size: int
+    changed: float
+    rank: t.Optional[int]
+    held: bool
+
+
+def held_files(pids: t.Iterable[int]) -> t.List[Held]:
+    """Return the files that these processes have open, deleted ones included; none of those we may not look into."""
+    found = []
+    for pid in pids:
+        place = f"/proc/{pid}/fd"
+        try:
+            for name in os.listdir(place):
+                link = os.readlink(f"{place}/{name}")
+                if link.startswith("/") and not link.startswith("/dev/"):
+                    inode = os.stat(f"{place}/{name}").st_ino
+                    found.append(Held(inode, link.removesuffix(" (deleted)"), f"{place}/{name}"))
+        except (FileNotFoundError, PermissionError, ProcessLookupError):
+            # It has ended, or closed this file just now, or is not ours to look into.
+            continue
+    return found
+
+
+def span_since(path: str, mark: LogMark, held: t.Sequence[Held], now: float) -> Span:
+    """Return all that was written to the log ``path`` since ``mark``.
+
+    Args:
+        path: of the log.
+        mark: from which on it counts.
+        held: the files that the supervisord of the stack has open.
+        now: seconds since the epoch, for the mark at the end and for words.
+
+    Raises:
+        OSError: the log is there and cannot be read.
+    """
+    files, gaps = _files(path, mark, held), _unreadable(path)
+    begin = _begin(files, mark)
+    when = f"from {readable_time(mark.time) if mark.time else 'the last run'} to {readable_time(now)}"
+    if mark.inode and begin is None:
+        gaps.append(f"{path} cannot be judged {when}: {_reason(files, mark)}")
+    later = [file for file in files if file is not begin and _is_later(file, begin, mark)]
+    missing = sorted(set(range(1, (begin.rank or 0) if begin else 0)) - {file.rank for file in later if file.rank})
+    gaps += [f"{path} cannot be judged {when}: {path}.{number} is gone" for number in missing]
+    gaps += [f"{file.name} is compressed and cannot be judged" for file in later if _is_compressed(file)]
+    pieces = [] if begin is None else [Piece(begin.path, begin.inode, mark.size, begin.size)]
+    pieces += [
+        Piece(file.path, file.inode, 0, file.size) for file in sorted(later, key=_order) if not _is_compressed(file)
+    ]
+    return Span(tuple(pieces), tuple(gaps), _end(path, files, now))
+
+
+def _files(path: str, mark: LogMark, held: t.Sequence[Held]) -> t.List[_File]:
+    """Return the files that may have a part of the log: itself, its neighbours, and what supervisord has open."""
+    directory, base = os.path.split(path)
+    open_now = {one.inode for one in held}
+    try:
+        names = sorted(
+            name for name in os.listdir(directory) if name == base or name.startswith((f"{base}.", f"{base}-"))
+        )
+    except FileNotFoundError:
+        names = []
+    places = [(os.path.join(directory, name), os.path.join(directory, name)) for name in names]
+    places += [(one.path, one.name) for one in held if one.name == path or one.inode == mark.inode]
+    found: t.Dict[int, _File] = {}
+    for place, name in places:
+        try:
+            status = os.stat(place)
+        except OSError as exc:
+            if exc.errno in (errno.ENOENT, errno.ESRCH, errno.ELOOP):
+                continue
+            raise
+        if stat.S_ISREG(status.st_mode):
+            in_use = status.st_ino in open_now
+            file = _File(place, name, status.st_ino, status.st_size, status.st_mtime, _rank(name, path), in_use)
+            found.setdefault(file.inode, file)
+    return list(found.values())
+
+
+def _rank(name: str, path: str) -> t.Optional[int]:
+    number = re.fullmatch(r"\.([0-9]{1,4})", name[len(path) :])
+    return 0 if name == path else None if number is None else int(number[1])
+
+
+def _unreadable(path: str) -> t.List[str]:
+    """Return why the log is none that can be read, where it is a pipe, a device or a directory."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as exc:
+        if exc.errno in (errno.ENOENT, errno.ELOOP):
+            return []
+        raise
+    return [] if stat.S_ISREG(mode) else [f"{path} is no file: what was written to it cannot be judged"]
+
+
+def _begin(files: t.Sequence[_File], mark: LogMark) -> t.Optional[_File]:
+    """Return the file that has the mark: the very one, or a copy of it, by what stands before the mark."""
+    if not mark.inode:
+        return None
+    same = [file for file in files if file.inode == mark.inode]
+    others = [file for file in files if file.inode != mark.inode and mark.before and mark.size]
+    return next((file for file in (*same, *others) if _has_mark(file, mark)), None)
+
+
+def _has_mark(file: _File, mark: LogMark) -> bool:
+    if file.size < mark.size or _is_compressed(file):
+        return False
+    descriptor = open_regular(file.path)
+    if descriptor < 0:
+        return False
+    try:
+        return not mark.before or known_by(descriptor, mark.size) == mark.before
+    finally:
+        os.close(descriptor)
+
+
+def _reason(files: t.Sequence[_File], mark: LogMark) -> str:
+    if any(file.inode == mark.inode for file in files):
+        return "it was truncated or overwritten"
+    if any(_is_compressed(file) and file.changed >= mark.time - _TICK for file in files):
+        return "it was rotated and compressed"
+    return "what was written then is gone"
+
+
+def _is_later(file: _File, begin: t.Optional[_File], mark: LogMark) -> bool:
+    """Return whether all of a file was written after the mark."""
+    turned = begin is not None and not begin.held and begin.name != file.name
+    if begin is not None and turned and begin.rank is not None and file.rank is not None:
+        return file.rank < begin.rank
+    return file.held or file.changed >= mark.time - _TICK
+
+
+def _order(file: _File) -> t.Tuple[bool, int, float]:
+    """Sort what was rotated by its number or its time, and the log itself last."""
+    return (file.rank == 0, -(file.rank or 0), file.changed)
+
+
+def _is_compressed(file: _File) -> bool:
+    return file.name.endswith(_COMPRESSED)
+
+
+def _end(path: str, files: t.Sequence[_File], now: float) -> LogMark:
+    """Return the mark at the end of the file that is written to: the log, or what supervisord still has open of it."""
+    written = sorted(files, key=lambda file: (file.held, file.name == path, file.changed))
+    ends = [file for file in written if file.held or file.name == path]
+    if not ends:
+        return LogMark(time=now)
+    descriptor = open_regular(ends[-1].path)
+    try:
+        return LogMark(ends[-1].inode, ends[-1].size, known_by(descriptor, ends[-1].size), now)
+    finally:
+        os.close(descriptor)

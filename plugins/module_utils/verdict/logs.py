@@ -1,0 +1,273 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What the logs of the services say since their marks: all of it is read, by a child with a deadline, and judged.
+
+A part that cannot be read is a gap, and a log with a gap is not judged good.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import time
+import typing as t
+
+from ..base.clock import SYSTEM, Clock
+from ..base.text import last_lines
+from ..host.apart import apart_each
+from ..manifest.model import Stack
+from ..state.log_marks import LogMark, LogMarks, open_regular
+from ..state.log_spans import Held, Piece, held_files, span_since
+from ..supervisord.places import log_file
+from . import limits
+from .observation import LogSeen
+
+# Seconds after which the child itself stops reading, and says how much is left.
+READING = 7.0
+# Bytes that are read at once. A longer line is judged in parts, of which each begins with the end of the one before.
+CHUNK = 1 << 20
+OVERLAP = 4096
+# Bytes behind a chunk in which the rest of a traceback is looked for.
+AHEAD = 1 << 16
+TAIL_LINES = 12
+TAIL_BYTES = 1 << 14
+CRITICAL_LINES = 20
+# Characters of a line that are shown, and how many of them may stand before what was found.
+LINE, BEFORE = 1000, 200
+# Frames of a long traceback that are shown: the first ones, and the last ones, which tell what went wrong.
+FRAMES_FIRST, FRAMES_LAST = 2, 6
+# How often a log is looked for again that is rotated while it is read.
+AGAIN = 3
+
+# Colours and other sequences for a terminal (ECMA-48): CSI, OSC, and those of two characters.
+_ANSI = re.compile(rb"\x1b(?:\[[0-9:;<=>?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+
+TRACEBACK = "Traceback (most recent call last)"
+
+Patterns = t.Sequence[t.Pattern[str]]
+
+
+class _Rotated(Exception):
+    """Another file has the name of a piece by now."""
+
+
+def read_logs(
+    stack: Stack,
+    marks: LogMarks,
+    supervisords: t.Iterable[int],
+    *,
+    began: t.Optional[LogMarks] = None,
+    clock: Clock = SYSTEM,
+) -> t.Dict[str, LogSeen]:
+    """Return what the log of each service says since its mark.
+
+    Args:
+        stack: the manifest.
+        marks: of the services whose logs are read.
+        supervisords: pids of the supervisords of the stack, which have logs open that were renamed or deleted.
+        began: where the logs stood when a run began, to tell what was written before it.
+        clock: of the deadline.
+    """
+    deadline = time.monotonic() + READING
+    patterns = compiled(stack.checks.log_critical)
+    pids = list(supervisords)
+    held: t.List[t.List[Held]] = []
+
+    def work(name: str) -> t.List[t.Any]:
+        # In the child: to look at an open file may hang as well.
+        held[:] = held or [held_files(pids)]
+        now = time.monotonic()
+        # One that is very long leaves half of the time to the others.
+        log = _Log(log_file(stack, name), held[0], patterns, now + (deadline - now) / 2)
+        seen = log.judged(marks[name])
+        if seen.critical or seen.gaps:
+            since = marks[name] if began is None else began.get(name, marks[name])
+            later = seen if since == marks[name] else log.judged(since)
+            seen = seen._replace(earlier=not later.critical and not later.gaps)
+        return list(seen)
+
+    names = [service.name for service in stack.services if service.name in marks]
+    answers = apart_each({name: functools.partial(work, name) for name in names}, limits.LOGS, clock=clock)
+    found = {name: _as_seen(answer) for name, answer in answers.items()}
+    late = [name for name in names if name not in answers]
+    for name in late:
+        path = log_file(stack, name)
+        why = f"{path} was not judged within {limits.LOGS:g} s: it hangs, or a pattern of checks.logs.critical does"
+        waits = f"{path} was not read: {log_file(stack, late[0])} took all the time"
+        found[name] = LogSeen(gaps=(why if name == late[0] else waits,), mark=marks[name])
+    return found
+
+
+def _as_seen(answer: t.Sequence[t.Any]) -> LogSeen:
+    critical, gaps, tail, mark, earlier = answer
+    return LogSeen(tuple(critical), tuple(gaps), tail, LogMark(*mark), earlier)
+
+
+class _Log:
+    """One log.
+
+    Args:
+        path: of it.
+        held: the files that supervisord has open.
+        patterns: what is critical.
+        end: when to stop reading, on the monotonic clock.
+    """
+
+    def __init__(self, path: str, held: t.Sequence[Held], patterns: Patterns, end: float) -> None:
+        self._path = path
+        self._held = held
+        self._patterns = patterns
+        self._end = end
+        self._needed = [needed_words(pattern) for pattern in patterns]
+
+    def judged(self, mark: LogMark) -> LogSeen:
+        """Return what was written since a mark."""
+        for _again in range(AGAIN):
+            try:
+                return self._judged(mark)
+            except _Rotated:
+                continue
+            except OSError as exc:
+                return LogSeen(gaps=(f"{self._path} cannot be read: {exc.strerror}",), mark=mark)
+        return LogSeen(gaps=(f"{self._path} is rotated faster than it can be read",), mark=mark)
+
+    def _judged(self, mark: LogMark) -> LogSeen:
+        span = span_since(self._path, mark, self._held, time.time())
+        critical: t.List[str] = []
+        gaps = list(span.gaps) if self._patterns else []
+        tail: t.List[str] = []
+        for number, piece in enumerate(span.pieces):
+            tail = [*tail, *_tail(piece)][-TAIL_LINES:]
+            left = self._read(piece, critical) if self._patterns and len(critical) < CRITICAL_LINES else 0
+            if left:
+                left += sum(later.end - later.start for later in span.pieces[number + 1 :])
+                gaps.append(f"{self._path} is long: of what was written since its mark, {left} bytes were not judged")
+                break
+        return LogSeen(tuple(critical[:CRITICAL_LINES]), tuple(gaps), "\n".join(tail), span.mark)
+
+    def _read(self, piece: Piece, critical: t.List[str]) -> int:
+        """Add the critical lines of a piece, until there are enough; return how many bytes there was no time for."""
+        descriptor = _opened(piece)
+        try:
+            position = piece.start
+            while position < piece.end and len(critical) < CRITICAL_LINES:
+                if time.monotonic() > self._end:
+                    return piece.end - position
+                data = os.pread(descriptor, min(CHUNK, piece.end - position), position)
+                if not data:
+                    raise _Rotated
+                used = data.rfind(b"\n") + 1 if position + len(data) < piece.end else len(data)
+                whole = data[: used or len(data)]
+                if self._may_be_critical(whole):
+                    ahead = os.pread(descriptor, min(AHEAD, piece.end - position - len(whole)), position + len(whole))
+                    critical += critical_lines(self._patterns, _text(whole), _text(ahead) if used else "")
+                position += used or max(1, len(data) - OVERLAP)
+        finally:
+            os.close(descriptor)
+        return 0
+
+    def _may_be_critical(self, data: bytes) -> bool:
+        """Return whether a pattern may match: a quick look, for most of a log has nothing to say."""
+        return b"\x1b" in data or any(words in data for words in self._needed)
+
+
+def _opened(piece: Piece) -> int:
+    """Return a descriptor of the file of a piece.
+
+    Raises:
+        _Rotated: its name is another file's by now.
+    """
+    descriptor = open_regular(piece.path)
+    if descriptor < 0 or os.fstat(descriptor).st_ino != piece.inode:
+        if descriptor >= 0:
+            os.close(descriptor)
+        raise _Rotated
+    return descriptor
+
+
+def _tail(piece: Piece) -> t.List[str]:
+    descriptor = _opened(piece)
+    try:
+        begin = max(piece.start, piece.end - TAIL_BYTES)
+        return last_lines(_text(os.pread(descriptor, piece.end - begin, begin)), TAIL_LINES)
+    finally:
+        os.close(descriptor)
+
+
+def _text(data: bytes) -> str:
+    return (_ANSI.sub(b"", data) if b"\x1b" in data else data).decode("utf-8", "replace")
+
+
+# --- what is critical ---------------------------------------------------------------------------------------------
+
+
+def compiled(patterns: t.Iterable[str]) -> Patterns:
+    """Return the patterns of a manifest, ready to search with."""
+    return [re.compile(pattern) for pattern in patterns]
+
+
+def needed_words(pattern: t.Pattern[str]) -> bytes:
+    """Return words without which a pattern cannot match; empty, which everything has, when there are none for sure."""
+    if pattern.flags & re.IGNORECASE:
+        return b""
+    longest = words = ""
+    for kind, value in _parsed(pattern.pattern):
+        words = words + chr(value) if str(kind) == "LITERAL" else words if str(kind) == "AT" else ""
+        longest = max(longest, words, key=len)
+    return longest.encode("utf-8") if longest.isascii() else b""
+
+
+def _parsed(pattern: str) -> t.Iterable[t.Tuple[t.Any, t.Any]]:
+    """Return the parts of a pattern as Python's own parser has them."""
+    try:
+        from re import _parser as parser  # type: ignore[attr-defined]  # since Python 3.11
+    except ImportError:
+        import sre_parse as parser
+    return t.cast("t.Iterable[t.Tuple[t.Any, t.Any]]", parser.parse(pattern))
+
+
+def critical_lines(patterns: Patterns, text: str, ahead: str = "") -> t.List[str]:
+    """Return the lines of a log that match; a traceback with its frames.
+
+    Args:
+        patterns: what is critical.
+        text: of the log.
+        ahead: what comes after it, where the rest of a traceback may be.
+    """
+    found: t.List[str] = []
+    lines = text.splitlines()
+    following = [*lines, *ahead.splitlines()] if ahead else lines
+    for number, line in enumerate(lines):
+        match = next((match for match in (pattern.search(line) for pattern in patterns) if match), None)
+        if match is not None:
+            found += [_shown(line, match.start()), *_traceback_after(following, number)]
+        if len(found) >= CRITICAL_LINES:
+            break
+    return found[:CRITICAL_LINES]
+
+
+def _shown(line: str, start: int) -> str:
+    """Return a line, or of a very long one the part where something was found."""
+    begin = max(0, start - BEFORE) if len(line) > LINE else 0
+    return line[begin : begin + LINE]
+
+
+def _traceback_after(lines: t.Sequence[str], number: int) -> t.List[str]:
+    """Return the frames below a Python traceback's first line, and the exception. Leaves out frames in the middle."""
+    if TRACEBACK not in lines[number]:
+        return []
+    end = number + 1
+    while end < len(lines) and lines[end].startswith((" ", "\t")):
+        end += 1
+    frames, closing = lines[number + 1 : end], lines[end : end + 1]
+    if not frames or lines[number].startswith((" ", "\t")):
+        # A line of JSON has all in itself, and a group of exceptions all in its frames.
+        closing = []
+    if len(frames) > FRAMES_FIRST + FRAMES_LAST:
+        left_out = f"  ... {len(frames) - FRAMES_FIRST - FRAMES_LAST} lines ..."
+        frames = [*frames[:FRAMES_FIRST], left_out, *frames[-FRAMES_LAST:]]
+    return [*frames, *closing]

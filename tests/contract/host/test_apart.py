@@ -1,0 +1,95 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work in a child ends by its deadline, whatever it hangs in, and brings back its answer or its error."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.apart import TooLong, apart
+from tests.support.processes import eventually, is_alive
+
+
+def test_the_answer_comes_back_whatever_its_size() -> None:
+    assert apart(lambda: {"pid": os.getppid()}, 5) == {"pid": os.getpid()}
+    assert len(apart(lambda: "x" * 3_000_000, 5)) == 3_000_000
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RollcallError("no", kind="refused", evidence={"a": 1}, remedies=["b"]), OSError(errno.EACCES, "no", "/there")],
+)
+def test_an_error_comes_back_as_it_is(error: t.Union[RollcallError, OSError]) -> None:
+    def work() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        apart(work, 5)
+    told = caught.value
+    if isinstance(told, RollcallError) and isinstance(error, RollcallError):
+        assert told.as_dict() == error.as_dict()
+    else:
+        assert isinstance(told, OSError)
+        assert (told.errno, told.filename) == (errno.EACCES, "/there")
+
+
+def test_a_fault_of_the_work_is_told() -> None:
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        apart(lambda: 1 // 0, 5)
+    with pytest.raises(RuntimeError, match="killed"):
+        apart(lambda: os._exit(3), 5)
+
+
+def test_what_hangs_is_given_up_and_ended(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    pids = tmp_path / "pids"
+
+    def opens() -> str:
+        pids.write_text(str(os.getpid()), encoding="ascii")
+        return (tmp_path / "fifo").read_text(encoding="utf-8")
+
+    def spins() -> bool:
+        pids.write_text(str(os.getpid()), encoding="ascii")
+        return re.search(r"ERROR (\w+\s?)+$", "ERROR " + "word " * 40 + "!") is not None
+
+    for work in (opens, spins):
+        with pytest.raises(TooLong):
+            apart(work, 0.3)
+        assert eventually(lambda: not is_alive(int(pids.read_text(encoding="ascii"))))
+
+
+def test_the_child_has_no_file_of_its_parent_open_so_that_it_keeps_no_lock(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w", encoding="utf-8") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        links = apart(lambda: [os.path.realpath(f"/dev/fd/{name}") for name in os.listdir("/dev/fd")], 5)
+    assert str(tmp_path / "lock") not in links
+
+
+def test_a_child_whose_parent_was_killed_ends_by_itself(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+
+    def spins() -> None:
+        pids.write_text(str(os.getpid()), encoding="ascii")
+        while True:
+            pass
+
+    parent = os.fork()
+    if parent == 0:
+        try:
+            apart(spins, 0.5)
+        finally:
+            os._exit(0)
+    assert eventually(pids.exists)
+    assert eventually(lambda: bool(pids.read_text(encoding="ascii")))
+    os.kill(parent, 9)
+    os.waitpid(parent, 0)
+    assert eventually(lambda: not is_alive(int(pids.read_text(encoding="ascii"))))
