@@ -92,9 +92,9 @@ class CriticalSection:
         # Judged from where a log was last judged good: no run on the way makes good what one has found.
         marks = saved_marks(stack)
         self._began = take_marks(stack)
-        save_marks(stack, marks)
         if not plan.actions and mode.starts:
             return self._judge(marks, StartOutcome(), changed=False)
+        save_marks(stack, marks)
         if self.run.request.automatic:
             budget.spend(stack, clock=self.run.clock)
         if plan.install and mode.starts and self.run.restores is None:
