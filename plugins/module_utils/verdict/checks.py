@@ -289,7 +289,8 @@ def _logs(case: Case, service: Service) -> t.Optional[Proof]:
     evidence = "\n".join([*log.gaps, *lines])
     data = {"gaps": list(log.gaps)}
     if log.earlier:
-        return Proof(f"before this run began, and nobody has acknowledged it: {evidence}", EARLIER, cures.ACKNOWLEDGE, data)
+        earlier = f"before this run began, and nobody has acknowledged it: {evidence}"
+        return Proof(earlier, EARLIER, cures.ACKNOWLEDGE, data)
     if not log.critical:
         return Proof(evidence, "gap", cures.ACKNOWLEDGE, data)
     return Proof(evidence, "critical", _log_command(case.stack, service), data)
