@@ -73,6 +73,10 @@ TRIALS: t.Mapping[str, str] = {
     "remove": f"{DOCTOR}::test_broken_files_are_findings_and_no_tracebacks",
     "empty": f"{DOCTOR}::test_a_log_that_was_never_rotated_is_told",
     "give": f"{DOCTOR}::test_users_that_do_not_exist_or_may_not_write_are_told",
+    "give_all": (
+        "tests/contract/run/test_user_changes.py"
+        "::test_a_user_who_may_not_write_to_the_applications_directories_is_refused_and_everything_runs_on"
+    ),
     "give_all_to_root": f"{DOCTOR}::test_a_directory_that_its_service_could_change_under_root_is_told",
     "mode": f"{FAULT}::test_a_program_that_nobody_may_execute_is_made_executable",
     "make_directory": f"{FAULT}::test_a_directory_that_is_gone_is_made",

@@ -77,6 +77,8 @@ class StackUnderTest:
         self.paths = Paths.of(root)
         # The ports that the host has given, by service, as the role passes them on.
         self.assigned: t.Dict[str, int] = {}
+        # The application's release that the services run; None for a stack without any.
+        self.release: t.Optional[str] = None
         self._prepare()
 
     def _prepare(self) -> None:
@@ -100,7 +102,7 @@ class StackUnderTest:
 
     def generation(self) -> Generation:
         """Return the manifest as it is now, checked and rendered."""
-        checked = check_manifest({"stack": self.raw}, assigned=self.assigned)
+        checked = check_manifest({"stack": self.raw}, assigned=self.assigned, release=self.release)
         if checked.stack is None:
             raise AssertionError([problem.as_dict() for problem in checked.problems])
         secrets = secret_values({"stack": self.raw})

@@ -244,6 +244,11 @@ def give(user: str, path: str) -> str:
     return f"chown {shlex.quote(user)} {shlex.quote(path)}"
 
 
+def give_all(user: str, path: str) -> str:
+    """Return the command that makes a directory and all in it a user's."""
+    return f"chown -R {shlex.quote(user)}: {shlex.quote(path)}"
+
+
 def give_all_to_root(path: str) -> str:
     """Return the command that makes a directory and all in it root's."""
     return f"chown -R 0:0 {shlex.quote(path)}"

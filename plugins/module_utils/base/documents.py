@@ -26,6 +26,7 @@ DifferenceCode = t.Literal[
     "revision",
     "port_taken",
     "not_listening",
+    "user",
 ]
 Family = t.Literal["ipv4", "ipv6"]
 ErrorKind = t.Literal["failed", "wrong_use", "refused", "unreachable"]

@@ -133,6 +133,19 @@ def working_directory(pid: int) -> str:
     return str(_ask(pid, "cwd") or "")
 
 
+def open_paths(pid: int) -> t.Set[str]:
+    """Return the paths of what a process works in, executes or has open, as far as they may be seen."""
+    files = _ask(pid, "open_files") or ()
+    return {
+        path for path in (working_directory(pid), str(_ask(pid, "exe") or ""), *(one.path for one in files)) if path
+    }
+
+
+def words(pid: int) -> t.Tuple[t.List[str], t.List[str]]:
+    """Return the arguments and the variables of a process; none when they may not be read."""
+    return list(command(pid)), [f"{name}={value}" for name, value in environment(pid, "").items()]
+
+
 def in_container(_pid: int) -> bool:
     """Return False: other systems have no pid namespaces."""
     return False

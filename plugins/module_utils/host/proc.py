@@ -181,6 +181,30 @@ def working_directory(pid: int) -> str:
     return _link(f"/proc/{pid}/cwd")
 
 
+def open_paths(pid: int) -> t.Set[str]:
+    """Return the paths of what a process works in, executes, has open or has mapped, as far as they may be seen."""
+    found = {_link(f"/proc/{pid}/cwd"), _link(f"/proc/{pid}/exe")}
+    try:
+        found.update(_link(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd"))
+        lines = read(f"/proc/{pid}/maps").decode("utf-8", "surrogateescape").splitlines()
+    except _UNSEEN:
+        lines = []
+    # proc(5): address, rights, offset, device, inode, and the path, which may have blanks in it.
+    found.update(fields[5] for fields in (line.split(None, 5) for line in lines) if len(fields) == 6)
+    return {path for path in found if path.startswith("/")}
+
+
+def words(pid: int) -> t.Tuple[t.List[str], t.List[str]]:
+    """Return the arguments and the variables of a process; none when they may not be read."""
+    found: t.List[t.List[str]] = []
+    for name in ("cmdline", "environ"):
+        try:
+            found.append([os.fsdecode(word) for word in _read_body(pid, name).split(b"\0") if word])
+        except _UNSEEN:
+            found.append([])
+    return found[0], found[1]
+
+
 def in_container(pid: int) -> bool:
     """Return whether a process lives in another pid namespace, below ours."""
     return _depth(pid) > _own_depth()

@@ -39,7 +39,7 @@ from ..verdict import fitness, status, verify
 from ..verdict.checks import STOP_CHECKS
 from ..verdict.judge import Case, Expectation, judge, result_of
 from ..verdict.observation import identity
-from . import born
+from . import born, hand_over
 from .bringup import BringUp, StartOutcome
 from .limits import SUPERVISORD_START
 from .modes import NOTHING
@@ -191,6 +191,7 @@ class CriticalSection:
             stale = self._reload(client)
         else:
             self.journal.step("start-daemon")
+            hand_over.give(stack, fitness.account(stack))
             self._start_supervisord()
         record_loaded(stack.paths, stack.root)
         # Taken before the services read their files: one that changes meanwhile restarts them in the next run.

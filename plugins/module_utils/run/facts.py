@@ -40,6 +40,7 @@ def stack_facts(
     return StackFacts(
         supervisord=_supervisord_revision(seen),
         supervisord_wanted=supervisord_revision(wanted.config),
+        wanted_user=seen.wanted_user,
         programs=_programs(seen, installed, wanted, changed_files),
         orphans=len(seen.orphans),
         rivals=tuple(process.pid for process in seen.rivals),

@@ -60,6 +60,7 @@ class StackFacts(t.NamedTuple):
         held: by service why it is not to be started; what depends on such a service is among them.
         ports: by service the ports of the installed manifest.
         same_generation: whether the wanted manifest, config, registry and private files are the installed ones.
+        wanted_user: the user who must run supervisord, where it runs as another one; else empty.
     """
 
     supervisord: t.Optional[str] = None
@@ -70,6 +71,7 @@ class StackFacts(t.NamedTuple):
     held: t.Mapping[str, str] = {}
     ports: t.Mapping[str, int] = {}
     same_generation: bool = True
+    wanted_user: str = ""
 
 
 class PlannedAction(t.NamedTuple):
@@ -225,6 +227,8 @@ def _supervisord_trouble(facts: StackFacts) -> t.Optional[str]:
         return "supervisord is alive and does not answer" if facts.rivals else "supervisord is not running"
     if facts.rivals:
         return "another supervisord runs over the same stack"
+    if facts.wanted_user:
+        return f"it runs as another user than {facts.wanted_user}"
     if facts.supervisord != facts.supervisord_wanted:
         return "the settings of supervisord itself changed"
     return None

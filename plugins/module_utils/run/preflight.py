@@ -88,7 +88,8 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
         RollcallError: ``wrong_use``: with every problem, its place and its remedy. Nothing was changed.
     """
     who = fitness.account(stack)
-    problems = [*fitness.files(stack, awaited), *_space(stack), *fitness.dependencies(stack, awaited)]
+    given = rights and os.geteuid() == 0
+    problems = [*fitness.files(stack, awaited, given=given), *_space(stack), *fitness.dependencies(stack, awaited)]
     if rights and who.uid == 0:
         problems += _open_to_others(stack)
     if new:

@@ -16,16 +16,28 @@ from ..manifest.model import Stack
 from ..ports import leases
 from ..state import registry
 from ..state.credentials import FileRecord
-from ..state.generations import Generation, current_id, is_altered, kept_generations, load_current, load_kept
+from ..state.generations import (
+    Generation,
+    current_id,
+    id_before,
+    is_altered,
+    kept_generations,
+    load_current,
+    load_kept,
+)
+from ..state.runs import run_ids, steps_of
 from ..verdict import fitness, status
 from ..verdict.observation import Observation
-from . import preflight
+from . import hand_over, preflight
 from .facts import stack_facts
 from .limits import run_limit
 from .modes import ROLLBACK
 from .plan import RunPlan, make_plan
 from .request import Request
 from .takedown import TakeDown
+
+# Results of runs that have touched nothing.
+_NOTHING_DONE = ("refused", "wrong_use")
 
 
 class PreparedRun(t.NamedTuple):
@@ -145,6 +157,8 @@ def _prove(request: Request, installed: t.Optional[Generation], wanted: Generati
     new = installed is None or installed.digest != wanted.digest
     if request.mode.starts:
         leases.check_directories(wanted.stack)
+        if installed is not None:
+            hand_over.check(wanted.stack, installed.stack)
     # An installed one was proved when it was new, unless somebody has edited it since.
     if new or is_altered(request.paths, request.root):
         preflight.prove_config(wanted.stack, wanted.config)
@@ -154,21 +168,41 @@ def _prove(request: Request, installed: t.Optional[Generation], wanted: Generati
         preflight.check_descriptors(wanted.stack)
 
 
-def last_verified_id(request: Request) -> t.Optional[str]:
-    """Return the id of the latest verified generation that is not the current one; None when there is none."""
-    kept = kept_generations(request.paths, request.root)
-    return next((entry["id"] for entry in kept if entry["verified"] and not entry["in_place"]), None)
-
-
 def _id_to_go_back_to(request: Request) -> str:
-    name = request.generation or last_verified_id(request)
-    if name is None:
-        kept = [entry["id"] for entry in kept_generations(request.paths, request.root)]
-        others = [one for one in kept if one != current_id(request.paths)]
+    """Return the generation that a rollback goes back to.
+
+    Raises:
+        RollcallError: ``wrong_use``: there is none; ``refused``: the last run has gone back already.
+    """
+    if request.generation:
+        return request.generation
+    name = id_before(request.paths, request.root)
+    kept = [entry for entry in kept_generations(request.paths, request.root) if not entry["in_place"]]
+    ids = [entry["id"] for entry in kept]
+    current = current_id(request.paths)
+    if _has_gone_back(request.paths.state):
         raise RollcallError(
-            f"There is no verified generation to go back to under {request.root}.",
+            f"The last run has gone back already: generation {current}, which was in place before it, is in place "
+            "again. Nothing was changed.",
+            kind="refused",
+            evidence={"kept": ids, "in_place": current},
+            remedies=[*([cures.rollback(name)] if name is not None else []), cures.HISTORY],
+        )
+    if name is None:
+        raise RollcallError(
+            f"No other verified generation was in place under {request.root} before {current}. Nothing was changed.",
             kind="wrong_use",
-            evidence={"kept": kept},
-            remedies=[*map(cures.rollback, others), cures.correct()],
+            evidence={"kept": ids, "in_place": current},
+            remedies=[*map(cures.rollback, ids), cures.correct()],
         )
     return name
+
+
+def _has_gone_back(state: str) -> bool:
+    """Return whether the last run that did anything has failed, and gone back by itself."""
+    for run in run_ids(state):
+        steps = steps_of(state, run)
+        result = steps[-1].get("result") if steps and steps[-1]["step"] == "done" else None
+        if result is not None and result not in _NOTHING_DONE:
+            return bool(result == "rolled_back")
+    return False

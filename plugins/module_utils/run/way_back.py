@@ -11,11 +11,11 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
-from ..state.generations import describe_current, load_kept
+from ..state.generations import describe_current, id_before, load_kept
 from .critical_section import CriticalSection
 from .modes import AUTO
 from .outcome import only_earlier, rolled_back_report
-from .prepare import last_verified_id, prepare
+from .prepare import prepare
 
 if t.TYPE_CHECKING:
     from ..base.documents import CheckData, Report
@@ -44,9 +44,17 @@ def perform_or_restore(section: CriticalSection) -> Report:
 
 
 def _may_restore(section: CriticalSection) -> bool:
-    """Return whether a run that failed is to end with the last verified generation: when it installed another one."""
+    """Return whether a run that failed is to end with the generation before.
+
+    It is, when the one in place has never been verified: this run has installed it, or an earlier one, in which some
+    services were held and none had failed.
+    """
     request = section.run.request
-    return request.on_failure == "rollback" and section.replaced and last_verified_id(request) is not None
+    if request.on_failure != "rollback" or not request.mode.starts:
+        return False
+    current = describe_current(request.paths, request.root)
+    never_held = current is not None and not current["verified"]
+    return (section.replaced or never_held) and id_before(request.paths, request.root) is not None
 
 
 def _restore_last_verified(
@@ -63,7 +71,7 @@ def _restore_last_verified(
         RollcallError: that failed as well; the message says both.
     """
     run = section.run
-    name = str(last_verified_id(run.request))
+    name = str(id_before(run.request.paths, run.request.root))
     tried = describe_current(run.stack.paths, run.stack.root)
     section.journal.step("rollback", to=name)
     wanted = load_kept(run.stack.paths, run.stack.root, name)

@@ -142,6 +142,37 @@ def kept_generations(paths: Paths, root: str) -> t.List[t.Dict[str, t.Any]]:
     return found
 
 
+def ids_to_go_back_to(paths: Paths, root: str) -> t.List[str]:
+    """Return the current generation and those that were in place before it, the latest first.
+
+    One that was given up, by a rollback or because it failed, is not among them. It is the order of being in place, not
+    that of the ids: who goes back and then installs something else stands where they went back to.
+    """
+    current = current_id(paths)
+    return [] if current is None else [current, *_ids_before(root, current)][:KEEP_GENERATIONS]
+
+
+def _ids_before(root: str, name: str) -> t.List[str]:
+    known = _meta(root, name).get("before")
+    if isinstance(known, list):
+        return [str(one) for one in known]
+    # Engines before 0.2.0 did not record it.
+    return sorted((one for one in os.listdir(generations_directory(root)) if one < name), reverse=True)
+
+
+def id_before(paths: Paths, root: str) -> t.Optional[str]:
+    """Return the latest verified generation that was in place before the current one, and is another; None for none."""
+    kept = {entry["id"]: entry for entry in kept_generations(paths, root)}
+    current = current_id(paths)
+    digest = kept[current]["digest"] if current in kept else None
+    for name in ids_to_go_back_to(paths, root)[1:]:
+        entry = kept.get(name)
+        # The same manifest may have been installed several times.
+        if entry is not None and entry["verified"] and entry["digest"] != digest:
+            return name
+    return None
+
+
 def load_environment(paths: Paths) -> t.Dict[str, t.Dict[str, str]]:
     """Return by service the variables in the installed private files; they may be secret.
 
@@ -234,7 +265,7 @@ def write_generation(
     if release is not None:
         os.symlink(os.path.relpath(release_directory(root, release), directory), os.path.join(directory, RELEASE))
     meta = {"digest": generation.digest, "content": _content(directory), "loaded": False, "verified": False, "by": by}
-    write_meta(directory, meta)
+    write_meta(directory, {**meta, "before": ids_to_go_back_to(paths, root)})
 
 
 def forget_generation(root: str, name: str) -> None:
@@ -358,7 +389,8 @@ def record_verified(paths: Paths, root: str, when: float) -> None:
     current = current_id(paths)
     names = sorted(os.listdir(generations_directory(root)))
     # However many have failed since: a rollback needs the last verified ones.
-    kept = {current, *[entry["id"] for entry in kept_generations(paths, root) if entry["verified"]][:2]}
+    verified = {entry["id"] for entry in kept_generations(paths, root) if entry["verified"]}
+    kept = {current, *[name for name in ids_to_go_back_to(paths, root) if name in verified][:3]}
     for name in names[:-KEEP_GENERATIONS]:
         if name not in kept:
             remove(os.path.join(generations_directory(root), name))

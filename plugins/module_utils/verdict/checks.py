@@ -116,6 +116,20 @@ def _silence_cure(seen: Observation) -> str:
     return cures.FULL if seen.supervisords else cures.START
 
 
+def _user(case: Case, stack: Stack) -> t.Optional[Proof]:
+    seen = case.seen
+    if seen.supervisord is None:
+        return None
+    data = {"user": seen.supervisord.user, "wanted": seen.wanted_user or seen.supervisord.user}
+    if not seen.wanted_user:
+        return Proof(f"supervisord, and so every service, runs as {seen.supervisord.user}", data=data)
+    evidence = (
+        f"supervisord (pid {seen.supervisord.pid}), and so every service, runs as {seen.supervisord.user}, and stack "
+        f"{stack.name} must run as {seen.wanted_user}"
+    )
+    return Proof(evidence, "other", cures.FULL, data)
+
+
 def _orphans(case: Case, _stack: Stack) -> Proof:
     orphans = case.seen.orphans
     if not orphans:
@@ -224,6 +238,18 @@ def _restarted(case: Case, service: Service) -> t.Optional[Proof]:
     evidence = f"pid {before[0]} before, {program.pid} now"
     data = {"before": before[0], "after": program.pid}
     return Proof(evidence, data=data) if before != identity(program) else Proof(evidence, "same", cures.FULL, data)
+
+
+def _release(case: Case, service: Service) -> t.Optional[Proof]:
+    wanted = case.stack.release
+    if wanted is None or case.program(service) is None:
+        return None
+    others = list(case.seen.other_releases.get(service.name, ()))
+    data = {"release": wanted, "others": others}
+    if not others:
+        return Proof(f"it has nothing of another release than {wanted}", data=data)
+    evidence = f"it runs from release {', '.join(others)}, and {wanted} is in place"
+    return Proof(evidence, "other", cures.FULL, data)
 
 
 def _port(case: Case, service: Service) -> t.Optional[Proof]:
@@ -390,6 +416,15 @@ CHECKS: t.Sequence[CheckKind] = (
         _supervisord,
     ),
     CheckKind(
+        "user",
+        conditions.SUPERVISORD,
+        install_steps.ANSWERS,
+        "supervisord, and so every service that does not change its user itself, runs as the user of the stack",
+        {"other": "it runs as another user"},
+        _the_stack,
+        _user,
+    ),
+    CheckKind(
         "held",
         conditions.SERVICES,
         install_steps.RUNNING,
@@ -430,6 +465,15 @@ CHECKS: t.Sequence[CheckKind] = (
         {"same": "it is the same process"},
         _services_to_run,
         _restarted,
+    ),
+    CheckKind(
+        "release",
+        conditions.SERVICES,
+        install_steps.RUNNING,
+        "no process of the service works in another release than that of the manifest, executes one or has one open",
+        {"other": "one does"},
+        _services_to_run,
+        _release,
     ),
     CheckKind(
         "port",

@@ -12,6 +12,7 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
+from ..host import processes
 from ..host.labels import label_of
 from ..manifest.model import Paths, Service, Stack
 from ..manifest.revision import revision
@@ -111,6 +112,7 @@ def _row(
     if label is not None and here is not None and label.revision != revision(installed, here):
         text = f"runs at revision {label.revision}, installed is {revision(installed, here)}"
         differences.append(Difference("revision", text))
+    differences += _against_user(installed, program)
     differences += _against_listeners(name, here, program, listeners)
     return {
         "name": name,
@@ -162,6 +164,15 @@ def _against_supervisord(
         yield Difference("unknown_program", f"runs under supervisord and is not in the manifest of {installed.name}")
     elif here is not None and program is None:
         yield Difference("no_program", "is installed, and supervisord does not know it")
+
+
+def _against_user(installed: Stack, program: t.Optional[ProgramState]) -> t.Iterator[Difference]:
+    """Tell that its supervisord runs as another user; a service may well have changed its own."""
+    pid = processes.reader.parent(program.pid) if program is not None and program.pid else 0
+    supervisord = processes.describe(pid) if pid > 1 else None
+    wanted = "" if supervisord is None else fitness.wanted_user(installed, supervisord.uid)
+    if supervisord is not None and wanted:
+        yield Difference("user", f"was started as user {supervisord.user}, and {wanted} is to run it")
 
 
 def _against_listeners(

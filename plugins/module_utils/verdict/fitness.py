@@ -42,6 +42,18 @@ def account(stack: Stack) -> Account:
     return who
 
 
+def wanted_user(stack: Stack, uid: int) -> str:
+    """Return the user who must run the stack; empty when that is the user of ``uid``, or is not known.
+
+    A manifest that names nobody means whoever made its state directory.
+    """
+    try:
+        wanted = find_account(stack.user).uid if stack.user is not None else os.stat(stack.paths.state).st_uid
+    except FileNotFoundError:
+        return ""
+    return "" if wanted == uid else user_name(wanted)
+
+
 def held(
     stack: Stack, environment: t.Optional[t.Mapping[str, t.Mapping[str, str]]] = None, awaited: str = ""
 ) -> t.Dict[str, str]:
@@ -111,14 +123,15 @@ def as_installed(stack: Stack, path: str) -> str:
     return release_directory(stack.root, stack.release) + path[len(current) :]
 
 
-def files(stack: Stack, awaited: str = "") -> t.List[Problem]:
+def files(stack: Stack, awaited: str = "", *, given: bool = False) -> t.List[Problem]:
     """Return which directories of the stack and its services are missing, or cannot be used by who runs them.
 
     Args:
         stack: the manifest.
         awaited: the directory of a release that is yet to come; what is inside of it is not looked for.
+        given: whether the stack's own directories and logs are given to that user before anything starts.
     """
-    problems = list(_directories(stack, find_account(stack.user)))
+    problems = list(_directories(stack, find_account(stack.user), given=given))
     absent = absent_release(stack)
     if absent and absent != awaited:
         problems.append(problem(absent, "the release does not exist on this host", cures.INSTALL))
@@ -156,12 +169,17 @@ def _interpreter(stack: Stack, who: Account) -> t.Iterator[Problem]:
             yield problem(python, message, cures.another_python())
 
 
-def _directories(stack: Stack, who: Account) -> t.Iterator[Problem]:
+def _directories(stack: Stack, who: Account, *, given: bool) -> t.Iterator[Problem]:
+    root = os.path.realpath(stack.root)
     for place, path in (("stack.paths.run", stack.paths.run), ("stack.paths.logs", stack.paths.logs)):
         if not os.path.isdir(path):
             yield problem(place, f"directory {path} does not exist", cures.FIX)
-        elif not may(path, who, 0o3):
+        elif not may(path, who, 0o3) and not (given and os.path.realpath(path).startswith(f"{root}/")):
             yield problem(place, f"user {who.name} may not write to {path}", cures.give(who.name, path))
+    for name in () if given else ("supervisord.log", "supervisord.out", *(f"{one.name}.log" for one in stack.services)):
+        path = os.path.join(stack.paths.logs, name)
+        if os.path.exists(path) and not may(path, who, 0o2):
+            yield problem(path, f"user {who.name} may not write to it", cures.give(who.name, path))
 
 
 def _program(stack: Stack, service: Service, who: Account, awaited: str) -> t.Iterator[Problem]:

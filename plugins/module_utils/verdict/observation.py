@@ -53,6 +53,8 @@ class Observation(t.NamedTuple):
         keepers: orphans that are a program of another supervisord: their pid, and that program.
         databases: the answer of each database that is checked, by its kind.
         logs: what the log of each service says; empty when none was read.
+        wanted_user: the user who must run supervisord, where it runs as another one; else empty.
+        other_releases: by service the releases, besides that of the manifest, that its processes work in or have open.
     """
 
     supervisords: t.Sequence[Process] = ()
@@ -68,6 +70,8 @@ class Observation(t.NamedTuple):
     keepers: t.Mapping[int, str] = {}
     databases: t.Mapping[str, DatabaseAnswer] = {}
     logs: t.Mapping[str, LogSeen] = {}
+    wanted_user: str = ""
+    other_releases: t.Mapping[str, t.Sequence[str]] = {}
 
     @property
     def rivals(self) -> t.List[Process]:
@@ -131,6 +135,8 @@ def trouble(service: Service, seen: Observation) -> t.Optional[Trouble]:
             return Trouble("port", f"nothing listens on port {service.port}")
         if not owns(service, holder):
             return Trouble("port", f"port {service.port} is taken by {holder.summary}")
+    if service.name in seen.other_releases:
+        return Trouble("release", f"it runs from release {', '.join(seen.other_releases[service.name])}")
     answer = seen.health.get(service.name)
     if answer is not None and not answer.ok:
         return Trouble("health", f"health: {answer.detail}")

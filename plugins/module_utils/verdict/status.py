@@ -27,7 +27,7 @@ from ..state.runs import unfinished_run
 from ..supervisord import client_errors
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
 from ..supervisord.running import program_of, supervisords_over
-from . import fitness
+from . import fitness, release_use
 from .checks import CHECKS
 from .judge import Case, Expectation, judge
 from .limits import look_limit
@@ -67,13 +67,11 @@ def observe(
         silence, programs = exc, {}
     pids = {program.pid: name for name, program in programs.items() if program.pid}
     ports = [service.port for service in stack.services if service.port is not None]
-    # First the listener, then the answer: so the answer comes from the process whose socket was just seen.
-    # All who hold it: one that has left its service and shares the socket would answer in its place.
+    # First the listener, then the answer: so the answer comes from the process whose socket was just seen, and all who
+    # hold it: one that has left its service would answer in its place.
     holders = survey(stack, ports, pids, sharing=socket_owners.EVERY)
     answers, replies = _ask(stack, programs)
-    files, dependencies = fitness.files(stack), fitness.dependencies(stack)
     left = orphans(stack, [process.pid for process in supervisords], None if supervisord is None else pids)
-    kept = [(process, program_of(process.pid)) for process in left]
     return Observation(
         supervisords=supervisords,
         supervisord=supervisord,
@@ -82,12 +80,20 @@ def observe(
         programs=programs,
         holders=holders,
         health=answers,
-        files=files,
-        dependencies=dependencies,
+        files=fitness.files(stack),
+        dependencies=fitness.dependencies(stack),
         orphans=left,
-        keepers={process.pid: home.name for process, home in kept if home is not None},
+        keepers=_keepers(left),
         databases=replies,
+        wanted_user="" if supervisord is None else fitness.wanted_user(stack, supervisord.uid),
+        other_releases=release_use.other_releases(stack, pids),
     )
+
+
+def _keepers(left: t.Iterable[Process]) -> t.Dict[int, str]:
+    """Return of which program of another supervisord each left-over is, by pid."""
+    kept = ((process.pid, program_of(process.pid)) for process in left)
+    return {pid: home.name for pid, home in kept if home is not None}
 
 
 def _still_live(programs: t.Mapping[str, ProgramState]) -> bool:

@@ -41,7 +41,7 @@ MANIFEST = {
 
 @pytest.fixture(scope="module")
 def stack() -> Stack:
-    checked = check_manifest(MANIFEST)
+    checked = check_manifest(MANIFEST, release="r2")
     assert checked.stack is not None, checked.problems
     return checked.stack
 
@@ -91,6 +91,7 @@ FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
     ("dependencies", "unusable", {"dependencies": missing("stack.services.web")}, Expectation()),
     ("supervisord", "silent", {"supervisord": None}, Expectation()),
     ("supervisord", "rival", {"supervisords": [process(10), process(99)]}, Expectation()),
+    ("user", "other", {"wanted_user": "trading"}, Expectation()),
     ("held", "missing", {"programs": {}}, Expectation(held={"worker": "it needs a file"})),
     ("held", "dependency", {"programs": {}}, Expectation(held={"worker": "it needs a file", "web": "it waits"})),
     ("running", "unknown", {"programs": {}}, Expectation()),
@@ -105,6 +106,7 @@ FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
     ("running", "background", {"programs": GONE, "orphans": [process(77, "web")]}, Expectation()),
     ("stable", "replaced", {}, Expectation(first={"web": (5, 5)})),
     ("restarted", "same", {}, Expectation(before={"web": (11, 11)})),
+    ("release", "other", {"other_releases": {"web": ["r1"]}}, Expectation()),
     ("port", "free", {"holders": {}}, Expectation()),
     ("port", "taken", {"holders": {8001: [listener("foreign", None)]}}, Expectation()),
     ("port", "taken", {"holders": {8001: [OWN, listener("orphan", "web")]}}, Expectation()),
@@ -139,9 +141,9 @@ def test_a_stack_that_is_well_holds_every_check_in_the_order_of_the_table(stack:
 
     assert all(check.ok for check in checks)
     assert [(check.kind.name, check.subject) for check in checks] == [
-        *[(name, "test") for name in ("files", "dependencies", "supervisord")],
-        *[(name, "web") for name in ("running", "stable", "restarted", "port", "health")],
-        *[(name, "worker") for name in ("running", "stable")],
+        *[(name, "test") for name in ("files", "dependencies", "supervisord", "user")],
+        *[(name, "web") for name in ("running", "stable", "restarted", "release", "port", "health")],
+        *[(name, "worker") for name in ("running", "stable", "release")],
         *[(name, "redis of worker") for name in ("reached", "database")],
         *[("logs", name) for name in ("web", "worker")],
         ("removed", "old"),

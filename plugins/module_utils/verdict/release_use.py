@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Which releases the processes of services have to do with, whatever the manifest calls them. Changes nothing.
+
+A service may name its release by a spelling that is not seen in the manifest: by a variable, through another link, in a
+script that it runs. The kernel knows what it works in, executes and has open; and its arguments and variables lead
+somewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..host import processes
+from ..manifest.model import Stack, release_directory
+
+# These say where a process has been, not what it runs.
+_PAST = ("OLDPWD=",)
+
+
+def other_releases(stack: Stack, pids: t.Mapping[int, str]) -> t.Dict[str, t.List[str]]:
+    """Return by service the releases besides that of the manifest that its processes work in, run or have open.
+
+    Args:
+        stack: the manifest.
+        pids: the service of each process that supervisord reports.
+    """
+    if stack.release is None:
+        return {}
+    found = {}
+    for pid, service in pids.items():
+        used: t.Set[str] = set()
+        for one in _family(pid):
+            used |= releases_of(one, stack.root)
+        if used - {stack.release}:
+            found[service] = sorted(used - {stack.release})
+    return found
+
+
+def _family(pid: int) -> t.Iterator[int]:
+    waiting = [pid]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        waiting += processes.children(one)
+
+
+def releases_of(pid: int, root: str) -> t.Set[str]:
+    """Return the ids of the releases of the stack at ``root`` that a process works in, runs, has open or is given."""
+    directory = os.path.dirname(release_directory(os.path.realpath(root), "any"))
+    used = {_id(path, directory) for path in processes.reader.open_paths(pid)}
+    used |= {_id(os.path.realpath(path), directory) for path in _given(pid, root)}
+    return used - {""}
+
+
+def _given(pid: int, root: str) -> t.Iterator[str]:
+    """Return the absolute paths among the arguments of a process, and those of its variables that are in the root."""
+    arguments, variables = processes.reader.words(pid)
+    yield from filter(os.path.isabs, arguments)
+    for variable in variables:
+        for part in variable.partition("=")[2].split(":"):
+            # Following each would cost, and most lead elsewhere.
+            if part.startswith(f"{root}/") and not variable.startswith(_PAST):
+                yield part
+
+
+def _id(path: str, directory: str) -> str:
+    """Return the id of the release that a path is in; empty when it is in none."""
+    return path[len(directory) + 1 :].split("/", 1)[0] if path.startswith(f"{directory}/") else ""

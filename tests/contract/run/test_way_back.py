@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way back goes to what was in place before, and not to what was given up."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from tests.support.stacks import StackUnderTest, failed_checks, stack
+
+
+@pytest.fixture
+def running() -> t.Iterator[StackUnderTest]:
+    with stack({"worker": {}}) as made:
+        assert version(made, 1)
+        yield made
+
+
+def place(made: StackUnderTest) -> str:
+    return os.path.basename(os.readlink(made.paths.etc))
+
+
+def version(made: StackUnderTest, number: int) -> str:
+    """Install a version of the manifest, and return the id of its generation."""
+    made.raw["services"]["worker"]["env"] = {"VERSION": str(number)}
+    assert made.perform()["ok"]
+    return place(made)
+
+
+def break_it(made: StackUnderTest) -> t.Any:
+    made.raw["services"]["worker"]["env"] = {"EXIT": "3"}
+    return made.perform(on_failure="rollback")
+
+
+def rollback(made: StackUnderTest, name: str = "") -> t.Any:
+    return made.perform("rollback", installed=True, generation=name)
+
+
+def test_what_fails_goes_back_to_what_ran_before_and_not_to_what_was_withdrawn(running: StackUnderTest) -> None:
+    first = place(running)
+    version(running, 2)
+    assert rollback(running)["ok"]
+    failed = break_it(running)
+    assert failed["result"] == "rolled_back"
+    assert failed["rolled_back"]["to"] == place(running) == first
+
+
+def test_a_version_that_was_withdrawn_and_came_again_can_be_withdrawn_again(running: StackUnderTest) -> None:
+    first = place(running)
+    version(running, 2)
+    for _again in range(2):
+        done = rollback(running)
+        assert done["changed"]
+        assert place(running) == first
+        version(running, 2)
+
+
+def test_each_rollback_goes_one_further_back(running: StackUnderTest) -> None:
+    first = place(running)
+    second = version(running, 2)
+    version(running, 3)
+    for wanted in (second, first):
+        assert rollback(running)["ok"]
+        assert place(running) == wanted
+
+
+def test_failures_that_were_left_in_place_are_never_gone_back_to(running: StackUnderTest) -> None:
+    first = place(running)
+    for code in ("3", "4"):
+        running.raw["services"]["worker"]["env"] = {"EXIT": code}
+        assert not running.perform()["ok"]
+    assert break_it(running)["result"] == "rolled_back"
+    assert place(running) == first
+
+
+def test_after_an_automatic_way_back_a_rollback_says_so_and_names_what_is_before(running: StackUnderTest) -> None:
+    first = place(running)
+    second = version(running, 2)
+    assert break_it(running)["result"] == "rolled_back"
+    for _again in range(2):
+        with pytest.raises(RollcallError, match=f"generation {second}, which was in place before it") as told:
+            rollback(running)
+        assert told.value.remedies[0] == f"rollcall rollback {first}"
+        assert place(running) == second
+    assert rollback(running, first)["ok"]
+    assert place(running) == first
+
+
+def test_without_anything_before_the_cure_is_none_that_fails_the_same_way(running: StackUnderTest) -> None:
+    first = place(running)
+    with pytest.raises(RollcallError, match=f"was in place under {running.root} before {first}") as told:
+        rollback(running)
+    assert list(told.value.remedies) == ["correct the manifest, then run: ansible-playbook site.yml"]
+
+
+def test_a_held_stack_that_fails_when_it_is_no_longer_held_goes_back(running: StackUnderTest) -> None:
+    first = place(running)
+    running.raw["services"]["late"] = {"requires_files": ["key.pem"], "env": {"EXIT": "3"}}
+    assert running.perform(on_failure="rollback")["result"] == "held"
+    Path(running.root, "key.pem").touch()
+    failed = running.perform(on_failure="rollback")
+    assert failed["result"] == "rolled_back", failed_checks(failed)
+    assert place(running) == first
+
+
+def test_generations_of_an_engine_that_did_not_record_the_order_are_gone_back_through_by_age(
+    running: StackUnderTest,
+) -> None:
+    first = place(running)
+    second = version(running, 2)
+    for name in (first, second):
+        meta = Path(running.root, "generations", name, "meta.json")
+        data = json.loads(meta.read_text(encoding="utf-8"))
+        del data["before"]
+        meta.write_text(json.dumps(data), encoding="utf-8")
+    assert rollback(running)["ok"]
+    assert place(running) == first
