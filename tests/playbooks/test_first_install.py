@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.before import names_before
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from tests.support.playbooks import PLAYBOOK, document, play, prepare
 from tests.support.processes import free_port
 from tests.support.repository import ROOT
+from tests.support.sshd import sshd
 from tests.support.stacks import StackUnderTest, stack
 
 pytestmark = pytest.mark.usefixtures("bystander")
@@ -33,6 +35,18 @@ def made() -> t.Iterator[StackUnderTest]:
     ) as one:
         prepare(one)
         yield one
+
+
+@pytest.fixture(params=["local", "ssh"])
+def connection(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> t.Iterator[t.Dict[str, t.Any]]:
+    """How the host is reached: by SSH what it runs has a terminal, as on a real host."""
+    if request.param == "local":
+        yield {"ansible_connection": "local"}
+        return
+    with sshd(tmp_path_factory.mktemp("sshd")) as variables:
+        yield variables
 
 
 def run_site(tmp_path: Path, hosts: t.Mapping[str, t.Any], *arguments: str) -> t.Dict[str, t.Any]:
@@ -84,12 +98,14 @@ def test_without_a_word_it_stays_and_how_to_take_it_off_is_said(made: StackUnder
     assert done.stdout.index(f"note: {NEVER_VERIFIED}") < done.stdout.rindex("FAILED  bad")
 
 
-def test_with_rollback_all_that_it_made_is_taken_back_and_what_was_there_before_stays(made: StackUnderTest) -> None:
+def test_with_rollback_all_that_it_made_is_taken_back_and_what_was_there_before_stays(
+    made: StackUnderTest, connection: t.Dict[str, t.Any]
+) -> None:
     Path(made.root, "app").mkdir()
     Path(made.root, "app", "main.py").write_text("theirs\n", encoding="utf-8")
     before = {"app", "hosts.json", "outcome.json", Path(made.program).relative_to(made.root).parts[0]}
 
-    done = play(made, "site.yml", "-e", "on_failure=rollback")
+    done = play(made, "site.yml", "-e", "on_failure=rollback", **connection)
 
     assert done.returncode == 2
     assert set(os.listdir(made.root)) <= before
@@ -103,12 +119,27 @@ def test_with_rollback_all_that_it_made_is_taken_back_and_what_was_there_before_
     assert "FAILED  bad" in done.stdout
 
 
-def test_what_fails_before_anything_can_run_is_taken_back_as_well(tmp_path: Path, quick_python: str) -> None:
+def theirs(root: Path) -> t.Dict[str, str]:
+    """Put into a root what was there before, and return it: two names that ls would write into one line."""
+    files = {"app/main.py": "code", "data/it.db": "customers", "two\nlines/file": "odd", " blank /file": "odd"}
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text(text, encoding="utf-8")
+    return files
+
+
+def everything(root: Path) -> t.Dict[str, str]:
+    return {str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in root.rglob("*") if path.is_file()}
+
+
+def test_what_fails_before_anything_can_run_is_taken_back_as_well(
+    tmp_path: Path, quick_python: str, connection: t.Dict[str, t.Any]
+) -> None:
     root = tmp_path / "early"
-    (root / "app").mkdir(parents=True)
+    before = theirs(root)
     (tmp_path / "wheels").mkdir()
     known = {
-        "ansible_connection": "local",
+        **connection,
         "ansible_python_interpreter": sys.executable,
         "bootstrap_on_path": False,
         "bootstrap_python": quick_python,
@@ -119,13 +150,38 @@ def test_what_fails_before_anything_can_run_is_taken_back_as_well(tmp_path: Path
     kept = run_site(tmp_path, {"here": known})
 
     assert "What was made stays" in kept["here"]["first_install"]
-    assert (root / "engine" / "before").read_text(encoding="utf-8").splitlines()[1:] == ["app"]
+    assert sorted(names_before(str(root)) or []) == sorted({name.partition("/")[0] for name in before})
 
     gone = run_site(tmp_path, {"here": known}, "-e", "on_failure=rollback")
 
-    assert [path.name for path in root.iterdir()] == ["app"]
+    assert everything(root) == before
     assert "Install supervisor and what the engine needs" in gone["here"]["steps"][2]["said"]
-    assert f"Left: {root}/app: it was there before" in gone["here"]["first_install"]
+    assert f"{root}/app: it was there before" in gone["here"]["first_install"]
+
+
+def test_what_was_there_before_stays_when_a_stack_is_taken_off(
+    tmp_path: Path, quick_python: str, connection: t.Dict[str, t.Any]
+) -> None:
+    root = tmp_path / "early"
+    before = theirs(root)
+    (tmp_path / "wheels").mkdir()
+    known = {
+        **connection,
+        "ansible_python_interpreter": sys.executable,
+        "bootstrap_on_path": False,
+        "bootstrap_python": quick_python,
+        "bootstrap_wheels": str(tmp_path / "wheels"),
+        "rollcall_stack": {"name": "early", "root": str(root), "services": {"web": {"command": ["/bin/true"]}}},
+    }
+    run_site(tmp_path, {"here": known})
+    assert (root / "engine").exists()
+
+    command = [str(PLAYBOOK), "playbooks/remove.yml", "-i", str(tmp_path / "hosts.json"), "-e", "confirm=early"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+
+    assert done.returncode == 0, done.stdout
+    assert everything(root) == before
+    assert not (root / "engine").exists()
 
 
 def test_what_only_waits_for_its_credentials_is_not_taken_back(made: StackUnderTest) -> None:

@@ -28,6 +28,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secre
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes import mode_named
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import before
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import Generation
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import Journal, new_run_id
@@ -83,6 +84,7 @@ class StackUnderTest:
 
     def _prepare(self) -> None:
         """Do what the role bootstrap does, with the test's own virtual environment in the engine's place."""
+        before.make_engine_directory(self.root)
         for path, mode in ((self.paths.run, 0o700), (self.paths.logs, 0o750), (self.paths.state, 0o700)):
             os.makedirs(path, mode=mode)
         os.symlink(sys.executable, self.program)
