@@ -25,7 +25,8 @@ description:
 options:
   outcome:
     description:
-      - File that takes the outcome as JSON, with the keys C(ok), C(exit_code) and C(hosts). What is in it is replaced.
+      - File that takes the outcome as JSON, with the keys C(ok), C(exit_code) and C(hosts).
+      - It is removed when a playbook begins and written when it has ended, so one that was interrupted leaves none.
       - Each host has C(ok), C(exit_code), its C(reports), and C(error), which is null or says why there is no verdict.
         Of an install it has the twelve C(steps), too, and of a first install that failed C(first_install), which says
         what has become of it.
@@ -41,6 +42,7 @@ author:
 """
 
 import json
+import os
 import sys
 import threading
 import time
@@ -50,6 +52,8 @@ from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.cures import TAKE_OFF
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.removing import remove
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show import steps
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import terminal
@@ -99,6 +103,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         self._patience: t.Optional[threading.Timer] = None
         # Hosts of the play that runs; the values mean nothing, a dict keeps the order.
         self._of_play: t.Dict[str, None] = {}
+
+    def v2_playbook_on_start(self, playbook: t.Any) -> None:  # noqa: ARG002  ansible's signature
+        """Remove the outcome of an earlier playbook: one that is interrupted writes none."""
+        path = self.get_option("outcome")
+        # It may be a terminal or a pipe.
+        if not path or not os.path.isfile(path):
+            return
+        try:
+            remove(path, missing_ok=True)
+        except (OSError, RollcallError) as exc:
+            self._display.warning(f"The outcome of an earlier playbook cannot be removed: {exc}")
 
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
         """Note all hosts of the play, those of later batches included."""
@@ -169,8 +184,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         """Note a host that could not be reached."""
         self._touch(result)
-        self._count(result, steps.FAILED)
-        self._host(result).unreachable = str(result.result.get("msg") or "no reason given").strip()
+        known = self._host(result)
+        if _action(result.task) in RUNS:
+            # The run goes on without its controller: nobody knows here how far it has come.
+            known.run = steps.unknown("the connection was lost; ask the host: rollcall status")
+        else:
+            self._count(result, steps.FAILED)
+        known.unreachable = str(result.result.get("msg") or "no reason given").strip()
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Print what was collected, and write it where it is wanted."""

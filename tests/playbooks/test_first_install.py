@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import typing as t
@@ -17,7 +18,8 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.before import names_before
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from tests.support.playbooks import PLAYBOOK, document, play, prepare
-from tests.support.processes import free_port
+from tests.support.processes import eventually, free_port
+from tests.support.releases import write
 from tests.support.repository import ROOT
 from tests.support.sshd import sshd
 from tests.support.stacks import StackUnderTest, stack
@@ -239,6 +241,62 @@ def test_a_host_that_ends_because_of_another_one_is_not_taken_back(made: StackUn
     assert hosts["good"]["error"]["message"] == "There is no verdict on this host."
     assert "first_install" not in hosts["good"]
     assert "/bin/false" in hosts["lost"]["error"]["message"]
+
+
+def test_a_host_whose_services_run_is_brought_to_its_end_when_another_host_fails(
+    made: StackUnderTest, tmp_path: Path
+) -> None:
+    """What comes after the run, such as the start after a boot and the commands after a switch, was left out."""
+    code, after = tmp_path / "code", tmp_path / "after"
+    write(code, {"VERSION": "1"})
+    with stack({"bad": {"command": ["/bin/false"]}}) as other:
+        mend(made)
+        prepare(other)
+        known = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "services_boot": "none",
+            "rollcall_stack": made.raw,
+            "rollcall_release": {"source": str(code), "after_switch": [["touch", str(after)]]},
+        }
+        bad = {**known, "rollcall_stack": other.raw}
+        bad["rollcall_release"] = {"source": str(code)}
+
+        hosts = run_site(tmp_path, {"good": known, "bad": bad}, "-e", "on_failure=leave")
+
+    assert hosts["good"]["ok"], hosts["good"]
+    assert after.exists()
+    assert not hosts["bad"]["ok"]
+
+
+def test_an_outcome_of_an_earlier_playbook_is_gone_when_one_is_interrupted(
+    made: StackUnderTest, tmp_path: Path
+) -> None:
+    mend(made)
+    assert play(made, "site.yml").returncode == 0
+    document = Path(made.root, "outcome.json")
+    assert json.loads(document.read_text(encoding="utf-8"))["ok"]
+    hosts = json.loads(Path(made.root, "hosts.json").read_text(encoding="utf-8"))
+    hosts["all"]["hosts"]["here"]["restart"] = "full"
+    made.raw["services"]["good"]["stop"] = {"timeout": 30}
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps(hosts), encoding="utf-8")
+    running = subprocess.Popen(
+        [str(PLAYBOOK), "site.yml", "-i", str(inventory)],
+        cwd=ROOT,
+        env={**os.environ, "ROLLCALL_OUTCOME": str(document)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        assert eventually(lambda: not document.exists(), 60)
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.wait(60) != 0
+    finally:
+        running.kill()
+        running.wait()
+    assert not document.exists()
 
 
 def test_another_word_for_it_is_refused_before_anything_is_touched(made: StackUnderTest) -> None:

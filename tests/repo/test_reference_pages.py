@@ -73,7 +73,7 @@ def asked(path: Path) -> set[str]:
     """Return the variables that a playbook, or the defaults of a role, take from the command line."""
     text = path.read_text(encoding="utf-8")
     named = {name for pattern in (r"{name} \| default\(", r"{name} is defined") for name in _named(pattern, text)}
-    return {name for name in named if not name.startswith(("_", "rollcall_"))}
+    return {name for name in named if not name.startswith(("_", "rollcall_", "ansible_"))}
 
 
 def _named(pattern: str, text: str) -> list[str]:

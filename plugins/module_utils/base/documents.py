@@ -32,7 +32,7 @@ Family = t.Literal["ipv4", "ipv6"]
 ErrorKind = t.Literal["failed", "wrong_use", "refused", "unreachable"]
 Ending = t.Literal["ended", "gone", "changed", "zombie", "survived", "stuck", "planned"]
 ServiceKind = t.Literal["service", "oneshot"]
-StepState = t.Literal["ok", "changed", "FAILED", "HELD", "-", "not reached"]
+StepState = t.Literal["ok", "changed", "FAILED", "HELD", "-", "not reached", "unknown"]
 Result = t.Literal["ok", "held", "degraded", "rolled_back", "rollback_failed", "planned"]
 
 

@@ -36,7 +36,8 @@ LAST = len(NAMES)
 
 # How a step ended.
 OK, CHANGED, FAILED, HELD, NONE, NOT_REACHED = "ok", "changed", "FAILED", "HELD", "-", "not reached"
-_PAINTED = {OK: "good", CHANGED: "warn", FAILED: "bad", HELD: "bad"}
+UNKNOWN = "unknown"
+_PAINTED = {OK: "good", CHANGED: "warn", FAILED: "bad", HELD: "bad", UNKNOWN: "bad"}
 
 # How the names of the tasks of a step begin, as docs/how-to/install.md has them: of a name, this alone is read.
 _NUMBER = re.compile(rf"(\d+)(?:-{LAST})?/{LAST} ")
@@ -65,7 +66,7 @@ class Step:
 
     Attributes:
         number: of it, from 1.
-        state: ``ok``, ``changed``, ``FAILED``, ``HELD``, ``-`` (nothing to do here) or ``not reached``.
+        state: ``ok``, ``changed``, ``FAILED``, ``HELD``, ``-`` (nothing to do here), ``not reached`` or ``unknown``.
         seconds: how long it took; None when nobody has measured that.
         said: in a few words, what of.
     """
@@ -138,6 +139,11 @@ def of_error(error: ErrorData) -> t.List[Step]:
         Step(number, OK if number < at else FAILED if number == at else NOT_REACHED, None, word if number == at else "")
         for number in range(CONFIG, LAST + 1)
     ]
+
+
+def unknown(said: str) -> t.List[Step]:
+    """Return the same steps of a run of which nobody knows how it ended, with the reason at the first of them."""
+    return [Step(number, UNKNOWN, None, said if number == CONFIG else "") for number in range(CONFIG, LAST + 1)]
 
 
 def whole(earlier: t.Mapping[int, Step], run: t.Sequence[Step]) -> t.List[Step]:

@@ -657,3 +657,33 @@ def test_a_task_that_takes_longer_is_named_while_it_is_waited_for(run: Run, monk
     run.end()
     assert run.display.printed[0] == "... still at 3/12 Dependencies | Install what is needed"
     assert "still at" not in "".join(run.display.printed[1:])
+
+
+def test_of_a_run_whose_connection_was_lost_nobody_says_how_far_it_came(run: Run, tmp_path: Path) -> None:
+    run.play("a")
+    result = run._result("a", "ansible.builtin.stat", {}, name="1/12 Environment | See")
+    run.callback.v2_runner_on_ok(result)
+    lost = run._result("a", "rollcall.supervisor.stack_apply", {"msg": "no route"}, name="6-12/12 Run | Start")
+    run.callback.v2_runner_on_unreachable(lost)
+    run.stats.increment("dark", "a")
+
+    told = run.outcome(tmp_path / "outcome.json")["hosts"]["a"]["steps"]
+
+    assert [step["state"] for step in told if step["number"] >= 6] == ["unknown"] * 7
+    assert "not reached" not in [step["state"] for step in told]
+    assert "rollcall status" in told[5]["said"]
+
+
+def test_the_outcome_of_an_earlier_playbook_is_removed_when_the_next_begins(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "outcome.json"
+    path.write_text('{"ok": true}\n', encoding="utf-8")
+    run.callback._plugin_options = {"outcome": str(path)}
+    run.callback.v2_playbook_on_start(None)
+    assert not path.exists()
+    run.callback.v2_playbook_on_start(None)
+    link = tmp_path / "link"
+    link.symlink_to("/dev/null")
+    run.callback._plugin_options = {"outcome": str(link)}
+    run.callback.v2_playbook_on_start(None)
+    assert link.is_symlink(), "what is no file is written to, and not removed"
+    assert run.display.warnings == []
