@@ -98,7 +98,9 @@ def _ask(application: Application, check: DatabaseCheck, clock: Clock) -> Databa
     latency = clock.monotonic() - began
     where = f"{question.place}: " if question.place else ""
     detail = f"{where}{said} in {latency * 1000:.1f} ms" if ok else f"{where}{said}"
-    return DatabaseAnswer(ok, detail, None, latency, question.reached, question.place, question.command)
+    return DatabaseAnswer(
+        ok, detail, None, latency, reached=question.reached, place=question.place, command=question.command
+    )
 
 
 def _application(stack: Stack, check: DatabaseCheck) -> Application:

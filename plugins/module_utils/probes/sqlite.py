@@ -3,18 +3,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Ask a file of SQLite for its tables, without a chance of changing or creating it."""
+"""Ask a file of SQLite for its tables, without a chance of changing or creating it, as the user of the application.
+
+What root can open, the application may not: so the user's own process opens the file, as for a unix socket.
+"""
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import shlex
-import stat
+import subprocess
+import sys
 import typing as t
 
-from ..base.clock import Deadline
+from ..base.errors import RollcallError
 from ..base.text import count, one_line
 from ..base.wire import bounded
+from ..host.accounts import Account, find_account
 from .answers import NoAnswer
 from .question import Question
 
@@ -29,59 +36,112 @@ def ask_sqlite(question: Question) -> str:
     """Return how many tables the file has; the wait for a lock is part of the question.
 
     Raises:
-        NoAnswer: it is no database, is damaged, or stays locked.
+        NoAnswer: it is no database, is damaged, stays locked, or is not for the application's user.
         TimeoutError: the file system does not answer.
     """
     check = question.check
     question.command = f"ls -l {shlex.quote(check.path)}"
     question.waiting = "no answer"
+    try:
+        who = find_account(question.application.user)
+    except RollcallError as exc:
+        raise NoAnswer(f"user {question.application.user}, who runs the services, does not exist") from exc
     # SQLite gives up a little earlier, to say why; the thread is for a file system that does not answer.
-    patience = Deadline(check.timeout * 0.8, question.deadline.clock)
-    return bounded(lambda: _look_into(check.path, patience, question), check.timeout)
+    patience = check.timeout * 0.8
+    found = bounded(lambda: _as_user(who, check.path, patience, check.timeout), check.timeout)
+    return _judged(found, who, patience, question)
 
 
-def _look_into(path: str, deadline: Deadline, question: Question) -> str:
+def look_into(path: str, patience: float, limit: int) -> t.Dict[str, t.Any]:
+    """Return what a file holds, as data for JSON.
+
+    Its text alone goes to the process of another user, who need not be able to read the engine: so it imports what it
+    needs, and uses nothing else of this file.
+
+    Args:
+        path: of the file.
+        patience: seconds to wait for a lock, and for all of it.
+        limit: bytes of a file up to which all of it is checked.
+    """
+    import os
     import sqlite3
+    import stat
+    import time
     from urllib.parse import quote
 
     try:
         found = os.stat(path)
-    except FileNotFoundError:
-        raise NoAnswer(f"no such file: {path}") from None
     except OSError as exc:
-        raise NoAnswer(f"{path}: {exc.strerror}") from exc
+        return {"errno": exc.errno}
     if not stat.S_ISREG(found.st_mode):  # opening a named pipe would wait for its other end
-        raise NoAnswer(f"not a regular file: {path}")
-    question.reached = True
+        return {"kind": "other"}
+    if not found.st_size:
+        return {"kind": "empty"}
+    end = time.monotonic() + patience
     try:
-        connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=deadline.remaining())
+        connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=patience)
         try:
-            connection.set_progress_handler(lambda: int(deadline.expired), 10_000)
-            return _judged(connection, found.st_size)
+            connection.set_progress_handler(lambda: int(time.monotonic() > end), 10_000)
+            tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table'"
+            answer = {"tables": connection.execute(tables).fetchone()[0], "complaint": "ok"}
+            if found.st_size <= limit:
+                answer["complaint"] = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            return answer
         finally:
             connection.close()
     except sqlite3.DatabaseError as exc:
-        code = _code_of(exc)
+        return {"code": getattr(exc, "sqlite_errorcode", None), "error": str(exc)}
+
+
+def _as_user(who: Account, path: str, patience: float, timeout: float) -> t.Mapping[str, t.Any]:
+    if not who.other or os.geteuid() != 0:
+        return look_into(path, patience, QUICK_CHECK_LIMIT)
+    import inspect
+
+    text = "import json, sys, typing as t\n" + inspect.getsource(look_into)
+    text += "print(json.dumps(look_into(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))))"
+    # The interpreter itself: a virtual environment's may be where that user may not go.
+    python = [os.path.realpath(sys.executable), "-I", "-S", "-c", text]
+    try:
+        done = subprocess.run(
+            [*python, path, str(patience), str(QUICK_CHECK_LIMIT)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env={},
+            cwd="/",
+            timeout=timeout,
+            check=True,
+            **who.identity,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise TimeoutError from exc
+    except PermissionError as exc:
+        raise NoAnswer(f"user {who.name}, who runs the services, may not run {exc.filename}") from exc
+    except subprocess.CalledProcessError as exc:
+        raise NoAnswer(f"user {who.name} could not look: {one_line(exc.stderr, 200)}") from exc
+    return t.cast("t.Mapping[str, t.Any]", json.loads(done.stdout))
+
+
+def _judged(found: t.Mapping[str, t.Any], who: Account, patience: float, question: Question) -> str:
+    """Return what the file holds. Raises NoAnswer when it is no database, or not for the application."""
+    path = question.check.path
+    asked = f", asked as user {who.name}" if who.other else ""
+    if found.get("errno") == errno.ENOENT:
+        raise NoAnswer(f"no such file: {path}{asked}")
+    if found.get("errno") is not None:
+        raise NoAnswer(f"{path}: {os.strerror(found['errno'])}{asked}")
+    if found.get("kind") == "other":
+        raise NoAnswer(f"not a regular file: {path}")
+    question.reached = True
+    if found.get("kind") == "empty":
+        raise NoAnswer(f"{path} is empty: no database was ever written to it")
+    if "error" in found:
+        code = _CODES_BY_TEXT.get(found["error"]) if found["code"] is None else found["code"] & 0xFF
         if code in (BUSY, LOCKED):
-            raise NoAnswer(f"locked by another process for {deadline.seconds:g} s") from exc
+            raise NoAnswer(f"locked by another process for {patience:g} s")
         if code == INTERRUPT:
-            raise NoAnswer(f"no answer within {deadline.seconds:g} s") from exc
-        raise NoAnswer(f"{path}: {exc}") from exc
-
-
-def _code_of(error: Exception) -> t.Optional[int]:
-    """Return the primary result code of an error of SQLite; None for one that has none, or another than these.
-
-    Python has the code since 3.11. Before, there is only the text that sqlite3_errstr() gives for it.
-    """
-    code = getattr(error, "sqlite_errorcode", None)
-    return _CODES_BY_TEXT.get(str(error)) if code is None else code & 0xFF
-
-
-def _judged(connection: t.Any, size: int) -> str:
-    tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
-    if size <= QUICK_CHECK_LIMIT:
-        complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if complaint != "ok":
-            raise NoAnswer(f"damaged: {one_line(str(complaint), 200)}")
-    return count(tables, "table")
+            raise NoAnswer(f"no answer within {patience:g} s")
+        raise NoAnswer(f"{path}: {found['error']}{asked}")
+    if found["complaint"] != "ok":
+        raise NoAnswer(f"damaged: {one_line(str(found['complaint']), 200)}")
+    return count(found["tables"], "table")

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Deadline
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import find_account
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
     DatabaseCheck,
     Paths,
@@ -27,7 +29,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
     Stack,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import databases, sqlite
-from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer, NoAnswer
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.question import Application, Question
 from tests.support import postgresql, redis
 from tests.support.interpreters import python_of_all
 from tests.support.peers import Behaviour, drips, http, keeps_silent, says, tcp_peer, then_silent
@@ -465,12 +468,16 @@ def test_a_locked_database_is_bounded_and_told(database: Path) -> None:
     assert look(database).ok
 
 
-@pytest.mark.fault(31)
-def test_a_damaged_database_is_told(database: Path) -> None:
+def filled(database: Path) -> None:
     connection = sqlite3.connect(database)
     connection.executemany("INSERT INTO trades VALUES (?)", [(number,) for number in range(5000)])
     connection.commit()
     connection.close()
+
+
+@pytest.mark.fault(31)
+def test_a_damaged_database_is_told(database: Path) -> None:
+    filled(database)
     with database.open("r+b") as handle:
         handle.seek(4096 * 4)
         handle.write(b"\xff" * 4096)
@@ -490,19 +497,55 @@ def test_a_database_in_use_is_read_beside_its_writer(database: Path) -> None:
         writer.close()
 
 
-def test_a_query_that_takes_too_long_is_interrupted(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(connection: sqlite3.Connection, _size: int) -> t.Any:
-        connection.execute(
-            "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
-        ).fetchone()
+def test_a_question_that_takes_too_long_is_interrupted(database: Path) -> None:
+    filled(database)
+    found = sqlite.look_into(str(database), 0.0, sqlite.QUICK_CHECK_LIMIT)
+    with pytest.raises(NoAnswer, match=r"no answer within 1\.6 s"):
+        sqlite._judged(found, find_account(None), 1.6, a_question(database))
 
-    monkeypatch.setattr(sqlite, "_judged", slow)
-    assert look(database, 2.0).detail == "no answer within 1.6 s"
+
+def a_question(database: Path) -> Question:
+    return Question(Application("web", {}, None), DatabaseCheck("sqlite", str(database)), Deadline(2.0))
+
+
+def test_an_empty_file_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    path.touch()
+    answer = look(path)
+    assert not answer.ok
+    assert answer.detail == f"{path} is empty: no database was ever written to it"
+
+
+def test_a_database_without_a_table_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    assert look(path).detail.startswith("0 tables")
+
+
+@NEEDS_ROOT
+@pytest.mark.usefixtures("python_of_nobody")
+@pytest.mark.parametrize(("mode", "around", "ok"), [(0o600, 0o755, False), (0o644, 0o700, False), (0o644, 0o755, True)])
+def test_sqlite_is_asked_as_the_user_of_the_application(mode: int, around: int, ok: bool) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root, "data")
+        folder.mkdir()
+        os.chmod(root, 0o755)
+        database = folder / "site.db"
+        connection = sqlite3.connect(database)
+        connection.execute("CREATE TABLE trades (id INTEGER)")
+        connection.close()
+        database.chmod(mode)
+        folder.chmod(around)
+        answer = databases.ask(a_stack(user="nobody"), DatabaseCheck("sqlite", str(database), timeout=20))
+        assert answer.ok == ok, answer.detail
+        assert ok or "asked as user nobody" in answer.detail
 
 
 def test_a_file_system_that_does_not_answer_is_bounded(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
-    monkeypatch.setattr(sqlite, "_look_into", lambda *_: over.wait(10))
+    monkeypatch.setattr(sqlite, "look_into", lambda *_: over.wait(10))
     try:
         assert look(database, 0.3).detail == "no answer within 0.3 s"
     finally:
