@@ -13,4 +13,7 @@ class ActionModule(QuestionAction):
     """Ask for the verdict over a stack."""
 
     VERB = "verify"
-    OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {"fail": {"type": "bool", "default": True}}
+    OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {
+        "fail": {"type": "bool", "default": True},
+        "soak": {"type": "float", "default": 0},
+    }

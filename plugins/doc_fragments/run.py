@@ -24,6 +24,13 @@ options:
         manifest, and is refused when that is used up.
     type: bool
     default: false
+  soak:
+    description:
+      - How many seconds each service must have lived without an exit before the verdict.
+      - Without it the verdict waits for C(stable_for), and for a minute at the most where a service has ended by itself
+        within 24 hours.
+    type: float
+    default: 0
   fail:
     description:
       - Whether the task fails when the run was refused, came to no verdict, or its verdict is not OK.

@@ -86,6 +86,10 @@ report:
       description: Of each log that has some, its critical lines, and before them the parts that cannot be judged.
       returned: always
       type: dict
+    exits:
+      description: How often each service has ended by itself that did.
+      returned: always
+      type: dict
 text:
   description: The same for people.
   returned: when the engine has answered

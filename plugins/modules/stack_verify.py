@@ -32,6 +32,11 @@ options:
       - Directory of the stack on the host, an absolute path.
     type: str
     required: true
+  soak:
+    description:
+      - How many seconds each service must have lived without an exit before the verdict.
+    type: float
+    default: 0
   fail:
     description:
       - Whether the task fails when a check of the verdict fails.

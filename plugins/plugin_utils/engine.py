@@ -50,6 +50,7 @@ RUN: t.Mapping[str, t.Any] = {
     "grace": {"type": "float", "default": 5},
     "kill_grace": {"type": "float", "default": 2},
     "automatic": {"type": "bool", "default": False},
+    "soak": {"type": "float", "default": 0},
     "on_failure": {"type": "str", "choices": ["leave", "rollback"], "default": "leave"},
     "fail": {"type": "bool", "default": True},
 }

@@ -84,6 +84,8 @@ def manifest() -> dict[str, Any]:
             "command": ["/usr/bin/python3", str(places.APPLICATION), "{name}"],
             "env": {"DATABASE": str(places.DATABASE)},
             "stop": {"timeout": STOP},
+            # What was killed is watched for thirty times as long after the next restart.
+            "stable_for": 0.2,
         },
         "services": services,
         "checks": {"database": {"sqlite": str(places.DATABASE)}},

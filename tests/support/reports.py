@@ -43,6 +43,8 @@ def row(name: str, port: t.Optional[int], **other: t.Any) -> t.Dict[str, t.Any]:
         "listener_pid": None if port is None else 4200,
         "provenance": None if port is None else "supervised",
         "uptime": 5,
+        "exits": 0,
+        "last_exit": None,
         **other,
     }
 

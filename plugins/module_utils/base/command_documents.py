@@ -94,6 +94,7 @@ class AcknowledgeDocument(t.TypedDict):
         who: Who has acknowledged it.
         failure: The last run that failed; null when there is none.
         logs: Of each log that has some, its critical lines, and before them the parts that cannot be judged.
+        exits: How often each service has ended by itself that did.
     """
 
     ok: bool
@@ -105,6 +106,7 @@ class AcknowledgeDocument(t.TypedDict):
     who: str
     failure: t.Optional[LastFailure]
     logs: t.Dict[str, t.List[str]]
+    exits: t.Dict[str, int]
 
 
 class KeptGeneration(t.TypedDict):

@@ -27,6 +27,7 @@ DifferenceCode = t.Literal[
     "port_taken",
     "not_listening",
     "user",
+    "release_edited",
 ]
 Family = t.Literal["ipv4", "ipv6"]
 ErrorKind = t.Literal["failed", "wrong_use", "refused", "unreachable"]
@@ -72,6 +73,22 @@ class ProblemData(t.TypedDict):
     severity: t.Literal["error", "warning"]
 
 
+class ExitData(t.TypedDict):
+    """The end of a process that nobody ordered.
+
+    Attributes:
+        at: When it ended, in seconds since the epoch; of an end that nobody saw, when the next process began.
+        lived: Seconds for which that process had lived; null when that is not known.
+        code: Its exit code; null when a signal ended it, or nobody saw it.
+        signal: The name of that signal, such as SIGSEGV; null when none did.
+    """
+
+    at: float
+    lived: t.Optional[float]
+    code: t.Optional[int]
+    signal: t.Optional[str]
+
+
 class ServiceRow(t.TypedDict):
     """One service, as the roll call has it.
 
@@ -87,6 +104,8 @@ class ServiceRow(t.TypedDict):
         listener_pid: Process that listens on its port; null when nobody does or it cannot be seen.
         provenance: Whose that listener is; null when nobody listens.
         uptime: Seconds since its process started; null when it has none.
+        exits: How often its process has ended without an order since it has its present revision.
+        last_exit: The last time that it did; null when it never did.
     """
 
     name: str
@@ -100,6 +119,8 @@ class ServiceRow(t.TypedDict):
     listener_pid: t.Optional[int]
     provenance: t.Optional[Provenance]
     uptime: t.Optional[int]
+    exits: int
+    last_exit: t.Optional[ExitData]
 
 
 class CheckData(t.TypedDict):
@@ -174,7 +195,7 @@ class GenerationInPlace(t.TypedDict):
 
     Attributes:
         id: Its id, which is that of the run that installed it.
-        verified: Whether its verdict was ever ok.
+        verified: Whether its verdict was ever ok, and none of its services has kept ending since.
     """
 
     id: str

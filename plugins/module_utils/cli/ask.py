@@ -120,6 +120,7 @@ def _request(root: str, arguments: Data) -> Request:
         grace=arguments["grace"],
         kill_grace=arguments["kill_grace"],
         automatic=arguments["automatic"],
+        soak=arguments["soak"],
         on_failure=arguments["on_failure"],
         generation=arguments["generation"],
         by=arguments.get("by", ""),
@@ -145,7 +146,7 @@ def _status(root: str, arguments: Data, _check_mode: bool) -> t.Dict[str, t.Any]
 def _verify(root: str, arguments: Data, _check_mode: bool) -> t.Dict[str, t.Any]:
     from ..verdict import verify
 
-    return _judged(verify.verify(Paths.of(root)), changed=False, fail=arguments["fail"])
+    return _judged(verify.verify(Paths.of(root), soak=arguments["soak"]), changed=False, fail=arguments["fail"])
 
 
 def _doctor(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:

@@ -12,7 +12,7 @@ import typing as t
 
 from ..ports.provenance import OWNED
 from ..run.modes import AUTO, FLUSH, FULL, RESTARTS, ROLLBACK, STOP, mode_named
-from .console import CHECK, JSON, POLICY, Verb, announce, option, paths_of, show_report
+from .console import CHECK, JSON, POLICY, SOAK, Verb, announce, option, paths_of, show_report
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -29,6 +29,7 @@ def _run(options: argparse.Namespace) -> int:
         paths=paths,
         policy=getattr(options, "policy", OWNED),
         automatic=getattr(options, "automatic", False),
+        soak=getattr(options, "soak", 0.0),
         generation=getattr(options, "generation", ""),
     )
     if options.check:
@@ -58,11 +59,11 @@ VERBS: t.Mapping[str, Verb] = {
     "start": Verb(
         "start what is not running or not healthy; leave the rest alone",
         _run,
-        (JSON, POLICY, CHECK, AUTOMATIC),
+        (JSON, POLICY, CHECK, AUTOMATIC, SOAK),
         settings={"mode": AUTO.name},
     ),
     "stop": Verb(STOP.help, _run, (JSON, CHECK), settings={"mode": STOP.name}),
-    "restart": Verb("stop, start and verify the stack", _run, (MODE, JSON, POLICY, CHECK, AUTOMATIC)),
-    "rollback": Verb(ROLLBACK.help, _run, (GENERATION, JSON, POLICY, CHECK), settings={"mode": ROLLBACK.name}),
+    "restart": Verb("stop, start and verify the stack", _run, (MODE, JSON, POLICY, CHECK, AUTOMATIC, SOAK)),
+    "rollback": Verb(ROLLBACK.help, _run, (GENERATION, JSON, POLICY, CHECK, SOAK), settings={"mode": ROLLBACK.name}),
     "flush": Verb(FLUSH.help, _run, (JSON, POLICY, CHECK), settings={"mode": FLUSH.name}),
 }

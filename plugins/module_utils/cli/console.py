@@ -72,6 +72,13 @@ def add_verb(verbs: t.Any, name: str, verb: Verb) -> None:
 
 JSON = option("--json", action="store_true", help="print JSON instead of text")
 CHECK = option("--check", action="store_true", help="say what would be done; change nothing")
+SOAK = option(
+    "--soak",
+    metavar="SECONDS",
+    type=float,
+    default=0.0,
+    help="wait until every service has lived for so many seconds without an exit",
+)
 POLICY = option(
     "--policy",
     choices=POLICIES,

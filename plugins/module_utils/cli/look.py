@@ -12,7 +12,7 @@ import typing as t
 
 from ..base.errors import RollcallError
 from ..state.generations import load_stack
-from .console import JSON, Verb, announced, option, paths_of, show, show_report
+from .console import JSON, SOAK, Verb, announced, option, paths_of, show, show_report
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -28,8 +28,8 @@ def _verify(options: argparse.Namespace) -> int:
     from ..verdict import limits, verify
 
     paths = paths_of(options.root)
-    with announced("verify", limits.verify_limit(load_stack(paths))):
-        report = verify.verify(paths)
+    with announced("verify", limits.verify_limit(load_stack(paths), options.soak)):
+        report = verify.verify(paths, soak=options.soak)
     return show_report(report, options)
 
 
@@ -65,7 +65,7 @@ VERBS: t.Mapping[str, Verb] = {
         "state of every service, who listens on every port, and what is wrong; changes nothing", _status, (JSON,)
     ),
     "verify": Verb(
-        "the whole verdict, stability and logs since the last run included; changes nothing", _verify, (JSON,)
+        "the whole verdict, stability and logs since the last run included; changes nothing", _verify, (JSON, SOAK)
     ),
     "history": Verb(
         "the latest runs: who, when, what changed, how it ended; and the kept generations; changes nothing",

@@ -10,6 +10,10 @@ from __future__ import annotations
 import typing as t
 
 from ..base import cures
+from ..base.text import count
+from ..supervisord.places import log_file
+from ..verdict.judge_running import described_exit
+from ..verdict.lives import STEADY
 from ..verdict.observation import trouble
 from .facts import HostFacts
 from .findings import ERROR, NOTE, WARNING, FindingKind, Sighting
@@ -46,6 +50,27 @@ def _not_healthy(facts: HostFacts) -> t.Iterator[Sighting]:
             yield Sighting(service.name, found.text, facts.own(cures.START))
 
 
+def _not_lasting(facts: HostFacts) -> t.Iterator[Sighting]:
+    yield from _ended(facts, lasting=False)
+
+
+def _has_ended(facts: HostFacts) -> t.Iterator[Sighting]:
+    yield from _ended(facts, lasting=True)
+
+
+def _ended(facts: HostFacts, *, lasting: bool) -> t.Iterator[Sighting]:
+    """Find services that have ended by themselves, and have lived for long enough since, or not."""
+    if facts.seen is None or facts.stack is None:
+        return
+    for service in facts.stack.services:
+        stands = facts.seen.standing(service)
+        if stands is not None and stands.counted and (stands.word == STEADY) == lasting:
+            last, log = stands.counted[-1], log_file(facts.stack, service.name)
+            text = f"it has ended by itself, {count(len(stands.counted), 'time')} within 24 hours, last at "
+            data = {"exits": len(stands.counted), "last": last.at, "asks": stands.asks}
+            yield Sighting(service.name, text + described_exit(last), cures.log(log), data)
+
+
 def _held(facts: HostFacts) -> t.Iterator[Sighting]:
     for name, reason in facts.held.items():
         yield Sighting(name, reason, _bring(facts, name))
@@ -78,6 +103,20 @@ KINDS = (
         "a service, or the database, is not as it must be",
         "`rollcall start`; `rollcall status` for the database",
         _not_healthy,
+    ),
+    FindingKind(
+        "not_lasting",
+        ERROR,
+        "a service has ended by itself, and has not lived for [long enough](../explanation/lives.md) since",
+        "see in its log why, mend it, then `ansible-playbook site.yml`",
+        _not_lasting,
+    ),
+    FindingKind(
+        "has_ended",
+        NOTE,
+        "a service has ended by itself within 24 hours, and has lived for long enough since",
+        "see in its log why",
+        _has_ended,
     ),
     FindingKind(
         "held",

@@ -16,7 +16,7 @@ import typing as t
 from ..base import cures
 from ..base.errors import RollcallError
 from .accounts import user_name
-from .model import Listener, Owners, Place, Process
+from .model import Activity, Listener, Owners, Place, Process
 
 _STATES = {"running": "R", "disk-sleep": "D", "stopped": "T", "tracing-stop": "T", "zombie": "Z", "dead": "X"}
 
@@ -105,6 +105,20 @@ def start_time(pid: int) -> int:
 def age(start: int) -> float:
     """Return for how many seconds a process with this start time has lived."""
     return max(0.0, time.time() - start / 100)
+
+
+def state(pid: int) -> str:
+    """Return the letter of a process's state; empty when there is none, or it may not be looked at."""
+    found = _ask(pid, "status")
+    return "" if found is None else _STATES.get(found, "S")
+
+
+def activity(pid: int) -> t.Optional[Activity]:
+    """Return whether a process runs; None when there is none, or it may not be looked at."""
+    state, switches = _ask(pid, "status"), _ask(pid, "num_ctx_switches")
+    if state is None or switches is None:
+        return None
+    return Activity(_STATES.get(state, "S"), switches.voluntary + switches.involuntary)
 
 
 def parent(pid: int) -> int:

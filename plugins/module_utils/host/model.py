@@ -34,6 +34,13 @@ class Place(t.NamedTuple):
     ended: bool
 
 
+class Activity(t.NamedTuple):
+    """Whether a process runs: its state's letter, and how often the kernel has switched to it or away from it."""
+
+    state: str
+    switches: int
+
+
 class Process(t.NamedTuple):
     """One process at the moment it was looked at.
 

@@ -14,7 +14,7 @@ import time
 import typing as t
 
 from .accounts import user_name
-from .model import Place, Process
+from .model import Activity, Place, Process
 
 # What reading of a process raises when it has ended, or when it may not be read.
 _GONE = (FileNotFoundError, ProcessLookupError)
@@ -111,6 +111,26 @@ def start_time(pid: int) -> int:
 def age(start: int) -> float:
     """Return for how many seconds a process with this start time has lived, by the boot clock."""
     return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - start / _ticks_per_second())
+
+
+def state(pid: int) -> str:
+    """Return the letter of a process's state; empty when there is none, or it may not be looked at."""
+    try:
+        return _parse_stat(read(f"/proc/{pid}/stat", filled=True)).state
+    except _UNSEEN:
+        return ""
+
+
+def activity(pid: int) -> t.Optional[Activity]:
+    """Return whether the first thread of a process runs; None when there is none, or it may not be looked at."""
+    try:
+        text = read(f"/proc/{pid}/status", filled=True)
+    except _UNSEEN:
+        return None
+    switches = sum(
+        int(_field(text, name) or 0) for name in (b"\nvoluntary_ctxt_switches:", b"\nnonvoluntary_ctxt_switches:")
+    )
+    return Activity(_field(text, b"\nState:").strip()[:1].decode("ascii", "replace"), switches)
 
 
 def parent(pid: int) -> int:

@@ -109,6 +109,18 @@ def children(pid: int) -> t.List[int]:
     return reader.children(pid)
 
 
+def below(pid: int) -> t.List[int]:
+    """Return the pids of all descendants of a process; asks each for its children, and no other process."""
+    found: t.List[int] = []
+    queue = children(pid)
+    while queue:
+        one = queue.pop()
+        if one not in found:
+            found.append(one)
+            queue += children(one)
+    return found
+
+
 def descendants(roots: t.Iterable[int]) -> t.Dict[int, Process]:
     """Return all descendants of ``roots`` by pid, not the roots themselves, parents before their children."""
     below: t.Dict[int, t.List[int]] = {}

@@ -80,6 +80,11 @@ HEALTH: t.Mapping[str, Key] = {
     "timeout": Key(_TIMEOUT, "for one question, from name look-up to the last byte", Health.timeout),
     "host": Key(values.HOST, "the host that is asked", Health.host),
     "port": Key(values.PORT, "the port that is asked", Words("the service's"), null=True),
+    "answered_by": Key(
+        _SERVICE_NAME._replace(words="name of a service, or `anyone`"),
+        "who listens there: another service of the stack, such as a proxy in front, or `anyone`, also on another host",
+        Words("the service itself"),
+    ),
 }
 
 SERVICE: t.Mapping[str, Key] = {

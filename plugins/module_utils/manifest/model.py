@@ -70,6 +70,10 @@ def _conversion(annotation: str) -> t.Optional[_Conversion]:
 # --- what a stack is made of -------------------------------------------------------------------------------------
 
 
+# What stands in a health check whose answer may come from a process that is not the stack's.
+ANYONE = "anyone"
+
+
 @dataclass(frozen=True)
 class Health:
     """How a service is asked whether it is healthy.
@@ -82,6 +86,8 @@ class Health:
         send: for tcp: text sent after connecting.
         expect: for tcp: text that the answer must contain.
         timeout: seconds for one question, from name look-up to the last byte.
+        answered_by: whose the listener must be that answers: another service of the stack, or ``ANYONE``; empty for the
+            service itself.
     """
 
     kind: str
@@ -93,6 +99,7 @@ class Health:
     send: t.Optional[str] = None
     expect: t.Optional[str] = None
     timeout: float = 2.0
+    answered_by: str = ""
 
 
 @dataclass(frozen=True)

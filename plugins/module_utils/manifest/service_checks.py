@@ -11,7 +11,7 @@ import math
 import typing as t
 
 from .keys import HEALTH, fields_of
-from .model import Health, Service, Start
+from .model import ANYONE, Health, Service, Start
 from .port_checks import check_ports
 from .problems import value_of
 from .written import Instance, Written
@@ -97,6 +97,10 @@ def health_of(written: Written, name: str, instance: t.Optional[Instance] = None
         written.problems.error(place, "the service has no port to ask", "give the service a port, or remove the check")
     elif "port" in health and "instances" in merged:
         written.problems.error((*place, "port"), "every instance has its own port", "remove it")
+    answerer = health.get("answered_by", ANYONE)
+    if answerer != ANYONE and answerer not in written.own:
+        reason = f"{answerer} is not a service{written.problems.similar(answerer, written.own)}"
+        written.problems.error((*place, "answered_by"), reason, f"name a service of this stack, or write {ANYONE}")
     kinds = [kind for kind in ("http", "tcp") if kind in health]
     if len(kinds) != 1:
         word = "both http and tcp" if kinds else "neither http nor tcp"

@@ -24,12 +24,16 @@ class HealthAnswer:
         detail: the same in words, for people.
         status: of HTTP; None for all else, and where none came.
         latency: seconds that it took.
+        peer: the address that took the connection; empty when none did.
+        local: whether that is an address of this host.
     """
 
     ok: bool
     detail: str
     status: t.Optional[int]
     latency: float
+    peer: str = ""
+    local: bool = True
 
 
 @dataclass(frozen=True)

@@ -53,10 +53,10 @@ def probe(target: Health, *, timeout: t.Optional[float] = None, clock: Clock = S
     """
     deadline = Deadline(target.timeout if timeout is None else timeout, clock)
     began = clock.monotonic()
-    judged = _ask(target, deadline)
+    judged, peer, local = _ask(target, deadline)
     latency = clock.monotonic() - began
     detail = f"{judged.said} in {latency * 1000:.1f} ms" if judged.ok else judged.said
-    return HealthAnswer(judged.ok, detail, judged.status, latency)
+    return HealthAnswer(judged.ok, detail, judged.status, latency, peer, local)
 
 
 def probe_all(targets: t.Mapping[str, Health], *, clock: Clock = SYSTEM) -> t.Dict[str, HealthAnswer]:
@@ -123,16 +123,28 @@ class HealthWatch:
 # --- asking ---------------------------------------------------------------------------------------------------------
 
 
-def _ask(target: Health, deadline: Deadline) -> _Judged:
+def _ask(target: Health, deadline: Deadline) -> t.Tuple[_Judged, str, bool]:
+    """Return what was answered, the address that took the connection, and whether that is one of this host."""
     line: t.Optional[Line] = None
+    peer, local = "", True
     try:
         line = connect(target.host, target.port, deadline)
-        return _ask_http(target, line) if target.kind == "http" else _ask_tcp(target, line)
+        peer, local = _far_end(line)
+        return (_ask_http(target, line) if target.kind == "http" else _ask_tcp(target, line)), peer, local
     except (OSError, UnicodeError) as exc:
-        return _Judged(False, failure(exc, target.host, line, deadline))
+        return _Judged(False, failure(exc, target.host, line, deadline)), peer, local
     finally:
         if line is not None:
             line.close()
+
+
+def _far_end(line: Line) -> t.Tuple[str, bool]:
+    """Return the address at the other end of a connection, and whether it is one of this host.
+
+    A connection to one's own address begins at that address, and one to 127/8 within 127/8 (RFC 1122, 3.2.1.3).
+    """
+    peer, own = line.sock.getpeername()[0].partition("%")[0], line.sock.getsockname()[0].partition("%")[0]
+    return peer, peer == own or peer.startswith("127.")
 
 
 def _ask_http(target: Health, line: Line) -> _Judged:

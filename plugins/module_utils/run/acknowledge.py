@@ -13,6 +13,7 @@ import typing as t
 from ..base.clock import SYSTEM, Clock
 from ..manifest.model import Paths, Stack
 from ..state.generations import load_stack
+from ..state.lives import known_lives
 from ..state.lock import locked
 from ..state.log_marks import save_marks, saved_marks
 from ..state.memory import keep_acknowledgement, last_failure
@@ -55,7 +56,9 @@ def _acknowledge(stack: Stack, who: str, dry_run: bool, clock: Clock) -> Acknowl
         if log.critical or log.gaps
     }
     logs = {name: [*log.gaps, *log.critical] for name, log in found.items()}
-    changed = failure is not None or bool(logs)
+    ended = {name: lives.earlier + len(lives.exits) for name, lives in known_lives(stack, clock=clock).items()}
+    exits = {name: number for name, number in ended.items() if number}
+    changed = failure is not None or bool(logs) or bool(exits)
     if changed and not dry_run:
         if logs:
             save_marks(stack, {**marks, **{name: log.mark for name, log in found.items()}})
@@ -70,4 +73,5 @@ def _acknowledge(stack: Stack, who: str, dry_run: bool, clock: Clock) -> Acknowl
         "who": who,
         "failure": failure,
         "logs": logs,
+        "exits": exits,
     }

@@ -15,6 +15,7 @@ from ..base import cures
 from ..base.errors import RollcallError
 from ..host import births
 from ..host.ending import Ended
+from ..manifest.revision import revision
 from ..ports import leases
 from ..ports.flush import flush
 from ..ports.provenance import FOREIGN, UNKNOWN
@@ -24,21 +25,24 @@ from ..state.generations import (
     generations_directory,
     install_generation,
     record_loaded,
+    record_unverified,
     record_verified,
     restore_generation,
     write_generation,
 )
+from ..state.lives import read_book, save_book, started_anew, with_revisions
 from ..state.log_marks import LogMarks, save_marks, saved_marks, take_marks
 from ..state.runs import Journal
 from ..supervisord import life
-from ..supervisord.client import CALL_TIMEOUT, Client
+from ..supervisord.client import CALL_TIMEOUT, DOWN, Client
 from ..supervisord.config import supervisord_revision
 from ..supervisord.environment import supervisord_environment
 from ..supervisord.places import engine_python
 from ..verdict import fitness, status, verify
 from ..verdict.checks import STOP_CHECKS
 from ..verdict.judge import Case, Expectation, judge, result_of
-from ..verdict.observation import identity
+from ..verdict.observation import Observation, identity
+from ..verdict.report import young_notes
 from . import born, hand_over
 from .bringup import BringUp, StartOutcome
 from .limits import SUPERVISORD_START
@@ -87,6 +91,9 @@ class CriticalSection:
         plan, mode, stack = self.run.plan, self.run.request.mode, self._stack
         actions = [str(action) for action in plan.actions]
         self.journal.step("plan", manifest=self.run.generation.digest, actions=actions)
+        if self.run.before.loops(stack.services):
+            # Said before another generation takes its place.
+            record_unverified(stack.paths, stack.root)
         if mode.stops == NOTHING:
             return self._only_flush()
         # Judged from where a log was last judged good: no run on the way makes good what one has found.
@@ -198,6 +205,7 @@ class CriticalSection:
         files = self.run.files.digests()
         names = [*plan.start, *stale]
         marks = self._marked_anew(marks, {*names, *plan.stop})
+        self._begin_lives(names)
         self.journal.step("start", services=names)
         outcome = BringUp(stack, client, names, self.run.clock).run()
         self.journal.timings.update(outcome.seconds)
@@ -213,6 +221,17 @@ class CriticalSection:
         save_marks(self._stack, marks)
         return marks
 
+    def _begin_lives(self, names: t.Sequence[str]) -> None:
+        """Record that the services which are about to start have ended by an order, and at which revision they start.
+
+        Recorded before they start: wherever this is cut off, an exit counts against the revision that it belongs to.
+        """
+        stack = self._stack
+        known = self.run.before.supervisord
+        book = read_book(stack, {}, (0, 0) if known is None else known.identity, clock=self.run.clock)
+        revisions = {name: revision(stack, stack.service(name)) for name in names}
+        save_book(stack, started_anew(book, revisions))
+
     def _reload(self, client: Client) -> t.List[str]:
         """Have the live supervisord read the config and replace the programs that differ.
 
@@ -222,13 +241,26 @@ class CriticalSection:
         """
         added, changed, removed = client.reload()
         stale = [name for name in changed if name not in self.run.plan.start]
-        if stale:
-            self.run.takedown.stop_together(client, stale)
+        alive = self._alive(client, [*changed, *removed])
+        if alive:
+            self.run.takedown.stop_together(client, alive)
         for name in (*changed, *removed):
             client.remove(name)
         for name in (*added, *changed):
             client.add(name)
         return [name for name in stale if name not in self.run.plan.held]
+
+    @staticmethod
+    def _alive(client: Client, names: t.Sequence[str]) -> t.List[str]:
+        """Return which of the programs have a process after all: those that the plan has not stopped.
+
+        One that had just ended by itself when the plan was made has been started again since.
+        """
+        programs = client.programs() if names else {}
+        if any(programs[name].state == "EXITED" for name in names if name in programs):
+            # One that is to be started again reads EXITED for a turn of supervisord's loop.
+            programs = client.programs()
+        return [name for name in names if name in programs and programs[name].state not in DOWN]
 
     def _start_supervisord(self) -> None:
         """Start supervisord and wait until it answers.
@@ -303,15 +335,27 @@ class CriticalSection:
             freed=run.plan.freed,
             client=client,
             programs=outcome.programs,
+            config_read=changed,
+            soak=run.request.soak,
             clock=run.clock,
         )
         born.record_family(stack, outcome.first, seen)
+        self._keep_lives(seen)
         run.files.keep(outcome.first, run.files.digests() if files is None else files)
         if result_of(checks) in ("ok", "held"):
             save_marks(stack, {**marks, **{name: log.mark for name, log in seen.logs.items()}})
         if all(check.ok for check in checks):
             record_verified(stack.paths, stack.root, run.clock.wall())
-        return run_report(run, seen, checks, changed=changed, signals=self.signals)
+        elif seen.loops(stack.services):
+            record_unverified(stack.paths, stack.root)
+        judged = run_report(run, seen, checks, changed=changed, signals=self.signals)
+        return {**judged, "notes": [*judged["notes"], *young_notes(stack.services, seen)]}
+
+    def _keep_lives(self, seen: Observation) -> None:
+        """Record the lives that were seen, where supervisord has told of them."""
+        if seen.supervisord is not None:
+            revisions = {service.name: revision(self._stack, service) for service in self._stack.services}
+            save_book(self._stack, with_revisions(seen.book, revisions))
 
     def _only_flush(self) -> Report:
         self.journal.step("flush", ports=list(self.run.plan.flush))

@@ -50,7 +50,8 @@ def run(request: Request, *, waiting: t.Optional[t.Callable[[float], None]] = No
         RollcallError: the worker was refused or failed; or it died, with the step that it was at.
     """
     stack = load_stack(request.paths) if request.wanted is None else request.wanted.stack
-    limit = run_limit(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
+    grace, kill_grace = request.grace, request.kill_grace
+    limit = run_limit(stack, request.mode, grace=grace, kill_grace=kill_grace, soak=request.soak)
     state = request.paths.state
     run_id = new_run_id(state, clock)
     output = os.path.join(runs_directory(state), f"{run_id}.out")

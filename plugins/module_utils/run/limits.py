@@ -21,7 +21,7 @@ from .modes import NOTHING, Mode
 SUPERVISORD_START = 15.0
 
 
-def run_limit(stack: Stack, mode: Mode, *, grace: float, kill_grace: float) -> float:
+def run_limit(stack: Stack, mode: Mode, *, grace: float, kill_grace: float, soak: float = 0.0) -> float:
     """Return the seconds that a run takes at the longest.
 
     Args:
@@ -29,6 +29,7 @@ def run_limit(stack: Stack, mode: Mode, *, grace: float, kill_grace: float) -> f
         mode: of the run.
         grace: seconds from TERM to KILL for what is not ended by supervisord.
         kill_grace: seconds to wait after KILL.
+        soak: seconds that each service must have lived before the verdict.
     """
     prove = preflight.PARSE_BACK_TIMEOUT + look_limit(stack) + kill_grace
     ending = grace + kill_grace
@@ -41,7 +42,7 @@ def run_limit(stack: Stack, mode: Mode, *, grace: float, kill_grace: float) -> f
     up = (
         SUPERVISORD_START + batch_seconds(len(stack.services)) + _by_level(stack, lambda service: service.ready_timeout)
     )
-    return prove + down + (free if mode.frees_ports else 0.0) + up + verify_limit(stack)
+    return prove + down + (free if mode.frees_ports else 0.0) + up + verify_limit(stack, soak)
 
 
 def _careful(stack: Stack, kill_grace: float) -> float:

@@ -74,7 +74,8 @@ class PreparedRun(t.NamedTuple):
     def limit(self) -> float:
         """The seconds that the run takes at the longest."""
         request = self.request
-        return run_limit(self.stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
+        grace, kill_grace = request.grace, request.kill_grace
+        return run_limit(self.stack, request.mode, grace=grace, kill_grace=kill_grace, soak=request.soak)
 
 
 def prepare(

@@ -37,6 +37,7 @@ class Request(t.NamedTuple):
             before the current one.
         automatic: whether a program asks and not a person: then the run counts against the restart budget.
         by: the command with which a manifest is applied to this host; empty when nobody has said that.
+        soak: how many seconds each service must have lived before the verdict.
     """
 
     root: str
@@ -51,6 +52,7 @@ class Request(t.NamedTuple):
     generation: str = ""
     automatic: bool = False
     by: str = ""
+    soak: float = 0.0
 
     @property
     def force(self) -> str:

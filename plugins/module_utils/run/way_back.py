@@ -11,6 +11,7 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
+from ..manifest.revision import revision
 from ..state.generations import describe_current, id_before, load_kept
 from .critical_section import CriticalSection
 from .modes import AUTO
@@ -38,7 +39,8 @@ def perform_or_restore(section: CriticalSection) -> Report:
             raise
         exc.evidence.setdefault("step", section.journal.current_step)
         return _restore_last_verified(section, [], exc)
-    if report["result"] == "degraded" and not only_earlier(report["checks"]) and _may_restore(section):
+    is_new = not only_earlier(report["checks"]) and _is_to_blame(section, report["checks"])
+    if report["result"] == "degraded" and is_new and _may_restore(section):
         return _restore_last_verified(section, report["checks"], None)
     return report
 
@@ -55,6 +57,17 @@ def _may_restore(section: CriticalSection) -> bool:
     current = describe_current(request.paths, request.root)
     never_held = current is not None and not current["verified"]
     return (section.replaced or never_held) and id_before(request.paths, request.root) is not None
+
+
+def _is_to_blame(section: CriticalSection, checks: t.Sequence[CheckData]) -> bool:
+    """Return whether the new generation may be why a check failed.
+
+    Not when only services fail that kept ending before it, and that it does not change: the way back would not help.
+    """
+    before, stack = section.run.before, section.run.stack
+    loops = before.loops(stack.services)
+    excused = {name for name in loops if before.book.lives[name].revision == revision(stack, stack.service(name))}
+    return any(check["subject"] not in excused for check in checks if not check["ok"])
 
 
 def _restore_last_verified(

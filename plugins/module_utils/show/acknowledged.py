@@ -28,4 +28,5 @@ def acknowledged_text(data: AcknowledgeDocument) -> str:
     for name, found in data["logs"].items():
         lines.append(f"  {count(len(found), 'line')} about the log of {name}:")
         lines += indented("\n".join(found), 4)
+    lines += [f"  {name} has ended by itself {count(number, 'time')}" for name, number in data["exits"].items()]
     return printable("\n".join(lines))

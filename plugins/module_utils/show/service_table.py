@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..base.text import printable
+from ..base.text import printable, readable_time
 from .words import Painter, duration
 
 if t.TYPE_CHECKING:
@@ -62,6 +62,15 @@ def _uptime(service: ServiceRow, _word: str) -> str:
     return f"{whole // 60} min" if whole >= 120 else f"{whole} s"
 
 
+def _last_exit(service: ServiceRow, _word: str) -> str:
+    """Return how often a service has ended by itself, and how long ago that was for the last time."""
+    last = service["last_exit"]
+    if last is None:
+        return "-"
+    how = last["signal"] or ("unseen" if last["code"] is None else f"code {last['code']}")
+    return f"{service['exits']}, {how} {readable_time(last['at'])[5:16]}"
+
+
 def _state_kind(service: ServiceRow, word: str) -> str:
     return "" if service["state"] == "RUNNING" else "warn" if word == "ok" else "bad"
 
@@ -79,6 +88,7 @@ COLUMNS = (
     ),
     Column("latency", _latency, right=True, spare=True),
     Column("uptime", _uptime, right=True, spare=True),
+    Column("exits", _last_exit, spare=True, kind=lambda service, _: "warn" if service["exits"] else ""),
 )
 
 
@@ -91,7 +101,8 @@ def service_table(services: t.Sequence[ServiceRow], words: t.Mapping[str, str], 
         width: columns of the terminal.
         paint: colours a text.
     """
-    shown = [column for column in COLUMNS if words or not column.judged]
+    died = any(service["exits"] for service in services)
+    shown = [column for column in COLUMNS if (words or not column.judged) and (died or column.head != "exits")]
     rows = [(service, words.get(service["name"], "ok")) for service in services]
     cells = [[column.cell(*row) for column in shown] for row in rows]
     widths = [max(map(len, each)) for each in zip([column.head for column in shown], *cells)]

@@ -396,6 +396,13 @@ def record_verified(paths: Paths, root: str, when: float) -> None:
             remove(os.path.join(generations_directory(root), name))
 
 
+def record_unverified(paths: Paths, root: str) -> None:
+    """Record that something speaks against the current generation: no rollback goes to it."""
+    current, meta = current_id(paths), read_meta(paths, root)
+    if current is not None and meta["verified"]:
+        write_meta(os.path.join(generations_directory(root), current), {**meta, "verified": False})
+
+
 def _record(paths: Paths, root: str, key: str, facts: t.Mapping[str, t.Any]) -> None:
     meta = read_meta(paths, root)
     current = current_id(paths)

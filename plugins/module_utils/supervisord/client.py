@@ -135,13 +135,17 @@ class Client:
         Nothing when supervisord cannot say it: a log size of 2 GiB or more is no integer of XML-RPC, and it then fails
         over its own answer, for all programs.
         """
+        return self._read(_program_configs, list(self.config_rows().values()))
+
+    def config_rows(self) -> t.Dict[str, t.Dict[str, t.Any]]:
+        """Return by program all that supervisord tells of its configuration as last read; see :meth:`configs`."""
         try:
             rows = self.call("supervisor.getAllConfigInfo")
         except RollcallError as exc:
             if exc.evidence.get("status") == 500:
                 return {}
             raise
-        return self._read(_program_configs, rows)
+        return self._read(lambda rows: {_full_name(row): dict(row) for row in rows}, rows)
 
     def start(self, names: t.Iterable[str]) -> t.Dict[str, t.Optional[str]]:
         """Start programs in one call without waiting for them.

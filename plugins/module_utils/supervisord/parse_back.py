@@ -17,6 +17,7 @@ from ..base.text import last_lines
 from ..manifest.model import Stack
 from . import config_reader
 from .config import SUPERVISORD_LOG_BACKUPS, SUPERVISORD_LOG_MAX_BYTES, Program, programs
+from .places import supervisord_log
 
 
 class Parsed(t.NamedTuple):
@@ -135,7 +136,7 @@ def _wanted_daemon(stack: Stack) -> t.Dict[str, t.Any]:
     return {
         "identifier": stack.name,
         "pidfile": stack.paths.pidfile,
-        "logfile": os.path.join(stack.paths.logs, "supervisord.log"),
+        "logfile": supervisord_log(stack),
         "logfile_maxbytes": SUPERVISORD_LOG_MAX_BYTES,
         "logfile_backups": SUPERVISORD_LOG_BACKUPS,
         "childlogdir": stack.paths.logs,

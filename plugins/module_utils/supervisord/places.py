@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Where, below a stack's root, its engine is and its services log."""
+"""Where, below a stack's root, its engine is, and where its services and supervisord log."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def engine_python(root: str) -> str:
 def log_file(stack: Stack, service: str) -> str:
     """Return the file with all that a service writes to stdout and stderr."""
     return os.path.join(stack.paths.logs, f"{service}.log")
+
+
+def supervisord_log(stack: Stack) -> str:
+    """Return the file that supervisord itself logs to."""
+    return os.path.join(stack.paths.logs, "supervisord.log")

@@ -17,6 +17,7 @@ import typing as t
 from ..base import cures
 from ..base.errors import Problem
 from ..base.text import count
+from ..host.halted import STOPPED
 from ..host.model import Process
 from ..manifest.model import DatabaseCheck, Service, Stack
 from ..ports.provenance import FOREIGN, UNKNOWN, Holder
@@ -25,7 +26,8 @@ from ..supervisord.client_errors import ABSENT, STALE
 from ..supervisord.places import log_file
 from . import conditions, install_steps
 from .judge import Case, CheckKind, Proof
-from .observation import Observation, describe_state, identity, in_order, listener_of, owns
+from .judge_running import judge_config, judge_lives
+from .observation import Observation, describe_state, identity, imposture, in_order, listener_of, owns
 
 # The code of what was wrong before a run began, and which the run therefore does not undo.
 EARLIER = "earlier"
@@ -183,6 +185,10 @@ def _running(case: Case, service: Service) -> Proof:
     if case.program(service) is not None:
         evidence = "ran to its end" if service.kind == "oneshot" else f"RUNNING as pid {program.pid}"
         return Proof(evidence, data=data)
+    halted = case.seen.halted.get(service.name)
+    if halted is not None:
+        cure = cures.go_on(halted.pid) if halted.state == STOPPED else cures.FULL
+        return Proof(halted.text, "halted", cure, {**data, "halted": halted.pid, "kernel": halted.state})
     left = _left_processes(case, service)
     if left and not program.pid and program.exit_status == 0:
         return _backgrounded(case, service, left, data)
@@ -289,6 +295,11 @@ def _health(case: Case, service: Service) -> t.Optional[Proof]:
     if answer is None:
         return Proof("was not asked: the service is not running", "not_asked")
     data = {"status": answer.status, "latency_ms": round(answer.latency * 1000, 1)}
+    other = imposture(service, case.seen) if answer.ok else None
+    if other is not None:
+        cure = cures.listener(service.health.port)
+        hint = "Where that is meant, say so in its health check: answered_by"
+        return Proof(f"{answer.detail}, and not by the service: {other}. {hint}", "another", cure, data)
     return (
         Proof(answer.detail, data=data) if answer.ok else Proof(answer.detail, "wrong", health_command(service), data)
     )
@@ -425,6 +436,15 @@ CHECKS: t.Sequence[CheckKind] = (
         _user,
     ),
     CheckKind(
+        "config",
+        conditions.SUPERVISORD,
+        install_steps.ANSWERS,
+        "supervisord runs the programs, and no others, as the installed config says",
+        {"differs": "one is another, or runs with another command or another setting"},
+        _the_stack,
+        judge_config,
+    ),
+    CheckKind(
         "held",
         conditions.SERVICES,
         install_steps.RUNNING,
@@ -441,6 +461,7 @@ CHECKS: t.Sequence[CheckKind] = (
         {
             "unknown": "supervisord does not know it",
             "down": "it is in another state",
+            "halted": "its process is there and does nothing: it is stopped, or hangs in the kernel",
             "not_ready": "it runs, and was not ready in time",
             "dependency": "it was not started, because a service that it depends on is not up",
             "background": "it has put itself into the background, where supervisord cannot see it",
@@ -456,6 +477,15 @@ CHECKS: t.Sequence[CheckKind] = (
         {"replaced": "it is another process"},
         _services_to_run,
         _stable,
+    ),
+    CheckKind(
+        "lives",
+        conditions.SERVICES,
+        install_steps.RUNNING,
+        "it has not ended by itself, or has lived for [long enough](lives.md) since",
+        {"recovering": "it has ended once, and not lived for long since", "loop": "it keeps ending"},
+        _services_to_run,
+        judge_lives,
     ),
     CheckKind(
         "restarted",
@@ -489,7 +519,11 @@ CHECKS: t.Sequence[CheckKind] = (
         conditions.HEALTH,
         install_steps.HEALTH,
         "the service gave the answer that the manifest wants, within its time",
-        {"wrong": "it gave another answer, or none", "not_asked": "it does not run"},
+        {
+            "wrong": "it gave another answer, or none",
+            "another": "what answers there is another process, and the check does not say so (`answered_by`)",
+            "not_asked": "it does not run",
+        },
         _services_to_run,
         _health,
     ),

@@ -15,7 +15,7 @@ from ..base.errors import RollcallError
 from ..host import processes
 from ..host.labels import label_of
 from ..manifest.model import Paths, Service, Stack
-from ..manifest.revision import revision
+from ..manifest.revision import revision, runs_release
 from ..ports import leases
 from ..ports.provenance import SUPERVISED, Holder
 from ..ports.survey import survey
@@ -24,6 +24,7 @@ from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
 from . import fitness
 from .file_drift import read_file, stack_differences
 from .observation import describe_state, in_order
+from .release_edits import edited_files
 
 if t.TYPE_CHECKING:
     from ..base.command_documents import DriftDocument, DriftRow
@@ -60,6 +61,7 @@ def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) 
     names = list(dict.fromkeys([*_names(written), *_names(installed), *programs]))
     rows = [_row(name, written, installed, programs, silence, holders) for name in names]
     _add_not_running(rows, installed, programs)
+    _add_edits(rows, installed)
     apart = [] if written is None else stack_differences(written, installed)
     return {
         "ok": silence is None and not apart and not any(row["differences"] for row in rows),
@@ -137,6 +139,18 @@ def _add_not_running(rows: t.Sequence[DriftRow], installed: Stack, programs: t.M
         if row["name"] not in held:
             row["differences"].append(f"is {describe_state(programs[row['name']])}, and should run")
             row["codes"].append("not_running")
+
+
+def _add_edits(rows: t.Sequence[DriftRow], installed: Stack) -> None:
+    """Add to each service that runs the release which files of it have changed since it was verified."""
+    edited = edited_files(installed)
+    running = {service.name for service in installed.services if edited and runs_release(installed, service)}
+    for row in rows:
+        if row["name"] in running:
+            more = f" and {len(edited) - 1} more" if len(edited) > 1 else ""
+            text = f"its release {installed.release} was changed after it was verified: {edited[0]}{more}"
+            row["differences"].append(text)
+            row["codes"].append("release_edited")
 
 
 def _against_file(

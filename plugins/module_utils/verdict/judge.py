@@ -58,7 +58,8 @@ class Case(t.NamedTuple):
     def program(self, service: Service) -> t.Optional[ProgramState]:
         """Return the program of a service when it is in the state that is wanted; None otherwise."""
         program = self.seen.programs.get(service.name)
-        good = program is not None and in_order(service, program) and service.name not in self.expected.failed
+        up = program is not None and in_order(service, program) and service.name not in self.seen.halted
+        good = up and service.name not in self.expected.failed
         return program if good else None
 
     def with_tail(self, evidence: str, service: Service) -> str:

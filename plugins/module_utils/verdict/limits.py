@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
+from ..host import halted
 from ..manifest.model import Stack
 from ..supervisord.client import CALL_TIMEOUT
+from .lives import PATIENCE
 
 # Seconds beyond the longest `stable_for` in which supervisord may start a service again before its state counts.
 SETTLE_MARGIN = 1.0
@@ -25,11 +27,18 @@ def look_limit(stack: Stack) -> float:
     # Services and databases are asked at the same time.
     services = (service.health.timeout for service in stack.services if service.health is not None)
     answers = max((*services, *(check.timeout for check in stack.checks.databases)), default=0.0)
-    # getPID and getAllProcessInfo; when the first is not answered, the second is not asked.
-    return 2 * CALL_TIMEOUT + answers + SLACK
+    # getPID, getAllProcessInfo and the version, and after the answers a poke, the programs and their config; where one
+    # is not answered, no other is asked.
+    return 6 * CALL_TIMEOUT + answers + halted.LONG + SLACK
 
 
-def verify_limit(stack: Stack) -> float:
-    """Return the seconds that a verdict takes at the longest."""
+def verify_limit(stack: Stack, soak: float = 0.0) -> float:
+    """Return the seconds that a verdict takes at the longest.
+
+    Args:
+        stack: the manifest.
+        soak: how many seconds each service must have lived at the least.
+    """
     window = max((service.stable_for for service in stack.services), default=0.0)
-    return window + SETTLE_MARGIN + BACKGROUND + CALL_TIMEOUT + look_limit(stack) + LOGS
+    calls = 3 * CALL_TIMEOUT
+    return window + SETTLE_MARGIN + max(PATIENCE, soak) + BACKGROUND + calls + look_limit(stack) + LOGS

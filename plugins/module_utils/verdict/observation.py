@@ -11,11 +11,13 @@ import typing as t
 
 from ..base.errors import Problem, RollcallError
 from ..host.model import Identity, Process
-from ..manifest.model import Service
+from ..manifest.model import ANYONE, Service
 from ..ports.provenance import SUPERVISED, Holder
 from ..probes.answers import DatabaseAnswer, HealthAnswer
+from ..state.lives import Book, Lives
 from ..state.log_marks import LogMark
 from ..supervisord.client import ProgramState
+from .lives import LOOP, Standing, probation, standing
 
 
 class LogSeen(t.NamedTuple):
@@ -55,6 +57,10 @@ class Observation(t.NamedTuple):
         logs: what the log of each service says; empty when none was read.
         wanted_user: the user who must run supervisord, where it runs as another one; else empty.
         other_releases: by service the releases, besides that of the manifest, that its processes work in or have open.
+        halted: by service a process of it that does nothing.
+        altered: by program why supervisord does not run it by the installed config.
+        book: the lives of the services.
+        at: when it was seen, in seconds since the epoch.
     """
 
     supervisords: t.Sequence[Process] = ()
@@ -72,6 +78,10 @@ class Observation(t.NamedTuple):
     logs: t.Mapping[str, LogSeen] = {}
     wanted_user: str = ""
     other_releases: t.Mapping[str, t.Sequence[str]] = {}
+    halted: t.Mapping[str, Halted] = {}
+    altered: t.Mapping[str, str] = {}
+    book: Book = Book()
+    at: float = 0.0
 
     @property
     def rivals(self) -> t.List[Process]:
@@ -79,12 +89,56 @@ class Observation(t.NamedTuple):
         answering = None if self.supervisord is None else self.supervisord.pid
         return [process for process in self.supervisords if process.pid != answering]
 
+    def standing(self, service: Service) -> t.Optional[Standing]:
+        """Return how a service stands by its lives; None for one that runs to its end, and when nothing is known."""
+        program = self.programs.get(service.name)
+        lives = self.book.lives.get(service.name)
+        if program is None or lives is None or service.kind != "service":
+            return None
+        return standing(service, lives, program.age, self.at)
+
+    def young(self, services: t.Iterable[Service]) -> t.List[str]:
+        """Return which of the services that run have not lived for long yet at their revision, ever."""
+        return [
+            service.name
+            for service in services
+            if service.kind == "service"
+            and service.name in self.programs
+            and self.programs[service.name].pid
+            and self.book.lives.get(service.name, Lives()).longest < probation(service)
+        ]
+
+    def loops(self, services: t.Iterable[Service]) -> t.List[str]:
+        """Return which of the services keep ending."""
+        stands = {service.name: self.standing(service) for service in services}
+        return [name for name, one in stands.items() if one is not None and one.word == LOOP]
+
+
+class Halted(t.NamedTuple):
+    """A process of a service that does nothing, and the letter of its state; Z when it has ended."""
+
+    pid: int
+    state: str
+
+    @property
+    def text(self) -> str:
+        """What is the matter, for people."""
+        return f"pid {self.pid} {_HALTED.get(self.state, 'is stopped')}"
+
+
+_HALTED: t.Mapping[str, str] = {
+    "T": "is stopped by a signal (SIGSTOP): it is there and does nothing",
+    "t": "is stopped by a debugger: it is there and does nothing",
+    "D": "hangs in the kernel (state D)",
+    "Z": "has ended, and supervisord has not noticed it yet",
+}
+
 
 class Trouble(t.NamedTuple):
     """Why a service is not healthy.
 
     Attributes:
-        check: the check of the verdict that fails: running, port or health.
+        check: the check of the verdict that fails: running, config, port or health.
         text: the reason in a few words.
     """
 
@@ -120,15 +174,45 @@ def owns(service: Service, holder: Holder) -> bool:
     return holder.provenance == SUPERVISED and holder.service == service.name
 
 
+def imposture(service: Service, seen: Observation) -> t.Optional[str]:
+    """Return why the health answer of a service is not its own; None when it is, or need not be.
+
+    The kernel gives a connection to the listener of that very address, and to one of all addresses where there is none.
+    """
+    health, answer = service.health, seen.health.get(service.name)
+    if health is None or answer is None or not answer.peer or health.answered_by == ANYONE:
+        return None
+    place = f"{answer.peer} port {health.port}"
+    if not answer.local:
+        return f"{place} is another host"
+    wanted = health.answered_by or service.name
+    listening = seen.holders.get(health.port, ())
+    found = [one for one in listening if one.listener.address == answer.peer]
+    found = found or [one for one in listening if one.listener.address in ("0.0.0.0", "::")]
+    if not found:
+        return f"no process of this host listens on {place}: the kernel, or a container, passes it on"
+    others = [one for one in found if one.provenance != SUPERVISED or not _is_called(one, wanted)]
+    return f"{others[0].summary} listens on {place}, which is not {wanted}" if others else None
+
+
+def _is_called(holder: Holder, name: str) -> bool:
+    """Return whether a listener is that of a service, or of one of its instances."""
+    return holder.service == name or (holder.service or "").rpartition("-")[0] == name
+
+
 def trouble(service: Service, seen: Observation) -> t.Optional[Trouble]:
     """Return why a service that should be up is not healthy; None when it is."""
     program = seen.programs.get(service.name)
     if program is None:
         return Trouble("running", "supervisord does not know it")
+    if service.name in seen.altered:
+        return Trouble("config", seen.altered[service.name])
     if service.kind == "oneshot":
         return None if completed(program) else Trouble("running", describe_state(program))
     if program.state != "RUNNING":
         return Trouble("running", describe_state(program))
+    if service.name in seen.halted:
+        return Trouble("running", seen.halted[service.name].text)
     if service.port is not None:
         holder = listener_of(service, seen)
         if holder is None:
@@ -140,6 +224,9 @@ def trouble(service: Service, seen: Observation) -> t.Optional[Trouble]:
     answer = seen.health.get(service.name)
     if answer is not None and not answer.ok:
         return Trouble("health", f"health: {answer.detail}")
+    other = imposture(service, seen)
+    if other is not None:
+        return Trouble("health", f"health: {other}")
     return None
 
 

@@ -11,11 +11,12 @@ import os
 import typing as t
 
 from ..manifest.model import Service, Stack
+from ..state.lives import Exit, Lives
 from .judge import Check, result_of
 from .observation import Observation, listener_of
 
 if t.TYPE_CHECKING:
-    from ..base.documents import Provenance, Report, ServiceKind, ServiceRow
+    from ..base.documents import ExitData, Provenance, Report, ServiceKind, ServiceRow
 
 
 def report(
@@ -60,6 +61,16 @@ def report(
     }
 
 
+def young_notes(services: t.Sequence[Service], seen: Observation) -> t.List[str]:
+    """Return a word about services that are new: their verdict rests on the little that they have lived."""
+    young = seen.young(services)
+    if not young:
+        return []
+    age = min(seen.programs[name].age for name in young)
+    who = young[0] if len(young) == 1 else f"{len(young)} services"
+    return [f"new, and judged after {age:.1f} s of life: {who}. -e soak=30, or --soak 30 of the command, waits longer"]
+
+
 def next_commands(checks: t.Iterable[Check]) -> t.List[str]:
     """Return the remedies of the failed checks, each once."""
     advised = (check.proof.next for check in checks if not check.ok)
@@ -79,6 +90,7 @@ def _row(service: Service, seen: Observation) -> ServiceRow:
     program = seen.programs.get(service.name)
     holder = listener_of(service, seen)
     answer = seen.health.get(service.name)
+    lives = seen.book.lives.get(service.name, Lives())
     return {
         "name": service.name,
         "kind": t.cast("ServiceKind", service.kind),
@@ -91,4 +103,10 @@ def _row(service: Service, seen: Observation) -> ServiceRow:
         "listener_pid": None if holder is None or holder.process is None else holder.process.pid,
         "provenance": None if holder is None else t.cast("Provenance", holder.provenance),
         "uptime": None if program is None or not program.pid else int(program.age),
+        "exits": lives.earlier + len(lives.exits),
+        "last_exit": None if not lives.exits else _exit(lives.exits[-1]),
     }
+
+
+def _exit(one: Exit) -> ExitData:
+    return {"at": one.at, "lived": one.lived, "code": one.code, "signal": one.signal or None}

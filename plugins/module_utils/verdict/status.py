@@ -14,28 +14,38 @@ from ..base import cures
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import ours, processes, socket_owners
+from ..host.halted import STOPPED, find_halted
 from ..host.labels import trusted_uids
+from ..host.listeners import find_listeners
 from ..host.model import Process
 from ..manifest.model import Paths, Stack
+from ..ports.provenance import Holder
 from ..ports.survey import survey
 from ..probes import health
 from ..probes.answers import DatabaseAnswer, HealthAnswer
 from ..state.generations import describe_current, load_stack
+from ..state.lives import Book, read_book
 from ..state.lock import locked_by
 from ..state.memory import last_failure
 from ..state.runs import unfinished_run
 from ..supervisord import client_errors
+from ..supervisord.active import altered_programs
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
 from ..supervisord.running import program_of, supervisords_over
 from . import fitness, release_use
 from .checks import CHECKS
 from .judge import Case, Expectation, judge
 from .limits import look_limit
-from .observation import Observation
+from .lives import LOOP
+from .observation import Halted, Observation, completed, identity
 from .report import report
 
 if t.TYPE_CHECKING:
     from ..base.documents import Report, RunAtWork
+
+
+# States that stay until something is ordered, or a process ends.
+_LASTING = frozenset({"RUNNING", "STOPPED", "FATAL"})
 
 
 def observe(
@@ -44,6 +54,7 @@ def observe(
     clock: Clock = SYSTEM,
     client: t.Optional[Client] = None,
     programs: t.Optional[t.Mapping[str, ProgramState]] = None,
+    config_read: bool = False,
 ) -> Observation:
     """Return what can be seen of the stack: its supervisord, programs, listeners, health, databases, orphans.
 
@@ -54,24 +65,19 @@ def observe(
         clock: of all deadlines.
         client: a client that is already connected; None makes one.
         programs: what supervisord reported of all programs a moment ago; None asks it.
+        config_read: whether supervisord has just been made to take over the installed config.
     """
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
     supervisords = supervisords_over(stack.paths.config, stack.root)
-    supervisord, version, silence = None, None, None
-    try:
-        supervisord = _own(stack, client.pid())
-        if programs is None or not _still_live(programs):
-            programs = client.programs()
-        version = client.version()
-    except RollcallError as exc:
-        silence, programs = exc, {}
-    pids = {program.pid: name for name, program in programs.items() if program.pid}
-    ports = [service.port for service in stack.services if service.port is not None]
-    # First the listener, then the answer: so the answer comes from the process whose socket was just seen, and all who
-    # hold it: one that has left its service would answer in its place.
-    holders = survey(stack, ports, pids, sharing=socket_owners.EVERY)
+    supervisord, version, silence, programs = _said(stack, client, programs)
+    # First the listener, then the answer: so the answer comes from the process whose socket was just seen.
+    # All who hold it: one that has left its service and shares the socket would answer in its place.
+    holders = survey(stack, _ports(stack), _pids(programs), sharing=socket_owners.EVERY)
     answers, replies = _ask(stack, programs)
-    left = orphans(stack, [process.pid for process in supervisords], None if supervisord is None else pids)
+    # An answer may take seconds: what may have changed meanwhile is looked at after it.
+    silence, programs, book, altered = _said_again(stack, client, silence, programs, config_read, clock)
+    holders = _listening_still(stack, holders, programs)
+    left = orphans(stack, [process.pid for process in supervisords], None if supervisord is None else _pids(programs))
     return Observation(
         supervisords=supervisords,
         supervisord=supervisord,
@@ -85,20 +91,112 @@ def observe(
         orphans=left,
         keepers=_keepers(left),
         databases=replies,
+        halted=_halted(programs, clock),
+        altered=altered,
+        book=book,
+        at=clock.wall(),
         wanted_user="" if supervisord is None else fitness.wanted_user(stack, supervisord.uid),
-        other_releases=release_use.other_releases(stack, pids),
+        other_releases=release_use.other_releases(stack, _pids(programs)),
     )
 
 
-def _keepers(left: t.Iterable[Process]) -> t.Dict[int, str]:
-    """Return of which program of another supervisord each left-over is, by pid."""
-    kept = ((process.pid, program_of(process.pid)) for process in left)
-    return {pid: home.name for pid, home in kept if home is not None}
+def _ports(stack: Stack) -> t.List[int]:
+    """Return the ports that services listen on, and those that their health is asked on."""
+    own = [service.port for service in stack.services if service.port is not None]
+    asked = [service.health.port for service in stack.services if service.health is not None]
+    return list(dict.fromkeys([*own, *asked]))
+
+
+def _pids(programs: t.Mapping[str, ProgramState]) -> t.Dict[int, str]:
+    """Return the name of each program by the pid of its process."""
+    return {program.pid: name for name, program in programs.items() if program.pid}
+
+
+def _said(
+    stack: Stack, client: Client, programs: t.Optional[t.Mapping[str, ProgramState]]
+) -> t.Tuple[t.Optional[Process], t.Optional[str], t.Optional[RollcallError], t.Mapping[str, ProgramState]]:
+    """Return the supervisord that answers, its version, why none does, and its programs."""
+    supervisord = None
+    try:
+        supervisord = _own(stack, client.pid())
+        if programs is None or not _still_live(programs):
+            programs = client.programs()
+        return supervisord, client.version(), None, programs
+    except RollcallError as exc:
+        return supervisord, None, exc, {}
+
+
+def _keepers(left: t.Sequence[Process]) -> t.Dict[int, str]:
+    """Return which orphans are a program of another supervisord, by pid, and that program."""
+    kept = [(process, program_of(process.pid)) for process in left]
+    return {process.pid: home.name for process, home in kept if home is not None}
 
 
 def _still_live(programs: t.Mapping[str, ProgramState]) -> bool:
     """Return whether every process that supervisord has named is still that very process, by the kernel's word."""
-    return all(processes.alive((program.pid, program.born)) for program in programs.values() if program.pid)
+    return not _ended(programs) and all(one.born for one in programs.values() if one.pid)
+
+
+def _ended(programs: t.Mapping[str, ProgramState]) -> t.List[str]:
+    """Return the programs of which the process that supervisord has named is no more, as far as that can be seen."""
+    return [name for name, one in programs.items() if one.born and not processes.alive((one.pid, one.born))]
+
+
+def _said_again(
+    stack: Stack,
+    client: Client,
+    silence: t.Optional[RollcallError],
+    programs: t.Mapping[str, ProgramState],
+    config_read: bool,
+    clock: Clock,
+) -> t.Tuple[t.Optional[RollcallError], t.Mapping[str, ProgramState], Book, t.Dict[str, str]]:
+    """Return why supervisord does not answer any more, its programs as they are now, their lives, and what is altered.
+
+    It is asked for its programs only when it has to be: not while each process lives, by the kernel's word, and no
+    state is one of those that soon pass. And for their config only when that was not proved of these processes before.
+    """
+    if silence is not None:
+        return silence, programs, Book(), {}
+    try:
+        if _ended(programs) or not all(one.state in _LASTING or completed(one) for one in programs.values()):
+            # A call is answered before supervisord looks which processes have ended.
+            client.poke()
+            programs = client.programs()
+        pid = client.pid()
+        book = read_book(stack, programs, (pid, processes.start_time(pid)), clock=clock)
+        seen = {name: identity(one) for name, one in programs.items()}
+        altered = {} if config_read or book.proved == seen else altered_programs(stack, client, programs)
+        return None, programs, book._replace(proved={} if altered else seen), altered
+    except RollcallError as exc:
+        if exc.evidence.get("problem") is None:
+            # It is not about supervisord: the record cannot be read.
+            raise
+        return exc, {}, Book(), {}
+
+
+def _listening_still(
+    stack: Stack, holders: t.Dict[int, t.List[Holder]], programs: t.Mapping[str, ProgramState]
+) -> t.Dict[int, t.List[Holder]]:
+    """Return who listens now; the sockets are compared, which is cheap, and only other ones are looked at again."""
+    before = {holder.listener.inode for found in holders.values() for holder in found}
+    if before == {listener.inode for listener in find_listeners(holders)}:
+        return holders
+    return survey(stack, holders, _pids(programs), sharing=socket_owners.EVERY)
+
+
+def _halted(programs: t.Mapping[str, ProgramState], clock: Clock) -> t.Dict[str, Halted]:
+    """Return by service a process of it that does nothing.
+
+    That is its own process, or a descendant that a signal has stopped: a wrapper lives on while its program is stopped.
+    """
+    found = {name: Halted(programs[name].pid, "Z") for name in _ended(programs)}
+    families = {name: [program.pid, *processes.below(program.pid)] for name, program in programs.items() if program.pid}
+    halted = find_halted([pid for family in families.values() for pid in family], clock=clock)
+    for name, (own, *others) in families.items() if halted else ():
+        stopped = [pid for pid in others if halted.get(pid) == STOPPED]
+        for pid in ([own] if own in halted else stopped)[:1]:
+            found.setdefault(name, Halted(pid, halted[pid]))
+    return found
 
 
 def _ask(
@@ -174,10 +272,13 @@ def with_runs(looked: Report, stack: Stack) -> Report:
     note = locked_by(stack.paths.state)
     if note and unfinished is not None and unfinished["run"] == note.get("run"):
         note, unfinished = {**note, "step": unfinished["step"]}, None
+    generation = describe_current(stack.paths, stack.root)
+    if generation is not None and any(check["code"] == LOOP for check in looked["checks"]):
+        generation = {**generation, "verified": False}
     return {
         **looked,
         "unfinished_run": unfinished,
         "last_failure": last_failure(stack.paths.state, note.get("run")),
         "run_at_work": t.cast("RunAtWork", note) if note else None,
-        "generation": describe_current(stack.paths, stack.root),
+        "generation": generation,
     }

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Waits until every process has lived for its ``stable_for``, looks, and judges."""
+"""Waits until every process has lived as long as it must, looks, and judges."""
 
 from __future__ import annotations
 
@@ -18,19 +18,23 @@ from ..manifest.model import Paths, Stack
 from ..ports.provenance import Holder
 from ..ports.survey import survey
 from ..state.generations import load_stack
+from ..state.lives import Lives, read_book
 from ..state.log_marks import LogMarks, saved_marks
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
 from . import fitness, limits, status
 from .checks import CHECKS
 from .judge import Case, Check, Expectation, judge
+from .lives import PATIENCE, standing
 from .logs import read_logs
 from .observation import Observation, identity
-from .report import report
+from .report import report, young_notes
 
 if t.TYPE_CHECKING:
     from ..base.documents import Report
 
 POLL = 0.05
+# The same once every `stable_for` is over, and a life is to last for longer.
+SLOW_POLL = 0.25
 
 
 def wait_and_judge(
@@ -42,9 +46,13 @@ def wait_and_judge(
     freed: t.Optional[t.Mapping[str, int]] = None,
     client: t.Optional[Client] = None,
     programs: t.Optional[t.Mapping[str, ProgramState]] = None,
+    config_read: bool = False,
+    soak: float = 0.0,
     clock: Clock = SYSTEM,
 ) -> t.Tuple[Observation, t.List[Check]]:
-    """Wait until each process has lived for its ``stable_for``, look, and judge.
+    """Wait until each process has lived as long as it must, look, and judge.
+
+    It must live for its ``stable_for``, for ``soak``, and as long as its earlier lives ask for, where a minute will do.
 
     Args:
         stack: the manifest.
@@ -55,16 +63,19 @@ def wait_and_judge(
         freed: the ports of services that were removed.
         client: a connected client; None makes one.
         programs: what supervisord reported of all programs a moment ago; used only when there is nothing to wait for.
+        config_read: whether supervisord has just been made to take over the installed config.
+        soak: how many seconds each service must have lived at the least.
         clock: of all deadlines.
     """
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
     lives: t.Mapping[str, Identity] = expected.first
-    if not _all_old(stack, lives):
+    least = _least(stack, client, programs, soak, clock)
+    if not _all_old(least, lives):
         programs = None
         # Where supervisord does not answer, the look below reports that as the check `supervisord`.
         with contextlib.suppress(RollcallError):
-            lives = outlive(stack, client, dict(lives), clock)
-    seen = status.observe(stack, clock=clock, client=client, programs=programs)
+            lives = outlive(stack, client, dict(lives), least, soak, clock)
+    seen = status.observe(stack, clock=clock, client=client, programs=programs, config_read=config_read)
     seen = _with_backgrounded(stack, seen, expected.failed, clock)
     supervisords = [process.pid for process in seen.supervisords]
     seen = seen._replace(logs=read_logs(stack, marks, supervisords, began=began, clock=clock))
@@ -101,10 +112,49 @@ def _holders(stack: Stack, freed: t.Mapping[str, int], clock: Clock) -> t.Dict[s
     return {name: found[port] for name, port in freed.items()}
 
 
-def outlive(stack: Stack, client: Client, first: t.Dict[str, Identity], clock: Clock) -> t.Dict[str, Identity]:
-    """Wait until every running service is older than its ``stable_for``, or was replaced by another process.
+def _least(
+    stack: Stack, client: Client, programs: t.Optional[t.Mapping[str, ProgramState]], soak: float, clock: Clock
+) -> t.Dict[str, float]:
+    """Return by service how many seconds it must have lived, as far as that is worth waiting for.
 
-    The age is the boot clock minus the start that the kernel tells, so a jump of the wall clock changes nothing.
+    Where its past asks for more than another minute, the verdict does not wait for it: it says when to look again.
+    """
+    services = [service for service in stack.services if service.kind == "service"]
+    least = {service.name: max(service.stable_for, soak) for service in services}
+    # Where supervisord does not answer, there is nothing to wait for, and the look reports that.
+    with contextlib.suppress(RollcallError):
+        pid = client.pid()
+        programs = client.programs() if programs is None else programs
+        book = read_book(stack, programs, (pid, processes.start_time(pid)), clock=clock)
+        for service in services:
+            program = programs.get(service.name)
+            age = 0.0 if program is None or not program.born else processes.age(program.born)
+            asks = standing(service, book.lives.get(service.name, Lives()), age, clock.wall()).asks
+            if asks - age <= PATIENCE:
+                least[service.name] = max(least[service.name], asks)
+    return least
+
+
+def outlive(
+    stack: Stack,
+    client: Client,
+    first: t.Dict[str, Identity],
+    least: t.Mapping[str, float],
+    soak: float,
+    clock: Clock,
+) -> t.Dict[str, Identity]:
+    """Wait until every running service has lived as long as it must, or was replaced by another process.
+
+    Once one has ended the verdict fails, and nobody waits for longer than each ``stable_for``. The age is the boot
+    clock minus the start that the kernel tells, so a jump of the wall clock changes nothing.
+
+    Args:
+        stack: the manifest.
+        client: of supervisord.
+        first: the pid and start of services, as they were first seen ready.
+        least: by service how many seconds it must live.
+        soak: the same for all, which may be more than is waited for otherwise.
+        clock: of the deadline.
 
     Returns:
         The pid and start of each service: those of ``first``, or of the first look.
@@ -112,42 +162,49 @@ def outlive(stack: Stack, client: Client, first: t.Dict[str, Identity], clock: C
     Raises:
         RollcallError: supervisord does not answer.
     """
-    services = [service for service in stack.services if service.kind == "service"]
-    longest = max((service.stable_for for service in services), default=0.0)
-    deadline = Deadline(longest + limits.SETTLE_MARGIN, clock)
+    stable = {service.name: service.stable_for for service in stack.services if service.name in least}
 
-    def settled() -> bool:
+    def settled(least: t.Mapping[str, float], *, together: bool) -> bool:
         programs = client.programs()
-        young = []
-        for service in services:
-            program = programs.get(service.name)
+        young, lost = [], []
+        for name, seconds in least.items():
+            program = programs.get(name)
             if program is None or program.state != "RUNNING":
+                lost.append(name)
                 continue
-            life = first.setdefault(service.name, identity(program))
-            if life == identity(program) and not (program.born and program.age >= service.stable_for):
-                young.append(service.name)
-        return not young
+            life = first.setdefault(name, identity(program))
+            if life != identity(program):
+                lost.append(name)
+            elif not (program.born and program.age > seconds):
+                young.append(name)
+        return not young or (together and bool(lost))
 
-    deadline.poll(settled, POLL)
+    longest = max(stable.values(), default=0.0)
+    Deadline(longest + limits.SETTLE_MARGIN, clock).poll(lambda: settled(stable, together=False), POLL)
+    if least != stable:
+        Deadline(max(PATIENCE, soak), clock).poll(lambda: settled(least, together=True), SLOW_POLL)
     return first
 
 
-def _all_old(stack: Stack, lives: t.Mapping[str, Identity]) -> bool:
-    """Return whether the process of every service is known and was started at least ``stable_for`` ago."""
-    return all(
-        service.name in lives and processes.age(lives[service.name][1]) >= service.stable_for
-        for service in stack.services
-        if service.kind == "service"
-    )
+def _all_old(least: t.Mapping[str, float], lives: t.Mapping[str, Identity]) -> bool:
+    """Return whether the process of every service is known and has lived as long as it must."""
+    return all(name in lives and processes.age(lives[name][1]) > seconds for name, seconds in least.items())
 
 
-def verify(paths: Paths, *, clock: Clock = SYSTEM) -> Report:
+def verify(paths: Paths, *, soak: float = 0.0, clock: Clock = SYSTEM) -> Report:
     """Return the report of the installed stack, with what the logs say since their marks. Changes nothing.
+
+    Args:
+        paths: of the stack.
+        soak: how many seconds each service must have lived at the least.
+        clock: of all deadlines.
 
     Raises:
         RollcallError: no stack is installed, or it cannot be read.
     """
     stack = load_stack(paths)
     held = fitness.held(stack)
-    seen, checks = wait_and_judge(stack, saved_marks(stack), Expectation(held=held), clock=clock)
-    return status.with_runs(report(stack, seen, checks, held=held, limit=limits.verify_limit(stack)), stack)
+    seen, checks = wait_and_judge(stack, saved_marks(stack), Expectation(held=held), soak=soak, clock=clock)
+    limit = limits.verify_limit(stack, soak)
+    found = {**report(stack, seen, checks, held=held, limit=limit), "notes": young_notes(stack.services, seen)}
+    return status.with_runs(t.cast("Report", found), stack)

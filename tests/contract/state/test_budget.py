@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import typing as t
 from pathlib import Path
@@ -16,7 +14,6 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import budget
-from tests.support.processes import eventually, is_alive
 from tests.support.stacks import StackUnderTest, stack
 
 
@@ -56,9 +53,7 @@ def test_a_run_with_nothing_to_do_costs_nothing(running: StackUnderTest) -> None
 
 def test_the_command_refuses_with_exit_code_3_and_names_what_to_look_at(running: StackUnderTest) -> None:
     def start() -> subprocess.CompletedProcess[str]:
-        pid = running.pids()["web"]
-        os.kill(pid, signal.SIGKILL)
-        eventually(lambda: not is_alive(pid))
+        running.supervisor().stop(["web"])
         command = [running.command, "restart", "quick", "--automatic"]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 

@@ -26,6 +26,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.finding
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Checks, DatabaseCheck, Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lives import Book, Exit, Lives
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import ProgramState
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.discovery import SocketAnswer, Supervisord
@@ -71,6 +72,13 @@ def seen(**more: t.Any) -> Observation:
     programs = {"worker": program("worker"), "web": program("web")}
     holders: t.Dict[int, t.Any] = {}
     return Observation(**{"supervisord": process(100), "programs": programs, "holders": holders, **more})
+
+
+def ended(age: float) -> Observation:
+    """Return what is seen of a service that has ended so many seconds ago, and lives since."""
+    alive = program("worker", "RUNNING")._replace(age=age)
+    book = Book(lives={"worker": Lives("r", (Exit(1e9 - age, 4.0, 3),))})
+    return seen(programs={"worker": alive}, book=book, at=1e9)
 
 
 def facts(**more: t.Any) -> HostFacts:
@@ -283,6 +291,8 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
         "postgresql of worker",
         "refused",
     ),
+    ({"seen": ended(0.0)}, "not_lasting", ERROR, "worker", "exit code 3 after 4.0 s"),
+    ({"seen": ended(3600.0)}, "has_ended", NOTE, "worker", "exit code 3 after 4.0 s"),
     ({"held": {"worker": "it needs a file"}}, "held", NOTE, "worker", "it needs a file"),
     (
         {"unavailable": [Unavailable("not_installed", PATHS.etc, "none", "site")]},

@@ -15,6 +15,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import Holder
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer, HealthAnswer
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lives import Book, Exit, Lives
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import ProgramState
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import CHECKS, STOP_CHECKS
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.conditions import CONDITIONS
@@ -26,7 +27,11 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.judge 
     judge,
     result_of,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.observation import LogSeen, Observation
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.observation import (
+    Halted,
+    LogSeen,
+    Observation,
+)
 
 MANIFEST = {
     "name": "test",
@@ -85,6 +90,10 @@ def missing(place: str) -> t.List[Problem]:
     return [Problem(place, "does not exist", "")]
 
 
+FAR = HealthAnswer(True, "HTTP 200", 200, 0.1, "192.0.2.1", local=False)
+NEAR = HealthAnswer(True, "HTTP 200", 200, 0.1, "127.0.0.1")
+STRANGER = listener("foreign", None)
+
 # Name and code of a check, what was seen otherwise, and what the run adds.
 FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
     ("files", "unusable", {"files": missing("stack.paths.run")}, Expectation()),
@@ -92,6 +101,7 @@ FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
     ("supervisord", "silent", {"supervisord": None}, Expectation()),
     ("supervisord", "rival", {"supervisords": [process(10), process(99)]}, Expectation()),
     ("user", "other", {"wanted_user": "trading"}, Expectation()),
+    ("config", "differs", {"altered": {"web": "another command"}}, Expectation()),
     ("held", "missing", {"programs": {}}, Expectation(held={"worker": "it needs a file"})),
     ("held", "dependency", {"programs": {}}, Expectation(held={"worker": "it needs a file", "web": "it waits"})),
     ("running", "unknown", {"programs": {}}, Expectation()),
@@ -104,13 +114,18 @@ FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
         Expectation(failed={"web": "not started"}, blocked={"web": "worker"}),
     ),
     ("running", "background", {"programs": GONE, "orphans": [process(77, "web")]}, Expectation()),
+    ("running", "halted", {"halted": {"web": Halted(11, "T")}}, Expectation()),
     ("stable", "replaced", {}, Expectation(first={"web": (5, 5)})),
+    ("lives", "recovering", {"book": Book(lives={"web": Lives("r", (Exit(1e9, 4.0, 1),))}), "at": 1e9}, Expectation()),
+    ("lives", "loop", {"book": Book(lives={"web": Lives("r", (Exit(1e9),) * 2)}), "at": 1e9}, Expectation()),
     ("restarted", "same", {}, Expectation(before={"web": (11, 11)})),
     ("release", "other", {"other_releases": {"web": ["r1"]}}, Expectation()),
     ("port", "free", {"holders": {}}, Expectation()),
     ("port", "taken", {"holders": {8001: [listener("foreign", None)]}}, Expectation()),
     ("port", "taken", {"holders": {8001: [OWN, listener("orphan", "web")]}}, Expectation()),
     ("health", "wrong", {"health": {"web": HealthAnswer(False, "HTTP 500", 500, 0.1)}}, Expectation()),
+    ("health", "another", {"health": {"web": FAR}}, Expectation()),
+    ("health", "another", {"health": {"web": NEAR}, "holders": {8001: [STRANGER, OWN]}}, Expectation()),
     ("health", "not_asked", {"health": {}}, Expectation()),
     ("reached", "unreachable", {"databases": {"redis": LOST}}, Expectation()),
     ("database", "wrong", {"databases": {"redis": REFUSED}}, Expectation()),
@@ -141,7 +156,7 @@ def test_a_stack_that_is_well_holds_every_check_in_the_order_of_the_table(stack:
 
     assert all(check.ok for check in checks)
     assert [(check.kind.name, check.subject) for check in checks] == [
-        *[(name, "test") for name in ("files", "dependencies", "supervisord", "user")],
+        *[(name, "test") for name in ("files", "dependencies", "supervisord", "user", "config")],
         *[(name, "web") for name in ("running", "stable", "restarted", "release", "port", "health")],
         *[(name, "worker") for name in ("running", "stable", "release")],
         *[(name, "redis of worker") for name in ("reached", "database")],

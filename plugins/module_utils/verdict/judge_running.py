@@ -1,0 +1,67 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The checks ``config`` and ``lives``: by what supervisord runs the services, and how long they last. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..base import cures
+from ..base.text import readable_time
+from ..manifest.model import Service, Stack
+from ..state.lives import Exit
+from ..supervisord.places import log_file
+from .judge import Case, Proof
+from .lives import STEADY
+
+
+def judge_lives(case: Case, service: Service) -> t.Optional[Proof]:
+    """Judge the lives before the present one; where it does not run, the check `running` has failed."""
+    program, stands = case.program(service), case.seen.standing(service)
+    if program is None or stands is None:
+        return None
+    if not stands.counted:
+        return Proof("it has not ended by itself within 24 hours")
+    last = stands.counted[-1]
+    ended = f"it ended by itself {_times(len(stands.counted))} within 24 hours, last at {described_exit(last)}"
+    until = case.seen.at + stands.asks - program.age
+    data = {
+        "exits": len(stands.counted),
+        "last": last.at,
+        "exit_code": last.code,
+        "signal": last.signal or None,
+        "lived": None if last.lived is None else round(last.lived, 1),
+        "asks": round(stands.asks, 1),
+        "until": round(until, 1),
+    }
+    if stands.word == STEADY:
+        return Proof(f"{ended}; its present life is longer than that asks for", data=data)
+    evidence = (
+        f"{ended}. It has lived for {program.age:.1f} s since, and must live for more than {stands.asks:.0f} s: look "
+        f"again at {readable_time(until)[11:]}"
+    )
+    return Proof(case.with_tail(evidence, service), stands.word, cures.log(log_file(case.stack, service.name)), data)
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
+
+
+def described_exit(one: Exit) -> str:
+    """Return when and how a life ended."""
+    lived = "" if one.lived is None else f" after {one.lived:.1f} s"
+    how = f"exit code {one.code}" if one.code is not None else one.signal or "nobody saw how: it has another process"
+    return f"{readable_time(one.at)} ({how}{lived})"
+
+
+def judge_config(case: Case, _stack: Stack) -> t.Optional[Proof]:
+    if case.seen.supervisord is None:
+        return None
+    altered = case.seen.altered
+    if not altered:
+        return Proof("supervisord runs every program by the installed config")
+    lines = [f"{name}: {why}" for name, why in altered.items()]
+    return Proof("\n".join(lines), "differs", cures.INSTALL, {"programs": dict(altered)})

@@ -1,0 +1,218 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A service that keeps ending is never called OK, whoever looks, at whatever moment, after however many restarts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.acknowledge import acknowledge
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import read_meta
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
+from tests.support.documents import validated
+from tests.support.processes import eventually, kill
+from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
+
+# A minute is thirty times the stable_for: 3 seconds here.
+QUICK = {"stable_for": 0.1, "start": {"seconds": 1}}
+
+
+def dying(after: float, how: str = "raise SystemExit(1)", **more: t.Any) -> t.Dict[str, t.Any]:
+    command = ["python3", "-c", f"import os, time; time.sleep({after}); {how}"]
+    return {"command": command, **QUICK, **more}
+
+
+def deaths(made: StackUnderTest, name: str = "one") -> int:
+    log = Path(made.paths.logs, "supervisord.log").read_text(encoding="utf-8")
+    return log.count(f"exited: {name} ")
+
+
+def after_deaths(made: StackUnderTest, number: int) -> None:
+    """Wait until the service has ended so often, and lives again."""
+    client = made.supervisor()
+    assert eventually(lambda: deaths(made) >= number and client.programs()["one"].state == "RUNNING", 30)
+
+
+def row(report: t.Mapping[str, t.Any], name: str = "one") -> t.Any:
+    return next(service for service in report["services"] if service["name"] == name)
+
+
+def verified(made: StackUnderTest) -> t.Any:
+    return validated(verify.verify(made.paths), "Report")
+
+
+SLOW = dying(1.5)
+LOOPS = {
+    "at once": dying(0.5, start={"seconds": 0}, stable_for=1, restart="always"),
+    "after a while": SLOW,
+    "with code 0": dying(1.5, "raise SystemExit(0)", restart="always"),
+    "by a signal": dying(1.5, "os.kill(os.getpid(), 11)"),
+}
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_nobody_calls_a_loop_ok(kind: str) -> None:
+    with stack({"one": LOOPS[kind], "two": QUICK}) as made:
+        made.perform()
+        after_deaths(made, 2)
+        for look in (made.status, lambda: verified(made), made.perform, lambda: made.perform("full", installed=True)):
+            report = look()
+            assert not report["ok"], report
+            assert {subject for _name, subject in failed_checks(report)} == {"one"}
+        # The restart has not washed anything away.
+        assert row(report)["exits"] >= 2
+        assert row(report)["last_exit"]["at"] > 0
+        assert row(report, "two")["exits"] == 0
+        assert "not_lasting" in [finding["name"] for finding in doctor.doctor(made.root)["findings"]]
+
+
+def test_no_moment_of_a_loop_is_ok() -> None:
+    with stack({"one": SLOW}) as made:
+        made.perform()
+        after_deaths(made, 1)
+        already = deaths(made)
+        while deaths(made) < already + 2:
+            assert not made.status()["ok"]
+
+
+def test_a_first_exit_is_no_ok_and_a_long_life_after_it_is() -> None:
+    # Long enough that a life on a busy machine asks for no more.
+    with stack({"one": {**QUICK, "stable_for": 0.3}}) as made:
+        assert made.perform()["ok"]
+        kill(made.pids()["one"])
+        after_deaths(made, 1)
+        report = made.status()
+        assert failed_checks(report) == [("lives", "one")]
+        check = check_of(report, "lives", "one")
+        assert (check["code"], check["data"]["signal"]) == ("recovering", "SIGKILL")
+        assert check["data"]["asks"] >= 9
+        # The verdict of a run waits for that, and so does verify.
+        report = made.perform()
+        assert report["ok"], failed_checks(report)
+        assert report["changed"] is False
+        assert row(report)["exits"] == 1
+        assert made.status()["ok"]
+        assert [finding["name"] for finding in doctor.doctor(made.root)["findings"]].count("has_ended") == 1
+
+
+def test_a_loop_that_was_mended_begins_anew() -> None:
+    with stack({"one": SLOW}) as made:
+        made.perform()
+        after_deaths(made, 2)
+        assert not made.status()["ok"]
+        made.raw["services"]["one"] = QUICK
+        report = made.perform()
+        assert report["ok"], failed_checks(report)
+        assert row(report)["exits"] == 0
+
+
+@pytest.mark.parametrize("how", ["rollcall", "supervisorctl"])
+def test_an_ordered_restart_is_no_exit(how: str) -> None:
+    with stack({"one": QUICK}) as made:
+        assert made.perform()["ok"]
+        if how == "rollcall":
+            assert made.perform("full")["ok"]
+        else:
+            client = made.supervisor()
+            client.stop(["one"])
+            assert eventually(lambda: client.programs()["one"].state == "STOPPED")
+            client.start(["one"])
+            assert eventually(lambda: client.programs()["one"].state == "RUNNING")
+        report = made.status()
+        assert report["ok"], failed_checks(report)
+        assert row(report)["exits"] == 0
+
+
+def deleted(log: Path) -> None:
+    log.unlink()
+
+
+def emptied(log: Path) -> None:
+    os.truncate(log, 0)
+
+
+def unreadable(log: Path) -> None:
+    log.unlink()
+    os.mkfifo(log)
+
+
+@pytest.mark.parametrize("happens", [deleted, emptied, unreadable])
+def test_without_the_log_the_kernel_tells(happens: t.Callable[[Path], None]) -> None:
+    with stack({"one": QUICK, "two": QUICK}) as made:
+        assert made.perform()["ok"]
+        pid = made.pids()["one"]
+        kill(pid)
+        after_deaths(made, 1)
+        happens(Path(made.paths.logs, "supervisord.log"))
+        report = made.status()
+        assert failed_checks(report) == [("lives", "one")]
+        assert (row(report)["exits"], row(report, "two")["exits"]) == (1, 0)
+
+
+def test_a_loop_takes_verified_away_and_no_rollback_goes_there() -> None:
+    with stack({"one": SLOW, "two": QUICK}) as made:
+        first = made.perform()["generation"]
+        assert first["verified"]
+        after_deaths(made, 2)
+        assert made.status()["generation"] == {"id": first["id"], "verified": False}
+        # A status writes nothing: the next run does, before it puts another generation in place.
+        assert read_meta(made.paths, made.root)["verified"]
+        made.raw["services"]["two"] = {**QUICK, "env": {"EXIT": "1"}}
+        report = made.perform(on_failure="rollback")
+        assert report["result"] == "degraded", report["result"]
+        assert report["rolled_back"] is None
+
+
+def test_a_loop_of_a_service_that_is_left_alone_is_no_reason_to_go_back() -> None:
+    with stack({"one": QUICK, "two": QUICK}) as made:
+        assert made.perform()["ok"]
+        made.raw["services"]["one"] = {**SLOW}
+        made.perform()
+        made.raw["services"]["two"] = {**QUICK, "env": {"COLOUR": "blue"}}
+        after_deaths(made, 2)
+        report = made.perform(on_failure="rollback")
+        assert report["result"] == "degraded"
+        assert {subject for _name, subject in failed_checks(report)} == {"one"}
+        assert report["rolled_back"] is None
+
+
+def test_a_soak_waits_for_what_dies_later_than_it_is_stable() -> None:
+    with stack({"one": SLOW}) as made:
+        report = made.perform(soak=4)
+        assert not report["ok"]
+        assert {subject for _name, subject in failed_checks(report)} == {"one"}
+    with stack({"one": QUICK}) as made:
+        report = made.perform(soak=2)
+        assert report["ok"]
+        assert row(report)["uptime"] >= 2
+
+
+def test_a_service_that_is_killed_by_the_hour_of_its_operator_is_seen_with_its_signal() -> None:
+    with stack({"one": QUICK}) as made:
+        assert made.perform()["ok"]
+        kill(made.pids()["one"], signal.SIGSEGV)
+        after_deaths(made, 1)
+        last = row(made.status())["last_exit"]
+        assert (last["signal"], last["code"]) == ("SIGSEGV", None)
+
+
+def test_what_is_acknowledged_is_not_held_against_the_service() -> None:
+    with stack({"one": QUICK}) as made:
+        assert made.perform()["ok"]
+        for number in (1, 2):
+            kill(made.pids()["one"])
+            after_deaths(made, number)
+        assert check_of(made.status(), "lives", "one")["code"] == "loop"
+        acknowledge(made.paths, "tester")
+        report = made.status()
+        assert report["ok"], [check for check in report["checks"] if not check["ok"]]
+        kill(made.pids()["one"])
+        after_deaths(made, 3)
+        assert check_of(made.status(), "lives", "one")["code"] == "recovering"

@@ -1,0 +1,227 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a look takes for the service is the service, and what it takes for alive does something, when the look ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
+from tests.support.peers import http, says, tcp_peer
+from tests.support.processes import eventually, free_port, kill
+from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
+
+# --- who answers --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [{"http": "/"}, {"tcp": True}])
+def test_a_stranger_that_answers_for_a_service_is_no_health(kind: t.Mapping[str, t.Any]) -> None:
+    with tcp_peer(says(http("ok"))) as stranger, stack({"one": {"health": {**kind, "port": stranger.port}}}) as made:
+        report = made.perform()
+        assert failed_checks(report) == [("health", "one")]
+        check = check_of(report, "health", "one")
+        assert check["code"] == "another"
+        assert "answered_by" in check["evidence"]
+        made.raw["services"]["one"]["health"]["answered_by"] = "anyone"
+        assert failed_checks(made.perform()) == []
+
+
+def test_a_stranger_at_another_address_of_the_same_port_is_no_health() -> None:
+    with tcp_peer(says(b""), host="127.0.0.2") as stranger, stack({"one": {}}) as made:
+        listening = f"import socket, time; s = socket.create_server(('127.0.0.1', {stranger.port})); time.sleep(600)"
+        health = {"tcp": True, "host": "127.0.0.2", "port": stranger.port}
+        made.raw["services"]["one"] = {"command": [made.program, "-c", listening], "health": health}
+        assert check_of(made.perform(), "health", "one")["code"] == "another"
+        health["host"] = "127.0.0.1"
+        assert failed_checks(made.perform()) == []
+
+
+def test_another_service_of_the_stack_answers_only_where_that_is_said() -> None:
+    services = two_services()
+    services["worker"] = {"health": {"http": "/health", "port": services["web"]["port"]}}
+    with stack(services) as made:
+        report = made.perform()
+        assert failed_checks(report) == [("health", "worker")]
+        assert check_of(report, "health", "worker")["code"] == "another"
+        made.raw["services"]["worker"]["health"]["answered_by"] = "web"
+        assert failed_checks(made.perform()) == []
+        made.raw["services"]["web"]["health"]["answered_by"] = "worker"
+        assert failed_checks(made.perform()) == [("health", "web")]
+
+
+# --- when it is looked at -----------------------------------------------------------------------------------------
+
+# Answers when the process is gone whose pid stands in a file.
+ENDS_ANOTHER = """
+import os, signal, sys, time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if os.path.exists(sys.argv[2]):
+            pid = int(open(sys.argv[2]).read())
+            os.kill(pid, signal.SIGKILL)
+            while os.path.exists("/proc/%d" % pid) and " Z " not in open("/proc/%d/stat" % pid).read():
+                time.sleep(0.01)
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
+"""
+
+
+@pytest.mark.parametrize("look", ["status", "verify"])
+def test_a_service_that_dies_while_another_is_asked_is_not_called_running(look: str) -> None:
+    port = free_port()
+    with stack({"web": {"port": port, "health": {"http": "/"}}, "worker": {"restart": "never"}}) as made:
+        victim = Path(made.root, "victim")
+        command = [made.program, "-c", f"exec({ENDS_ANOTHER!r})", str(port), str(victim)]
+        made.raw["services"]["web"]["command"] = command
+        assert failed_checks(made.perform()) == []
+        victim.write_text(str(made.pids()["worker"]), encoding="ascii")
+        report = made.status() if look == "status" else verify.verify(made.paths)
+        assert ("running", "worker") in failed_checks(report)
+        assert ("health", "web") not in failed_checks(report)
+
+
+# --- whether it does anything -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def made() -> t.Iterator[StackUnderTest]:
+    services = {**two_services(), "wrapped": {}}
+    with stack(services) as made:
+        made.raw["services"]["wrapped"]["command"] = ["sh", "-c", "sleep 600; true"]
+        assert failed_checks(made.perform()) == []
+        yield made
+
+
+def test_stopped_processes_are_not_up_and_a_run_brings_them_back(made: StackUnderTest) -> None:
+    before = made.pids()
+    for pid in before.values():
+        os.kill(pid, signal.SIGSTOP)
+    report = made.status()
+    assert {("running", name) for name in before} <= set(failed_checks(report))
+    assert check_of(report, "running", "worker")["code"] == "halted"
+    assert check_of(report, "running", "worker")["next"] == f"kill -CONT {before['worker']}"
+    assert failed_checks(made.perform()) == []
+    assert set(made.pids().values()).isdisjoint(before.values())
+
+
+def test_the_remedy_for_a_stopped_process_is_one(made: StackUnderTest) -> None:
+    pid = made.pids()["worker"]
+    os.kill(pid, signal.SIGSTOP)
+    assert eventually(lambda: processes.reader.state(pid) == "T")
+    assert failed_checks(made.status()) == [("running", "worker")]
+    os.kill(pid, signal.SIGCONT)
+    assert failed_checks(made.status()) == []
+
+
+def test_a_program_that_is_stopped_inside_of_its_wrapper_is_not_up(made: StackUnderTest) -> None:
+    child = made.only_child(made.pids()["wrapped"])
+    os.kill(child, signal.SIGSTOP)
+    assert eventually(lambda: processes.reader.state(child) == "T")
+    report = made.status()
+    assert failed_checks(report) == [("running", "wrapped")]
+    assert check_of(report, "running", "wrapped")["data"]["halted"] == child
+
+
+def test_a_process_that_hangs_in_the_kernel_is_not_up() -> None:
+    # posix_spawn(3) waits like vfork(2), in state D, until the child has become its program; this one opens a pipe.
+    with stack({"one": {}}) as made:
+        pipe = os.path.join(made.root, "pipe")
+        os.mkfifo(pipe)
+        actions = f"[(os.POSIX_SPAWN_OPEN, 0, {pipe!r}, os.O_RDONLY, 0)]"
+        spawn = f"import os; os.posix_spawn('/bin/true', ['true'], {{}}, file_actions={actions})"
+        made.raw["services"]["one"]["command"] = [made.program, "-c", spawn]
+        report = made.perform()
+        pid = made.pids()["one"]
+        try:
+            assert processes.reader.state(pid) == "D"
+            assert failed_checks(report) == [("running", "one")]
+            assert check_of(report, "running", "one")["data"]["kernel"] == "D"
+        finally:
+            for child in processes.children(pid):
+                kill(child)
+
+
+def test_a_process_that_works_is_not_taken_for_one_that_hangs() -> None:
+    with stack({"one": {}}) as made:
+        busy = f"import os; f = os.open('{made.root}/data', os.O_CREAT | os.O_WRONLY); "
+        busy += "[(os.pwrite(f, b'x' * 4096, 0), os.fsync(f)) for _ in iter(lambda: 1, 0)]"
+        made.raw["services"]["one"]["command"] = [made.program, "-c", busy]
+        assert failed_checks(made.perform()) == []
+        assert failed_checks(made.status()) == []
+
+
+# --- what supervisord was told --------------------------------------------------------------------------------------
+
+
+def edited(made: StackUnderTest, old: str, new: str) -> None:
+    """Edit the installed config by hand, as somebody would who is in a hurry, and have supervisord take it over."""
+    config = Path(made.paths.config)
+    text = config.read_text(encoding="utf-8")
+    assert old in text
+    config.write_text(text.replace(old, new), encoding="utf-8")
+    client = made.supervisor()
+    added, changed, _removed = client.reload()
+    client.stop(changed)
+    assert eventually(lambda: all(client.programs()[name].state == "STOPPED" for name in changed))
+    for name in changed:
+        client.remove(name)
+    for name in (*changed, *added):
+        client.add(name)
+    client.start((*changed, *added))
+    assert eventually(lambda: all(client.programs()[name].state == "RUNNING" for name in (*changed, *added)))
+
+
+EDITS = {
+    "the command": (" worker\n", " another\n"),
+    "a setting": ("stopwaitsecs=3", "stopwaitsecs=7"),
+    "a program more": ("[program:web]", "[program:extra]\ncommand=sleep 600\n\n[program:web]"),
+}
+
+
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("what", ["the command", "a setting", "a program more"])
+def test_a_config_that_was_edited_and_taken_over_is_not_ok_and_a_run_mends_it(what: str, back: bool) -> None:
+    with stack(two_services()) as made:
+        assert failed_checks(made.perform()) == []
+        text = Path(made.paths.config).read_text(encoding="utf-8")
+        edited(made, *EDITS[what])
+        if back:
+            # What supervisord has taken over stays.
+            Path(made.paths.config).write_text(text, encoding="utf-8")
+        assert failed_checks(made.status()) == [("config", "test")]
+        report = made.perform()
+        assert failed_checks(report) == []
+        assert report["changed"]
+        assert failed_checks(made.status()) == []
+
+
+def test_a_variable_that_was_edited_is_seen_in_the_process() -> None:
+    with stack({"one": {"env": {"COLOUR": "blue"}}}) as made:
+        assert failed_checks(made.perform()) == []
+        edited(made, "blue", "green")
+        report = made.status()
+        assert failed_checks(report) == [("config", "test")]
+        assert "COLOUR" in check_of(report, "config", "test")["evidence"]
+        assert failed_checks(made.perform()) == []
+
+
+def test_a_restart_by_hand_is_no_edit() -> None:
+    with stack(two_services()) as made:
+        assert failed_checks(made.perform()) == []
+        client = made.supervisor()
+        client.stop(["worker"])
+        assert eventually(lambda: client.programs()["worker"].state == "STOPPED")
+        client.start(["worker"])
+        assert eventually(lambda: client.programs()["worker"].state == "RUNNING")
+        assert failed_checks(made.status()) == []
