@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import births, processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours import find
@@ -191,6 +192,7 @@ def test_a_session_number_that_is_used_again_proves_nothing() -> None:
 import json, os, signal, sys, tempfile
 sys.path[:0] = []
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import births, processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours import find
 
@@ -269,6 +271,8 @@ def test_a_first_install_leaves_a_stack_alone_that_has_the_same_root_in_another_
                 report = made.perform(mode)
                 assert report["ok"], failed_checks(report)
                 assert all(is_alive(pid) for pid in theirs)
+                if mode != "stop":
+                    assert doctor.doctor(made.root)["ok"]
 
 
 def test_two_spellings_of_a_root_are_one_root(tmp_path: Path) -> None:

@@ -27,6 +27,14 @@ def _orphans(facts: HostFacts) -> t.Iterator[Sighting]:
         yield Sighting(service or facts.name, text, facts.own(cures.FULL), data)
 
 
+def _wrong_user(facts: HostFacts) -> t.Iterator[Sighting]:
+    supervisord = None if facts.seen is None else facts.seen.supervisord
+    if facts.seen is not None and supervisord is not None and facts.seen.wanted_user:
+        text = f"{supervisord.summary}, and so every service, must run as {facts.seen.wanted_user}"
+        data = {"pid": supervisord.pid, "user": supervisord.user, "wanted": facts.seen.wanted_user}
+        yield Sighting(facts.name, text, facts.own(cures.START), data)
+
+
 def _duplicates(facts: HostFacts) -> t.Iterator[Sighting]:
     for service, twice in _running(facts).items():
         if len(twice) > 1:
@@ -76,6 +84,13 @@ def _recycled(facts: HostFacts) -> t.Iterator[Sighting]:
 KINDS = (
     FindingKind(
         "orphan", ERROR, "a process of the stack that no supervisord of it holds", "`rollcall restart full`", _orphans
+    ),
+    FindingKind(
+        "wrong_user",
+        ERROR,
+        "supervisord runs as another user than the manifest says",
+        "`rollcall start`",
+        _wrong_user,
     ),
     FindingKind("duplicate", ERROR, "a service runs twice", "`rollcall restart full`", _duplicates),
     FindingKind(

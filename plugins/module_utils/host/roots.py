@@ -67,7 +67,7 @@ def is_same(pid: int, path: str, ours: str) -> bool:
         return os.geteuid() != 0 and os.path.realpath(path) == os.path.realpath(ours)
     if seen is None:
         # It is gone for both: the words are all that is left, where they have the same meaning.
-        return file_id(ours) is None and os.path.realpath(path) == os.path.realpath(ours) and _sees_as_we_do(pid)
+        return file_id(ours) is None and os.path.realpath(path) == os.path.realpath(ours) and sees_as_we_do(pid)
     return seen == file_id(ours)
 
 
@@ -113,7 +113,8 @@ def _stack_above(pid: int, wanted: FileId) -> t.Optional[FileId]:
     return None
 
 
-def _sees_as_we_do(pid: int) -> bool:
+def sees_as_we_do(pid: int) -> bool:
+    """Return whether paths mean for a process what they mean for us; false when that may not be looked at."""
     try:
         return not processes.LINUX or _view(pid) == _own_view()
     except OSError:

@@ -23,6 +23,7 @@ from ..base.errors import RollcallError
 from ..host import processes, socket_owners
 from ..host.labels import label_of
 from ..host.model import Label, Process
+from ..host.roots import sees_as_we_do
 from . import running
 from .client import Client
 from .settings import Settings, read_settings
@@ -142,8 +143,9 @@ def discovery_seconds(number: int) -> float:
 
 
 def _known(process: Process, ours: bool) -> Supervisord:
-    # The paths of a process in a container are not those of this host.
-    config = None if process.container else running.config_of(process)
+    # The paths of a process in a container, or in another mount namespace, are not those of this host.
+    elsewhere = process.container or (os.geteuid() == 0 and not sees_as_we_do(process.pid))
+    config = None if elsewhere and not ours else running.config_of(process)
     own = label_of(process.pid, process.container)
     label = own if own is not None and not own.service else None
     return Supervisord(

@@ -125,6 +125,7 @@ FAILED_RUN = {
     "checks": [{"name": "health", "subject": "web", "evidence": "HTTP 500"}],
 }
 ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
+    ({"seen": seen(wanted_user="trading")}, "wrong_user", ERROR, "demo", "must run as trading"),
     ({"supervisords": []}, "supervisord_down", ERROR, "demo", f"{ROLLCALL}start"),
     ({"supervisords": [supervisord(), supervisord(101)]}, "split_brain", ERROR, "demo", f"{ROLLCALL}restart full"),
     (

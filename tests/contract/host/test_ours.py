@@ -1,0 +1,174 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What proves that a process is a stack's: one proof at a time, and a bystander beside each."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import births, processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Identity, Label
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours import (
+    CGROUP,
+    DESCENT,
+    LABEL,
+    RECORDED,
+    SESSION,
+    Ownership,
+    find,
+    held_by,
+)
+from tests.support.configs import a_label
+from tests.support.namespaces import NOBODY, cgroup, join
+from tests.support.processes import eventually, is_alive
+from tests.support.victims import victim
+
+STARTED = Label("test", "/opt/test", "web", "0123456789ab")
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user, or makes a cgroup")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> str:
+    (tmp_path / "state").mkdir()
+    return str(tmp_path)
+
+
+def proof(root: str, pid: int) -> str:
+    """Return by what a process is known to be of the stack at ``root``."""
+    process = processes.describe(pid)
+    assert process is not None
+    return Ownership(root).of_lineage(process, [pid, *processes.ancestors(pid)]).how
+
+
+def pids(root: str) -> t.Set[int]:
+    return {process.pid for process in find(root)}
+
+
+def identity(pid: int) -> Identity:
+    process = processes.describe(pid)
+    assert process is not None
+    return process.identity
+
+
+@contextlib.contextmanager
+def session() -> t.Iterator[t.Tuple[int, int]]:
+    """Run a leader of a session of its own with a child that has no environment; yield both pids."""
+    code = "import os, signal; print(os.spawnve(os.P_NOWAIT, '/bin/sleep', ['sleep', '60'], {}), flush=True)"
+    code += "; signal.pause()"
+    leader = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True, env={}
+    )
+    assert leader.stdout is not None
+    child = int(leader.stdout.readline())
+    try:
+        yield leader.pid, child
+    finally:
+        for pid in (child, leader.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        leader.wait(10)
+        leader.stdout.close()
+
+
+def test_a_recorded_process_is_ours_and_another_with_its_pid_is_not(root: str) -> None:
+    with victim("bystander") as ours, victim("bystander") as other:
+        births.remember(root, {identity(ours.pid): STARTED})
+        assert proof(root, ours.pid) == RECORDED
+        assert proof(root, other.pid) == ""
+        assert pids(root) == {ours.pid}
+        births.remember(root, {(other.pid, 1): STARTED})
+        assert pids(root) == {ours.pid}
+
+
+@ROOT_ONLY
+def test_a_recorded_process_is_ours_whatever_its_user(root: str) -> None:
+    with victim("bystander", 0, "--uid", str(NOBODY)) as ours:
+        births.remember(root, {identity(ours.pid): STARTED})
+        assert pids(root) == {ours.pid}
+
+
+def test_the_session_of_a_recorded_supervisord_is_ours_also_when_it_has_been_killed(root: str) -> None:
+    with session() as (leader, child), session() as (_other, stranger):
+        births.remember(root, supervisord=leader)
+        assert proof(root, child) == SESSION
+        assert proof(root, stranger) == ""
+        assert pids(root) == {leader, child}
+        os.kill(leader, signal.SIGKILL)
+        assert eventually(lambda: not is_alive(leader))
+        assert pids(root) == {child}
+        # Whoever writes the record next keeps what lives.
+        births.remember(root)
+        assert pids(root) == {child}
+
+
+@pytest.mark.parametrize("serial", [0, 4711])
+def test_without_the_serial_number_of_a_session_only_its_leader_proves_it(root: str, serial: int) -> None:
+    with session() as (leader, child):
+        births.remember(root, supervisord=leader)
+        record = Path(root, "state", "started.json")
+        known = births.recorded(root)
+        number = known.sessions[identity(leader)]
+        if number == 0:
+            pytest.skip("this kernel does not number its sessions")
+        record.write_text(record.read_text().replace(f", {number}]", f", {serial}]"), encoding="utf-8")
+        # Another number is another session's; none leaves the leader.
+        assert pids(root) == (set() if serial else {leader, child})
+        os.kill(leader, signal.SIGKILL)
+        os.waitpid(leader, 0)
+        assert pids(root) == set()
+
+
+def sleeps_below(pid: int) -> bool:
+    return [process.command[0] for process in processes.descendants([pid]).values()] == ["sleep"]
+
+
+def test_what_descends_from_ours_is_ours_unless_it_is_of_another_stack(root: str) -> None:
+    code = "import subprocess, sys, os; print(os.getpid()); sys.stdout.flush(); subprocess.run(sys.argv[1:])"
+    for variables, how in (([], DESCENT), (["ROLLCALL_ROOT=/elsewhere"], "")):
+        command = [sys.executable, "-c", code, "env", "-i", *variables, "setsid", "--wait", "sleep", "60"]
+        started = subprocess.Popen(command, env={**os.environ, **a_label(root)}, stdout=subprocess.PIPE, text=True)
+        try:
+            assert started.stdout is not None
+            started.stdout.readline()
+            assert eventually(functools.partial(sleeps_below, started.pid))
+            below = list(processes.descendants([started.pid]))
+            assert [proof(root, pid) for pid in (started.pid, *below)] == [LABEL, how]
+            assert pids(root) == {started.pid, *(below if how else ())}
+        finally:
+            for pid in (*processes.descendants([started.pid]), started.pid):
+                os.kill(pid, signal.SIGKILL)
+            started.wait(10)
+            assert started.stdout is not None
+            started.stdout.close()
+
+
+@ROOT_ONLY
+def test_what_is_in_the_control_group_of_the_stacks_unit_is_ours(root: str) -> None:
+    with victim("bystander") as ours, victim("bystander") as other, cgroup("rollcall-test.service") as places:
+        if not places:
+            pytest.skip("no cgroup can be made here")
+        join(places, ours.pid)
+        paths = [path for path in processes.reader.cgroups(ours.pid) if path.endswith("/rollcall-test.service")]
+        births.remember(root, cgroup=paths[0])
+        assert proof(root, ours.pid) == CGROUP
+        assert proof(root, other.pid) == ""
+        assert pids(root) == {ours.pid}
+
+
+def test_a_process_is_held_by_a_supervisord_that_reports_it_or_has_just_forked_it() -> None:
+    with victim("shared") as master:
+        (worker, *_others) = master.pids
+        lineage = [worker, *processes.ancestors(worker)]
+        assert held_by(lineage, {master.pid}, {worker})
+        assert held_by(lineage, {master.pid}, None), "forked, and still in its group"
+        assert not held_by(lineage, set(), {0})
