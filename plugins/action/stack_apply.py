@@ -23,6 +23,7 @@ class ActionModule(EngineAction):
         **manifests.OPTIONS,
         **RUN,
         "release": {"type": "str"},
+        "home": {"type": "bool", "default": False},
         "template": {"type": "path", "required": True},
         "mode": {
             "type": "str",
@@ -75,14 +76,14 @@ class ActionModule(EngineAction):
         """
         given: Result = {"changed": False, "moved": []}
         if _is_movable(stack):
-            given = self.ask(stack.root, "assign", {"manifest": stack.to_dict()})
+            given = self.ask(stack.root, "assign", {"manifest": stack.to_dict(), "home": arguments["home"]})
             if not given["ok"]:
                 return given
             placed = manifests.check_into(result, arguments, ports=given["ports"], release=arguments["release"])
             if placed is None:
                 return {"ok": False}
             stack = placed
-        answer = self._run(arguments, stack)
+        answer = self._run(arguments, stack, given["moved"])
         return {
             **answer,
             "changed": answer["changed"] or given["changed"],
@@ -91,11 +92,12 @@ class ActionModule(EngineAction):
             "moved": given["moved"],
         }
 
-    def _run(self, arguments: t.Mapping[str, t.Any], stack: Stack) -> Result:
+    def _run(self, arguments: t.Mapping[str, t.Any], stack: Stack, moved: t.Sequence[t.Any]) -> Result:
         data = stack.to_dict()
         question = {name: arguments[name] for name in RUN if name != "fail"}
         question.update(
             by=self._reader()["by"],
+            moved=moved,
             mode=arguments["mode"],
             generation="",
             manifest=data,

@@ -40,6 +40,12 @@ options:
       - The id of the release of the application's code that the services are to run, as M(rollcall.supervisor.release)
         returns it. Without it they run none.
     type: str
+  home:
+    description:
+      - Whether services that have moved to a fallback port get their own ports again, where these are free. Otherwise a
+        service keeps the port that it has.
+    type: bool
+    default: false
   template:
     description:
       - Path on the controller of the Jinja template of C(supervisord.conf). Its one variable is C(stack), the

@@ -130,3 +130,52 @@ def end_listener(pid: int, program: str) -> None:
         return
     if program.encode() in command:
         os.kill(pid, 15)
+
+
+def test_who_names_a_port_follows_it_there_and_back(made: StackUnderTest) -> None:
+    own, other = made.raw["services"]["web"]["port"], free_port()
+    made.raw["services"]["web"].update(fallback_ports=[other])
+    made.raw["services"]["worker"]["env"] = {"WEB": "http://localhost:{port:web}/"}
+    prepare(made)
+    assert play(made, "site.yml").returncode == 0
+    assert made.perform("stop", installed=True)["ok"]
+    with victim("listen", own) as foreign:
+        # The host alone has no config for another port, and says who has.
+        refused = subprocess.run([made.command, "start"], capture_output=True, text=True, check=False, timeout=60)
+        assert refused.returncode == 3
+        assert f"next: {made.command} ports auto-fix\n" in refused.stderr
+        moved = play(made, "site.yml")
+        assert moved.returncode == 0, moved.stdout
+        said = f"note: web has moved from port {own} to {other}: it is taken by pid {foreign.pid}"
+        assert said in moved.stdout
+        assert variable(made, "worker", "WEB") == f"http://localhost:{other}/"
+    again = play(made, "site.yml")
+    assert "changed=0" in again.stdout, again.stdout
+    assert f"note: web is on port {other}; its own is {own}. It stays there" in again.stdout
+    home = again.stdout.partition("is free by: ")[2].splitlines()[0]
+    assert home.endswith("site.yml -e ports_home=true")
+
+    back = play(made, "site.yml", "-e", "ports_home=true")
+
+    assert back.returncode == 0, back.stdout
+    assert f"note: web has moved from port {other} to {own}: it can be had again" in back.stdout
+    assert variable(made, "worker", "WEB") == f"http://localhost:{own}/"
+    assert "is on port" not in play(made, "site.yml").stdout
+
+
+def test_the_host_brings_a_service_back_to_its_port_as_well(made: StackUnderTest) -> None:
+    own, other = made.raw["services"]["web"]["port"], free_port()
+    made.raw["services"]["web"].update(fallback_ports=[other])
+    prepare(made)
+    with victim("listen", own):
+        assert play(made, "site.yml").returncode == 0
+    done = op(made, "home")
+    assert done.returncode == 0, done.stdout
+    (row,) = [service for service in made.status()["services"] if service["name"] == "web"]
+    assert (row["port"], row["health"]) == (own, "ok")
+
+
+def variable(made: StackUnderTest, service: str, name: str) -> str:
+    """Return a variable of the process of a service."""
+    environment = Path("/proc", str(made.pids()[service]), "environ").read_bytes().split(b"\0")
+    return next(entry.partition(b"=")[2].decode() for entry in environment if entry.startswith(f"{name}=".encode()))

@@ -39,6 +39,8 @@ TRIALS: t.Mapping[str, str] = {
     "FORCE": f"{DOCTOR}::test_a_port_that_a_stranger_holds_is_named_with_the_override",
     "FORCE_INSTALL": f"{PLAYBOOKS}::test_a_stranger_on_a_new_port_is_ended_by_the_command_that_is_told",
     "TAKE_OFF": f"{PLAYBOOKS}::test_a_first_install_that_failed_is_taken_off_by_the_command_that_is_told",
+    "HOME": "tests/playbooks/test_ports.py::test_who_names_a_port_follows_it_there_and_back",
+    "GO_HOME": "tests/playbooks/test_ports.py::test_who_names_a_port_follows_it_there_and_back",
     "AGAIN": f"{FAULT}::test_a_directory_that_is_gone_is_made",
     "WAIT": f"{FAULT}::test_a_run_that_is_waited_for_ends_and_the_same_command_does_it",
     "AS_ROOT": f"{FAULT}::test_who_may_not_is_told_who_may",

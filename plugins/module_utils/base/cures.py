@@ -32,6 +32,9 @@ ROLLBACK = "rollcall rollback"
 PORTS = "rollcall ports list"
 FREE_PORT = "rollcall ports find-available"
 AUTO_FIX = "rollcall ports auto-fix"
+# Brings services that have moved back to their own ports; on the host, and where the manifest is.
+HOME = "rollcall ports home"
+GO_HOME = f"{INSTALL} -e ports_home=true"
 
 # What ends a process that is not ours: for the stack as it is installed, and for a manifest that is yet to be.
 FORCE = "rollcall start --policy any"

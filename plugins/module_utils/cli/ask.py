@@ -124,6 +124,7 @@ def _request(root: str, arguments: Data) -> Request:
         on_failure=arguments["on_failure"],
         generation=arguments["generation"],
         by=arguments.get("by", ""),
+        moved={entry["service"]: (entry["from"], entry["reason"]) for entry in arguments.get("moved", ())},
     )
 
 
@@ -172,7 +173,7 @@ def _acknowledge(root: str, _arguments: Data, check_mode: bool) -> t.Dict[str, t
 def _assign(_root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
     from ..ports import tool
 
-    given = tool.give(Stack.from_dict(arguments["manifest"]), dry_run=check_mode)
+    given = tool.give(Stack.from_dict(arguments["manifest"]), dry_run=check_mode, home=arguments.get("home", False))
     before = {entry["service"]: entry["from"] for entry in given["moved"]}
     after = {entry["service"]: entry["to"] for entry in given["moved"]}
     return {**given, "diff": {"before": before, "after": after}}

@@ -87,6 +87,12 @@ def _auto_fix(stack: Stack, options: argparse.Namespace) -> Data:
     return tool.auto_fix(stack, dry_run=options.check)
 
 
+def _home(stack: Stack, options: argparse.Namespace) -> Data:
+    from ..ports import tool
+
+    return tool.go_home(stack, dry_run=options.check)
+
+
 def _list(stack: Stack, _options: argparse.Namespace) -> Data:
     from ..ports import tool
 
@@ -153,6 +159,7 @@ VERBS: t.Mapping[str, Verb] = {
             "auto-fix": _operation(
                 "end what is left over, and move services from ports that are not ours", _auto_fix, CHECK, ends=True
             ),
+            "home": _operation("give services that have moved their own ports again", _home, CHECK),
             "list": _operation("every process of this stack, wherever it came from; changes nothing", _list),
         },
     )

@@ -66,7 +66,7 @@ def _engine_broken(facts: HostFacts) -> t.Iterator[Sighting]:
     python = engine_python(facts.root)
     for one in facts.damage:
         yield Sighting(one.subject, one.what, cures.another_python() if one.subject == python else cures.INSTALL)
-    if facts.versions.engine is None:
+    if facts.versions.engine is None and not facts.damage:
         text = "there is no engine in it: this stack can be neither restarted nor looked at from its host"
         yield Sighting(os.path.join(facts.root, "engine"), text, cures.INSTALL)
 

@@ -26,6 +26,7 @@ from .places import Place
 from .port_checks import check_port_lists, check_shared_ports
 from .problems import Problems, value_of
 from .readers import mapping
+from .references import Instance, check_literal_ports
 from .relation_checks import (
     check_dependencies,
     check_deprecated,
@@ -35,8 +36,8 @@ from .relation_checks import (
     level_of,
 )
 from .secret_values import Digests
-from .service_checks import check_commands, check_service, command_of, health_of
-from .written import Instance, Written, inside
+from .service_checks import check_commands, check_service, command_of, env_of, health_of
+from .written import Written, inside
 
 # Each set of secrets takes some 8 ms to digest.
 MOST_SETS_OF_SECRETS = 100
@@ -107,6 +108,7 @@ def _check_between_values(written: Written) -> None:
     for name in written.own:
         check_service(written, name)
     check_shared_ports(written)
+    check_literal_ports(written.problems, written.defaults, written.own, written.instances)
     check_dependencies(written)
     check_requirements(written)
     check_deprecated(written)
@@ -200,7 +202,8 @@ def _service(written: Written, name: str, instance: Instance, digests: Digests) 
         **fields_of(Service, SERVICE, merged),
         "name": instance.name,
         "command": command_of(written, name, instance),
-        "directory": written.directory(name),
+        "env": env_of(written, name, instance),
+        "directory": written.directory(name, instance),
         "secrets": digests.of(merged["secrets"]),
         "port": instance.port,
         "health": health_of(written, name, instance),
@@ -213,7 +216,7 @@ def _service(written: Written, name: str, instance: Instance, digests: Digests) 
         "fallback_ports": instance.fallback_ports,
         "group": name if instance.number else "",
         "instance": instance.number,
-        "requires_files": written.required_files(name),
+        "requires_files": written.required_files(name, instance),
     }
     if data.get("kind") == "oneshot":
         data["restart"] = "never"

@@ -27,11 +27,17 @@ def databases_of(written: Written) -> t.List[t.Dict[str, t.Any]]:
         written.problems.error(place, "names no database", "write it as {sqlite: path of its file}")
     found = []
     path = value_of(given, "sqlite")
+    if path is not None:
+        path = written.references.filled((*place, "sqlite"), path, None)
     if path is not None and written.root is not None:
         found.append({"kind": "sqlite", "path": written.resolve((*place, "sqlite"), path, written.root)})
     for kind in URL_VARIABLES:
         fields = value_of(given, kind)
         if fields is not None:
+            fields = {
+                key: written.references.filled((*place, kind, key), value, None) if isinstance(value, str) else value
+                for key, value in fields.items()
+            }
             found.append(_server(written, (*place, kind), kind, fields))
     return found
 

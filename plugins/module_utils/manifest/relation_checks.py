@@ -16,9 +16,10 @@ from .legacy import Monitor
 from .model import GIVEN_TO_ALL, port_variable
 from .places import Place, kind_of
 from .problems import value_of
+from .references import Instance
 from .service_checks import health_of
 from .values import NAME_LENGTH
-from .written import Instance, Written
+from .written import Written
 
 _MOST_CYCLES = 10
 

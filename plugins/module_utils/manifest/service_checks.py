@@ -14,7 +14,8 @@ from .keys import HEALTH, fields_of
 from .model import ANYONE, Health, Service, Start
 from .port_checks import check_ports
 from .problems import value_of
-from .written import Instance, Written
+from .references import Instance
+from .written import Written
 
 
 def check_commands(written: Written) -> None:
@@ -33,6 +34,7 @@ def check_service(written: Written, name: str) -> None:
     merged, own = written.merged[name], written.own[name]
     for instance in written.instances[name]:
         command_of(written, name, instance)
+        env_of(written, name, instance)
     check_ports(written, name)
     health_of(written, name)
     _times(written, name)
@@ -54,11 +56,11 @@ def command_of(written: Written, name: str, instance: Instance) -> t.Tuple[str, 
     """Return a service's command: ``{port}`` and ``{instance}`` filled in, in a default one ``{name}``, too."""
     command: t.Tuple[str, ...] = value_of(written.merged[name], "command", ())
     place = written.place(name, "command")
-    filled_in = {} if instance.port is None else {"{port}": str(instance.port)}
+    filled_in = {}
     if instance.number:
         filled_in["{instance}"] = str(instance.number)
     if "command" not in written.own[name]:
-        if instance.port is None and any("{port}" in argument for argument in command):
+        if instance.port is None and any("{port}" in argument.replace("\\{port}", "") for argument in command):
             if written.merged[name].get("port") is None:
                 written.problems.error(
                     ("services", name),
@@ -67,12 +69,26 @@ def command_of(written: Written, name: str, instance: Instance) -> t.Tuple[str, 
                 )
             return ()
         filled_in["{name}"] = name
-    command = tuple(_filled(text, filled_in) for text in command)
+    command = tuple(
+        _filled(written.references.filled((*place, index), text, instance), filled_in)
+        for index, text in enumerate(command)
+    )
     if command and "/" in command[0]:
         # supervisord looks for the program before it goes to the directory.
-        program = written.resolve((*place, 0), command[0], written.directory(name))
+        program = written.resolve((*place, 0), command[0], written.directory(name, instance))
         command = (program, *command[1:])
     return command
+
+
+def env_of(written: Written, name: str, instance: Instance) -> t.Dict[str, str]:
+    """Return a service's variables, with the ports that they name."""
+    given: t.Mapping[str, t.Any] = written.merged[name]["env"]
+    return {
+        variable: written.references.filled(written.place(name, "env", variable), text, instance)
+        if isinstance(text, str)
+        else text
+        for variable, text in given.items()
+    }
 
 
 def health_of(written: Written, name: str, instance: t.Optional[Instance] = None) -> t.Optional[t.Dict[str, t.Any]]:
@@ -110,6 +126,11 @@ def health_of(written: Written, name: str, instance: t.Optional[Instance] = None
     for key, declared in HEALTH.items():
         if key in health and declared.only not in ("", kind):
             written.problems.error((*place, key), f"is not a key of a check by {kind}", "remove it")
+    one = instance or written.instances[name][0]
+    health = {
+        key: written.references.filled((*place, key), value, one) if isinstance(value, str) else value
+        for key, value in health.items()
+    }
     return {"kind": kind, "port": port, **fields_of(Health, HEALTH, health)}
 
 

@@ -15,6 +15,7 @@ from .keys import SERVICE
 from .model import PortRules
 from .places import Place
 from .problems import Problems, value_of
+from .references import Instance, References
 from .secret_values import variables_of
 
 # Mappings of which a service and the defaults may each have some keys.
@@ -38,22 +39,6 @@ def inside(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-class Instance(t.NamedTuple):
-    """One service as it will run: a service of the manifest, or one of its instances.
-
-    Attributes:
-        number: of an instance, from 1; 0 for a service without instances.
-        own_port: the port that the manifest says.
-        port: the port that it has on its host.
-    """
-
-    name: str
-    number: int
-    own_port: t.Optional[int]
-    fallback_ports: t.Tuple[int, ...]
-    port: t.Optional[int]
-
-
 class Written:
     """A stack as it was read.
 
@@ -70,6 +55,7 @@ class Written:
         merged: the keys of each service, the defaults included.
         rules: which ports services may have.
         instances: each service as it will run: by itself, or as its instances.
+        references: puts the ports of these into texts.
         deprecated: the ports of services that are never started.
     """
 
@@ -87,6 +73,7 @@ class Written:
         self.merged = {name: _combine(self.defaults, own) for name, own in self.own.items()}
         self.rules = self._port_rules()
         self.instances = {name: self._instances_of(name) for name in self.own}
+        self.references = References(problems, self.merged, self.instances)
         self.deprecated: t.Dict[str, t.Any] = value_of(fields, "deprecated", {})
         self._files: t.Dict[Place, t.Tuple[str, ...]] = {}
 
@@ -121,10 +108,11 @@ class Written:
             self.problems.error(place, f"leads out of {base}", "write it as an absolute path if that is meant")
         return f"/{whole.lstrip('/')}"
 
-    def directory(self, name: str) -> str:
-        """Return the directory of a service, absolute."""
-        directory = value_of(self.merged[name], "directory", "")
-        return self.resolve(self.place(name, "directory"), directory, self.root or "/")
+    def directory(self, name: str, instance: t.Optional[Instance] = None) -> str:
+        """Return the directory of a service, absolute; of the first of its instances when none is given."""
+        place, directory = self.place(name, "directory"), value_of(self.merged[name], "directory", "")
+        directory = self.references.filled(place, directory, instance or self.instances[name][0])
+        return self.resolve(place, directory, self.root or "/")
 
     def needs(self, name: str) -> t.Dict[str, t.Any]:
         """Return the services that a service depends on, each with its level; None where the manifest says none."""
@@ -138,11 +126,16 @@ class Written:
         protect = tuple(dict.fromkeys((*usual.protect, *value_of(ports, "protect", ()))))
         return PortRules(low, high, value_of(ports, "also", ()), value_of(ports, "avoid", usual.avoid), protect)
 
-    def required_files(self, name: str) -> t.Tuple[str, ...]:
-        """Return the files that a service requires, as absolute paths."""
+    def required_files(self, name: str, instance: t.Optional[Instance] = None) -> t.Tuple[str, ...]:
+        """Return the files that a service, or one of its instances, requires, as absolute paths."""
         place = self.place(name, "requires_files")
+        paths = value_of(self.merged[name], "requires_files", ())
+        if any("{port" in path for path in paths):
+            own = instance or self.instances[name][0]
+            named = [self.references.filled((*place, index), path, own) for index, path in enumerate(paths)]
+            return tuple(self.resolve((*place, index), path, self.root or "/") for index, path in enumerate(named))
         # Thousands of services may share the list in the defaults.
         if place not in self._files:
-            paths, base = value_of(self.merged[name], "requires_files", ()), self.root or "/"
+            base = self.root or "/"
             self._files[place] = tuple(self.resolve((*place, index), path, base) for index, path in enumerate(paths))
         return self._files[place]

@@ -74,6 +74,7 @@ def assign(
     *,
     claimed: Obstacle = _no_obstacle,
     fallback: bool = False,
+    home: bool = False,
 ) -> Assignment:
     """Give each service a port: the one it has while that can be had, else the first of its own that can.
 
@@ -86,12 +87,13 @@ def assign(
         obstacle: of a port of a service that has several.
         claimed: of the port of a service that has but one: whose else it is.
         fallback: also those with ``auto_fallback: false`` may take another port.
+        home: each gets its own port again where that can be had, whatever it has had before.
     """
     with_port = [service for service in services if service.own_port is not None]
     movable = [service for service in with_port if service.fallback_ports]
     given = _Given(obstacle)
     failures = list(given.only_ports([service for service in with_port if not service.fallback_ports], claimed))
-    lost = given.leases(movable, leases)
+    lost = {} if home else given.leases(movable, leases)
     moved: t.Dict[str, Move] = {}
     for service in movable:
         if service.name in given.ports:
@@ -102,7 +104,8 @@ def assign(
         if port is None:
             failures.append(NoPort(service.name, tried, () if others else service.fallback_ports))
         elif port != before:
-            moved[service.name] = Move(before, port, lost.get(service.name) or tried[0][1])
+            reason = lost.get(service.name) or (tried[0][1] if tried else "it can be had again")
+            moved[service.name] = Move(before, port, reason)
     ordered = {service.name: given.ports[service.name] for service in with_port if service.name in given.ports}
     return Assignment(ordered, moved, tuple(failures))
 

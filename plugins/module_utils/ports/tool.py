@@ -30,13 +30,16 @@ OURS = (SUPERVISED, ORPHAN, DUPLICATE)
 # --- giving ports -------------------------------------------------------------------------------------------------
 
 
-def give(stack: Stack, *, dry_run: bool = False, fallback: bool = False, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+def give(
+    stack: Stack, *, dry_run: bool = False, fallback: bool = False, home: bool = False, clock: Clock = SYSTEM
+) -> t.Dict[str, t.Any]:
     """Give every service of a manifest its port on this host, and remember it.
 
     Args:
         stack: the manifest as it is wanted, with the services' own ports.
         dry_run: look and decide the same way, and write nothing.
         fallback: also services with ``auto_fallback: false`` may get another port.
+        home: services that have moved get their own ports again where these can be had.
         clock: of all deadlines.
 
     Returns:
@@ -57,6 +60,7 @@ def give(stack: Stack, *, dry_run: bool = False, fallback: bool = False, clock: 
             _obstacle(stack, others, clock),
             claimed=lambda port: _claimed(others, port),
             fallback=fallback,
+            home=home,
         )
         if decided.failures:
             raise _no_port(stack, decided.failures)
@@ -247,6 +251,26 @@ def auto_fix(stack: Stack, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t
         "moved": [f"{entry['service']} from {entry['from']} to {entry['to']}: {entry['reason']}" for entry in moved],
         "unresolved": unresolved,
         "next": commands,
+    }
+
+
+def go_home(stack: Stack, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:
+    """Give services that have moved their own ports again, where these can be had; answer as auto_fix does."""
+    moved = give(stack, dry_run=dry_run, home=True, clock=clock)["moved"]
+    own = {service.name: service.own_port for service in stack.services if service.fallback_ports}
+    given = {entry["service"]: entry["to"] for entry in moved}
+    away = [
+        f"{service.name} stays on port {given.get(service.name, service.port)}: {own[service.name]} is taken"
+        for service in stack.services
+        if service.name in own and given.get(service.name, service.port) != own[service.name]
+    ]
+    return {
+        "ok": not away and not moved,
+        "changed": bool(moved),
+        "freed": [],
+        "moved": [f"{entry['service']} from {entry['from']} to {entry['to']}: {entry['reason']}" for entry in moved],
+        "unresolved": away,
+        "next": [cures.INSTALL] if moved else [],
     }
 
 

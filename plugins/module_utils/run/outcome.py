@@ -61,7 +61,7 @@ def run_report(
         "changed": changed,
         "actions": _as_data(run.plan.actions),
         "signals": signals,
-        "notes": run.takedown.notes,
+        "notes": [*_away(run), *run.takedown.notes],
         "manifest_digest": run.generation.digest,
         "generation": describe_current(run.stack.paths, run.stack.root),
     }
@@ -76,7 +76,22 @@ def planned_report(run: PreparedRun, ended: t.Sequence[PlannedAction]) -> Report
     """
     actions = [*run.plan.actions, *ended]
     planned = run_report(run, run.before, [], changed=bool(actions), signals=[])
-    return {**planned, "result": "planned", "actions": _as_data(actions), "notes": _not_proved(run)}
+    return {**planned, "result": "planned", "actions": _as_data(actions), "notes": [*_away(run), *_not_proved(run)]}
+
+
+def _away(run: PreparedRun) -> t.List[str]:
+    """Return which services are not on the port that the manifest says, why, and how they come back to it."""
+    found = []
+    for service in run.stack.services:
+        moved = run.request.moved.get(service.name)
+        if moved is not None:
+            before, reason = moved
+            found.append(f"{service.name} has moved from port {before} to {service.port}: {reason}")
+        elif service.port != service.own_port and service.own_port is not None:
+            found.append(f"{service.name} is on port {service.port}; its own is {service.own_port}")
+        if service.port != service.own_port and service.own_port is not None:
+            found[-1] += f". It stays there, and comes back when {service.own_port} is free by: {cures.GO_HOME}"
+    return found
 
 
 def _not_proved(run: PreparedRun) -> t.List[str]:

@@ -342,7 +342,13 @@ def check_ports(stack: Stack, seen: Observation, plan: RunPlan, request: Request
         _check_no_left_overs(seen, mode)
         ports = assigned_ports(stack)
     if ports:
-        flush.flush(stack, ports, policy=request.policy, force=request.force, dry_run=True)
+        try:
+            flush.flush(stack, ports, policy=request.policy, force=request.force, dry_run=True)
+        except RollcallError as exc:
+            if any(service.fallback_ports and service.port in ports for service in stack.services):
+                # On the host alone no config can be made for another port.
+                exc.remedies = (cures.AUTO_FIX, cures.INSTALL, *exc.remedies)
+            raise
 
 
 def _check_no_left_overs(seen: Observation, mode: Mode) -> None:

@@ -36,6 +36,7 @@ class Request(t.NamedTuple):
         generation: for the mode rollback, the id of the generation to go back to; empty for the last verified one
             before the current one.
         automatic: whether a program asks and not a person: then the run counts against the restart budget.
+        moved: by service the port that it had before, and why it has another one now.
         by: the command with which a manifest is applied to this host; empty when nobody has said that.
         soak: how many seconds each service must have lived before the verdict.
     """
@@ -51,6 +52,7 @@ class Request(t.NamedTuple):
     on_failure: str = "leave"
     generation: str = ""
     automatic: bool = False
+    moved: t.Mapping[str, t.Tuple[int, str]] = {}
     by: str = ""
     soak: float = 0.0
 

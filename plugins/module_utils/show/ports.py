@@ -108,6 +108,7 @@ _TEXTS: t.Mapping[str, t.Callable[[Data], str]] = {
     "kill": _kill,
     "find-available": _find_available,
     "auto-fix": _auto_fix,
+    "home": _auto_fix,
     "list": _list,
     "update-config": _update_config,
 }

@@ -51,7 +51,7 @@ def roll_call(
         "\n".join(_changes(report, paint)),
         _unfinished(report, reader, paint),
     ]
-    blocks.append("\n".join(f"note: {printable(note)}" for note in report["notes"]))
+    blocks.append("\n".join(f"note: {runnable(note, reader._replace(host=''))}" for note in report["notes"]))
     blocks += _went_back(report, reader, paint)
     blocks += stories(failing, reader, paint)
     footer = [] if gone else _footer(report, failing, reader, paint)

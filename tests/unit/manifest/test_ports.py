@@ -166,5 +166,5 @@ def test_a_lease_that_is_none_of_the_services_ports_is_not_put_in() -> None:
 
 
 def test_placeholders_stay_as_they_are_where_they_mean_nothing() -> None:
-    raw = manifest(job={"command": ["/bin/awk", "{port}", "{instance}", "{name}"]})
+    raw = manifest(job={"command": ["/bin/awk", r"\{port}", "{instance}", "{name}"]})
     assert checked(raw).service("job").command == ("/bin/awk", "{port}", "{instance}", "{name}")

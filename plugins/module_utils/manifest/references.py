@@ -1,0 +1,149 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""``{port}`` and ``{port:NAME}`` in the texts of a manifest: the port that a service has on its host.
+
+The one is the port of the service whose text it is, the other that of any service or instance of the stack. When the
+host gives a service another port, every text that names it so has the new one. ``\\{port}`` stands for the text itself.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .places import Place
+from .problems import Problems
+
+_REFERENCE = re.compile(r"(\\?)\{port(?::([^{}]*))?\}")
+_NUMBER = re.compile(r"(?<![\w.])[1-9][0-9]{0,4}(?![\w.])")
+_ESCAPE = "write \\{port} for the text itself"
+
+
+class Instance(t.NamedTuple):
+    """One service as it will run: a service of the manifest, or one of its instances.
+
+    Attributes:
+        number: of an instance, from 1; 0 for a service without instances.
+        own_port: the port that the manifest says.
+        port: the port that it has on its host.
+    """
+
+    name: str
+    number: int
+    own_port: t.Optional[int]
+    fallback_ports: t.Tuple[int, ...]
+    port: t.Optional[int]
+
+
+class References:
+    """The services of a stack, and the texts that name their ports.
+
+    Args:
+        problems: takes what names no port.
+        merged: the keys of each service, the defaults included.
+        instances: each service as it will run.
+    """
+
+    def __init__(
+        self,
+        problems: Problems,
+        merged: t.Mapping[str, t.Mapping[str, t.Any]],
+        instances: t.Mapping[str, t.Sequence[Instance]],
+    ) -> None:
+        self._problems = problems
+        self._instances = instances
+        self._known = {each.name: each for group in instances.values() for each in group}
+        # A port that is there and wrong is a problem of its own.
+        self._without = {
+            each.name for name, group in instances.items() for each in group if merged[name].get("port") is None
+        }
+
+    def filled(self, place: Place, text: str, instance: t.Optional[Instance]) -> str:
+        """Return a text with the ports that it names; what names none is a problem of the manifest.
+
+        Args:
+            place: of the text.
+            text: of the manifest.
+            instance: the service whose text it is; None for a text of the stack's own.
+        """
+        if "{port" not in text:
+            return text
+
+        def port(found: t.Match[str]) -> str:
+            if found.group(1):
+                return found.group()[1:]
+            name = found.group(2)
+            number = self._own(place, instance) if name is None else self._of(place, name)
+            return found.group() if number is None else str(number)
+
+        return _REFERENCE.sub(port, text)
+
+    def _own(self, place: Place, instance: t.Optional[Instance]) -> t.Optional[int]:
+        if instance is None:
+            self._problems.error(place, "{port} is of no service here", "name the service: {port:NAME}")
+            return None
+        if instance.name in self._without:
+            message = f"{{port}} stands for the port of {instance.name}, which has none"
+            cure = f"give it a port, name another service: {{port:NAME}}, or {_ESCAPE}"
+            self._problems.error(place, message, cure)
+        return instance.port
+
+    def _of(self, place: Place, name: str) -> t.Optional[int]:
+        if name in self._known:
+            if name in self._without:
+                cure = f"give {name} a port, or {_ESCAPE}"
+                self._problems.error(place, f"{{port:{name}}}: {name} has no port", cure)
+            return self._known[name].port
+        several = [each.name for each in self._instances.get(name, ())]
+        if several:
+            cure = f"name one of them: {{port:{several[0]}}}"
+            message = f"{{port:{name}}}: {name} runs as {several[0]} to {several[-1]}"
+            self._problems.error(place, message, cure)
+            return None
+        known = [each.name for each in self._known.values() if each.port is not None]
+        similar = self._problems.similar(name, known)
+        named = ", ".join(known[:20]) or "none has one"
+        message = f"'{name}' is not a service of this stack{similar}"
+        self._problems.error(place, message, f"name one with a port ({named}), or {_ESCAPE}")
+        return None
+
+
+def check_literal_ports(
+    problems: Problems,
+    defaults: t.Mapping[str, t.Any],
+    services: t.Mapping[str, t.Mapping[str, t.Any]],
+    instances: t.Mapping[str, t.Sequence[Instance]],
+) -> None:
+    """Warn of a port that a host may give up for another one, and that a text has as a number."""
+    movable = {
+        each.own_port: each.name
+        for group in instances.values()
+        for each in group
+        if each.own_port is not None and each.fallback_ports
+    }
+    if not movable:
+        return
+    for name, own in [*services.items(), ("", defaults)]:
+        base: Place = ("services", name) if name else ("defaults",)
+        for keys, text in _texts(own):
+            for number in dict.fromkeys(map(int, _NUMBER.findall(text))):
+                owner = movable.get(number)
+                if owner is not None:
+                    way = "{port}" if owner == name else f"{{port:{owner}}}"
+                    message = f"{number} is the port of {owner}, and a host may give that another one"
+                    problems.warning((*base, *keys), message, f"write {way}, which follows")
+
+
+def _texts(fields: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[Place, str]]:
+    """Yield each text of a service in which a port may stand, with its place there."""
+    command = fields.get("command")
+    for index, argument in enumerate(command if isinstance(command, tuple) else ()):
+        yield ("command", index), argument
+    for key in ("env", "health"):
+        inner = fields.get(key)
+        for name, value in inner.items() if isinstance(inner, dict) else ():
+            if isinstance(value, str):
+                yield (key, name), value
