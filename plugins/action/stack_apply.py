@@ -24,6 +24,7 @@ class ActionModule(EngineAction):
         **RUN,
         "release": {"type": "str"},
         "home": {"type": "bool", "default": False},
+        "standing": {"type": "list", "elements": "str", "default": []},
         "template": {"type": "path", "required": True},
         "mode": {
             "type": "str",
@@ -98,6 +99,7 @@ class ActionModule(EngineAction):
         question.update(
             by=self._reader()["by"],
             moved=moved,
+            standing=arguments["standing"],
             mode=arguments["mode"],
             generation="",
             manifest=data,

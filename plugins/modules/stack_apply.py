@@ -46,6 +46,13 @@ options:
         service keeps the port that it has.
     type: bool
     default: false
+  standing:
+    description:
+      - Commands that have run before and whose changes no way back takes back, such as a migration of a database. They
+        are named when the run goes back, and in check mode.
+    type: list
+    elements: str
+    default: []
   template:
     description:
       - Path on the controller of the Jinja template of C(supervisord.conf). Its one variable is C(stack), the

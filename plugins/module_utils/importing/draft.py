@@ -23,6 +23,7 @@ from ..manifest.keys import SERVICE, STACK
 from ..manifest.model import PortRules, port_variable
 from ..manifest.port_checks import reasons_to_list
 from ..manifest.readers import unwritable
+from ..manifest.references import escaped
 from ..manifest.values import CONTROL_IN_SECRET, NAME_LENGTH, RESERVED_NAMES, USER_PATTERN, VARIABLE_PATTERN
 
 # A part of the original is gone, is in the manifest in another way, or should be looked at.
@@ -280,8 +281,9 @@ class Draft:
                     f"{argument.partition('=')[0]} looks like a secret, which everybody sees in the list of processes",
                     "let the application read it from a variable, and write that below secrets",
                 )
-        if port is not None and any("{port}" in argument for argument in argv):
-            self.changed(place, "{port} in it stands for the service's port now", "see that this is meant")
+        if any(escaped(argument) != argument for argument in argv):
+            told = "{port} in it would stand for the service's port, so it is written \\{port}"
+            self.changed(place, told, "write {port} if that is meant")
 
     # --- the result ---
 
@@ -364,7 +366,7 @@ class Draft:
 
     def _entry(self, name: str, candidate: _Candidate, holders: t.Dict[int, str]) -> t.Optional[t.Dict[str, t.Any]]:
         """Return the keys of a service, without a port that it cannot have; None when they do not pass the check."""
-        entry = dict(candidate.entry)
+        entry: t.Dict[str, t.Any] = _as_text(dict(candidate.entry))
         port = entry.pop("port", None)
         found = self._check({name: entry})
         if found:
@@ -406,3 +408,12 @@ class Draft:
             )
         holders[port] = name
         return None
+
+
+def _as_text(value: t.Any) -> t.Any:
+    """Return a value of the original, its texts written so that they name no port."""
+    if isinstance(value, str):
+        return escaped(value)
+    if isinstance(value, list):
+        return [_as_text(inner) for inner in value]
+    return {key: _as_text(inner) for key, inner in value.items()} if isinstance(value, dict) else value

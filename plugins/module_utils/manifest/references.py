@@ -22,6 +22,11 @@ _NUMBER = re.compile(r"(?<![\w.])[1-9][0-9]{0,4}(?![\w.])")
 _ESCAPE = "write \\{port} for the text itself"
 
 
+def escaped(text: str) -> str:
+    """Return a text written so that it stands for itself."""
+    return _REFERENCE.sub(lambda found: f"\\{found.group()}", text)
+
+
 class Instance(t.NamedTuple):
     """One service as it will run: a service of the manifest, or one of its instances.
 

@@ -19,7 +19,7 @@ from ..manifest.revision import revision
 from ..ports import leases
 from ..ports.flush import flush
 from ..ports.provenance import FOREIGN, UNKNOWN
-from ..state import budget
+from ..state import budget, undo
 from ..state.generations import (
     forget_generation,
     generations_directory,
@@ -40,7 +40,7 @@ from ..supervisord.environment import supervisord_environment
 from ..supervisord.places import engine_python
 from ..verdict import fitness, status, verify
 from ..verdict.checks import STOP_CHECKS
-from ..verdict.judge import Case, Expectation, judge, result_of
+from ..verdict.judge import Case, Check, Expectation, judge, result_of
 from ..verdict.observation import Observation, identity
 from ..verdict.report import young_notes
 from . import born, hand_over
@@ -342,14 +342,20 @@ class CriticalSection:
         born.record_family(stack, outcome.first, seen)
         self._keep_lives(seen)
         run.files.keep(outcome.first, run.files.digests() if files is None else files)
+        self._keep_verdict(marks, seen, checks)
+        judged = run_report(run, seen, checks, changed=changed, signals=self.signals)
+        return {**judged, "notes": [*judged["notes"], *young_notes(stack.services, seen)]}
+
+    def _keep_verdict(self, marks: LogMarks, seen: Observation, checks: t.Sequence[Check]) -> None:
+        """Record what follows from how it was judged."""
+        stack = self._stack
         if result_of(checks) in ("ok", "held"):
             save_marks(stack, {**marks, **{name: log.mark for name, log in seen.logs.items()}})
         if all(check.ok for check in checks):
-            record_verified(stack.paths, stack.root, run.clock.wall())
+            record_verified(stack.paths, stack.root, self.run.clock.wall())
+            undo.forget(stack.paths.state)
         elif seen.loops(stack.services):
             record_unverified(stack.paths, stack.root)
-        judged = run_report(run, seen, checks, changed=changed, signals=self.signals)
-        return {**judged, "notes": [*judged["notes"], *young_notes(stack.services, seen)]}
 
     def _keep_lives(self, seen: Observation) -> None:
         """Record the lives that were seen, where supervisord has told of them."""

@@ -76,7 +76,12 @@ def planned_report(run: PreparedRun, ended: t.Sequence[PlannedAction]) -> Report
     """
     actions = [*run.plan.actions, *ended]
     planned = run_report(run, run.before, [], changed=bool(actions), signals=[])
-    return {**planned, "result": "planned", "actions": _as_data(actions), "notes": [*_away(run), *_not_proved(run)]}
+    return {
+        **planned,
+        "result": "planned",
+        "actions": _as_data(actions),
+        "notes": [*_away(run), *_standing(run), *_not_proved(run)],
+    }
 
 
 def _away(run: PreparedRun) -> t.List[str]:
@@ -92,6 +97,15 @@ def _away(run: PreparedRun) -> t.List[str]:
         if service.port != service.own_port and service.own_port is not None:
             found[-1] += f". It stays there, and comes back when {service.own_port} is free by: {cures.GO_HOME}"
     return found
+
+
+def _standing(run: PreparedRun) -> t.List[str]:
+    return [f"no way back takes back what this changes outside of the release: {one}" for one in run.request.standing]
+
+
+def staying(run: PreparedRun) -> t.List[str]:
+    """Return what this run, or what came before it, has changed and no way back takes back."""
+    return [f"what this has changed outside of the release stays: {command}" for command in run.request.standing]
 
 
 def _not_proved(run: PreparedRun) -> t.List[str]:

@@ -37,6 +37,7 @@ class Request(t.NamedTuple):
             before the current one.
         automatic: whether a program asks and not a person: then the run counts against the restart budget.
         moved: by service the port that it had before, and why it has another one now.
+        standing: commands that have changed what no way back takes back, such as a migration.
         by: the command with which a manifest is applied to this host; empty when nobody has said that.
         soak: how many seconds each service must have lived before the verdict.
     """
@@ -53,6 +54,7 @@ class Request(t.NamedTuple):
     generation: str = ""
     automatic: bool = False
     moved: t.Mapping[str, t.Tuple[int, str]] = {}
+    standing: t.Tuple[str, ...] = ()
     by: str = ""
     soak: float = 0.0
 

@@ -15,6 +15,7 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
+from ..state import undo
 from ..state.lock import locked
 from ..state.memory import last_failure
 from ..state.runs import Journal, prune_runs, unfinished_run
@@ -69,6 +70,14 @@ def _perform_locked(request: Request, run_id: str, clock: Clock) -> Report:
         report = perform_or_restore(section)
     except RollcallError as exc:
         exc.evidence.setdefault("step", journal.current_step)
+        if (
+            request.wanted is not None
+            and request.on_failure == "rollback"
+            and (section is None or not section.replaced)
+        ):
+            # What was there before runs on, and needs what it had.
+            exc.evidence["taken_back"] = undo.take_back(state, clock=clock)
+            exc.message = "\n".join([exc.message, *(f"{note}." for note in exc.evidence["taken_back"])])
         result = exc.evidence.get("result", exc.kind)
         signals = [] if section is None else section.signals
         journal.finish(result, message=exc.message, checks=causes_of_error(exc), signals=signals)

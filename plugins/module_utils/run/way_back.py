@@ -12,10 +12,11 @@ import typing as t
 from ..base import cures
 from ..base.errors import RollcallError
 from ..manifest.revision import revision
+from ..state import undo
 from ..state.generations import describe_current, id_before, load_kept
 from .critical_section import CriticalSection
 from .modes import AUTO
-from .outcome import only_earlier, rolled_back_report
+from .outcome import only_earlier, rolled_back_report, staying
 from .prepare import prepare
 
 if t.TYPE_CHECKING:
@@ -32,8 +33,11 @@ def perform_or_restore(section: CriticalSection) -> Report:
         RollcallError: a step failed and there is no way back, or that failed as well; the message says both.
         OSError: the record could not be written, so the step was not taken.
     """
+    # Whoever asks to go back, too, needs what the services had then.
+    taken_back = undo.take_back(section.run.stack.paths.state) if section.run.restores is not None else []
     try:
         report = section.perform()
+        report = {**report, "notes": [*taken_back, *report["notes"]]}
     except RollcallError as exc:
         if not _may_restore(section):
             raise
@@ -90,20 +94,24 @@ def _restore_last_verified(
     wanted = load_kept(run.stack.paths, run.stack.root, name)
     request = run.request._replace(wanted=wanted, mode=AUTO, automatic=False)
     told = None if error is None else error.as_dict()
+    taken_back = undo.take_back(run.stack.paths.state, clock=run.clock)
     try:
         back = prepare(request, run.clock, restores=name)
         restored = CriticalSection(back, section.journal).perform()
     except RollcallError as exc:
         first = "its verdict failed" if error is None else error.message
         raise RollcallError(
-            f"The new generation failed ({first}), and going back to generation {name} failed: {exc.message}",
+            f"The new generation failed ({first}), and going back to generation {name} failed: {exc.message}"
+            + "".join(f"\n{note}." for note in (*taken_back, *staying(run))),
             evidence={
                 **exc.evidence,
                 "result": "rollback_failed",
                 "failed": {"checks": list(checks), "error": told},
+                "taken_back": taken_back,
                 "generation": name,
             },
             remedies=[*exc.remedies, cures.correct(), cures.EMERGENCY],
         ) from exc
     failed = [check for check in checks if not check["ok"]]
-    return rolled_back_report(run, back, restored, tried=tried, failed=failed, error=told, signals=section.signals)
+    report = rolled_back_report(run, back, restored, tried=tried, failed=failed, error=told, signals=section.signals)
+    return {**report, "notes": [*taken_back, *staying(run), *report["notes"]]}

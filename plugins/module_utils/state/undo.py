@@ -1,0 +1,104 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What an install has changed outside of its generation, such as a password, and how each is taken back.
+
+Whoever changes it writes before that a record ``STATE/undo/NAME.json``: ``what`` in words, ``argv`` and ``stdin`` of
+the command. A run that goes back, or that was refused before it touched anything, runs them; a verdict that is OK
+forgets them. The first record of a name counts: it leads back to what was when a verdict was OK.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import typing as t
+
+from ..base.clock import SYSTEM, Clock, Deadline
+from ..base.removing import remove
+from ..base.text import last_lines
+from ..manifest.model import DEFAULT_PATH
+
+# Seconds for all of them.
+PATIENCE = 8.0
+
+
+class Undo(t.NamedTuple):
+    """How one thing is taken back: what it is, the command, and what that reads on its standard input."""
+
+    path: str
+    what: str
+    argv: t.Tuple[str, ...]
+    stdin: str
+
+
+def directory(state: str) -> str:
+    """Return where the records are."""
+    return os.path.join(state, "undo")
+
+
+def take_back(state: str, *, clock: Clock = SYSTEM) -> t.List[str]:
+    """Take back all that is recorded, the newest first; return in words what was, and what could not be and why."""
+    deadline = Deadline(PATIENCE, clock)
+    return [_taken_back(one, deadline) for one in reversed(_kept(state))]
+
+
+def forget(state: str) -> None:
+    """Forget how it is taken back: it is part of what was verified now.
+
+    Raises:
+        OSError, RollcallError: a record cannot be removed.
+    """
+    if os.path.isdir(directory(state)):
+        remove(directory(state))
+
+
+def _kept(state: str) -> t.List[Undo]:
+    place = directory(state)
+    names = sorted(name for name in os.listdir(place) if name.endswith(".json")) if os.path.isdir(place) else []
+    paths = sorted((os.path.join(place, name) for name in names), key=lambda path: os.stat(path).st_mtime_ns)
+    return [_read(path) for path in paths]
+
+
+def _read(path: str) -> Undo:
+    """Return a record; one that cannot be used is told when it is tried. Commands of others are not run."""
+    try:
+        with open(
+            os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), encoding="utf-8"
+        ) as stream:
+            seen = os.fstat(stream.fileno())
+            if not stat.S_ISREG(seen.st_mode) or seen.st_uid not in (0, os.geteuid()) or seen.st_mode & 0o022:
+                return Undo(path, f"what {path} records, which others may have written,", (), "")
+            data = json.load(stream)
+            return Undo(path, str(data["what"]), tuple(map(str, data["argv"])), str(data["stdin"]))
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        return Undo(path, f"what {path} records, which cannot be read ({type(exc).__name__}),", (), "")
+
+
+def _taken_back(one: Undo, deadline: Deadline) -> str:
+    import subprocess  # late: few runs go back
+
+    failed = f"{one.what} could not be taken back"
+    if not one.argv:
+        return failed
+    try:
+        done = subprocess.run(
+            one.argv,
+            input=one.stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            env={"PATH": DEFAULT_PATH, "LC_ALL": "C.UTF-8"},
+            timeout=max(1.0, deadline.remaining()),
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return f"{failed}: {type(exc).__name__}"
+    if done.returncode != 0:
+        # What was on standard input may be secret; what it answers names no value of it.
+        return f"{failed}: {(last_lines(done.stderr, 1) or [f'exit code {done.returncode}'])[0]}"
+    remove(one.path, missing_ok=True)
+    return f"{one.what} was taken back"

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an install changes outside of its generation is taken back when the run goes back, over a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests.support import postgresql
+from tests.support.playbooks import play, prepare
+from tests.support.processes import free_port
+from tests.support.stacks import StackUnderTest, stack, two_services
+from tests.support.victims import victim
+
+pytestmark = pytest.mark.usefixtures("bystander")
+
+
+@pytest.fixture(scope="module")
+def server() -> t.Iterator[postgresql.Cluster]:
+    with postgresql.cluster() as made:
+        yield made
+
+
+class Application:
+    """A stack whose service has a database and a file of credentials; ``site`` installs it with a password."""
+
+    def __init__(self, made: StackUnderTest, server: postgresql.Cluster) -> None:
+        self.made, self.server = made, server
+        made.raw["checks"] = {"database": {"postgresql": {"service": "web"}}}
+
+    def site(self, password: str, *arguments: str) -> t.Any:
+        server = self.server
+        url = f"postgresql://shop:{password}@{server.host}:{server.port}/shop"
+        self.made.raw["services"]["web"]["secrets"] = {"DATABASE_URL": url}
+        prepare(self.made)
+        admin = {"admin_account": "", "admin_role": postgresql.ADMIN, "admin_socket": server.directory}
+        known = {"create": True, "name": "shop", "password": password, "port": server.port}
+        return play(
+            self.made,
+            "site.yml",
+            *arguments,
+            rollcall_database={"postgresql": {**known, **admin}},
+            rollcall_credentials={"credentials/feed.pem": password},
+        )
+
+    def verifier(self) -> str:
+        return self.server.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'shop'")
+
+    def credentials(self) -> str:
+        return Path(self.made.root, "credentials", "feed.pem").read_text(encoding="utf-8")
+
+    def undo(self) -> t.List[str]:
+        place = Path(self.made.paths.state, "undo")
+        return sorted(os.listdir(place)) if place.exists() else []
+
+
+@pytest.fixture
+def application(server: postgresql.Cluster) -> t.Iterator[Application]:
+    """An application that is installed with the password ``first-word``."""
+    with stack(two_services()) as made:
+        one = Application(made, server)
+        done = one.site("first-word")
+        assert done.returncode == 0, done.stdout
+        assert one.undo() == []
+        yield one
+    server.sql("DROP DATABASE shop; DROP ROLE shop")
+
+
+def test_a_password_that_was_rotated_is_set_back_with_the_generation(application: Application) -> None:
+    before, made = application.verifier(), application.made
+    announced = application.site("second-word", "--check")
+    assert "A run that goes back sets the password back" in " ".join(announced.stdout.split())
+    made.raw["services"]["worker"]["command"] = ["/bin/false"]
+
+    failed = application.site("second-word")
+
+    assert "ROLLED BACK" in failed.stdout, failed.stdout
+    assert "ROLLBACK FAILED" not in failed.stdout
+    assert "note: the password of the database's role shop was taken back" in failed.stdout
+    assert "note: the file credentials/feed.pem was taken back" in failed.stdout
+    assert "second-word" not in failed.stdout
+    assert (application.verifier(), application.credentials()) == (before, "first-word")
+    assert made.status()["ok"]
+
+    del made.raw["services"]["worker"]["command"]
+    done = application.site("second-word")
+
+    assert done.returncode == 0, done.stdout
+    assert (application.verifier() != before, application.credentials()) == (True, "second-word")
+    assert application.undo() == [], "what is verified is not taken back any more"
+    assert "changed=0" in application.site("second-word").stdout
+
+
+def test_a_run_that_is_refused_leaves_the_services_with_what_they_had(application: Application) -> None:
+    before, made = application.verifier(), application.made
+    with victim("listen", free_port()) as stranger:
+        made.raw["services"]["worker"]["port"] = stranger.port
+
+        refused = application.site("second-word")
+
+        assert refused.returncode == 2
+        assert "the password of the database's role shop was taken back." in refused.stdout
+        assert (application.verifier(), application.credentials()) == (before, "first-word")
+        assert made.status()["ok"]
+
+
+def test_who_leaves_what_failed_goes_back_with_all_of_it_later(application: Application) -> None:
+    before, made = application.verifier(), application.made
+    made.raw["services"]["worker"]["command"] = ["/bin/false"]
+    assert application.site("second-word", "-e", "on_failure=leave").returncode == 2
+    assert application.verifier() != before
+    # The same again changes nothing of what leads back.
+    assert application.site("third-word", "-e", "on_failure=leave").returncode == 2
+
+    report = made.perform("rollback", installed=True)
+
+    assert report["ok"], report["checks"]
+    assert "the password of the database's role shop was taken back" in report["notes"]
+    assert (application.verifier(), application.credentials()) == (before, "first-word")
