@@ -140,6 +140,7 @@ def _upgrade(url: PostgresqlUrl, line: Line, question: Question) -> None:
     if answer == b"S":
         verify = url.tls in ("verify-ca", "verify-full")
         names = url.tls == "verify-full"
+        question.require_files(url.root_certificate, url.certificate, url.key)
         question.secure(line, tls.context(verify, names, url.root_certificate, url.certificate, url.key))
     elif not answer:
         raise NoAnswer("closed without an answer")

@@ -13,7 +13,9 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..base.clock import Deadline
+from ..base.errors import RollcallError
 from ..base.wire import Line, connect
+from ..host.accounts import Account, find_account
 from ..manifest.model import DatabaseCheck
 from . import tls
 from .answers import NoAnswer
@@ -115,6 +117,21 @@ class Question:
             self.line = connect_unix(path, self.application.user, self.deadline)
         self.reached = True
         return self.line
+
+    def runner(self) -> Account:
+        """Return the account that runs the application. Raises NoAnswer when there is none."""
+        try:
+            return find_account(self.application.user)
+        except RollcallError as exc:
+            raise NoAnswer(f"user {self.application.user}, who runs the services, does not exist") from exc
+
+    def require_files(self, *paths: str) -> None:
+        """Check that the application's user may open the files that its URL names. Raises NoAnswer, TimeoutError."""
+        if any(paths):
+            from .as_user import check_files  # late: it starts a process
+
+            self.waiting = "no answer about the files of its URL"
+            check_files(self.runner(), paths, self.deadline.remaining())
 
     def secure(self, line: Line, context: ssl.SSLContext) -> None:
         """Go on in TLS. Raises NoAnswer when that does not come about, OSError."""

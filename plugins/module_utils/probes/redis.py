@@ -32,6 +32,7 @@ def ask_redis(question: Question) -> str:
     question.place, question.command = str(url.address), _redis_cli(url)
     line = question.connect(url.address, url.address.host)
     if url.tls:
+        question.require_files(url.root_certificate)
         question.secure(line, tls.context(url.verify, url.verify, url.root_certificate))
     question.waiting = "it took the connection, and has not answered"
     if url.password is not None:

@@ -14,15 +14,13 @@ import errno
 import json
 import os
 import shlex
-import subprocess
-import sys
 import typing as t
 
-from ..base.errors import RollcallError
 from ..base.text import count, one_line
 from ..base.wire import bounded
-from ..host.accounts import Account, find_account
+from ..host.accounts import Account
 from .answers import NoAnswer
+from .as_user import is_needed, run_as
 from .question import Question
 
 QUICK_CHECK_LIMIT = 8 * 1024 * 1024  # bytes of a database file that PRAGMA quick_check reads in some 10 ms
@@ -42,10 +40,7 @@ def ask_sqlite(question: Question) -> str:
     check = question.check
     question.command = f"ls -l {shlex.quote(check.path)}"
     question.waiting = "no answer"
-    try:
-        who = find_account(question.application.user)
-    except RollcallError as exc:
-        raise NoAnswer(f"user {question.application.user}, who runs the services, does not exist") from exc
+    who = question.runner()
     # SQLite gives up a little earlier, to say why; the thread is for a file system that does not answer.
     patience = check.timeout * 0.8
     found = bounded(lambda: _as_user(who, check.path, patience, check.timeout), check.timeout)
@@ -94,32 +89,14 @@ def look_into(path: str, patience: float, limit: int) -> t.Dict[str, t.Any]:
 
 
 def _as_user(who: Account, path: str, patience: float, timeout: float) -> t.Mapping[str, t.Any]:
-    if not who.other or os.geteuid() != 0:
+    if not is_needed(who):
         return look_into(path, patience, QUICK_CHECK_LIMIT)
     import inspect
 
     text = "import json, sys, typing as t\n" + inspect.getsource(look_into)
     text += "print(json.dumps(look_into(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))))"
-    # The interpreter itself: a virtual environment's may be where that user may not go.
-    python = [os.path.realpath(sys.executable), "-I", "-S", "-c", text]
-    try:
-        done = subprocess.run(
-            [*python, path, str(patience), str(QUICK_CHECK_LIMIT)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env={},
-            cwd="/",
-            timeout=timeout,
-            check=True,
-            **who.identity,
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise TimeoutError from exc
-    except PermissionError as exc:
-        raise NoAnswer(f"user {who.name}, who runs the services, may not run {exc.filename}") from exc
-    except subprocess.CalledProcessError as exc:
-        raise NoAnswer(f"user {who.name} could not look: {one_line(exc.stderr, 200)}") from exc
-    return t.cast("t.Mapping[str, t.Any]", json.loads(done.stdout))
+    said = run_as(who, text, [path, str(patience), str(QUICK_CHECK_LIMIT)], timeout)
+    return t.cast("t.Mapping[str, t.Any]", json.loads(said))
 
 
 def _judged(found: t.Mapping[str, t.Any], who: Account, patience: float, question: Question) -> str:

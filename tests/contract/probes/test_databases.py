@@ -550,3 +550,20 @@ def test_a_file_system_that_does_not_answer_is_bounded(database: Path, monkeypat
         assert look(database, 0.3).detail == "no answer within 0.3 s"
     finally:
         over.set()
+
+
+@NEEDS_ROOT
+@pytest.mark.usefixtures("python_of_nobody")
+def test_the_files_of_a_url_are_opened_as_the_user_of_the_application() -> None:
+    with tempfile.TemporaryDirectory() as root:
+        os.chmod(root, 0o755)
+        key = Path(root, "client.key")
+        key.touch(0o600)
+        question = Question(Application("web", {}, "nobody"), DatabaseCheck("postgresql"), Deadline(20))
+        with pytest.raises(NoAnswer, match=f"{key}: Permission denied, asked as user nobody"):
+            question.require_files("", "system", str(key))
+        key.chmod(0o644)
+        question.require_files(str(key))
+        with pytest.raises(NoAnswer, match="No such file"):
+            question.require_files(f"{root}/none")
+        Question(Application("web", {}, None), DatabaseCheck("postgresql"), Deadline(20)).require_files(str(key))
