@@ -10,6 +10,7 @@ Sockets are used directly, so no proxy variable, redirect or library default com
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 import threading
@@ -30,6 +31,8 @@ BODY_LIMIT = 64 * 1024  # bytes of a body that are read whatever is wanted of it
 SEARCH_LIMIT = 16 * 1024 * 1024  # bytes of a body that are searched for the text that it must contain
 BANNER_LIMIT = 4096  # bytes of a TCP answer that are read and searched
 _FAST, _SLOW, _PATIENCE = 0.02, 0.1, 1.0  # seconds between two probes, first and after the patience
+
+_QUICK = 0.5  # seconds within which an answer came that is asked for again
 
 # What stands in a request as it is written in the manifest.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/?&=%:;@!$'()*+,\[\]-]*\Z")
@@ -57,6 +60,21 @@ def probe(target: Health, *, timeout: t.Optional[float] = None, clock: Clock = S
     latency = clock.monotonic() - began
     detail = f"{judged.said} in {latency * 1000:.1f} ms" if judged.ok else judged.said
     return HealthAnswer(judged.ok, detail, judged.status, latency, peer, local)
+
+
+def probe_twice(target: Health, *, clock: Clock = SYSTEM) -> HealthAnswer:
+    """Ask a service twice, and return the answer that is worse; arguments as for :func:`probe`.
+
+    One worker of several that is ill answers every second question or so. A slow one is asked once: each look would
+    take twice as long.
+    """
+    first = probe(target, clock=clock)
+    if not first.ok or first.latency > _QUICK:
+        return first
+    again = probe(target, clock=clock)
+    if again.ok:
+        return first
+    return dataclasses.replace(again, detail=f"{again.detail}; asked a moment before, it was well ({first.detail})")
 
 
 def probe_all(targets: t.Mapping[str, Health], *, clock: Clock = SYSTEM) -> t.Dict[str, HealthAnswer]:

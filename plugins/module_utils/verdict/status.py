@@ -73,7 +73,7 @@ def observe(
     # First the listener, then the answer: so the answer comes from the process whose socket was just seen.
     # All who hold it: one that has left its service and shares the socket would answer in its place.
     holders = survey(stack, _ports(stack), _pids(programs), sharing=socket_owners.EVERY)
-    answers, replies = _ask(stack, programs)
+    answers, replies = _ask(stack, programs, started=config_read)
     # An answer may take seconds: what may have changed meanwhile is looked at after it.
     silence, programs, book, altered = _said_again(stack, client, silence, programs, config_read, clock)
     holders = _listening_still(stack, holders, programs)
@@ -200,11 +200,15 @@ def _halted(programs: t.Mapping[str, ProgramState], clock: Clock) -> t.Dict[str,
 
 
 def _ask(
-    stack: Stack, programs: t.Mapping[str, ProgramState]
+    stack: Stack, programs: t.Mapping[str, ProgramState], started: bool
 ) -> t.Tuple[t.Dict[str, HealthAnswer], t.Dict[str, DatabaseAnswer]]:
-    """Return the health answers of the services that run, and those of the databases; asks all at the same time."""
+    """Return the health answers of the services that run, and those of the databases; asks all at the same time.
+
+    What a run has started was well when it was asked before; all else is asked twice here.
+    """
+    ask = health.probe if started else health.probe_twice
     questions: t.Dict[t.Tuple[str, str], t.Callable[[], HealthAnswer]] = {
-        ("health", service.name): functools.partial(health.probe, service.health)
+        ("health", service.name): functools.partial(ask, service.health)
         for service in stack.services
         if service.health is not None and service.name in programs and programs[service.name].pid
     }

@@ -66,6 +66,7 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self):
         if os.path.exists(sys.argv[2]):
             pid = int(open(sys.argv[2]).read())
+            os.unlink(sys.argv[2])
             os.kill(pid, signal.SIGKILL)
             while os.path.exists("/proc/%d" % pid) and " Z " not in open("/proc/%d/stat" % pid).read():
                 time.sleep(0.01)
@@ -225,3 +226,28 @@ def test_a_restart_by_hand_is_no_edit() -> None:
         client.start(["worker"])
         assert eventually(lambda: client.programs()["worker"].state == "RUNNING")
         assert failed_checks(made.status()) == []
+
+
+# --- how often it is asked ----------------------------------------------------------------------------------------
+
+BY_TURNS = """
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Answer(BaseHTTPRequestHandler):
+    asked = 0
+    def do_GET(self):
+        Answer.asked += 1
+        self.send_response(200 if Answer.asked % 2 else 500)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
+"""
+
+
+def test_a_service_that_answers_every_second_time_is_never_ok() -> None:
+    port = free_port()
+    with stack({"web": {"port": port, "health": {"http": "/"}}}) as made:
+        made.raw["services"]["web"]["command"] = [made.program, "-c", f"exec({BY_TURNS!r})", str(port)]
+        for look in (made.perform, made.status, made.status, lambda: verify.verify(made.paths)):
+            assert ("health", "web") in failed_checks(look())
