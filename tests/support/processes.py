@@ -64,7 +64,8 @@ def free_port() -> int:
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PARTS
     for _unused in range(300):
         port = _PORTS[worker * part + int.from_bytes(os.urandom(2), "big") % part]
-        if port in _given:
+        # 10080 is refused by every browser, and so by a manifest.
+        if port in _given or port == 10_080:
             continue
         with socket.socket(socket.AF_INET6) as probe:
             try:
