@@ -121,8 +121,14 @@ def test_what_was_started_anew_since_the_last_verdict_is_known_as_well() -> None
         assert made.perform()["ok"]
         (first,) = family(made)
         os.kill(first, signal.SIGKILL)
-        assert eventually(lambda: len(family(made)) == 1 and first not in family(made))
-        (second,) = family(made)
+        found: t.Set[int] = set()
+
+        def started_anew() -> bool:
+            found.update(family(made) - {first})
+            return bool(found)
+
+        assert eventually(started_anew)
+        (second,) = found
         assert eventually(lambda: processes.reader.environment(second, "ROLLCALL_") == {})
         with ended_at_last([second]):
             made.kill_daemon()

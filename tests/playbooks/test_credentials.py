@@ -128,6 +128,16 @@ def test_site_holds_a_service_until_its_credentials_come_and_the_playbook_delive
                 assert FIRST.encode() not in text.read_bytes(), text
 
 
+def test_a_directory_is_not_removed_as_a_credential(made: StackUnderTest) -> None:
+    place = put(made, FIRST).parent / "old" / "key.pem"
+    place.parent.mkdir()
+    place.write_text(SECOND, encoding="utf-8")
+    done = play(made, "playbooks/credentials.yml", rollcall_credentials={"credentials/old": None})
+    assert done.returncode == 2
+    assert "is a directory, and no credential: it is left alone" in done.stdout
+    assert place.read_text(encoding="utf-8") == SECOND
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../feed.pem", "a/../../b", "feed.pem", "a//b", "./a"])
 def test_a_path_that_leads_out_of_the_root_is_refused(made: StackUnderTest, path: str) -> None:
     assert made.perform()["result"] == "held"

@@ -11,7 +11,8 @@ A process is ours by the first of these that holds (docs/design/0009-what-is-our
 - ``session``: it is of the session that a supervisord of the stack leads or led;
 - ``label``: its environment names the stack, and its user is one whose word counts;
 - ``cgroup``: it is in the control group of the stack's unit;
-- ``descent``: it descends from a process that is ours, and has no other home.
+- ``descent``: it descends from a process that is ours, and has no other home. In another pid namespace only descent
+  from a supervisord counts: what a container is told is not ours to trust.
 
 What cannot be known is not ours.
 """
@@ -83,10 +84,11 @@ class Ownership:
         own = self.of(process)
         if own.how or own.other or leaves(process.pid):
             return own
+        inside = processes.reader.in_container(process.pid)
         for pid in lineage[1:]:
             place = processes.reader.place_of(pid) if pid > 1 else None
             above = Belonging(other=True) if place is None else self._of(pid, place)
-            if above.how:
+            if above.how and (not inside or self._is_supervisord(pid, above)):
                 return Belonging(DESCENT, above.label)
             if above.other or leaves(pid):
                 break
@@ -127,14 +129,17 @@ class Ownership:
         below: t.Dict[int, t.List[int]] = {}
         for pid, place in places.items():
             below.setdefault(place.ppid, []).append(pid)
-        queue = [pid for pid in known if pid > 1]
+        # What descends from a supervisord comes first: only that proves anything in another pid namespace.
+        queue = [(pid, self._is_supervisord(pid, belonging)) for pid, belonging in known.items() if pid > 1]
+        queue.sort(key=lambda entry: entry[1])
         while queue:
-            parent = queue.pop()
+            parent, supervised = queue.pop()
             for pid in below.get(parent, ()):
                 ruled_out = pid in known or pid in others or pid in besides or places[pid].ended
-                if not ruled_out and not leaves(pid):
-                    known[pid] = Belonging(DESCENT, known[parent].label)
-                    queue.append(pid)
+                if ruled_out or leaves(pid) or (processes.reader.in_container(pid) and not supervised):
+                    continue
+                known[pid] = Belonging(DESCENT, known[parent].label)
+                queue.append((pid, supervised))
 
     def _of(self, pid: int, place: Place, process: t.Optional[Process] = None) -> Belonging:
         births = self._births
@@ -187,6 +192,12 @@ class Ownership:
             own = process is not None and process.uid in self._uids and process.session == leader
             self._leaders[leader] = own
         return self._leaders[leader]
+
+    def _is_supervisord(self, pid: int, belonging: Belonging) -> bool:
+        """Return whether a process of the stack is a supervisord: it has no service, and leads the session."""
+        return pid in self._sessions or (
+            belonging.label is not None and not belonging.label.service and self._leads(pid)
+        )
 
     def _in_cgroup(self, pid: int) -> bool:
         cgroup = self._births.cgroup

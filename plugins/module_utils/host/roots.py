@@ -47,7 +47,7 @@ def seen_by(pid: int, path: str) -> t.Optional[FileId]:
     try:
         if _view(pid) == _own_view():
             return file_id(path)
-        status = os.stat(_resolved(f"/proc/{pid}/root", path))
+        status = os.stat(_resolved(f"{_living(pid)}/root", path))
     except PermissionError:
         raise
     except OSError:
@@ -102,7 +102,7 @@ def _stack_above(pid: int, wanted: FileId) -> t.Optional[FileId]:
         pid: of the process.
         wanted: a root that counts also when there is no engine in it.
     """
-    place, before = f"/proc/{pid}/cwd", None
+    place, before = f"{_living(pid)}/cwd", None
     for _unused in range(DEEPEST):
         here = file_id(place)
         if here is None or here == before:
@@ -128,8 +128,24 @@ def _view(pid: t.Union[int, str]) -> t.Tuple[str, int, int]:
         PermissionError: it may not be looked at.
         FileNotFoundError, ProcessLookupError: there is no such process, or it has ended.
     """
-    status = os.stat(f"/proc/{pid}/root")
-    return (os.readlink(f"/proc/{pid}/ns/mnt"), status.st_dev, status.st_ino)
+    place = _living(pid)
+    status = os.stat(f"{place}/root")
+    return (os.readlink(f"{place}/ns/mnt"), status.st_dev, status.st_ino)
+
+
+def _living(pid: t.Union[int, str]) -> str:
+    """Return the directory of a process below /proc, or that of a thread that lives when the first one has ended."""
+    place = f"/proc/{pid}"
+    try:
+        os.stat(f"{place}/root")
+    except FileNotFoundError:
+        for task in os.listdir(f"{place}/task"):
+            if os.path.exists(f"{place}/task/{task}/root"):
+                return f"{place}/task/{task}"
+    except PermissionError:
+        # Whoever asks next is told so.
+        return place
+    return place
 
 
 @functools.lru_cache(maxsize=1)

@@ -171,14 +171,16 @@ def judgements(
     supervision = _supervision(stack, lineages, found, pids, clock)
     ownership = None if stack is None else Ownership(stack.root, trusted_uids(stack.root, stack.user))
 
-    def belonging(process: Process) -> Belonging:
-        if any(pid in supervision.reported for pid in lineages[process.pid]):
+    def belonging(pid: int, process: Process) -> Belonging:
+        if any(above in supervision.reported for above in lineages[pid]):
             return Belonging()
         if ownership is None:
-            return Belonging("", label_of(process.pid, process.container), other=True)
-        return ownership.of_lineage(process, lineages[process.pid])
+            return Belonging("", label_of(pid, process.container), other=True)
+        return ownership.of_lineage(process, lineages[pid])
 
-    return {pid: classify(process, lineages[pid], belonging(process), supervision) for pid, process in found.items()}
+    return {
+        pid: classify(process, lineages[pid], belonging(pid, process), supervision) for pid, process in found.items()
+    }
 
 
 def _supervision(
