@@ -46,7 +46,8 @@ options:
       - "V(master) is another word for V(full)."
       - "V(quick): stop supervisord and all services, start the services in order, verify; no port is freed."
       - "V(emergency): as full, for when something hangs: kill what does not end within a few seconds, and end every
-        supervisord of the stack, also one that does not answer, a second one, and one without its socket."
+        supervisord of the stack, also one that does not answer, a second one, and one without its socket; a run that
+        has locked the stack and hangs is ended first."
       - "V(force) is another word for V(emergency)."
       - "V(auto): start what is new, changed, not running or not healthy, and what depends on it; leave the rest alone."
       - "V(flush): free the assigned ports of what is left over; restart nothing."

@@ -84,6 +84,7 @@ TRIALS: t.Mapping[str, str] = {
     "make_directory": f"{FAULT}::test_a_directory_that_is_gone_is_made",
     "writable": f"{FAULT}::test_a_file_system_is_made_writable_again",
     "reserve": f"{FAULT}::test_a_port_is_taken_from_those_that_the_kernel_gives_away",
+    "unmount_hung": "tests/fault/test_foreign_files_hang.py::test_the_printed_command_takes_the_file_system_away",
     "unmount": f"{FAULT}::test_what_is_mounted_in_a_directory_is_taken_away_before_it_is_removed",
     "most_victims": f"{FAULT}::test_more_victims_than_are_allowed_are_ended_by_the_option_that_is_told",
     "force": f"{FAULT}::test_a_stranger_on_a_port_is_ended_by_the_override_that_is_told",

@@ -291,6 +291,11 @@ def unmount(path: str) -> str:
     return f"umount {shlex.quote(path)}"
 
 
+def unmount_hung(path: str) -> str:
+    """Return the command that takes away a file system which does not answer."""
+    return f"umount -c -f -l {shlex.quote(path)}"
+
+
 def reserve(port: int) -> str:
     """Return the command that has the kernel give a port to no client."""
     return f"sysctl -w net.ipv4.ip_local_reserved_ports={port}"

@@ -133,6 +133,7 @@ class HostFacts:
         own_paths: files and directories of Rollcall's.
         missing: directories that are not there.
         logs: of the services and of supervisord.
+        lost_logs: logs to which supervisord does not write any more, though it should.
         left_overs: of earlier runs.
         lock: the note of the process that has locked the stack; None when none has.
         unfinished: run and step of the newest run, when it never came to its end.
@@ -165,6 +166,7 @@ class HostFacts:
     own_paths: t.Sequence[OwnPath] = ()
     missing: t.Sequence[str] = ()
     logs: t.Sequence[LogFile] = ()
+    lost_logs: t.Sequence[str] = ()
     left_overs: LeftOvers = LeftOvers()
     lock: t.Optional[t.Mapping[str, t.Any]] = None
     unfinished: t.Optional[t.Mapping[str, t.Any]] = None

@@ -15,6 +15,7 @@ from ..supervisord.places import log_file
 from ..verdict.judge_running import described_exit
 from ..verdict.lives import STEADY
 from ..verdict.observation import trouble
+from . import repairs
 from .facts import HostFacts
 from .findings import ERROR, NOTE, WARNING, FindingKind, Sighting
 
@@ -82,6 +83,12 @@ def _bring(facts: HostFacts, name: str) -> str:
     return cures.bring(cures.INSTALL if variables else facts.own(cures.START))
 
 
+def _log_lost(facts: HostFacts) -> t.Iterator[Sighting]:
+    for path in facts.lost_logs:
+        text = "it was deleted, renamed or replaced, and supervisord goes on writing to the file that it was"
+        yield Sighting(path, text, facts.own(cures.FIX))
+
+
 KINDS = (
     FindingKind(
         "port_held",
@@ -124,5 +131,13 @@ KINDS = (
         "a service stays down because something that it requires is missing",
         "bring what it requires, then `rollcall start`",
         _held,
+    ),
+    FindingKind(
+        "log_lost",
+        WARNING,
+        "supervisord writes to another file than the log of a service",
+        "`rollcall doctor --fix`",
+        _log_lost,
+        repairs.REOPEN,
     ),
 )

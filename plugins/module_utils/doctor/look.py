@@ -19,6 +19,7 @@ from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..host import bind, births, ours, processes
 from ..host.accounts import user_name
+from ..host.apart import TooLong, apart
 from ..host.model import Process
 from ..manifest.model import Paths, Stack
 from ..ports import leases
@@ -35,9 +36,10 @@ from ..supervisord.discovery import SocketAnswer, discover
 from ..supervisord.places import engine_directory, engine_python
 from ..supervisord.settings import Settings, read_settings
 from ..verdict import drift, fitness, status
+from ..verdict.limits import FILES
 from ..verdict.observation import Observation
-from . import own_paths
-from .facts import HostFacts, LeftOvers, Pidfile, Unavailable, Versions, own_command
+from . import lost_logs, own_paths
+from .facts import HostFacts, LeftOvers, LogFile, Pidfile, Unavailable, Versions, own_command
 
 # Seconds for finding out what is in the way on the ports; what is left then is told without its unit.
 PORTS_PATIENCE = 10.0
@@ -120,7 +122,7 @@ class _Look:
         if stack.user is not None and not _exists(stack.user):
             evidence = f"there is no such user, who is to run stack {stack.name}"
             self._fail("account", stack.user, evidence, cures.INSTALL)
-            return {"registry": registry.is_current(stack), "logs": list(own_paths.log_files(stack))}
+            return {"registry": registry.is_current(stack), **_logs(stack, None)}
         seen = self._try(stack.name, lambda: self._observed(stack))
         self._try(paths.state, lambda: leases.load(paths.state))
         rows: t.Sequence[t.Mapping[str, t.Any]] = []
@@ -134,7 +136,7 @@ class _Look:
             "problems": self._problems(stack),
             "ports": {} if seen is None else self._try(stack.name, lambda: _ports(stack, seen, self._clock)) or {},
             "held": self._try(paths.env_dir, lambda: fitness.held(stack)) or {},
-            "logs": list(own_paths.log_files(stack)),
+            **_logs(stack, seen),
         }
 
     def _observed(self, stack: Stack) -> Observation:
@@ -187,6 +189,21 @@ class _Look:
     def _fail(self, name: str, subject: str, evidence: str, remedy: str) -> None:
         # The same file is needed for several things, and told once.
         self._unavailable.setdefault(subject, Unavailable(name, subject, evidence, remedy))
+
+
+def _logs(stack: Stack, seen: t.Optional[Observation]) -> t.Dict[str, t.Any]:
+    """Return the logs, and those to which supervisord does not write any more, found by a child."""
+
+    def find() -> t.List[t.Any]:
+        logs = [[one.path, one.size, one.limit] for one in own_paths.log_files(stack)]
+        return [logs, [] if seen is None else lost_logs.lost_logs(stack, seen)]
+
+    try:
+        logs, lost = apart(find, FILES)
+    except TooLong:
+        # That the file system of the logs does not answer is a problem which fitness tells.
+        return {}
+    return {"logs": [LogFile(*one) for one in logs], "lost_logs": lost}
 
 
 def _exists(user: str) -> bool:

@@ -16,7 +16,7 @@ from ..host import births
 from ..state.runs import KEEP_RUNS, prune_runs
 from ..supervisord import life
 from ..verdict import fitness
-from . import own_paths
+from . import lost_logs, own_paths
 from .facts import HostFacts
 from .findings import Repair
 
@@ -76,6 +76,13 @@ def _remove_oldest(facts: HostFacts, _subject: str) -> str:
     return f"kept the newest {KEEP_RUNS}"
 
 
+def _reopen(facts: HostFacts, _subject: str) -> str:
+    if facts.stack is None or facts.seen is None:
+        return "could not: supervisord does not run any more"
+    return lost_logs.reopen(facts.stack, facts.seen)
+
+
+REOPEN = Repair("has supervisord open it again, with what it had", _reopen)
 REMOVE_STALE = Repair("removes it", _remove_stale)
 FORGET_DEAD = Repair("drops it from the record", _forget_dead)
 MAKE_DIRECTORY = Repair("makes it, for its owner", _make_directory)

@@ -60,12 +60,17 @@ def apart_each(
     if pid == 0:
         _be_child(works, writer, seconds)
     os.close(writer)
+    ended = False
     try:
         said, ended = _read(reader, Deadline(seconds, clock))
     finally:
         os.close(reader)
-        os.kill(pid, signal.SIGKILL)
-        Deadline(_REAPED, clock).poll(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 0.001)
+        if ended:
+            # It has closed its end, which it only does by ending.
+            os.waitpid(pid, 0)
+        else:
+            os.kill(pid, signal.SIGKILL)
+            Deadline(_REAPED, clock).poll(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 0.001)
     # What stands behind the last line end was never written to its end.
     answers = {name: _value(line) for name, line in zip(works, said.split(b"\n")[:-1])}
     if ended and len(answers) < len(works):

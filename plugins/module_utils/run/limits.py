@@ -14,8 +14,8 @@ from ..manifest.graph import levels
 from ..manifest.model import Service, Stack
 from ..ports import flush
 from ..supervisord.client import batch_seconds
-from ..verdict.limits import look_limit, verify_limit
-from . import preflight, takedown
+from ..verdict.limits import FILES, look_limit, verify_limit
+from . import holder, preflight, takedown
 from .modes import NOTHING, Mode
 
 SUPERVISORD_START = 15.0
@@ -31,7 +31,10 @@ def run_limit(stack: Stack, mode: Mode, *, grace: float, kill_grace: float, soak
         kill_grace: seconds to wait after KILL.
         soak: seconds that each service must have lived before the verdict.
     """
-    prove = preflight.PARSE_BACK_TIMEOUT + look_limit(stack) + kill_grace
+    # What is looked at besides: files and space, what is held, and the files that services were started with.
+    prove = preflight.PARSE_BACK_TIMEOUT + look_limit(stack) + 4 * FILES + kill_grace
+    if mode.kills:
+        prove += holder.PATIENCE + grace + kill_grace
     ending = grace + kill_grace
     free = flush.ROUNDS * ending + flush.RETURN + flush.TIME_WAIT + kill_grace
     if mode.stops == NOTHING:

@@ -72,7 +72,8 @@ QUICK = Mode(
 EMERGENCY = Mode(
     "emergency",
     "as full, for when something hangs: kill what does not end within a few seconds, and end every supervisord of the "
-    "stack, also one that does not answer, a second one, and one without its socket",
+    "stack, also one that does not answer, a second one, and one without its socket; a run that has locked the stack "
+    "and hangs is ended first",
     aliases=("force",),
     title="emergency restart",
     asks_first=False,

@@ -16,17 +16,20 @@ import typing as t
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..state import undo
+from ..state.generations import load_stack
 from ..state.lock import locked
 from ..state.memory import last_failure
 from ..state.runs import Journal, prune_runs, unfinished_run
 from .critical_section import CriticalSection, flush_ports
+from .holder import end_what_hangs
+from .limits import run_limit
 from .outcome import causes, causes_of_error, planned_report
 from .prepare import prepare
 from .request import Request
 from .way_back import perform_or_restore
 
 if t.TYPE_CHECKING:
-    from ..base.documents import Report
+    from ..base.documents import Report, Signalled
 
 
 def describe_plan(request: Request, *, clock: Clock = SYSTEM) -> Report:
@@ -53,16 +56,25 @@ def perform(request: Request, run_id: str, *, clock: Clock = SYSTEM) -> Report:
         OSError: the record could not be written, so the step was not taken.
     """
     os.makedirs(request.paths.state, mode=0o700, exist_ok=True)
-    with locked(request.paths.state, request.who, request.mode.name, run=run_id, clock=clock):
-        return _perform_locked(request, run_id, clock)
+    state = request.paths.state
+    ended = end_what_hangs(request, clock) if request.mode.kills else []
+    limit = _limit(request)
+    with locked(state, request.who, request.mode.name, run=run_id, limit=limit, clock=clock):
+        return _perform_locked(request, run_id, ended, clock)
 
 
-def _perform_locked(request: Request, run_id: str, clock: Clock) -> Report:
+def _limit(request: Request) -> float:
+    """Return the seconds that a run takes at the longest."""
+    stack = load_stack(request.paths) if request.wanted is None else request.wanted.stack
+    return run_limit(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
+
+
+def _perform_locked(request: Request, run_id: str, ended: t.List[Signalled], clock: Clock) -> Report:
     state = request.paths.state
     unfinished = unfinished_run(state)
     journal = Journal(state, run_id, clock)
     asked = {"mode": request.mode.name, "who": request.who, "automatic": request.automatic}
-    journal.step("prove", root=request.root, brought=request.wanted is not None, **asked)
+    journal.step("prove", root=request.root, brought=request.wanted is not None, ended=ended, **asked)
     began = clock.monotonic()
     section: t.Optional[CriticalSection] = None
     try:
@@ -79,20 +91,12 @@ def _perform_locked(request: Request, run_id: str, clock: Clock) -> Report:
             exc.evidence["taken_back"] = undo.take_back(state, clock=clock)
             exc.message = "\n".join([exc.message, *(f"{note}." for note in exc.evidence["taken_back"])])
         result = exc.evidence.get("result", exc.kind)
-        signals = [] if section is None else section.signals
+        signals = [*ended, *([] if section is None else section.signals)]
         journal.finish(result, message=exc.message, checks=causes_of_error(exc), signals=signals)
         raise
+    report = {**report, "signals": [*ended, *report["signals"]]}
     seconds = round(clock.monotonic() - began, 3)
-    message, checks = causes(report)
-    journal.finish(
-        report["result"],
-        changed=report["changed"],
-        starts=request.mode.starts,
-        message=message,
-        failed=[f"{check['name']} {check['subject']}" for check in checks],
-        checks=checks,
-        signals=report["signals"],
-    )
+    _finish(journal, request, report)
     failure = last_failure(state)
     prune_runs(state, None if failure is None else failure["run"])
     return {
@@ -103,3 +107,17 @@ def _perform_locked(request: Request, run_id: str, clock: Clock) -> Report:
         "timings": journal.timings,
         "run": run_id,
     }
+
+
+def _finish(journal: Journal, request: Request, report: Report) -> None:
+    """Record how a run ended, and why where it failed."""
+    message, checks = causes(report)
+    journal.finish(
+        report["result"],
+        changed=report["changed"],
+        starts=request.mode.starts,
+        message=message,
+        failed=[f"{check['name']} {check['subject']}" for check in checks],
+        checks=checks,
+        signals=report["signals"],
+    )

@@ -31,7 +31,14 @@ POLL = 0.05
 
 @contextlib.contextmanager
 def locked(
-    state: str, who: str, verb: str, *, run: t.Optional[str] = None, patience: float = 0.0, clock: Clock = SYSTEM
+    state: str,
+    who: str,
+    verb: str,
+    *,
+    run: t.Optional[str] = None,
+    limit: t.Optional[float] = None,
+    patience: float = 0.0,
+    clock: Clock = SYSTEM,
 ) -> t.Iterator[None]:
     """Hold the lock of a stack.
 
@@ -40,6 +47,7 @@ def locked(
         who: the person or program that asks, for the note.
         verb: what for, for the note.
         run: id of the run, for the note.
+        limit: seconds that it takes at the longest, for the note.
         patience: seconds to wait for another process; without any the answer comes at once.
         clock: of the deadline, and of the time in the note.
 
@@ -49,6 +57,7 @@ def locked(
     """
     own = _process(os.getpid())
     note = {"pid": os.getpid(), "who": who, "verb": verb, "since": readable_time(clock.wall()), "run": run}
+    note.update(limit=limit, boot=processes.boot_id(), moment=processes.age(0))
     descriptor = _take(state, {**note, "start": None if own is None else own.start}, Deadline(patience, clock))
     try:
         yield
@@ -126,6 +135,22 @@ def locked_by(state: str) -> t.Dict[str, t.Any]:
     note = lock_note(state)
     process = _process(note.get("pid"))
     return note if process is not None and note.get("start") in (None, process.start) else {}
+
+
+def has_locked(state: str, process: Process) -> bool:
+    """Return whether a process has locked the stack, by the kernel's list of locks (proc(5), /proc/locks).
+
+    The note in the lock can be written by whoever may write there; this list cannot.
+    """
+    inode = os.stat(state).st_ino
+    try:
+        with open("/proc/locks", encoding="ascii") as stream:
+            rows = [line.split() for line in stream]
+    except FileNotFoundError:
+        return False
+    # 1: FLOCK  ADVISORY  WRITE 3454 fe:00:2146320 0 EOF
+    held = {(row[4], row[5].rpartition(":")[2]) for row in rows if len(row) > 5 and row[1] == "FLOCK"}
+    return (str(process.pid), str(inode)) in held
 
 
 def _process(pid: t.Any) -> t.Optional[Process]:

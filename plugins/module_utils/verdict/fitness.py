@@ -7,12 +7,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import typing as t
 
 from ..base import cures
 from ..base.errors import Problem, RollcallError
 from ..host.accounts import Account, acting_as, find_account, require_account, user_name
+from ..host.apart import apart_each
+from ..host.mounts import mount_point
 from ..manifest.graph import held_back
 from ..manifest.model import DEFAULT_PATH, GIVEN_TO_ALL, Service, Stack, current_release, release_directory
 from ..manifest.revision import runs_release
@@ -20,6 +23,7 @@ from ..state import registry
 from ..state.generations import load_environment
 from ..supervisord.environment import service_variables
 from ..supervisord.places import engine_python
+from .limits import FILES
 
 
 def account(stack: Stack) -> Account:
@@ -70,9 +74,16 @@ def held(
     if not any(service.requires_files or service.requires_env for service in stack.services):
         return {}
     variables = load_environment(stack.paths) if environment is None else environment
-    lacking = {
-        service.name: _lacks(stack, service, variables.get(service.name, {}), awaited) for service in stack.services
-    }
+
+    def lacks(service: Service) -> str:
+        return _lacks(stack, service, variables.get(service.name, {}), awaited)
+
+    lacking = {service.name: lacks(service) for service in stack.services if not service.requires_files}
+    foreign = [service for service in stack.services if service.requires_files]
+    if foreign:
+        # One that does not answer is no reason to stop a service; `fit` tells it.
+        works = {service.name: functools.partial(lacks, service) for service in foreign}
+        lacking.update(apart_each(works, FILES))
     return held_back(stack, {name: what for name, what in lacking.items() if what})
 
 
@@ -123,39 +134,67 @@ def as_installed(stack: Stack, path: str) -> str:
     return release_directory(stack.root, stack.release) + path[len(current) :]
 
 
-def files(stack: Stack, awaited: str = "", *, given: bool = False) -> t.List[Problem]:
-    """Return which directories of the stack and its services are missing, or cannot be used by who runs them.
+def fit(stack: Stack, awaited: str = "", *, given: bool = False) -> t.Tuple[t.List[Problem], t.List[Problem]]:
+    """Return which directories are missing or cannot be used, and which programs of the services, by who runs them.
+
+    A child looks: the file system of a service may never answer, and then that is its problem.
 
     Args:
         stack: the manifest.
         awaited: the directory of a release that is yet to come; what is inside of it is not looked for.
         given: whether the stack's own directories and logs are given to that user before anything starts.
     """
-    problems = list(_directories(stack, find_account(stack.user), given=given))
+
+    def look(name: str) -> t.List[t.List[t.Dict[str, t.Any]]]:
+        who = find_account(stack.user)
+        service = stack.service(name) if name else None
+        found = _of_stack(stack, who, awaited, given) if service is None else _of_service(stack, service, who, awaited)
+        return [[problem._asdict() for problem in problems] for problems in found]
+
+    names = ["", *(service.name for service in stack.services)]
+    answers = apart_each({name: functools.partial(look, name) for name in names}, FILES)
+    found = [[[Problem(**one) for one in problems] for problems in answers[name]] for name in names if name in answers]
+    late = [name for name in names if name not in answers]
+    hangs = [_hangs(stack, late[0])] if late else []
+    return [*hangs, *(one for files, _ in found for one in files)], [one for _, programs in found for one in programs]
+
+
+def _of_stack(stack: Stack, who: Account, awaited: str, given: bool) -> t.Tuple[t.List[Problem], t.List[Problem]]:
+    problems = list(_directories(stack, who, given=given))
     absent = absent_release(stack)
     if absent and absent != awaited:
         problems.append(problem(absent, "the release does not exist on this host", cures.INSTALL))
     problems += _without_release(stack)
-    for service in stack.services:
-        real = as_installed(stack, service.directory)
-        if not _inside(real, awaited) and not os.path.isdir(real):
-            place = f"stack.services.{service.name}.directory"
-            problems.append(
-                problem(place, f"{service.directory} does not exist", cures.make_directory(service.directory))
-            )
-    return problems
+    return problems, list(_interpreter(stack, who))
 
 
-def dependencies(stack: Stack, awaited: str = "") -> t.List[Problem]:
-    """Return which programs of the services are not installed, or may not be executed by who runs them.
+def _of_service(
+    stack: Stack, service: Service, who: Account, awaited: str
+) -> t.Tuple[t.List[Problem], t.List[Problem]]:
+    problems = []
+    real = as_installed(stack, service.directory)
+    if not _inside(real, awaited) and not os.path.isdir(real):
+        place = f"stack.services.{service.name}.directory"
+        problems.append(problem(place, f"{service.directory} does not exist", cures.make_directory(service.directory)))
+    # Whether it lacks them, `held` judges; here it only shows whether they answer.
+    for path in service.requires_files:
+        os.path.exists(as_installed(stack, path))
+    return problems, list(_program(stack, service, who, awaited))
 
-    Args:
-        stack: the manifest.
-        awaited: the directory of a release that is yet to come; a program that may be in it is not missing.
-    """
-    who = find_account(stack.user)
-    programs = [problem for service in stack.services for problem in _program(stack, service, who, awaited)]
-    return [*_interpreter(stack, who), *programs]
+
+def _hangs(stack: Stack, name: str) -> Problem:
+    """Return the problem that the file system of a service, or of the stack where it has no name, does not answer."""
+    if not name:
+        paths, place = [stack.paths.run, stack.paths.logs], "stack.paths"
+    else:
+        service = stack.service(name)
+        paths = [service.directory, service.command[0], *service.requires_files]
+        place = f"stack.services.{name}"
+    mounts = [mount_point(path) for path in paths if os.path.isabs(path)]
+    # The longest is the one that is not the root's own.
+    mount = max(mounts, key=len, default="/")
+    message = f"its files do not answer within {FILES:g} s: {', '.join(paths)}, on the file system at {mount}"
+    return problem(place, message, cures.unmount_hung(mount))
 
 
 def _interpreter(stack: Stack, who: Account) -> t.Iterator[Problem]:

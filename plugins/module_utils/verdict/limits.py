@@ -16,6 +16,8 @@ from .lives import PATIENCE
 SETTLE_MARGIN = 1.0
 # Seconds in which a service that ended with code 0 at its start is looked for in the background.
 BACKGROUND = 0.5
+# Seconds for looking at the files of the services, which may be on any file system. What has not answered then hangs.
+FILES = 5.0
 # Seconds for reading and judging the logs of all services. What has not ended then hangs.
 LOGS = 10.0
 # Seconds for reading /proc, sockets and files on a busy machine, which have no deadline of their own.
@@ -29,7 +31,7 @@ def look_limit(stack: Stack) -> float:
     answers = max((*services, *(check.timeout for check in stack.checks.databases)), default=0.0)
     # getPID, getAllProcessInfo and the version, and after the answers a poke, the programs and their config; where one
     # is not answered, no other is asked.
-    return 6 * CALL_TIMEOUT + answers + halted.LONG + SLACK
+    return 6 * CALL_TIMEOUT + answers + halted.LONG + 2 * FILES + SLACK
 
 
 def verify_limit(stack: Stack, soak: float = 0.0) -> float:

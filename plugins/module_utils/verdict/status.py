@@ -70,10 +70,10 @@ def observe(
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
     supervisords = supervisords_over(stack.paths.config, stack.root)
     supervisord, version, silence, programs = _said(stack, client, programs)
-    # First the listener, then the answer: so the answer comes from the process whose socket was just seen.
-    # All who hold it: one that has left its service and shares the socket would answer in its place.
+    # First the listener, then the answer, which then is its own; all who hold the socket, for each of them may answer.
     holders = survey(stack, _ports(stack), _pids(programs), sharing=socket_owners.EVERY)
     answers, replies = _ask(stack, programs, started=config_read)
+    files, dependencies = fitness.fit(stack)
     # An answer may take seconds: what may have changed meanwhile is looked at after it.
     silence, programs, book, altered = _said_again(stack, client, silence, programs, config_read, clock)
     holders = _listening_still(stack, holders, programs)
@@ -86,8 +86,8 @@ def observe(
         programs=programs,
         holders=holders,
         health=answers,
-        files=fitness.files(stack),
-        dependencies=fitness.dependencies(stack),
+        files=files,
+        dependencies=dependencies,
         orphans=left,
         keepers=_keepers(left),
         databases=replies,

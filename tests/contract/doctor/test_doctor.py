@@ -645,3 +645,42 @@ def test_nothing_is_made_where_there_is_no_root(tmp_path: Path) -> None:
 def test_check_without_fix_is_wrong_use(running: StackUnderTest) -> None:
     done = subprocess.run([running.command, "doctor", "--check"], capture_output=True, text=True, check=False)
     assert (done.returncode, "--fix" in done.stderr) == (2, True)
+
+
+# --- logs that supervisord does not write to ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["deleted", "renamed", "replaced"])
+def test_a_log_that_supervisord_does_not_write_to_is_told_and_had_back(how: str) -> None:
+    says = "echo CRITICAL before; while sleep 0.05; do echo and on; done"
+    with stack({"web": {"command": ["/bin/sh", "-c", says]}}, checks={"logs": {"critical": []}}) as made:
+        assert made.perform()["ok"]
+        log = Path(made.paths.logs, "web.log")
+        if how == "deleted":
+            log.unlink()
+        else:
+            os.rename(log, f"{log}.old")
+        if how == "replaced":
+            log.touch()
+        finding = the(call(made), "log_lost")
+        assert (finding["subject"], finding["severity"]) == (str(log), "warning")
+        fixed = the(call(made, "--fix"), "log_lost")
+        assert fixed["fixed"], fixed
+        assert "log_lost" not in [one["name"] for one in call(made)["findings"]]
+        size = log.stat().st_size
+        assert eventually(lambda: log.stat().st_size > size)
+        kept = log.read_text(encoding="utf-8") if how == "deleted" else Path(f"{log}.old").read_text(encoding="utf-8")
+        assert kept.startswith("CRITICAL before\n")
+
+
+def test_what_a_deleted_log_had_is_still_judged_after_it_was_had_back() -> None:
+    with stack({"web": {}}) as made:
+        assert made.perform()["ok"]
+        log = Path(made.paths.logs, "web.log")
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write("CRITICAL: before it was deleted\n")
+        log.unlink()
+        assert the(call(made, "--fix"), "log_lost")["fixed"]
+        verdict = rollcall(made, "verify", "--json").data
+        (found,) = [check for check in verdict["checks"] if check["name"] == "logs"]
+        assert (found["code"], "before it was deleted" in found["evidence"]) == ("critical", True)

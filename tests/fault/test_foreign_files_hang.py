@@ -1,0 +1,219 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of others hang nothing: pipes, huge ones, a file system without a server; an emergency ends what hangs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import holder
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.history import recorded_run
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import Journal, new_run_id, steps_of
+from tests.support.commands import Said, rollcall
+from tests.support.hung import hung_file_system
+from tests.support.processes import eventually, free_port, is_alive
+from tests.support.stacks import StackUnderTest, check_of, stack
+
+pytestmark = pytest.mark.usefixtures("bystander")
+PRINTED = re.compile(r"ends within (\d+) s at the latest")
+
+
+@pytest.fixture
+def running() -> t.Iterator[StackUnderTest]:
+    """A stack with a service that has a directory and a required file of its own, and one without."""
+    with stack({"web": {"port": free_port(), "health": {"http": "/health"}}, "worker": {}}) as made:
+        place = Path(made.root, "data")
+        place.mkdir()
+        (place / "needed").write_text("x", encoding="utf-8")
+        made.raw["services"]["web"].update(directory=str(place), requires_files=[str(place / "needed")])
+        assert made.perform()["ok"]
+        yield made
+
+
+def call(made: StackUnderTest, *words: str) -> Said:
+    """Run a command, which must end within what it has printed."""
+    said = rollcall(made, *words, "--json")
+    printed = PRINTED.search(said.err)
+    if printed is not None:
+        assert said.seconds < float(printed[1])
+    return said
+
+
+@pytest.mark.parametrize("words", ["status", "verify", "start", "restart full", "restart emergency", "doctor"])
+def test_a_file_system_without_a_server_is_told_in_time_and_nothing_is_stopped(
+    running: StackUnderTest, words: str
+) -> None:
+    before = running.pids()
+    place = os.path.join(running.root, "data")
+    with hung_file_system(place):
+        said = call(running, *words.split())
+        assert said.code in (1, 2), said.out
+        assert place in said.out
+        assert "umount" in said.out
+        assert not running.is_locked()
+    assert running.pids() == before
+
+
+def test_the_printed_command_takes_the_file_system_away(running: StackUnderTest) -> None:
+    with hung_file_system(os.path.join(running.root, "data")):
+        found = check_of(call(running, "status").data, "files", "test")
+        subprocess.run(["/bin/sh", "-c", found["next"]], check=True, timeout=20)
+        assert call(running, "start").code == 0
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "directory"])
+def test_a_required_file_of_another_kind_hangs_nothing(running: StackUnderTest, kind: str) -> None:
+    path = Path(running.raw["services"]["web"]["requires_files"][0])
+    path.unlink()
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    for words in ("status", "verify", "start", "restart quick"):
+        assert call(running, *words.split()).code == 0
+
+
+def test_a_huge_required_file_costs_neither_memory_nor_time(running: StackUnderTest) -> None:
+    path = running.raw["services"]["web"]["requires_files"][0]
+    os.truncate(path, 3 << 30)
+    assert running.perform()["ok"]
+    before = running.pids()
+    peak = _peak_of(running.command, "start")
+    assert peak < 200 * 1024
+    assert running.pids() == before
+    # A change of it is seen all the same.
+    with open(path, "r+b") as stream:
+        stream.write(b"changed")
+    report = running.perform(installed=True)
+    assert [action["subject"] for action in report["actions"] if action["action"] == "restart"] == ["web"]
+
+
+def _peak_of(*command: str) -> int:
+    """Return how many KiB a command and its children needed at the most."""
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=2); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run(["python3", "-c", code, *command], capture_output=True, text=True, check=True, timeout=60)
+    return int(done.stdout)
+
+
+# --- the run that has locked the stack ----------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def at_work(made: StackUnderTest, *, steps: bool = False, verb: str = "full", limit: float = 600.0) -> t.Iterator[int]:
+    """A run that has locked the stack, and hangs; or takes one step after the other. Returns its pid."""
+    run = new_run_id(made.paths.state)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            with locked(made.paths.state, "tester", verb, run=run, limit=limit):
+                journal = Journal(made.paths.state, run)
+                journal.step("prove", mode=verb, who="tester")
+                while True:
+                    time.sleep(0.05)
+                    if steps:
+                        journal.step("verify")
+        finally:
+            os._exit(0)
+    try:
+        assert eventually(lambda: len(steps_of(made.paths.state, run)) > 0)
+        yield pid
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holder, "PATIENCE", 1.0)
+
+
+def emergency(made: StackUnderTest) -> t.Any:
+    return made.perform("emergency", installed=True)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_an_emergency_ends_the_run_that_hangs_and_says_whom(running: StackUnderTest) -> None:
+    with at_work(running) as pid:
+        report = emergency(running)
+        assert report["ok"]
+        assert not is_alive(pid)
+        (ended,) = [entry for entry in report["signals"] if entry["pid"] == pid]
+        assert ended["result"] == "ended"
+        kept = recorded_run(running.paths, report["run"])
+        assert pid in [entry["pid"] for entry in kept["signals"]]
+
+
+def test_an_emergency_ends_at_once_a_run_that_is_stopped(running: StackUnderTest) -> None:
+    with at_work(running, verb="emergency") as pid:
+        os.kill(pid, signal.SIGSTOP)
+        assert eventually(lambda: processes.describe(pid).state == "T")  # type: ignore[union-attr]
+        said = call(running, "restart", "emergency")
+        assert said.code == 0, said.out
+        assert not is_alive(pid)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_an_emergency_ends_another_emergency_only_after_its_time(running: StackUnderTest) -> None:
+    with at_work(running, verb="emergency") as pid:
+        with pytest.raises(RollcallError, match="locked"):
+            emergency(running)
+        assert is_alive(pid)
+    with at_work(running, verb="emergency", limit=-1.0) as pid:
+        assert emergency(running)["ok"]
+        assert not is_alive(pid)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_run_that_goes_on_is_left_alone(running: StackUnderTest) -> None:
+    before = running.pids()
+    with at_work(running, steps=True) as pid:
+        with pytest.raises(RollcallError, match="locked"):
+            emergency(running)
+        assert is_alive(pid)
+    assert running.pids() == before
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("mode", ["full", "quick", "auto", "stop", "flush"])
+def test_no_other_mode_ends_a_run(running: StackUnderTest, mode: str) -> None:
+    with at_work(running) as pid:
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(RollcallError, match="locked"):
+            running.perform(mode, installed=True)
+        assert is_alive(pid)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("lie", ["pid", "start", "boot"])
+def test_who_only_is_named_in_the_lock_is_not_ended(running: StackUnderTest, lie: str) -> None:
+    with at_work(running) as pid, stack({}) as other, at_work(other) as innocent:
+        note = running.lock_note()
+        process = processes.describe(innocent)
+        assert process is not None
+        told = {"pid": innocent, "start": process.start}
+        lies: t.Dict[str, t.Dict[str, t.Any]] = {"pid": told, "start": {"start": 1}, "boot": {"boot": "another"}}
+        Path(running.paths.state, "lock").write_text(json.dumps({**note, **lies[lie]}), encoding="utf-8")
+        with pytest.raises(RollcallError, match="locked"):
+            emergency(running)
+        assert is_alive(innocent)
+        assert is_alive(pid)
