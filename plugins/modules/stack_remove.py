@@ -108,7 +108,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import removal, request
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import kept_generations
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import was_verified
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 
 
@@ -128,7 +128,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     stack = Stack.from_dict({**module.params["manifest"], "root": root})
     host = removal.look()
     installed = os.path.isdir(os.path.join(root, "etc")) and os.path.exists(os.path.join(root, "bin", "rollcall"))
-    verified = any(generation["verified"] for generation in kept_generations(stack.paths, root))
+    verified = was_verified(stack.paths, root)
     if verified and module.params["only_unverified"]:
         decided = removal.NOTHING
     else:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.before import names_before
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import record_unverified
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from tests.support.playbooks import PLAYBOOK, document, play, prepare
 from tests.support.processes import eventually, free_port
@@ -211,6 +212,22 @@ def test_what_has_held_once_is_never_taken_back(made: StackUnderTest, word: str)
     (report,) = document(made)["hosts"]["here"]["reports"]
     assert report["result"] == ("rolled_back" if word == "rollback" else "degraded")
     assert made.pids().keys() == ({"good", "bad"} if word == "rollback" else {"good"})
+
+
+def test_what_has_held_once_is_not_taken_back_after_a_crash_loop_either(made: StackUnderTest) -> None:
+    """A loop takes *verified* from the generation: a later site took the whole stack off, as if it had never run."""
+    mend(made)
+    assert made.perform()["ok"]
+    record_unverified(made.paths, made.root)
+    made.raw["services"]["bad"]["command"] = ["/bin/false"]
+    prepare(made)
+
+    done = play(made, "site.yml", "-e", "on_failure=rollback")
+
+    assert done.returncode == 2
+    assert NEVER_VERIFIED not in done.stdout
+    assert Path(made.command).exists()
+    assert "good" in made.pids()
 
 
 def test_another_run_at_work_is_not_taken_the_ground_from(made: StackUnderTest) -> None:

@@ -344,7 +344,8 @@ class CriticalSection:
         run.files.keep(outcome.first, run.files.digests() if files is None else files)
         self._keep_verdict(marks, seen, checks)
         judged = run_report(run, seen, checks, changed=changed, signals=self.signals)
-        return {**judged, "notes": [*judged["notes"], *young_notes(stack.services, seen)]}
+        young = young_notes(stack.services, seen) if judged["ok"] else []
+        return {**judged, "notes": [*judged["notes"], *young]}
 
     def _keep_verdict(self, marks: LogMarks, seen: Observation, checks: t.Sequence[Check]) -> None:
         """Record what follows from how it was judged."""

@@ -142,6 +142,13 @@ def kept_generations(paths: Paths, root: str) -> t.List[t.Dict[str, t.Any]]:
     return found
 
 
+def was_verified(paths: Paths, root: str) -> bool:
+    """Return whether a generation that is kept was ever verified, also one that something speaks against by now."""
+    return any(
+        _meta(root, entry["id"]).get("verified_at") or entry["verified"] for entry in kept_generations(paths, root)
+    )
+
+
 def ids_to_go_back_to(paths: Paths, root: str) -> t.List[str]:
     """Return the current generation and those that were in place before it, the latest first.
 

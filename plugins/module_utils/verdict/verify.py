@@ -206,5 +206,6 @@ def verify(paths: Paths, *, soak: float = 0.0, clock: Clock = SYSTEM) -> Report:
     held = fitness.held(stack)
     seen, checks = wait_and_judge(stack, saved_marks(stack), Expectation(held=held), soak=soak, clock=clock)
     limit = limits.verify_limit(stack, soak)
-    found = {**report(stack, seen, checks, held=held, limit=limit), "notes": young_notes(stack.services, seen)}
-    return status.with_runs(t.cast("Report", found), stack)
+    found = report(stack, seen, checks, held=held, limit=limit)
+    found["notes"] = young_notes(stack.services, seen) if found["ok"] else []
+    return status.with_runs(found, stack)
