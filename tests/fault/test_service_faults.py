@@ -169,7 +169,7 @@ HTTP_CASES: t.Mapping[str, t.Tuple[peers.Behaviour, str]] = {
     "headers one byte at a time": (drips(http('{"status": "ok"}'), 0.05), "unfinished answer"),
     "a body one byte at a time": (drips_its_body, "did not end within"),
     "accepted and silent": (keeps_silent, "no answer within"),
-    "an endless body": (endless, "its body lacks"),
+    "an endless body": (endless, "of its body lack"),
     "endless headers": (endless_headers, "a broken HTTP answer"),
     "a wrong banner": (says("SSH-2.0-OpenSSH_9.2\r\n"), "not an HTTP answer"),
 }
@@ -282,7 +282,7 @@ def test_a_slow_database_fails_within_bounds_as_the_check_of_that_name(
 ) -> None:
     made, _path = with_database
     released = threading.Event()
-    monkeypatch.setattr(sqlite, "_look_into", lambda *_a: released.wait(60))
+    monkeypatch.setattr(sqlite, "look_into", lambda *_a: released.wait(60))
     try:
         began = time.monotonic()
         report = made.status()

@@ -200,7 +200,8 @@ def _hangs(stack: Stack, name: str) -> Problem:
 def _interpreter(stack: Stack, who: Account) -> t.Iterator[Problem]:
     """Find that the engine's Python, which runs supervisord, is one that the stack's user may not execute."""
     python = engine_python(stack.root)
-    if os.access(python, os.X_OK):
+    # Who is neither root nor that user cannot act as it, and so cannot tell.
+    if os.access(python, os.X_OK) and os.geteuid() in (0, who.uid):
         with acting_as(who):
             able = os.access(python, os.X_OK, effective_ids=True)
         if not able:
