@@ -171,7 +171,7 @@ def test_a_stopped_supervisord_is_named_within_bounds_and_nothing_is_touched(run
             running.perform("full", installed=True)
     finally:
         os.kill(daemon.pid, signal.SIGCONT)
-    assert f"kill -CONT {daemon.pid}  # then the same command again" in caught.value.remedies
+    assert f"kill -CONT {daemon.pid}" in caught.value.remedies
     assert running.pids() == before
 
 

@@ -62,7 +62,7 @@ def report(
 
 
 def young_notes(services: t.Sequence[Service], seen: Observation) -> t.List[str]:
-    """Return a word about services that are new: their verdict rests on the little that they have lived."""
+    """Return a word about services that are new: a good verdict rests on the little that they have lived."""
     young = seen.young(services)
     if not young:
         return []

@@ -113,6 +113,18 @@ def test_a_loop_that_was_mended_begins_anew() -> None:
         assert row(report)["exits"] == 0
 
 
+def test_a_first_verdict_says_how_little_it_rests_on() -> None:
+    with stack({"one": QUICK, "two": QUICK}) as made:
+        report = made.perform()
+        assert report["ok"]
+        (note,) = report["notes"]
+        assert "2 services" in note
+        assert "soak" in note
+        assert made.perform(soak=3.5)["notes"] == []
+        # It is known how long the same revision has lived before.
+        assert made.perform("full", installed=True)["notes"] == []
+
+
 @pytest.mark.parametrize("how", ["rollcall", "supervisorctl"])
 def test_an_ordered_restart_is_no_exit(how: str) -> None:
     with stack({"one": QUICK}) as made:
