@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import sys
 import typing as t
 
@@ -139,11 +138,12 @@ def _packages(engine: str, places: t.Sequence[str]) -> t.Iterator[Broken]:
         if what:
             yield Broken(engine, f"package {requirement} is damaged: {what}")
             continue
-    yield from _loads(engine)
+    yield from _loads(engine, places)
 
 
 def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    # Not by an expression: to load what reads those takes longer than all of this.
+    return name.replace("_", "-").replace(".", "-").lower()
 
 
 def _any_version(there: t.Mapping[str, str], name: str) -> t.Optional[str]:
@@ -173,12 +173,20 @@ def _first_damage(record: str) -> str:
     return "" if lines else f"{record}/RECORD is empty"
 
 
-def _loads(engine: str) -> t.Iterator[Broken]:
-    """See whether the one package with machine code fits this Python and this machine."""
-    try:
-        import psutil  # noqa: F401
-    except ImportError as exc:
-        yield Broken(engine, f"package psutil cannot be loaded: {exc}")
+def _loads(engine: str, places: t.Sequence[str]) -> t.Iterator[Broken]:
+    """See whether the one package with machine code fits this Python and this machine. That code alone is loaded."""
+    from importlib import machinery
+
+    for place in places:
+        directory = os.path.join(place, "psutil")
+        for name in os.listdir(directory) if os.path.isdir(directory) else ():
+            if not name.startswith("_psutil_") or not name.endswith(tuple(machinery.EXTENSION_SUFFIXES)):
+                continue
+            loader = machinery.ExtensionFileLoader(name.partition(".")[0], os.path.join(directory, name))
+            try:
+                loader.create_module(machinery.ModuleSpec(loader.name, loader, origin=loader.path))
+            except ImportError as exc:
+                yield Broken(engine, f"package psutil cannot be loaded: {exc}")
 
 
 def damaged_files(root: str) -> t.Iterator[Broken]:
