@@ -110,6 +110,8 @@ def test_a_first_install_that_failed_is_taken_off_by_the_command_that_is_told() 
         assert command.startswith("ansible-playbook -i "), done.stdout
         assert obey(command).returncode == 0
         assert not os.path.exists(made.command)
+        # For what tidies up after the test.
+        os.makedirs(made.root, exist_ok=True)
 
 
 def test_who_has_the_collection_alone_is_told_its_playbooks(made: StackUnderTest) -> None:
