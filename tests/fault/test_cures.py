@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import shlex
 import signal
@@ -27,6 +28,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.removing 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, tool
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from tests.support import namespaces
+from tests.support.interpreters import give_to, python_of_all
 from tests.support.processes import eventually, free_port, is_alive
 from tests.support.stacks import APP, StackUnderTest, stack, two_services
 from tests.support.victims import victim
@@ -156,6 +158,30 @@ def test_status_and_doctor_name_the_same_cure_when_nothing_runs(running: StackUn
     assert of_status in of_doctor
     obey(of_status)
     assert running.status()["ok"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the services of others")
+def test_doctor_and_start_name_one_cure_for_a_python_that_the_user_may_not_execute(tmp_path: Path) -> None:
+    who, closed = pwd.getpwnam("games"), tmp_path / "closed"
+    with stack(two_services()) as made:
+        give_to(made, who.pw_name, who.pw_uid, who.pw_gid)
+        assert made.perform()["ok"]
+        assert made.perform("stop")["ok"]
+        closed.mkdir(mode=0o700)
+        python = Path(made.root, "engine", "venv", "bin", "python")
+        (closed / "python").symlink_to(python.resolve())
+        python.unlink()
+        python.symlink_to(closed / "python")
+
+        refused, looked = ask(made, "start"), ask(made, "doctor")
+
+        assert refused.returncode == 2, refused
+        assert f"{python}: user games may not execute it" in refused.stderr
+        assert told(refused)[0] == cures.another_python()
+        assert cures.another_python() in told(looked)
+        python.unlink()
+        python.symlink_to(python_of_all() or "")
+        assert ask(made, "start").returncode == 0
 
 
 def test_where_no_generation_is_verified_one_that_is_kept_can_be_gone_to(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ class Application:
         self.made, self.server = made, server
         made.raw["checks"] = {"database": {"postgresql": {"service": "web"}}}
 
-    def site(self, password: str, *arguments: str) -> t.Any:
+    def site(self, password: str, *arguments: str, file: str = "credentials/feed.pem") -> t.Any:
         server = self.server
         url = f"postgresql://shop:{password}@{server.host}:{server.port}/shop"
         self.made.raw["services"]["web"]["secrets"] = {"DATABASE_URL": url}
@@ -45,7 +45,7 @@ class Application:
             "site.yml",
             *arguments,
             rollcall_database={"postgresql": {**known, **admin}},
-            rollcall_credentials={"credentials/feed.pem": password},
+            rollcall_credentials={file: password},
         )
 
     def verifier(self) -> str:
@@ -122,3 +122,15 @@ def test_who_leaves_what_failed_goes_back_with_all_of_it_later(application: Appl
     assert report["ok"], report["checks"]
     assert "the password of the database's role shop was taken back" in report["notes"]
     assert (application.verifier(), application.credentials()) == (before, "first-word")
+
+
+def test_an_install_that_ends_before_its_run_takes_back_what_it_has_changed(application: Application) -> None:
+    before, made = application.verifier(), application.made
+
+    # A path that no file of credentials can have ends it between the database and the run.
+    failed = application.site("second-word", file="feed.pem")
+
+    assert failed.returncode == 2
+    assert "Refuse paths outside of the stack's root" in failed.stdout
+    assert application.verifier() == before, failed.stdout
+    assert made.status()["ok"]

@@ -47,7 +47,6 @@ TRIALS: t.Mapping[str, str] = {
     "BECOME": f"{FAULT}::test_who_may_not_is_told_who_may",
     "MOUNT_PROC": f"{FAULT}::test_the_processes_of_a_host_are_mounted_again",
     "HARD_LIMIT": f"{FAULT}::test_every_look_shows_what_it_is_for",
-    "acknowledge": f"{FAULT}::test_a_run_that_failed_can_be_looked_up_and_acknowledged",
     "history": f"{FAULT}::test_a_run_that_failed_can_be_looked_up_and_acknowledged",
     "check_port": f"{FAULT}::test_a_service_that_gets_no_port_is_told_who_has_them_and_which_one_is_free",
     "check_manifest": f"{FAULT}::test_a_manifest_with_an_error_is_named_by_the_command_that_is_told",
@@ -160,7 +159,7 @@ def test_every_cure_has_a_trial(name: str) -> None:
 
 
 def test_no_trial_is_of_a_cure_that_is_not_there() -> None:
-    assert {*TRIALS, *NOT_TRIED} - names() - {"acknowledge"} == set()
+    assert {*TRIALS, *NOT_TRIED} - names() == set()
 
 
 def test_every_cure_that_is_told_for_a_host_is_one_of_them() -> None:

@@ -27,6 +27,7 @@ MODULES: t.Mapping[str, str] = {
     "manifest": "manifest",
     "doctor": "doctor",
     "acknowledge": "acknowledge",
+    "undo": "undo",
     "help": "command",
     "ask": "ask",
 }

@@ -88,7 +88,7 @@ def _perform_locked(request: Request, run_id: str, ended: t.List[Signalled], clo
             and (section is None or not section.replaced)
         ):
             # What was there before runs on, and needs what it had.
-            exc.evidence["taken_back"] = undo.take_back(state, clock=clock)
+            exc.evidence["taken_back"] = [one.words for one in undo.take_back(state, clock=clock)]
             exc.message = "\n".join([exc.message, *(f"{note}." for note in exc.evidence["taken_back"])])
         result = exc.evidence.get("result", exc.kind)
         signals = [*ended, *([] if section is None else section.signals)]

@@ -34,7 +34,8 @@ def perform_or_restore(section: CriticalSection) -> Report:
         OSError: the record could not be written, so the step was not taken.
     """
     # Whoever asks to go back, too, needs what the services had then.
-    taken_back = undo.take_back(section.run.stack.paths.state) if section.run.restores is not None else []
+    state = section.run.stack.paths.state
+    taken_back = [one.words for one in undo.take_back(state)] if section.run.restores is not None else []
     try:
         report = section.perform()
         report = {**report, "notes": [*taken_back, *report["notes"]]}
@@ -94,7 +95,7 @@ def _restore_last_verified(
     wanted = load_kept(run.stack.paths, run.stack.root, name)
     request = run.request._replace(wanted=wanted, mode=AUTO, automatic=False)
     told = None if error is None else error.as_dict()
-    taken_back = undo.take_back(run.stack.paths.state, clock=run.clock)
+    taken_back = [one.words for one in undo.take_back(run.stack.paths.state, clock=run.clock)]
     try:
         back = prepare(request, run.clock, restores=name)
         restored = CriticalSection(back, section.journal).perform()

@@ -35,13 +35,20 @@ class Undo(t.NamedTuple):
     stdin: str
 
 
+class TakenBack(t.NamedTuple):
+    """What has become of one thing that was to be taken back: whether it was, and that in words."""
+
+    ok: bool
+    words: str
+
+
 def directory(state: str) -> str:
     """Return where the records are."""
     return os.path.join(state, "undo")
 
 
-def take_back(state: str, *, clock: Clock = SYSTEM) -> t.List[str]:
-    """Take back all that is recorded, the newest first; return in words what was, and what could not be and why."""
+def take_back(state: str, *, clock: Clock = SYSTEM) -> t.List[TakenBack]:
+    """Take back all that is recorded, the newest first; return what was, and what could not be and why."""
     deadline = Deadline(PATIENCE, clock)
     return [_taken_back(one, deadline) for one in reversed(_kept(state))]
 
@@ -78,12 +85,12 @@ def _read(path: str) -> Undo:
         return Undo(path, f"what {path} records, which cannot be read ({type(exc).__name__}),", (), "")
 
 
-def _taken_back(one: Undo, deadline: Deadline) -> str:
+def _taken_back(one: Undo, deadline: Deadline) -> TakenBack:
     import subprocess  # late: few runs go back
 
     failed = f"{one.what} could not be taken back"
     if not one.argv:
-        return failed
+        return TakenBack(False, failed)
     try:
         done = subprocess.run(
             one.argv,
@@ -96,9 +103,10 @@ def _taken_back(one: Undo, deadline: Deadline) -> str:
             timeout=max(1.0, deadline.remaining()),
         )
     except (OSError, subprocess.TimeoutExpired) as exc:
-        return f"{failed}: {type(exc).__name__}"
+        return TakenBack(False, f"{failed}: {type(exc).__name__}")
     if done.returncode != 0:
         # What was on standard input may be secret; what it answers names no value of it.
-        return f"{failed}: {(last_lines(done.stderr, 1) or [f'exit code {done.returncode}'])[0]}"
+        said = (last_lines(done.stderr, 1) or [f"exit code {done.returncode}"])[0]
+        return TakenBack(False, f"{failed}: {said}")
     remove(one.path, missing_ok=True)
-    return f"{one.what} was taken back"
+    return TakenBack(True, f"{one.what} was taken back")
