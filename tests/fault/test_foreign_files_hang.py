@@ -75,6 +75,24 @@ def test_the_printed_command_takes_the_file_system_away(running: StackUnderTest)
         assert call(running, "start").code == 0
 
 
+@pytest.mark.parametrize("words", ["status", "verify", "start", "doctor"])
+def test_the_config_of_another_supervisord_on_such_a_file_system_hangs_nothing(
+    running: StackUnderTest, words: str
+) -> None:
+    place = Path(running.root, "elsewhere")
+    place.mkdir()
+    program = Path(running.root, "supervisord")
+    program.write_text("import time\ntime.sleep(600)\n", encoding="utf-8")
+    with hung_file_system(str(place)):
+        other = subprocess.Popen([running.program, str(program), "-c", str(place / "supervisord.conf")])
+        try:
+            said = call(running, words)
+            assert said.code == (1 if words == "doctor" else 0), said.out + said.err
+        finally:
+            other.kill()
+            other.wait()
+
+
 @pytest.mark.parametrize("kind", ["fifo", "device", "directory"])
 def test_a_required_file_of_another_kind_hangs_nothing(running: StackUnderTest, kind: str) -> None:
     path = Path(running.raw["services"]["web"]["requires_files"][0])

@@ -96,7 +96,7 @@ def _installed(root: str) -> t.Optional[Stack]:
 def _limit(stack: t.Optional[Stack], number: int, fix: bool) -> float:
     seconds = discovery_seconds(number) + discovery_seconds(1) + limits.SLACK
     if stack is not None:
-        seconds += limits.look_limit(stack) + CALL_TIMEOUT + preflight.PARSE_BACK_TIMEOUT
+        seconds += 4 * limits.FILES + limits.look_limit(stack) + CALL_TIMEOUT + preflight.PARSE_BACK_TIMEOUT
         seconds += PORTS_PATIENCE + CALL_TIMEOUT
     return 2 * seconds if fix else seconds
 

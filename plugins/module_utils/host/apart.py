@@ -22,6 +22,8 @@ from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 
 _READ = 65_536
+# Seconds in which a single path is looked at.
+ANSWER = 2.0
 # Seconds in which a child that was killed is gone, unless it hangs in the kernel.
 _REAPED = 0.2
 
@@ -45,6 +47,14 @@ def apart(work: t.Callable[[], t.Any], seconds: float, *, clock: Clock = SYSTEM)
     if not answers:
         raise TooLong
     return answers[""]
+
+
+def answers(path: str) -> bool:
+    """Return whether there is something at a path, and its file system says so within a moment."""
+    try:
+        return bool(apart(lambda: os.path.exists(path), ANSWER))
+    except TooLong:
+        return False
 
 
 def apart_each(

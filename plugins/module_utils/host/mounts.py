@@ -3,28 +3,93 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Where file systems are mounted, without asking any of them."""
+"""Where file systems are mounted and of what kind they are, without asking any of them."""
 
 from __future__ import annotations
 
 import os
 import re
+import typing as t
+
+# Kinds that the kernel serves from memory or a disk. Of any other a server or a program must answer, and may not.
+_LOCAL = frozenset(
+    (
+        "bpf",
+        "btrfs",
+        "cgroup",
+        "cgroup2",
+        "configfs",
+        "debugfs",
+        "devpts",
+        "devtmpfs",
+        "efivarfs",
+        "ext2",
+        "ext3",
+        "ext4",
+        "f2fs",
+        "fusectl",
+        "hugetlbfs",
+        "mqueue",
+        "nsfs",
+        "overlay",
+        "proc",
+        "pstore",
+        "ramfs",
+        "rootfs",
+        "securityfs",
+        "squashfs",
+        "sysfs",
+        "tmpfs",
+        "tracefs",
+        "vfat",
+        "xfs",
+        "zfs",
+    )
+)
+
+
+class Mount(t.NamedTuple):
+    """A mounted file system: where, and of what kind it is."""
+
+    point: str
+    kind: str
+
+
+def mounts(pid: t.Union[int, str] = "self") -> t.List[Mount]:
+    """Return what is mounted for a process (proc(5), mountinfo); nothing where that cannot be read."""
+    try:
+        with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
+            rows = [line.partition(" - ") for line in stream]
+    except OSError:
+        return []
+    return [Mount(_plain(first.split(" ")[4]), last.split(" ")[0]) for first, _dash, last in rows if last]
+
+
+def mount_of(path: str, mounted: t.Sequence[Mount]) -> Mount:
+    """Return the mount that an absolute path is on, by its name alone: to follow links would ask the file system."""
+    wanted = os.path.normpath(path)
+    # The last one of those at the same place is the one that is seen.
+    above = [one for one in (Mount("/", "rootfs"), *mounted) if _is_below(wanted, one.point)]
+    return max(reversed(above), key=_depth)
 
 
 def mount_point(path: str) -> str:
-    """Return where the file system is mounted on which an absolute path is, by its name alone (proc(5), mountinfo).
+    """Return where the file system is mounted on which an absolute path is, by its name alone."""
+    return mount_of(path, mounts()).point
 
-    Links are not followed: that would ask the file system. It is ``/`` where there is no such list.
-    """
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
-            rows = [line.split(" ") for line in stream]
-    except FileNotFoundError:
-        return "/"
-    wanted = os.path.normpath(path)
-    points = [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), row[4]) for row in rows if len(row) > 4]
-    return max((point for point in points if _is_below(wanted, point)), key=len, default="/")
+
+def may_hang(path: str, mounted: t.Sequence[Mount]) -> bool:
+    """Return whether a path is, by its name, on a file system that somebody must serve."""
+    return mount_of(path, mounted).kind not in _LOCAL
+
+
+def _depth(mount: Mount) -> int:
+    return len(mount.point)
 
 
 def _is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(f"{directory.rstrip('/')}/")
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)

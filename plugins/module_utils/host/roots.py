@@ -16,7 +16,9 @@ import os
 import typing as t
 
 from . import processes
+from .apart import ANSWER, TooLong, apart
 from .model import Label
+from .mounts import may_hang, mounts
 
 # Device and inode.
 FileId = t.Tuple[int, int]
@@ -44,15 +46,23 @@ def seen_by(pid: int, path: str) -> t.Optional[FileId]:
     """
     if not processes.LINUX:
         return file_id(path)
-    try:
+
+    def look() -> t.Optional[FileId]:
         if _view(pid) == _own_view():
             return file_id(path)
         status = os.stat(_resolved(f"{_living(pid)}/root", path))
+        return (status.st_dev, status.st_ino)
+
+    try:
+        if not may_hang(path, mounts(pid)):
+            return look()
+        # The path is another's, and so may be its file system.
+        device, inode = apart(look, ANSWER) or (-1, -1)
     except PermissionError:
         raise
-    except OSError:
+    except (OSError, TooLong):
         return None
-    return (status.st_dev, status.st_ino)
+    return None if inode < 0 else (device, inode)
 
 
 def is_same(pid: int, path: str, ours: str) -> bool:

@@ -21,8 +21,10 @@ from dataclasses import dataclass, field, replace
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import processes, socket_owners
+from ..host.apart import answers
 from ..host.labels import label_of
 from ..host.model import Label, Process
+from ..host.mounts import may_hang, mounts
 from ..host.roots import sees_as_we_do
 from . import running
 from .client import Client
@@ -142,6 +144,12 @@ def discovery_seconds(number: int) -> float:
     return 2 * PATIENCE * -(-number // AT_ONCE)
 
 
+def _settings(config: str) -> Settings:
+    if may_hang(config, mounts()) and not answers(config):
+        return Settings(problem=f"{config} is on a file system that does not answer")
+    return read_settings(config)
+
+
 def _known(process: Process, ours: bool) -> Supervisord:
     # The paths of a process in a container, or in another mount namespace, are not those of this host.
     elsewhere = process.container or (os.geteuid() == 0 and not sees_as_we_do(process.pid))
@@ -152,7 +160,7 @@ def _known(process: Process, ours: bool) -> Supervisord:
         process,
         ours,
         config,
-        Settings() if config is None else read_settings(config),
+        Settings() if config is None else _settings(config),
         label,
         young=processes.age(process.start) < STARTING,
         seen=os.geteuid() in (0, process.uid),

@@ -12,9 +12,11 @@ import shlex
 import typing as t
 
 from ..host import processes
+from ..host.apart import answers
 from ..host.homes import Home
 from ..host.labels import label_of
 from ..host.model import Process
+from ..host.mounts import may_hang, mounts
 from ..host.roots import is_same, names_stack
 
 # Where a supervisord that was told no config looks for one at last.
@@ -98,7 +100,11 @@ def config_of(process: Process) -> t.Optional[str]:
     cwd = processes.reader.working_directory(process.pid)
     names = ("supervisord.conf", "etc/supervisord.conf") if cwd else ()
     places = [*(os.path.join(cwd, name) for name in names), *DEFAULT_CONFIGS]
-    return next((place for place in places if os.path.exists(place)), None)
+    return next((place for place in places if _is_there(place)), None)
+
+
+def _is_there(path: str) -> bool:
+    return answers(path) if may_hang(path, mounts()) else os.path.exists(path)
 
 
 def program_of(pid: int) -> t.Optional[Home]:

@@ -16,6 +16,7 @@ import os
 import typing as t
 
 from ..host import processes
+from ..host.mounts import may_hang, mounts
 from ..manifest.model import Stack, release_directory
 
 # These say where a process has been, not what it runs.
@@ -53,7 +54,10 @@ def releases_of(pid: int, root: str) -> t.Set[str]:
     """Return the ids of the releases of the stack at ``root`` that a process works in, runs, has open or is given."""
     directory = os.path.dirname(release_directory(os.path.realpath(root), "any"))
     used = {_id(path, directory) for path in processes.reader.open_paths(pid)}
-    used |= {_id(os.path.realpath(path), directory) for path in _given(pid, root)}
+    mounted = mounts()
+    # A link is not followed on a file system that may not answer; a release is not there.
+    given = (path if may_hang(path, mounted) else os.path.realpath(path) for path in _given(pid, root))
+    used |= {_id(path, directory) for path in given}
     return used - {""}
 
 
