@@ -87,7 +87,8 @@ def test_the_config_of_another_supervisord_on_such_a_file_system_hangs_nothing(
         other = subprocess.Popen([running.program, str(program), "-c", str(place / "supervisord.conf")])
         try:
             said = call(running, words)
-            assert said.code == (1 if words == "doctor" else 0), said.out + said.err
+            assert said.code == 0, said.out + said.err
+            assert words != "doctor" or "is on a file system that does not answer" in said.out
         finally:
             other.kill()
             other.wait()
