@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import removing
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.removing import remove, remove_empty
-from tests.support.namespaces import as_nobody, seen_with
+from tests.support.namespaces import NOBODY, as_nobody, seen_with
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
 
@@ -65,13 +66,17 @@ def test_only_an_empty_directory_goes_as_one(tree: Path) -> None:
 
 
 @ROOT_ONLY
-def test_an_owner_who_has_closed_a_directory_of_his_own_can_remove_it(tree: Path) -> None:
-    for path in (tree.parent, tree, *tree.rglob("*")):
-        os.chown(path, 65534, 65534, follow_symlinks=False)
-    for above in list(tree.parents)[:3]:
-        above.chmod(0o755)
-    assert as_nobody(lambda: remove(str(tree))) is None
-    assert not tree.exists()
+def test_an_owner_who_has_closed_a_directory_of_his_own_can_remove_it() -> None:
+    # Not tmp_path: only its user may go there.
+    with tempfile.TemporaryDirectory(prefix="rc-") as name:
+        place = Path(name)
+        (place / "tree" / "closed").mkdir(parents=True)
+        (place / "tree" / "closed" / "file").touch()
+        (place / "tree" / "closed").chmod(0)
+        for path in (place, *place.rglob("*")):
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        assert as_nobody(lambda: remove(str(place / "tree"))) is None
+        assert not (place / "tree").exists()
 
 
 def bind(place: Path, what: Path) -> t.Callable[[], None]:
