@@ -151,6 +151,8 @@ def damage(root: str, stack: t.Optional[Stack]) -> t.List[Broken]:
     if not os.access(python, os.X_OK):
         # A finding of its own, as soon as a manifest is there to be proved.
         return []
+    state = Paths.of(root).state if stack is None else stack.paths.state
+    before = locked_by_other(state)
     user = "" if stack is None or stack.user is None else stack.user
     command = [python, "-I", str(installation.__file__), installation.ENGINE, root, user]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_PROOF_SECONDS, check=False)
@@ -158,6 +160,9 @@ def damage(root: str, stack: t.Optional[Stack]) -> t.List[Broken]:
     told = [rest.partition(": ") for word, _blank, rest in lines if word == "broken"]
     if not told and done.returncode != 0:
         told = [(python, ": ", f"it does not run: {(last_lines(done.stderr, 1) or ['it says nothing'])[0]}")]
+    if before is not None or locked_by_other(state) is not None:
+        # It may be the engine that is replaced: for a moment it is neither the old one nor the new one.
+        return []
     return [Broken(subject, what) for subject, _colon, what in told]
 
 
