@@ -53,7 +53,7 @@ def services() -> t.Dict[str, t.Any]:
 def install_client(made: StackUnderTest) -> None:
     """Do what the role bootstrap does for applications."""
     os.chmod(made.root, 0o755)
-    os.mkdir(os.path.join(made.root, "lib"))
+    os.makedirs(os.path.join(made.root, "lib"), exist_ok=True)
     shutil.copy(FILES / "rollcall_ports.py", os.path.join(made.root, "lib"))
 
 
