@@ -151,6 +151,9 @@ def damage(root: str, stack: t.Optional[Stack]) -> t.List[Broken]:
     if not os.access(python, os.X_OK):
         # A finding of its own, as soon as a manifest is there to be proved.
         return []
+    if not os.path.exists(os.path.join(engine_directory(root), installation.FILES)):
+        # The last that an install writes: there is nothing yet that the files could be compared with.
+        return []
     state = Paths.of(root).state if stack is None else stack.paths.state
     before = locked_by_other(state)
     user = "" if stack is None or stack.user is None else stack.user
