@@ -47,6 +47,7 @@ TRIALS: t.Mapping[str, str] = {
     "BECOME": f"{FAULT}::test_who_may_not_is_told_who_may",
     "MOUNT_PROC": f"{FAULT}::test_the_processes_of_a_host_are_mounted_again",
     "HARD_LIMIT": f"{FAULT}::test_every_look_shows_what_it_is_for",
+    "password": "tests/contract/programs/test_supervisor_program.py::test_a_password_opens_it_and_is_in_no_result",
     "history": f"{FAULT}::test_a_run_that_failed_can_be_looked_up_and_acknowledged",
     "check_port": f"{FAULT}::test_a_service_that_gets_no_port_is_told_who_has_them_and_which_one_is_free",
     "check_manifest": f"{FAULT}::test_a_manifest_with_an_error_is_named_by_the_command_that_is_told",

@@ -60,6 +60,11 @@ def override(port: int) -> str:
     return then(f"set overrides: {{{port}: any}} in the task", "the same playbook again")
 
 
+def password() -> str:
+    """Return the advice for whoever gave a supervisord the wrong user name or password."""
+    return then("give the user name and password that [unix_http_server] in its configuration has", "the same again")
+
+
 def history(run: str) -> str:
     """Return the command that tells all about a run."""
     return f"{HISTORY} {run}"

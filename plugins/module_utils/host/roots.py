@@ -11,6 +11,7 @@ moved is still itself.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import typing as t
@@ -144,16 +145,19 @@ def _view(pid: t.Union[int, str]) -> t.Tuple[str, int, int]:
 
 
 def _living(pid: t.Union[int, str]) -> str:
-    """Return the directory of a process below /proc, or that of a thread that lives when the first one has ended."""
+    """Return the directory of a process below /proc, or that of a thread that lives when the first one has ended.
+
+    Whoever asks next is told when it may not be looked at, or has ended.
+    """
     place = f"/proc/{pid}"
     try:
         os.stat(f"{place}/root")
-    except FileNotFoundError:
-        for task in os.listdir(f"{place}/task"):
-            if os.path.exists(f"{place}/task/{task}/root"):
-                return f"{place}/task/{task}"
+    except (FileNotFoundError, ProcessLookupError):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for task in os.listdir(f"{place}/task"):
+                if os.path.exists(f"{place}/task/{task}/root"):
+                    return f"{place}/task/{task}"
     except PermissionError:
-        # Whoever asks next is told so.
         return place
     return place
 

@@ -63,9 +63,13 @@ def perform(request: Request, run_id: str, *, clock: Clock = SYSTEM) -> Report:
         return _perform_locked(request, run_id, ended, clock)
 
 
-def _limit(request: Request) -> float:
-    """Return the seconds that a run takes at the longest."""
-    stack = load_stack(request.paths) if request.wanted is None else request.wanted.stack
+def _limit(request: Request) -> t.Optional[float]:
+    """Return the seconds that a run takes at the longest; None when the manifest in place cannot be read."""
+    try:
+        stack = load_stack(request.paths) if request.wanted is None else request.wanted.stack
+    except RollcallError:
+        # The run itself says so, or goes back to a generation that can be read.
+        return None
     return run_limit(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
 
 

@@ -159,7 +159,7 @@ def unauthorised(path: str, *, given: bool) -> RollcallError:
             UNAUTHORISED,
             path,
             f"supervisord at {path} refuses the user name or the password that it was given",
-            remedies=[cures.holder(path)],
+            remedies=[cures.password(), cures.holder(path)],
         )
     return problem(
         UNAUTHORISED,

@@ -28,6 +28,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours impo
     find,
     held_by,
 )
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.roots import is_same, names_stack, sees_as_we_do
 from tests.support.configs import a_label
 from tests.support.namespaces import NOBODY, cgroup, join
 from tests.support.processes import eventually, is_alive
@@ -172,3 +173,14 @@ def test_a_process_is_held_by_a_supervisord_that_reports_it_or_has_just_forked_i
         assert held_by(lineage, {master.pid}, {worker})
         assert held_by(lineage, {master.pid}, None), "forked, and still in its group"
         assert not held_by(lineage, set(), {0})
+
+
+def test_a_process_that_ends_while_it_is_looked_at_is_nobodys(tmp_path: Path) -> None:
+    """A look at all processes of a host meets some that have just ended."""
+    ended = subprocess.Popen(["/bin/true"])
+    ended.wait()
+    label = Label("one", str(tmp_path), "web", "")
+    assert not names_stack(ended.pid, label, str(tmp_path))
+    assert not names_stack(ended.pid, label, str(tmp_path / "moved"))
+    assert not is_same(ended.pid, str(tmp_path), str(tmp_path))
+    assert not sees_as_we_do(ended.pid)

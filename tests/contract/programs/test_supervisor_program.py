@@ -17,6 +17,7 @@ import psutil
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.programs import execution
@@ -378,6 +379,7 @@ def test_a_password_opens_it_and_is_in_no_result(sandbox: Sandbox, module: Modul
         none = module("started", "web")
     assert after(right) == {"web": "RUNNING"}
     assert "refuses the user name or the password" in wrong["msg"]
+    assert cures.password() in wrong["error"]["remedies"], "and with those it is opened, as above"
     assert "was given none" in none["msg"]
     assert "planted" not in json.dumps([right, wrong, none])
 

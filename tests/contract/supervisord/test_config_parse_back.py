@@ -20,6 +20,7 @@ from ansible.errors import AnsibleFilterError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack, Start, Stop
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config, life
@@ -284,7 +285,7 @@ def test_an_interpreter_that_hangs_is_ended_at_the_deadline(tmp_path: Path) -> N
 def test_an_interpreter_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(RollcallError, match="cannot be run: No such file or directory") as caught:
         parse(str(tmp_path / "python"), "")
-    assert "ansible-playbook site.yml installs it" in caught.value.remedies
+    assert caught.value.remedies == (cures.INSTALL,)
 
 
 def test_an_interpreter_without_supervisor_says_so(tmp_path: Path) -> None:
