@@ -80,6 +80,10 @@ class Series:
             wrong = self.world.eyes.wrong(self.world.look())
             if wrong:
                 raise Untrue(f"it did not stay as it was after the last step: {'; '.join(wrong)}")
+            # Services that are killed step after step are a crash loop, unless whoever does it says that it is known.
+            known = self.world.rollcall("acknowledge")
+            if known.code != 0:
+                raise Untrue(f"what happened before could not be acknowledged: {known.reason}")
             self.strike(step, dice)
         except Untrue as exc:
             step.failure = str(exc)
