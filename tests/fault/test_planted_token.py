@@ -52,6 +52,7 @@ PLACES: t.Mapping[str, str] = {
     "role database database_postgresql.password": "postgresql",
     "role database tasks postgresql_create.yml": "postgresql",
     "role database tasks postgresql_make.yml": "postgresql",
+    "role database tasks postgresql_undo.yml": "postgresql",
     "module database_info url": "postgresql",
     "role database database_redis.password": "redis",
     "role database tasks redis_run.yml": "redis",

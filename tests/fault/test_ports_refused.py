@@ -191,7 +191,7 @@ def test_a_port_that_pid_1_holds_is_refused_and_the_socket_unit_named(root: str,
         "which is never ended: it is pid 1. It listens for web.socket: stop that with systemctl stop web.socket."
         in (error["message"])
     )
-    assert error["remedies"] == ["systemctl stop web.socket", "give service0 another port"]
+    assert error["remedies"] == ["systemctl stop web.socket", cures.another_port("service0")]
     assert error["evidence"]["objections"][0]["unit"] == "web.socket"
 
 

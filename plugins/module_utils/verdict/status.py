@@ -47,6 +47,9 @@ if t.TYPE_CHECKING:
 # States that stay until something is ordered, or a process ends.
 _LASTING = frozenset({"RUNNING", "STOPPED", "FATAL"})
 
+# What a report has of the note in the lock.
+_AT_WORK = ("who", "verb", "pid", "since", "run", "start", "step")
+
 
 def observe(
     stack: Stack,
@@ -283,6 +286,6 @@ def with_runs(looked: Report, stack: Stack) -> Report:
         **looked,
         "unfinished_run": unfinished,
         "last_failure": last_failure(stack.paths.state, note.get("run")),
-        "run_at_work": t.cast("RunAtWork", note) if note else None,
+        "run_at_work": t.cast("RunAtWork", {key: note[key] for key in _AT_WORK if key in note}) if note else None,
         "generation": generation,
     }
