@@ -126,8 +126,9 @@ def names() -> set[str]:
     return {name for name in found if not name.startswith("_")} - HELPERS
 
 
-def places(tree: ast.AST, calls: t.Mapping[str, int] = CALLS) -> t.Iterator[ast.expr]:
-    """Yield each expression that stands where a cure does."""
+def places(tree: ast.AST, calls: t.Optional[t.Mapping[str, int]] = None) -> t.Iterator[ast.expr]:
+    """Yield each expression that stands where a cure does; ``calls`` are those of base/cures.py by default."""
+    calls = CALLS if calls is None else calls
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield from (each.value for each in node.keywords if each.arg in KEYWORDS)

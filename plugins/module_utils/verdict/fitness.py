@@ -156,7 +156,8 @@ def fit(stack: Stack, awaited: str = "", *, given: bool = False) -> t.Tuple[t.Li
     found = [[[Problem(**one) for one in problems] for problems in answers[name]] for name in names if name in answers]
     late = [name for name in names if name not in answers]
     hangs = [_hangs(stack, late[0])] if late else []
-    return [*hangs, *(one for files, _ in found for one in files)], [one for _, programs in found for one in programs]
+    files, programs = ([one for both in found for one in both[number]] for number in (0, 1))
+    return [*hangs, *files], programs
 
 
 def _of_stack(stack: Stack, who: Account, awaited: str, given: bool) -> t.Tuple[t.List[Problem], t.List[Problem]]:

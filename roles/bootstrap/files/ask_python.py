@@ -1,6 +1,8 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# What newer Pythons write in another way.
+# ruff: noqa: UP032, RUF005
 """What the host's Python can do, for the role's first question: ``python -c TEXT USER ROOT``. For any Python 3.
 
 It prints ``rollcall UID RECENT VENV USABLE``: who asks; whether it is recent enough and can make virtual environments;
