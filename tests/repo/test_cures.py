@@ -1,9 +1,10 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every cure has a trial that proves it, and every cure that is told for a host is one of them.
+"""Every cure has a trial that proves it, and every cure that is told is one of them.
 
-The cures of a manifest's problems are edits of the very value that they name; tests/unit/manifest has them.
+Those for a host are in base/cures.py. Those of a manifest, or of another tool's file, are edits of the very value that
+they name: they are in manifest/corrections.py.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import corrections
 from tests.support.repository import ENGINE, ROOT
+from tests.unit.importing import test_corrections as of_imports
+from tests.unit.manifest import test_corrections as of_manifests
 
 FAULT, DOCTOR = "tests/fault/test_cures.py", "tests/contract/doctor/test_doctor.py"
 PLAYBOOKS, MENDING = "tests/playbooks/test_cures.py", "tests/playbooks/test_mending.py"
@@ -112,13 +116,16 @@ KEYWORDS = {"remedies"}
 VARIABLES = {"remedies", "remedy", "cure"}
 # Where `problem` is another function, whose cures are a keyword.
 OTHERS = {"client_errors.py"}
-# Rooms whose cures are edits of a manifest, or of the file of another tool.
+# Rooms whose cures are edits of a manifest, or of the file of another tool, and where one stands there.
 EDITS = {"manifest", "importing"}
+EDIT_CALLS = {"Refused": 1, "NotJson": 1, "_unreadable": 1, "_variables": 1, "_value_reader": 1}
+EDIT_CALLS |= dict.fromkeys(["error", "warning", "_error", "_warning", "monitor", "problem", "_wrong", "_refuse"], 2)
+EDIT_CALLS |= {"Problem": 2, "PlacedProblem": 2, "wrong_type": 3, "flaw": 3, "matching": 3, "list_of": 3, "named": 3}
 
 
-def names() -> set[str]:
-    """Return everything that base/cures.py makes."""
-    tree = ast.parse(Path(str(cures.__file__)).read_text(encoding="utf-8"))
+def names(module: t.Any = cures) -> set[str]:
+    """Return everything that base/cures.py makes, or another module of cures."""
+    tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
     found = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     for node in tree.body:
         if isinstance(node, ast.Assign):
@@ -164,15 +171,25 @@ def test_no_trial_is_of_a_cure_that_is_not_there() -> None:
     assert {*TRIALS, *NOT_TRIED} - names() == set()
 
 
-def test_every_cure_that_is_told_for_a_host_is_one_of_them() -> None:
+def test_every_cure_that_is_told_is_one_of_them() -> None:
     found = []
     for path in sorted(ENGINE.rglob("*.py")):
-        if path.relative_to(ENGINE).parts[0] not in EDITS:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            told = places(tree, {} if path.name in OTHERS else CALLS)
-            found += [f"{path.relative_to(ENGINE)}:{place.lineno}: {text}" for place in told for text in texts(place)]
+        calls = EDIT_CALLS if path.relative_to(ENGINE).parts[0] in EDITS else CALLS
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        told = places(tree, {} if path.name in OTHERS else calls)
+        found += [f"{path.relative_to(ENGINE)}:{place.lineno}: {text}" for place in told for text in texts(place)]
 
     assert found == []
+
+
+def test_every_edit_that_is_told_has_a_trial() -> None:
+    tables: list[t.Mapping[str, t.Any]] = [of_manifests.OF_DATA, of_manifests.OF_TEXT, of_imports.TRIALS]
+    tried = {name for table in tables for name, trials in table.items() if trials}
+    by_name = [(of_manifests, of_manifests.OF_FILES), (of_imports, of_imports.OF_COMMANDS)]
+    tried |= {name for tests, table in by_name for name, test in table.items() if callable(getattr(tests, test))}
+
+    assert names(corrections) - tried == set(), "write a trial"
+    assert tried - names(corrections) == set()
 
 
 def test_a_cure_that_is_written_out_is_found() -> None:

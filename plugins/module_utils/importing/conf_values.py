@@ -18,6 +18,7 @@ import shlex
 import signal
 import typing as t
 
+from ..manifest import corrections
 from .draft import Draft
 
 T = t.TypeVar("T")
@@ -74,11 +75,13 @@ class ConfSections:
             self._parser.read_file(io.StringIO(text, newline=None), file or "<config>")
         except configparser.MissingSectionHeaderError as exc:
             self._draft.problem(
-                _line(file, exc.lineno), "stands before the first section", "is this a supervisord.conf?"
+                _line(file, exc.lineno), "stands before the first section", corrections.SUPERVISORD_CONF
             )
         except configparser.ParsingError as exc:
             for number, _line_text in exc.errors:
-                self._draft.problem(_line(file, number), "is neither a section nor key=value", "correct or remove it")
+                self._draft.problem(
+                    _line(file, number), "is neither a section nor key=value", corrections.CORRECT_OR_REMOVE
+                )
         self._draft.refuse()
 
     def _remember_places(self, text: str, file: str) -> None:
@@ -160,15 +163,15 @@ class SectionValues:
             expanded = text % self.names
         except KeyError as exc:
             name = str(exc.args[0])
-            cure = "correct it; a plain % is written %%"
+            cure = corrections.NO_PERCENT
             if name.startswith("ENV_"):
-                cure = f"set it where the import runs: {name[4:]}=... rollcall manifest import ..."
+                cure = corrections.export(name[4:])
             elif name == "here":
-                cure = "import the file, not its text alone"
+                cure = corrections.FILE_NOT_TEXT
             self._draft.problem(self.place(key), f"names %({name})s, which stands for nothing here", cure)
             return None
         except (TypeError, ValueError, OverflowError, MemoryError):
-            self._draft.problem(self.place(key), "has a % that stands for nothing", "write a plain % as %%")
+            self._draft.problem(self.place(key), "has a % that stands for nothing", corrections.PLAIN_PERCENT)
             return None
         for name in sorted(self.names.used):
             self._draft.changed(
@@ -195,7 +198,7 @@ class SectionValues:
         try:
             return convert(text)
         except ValueError:
-            self._draft.problem(self.place(key), f"is not {wanted}", f"write {wanted}; supervisord refuses it, too")
+            self._draft.problem(self.place(key), f"is not {wanted}", corrections.supervisord_wants(wanted))
             return default
 
     def variables(self, text: str) -> t.Dict[str, str]:

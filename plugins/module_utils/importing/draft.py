@@ -18,6 +18,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ..base.errors import Problem, problems_error
+from ..manifest import corrections
 from ..manifest.check import check_manifest
 from ..manifest.keys import SERVICE, STACK
 from ..manifest.model import PortRules, port_variable
@@ -234,7 +235,9 @@ class Draft:
                 "PORT_<SERVICE> is there for every service in depends_on; rename any other",
             )
         elif unwritable(value, CONTROL_IN_SECRET):
-            self.lost(place, "has a control character, which a manifest's variable cannot have", "put it into a file")
+            self.lost(
+                place, "has a control character, which a manifest's variable cannot have", corrections.INTO_A_FILE
+            )
         else:
             if _LINES.search(value):
                 keys.setdefault("secrets", {})[name] = value
@@ -309,7 +312,7 @@ class Draft:
             if entry is not None:
                 services[name] = {key: entry[key] for key in SERVICE if key in entry}
         if not services:
-            self.problem("the original", "has no service that could be carried over", "see the notes, or another file")
+            self.problem("the original", "has no service that could be carried over", corrections.OTHER_FILE)
             self.refuse(Problem(note.place, note.message, note.cure) for note in self.notes() if note.kind == LOST)
         self.refuse(self._check(services))
         return Imported({"stack": self._stack(services)}, self.notes())

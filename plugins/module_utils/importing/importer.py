@@ -16,7 +16,9 @@ import re
 import shlex
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
+from ..manifest import corrections
 from ..manifest.file import parse_manifest
 from ..manifest.legacy import recognise
 from . import pm2, port_manifest, port_variables, procfile, supervisord_conf
@@ -68,7 +70,7 @@ def import_text(
         port_variables.add(draft, text, environment)
     else:
         raise RollcallError(
-            f"'{kind}' is nothing that can be imported.", kind="wrong_use", remedies=[f"use one of: {', '.join(KINDS)}"]
+            f"'{kind}' is nothing that can be imported.", kind="wrong_use", remedies=[corrections.kind(KINDS)]
         )
     return draft.finish()
 
@@ -91,7 +93,7 @@ def detect(path: str, text: str) -> str:
         raise RollcallError(
             f"{path} is a program in JavaScript, which is not run here.",
             kind="wrong_use",
-            remedies=[f"node -p {shlex.quote(script)} > ecosystem.json, and import that"],
+            remedies=[corrections.run_script(f"node -p {shlex.quote(script)}")],
         )
     if name.startswith("procfile"):
         return "procfile"
@@ -106,7 +108,7 @@ def detect(path: str, text: str) -> str:
             return "ports"
         if "stack" in data or "services" in data:
             raise RollcallError(
-                f"{path} is a manifest already.", kind="wrong_use", remedies=[f"rollcall manifest check {path}"]
+                f"{path} is a manifest already.", kind="wrong_use", remedies=[cures.check_manifest(path)]
             )
     if pm2.recognise(data):
         return "pm2"
@@ -115,5 +117,5 @@ def detect(path: str, text: str) -> str:
     raise RollcallError(
         f"{path} cannot be recognised.",
         kind="wrong_use",
-        remedies=[f"say what it is by --from, one of: {', '.join(KINDS)}"],
+        remedies=[corrections.say_kind(KINDS)],
     )

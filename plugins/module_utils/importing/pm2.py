@@ -19,6 +19,7 @@ import shlex
 import typing as t
 from collections.abc import Mapping
 
+from ..manifest import corrections
 from ..manifest.file import parse_manifest
 from ..manifest.places import Place, is_list, kind_of, name_place
 from .draft import Draft, words
@@ -95,7 +96,7 @@ def add(draft: Draft, text: str) -> None:
     draft.refuse_text(loaded.problems)
     apps = _apps(loaded.data)
     if not apps:
-        draft.problem("the file", "has no apps", "is this an ecosystem file of PM2?")
+        draft.problem("the file", "has no apps", corrections.ECOSYSTEM)
         draft.refuse()
     if isinstance(loaded.data, Mapping) and "deploy" in loaded.data:
         draft.lost("deploy", "is not carried over", "let Ansible bring the release to its hosts")
@@ -114,7 +115,7 @@ def add(draft: Draft, text: str) -> None:
         if isinstance(data, Mapping):
             _App(draft, place, data, loaded.lines).add()
         else:
-            draft.problem(name_place(place), f"is {kind_of(data)}, not a mapping", "write an app with a script")
+            draft.problem(name_place(place), f"is {kind_of(data)}, not a mapping", corrections.AN_APP)
 
 
 def _apps(data: t.Any) -> t.List[t.Tuple[Place, t.Any]]:
@@ -153,7 +154,7 @@ class _App:
         """Add the app: one service, or several when it has instances that share no port."""
         script = self._text("script")
         if not script:
-            self._wrong("script", "is missing", "name the script, or the program")
+            self._wrong("script", "is missing", corrections.A_SCRIPT)
             return
         self._lost_keys()
         argv = self._command(script)
@@ -190,7 +191,7 @@ class _App:
         value = self._keys.get(key)
         if value is None or isinstance(value, str):
             return value
-        self._wrong(key, f"is {kind_of(value)}, not text", "write text")
+        self._wrong(key, f"is {kind_of(value)}, not text", corrections.WRITE_TEXT)
         return None
 
     def _arguments(self, key: str) -> t.List[str]:
@@ -201,11 +202,11 @@ class _App:
             try:
                 return shlex.split(value)
             except ValueError:
-                self._wrong(key, "has a quote without its counterpart", "write a list")
+                self._wrong(key, "has a quote without its counterpart", corrections.WRITE_LIST)
                 return []
         if is_list(value) and not any(isinstance(item, Mapping) or is_list(item) for item in value):
             return [_as_text(item) for item in value]
-        self._wrong(key, f"is {kind_of(value)}, not a list of text", "write a list of text")
+        self._wrong(key, f"is {kind_of(value)}, not a list of text", corrections.WRITE_LIST)
         return []
 
     def _whole(self, key: str) -> t.Optional[int]:
@@ -214,7 +215,7 @@ class _App:
             return int(value)
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
-        self._wrong(key, f"is {kind_of(value)}, not a whole number", "write a whole number")
+        self._wrong(key, f"is {kind_of(value)}, not a whole number", corrections.WRITE_WHOLE)
         return None
 
     def _seconds(self, key: str) -> t.Optional[float]:
@@ -224,7 +225,7 @@ class _App:
             return None
         found = None if isinstance(value, bool) else _TIME.match(str(value))
         if found is None:
-            self._wrong(key, "is no time", "write milliseconds, or a number with h, m or s")
+            self._wrong(key, "is no time", corrections.WRITE_TIME)
             return None
         return int(found.group(1)) * _UNITS[found.group(2)]
 
@@ -269,7 +270,11 @@ class _App:
         """Return the interpreter of a script by its extension. PM2 also looks into the file."""
         extension = os.path.splitext(script)[1]
         if extension in _UNDECIDED:
-            self._wrong("interpreter", f"is missing, and it is PM2's version that decides for {extension}", "name one")
+            self._wrong(
+                "interpreter",
+                f"is missing, and it is PM2's version that decides for {extension}",
+                corrections.NAME_INTERPRETER,
+            )
         elif extension == ".py":
             self._draft.changed(self._place("script"), "is run by python3", "write the interpreter that is meant")
         elif extension not in _INTERPRETERS:
@@ -306,7 +311,7 @@ class _App:
     def _variables(self) -> t.Dict[str, str]:
         env = self._keys.get("env")
         if env is not None and not isinstance(env, Mapping):
-            self._wrong("env", f"is {kind_of(env)}, not a mapping", "write it as NAME: value")
+            self._wrong("env", f"is {kind_of(env)}, not a mapping", corrections.write_as("NAME: value"))
             env = None
         variables = {str(name): _as_text(value) for name, value in (env or {}).items()}
         port = self._keys.get("port")

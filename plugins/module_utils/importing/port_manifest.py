@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..manifest import corrections
 from ..manifest.check import check_manifest
 from ..manifest.document import Document
 from ..manifest.file import parse_manifest
@@ -29,13 +30,13 @@ def manifest_of(text: str, name: str, root: str) -> Imported:
     loaded = parse_manifest(text.encode("utf-8", "replace"))
     draft.refuse_text(loaded.problems)
     if not isinstance(loaded.data, dict) or not recognise(loaded.data):
-        draft.problem("the file", "has neither core_services nor watchdog_services", "is this a port manifest?")
+        draft.problem("the file", "has neither core_services nor watchdog_services", corrections.PORT_MANIFEST)
         draft.refuse()
     document = Document(STACK, SERVICE)
     document.add(loaded.data, from_file=True)
     for key in ("defaults", "ports", "services"):
         if not isinstance(document.raw.get(key, {}), dict):  # the overlay would hide it
-            draft.problem(f"stack.{key}", "is not a mapping", "correct or remove it")
+            draft.problem(f"stack.{key}", "is not a mapping", corrections.CORRECT_OR_REMOVE)
     draft.refuse()
     own = {"name": name, "root": root, "ports": {"also": _outside(document.raw)}}
     common = _mapping(document.raw, "defaults")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..manifest import corrections
 from .draft import Draft
 
 ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
@@ -49,7 +50,7 @@ def add(draft: Draft, text: str, environment: t.Mapping[str, str]) -> None:
             "give the service one, or remove it if it is none of this stack",
         )
     if not found:
-        draft.problem("the variables", "have none that ends in _PORT", "name each X_PORT, such as WEB_SERVER_PORT")
+        draft.problem("the variables", "have none that ends in _PORT", corrections.PORT_VARIABLES)
     if text.strip():
         for name in (name for name in variables if name not in used):
             draft.lost(name, "belongs to no port, so it is not carried over", "write it below env of its service")

@@ -11,6 +11,7 @@ import re
 import shlex
 import typing as t
 
+from ..manifest import corrections
 from ..manifest.values import QUOTED
 from .draft import Draft, words
 
@@ -41,7 +42,7 @@ def add(draft: Draft, text: str) -> None:
         name, command = entry.groups()
         place = f"{name} (line {number})"
         if name in first_lines:
-            draft.problem(place, f"is there twice: first in line {first_lines[name]}", "remove one of the two")
+            draft.problem(place, f"is there twice: first in line {first_lines[name]}", corrections.REMOVE_ONE)
             continue
         if _THE_PORT.search(command):
             port = _FOREMAN_PORT + _FOREMAN_STEP * len(first_lines)
@@ -57,7 +58,7 @@ def add(draft: Draft, text: str) -> None:
             "the Procfile", "a .env beside it and the caller's environment were not read", "add them to defaults.env"
         )
     else:
-        draft.problem("the Procfile", "has no line name: command", "is this a Procfile?")
+        draft.problem("the Procfile", "has no line name: command", corrections.PROCFILE)
 
 
 def _process(draft: Draft, name: str, command: str, place: str) -> t.Dict[str, t.Any]:

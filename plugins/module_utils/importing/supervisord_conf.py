@@ -17,6 +17,7 @@ import platform
 import shlex
 import typing as t
 
+from ..manifest import corrections
 from ..manifest.model import Service, Start, Stop
 from ..manifest.values import SIGNALS
 from . import conf_values
@@ -97,10 +98,10 @@ def _include(
     place = config.place("include", "files")
     patterns = values.text("files")
     if patterns is None:
-        draft.problem(place, "names no files", "add files, or remove the section")
+        draft.problem(place, "names no files", corrections.FILES_OR_NO_SECTION)
         return
     if read is None:
-        draft.problem(place, "names other files, and they cannot be read here", "import the file, not its text alone")
+        draft.problem(place, "names other files, and they cannot be read here", corrections.FILE_NOT_TEXT)
         return
     for pattern in patterns.split():
         found = sorted(read(pattern))
@@ -252,7 +253,7 @@ class _Importer:
         if len(sections) == 1:
             return sections[0]
         what = "is there twice, once as fcgi-program" if sections else "is not there"
-        self._draft.problem(values.place("programs"), f"program {program} {what}", "correct the list")
+        self._draft.problem(values.place("programs"), f"program {program} {what}", corrections.CORRECT_LIST)
         return ""
 
     def _priority(self, values: SectionValues) -> int:
@@ -303,9 +304,11 @@ class _Importer:
     def _numprocs(self, values: SectionValues, count: int, name: str) -> None:
         place = values.place("numprocs")
         if count > 1 and "%(process_num)" not in name:
-            self._draft.problem(place, "is above 1, and process_name has no %(process_num)d", "add it to process_name")
+            self._draft.problem(
+                place, "is above 1, and process_name has no %(process_num)d", corrections.PROCESS_NUMBER
+            )
         if count > _MOST_PROCESSES:
-            self._draft.problem(place, f"is above {_MOST_PROCESSES}", "import it with fewer, and write instances")
+            self._draft.problem(place, f"is above {_MOST_PROCESSES}", corrections.FEWER_PROCESSES)
         elif count > 1:
             self._draft.divided(place, count)
         elif count < 1:
@@ -350,9 +353,7 @@ class _Importer:
             name = Stop.signal
         as_group = values.truth("stopasgroup", False)
         if as_group and not values.truth("killasgroup", as_group):
-            self._draft.problem(
-                values.place("killasgroup"), "is off, and stopasgroup is on", "supervisord refuses it, too"
-            )
+            self._draft.problem(values.place("killasgroup"), "is off, and stopasgroup is on", corrections.BOTH_GROUPS)
         if not as_group:
             self._draft.changed(
                 values.place(),
@@ -408,7 +409,7 @@ class _Importer:
             return None
         place = values.place("directory")
         if not directory or directory.startswith("~"):
-            self._draft.lost(place, "is no path", "write the directory itself")
+            self._draft.lost(place, "is no path", corrections.NO_TILDE)
             return None
         if not os.path.isabs(directory) and self._directory is None:
             self._draft.changed(
@@ -420,7 +421,7 @@ class _Importer:
         """Return a program's arguments; none, and a note, when supervisord could not start it."""
         place = values.place("command")
         if values.raw("command") is None:
-            self._draft.problem(place, "the program has no command", "add one; supervisord refuses it, too")
+            self._draft.problem(place, "the program has no command", corrections.ADD_COMMAND)
         text = values.text("command")
         if text is None:
             return []

@@ -16,6 +16,7 @@ import re
 import typing as t
 
 from ..base.errors import Problem
+from . import corrections
 from .document import VARIABLE, is_inventory_file
 from .events import DIGITS_LIMIT, OF_ANSIBLE, PLAIN, Event, Refused, tagged
 from .legacy import KEYS as OLDER_KEYS
@@ -94,7 +95,7 @@ class Builder:
         """Warn of a YAML text that may have been cut off. A JSON text that was cut off is not JSON."""
         if not text.endswith("\n"):
             line = text.count("\n") + 1
-            self.flaw((), line, "does not end with a line's end", "was it written whole? If so, add it", "warning")
+            self.flaw((), line, "does not end with a line's end", corrections.WHOLE_LINE, "warning")
 
     def flaw(self, place: Place, line: t.Optional[int], message: str, cure: str, severity: str = "error") -> None:
         """Add a problem of the text."""
@@ -122,7 +123,7 @@ class Builder:
     def _count(self, nodes: int, line: int) -> None:
         self._nodes += nodes
         if self._nodes > NODE_LIMIT:
-            raise Refused(f"has more than {NODE_LIMIT} values, aliases resolved", "make it smaller", line)
+            raise Refused(f"has more than {NODE_LIMIT} values, aliases resolved", corrections.SMALLER, line)
 
     def _place(self) -> Place:
         """Return the place of the value that comes next."""
@@ -134,11 +135,11 @@ class Builder:
     def _key(self, event: Event) -> None:
         parent = self._open[-1]
         if event.kind != "scalar" or event.style in OF_ANSIBLE:
-            raise Refused("has a key that is not a name", "write the key as plain text", event.line)
+            raise Refused("has a key that is not a name", corrections.PLAIN_KEY, event.line)
         key = event.value
         if event.style == PLAIN:
             if key == "<<":
-                raise Refused("has a merge key (<<)", "put what is common into defaults", event.line)
+                raise Refused("has a merge key (<<)", corrections.INTO_DEFAULTS, event.line)
             key = self._plain(key, (*parent.place, key), event.line)
         self._count(1, event.line)
         self._remember(event.anchor, key, self._nodes - 1)
@@ -148,7 +149,7 @@ class Builder:
                 (*parent.place, key),
                 event.line,
                 f"is there twice: first in line {first}",
-                "remove one of the two; no rule says which one counts",
+                corrections.REMOVE_ONE,
             )
         parent.key, parent.has_key = key, True
         self.lines[(*parent.place, key)] = event.line
@@ -168,7 +169,7 @@ class Builder:
             self._remember(event.anchor, value, self._nodes - 1)
         else:
             if len(self._open) == DEPTH_LIMIT:
-                raise Refused(f"is nested deeper than {DEPTH_LIMIT} levels", "make it flatter", event.line)
+                raise Refused(f"is nested deeper than {DEPTH_LIMIT} levels", corrections.FLATTER, event.line)
             opened = _Open(event, place, self._nodes - 1)
             self._anchors.pop(event.anchor or "", None)
             self._put(opened.value)
@@ -193,7 +194,7 @@ class Builder:
     def _alias(self, event: Event) -> t.Any:
         """Return the value that an alias stands for. It must be finished, so it cannot contain the alias."""
         if event.value not in self._anchors:
-            raise Refused("has an alias of what is not there, or not finished", "write the value itself", event.line)
+            raise Refused("has an alias of what is not there, or not finished", corrections.ITSELF, event.line)
         value, nodes = self._anchors[event.value]
         self._count(nodes, event.line)
         return value
@@ -207,7 +208,7 @@ class Builder:
         if _INTEGER.match(text):
             if len(text) <= DIGITS_LIMIT:
                 return int(text)
-            self.flaw(place, line, "is too large for a number", "write it in quotes if it is text")
+            self.flaw(place, line, "is too large for a number", corrections.TEXT_IN_QUOTES)
         elif _FLOAT.match(text):
             return float(text)
         for pattern, meaning in _TREACHEROUS:
@@ -222,5 +223,5 @@ def _cure(text: str) -> str:
     """Return what to write instead of a treacherous scalar."""
     word = text.lower()
     if word in ("yes", "on", "no", "off"):
-        return f"write {'true' if word in ('yes', 'on') else 'false'}, or put it in quotes if it is text"
-    return "write a plain number without leading zeros, or put it in quotes if it is text"
+        return corrections.truth(word)
+    return corrections.PLAIN_NUMBER

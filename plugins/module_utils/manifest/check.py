@@ -17,6 +17,7 @@ import os
 import typing as t
 
 from ..base.errors import Problem
+from . import corrections
 from .database_checks import databases_of
 from .document import Document, is_inventory_file
 from .host_limits import ANY_HOST, HostLimits
@@ -118,11 +119,11 @@ def _check_between_values(written: Written) -> None:
 def _check_required(written: Written) -> None:
     error = written.problems.error
     if "name" not in written.fields:
-        error(("name",), "is missing", "give the stack a name, such as trading")
+        error(("name",), "is missing", corrections.STACK_NAME)
     if "root" not in written.fields:
-        error(("root",), "is missing", "give the stack a directory of its own, such as /opt/trading")
+        error(("root",), "is missing", corrections.STACK_ROOT)
     if "services" not in written.fields or written.fields["services"] == {}:
-        error(("services",), "there are no services", "give it at least one: name: {command: [...]}")
+        error(("services",), "there are no services", corrections.A_SERVICE)
 
 
 def _paths_of(written: Written) -> t.Optional[Paths]:
@@ -134,13 +135,13 @@ def _paths_of(written: Written) -> t.Optional[Paths]:
     for key in given:
         path = written.resolve(("paths", key), value_of(given, key, key), written.root)
         if any(inside(path, public) for public in _PUBLIC_DIRECTORIES) and not inside(path, written.root):
-            written.problems.error(
-                ("paths", key), "lies where every user may write", "choose a directory of the stack's own"
-            )
+            written.problems.error(("paths", key), "lies where every user may write", corrections.OWN_DIRECTORY)
         taken = [*(other for name, other in found.items() if name != key), written.root]
         taken += [os.path.join(written.root, name) for name in ("bin", "engine", "generations")]
         if path in taken:
-            written.problems.error(("paths", key), "is a directory that Rollcall has another use for", "choose another")
+            written.problems.error(
+                ("paths", key), "is a directory that Rollcall has another use for", corrections.another("directory")
+            )
         found[key] = path
     paths = Paths(**found)
     length = len(os.fsencode(paths.socket))
@@ -148,7 +149,7 @@ def _paths_of(written: Written) -> t.Optional[Paths]:
         written.problems.error(
             ("paths", "run") if "run" in given else ("root",),
             f"makes the path of supervisord's socket {length} bytes long, and {written.host.socket_limit} work",
-            "choose a shorter root, or set paths.run to a shorter directory of the stack's own",
+            corrections.SHORTER_ROOT,
         )
     return paths
 
@@ -159,7 +160,7 @@ def _check_secrets(written: Written) -> None:
         written.problems.error(
             ("services",),
             f"more than {MOST_SETS_OF_SECRETS} services have secrets of their own",
-            "share them by defaults.secrets, or let services read them from files",
+            corrections.SHARED_SECRETS,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from . import corrections
 from .document import WRONG
 from .keys import QUERY, URL_VARIABLES
 from .model import Health
@@ -24,7 +25,7 @@ def databases_of(written: Written) -> t.List[t.Dict[str, t.Any]]:
         return []
     place: Place = ("checks", "database")
     if not given:
-        written.problems.error(place, "names no database", "write it as {sqlite: path of its file}")
+        written.problems.error(place, "names no database", corrections.write_as("{sqlite: path of its file}"))
     found = []
     path = value_of(given, "sqlite")
     if path is not None:
@@ -49,16 +50,15 @@ def _server(written: Written, place: Place, kind: str, fields: t.Mapping[str, t.
     if kind == "redis" and "service" not in given and "port" in given:
         if "variable" in given:
             written.problems.error(
-                (*place, "variable"), "is a variable of no service", "name the service, or remove it"
+                (*place, "variable"), "is a variable of no service", corrections.REMOVE_OR_NAME_SERVICE
             )
         return {"kind": kind, "host": Health.host, **fields}
     service, variable = fields.get("service"), fields.get("variable", URL_VARIABLES[kind])
     if "service" not in given:
-        by_port = ", or its port" if kind == "redis" else ""
-        cure = f"name the service whose variable {variable} has its URL{by_port}"
+        cure = corrections.url_of(variable, or_port=kind == "redis")
         written.problems.error(place, "names no service", cure)
     elif given & {"port", "host"}:
-        written.problems.error(place, "names a service, and a host or port as well", "remove one of them")
+        written.problems.error(place, "names a service, and a host or port as well", corrections.REMOVE_ONE)
     elif service is not None:
         _has_variable(written, place, service, variable)
     query = {"query": QUERY} if kind == "postgresql" else {}
@@ -73,11 +73,11 @@ def _has_variable(written: Written, place: Place, service: str, variable: str) -
         written.problems.error(
             (*place, "service"),
             f"is not a service of this stack{similar}",
-            "name the service that uses the database",
+            corrections.DATABASE_SERVICE,
         )
     elif variable not in (*merged["env"], *merged["secrets"], *value_of(merged, "requires_env", ())):
         written.problems.error(
             place,
             f"{service} is not given the variable {variable}",
-            "give it one in its env or its secrets, or name another variable",
+            corrections.DATABASE_VARIABLE,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from . import corrections
 from .events import Encrypted
 from .legacy import KEYS, Monitor, PlacedProblem, convert, recognise
 from .places import Place, kind_of
@@ -125,13 +126,13 @@ class Document:
             self._refuse(
                 Source(whole.shown or ("stack",), whole.in_file),
                 f"is {kind_of(data)}, not a mapping",
-                "begin it with stack:",
+                corrections.BELOW_STACK,
             )
             return
         if data and not any(key in data for key in ("stack", *self._stack_keys, *KEYS)):
             # It may be another file, named by mistake: its keys are not repeated.
-            keys = ", ".join(("stack", *self._stack_keys))
-            self._refuse(Source(("stack",), None), "has no key of a manifest", f"give it some of: {keys}")
+            cure = corrections.some_of(("stack", *self._stack_keys))
+            self._refuse(Source(("stack",), None), "has no key of a manifest", cure)
             return
         nested = whole.below(("stack",))
         content = nested if "stack" in data else Source(whole.shown or ("stack",), whole.in_file)
@@ -148,7 +149,7 @@ class Document:
             self._refuse(
                 whole.below((key,)),
                 "is not a key beside stack",
-                "move it below stack, or remove it",
+                corrections.REMOVE_OR_BELOW_STACK,
                 severity="warning" if older and key not in self._stack_keys else "error",
             )
         if data["stack"] is WRONG:
@@ -156,7 +157,7 @@ class Document:
         if isinstance(data["stack"], Mapping):
             self._add_part(data["stack"], nested, nested)
         else:
-            self._refuse(nested, f"is {kind_of(data['stack'])}, not a mapping", "give it name, root and services")
+            self._refuse(nested, f"is {kind_of(data['stack'])}, not a mapping", corrections.OF_A_STACK)
 
     def _refuse(self, source: Source, message: str, cure: str, *, severity: str = "error") -> None:
         self.problems.append((source, PlacedProblem((), message, cure, severity)))

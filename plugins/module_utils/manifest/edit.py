@@ -24,10 +24,12 @@ import re
 import stat
 import typing as t
 
+from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import Problem, RollcallError, problems_error
 from ..base.files import try_lock, write_atomically
 from ..base.removing import remove
+from . import corrections
 from .events import DIGITS_LIMIT
 from .file import SIZE_LIMIT
 from .layout import GONE, Keys, Node, shared
@@ -141,7 +143,7 @@ def _keys(change: Change) -> Keys:
             "A change needs a place: the keys that lead to it, each of them text.",
             kind="wrong_use",
             evidence={"place": [str(key) for key in change.place]},
-            remedies=["write it as a list, such as [services, web, port]"],
+            remedies=[corrections.KEYS],
         )
     return keys
 
@@ -251,7 +253,7 @@ def _opened(path: str, deadline: t.Optional[Deadline]) -> t.Iterator[t.BinaryIO]
                     f"Somebody else has been changing the manifest {path} for {deadline.seconds:g} seconds.",
                     kind="refused",
                     evidence={"path": path, "seconds": deadline.seconds},
-                    remedies=["run the same command again", f"see who it is: fuser -v {path}"],
+                    remedies=[cures.AGAIN, cures.holder(path)],
                 )
             if os.path.samestat(os.fstat(stream.fileno()), os.stat(path)):
                 yield stream
@@ -271,14 +273,12 @@ def _not_written(path: str, exc: OSError) -> RollcallError:
     directory = os.path.dirname(os.path.realpath(path))
     missing = isinstance(exc, (FileNotFoundError, IsADirectoryError, NotADirectoryError))
     if missing:
-        remedy = "give the path of a manifest that is there"
+        remedy = corrections.THERE
     elif isinstance(exc, PermissionError):
-        remedy = (
-            "run it as a user who may write the file and its directory, because a new file takes the place of the old "
-            f"one, with the same owner and mode: ls -ld {path} {directory}"
-        )
+        # A new file takes the place of the old one, with the same owner and mode.
+        remedy = cures.rights(path, directory)
     else:
-        remedy = f"see what is the matter with the file system: findmnt -T {directory}; df {directory}"
+        remedy = cures.space(directory)
     return RollcallError(
         f"The manifest {path} was not changed: {exc.strerror}"
         + (f" ({exc.filename})" if exc.filename not in (None, path) else "")

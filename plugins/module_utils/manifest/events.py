@@ -11,6 +11,8 @@ import json
 import re
 import typing as t
 
+from . import corrections
+
 # Without its C library PyYAML reads some 50 kB in a second.
 SIZE_LIMIT_SLOW = 32 * 1024
 # Python takes quadratic time for longer numbers.
@@ -45,7 +47,7 @@ def tagged(tag: str, line: int) -> Refused:
     """Return the refusal of a tag. Ansible would decrypt a !vault; here it would be text like any other."""
     return Refused(
         f"has the tag {tag[:40]!r}, and only plain data is read",
-        "write the value itself; for a secret, lay it over this file from the inventory",
+        corrections.ITSELF_OR_INVENTORY,
         line,
     )
 
@@ -90,14 +92,14 @@ def json_events(text: str) -> t.Iterator[Event]:
     def number(digits: str) -> int:
         return int(digits) if len(digits) <= DIGITS_LIMIT else refuse(digits)
 
-    cure = "correct it, or restore the file: was it written whole?"
+    cure = corrections.RESTORE
     try:
         json.loads(text, parse_constant=refuse, parse_int=number)
     except json.JSONDecodeError as exc:
         raise NotJson(f"is not JSON: {exc.msg}, column {exc.colno}", cure, exc.lineno) from exc
     except (ValueError, RecursionError) as exc:
         what = "is nested too deep" if isinstance(exc, RecursionError) else "has a number that is none or far too large"
-        raise Refused(what, "correct it") from exc
+        raise Refused(what, corrections.NUMBERS) from exc
     line, end = 1, 0
     for token in _JSON_TOKEN.finditer(text):
         line += text.count("\n", end, token.start())
@@ -113,8 +115,8 @@ def json_events(text: str) -> t.Iterator[Event]:
 
 _NOT_IN_YAML = (
     # Thousands of %TAG directives take libyaml seconds before its first event.
-    (re.compile(r"^%", re.MULTILINE), "has a directive, a line that begins with %", "remove it, or indent the line"),
-    (re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"), "has a control character", "remove it: is this a text file?"),
+    (re.compile(r"^%", re.MULTILINE), "has a directive, a line that begins with %", corrections.REMOVE_DIRECTIVE),
+    (re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"), "has a control character", corrections.REMOVE_CONTROL),
 )
 
 
@@ -127,16 +129,14 @@ def yaml_events(text: str) -> t.Iterator[Event]:
     try:
         import yaml
     except ImportError as exc:
-        raise Refused(
-            "is YAML, and this Python has no PyYAML", "install it, or write the manifest as JSON in a .json file"
-        ) from exc
+        raise Refused("is YAML, and this Python has no PyYAML", corrections.JSON_OR_YAML) from exc
     loader: t.Any = getattr(yaml, "CSafeLoader", None)
     if loader is None:
         loader = yaml.SafeLoader
         if len(text) > SIZE_LIMIT_SLOW:
             raise Refused(
                 f"is larger than {SIZE_LIMIT_SLOW // 1024} KiB, too much for a PyYAML without its C library",
-                "install a PyYAML that has it, or write the manifest as JSON in a .json file",
+                corrections.JSON_OR_LIBRARY,
             )
     for pattern, what, cure in _NOT_IN_YAML:
         found = pattern.search(text)
@@ -149,7 +149,7 @@ def yaml_events(text: str) -> t.Iterator[Event]:
             if type(event).__name__ == "DocumentStartEvent":
                 documents += 1
                 if documents > 1:
-                    raise Refused("has more than one document", "remove all but one", event.start_mark.line + 1)
+                    raise Refused("has more than one document", corrections.REMOVE_DOCUMENTS, event.start_mark.line + 1)
             else:
                 step = _yaml_event(event)
                 if step is not None:
@@ -183,6 +183,6 @@ def _not_yaml(exc: t.Any) -> Refused:
     where = "" if mark is None else f", column {mark.column + 1}"
     return Refused(
         f"is not YAML: {words}{where}",
-        "correct it, or restore the file: was it written whole?",
+        corrections.RESTORE,
         None if mark is None else mark.line + 1,
     )

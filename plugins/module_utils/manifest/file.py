@@ -12,6 +12,7 @@ import stat
 import typing as t
 
 from ..base.errors import Problem, problems_error
+from . import corrections
 from .builder import Builder
 from .check import Checked, check_manifest
 from .document import is_inventory_file
@@ -90,7 +91,7 @@ def read_manifest(path: str, *, variables: bool = False) -> Loaded:
         content = _content(path)
     except (OSError, ValueError) as exc:  # a path with a zero byte in it is a ValueError
         reason = getattr(exc, "strerror", None) or exc
-        return _unreadable(f"cannot be read: {reason}", "give the path of a manifest that you may read")
+        return _unreadable(f"cannot be read: {reason}", corrections.READABLE)
     except Refused as exc:
         return _unreadable(exc.message, exc.cure)
     return parse_manifest(content, json_only=path.endswith(".json"), variables=variables)
@@ -137,7 +138,7 @@ def _content(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Refused("is not a regular file", "give the path of a file")
+            raise Refused("is not a regular file", corrections.A_FILE)
         return stream.read(SIZE_LIMIT + 1)
 
 
@@ -145,13 +146,13 @@ def _decode(content: bytes) -> str:
     if len(content) > SIZE_LIMIT:
         raise Refused(
             f"is larger than {SIZE_LIMIT // 1024} KiB, which no manifest needs",
-            "see that it is a manifest, and make it smaller",
+            corrections.SMALLER_FILE,
         )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = content.count(b"\n", 0, exc.start) + 1
-        raise Refused("is not UTF-8 text", "save it in UTF-8", line) from exc
+        raise Refused("is not UTF-8 text", corrections.UTF_8, line) from exc
     if not text.strip():
-        raise Refused("is empty", "write a manifest, or restore the file: was it written whole?")
+        raise Refused("is empty", corrections.WRITE_OR_RESTORE)
     return text

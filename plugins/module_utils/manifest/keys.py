@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
-from . import values
+from . import corrections, values
 from .model import DatabaseCheck, Health, PortRules, RestartBudget, Service, Start, Stop
 from .problems import A_SERVICE
 from .readers import (
@@ -248,7 +248,7 @@ STACK: t.Mapping[str, Key] = {
     "ports": Key(mapping("ports", PORTS), "which ports services may have, and which nobody touches", _SEE_THERE),
     "defaults": Key(mapping("defaults", DEFAULTS), "the keys of every service that does not have its own", NONE),
     "services": Key(
-        named("name: service", values.good_name, mapping(A_SERVICE, SERVICE).read, "write it as name: {...}"),
+        named("name: service", values.good_name, mapping(A_SERVICE, SERVICE).read, corrections.write_as("name: {...}")),
         "at least one",
         REQUIRED,
     ),

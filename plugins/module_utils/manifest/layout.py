@@ -17,6 +17,7 @@ import re
 import typing as t
 
 from ..base.errors import RollcallError
+from . import corrections
 from .places import name_place
 
 # The keys that lead to a value of a text.
@@ -139,7 +140,7 @@ class Layout(abc.ABC):
                     f"{name_place(place[: number + 1])} is in the manifest twice, and no rule says which one counts.",
                     kind="wrong_use",
                     evidence={"place": list(place)},
-                    remedies=["remove one of the two"],
+                    remedies=[corrections.REMOVE_ONE],
                 )
             if key not in names:
                 return _inserted(self, node, key, _around(place[number + 1 :], value))
@@ -163,7 +164,7 @@ def shared(where: str) -> RollcallError:
         "key (<<) ties places to each other there.",
         kind="refused",
         evidence={"place": where},
-        remedies=["write the values themselves in the place of the alias or the merge key, then change them"],
+        remedies=[corrections.NO_ALIAS],
     )
 
 

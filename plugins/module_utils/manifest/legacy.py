@@ -14,6 +14,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from . import corrections
 from .places import Place, kind_of
 
 SERVICES = ("core_services", "watchdog_services")
@@ -100,7 +101,7 @@ class _Conversion:
         entries = self._data.get(group, {})
         if isinstance(entries, Mapping):
             return list(entries.items())
-        self._error((group,), "is not a mapping", "write it as name: {...}, or remove it")
+        self._error((group,), "is not a mapping", corrections.write_as("name: {...}"))
         return []
 
     def _put(self, place: t.Tuple[str, ...], value: t.Any, origin: Place) -> None:
@@ -113,12 +114,10 @@ class _Conversion:
 
     def _service(self, group: str, name: t.Any, entry: t.Any) -> None:
         if name in self.result.raw.get("services", {}):
-            self._error(
-                (group, name), f"there is a service of this name in {SERVICES[0]}, too", "remove one of the two entries"
-            )
+            self._error((group, name), f"there is a service of this name in {SERVICES[0]}, too", corrections.REMOVE_ONE)
             return
         if not isinstance(entry, Mapping):
-            self._error((group, name), "is not a mapping", "write it as {port: ..., description: ...}")
+            self._error((group, name), "is not a mapping", corrections.write_as("{port: ..., description: ...}"))
             return
         own = {}
         for key, value in entry.items():
@@ -127,9 +126,9 @@ class _Conversion:
             elif key in self._service_keys:
                 own[key] = value
             elif "port" not in entry and isinstance(key, str) and sorted(key) == sorted("port"):
-                self._error((group, name, key), "is not read (did you mean port?)", "write it as port")
+                self._error((group, name, key), "is not read (did you mean port?)", corrections.write_as("port"))
             else:
-                self._warning((group, name, key), "is not read", "remove it when nothing else reads it")
+                self._warning((group, name, key), "is not read", corrections.REMOVE_UNREAD)
         if own.get("description", "") is None:
             del own["description"]
         self._put(("services", name), own, (group, name))
@@ -140,7 +139,7 @@ class _Conversion:
             self._warning(
                 place,
                 "the status of an entry is not read, and this one may say that the service is not meant to run",
-                "move the entry to deprecated_services when it is not to be started",
+                corrections.DEPRECATE,
             )
 
     def _deprecated(self, name: t.Any, entry: t.Any) -> None:
@@ -151,7 +150,7 @@ class _Conversion:
 
     def _monitor(self, instance: t.Any, ports: t.Any) -> None:
         if not isinstance(ports, Mapping):
-            self._error(("monitor_instances", instance), "is not a mapping", "write it as service: port")
+            self._error(("monitor_instances", instance), "is not a mapping", corrections.write_as("service: port"))
             return
         for service, port in ports.items():
             place = ("monitor_instances", instance, service)
@@ -161,12 +160,14 @@ class _Conversion:
         ranges = self._data.get("port_ranges", {})
         names = ("safe_range_start", "safe_range_end")
         if not isinstance(ranges, Mapping):
-            self._error(("port_ranges",), "is not a mapping", f"write it as {{{names[0]}: 8000, {names[1]}: 8100}}")
+            self._error(
+                ("port_ranges",), "is not a mapping", corrections.write_as(f"{{{names[0]}: 8000, {names[1]}: 8100}}")
+            )
             return
         given = [name for name in names if name in ranges]
         if len(given) == 1:
             missing = names[1 - names.index(given[0])]
-            self._error(("port_ranges",), f"has {given[0]}, but no {missing}", f"add {missing}")
+            self._error(("port_ranges",), f"has {given[0]}, but no {missing}", corrections.add(missing))
         elif given:
             self._put(("ports", "range"), [ranges[name] for name in names], ("port_ranges",))
             self.result.origins.extend(
@@ -174,7 +175,7 @@ class _Conversion:
             )
         for name in ranges:
             if name not in names:
-                self._warning(("port_ranges", name), "is not read", "remove it when nothing else reads it")
+                self._warning(("port_ranges", name), "is not read", corrections.REMOVE_UNREAD)
 
     def _avoided(self) -> None:
         notes = self._data.get("notes", {})

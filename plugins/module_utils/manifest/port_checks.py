@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base import cures
+from . import corrections
 from .host_limits import EPHEMERAL
 from .places import Place
 from .problems import value_of
@@ -27,7 +29,7 @@ def check_port_lists(written: Written) -> None:
         if port in written.rules.avoid or port in written.rules.protect:
             which = "protect" if port in written.rules.protect else "avoid"
             written.problems.error(
-                ("ports", "also"), f"port {port} is on the list {which}, too", f"take it off also or off {which}"
+                ("ports", "also"), f"port {port} is on the list {which}, too", corrections.off_a_list(which)
             )
 
 
@@ -38,10 +40,10 @@ def check_ports(written: Written, name: str) -> None:
     fallbacks = value_of(merged, "fallback_ports", ())
     if merged.get("port") is None and fallbacks:
         written.problems.error(
-            ("services", name, "fallback_ports"), "the service has no port of its own", "give it a port, first"
+            ("services", name, "fallback_ports"), "the service has no port of its own", corrections.PORT_FIRST
         )
     if len(instances) > 1 and value_of(merged, "kind") == "oneshot":
-        written.problems.error(("services", name, "instances"), "a oneshot runs once", "remove it")
+        written.problems.error(("services", name, "instances"), "a oneshot runs once", corrections.REMOVE)
     for instance in instances:
         if instance.own_port is not None:
             _port(written, name, place, instance.own_port)
@@ -51,27 +53,27 @@ def check_ports(written: Written, name: str) -> None:
             written.problems.error(
                 place,
                 f"the host has leased port {instance.port} to {instance.name}, which is none of its ports",
-                "run the same command again",
+                cures.AGAIN,
             )
 
 
 def _port(written: Written, name: str, place: Place, port: int) -> None:
     rules, error = written.rules, written.problems.error
     if port > 65535:
-        error(place, f"its last instance would get port {port}", "choose a lower one, or fewer instances")
+        error(place, f"its last instance would get port {port}", corrections.LOWER_PORT)
         return
     if port in rules.protect:
-        error(place, f"port {port} is protected: the host itself needs it", "choose another port")
+        error(place, f"port {port} is protected: the host itself needs it", corrections.another("port"))
         return
     if port in rules.avoid:
-        error(place, f"port {port} is to be avoided", "choose another port, or take it off ports.avoid")
+        error(place, f"port {port} is to be avoided", corrections.NOT_AVOIDED)
     elif port not in rules.also:
         _unlisted_port(written, place, port)
     as_root = written.host.as_root
     if port < written.host.unprivileged_from and not (
         as_root or (as_root is None and value_of(written.fields, "user") == "root")
     ):
-        error(place, f"port {port} can be bound by root only", f"choose {written.host.unprivileged_from} or above")
+        error(place, f"port {port} can be bound by root only", corrections.from_port(written.host.unprivileged_from))
     if port in REFUSED_BY_BROWSERS:
         _browser_port(written, name, place, port)
 
@@ -100,7 +102,7 @@ def _unlisted_port(written: Written, place: Place, port: int) -> None:
         written.problems.error(
             place,
             f"port {port} {' and '.join(reasons)}",
-            f"choose another port, or add {port} to stack.ports.also if it is meant",
+            corrections.listed(port),
         )
 
 
@@ -110,9 +112,9 @@ def _browser_port(written: Written, name: str, place: Place, port: int) -> None:
     web = isinstance(health, dict) and "http" in health
     message = f"port {port} is refused by every browser"
     if web and port not in written.rules.also:
-        written.problems.error(place, message, "choose another port")
+        written.problems.error(place, message, corrections.another("port"))
     else:
-        written.problems.warning(place, message, "choose another port if people are to see it")
+        written.problems.warning(place, message, corrections.NO_BROWSER)
 
 
 def check_shared_ports(written: Written) -> None:
@@ -131,4 +133,4 @@ def check_shared_ports(written: Written) -> None:
                 if port in holders:
                     clashes.append((("services", name, "fallback_ports", index), port, holders[port]))
     for place, port, other in clashes:
-        written.problems.error(place, f"port {port} is the port of {other}, too", "give one of them another")
+        written.problems.error(place, f"port {port} is the port of {other}, too", corrections.GIVE_ANOTHER)

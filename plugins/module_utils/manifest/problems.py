@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..base.errors import Problem
+from . import corrections
 from .document import WRONG, Document, Source
 from .places import Place, kind_of, name_place, similar
 
@@ -47,7 +48,7 @@ class Problems:
             self._add(
                 source,
                 "is a template, or encrypted, and is not checked here",
-                "run the playbook with --check, which knows its value and checks it",
+                corrections.CHECK_MODE,
                 "warning",
             )
 
@@ -74,25 +75,23 @@ class Problems:
         if value is WRONG:
             return WRONG
         if isinstance(value, bool):
-            cure += "; YAML reads yes, no, on and off as truth values, too, unless they are in quotes"
+            cure = corrections.not_a_truth(cure)
         return self.error(place, f"is {kind_of(value)}, not {wanted}", cure)
 
     def unknown_key(self, place: Place, known: t.Iterable[str], what: str) -> None:
         """Add the problem of a key that its mapping does not have."""
         key = place[-1]
         if not isinstance(key, str):
-            self.error(place, "is a key that is not text", "write the key in quotes, or as the name that is meant")
+            self.error(place, "is a key that is not text", corrections.TEXT_KEY)
             return
         if key in _RUNTIME_STATE and what == A_SERVICE:
-            self.error(
-                place, "is runtime state, which is no part of a manifest", "remove it; see it by: rollcall status"
-            )
+            self.error(place, "is runtime state, which is no part of a manifest", corrections.REMOVE_STATE)
             return
         suggestion = self.similar(key, known)
         if len(place) == 1 and key in self._document.lenient:
-            self.warning(place, f"is not read{suggestion}", "remove it when nothing else reads it")
+            self.warning(place, f"is not read{suggestion}", corrections.REMOVE_UNREAD)
             return
-        self.error(place, f"is not a key of {what}{suggestion}", f"remove it, or use one of: {', '.join(known)}")
+        self.error(place, f"is not a key of {what}{suggestion}", corrections.key(known))
 
     def similar(self, name: t.Any, known: t.Iterable[str]) -> str:
         """Return a suggestion for a misspelt name, '' when no known one is like it."""

@@ -14,6 +14,7 @@ import re
 import typing as t
 from collections.abc import Mapping
 
+from . import corrections
 from .document import WRONG
 from .places import Place, is_list, name_place
 from .problems import Problems
@@ -90,10 +91,10 @@ def _not_unicode(text: str) -> t.Optional[str]:
 def read_text(problems: Problems, place: Place, value: t.Any) -> t.Any:
     """Read text of at least one character, none of them a control character."""
     if not isinstance(value, str):
-        return problems.wrong_type(place, value, "text", "write text, in quotes when it looks like something else")
+        return problems.wrong_type(place, value, "text", corrections.TEXT)
     reason = "is empty text" if not value.strip() else unwritable(value)
     if reason:
-        return problems.error(place, reason, "write it on one line, in visible characters")
+        return problems.error(place, reason, corrections.ONE_LINE)
     return str(value)
 
 
@@ -107,7 +108,7 @@ def _folded_text(problems: Problems, place: Place, value: t.Any) -> t.Any:
 
 def _raw_text(problems: Problems, place: Place, value: t.Any) -> t.Any:
     """Read text that goes over a wire, where control characters are in order."""
-    cure = "write text in double quotes, where \\r\\n is understood"
+    cure = corrections.DOUBLE_QUOTES
     if not isinstance(value, str):
         return problems.wrong_type(place, value, "text", cure)
     reason = _not_unicode(value) if value else "is empty text"
@@ -149,10 +150,10 @@ def number(low: float, high: float, unit: str) -> ValueType:
 
     def read(problems: Problems, place: Place, value: t.Any) -> t.Any:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return problems.wrong_type(place, value, f"a number of {unit}", f"write a number, such as {max(low, 1):g}")
+            return problems.wrong_type(place, value, f"a number of {unit}", corrections.a_number(max(low, 1)))
         if not low <= value <= high:
             shown = "far too large, not" if isinstance(value, int) and abs(value) >= _HUGE else f"{value:g}, not"
-            return problems.error(place, f"is {shown} from {low:g} to {high:g} {unit}", "write a number in between")
+            return problems.error(place, f"is {shown} from {low:g} to {high:g} {unit}", corrections.IN_BETWEEN)
         return float(value)
 
     return ValueType(f"{low:g} to {high:g}", read)
@@ -163,12 +164,12 @@ def whole(low: int, high: int, what: str) -> ValueType:
 
     def read(problems: Problems, place: Place, value: t.Any) -> t.Any:
         if isinstance(value, str) and re.match(r"\s*[0-9]{1,9}\s*\Z", value):
-            return problems.wrong_type(place, value, what, f"write it without quotes and leading zeros: {int(value)}")
+            return problems.wrong_type(place, value, what, corrections.without_quotes(int(value)))
         if isinstance(value, bool) or not isinstance(value, int):
-            return problems.wrong_type(place, value, what, f"write a whole number from {low} to {high}")
+            return problems.wrong_type(place, value, what, corrections.a_whole_number(low, high))
         if not low <= value <= high:
             shown = "far too large for" if abs(value) >= _HUGE else f"{int(value)}, not"
-            return problems.error(place, f"is {shown} {what} from {low} to {high}", "write a number in between")
+            return problems.error(place, f"is {shown} {what} from {low} to {high}", corrections.IN_BETWEEN)
         return int(value)
 
     return ValueType(f"{low} to {high}", read)
@@ -180,7 +181,7 @@ def choice(*words: str) -> ValueType:
     def read(problems: Problems, place: Place, value: t.Any) -> t.Any:
         if isinstance(value, str) and value in words:
             return str(value)
-        cure = f"write one of: {', '.join(words)}"
+        cure = corrections.one_of(words)
         if not isinstance(value, str):
             return problems.wrong_type(place, value, "one of the words it may be", cure)
         return problems.error(place, f"is none of the words it may be{problems.similar(value, words)}", cure)
@@ -190,7 +191,7 @@ def choice(*words: str) -> ValueType:
 
 def _truth(problems: Problems, place: Place, value: t.Any) -> t.Any:
     if not isinstance(value, bool):
-        return problems.wrong_type(place, value, "a truth value", "write true or false, without quotes")
+        return problems.wrong_type(place, value, "a truth value", corrections.TRUTH)
     return bool(value)
 
 
@@ -214,7 +215,7 @@ def list_of(words: str, item: ValueType, most: int, cure: str, *, repeats: bool 
         if not is_list(value):
             return problems.wrong_type(place, value, "a list", cure)
         if len(value) > most:
-            return problems.error(place, f"has {len(value)} items, and {most} are the most", "make it shorter")
+            return problems.error(place, f"has {len(value)} items, and {most} are the most", corrections.SHORTER)
         items = [item.read(problems, (*place, index), each) for index, each in enumerate(value)]
         if WRONG in items:
             return WRONG
@@ -234,7 +235,7 @@ def mapping(what: str, keys: t.Mapping[str, Key], words: str = "mapping") -> Val
 
     def read(problems: Problems, place: Place, value: t.Any) -> t.Any:
         if not isinstance(value, Mapping):
-            return problems.wrong_type(place, value, "a mapping", f"give it some of: {', '.join(keys)}")
+            return problems.wrong_type(place, value, "a mapping", corrections.some_of(keys))
         parsed = {}
         for name, item in value.items():
             here = (*place, name)
@@ -248,7 +249,7 @@ def mapping(what: str, keys: t.Mapping[str, Key], words: str = "mapping") -> Val
             elif key.null:
                 parsed[name] = None
             else:
-                parsed[name] = problems.error(here, "is empty", "give it a value, or remove the line")
+                parsed[name] = problems.error(here, "is empty", corrections.REMOVE_OR_VALUE)
         return parsed
 
     return ValueType(words, read, keys)

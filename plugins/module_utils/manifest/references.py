@@ -14,12 +14,12 @@ from __future__ import annotations
 import re
 import typing as t
 
+from . import corrections
 from .places import Place
 from .problems import Problems
 
 _REFERENCE = re.compile(r"(\\?)\{port(?::([^{}]*))?\}")
 _NUMBER = re.compile(r"(?<![\w.])[1-9][0-9]{0,4}(?![\w.])")
-_ESCAPE = "write \\{port} for the text itself"
 
 
 def escaped(text: str) -> str:
@@ -88,31 +88,30 @@ class References:
 
     def _own(self, place: Place, instance: t.Optional[Instance]) -> t.Optional[int]:
         if instance is None:
-            self._problems.error(place, "{port} is of no service here", "name the service: {port:NAME}")
+            self._problems.error(place, "{port} is of no service here", corrections.NAMED_PORT)
             return None
         if instance.name in self._without:
             message = f"{{port}} stands for the port of {instance.name}, which has none"
-            cure = f"give it a port, name another service: {{port:NAME}}, or {_ESCAPE}"
+            cure = corrections.OWN_PORT
             self._problems.error(place, message, cure)
         return instance.port
 
     def _of(self, place: Place, name: str) -> t.Optional[int]:
         if name in self._known:
             if name in self._without:
-                cure = f"give {name} a port, or {_ESCAPE}"
+                cure = corrections.port_of(name)
                 self._problems.error(place, f"{{port:{name}}}: {name} has no port", cure)
             return self._known[name].port
         several = [each.name for each in self._instances.get(name, ())]
         if several:
-            cure = f"name one of them: {{port:{several[0]}}}"
+            cure = corrections.instance(several[0])
             message = f"{{port:{name}}}: {name} runs as {several[0]} to {several[-1]}"
             self._problems.error(place, message, cure)
             return None
         known = [each.name for each in self._known.values() if each.port is not None]
         similar = self._problems.similar(name, known)
-        named = ", ".join(known[:20]) or "none has one"
         message = f"'{name}' is not a service of this stack{similar}"
-        self._problems.error(place, message, f"name one with a port ({named}), or {_ESCAPE}")
+        self._problems.error(place, message, corrections.service_with_port(known[:20]))
         return None
 
 
@@ -139,7 +138,7 @@ def check_literal_ports(
                 if owner is not None:
                     way = "{port}" if owner == name else f"{{port:{owner}}}"
                     message = f"{number} is the port of {owner}, and a host may give that another one"
-                    problems.warning((*base, *keys), message, f"write {way}, which follows")
+                    problems.warning((*base, *keys), message, corrections.follows(way))
 
 
 def _texts(fields: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[Place, str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import typing as t
 
+from . import corrections
 from .document import WRONG, Source
 from .graph import cycles
 from .legacy import Monitor
@@ -32,14 +33,14 @@ def check_names(written: Written) -> None:
         place: Place = ("services", name)
         for instance in instances:
             if len(instance.name) > NAME_LENGTH:
-                error(place, f"the name of its instance {instance.name} is too long", "shorten the name")
+                error(place, f"the name of its instance {instance.name} is too long", corrections.SHORTER_SERVICE)
             if instance.number and instance.name in written.own:
-                error(place, f"its instance {instance.name} has the name of a service", "rename one of the two")
+                error(place, f"its instance {instance.name} has the name of a service", corrections.RENAME_ONE)
                 continue
             variable = port_variable(instance.name)
             other = taken.setdefault(variable, instance.name)
             if other != instance.name:
-                error(place, f"shares the variable {variable} with {other}", "rename one of the two")
+                error(place, f"shares the variable {variable} with {other}", corrections.RENAME_ONE)
 
 
 def check_dependencies(written: Written) -> None:
@@ -52,7 +53,7 @@ def check_dependencies(written: Written) -> None:
         written.problems.error(
             ("services", cycle[0], "depends_on"),
             f"these services depend on each other in a circle: {' -> '.join(cycle)}",
-            "remove one of these dependencies",
+            corrections.REMOVE_DEPENDENCY,
         )
 
 
@@ -63,18 +64,18 @@ def _dependency(written: Written, place: Place, other: str, level: t.Any) -> Non
         return
     if other not in read:
         reason = "is deprecated, so it is never started" if other in written.deprecated else "is not a service"
-        error(place, f"{reason}{written.problems.similar(other, read)}", "name a service of this stack, or remove it")
+        error(place, f"{reason}{written.problems.similar(other, read)}", corrections.DEPENDENCY)
         return
     merged = written.merged.get(other)
     if merged is None or merged.get("kind") is WRONG:
         return
     oneshot = value_of(merged, "kind") == "oneshot"
     if oneshot and level in ("running", "healthy"):
-        error(place, f"{other} is a oneshot, which runs to its end", "wait for its end: completed")
+        error(place, f"{other} is a oneshot, which runs to its end", corrections.COMPLETED)
     elif level == "completed" and not oneshot:
-        error(place, f"{other} keeps running, so it never completes", "write healthy, or make it kind: oneshot")
+        error(place, f"{other} keeps running, so it never completes", corrections.HEALTHY_OR_ONESHOT)
     elif level == "healthy" and merged.get("port") is None and value_of(written.own[other], "health") is None:
-        error(place, f"{other} has neither a health check nor a port", "write running, or give it one of them")
+        error(place, f"{other} has neither a health check nor a port", corrections.RUNNING_OR_CHECK)
 
 
 def level_of(written: Written, other: str, level: t.Optional[str]) -> str:
@@ -103,12 +104,12 @@ def check_requirements(written: Written) -> None:
         seen: t.Set[str] = set()
         for index, item in enumerate(items):
             if item in seen:
-                written.problems.error((*place, index), "is in the list twice", "remove it")
+                written.problems.error((*place, index), "is in the list twice", corrections.REMOVE)
             seen.add(item)
     for (place, variable), names in held.items():
         who = ", ".join(names[:20]) + (" and others" if len(names) > 20 else "")
         written.problems.warning(
-            place, f"nothing gives {variable} a value: {who} will be held", "give it one in env or in secrets"
+            place, f"nothing gives {variable} a value: {who} will be held", corrections.GIVE_VARIABLE
         )
 
 
@@ -136,13 +137,13 @@ def check_deprecated(written: Written) -> None:
     for name, port in written.deprecated.items():
         if name in written.own:
             written.problems.error(
-                ("deprecated", name), "is a service of this stack, too", "remove it here, or from the services"
+                ("deprecated", name), "is a service of this stack, too", corrections.REMOVE_HERE_OR_THERE
             )
         elif port in holders and port is not None:
             written.problems.warning(
                 ("deprecated", name),
                 f"port {port} is now the port of {holders[port]}: where {name} still runs, it is in the way",
-                f"see that {name} is gone, then remove this entry",
+                corrections.gone(name),
             )
 
 
@@ -154,22 +155,22 @@ def check_monitors(written: Written, monitors: t.Sequence[t.Tuple[Source, Monito
         port = monitor.port
         if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
             written.problems.monitor(
-                source, f"is {kind_of(port)}, not a port number", "write a whole number from 1 to 65535", "error"
+                source, f"is {kind_of(port)}, not a port number", corrections.a_whole_number(1, 65535), "error"
             )
             continue
         other = taken.setdefault(port, f"{monitor.instance}.{monitor.service}")
         if other != f"{monitor.instance}.{monitor.service}":
             written.problems.monitor(
-                source, f"port {port} is the port of {other}, too", "give one of them another", "error"
+                source, f"port {port} is the port of {other}, too", corrections.GIVE_ANOTHER, "error"
             )
         if holders.get(port, monitor.service) != monitor.service:
             written.problems.monitor(
-                source, f"port {port} is the port of service {holders[port]}", "give one of them another", "error"
+                source, f"port {port} is the port of service {holders[port]}", corrections.GIVE_ANOTHER, "error"
             )
     if monitors:
         written.problems.monitor(
             monitors[0][0],
             "monitor_instances are checked for clashes, and not started",
-            "make each that is to run a service with a command",
+            corrections.RUN_MONITOR,
             "warning",
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import typing as t
 
+from . import corrections
 from .keys import HEALTH, fields_of
 from .model import ANYONE, Health, Service, Start
 from .port_checks import check_ports
@@ -21,12 +22,12 @@ from .written import Written
 def check_commands(written: Written) -> None:
     """Check that every service has a command."""
     without = [name for name, merged in written.merged.items() if "command" not in merged]
-    cure = "give defaults a command with {name} in it, or each service its own"
     if without and len(without) == len(written.own):
-        written.problems.error(("defaults", "command"), f"no service has a command: {', '.join(without[:20])}", cure)
+        message = f"no service has a command: {', '.join(without[:20])}"
+        written.problems.error(("defaults", "command"), message, corrections.COMMANDS)
     else:
         for name in without:
-            written.problems.error(("services", name), "has no command", cure)
+            written.problems.error(("services", name), "has no command", corrections.COMMANDS)
 
 
 def check_service(written: Written, name: str) -> None:
@@ -39,11 +40,9 @@ def check_service(written: Written, name: str) -> None:
     health_of(written, name)
     _times(written, name)
     for variable in sorted(set(value_of(own, "env", {})) & set(value_of(own, "secrets", {}))):
-        written.problems.error(("services", name, "secrets", variable), "is in env, too", "keep it in one of the two")
+        written.problems.error(("services", name, "secrets", variable), "is in env, too", corrections.KEEP_IN_ONE)
     if value_of(merged, "kind") == "oneshot" and value_of(own, "restart", "never") != "never":
-        written.problems.error(
-            ("services", name, "restart"), "a oneshot runs once", "remove it, or make it a service: kind: service"
-        )
+        written.problems.error(("services", name, "restart"), "a oneshot runs once", corrections.REMOVE_OR_SERVICE)
 
 
 def _filled(text: str, values: t.Mapping[str, str]) -> str:
@@ -65,7 +64,7 @@ def command_of(written: Written, name: str, instance: Instance) -> t.Tuple[str, 
                 written.problems.error(
                     ("services", name),
                     "has no port, and defaults.command has {port}",
-                    "give it a port or a command",
+                    corrections.PORT_OR_COMMAND,
                 )
             return ()
         filled_in["{name}"] = name
@@ -104,28 +103,28 @@ def health_of(written: Written, name: str, instance: t.Optional[Instance] = None
     port, own = (instance or written.instances[name][0]).port, "health" in written.own[name]
     place = written.place(name, "health")
     if not own and "port" in health:
-        written.problems.error((*place, "port"), "is not a default: every service has its own port", "remove it")
+        written.problems.error((*place, "port"), "is not a default: every service has its own port", corrections.REMOVE)
     if not own and (merged.get("port") is None or value_of(merged, "kind") == "oneshot"):
         return None
     if value_of(merged, "kind") == "oneshot":
-        written.problems.error(place, "a oneshot ends, so nothing is left to ask", "remove it; its exit code is asked")
+        written.problems.error(place, "a oneshot ends, so nothing is left to ask", corrections.REMOVE_CHECK)
     elif merged.get("port") is None and "port" not in health:
-        written.problems.error(place, "the service has no port to ask", "give the service a port, or remove the check")
+        written.problems.error(place, "the service has no port to ask", corrections.PORT_OR_NO_CHECK)
     elif "port" in health and "instances" in merged:
-        written.problems.error((*place, "port"), "every instance has its own port", "remove it")
+        written.problems.error((*place, "port"), "every instance has its own port", corrections.REMOVE)
     answerer = health.get("answered_by", ANYONE)
     if answerer != ANYONE and answerer not in written.own:
         reason = f"{answerer} is not a service{written.problems.similar(answerer, written.own)}"
-        written.problems.error((*place, "answered_by"), reason, f"name a service of this stack, or write {ANYONE}")
+        written.problems.error((*place, "answered_by"), reason, corrections.answered_by(ANYONE))
     kinds = [kind for kind in ("http", "tcp") if kind in health]
     if len(kinds) != 1:
         word = "both http and tcp" if kinds else "neither http nor tcp"
-        written.problems.error(place, f"says {word}", "say http: /path, or tcp: true")
+        written.problems.error(place, f"says {word}", corrections.HTTP_OR_TCP)
         return None
     (kind,) = kinds
     for key, declared in HEALTH.items():
         if key in health and declared.only not in ("", kind):
-            written.problems.error((*place, key), f"is not a key of a check by {kind}", "remove it")
+            written.problems.error((*place, key), f"is not a key of a check by {kind}", corrections.REMOVE)
     one = instance or written.instances[name][0]
     health = {
         key: written.references.filled((*place, key), value, one) if isinstance(value, str) else value
@@ -147,12 +146,12 @@ def _times(written: Written, name: str) -> None:
             written.place(name, *keys),
             f"start.seconds ({seconds:g}) and stable_for ({stable:g}) come to less than 1 second, and a service "
             "that ends and is started over and over would look well in between",
-            "make them 1 second together, at least",
+            corrections.SECOND_TOGETHER,
         )
     ready = value_of(merged, "ready_timeout", Service.ready_timeout)
     if ready <= math.ceil(seconds):
         written.problems.error(
             written.place(name, "ready_timeout"),
             f"the service has {ready:g} seconds to be ready, and counts as started after {math.ceil(seconds)}",
-            "make ready_timeout longer than start.seconds",
+            corrections.LONGER_READY,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..base.errors import RollcallError
+from . import corrections
 from .layout import Keys
 from .legacy import KEYS as OLDER_KEYS
 from .legacy import SERVICES as OLDER_SERVICES
@@ -93,7 +94,7 @@ def sites_to_change(path: str, data: t.Dict[t.Any, t.Any], keys: Keys, present: 
         raise RollcallError(
             f"{path} has the range of ports as port_ranges.safe_range_start and port_ranges.safe_range_end.",
             kind="wrong_use",
-            remedies=["change these two places instead of ports.range"],
+            remedies=[corrections.RANGE_PLACES],
         )
     _refuse_no_mapping(path, data, site.place)
     return [site]
@@ -108,7 +109,7 @@ def _refuse_unknown_service(path: str, data: t.Dict[t.Any, t.Any], name: str) ->
         f"'{name}' is not a service of {path}{similar(name, known)}.",
         kind="wrong_use",
         evidence={"path": path, "service": name, "services": known},
-        remedies=[f"name one of: {', '.join(known)}" if known else "write the service into the manifest first"],
+        remedies=[corrections.name_one(known) if known else corrections.SERVICE_FIRST],
     )
 
 
@@ -121,6 +122,6 @@ def _refuse_no_mapping(path: str, data: t.Any, place: Keys) -> None:
                 f"{name_place(place[:number])} in {path} is {kind_of(data)}, not a mapping, so it has no {key}.",
                 kind="wrong_use",
                 evidence={"path": path, "place": list(place)},
-                remedies=[f"give the whole value of {name_place(place[:number])}"],
+                remedies=[corrections.whole_value(name_place(place[:number]))],
             )
         data = data.get(key)

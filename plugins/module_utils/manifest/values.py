@@ -12,6 +12,7 @@ import re
 import typing as t
 from collections.abc import Mapping
 
+from . import corrections
 from .document import WRONG
 from .places import Place, is_list, kind_of
 from .problems import Problems
@@ -32,17 +33,18 @@ RESERVED_NAMES: t.Mapping[str, str] = {
 
 def good_name(problems: Problems, place: Place, name: t.Any) -> bool:
     """Check the name of a stack or a service, which becomes a program, a file, a variable and an argument."""
-    rule = "a name begins with a letter and has letters, digits, _ and - only"
     if not isinstance(name, str):
-        problems.error(place, f"a name is text, and this is {kind_of(name)}", f"write it in quotes; {rule}")
+        problems.error(place, f"a name is text, and this is {kind_of(name)}", corrections.NAME_IN_QUOTES)
     elif not name:
-        problems.error(place, "the name is empty", f"give it a name; {rule}")
+        problems.error(place, "the name is empty", corrections.NAME_NOT_EMPTY)
     elif len(name) > NAME_LENGTH:
-        problems.error(place, f"the name is longer than {NAME_LENGTH} characters", "choose a shorter one")
+        problems.error(place, f"the name is longer than {NAME_LENGTH} characters", corrections.SHORTER_NAME)
     elif not _NAME.match(name):
-        problems.error(place, "the name cannot be used", rule)
+        problems.error(place, "the name cannot be used", corrections.NAME)
     elif name.lower() in RESERVED_NAMES:
-        problems.error(place, f"the name is taken: '{name}' {RESERVED_NAMES[name.lower()]}", "choose another one")
+        problems.error(
+            place, f"the name is taken: '{name}' {RESERVED_NAMES[name.lower()]}", corrections.another("name")
+        )
     else:
         return True
     return False
@@ -63,13 +65,13 @@ USER = matching(
     "user name",
     USER_PATTERN,
     "the name of a user",
-    "write a name with letters, digits, _, . and - only, and no digit at the beginning",
+    corrections.USER,
 )
 HOST = matching(
     "host",
     "[A-Za-z0-9._:%-]{1,255}",
     "a host",
-    "write a name or an address, such as 127.0.0.1 or ::1, without brackets",
+    corrections.HOST,
 )
 
 # --- variables -----------------------------------------------------------------------------------------------------
@@ -83,7 +85,7 @@ VARIABLE = matching(
     "variable",
     VARIABLE_PATTERN,
     "the name of a variable",
-    "use letters, digits and _ only, and no digit at the beginning",
+    corrections.VARIABLE,
 )
 
 
@@ -93,7 +95,7 @@ def _good_variable(problems: Problems, place: Place, name: t.Any) -> bool:
         return False
     if name.startswith(("ROLLCALL_", "PORT_")) or name == "PORT":
         whose = "the labels by which its processes are known" if name.startswith("ROLLCALL_") else "ports to services"
-        problems.error(place, f"is reserved: Rollcall itself gives {whose}", "choose another name, or remove it")
+        problems.error(place, f"is reserved: Rollcall itself gives {whose}", corrections.REMOVE_OR_RENAME)
         return False
     return True
 
@@ -107,7 +109,7 @@ def _scalar(problems: Problems, place: Place, value: t.Any) -> t.Any:
     # Python refuses to write a number of thousands of digits.
     if isinstance(value, float) or (isinstance(value, int) and value.bit_length() <= 256):
         return str(value)
-    return problems.wrong_type(place, value, "text, a number or a truth value", "write its value as text, in quotes")
+    return problems.wrong_type(place, value, "text, a number or a truth value", corrections.VALUE_AS_TEXT)
 
 
 def _value_reader(control: t.Pattern[str], cure: str) -> Reader:
@@ -128,12 +130,12 @@ def _value_reader(control: t.Pattern[str], cure: str) -> Reader:
 
 
 def _variables(control: t.Pattern[str], cure: str) -> ValueType:
-    return named("variable: value", _good_variable, _value_reader(control, cure), "write it as NAME: value")
+    return named("variable: value", _good_variable, _value_reader(control, cure), corrections.write_as("NAME: value"))
 
 
-VARIABLES = list_of("variables", VARIABLE, 100, "write a list of variables: [API_KEY]", repeats=True)
-ENV = _variables(_CONTROL_IN_ENV, "write it on one line; text of several lines can be a secret, or a file")
-SECRETS = _variables(CONTROL_IN_SECRET, "encode it, or put it into a file")
+VARIABLES = list_of("variables", VARIABLE, 100, corrections.a_list("variables", "API_KEY"), repeats=True)
+ENV = _variables(_CONTROL_IN_ENV, corrections.ONE_LINE_OR_SECRET)
+SECRETS = _variables(CONTROL_IN_SECRET, corrections.ENCODED)
 
 # --- paths ---------------------------------------------------------------------------------------------------------
 
@@ -152,11 +154,9 @@ def _root(problems: Problems, place: Place, value: t.Any) -> t.Any:
         return WRONG
     root = os.path.normpath(f"/{text.lstrip('/')}") if text.startswith("/") else text
     if not os.path.isabs(root):
-        problems.error(place, "is not an absolute path", "begin it with /")
+        problems.error(place, "is not an absolute path", corrections.ABSOLUTE)
     elif _SYSTEM_DIRECTORIES.fullmatch(root):
-        problems.error(
-            place, f"is {root}, which belongs to the system", "give the stack a directory of its own, below it"
-        )
+        problems.error(place, f"is {root}, which belongs to the system", corrections.BELOW_SYSTEM)
     else:
         return _supervisord_path(problems, place, root)
     return WRONG
@@ -167,9 +167,9 @@ def _path(problems: Problems, place: Place, value: t.Any) -> t.Any:
     if text is WRONG:
         return WRONG
     if text != text.strip():
-        return problems.error(place, "begins or ends with white space", "remove it")
+        return problems.error(place, "begins or ends with white space", corrections.NO_SPACE)
     if text.startswith("~"):
-        return problems.error(place, "begins with ~, which only a shell understands", "write the directory itself")
+        return problems.error(place, "begins with ~, which only a shell understands", corrections.NO_TILDE)
     return text
 
 
@@ -178,7 +178,9 @@ def _supervisord_path(problems: Problems, place: Place, value: t.Any) -> t.Any:
     text = _path(problems, place, value)
     found = None if text is WRONG else _BAD_IN_SUPERVISORD_PATH.search(text)
     if found:
-        return problems.error(place, f"contains {found.group()!r}, which this path cannot have", "choose another path")
+        return problems.error(
+            place, f"contains {found.group()!r}, which this path cannot have", corrections.another("path")
+        )
     return text
 
 
@@ -186,7 +188,7 @@ ROOT = ValueType("absolute path", _root)
 PATH = ValueType("path", _path)
 SUPERVISORD_PATH = ValueType("path", _supervisord_path)
 # The check names paths that come twice: it knows which are the same, as it makes them absolute.
-FILES = list_of("paths", PATH, 100, "write a list of paths: [credentials/api.pem]", repeats=True)
+FILES = list_of("paths", PATH, 100, corrections.a_list("paths", "credentials/api.pem"), repeats=True)
 
 # --- commands and signals ------------------------------------------------------------------------------------------
 
@@ -202,16 +204,16 @@ def _command(problems: Problems, place: Place, value: t.Any) -> t.Any:
     if isinstance(value, str):
         return _command_line(problems, place, value)
     if not is_list(value):
-        return problems.wrong_type(place, value, "a list", "write the program and its arguments as a list of text")
+        return problems.wrong_type(place, value, "a list", corrections.PROGRAM_AND_ARGUMENTS)
     arguments = []
     for index, item in enumerate(value):
         here = (*place, index)
         argument = _scalar(problems, here, item)
         reason = None if argument is WRONG else unwritable(argument)
         if reason:
-            problems.error(here, reason, "write it on one line; text of several lines belongs into a file")
+            problems.error(here, reason, corrections.ONE_LINE_OR_FILE)
         if argument is not WRONG and len(argument.encode("utf-8", "replace")) >= _LONGEST_STRING:
-            problems.error(here, "is longer than the 128 KiB that one argument can have", "put it into a file")
+            problems.error(here, "is longer than the 128 KiB that one argument can have", corrections.INTO_A_FILE)
         arguments.append(WRONG if reason else argument)
     if WRONG in arguments:
         return WRONG
@@ -225,35 +227,31 @@ def _command_line(problems: Problems, place: Place, text: str) -> t.Any:
     # Splitting takes time. Nobody writes a longer one.
     reason = "is longer than 16 KiB" if len(text) > 16_384 else unwritable(text)
     if reason:
-        return problems.error(place, reason, "write it on one line, or as a list of arguments")
+        return problems.error(place, reason, corrections.ONE_LINE_OR_LIST)
     found = _SHELL.search(QUOTED.sub("", text))
     if found:
         return problems.error(
             place,
             f"contains {found.group()}, which only a shell understands, and no shell runs it",
-            'write it as a list; for a shell: ["sh", "-c", "exec ..."]',
+            corrections.NO_SHELL,
         )
     try:
         return _program_first(problems, place, tuple(shlex.split(text)))
     except ValueError:
-        return problems.error(
-            place, "has a quote or a backslash without its counterpart", "write it as a list of arguments"
-        )
+        return problems.error(place, "has a quote or a backslash without its counterpart", corrections.ARGUMENTS)
 
 
 def _program_first(problems: Problems, place: Place, arguments: t.Tuple[str, ...]) -> t.Any:
     if not arguments or not arguments[0].strip():
-        return problems.error(place, "names no program", "write the program and its arguments as a list of text")
+        return problems.error(place, "names no program", corrections.PROGRAM_AND_ARGUMENTS)
     program = arguments[0]
     if program.startswith(("-", "~")) or program != program.strip() or program.endswith("/"):
-        return problems.error(
-            (*place, 0), "is not a program", "begin the list with the program: a path, or a name on PATH"
-        )
+        return problems.error((*place, 0), "is not a program", corrections.PROGRAM_FIRST)
     return arguments
 
 
 def _signal(problems: Problems, place: Place, value: t.Any) -> t.Any:
-    cure = f"write one of: {', '.join(SIGNALS)}"
+    cure = corrections.one_of(SIGNALS)
     if not isinstance(value, str):
         return problems.wrong_type(place, value, "the name of a signal", cure)
     name = value.upper()
@@ -269,11 +267,11 @@ SIGNAL = ValueType(choice(*SIGNALS).words, _signal)
 # --- ports ---------------------------------------------------------------------------------------------------------
 
 PORT = whole(1, 65535, "a port number")
-PORTS = list_of("ports", PORT, 1000, "write a list of ports: [3000, 4000]")
+PORTS = list_of("ports", PORT, 1000, corrections.a_list("ports", "3000, 4000"))
 
 
 def _range(problems: Problems, place: Place, value: t.Any) -> t.Any:
-    cure = "write the first and the last port: [8000, 8100]"
+    cure = corrections.FIRST_AND_LAST
     if not is_list(value) or len(value) != 2:
         return problems.error(place, "is not a list of two ports", cure)
     low, high = (PORT.read(problems, (*place, index), port) for index, port in enumerate(value))
@@ -289,7 +287,7 @@ def _deprecated_port(problems: Problems, place: Place, value: t.Any) -> t.Any:
 
 
 RANGE = ValueType("two ports", _range)
-DEPRECATED = named("name: port or `null`", _any_name, _deprecated_port, "write it as name: port")
+DEPRECATED = named("name: port or `null`", _any_name, _deprecated_port, corrections.write_as("name: port"))
 
 # --- health, dependencies and logs ---------------------------------------------------------------------------------
 
@@ -299,23 +297,20 @@ def _http_path(problems: Problems, place: Place, value: t.Any) -> t.Any:
     if text is WRONG:
         return WRONG
     if not text.startswith("/"):
-        return problems.error(
-            place, "does not begin with /", "write the path alone, such as /health; host and port are keys of their own"
-        )
+        return problems.error(place, "does not begin with /", corrections.HTTP_PATH)
     if not re.match(r"[!-\"$-~]+\Z", text):
-        return problems.error(place, "has a character that a path cannot have", "write it percent-encoded, such as %20")
+        return problems.error(place, "has a character that a path cannot have", corrections.PERCENT_ENCODED)
     return text
 
 
 def _true(problems: Problems, place: Place, value: t.Any) -> t.Any:
     if value is not True:
-        return problems.error(place, "is not true", "write tcp: true, or remove it; the port is the service's")
+        return problems.error(place, "is not true", corrections.TCP)
     return True
 
 
-_DEPENDS_ON_CURE = "write a list of services, or a mapping such as {database: healthy}"
 _NAMED_LEVELS = named(
-    "name: level", _any_name, choice("started", "running", "healthy", "completed").read, _DEPENDS_ON_CURE
+    "name: level", _any_name, choice("started", "running", "healthy", "completed").read, corrections.DEPENDS_ON
 )
 
 
@@ -324,13 +319,13 @@ def _depends_on(problems: Problems, place: Place, value: t.Any) -> t.Any:
     if isinstance(value, Mapping):
         return _NAMED_LEVELS.read(problems, place, value)
     if not is_list(value):
-        return problems.wrong_type(place, value, "a list or a mapping", _DEPENDS_ON_CURE)
+        return problems.wrong_type(place, value, "a list or a mapping", corrections.DEPENDS_ON)
     wanted: t.Dict[str, t.Any] = {}
     for index, name in enumerate(value):
         if not isinstance(name, str):
-            problems.wrong_type((*place, index), name, "the name of a service", "write its name")
+            problems.wrong_type((*place, index), name, "the name of a service", corrections.ITS_NAME)
         elif name in wanted:
-            problems.error((*place, index), "is in the list twice", "remove it")
+            problems.error((*place, index), "is in the list twice", corrections.REMOVE)
         else:
             wanted[name] = None
     return wanted
@@ -342,17 +337,12 @@ def _pattern(problems: Problems, place: Place, value: t.Any) -> t.Any:
         return WRONG
     # Compiling takes time. No search of a log needs a longer one.
     if len(text) > 500:
-        return problems.error(
-            place, "is longer than 500 characters", "divide it: a line is critical when any pattern is found"
-        )
+        return problems.error(place, "is longer than 500 characters", corrections.DIVIDED_PATTERN)
     try:
         re.compile(text)
     except (re.error, OverflowError, RecursionError) as exc:
-        return problems.error(place, f"is not a regular expression: {exc}", r"escape what is meant literally: \[ for [")
+        return problems.error(place, f"is not a regular expression: {exc}", corrections.ESCAPED_PATTERN)
     return text
-
-
-_UMASK_CURE = 'write three octal digits in quotes, such as "022" or "077"'
 
 
 def _umask(problems: Problems, place: Place, value: t.Any) -> t.Any:
@@ -360,9 +350,9 @@ def _umask(problems: Problems, place: Place, value: t.Any) -> t.Any:
     if value == 0 and not isinstance(value, bool):
         return "000"
     if not isinstance(value, str):
-        return problems.wrong_type(place, value, "text", _UMASK_CURE)
+        return problems.wrong_type(place, value, "text", corrections.UMASK)
     if not re.match(r"0{0,2}[0-7]{1,3}\Z", value):
-        return problems.error(place, "is not a umask", _UMASK_CURE)
+        return problems.error(place, "is not a umask", corrections.UMASK)
     return f"{int(value, 8):03o}"
 
 
@@ -374,5 +364,5 @@ PATTERNS = list_of(
     "regular expressions of up to 500 characters",
     ValueType("regular expression", _pattern),
     50,
-    "write a list of regular expressions",
+    corrections.a_list("regular expressions", "FATAL"),
 )

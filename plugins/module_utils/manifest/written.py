@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from . import corrections
 from .host_limits import HostLimits
 from .keys import SERVICE
 from .model import PortRules
@@ -105,7 +106,7 @@ class Written:
         """Return ``path`` as an absolute one. A relative path is wrong when it leaves both its base and the root."""
         whole = os.path.normpath(os.path.join(base, path))
         if not os.path.isabs(path) and not inside(whole, base) and not inside(whole, self.root or base):
-            self.problems.error(place, f"leads out of {base}", "write it as an absolute path if that is meant")
+            self.problems.error(place, f"leads out of {base}", corrections.ABSOLUTE_IF_MEANT)
         return f"/{whole.lstrip('/')}"
 
     def directory(self, name: str, instance: t.Optional[Instance] = None) -> str:

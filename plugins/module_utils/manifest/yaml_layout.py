@@ -14,6 +14,7 @@ import sys
 import typing as t
 
 from ..base.errors import RollcallError
+from . import corrections
 from .file import parse_manifest
 from .layout import Layout, Node, column_of, nested
 
@@ -37,7 +38,7 @@ class YamlLayout(Layout):
             raise RollcallError(
                 f"The manifest is larger than {YAML_LIMIT // 1024} KiB, too much to be changed as YAML.",
                 kind="wrong_use",
-                remedies=["divide it, or write the manifest as JSON in a .json file"],
+                remedies=[corrections.JSON_OR_DIVIDE],
             )
         library = _library()
         try:
@@ -45,7 +46,7 @@ class YamlLayout(Layout):
         except library.error.YAMLError as exc:
             what = getattr(exc, "problem", None) or "ruamel.yaml cannot read it"
             raise RollcallError(
-                f"The manifest is not YAML: {what}.", kind="wrong_use", remedies=["rollcall manifest check FILE"]
+                f"The manifest is not YAML: {what}.", kind="wrong_use", remedies=[corrections.AS_JSON]
             ) from exc
 
     def _built(self, events: t.Iterable[t.Any]) -> Node:
@@ -178,9 +179,8 @@ def _library() -> t.Any:
             kind="wrong_use",
             evidence={"python": sys.executable},
             remedies=[
-                f"{sys.executable} -m pip install ruamel.yaml",
-                "in a playbook: set ansible_python_interpreter to a Python that has it, such as "
-                "ROOT/engine/venv/bin/python of a stack, or {{ ansible_playbook_python }} on the controller",
+                corrections.install_ruamel(sys.executable),
+                corrections.WITH_RUAMEL,
             ],
         ) from exc
     return ruamel.yaml
