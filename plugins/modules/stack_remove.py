@@ -108,6 +108,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import removal, request
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import undo
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import was_verified
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 
@@ -133,8 +134,11 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         decided = removal.NOTHING
     else:
         decided = removal.decide(stack, module.params["keep"], host, module.params["found"])
+    taken_back: t.List[undo.TakenBack] = []
     if not module.check_mode:
         with _alone(stack.paths.state):
+            if not verified and module.params["only_unverified"]:
+                taken_back = undo.take_back(stack.paths.state)
             removal.carry_out(decided, host)
     return {
         "changed": bool(decided.inside or decided.outside or decided.root),
@@ -143,9 +147,14 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         "account": decided.account or "",
         "installed": installed,
         "verified": verified,
-        "statement": "" if verified else removal.statement(stack, decided, taken_back=not module.check_mode),
+        "statement": "" if verified else _statement(stack, decided, taken_back, stays=module.check_mode),
         "diff": {"prepared": "".join(f"remove {what}\n" for what in decided.removed)},
     }
+
+
+def _statement(stack: Stack, decided: removal.Removal, taken_back: t.Sequence[undo.TakenBack], *, stays: bool) -> str:
+    made = removal.statement(stack, decided, taken_back=not stays)
+    return " ".join([made, *(f"{one.words[:1].upper()}{one.words[1:]}." for one in taken_back)])
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ class Application:
         self.made, self.server = made, server
         made.raw["checks"] = {"database": {"postgresql": {"service": "web"}}}
 
-    def site(self, password: str, *arguments: str, file: str = "credentials/feed.pem") -> t.Any:
+    def site(self, password: str, *arguments: str, file: str = "credentials/feed.pem", **database: t.Any) -> t.Any:
         server = self.server
         url = f"postgresql://shop:{password}@{server.host}:{server.port}/shop"
         self.made.raw["services"]["web"]["secrets"] = {"DATABASE_URL": url}
@@ -44,12 +44,15 @@ class Application:
             self.made,
             "site.yml",
             *arguments,
-            rollcall_database={"postgresql": {**known, **admin}},
+            rollcall_database={"postgresql": {**known, **admin, **database}},
             rollcall_credentials={file: password},
         )
 
     def verifier(self) -> str:
         return self.server.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'shop'")
+
+    def owner(self) -> str:
+        return self.server.sql("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'shop'")
 
     def credentials(self) -> str:
         return Path(self.made.root, "credentials", "feed.pem").read_text(encoding="utf-8")
@@ -134,3 +137,73 @@ def test_an_install_that_ends_before_its_run_takes_back_what_it_has_changed(appl
     assert "Refuse paths outside of the stack's root" in failed.stdout
     assert application.verifier() == before, failed.stdout
     assert made.status()["ok"]
+
+
+def test_the_owner_of_a_database_is_set_back_with_the_generation(application: Application) -> None:
+    made, server = application.made, application.server
+    server.sql("CREATE ROLE \"the 'old' \\owner\"; ALTER DATABASE shop OWNER TO \"the 'old' \\owner\"")
+    try:
+        announced = " ".join(application.site("first-word", "--check").stdout.split())
+        assert "would see to owner. A run that goes back sets the owner back." in announced
+        assert application.owner() == "the 'old' \\owner"
+        made.raw["services"]["worker"]["command"] = ["/bin/false"]
+
+        failed = application.site("first-word")
+
+        assert "note: the owner of database shop was taken back" in failed.stdout, failed.stdout
+        assert "ROLLBACK FAILED" not in failed.stdout
+        assert application.owner() == "the 'old' \\owner"
+        assert made.status()["ok"]
+
+        del made.raw["services"]["worker"]["command"]
+        assert application.site("first-word").returncode == 0
+        assert (application.owner(), application.undo()) == ("shop", [])
+    finally:
+        server.sql("ALTER DATABASE shop OWNER TO shop; DROP ROLE \"the 'old' \\owner\"")
+
+
+def test_a_role_that_had_no_password_and_no_right_to_log_in_has_none_again(application: Application) -> None:
+    made, server = application.made, application.server
+    server.sql("ALTER ROLE shop NOLOGIN PASSWORD NULL")
+    made.raw["services"]["worker"]["command"] = ["/bin/false"]
+
+    failed = application.site("second-word")
+
+    assert "the password of the database's role shop was taken back" in failed.stdout, failed.stdout
+    assert server.sql("SELECT rolcanlogin, rolpassword IS NULL FROM pg_authid WHERE rolname = 'shop'") == "f|t"
+
+
+def test_a_password_that_nobody_may_read_is_said_to_stay_before_it_is_set(application: Application) -> None:
+    made, server = application.made, application.server
+    before = application.verifier()
+    server.sql("CREATE ROLE trusted LOGIN CREATEROLE; GRANT shop TO trusted WITH ADMIN OPTION")
+    account = {"admin_role": "trusted", "admin_socket": server.host}
+    try:
+        announced = " ".join(application.site("second-word", "--check", **account).stdout.split())
+        assert "No way back sets back the password of the role shop" in announced, announced
+        assert application.verifier() == before
+        said = " ".join(application.site("second-word", **account).stdout.split())
+        assert "PostgreSQL: sees to password. No way back sets back the password of the role shop" in said, said
+    finally:
+        server.sql("DROP ROLE trusted")
+    assert made.status()["ok"]
+
+
+def test_what_a_first_install_has_set_is_taken_back_with_it(server: postgresql.Cluster) -> None:
+    server.sql("CREATE ROLE shop LOGIN PASSWORD 'theirs'; CREATE DATABASE shop")
+    try:
+        with stack(two_services()) as made:
+            application = Application(made, server)
+            before = application.verifier(), application.owner()
+            made.raw["services"]["worker"]["command"] = ["/bin/false"]
+
+            failed = application.site("second-word", "-e", "on_failure=rollback")
+
+            assert failed.returncode == 2
+            said = " ".join(failed.stdout.split())
+            assert "The password of the database's role shop was taken back. " in said, failed.stdout
+            assert "The owner of database shop was taken back." in said
+            assert (application.verifier(), application.owner()) == before
+            assert not Path(made.command).exists()
+    finally:
+        server.sql("DROP DATABASE shop; DROP ROLE shop")

@@ -66,6 +66,10 @@ ALLOWED: dict[str, dict[str, str]] = {
     "roles/credentials/tasks/main.yml": {"is not match('/')": "a path"},
     "roles/database/tasks/postgresql.yml": {"is not search('[\\x00": "control characters in names and a password"},
     "roles/database/tasks/postgresql_clusters.yml": {"select('search', '^": "the columns of pg_lsclusters(1)"},
+    "roles/database/tasks/postgresql_make.yml": {
+        "select('in', __database_wanted": "the role's own words for what is to be made",
+        "selectattr('item', 'in', __database_leading": "the same",
+    },
     "roles/database/tasks/redis.yml": {"is not search('[\\x00": "control characters in a password"},
     "molecule/debian/side_effect_remove.yml": {"| regex_findall('changed=": "Ansible's recap has no other form"},
     "molecule/debian/tests/test_hosts.py": {"host.run(f'{expected.control} is-active": "a state of systemctl(1)"},

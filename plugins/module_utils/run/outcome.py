@@ -100,12 +100,32 @@ def _away(run: PreparedRun) -> t.List[str]:
 
 
 def _standing(run: PreparedRun) -> t.List[str]:
-    return [f"no way back takes back what this changes outside of the release: {one}" for one in run.request.standing]
+    commands = [f"what this changes outside of the release: {one}" for one in run.request.standing]
+    oneshots = [f"what the oneshot {name} changes" for name in _oneshots(run)]
+    user = [f"that {run.stack.user} runs the stack, and no longer root"] if _leaves_root(run) else []
+    return [f"no way back takes back {what}" for what in (*commands, *oneshots, *user)]
+
+
+def _leaves_root(run: PreparedRun) -> bool:
+    """Return whether root has run the stack until now, who writes nothing where another user may."""
+    daemon = run.before.supervisord
+    return bool(run.plan.install and daemon is not None and daemon.uid == 0 and run.stack.user not in (None, "root"))
 
 
 def staying(run: PreparedRun) -> t.List[str]:
     """Return what this run, or what came before it, has changed and no way back takes back."""
-    return [f"what this has changed outside of the release stays: {command}" for command in run.request.standing]
+    commands = [f"what this has changed outside of the release stays: {command}" for command in run.request.standing]
+    return [
+        *commands,
+        *(f"what the oneshot {name} has changed, where it came to run, stays" for name in _oneshots(run)),
+    ]
+
+
+def _oneshots(run: PreparedRun) -> t.List[str]:
+    """Return which oneshots, such as a migration, a run starts by a new generation: a way back runs the old ones."""
+    if not run.plan.install or run.restores is not None:
+        return []
+    return [name for name in run.plan.start if run.stack.service(name).kind == "oneshot"]
 
 
 def _not_proved(run: PreparedRun) -> t.List[str]:

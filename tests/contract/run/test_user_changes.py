@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import subprocess
 import typing as t
@@ -15,6 +16,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.drift import drift
 from tests.support.interpreters import own_interpreter, python_of_all
 from tests.support.namespaces import NOBODY
@@ -114,3 +116,27 @@ def test_going_back_to_root_is_refused_as_long_as_the_other_user_may_write(made:
     report = made.perform()
     assert report["ok"], failed_checks(report)
     assert users(made) == {0}
+
+
+def test_a_way_back_gives_the_files_to_the_user_before(made: StackUnderTest) -> None:
+    made.raw["user"] = "daemon"
+    assert made.perform()["ok"]
+    made.raw["user"] = "nobody"
+    made.raw["services"]["worker"]["command"] = ["/bin/false"]
+    assert restart.describe_plan(made.request())["notes"] == []
+
+    report = made.perform(on_failure="rollback")
+
+    assert report["result"] == "rolled_back", failed_checks(report)
+    owner = pwd.getpwnam("daemon").pw_uid
+    assert users(made) == {owner}
+    assert {path.stat().st_uid for path in Path(made.paths.logs).iterdir()} == {owner}
+    assert made.status()["ok"]
+
+
+def test_that_no_way_back_leads_to_root_is_said_before(made: StackUnderTest) -> None:
+    made.raw["user"] = "nobody"
+
+    notes = restart.describe_plan(made.request())["notes"]
+
+    assert notes == ["no way back takes back that nobody runs the stack, and no longer root"]

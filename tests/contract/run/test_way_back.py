@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import leases
+from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, failed_checks, stack
 
 
@@ -122,3 +124,18 @@ def test_generations_of_an_engine_that_did_not_record_the_order_are_gone_back_th
         meta.write_text(json.dumps(data), encoding="utf-8")
     assert rollback(running)["ok"]
     assert place(running) == first
+
+
+def test_a_way_back_counts_the_ports_of_the_generation_it_restores() -> None:
+    own, other = free_port(), free_port()
+    with stack({"web": {"port": own, "fallback_ports": [other]}, "worker": {}}) as made:
+        made.assigned = {"web": own}
+        assert made.perform()["ok"]
+        made.assigned = {"web": other}
+        leases.save(made.paths.state, made.assigned)
+        made.raw["services"]["worker"]["command"] = ["/bin/false"]
+
+        assert made.perform(on_failure="rollback")["result"] == "rolled_back"
+
+        assert leases.load(made.paths.state) == {"web": own}
+        assert made.status()["ok"]
