@@ -12,7 +12,8 @@ version_added: 0.1.0
 description:
   - At the end of a playbook prints what M(rollcall.supervisor.stack_restart), M(rollcall.supervisor.stack_verify) and
     M(rollcall.supervisor.stack_info) found on each host. One line a service, for what failed the evidence and the next
-    command, and then the verdict. Of M(rollcall.supervisor.stack_doctor) the verdict alone.
+    command, and then the verdict. Of M(rollcall.supervisor.stack_doctor) the verdict alone, of
+    M(rollcall.supervisor.stack_acknowledge) whether there was anything to acknowledge.
   - Hosts that failed come last, so that they are on the screen when the output stops. With more than one host a line
     for each of them follows.
   - Of an install it prints the twelve steps of each host with how each ended and the seconds it took, where something
@@ -77,7 +78,7 @@ APPLY = f"{OURS}stack_apply"
 RUNS = (f"{OURS}stack_restart", APPLY)
 REMOVE = f"{OURS}stack_remove"
 JUDGING = (*RUNS, f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}stack_doctor")
-REPORTING = (*JUDGING, f"{OURS}port_assign")
+REPORTING = (*JUDGING, f"{OURS}stack_acknowledge", f"{OURS}port_assign")
 # Variables of the tasks that come when an install has failed: of each, and of those that say what has become of it.
 ENDING = "__bootstrap_ending"
 STATEMENT = "__bootstrap_ending_told"

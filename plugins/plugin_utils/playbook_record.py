@@ -22,7 +22,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words imp
 if t.TYPE_CHECKING:
     from ansible_collections.rollcall.supervisor.plugins.module_utils.base import command_documents, documents
 
-    AnyReport = t.Union[documents.Report, command_documents.DoctorDocument]
+    AnyReport = t.Union[documents.Report, command_documents.DoctorDocument, command_documents.AcknowledgeDocument]
 
 CODES = {**EXIT_CODES, "unreachable": EXIT_UNREACHABLE}
 # With several hosts the worst counts: what was asked wrongly has to be asked anew everywhere; of a host that cannot be
@@ -82,8 +82,8 @@ class TaskFailure:
 class HostRecord:
     """What is known of one host: the newest report of each of its stacks, and what went wrong last."""
 
-    # By stack, and whether it is a doctor's: the one says nothing of what the other has seen.
-    reports: t.Dict[t.Tuple[str, bool], AnyReport] = field(default_factory=dict)
+    # By stack, and what it tells of: the one says nothing of what the other has seen.
+    reports: t.Dict[t.Tuple[str, str], AnyReport] = field(default_factory=dict)
     failure: t.Optional[TaskFailure] = None
     unreachable: t.Optional[str] = None
     # Of an install: its steps before the run, by number; what the run has told of its own; and when tasks began.
@@ -125,7 +125,7 @@ class HostRecord:
 
     def keep(self, report: AnyReport) -> None:
         """Keep a report, in the place of an earlier one of the same stack."""
-        self.reports[str(report.get("stack")), "findings" in report] = report
+        self.reports[str(report.get("stack")), tells_of(report)] = report
         self.failure = None
 
     def count(self, number: int, state: str, seconds: t.Optional[float], task: str) -> None:
@@ -135,6 +135,13 @@ class HostRecord:
         worst = max(before.state, state, key=FROM_LEAST_TO_MOST.index)
         said = task.rpartition(" | ")[2] if state == steps.FAILED else before.said
         self.earlier[number] = Step(number, worst, took, said)
+
+
+def tells_of(report: AnyReport) -> str:
+    """Return what a report tells of: ``findings``, what was ``acknowledged``, or a ``verdict``."""
+    if "findings" in report:
+        return "findings"
+    return "acknowledged" if "exits" in report else "verdict"
 
 
 @dataclass(frozen=True)

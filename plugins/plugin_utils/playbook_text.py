@@ -14,6 +14,7 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_recor
     PlaybookRecord,
     TaskFailure,
     error,
+    tells_of,
 )
 
 if t.TYPE_CHECKING:
@@ -69,14 +70,19 @@ def _host_text(record: PlaybookRecord, name: str, *, width: int, colour: bool, w
 
 def _report_text(report: AnyReport, name: str, known: HostRecord, *, width: int, colour: bool) -> str:
     """Return one stack's roll call; the name is the inventory's, which is what the next command needs."""
-    if "findings" in report:
+    if tells_of(report) == "findings":
         # Every other playbook would pay for what only this one needs.
         from ansible_collections.rollcall.supervisor.plugins.module_utils.show.findings import findings_text
 
         # The findings themselves are the playbook's to show.
         found = t.cast("command_documents.DoctorDocument", report)
         return findings_text({**found, "host": name}, known.reader(name)).splitlines()[-1]
-    named: documents.Report = {**report, "host": name}
+    if tells_of(report) == "acknowledged":
+        from ansible_collections.rollcall.supervisor.plugins.module_utils.show.acknowledged import acknowledged_text
+
+        known_now = t.cast("command_documents.AcknowledgeDocument", report)
+        return acknowledged_text({**known_now, "host": name}).splitlines()[0]
+    named: documents.Report = {**t.cast("documents.Report", report), "host": name}
     reader = known.reader(name, str(report.get("root") or ""))
     return roll_call(named, reader=reader, gone=known.gone, width=width, colour=colour)
 
@@ -86,11 +92,11 @@ def _host_lines(record: PlaybookRecord, name: str, *, colour: bool) -> t.List[st
     known = record.hosts[name]
     lines = []
     for report in known.reports.values():
-        if "findings" in report:
+        if tells_of(report) != "verdict":
             # A line is all that stands above, too.
             continue
         try:
-            named: documents.Report = {**report, "host": name}
+            named: documents.Report = {**t.cast("documents.Report", report), "host": name}
             lines.append(verdict_line(named, colour=colour))
         except NOT_OURS:
             # Told with its reason above, where the whole roll call should have been.

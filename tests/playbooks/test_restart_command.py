@@ -279,6 +279,34 @@ def test_the_doctor_tells_what_the_host_tells_and_fixes_when_told(made: StackUnd
     assert "test on here: " in restart(made, "doctor").stdout.partition("ROLL CALL")[2]
 
 
+# --- acknowledge --------------------------------------------------------------------------------------------------
+
+
+def test_what_was_wrong_is_acknowledged_and_check_says_so_before(made: StackUnderTest) -> None:
+    with Path(made.paths.logs, "worker.log").open("a", encoding="utf-8") as log:
+        log.write("CRITICAL: the disk is full\n")
+    assert answer(restart(made, "auto", "--json"))["exit_code"] == 1
+    pids = made.pids()
+
+    for arguments, check in ((["--check"], True), ([], False)):
+        (report,) = answer(restart(made, "acknowledge", "--json", *arguments))["hosts"]["here"]["reports"]
+        assert (report["changed"], report["check"]) == (True, check)
+        assert report["logs"] == {"worker": ["CRITICAL: the disk is full"]}
+    assert answer(restart(made, "auto", "--json"))["exit_code"] == 0
+    again = restart(made, "acknowledge")
+    assert again.returncode == 0
+    assert "test on here: there is nothing to acknowledge" in again.stdout.partition("ROLL CALL")[2]
+    code, same = of_host(made, "acknowledge")
+    assert (code, set(same)) == (0, set(report))
+    assert made.pids() == pids
+
+
+def test_a_host_without_a_stack_has_nothing_that_could_be_acknowledged(untouched: StackUnderTest) -> None:
+    document = answer(restart(untouched, "acknowledge", "--json", absent=ABSENT, gone=UNREACHABLE))
+
+    assert {name: host["exit_code"] for name, host in document["hosts"].items()} == {"here": 0, "absent": 2, "gone": 4}
+
+
 # --- wrong use ----------------------------------------------------------------------------------------------------
 
 
@@ -292,6 +320,8 @@ def test_the_doctor_tells_what_the_host_tells_and_fixes_when_told(made: StackUnd
         (["status", "--automatic"], "--automatic"),
         (["flush", "--automatic"], "--automatic"),
         (["full", "--fix"], "--fix"),
+        (["acknowledge", "--fix"], "--fix"),
+        (["acknowledge", "--automatic"], "--automatic"),
         (["full", "--no-such-option"], "--no-such-option"),
         (["full", "-e", "mode=slowly"], "slowly"),
         (["full", "-e", "batches=some"], "a batch is a number of hosts or a percentage"),
@@ -316,7 +346,19 @@ def test_wrong_use_ends_with_2_and_touches_nothing(
 def test_help_is_told_on_standard_output(word: str) -> None:
     done = subprocess.run([ROOT / "restart", word], capture_output=True, text=True, check=False, timeout=10)
     assert (done.returncode, done.stderr) == (0, "")
-    for told in ("full", "quick", "emergency", "auto", "flush", "status", "doctor", "help", "--json", "--policy"):
+    for told in (
+        "full",
+        "quick",
+        "emergency",
+        "auto",
+        "flush",
+        "status",
+        "doctor",
+        "acknowledge",
+        "help",
+        "--json",
+        "--policy",
+    ):
         assert told in done.stdout
 
 

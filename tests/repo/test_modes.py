@@ -33,7 +33,7 @@ from tests.support.repository import ROOT
 COLLECTION = "ansible_collections.rollcall.supervisor.plugins"
 ACTIONS = sorted(path.stem for path in ROOT.glob("plugins/action/*.py"))
 # What an operator can ask ./restart for, besides a restart: the verbs of the host's command, and its help.
-LOOKS = {"flush", "status", "doctor", "help"}
+LOOKS = {"flush", "status", "doctor", "acknowledge", "help"}
 
 
 def documented(module: str) -> t.Dict[str, t.Any]:

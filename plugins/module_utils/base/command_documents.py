@@ -546,7 +546,7 @@ class DoctorDocument(t.TypedDict):
 class _HostOutcome(t.TypedDict):
     ok: bool
     exit_code: int
-    reports: t.List[t.Union[Report, DoctorDocument]]
+    reports: t.List[t.Union[Report, DoctorDocument, AcknowledgeDocument]]
     error: t.Optional[ErrorData]
 
 
