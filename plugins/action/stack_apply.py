@@ -25,6 +25,7 @@ class ActionModule(EngineAction):
         "release": {"type": "str"},
         "home": {"type": "bool", "default": False},
         "standing": {"type": "list", "elements": "str", "default": []},
+        "boot": {"type": "str", "choices": ["", "auto", "systemd", "user", "launchd", "none"], "default": ""},
         "template": {"type": "path", "required": True},
         "mode": {
             "type": "str",
@@ -100,6 +101,7 @@ class ActionModule(EngineAction):
             by=self._reader()["by"],
             moved=moved,
             standing=arguments["standing"],
+            boot=arguments["boot"],
             mode=arguments["mode"],
             generation="",
             manifest=data,

@@ -53,6 +53,13 @@ options:
     type: list
     elements: str
     default: []
+  boot:
+    description:
+      - What is to start the stack after a boot, once it is verified. The host notes it, and tells when it is not there.
+        The role P(rollcall.supervisor.services#role) installs it. Without a word nothing is noted.
+    type: str
+    choices: ["", auto, systemd, user, launchd, none]
+    default: ""
   template:
     description:
       - Path on the controller of the Jinja template of C(supervisord.conf). Its one variable is C(stack), the

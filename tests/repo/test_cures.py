@@ -35,6 +35,10 @@ TRIALS: t.Mapping[str, str] = {
     "FIX": f"{DOCTOR}::test_fix_puts_right_what_is_safe_and_says_each_once",
     "HISTORY": f"{FAULT}::test_a_run_that_failed_can_be_looked_up_and_acknowledged",
     "ACKNOWLEDGE": f"{FAULT}::test_a_run_that_failed_can_be_looked_up_and_acknowledged",
+    "UNDO": (
+        "tests/playbooks/test_cut_short.py"
+        "::test_what_was_changed_before_a_run_that_a_killed_controller_never_began_is_taken_back_by_hand"
+    ),
     "RESTART": f"{DOCTOR}::test_a_live_supervisord_without_its_socket_is_found_and_ended_properly",
     "ROLLBACK": f"{FAULT}::test_where_no_generation_is_verified_one_that_is_kept_can_be_gone_to",
     "PORTS": f"{FAULT}::test_a_service_that_gets_no_port_is_told_who_has_them_and_which_one_is_free",

@@ -38,6 +38,15 @@ def play(made: StackUnderTest, playbook: str, *arguments: str, **variables: t.An
         arguments: of ansible-playbook.
         variables: of the host.
     """
+    command = [*command_of(made, playbook, **variables), *arguments]
+    environment = {**os.environ, "ROLLCALL_OUTCOME": str(_document(made))}
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=BOUND
+    )
+
+
+def command_of(made: StackUnderTest, playbook: str, **variables: t.Any) -> t.List[str]:
+    """Return the command that runs a playbook as ``play`` does, and write its inventory."""
     inventory = Path(made.root) / "hosts.json"
     known = {
         "ansible_connection": "local",
@@ -47,11 +56,7 @@ def play(made: StackUnderTest, playbook: str, *arguments: str, **variables: t.An
         "services_boot": "none",  # so this machine does not start a test's stack after its next boot
     }
     inventory.write_text(json.dumps({"all": {"hosts": {"here": {**known, **variables}}}}), encoding="utf-8")
-    command = [str(PLAYBOOK), "-i", str(inventory), playbook, *arguments]
-    environment = {**os.environ, "ROLLCALL_OUTCOME": str(_document(made))}
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=BOUND
-    )
+    return [str(PLAYBOOK), "-i", str(inventory), playbook]
 
 
 def outcome(made: StackUnderTest) -> t.Dict[str, t.Any]:

@@ -124,6 +124,7 @@ def _request(root: str, arguments: Data) -> Request:
         on_failure=arguments["on_failure"],
         generation=arguments["generation"],
         by=arguments.get("by", ""),
+        boot=arguments.get("boot", ""),
         standing=tuple(arguments.get("standing", ())),
         moved={entry["service"]: (entry["from"], entry["reason"]) for entry in arguments.get("moved", ())},
     )

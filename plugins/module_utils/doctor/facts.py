@@ -138,6 +138,7 @@ class HostFacts:
         lock: the note of the process that has locked the stack; None when none has.
         unfinished: run and step of the newest run, when it never came to its end.
         failure: the last run that failed, as memory.last_failure returns it.
+        unfinished_install: what an install has left to do, as last_steps.missing returns it.
         versions: of all that has one.
         damage: what is missing or damaged of the engine and its environment.
         user: who looks.
@@ -171,6 +172,7 @@ class HostFacts:
     lock: t.Optional[t.Mapping[str, t.Any]] = None
     unfinished: t.Optional[t.Mapping[str, t.Any]] = None
     failure: t.Optional[LastFailure] = None
+    unfinished_install: t.Sequence[str] = ()
     versions: Versions = Versions()
     damage: t.Sequence[Broken] = ()
     user: str = "root"

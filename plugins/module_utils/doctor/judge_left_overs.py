@@ -43,6 +43,11 @@ def _failed_run(facts: HostFacts) -> t.Iterator[Sighting]:
     yield Sighting(facts.name, text, facts.own(cures.ACKNOWLEDGE), {"failure": failure})
 
 
+def _unfinished_install(facts: HostFacts) -> t.Iterator[Sighting]:
+    if facts.unfinished_install and facts.lock is None:
+        yield Sighting(facts.name, "\n".join(facts.unfinished_install), cures.INSTALL)
+
+
 def _unfinished_generations(facts: HostFacts) -> t.Iterator[Sighting]:
     for path in facts.left_overs.generations if facts.lock is None else ():
         yield Sighting(path, "a run was cut off while it wrote this", facts.own(cures.FIX))
@@ -95,6 +100,13 @@ KINDS = (
         "a run has failed, no later one was good, and nobody has acknowledged it",
         "`rollcall acknowledge`, or a run whose verdict is OK",
         _failed_run,
+    ),
+    FindingKind(
+        "unfinished_install",
+        WARNING,
+        "an install has not come to its last steps, such as the unit that starts the stack after a boot, or to its run",
+        "`ansible-playbook site.yml`",
+        _unfinished_install,
     ),
     FindingKind(
         "unfinished_generation",

@@ -26,7 +26,7 @@ from ..ports import leases
 from ..ports.flush import flush
 from ..ports.provenance import SUPERVISED
 from ..run import preflight
-from ..state import registry
+from ..state import last_steps, registry
 from ..state.generations import current_id, load_stack, read_meta
 from ..state.lock import locked_by
 from ..state.memory import last_failure
@@ -130,6 +130,7 @@ class _Look:
             rows = self._try(paths.manifest, lambda: drift.drift(paths, clock=self._clock)["services"]) or []
         return {
             "seen": seen,
+            "unfinished_install": self._try(paths.state, lambda: last_steps.missing(stack)) or (),
             "drift": rows,
             "refusal": self._refusal(stack),
             "registry": registry.is_current(stack),

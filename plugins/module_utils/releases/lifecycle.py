@@ -26,6 +26,7 @@ from ..base.removing import mounts_in
 from ..host import commands
 from ..host.accounts import Account, acting_as, require_account
 from ..manifest.model import release_directory
+from ..state import last_steps
 from . import store, venvs
 from .identity import recipe, release_id
 from .pruning import KeptRelease, to_prune
@@ -68,7 +69,7 @@ def make_ready(wanted: WantedRelease, *, dry_run: bool = False, clock: Clock = S
             return _result(wanted, facts.id, actions, missing=["wheels"])
         if not facts.in_place:
             # Before the commands: what is on its way there is not pruned by another run.
-            store.note_pending(wanted.root, facts.id)
+            last_steps.note_pending(wanted.root, facts.id)
             _run_all(wanted, who, wanted.before_switch, "before_switch", release_directory(wanted.root, facts.id))
         return _result(wanted, facts.id, actions, ignored=ignored)
 
@@ -205,7 +206,7 @@ def finish_switch(wanted: WantedRelease, *, dry_run: bool = False, clock: Clock 
                 remedies=[cures.INSTALL],
             )
         # In a dry run the release need not be there yet.
-        due = there != wanted.id or store.pending_release(wanted.root) == wanted.id
+        due = there != wanted.id or last_steps.pending_release(wanted.root) == wanted.id
         to_run = wanted.after_switch if due else ()
         releases, environments = _prunable(wanted, who)
         places = {
@@ -217,7 +218,7 @@ def finish_switch(wanted: WantedRelease, *, dry_run: bool = False, clock: Clock 
         actions += [f"remove {what}" for what in places if not mounted[what]]
         if not dry_run:
             _run_all(wanted, who, to_run, "after_switch", release_directory(wanted.root, wanted.id))
-            store.note_pending(wanted.root, None)
+            last_steps.note_pending(wanted.root, None)
             for what, path in places.items():
                 if not mounted[what]:
                     store.discard(path)
@@ -230,7 +231,9 @@ def finish_switch(wanted: WantedRelease, *, dry_run: bool = False, clock: Clock 
 
 def _prunable(wanted: WantedRelease, who: Account) -> t.Tuple[t.List[str], t.List[str]]:
     needed = {
-        name for name in (wanted.id, store.current_release_id(wanted.root), store.pending_release(wanted.root)) if name
+        name
+        for name in (wanted.id, store.current_release_id(wanted.root), last_steps.pending_release(wanted.root))
+        if name
     }
     needed |= store.releases_of_generations(wanted.root)
     kept = []

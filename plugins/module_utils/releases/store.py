@@ -20,7 +20,6 @@ import typing as t
 from ..base import cures
 from ..base.clock import Clock
 from ..base.errors import RollcallError
-from ..base.files import write_atomically
 from ..base.removing import remove, require_unmounted
 from ..host.accounts import Account, acting_as, user_name
 from ..manifest.model import RELEASE, Paths, current_release, release_directory
@@ -148,7 +147,7 @@ def releases_of_generations(root: str) -> t.Set[str]:
     return found
 
 
-# --- the lock, and what is on its way -----------------------------------------------------------------------------
+# --- the lock ------------------------------------------------------------------------------------------------------
 
 
 def _memory(root: str) -> str:
@@ -162,24 +161,3 @@ def locked_releases(root: str, clock: Clock) -> t.Iterator[None]:
     who = user_name(os.geteuid())
     with lock.locked(_memory(root), who, "release", patience=LOCK_PATIENCE, clock=clock):
         yield
-
-
-def _pending_path(root: str) -> str:
-    return os.path.join(_memory(root), "pending.json")
-
-
-def pending_release(root: str) -> t.Optional[str]:
-    """Return the release that was made ready and whose ``after_switch`` commands have not ended well since."""
-    try:
-        with open(_pending_path(root), encoding="utf-8") as stream:
-            return str(json.load(stream)["id"])
-    except FileNotFoundError:
-        return None
-
-
-def note_pending(root: str, name: t.Optional[str]) -> None:
-    """Remember the release that is on its way to be in place; None that none is."""
-    if name is not None:
-        write_atomically(_pending_path(root), json.dumps({"id": name}) + "\n", 0o600)
-    else:
-        remove(_pending_path(root), missing_ok=True)

@@ -16,7 +16,7 @@ import os
 import typing as t
 
 from ..base.errors import RollcallError
-from ..host import births, ours, processes
+from ..host import births, ours, processes, units
 from ..host.labels import trusted_uids
 from ..manifest.model import Stack
 from ..supervisord.running import supervisords_over
@@ -24,10 +24,6 @@ from .modes import NOTHING, Mode
 
 # The unit sets this variable for its own commands.
 CALLED = "ROLLCALL_UNIT"
-SYSTEM_UNITS = "/etc/systemd/system"
-USER_UNITS = os.path.join(".config", "systemd", "user")
-# Where systemd is the init of this host.
-RUNNING = "/run/systemd/system"
 # Seconds to wait for an answer of systemd, and for a job; systemd goes on with a job that takes longer.
 ANSWER = 2.0
 JOB = 6.0
@@ -35,11 +31,6 @@ JOB = 6.0
 LOOKS = 5
 
 Ask = t.Callable[[t.Sequence[str], float], str]
-
-
-def unit_name(stack: str) -> str:
-    """Return the name of the unit of a stack. Names of stacks need no escaping: letters, digits, _ and -."""
-    return f"rollcall-{stack}.service"
 
 
 class Unit(t.NamedTuple):
@@ -121,19 +112,14 @@ class Unit(t.NamedTuple):
 
 def find(stack: Stack) -> t.Optional[Unit]:
     """Return the unit of a stack; None when it has none, or systemd is not the init of this host."""
-    import pwd
-
-    if not os.path.isdir(RUNNING):
+    if not os.path.isdir(units.RUNNING):
         return None
-    uid = os.geteuid()
+    uid, name = os.geteuid(), units.unit_name(stack.name)
     try:
-        places = SYSTEM_UNITS if uid == 0 else os.path.join(pwd.getpwuid(uid).pw_dir, USER_UNITS)
-        with open(os.path.join(places, unit_name(stack.name)), encoding="utf-8") as stream:
-            # Another stack may have the same name, with another root.
-            ours = f'"{stack.root}/bin/rollcall"' in stream.read()
+        ours = units.is_of(os.path.join(units.directory(uid), name), stack.root)
     except (FileNotFoundError, KeyError):
         return None
-    return Unit(unit_name(stack.name), uid != 0, _asked) if ours else None
+    return Unit(name, uid != 0, _asked) if ours else None
 
 
 def enter(unit: Unit, mode: Mode) -> t.List[str]:

@@ -38,6 +38,7 @@ class Request(t.NamedTuple):
         automatic: whether a program asks and not a person: then the run counts against the restart budget.
         moved: by service the port that it had before, and why it has another one now.
         standing: commands that have changed what no way back takes back, such as a migration.
+        boot: what is to start the stack after a boot, once it is verified; empty when nobody has said that.
         by: the command with which a manifest is applied to this host; empty when nobody has said that.
         soak: how many seconds each service must have lived before the verdict.
     """
@@ -55,6 +56,7 @@ class Request(t.NamedTuple):
     automatic: bool = False
     moved: t.Mapping[str, t.Tuple[int, str]] = {}
     standing: t.Tuple[str, ...] = ()
+    boot: str = ""
     by: str = ""
     soak: float = 0.0
 

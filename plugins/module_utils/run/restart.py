@@ -15,7 +15,7 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
-from ..state import undo
+from ..state import last_steps, undo
 from ..state.generations import load_stack
 from ..state.lock import locked
 from ..state.memory import last_failure
@@ -83,6 +83,7 @@ def _perform_locked(request: Request, run_id: str, ended: t.List[Signalled], clo
     section: t.Optional[CriticalSection] = None
     try:
         section = CriticalSection(prepare(request, clock), journal)
+        last_steps.keep_boot(section.run.stack, request.boot)
         report = perform_or_restore(section)
     except RollcallError as exc:
         exc.evidence.setdefault("step", journal.current_step)

@@ -50,7 +50,7 @@ def directory(state: str) -> str:
 def take_back(state: str, *, clock: Clock = SYSTEM) -> t.List[TakenBack]:
     """Take back all that is recorded, the newest first; return what was, and what could not be and why."""
     deadline = Deadline(PATIENCE, clock)
-    return [_taken_back(one, deadline) for one in reversed(_kept(state))]
+    return [_taken_back(one, deadline) for one in reversed(kept(state))]
 
 
 def forget(state: str) -> None:
@@ -63,7 +63,8 @@ def forget(state: str) -> None:
         remove(directory(state))
 
 
-def _kept(state: str) -> t.List[Undo]:
+def kept(state: str) -> t.List[Undo]:
+    """Return all that is recorded, the oldest first."""
     place = directory(state)
     names = sorted(name for name in os.listdir(place) if name.endswith(".json")) if os.path.isdir(place) else []
     paths = sorted((os.path.join(place, name) for name in names), key=lambda path: os.stat(path).st_mtime_ns)

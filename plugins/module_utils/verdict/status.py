@@ -23,6 +23,7 @@ from ..ports.provenance import Holder
 from ..ports.survey import survey
 from ..probes import health
 from ..probes.answers import DatabaseAnswer, HealthAnswer
+from ..state import last_steps
 from ..state.generations import describe_current, load_stack
 from ..state.lives import Book, read_book
 from ..state.lock import locked_by
@@ -288,4 +289,10 @@ def with_runs(looked: Report, stack: Stack) -> Report:
         "last_failure": last_failure(stack.paths.state, note.get("run")),
         "run_at_work": t.cast("RunAtWork", {key: note[key] for key in _AT_WORK if key in note}) if note else None,
         "generation": generation,
+        # What a controller is still at is not missing.
+        "notes": [*looked["notes"], *([] if note else _missing(stack))],
     }
+
+
+def _missing(stack: Stack) -> t.List[str]:
+    return [f"{what}. This finishes it: {cures.INSTALL}" for what in last_steps.missing(stack)]

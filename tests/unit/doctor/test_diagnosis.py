@@ -394,6 +394,13 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
     ({"lock": {"who": "ada", "verb": "full", "pid": 7, "since": "noon"}}, "locked", WARNING, "demo", "ada runs 'full'"),
     ({"unfinished": {"run": "r", "step": "stop"}}, "unfinished_run", WARNING, "demo", "at its step 'stop'"),
     ({"lost_logs": ["/logs/web.log"]}, "log_lost", WARNING, "/logs/web.log", "goes on writing"),
+    (
+        {"unfinished_install": ("release two was made ready, and no run has put it in place",)},
+        "unfinished_install",
+        WARNING,
+        "demo",
+        "release two was made ready",
+    ),
     ({"failure": FAILED_RUN}, "failed_run", WARNING, "demo", "run r ended ROLLED BACK"),
     ({"left_overs": LeftOvers(generations=("/g/x",))}, "unfinished_generation", WARNING, "/g/x", "doctor --fix"),
     ({"left_overs": LeftOvers(temporary=("/g/x.new",))}, "temporary_file", WARNING, "/g/x.new", "doctor --fix"),

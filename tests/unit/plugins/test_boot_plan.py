@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.run.boot import unit_name
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.units import unit_name
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import boot
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.boot import Host, Present
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import units
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import boot
@@ -37,7 +38,7 @@ def rendered(kind: str, made: Stack, **more: t.Any) -> str:
     variables = {
         "kind": kind,
         "stack": made.to_dict(),
-        "unit": boot.unit_name(made.name),
+        "unit": units.unit_name(made.name),
         "label": f"org.rollcall.{made.name}",
         "after": [],
         **more,
@@ -97,7 +98,7 @@ def test_systemd_itself_finds_no_fault_with_the_unit(tmp_path: Path, kind: str) 
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "rollcall").write_text("#!/bin/sh\n", encoding="utf-8")
     (tmp_path / "bin" / "rollcall").chmod(0o755)
-    path = tmp_path / boot.unit_name(made.name)
+    path = tmp_path / units.unit_name(made.name)
     path.write_text(rendered(kind, made), encoding="utf-8")
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True, timeout=60, check=False

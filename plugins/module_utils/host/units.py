@@ -1,0 +1,47 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Where the unit of systemd is that starts a stack after a boot, and whether it is there. systemd is not asked."""
+
+from __future__ import annotations
+
+import glob
+import os
+
+SYSTEM_UNITS = "/etc/systemd/system"
+USER_UNITS = os.path.join(".config", "systemd", "user")
+# Where systemd is the init of this host.
+RUNNING = "/run/systemd/system"
+
+
+def unit_name(stack: str) -> str:
+    """Return the name of the unit of a stack. Names of stacks need no escaping: letters, digits, _ and -."""
+    return f"rollcall-{stack}.service"
+
+
+def directory(uid: int) -> str:
+    """Return where the units of a user are; root's are those of the system.
+
+    Raises:
+        KeyError: there is no such user.
+    """
+    import pwd
+
+    return SYSTEM_UNITS if uid == 0 else os.path.join(pwd.getpwuid(uid).pw_dir, USER_UNITS)
+
+
+def is_of(path: str, root: str) -> bool:
+    """Return whether the unit in a file is that of the stack at ``root``: another stack may have the same name.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    with open(path, encoding="utf-8") as stream:
+        return f'"{root}/bin/rollcall"' in stream.read()
+
+
+def is_enabled(path: str) -> bool:
+    """Return whether systemd starts a unit by itself: a target wants it."""
+    return bool(glob.glob(os.path.join(glob.escape(os.path.dirname(path)), "*.wants", os.path.basename(path))))

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What an install has begun or was asked for and has not come to, because its controller was killed or lost the host.
+
+Around the run of the services an install has steps of its own: before it, a password is changed and a release is made
+ready; after it come the unit that starts the stack after a boot and the commands after the switch. Each leaves a note
+before it is done, so that the host itself knows what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+from ..base import cures
+from ..base.files import json_object, read_record, write_atomically, write_record
+from ..base.removing import remove
+from ..host import units
+from ..manifest.model import Paths, Stack
+from . import undo
+from .generations import read_meta
+from .runs import run_ids, runs_directory
+
+# --- what is asked for --------------------------------------------------------------------------------------------
+
+
+def keep_boot(stack: Stack, wanted: str) -> None:
+    """Note what is to start a stack after a boot, before the run that the unit is installed after.
+
+    Args:
+        stack: the manifest.
+        wanted: ``auto``, ``systemd``, ``user``, ``launchd`` or ``none``; empty when nobody has said that.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    if wanted:
+        kind = wanted if wanted != "auto" else _usual_kind()
+        place = units.directory(os.geteuid()) if kind in ("systemd", "user") else ""
+        unit = os.path.join(place, units.unit_name(stack.name)) if place else ""
+        if _boot(stack.paths.state) != unit:
+            write_record(_boot_path(stack.paths.state), {"unit": unit})
+
+
+def _usual_kind() -> str:
+    return "systemd" if os.geteuid() == 0 and os.path.isdir(units.RUNNING) else "none"
+
+
+def _boot_path(state: str) -> str:
+    return os.path.join(state, "boot.json")
+
+
+def _boot(state: str) -> t.Optional[str]:
+    """Return the path of the unit that is to start the stack; empty for none, None when nobody has said that."""
+    missing: t.Optional[str] = None
+    remedies = [cures.AS_ROOT, cures.remove(_boot_path(state))]
+    return read_record(_boot_path(state), lambda data: str(data["unit"]), missing, "What starts the stack", remedies)
+
+
+def _pending_path(root: str) -> str:
+    return os.path.join(Paths.of(root).state, "release", "pending.json")
+
+
+def pending_release(root: str) -> t.Optional[str]:
+    """Return the release that was made ready and whose ``after_switch`` commands have not ended well since."""
+    try:
+        with open(_pending_path(root), encoding="utf-8") as stream:
+            return json_object(stream.read()).get("id")
+    except FileNotFoundError:
+        return None
+
+
+def note_pending(root: str, name: t.Optional[str]) -> None:
+    """Remember the release that is on its way to be in place; None that none is."""
+    if name is not None:
+        write_atomically(_pending_path(root), json.dumps({"id": name}) + "\n", 0o600)
+    else:
+        remove(_pending_path(root), missing_ok=True)
+
+
+# --- what is missing ----------------------------------------------------------------------------------------------
+
+
+def missing(stack: Stack) -> t.List[str]:
+    """Return what an install has left to do on this host, for people; ``cures.INSTALL`` finishes it.
+
+    Raises:
+        RollcallError, OSError: a record cannot be read.
+    """
+    return [*_before_the_run(stack), *_after_the_run(stack)]
+
+
+def _before_the_run(stack: Stack) -> t.Iterator[str]:
+    """Yield what was done for a run that has not come. A run that failed is remembered by itself."""
+    state = stack.paths.state
+    last_run = _changed(os.path.join(runs_directory(state), f"{next(iter(run_ids(state)), '')}.jsonl"))
+    for one in undo.kept(state):
+        if _changed(one.path) > last_run:
+            yield f"{one.what} was changed, and no run has come after that; this takes it back: {cures.UNDO}"
+    pending = pending_release(stack.root)
+    if pending and pending != stack.release and _changed(_pending_path(stack.root)) > last_run:
+        yield f"release {pending} was made ready, and no run has put it in place"
+
+
+def _after_the_run(stack: Stack) -> t.Iterator[str]:
+    # What is not verified has not come there, and says that by itself.
+    if not read_meta(stack.paths, stack.root).get("verified"):
+        return
+    pending = pending_release(stack.root)
+    if pending and pending == stack.release:
+        yield f"release {pending} is in place, and what comes after its switch was not finished"
+    unit = _boot(stack.paths.state)
+    if unit and not _starts(unit, stack.root):
+        yield f"nothing starts the stack after a boot: {unit} is not there, or not enabled, and was asked for"
+
+
+def _starts(unit: str, root: str) -> bool:
+    try:
+        return units.is_of(unit, root) and units.is_enabled(unit)
+    except FileNotFoundError:
+        return False
+
+
+def _changed(path: str) -> float:
+    """Return when a file was changed; 0 where there is none."""
+    try:
+        return os.stat(path).st_mtime
+    except FileNotFoundError:
+        return 0.0

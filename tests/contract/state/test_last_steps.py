@@ -1,0 +1,122 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an install was asked for and has not come to is told by status, verify and doctor, with what finishes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
+from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import units
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import last_steps
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
+from tests.support.stacks import StackUnderTest, stack
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the units of the system are, on a host with systemd."""
+    monkeypatch.setattr(units, "SYSTEM_UNITS", str(tmp_path))
+    monkeypatch.setattr(units, "USER_UNITS", str(tmp_path))
+    monkeypatch.setattr(units, "RUNNING", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def made(place: Path) -> t.Iterator[StackUnderTest]:
+    assert place.is_dir()
+    with stack({"worker": {}}) as one:
+        yield one
+
+
+def told(made: StackUnderTest) -> t.List[str]:
+    """Return what is missing by the doctor, having seen that status and verify say the same."""
+    found = [one for one in doctor.doctor(made.root)["findings"] if one["name"] == "unfinished_install"]
+    evidence = [line for one in found for line in one["evidence"].splitlines()]
+    assert all(one["cure"] == cures.INSTALL for one in found)
+    for report in (made.status(), verify.verify(made.paths)):
+        notes = [note for note in report["notes"] if "This finishes it" in note]
+        assert notes == [f"{line}. This finishes it: {cures.INSTALL}" for line in evidence]
+    return evidence
+
+
+def unit_of(place: Path, root: str) -> Path:
+    path = place / "rollcall-test.service"
+    path.write_text(f'ExecStart="{root}/bin/rollcall" start\n', encoding="utf-8")
+    return path
+
+
+def enable(path: Path) -> None:
+    wants = path.parent / "multi-user.target.wants"
+    wants.mkdir()
+    (wants / path.name).symlink_to(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the units of the system are root's")
+@pytest.mark.parametrize("wanted", ["auto", "systemd"])
+def test_a_unit_that_was_asked_for_is_told_until_it_starts_the_stack(
+    made: StackUnderTest, place: Path, wanted: str
+) -> None:
+    assert made.perform(boot=wanted)["ok"]
+
+    (line,) = told(made)
+    assert line.startswith(f"nothing starts the stack after a boot: {place}/rollcall-test.service is not there")
+
+    path = unit_of(place, made.root)
+    assert len(told(made)) == 1, "systemd does not start it by itself yet"
+    enable(path)
+    assert told(made) == []
+    unit_of(place, "/opt/another")
+    assert len(told(made)) == 1, "it is the unit of another stack"
+
+
+def test_none_that_was_asked_for_is_not_missed(made: StackUnderTest) -> None:
+    assert made.perform()["ok"]
+    assert told(made) == [], "nobody has said what is to start it"
+    assert made.perform(boot="systemd" if os.geteuid() == 0 else "user")["ok"]
+    assert len(told(made)) == 1
+    assert made.perform(boot="none")["ok"]
+    assert told(made) == []
+
+
+def test_a_run_that_fails_says_that_and_not_that_its_last_steps_are_missing(made: StackUnderTest) -> None:
+    made.raw["services"]["worker"]["command"] = ["/bin/false"]
+    assert not made.perform(boot="auto")["ok"]
+    assert told(made) == []
+
+
+def test_the_last_step_of_a_release_is_told_until_it_is_finished(made: StackUnderTest) -> None:
+    assert made.perform()["ok"]
+    os.makedirs(os.path.join(made.paths.state, "release"))
+    last_steps.note_pending(made.root, "one")
+
+    assert told(made) == ["release one was made ready, and no run has put it in place"]
+
+    os.makedirs(os.path.join(made.root, "releases", "one"))
+    made.release = "one"
+    made.raw["services"]["worker"]["directory"] = "current"
+    assert made.perform()["ok"]
+    assert told(made) == ["release one is in place, and what comes after its switch was not finished"]
+    last_steps.note_pending(made.root, None)
+    assert told(made) == []
+
+
+def test_what_was_changed_for_a_run_that_did_not_come_is_told(made: StackUnderTest) -> None:
+    assert made.perform()["ok"]
+    record = Path(made.paths.state, "undo", "one.json")
+    record.parent.mkdir(0o700)
+    record.write_text(json.dumps({"what": "the password", "argv": ["true"], "stdin": ""}), encoding="utf-8")
+    record.chmod(0o600)
+
+    assert told(made) == ["the password was changed, and no run has come after that; this takes it back: rollcall undo"]
+
+    made.raw["services"]["worker"]["env"] = {"VERSION": "2"}
+    assert made.perform()["ok"]
+    assert told(made) == []
