@@ -86,9 +86,9 @@ COLUMNS = (
         lambda service, _: "-" if service["health"] == "none" else service["health"],
         kind=lambda service, _: "bad" if service["health"] == "failed" else "",
     ),
+    Column("exits", _last_exit, spare=True, kind=lambda service, _: "warn" if service["exits"] else ""),
     Column("latency", _latency, right=True, spare=True),
     Column("uptime", _uptime, right=True, spare=True),
-    Column("exits", _last_exit, spare=True, kind=lambda service, _: "warn" if service["exits"] else ""),
 )
 
 

@@ -26,7 +26,7 @@ from ..supervisord.client_errors import ABSENT, STALE
 from ..supervisord.places import log_file
 from . import conditions, install_steps
 from .judge import Case, CheckKind, Proof
-from .judge_running import judge_config, judge_lives
+from .judge_running import how_it_ended, judge_config, judge_lives
 from .observation import Observation, describe_state, identity, imposture, in_order, listener_of, owns
 
 # The code of what was wrong before a run began, and which the run therefore does not undo.
@@ -200,7 +200,7 @@ def _running(case: Case, service: Service) -> Proof:
 
 
 def _down(case: Case, service: Service, code: str, state: str, data: t.Mapping[str, t.Any]) -> Proof:
-    evidence = case.with_tail(_reason(case, service, state), service)
+    evidence = case.with_tail(f"{_reason(case, service, state)}{how_it_ended(case, service)}", service)
     return Proof(evidence, code, _log_command(case.stack, service), data)
 
 

@@ -17,6 +17,10 @@ from ..supervisord.places import log_file
 from .judge import Case, Proof
 from .lives import STEADY
 
+MINUTE = 60.0
+# An exit longer ago than this is told with its date.
+HALF_A_DAY = 43_200.0
+
 
 def judge_lives(case: Case, service: Service) -> t.Optional[Proof]:
     """Judge the lives before the present one; where it does not run, the check `running` has failed."""
@@ -44,6 +48,24 @@ def judge_lives(case: Case, service: Service) -> t.Optional[Proof]:
         f"again at {readable_time(until)[11:]}"
     )
     return Proof(case.with_tail(evidence, service), stands.word, cures.log(log_file(case.stack, service.name)), data)
+
+
+def how_it_ended(case: Case, service: Service) -> str:
+    """Return how often a service that does not run has ended by itself, since when, and how for the last time.
+
+    It follows the word for its state: a service that keeps ending reads STARTING at some moments, and that is no cause.
+    """
+    stands = case.seen.standing(service)
+    if stands is None or not stands.counted:
+        return ""
+    first, last = stands.counted[0], stands.counted[-1]
+    how = f"with exit code {last.code}" if last.code is not None else f"by {last.signal}" if last.signal else "unseen"
+    when = readable_time(last.at)[0 if case.seen.at - last.at > HALF_A_DAY else 11 :]
+    if len(stands.counted) == 1:
+        return f", ended once, {how} at {when}"
+    span = case.seen.at - (first.at - (first.lived or 0.0))
+    within = f"{span:.0f} s" if span < 2 * MINUTE else f"{span / MINUTE:.0f} min"
+    return f", ended {len(stands.counted)} times in {within}, last {how} at {when}"
 
 
 def _times(number: int) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import typing as t
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.acknowledge import acknowledge
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.service_table import service_table
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import read_meta
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
 from tests.support.documents import validated
@@ -27,6 +29,10 @@ QUICK = {"stable_for": 0.1, "start": {"seconds": 1}}
 def dying(after: float, how: str = "raise SystemExit(1)", **more: t.Any) -> t.Dict[str, t.Any]:
     command = ["python3", "-c", f"import os, time; time.sleep({after}); {how}"]
     return {"command": command, **QUICK, **more}
+
+
+def plain(text: str, _kind: str) -> str:
+    return text
 
 
 def deaths(made: StackUnderTest, name: str = "one") -> int:
@@ -228,3 +234,27 @@ def test_what_is_acknowledged_is_not_held_against_the_service() -> None:
         kill(made.pids()["one"])
         after_deaths(made, 3)
         assert check_of(made.status(), "lives", "one")["code"] == "recovering"
+
+
+@pytest.mark.parametrize("state", ["STARTING", "BACKOFF", "FATAL", "EXITED"])
+def test_a_service_that_does_not_run_is_told_with_its_exits(state: str) -> None:
+    """ "STARTING" alone is no cause: it is what a service that keeps ending reads at that moment."""
+    if state == "EXITED":
+        ending = dying(1.5, restart="never")
+    else:
+        ending = dying(0.6, start={"seconds": 1, "retries": 1 if state == "FATAL" else 30})
+    with stack({"one": ending}) as made:
+        made.perform()
+        client = made.supervisor()
+        wanted = 1 if state == "EXITED" else 2
+        assert eventually(lambda: deaths(made) >= wanted and client.programs()["one"].state == state, 30)
+
+        report = made.status()
+
+        evidence = check_of(report, "running", "one")["evidence"]
+        assert row(report)["exits"] >= wanted
+        assert row(report)["last_exit"]["code"] == 1
+        how_often = "ended once, with exit code 1 at " if state == "EXITED" else " times in "
+        assert how_often in evidence, evidence
+        assert re.search(r"with exit code 1 at [0-9:]{8}$", evidence.splitlines()[0]), evidence
+        assert re.search(rf"{row(report)['exits']}, code 1", service_table([row(report)], {"one": "FAILED"}, 80, plain))
