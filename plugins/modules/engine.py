@@ -121,6 +121,15 @@ broken() {{
 }}
 # What is below calls this where it finds that it is not whole.
 [ "$1" != mend ] || broken
+# In a copy of the root this is still the command of the stack that was copied, and the person there means another one.
+if [ "$0" != '{root}/bin/rollcall' ]; then
+  own=$(readlink -f "$0")
+  if [ -e '{root}/bin/rollcall' ] && [ -e "${{own%/*}}/../engine" ] && ! [ "${{own%/*}}/.." -ef '{root}' ]; then
+    echo "REFUSED: $own is a copy, and the stack that it is for is under {root}: nothing was done." >&2
+    echo '  next: {root}/bin/rollcall' "$*" >&2
+    exit 2
+  fi
+fi
 if ! [ -x '{root}/engine/venv/bin/python' ] || ! [ -e '{root}/engine/rollcall/cli/command.py' ]; then
   echo 'FAILED: the engine of the stack under {root} is broken; the services run without it.' >&2
   broken
