@@ -13,7 +13,8 @@ description:
   - Removes the directory of a stack, and the links by which the command C(rollcall) and other stacks find it. With the
     last stack of the host the command and the local fact go as well.
   - Refuses a directory that Rollcall has not made, a home directory, and one in which something is mounted.
-  - What was in the directory before Rollcall came stays.
+  - What Rollcall has not made stays, and is named. What others have put into its own directories, such as
+    V(shared) and V(logs), goes with these, and is named as well.
   - The stack must have been stopped, and its unit taken away. The playbook C(rollcall.supervisor.remove) does all of it
     in order.
 extends_documentation_fragment:
@@ -69,6 +70,11 @@ EXAMPLES = r"""
 RETURN = r"""
 removed:
   description: What was removed, or would be, the account included that RV(account) names.
+  returned: success
+  type: list
+  elements: str
+with_it:
+  description: What goes although Rollcall has not made it, for it is in one of its own directories, such as V(shared).
   returned: success
   type: list
   elements: str
@@ -143,12 +149,13 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     return {
         "changed": bool(decided.inside or decided.outside or decided.root),
         "removed": decided.removed,
+        "with_it": list(decided.with_it),
         "left": list(decided.left),
         "account": decided.account or "",
         "installed": installed,
         "verified": verified,
         "statement": "" if verified else _statement(stack, decided, taken_back, stays=module.check_mode),
-        "diff": {"prepared": "".join(f"remove {what}\n" for what in decided.removed)},
+        "diff": {"prepared": "".join(f"remove {what}\n" for what in (*decided.removed, *decided.with_it))},
     }
 
 

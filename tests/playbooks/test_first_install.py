@@ -178,12 +178,26 @@ def test_what_was_there_before_stays_when_a_stack_is_taken_off(
     }
     run_site(tmp_path, {"here": known})
     assert (root / "engine").exists()
+    (root / "shared").mkdir()
+    for later in ("backup.sql", "shared/upload.jpg"):
+        (root / later).write_text("theirs", encoding="utf-8")
 
-    command = [str(PLAYBOOK), "playbooks/remove.yml", "-i", str(tmp_path / "hosts.json"), "-e", "confirm=early"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+    def remove(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [str(PLAYBOOK), "playbooks/remove.yml", "-i", str(tmp_path / "hosts.json"), *options]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+
+    for told in (remove(), remove("--check")):
+        words = " ".join(told.stdout.split())
+        assert f"with it, not made by Rollcall: {root}/shared/upload.jpg" in words
+        assert f"stays: {root}/backup.sql: Rollcall has not made it" in words
+    assert (root / "engine").exists()
+    done = remove("-e", "confirm=early")
 
     assert done.returncode == 0, done.stdout
-    assert everything(root) == before
+    words = " ".join(done.stdout.split())
+    assert f"{root}/shared/upload.jpg" in words
+    assert f"{root}/backup.sql: Rollcall has not made it" in words
+    assert everything(root) == {**before, "backup.sql": "theirs"}
     assert not (root / "engine").exists()
 
 

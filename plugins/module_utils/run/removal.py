@@ -5,6 +5,10 @@
 # Private to this collection: may change in any release.
 """Removes from a host what ``bootstrap`` and all runs have made there, and nothing else. The stack is stopped before.
 
+What others have put into the root stays, whenever they did. Into directories of Rollcall's own others may have written
+as well: the logs, the data that releases share, the engine, what the stack remembers. These go, and what others have in
+them is named before and afterwards.
+
 It is first decided what goes, with everything that speaks against it. The files that prove that a directory is a
 stack's go last, so that a removal that was cut off can be run again.
 """
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -30,9 +35,19 @@ PROOFS = ("prepared", before.NAME, "rollcall", "requirements.txt")
 FILES = ("bin/rollcall", "lib/rollcall_ports.py")
 MADE = frozenset(["bin", "current", "engine", "etc", "generations", "lib", "logs", "ports.json", "releases", "run"])
 MADE |= {"shared", "state", "venvs"}
+# Ansible's own in a home, which the root is to the account of a stack; and what an install that was cut off has left.
+PASSING = (".ansible", ".rollcall-")
+# How the name begins of a release or an environment that is not finished, or on its way out.
+UNFINISHED = (".making-", ".going-")
+# What a stack remembers, beside its records in JSON.
+STATE = frozenset(["lock", "release", "runs", "undo"])
+# The end of the name of a service's log, and of those that were rotated.
+_LOG = re.compile(r"\.(?:log|out)(?:\.[0-9]+)?\Z")
 # For where nothing tells what was there before: what Rollcall makes in its engine, where its links lead, and the file
 # by which a release or an environment is known as one that it has made.
 ENGINE = ("__main__.py", "requirements.txt", "rollcall", "venv", "version", "wheels", before.NAME, "prepared")
+# More of an engine, where it is known that nobody else's was there before.
+ENGINE_TRACES = frozenset(["__pycache__", "files", "lingering", "requirements.txt.new"])
 LINKS = {"etc": "generations/", "current": "etc/", "ports.json": "etc/"}
 RECORDS = {"releases": ".rollcall-release.json", "venvs": ".rollcall-venv.json"}
 # System accounts have lower numbers; the home of one may be the root of its stack.
@@ -71,6 +86,7 @@ class Removal:
         account: the account that is to go; the caller removes it.
         left: what stays although it may belong to the stack, with the reason.
         emptied: directories of the root that go when nothing is in them any more.
+        with_it: what goes although Rollcall has not made it, for it is in a directory that is Rollcall's own.
     """
 
     inside: t.Tuple[str, ...]
@@ -79,6 +95,7 @@ class Removal:
     account: t.Optional[str]
     left: t.Tuple[str, ...]
     emptied: t.Tuple[str, ...] = ()
+    with_it: t.Tuple[str, ...] = ()
 
     @property
     def removed(self) -> t.List[str]:
@@ -128,37 +145,108 @@ def decide(stack: Stack, keep: t.Sequence[str], host: RemovalFacts, found: t.Seq
     entries = sorted(os.listdir(root)) if os.path.isdir(root) else []
     noted = before.names_before(root)
     earlier = {*(noted or ()), *(name for name in found if name not in MADE)}
-    inside = _going(root, entries, keep, earlier) if noted is not None else _provable(root, [*keep, *earlier])
+    inside = _going(stack, root, entries, keep, earlier) if noted is not None else _provable(root, [*keep, *earlier])
     _check(stack, root, inside, host, claimed="engine" in entries)
-    gone = {os.path.relpath(path, root) for path in inside}
-    whole = root if os.path.lexists(root) and gone.issuperset(entries) else None
+    staying = _staying(root, entries, inside, {*keep, *earlier})
+    whole = root if os.path.lexists(root) and not staying else None
     outside, last = _listed(root, host)
-    account, kept = _account(stack, root, host, keeps=not gone.issuperset(entries))
+    account, kept = _account(stack, root, host, keeps=bool(staying))
     elsewhere = [
         f"{path}: the manifest has it outside of {root}"
         for path in (stack.paths.logs, stack.paths.run, stack.paths.state)
         if not _within(path, root) and os.path.lexists(path)
     ]
     kept += [f"{os.path.join(root, name)}: it was there before" for name in entries if name in earlier]
-    if noted is None and gone:
-        unknown = sorted(set(entries) - gone - earlier - set(keep))
-        kept += [f"{os.path.join(root, name)}: nothing tells whether it was there before" for name in unknown]
+    if inside:
+        why = "Rollcall has not made it" if noted is not None else "nothing tells whether it was there before"
+        kept += [f"{path}: {why}" for name, paths in staying.items() if name not in {*keep, *earlier} for path in paths]
     shared = [path for path in host.shared if last and os.path.lexists(path)]
-    # The links come last: by them a removal that was cut off finds the rest.
-    emptied = [os.path.dirname(path) for path in inside if os.path.dirname(path) != root and noted is None]
-    left = (*kept, *elsewhere)
-    return Removal(tuple(inside), (*shared, *outside), whole, account, left, tuple(dict.fromkeys(emptied)))
+    return Removal(
+        inside=tuple(inside),
+        # The links come last: by them a removal that was cut off finds the rest.
+        outside=(*shared, *outside),
+        root=whole,
+        account=account,
+        left=(*kept, *elsewhere),
+        emptied=tuple(dict.fromkeys(above for path in inside for above in _above(path, root, earlier))),
+        with_it=tuple(each for path in inside for each in _of_others(stack, root, path)),
+    )
 
 
-def _going(root: str, entries: t.Sequence[str], keep: t.Sequence[str], earlier: t.Container[str]) -> t.List[str]:
+def _going(
+    stack: Stack, root: str, entries: t.Sequence[str], keep: t.Sequence[str], earlier: t.Container[str]
+) -> t.List[str]:
     """Return what goes of a root where it is known what was there before, in the order in which it goes."""
-    going = [name for name in entries if name not in keep and name not in earlier] if "engine" in entries else []
-    inside = [os.path.join(root, name) for name in going if name != "engine"]
-    if going:
-        inside += [os.path.join(root, path) for path in FILES if path.split("/", 1)[0] in earlier]
-    # Last: it proves that the root is a stack's.
-    inside += [os.path.join(root, name) for name in going if name == "engine"]
+    if "engine" not in entries:
+        return []
+    inside = []
+    for name in entries:
+        path = os.path.join(root, name)
+        if name in earlier and name not in keep:
+            inside += [os.path.join(root, file) for file in FILES if file.split("/", 1)[0] == name]
+        elif name not in keep and (name in MADE or name.startswith(PASSING)):
+            ours = [each for each in _names(path) if _made(root, name, each)]
+            whole = os.path.islink(path) or len(ours) == len(_names(path))
+            inside += [path] if whole else [os.path.join(path, each) for each in ours]
+    for path in (stack.paths.logs, stack.paths.run, stack.paths.state):
+        first = os.path.relpath(path, root).split("/", 1)[0]
+        if _within(path, root) and first not in MADE and first not in keep and first not in earlier:
+            inside.append(path)
+    # Last the engine: it proves that the root is a stack's.
+    inside.sort(key=lambda path: path == os.path.join(root, "engine"))
     return [path for path in inside if os.path.lexists(path)]
+
+
+def _made(root: str, name: str, entry: str) -> bool:
+    """Return whether Rollcall has made an entry of a directory that it has made."""
+    if name in RECORDS:
+        return entry.startswith(UNFINISHED) or _has(root, name, entry, RECORDS[name])
+    return name not in ("bin", "lib") or f"{name}/{entry}" in FILES or entry == "__pycache__"
+
+
+def _staying(
+    root: str, entries: t.Sequence[str], going: t.Sequence[str], whole: t.Container[str]
+) -> t.Dict[str, t.List[str]]:
+    """Return what stays of each entry of the root of which something does; of those in ``whole`` it is all."""
+    found = {}
+    for name in entries:
+        path = os.path.join(root, name)
+        found[name] = [path] if name in whole else _rest(path, going)
+    return {name: paths for name, paths in found.items() if paths}
+
+
+def _rest(path: str, going: t.Sequence[str]) -> t.List[str]:
+    """Return what is left of a path when others go: itself, or what is in it."""
+    if path in going:
+        return []
+    if os.path.islink(path) or not any(_within(other, path) for other in going):
+        return [path]
+    return [left for name in _names(path) for left in _rest(os.path.join(path, name), going)]
+
+
+def _of_others(stack: Stack, root: str, path: str) -> t.List[str]:
+    """Return what is in a directory that goes although Rollcall has not made it."""
+    found = [] if os.path.islink(path) else _names(path)
+    if path == os.path.join(root, "engine"):
+        found = [name for name in found if name not in ENGINE and name not in ENGINE_TRACES]
+    elif path == stack.paths.logs:
+        known = {"supervisord", *(service.name for service in stack.services)}
+        found = [name for name in found if _LOG.split(name)[0] not in known]
+    elif path == stack.paths.state:
+        found = [name for name in found if name not in STATE and not name.endswith(".json")]
+    elif path == stack.paths.run:
+        found = [name for name in found if not name.startswith("supervisor")]
+    elif path != os.path.join(root, "shared"):
+        return []
+    return [os.path.join(path, name) for name in found]
+
+
+def _above(path: str, root: str, earlier: t.Container[str]) -> t.Iterator[str]:
+    """Yield the directories between a path and the root that were not there before, the innermost first."""
+    above = os.path.dirname(path)
+    while above != root and _within(above, root) and os.path.relpath(above, root).split("/", 1)[0] not in earlier:
+        yield above
+        above = os.path.dirname(above)
 
 
 def _provable(root: str, keep: t.Sequence[str]) -> t.List[str]:
@@ -204,7 +292,8 @@ def statement(stack: Stack, decided: Removal, *, taken_back: bool) -> str:
             f"Stack {stack.name} was never verified on this host. What was made stays: {made}. The same command again "
             f"goes on from there; this takes it off: {cures.take_off(stack.name)}"
         )
-    left = f" Left: {'; '.join(decided.left)}." if decided.left else ""
+    left = f" With it went what Rollcall has not made: {', '.join(decided.with_it)}." if decided.with_it else ""
+    left += f" Left: {'; '.join(decided.left)}." if decided.left else ""
     return (
         f"Stack {stack.name} was never verified on this host, and what was made is taken back: {made}.{left} "
         "Packages and databases stay. When the cause is mended, the same command installs it again."

@@ -130,6 +130,69 @@ def test_what_was_there_before_rollcall_stays_and_what_rollcall_put_into_it_goes
     assert remove(place).removed == []
 
 
+def put(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("theirs", encoding="utf-8")
+
+
+def test_what_others_have_put_into_the_root_since_stays_and_is_named(place: Path) -> None:
+    root = place / "trading"
+    put(root, "backup.sql", "data/it.db", "bin/theirs", "releases/theirs/app.py", "releases/1/.rollcall-release.json")
+    put(root, "releases/.making-x/a", "venvs/1/.rollcall-venv.json", ".ansible/tmp/x", ".rollcall-making-x/before")
+    (root / "lib").mkdir()
+    (root / "link").symlink_to(place)
+
+    decided = remove(place)
+
+    stays = ["backup.sql", "bin/theirs", "data", "link", "releases/theirs"]
+    assert {name for name in everything(root) if not (root / name).is_dir() or (root / name).is_symlink()} == {
+        "backup.sql", "data/it.db", "bin/theirs", "releases/theirs/app.py", "link"
+    }  # fmt: skip
+    assert [one for one in decided.left if "account" not in one] == [
+        f"{root}/{name}: Rollcall has not made it" for name in stays
+    ]
+    assert (decided.account, decided.root, decided.with_it) == (None, None, (f"{root}/shared/data",))
+    assert remove(place).removed == []
+
+
+def test_what_others_have_put_into_directories_of_rollcall_is_named_before_it_goes_with_them(place: Path) -> None:
+    root = place / "trading"
+    theirs = [
+        "logs/notes.txt",
+        "logs/old.log",
+        "shared/data",
+        "shared/media",
+        "state/theirs",
+        "run/mine",
+        "engine/mine",
+    ]
+    put(root, *(f"{name}/x" if name.startswith("shared") else name for name in theirs))
+    put(root, "logs/web.log.1", "logs/supervisord.out", "state/lives.json", "state/runs/1", "run/supervisord.pid")
+
+    decided = removal.decide(stack(place), [], host(place))
+
+    assert sorted(decided.with_it) == sorted(f"{root}/{name}" for name in theirs)
+    assert f"With it went what Rollcall has not made: {decided.with_it[0]}" in removal.statement(
+        stack(place), decided, taken_back=True
+    )
+    assert remove(place).root == str(root)
+    assert everything(place) == set()
+    assert removal.decide(stack(place), ["shared"], host(place)).with_it == ()
+
+
+def test_directories_that_the_manifest_has_elsewhere_in_the_root_go_as_well(place: Path) -> None:
+    root = place / "trading"
+    put(root, "var/log/web.log", "var/log/theirs", "var/run/supervisor.sock")
+    wanted = stack(place, paths={"logs": "var/log", "run": "var/run"})
+
+    decided = removal.decide(wanted, [], host(place))
+    removal.carry_out(decided, host(place))
+
+    assert decided.with_it == (f"{root}/shared/data", f"{root}/var/log/theirs")
+    assert everything(place) == set()
+
+
 @pytest.mark.parametrize("lost", ["gone", "columns"])
 def test_where_nothing_tells_what_was_there_before_only_what_is_rollcalls_by_itself_goes(
     place: Path, lost: str
