@@ -7,16 +7,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
 from ..base.clock import SYSTEM, Clock
+from ..base.errors import RollcallError
+from ..host import processes
 from ..manifest.model import Paths, Stack
 from ..state.generations import load_stack
-from ..state.lives import known_lives
+from ..state.lives import NOBODY, Book, forgiven, read_book, save_book
 from ..state.lock import locked
 from ..state.log_marks import save_marks, saved_marks
 from ..state.memory import keep_acknowledgement, last_failure
+from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
 from ..supervisord.running import supervisords_over
 from ..verdict.logs import read_logs
 
@@ -56,12 +60,15 @@ def _acknowledge(stack: Stack, who: str, dry_run: bool, clock: Clock) -> Acknowl
         if log.critical or log.gaps
     }
     logs = {name: [*log.gaps, *log.critical] for name, log in found.items()}
-    ended = {name: lives.earlier + len(lives.exits) for name, lives in known_lives(stack, clock=clock).items()}
+    book = _book(stack, clock)
+    ended = {name: lives.earlier + len(lives.exits) for name, lives in book.lives.items()}
     exits = {name: number for name, number in ended.items() if number}
     changed = failure is not None or bool(logs) or bool(exits)
     if changed and not dry_run:
         if logs:
             save_marks(stack, {**marks, **{name: log.mark for name, log in found.items()}})
+        if exits:
+            save_book(stack, forgiven(book))
         keep_acknowledgement(state, who, clock=clock)
     return {
         "ok": True,
@@ -75,3 +82,14 @@ def _acknowledge(stack: Stack, who: str, dry_run: bool, clock: Clock) -> Acknowl
         "logs": logs,
         "exits": exits,
     }
+
+
+def _book(stack: Stack, clock: Clock) -> Book:
+    """Return what is known of the lives until now; of a supervisord that does not answer, by its log alone."""
+    programs: t.Mapping[str, ProgramState] = {}
+    supervisord = NOBODY
+    with contextlib.suppress(RollcallError):
+        client = Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
+        programs, pid = client.programs(), client.pid()
+        supervisord = (pid, processes.start_time(pid))
+    return read_book(stack, programs, supervisord, clock=clock)

@@ -13,7 +13,7 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
-from ..host import births
+from ..host import births, processes
 from ..host.ending import Ended
 from ..manifest.revision import revision
 from ..ports import leases
@@ -205,7 +205,7 @@ class CriticalSection:
         files = self.run.files.digests()
         names = [*plan.start, *stale]
         marks = self._marked_anew(marks, {*names, *plan.stop})
-        self._begin_lives(names)
+        self._begin_lives(names, client)
         self.journal.step("start", services=names)
         outcome = BringUp(stack, client, names, self.run.clock).run()
         self.journal.timings.update(outcome.seconds)
@@ -221,14 +221,14 @@ class CriticalSection:
         save_marks(self._stack, marks)
         return marks
 
-    def _begin_lives(self, names: t.Sequence[str]) -> None:
+    def _begin_lives(self, names: t.Sequence[str], client: Client) -> None:
         """Record that the services which are about to start have ended by an order, and at which revision they start.
 
         Recorded before they start: wherever this is cut off, an exit counts against the revision that it belongs to.
         """
         stack = self._stack
-        known = self.run.before.supervisord
-        book = read_book(stack, {}, (0, 0) if known is None else known.identity, clock=self.run.clock)
+        pid = client.pid()
+        book = read_book(stack, {}, (pid, processes.start_time(pid)), clock=self.run.clock)
         revisions = {name: revision(stack, stack.service(name)) for name in names}
         save_book(stack, started_anew(book, revisions))
 

@@ -272,7 +272,8 @@ def write_generation(
     if release is not None:
         os.symlink(os.path.relpath(release_directory(root, release), directory), os.path.join(directory, RELEASE))
     meta = {"digest": generation.digest, "content": _content(directory), "loaded": False, "verified": False, "by": by}
-    write_meta(directory, {**meta, "before": ids_to_go_back_to(paths, root)})
+    known = {"settings": _content(directory, bare=True), "stamps": _stamps(directory)}
+    write_meta(directory, {**meta, **known, "before": ids_to_go_back_to(paths, root)})
 
 
 def forget_generation(root: str, name: str) -> None:
@@ -364,17 +365,43 @@ def is_altered(paths: Paths, root: str) -> bool:
         return True
 
 
-def _content(directory: str) -> str:
-    """Return a hash over the files of a generation, its record excepted."""
-    import hashlib
+def is_edited(paths: Paths, root: str) -> bool:
+    """Return whether what the files of the current generation say was changed; a comment in the config says nothing.
 
-    digest = hashlib.sha256()
+    It costs little where no file was touched: that is seen by their stamps, of which nobody can set the last (stat(2)).
+    """
+    meta, directory = read_meta(paths, root), os.path.realpath(paths.etc)
+    if not meta or meta.get("stamps") == _stamps(directory) or meta["content"] == _content(directory):
+        return False
+    return bool(meta["content"]) and meta.get("settings") != _content(directory, bare=True)
+
+
+def _stamps(directory: str) -> t.Dict[str, t.List[int]]:
+    """Return of each file of a generation its inode, its size and when it was changed last."""
+    found = {path: os.stat(os.path.join(directory, path)) for path in _files_in(directory)}
+    return {path: [one.st_ino, one.st_size, one.st_ctime_ns] for path, one in found.items()}
+
+
+def _files_in(directory: str) -> t.Iterator[str]:
+    """Yield the files of a generation below its directory, its record excepted."""
     for place, _directories, names in sorted(os.walk(directory)):
         for name in sorted(names):
             path = os.path.join(place, name)
             if name != "meta.json" and os.path.isfile(path):
-                with open(path, "rb") as stream:
-                    digest.update(f"{os.path.relpath(path, directory)}\0".encode() + stream.read() + b"\0")
+                yield os.path.relpath(path, directory)
+
+
+def _content(directory: str, *, bare: bool = False) -> str:
+    """Return a hash over the files of a generation; with ``bare`` without comments and blank lines in the config."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for path in _files_in(directory):
+        with open(os.path.join(directory, path), "rb") as stream:
+            lines = stream.read()
+        if bare and path.endswith(".conf"):
+            lines = b"\n".join(line for line in lines.splitlines() if line.strip() and line[:1] not in b";#")
+        digest.update(f"{path}\0".encode() + lines + b"\0")
     return digest.hexdigest()
 
 

@@ -15,6 +15,7 @@ See docs/design/0008-lives.md.
 from __future__ import annotations
 
 import os
+import signal
 import typing as t
 
 from ..base import cures
@@ -27,11 +28,14 @@ from ..supervisord import life_log
 from ..supervisord.client import ProgramState
 from ..supervisord.life_log import LifeEvent, Mark
 from ..supervisord.places import supervisord_log
-from .memory import acknowledgement
 
 # How many exits of a service the record keeps with their times; of earlier ones only the number.
 KEPT = 20
+# Seconds within which what was signalled together has ended, and is logged.
+_AT_ONCE = 2.0
 NOBODY: Identity = (0, 0)
+# Time zones differ by multiples of this. What the kernel and the log say of one birth differs by much less.
+_QUARTER = 900.0
 
 
 class Exit(t.NamedTuple):
@@ -81,12 +85,14 @@ class Book(t.NamedTuple):
         lives: by service.
         proved: by program the process of which it was proved that supervisord runs it by the installed config. That
             stays so for as long as the process lives: supervisord takes over another config for what has ended only.
+        silent: whether that supervisord has logged neither its own start nor any birth: it runs by other settings.
     """
 
     supervisord: Identity = NOBODY
     mark: Mark = life_log.NOTHING
     lives: t.Mapping[str, Lives] = {}
     proved: t.Mapping[str, Identity] = {}
+    silent: bool = False
 
 
 # --- what has happened since (pure) -------------------------------------------------------------------------------
@@ -111,6 +117,8 @@ def followed(
         now: seconds since the epoch.
     """
     lives = {}
+    shift = _shift(events, programs, now)
+    events = [event._replace(at=event.at - shift) for event in events]
     for name, program in programs.items():
         before = book.lives.get(name, Lives())
         seen, pids = _logged(before, [event for event in events if event.program in (name, "")])
@@ -118,7 +126,24 @@ def followed(
             missing = supervisord == book.supervisord and before.life != NOBODY and program.pid not in pids
             seen = _living(seen, program, now, unseen=missing)
         lives[name] = seen
-    return Book(supervisord, mark, {**book.lives, **lives}, book.proved)
+    another = NOBODY not in (supervisord, book.supervisord) and supervisord != book.supervisord
+    tells = (life_log.STARTED, life_log.BORN)
+    silent = not any(event.kind in tells for event in events) if another else book.silent
+    who = book.supervisord if supervisord == NOBODY else supervisord
+    return Book(who, mark, {**book.lives, **lives}, book.proved, silent)
+
+
+def _shift(events: t.Sequence[LifeEvent], programs: t.Mapping[str, t.Optional[ProgramState]], now: float) -> float:
+    """Return by how many seconds the clock of the log is ahead of ours.
+
+    supervisord logs in the time zone that it was started in, and by the clock of then. The kernel knows when a process
+    that lives was born, whatever has become of both since.
+    """
+    for event in reversed(events):
+        program = programs.get(event.program)
+        if event.kind == life_log.BORN and program is not None and program.born and program.pid == event.pid:
+            return round((event.at - now + program.age) / _QUARTER) * _QUARTER
+    return 0.0
 
 
 def _logged(lives: Lives, events: t.Sequence[LifeEvent]) -> t.Tuple[Lives, t.Set[int]]:
@@ -129,11 +154,14 @@ def _logged(lives: Lives, events: t.Sequence[LifeEvent]) -> t.Tuple[Lives, t.Set
     life, since, longest = lives.life, lives.since, lives.longest
     for event in events:
         if event.kind == life_log.BORN:
+            # A supervisord that is about to leave starts nothing.
+            leaving = False
             life, since = (event.pid, 0), event.at
             pids.add(event.pid)
             continue
         if event.kind == life_log.LEAVING:
             leaving = True
+            exits = [one for one in exits if not _told_as_well(one, event)]
             continue
         lived = max(0.0, event.at - since) if since and life != NOBODY else None
         longest = max(longest, lived or 0.0)
@@ -145,6 +173,18 @@ def _logged(lives: Lives, events: t.Sequence[LifeEvent]) -> t.Tuple[Lives, t.Set
         leaving = leaving and event.kind != life_log.STARTED
         life, since = NOBODY, 0.0
     return lives._replace(exits=tuple(exits), life=life, since=since, longest=longest), pids
+
+
+def _told_as_well(one: Exit, leaving: LifeEvent) -> bool:
+    """Return whether a service has ended by the signal that supervisord was told to leave by.
+
+    A host that goes down sends it to all processes at once, as does whoever ends a session or a control group.
+    supervisord logs first which of its programs have ended, then that it was told.
+    """
+    number = getattr(signal, leaving.signal, 0)
+    return 0 <= leaving.at - one.at < _AT_ONCE and (
+        one.signal == leaving.signal or (not one.signal and one.code in (0, 128 + number))
+    )
 
 
 def _living(lives: Lives, program: ProgramState, now: float, *, unseen: bool) -> Lives:
@@ -178,13 +218,9 @@ def started_anew(book: Book, revisions: t.Mapping[str, str]) -> Book:
     return book._replace(lives=lives)
 
 
-def forgiven(book: Book, until: float) -> Book:
-    """Return a book without the exits until then: somebody has acknowledged them."""
-    lives = {}
-    for name, each in book.lives.items():
-        exits = tuple(one for one in each.exits if one.at > until)
-        lives[name] = each if len(exits) == len(each.exits) else each._replace(exits=exits, earlier=0)
-    return book._replace(lives=lives)
+def forgiven(book: Book) -> Book:
+    """Return a book without exits: somebody has acknowledged them."""
+    return book._replace(lives={name: each._replace(exits=(), earlier=0) for name, each in book.lives.items()})
 
 
 def with_revisions(book: Book, revisions: t.Mapping[str, str]) -> Book:
@@ -216,14 +252,7 @@ def read_book(
     book = _load(stack)
     events, mark = life_log.read_events(supervisord_log(stack), book.mark, supervisord[0])
     services = {one.name: programs.get(one.name) for one in stack.services if one.kind == "service"}
-    now = followed(book, events, mark, services, supervisord, clock.wall())
-    known = acknowledgement(stack.paths.state)
-    return now if known is None else forgiven(now, known.time)
-
-
-def known_lives(stack: Stack, *, clock: Clock = SYSTEM) -> t.Mapping[str, Lives]:
-    """Return the lives of the services by record and log alone: supervisord is not asked; errors as `read_book`."""
-    return read_book(stack, {}, NOBODY, clock=clock).lives
+    return followed(book, events, mark, services, supervisord, clock.wall())
 
 
 def save_book(stack: Stack, book: Book) -> None:
@@ -257,7 +286,7 @@ def _load(stack: Stack) -> Book:
         pid, born = data["supervisord"]
         inode, offset = data["mark"]
         proved = {name: (one[0], one[1]) for name, one in data["proved"].items()}
-        return Book((pid, born), (inode, offset), lives, proved)
+        return Book((pid, born), (inode, offset), lives, proved, bool(data.get("silent")))
 
     remedies = [cures.AS_ROOT, cures.remove(path(stack))]
     return read_record(path(stack), parse, Book(), "The record of the lives of the services", remedies)

@@ -43,7 +43,7 @@ _EVENT = re.compile(
     rb"|(exited|stopped): ([\w.:-]{1,200}) \((?:exit status (\d{1,5})|terminated by (SIG\w{1,10}|signal \d{1,3})"
     rb"(?: \(core dumped\))?|unknown termination cause 0x[0-9a-f]+)(?:; ((?:not )?expected))?\)"
     rb"|supervisord (started) with pid \d{1,10}"
-    rb"|received SIG\w{1,10} indicating (exit|restart) request"
+    rb"|received (SIG\w{1,10}) indicating (?:exit|restart) request"
     rb")\r?$",
     re.MULTILINE,
 )
@@ -58,7 +58,7 @@ class LifeEvent(t.NamedTuple):
         program: its name; empty where the line is about supervisord.
         pid: of the process that was born; else 0.
         code: the exit code; None where a signal ended it.
-        signal: the name of that signal; empty where none did.
+        signal: the name of that signal, or of the one by which supervisord was told to end; empty where there is none.
         expected: whether supervisord expects such an end: an exit code of ``exitcodes`` after ``startsecs``.
     """
 
@@ -160,7 +160,7 @@ def _descriptor(path: str, mark: Mark, supervisord: int) -> str:
 
 
 def _event(match: t.Match[bytes]) -> LifeEvent:
-    clock, millis, born, pid, ended, name, code, signal, expected, started, _leaving = match.groups()
+    clock, millis, born, pid, ended, name, code, signal, expected, started, leaving = match.groups()
     at = _seconds(clock) + int(millis) / 1000
     if born is not None:
         return LifeEvent(at, BORN, born.decode(), int(pid))
@@ -173,7 +173,9 @@ def _event(match: t.Match[bytes]) -> LifeEvent:
             signal="" if signal is None else signal.decode(),
             expected=expected == b"expected",
         )
-    return LifeEvent(at, STARTED if started is not None else LEAVING)
+    if started is not None:
+        return LifeEvent(at, STARTED)
+    return LifeEvent(at, LEAVING, signal=leaving.decode())
 
 
 @functools.lru_cache(maxsize=16)

@@ -82,8 +82,8 @@ def described_exit(one: Exit) -> str:
 def judge_config(case: Case, _stack: Stack) -> t.Optional[Proof]:
     if case.seen.supervisord is None:
         return None
-    altered = case.seen.altered
-    if not altered:
+    altered, edited = case.seen.altered, case.seen.edited
+    if not altered and not edited:
         return Proof("supervisord runs every program by the installed config")
-    lines = [f"{name}: {why}" for name, why in altered.items()]
+    lines = [*edited, *(f"{name}: {why}" for name, why in altered.items())]
     return Proof("\n".join(lines), "differs", cures.INSTALL, {"programs": dict(altered)})

@@ -59,6 +59,7 @@ class Observation(t.NamedTuple):
         other_releases: by service the releases, besides that of the manifest, that its processes work in or have open.
         halted: by service a process of it that does nothing.
         altered: by program why supervisord does not run it by the installed config.
+        edited: why the installed config, or the settings of supervisord itself, are not what a run has installed.
         book: the lives of the services.
         at: when it was seen, in seconds since the epoch.
     """
@@ -80,6 +81,7 @@ class Observation(t.NamedTuple):
     other_releases: t.Mapping[str, t.Sequence[str]] = {}
     halted: t.Mapping[str, Halted] = {}
     altered: t.Mapping[str, str] = {}
+    edited: t.Sequence[str] = ()
     book: Book = Book()
     at: float = 0.0
 

@@ -24,7 +24,7 @@ from ..ports.survey import survey
 from ..probes import health
 from ..probes.answers import DatabaseAnswer, HealthAnswer
 from ..state import last_steps
-from ..state.generations import describe_current, load_stack
+from ..state.generations import describe_current, is_edited, load_stack
 from ..state.lives import Book, read_book
 from ..state.lock import locked_by
 from ..state.memory import last_failure
@@ -32,6 +32,7 @@ from ..state.runs import unfinished_run
 from ..supervisord import client_errors
 from ..supervisord.active import altered_programs
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
+from ..supervisord.places import supervisord_log
 from ..supervisord.running import program_of, supervisords_over
 from . import fitness, release_use
 from .checks import CHECKS
@@ -60,9 +61,7 @@ def observe(
     programs: t.Optional[t.Mapping[str, ProgramState]] = None,
     config_read: bool = False,
 ) -> Observation:
-    """Return what can be seen of the stack: its supervisord, programs, listeners, health, databases, orphans.
-
-    A supervisord that does not answer is part of the observation, not an error.
+    """Return what can be seen of the stack; a supervisord that does not answer is a part of that, not an error.
 
     Args:
         stack: the manifest.
@@ -97,6 +96,7 @@ def observe(
         databases=replies,
         halted=_halted(programs, clock),
         altered=altered,
+        edited=() if silence is not None else _edited(stack, book),
         book=book,
         at=clock.wall(),
         wanted_user="" if supervisord is None else fitness.wanted_user(stack, supervisord.uid),
@@ -176,6 +176,17 @@ def _said_again(
             # It is not about supervisord: the record cannot be read.
             raise
         return exc, {}, Book(), {}
+
+
+def _edited(stack: Stack, book: Book) -> t.List[str]:
+    """Return why the installed config, or the settings of supervisord itself, are not what a run has installed."""
+    found = []
+    if is_edited(stack.paths, stack.root):
+        found.append(f"what is installed in {stack.paths.etc} was edited by hand since")
+    if book.silent:
+        log = supervisord_log(stack)
+        found.append(f"supervisord has not logged in {log} that it was started: it was, by hand, with other settings")
+    return found
 
 
 def _listening_still(

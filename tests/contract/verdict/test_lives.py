@@ -5,19 +5,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
+import subprocess
+import sys
+import time
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.acknowledge import acknowledge
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.service_table import service_table
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import read_meta
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
+from tests.support.commands import rollcall
 from tests.support.documents import validated
 from tests.support.processes import eventually, kill
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
@@ -258,3 +266,100 @@ def test_a_service_that_does_not_run_is_told_with_its_exits(state: str) -> None:
         assert how_often in evidence, evidence
         assert re.search(r"with exit code 1 at [0-9:]{8}$", evidence.splitlines()[0]), evidence
         assert re.search(rf"{row(report)['exits']}, code 1", service_table([row(report)], {"one": "FAILED"}, 80, plain))
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
+def test_what_ends_after_that_counts_in_every_time_zone(zone: str) -> None:
+    with stack({"one": QUICK}) as made:
+        assert made.perform()["ok"]
+        for number in (1, 2):
+            kill(made.pids()["one"])
+            after_deaths(made, number)
+        acknowledge(made.paths, "tester")
+        elsewhere = {**os.environ, "TZ": zone}
+        assert rollcall(made, "status", env=elsewhere).code == 0
+        kill(made.pids()["one"])
+        after_deaths(made, 3)
+        said = rollcall(made, "status", "--json", env=elsewhere)
+        assert said.code == 1
+        check = check_of(said.data, "lives", "one")
+        assert (check["code"], check["data"]["exits"]) == ("recovering", 1)
+        assert abs(check["data"]["last"] - time.time()) < 60
+
+
+class Ahead(Clock):
+    """A wall clock that is set back afterwards."""
+
+    def wall(self) -> float:
+        return super().wall() + 7200
+
+
+def test_a_clock_that_is_set_back_makes_nothing_known_that_comes_later() -> None:
+    with stack({"one": QUICK}) as made:
+        assert made.perform()["ok"]
+        kill(made.pids()["one"])
+        after_deaths(made, 1)
+        acknowledge(made.paths, "tester", clock=Ahead())
+        kill(made.pids()["one"])
+        after_deaths(made, 2)
+        assert not made.status()["ok"]
+
+
+# --- supervisord itself ---------------------------------------------------------------------------------------------
+
+
+def test_what_is_told_to_end_with_supervisord_has_not_ended_by_itself() -> None:
+    # As by a host that goes down, or by the end of a session.
+    with stack({"one": QUICK, "two": QUICK}) as made:
+        assert made.perform()["ok"]
+        for _time in range(2):
+            (daemon,) = made.daemons()
+            for pid in (*made.pids().values(), daemon.pid):
+                os.kill(pid, signal.SIGTERM)
+            assert eventually(lambda: not made.daemons())
+            report = made.perform(installed=True)
+            assert report["ok"], failed_checks(report)
+            assert (row(report)["exits"], row(report, "two")["exits"]) == (0, 0)
+
+
+@pytest.mark.parametrize("restored", [False, True])
+@pytest.mark.parametrize("setting", [("loglevel=info", "loglevel=error"), ("/supervisord.log", "/other.log")])
+def test_a_supervisord_that_tells_nothing_of_lives_is_not_ok(setting: t.Tuple[str, str], restored: bool) -> None:
+    with stack({"one": QUICK}) as made:
+        assert made.perform()["ok"]
+        config = Path(made.paths.config)
+        installed = config.read_text(encoding="utf-8")
+        config.write_text(installed.replace(*setting), encoding="utf-8")
+        with started_by_hand(made) as client:
+            client.start(["one"])
+            assert eventually(lambda: client.programs()["one"].state == "RUNNING")
+            if restored:
+                config.write_text(installed, encoding="utf-8")
+            assert failed_checks(made.status()) == [("config", "test")]
+            report = made.perform()
+            assert report["ok"], failed_checks(report)
+            assert made.status()["ok"]
+
+
+@contextlib.contextmanager
+def started_by_hand(made: StackUnderTest) -> t.Iterator[Client]:
+    """End the supervisord of a stack, start another one as an operator does, and yield a client of it."""
+    (daemon,) = made.daemons()
+    os.kill(daemon.pid, signal.SIGTERM)
+    assert eventually(lambda: not made.daemons())
+    command = [sys.executable, "-m", "supervisor.supervisord", "-c", made.paths.config]
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+    process = subprocess.Popen(command, env=environment, cwd=made.root, start_new_session=True)
+    client = made.supervisor()
+
+    def answers() -> bool:
+        with contextlib.suppress(RollcallError):
+            return client.state() == "RUNNING"
+        return False
+
+    try:
+        assert eventually(answers)
+        yield client
+    finally:
+        process.kill()
+        process.wait()

@@ -251,3 +251,35 @@ def test_a_service_that_answers_every_second_time_is_never_ok() -> None:
         made.raw["services"]["web"]["command"] = [made.program, "-c", f"exec({BY_TURNS!r})", str(port)]
         for look in (made.perform, made.status, made.status, lambda: verify.verify(made.paths)):
             assert ("health", "web") in failed_checks(look())
+
+
+EDITED = {
+    "a variable more": ("environment=", 'environment=EXTRA="1",'),
+    "another user": ("startsecs=", "user=root\nstartsecs="),
+    "what is not told": ("autorestart=unexpected", "autorestart=false"),
+    "supervisord's own": ("loglevel=info", "loglevel=error"),
+}
+
+
+@pytest.mark.parametrize("what", EDITED)
+@pytest.mark.parametrize("told", [False, True])
+def test_an_installed_config_that_was_edited_is_not_ok_whoever_knows_of_it(what: str, told: bool) -> None:
+    with stack(two_services()) as made:
+        assert failed_checks(made.perform()) == []
+        if told and what != "supervisord's own":
+            edited(made, *EDITED[what])
+        else:
+            config = Path(made.paths.config)
+            config.write_text(config.read_text(encoding="utf-8").replace(*EDITED[what]), encoding="utf-8")
+        assert failed_checks(made.status()) == [("config", "test")]
+        assert failed_checks(made.perform()) == []
+        assert failed_checks(made.status()) == []
+
+
+def test_a_comment_in_the_config_and_a_touched_file_are_no_edit() -> None:
+    with stack(two_services()) as made:
+        assert failed_checks(made.perform()) == []
+        config = Path(made.paths.config)
+        os.utime(made.paths.manifest)
+        config.write_text(f"; who asks, calls Bob\n\n{config.read_text(encoding='utf-8')}", encoding="utf-8")
+        assert failed_checks(made.status()) == []

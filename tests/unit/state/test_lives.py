@@ -103,11 +103,57 @@ def test_another_supervisord_explains_another_process() -> None:
 
 def test_without_a_record_only_what_follows_the_last_order_counts() -> None:
     events = [born(5, 1), exited(3), born(6, 4), stopped(90), born(8, 91), exited(99), born(9, 100)]
-    assert lives_after(None, events, program(9)).exits == (Exit(99, 8.0, 1),)
+    assert lives_after(None, events, program(9, NOW - 100)).exits == (Exit(99, 8.0, 1),)
 
 
 def test_a_wall_clock_that_was_set_back_makes_no_life_shorter_than_nothing() -> None:
-    assert lives_after(FIRST, [exited(100), born(8, 101)], program(8)).exits == (Exit(100, 0.0, 1),)
+    assert lives_after(FIRST, [exited(100)], None).exits == (Exit(100, 0.0, 1),)
+
+
+@pytest.mark.parametrize("ahead", [3600.0, -9 * 3600.0, 19_800.0])
+def test_a_log_in_another_time_zone_is_read_by_what_the_kernel_says_of_a_birth(ahead: float) -> None:
+    events = [exited(950 + ahead), born(8, 951.25 + ahead)]
+    assert lives_after(FIRST, events, program(8, 49)).exits == (Exit(950, 50.0, 1),)
+
+
+@pytest.mark.parametrize(
+    ("end", "counts"),
+    [
+        (LifeEvent(950, "exited", "web", signal="SIGTERM"), False),
+        (LifeEvent(950, "exited", "web", code=0, expected=True), False),
+        (LifeEvent(950, "exited", "web", code=143), False),
+        # A crash that supervisord is ended for, as some do, stays one.
+        (LifeEvent(950, "exited", "web", signal="SIGSEGV"), True),
+        (exited(950), True),
+        (LifeEvent(940, "exited", "web", signal="SIGTERM"), True),
+    ],
+)
+def test_what_was_told_to_end_together_with_supervisord_has_not_ended_by_itself(end: LifeEvent, counts: bool) -> None:
+    events = [end, LifeEvent(950.5, "leaving", signal="SIGTERM"), LifeEvent(960, "started"), born(8, 961)]
+    assert bool(lives_after(FIRST, events, program(8, 39)).exits) is counts
+
+
+def test_a_supervisord_that_starts_a_program_has_not_left() -> None:
+    events = [LifeEvent(940, "leaving", signal="SIGTERM"), born(7, 941), exited(950), born(8, 951)]
+    assert lives_after(FIRST, events, program(8, 49)).exits == (Exit(950, 9.0, 1),)
+
+
+def test_another_supervisord_that_logs_no_birth_at_all_is_silent() -> None:
+    book, other = Book(DAEMON, (1, 1), {"web": FIRST}), (11, 2)
+
+    def silent(book: Book, events: t.Sequence[LifeEvent], daemon: t.Any) -> bool:
+        return followed(book, events, (1, 9), {"web": program(8, 39)}, daemon, NOW).silent
+
+    assert not silent(book, [], DAEMON)
+    assert not silent(book, [LifeEvent(960, "started")], other)
+    assert not silent(book, [born(8, 961)], other)
+    assert not silent(Book(), [], other)
+    found = followed(book, [stopped(950)], (1, 9), {"web": program(8, 39)}, other, NOW)
+    assert found.silent
+    # It stays so, until there is another one.
+    assert silent(found, [], other)
+    assert silent(found, [], NOBODY)
+    assert not silent(found, [LifeEvent(970, "started")], (12, 3))
 
 
 def test_a_restart_keeps_the_past_of_the_same_revision_alone() -> None:
@@ -120,8 +166,7 @@ def test_a_restart_keeps_the_past_of_the_same_revision_alone() -> None:
 
 def test_what_is_forgiven_and_what_has_a_revision() -> None:
     book = Book(DAEMON, (1, 1), {"web": FIRST._replace(exits=(Exit(5),), earlier=3), "two": Lives(exits=(Exit(5),))})
-    assert forgiven(book, 4).lives == book.lives
-    assert forgiven(book, 5).lives == {"web": FIRST, "two": Lives()}
+    assert forgiven(book).lives == {"web": FIRST, "two": Lives()}
     assert with_revisions(book, {"web": "r9", "two": "r2"}).lives == {
         "web": book.lives["web"],
         "two": Lives("r2", (Exit(5),)),

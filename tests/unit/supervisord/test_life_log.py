@@ -50,7 +50,7 @@ def pids(events: t.Iterable[LifeEvent]) -> t.List[int]:
         ("stopped: web (terminated by SIGTERM)", LifeEvent(0, "stopped", "web", signal="SIGTERM")),
         ("stopped: web (exit status 0)", LifeEvent(0, "stopped", "web", code=0)),
         ("supervisord started with pid 4", LifeEvent(0, "started")),
-        ("received SIGTERM indicating exit request", LifeEvent(0, "leaving")),
+        ("received SIGTERM indicating exit request", LifeEvent(0, "leaving", signal="SIGTERM")),
     ],
 )
 def test_each_line_of_a_life_is_an_event(tmp_path: Path, text: str, wanted: LifeEvent) -> None:
