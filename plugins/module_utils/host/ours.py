@@ -26,7 +26,7 @@ from . import homes, processes
 from .births import recorded
 from .labels import label_of, trusted_uids
 from .model import Identity, Label, Place, Process
-from .roots import names_stack
+from .roots import Views
 
 RECORDED, SESSION, LABEL, CGROUP, DESCENT = "recorded", "session", "label", "cgroup", "descent"
 
@@ -69,6 +69,7 @@ class Ownership:
         self._sessions = {leader[0]: (leader[1], serial) for leader, serial in self._births.sessions.items()}
         self._pids = {pid for pid, _start in self._births.processes}
         self._leaders: t.Dict[int, bool] = {}
+        self._views = Views()
 
     def of(self, process: Process) -> Belonging:
         """Return whose one process is, by what it is itself: see ``of_lineage`` for what it descends from."""
@@ -149,25 +150,25 @@ class Ownership:
             return -1 if seen is None else seen.uid
 
         label = births.processes.get((pid, place.start)) if pid in self._pids else None
-        if label is not None and self._may_say(uid()):
+        if label is not None and self._may_say(uid):
             return Belonging(RECORDED, label)
         said = label_of(pid, None if process is None else process.container)
-        named = names_stack(pid, said, self.root)
+        named = self._views.names_stack(pid, said, self.root)
         own = said if named and said is not None else Label("", self.root, "", "")
-        if self._in_session(pid, place) and self._may_say(uid()):
+        if self._in_session(pid, place) and self._may_say(uid):
             return Belonging(SESSION, own)
         if named and uid() in self._uids:
             return Belonging(LABEL, own)
         if said is None or named:
             if place.session != pid and self._leads(place.session):
                 return Belonging(SESSION, own)
-            if births.cgroup and self._in_cgroup(pid) and self._may_say(uid()):
+            if births.cgroup and self._in_cgroup(pid) and self._may_say(uid):
                 return Belonging(CGROUP, own)
         return Belonging("", said, other=said is not None and not named)
 
-    def _may_say(self, uid: int) -> bool:
+    def _may_say(self, uid: t.Callable[[], int]) -> bool:
         """Return whether the record counts for a process of this user: root does not take a user's word for others."""
-        return self._births.writer in (0, uid) or os.geteuid() != 0
+        return self._births.writer == 0 or os.geteuid() != 0 or self._births.writer == uid()
 
     def _in_session(self, pid: int, place: Place) -> bool:
         """Return whether a process is of a recorded session.
@@ -187,7 +188,7 @@ class Ownership:
         """Return whether a session is led by a living supervisord of the stack that no run has recorded."""
         if leader not in self._leaders:
             label = label_of(leader) if leader else None
-            named = label is not None and not label.service and names_stack(leader, label, self.root)
+            named = label is not None and not label.service and self._views.names_stack(leader, label, self.root)
             process = processes.describe(leader) if named else None
             own = process is not None and process.uid in self._uids and process.session == leader
             self._leaders[leader] = own

@@ -19,10 +19,12 @@ import typing as t
 from . import processes
 from .apart import ANSWER, TooLong, apart
 from .model import Label
-from .mounts import may_hang, mounts
+from .mounts import Mount, may_hang, mounts
 
 # Device and inode.
 FileId = t.Tuple[int, int]
+# The mount namespace of a process, and device and inode of its root: who has the same sees the same by every path.
+View = t.Tuple[str, int, int]
 # Every stack has this below its root.
 ENGINE = os.path.join("engine", "rollcall")
 # How many links a path may lead through (path_resolution(7)), and how many directories may be above another.
@@ -39,81 +41,135 @@ def file_id(path: str) -> t.Optional[FileId]:
     return (status.st_dev, status.st_ino)
 
 
-def seen_by(pid: int, path: str) -> t.Optional[FileId]:
-    """Return device and inode of what an absolute path is for a process; None when nothing is there for it.
+class Views:
+    """What paths are for processes, for one look: what is the same for many of them is looked up once.
 
-    Raises:
-        PermissionError: what it is for that process may not be looked at.
+    A path of others may be on a file system that does not answer. It is looked at by a child with a deadline.
     """
-    if not processes.LINUX:
-        return file_id(path)
 
-    def look() -> t.Optional[FileId]:
-        if _view(pid) == _own_view():
+    def __init__(self) -> None:
+        self._mounted: t.Dict[View, t.Sequence[Mount]] = {}
+        self._seen: t.Dict[t.Tuple[View, str], t.Optional[FileId]] = {}
+        self._works_in: t.Dict[t.Tuple[View, str, FileId], t.Optional[FileId]] = {}
+
+    def seen_by(self, pid: int, path: str) -> t.Optional[FileId]:
+        """Return device and inode of what an absolute path is for a process; None when nothing is there for it.
+
+        Raises:
+            PermissionError: what it is for that process may not be looked at.
+        """
+        if not processes.LINUX:
             return file_id(path)
-        status = os.stat(_resolved(f"{_living(pid)}/root", path))
-        return (status.st_dev, status.st_ino)
+        try:
+            view = _view(pid)
+            if (view, path) not in self._seen:
+                self._seen[view, path] = self._look(pid, view, path)
+            return self._seen[view, path]
+        except PermissionError:
+            raise
+        except OSError:
+            return None
 
-    try:
-        if not may_hang(path, mounts(pid)):
-            return look()
-        # The path is another's, and so may be its file system.
-        device, inode = apart(look, ANSWER) or (-1, -1)
-    except PermissionError:
-        raise
-    except (OSError, TooLong):
-        return None
-    return None if inode < 0 else (device, inode)
+    def _look(self, pid: int, view: View, path: str) -> t.Optional[FileId]:
+        """Return what a path is in a view, by a process that has it; raises OSError when nothing can be seen there."""
+
+        def look() -> FileId:
+            status = os.stat(path if view == _own_view() else _resolved(f"{_living(pid)}/root", path))
+            return (status.st_dev, status.st_ino)
+
+        return _in_time(look) if may_hang(path, self._mounts(pid, view)) else look()
+
+    def is_same(self, pid: int, path: str, ours: str) -> bool:
+        """Return whether a path is for a process what ``ours`` is for us.
+
+        What may not be looked at is not the same. Only for another user than root, who may not end that process either,
+        the same words have to do.
+        """
+        if path == ours and sees_as_we_do(pid):
+            return True
+        try:
+            seen = self.seen_by(pid, path)
+        except PermissionError:
+            return os.geteuid() != 0 and os.path.realpath(path) == os.path.realpath(ours)
+        if seen is None:
+            # It is gone for both: the words are all that is left, where they have the same meaning.
+            return file_id(ours) is None and os.path.realpath(path) == os.path.realpath(ours) and sees_as_we_do(pid)
+        return seen == file_id(ours)
+
+    def names_stack(self, pid: int, label: t.Optional[Label], root: str) -> bool:
+        """Return whether the label of a process names the stack at ``root``.
+
+        A root that was moved is still known by the processes that work in it. A process that works in another stack's
+        root than its label names is neither's by its label.
+        """
+        if label is None:
+            return False
+        wanted = file_id(root)
+        if wanted is None:
+            return self.is_same(pid, label.root, root)
+        if self.is_same(pid, label.root, root):
+            return self._stack_above(pid, wanted) in (None, wanted)
+        return self._leads_nowhere(pid, label.root) and self._stack_above(pid, wanted) == wanted
+
+    def _leads_nowhere(self, pid: int, path: str) -> bool:
+        try:
+            return self.seen_by(pid, path) is None
+        except PermissionError:
+            return False
+
+    def _stack_above(self, pid: int, wanted: FileId) -> t.Optional[FileId]:
+        """Return the root of the stack in which a process works; None when it works in none, or that cannot be seen.
+
+        Args:
+            pid: of the process.
+            wanted: a root that counts also when there is no engine in it.
+        """
+        place = f"{_living(pid)}/cwd"
+        try:
+            view, works_in = _view(pid), os.readlink(place)
+        except OSError:
+            return None
+        if view == _own_view() and not may_hang(works_in, self._mounts(pid, view)):
+            return _root_above(place, wanted)
+        key = (view, works_in, wanted)
+        if key not in self._works_in:
+            self._works_in[key] = _in_time(lambda: _root_above(place, wanted))
+        return self._works_in[key]
+
+    def _mounts(self, pid: int, view: View) -> t.Sequence[Mount]:
+        """Return what is mounted for the processes that have a view, of which this is one."""
+        if view not in self._mounted:
+            self._mounted[view] = mounts(pid)
+        return self._mounted[view]
+
+
+def seen_by(pid: int, path: str) -> t.Optional[FileId]:
+    """Return what a path is for a single process, as ``Views.seen_by``."""
+    return Views().seen_by(pid, path)
 
 
 def is_same(pid: int, path: str, ours: str) -> bool:
-    """Return whether a path is for a process what ``ours`` is for us.
-
-    What may not be looked at is not the same. Only for another user than root, who may not end that process either,
-    the same words have to do.
-    """
-    try:
-        seen = seen_by(pid, path)
-    except PermissionError:
-        return os.geteuid() != 0 and os.path.realpath(path) == os.path.realpath(ours)
-    if seen is None:
-        # It is gone for both: the words are all that is left, where they have the same meaning.
-        return file_id(ours) is None and os.path.realpath(path) == os.path.realpath(ours) and sees_as_we_do(pid)
-    return seen == file_id(ours)
+    """Return whether a path is for a single process what ``ours`` is for us, as ``Views.is_same``."""
+    return Views().is_same(pid, path, ours)
 
 
 def names_stack(pid: int, label: t.Optional[Label], root: str) -> bool:
-    """Return whether the label of a process names the stack at ``root``.
-
-    A root that was moved is still known by the processes that work in it. A process that works in another stack's root
-    than its label names is neither's by its label.
-    """
-    if label is None:
-        return False
-    wanted = file_id(root)
-    if wanted is None:
-        return is_same(pid, label.root, root)
-    works_in = _stack_above(pid, wanted)
-    if is_same(pid, label.root, root):
-        return works_in in (None, wanted)
-    return works_in == wanted and _leads_nowhere(pid, label.root)
+    """Return whether the label of a single process names the stack at ``root``, as ``Views.names_stack``."""
+    return Views().names_stack(pid, label, root)
 
 
-def _leads_nowhere(pid: int, path: str) -> bool:
+def _in_time(look: t.Callable[[], t.Optional[FileId]]) -> t.Optional[FileId]:
+    """Return what a look of a child finds, None when it takes too long; raises OSError as the look itself does."""
     try:
-        return seen_by(pid, path) is None
-    except PermissionError:
-        return False
+        found = apart(look, ANSWER)
+    except TooLong:
+        return None
+    return None if found is None else (found[0], found[1])
 
 
-def _stack_above(pid: int, wanted: FileId) -> t.Optional[FileId]:
-    """Return the root of the stack in which a process works; None when it works in none, or that cannot be seen.
-
-    Args:
-        pid: of the process.
-        wanted: a root that counts also when there is no engine in it.
-    """
-    place, before = f"{_living(pid)}/cwd", None
+def _root_above(place: str, wanted: FileId) -> t.Optional[FileId]:
+    """Return which directory from ``place`` upwards is ``wanted``, or has an engine in it; None when none is."""
+    before = None
     for _unused in range(DEEPEST):
         here = file_id(place)
         if here is None or here == before:
@@ -132,8 +188,8 @@ def sees_as_we_do(pid: int) -> bool:
         return False
 
 
-def _view(pid: t.Union[int, str]) -> t.Tuple[str, int, int]:
-    """Return the mount namespace of a process, and device and inode of its root.
+def _view(pid: t.Union[int, str]) -> View:
+    """Return the view of a process.
 
     Raises:
         PermissionError: it may not be looked at.
@@ -163,7 +219,7 @@ def _living(pid: t.Union[int, str]) -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def _own_view() -> t.Tuple[str, int, int]:
+def _own_view() -> View:
     return _view("self")
 
 

@@ -10,10 +10,12 @@ What supervisord still has open can be read although its name is gone (proc(5), 
 
 from __future__ import annotations
 
+import bisect
 import errno
 import os
 import re
 import stat
+import time
 import typing as t
 
 from ..base.text import readable_time
@@ -90,19 +92,19 @@ def held_files(pids: t.Iterable[int]) -> t.List[Held]:
     return found
 
 
-def span_since(path: str, mark: LogMark, held: t.Sequence[Held], now: float) -> Span:
+def span_since(path: str, mark: LogMark, logs: LogFiles, now: float) -> Span:
     """Return all that was written to the log ``path`` since ``mark``.
 
     Args:
         path: of the log.
         mark: from which on it counts.
-        held: the files that the supervisord of the stack has open.
+        logs: where its parts may be.
         now: seconds since the epoch, for the mark at the end and for words.
 
     Raises:
         OSError: the log is there and cannot be read.
     """
-    files, gaps = _files(path, mark, held), _unreadable(path)
+    files, gaps = logs.of(path, mark), _unreadable(path)
     begin = _begin(files, mark)
     when = f"from {readable_time(mark.time) if mark.time else 'the last run'} to {readable_time(now)}"
     if mark.inode and begin is None:
@@ -118,31 +120,69 @@ def span_since(path: str, mark: LogMark, held: t.Sequence[Held], now: float) -> 
     return Span(tuple(pieces), tuple(gaps), _end(path, files, now))
 
 
-def _files(path: str, mark: LogMark, held: t.Sequence[Held]) -> t.List[_File]:
-    """Return the files that may have a part of the log: itself, its neighbours, and what supervisord has open."""
-    directory, base = os.path.split(path)
-    open_now = {one.inode for one in held}
-    try:
-        names = sorted(
-            name for name in os.listdir(directory) if name == base or name.startswith((f"{base}.", f"{base}-"))
-        )
-    except FileNotFoundError:
-        names = []
-    places = [(os.path.join(directory, name), os.path.join(directory, name)) for name in names]
-    places += [(one.path, one.name) for one in held if one.name == path or one.inode == mark.inode]
-    found: t.Dict[int, _File] = {}
-    for place, name in places:
+class LogFiles:
+    """The files that logs may be in, for one look at many logs: a directory is listed again only when it has changed.
+
+    Args:
+        held: the files that the supervisords of the stack have open.
+    """
+
+    def __init__(self, held: t.Iterable[Held]) -> None:
+        self._open: t.Dict[int, t.List[Held]] = {}
+        self._named: t.Dict[str, t.List[Held]] = {}
+        for one in held:
+            self._open.setdefault(one.inode, []).append(one)
+            self._named.setdefault(one.name, []).append(one)
+        self._listed: t.Dict[str, t.Tuple[int, t.List[str]]] = {}
+
+    def of(self, path: str, mark: LogMark) -> t.List[_File]:
+        """Return those that may have a part of a log: itself, its neighbours, and what supervisord has open of it.
+
+        Raises:
+            OSError: the log is there and cannot be read.
+        """
+        places = [(place, place) for place in self._neighbours(path)]
+        held = [*self._named.get(path, ()), *self._open.get(mark.inode, ())]
+        places += [(one.path, one.name) for one in held]
+        found: t.Dict[int, _File] = {}
+        for place, name in places:
+            try:
+                status = os.stat(place)
+            except OSError as exc:
+                if exc.errno in (errno.ENOENT, errno.ESRCH, errno.ELOOP):
+                    continue
+                raise
+            if stat.S_ISREG(status.st_mode):
+                in_use = status.st_ino in self._open
+                file = _File(place, name, status.st_ino, status.st_size, status.st_mtime, _rank(name, path), in_use)
+                found.setdefault(file.inode, file)
+        return list(found.values())
+
+    def _neighbours(self, path: str) -> t.List[str]:
+        """Return the log and what it was rotated to, by their names."""
+        directory, base = os.path.split(path)
+        names = self._names(directory)
+        found = []
+        for name in names[bisect.bisect_left(names, base) :]:
+            if not name.startswith(base):
+                break
+            if name == base or name[len(base)] in ".-":
+                found.append(os.path.join(directory, name))
+        return found
+
+    def _names(self, directory: str) -> t.List[str]:
+        """Return all names in a directory, in order."""
         try:
-            status = os.stat(place)
-        except OSError as exc:
-            if exc.errno in (errno.ENOENT, errno.ESRCH, errno.ELOOP):
-                continue
-            raise
-        if stat.S_ISREG(status.st_mode):
-            in_use = status.st_ino in open_now
-            file = _File(place, name, status.st_ino, status.st_size, status.st_mtime, _rank(name, path), in_use)
-            found.setdefault(file.inode, file)
-    return list(found.values())
+            changed = os.stat(directory).st_mtime_ns
+            before, names = self._listed.get(directory, (-1, []))
+            if changed != before:
+                # What is renamed within the same tick of the kernel's clock leaves the same time.
+                lasts = time.time() - changed / 1e9 > _TICK
+                names = sorted(os.listdir(directory))
+                self._listed[directory] = (changed if lasts else -1, names)
+        except FileNotFoundError:
+            return []
+        return names
 
 
 def _rank(name: str, path: str) -> t.Optional[int]:

@@ -21,7 +21,7 @@ from ..base.text import last_lines
 from ..host.apart import apart_each
 from ..manifest.model import Stack
 from ..state.log_marks import LogMark, LogMarks, open_regular
-from ..state.log_spans import Held, Piece, held_files, span_since
+from ..state.log_spans import LogFiles, Piece, held_files, span_since
 from ..supervisord.places import log_file
 from . import limits
 from .observation import LogSeen
@@ -75,14 +75,14 @@ def read_logs(
     deadline = time.monotonic() + READING
     patterns = compiled(stack.checks.log_critical)
     pids = list(supervisords)
-    held: t.List[t.List[Held]] = []
+    opened: t.List[LogFiles] = []
 
     def work(name: str) -> t.List[t.Any]:
         # In the child: to look at an open file may hang as well.
-        held[:] = held or [held_files(pids)]
+        opened[:] = opened or [LogFiles(held_files(pids))]
         now = time.monotonic()
         # One that is very long leaves half of the time to the others.
-        log = _Log(log_file(stack, name), held[0], patterns, now + (deadline - now) / 2)
+        log = _Log(log_file(stack, name), opened[0], patterns, now + (deadline - now) / 2)
         seen = log.judged(marks[name])
         if seen.critical or seen.gaps:
             since = marks[name] if began is None else began.get(name, marks[name])
@@ -112,17 +112,16 @@ class _Log:
 
     Args:
         path: of it.
-        held: the files that supervisord has open.
+        logs: where parts of logs may be.
         patterns: what is critical.
         end: when to stop reading, on the monotonic clock.
     """
 
-    def __init__(self, path: str, held: t.Sequence[Held], patterns: Patterns, end: float) -> None:
+    def __init__(self, path: str, logs: LogFiles, patterns: Patterns, end: float) -> None:
         self._path = path
-        self._held = held
+        self._logs = logs
         self._patterns = patterns
         self._end = end
-        self._needed = [needed_words(pattern) for pattern in patterns]
 
     def judged(self, mark: LogMark) -> LogSeen:
         """Return what was written since a mark."""
@@ -136,7 +135,7 @@ class _Log:
         return LogSeen(gaps=(f"{self._path} is rotated faster than it can be read",), mark=mark)
 
     def _judged(self, mark: LogMark) -> LogSeen:
-        span = span_since(self._path, mark, self._held, time.time())
+        span = span_since(self._path, mark, self._logs, time.time())
         critical: t.List[str] = []
         gaps = list(span.gaps) if self._patterns else []
         tail: t.List[str] = []
@@ -172,7 +171,7 @@ class _Log:
 
     def _may_be_critical(self, data: bytes) -> bool:
         """Return whether a pattern may match: a quick look, for most of a log has nothing to say."""
-        return b"\x1b" in data or any(words in data for words in self._needed)
+        return b"\x1b" in data or any(needed_words(pattern) in data for pattern in self._patterns)
 
 
 def _opened(piece: Piece) -> int:
@@ -210,6 +209,7 @@ def compiled(patterns: t.Iterable[str]) -> Patterns:
     return [re.compile(pattern) for pattern in patterns]
 
 
+@functools.lru_cache(maxsize=None)
 def needed_words(pattern: t.Pattern[str]) -> bytes:
     """Return words without which a pattern cannot match; empty, which everything has, when there are none for sure."""
     if pattern.flags & re.IGNORECASE:
