@@ -95,13 +95,14 @@ class Ownership:
                 break
         return own
 
-    def find(self, besides: t.Container[int] = ()) -> t.List[Process]:
+    def find(self, besides: t.Container[int] = (), among: t.Optional[t.Iterable[int]] = None) -> t.List[Process]:
         """Return every living process of the stack, each with its label; this very one and those above it are left out.
 
         Args:
             besides: pids to leave out, with all that descends from them.
+            among: look at these pids alone; None means every process.
         """
-        places = _places()
+        places = _places(processes.pids() if among is None else among)
         others = set(processes.own_lineage())
         known: t.Dict[int, Belonging] = {}
         for pid, place in places.items():
@@ -267,8 +268,8 @@ def leaves(pid: int) -> bool:
     return os.path.basename((processes.reader.command(pid) or ("",))[0]) in CONTAINER_KEEPERS
 
 
-def _places() -> t.Dict[int, Place]:
-    places = ((pid, processes.reader.place_of(pid)) for pid in processes.pids())
+def _places(pids: t.Iterable[int]) -> t.Dict[int, Place]:
+    places = ((pid, processes.reader.place_of(pid)) for pid in pids)
     return {pid: place for pid, place in places if place is not None}
 
 
@@ -283,7 +284,7 @@ def family(root: str, uids: t.Optional[t.Container[int]], supervisords: t.Iterab
     above = frozenset(pid for pid in supervisords if pid > 1)
     if not above:
         return []
-    found = find(root, uids)
+    found = Ownership(root, uids).find(among=[*above, *(pid for one in above for pid in processes.below(one))])
     lineages = processes.lineages([process.pid for process in found], found)
     below = [process for process in found if above.intersection(lineages[process.pid][1:])]
     return sorted(below, key=lambda process: len(lineages[process.pid]))

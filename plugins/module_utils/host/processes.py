@@ -111,14 +111,14 @@ def children(pid: int) -> t.List[int]:
 
 def below(pid: int) -> t.List[int]:
     """Return the pids of all descendants of a process; asks each for its children, and no other process."""
-    found: t.List[int] = []
+    found: t.Dict[int, None] = {}
     queue = children(pid)
     while queue:
         one = queue.pop()
         if one not in found:
-            found.append(one)
+            found[one] = None
             queue += children(one)
-    return found
+    return list(found)
 
 
 def descendants(roots: t.Iterable[int]) -> t.Dict[int, Process]:

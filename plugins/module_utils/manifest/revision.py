@@ -35,6 +35,11 @@ def revision(stack: Stack, service: Service) -> str:
     return hashlib.sha256(data.encode("utf-8")).hexdigest()[:12]
 
 
+def revisions(stack: Stack) -> t.Dict[str, str]:
+    """Return the revision of each service."""
+    return {service.name: revision(stack, service) for service in stack.services}
+
+
 def _counts(name: str, value: t.Any) -> bool:
     when = _COUNTS[name]
     return when == "always" or (when == "when_set" and value != getattr(_NOTHING_SET, name))

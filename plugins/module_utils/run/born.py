@@ -13,7 +13,6 @@ from ..host import births, ours
 from ..host.labels import trusted_uids
 from ..host.model import Identity, Label, Process
 from ..manifest.model import Stack
-from ..manifest.revision import revision
 from ..supervisord.running import supervisords_over
 from ..verdict.observation import Observation, identity
 from . import boot
@@ -29,18 +28,23 @@ def record_supervisord(stack: Stack, pid: int) -> None:
     births.remember(stack.root, supervisord=pid, cgroup="" if unit is None else unit.cgroup_of(pid))
 
 
-def record_family(stack: Stack, first: t.Mapping[str, Identity], seen: t.Optional[Observation] = None) -> None:
+def record_family(
+    stack: Stack,
+    first: t.Mapping[str, Identity],
+    revisions: t.Mapping[str, str],
+    seen: t.Optional[Observation] = None,
+) -> None:
     """Record every process that descends from the supervisords of a stack, and the sockets of its services.
 
     Args:
         stack: the manifest.
-        first: the process of each service that has come up.
+        first: the process of each service that was started.
+        revisions: of the services.
         seen: what was seen at the verdict; None before it, which leaves the sockets as they were recorded.
 
     Raises:
         OSError: it could not be recorded.
     """
-    revisions = {service.name: revision(stack, service) for service in stack.services}
     born = {name: one for name, one in first.items() if name in revisions}
     sockets = None
     if seen is not None:
@@ -54,10 +58,16 @@ def record_family(stack: Stack, first: t.Mapping[str, Identity], seen: t.Optiona
             if holder.service is not None and holder.listener.inode > 0
         }
     own = {one: Label(stack.name, stack.root, name, revisions[name]) for name, one in born.items()}
-    births.remember(stack.root, {**ours.identities(family_of(stack)), **own}, sockets=sockets)
+    family = family_of(stack, None if seen is None else seen.supervisords)
+    births.remember(stack.root, {**ours.identities(family), **own}, sockets=sockets)
 
 
-def family_of(stack: Stack) -> t.List[Process]:
-    """Return the processes of a stack that descend from its supervisords, parents before their children."""
-    supervisords = [process.pid for process in supervisords_over(stack.paths.config, stack.root)]
-    return ours.family(stack.root, trusted_uids(stack.root, stack.user), supervisords)
+def family_of(stack: Stack, supervisords: t.Optional[t.Sequence[Process]] = None) -> t.List[Process]:
+    """Return the processes of a stack that descend from its supervisords, parents before their children.
+
+    Args:
+        stack: the manifest.
+        supervisords: those over it, where they are known.
+    """
+    above = supervisords_over(stack.paths.config, stack.root) if supervisords is None else supervisords
+    return ours.family(stack.root, trusted_uids(stack.root, stack.user), [process.pid for process in above])

@@ -87,9 +87,17 @@ class BringUp:
         client: a client of the stack's supervisord, which knows all programs.
         names: the services to start; what else they depend on is taken to be up.
         clock: the clock of all deadlines.
+        born: told the process of each service that supervisord has just started.
     """
 
-    def __init__(self, stack: Stack, client: Client, names: t.Iterable[str], clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        client: Client,
+        names: t.Iterable[str],
+        clock: Clock = SYSTEM,
+        born: t.Optional[t.Callable[[t.Mapping[str, Identity]], None]] = None,
+    ) -> None:
         self._stack = stack
         self._client = client
         self._clock = clock
@@ -101,6 +109,7 @@ class BringUp:
         self._head_start = Deadline(HEAD_START, clock)
         # What supervisord has said of all programs in its answer to the last order to start some.
         self._told: t.Optional[t.Mapping[str, ProgramState]] = None
+        self._born = born
         self._began = clock.monotonic()
 
     def run(self) -> StartOutcome:
@@ -181,6 +190,9 @@ class BringUp:
             else:
                 # The error itself is in the program's state, which is read next.
                 start.last = fault
+        if self._born is not None:
+            # While their start seconds pass it costs no time.
+            self._born({name: identity(one) for name, one in programs.items() if name in faults and one.pid})
 
     def _met(self, name: str, level: str) -> bool:
         return name not in self._wanted or level in self._reached.get(name, ())

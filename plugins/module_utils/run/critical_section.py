@@ -15,7 +15,8 @@ from ..base import cures
 from ..base.errors import RollcallError
 from ..host import births, processes
 from ..host.ending import Ended
-from ..manifest.revision import revision
+from ..host.model import Identity
+from ..manifest.revision import revisions
 from ..ports import leases
 from ..ports.flush import flush
 from ..ports.provenance import FOREIGN, UNKNOWN
@@ -75,6 +76,7 @@ class CriticalSection:
         self._stack = run.stack
         self._flushed: t.List[Ended] = []
         self._began: LogMarks = {}
+        self._revisions = revisions(run.stack)
 
     @property
     def signals(self) -> t.List[Signalled]:
@@ -207,7 +209,7 @@ class CriticalSection:
         marks = self._marked_anew(marks, {*names, *plan.stop})
         self._begin_lives(names, client)
         self.journal.step("start", services=names)
-        outcome = BringUp(stack, client, names, self.run.clock).run()
+        outcome = BringUp(stack, client, names, self.run.clock, self._services_born).run()
         self.journal.timings.update(outcome.seconds)
         return self._judge(marks, outcome, changed=True, client=client, files=files)
 
@@ -229,8 +231,7 @@ class CriticalSection:
         stack = self._stack
         pid = client.pid()
         book = read_book(stack, {}, (pid, processes.start_time(pid)), clock=self.run.clock)
-        revisions = {name: revision(stack, stack.service(name)) for name in names}
-        save_book(stack, started_anew(book, revisions))
+        save_book(stack, started_anew(book, {name: self._revisions[name] for name in names}))
 
     def _reload(self, client: Client) -> t.List[str]:
         """Have the live supervisord read the config and replace the programs that differ.
@@ -283,7 +284,7 @@ class CriticalSection:
                 cwd=stack.root,
                 timeout=SUPERVISORD_START,
                 clock=self.run.clock,
-                started=self._born,
+                started=self._supervisord_born,
             )
         except RollcallError as exc:
             raise RollcallError(
@@ -293,10 +294,14 @@ class CriticalSection:
                 remedies=[*exc.remedies, cures.DOCTOR, cures.log(log)],
             ) from exc
 
-    def _born(self, pid: int) -> None:
+    def _supervisord_born(self, pid: int) -> None:
         """Record a supervisord that has just been started: what it will start is known by its session."""
         self.journal.step("await-daemon", pid=pid)
         born.record_supervisord(self._stack, pid)
+
+    def _services_born(self, services: t.Mapping[str, Identity]) -> None:
+        """Record the processes that supervisord has just started, and what they have started already."""
+        born.record_family(self._stack, services, self._revisions)
 
     # --- the verdict --------------------------------------------------------------------------------------------------
 
@@ -326,7 +331,6 @@ class CriticalSection:
             if name in run.before.programs and run.before.programs[name].pid
         }
         expected = Expectation(before, outcome.first, outcome.failed, outcome.blocked, run.plan.held)
-        born.record_family(stack, outcome.first)
         seen, checks = verify.wait_and_judge(
             stack,
             marks,
@@ -339,7 +343,7 @@ class CriticalSection:
             soak=run.request.soak,
             clock=run.clock,
         )
-        born.record_family(stack, outcome.first, seen)
+        born.record_family(stack, outcome.first, self._revisions, seen)
         self._keep_lives(seen)
         run.files.keep(outcome.first, run.files.digests() if files is None else files)
         self._keep_verdict(marks, seen, checks)
@@ -361,8 +365,7 @@ class CriticalSection:
     def _keep_lives(self, seen: Observation) -> None:
         """Record the lives that were seen, where supervisord has told of them."""
         if seen.supervisord is not None:
-            revisions = {service.name: revision(self._stack, service) for service in self._stack.services}
-            save_book(self._stack, with_revisions(seen.book, revisions))
+            save_book(self._stack, with_revisions(seen.book, self._revisions))
 
     def _only_flush(self) -> Report:
         self.journal.step("flush", ports=list(self.run.plan.flush))

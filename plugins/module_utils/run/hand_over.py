@@ -24,6 +24,7 @@ from ..manifest.model import Stack
 from ..verdict import fitness
 
 _OF_SUPERVISORD = ("supervisord.log", "supervisord.out")
+_TURNED = re.compile(r"\.[0-9]+$")
 
 
 def check(stack: Stack, before: Stack) -> None:
@@ -77,9 +78,8 @@ def give(stack: Stack, who: Account) -> None:
 
 def _logs(stack: Stack) -> t.List[str]:
     """Return the logs of a stack, rotated ones included: in a directory that others may use as well, by their names."""
-    names = "|".join(re.escape(service.name) for service in stack.services)
-    own = re.compile(rf"(?:(?:{names})\.log|{'|'.join(map(re.escape, _OF_SUPERVISORD))})(?:\.[0-9]+)?")
-    return [path for path in _within(stack.paths.logs) if own.fullmatch(os.path.basename(path))]
+    own = {*_OF_SUPERVISORD, *(f"{service.name}.log" for service in stack.services)}
+    return [path for path in _within(stack.paths.logs) if _TURNED.sub("", os.path.basename(path)) in own]
 
 
 def _within(directory: str) -> t.List[str]:

@@ -222,7 +222,7 @@ class TakeDown:
         Raises:
             OSError: it could not be recorded.
         """
-        born.record_family(self._stack, {})
+        born.record_family(self._stack, {}, {})
 
     def _reported(self, supervisords: t.Sequence[int]) -> t.Optional[t.List[int]]:
         """Return the pids of the programs that the only supervisord reports; None when it does not answer."""
