@@ -209,7 +209,7 @@ def compiled(patterns: t.Iterable[str]) -> Patterns:
     return [re.compile(pattern) for pattern in patterns]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def needed_words(pattern: t.Pattern[str]) -> bytes:
     """Return words without which a pattern cannot match; empty, which everything has, when there are none for sure."""
     if pattern.flags & re.IGNORECASE:
