@@ -24,7 +24,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state.history 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import Journal, new_run_id, steps_of
 from tests.support.commands import Said, rollcall
-from tests.support.hung import hung_file_system
+from tests.support.hung import hung_file_system, served_file_system
 from tests.support.processes import eventually, free_port, is_alive
 from tests.support.stacks import StackUnderTest, check_of, stack
 
@@ -66,6 +66,22 @@ def test_a_file_system_without_a_server_is_told_in_time_and_nothing_is_stopped(
         assert "umount" in said.out
         assert not running.is_locked()
     assert running.pids() == before
+
+
+@pytest.mark.parametrize("words", ["status", "verify", "start", "stop", "doctor"])
+def test_services_that_work_on_a_file_system_whose_server_has_gone_hang_nothing(
+    running: StackUnderTest, words: str
+) -> None:
+    place = os.path.join(running.root, "mounted")
+    os.mkdir(place)
+    with served_file_system(place) as hang:
+        running.raw["services"]["worker"]["directory"] = place
+        assert running.perform()["ok"]
+        assert os.readlink(f"/proc/{running.pids()['worker']}/cwd") == place
+        hang()
+        said = call(running, *words.split())
+        assert said.code in (0, 1, 2), said.out
+        assert not running.is_locked()
 
 
 def test_the_printed_command_takes_the_file_system_away(running: StackUnderTest) -> None:
