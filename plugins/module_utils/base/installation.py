@@ -15,7 +15,11 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import typing as t
+
+# To load `typing` takes longer than all of this, and a type checker takes this for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
 
 # What is looked at: of the packages alone, of the engine as well, and of the account and the directories as well.
 PACKAGES, ENGINE, ALL = "packages", "engine", "all"
@@ -26,11 +30,12 @@ LIBRARY = os.path.join("lib", "rollcall_ports.py")
 NOBODY = 65534
 
 
-class Broken(t.NamedTuple):
+class Broken:
     """One thing that is broken: which file, directory or account, and in what way."""
 
-    subject: str
-    what: str
+    def __init__(self, subject: str, what: str) -> None:
+        self.subject = subject
+        self.what = what
 
 
 def main(arguments: t.Sequence[str]) -> None:
@@ -69,11 +74,12 @@ def broken(part: str, root: str, user: str, directories: t.Sequence[str]) -> t.I
         yield from (Broken(path, f"user {who.name} may not write to it") for path in directories if not _writable(path))
 
 
-class _Account(t.NamedTuple):
-    name: str
-    uid: int
-    gid: int
-    groups: t.Sequence[int]
+class _Account:
+    def __init__(self, name: str, uid: int, gid: int, groups: t.Sequence[int]) -> None:
+        self.name = name
+        self.uid = uid
+        self.gid = gid
+        self.groups = groups
 
 
 def _account(user: str) -> t.Optional[_Account]:

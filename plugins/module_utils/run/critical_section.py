@@ -339,6 +339,7 @@ class CriticalSection:
             freed=run.plan.freed,
             client=client,
             programs=outcome.programs,
+            seen=None if changed else run.before,
             config_read=changed,
             soak=run.request.soak,
             clock=run.clock,

@@ -46,6 +46,7 @@ def wait_and_judge(
     freed: t.Optional[t.Mapping[str, int]] = None,
     client: t.Optional[Client] = None,
     programs: t.Optional[t.Mapping[str, ProgramState]] = None,
+    seen: t.Optional[Observation] = None,
     config_read: bool = False,
     soak: float = 0.0,
     clock: Clock = SYSTEM,
@@ -63,19 +64,23 @@ def wait_and_judge(
         freed: the ports of services that were removed.
         client: a connected client; None makes one.
         programs: what supervisord reported of all programs a moment ago; used only when there is nothing to wait for.
+        seen: what was seen of the stack a moment ago, where nothing was done since; used in the same way.
         config_read: whether supervisord has just been made to take over the installed config.
         soak: how many seconds each service must have lived at the least.
         clock: of all deadlines.
     """
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
     lives: t.Mapping[str, Identity] = expected.first
+    if seen is not None:
+        programs, lives = seen.programs, {name: identity(one) for name, one in seen.programs.items() if one.pid}
     least = _least(stack, client, programs, soak, clock)
     if not _all_old(least, lives):
-        programs = None
+        programs = seen = None
         # Where supervisord does not answer, the look below reports that as the check `supervisord`.
         with contextlib.suppress(RollcallError):
             lives = outlive(stack, client, dict(lives), least, soak, clock)
-    seen = status.observe(stack, clock=clock, client=client, programs=programs, config_read=config_read)
+    if seen is None:
+        seen = status.observe(stack, clock=clock, client=client, programs=programs, config_read=config_read)
     seen = _with_backgrounded(stack, seen, expected.failed, clock)
     supervisords = [process.pid for process in seen.supervisords]
     seen = seen._replace(logs=read_logs(stack, marks, supervisords, began=began, clock=clock))
