@@ -8,8 +8,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shlex
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import typing as t
@@ -26,6 +29,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours impo
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import leases
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
+from tests.support.commands import rollcall
 from tests.support.configs import a_label
 from tests.support.namespaces import NOBODY, in_a_fresh_namespace, seen_with
 from tests.support.processes import eventually, free_port, is_alive
@@ -188,6 +192,12 @@ def test_stopped_is_not_said_while_one_that_cannot_be_proved_ours_holds_the_serv
     assert str(child) in check["evidence"]
     assert check["next"] == f"kill {child}"
     assert is_alive(child)
+    said = rollcall(made, "stop")
+    kill, again = re.findall(r"^ +(?:next|then) +(.+)$", said.out, re.MULTILINE)
+    assert (said.code, kill, again) == (1, f"kill {child}", f"{made.command} stop")
+    subprocess.run(shlex.split(kill), check=True, timeout=10)
+    assert eventually(lambda: not is_alive(child))
+    subprocess.run(shlex.split(again), check=True, timeout=60)
 
 
 # --- innocents ----------------------------------------------------------------------------------------------------

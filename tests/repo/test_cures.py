@@ -22,6 +22,7 @@ from tests.unit.importing import test_corrections as of_imports
 from tests.unit.manifest import test_corrections as of_manifests
 
 FAULT, DOCTOR = "tests/fault/test_cures.py", "tests/contract/doctor/test_doctor.py"
+OTHERS_CURES = "tests/fault/test_cures_of_others.py"
 PLAYBOOKS, MENDING = "tests/playbooks/test_cures.py", "tests/playbooks/test_mending.py"
 
 # By the name of a cure in base/cures.py: the trial in which what is broken is whole after it.
@@ -97,19 +98,25 @@ TRIALS: t.Mapping[str, str] = {
     "most_victims": f"{FAULT}::test_more_victims_than_are_allowed_are_ended_by_the_option_that_is_told",
     "force": f"{FAULT}::test_a_stranger_on_a_port_is_ended_by_the_override_that_is_told",
     "override": f"{FAULT}::test_a_task_that_frees_ports_is_told_its_own_option",
+    "STOP": (
+        "tests/fault/test_what_is_ours.py"
+        "::test_stopped_is_not_said_while_one_that_cannot_be_proved_ours_holds_the_services_socket"
+    ),
+    "NAMES": (
+        "tests/contract/programs/test_supervisor_program.py::test_unknown_names_are_told_at_once_and_nothing_is_done"
+    ),
+    "OWN_COMMAND": f"{OTHERS_CURES}::test_the_command_of_the_controller_names_the_one_that_knows_its_stack",
+    "as_user": f"{OTHERS_CURES}::test_a_stack_of_another_user_is_run_by_that_user",
+    "another_path": f"{OTHERS_CURES}::test_another_supervisord_with_the_same_path_gets_one_of_its_own",
+    "guard": f"{OTHERS_CURES}::test_another_supervisord_that_takes_orders_from_everybody_is_guarded",
+    "reload": f"{OTHERS_CURES}::test_another_supervisord_that_takes_orders_from_everybody_is_guarded",
+    "end_and_start": f"{OTHERS_CURES}::test_another_supervisord_that_nobody_reaches_is_ended_and_started_again",
+    "containers": f"{OTHERS_CURES}::test_the_container_that_publishes_a_port_is_shown",
     "take_off": f"{PLAYBOOKS}::test_a_first_install_that_failed_is_taken_off_by_the_command_that_is_told",
 }
 # What no test can do: why.
 NOT_TRIED: t.Mapping[str, str] = {
-    "STOP": "after a stop that has failed it is the very command that was called",
-    "CAPABILITY": "a container has to be made anew for it",
-    "NAMES": "it is an edit of the caller's own task",
-    "OWN_COMMAND": "the command that was called has no stack",
-    "as_user": "it is a command that works already, as another user",
-    "another_path": "it is an edit of somebody else's supervisord.conf",
-    "containers": "it needs a container engine whose containers publish ports",
-    "end_and_start": "only its owner knows how somebody else's supervisord is started",
-    "guard": "it is an edit of somebody else's supervisord.conf",
+    "CAPABILITY": "a container has to be made anew for it, and not every kernel refuses one that is without it",
 }
 # No cures: what tells of them.
 HELPERS = {"SAME", "shows"}

@@ -124,14 +124,21 @@ def another_python() -> str:
     return f"{INSTALL} -e bootstrap_python=/usr/bin/python3"
 
 
-def another_path(config: str, what: str, option: str) -> str:
+def another_path(config: str, what: str, option: str, pid: int) -> str:
     """Return the advice for a supervisord of somebody else that has a path in common with another one."""
-    return f"give {config} another {what}: {option}; then start that one anew"
+    return then(f"give {config} another {what}: {option}", reload(pid))
 
 
-def guard(config: str) -> str:
+def guard(config: str, pid: int) -> str:
     """Return the advice for a supervisord of somebody else that takes orders from everybody."""
-    return f"remove [inet_http_server] from {config}, or give it port=127.0.0.1:9001, username and password"
+    return then(
+        f"remove [inet_http_server] from {config}, or give it port=127.0.0.1:9001, username and password", reload(pid)
+    )
+
+
+def reload(pid: int) -> str:
+    """Return the command that has a supervisord of somebody else start anew with its config, and its programs."""
+    return f"kill -HUP {pid}"
 
 
 NAMES = "check the names, and with `state: present` have new ones taken in"
@@ -289,7 +296,8 @@ def most_victims(number: int) -> str:
 
 def containers(port: int) -> t.Tuple[str, ...]:
     """Return the commands that show which container publishes a port."""
-    return (f"docker ps --filter publish={port}", f"podman ps --filter publish={port}")
+    # Podman has no such filter.
+    return (f"docker ps --filter publish={port}", f"podman port --all | grep ':{port}$'")
 
 
 def unmount(path: str) -> str:

@@ -182,7 +182,7 @@ def _shared(attribute: str, word: str, option: str) -> t.Callable[[HostFacts], t
                 path,
                 f"{len(group)} supervisords have the {word} {path}: {each}. "
                 "The one that ends first takes it from the other",
-                cures.another_path(str(strangers[-1].config), word, option),
+                cures.another_path(str(strangers[-1].config), word, option, strangers[-1].pid),
                 {"pids": [one.pid for one in group], "configs": [one.config for one in group]},
                 ours=len(strangers) < len(group),
             )
@@ -199,17 +199,19 @@ def _not_asked(facts: HostFacts) -> t.Iterator[Sighting]:
 
 
 def _inet_server(facts: HostFacts) -> t.Iterator[Sighting]:
-    configs = [(one.config or "", one.settings, one.ours) for one in facts.supervisords if not one.process.container]
+    configs = [
+        (one.config or "", one.settings, one.ours, one.pid) for one in facts.supervisords if not one.process.container
+    ]
     if not facts.ours:
-        configs.append((facts.paths.config, facts.own_settings, True))
-    for path, settings, ours in configs:
+        configs.append((facts.paths.config, facts.own_settings, True, 0))
+    for path, settings, ours, pid in configs:
         for inet in settings.inet:
             faults = [
                 *([] if inet.guarded else ["without a password"]),
                 *(["from other hosts"] if inet.exposed else []),
             ]
             if faults:
-                edit = cures.guard(path)
+                edit = cures.guard(path, pid)
                 yield Sighting(
                     path,
                     f"its supervisord takes orders on {inet.address or 'a port'} {' and '.join(faults)}",

@@ -320,7 +320,15 @@ def test_unknown_names_are_told_at_once_and_nothing_is_done(sandbox: Sandbox, mo
         assert result["error"]["kind"] == "wrong_use"
         assert "'wbe' (did you mean web?)" in result["msg"]
         assert "'nobody'" in result["msg"]
+        assert result["error"]["remedies"] == [cures.NAMES]
     assert states(sandbox) == {"web": "STOPPED"}
+    # The names checked; and a new one taken in.
+    assert module("started", "web")["changed"]
+    sandbox.configure(web=SLEEP, nobody=SLEEP)
+    assert module("started", "nobody")["error"]["remedies"] == [cures.NAMES]
+    module("present", "nobody")
+    module("started", "nobody")
+    assert states(sandbox) == {"web": "RUNNING", "nobody": "RUNNING"}
 
 
 def test_a_configuration_that_cannot_be_read_is_named_and_nothing_is_done(sandbox: Sandbox, module: Module) -> None:
