@@ -16,7 +16,7 @@ from importlib import import_module
 
 from ..base.errors import EXIT_FAILED, EXIT_OK, RollcallError
 from ..base.version import VERSION
-from .console import Verb, add_verb
+from .console import OutputError, Verb, add_verb
 
 # Which module of this package declares each verb. A call loads the one that it needs: loading is most of its time.
 MODULES: t.Mapping[str, str] = {
@@ -93,6 +93,10 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
         # The reader of our output has gone (`rollcall status | head`): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+    except OutputError as exc:
+        _tell_unwritten(str(exc))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
 
 
 def run() -> t.NoReturn:
@@ -110,9 +114,13 @@ def _is_written() -> bool:
     except BrokenPipeError:
         return False
     except OSError as exc:
-        os.write(2, f"rollcall: the output could not be written: {exc.strerror}\n".encode())
+        _tell_unwritten(str(exc.strerror))
         return False
     return True
+
+
+def _tell_unwritten(why: str) -> None:
+    os.write(2, f"rollcall: the output could not be written: {why}\n".encode())
 
 
 if __name__ == "__main__":

@@ -127,6 +127,10 @@ def announced(verb: str, limit: float) -> t.Iterator[None]:
         timer.cancel()
 
 
+class OutputError(Exception):
+    """An answer could not be written to standard output; in the words of the kernel."""
+
+
 def show(data: t.Mapping[str, t.Any], text: t.Callable[[], str], *, as_json: bool) -> int:
     """Print an answer and return its exit code.
 
@@ -134,8 +138,18 @@ def show(data: t.Mapping[str, t.Any], text: t.Callable[[], str], *, as_json: boo
         data: the answer; its ``ok`` decides the exit code.
         text: returns the same for people.
         as_json: whether to print the data instead of the text.
+
+    Raises:
+        BrokenPipeError: its reader has gone.
+        OutputError: it could not be written.
     """
-    sys.stdout.write((json.dumps(data, indent=2) if as_json else text()) + "\n")
+    said = (json.dumps(data, indent=2) if as_json else text()) + "\n"
+    try:
+        sys.stdout.write(said)
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise OutputError(exc.strerror) from exc
     return EXIT_OK if data["ok"] else EXIT_FAILED
 
 

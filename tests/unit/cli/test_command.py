@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +84,19 @@ def written_to(output: t.IO[bytes] | int) -> subprocess.CompletedProcess[bytes]:
 def test_a_full_disk_under_the_output_is_no_success() -> None:
     with open("/dev/full", "wb") as full:
         done = written_to(full)
+    assert (done.returncode, done.stderr) == (
+        1,
+        b"rollcall: the output could not be written: No space left on device\n",
+    )
+
+
+def test_a_full_disk_under_a_long_output_is_no_success(tmp_path: Path) -> None:
+    manifest = tmp_path / "stack.yml"
+    services = "".join(f"  web_{number}: {{command: [x], port: {number}}}\n" for number in range(200))
+    manifest.write_text(f"stack: shop\nroot: /srv/shop\nservices:\n{services}", encoding="utf-8")
+    words = [sys.executable, "-m", f"{ENGINE}.cli.command", "manifest", "check", str(manifest), "--json"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False, timeout=30)
     assert (done.returncode, done.stderr) == (
         1,
         b"rollcall: the output could not be written: No space left on device\n",
