@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A root that was copied or moved while its stack runs: each command knows which of two real supervisords is its own."""
+"""A root that was copied or moved while its stack runs: each command knows which of two supervisords is its own."""
 
 from __future__ import annotations
 
