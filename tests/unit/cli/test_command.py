@@ -76,8 +76,9 @@ def test_a_look_loads_nothing_that_it_does_not_need() -> None:
     assert [name for name in loaded if name in HEAVY] == []
 
 
-def written_to(output: t.IO[bytes] | int) -> subprocess.CompletedProcess[bytes]:
-    words = [sys.executable, "-E", "-m", f"{ENGINE}.cli.command", "--root", "/nonexistent", "status", "--json"]
+def written_to(output: t.IO[bytes] | int, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    asked = arguments or ("--root", "/nonexistent", "status")
+    words = [sys.executable, "-E", "-m", f"{ENGINE}.cli.command", *asked, "--json"]
     return subprocess.run(words, stdout=output, stderr=subprocess.PIPE, check=False, timeout=30)
 
 
@@ -94,9 +95,8 @@ def test_a_full_disk_under_a_long_output_is_no_success(tmp_path: Path) -> None:
     manifest = tmp_path / "stack.yml"
     services = "".join(f"  web_{number}: {{command: [x], port: {number}}}\n" for number in range(200))
     manifest.write_text(f"stack: shop\nroot: /srv/shop\nservices:\n{services}", encoding="utf-8")
-    words = [sys.executable, "-m", f"{ENGINE}.cli.command", "manifest", "check", str(manifest), "--json"]
     with open("/dev/full", "wb") as full:
-        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False, timeout=30)
+        done = written_to(full, "manifest", "check", str(manifest))
     assert (done.returncode, done.stderr) == (
         1,
         b"rollcall: the output could not be written: No space left on device\n",
