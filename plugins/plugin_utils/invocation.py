@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import sys
 import typing as t
 
 from ansible import constants, context
@@ -17,6 +19,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.cures imp
 
 COLLECTION = "rollcall.supervisor."
 SITE = "site"
+PROGRAM = "ansible-playbook"
 
 
 def apply_command(*, applies: bool = False, limit: str = "") -> str:
@@ -41,7 +44,7 @@ def playbook_command(name: str, *, limit: str = "") -> str:
     running = str(playbooks[0]) if playbooks else ""
     if not running:
         return INSTALL
-    words = ["ansible-playbook"]
+    words = [_program()]
     for source in arguments.get("inventory") or ():
         if source not in _default_inventory():
             words += ["-i", _near(str(source))]
@@ -52,6 +55,14 @@ def playbook_command(name: str, *, limit: str = "") -> str:
         # Of variables only files: what stands on the command line itself may be secret.
         words += ["-e", str(given)] if str(given).startswith("@") else []
     return shlex.join(words)
+
+
+def _program() -> str:
+    """Return how this ansible-playbook is called: by its name, or by its path where the name leads elsewhere."""
+    path, found = sys.argv[0], shutil.which(PROGRAM)
+    if os.path.basename(path) != PROGRAM or (found and os.path.realpath(found) == os.path.realpath(path)):
+        return PROGRAM
+    return _near(os.path.abspath(path))
 
 
 def is_local(host: t.Any) -> bool:

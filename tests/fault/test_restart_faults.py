@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import bind, processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import label_of
@@ -218,6 +220,24 @@ def test_a_config_that_says_something_else_than_the_manifest_is_not_installed(
     with pytest.raises(RollcallError, match="does not say what its manifest says"):
         running.perform_generation(altered)
     assert running.pids() == before
+
+
+@pytest.mark.fault(21)
+def test_a_config_that_was_edited_on_the_host_is_said_to_be_and_its_cure_writes_it_again(
+    running: StackUnderTest,
+) -> None:
+    before = running.pids()
+    path = Path(running.paths.config)
+    path.write_text(re.sub("stopwaitsecs=.*", "stopwaitsecs=77", path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(RollcallError, match="was edited after it was installed") as caught:
+        running.perform(installed=True)
+    assert list(caught.value.remedies) == [cures.INSTALL]
+    report = running.perform()
+    assert report["ok"]
+    # What it runs by may be what somebody has written there, so it is started anew; the manifest has not changed.
+    reasons = {action["reason"] for action in report["actions"] if action["action"] == "restart"}
+    assert reasons == {"its part of the installed config was changed"}
+    assert set(running.pids().values()).isdisjoint(before.values())
 
 
 @pytest.mark.fault(21)

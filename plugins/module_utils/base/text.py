@@ -55,6 +55,12 @@ def one_line(text: t.Union[str, bytes], most: int = 160) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
+def gist(text: str) -> t.List[str]:
+    """Return the first and the last line of a text that are not blank: what it is about, and what it ends in."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return [lines[0], lines[-1]] if len(lines) > 1 else lines
+
+
 def last_lines(text: str, most: int) -> t.List[str]:
     """Return the last ``most`` lines of a text that are not blank, without white space at their ends."""
     return [line.rstrip() for line in text.splitlines() if line.strip()][-most:]

@@ -11,7 +11,7 @@ import os
 import typing as t
 
 from ..base import cures
-from ..base.text import count, run_result
+from ..base.text import count, gist, run_result
 from ..state.lock import describe_lock
 from ..supervisord import client_errors
 from . import repairs
@@ -39,7 +39,7 @@ def _failed_run(facts: HostFacts) -> t.Iterator[Sighting]:
     ended = f"run {failure['run']} ended {run_result(failure['result'], failure['step'])}"
     failed = [f"{check['subject']}, {check['name']}: {check['evidence']}" for check in failure["checks"]]
     why = [*([failure["message"]] if failure["message"] else []), *failed]
-    text = "\n".join([ended, *(line for reason in why[:3] for line in reason.splitlines()[:3])])
+    text = "\n".join([ended, *(line for reason in why[:3] for line in gist(reason))])
     yield Sighting(facts.name, text, facts.own(cures.ACKNOWLEDGE), {"failure": failure})
 
 

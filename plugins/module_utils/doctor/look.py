@@ -151,12 +151,9 @@ class _Look:
             return None
         try:
             with open(stack.paths.config, encoding="utf-8") as stream:
-                preflight.prove_config(stack, stream.read())
+                preflight.prove_config(stack, stream.read(), installed=True)
         except RollcallError as exc:
-            if "differences" not in exc.evidence:
-                return exc
-            # It was proved before it was installed: somebody has edited it since.
-            return RollcallError(exc.message, evidence=exc.evidence, remedies=[cures.INSTALL])
+            return exc
         except (OSError, ValueError) as exc:
             self._fail("unreadable", stack.paths.config, f"it cannot be read: {exc}", cures.INSTALL)
         return None

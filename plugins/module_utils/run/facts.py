@@ -78,8 +78,15 @@ def _programs(
         runs_at = None
         if installed is not None and old_sections.get(name) == sections.get(name):
             runs_at = _revision_of(installed, name, program.pid)
-        found[name] = ProgramFacts(program.state, program.pid, runs_at, why)
+        same = installed is not None and _entry(installed.stack, name) == _entry(wanted.stack, name)
+        found[name] = ProgramFacts(program.state, program.pid, runs_at, why, same)
     return found
+
+
+def _entry(stack: Stack, name: str) -> t.Optional[str]:
+    """Return the revision of a service of a manifest; None when it has none of that name."""
+    service = next((service for service in stack.services if service.name == name), None)
+    return None if service is None else revision(stack, service)
 
 
 def _sections(config: str) -> t.Dict[str, str]:
@@ -98,5 +105,4 @@ def _revision_of(installed: Generation, name: str, pid: int) -> t.Optional[str]:
         return label.revision
     if not read_meta(installed.stack.paths, installed.stack.root)["loaded"]:
         return None
-    service = next((service for service in installed.stack.services if service.name == name), None)
-    return None if service is None else revision(installed.stack, service)
+    return _entry(installed.stack, name)

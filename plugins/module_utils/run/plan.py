@@ -35,12 +35,14 @@ class ProgramFacts(t.NamedTuple):
         pid: 0 when it has no process.
         revision: which it runs at; None when that is not known.
         trouble: why it is not healthy; None when it is.
+        same_entry: whether the manifest that is installed says the same of it.
     """
 
     state: str
     pid: int
     revision: t.Optional[str]
     trouble: t.Optional[str] = None
+    same_entry: bool = False
 
     @property
     def up(self) -> bool:
@@ -187,7 +189,7 @@ def _trouble(stack: Stack, facts: StackFacts, name: str) -> t.Optional[str]:
     if program is None:
         return "new in the manifest"
     if program.revision != revision(stack, wanted):
-        return "its manifest entry changed"
+        return "its part of the installed config was changed" if program.same_entry else "its manifest entry changed"
     if wanted.kind == "oneshot":
         return program.trouble
     if program.state != "RUNNING":

@@ -41,8 +41,13 @@ MINIMUM_FREE = 8 * 1024 * 1024
 RECORD = 256 * 1024
 
 
-def prove_config(stack: Stack, text: str) -> None:
+def prove_config(stack: Stack, text: str, *, installed: bool = False) -> None:
     """Have the host's own supervisor read a config, and compare what it understood with the manifest.
+
+    Args:
+        stack: the manifest.
+        text: of the config.
+        installed: whether it is the one in place: it was proved before that, so somebody has edited it since.
 
     Raises:
         RollcallError: ``wrong_use``: it refuses the config, or understood something else. Nothing was changed.
@@ -50,12 +55,14 @@ def prove_config(stack: Stack, text: str) -> None:
     parsed = parse_back(engine_python(stack.root), text, timeout=PARSE_BACK_TIMEOUT)
     differences = compare(stack, parsed)
     if differences:
+        edited = f"{stack.paths.config} was edited after it was installed: it"
+        which = edited if installed else f"The config of stack {stack.name}"
         raise RollcallError(
-            f"The config of stack {stack.name} does not say what its manifest says; nothing was changed:\n"
+            f"{which} does not say what its manifest says; nothing was changed:\n"
             + "\n".join(f"  {difference}" for difference in differences),
             kind="wrong_use",
             evidence={"differences": differences, "supervisor": parsed.supervisor_version},
-            remedies=[cures.then("write the value another way")],
+            remedies=[cures.INSTALL if installed else cures.then("write the value another way")],
         )
 
 

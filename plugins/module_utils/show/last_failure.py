@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..base import cures
-from ..base.text import printable, readable_time, run_result
+from ..base.text import gist, printable, readable_time, run_result
 from .words import Painter, Reader, cut, indented, runnable
 
 if t.TYPE_CHECKING:
@@ -39,8 +39,9 @@ def last_failure_text(failure: LastFailure, reader: Reader, paint: Painter) -> s
         *indented(printable(failure["message"] or ""), 2),
     ]
     for check in failure["checks"][:TOLD]:
-        first = (printable(check["evidence"]).splitlines() or ["no evidence"])[0]
+        first, *last = gist(printable(check["evidence"])) or ["no evidence"]
         lines.append(cut(f"  {check['subject']}, {check['name']}: {first}"))
+        lines += indented("\n".join(last), 4)
     for command in (cures.history(failure["run"]), cures.ACKNOWLEDGE):
         lines.append(f"  {paint('next:', 'warn')} {runnable(command, reader)}")
     return "\n".join(lines)

@@ -62,13 +62,16 @@ def report(
 
 
 def young_notes(services: t.Sequence[Service], seen: Observation) -> t.List[str]:
-    """Return a word about services that are new: a good verdict rests on the little that they have lived."""
+    """Return a word about services without a past: a good verdict rests on the little that they have lived."""
     young = seen.young(services)
     if not young:
         return []
     age = min(seen.programs[name].age for name in young)
-    who = young[0] if len(young) == 1 else f"{len(young)} services"
-    return [f"new, and judged after {age:.1f} s of life: {who}. -e soak=30, or --soak 30 of the command, waits longer"]
+    who = f"{young[0]} has" if len(young) == 1 else f"{len(young)} services have"
+    return [
+        f"{who} never lived for long as they are now ({'now' if len(young) == 1 else 'the youngest'}: {age:.1f} s). "
+        "-e soak=30, or --soak 30 of the command, waits longer"
+    ]
 
 
 def next_commands(checks: t.Iterable[Check]) -> t.List[str]:

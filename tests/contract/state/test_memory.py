@@ -65,6 +65,14 @@ def test_after_the_way_back_all_looks_say_that_the_last_deploy_was_given_up(runn
     assert "500" in history.out
 
 
+def test_the_last_line_of_a_traceback_is_told_for_it_has_the_cause(running: StackUnderTest) -> None:
+    running.raw["services"]["web"]["command"] = ["python3", "-c", "import json; json.loads('{')"]
+    assert running.perform(on_failure="rollback")["result"] == "rolled_back"
+    cause = "json.decoder.JSONDecodeError: Expecting property name"
+    for verb in ("status", "doctor"):
+        assert cause in rollcall(running, verb).out, verb
+
+
 def test_a_failed_run_is_told_whatever_its_mode_until_one_is_good(running: StackUnderTest) -> None:
     run = broken(running)["run"]
     assert running.status()["last_failure"]["result"] == "degraded"

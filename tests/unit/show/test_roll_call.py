@@ -194,6 +194,17 @@ def test_the_table_keeps_to_a_narrow_terminal(width: int) -> None:
     assert TAIL in text, "commands are never cut"
 
 
+def test_exits_are_the_last_column_that_a_narrow_terminal_lacks() -> None:
+    report = restart_report(crashed())
+    report["services"][0].update(exits=3, last_exit={"at": 0.0, "code": 1, "signal": None})
+    wide = roll_call(report, width=200)
+
+    narrow = roll_call(report, width=max(map(len, table(wide))) - 1)
+
+    assert ["uptime" in table(text)[0] for text in (wide, narrow)] == [True, False]
+    assert "3, code 1 " in narrow
+
+
 def test_long_names_are_cut_in_the_middle_so_that_a_family_stays_apart() -> None:
     names = [f"the_same_very_long_beginning_of_a_name_{number}_worker" for number in range(10)]
 
