@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 import typing as t
@@ -89,6 +90,69 @@ def test_the_printed_command_takes_the_file_system_away(running: StackUnderTest)
         found = check_of(call(running, "status").data, "files", "test")
         subprocess.run(["/bin/sh", "-c", found["next"]], check=True, timeout=20)
         assert call(running, "start").code == 0
+
+
+LOOKS_AND_RUNS = ["status", "verify", "start", "stop", "restart full", "restart emergency", "doctor", "manifest drift"]
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["mounted", "linked"])
+@pytest.mark.parametrize("which", ["logs", "run"])
+def test_a_directory_of_the_stack_on_such_a_file_system_hangs_nothing(which: str, linked: bool) -> None:
+    with stack({"web": {"port": free_port(), "health": {"http": "/health"}}}) as made:
+        place = Path(made.root, "far")
+        (place / "own").mkdir(parents=True)
+        directory = place / "own"
+        if linked:
+            directory = Path(made.root, "link")
+            directory.symlink_to(place / "own")
+        made.raw["paths"] = {which: str(directory)}
+        made.paths = made.generation().stack.paths
+        assert made.perform()["ok"]
+        before = made.pids()
+        with hung_file_system(str(place)):
+            for words in LOOKS_AND_RUNS:
+                said = call(made, *words.split())
+                assert said.code in (1, 3), (words, said.out)
+                assert f"umount -c -f -l {place}" in said.out, (words, said.out)
+                assert not made.is_locked()
+            with pytest.raises(RollcallError, match="whose server does not answer"):
+                made.perform("full")
+        assert made.pids() == before
+
+
+def test_another_stack_on_such_a_file_system_hangs_nothing(running: StackUnderTest) -> None:
+    with stack({"one": {}}) as other:
+        assert other.perform()["ok"]
+        with hung_file_system(other.root):
+            for words in ("start", "restart full", "ports list", "ports find-available", "doctor"):
+                assert call(running, *words.split()).code == 0, words
+
+
+def test_a_program_on_the_way_to_which_nothing_answers_has_a_cure_for_that_place_alone(
+    running: StackUnderTest, tmp_path: Path
+) -> None:
+    place, link = tmp_path / "far", tmp_path / "link"
+    place.mkdir()
+    link.symlink_to(place)
+    path = f"{link}:{os.environ['PATH']}"
+    running.raw["services"]["sleeper"] = {"command": ["sleep", "1000"], "env": {"PATH": path}}
+    assert running.perform()["ok"]
+    with hung_file_system(str(place)):
+        found = check_of(call(running, "status").data, "files", "test")
+        assert found["next"] == f"umount -c -f -l {place}"
+
+
+def test_a_database_on_such_a_file_system_has_a_cure_that_does_not_hang(
+    running: StackUnderTest, tmp_path: Path
+) -> None:
+    place = tmp_path / "far"
+    place.mkdir()
+    running.raw["checks"] = {"database": {"sqlite": str(place / "a.db")}}
+    sqlite3.connect(place / "a.db").execute("CREATE TABLE a (b)").connection.close()
+    assert running.perform()["ok"]
+    with hung_file_system(str(place)):
+        found = check_of(call(running, "status").data, "database", "test")
+        assert found["next"] == f"umount -c -f -l {place}"
 
 
 @pytest.mark.parametrize("words", ["status", "verify", "start", "doctor"])

@@ -54,7 +54,8 @@ class HttpAnswer:
         self._buffer = b""
         self.missing = 0
         self.status, self.headers = self._head()
-        while self.status == 100:
+        while 100 <= self.status < 200 and self.status != 101:
+            # Before the answer itself: Continue, Early Hints (RFC 9110, 15.2).
             self.status, self.headers = self._head()
         length = self.headers.get("content-length", "")
         self._chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"

@@ -17,7 +17,7 @@ import typing as t
 from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..host import bind, births, ours, processes
+from ..host import answering, bind, births, ours, processes
 from ..host.accounts import user_name
 from ..host.apart import TooLong, apart
 from ..host.model import Process
@@ -67,6 +67,7 @@ class _Look:
         """Return everything; a part that cannot be had is a failure, and the others are had all the same."""
         stack = self._stack()
         paths = Paths.of(self._root) if stack is None else stack.paths
+        answering.require(own_paths.directories(paths, self._root))
         found = discover(paths.config, self._root, clock=self._clock)
         alone = not any(one.ours for one in found)
         common: t.Dict[str, t.Any] = {

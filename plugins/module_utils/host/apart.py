@@ -57,6 +57,15 @@ def answers(path: str) -> bool:
         return False
 
 
+def answers_in_time(path: str, seconds: float = ANSWER) -> bool:
+    """Return whether the file system of a path says, in time, whether there is something at that path."""
+    try:
+        apart(lambda: os.path.lexists(path) and os.path.exists(path), seconds)
+    except TooLong:
+        return False
+    return True
+
+
 def apart_each(
     works: t.Mapping[str, t.Callable[[], t.Any]], seconds: float, *, clock: Clock = SYSTEM
 ) -> t.Dict[str, t.Any]:

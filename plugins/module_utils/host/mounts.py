@@ -73,11 +73,6 @@ def mount_of(path: str, mounted: t.Sequence[Mount]) -> Mount:
     return max(reversed(above), key=_depth)
 
 
-def mount_point(path: str) -> str:
-    """Return where the file system is mounted on which an absolute path is, by its name alone."""
-    return mount_of(path, mounts()).point
-
-
 def may_hang(path: str, mounted: t.Sequence[Mount]) -> bool:
     """Return whether a path is, by its name, on a file system that somebody must serve."""
     return mount_of(path, mounted).kind not in _LOCAL

@@ -21,6 +21,7 @@ from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.files import read_record, try_lock, write_record
 from ..base.removing import remove
+from ..host.answering import silent_mount
 from ..manifest.model import Paths, Stack
 from ..state.generations import load_stack
 
@@ -110,7 +111,7 @@ def register(place: t.Optional[str], root: str) -> None:
     link = os.path.join(place, hashlib.sha256(os.path.normpath(root).encode("utf-8")).hexdigest()[:16])
     for name in os.listdir(place):
         path = os.path.join(place, name)
-        if os.path.islink(path) and not os.path.exists(path):
+        if os.path.islink(path) and silent_mount(path) is None and not os.path.exists(path):
             remove(path, missing_ok=True)
     if not os.path.islink(link):
         os.symlink(os.path.normpath(root), link)
@@ -153,7 +154,11 @@ def _roots(place: t.Optional[str], root: str) -> t.Iterator[str]:
     if place is None or not os.path.isdir(place):
         return
     for name in sorted(os.listdir(place)):
-        other = os.path.realpath(os.path.join(place, name))
+        link = os.path.join(place, name)
+        if silent_mount(link) is not None:
+            # Whoever asked it would wait for ever. A bind tells which ports it holds while it runs.
+            continue
+        other = os.path.realpath(link)
         if other != os.path.realpath(root) and os.path.isdir(other):
             yield other
 

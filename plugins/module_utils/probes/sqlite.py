@@ -16,9 +16,11 @@ import os
 import shlex
 import typing as t
 
+from ..base import cures
 from ..base.text import count, one_line
 from ..base.wire import bounded
 from ..host.accounts import Account
+from ..host.answering import served_mount
 from .answers import NoAnswer
 from .as_user import is_needed, run_as
 from .question import Question
@@ -43,7 +45,13 @@ def ask_sqlite(question: Question) -> str:
     who = question.runner()
     # SQLite gives up a little earlier, to say why; the thread is for a file system that does not answer.
     patience = check.timeout * 0.8
-    found = bounded(lambda: _as_user(who, check.path, patience, check.timeout), check.timeout)
+    try:
+        found = bounded(lambda: _as_user(who, check.path, patience, check.timeout), check.timeout)
+    except TimeoutError:
+        # The command would wait there as well.
+        place = served_mount(check.path)
+        question.command = question.command if place is None else cures.unmount_hung(place)
+        raise
     return _judged(found, who, patience, question)
 
 

@@ -15,6 +15,7 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
+from ..host import answering
 from ..state import last_steps, undo
 from ..state.generations import load_stack
 from ..state.lock import locked
@@ -55,6 +56,8 @@ def perform(request: Request, run_id: str, *, clock: Clock = SYSTEM) -> Report:
         RollcallError: refused, wrong input, or a step that failed; the message says what state the stack is in.
         OSError: the record could not be written, so the step was not taken.
     """
+    if request.wanted is not None:
+        answering.require([request.wanted.stack.paths.run, request.wanted.stack.paths.logs])
     os.makedirs(request.paths.state, mode=0o700, exist_ok=True)
     state = request.paths.state
     ended = end_what_hangs(request, clock) if request.mode.kills else []

@@ -23,6 +23,7 @@ from ..base import cures
 from ..base.errors import RollcallError
 from ..base.files import json_object, read_record, sync_directory, write_atomically
 from ..base.removing import remove
+from ..host import answering
 from ..manifest.model import RELEASE, Paths, Stack, current_release, release_directory, release_link
 from . import registry
 
@@ -210,7 +211,8 @@ def load_stack(paths: Paths) -> Stack:
     """Return the installed manifest.
 
     Raises:
-        RollcallError: ``wrong_use``: there is none; ``refused``: something else is there; or it cannot be read.
+        RollcallError: ``wrong_use``: there is none; ``refused``: something else is there, or one of its directories is
+            on a file system that does not answer; or it cannot be read.
     """
     stack = read_record(paths.manifest, Stack.from_dict, None, "The installed manifest", _INSTALL_ANEW)
     if stack is None:
@@ -221,6 +223,7 @@ def load_stack(paths: Paths) -> Stack:
             kind="wrong_use",
             remedies=[cures.INSTALL],
         )
+    answering.require([stack.paths.run, stack.paths.logs])
     return stack
 
 

@@ -14,8 +14,9 @@ import typing as t
 from ..base import cures
 from ..base.errors import Problem, RollcallError
 from ..host.accounts import Account, acting_as, find_account, require_account, user_name
-from ..host.apart import apart_each
-from ..host.mounts import mount_point
+from ..host.answering import served_mount
+from ..host.apart import answers_in_time, apart_each
+from ..host.mounts import mounts
 from ..manifest.graph import held_back
 from ..manifest.model import DEFAULT_PATH, GIVEN_TO_ALL, Service, Stack, current_release, release_directory
 from ..manifest.revision import runs_release
@@ -24,6 +25,9 @@ from ..state.generations import load_environment
 from ..supervisord.environment import service_variables
 from ..supervisord.places import engine_python
 from .limits import FILES
+
+# Seconds in which a file system that is suspected answers.
+HUNG = 0.5
 
 
 def account(stack: Stack) -> Account:
@@ -189,13 +193,20 @@ def _hangs(stack: Stack, name: str) -> Problem:
         paths, place = [stack.paths.run, stack.paths.logs], "stack.paths"
     else:
         service = stack.service(name)
-        paths = [service.directory, service.command[0], *service.requires_files]
+        program = service.command[0]
+        programs = [program] if os.path.isabs(program) else _search_path(service)
+        paths = [service.directory, *programs, *service.requires_files]
         place = f"stack.services.{name}"
-    mounts = [mount_point(path) for path in paths if os.path.isabs(path)]
-    # The longest is the one that is not the root's own.
-    mount = max(mounts, key=len, default="/")
-    message = f"its files do not answer within {FILES:g} s: {', '.join(paths)}, on the file system at {mount}"
-    return problem(place, message, cures.unmount_hung(mount))
+    known = mounts()
+    served = {path: served_mount(path, known) for path in paths if os.path.isabs(path)}
+    silent = {path: point for path, point in served.items() if point and not answers_in_time(path, HUNG)}
+    if not silent:
+        return problem(
+            place, f"its files do not answer within {FILES:g} s: {', '.join(paths)}", cures.manifest_or_host()
+        )
+    (path, point), *_others = silent.items()
+    message = f"its files do not answer within {FILES:g} s: {path}, on the file system at {point}"
+    return problem(place, message, cures.unmount_hung(point))
 
 
 def _interpreter(stack: Stack, who: Account) -> t.Iterator[Problem]:
@@ -240,8 +251,7 @@ def _program(stack: Stack, service: Service, who: Account, awaited: str) -> t.It
                 f"{place}.command[0]", f"user {who.name} may not execute {program}", cures.mode("+x", program)
             )
     else:
-        entries = service.env.get("PATH", DEFAULT_PATH).split(os.pathsep)
-        places = [as_installed(stack, entry) for entry in entries]
+        places = [as_installed(stack, entry) for entry in _search_path(service)]
         if not any(_inside(folder, awaited) or _is_program(os.path.join(folder, program)) for folder in places):
             path = os.pathsep.join(places)
             yield problem(
@@ -249,6 +259,10 @@ def _program(stack: Stack, service: Service, who: Account, awaited: str) -> t.It
                 f"'{program}' is not on the PATH {path}",
                 cures.correct("the command, or install the program"),
             )
+
+
+def _search_path(service: Service) -> t.List[str]:
+    return service.env.get("PATH", DEFAULT_PATH).split(os.pathsep)
 
 
 def _is_program(path: str) -> bool:
