@@ -108,11 +108,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:  # noqa: ARG002  ansible's signature
         """Remove the outcome of an earlier playbook: one that is interrupted writes none."""
         path = self.get_option("outcome")
-        # It may be a terminal or a pipe.
-        if not path or not os.path.isfile(path):
+        if not path or _is_stream(path) or not os.path.isfile(path):
             return
         try:
-            remove(path, missing_ok=True)
+            _forget(path)
         except (OSError, RollcallError) as exc:
             self._display.warning(f"The outcome of an earlier playbook cannot be removed: {exc}")
 
@@ -209,7 +208,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         if not path:
             return
         try:
-            with open(path, "w", encoding="utf-8") as stream:
+            # What a caller has opened for it may be a file with more in it, as standard output is.
+            with open(path, "a" if _is_stream(path) else "w", encoding="utf-8") as stream:
                 stream.write(json.dumps(self._record.outcome(), indent=2) + "\n")
         except OSError as exc:
             self._display.warning(f"The outcome cannot be written: {exc}")
@@ -259,6 +259,28 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         if not reports and said:
             self._host(result).failure = TaskFailure(result.task.get_name(), result.result, ours=True)
         return bool(reports) or said
+
+
+def _is_stream(path: str) -> bool:
+    """Return whether a path names an open file of the caller, such as /dev/stdout or /dev/fd/3."""
+    return os.path.abspath(path).startswith(("/dev/fd/", "/dev/std", "/proc/"))
+
+
+def _forget(path: str) -> None:
+    """Remove the outcome of an earlier playbook; of one whose directory is closed to us, what it says.
+
+    Raises:
+        OSError: neither can be done.
+        RollcallError: it is a mount.
+    """
+    if not os.path.islink(path):
+        try:
+            remove(path, missing_ok=True)
+            return
+        except (PermissionError, RollcallError):
+            pass
+    # A link stays, for somebody has made it.
+    os.truncate(path, 0)
 
 
 def _action(task: t.Any) -> str:

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -18,6 +20,7 @@ from ansible.executor.stats import AggregateStats
 
 from ansible_collections.rollcall.supervisor.plugins.callback import roll_call
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from tests.support.namespaces import as_nobody
 from tests.support.reports import failed, restart_report, status_report
 
 CRASHED = [failed("running", "trade_executor", "FATAL: no such file", "tail x")]
@@ -518,6 +521,48 @@ def test_no_host_at_all_is_wrong_use(run: Run, tmp_path: Path) -> None:
     document = run.outcome(tmp_path / "outcome")
 
     assert (document["exit_code"], document["hosts"], document["error"]["kind"]) == (2, {}, "wrong_use")
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_an_outcome_of_an_earlier_playbook_is_gone_from_the_beginning(run: Run, tmp_path: Path, linked: bool) -> None:
+    path = tmp_path / "outcome"
+    target = tmp_path / "elsewhere" if linked else path
+    target.write_text('{"ok": true}', encoding="utf-8")
+    if linked:
+        path.symlink_to(target)
+    run.callback._plugin_options = {"outcome": str(path)}
+    run.callback.v2_playbook_on_start(None)
+    assert run.display.warnings == []
+    assert not target.exists() or target.read_text(encoding="utf-8") == ""
+    assert path.is_symlink() == linked, "a link was made by somebody"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="acts as another user")
+def test_an_outcome_whose_directory_is_closed_says_nothing_any_more(run: Run) -> None:
+    # Not tmp_path: only its user may go there.
+    with tempfile.TemporaryDirectory(prefix="rc-") as name:
+        path = Path(name, "outcome")
+        path.write_text('{"ok": true}', encoding="utf-8")
+        path.chmod(0o666)
+        path.parent.chmod(0o755)
+        run.callback._plugin_options = {"outcome": str(path)}
+        as_nobody(lambda: run.callback.v2_playbook_on_start(None))
+        assert path.read_text(encoding="utf-8") == ""
+
+
+def test_what_a_caller_has_opened_for_the_outcome_keeps_what_is_in_it(run: Run, tmp_path: Path) -> None:
+    with open(tmp_path / "log", "w", encoding="utf-8") as log:
+        log.write("what was printed before\n")
+        log.flush()
+        # As /dev/stdout is when standard output goes to a file.
+        path = f"/dev/fd/{log.fileno()}"
+        run.callback._plugin_options = {"outcome": path}
+        run.callback.v2_playbook_on_start(None)
+        run.ok("a", report=restart_report())
+        run.end()
+    assert run.display.warnings == []
+    text = (tmp_path / "log").read_text(encoding="utf-8")
+    assert text.startswith("what was printed before\n{")
 
 
 def test_an_outcome_takes_the_place_of_an_older_one(run: Run, tmp_path: Path) -> None:
