@@ -12,6 +12,7 @@ elsewhere meanwhile: each directory is kept open, and what is in it is removed b
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -104,7 +105,8 @@ def mount_points() -> t.List[str]:
 def _remove_at(parent: int, name: str, path: str) -> None:
     """Remove one entry of an open directory; ``path`` is for people."""
     if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-        os.unlink(name, dir_fd=parent)
+        with _named(path):
+            os.unlink(name, dir_fd=parent)
         return
     handle = _open(parent, name)
     try:
@@ -114,7 +116,18 @@ def _remove_at(parent: int, name: str, path: str) -> None:
             _remove_at(handle, inner, os.path.join(path, inner))
     finally:
         os.close(handle)
-    os.rmdir(name, dir_fd=parent)
+    with _named(path):
+        os.rmdir(name, dir_fd=parent)
+
+
+@contextlib.contextmanager
+def _named(path: str) -> t.Iterator[None]:
+    """Have an error name the whole path: the kernel was given the last part of it."""
+    try:
+        yield
+    except OSError as exc:
+        exc.filename = path
+        raise
 
 
 def _open(parent: int, name: str) -> int:

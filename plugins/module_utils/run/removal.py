@@ -25,9 +25,11 @@ from ..base import cures
 from ..base.errors import RollcallError
 from ..base.removing import mount_points, remove, remove_empty
 from ..host.accounts import Account, all_accounts
-from ..manifest.model import Stack
+from ..host.answering import silent_mount
+from ..manifest.model import Paths, Stack
 from ..ports import leases
 from ..state import before
+from ..state.generations import load_stack
 
 # Any of these below ROOT/engine proves that bootstrap has made the directory, also when it was cut off.
 PROOFS = ("prepared", before.NAME, "rollcall", "requirements.txt")
@@ -312,13 +314,18 @@ def _check(stack: Stack, root: str, going: t.Sequence[str], host: RemovalFacts, 
         for account in host.accounts
         if _within(os.path.normpath(account.home), root) and not _is_own(account, stack)
     ]
-    mounted = [place for place in host.mounts if any(_within(place, path) for path in going)]
+    # The kernel names a mount by its real path, and other stacks may have another spelling.
+    real = [os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)) for path in going]
+    mounted = [place for place in host.mounts if any(_within(place, path) for path in (*going, *real))]
+    others = [who for who, place in _places_of_others(root, host) if any(_within(place, path) for path in real)]
     if root == "/" or os.path.islink(root):
         why = "it is the root of the host" if root == "/" else f"it is a link to {os.path.realpath(root)}"
     elif foreign:
         why = f"it is, or holds, the home of {', '.join(sorted(account.name for account in foreign))}"
     elif mounted:
         why = f"something is mounted in it: {', '.join(mounted)}"
+    elif others:
+        why = f"it holds {', '.join(dict.fromkeys(others))}"
     elif claimed and not any(os.path.exists(os.path.join(engine, name)) for name in PROOFS):
         why = "nothing in it says that Rollcall has made it"
     else:
@@ -329,6 +336,26 @@ def _check(stack: Stack, root: str, going: t.Sequence[str], host: RemovalFacts, 
         evidence={"root": root, "entries": [os.path.relpath(path, root) for path in going]},
         remedies=[cures.rights(root)],
     )
+
+
+def _places_of_others(root: str, host: RemovalFacts) -> t.Iterator[t.Tuple[str, str]]:
+    """Return the directories of the other stacks of the host as real paths, each with words for whose it is."""
+    for directory in filter(None, (host.names, host.stacks)):
+        for name in _names(directory):
+            link = os.path.join(directory, name)
+            if not os.path.islink(link) or silent_mount(link) is not None:
+                continue
+            other = os.path.realpath(link)
+            if other == os.path.realpath(root) or not os.path.isdir(other):
+                continue
+            yield f"the stack at {other}", other
+            try:
+                paths = load_stack(Paths.of(other)).paths
+            except RollcallError:
+                # Nothing is installed there, or this user may not read it.
+                continue
+            for place in (paths.run, paths.logs):
+                yield f"{place}, which is that of the stack at {other}", os.path.realpath(place)
 
 
 def _is_own(account: Account, stack: Stack) -> bool:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import processes, socket_owners
+from ..host.answering import silent_mount
 from ..host.apart import answers
 from ..host.labels import label_of
 from ..host.model import Label, Process
@@ -147,7 +148,9 @@ def discovery_seconds(number: int) -> float:
 def _settings(config: str) -> Settings:
     if may_hang(config, mounts()) and not answers(config):
         return Settings(problem=f"{config} is on a file system that does not answer")
-    return read_settings(config)
+    found = read_settings(config)
+    silent = next((path for path in (found.socket, found.pidfile) if path and silent_mount(path) is not None), None)
+    return found if silent is None else Settings(problem=f"{silent} is on a file system that does not answer")
 
 
 def _known(process: Process, ours: bool) -> Supervisord:

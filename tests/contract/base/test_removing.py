@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import subprocess
 import tempfile
 import typing as t
@@ -144,3 +146,23 @@ def test_a_directory_that_becomes_a_link_meanwhile_is_not_followed(tree: Path, m
     with pytest.raises(OSError, match=r"symbolic|directory"):
         remove(str(tree))
     assert (precious / "data").exists()
+
+
+def test_what_cannot_be_removed_is_named_with_its_whole_path() -> None:
+    with tempfile.TemporaryDirectory(prefix="rc-") as name:
+        inner = Path(name, "a", "b")
+        inner.mkdir(parents=True)
+        (inner / "file").touch()
+        inner.chmod(0o555)
+        with immutable(inner / "file"), pytest.raises(PermissionError, match=re.escape(f"{inner}/file")):
+            remove(str(Path(name, "a")))
+
+
+@contextlib.contextmanager
+def immutable(path: Path) -> t.Iterator[None]:
+    if os.geteuid() != 0 or subprocess.run(["chattr", "+i", str(path)], capture_output=True, check=False).returncode:
+        pytest.skip("this file system, or this user, makes nothing immutable")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", str(path)], check=True)

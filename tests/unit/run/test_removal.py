@@ -376,3 +376,34 @@ def test_the_root_of_the_host_is_refused(place: Path) -> None:
     made = dataclasses.replace(stack(place), root="/")
     with pytest.raises(RollcallError, match="it is the root of the host"):
         removal.decide(made, [], host(place))
+
+
+@pytest.mark.parametrize("which", ["root", "logs"])
+def test_nothing_goes_in_which_another_stack_lives(place: Path, which: str) -> None:
+    inner = place / "trading" / "inner"
+    other = inner if which == "root" else place / "other"
+    made = stack(place, name="other", root=str(other))
+    if which == "logs":
+        made = dataclasses.replace(made, paths=dataclasses.replace(made.paths, logs=str(inner)))
+    (other / "generations" / "1").mkdir(parents=True)
+    inner.mkdir(exist_ok=True)
+    (other / "generations" / "1" / "manifest.json").write_text(json.dumps(made.to_dict()), encoding="utf-8")
+    (other / "etc").symlink_to("generations/1")
+    (place / "stacks" / "5678").symlink_to(other)
+    before_it = everything(place)
+    with pytest.raises(
+        RollcallError, match=f"of the stack at {other}" if which == "logs" else f"holds the stack at {other}"
+    ):
+        remove(place)
+    assert everything(place) == before_it
+
+
+def test_a_mount_is_seen_before_anything_goes_by_whatever_link_the_root_is_reached(place: Path) -> None:
+    link = place / "link"
+    link.symlink_to(place, target_is_directory=True)
+    (place / "trading" / "media").mkdir()
+    seen = host(place, mounts=["/", str(place / "trading" / "media")])
+    before_it = everything(place)
+    with pytest.raises(RollcallError, match="something is mounted in it"):
+        removal.decide(stack(place, root=str(link / "trading")), (), seen)
+    assert everything(place) == before_it
