@@ -49,7 +49,7 @@ def served_mount(path: str, mounted: t.Optional[t.Sequence[Mount]] = None) -> t.
 def silent_mount(path: str, seconds: float = ANSWER) -> t.Optional[str]:
     """Return where the file system is mounted that does not answer when a path is looked at; None when all do."""
     place = served_mount(path)
-    return None if place is None or answers_in_time(path, seconds) else place
+    return None if place is None or answers_in_time(path, place, seconds) else place
 
 
 def require(paths: t.Iterable[str]) -> None:

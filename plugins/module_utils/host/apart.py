@@ -24,6 +24,9 @@ from ..base.errors import RollcallError
 _READ = 65_536
 # Seconds in which a single path is looked at.
 ANSWER = 2.0
+# Seconds in which a file system that has not answered is not asked again.
+REMEMBERED = 10.0
+_silent_until: t.Dict[t.Hashable, float] = {}
 # Seconds in which a child that was killed is gone, unless it hangs in the kernel.
 _REAPED = 0.2
 
@@ -57,10 +60,35 @@ def answers(path: str) -> bool:
         return False
 
 
-def answers_in_time(path: str, seconds: float = ANSWER) -> bool:
-    """Return whether the file system of a path says, in time, whether there is something at that path."""
+def ask_place(place: t.Hashable, work: t.Callable[[], t.Any], seconds: float) -> t.Any:
+    """Return what ``work`` returns as `apart` does, unless its place has kept somebody waiting a moment ago.
+
+    On a file system that hangs may be a hundred processes, and each of them would take all of the time again.
+
+    Args:
+        place: the file system that is asked.
+        work: as for `apart`.
+        seconds: after which it is given up.
+
+    Raises:
+        TooLong: it was given up, now or a moment ago.
+    """
+    now = SYSTEM.monotonic()
+    if now < _silent_until.get(place, now):
+        raise TooLong
     try:
-        apart(lambda: os.path.lexists(path) and os.path.exists(path), seconds)
+        return apart(work, seconds)
+    except TooLong:
+        _silent_until[place] = SYSTEM.monotonic() + REMEMBERED
+        raise
+
+
+def answers_in_time(path: str, place: str, seconds: float = ANSWER) -> bool:
+    """Return whether the file system at ``place`` says, in time, whether there is something at ``path``."""
+    try:
+        ask_place(place, lambda: os.path.exists(path), seconds)
+    except OSError:
+        return True
     except TooLong:
         return False
     return True

@@ -27,7 +27,7 @@ from .places import Place
 from .port_checks import check_port_lists, check_shared_ports
 from .problems import Problems, value_of
 from .readers import mapping
-from .references import Instance, check_literal_ports
+from .references import Instance, check_literal_ports, check_secrets
 from .relation_checks import (
     check_dependencies,
     check_deprecated,
@@ -109,7 +109,9 @@ def _check_between_values(written: Written) -> None:
     for name in written.own:
         check_service(written, name)
     check_shared_ports(written)
-    check_literal_ports(written.problems, written.defaults, written.own, written.instances)
+    databases = value_of(value_of(written.fields, "checks", {}), "database", {})
+    check_literal_ports(written.problems, written.defaults, written.own, written.instances, databases)
+    check_secrets(written.problems, written.own)
     check_dependencies(written)
     check_requirements(written)
     check_deprecated(written)

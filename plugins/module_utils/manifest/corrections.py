@@ -252,6 +252,14 @@ def follows(way: str) -> str:
     return f"write {way}, which follows"
 
 
+IN_ENV = "write it in env instead of secrets"
+
+
+def in_env(way: str) -> str:
+    """Return the advice for a port that is written as a number in a secret."""
+    return f"{IN_ENV}, with {way}, which follows"
+
+
 # --- the older shape ----------------------------------------------------------------------------------------------
 
 DEPRECATE = "move the entry to deprecated_services when it is not to be started"

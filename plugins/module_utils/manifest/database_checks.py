@@ -35,10 +35,7 @@ def databases_of(written: Written) -> t.List[t.Dict[str, t.Any]]:
     for kind in URL_VARIABLES:
         fields = value_of(given, kind)
         if fields is not None:
-            fields = {
-                key: written.references.filled((*place, kind, key), value, None) if isinstance(value, str) else value
-                for key, value in fields.items()
-            }
+            fields = written.references.filled_in((*place, kind), fields, None)
             found.append(_server(written, (*place, kind), kind, fields))
     return found
 

@@ -79,7 +79,7 @@ HEALTH: t.Mapping[str, Key] = {
     "expect": Key(RAW_TEXT, "text that must come back", only="tcp"),
     "timeout": Key(_TIMEOUT, "for one question, from name look-up to the last byte", Health.timeout),
     "host": Key(values.HOST, "the host that is asked", Health.host),
-    "port": Key(values.PORT, "the port that is asked", Words("the service's"), null=True),
+    "port": Key(values.PORT_TO_ASK, "the port that is asked", Words("the service's"), null=True),
     "answered_by": Key(
         _SERVICE_NAME._replace(words="name of a service, or `anyone`"),
         "who listens there: another service of the stack, such as a proxy in front, or `anyone`, also on another host",
@@ -198,7 +198,7 @@ REDIS: t.Mapping[str, Key] = {
     "service": Key(_SERVICE_NAME, "the service whose URL is used; Redis is sent `PING`"),
     "variable": Key(values.VARIABLE, _WHICH_VARIABLE, URL_VARIABLES["redis"]),
     "host": Key(values.HOST, "instead of a service, when Redis wants no password: its host", Health.host),
-    "port": Key(values.PORT, "its port"),
+    "port": Key(values.PORT_TO_ASK, "its port"),
     "timeout": Key(_TIMEOUT, "for everything", DatabaseCheck.timeout),
 }
 

@@ -19,7 +19,8 @@ from .places import Place
 from .problems import Problems
 
 _REFERENCE = re.compile(r"(\\?)\{port(?::([^{}]*))?\}")
-_NUMBER = re.compile(r"(?<![\w.])[1-9][0-9]{0,4}(?![\w.])")
+# Also right behind an option of one letter, and at the end of a sentence.
+_NUMBER = re.compile(r"(?:(?<![\w.])|(?<=\s-[A-Za-z])|(?<=^-[A-Za-z]))[1-9][0-9]{0,4}(?!\w|\.\w)")
 
 
 def escaped(text: str) -> str:
@@ -86,6 +87,17 @@ class References:
 
         return _REFERENCE.sub(port, text)
 
+    def filled_in(
+        self, place: Place, fields: t.Mapping[str, t.Any], instance: t.Optional[Instance]
+    ) -> t.Dict[str, t.Any]:
+        """Return the keys of a mapping with every text filled; a port that was a text is a number then."""
+        found = {
+            key: self.filled((*place, key), value, instance) if isinstance(value, str) else value
+            for key, value in fields.items()
+        }
+        port = found.get("port")
+        return {**found, "port": int(port)} if isinstance(port, str) and port.isdecimal() else found
+
     def _own(self, place: Place, instance: t.Optional[Instance]) -> t.Optional[int]:
         if instance is None:
             self._problems.error(place, "{port} is of no service here", corrections.NAMED_PORT)
@@ -120,6 +132,7 @@ def check_literal_ports(
     defaults: t.Mapping[str, t.Any],
     services: t.Mapping[str, t.Mapping[str, t.Any]],
     instances: t.Mapping[str, t.Sequence[Instance]],
+    databases: t.Mapping[str, t.Any],
 ) -> None:
     """Warn of a port that a host may give up for another one, and that a text has as a number."""
     movable = {
@@ -130,15 +143,32 @@ def check_literal_ports(
     }
     if not movable:
         return
+    written: t.List[t.Tuple[Place, str, str]] = []
     for name, own in [*services.items(), ("", defaults)]:
         base: Place = ("services", name) if name else ("defaults",)
-        for keys, text in _texts(own):
-            for number in dict.fromkeys(map(int, _NUMBER.findall(text))):
-                owner = movable.get(number)
-                if owner is not None:
-                    way = "{port}" if owner == name else f"{{port:{owner}}}"
-                    message = f"{number} is the port of {owner}, and a host may give that another one"
-                    problems.warning((*base, *keys), message, corrections.follows(way))
+        written += [((*base, *keys), name, text) for keys, text in _texts(own)]
+    for kind, fields in databases.items():
+        port = fields.get("port") if isinstance(fields, dict) else None
+        written += [(("checks", "database", kind, "port"), "", str(port))] if isinstance(port, int) else []
+    for place, name, text in written:
+        for number in dict.fromkeys(map(int, _NUMBER.findall(text))):
+            owner = movable.get(number)
+            if owner is not None:
+                way = "{port}" if owner == name else f"{{port:{owner}}}"
+                message = f"{number} is the port of {owner}, and a host may give that another one"
+                cure = corrections.in_env(way) if "secrets" in place else corrections.follows(way)
+                problems.warning(place, message, cure)
+
+
+def check_secrets(problems: Problems, services: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
+    """Warn of a secret that looks as if it named a port: it reaches the service as it is."""
+    for name, own in services.items():
+        secrets = own.get("secrets")
+        for variable, value in secrets.items() if isinstance(secrets, dict) else ():
+            found = _REFERENCE.search(value) if isinstance(value, str) else None
+            if found is not None and not found.group(1):
+                message = f"{found.group()} stays as it is in a secret"
+                problems.warning(("services", name, "secrets", variable), message, corrections.IN_ENV)
 
 
 def _texts(fields: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[Place, str]]:
@@ -146,8 +176,8 @@ def _texts(fields: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[Place, str]]:
     command = fields.get("command")
     for index, argument in enumerate(command if isinstance(command, tuple) else ()):
         yield ("command", index), argument
-    for key in ("env", "health"):
+    for key in ("env", "secrets", "health"):
         inner = fields.get(key)
         for name, value in inner.items() if isinstance(inner, dict) else ():
-            if isinstance(value, str):
-                yield (key, name), value
+            if isinstance(value, str) or name == "port":
+                yield (key, name), str(value)

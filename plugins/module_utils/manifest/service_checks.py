@@ -126,10 +126,7 @@ def health_of(written: Written, name: str, instance: t.Optional[Instance] = None
         if key in health and declared.only not in ("", kind):
             written.problems.error((*place, key), f"is not a key of a check by {kind}", corrections.REMOVE)
     one = instance or written.instances[name][0]
-    health = {
-        key: written.references.filled((*place, key), value, one) if isinstance(value, str) else value
-        for key, value in health.items()
-    }
+    health = written.references.filled_in(place, health, one)
     return {"kind": kind, "port": port, **fields_of(Health, HEALTH, health)}
 
 

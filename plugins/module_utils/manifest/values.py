@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import typing as t
+import warnings
 from collections.abc import Mapping
 
 from . import corrections
@@ -267,6 +268,15 @@ SIGNAL = ValueType(choice(*SIGNALS).words, _signal)
 # --- ports ---------------------------------------------------------------------------------------------------------
 
 PORT = whole(1, 65535, "a port number")
+_FOLLOWS = re.compile(r"\{port(?::[^{}]*)?\}\Z")
+
+
+def _port_to_ask(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    """Read a port, or the text that stands for the one that a service has on its host."""
+    return value if isinstance(value, str) and _FOLLOWS.match(value) else PORT.read(problems, place, value)
+
+
+PORT_TO_ASK = ValueType(f"{PORT.words}, or `{{port:NAME}}`", _port_to_ask)
 PORTS = list_of("ports", PORT, 1000, corrections.a_list("ports", "3000, 4000"))
 
 
@@ -339,7 +349,10 @@ def _pattern(problems: Problems, place: Place, value: t.Any) -> t.Any:
     if len(text) > 500:
         return problems.error(place, "is longer than 500 characters", corrections.DIVIDED_PATTERN)
     try:
-        re.compile(text)
+        with warnings.catch_warnings():
+            # What another version of Python may read otherwise is no business of who writes the pattern here.
+            warnings.simplefilter("ignore")
+            re.compile(text)
     except (re.error, OverflowError, RecursionError) as exc:
         return problems.error(place, f"is not a regular expression: {exc}", corrections.ESCAPED_PATTERN)
     return text

@@ -199,7 +199,7 @@ def _hangs(stack: Stack, name: str) -> Problem:
         place = f"stack.services.{name}"
     known = mounts()
     served = {path: served_mount(path, known) for path in paths if os.path.isabs(path)}
-    silent = {path: point for path, point in served.items() if point and not answers_in_time(path, HUNG)}
+    silent = {path: point for path, point in served.items() if point and not answers_in_time(path, point, HUNG)}
     if not silent:
         return problem(
             place, f"its files do not answer within {FILES:g} s: {', '.join(paths)}", cures.manifest_or_host()

@@ -47,6 +47,16 @@ def older(**keys: Any) -> dict[str, Any]:
     return {"stack": {**stack, "core_services": {"web": {"port": 8000}}, **keys}}
 
 
+def into_env(text: str) -> Any:
+    """Return the edit that has the variable A of the service b in its env, with this text."""
+
+    def edit(data: dict[str, Any], _place: str) -> None:
+        del data["stack"]["services"]["b"]["secrets"]
+        data["stack"]["services"]["b"]["env"] = {"A": text}
+
+    return edit
+
+
 # By the name of a cure in manifest/corrections.py.
 OF_DATA: dict[str, list[Trial]] = {
     # leave something out
@@ -393,6 +403,11 @@ OF_DATA: dict[str, list[Trial]] = {
               c.follows("{port:a}"), written("http://localhost:{port:a}")),
         Trial(one(port=8000, fallback_ports=[8001], env={"A": "8000"}), c.follows("{port}"), written("{port}")),
     ],
+    "IN_ENV": [
+        Trial(two({"port": 8000}, {"secrets": {"A": "{port:a}"}}), c.IN_ENV, into_env("{port:a}"))],
+    "in_env": [
+        Trial(two({"port": 8000, "fallback_ports": [8001]}, {"secrets": {"A": "http://:pw@localhost:8000"}}),
+              c.in_env("{port:a}"), into_env("http://:pw@localhost:{port:a}"))],
     # the older shape
     "DEPRECATE": [
         Trial(older(core_services={"web": {"port": 8000}, "old": {"port": 8001, "status": "retired"}}), c.DEPRECATE,

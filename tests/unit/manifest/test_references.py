@@ -128,7 +128,10 @@ def test_what_names_no_port_is_an_error_with_its_place_and_cure(text: str, messa
     [
         ({"env": {"URL": "http://localhost:8001/"}}, "stack.services.api.env.URL", "{port:web}"),
         ({"command": ["run", "--web", "8001"]}, "stack.services.api.command[2]", "{port:web}"),
+        ({"command": ["run", "-p8001"]}, "stack.services.api.command[1]", "{port:web}"),
+        ({"command": ["run", "ask localhost:8001."]}, "stack.services.api.command[1]", "{port:web}"),
         ({"port": 8005, "health": {"http": "/?of=8001"}}, "stack.services.api.health.http", "{port:web}"),
+        ({"port": 8005, "health": {"http": "/", "port": 8001}}, "stack.services.api.health.port", "{port:web}"),
     ],
 )
 def test_a_literal_port_of_a_service_that_may_move_is_warned_about(
@@ -137,6 +140,30 @@ def test_a_literal_port_of_a_service_that_may_move_is_warned_about(
     (warning,) = warnings(check({"web": WEB, "api": entry}))
 
     assert warning.startswith(f"{place}: 8001 is the port of web, and a host may give that another one; write {way}")
+
+
+def test_a_secret_follows_nothing_and_is_warned_about() -> None:
+    literal, reference = warnings(
+        check({"web": WEB, "api": {"secrets": {"URL": "redis://:pw@localhost:8001/0", "OTHER": "x{port:web}"}}})
+    )
+    assert literal.startswith(
+        "stack.services.api.secrets.URL: 8001 is the port of web, and a host may give that another"
+    )
+    assert literal.endswith("write it in env instead of secrets, with {port:web}, which follows")
+    assert reference.startswith("stack.services.api.secrets.OTHER: {port:web} stays as it is in a secret")
+
+
+def test_a_port_that_is_asked_elsewhere_follows() -> None:
+    redis: t.Dict[str, t.Any] = {"database": {"redis": {"port": "{port:web}"}}}
+    services = {"web": WEB, "api": {"port": 8002, "health": {"tcp": True, "port": "{port:web}"}}}
+    followed = stack_of(check(services, {"web": 8011}, checks=redis))
+    health = followed.service("api").health
+    assert health is not None
+    assert (health.port, followed.checks.databases[0].port) == (8011, 8011)
+    redis["database"]["redis"]["port"] = 8001
+    (warning,) = warnings(check({"web": WEB}, checks=redis))
+    assert warning.startswith("stack.checks.database.redis.port: 8001 is the port of web")
+    assert errors(check({"web": WEB, "api": {"port": 8002, "health": {"tcp": True, "port": "{port:wep}"}}}))
 
 
 def test_a_literal_port_of_its_own_is_warned_about_as_well() -> None:

@@ -380,7 +380,7 @@ def test_the_root_of_the_host_is_refused(place: Path) -> None:
 
 @pytest.mark.parametrize("which", ["root", "logs"])
 def test_nothing_goes_in_which_another_stack_lives(place: Path, which: str) -> None:
-    inner = place / "trading" / "inner"
+    inner = place / "trading" / "shared" / "inner"
     other = inner if which == "root" else place / "other"
     made = stack(place, name="other", root=str(other))
     if which == "logs":
