@@ -28,6 +28,8 @@ options:
     description:
       - File that takes the outcome as JSON, with the keys C(ok), C(exit_code) and C(hosts).
       - It is removed when a playbook begins and written when it has ended, so one that was interrupted leaves none.
+        What ends C(ansible-playbook) before that, such as a broken inventory, leaves the file as it was. The exit code
+        of C(ansible-playbook) is never 0 then.
       - Each host has C(ok), C(exit_code), its C(reports), and C(error), which is null or says why there is no verdict.
         Of an install it has the twelve C(steps), too, and of a first install that failed C(first_install), which says
         what has become of it.
@@ -171,7 +173,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
             # What failed is known: these tell of it, on every host that the play ends for.
             if STATEMENT in marks:
                 said = str(result.result.get("msg") or "").strip()
-                self._host(result).ending = said.replace(TAKE_OFF, playbook_command("remove"))
+                # Without a limit it would take the stack off the hosts on which it is well.
+                off = playbook_command("remove", limit=self._limit(result.host.get_name()))
+                self._host(result).ending = said.replace(TAKE_OFF, off)
             return
         self._count(result, steps.OK if ignore_errors else steps.FAILED)
         if self._collect(result) or ignore_errors:
@@ -198,7 +202,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         self._record.lost = {name for name in self._record.hosts if stats.summarize(name)["failures"]}
         if self._concerned:
             for name, known in self._record.hosts.items():
-                known.by = apply_command(applies=self._applies, limit=name if len(self._record.wanted) > 1 else "")
+                known.by = apply_command(applies=self._applies, limit=self._limit(name))
             look = {**terminal(sys.stdout), "colour": bool(ANSIBLE_COLOR)}
             text = playbook_text(self._record, warn=self._display.warning, **look)
             if text is not None:
@@ -213,6 +217,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
                 stream.write(json.dumps(self._record.outcome(), indent=2) + "\n")
         except OSError as exc:
             self._display.warning(f"The outcome cannot be written: {exc}")
+
+    def _limit(self, host: str) -> str:
+        """Return what limits a command to one host; empty where it is the only one."""
+        return host if len(self._record.wanted) > 1 else ""
 
     def _host(self, result: t.Any) -> HostRecord:
         known = self._record.host(result.host.get_name())

@@ -16,9 +16,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ansible import context
 from ansible.executor.stats import AggregateStats
 
 from ansible_collections.rollcall.supervisor.plugins.callback import roll_call
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.cures import take_off
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from tests.support.namespaces import as_nobody
 from tests.support.reports import failed, restart_report, status_report
@@ -678,6 +680,25 @@ def test_what_has_become_of_a_first_install_is_told_before_what_failed(run: Run,
     assert "cut short: b" in text
     assert outcome["hosts"]["a"]["first_install"] == said
     assert outcome["hosts"]["b"]["error"]["message"] == "There is no verdict on this host."
+
+
+def test_what_takes_a_first_install_off_leaves_the_other_hosts_alone(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context, "CLIARGS", {"args": ("rollcall.supervisor.site",)})
+    run.play("a", "b")
+    install(run, "a", report=restart_report(CRASHED))
+    install(run, "b", report=restart_report())
+    said = f"What was made stays: /opt/trading. This takes it off: {take_off('trading')}"
+    marks = [roll_call.ENDING, roll_call.STATEMENT]
+    run.callback.v2_runner_on_failed(
+        run._result("a", "ansible.builtin.fail", {"failed": True, "msg": said}, marks=marks)
+    )
+    run.stats.increment("failures", "a")
+
+    told = run.outcome(tmp_path / "outcome.json")["hosts"]["a"]["first_install"]
+
+    assert told.endswith("ansible-playbook rollcall.supervisor.remove --limit a -e confirm=trading")
 
 
 def test_check_mode_that_could_plan_nothing_is_told_and_is_no_failure(run: Run, tmp_path: Path) -> None:
