@@ -20,6 +20,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import leases
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import holder
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.history import recorded_run
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
@@ -186,6 +187,25 @@ def test_a_required_file_of_another_kind_hangs_nothing(running: StackUnderTest, 
         path.mkdir()
     for words in ("status", "verify", "start", "restart quick"):
         assert call(running, *words.split()).code == 0
+
+
+@pytest.mark.parametrize("name", ["etc/manifest.json", "etc/supervisord.conf", "state/lives.json", "state/lock"])
+def test_a_record_of_the_stack_that_has_become_a_pipe_hangs_nothing(running: StackUnderTest, name: str) -> None:
+    path = Path(running.root, name)
+    path.unlink()
+    os.mkfifo(path)
+    for words in ("status", "start", "restart emergency", "doctor"):
+        call(running, *words.split())
+
+
+def test_another_stack_that_hangs_with_the_lock_of_the_ports_keeps_no_stack_down(running: StackUnderTest) -> None:
+    place = leases.directory()
+    assert place is not None
+    running.raw["services"]["worker"]["env"] = {"A": "1"}
+    with leases.locked(place):
+        report = running.perform("full")
+    assert report["ok"]
+    assert is_alive(running.pids()["worker"])
 
 
 def test_a_huge_required_file_costs_neither_memory_nor_time(running: StackUnderTest) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 import typing as t
 
 from .errors import RollcallError
@@ -97,6 +98,22 @@ def write_record(path: str, data: t.Any) -> None:
     write_atomically(path, json.dumps(data, sort_keys=True) + "\n", 0o600)
 
 
+def open_regular(path: str) -> t.TextIO:
+    """Open a file for reading as UTF-8; who opens a pipe would wait for its other end, and a device may have no end.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    return open(descriptor, encoding="utf-8")
+
+
 def read_record(
     path: str, parse: t.Callable[[t.Any], _T], missing: _T, subject: str, remedies: t.Sequence[str] = ()
 ) -> _T:
@@ -113,7 +130,7 @@ def read_record(
         RollcallError: the file is there and cannot be read, or holds something else. That never counts as missing.
     """
     try:
-        with open(path, encoding="utf-8") as stream:
+        with open_regular(path) as stream:
             return parse(json.load(stream))
     except FileNotFoundError:
         return missing

@@ -17,6 +17,7 @@ import typing as t
 from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
+from ..base.files import open_regular
 from ..host import answering, bind, births, ours, processes
 from ..host.accounts import user_name
 from ..host.apart import TooLong, apart
@@ -151,7 +152,7 @@ class _Look:
             self._fail("engine_broken", python, "it is missing or cannot be executed", cures.INSTALL)
             return None
         try:
-            with open(stack.paths.config, encoding="utf-8") as stream:
+            with open_regular(stack.paths.config) as stream:
                 preflight.prove_config(stack, stream.read(), installed=True)
         except RollcallError as exc:
             return exc

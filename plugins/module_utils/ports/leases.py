@@ -254,7 +254,8 @@ def announce(stack: Stack) -> t.Optional[str]:
     try:
         with locked(place):
             register(place, stack.root)
-    except OSError as exc:
+    except (OSError, RollcallError) as exc:
+        # A process of another stack may have locked it, and hang. It must not keep the services of this one down.
         return f"other stacks of this host do not see the ports of this one: {exc}"
     return None if place is not None else "other stacks of this host do not see the ports of this one: no home"
 

@@ -21,7 +21,7 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
-from ..base.files import json_object, read_record, sync_directory, write_atomically
+from ..base.files import json_object, open_regular, read_record, sync_directory, write_atomically
 from ..base.removing import remove
 from ..host import answering
 from ..manifest.model import RELEASE, Paths, Stack, current_release, release_directory, release_link
@@ -118,7 +118,7 @@ def load_kept(paths: Paths, root: str, name: str) -> Generation:
 def _load(paths: Paths) -> Generation:
     try:
         stack = load_stack(paths)
-        with open(paths.config, encoding="utf-8") as stream:
+        with open_regular(paths.config) as stream:
             config = stream.read()
     except (OSError, ValueError) as exc:
         raise _unreadable(paths.etc, exc) from exc

@@ -20,7 +20,7 @@ import typing as t
 from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..base.files import json_object, try_lock
+from ..base.files import json_object, open_regular, try_lock
 from ..base.text import printable, readable_time
 from ..host import processes
 from ..host.accounts import user_name
@@ -91,7 +91,7 @@ def _take(state: str, note: t.Mapping[str, t.Any], deadline: Deadline) -> int:
 
 
 def _write_note(state: str, text: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
     with open(os.open(_note_path(state), flags, 0o600), "w", encoding="utf-8") as stream:
         stream.write(text)
 
@@ -124,9 +124,9 @@ def lock_note(state: str) -> t.Dict[str, t.Any]:
     A process that was killed leaves its note; ``locked_by`` tells.
     """
     try:
-        with open(_note_path(state), encoding="utf-8") as stream:
+        with open_regular(_note_path(state)) as stream:
             return json_object(stream.read())
-    except (FileNotFoundError, PermissionError):
+    except (OSError, UnicodeDecodeError):
         return {}
 
 

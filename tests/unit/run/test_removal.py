@@ -401,8 +401,8 @@ def test_nothing_goes_in_which_another_stack_lives(place: Path, which: str) -> N
 def test_a_mount_is_seen_before_anything_goes_by_whatever_link_the_root_is_reached(place: Path) -> None:
     link = place / "link"
     link.symlink_to(place, target_is_directory=True)
-    (place / "trading" / "media").mkdir()
-    seen = host(place, mounts=["/", str(place / "trading" / "media")])
+    (place / "trading" / "shared" / "media").mkdir()
+    seen = host(place, mounts=["/", str(place / "trading" / "shared" / "media")])
     before_it = everything(place)
     with pytest.raises(RollcallError, match="something is mounted in it"):
         removal.decide(stack(place, root=str(link / "trading")), (), seen)
