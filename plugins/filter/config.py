@@ -14,18 +14,12 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config, quoting
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config, quoting, render
 
 
 def conf_value(value: t.Any) -> str:
     """Return a value for its key: a list of text is a command, a list of numbers is joined, a mapping is variables."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return conf_environment(value)
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(str, value)) if value and isinstance(value[0], int) else conf_command(value)
-    return _plainly(lambda: quoting.quote_value(str(value)))
+    return _plainly(lambda: render.conf_value(_own(value)))
 
 
 def conf_command(argv: t.Sequence[str]) -> str:

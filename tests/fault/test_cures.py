@@ -313,7 +313,9 @@ def test_a_service_that_gets_no_port_is_told_who_has_them_and_which_one_is_free(
             check, fix, free = told_here
             assert f"pid {stranger.pid}" in shell(check).stdout
             assert re.search(r"\d{4,5}", shell(free).stdout)
-            assert "ansible-playbook site.yml" in shell(fix).stdout
+            assert "next: rollcall start" in shell(fix).stdout
+            shell(f"{made.command} start")
+            assert {row["port"] for row in made.status()["services"]} == {other}
             assert "provenance" in shell(f"{made.command} ports list").stdout
         assert made.perform("stop")["ok"]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import rollcall
 from tests.support.configs import a_label
 from tests.support.playbooks import play, prepare
 from tests.support.processes import free_port
@@ -140,10 +141,6 @@ def test_who_names_a_port_follows_it_there_and_back(made: StackUnderTest) -> Non
     assert play(made, "site.yml").returncode == 0
     assert made.perform("stop", installed=True)["ok"]
     with victim("listen", own) as foreign:
-        # The host alone has no config for another port, and says who has.
-        refused = subprocess.run([made.command, "start"], capture_output=True, text=True, check=False, timeout=60)
-        assert refused.returncode == 3
-        assert f"next: {made.command} ports auto-fix\n" in refused.stderr
         moved = play(made, "site.yml")
         assert moved.returncode == 0, moved.stdout
         said = f"note: web has moved from port {own} to {other}: it is taken by pid {foreign.pid}"
@@ -173,6 +170,66 @@ def test_the_host_brings_a_service_back_to_its_port_as_well(made: StackUnderTest
     assert done.returncode == 0, done.stdout
     (row,) = [service for service in made.status()["services"] if service["name"] == "web"]
     assert (row["port"], row["health"]) == (own, "ok")
+
+
+def test_a_start_on_the_host_moves_a_service_and_what_names_it_as_the_controller_would(made: StackUnderTest) -> None:
+    own, other = made.raw["services"]["web"]["port"], free_port()
+    made.raw["services"]["web"].update(fallback_ports=[other], secrets={"KEY": "planted"})
+    made.raw["services"]["worker"]["env"] = {"WEB": "http://localhost:{port:web}/"}
+    prepare(made)
+    assert play(made, "site.yml").returncode == 0
+    assert rollcall(made, "stop").code == 0
+    with victim("listen", own) as foreign:
+        announced = rollcall(made, "start", "--check")
+        assert announced.code == 0
+        note = f"note: web has moved from port {own} to {other}: it is taken by pid {foreign.pid}"
+        assert note in announced.out
+        assert made.pids() == {}
+
+        moved = rollcall(made, "start")
+
+        assert moved.code == 0, moved.out + moved.err
+        assert note in moved.out
+        assert f"comes back when {own} is free by: {made.command} ports home" in moved.out
+        assert foreign.alive
+        assert variable(made, "worker", "WEB") == f"http://localhost:{other}/"
+        assert variable(made, "web", "KEY") == "planted"
+    # It is the generation that the controller makes for this port.
+    again = play(made, "site.yml")
+    assert "changed=0" in again.stdout, again.stdout
+
+    home = rollcall(made, "ports", "home")
+    assert "next: rollcall start" in home.out
+    back = rollcall(made, "start")
+
+    assert back.code == 0, back.out + back.err
+    assert variable(made, "worker", "WEB") == f"http://localhost:{own}/"
+    assert "changed=0" in play(made, "site.yml").stdout
+
+
+@pytest.mark.parametrize("words", [("restart",), ("restart", "emergency"), ("start", "--automatic")])
+def test_every_start_on_the_host_takes_a_fallback_port(made: StackUnderTest, words: t.Tuple[str, ...]) -> None:
+    own, other = made.raw["services"]["web"]["port"], free_port()
+    made.raw["services"]["web"].update(fallback_ports=[other])
+    assert made.perform()["ok"]
+    assert rollcall(made, "stop").code == 0
+    with victim("listen", own) as foreign:
+        done = rollcall(made, *words)
+        assert done.code == 0, done.out + done.err
+        assert foreign.alive
+    (row,) = [service for service in made.status()["services"] if service["name"] == "web"]
+    assert (row["port"], row["health"]) == (other, "ok")
+
+
+def test_a_start_gives_no_other_port_where_that_is_not_for_a_run_to_decide(made: StackUnderTest) -> None:
+    own, other = made.raw["services"]["web"]["port"], free_port()
+    made.raw["services"]["web"].update(fallback_ports=[other], auto_fallback=False)
+    assert made.perform()["ok"]
+    assert rollcall(made, "stop").code == 0
+    with victim("listen", own):
+        refused = rollcall(made, "start")
+        assert refused.code == 3
+        assert f"next: {made.command} ports auto-fix\n" in refused.err
 
 
 def variable(made: StackUnderTest, service: str, name: str) -> str:

@@ -32,6 +32,10 @@ def _run(options: argparse.Namespace) -> int:
         soak=getattr(options, "soak", 0.0),
         generation=getattr(options, "generation", ""),
     )
+    if request.mode.starts:
+        from ..run.relocate import relocated
+
+        request = relocated(request, dry_run=options.check)
     if options.check:
         return show_report(restart.describe_plan(request), options)
 

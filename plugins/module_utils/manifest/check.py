@@ -175,27 +175,56 @@ def _stack(written: Written, release: t.Optional[str]) -> Stack:
     if paths is None:
         raise ValueError("a manifest without a root has passed the check")
     digests = Digests(written.fields["name"])
+    services = [
+        _service(written, name, instance, digests)
+        for name, instances in written.instances.items()
+        for instance in instances
+    ]
+    databases = databases_of(written)
     return Stack.from_dict(
         {
             "name": written.fields["name"],
             "root": written.root,
             "paths": vars(paths),
-            "services": [
-                _service(written, name, instance, digests)
-                for name, instances in written.instances.items()
-                for instance in instances
-            ],
+            "services": services,
             "user": value_of(written.fields, "user"),
             "ports": vars(written.rules),
             "deprecated": {name: port for name, port in written.deprecated.items() if port is not None},
             "checks": {
                 **fields_of(Checks, CHECKS, value_of(written.fields, "checks", {})),
-                "databases": databases_of(written),
+                "databases": databases,
             },
+            "written": _kept(written, services, databases, digests),
             "restart_budget": value_of(written.fields, "restart_budget", {}),
             "release": release,
         }
     )
+
+
+def _kept(
+    written: Written, services: t.Sequence[t.Mapping[str, t.Any]], databases: t.Sequence[t.Any], digests: Digests
+) -> t.Optional[t.Dict[str, t.Dict[str, t.Any]]]:
+    """Return what names ports as it was written, for a host that may give another one; None where none may."""
+    if not any(service["fallback_ports"] for service in services):
+        return None
+    written.references.keep = True
+    found: t.Dict[str, t.Dict[str, t.Any]] = {}
+    again = (each for instances in written.instances.items() for each in ((instances[0], one) for one in instances[1]))
+    for service, (name, instance) in zip(services, again):
+        named = _service(written, name, instance, digests)
+        other = {key: value for key, value in named.items() if value != service[key]}
+        if other.get("health"):
+            # Its port is a number, and is moved as one.
+            other["health"] = {key: value for key, value in other["health"].items() if key != "port"}
+        if other:
+            found[instance.name] = other
+    named_by = databases_of(written)
+    if named_by != databases:
+        found[""] = {"databases": named_by}
+    written.references.keep = False
+    # As a host reads it.
+    kept: t.Dict[str, t.Dict[str, t.Any]] = json.loads(json.dumps(found))
+    return kept
 
 
 def _service(written: Written, name: str, instance: Instance, digests: Digests) -> t.Dict[str, t.Any]:

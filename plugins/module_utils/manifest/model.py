@@ -286,6 +286,8 @@ class Stack:
         user: who runs the services; None: the user who runs the engine.
         deprecated: services that are never started, with the ports that they had.
         release: the id of the application's release that the services run, below ``root/releases``; None: no release.
+        written: by service the values that name ports, with ``{port:NAME}`` in them, and below an empty name the
+            databases; None where no service can have another port, or an earlier version has written the manifest.
     """
 
     name: str
@@ -298,6 +300,7 @@ class Stack:
     checks: Checks = Checks()
     release: t.Optional[str] = None
     restart_budget: RestartBudget = RestartBudget()
+    written: t.Optional[t.Mapping[str, t.Mapping[str, t.Any]]] = None
 
     def service(self, name: str) -> Service:
         """Return the service called ``name``; KeyError when there is none."""

@@ -51,6 +51,9 @@ class References:
         problems: takes what names no port.
         merged: the keys of each service, the defaults included.
         instances: each service as it will run.
+
+    Attributes:
+        keep: whether texts keep what they name, in full: for a host that may give a service another port later.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class References:
         instances: t.Mapping[str, t.Sequence[Instance]],
     ) -> None:
         self._problems = problems
+        self.keep = False
         self._instances = instances
         self._known = {each.name: each for group in instances.values() for each in group}
         # A port that is there and wrong is a problem of its own.
@@ -79,9 +83,12 @@ class References:
             return text
 
         def port(found: t.Match[str]) -> str:
+            name = found.group(2)
+            if self.keep:
+                own = "" if instance is None else instance.name
+                return found.group() if found.group(1) else f"{{port:{own if name is None else name}}}"
             if found.group(1):
                 return found.group()[1:]
-            name = found.group(2)
             number = self._own(place, instance) if name is None else self._of(place, name)
             return found.group() if number is None else str(number)
 
@@ -125,6 +132,22 @@ class References:
         message = f"'{name}' is not a service of this stack{similar}"
         self._problems.error(place, message, corrections.service_with_port(known[:20]))
         return None
+
+
+def with_ports(value: t.Any, ports: t.Mapping[str, t.Optional[int]]) -> t.Any:
+    """Return a value with the ports in every text of it, that was kept with what it names.
+
+    Args:
+        value: text, or lists and mappings of it.
+        ports: by service.
+    """
+    if isinstance(value, str):
+        return _REFERENCE.sub(lambda found: found.group()[1:] if found.group(1) else str(ports[found.group(2)]), value)
+    if isinstance(value, (list, tuple)):
+        return [with_ports(each, ports) for each in value]
+    if isinstance(value, dict):
+        return {key: with_ports(each, ports) for key, each in value.items()}
+    return value
 
 
 def check_literal_ports(

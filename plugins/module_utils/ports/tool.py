@@ -242,7 +242,7 @@ def auto_fix(stack: Stack, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t
             moved = give(stack, dry_run=dry_run, fallback=True, clock=clock)["moved"]
         except RollcallError as exc:
             unresolved.append(exc.message)
-    commands = [cures.INSTALL] if moved else []
+    commands = [_brings(stack)] if moved else []
     commands += [cures.check_port(port) for name, port in stuck.items() if name not in movable]
     return {
         "ok": not unresolved and not moved,
@@ -270,8 +270,13 @@ def go_home(stack: Stack, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t.
         "freed": [],
         "moved": [f"{entry['service']} from {entry['from']} to {entry['to']}: {entry['reason']}" for entry in moved],
         "unresolved": away,
-        "next": [cures.INSTALL] if moved else [],
+        "next": [_brings(stack)] if moved else [],
     }
+
+
+def _brings(stack: Stack) -> str:
+    """Return the command that brings config and services to their new ports."""
+    return cures.INSTALL if stack.written is None else cures.START
 
 
 def _has_leftovers(holders: t.Iterable[Holder]) -> bool:

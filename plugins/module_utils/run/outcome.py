@@ -95,7 +95,7 @@ def _away(run: PreparedRun) -> t.List[str]:
         elif service.port != service.own_port and service.own_port is not None:
             found.append(f"{service.name} is on port {service.port}; its own is {service.own_port}")
         if service.port != service.own_port and service.own_port is not None:
-            found[-1] += f". It stays there, and comes back when {service.own_port} is free by: {cures.GO_HOME}"
+            found[-1] += f". It stays there, and comes back when {service.own_port} is free by: {run.request.home}"
     return found
 
 

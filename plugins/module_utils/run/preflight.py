@@ -364,7 +364,7 @@ def check_ports(stack: Stack, seen: Observation, plan: RunPlan, request: Request
             flush.flush(stack, ports, policy=request.policy, force=request.force, dry_run=True)
         except RollcallError as exc:
             if any(service.fallback_ports and service.port in ports for service in stack.services):
-                # On the host alone no config can be made for another port.
+                # None of its ports can be had, or none by itself (auto_fallback).
                 exc.remedies = (cures.AUTO_FIX, cures.INSTALL, *exc.remedies)
             raise
 

@@ -40,6 +40,7 @@ class Request(t.NamedTuple):
         standing: commands that have changed what no way back takes back, such as a migration.
         boot: what is to start the stack after a boot, once it is verified; empty when nobody has said that.
         by: the command with which a manifest is applied to this host; empty when nobody has said that.
+        home: the command that brings services which have moved back to their own ports.
         soak: how many seconds each service must have lived before the verdict.
     """
 
@@ -58,6 +59,7 @@ class Request(t.NamedTuple):
     standing: t.Tuple[str, ...] = ()
     boot: str = ""
     by: str = ""
+    home: str = cures.GO_HOME
     soak: float = 0.0
 
     @property

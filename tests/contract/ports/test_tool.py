@@ -280,7 +280,7 @@ def test_auto_fix_frees_what_is_ours_and_leases_another_port_for_what_is_not(mad
         done = ports.auto_fix(installed)
         assert (done["ok"], done["unresolved"]) == (False, [])
         assert done["moved"][0].startswith(f"web from {own_port(made)} to {other}: it is taken by")
-        assert done["next"] == ["ansible-playbook site.yml"]
+        assert done["next"] == ["rollcall start"]
     assert ports.give(installed)["ports"] == {"web": other}
 
 
