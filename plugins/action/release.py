@@ -11,6 +11,7 @@ import typing as t
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.removing import remove
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import archives
@@ -78,7 +79,7 @@ class _Place(t.NamedTuple):
         except OSError as exc:
             raise RollcallError(f"{self.path} could not be packed on the controller: {exc}.") from exc
         if not unchanged:
-            raise RollcallError(f"{self.path} changed while it was packed.", remedies=["run the same command again"])
+            raise RollcallError(f"{self.path} changed while it was packed.", remedies=[cures.AGAIN])
         return path
 
 
@@ -98,7 +99,7 @@ def _place(option: str, path: str, exclude: t.Sequence[str]) -> _Place:
         raise RollcallError(
             f"{option} is '{path}', which is no absolute path on the controller.",
             kind="wrong_use",
-            remedies=[f"{option}: '{{{{ inventory_dir }}}}/{path}'"],
+            remedies=[cures.beside_inventory(option, path)],
         )
     try:
         if os.path.isfile(path) and option == "source":

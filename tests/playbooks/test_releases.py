@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import (
     generations_directory,
     kept_generations,
@@ -186,3 +187,10 @@ def test_a_source_that_is_not_there_is_one_sentence(made: StackUnderTest, app: A
         assert done.returncode != 0
         assert said in done.stdout
     assert made.pids() == {}
+    # The inventory lies in the root.
+    app.version("one")
+    shutil.copytree(app.code, Path(made.root, "app"))
+    told = cures.beside_inventory("source", "app")
+    assert told.split("'")[1] in site(made, app, source="app").stdout
+    done = site(made, app, source=told.split("'")[1])
+    assert done.returncode == 0, done.stdout

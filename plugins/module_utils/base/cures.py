@@ -61,6 +61,11 @@ def override(port: int) -> str:
     return then(f"set overrides: {{{port}: any}} in the task", "the same playbook again")
 
 
+def beside_inventory(option: str, path: str) -> str:
+    """Return the option as it names something that lies beside the inventory, on the controller."""
+    return f"{option}: '{{{{ inventory_dir }}}}/{path}'"
+
+
 def password() -> str:
     """Return the advice for whoever gave a supervisord the wrong user name or password."""
     return then("give the user name and password that [unix_http_server] in its configuration has", "the same again")
