@@ -46,6 +46,8 @@ def remove(path: str, *, missing_ok: bool = False) -> None:
         raise
     try:
         _remove_at(parent, name, path)
+    except RecursionError as exc:
+        raise OSError(errno.ENAMETOOLONG, "its directories are nested too deeply", path) from exc
     except FileNotFoundError:
         if not missing_ok or _exists_at(parent, name):
             raise

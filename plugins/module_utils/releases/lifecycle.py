@@ -195,9 +195,10 @@ def finish_switch(wanted: WantedRelease, *, dry_run: bool = False, clock: Clock 
     """
     who, venvs_of = require_account(wanted.user), store.venvs_directory(wanted.root)
     with _as_errors(wanted.root), contextlib.ExitStack() as stack:
+        stays: t.List[str] = []
         if not dry_run:
             stack.enter_context(store.locked_releases(wanted.root, clock))
-            store.remove_unfinished(wanted.root)
+            stays += store.remove_unfinished(wanted.root)
         there = store.current_release_id(wanted.root)
         if not dry_run and there != wanted.id:
             raise RollcallError(
@@ -221,12 +222,16 @@ def finish_switch(wanted: WantedRelease, *, dry_run: bool = False, clock: Clock 
             last_steps.note_pending(wanted.root, None)
             for what, path in places.items():
                 if not mounted[what]:
-                    store.discard(path)
+                    try:
+                        store.discard(path)
+                    except OSError as exc:
+                        # The release that is wanted is in place: what was there before it takes nothing from that.
+                        stays.append(f"{what} is old, counts no more, and could not be removed: {exc}")
         gone = [os.path.basename(path) for what, path in places.items() if not mounted[what]]
         left = [
             f"{what} is old and stays: {', '.join(found)} is mounted in it" for what, found in mounted.items() if found
         ]
-        return _result(wanted, wanted.id, actions, pruned=gone, left=left)
+        return _result(wanted, wanted.id, actions, pruned=gone, left=[*left, *stays])
 
 
 def _prunable(wanted: WantedRelease, who: Account) -> t.Tuple[t.List[str], t.List[str]]:

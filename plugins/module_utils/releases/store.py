@@ -87,13 +87,21 @@ def workshop(root: str, who: Account) -> t.Iterator[str]:
         remove(place)
 
 
-def remove_unfinished(root: str) -> None:
-    """Remove what an earlier run was making or removing when it was killed."""
+def remove_unfinished(root: str) -> t.List[str]:
+    """Remove what an earlier run was making or removing when it was killed, and return what cannot be, and why.
+
+    It counts for nothing, so that no run has to end for it.
+    """
+    left = []
     for directory in (releases_directory(root), venvs_directory(root), os.path.join(root, "shared")):
         if os.path.isdir(directory):
             for name in os.listdir(directory):
                 if name.startswith((MAKING, GOING)):
-                    remove(os.path.join(directory, name))
+                    try:
+                        remove(os.path.join(directory, name))
+                    except (OSError, RollcallError) as exc:
+                        left.append(f"{os.path.join(directory, name)} counts for nothing and stays: {exc}")
+    return left
 
 
 def discard(path: str) -> None:
@@ -101,6 +109,7 @@ def discard(path: str) -> None:
 
     Raises:
         RollcallError: ``refused``: something is mounted in it; then it keeps its name.
+        OSError: something in it cannot be removed; `remove_unfinished` tries again.
     """
     require_unmounted(path)
     going = os.path.join(os.path.dirname(path), f"{GOING}{os.path.basename(path)}")

@@ -626,6 +626,43 @@ def test_an_old_release_in_which_something_is_mounted_stays_and_so_does_what_is_
     assert lifecycle.finish_switch(wish)["pruned"] == [names[0]]
 
 
+@AS_ROOT
+def test_an_old_release_that_cannot_be_removed_fails_no_run_and_is_told(host: Host, app: Path) -> None:
+    names = many(host, app, 3)
+    host.switch(names[2], "1")
+    file = host.root / "releases" / names[0] / "app.py"
+    if subprocess.run(["chattr", "+i", str(file)], capture_output=True, check=False).returncode:
+        pytest.skip("this file system makes nothing immutable")
+    gone = host.root / "releases" / f".going-{names[0]}" / "app.py"
+    try:
+        for _again in range(2):
+            done = after(host, names[2], keep=1)
+            assert names[0] not in there(host)
+            assert any(str(gone) in line for line in done["left"])
+        change(app, "print('another')\n")
+        assert host.ready(app)["changed"]
+    finally:
+        subprocess.run(["chattr", "-i", str(gone)], check=True)
+    assert after(host, names[2], keep=1)["left"] == []
+    assert not gone.exists()
+
+
+def test_an_old_release_that_is_nested_too_deeply_fails_no_run_and_is_told(host: Host, app: Path) -> None:
+    names = many(host, app, 3)
+    host.switch(names[2], "1")
+    here = os.getcwd()
+    os.chdir(host.root / "releases" / names[0])
+    try:
+        for _level in range(1200):
+            os.mkdir("d")
+            os.chdir("d")
+    finally:
+        os.chdir(here)
+    done = after(host, names[2], keep=1)
+    subprocess.run(["rm", "-rf", str(host.root / "releases" / f".going-{names[0]}")], check=True)
+    assert any("nested too deeply" in line for line in done["left"])
+
+
 def test_killed_during_a_build_the_build_ends_as_well_and_the_next_run_waits_for_that(host: Host, app: Path) -> None:
     slow = host.asks(app, build=(("sh", "-c", f"touch {host.root}/begun; sleep 60"),))
     pid = os.fork()
