@@ -129,5 +129,8 @@ def _left_out(record: PlaybookRecord) -> t.Iterator[str]:
     because = f" ({record.stopped_because})" if record.stopped_because else ""
     lines = [f"not touched: {', '.join(rest.untouched)}{because}"] if rest.untouched else []
     lines += [f"cut short: {', '.join(rest.cut_short)}"] if rest.cut_short else []
+    lost = [name for name, known in record.hosts.items() if known.unreachable is not None]
+    # The others need the same command, and it names these as well.
+    lines += [f"not reached: {', '.join(lost)}"] if lost and not lines and len(record.wanted) > 1 else []
     if lines:
         yield "\n".join([*lines, f"  next  {rest.again}"])

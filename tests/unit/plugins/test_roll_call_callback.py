@@ -247,6 +247,14 @@ def test_a_host_that_could_not_be_reached_is_named(run: Run) -> None:
     assert text.splitlines()[-1].startswith("b: UNREACHABLE")
 
 
+def test_a_host_of_several_that_could_not_be_reached_has_a_command_to_come_to_it(run: Run) -> None:
+    run.play("a", "b")
+    run.ok("a", report=restart_report())
+    run.unreachable("b", "rollcall.supervisor.stack_restart", msg="no route to host")
+
+    assert "not reached: b\n  next  the same command with --limit b" in run.end()
+
+
 def test_a_playbook_of_somebody_else_gets_not_a_word(run: Run) -> None:
     run.ok("a", "ansible.builtin.command", report="mine")
     run.failed("b", "ansible.builtin.command", msg="no")
