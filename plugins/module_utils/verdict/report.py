@@ -67,11 +67,9 @@ def young_notes(services: t.Sequence[Service], seen: Observation) -> t.List[str]
     if not young:
         return []
     age = min(seen.programs[name].age for name in young)
-    who = f"{young[0]} has" if len(young) == 1 else f"{len(young)} services have"
-    return [
-        f"{who} never lived for long as they are now ({'now' if len(young) == 1 else 'the youngest'}: {age:.1f} s). "
-        "-e soak=30, or --soak 30 of the command, waits longer"
-    ]
+    one = f"{young[0]} has never lived for long as it is now ({age:.1f} s)"
+    several = f"{len(young)} services have never lived for long as they are now (the youngest: {age:.1f} s)"
+    return [f"{one if len(young) == 1 else several}. -e soak=30, or --soak 30 of the command, waits longer"]
 
 
 def next_commands(checks: t.Iterable[Check]) -> t.List[str]:
