@@ -220,18 +220,23 @@ def finish_switch(wanted: WantedRelease, *, dry_run: bool = False, clock: Clock 
         if not dry_run:
             _run_all(wanted, who, to_run, "after_switch", release_directory(wanted.root, wanted.id))
             last_steps.note_pending(wanted.root, None)
-            for what, path in places.items():
-                if not mounted[what]:
-                    try:
-                        store.discard(path)
-                    except OSError as exc:
-                        # The release that is wanted is in place: what was there before it takes nothing from that.
-                        stays.append(f"{what} is old, counts no more, and could not be removed: {exc}")
+            stays += _discard({what: path for what, path in places.items() if not mounted[what]})
         gone = [os.path.basename(path) for what, path in places.items() if not mounted[what]]
         left = [
             f"{what} is old and stays: {', '.join(found)} is mounted in it" for what, found in mounted.items() if found
         ]
         return _result(wanted, wanted.id, actions, pruned=gone, left=[*left, *stays])
+
+
+def _discard(places: t.Mapping[str, str]) -> t.List[str]:
+    """Remove what is old, and return what cannot be, and why: the release that is wanted is in place all the same."""
+    left = []
+    for what, path in places.items():
+        try:
+            store.discard(path)
+        except OSError as exc:
+            left.append(f"{what} is old, counts no more, and could not be removed: {exc}")
+    return left
 
 
 def _prunable(wanted: WantedRelease, who: Account) -> t.Tuple[t.List[str], t.List[str]]:
