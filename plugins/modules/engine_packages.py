@@ -69,6 +69,10 @@ environment:
   description: Path of the virtual environment.
   returned: success
   type: str
+error:
+  description: Why it could not be made, with C(message), C(kind), C(evidence) and C(remedies).
+  returned: failure
+  type: dict
 """
 
 import os
@@ -76,7 +80,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base import installation
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures, installation
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.removing import remove
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.archives import opened, unpack
@@ -92,6 +96,8 @@ ARGUMENT_SPEC = {
 
 
 # What tells two interpreters apart: a virtual environment's is the one that it was made with.
+# Bytes that the environment takes on disk, with what pip needs while it makes it.
+ROOM = 64 * 1024 * 1024
 BASE = "import os, sys; print(os.path.realpath(getattr(sys, '_base_executable', None) or sys.executable))"
 
 
@@ -248,6 +254,16 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     return {"changed": changed, "environment": environment.path}
 
 
+def _remedies(root: str) -> t.List[str]:
+    """Return what to do when it could not be made; what pip and venv say of a full disk does not name it."""
+    try:
+        room = os.statvfs(root)
+    except OSError:
+        return [cures.put_right(cures.INSTALL)]
+    full = room.f_bavail * room.f_frsize < ROOM or (room.f_files and not room.f_favail)
+    return [*([cures.space(root)] if full else []), cures.put_right(cures.INSTALL)]
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
@@ -256,7 +272,8 @@ def main() -> None:
     except (RollcallError, OSError) as exc:
         more = exc.evidence if isinstance(exc, RollcallError) else {}
         what = f"The engine's environment under {module.params['root']} could not be made: {exc}"
-        module.fail_json(msg=what, **more)
+        told = RollcallError(what, evidence=more, remedies=_remedies(module.params["root"]))
+        module.fail_json(msg=what, error=told.as_dict(), **more)
     module.exit_json(**result)
 
 

@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
+import sys
 import typing as t
+from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from tests.support.playbooks import PLAYBOOK, document, play, prepare
 from tests.support.processes import free_port
+from tests.support.releases import wheel
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack, two_services
 from tests.support.victims import victim
@@ -48,6 +53,32 @@ def obey(cure: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=100,
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_host_without_room_for_the_engine_is_told_where_there_is_none(tmp_path: Path) -> None:
+    root, inventory = tmp_path / "root", tmp_path / "hosts.json"
+    root.mkdir()
+    wheel(tmp_path / "wheels", "numbered", "1.0")
+    known = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "bootstrap_on_path": False,
+        "bootstrap_wheels": str(tmp_path / "wheels"),
+        "rollcall_stack": {"name": "small", "root": str(root), "services": {"web": {"command": ["/bin/true"]}}},
+    }
+    inventory.write_text(json.dumps({"all": {"hosts": {"here": known}}}), encoding="utf-8")
+    site = f"{PLAYBOOK} -i {inventory} site.yml"
+    size = f"mount -o remount,size=300m {root}"
+    ran = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs -o size=3m small {root}; {site}; {size}; {site}"],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+
+    first, again = (part.partition("PLAY [")[0] for part in ran.stdout.split("ROLL CALL")[1:])
+    installs = f"put right what it shows, then run: {PLAYBOOK.name} -i {inventory} site.yml"
+    assert _TOLD.findall(first) == [cures.space(str(root)), installs], first
+    assert _TOLD.findall(again) in ([], [installs]), again
 
 
 def manifest_again(made: StackUnderTest) -> None:

@@ -48,7 +48,7 @@ DOCUMENTS: t.Mapping[str, t.Mapping[str, str]] = {
     "bootstrap_info": PROBLEMS,
     "database_info": {},
     "engine": ERROR,
-    "engine_packages": {},
+    "engine_packages": ERROR,
     "manifest_edit": {**PROBLEMS, **ERROR},
     "manifest_info": PROBLEMS,
     "port_assign": ERROR,
