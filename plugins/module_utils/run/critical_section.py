@@ -357,6 +357,8 @@ class CriticalSection:
         stack = self._stack
         if result_of(checks) in ("ok", "held"):
             save_marks(stack, {**marks, **{name: log.mark for name, log in seen.logs.items()}})
+        else:
+            save_marks(stack, {**marks, **{name: marks[name].seen_until(log.mark) for name, log in seen.logs.items()}})
         if all(check.ok for check in checks):
             record_verified(stack.paths, stack.root, self.run.clock.wall())
             undo.forget(stack.paths.state)

@@ -20,6 +20,7 @@ from ..base import cures
 from ..base.files import read_record, write_record
 from ..manifest.model import Stack
 from ..supervisord.places import log_file
+from . import lives
 
 READ_LIMIT = 262_144
 # Bytes at the beginning of a log, and before its mark, by which the log is known again when it is another file.
@@ -34,12 +35,22 @@ class LogMark(t.NamedTuple):
         size: how many bytes it had.
         before: a hash of what stood at its beginning and before the mark; empty when that is not known.
         time: when the mark was set, in seconds since the epoch; 0 when that is not known.
+        seen: bytes that the log had when it was last judged from this mark, and was not good; 0 where it was not.
+        ahead: a hash of what stood at its beginning and before ``seen``.
     """
 
     inode: int = 0
     size: int = 0
     before: str = ""
     time: float = 0.0
+    seen: int = 0
+    ahead: str = ""
+
+    def seen_until(self, end: LogMark) -> LogMark:
+        """Return this mark with the knowledge of how far the log went: what is taken out of it then is missed."""
+        if not end.inode or self.inode not in (0, end.inode):
+            return self
+        return self._replace(inode=end.inode, seen=end.size, ahead=end.before)
 
 
 # By service.
@@ -126,6 +137,8 @@ def save_marks(stack: Stack, marks: LogMarks) -> None:
 def saved_marks(stack: Stack) -> t.Dict[str, LogMark]:
     """Return the marks that were kept; for a service without one, the end of its log.
 
+    Where there are none at all although services were started, somebody has removed them: all of each log counts.
+
     Raises:
         RollcallError: the marks are there and cannot be read.
     """
@@ -136,9 +149,11 @@ def saved_marks(stack: Stack) -> t.Dict[str, LogMark]:
 
     remedies = [cures.AS_ROOT, cures.remove(_path(stack))]
     # First: who may not read the marks may not look at the logs either, and this says so.
+    lost = os.path.exists(lives.path(stack)) and not os.path.exists(_path(stack))
     saved: t.Dict[str, LogMark] = read_record(_path(stack), parse, {}, "The log marks of the last run", remedies)
     return {
-        service.name: saved.get(service.name) or log_mark(log_file(stack, service.name)) for service in stack.services
+        service.name: saved.get(service.name) or (LogMark() if lost else log_mark(log_file(stack, service.name)))
+        for service in stack.services
     }
 
 

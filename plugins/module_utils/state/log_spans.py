@@ -109,6 +109,8 @@ def span_since(path: str, mark: LogMark, logs: LogFiles, now: float) -> Span:
     when = f"from {readable_time(mark.time) if mark.time else 'the last run'} to {readable_time(now)}"
     if mark.inode and begin is None:
         gaps.append(f"{path} cannot be judged {when}: {_reason(files, mark)}")
+    elif begin is not None and mark.seen and not _has_mark(begin, mark._replace(size=mark.seen, before=mark.ahead)):
+        gaps.append(f"{path} cannot be judged {when}: it was truncated or overwritten")
     later = [file for file in files if file is not begin and _is_later(file, begin, mark)]
     missing = sorted(set(range(1, (begin.rank or 0) if begin else 0)) - {file.rank for file in later if file.rank})
     gaps += [f"{path} cannot be judged {when}: {path}.{number} is gone" for number in missing]

@@ -46,6 +46,15 @@ AGAIN = 3
 # Colours and other sequences for a terminal (ECMA-48): CSI, OSC, and those of two characters.
 _ANSI = re.compile(rb"\x1b(?:\[[0-9:;<=>?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 
+# What is only how a text is written, by a sign without which it is not there: colours; the zero bytes that UTF-16 has
+# between the letters of ASCII, and its mark of the byte order; that of UTF-8; a letter that is struck over by the next.
+_DRESS: t.Mapping[bytes, t.Pattern[bytes]] = {
+    b"\x1b": _ANSI,
+    b"\0": re.compile(rb"\0|\xff\xfe|\xfe\xff"),
+    b"\xef\xbb\xbf": re.compile(rb"\xef\xbb\xbf"),
+    b"\b": re.compile(rb"[^\n]\x08"),
+}
+
 TRACEBACK = "Traceback (most recent call last)"
 
 Patterns = t.Sequence[t.Pattern[str]]
@@ -171,7 +180,7 @@ class _Log:
 
     def _may_be_critical(self, data: bytes) -> bool:
         """Return whether a pattern may match: a quick look, for most of a log has nothing to say."""
-        return b"\x1b" in data or any(needed_words(pattern) in data for pattern in self._patterns)
+        return any(sign in data for sign in _DRESS) or any(needed_words(pattern) in data for pattern in self._patterns)
 
 
 def _opened(piece: Piece) -> int:
@@ -198,7 +207,10 @@ def _tail(piece: Piece) -> t.List[str]:
 
 
 def _text(data: bytes) -> str:
-    return (_ANSI.sub(b"", data) if b"\x1b" in data else data).decode("utf-8", "replace")
+    for sign, pattern in _DRESS.items():
+        if sign in data:
+            data = pattern.sub(b"", data)
+    return data.decode("utf-8", "replace")
 
 
 # --- what is critical ---------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import functools
 import typing as t
 
 from ..base import cures
-from ..base.clock import SYSTEM, Clock
+from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..host import ours, processes, socket_owners
 from ..host.halted import STOPPED, find_halted
@@ -49,6 +49,10 @@ if t.TYPE_CHECKING:
 # States that stay until something is ordered, or a process ends.
 _LASTING = frozenset({"RUNNING", "STOPPED", "FATAL"})
 
+# Seconds for which what a service has started in the background may do its work, and how often it is looked at.
+HELPER = 1.0
+_POLL = 0.05
+
 # What a report has of the note in the lock.
 _AT_WORK = ("who", "verb", "pid", "since", "run", "start", "step")
 
@@ -80,7 +84,8 @@ def observe(
     # An answer may take seconds: what may have changed meanwhile is looked at after it.
     silence, programs, book, altered = _said_again(stack, client, silence, programs, config_read, clock)
     holders = _listening_still(stack, holders, programs)
-    left = orphans(stack, [process.pid for process in supervisords], None if supervisord is None else _pids(programs))
+    reported = None if supervisord is None else _pids(programs)
+    left = _left_for_good(stack, [process.pid for process in supervisords], reported, clock)
     return Observation(
         supervisords=supervisords,
         supervisord=supervisord,
@@ -270,6 +275,24 @@ def orphans(
         reported: the pids of the programs that they report; None when none of them answers.
     """
     return ours.left_over(stack.root, trusted_uids(stack.root, stack.user), supervisords, reported)
+
+
+def _left_for_good(
+    stack: Stack, supervisords: t.Sequence[int], reported: t.Optional[t.Collection[int]], clock: Clock
+) -> t.List[Process]:
+    """Return the orphans, of which at least one was there at each of several looks when all of them are new.
+
+    A service may start a helper in the background (``sh -c 'work &'``), which nobody holds until it has done its work.
+    """
+    found = orphans(stack, supervisords, reported)
+
+    def settled() -> bool:
+        found[:] = orphans(stack, supervisords, reported)
+        return not found or any(processes.age(process.start) > HELPER for process in found)
+
+    if found and all(processes.age(process.start) <= HELPER for process in found):
+        Deadline(HELPER, clock).poll(settled, _POLL)
+    return found
 
 
 def status(paths: Paths, *, clock: Clock = SYSTEM) -> Report:

@@ -193,6 +193,42 @@ def test_a_truncated_log_is_a_gap_however_much_was_written_since(speaker: Speake
     assert speaker.check()["ok"]
 
 
+@pytest.mark.parametrize("more", [0, 50])
+@pytest.mark.parametrize("how", ["clear", "truncate", "remove"])
+def test_what_a_run_found_in_a_log_is_missed_when_it_is_taken_out(how: str, more: int) -> None:
+    # The service is the first to write to its log, so nothing stands before the mark.
+    says = "echo CRITICAL: soon gone; read line <$0; while :; do echo INFO it goes on; sleep 0.01; done"
+    with stack({"web": {}}) as made:
+        pipe = os.path.join(made.root, "pipe")
+        os.mkfifo(pipe)
+        made.raw["services"]["web"]["command"] = ["sh", "-c", says, pipe]
+        assert failed_checks(made.perform()) == [("logs", "web")]
+        log = Path(made.paths.logs, "web.log")
+        if how == "clear":
+            made.supervisor().call("supervisor.clearProcessLogs", "web")
+        elif how == "truncate":
+            os.truncate(log, 0)
+        else:
+            log.unlink()
+            made.supervisor().call("supervisor.clearProcessLogs", "web")
+        if more:
+            Path(pipe).write_text("go on\n", encoding="utf-8")
+            assert eventually(lambda: log.stat().st_size > 15 * more)
+        assert rollcall(made, "verify").code == 1
+        assert failed_checks(made.perform()) == [("logs", "web")]
+        assert rollcall(made, "acknowledge").code == 0
+        assert rollcall(made, "verify").code == 0
+
+
+def test_marks_that_somebody_has_removed_make_nothing_good(speaker: Speaker) -> None:
+    speaker.says("CRITICAL: remember this")
+    assert not speaker.check()["ok"]
+    os.unlink(os.path.join(speaker.made.paths.state, "marks.json"))
+    assert "CRITICAL: remember this" in speaker.check()["evidence"]
+    assert rollcall(speaker.made, "acknowledge").code == 0
+    assert speaker.check()["ok"]
+
+
 def test_a_log_that_was_rotated_and_compressed_is_a_gap(speaker: Speaker) -> None:
     speaker.says("CRITICAL: soon compressed")
     os.rename(speaker.log, f"{speaker.log}.1")
@@ -212,6 +248,9 @@ CRITICAL_LINES = [
     "ERROR:    Traceback (most recent call last):",
     "[2026-11-29 05:10:00 +0000] [7] [ERROR] Traceback (most recent call last):",
     "panic: runtime error: index out of range",
+    "C\bCR\bRITICAL in bold",
+    "\ufeffpanic: runtime error",
+    "10%\r20%\rpanic: runtime error",
 ]
 
 
@@ -221,6 +260,16 @@ def test_a_critical_line_is_one_in_any_clothes(speaker: Speaker, line: str) -> N
     found = speaker.check()
     assert found["code"] == "critical"
     assert "\x1b" not in found["evidence"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_critical_line_is_one_in_wide_letters(encoding: str) -> None:
+    with stack({"web": {}}) as made:
+        says = f"import sys, time; sys.stdout.buffer.write('panic: no more\\n'.encode('{encoding}')); "
+        made.raw["services"]["web"]["command"] = [made.program, "-uc", f"{says}time.sleep(600)"]
+        report = made.perform()
+        assert failed_checks(report) == [("logs", "web")]
+        assert "panic: no more" in check_of(report, "logs", "web")["evidence"]
 
 
 # --- it stays until it is good ----------------------------------------------------------------------------------------

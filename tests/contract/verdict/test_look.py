@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import typing as t
 from pathlib import Path
@@ -231,12 +232,13 @@ def test_a_restart_by_hand_is_no_edit() -> None:
 # --- how often it is asked ----------------------------------------------------------------------------------------
 
 BY_TURNS = """
-import sys
+import sys, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 class Answer(BaseHTTPRequestHandler):
     asked = 0
     def do_GET(self):
         Answer.asked += 1
+        time.sleep(float(sys.argv[2]))
         self.send_response(200 if Answer.asked % 2 else 500)
         self.end_headers()
     def log_message(self, *_):
@@ -245,13 +247,53 @@ HTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
 """
 
 
-def test_a_service_that_answers_every_second_time_is_never_ok() -> None:
+@pytest.mark.parametrize("after", ["0", "0.6"])
+def test_a_service_that_answers_every_second_time_is_never_ok(after: str) -> None:
     port = free_port()
-    with stack({"web": {"port": port, "health": {"http": "/"}}}) as made:
-        made.raw["services"]["web"]["command"] = [made.program, "-c", f"exec({BY_TURNS!r})", str(port)]
+    with stack({"web": {"port": port, "health": {"http": "/", "timeout": 2}}}) as made:
+        made.raw["services"]["web"]["command"] = [made.program, "-c", f"exec({BY_TURNS!r})", str(port), after]
         for look in (made.perform, made.status, made.status, lambda: verify.verify(made.paths)):
             assert ("health", "web") in failed_checks(look())
 
+
+def test_a_slow_service_that_answers_well_is_ok() -> None:
+    slow = BY_TURNS.replace("if Answer.asked % 2 else 500", "")
+    port = free_port()
+    with stack({"web": {"port": port, "health": {"http": "/", "timeout": 1}}}) as made:
+        made.raw["services"]["web"]["command"] = [made.program, "-c", f"exec({slow!r})", str(port), "0.7"]
+        assert failed_checks(made.perform()) == []
+        # There is no time to ask again.
+        assert failed_checks(made.status()) == []
+
+
+# --- what is left over --------------------------------------------------------------------------------------------
+
+
+def test_helpers_that_a_service_starts_in_the_background_are_no_left_overs() -> None:
+    with stack({"web": {}}) as made:
+        made.raw["services"]["web"]["command"] = ["sh", "-c", "while :; do (sleep 0.3 &); sleep 0.7; done"]
+        for look in (made.perform, *[made.status] * 5):
+            assert failed_checks(look()) == []
+
+
+@pytest.mark.parametrize("left", ["sleep 600", "while :; do sh -c 'sleep 0.2'; done", "exec sleep 5"])
+def test_what_a_service_leaves_in_the_background_for_longer_is_one(left: str) -> None:
+    with stack({"web": {}}) as made:
+        made.raw["services"]["web"]["command"] = ["sh", "-c", f"({left} & ); exec sleep 600"]
+        assert failed_checks(made.perform()) == [("orphans", "test")]
+
+
+def test_left_overs_that_take_turns_are_left_overs() -> None:
+    # Each lives for a moment, and starts the next one before it ends.
+    turns = "import os, time\nos.fork() and os._exit(0)\nwhile 1:\n time.sleep(0.3)\n os.fork() and os._exit(0)"
+    with stack({"web": {}}) as made:
+        command = f"{made.program} -c {shlex.quote(f'exec({turns!r})')}; exec sleep 600"
+        made.raw["services"]["web"]["command"] = ["sh", "-c", command]
+        assert failed_checks(made.perform()) == [("orphans", "test")]
+        assert failed_checks(made.status()) == [("orphans", "test")]
+
+
+# --- what is installed --------------------------------------------------------------------------------------------
 
 EDITED = {
     "a variable more": ("environment=", 'environment=EXTRA="1",'),
