@@ -16,6 +16,7 @@ from ..state import registry
 from ..state.generations import Generation, read_meta
 from ..supervisord.config import supervisord_revision
 from ..verdict.observation import Observation, trouble
+from ..verdict.release_use import links_that_lead_elsewhere
 from .plan import ProgramFacts, StackFacts
 
 
@@ -52,7 +53,9 @@ def stack_facts(
 
 def _links_are_right(stack: Stack) -> bool:
     """Return whether the links that other programs read lead to the stack as it is in the manifest."""
-    return registry.is_current(stack) and (stack.release is None or registry.leads_to_release(stack))
+    if not registry.is_current(stack):
+        return False
+    return stack.release is None or (registry.leads_to_release(stack) and not links_that_lead_elsewhere(stack))
 
 
 def _supervisord_revision(seen: Observation) -> t.Optional[str]:

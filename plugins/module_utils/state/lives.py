@@ -85,6 +85,7 @@ class Book(t.NamedTuple):
         lives: by service.
         proved: by program the process of which it was proved that supervisord runs it by the installed config. That
             stays so for as long as the process lives: supervisord takes over another config for what has ended only.
+        generation: id of the generation by whose config that was proved.
         silent: whether that supervisord has logged neither its own start nor any birth: it runs by other settings.
     """
 
@@ -92,6 +93,7 @@ class Book(t.NamedTuple):
     mark: Mark = life_log.NOTHING
     lives: t.Mapping[str, Lives] = {}
     proved: t.Mapping[str, Identity] = {}
+    generation: str = ""
     silent: bool = False
 
 
@@ -130,7 +132,7 @@ def followed(
     tells = (life_log.STARTED, life_log.BORN)
     silent = not any(event.kind in tells for event in events) if another else book.silent
     who = book.supervisord if supervisord == NOBODY else supervisord
-    return Book(who, mark, {**book.lives, **lives}, book.proved, silent)
+    return Book(who, mark, {**book.lives, **lives}, book.proved, book.generation, silent)
 
 
 def _shift(events: t.Sequence[LifeEvent], programs: t.Mapping[str, t.Optional[ProgramState]], now: float) -> float:
@@ -286,7 +288,8 @@ def _load(stack: Stack) -> Book:
         pid, born = data["supervisord"]
         inode, offset = data["mark"]
         proved = {name: (one[0], one[1]) for name, one in data["proved"].items()}
-        return Book((pid, born), (inode, offset), lives, proved, bool(data.get("silent")))
+        generation, silent = str(data.get("generation", "")), bool(data.get("silent"))
+        return Book((pid, born), (inode, offset), lives, proved, generation, silent)
 
     remedies = [cures.AS_ROOT, cures.remove(path(stack))]
     return read_record(path(stack), parse, Book(), "The record of the lives of the services", remedies)

@@ -78,5 +78,8 @@ def _words(command: str) -> t.Tuple[str, ...]:
 def _different_variables(program: Program, seen: t.Optional[ProgramState]) -> t.Iterator[str]:
     """Return the variables with which a process was started otherwise; one that has overwritten them tells nothing."""
     has = processes.reader.environment(seen.pid, "") if seen is not None and seen.pid else {}
-    if has.get(LABEL_REVISION) == program.environment.get(LABEL_REVISION):
+    revision = program.environment.get(LABEL_REVISION)
+    if has.get(LABEL_REVISION, revision) != revision:
+        yield LABEL_REVISION
+    elif LABEL_REVISION in has:
         yield from (name for name, value in program.environment.items() if has.get(name, value) != value)

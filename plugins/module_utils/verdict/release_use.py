@@ -17,7 +17,7 @@ import typing as t
 
 from ..host import processes
 from ..host.mounts import may_hang, mounts
-from ..manifest.model import Stack, release_directory
+from ..manifest.model import Stack, current_release, release_directory
 
 # These say where a process has been, not what it runs.
 _PAST = ("OLDPWD=",)
@@ -40,6 +40,15 @@ def other_releases(stack: Stack, pids: t.Mapping[int, str]) -> t.Dict[str, t.Lis
         if used - {stack.release}:
             found[service] = sorted(used - {stack.release})
     return found
+
+
+def links_that_lead_elsewhere(stack: Stack) -> t.List[str]:
+    """Return why a service that is started again would not run the release of the manifest; nothing when it would."""
+    if stack.release is None:
+        return []
+    link, wanted = current_release(stack.root), release_directory(stack.root, stack.release)
+    leads = os.path.realpath(link)
+    return [] if leads == os.path.realpath(wanted) else [f"{link} leads to {leads}, and not to {wanted}"]
 
 
 def _family(pid: int) -> t.Iterator[int]:

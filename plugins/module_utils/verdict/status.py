@@ -24,7 +24,7 @@ from ..ports.survey import survey
 from ..probes import health
 from ..probes.answers import DatabaseAnswer, HealthAnswer
 from ..state import last_steps
-from ..state.generations import describe_current, is_edited, load_stack
+from ..state.generations import current_id, describe_current, is_edited, load_stack
 from ..state.lives import Book, read_book
 from ..state.lock import locked_by
 from ..state.memory import last_failure
@@ -174,8 +174,10 @@ def _said_again(
         pid = client.pid()
         book = read_book(stack, programs, (pid, processes.start_time(pid)), clock=clock)
         seen = {name: identity(one) for name, one in programs.items()}
-        altered = {} if config_read or book.proved == seen else altered_programs(stack, client, programs)
-        return None, programs, book._replace(proved={} if altered else seen), altered
+        generation = current_id(stack.paths) or ""
+        known = config_read or (book.proved, book.generation) == (seen, generation)
+        altered = {} if known else altered_programs(stack, client, programs)
+        return None, programs, book._replace(proved={} if altered else seen, generation=generation), altered
     except RollcallError as exc:
         if exc.evidence.get("problem") is None:
             # It is not about supervisord: the record cannot be read.
@@ -188,6 +190,7 @@ def _edited(stack: Stack, book: Book) -> t.List[str]:
     found = []
     if is_edited(stack.paths, stack.root):
         found.append(f"what is installed in {stack.paths.etc} was edited by hand since")
+    found += release_use.links_that_lead_elsewhere(stack)
     if book.silent:
         log = supervisord_log(stack)
         found.append(f"supervisord has not logged in {log} that it was started: it was, by hand, with other settings")

@@ -85,6 +85,20 @@ def test_a_service_that_stays_with_an_old_release_is_not_called_well(made: Stack
     assert ("release", "web") in failed_checks(made.status())
 
 
+def test_a_link_to_the_release_that_was_switched_by_hand_is_not_ok_and_a_run_mends_it(made: StackUnderTest) -> None:
+    """What runs is the right release, and would not be when it is started again."""
+    made.raw["services"]["web"]["command"] = SPELLINGS["a variable and a change of directory"](made.root, made.program)
+    assert made.perform()["ok"]
+    add_release(made, "r2")
+    assert made.perform()["ok"]
+    os.unlink(f"{made.paths.etc}/release")
+    os.symlink("../../releases/r1", f"{made.paths.etc}/release")
+    assert ("config", "test") in failed_checks(made.status())
+    assert made.perform()["ok"]
+    assert served(made) == "served by r2"
+    assert made.status()["ok"]
+
+
 def test_a_process_that_lives_on_in_an_old_release_is_seen_when_that_is_removed(made: StackUnderTest) -> None:
     """The link is switched by hand, and the old code goes: what runs has it open, and only the kernel knows."""
     text = "import os, signal; held = open(__file__); signal.pause()"

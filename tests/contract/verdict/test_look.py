@@ -325,3 +325,18 @@ def test_a_comment_in_the_config_and_a_touched_file_are_no_edit() -> None:
         os.utime(made.paths.manifest)
         config.write_text(f"; who asks, calls Bob\n\n{config.read_text(encoding='utf-8')}", encoding="utf-8")
         assert failed_checks(made.status()) == []
+
+
+def test_a_generation_that_was_put_in_place_by_hand_is_not_ok_and_a_run_mends_it() -> None:
+    with stack(two_services()) as made:
+        assert failed_checks(made.perform()) == []
+        before = os.readlink(made.paths.etc)
+        made.raw["services"]["worker"]["env"] = {"MORE": "1"}
+        assert failed_checks(made.perform()) == []
+        os.unlink(made.paths.etc)
+        os.symlink(before, made.paths.etc)
+        report = made.status()
+        assert failed_checks(report) == [("config", "test")]
+        assert list(check_of(report, "config", "test")["data"]["programs"]) == ["worker"]
+        assert failed_checks(made.perform()) == []
+        assert failed_checks(made.status()) == []
