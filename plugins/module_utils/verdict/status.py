@@ -52,6 +52,7 @@ _LASTING = frozenset({"RUNNING", "STOPPED", "FATAL"})
 # Seconds for which what a service has started in the background may do its work, and how often it is looked at.
 HELPER = 1.0
 _POLL = 0.05
+_EMPTY_LOOKS = 3
 
 # What a report has of the note in the lock.
 _AT_WORK = ("who", "verb", "pid", "since", "run", "start", "step")
@@ -288,9 +289,14 @@ def _left_for_good(
     A service may start a helper in the background (``sh -c 'work &'``), which nobody holds until it has done its work.
     """
     found = orphans(stack, supervisords, reported)
+    empty = 0
 
     def settled() -> bool:
-        found[:] = orphans(stack, supervisords, reported)
+        nonlocal found, empty
+        now = orphans(stack, supervisords, reported)
+        # One look can miss a process that has just forked and ended.
+        empty = 0 if now else empty + 1
+        found = now if now or empty == _EMPTY_LOOKS else found
         return not found or any(processes.age(process.start) > HELPER for process in found)
 
     if found and all(processes.age(process.start) <= HELPER for process in found):
