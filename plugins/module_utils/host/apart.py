@@ -11,6 +11,7 @@ nobody waits for it; init reaps it later.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import select
@@ -102,14 +103,25 @@ def apart_each(
     Returns:
         By name; without those that were not done in time. Of these the first, in the order of ``works``, took too long.
     """
+    return begin_each(works, seconds, clock=clock)()
+
+
+def begin_each(
+    works: t.Mapping[str, t.Callable[[], t.Any]], seconds: float, *, clock: Clock = SYSTEM
+) -> t.Callable[[], t.Dict[str, t.Any]]:
+    """Begin what `apart_each` does, and return what waits for its answers; that must be called, once."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         _be_child(works, writer, seconds)
     os.close(writer)
+    return functools.partial(_answers, list(works), pid, reader, Deadline(seconds, clock), clock)
+
+
+def _answers(names: t.Sequence[str], pid: int, reader: int, deadline: Deadline, clock: Clock) -> t.Dict[str, t.Any]:
     ended = False
     try:
-        said, ended = _read(reader, Deadline(seconds, clock))
+        said, ended = _read(reader, deadline)
     finally:
         os.close(reader)
         if ended:
@@ -119,8 +131,8 @@ def apart_each(
             os.kill(pid, signal.SIGKILL)
             Deadline(_REAPED, clock).poll(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 0.001)
     # What stands behind the last line end was never written to its end.
-    answers = {name: _value(line) for name, line in zip(works, said.split(b"\n")[:-1])}
-    if ended and len(answers) < len(works):
+    answers = {name: _value(line) for name, line in zip(names, said.split(b"\n")[:-1])}
+    if ended and len(answers) < len(names):
         raise RuntimeError("the child of a look was killed")
     return answers
 

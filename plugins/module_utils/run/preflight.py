@@ -98,8 +98,10 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
     """
     who = fitness.account(stack)
     given = rights and os.geteuid() == 0
-    files, dependencies = fitness.fit(stack, awaited, given=given)
-    problems = [*files, *_space_in_time(stack), *dependencies]
+    fitness_found = fitness.begin_fit(stack, awaited, given=given)
+    space = _space_in_time(stack)
+    files, dependencies = fitness_found()
+    problems = [*files, *space, *dependencies]
     if rights and who.uid == 0:
         problems += _open_to_others(stack)
     if new:

@@ -15,7 +15,7 @@ from ..base import cures
 from ..base.errors import Problem, RollcallError
 from ..host.accounts import Account, acting_as, find_account, require_account, user_name
 from ..host.answering import served_mount
-from ..host.apart import answers_in_time, apart_each
+from ..host.apart import answers_in_time, apart_each, begin_each
 from ..host.mounts import mounts
 from ..manifest.graph import held_back
 from ..manifest.model import DEFAULT_PATH, GIVEN_TO_ALL, Service, Stack, current_release, release_directory
@@ -85,7 +85,7 @@ def held(
     lacking = {service.name: lacks(service) for service in stack.services if not service.requires_files}
     foreign = [service for service in stack.services if service.requires_files]
     if foreign:
-        # One that does not answer is no reason to stop a service; `fit` tells it.
+        # One that does not answer is no reason to stop a service; `begin_fit` tells it.
         works = {service.name: functools.partial(lacks, service) for service in foreign}
         lacking.update(apart_each(works, FILES))
     return held_back(stack, {name: what for name, what in lacking.items() if what})
@@ -138,8 +138,12 @@ def as_installed(stack: Stack, path: str) -> str:
     return release_directory(stack.root, stack.release) + path[len(current) :]
 
 
-def fit(stack: Stack, awaited: str = "", *, given: bool = False) -> t.Tuple[t.List[Problem], t.List[Problem]]:
-    """Return which directories are missing or cannot be used, and which programs of the services, by who runs them.
+# Which directories are missing or cannot be used, and which programs of the services.
+Fitness = t.Tuple[t.List[Problem], t.List[Problem]]
+
+
+def begin_fit(stack: Stack, awaited: str = "", *, given: bool = False) -> t.Callable[[], Fitness]:
+    """Begin to look for what is unfit, as the one who runs the services; return what waits for it, to be called once.
 
     A child looks: the file system of a service may never answer, and then that is its problem.
 
@@ -156,7 +160,12 @@ def fit(stack: Stack, awaited: str = "", *, given: bool = False) -> t.Tuple[t.Li
         return [[problem._asdict() for problem in problems] for problems in found]
 
     names = ["", *(service.name for service in stack.services)]
-    answers = apart_each({name: functools.partial(look, name) for name in names}, FILES)
+    answered = begin_each({name: functools.partial(look, name) for name in names}, FILES)
+    return lambda: _fitness(stack, names, answered())
+
+
+def _fitness(stack: Stack, names: t.Sequence[str], answers: t.Mapping[str, t.Any]) -> Fitness:
+    """Return what a child has found for the stack and its services, and that one of these took too long."""
     found = [[[Problem(**one) for one in problems] for problems in answers[name]] for name in names if name in answers]
     late = [name for name in names if name not in answers]
     hangs = [_hangs(stack, late[0])] if late else []

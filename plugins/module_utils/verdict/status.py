@@ -75,13 +75,14 @@ def observe(
         programs: what supervisord reported of all programs a moment ago; None asks it.
         config_read: whether supervisord has just been made to take over the installed config.
     """
+    fitness_found = fitness.begin_fit(stack)
     client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
     supervisords = supervisords_over(stack.paths.config, stack.root)
     supervisord, version, silence, programs = _said(stack, client, programs)
     # First the listener, then the answer, which then is its own; all who hold the socket, for each of them may answer.
     holders = survey(stack, _ports(stack), _pids(programs), sharing=socket_owners.EVERY)
     answers, replies = _ask(stack, programs, started=config_read)
-    files, dependencies = fitness.fit(stack)
+    files, dependencies = fitness_found()
     # An answer may take seconds: what may have changed meanwhile is looked at after it.
     silence, programs, book, altered = _said_again(stack, client, silence, programs, config_read, clock)
     holders = _listening_still(stack, holders, programs)
