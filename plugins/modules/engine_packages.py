@@ -185,7 +185,7 @@ class Environment:
         # Read by the stack's user, whatever the umask is.
         os.chmod(fresh, 0o644)
         options = ["--quiet", "--disable-pip-version-check", "--no-cache-dir", "--requirement", fresh]
-        self._execute([self.python, "-m", "pip", "install", *options, *source])
+        self._execute([self.python, "-m", "pip", "install", *options, *source], [] if source else [cures.packages()])
         os.replace(fresh, self.listed)
 
     def _run(self, argv: t.Sequence[str]) -> t.Tuple[int, str, str]:
@@ -197,11 +197,11 @@ class Environment:
         except OSError as exc:
             return 127, "", f"{argv[0]}: {exc.strerror}"
 
-    def _execute(self, argv: t.Sequence[str]) -> None:
+    def _execute(self, argv: t.Sequence[str], remedies: t.Sequence[str] = ()) -> None:
         """Run a command.
 
         Raises:
-            RollcallError: it failed.
+            RollcallError: it failed; with these remedies.
         """
         code, output, error = self._run(argv)
         if code != 0:
@@ -209,6 +209,7 @@ class Environment:
             raise RollcallError(
                 f"'{' '.join(argv[:4])} ...' ended with exit code {code}: {said}",
                 evidence={"rc": code, "stdout": output, "stderr": error},
+                remedies=remedies,
             )
 
 
@@ -254,14 +255,16 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     return {"changed": changed, "environment": environment.path}
 
 
-def _remedies(root: str) -> t.List[str]:
+def _remedies(root: str, exc: Exception) -> t.List[str]:
     """Return what to do when it could not be made; what pip and venv say of a full disk does not name it."""
+    told = exc.remedies if isinstance(exc, RollcallError) else ()
     try:
         room = os.statvfs(root)
     except OSError:
-        return [cures.put_right(cures.INSTALL)]
-    full = room.f_bavail * room.f_frsize < ROOM or (room.f_files and not room.f_favail)
-    return [*([cures.space(root)] if full else []), cures.put_right(cures.INSTALL)]
+        room = None
+    if room and (room.f_bavail * room.f_frsize < ROOM or (room.f_files and not room.f_favail)):
+        return [cures.space(root), cures.put_right(cures.INSTALL)]
+    return list(told) or [cures.put_right(cures.INSTALL)]
 
 
 def main() -> None:
@@ -272,7 +275,7 @@ def main() -> None:
     except (RollcallError, OSError) as exc:
         more = exc.evidence if isinstance(exc, RollcallError) else {}
         what = f"The engine's environment under {module.params['root']} could not be made: {exc}"
-        told = RollcallError(what, evidence=more, remedies=_remedies(module.params["root"]))
+        told = RollcallError(what, evidence=more, remedies=_remedies(module.params["root"], exc))
         module.fail_json(msg=what, error=told.as_dict(), **more)
     module.exit_json(**result)
 

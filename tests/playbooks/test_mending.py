@@ -17,8 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from tests.support.interpreters import python_of_all
 from tests.support.playbooks import PLAYBOOK
+from tests.support.processes import free_port
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
 
@@ -156,6 +158,24 @@ def test_what_was_broken_since_is_told_and_the_printed_command_mends_it(wheels: 
         assert made.pids() == pids, "no service was touched"
         again = host.site()
         assert "changed=0" in again.stdout, again.stdout
+
+
+@pytest.mark.timeout(300)
+def test_a_host_without_a_package_index_is_told_to_bring_wheels(
+    wheels: str, quick_python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{free_port()}/")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    with stack({"one": {}}) as made:
+        host = Host(made, bootstrap_python=quick_python)
+        failed = host.site()
+        assert failed.returncode != 0, failed.stdout
+        assert re.findall(r"next: (.*?), then run: ", failed.stdout) == [cures.packages().partition(", then run: ")[0]]
+        (command,) = re.findall(r"next: .*, then run: (.*)", failed.stdout)
+
+        done = host.run(command, bootstrap_wheels=wheels)
+
+        assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.timeout(300)

@@ -27,6 +27,7 @@ PLAYBOOKS, MENDING = "tests/playbooks/test_cures.py", "tests/playbooks/test_mend
 
 # By the name of a cure in base/cures.py: the trial in which what is broken is whole after it.
 TRIALS: t.Mapping[str, str] = {
+    "packages": f"{MENDING}::test_a_host_without_a_package_index_is_told_to_bring_wheels",
     "INSTALL": f"{MENDING}::test_what_was_broken_since_is_told_and_the_printed_command_mends_it",
     "STATUS": f"{DOCTOR}::test_several_supervisords_on_the_path_are_noted_with_the_right_one",
     "START": f"{FAULT}::test_the_log_says_what_is_missing_and_start_ends_it",

@@ -186,6 +186,11 @@ def log(path: str) -> str:
     return f"tail -n 50 {shlex.quote(path)}"
 
 
+def packages() -> str:
+    """Return the advice for a host to which pip could not bring what is needed."""
+    return then("let the host reach a package index, or name a directory of wheels with bootstrap_wheels")
+
+
 def space(*paths: str) -> str:
     """Return the command that shows how much room there is for files."""
     named = shlex.join(dict.fromkeys(paths))
