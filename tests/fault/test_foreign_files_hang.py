@@ -121,6 +121,24 @@ def test_a_directory_of_the_stack_on_such_a_file_system_hangs_nothing(which: str
         assert made.pids() == before
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+@pytest.mark.parametrize("name", ["supervisord.log", "web.log"])
+def test_a_log_that_is_no_file_any_more_is_refused_before_anything_is_stopped(
+    running: StackUnderTest, name: str, make: t.Callable[[str], None]
+) -> None:
+    before, log = running.pids(), os.path.join(running.paths.logs, name)
+    os.unlink(log)
+    make(log)
+
+    said = call(running, "restart", "full")
+
+    assert (said.code, running.pids()) == (2, before), said.out
+    cure = f"mv {log} {log}.saved"
+    assert cure in said.remedies
+    subprocess.run(["/bin/sh", "-c", cure], check=True)
+    assert call(running, "restart", "full").code == 0
+
+
 def test_another_stack_on_such_a_file_system_hangs_nothing(running: StackUnderTest) -> None:
     with stack({"one": {}}) as other:
         assert other.perform()["ok"]

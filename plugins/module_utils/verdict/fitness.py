@@ -237,9 +237,13 @@ def _directories(stack: Stack, who: Account, *, given: bool) -> t.Iterator[Probl
             yield problem(place, f"directory {path} does not exist", cures.FIX)
         elif not may(path, who, 0o3) and not (given and os.path.realpath(path).startswith(f"{root}/")):
             yield problem(place, f"user {who.name} may not write to {path}", cures.give(who.name, path))
-    for name in () if given else ("supervisord.log", "supervisord.out", *(f"{one.name}.log" for one in stack.services)):
+    for name in ("supervisord.log", "supervisord.out", *(f"{one.name}.log" for one in stack.services)):
         path = os.path.join(stack.paths.logs, name)
-        if os.path.exists(path) and not may(path, who, 0o2):
+        if not os.path.exists(path):
+            continue
+        if not os.path.isfile(path):
+            yield problem(path, "is no regular file, and a log is one", cures.move_away(path))
+        elif not given and not may(path, who, 0o2):
             yield problem(path, f"user {who.name} may not write to it", cures.give(who.name, path))
 
 
