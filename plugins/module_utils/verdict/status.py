@@ -86,8 +86,7 @@ def observe(
     # An answer may take seconds: what may have changed meanwhile is looked at after it.
     silence, programs, book, altered = _said_again(stack, client, silence, programs, config_read, clock)
     holders = _listening_still(stack, holders, programs)
-    reported = None if supervisord is None else _pids(programs)
-    left = _left_for_good(stack, [process.pid for process in supervisords], reported, clock)
+    left = _left_for_good(stack, supervisords, None if supervisord is None else _pids(programs), clock)
     return Observation(
         supervisords=supervisords,
         supervisord=supervisord,
@@ -283,18 +282,19 @@ def orphans(
 
 
 def _left_for_good(
-    stack: Stack, supervisords: t.Sequence[int], reported: t.Optional[t.Collection[int]], clock: Clock
+    stack: Stack, supervisords: t.Sequence[Process], reported: t.Optional[t.Collection[int]], clock: Clock
 ) -> t.List[Process]:
     """Return the orphans, of which at least one was there at each of several looks when all of them are new.
 
     A service may start a helper in the background (``sh -c 'work &'``), which nobody holds until it has done its work.
     """
-    found = orphans(stack, supervisords, reported)
+    pids = [process.pid for process in supervisords]
+    found = orphans(stack, pids, reported)
     empty = 0
 
     def settled() -> bool:
         nonlocal found, empty
-        now = orphans(stack, supervisords, reported)
+        now = orphans(stack, pids, reported)
         # One look can miss a process that has just forked and ended.
         empty = 0 if now else empty + 1
         found = now if now or empty == _EMPTY_LOOKS else found
