@@ -47,6 +47,12 @@ def write_atomically(path: str, text: str, mode: int, owner: t.Optional[t.Tuple[
         raise
 
 
+def is_temporary(name: str) -> bool:
+    """Return whether a file is one of those that `write_atomically` makes, or has left behind when it was killed."""
+    parts = name.rsplit(".", 2)
+    return len(parts) == 3 and parts[1].isdigit() and parts[2] == "new"
+
+
 def sync_directory(path: str) -> None:
     """Make a rename in ``path`` durable (fsync(2): a file's own fsync does not cover its directory entry)."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -94,7 +94,8 @@ def _installed(root: str) -> t.Optional[Stack]:
 
 
 def _limit(stack: t.Optional[Stack], number: int, fix: bool) -> float:
-    seconds = discovery_seconds(number) + discovery_seconds(1) + limits.SLACK
+    # FILES: where a directory of the stack does not answer, not even its manifest can be read.
+    seconds = discovery_seconds(number) + discovery_seconds(1) + limits.SLACK + limits.FILES
     if stack is not None:
         seconds += 4 * limits.FILES + limits.look_limit(stack) + CALL_TIMEOUT + preflight.PARSE_BACK_TIMEOUT
         seconds += PORTS_PATIENCE + CALL_TIMEOUT

@@ -26,7 +26,7 @@ _READ = 65_536
 # Seconds in which a single path is looked at.
 ANSWER = 2.0
 # Seconds in which a file system that has not answered is not asked again.
-REMEMBERED = 10.0
+REMEMBERED = 60.0
 _silent_until: t.Dict[t.Hashable, float] = {}
 # Seconds in which a child that was killed is gone, unless it hangs in the kernel.
 _REAPED = 0.2

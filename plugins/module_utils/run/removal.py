@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from ..base import cures
 from ..base.errors import RollcallError
+from ..base.files import open_regular
 from ..base.removing import mount_points, remove, remove_empty
 from ..host.accounts import Account, all_accounts
 from ..host.answering import silent_mount
@@ -42,7 +43,7 @@ PASSING = (".ansible", ".rollcall-")
 # How the name begins of a release or an environment that is not finished, or on its way out.
 UNFINISHED = (".making-", ".going-")
 # What a stack remembers, beside its records in JSON.
-STATE = frozenset(["lock", "release", "runs", "undo"])
+STATE = frozenset(["delivered", "lock", "release", "runs", "undo"])
 # The end of the name of a service's log, and of those that were rotated.
 _LOG = re.compile(r"\.(?:log|out)(?:\.[0-9]+)?\Z")
 # For where nothing tells what was there before: what Rollcall makes in its engine, where its links lead, and the file
@@ -191,12 +192,41 @@ def _going(
             whole = os.path.islink(path) or len(ours) == len(_names(path))
             inside += [path] if whole else [os.path.join(path, each) for each in ours]
     for path in (stack.paths.logs, stack.paths.run, stack.paths.state):
-        first = os.path.relpath(path, root).split("/", 1)[0]
+        first = _first(path, root)
         if _within(path, root) and first not in MADE and first not in keep and first not in earlier:
             inside.append(path)
     # Last the engine: it proves that the root is a stack's.
     inside.sort(key=lambda path: path == os.path.join(root, "engine"))
-    return [path for path in inside if os.path.lexists(path)]
+    others = MADE.union(keep)
+    delivered = [
+        path
+        for path in _delivered(stack, root)
+        if _first(path, root) not in others and _first(path, root) not in earlier
+    ]
+    # First what is listed in the state, which goes as well.
+    return [path for path in (*delivered, *inside) if os.path.lexists(path)]
+
+
+def _delivered(stack: Stack, root: str) -> t.List[str]:
+    """Return the files that the role credentials has delivered into the root; it lists each of them in the state.
+
+    One that has come to lie behind a link is somebody else's.
+    """
+    place = os.path.join(stack.paths.state, "delivered")
+    found = []
+    for name in _names(place):
+        with open_regular(os.path.join(place, name)) as stream:
+            path = os.path.normpath(os.path.join(root, stream.read(4096)))
+        above = os.path.dirname(path)
+        behind = os.path.relpath(os.path.realpath(above), os.path.realpath(root)) != os.path.relpath(above, root)
+        if _within(path, root) and path != root and not behind and not os.path.isdir(path):
+            found.append(path)
+    return sorted(found)
+
+
+def _first(path: str, root: str) -> str:
+    """Return the entry of the root in which a path below it is."""
+    return os.path.relpath(path, root).split("/", 1)[0]
 
 
 def _made(root: str, name: str, entry: str) -> bool:
@@ -246,7 +276,7 @@ def _of_others(stack: Stack, root: str, path: str) -> t.List[str]:
 def _above(path: str, root: str, earlier: t.Container[str]) -> t.Iterator[str]:
     """Yield the directories between a path and the root that were not there before, the innermost first."""
     above = os.path.dirname(path)
-    while above != root and _within(above, root) and os.path.relpath(above, root).split("/", 1)[0] not in earlier:
+    while above != root and _within(above, root) and _first(above, root) not in earlier:
         yield above
         above = os.path.dirname(above)
 

@@ -21,7 +21,7 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
-from ..base.files import json_object, open_regular, read_record, sync_directory, write_atomically
+from ..base.files import is_temporary, json_object, open_regular, read_record, sync_directory, write_atomically
 from ..base.removing import remove
 from ..host import answering
 from ..manifest.model import RELEASE, Paths, Stack, current_release, release_directory, release_link
@@ -390,7 +390,7 @@ def _files_in(directory: str) -> t.Iterator[str]:
     for place, _directories, names in sorted(os.walk(directory)):
         for name in sorted(names):
             path = os.path.join(place, name)
-            if name != "meta.json" and os.path.isfile(path):
+            if name != "meta.json" and not is_temporary(name) and os.path.isfile(path):
                 yield os.path.relpath(path, directory)
 
 

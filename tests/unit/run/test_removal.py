@@ -156,6 +156,26 @@ def test_what_others_have_put_into_the_root_since_stays_and_is_named(place: Path
     assert remove(place).removed == []
 
 
+def test_what_rollcall_has_delivered_goes_and_what_lies_beside_it_or_behind_a_link_stays(place: Path) -> None:
+    root = place / "trading"
+    (root / "state" / "delivered").mkdir(parents=True)
+    (root / "credentials").mkdir()
+    (place / "elsewhere").mkdir()
+    (root / "linked").symlink_to(place / "elsewhere")
+    files = [root / "credentials" / "feed.pem", root / "credentials" / "own.pem", place / "elsewhere" / "key"]
+    for file in files:
+        file.write_text("x", encoding="utf-8")
+    for number, name in enumerate(("credentials/feed.pem", "linked/key", "../elsewhere/key", "credentials", "gone/x")):
+        (root / "state" / "delivered" / str(number)).write_text(name, encoding="utf-8")
+
+    decided = removal.decide(stack(place), [], host(place))
+
+    assert [path for path in decided.inside if "credentials" in path or "elsewhere" in path or "linked" in path] == [
+        str(files[0])
+    ]
+    assert any(line.startswith(str(files[1])) for line in decided.left)
+
+
 def test_what_others_have_put_into_directories_of_rollcall_is_named_before_it_goes_with_them(place: Path) -> None:
     root = place / "trading"
     theirs = [
