@@ -149,6 +149,9 @@ def decide(stack: Stack, keep: t.Sequence[str], host: RemovalFacts, found: t.Seq
     noted = before.names_before(root)
     earlier = {*(noted or ()), *(name for name in found if name not in MADE)}
     inside = _going(stack, root, entries, keep, earlier) if noted is not None else _provable(root, [*keep, *earlier])
+    if inside:
+        # First, for the state in which it is listed goes as well.
+        inside = [*_delivered(stack, root, {*MADE, *keep, *earlier}), *inside]
     _check(stack, root, inside, host, claimed="engine" in entries)
     staying = _staying(root, entries, inside, {*keep, *earlier})
     whole = root if os.path.lexists(root) and not staying else None
@@ -197,20 +200,13 @@ def _going(
             inside.append(path)
     # Last the engine: it proves that the root is a stack's.
     inside.sort(key=lambda path: path == os.path.join(root, "engine"))
-    others = MADE.union(keep)
-    delivered = [
-        path
-        for path in _delivered(stack, root)
-        if _first(path, root) not in others and _first(path, root) not in earlier
-    ]
-    # First what is listed in the state, which goes as well.
-    return [path for path in (*delivered, *inside) if os.path.lexists(path)]
+    return [path for path in inside if os.path.lexists(path)]
 
 
-def _delivered(stack: Stack, root: str) -> t.List[str]:
+def _delivered(stack: Stack, root: str, others: t.Container[str]) -> t.List[str]:
     """Return the files that the role credentials has delivered into the root; it lists each of them in the state.
 
-    One that has come to lie behind a link is somebody else's.
+    One that has come to lie behind a link is somebody else's. Of the entries of the root in ``others`` it is none.
     """
     place = os.path.join(stack.paths.state, "delivered")
     found = []
@@ -219,7 +215,8 @@ def _delivered(stack: Stack, root: str) -> t.List[str]:
             path = os.path.normpath(os.path.join(root, stream.read(4096)))
         above = os.path.dirname(path)
         behind = os.path.relpath(os.path.realpath(above), os.path.realpath(root)) != os.path.relpath(above, root)
-        if _within(path, root) and path != root and not behind and not os.path.isdir(path):
+        ours = _within(path, root) and _first(path, root) not in others and not behind
+        if ours and os.path.lexists(path) and not os.path.isdir(path):
             found.append(path)
     return sorted(found)
 
