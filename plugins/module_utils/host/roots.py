@@ -17,9 +17,9 @@ import os
 import typing as t
 
 from . import processes
-from .apart import ANSWER, TooLong, apart
+from .apart import ANSWER, TooLong, ask_place
 from .model import Label
-from .mounts import Mount, may_hang, mounts
+from .mounts import Mount, may_hang, mount_of, mounts
 
 # Device and inode.
 FileId = t.Tuple[int, int]
@@ -77,7 +77,8 @@ class Views:
             status = os.stat(path if view == _own_view() else _resolved(f"{_living(pid)}/root", path))
             return (status.st_dev, status.st_ino)
 
-        return _in_time(look) if may_hang(path, self._mounts(pid, view)) else look()
+        known = self._mounts(pid, view)
+        return _in_time((view, mount_of(path, known).point), look) if may_hang(path, known) else look()
 
     def is_same(self, pid: int, path: str, ours: str) -> bool:
         """Return whether a path is for a process what ``ours`` is for us.
@@ -129,11 +130,13 @@ class Views:
             view, works_in = _view(pid), os.readlink(place)
         except OSError:
             return None
-        if view == _own_view() and not may_hang(works_in, self._mounts(pid, view)):
+        known = self._mounts(pid, view)
+        if view == _own_view() and not may_hang(works_in, known):
             return _root_above(place, wanted)
         key = (view, works_in, wanted)
         if key not in self._works_in:
-            self._works_in[key] = _in_time(lambda: _root_above(place, wanted))
+            on = (view, mount_of(works_in, known).point)
+            self._works_in[key] = _in_time(on, lambda: _root_above(place, wanted))
         return self._works_in[key]
 
     def _mounts(self, pid: int, view: View) -> t.Sequence[Mount]:
@@ -158,10 +161,14 @@ def names_stack(pid: int, label: t.Optional[Label], root: str) -> bool:
     return Views().names_stack(pid, label, root)
 
 
-def _in_time(look: t.Callable[[], t.Optional[FileId]]) -> t.Optional[FileId]:
-    """Return what a look of a child finds, None when it takes too long; raises OSError as the look itself does."""
+def _in_time(place: t.Tuple[View, str], look: t.Callable[[], t.Optional[FileId]]) -> t.Optional[FileId]:
+    """Return what a look of a child finds on a file system, None when it takes too long, now or a moment ago.
+
+    Raises:
+        OSError: as the look itself does.
+    """
     try:
-        found = apart(look, ANSWER)
+        found = ask_place(place, look, ANSWER)
     except TooLong:
         return None
     return None if found is None else (found[0], found[1])
