@@ -126,6 +126,8 @@ def run(behaviours: t.Mapping[str, t.Mapping[str, t.Any]], ports: t.Sequence[int
         last = {verb: say(made, verb) for verb in ("verify", "status")}
         ended = round(time.monotonic() - began, 2)
         watch(time.monotonic() + 4)
+        # What still writes into the directory would be in the way when it is removed.
+        say(made, "stop")
     return {
         "first": {"ok": first, "at": round(judged - began, 2)},
         "later": {"asked": asked, "said": said, **later},
