@@ -65,6 +65,8 @@ class Service:
         if self.kind == "replaces_workers":
             self._replace_workers()
         with socket.create_server(("127.0.0.1", int(os.environ["PORT"])), reuse_port=True) as server:
+            if "WORKER" in os.environ:
+                os.close(int(os.environ["WORKER"]))
             if self.kind == "closes_its_port":
                 server.settimeout(0.1)
                 while not self._is_due():
@@ -98,10 +100,21 @@ class Service:
 
     def _replace_workers(self) -> t.NoReturn:
         """Let a child serve, and another one after it, again and again; this process stays."""
+        before: subprocess.Popen[bytes] | None = None
         while True:
-            worker = subprocess.Popen([sys.executable, "-S", __file__], env={**os.environ, "WORKER": "1"})
-            threading.Timer(self.after, worker.terminate).start()
-            worker.wait()
+            # One that listens already is there when the one before it ends: the service is well all the time.
+            ready, listening = os.pipe()
+            worker = subprocess.Popen(
+                [sys.executable, "-S", __file__], env={**os.environ, "WORKER": str(listening)}, pass_fds=[listening]
+            )
+            os.close(listening)
+            os.read(ready, 1)
+            os.close(ready)
+            if before is not None:
+                before.terminate()
+                before.wait()
+            before = worker
+            time.sleep(self.after)
 
 
 def _last_words(_number: int, _frame: object) -> None:

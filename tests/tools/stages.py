@@ -80,8 +80,6 @@ STAGES = (
     _molecule("django"),
     # Ten steps of `make chaos`: this seed has a fault of every sort among its first.
     _aside("chaos", f"{TOOLS}/chaos.sh", "--faults", "10", "--seed", "10493"),
-    # One round of `make liars`: every kind of them is among these.
-    _aside("liars", "python", "-m", "tests.liars", "--stacks", "12", "--seed", "2"),
     _aside("integration", f"{TOOLS}/ansible-test.sh", "integration"),
     _aside("versions", f"{TOOLS}/versions.sh", "--few"),
     _aside("sanity", f"{TOOLS}/ansible-test.sh", "sanity"),
