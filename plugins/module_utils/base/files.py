@@ -104,20 +104,33 @@ def write_record(path: str, data: t.Any) -> None:
     write_atomically(path, json.dumps(data, sort_keys=True) + "\n", 0o600)
 
 
+def open_if_regular(path: str) -> int:
+    """Return a descriptor of a file to read, -1 when it is a directory, a device, a pipe or the like; never blocks.
+
+    Who opens a pipe would wait for its other end, and a device may have no end.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return -1
+
+
 def open_regular(path: str) -> t.TextIO:
-    """Open a file for reading as UTF-8; who opens a pipe would wait for its other end, and a device may have no end.
+    """Open a file for reading as UTF-8, as `open_if_regular`.
 
     Raises:
         OSError: it cannot be opened, or is no regular file.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
-        os.close(descriptor)
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        raise OSError(errno.EINVAL, "it is no regular file", path)
-    return open(descriptor, encoding="utf-8")
+    descriptor = open_if_regular(path)
+    if descriptor >= 0:
+        return open(descriptor, encoding="utf-8")
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise OSError(errno.EINVAL, "it is no regular file", path)
 
 
 def read_record(

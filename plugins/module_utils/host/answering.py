@@ -15,8 +15,7 @@ from ..base import cures
 from ..base.errors import RollcallError
 from .apart import ANSWER, answers_in_time
 from .mounts import Mount, may_hang, mount_of, mounts
-
-_MOST_LINKS = 40  # as the kernel has it
+from .roots import MOST_LINKS
 
 
 def served_mount(path: str, mounted: t.Optional[t.Sequence[Mount]] = None) -> t.Optional[str]:
@@ -39,7 +38,7 @@ def served_mount(path: str, mounted: t.Optional[t.Sequence[Mount]] = None) -> t.
             here = step
             continue
         links += 1
-        if links > _MOST_LINKS:
+        if links > MOST_LINKS:
             return None
         ahead[:0] = _parts(leads)
         here = "/" if os.path.isabs(leads) else here

@@ -146,11 +146,6 @@ class Views:
         return self._mounted[view]
 
 
-def seen_by(pid: int, path: str) -> t.Optional[FileId]:
-    """Return what a path is for a single process, as ``Views.seen_by``."""
-    return Views().seen_by(pid, path)
-
-
 def is_same(pid: int, path: str, ours: str) -> bool:
     """Return whether a path is for a single process what ``ours`` is for us, as ``Views.is_same``."""
     return Views().is_same(pid, path, ours)

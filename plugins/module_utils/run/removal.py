@@ -431,7 +431,7 @@ def _stacks_of(user: str, root: str, host: RemovalFacts) -> t.List[str]:
     for name in sorted(os.listdir(host.names)) if os.path.isdir(host.names) else ():
         other = os.path.realpath(os.path.join(host.names, name))
         try:
-            with open(os.path.join(other, "etc", "manifest.json"), encoding="utf-8") as stream:
+            with open_regular(os.path.join(other, "etc", "manifest.json")) as stream:
                 same = json.load(stream).get("user") == user
         except FileNotFoundError:
             # Nothing is installed there yet, or it is gone.

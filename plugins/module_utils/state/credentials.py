@@ -16,10 +16,9 @@ import hmac
 import os
 import typing as t
 
-from ..base.files import read_record, write_record
+from ..base.files import open_if_regular, read_record, write_record
 from ..host.apart import apart_each
 from ..manifest.model import Stack
-from .log_marks import open_regular
 
 # Seconds in which the files must answer.
 SECONDS = 5.0
@@ -92,7 +91,7 @@ class FileRecord:
 
     def _digest(self, name: str) -> t.Optional[str]:
         try:
-            descriptor = open_regular(name)
+            descriptor = open_if_regular(name)
         except OSError:
             # Missing, or not for us to read; verdict/fitness.py judges whether that holds the service.
             return None

@@ -12,12 +12,11 @@ new one.
 from __future__ import annotations
 
 import os
-import stat
 import time
 import typing as t
 
 from ..base import cures
-from ..base.files import read_record, write_record
+from ..base.files import open_if_regular, read_record, write_record
 from ..manifest.model import Stack
 from ..supervisord.places import log_file
 from . import lives
@@ -57,19 +56,6 @@ class LogMark(t.NamedTuple):
 LogMarks = t.Mapping[str, LogMark]
 
 
-def open_regular(path: str) -> int:
-    """Return a descriptor of a file that can be read and never blocks, -1 when it is a device, a pipe or the like.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    return -1
-
-
 def log_mark(path: str) -> LogMark:
     """Return the mark at the end of a log as it is now.
 
@@ -78,7 +64,7 @@ def log_mark(path: str) -> LogMark:
     """
     now = time.time()
     try:
-        descriptor = open_regular(path)
+        descriptor = open_if_regular(path)
     except FileNotFoundError:
         return LogMark(time=now)
     if descriptor < 0:
@@ -108,7 +94,7 @@ def written_since(path: str, mark: LogMark, limit: int = READ_LIMIT) -> str:
         OSError: it is there and cannot be read.
     """
     try:
-        descriptor = open_regular(path)
+        descriptor = open_if_regular(path)
     except FileNotFoundError:
         return ""
     if descriptor < 0:

@@ -18,8 +18,9 @@ import stat
 import time
 import typing as t
 
+from ..base.files import open_if_regular
 from ..base.text import readable_time
-from .log_marks import LogMark, known_by, open_regular
+from .log_marks import LogMark, known_by
 
 # The clock of files is behind the clock of processes by as much as a tick of the kernel.
 _TICK = 0.02
@@ -215,7 +216,7 @@ def _begin(files: t.Sequence[_File], mark: LogMark) -> t.Optional[_File]:
 def _has_mark(file: _File, mark: LogMark) -> bool:
     if file.size < mark.size or _is_compressed(file):
         return False
-    descriptor = open_regular(file.path)
+    descriptor = open_if_regular(file.path)
     if descriptor < 0:
         return False
     try:
@@ -255,7 +256,7 @@ def _end(path: str, files: t.Sequence[_File], now: float) -> LogMark:
     ends = [file for file in written if file.held or file.name == path]
     if not ends:
         return LogMark(time=now)
-    descriptor = open_regular(ends[-1].path)
+    descriptor = open_if_regular(ends[-1].path)
     try:
         return LogMark(ends[-1].inode, ends[-1].size, known_by(descriptor, ends[-1].size), now)
     finally:

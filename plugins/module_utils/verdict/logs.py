@@ -17,10 +17,11 @@ import time
 import typing as t
 
 from ..base.clock import SYSTEM, Clock
+from ..base.files import open_if_regular
 from ..base.text import last_lines
 from ..host.apart import apart_each
 from ..manifest.model import Stack
-from ..state.log_marks import LogMark, LogMarks, open_regular
+from ..state.log_marks import LogMark, LogMarks
 from ..state.log_spans import LogFiles, Piece, held_files, span_since
 from ..supervisord.places import log_file
 from . import limits
@@ -189,7 +190,7 @@ def _opened(piece: Piece) -> int:
     Raises:
         _Rotated: its name is another file's by now.
     """
-    descriptor = open_regular(piece.path)
+    descriptor = open_if_regular(piece.path)
     if descriptor < 0 or os.fstat(descriptor).st_ino != piece.inode:
         if descriptor >= 0:
             os.close(descriptor)
