@@ -453,7 +453,8 @@ def carry_out(removal: Removal, host: RemovalFacts) -> None:
         if os.path.basename(path) == "engine":
             _remove_engine(path)
         else:
-            _remove(path)
+            # The way back of what was delivered may have taken it since.
+            remove(path, missing_ok=True)
     for path in filter(os.path.isdir, removal.emptied):
         remove_empty(path)
     if removal.root is not None:
@@ -466,12 +467,8 @@ def _remove_engine(path: str) -> None:
     last = [before.NAME, PROOFS[0]]
     for name in sorted(set(os.listdir(path)).difference(last)) + last:
         if os.path.lexists(os.path.join(path, name)):
-            _remove(os.path.join(path, name))
+            remove(os.path.join(path, name))
     remove_empty(path)
-
-
-def _remove(path: str) -> None:
-    remove(path)
 
 
 def _remove_empty(host: RemovalFacts) -> None:

@@ -47,14 +47,11 @@ AGAIN = 3
 # Colours and other sequences for a terminal (ECMA-48): CSI, OSC, and those of two characters.
 _ANSI = re.compile(rb"\x1b(?:\[[0-9:;<=>?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 
-# What is only how a text is written, by a sign without which it is not there: colours; the zero bytes that UTF-16 has
-# between the letters of ASCII, and its mark of the byte order; that of UTF-8; a letter that is struck over by the next.
-_DRESS: t.Mapping[bytes, t.Pattern[bytes]] = {
-    b"\x1b": _ANSI,
-    b"\0": re.compile(rb"\0|\xff\xfe|\xfe\xff"),
-    b"\xef\xbb\xbf": re.compile(rb"\xef\xbb\xbf"),
-    b"\b": re.compile(rb"[^\n]\x08"),
-}
+# What is only how a text is written: the zero bytes that UTF-16 has between the letters of ASCII, and its mark of the
+# byte order, which goes first, for it may have one beside it; that of UTF-8.
+_ENCODING = (b"\xff\xfe", b"\xfe\xff", b"\0", b"\xef\xbb\xbf")
+# The same, by a sign without which it is not there: colours; a letter that is struck over by the next.
+_DRESS: t.Mapping[bytes, t.Pattern[bytes]] = {b"\x1b": _ANSI, b"\b": re.compile(rb"[^\n]\x08")}
 
 TRACEBACK = "Traceback (most recent call last)"
 
@@ -181,7 +178,8 @@ class _Log:
 
     def _may_be_critical(self, data: bytes) -> bool:
         """Return whether a pattern may match: a quick look, for most of a log has nothing to say."""
-        return any(sign in data for sign in _DRESS) or any(needed_words(pattern) in data for pattern in self._patterns)
+        words = map(needed_words, self._patterns)
+        return any(sign in data for sign in (*_ENCODING, *_DRESS, *words))
 
 
 def _opened(piece: Piece) -> int:
@@ -208,6 +206,9 @@ def _tail(piece: Piece) -> t.List[str]:
 
 
 def _text(data: bytes) -> str:
+    for sign in _ENCODING:
+        # No pattern: with one, some megabytes of zero bytes take seconds.
+        data = data.replace(sign, b"")
     for sign, pattern in _DRESS.items():
         if sign in data:
             data = pattern.sub(b"", data)

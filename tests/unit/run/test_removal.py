@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import removing
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import Account
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
@@ -176,6 +177,20 @@ def test_what_rollcall_has_delivered_goes_and_what_lies_beside_it_or_behind_a_li
     assert any(line.startswith(str(files[1])) for line in decided.left)
 
 
+def test_what_the_way_back_takes_between_the_decision_and_the_removal_is_no_failure(place: Path) -> None:
+    root = place / "trading"
+    (root / "state" / "delivered").mkdir(parents=True)
+    (root / "credentials").mkdir()
+    (root / "credentials" / "feed.pem").write_text("x", encoding="utf-8")
+    (root / "state" / "delivered" / "1").write_text("credentials/feed.pem", encoding="utf-8")
+    decided = removal.decide(stack(place), [], host(place))
+    (root / "credentials" / "feed.pem").unlink()
+
+    removal.carry_out(decided, host(place))
+
+    assert not root.exists()
+
+
 def test_what_others_have_put_into_directories_of_rollcall_is_named_before_it_goes_with_them(place: Path) -> None:
     root = place / "trading"
     theirs = [
@@ -320,14 +335,12 @@ def test_an_account_that_was_there_before_stays(place: Path) -> None:
 
 
 def test_a_removal_that_was_cut_off_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    really = removal._remove
-
-    def failing(path: str) -> None:
+    def failing(path: str, *, missing_ok: bool = False) -> None:
         if path.endswith("engine/rollcall"):
             raise OSError("the host goes down")
-        really(path)
+        removing.remove(path, missing_ok=missing_ok)
 
-    monkeypatch.setattr(removal, "_remove", failing)
+    monkeypatch.setattr(f"{removal.__name__}.remove", failing)
     with pytest.raises(OSError, match="goes down"):
         remove(place)
     monkeypatch.undo()
