@@ -19,7 +19,7 @@ from tests.support.playbooks import command_of, play, prepare
 from tests.support.processes import eventually
 from tests.support.releases import write
 from tests.support.repository import ROOT
-from tests.support.stacks import StackUnderTest, stack
+from tests.support.stacks import StackUnderTest, failed_checks, stack
 
 pytestmark = pytest.mark.usefixtures("bystander")
 
@@ -70,18 +70,20 @@ def test_what_a_killed_controller_has_not_come_to_is_told_with_what_finishes_it(
         killed(made, verifies, rollcall_release=release, services_boot="systemd")
         assert eventually(lambda: not made.is_locked(), 30)
 
-        assert made.status()["ok"], "the run has ended well without its controller"
+        assert failed_checks(made.status()) == [("steps", "test")], "the run has ended well without its controller"
         assert not after.exists()
         missing = findings(made)["unfinished_install"]
         assert "is in place, and what comes after its switch was not finished" in missing
         assert "nothing starts the stack after a boot: /etc/systemd/system/rollcall-test.service is not" in missing
-        assert rollcall(made, "status").out.count("This finishes it: ") == 2
+        looked = rollcall(made, "status")
+        assert (looked.code, " site.yml  # on the controller" in looked.out) == (1, True), looked.out
 
         done = play(made, "site.yml", rollcall_release=release)
 
         assert done.returncode == 0, done.stdout
         assert after.exists()
         assert "unfinished_install" not in findings(made)
+        assert made.status()["ok"]
 
 
 def test_what_was_changed_before_a_run_that_a_killed_controller_never_began_is_taken_back_by_hand(
@@ -102,7 +104,7 @@ def test_what_was_changed_before_a_run_that_a_killed_controller_never_began_is_t
         )
 
         assert secret.read_text(encoding="utf-8") == "new"
-        assert made.status()["ok"]
+        assert failed_checks(made.status()) == [("steps", "test")]
         told = findings(made)["unfinished_install"]
         assert told.startswith("the file credentials/key.pem was changed, and no run has come after that")
         assert told.endswith("this takes it back: rollcall undo")

@@ -21,7 +21,7 @@ from ..base.files import json_object, read_record, write_atomically, write_recor
 from ..base.removing import remove
 from ..host import units
 from ..manifest.model import Paths, Stack
-from . import undo
+from . import lock, undo
 from .generations import read_meta
 from .runs import run_ids, runs_directory
 
@@ -88,9 +88,14 @@ def note_pending(root: str, name: t.Optional[str]) -> None:
 def missing(stack: Stack) -> t.List[str]:
     """Return what an install has left to do on this host, for people; ``cures.INSTALL`` finishes it.
 
+    While a run or a step of a release is at work, that is nothing.
+
     Raises:
         RollcallError, OSError: a record cannot be read.
     """
+    state = stack.paths.state
+    if lock.locked_by(state) or lock.locked_by(os.path.dirname(_pending_path(stack.root))):
+        return []
     return [*_before_the_run(stack), *_after_the_run(stack)]
 
 

@@ -19,13 +19,13 @@ from ..base.errors import Problem
 from ..base.text import count
 from ..host.halted import STOPPED
 from ..host.model import Process
-from ..manifest.model import DatabaseCheck, Service, Stack
+from ..manifest.model import Service, Stack
 from ..ports.provenance import FOREIGN, UNKNOWN, Holder
-from ..probes.answers import DatabaseAnswer
 from ..supervisord.client_errors import ABSENT, STALE
 from ..supervisord.places import log_file
 from . import conditions, install_steps
 from .judge import Case, CheckKind, Proof
+from .judge_databases import databases, judge_database, judge_reached
 from .judge_running import how_it_ended, judge_config, judge_lives
 from .observation import Observation, describe_state, identity, imposture, in_order, listener_of, owns
 
@@ -55,18 +55,9 @@ def _removed_services(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
     return list(case.expected.freed.items())
 
 
-def _databases(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
-    # A database whose service is held may have no URL yet. The check `held` tells what that service waits for.
-    return [
-        (check.subject or case.stack.name, check)
-        for check in case.stack.checks.databases
-        if check.kind in case.seen.databases and not _is_of_held(case, check)
-    ]
-
-
-def _is_of_held(case: Case, check: DatabaseCheck) -> bool:
-    users = [service.name for service in case.stack.services if check.service in (service.name, service.group)]
-    return bool(check.service and users) and all(name in case.expected.held for name in users)
+def _whole_install(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
+    # A run comes before the last steps of its install: only a look knows whether they were taken.
+    return [] if case.expected.unfinished is None else [(case.stack.name, case.expected.unfinished)]
 
 
 # --- the stack ----------------------------------------------------------------------------------------------------
@@ -152,6 +143,12 @@ def _stopped(case: Case, _stack: Stack) -> Proof:
         return Proof("none runs", data={"pids": pids})
     listed = " ".join(map(str, pids))
     return Proof(f"still alive: pid {listed}", "alive", cures.kill(*pids), {"pids": pids})
+
+
+def _steps(_case: Case, unfinished: t.Sequence[str]) -> Proof:
+    if not unfinished:
+        return Proof("all are done")
+    return Proof("\n".join(unfinished), "missing", cures.INSTALL, {"missing": list(unfinished)})
 
 
 # --- a service ----------------------------------------------------------------------------------------------------
@@ -359,32 +356,6 @@ def _removed(_case: Case, holders: t.Sequence[Holder]) -> Proof:
     return Proof(evidence, "taken", cures.FULL)
 
 
-# --- a database ---------------------------------------------------------------------------------------------------
-
-
-def _reached(case: Case, check: DatabaseCheck) -> Proof:
-    answer = case.seen.databases[check.kind]
-    if answer.reached:
-        return Proof(f"{check.kind} is there", data=_database_data(check, answer))
-    return Proof(answer.detail, "unreachable", answer.command, _database_data(check, answer))
-
-
-def _database(case: Case, check: DatabaseCheck) -> Proof:
-    answer = case.seen.databases[check.kind]
-    if answer.ok:
-        return Proof(answer.detail, data=_database_data(check, answer))
-    return Proof(answer.detail, "wrong", answer.command, _database_data(check, answer))
-
-
-def _database_data(check: DatabaseCheck, answer: DatabaseAnswer) -> t.Dict[str, t.Any]:
-    data = {"kind": check.kind, "reached": answer.reached, "latency_ms": round(answer.latency * 1000, 1)}
-    if check.path:
-        data["path"] = check.path
-    if check.service:
-        data.update(service=check.service, variable=check.variable)
-    return data
-
-
 # --- the tables ---------------------------------------------------------------------------------------------------
 
 _ORPHANS = CheckKind(
@@ -533,8 +504,8 @@ CHECKS: t.Sequence[CheckKind] = (
         install_steps.DATABASE,
         "the address of the database accepts connections",
         {"unreachable": "nothing accepts the connection"},
-        _databases,
-        _reached,
+        databases,
+        judge_reached,
     ),
     CheckKind(
         "database",
@@ -542,8 +513,8 @@ CHECKS: t.Sequence[CheckKind] = (
         install_steps.DATABASE,
         "the database answers with the URL that the service has",
         {"wrong": "it does not, or refuses"},
-        _databases,
-        _database,
+        databases,
+        judge_database,
     ),
     CheckKind(
         "logs",
@@ -568,6 +539,15 @@ CHECKS: t.Sequence[CheckKind] = (
         _removed,
     ),
     _ORPHANS,
+    CheckKind(
+        "steps",
+        0,
+        install_steps.VERDICT,
+        "the install has come to all of its steps; for a look alone, for a run comes before the last ones",
+        {"missing": "it was cut off, and one is missing"},
+        _whole_install,
+        _steps,
+    ),
 )
 
 # The verdict of a stop: nothing of the stack is left.

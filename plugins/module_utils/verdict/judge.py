@@ -32,6 +32,7 @@ class Expectation(t.NamedTuple):
         held: services that must stay down because something that they require is missing, with the reason.
         freed: the listeners on the port of each service that was removed.
         sockets: inodes of the sockets on which services of the stack listened.
+        unfinished: what an install has left to do, for people; None where that is not judged.
     """
 
     before: t.Mapping[str, Identity] = {}
@@ -41,6 +42,7 @@ class Expectation(t.NamedTuple):
     held: t.Mapping[str, str] = {}
     freed: t.Mapping[str, t.Sequence[Holder]] = {}
     sockets: t.Container[int] = ()
+    unfinished: t.Optional[t.Sequence[str]] = None
 
 
 class Case(t.NamedTuple):

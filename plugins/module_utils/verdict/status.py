@@ -305,6 +305,15 @@ def _left_for_good(
     return found
 
 
+def expectation(stack: Stack) -> Expectation:
+    """Return what is known for a look beyond what it sees.
+
+    Raises:
+        RollcallError, OSError: a record cannot be read.
+    """
+    return Expectation(held=fitness.held(stack), unfinished=last_steps.missing(stack))
+
+
 def status(paths: Paths, *, clock: Clock = SYSTEM) -> Report:
     """Return the report of the installed stack as it is now. Changes nothing.
 
@@ -313,9 +322,9 @@ def status(paths: Paths, *, clock: Clock = SYSTEM) -> Report:
     """
     stack = load_stack(paths)
     seen = observe(stack, clock=clock)
-    held = fitness.held(stack)
-    checks = judge(CHECKS, Case(stack, seen, Expectation(held=held)))
-    return with_runs(report(stack, seen, checks, held=held, limit=look_limit(stack)), stack)
+    expected = expectation(stack)
+    checks = judge(CHECKS, Case(stack, seen, expected))
+    return with_runs(report(stack, seen, checks, held=expected.held, limit=look_limit(stack)), stack)
 
 
 def with_runs(looked: Report, stack: Stack) -> Report:
@@ -333,10 +342,4 @@ def with_runs(looked: Report, stack: Stack) -> Report:
         "last_failure": last_failure(stack.paths.state, note.get("run")),
         "run_at_work": t.cast("RunAtWork", {key: note[key] for key in _AT_WORK if key in note}) if note else None,
         "generation": generation,
-        # What a controller is still at is not missing.
-        "notes": [*looked["notes"], *([] if note else _missing(stack))],
     }
-
-
-def _missing(stack: Stack) -> t.List[str]:
-    return [f"{what}. This finishes it: {cures.INSTALL}" for what in last_steps.missing(stack)]

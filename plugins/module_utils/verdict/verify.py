@@ -21,7 +21,7 @@ from ..state.generations import load_stack
 from ..state.lives import Lives, read_book
 from ..state.log_marks import LogMarks, saved_marks
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
-from . import fitness, limits, status
+from . import limits, status
 from .checks import CHECKS
 from .judge import Case, Check, Expectation, judge
 from .lives import PATIENCE, standing
@@ -208,9 +208,9 @@ def verify(paths: Paths, *, soak: float = 0.0, clock: Clock = SYSTEM) -> Report:
         RollcallError: no stack is installed, or it cannot be read.
     """
     stack = load_stack(paths)
-    held = fitness.held(stack)
-    seen, checks = wait_and_judge(stack, saved_marks(stack), Expectation(held=held), soak=soak, clock=clock)
+    expected = status.expectation(stack)
+    seen, checks = wait_and_judge(stack, saved_marks(stack), expected, soak=soak, clock=clock)
     limit = limits.verify_limit(stack, soak)
-    found = report(stack, seen, checks, held=held, limit=limit)
+    found = report(stack, seen, checks, held=expected.held, limit=limit)
     found["notes"] = young_notes(stack.services, seen) if found["ok"] else []
     return status.with_runs(found, stack)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an install was asked for and has not come to is told by status, verify and doctor, with what finishes it."""
+"""Without a step that an install was asked for, status and verify are not OK; they and doctor say what finishes it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import units
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import last_steps
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import last_steps, lock
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
-from tests.support.stacks import StackUnderTest, stack
+from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
 
 
 @pytest.fixture
@@ -42,8 +42,12 @@ def told(made: StackUnderTest) -> t.List[str]:
     evidence = [line for one in found for line in one["evidence"].splitlines()]
     assert all(one["cure"] == cures.INSTALL for one in found)
     for report in (made.status(), verify.verify(made.paths)):
-        notes = [note for note in report["notes"] if "This finishes it" in note]
-        assert notes == [f"{line}. This finishes it: {cures.INSTALL}" for line in evidence]
+        check = check_of(report, "steps", "test")
+        assert check["ok"] is not bool(evidence)
+        assert check["data"].get("missing", []) == evidence
+        assert check["next"] == (cures.INSTALL if evidence else None)
+        others = {name for name, _subject in failed_checks(report)} - {"steps"}
+        assert report["ok"] is not bool(evidence or others)
     return evidence
 
 
@@ -106,6 +110,16 @@ def test_the_last_step_of_a_release_is_told_until_it_is_finished(made: StackUnde
     assert told(made) == ["release one is in place, and what comes after its switch was not finished"]
     last_steps.note_pending(made.root, None)
     assert told(made) == []
+
+
+def test_what_is_still_at_work_is_not_missing(made: StackUnderTest) -> None:
+    assert made.perform(boot="systemd" if os.geteuid() == 0 else "user")["ok"]
+    assert len(told(made)) == 1
+    release = Path(made.paths.state, "release")
+    release.mkdir()
+    with lock.locked(str(release), "root", "release"):
+        assert told(made) == [], "a command after the switch takes a while"
+    assert len(told(made)) == 1
 
 
 def test_what_was_changed_for_a_run_that_did_not_come_is_told(made: StackUnderTest) -> None:
