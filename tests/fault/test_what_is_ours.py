@@ -177,6 +177,65 @@ def test_a_child_that_left_is_known_when_supervisord_was_killed(escaped: t.Tuple
     assert not is_alive(child)
 
 
+# A service that leaves a child behind when a file appears: forked twice, with a session of its own and no environment.
+LEAVES_LATER = """
+import os, sys, time
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.05)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    with open(sys.argv[1] + ".new", "w") as told:
+        told.write(str(os.getpid()))
+    os.rename(sys.argv[1] + ".new", sys.argv[2])
+    os.chdir("/")
+    os.execve("/bin/sleep", ["sleep", "600"], {})
+os.wait()
+while True:
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def left_late(tmp_path: Path) -> t.Iterator[t.Tuple[StackUnderTest, int]]:
+    """A stack, all of it killed, whose service has left a child behind after the last verdict; and that child's pid."""
+    go, told, program = tmp_path / "go", tmp_path / "pid", tmp_path / "leaves_later.py"
+    program.write_text(LEAVES_LATER, encoding="ascii")
+    command = [sys.executable, str(program), str(go), str(told)]
+    with stack({"worker": {"command": command}}) as made:
+        assert made.perform()["ok"]
+        (worker,) = made.pids().values()
+        go.touch()
+        assert eventually(told.exists)
+        child = int(told.read_text(encoding="ascii"))
+        with ended_at_last([child]):
+            assert eventually(lambda: processes.reader.command(child)[:1] == ("sleep",))
+            made.kill_daemon()
+            os.kill(worker, signal.SIGKILL)
+            assert eventually(lambda: not is_alive(worker))
+            go.unlink()
+            yield made, child
+
+
+def test_a_status_names_what_was_left_behind_after_the_last_verdict(left_late: t.Tuple[StackUnderTest, int]) -> None:
+    made, child = left_late
+    check = check_of(made.status(), "orphans", "test")
+    assert (check["code"], check["data"]["pids"]) == ("left_over", [child])
+
+
+@pytest.mark.parametrize("mode", ["auto", "full", "stop", "emergency"])
+def test_a_run_ends_what_was_left_behind_after_the_last_verdict(
+    left_late: t.Tuple[StackUnderTest, int], mode: str
+) -> None:
+    made, child = left_late
+    with victim("bystander", 0, "--uid", str(NOBODY)) as stranger:
+        report = made.perform(mode, installed=True)
+        assert report["ok"], failed_checks(report)
+        assert not is_alive(child)
+        assert stranger.alive
+
+
 def test_stopped_is_not_said_while_one_that_cannot_be_proved_ours_holds_the_services_socket(
     escaped: t.Tuple[StackUnderTest, int],
 ) -> None:

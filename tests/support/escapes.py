@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -35,6 +36,8 @@ def leave(held: socket.socket, told: str) -> None:
     Path(told).write_text(str(os.getpid()), encoding="ascii")
     held.set_inheritable(True)
     os.chdir("/")
+    # Neither does it keep the number that it has inherited (getrlimit(2), RLIMIT_LOCKS).
+    resource.setrlimit(10, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     os.execve(sys.executable, [sys.executable, __file__, "child", str(held.fileno())], {})
 
 

@@ -79,6 +79,11 @@ def session_serial(_pid: int) -> int:
     return 0
 
 
+def locks_limit(_pid: int) -> int:
+    """Return 0: other systems keep no limit on file locks."""
+    return 0
+
+
 def _asked_of_kernel(ask: t.Callable[[int], int], pid: int) -> int:
     try:
         return ask(pid)

@@ -11,6 +11,7 @@ A process is ours by the first of these that holds (docs/design/0009-what-is-our
 - ``session``: it is of the session that a supervisord of the stack leads or led;
 - ``label``: its environment names the stack, and its user is one whose word counts;
 - ``cgroup``: it is in the control group of the stack's unit;
+- ``number``: it has inherited the number that the stack's supervisord was started with, and is of no container;
 - ``descent``: it descends from a process that is ours, and has no other home. In another pid namespace only descent
   from a supervisord counts: what a container is told is not ours to trust.
 
@@ -24,11 +25,13 @@ import typing as t
 
 from . import homes, processes
 from .births import recorded
+from .inheritance import number_of
 from .labels import label_of, trusted_uids
 from .model import Identity, Label, Place, Process
 from .roots import Views
 
-RECORDED, SESSION, LABEL, CGROUP, DESCENT = "recorded", "session", "label", "cgroup", "descent"
+RECORDED, SESSION, LABEL = "recorded", "session", "label"
+CGROUP, NUMBER, DESCENT = "cgroup", "number", "descent"
 
 # Seconds. A child of a supervisord that is older than this, and that it does not report, is no program of it.
 SETTLED = 1.0
@@ -41,7 +44,7 @@ class Belonging(t.NamedTuple):
     """Whose a process is, and how that is known.
 
     Attributes:
-        how: one of the five words above; empty when it is not ours.
+        how: one of the six words above; empty when it is not ours.
         label: as what it was started; when it is not ours, what it says of itself.
         other: whether it says that it is of another stack.
     """
@@ -70,6 +73,7 @@ class Ownership:
         self._pids = {pid for pid, _start in self._births.processes}
         self._leaders: t.Dict[int, bool] = {}
         self._views = Views()
+        self._number = number_of(root)
 
     def of(self, process: Process) -> Belonging:
         """Return whose one process is, by what it is itself: see ``of_lineage`` for what it descends from."""
@@ -165,6 +169,8 @@ class Ownership:
                 return Belonging(SESSION, own)
             if births.cgroup and self._in_cgroup(pid) and self._may_say(uid):
                 return Belonging(CGROUP, own)
+            if self._has_number(pid) and (uid() in self._uids or self._may_say(uid)):
+                return Belonging(NUMBER, own)
         return Belonging("", said, other=said is not None and not named)
 
     def _may_say(self, uid: t.Callable[[], int]) -> bool:
@@ -204,6 +210,17 @@ class Ownership:
     def _in_cgroup(self, pid: int) -> bool:
         cgroup = self._births.cgroup
         return any(path == cgroup or path.startswith(f"{cgroup}/") for path in processes.reader.cgroups(pid))
+
+    def _has_number(self, pid: int) -> bool:
+        """Return whether a process has the stack's number; what a service has put into a container is not the stack's.
+
+        Whoever could give a process the number without being ours can only have his own process ended by that.
+        """
+        if not self._number or processes.reader.locks_limit(pid) != self._number:
+            return False
+        home = homes.home_of(pid)
+        contained = home is not None and home.is_container and home != homes.home_of(os.getpid())
+        return not (contained or processes.reader.in_container(pid) or keeps_container(pid))
 
     def _is_rollcall(self, process: Process) -> bool:
         """Return whether a process is a command of Rollcall's own, which may have been started in the stack's unit."""
@@ -265,6 +282,11 @@ def leaves(pid: int) -> bool:
     home = homes.home_of(pid)
     if home is not None and home != homes.home_of(processes.reader.parent(pid)):
         return True
+    return keeps_container(pid)
+
+
+def keeps_container(pid: int) -> bool:
+    """Return whether a process is one that keeps a container alive."""
     return os.path.basename((processes.reader.command(pid) or ("",))[0]) in CONTAINER_KEEPERS
 
 

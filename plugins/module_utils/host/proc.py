@@ -10,11 +10,14 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import resource
 import time
 import typing as t
 
 from .accounts import user_name
 from .model import Activity, Place, Process
+
+RLIMIT_LOCKS = 10  # linux/resource.h
 
 # What reading of a process raises when it has ended, or when it may not be read.
 _GONE = (FileNotFoundError, ProcessLookupError)
@@ -162,6 +165,22 @@ def session_serial(pid: int) -> int:
         return 0
     digits = text.partition(b"-")[2].partition(b" ")[0]
     return int(digits) if digits.isdigit() else 0
+
+
+def locks_limit(pid: int) -> int:
+    """Return the soft limit of a process on file locks; 0 when it has none, or it may not be looked at."""
+    try:
+        soft = resource.prlimit(pid, RLIMIT_LOCKS)[0]
+    except ProcessLookupError:
+        return 0
+    except PermissionError:
+        # Only of one's own user, or for root. The file is for everybody, and takes ten times as long to read.
+        try:
+            words = _field(read(f"/proc/{pid}/limits", filled=True), b"\nMax file locks").split()
+        except _UNSEEN:
+            return 0
+        return int(words[0]) if words and words[0].isdigit() else 0
+    return 0 if soft == resource.RLIM_INFINITY else soft
 
 
 def command(pid: int) -> t.Tuple[str, ...]:

@@ -125,6 +125,7 @@ _REASONS: t.Mapping[str, str] = {
     ours.SESSION: "it is of the session of this stack's supervisord",
     ours.LABEL: "it carries this stack's label",
     ours.CGROUP: "it is in the control group of this stack's unit",
+    ours.NUMBER: "it has inherited the number of this stack's supervisord",
     ours.DESCENT: "it descends from a process of this stack",
 }
 

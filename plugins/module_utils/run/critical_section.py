@@ -15,6 +15,7 @@ from ..base import cures
 from ..base.errors import RollcallError
 from ..host import births, processes
 from ..host.ending import Ended
+from ..host.inheritance import number_of
 from ..host.model import Identity
 from ..manifest.revision import revisions
 from ..ports import leases
@@ -282,6 +283,7 @@ class CriticalSection:
                 environment=supervisord_environment(stack, account, revision),
                 log=log,
                 cwd=stack.root,
+                number=number_of(stack.root),
                 timeout=SUPERVISORD_START,
                 clock=self.run.clock,
                 started=self._supervisord_born,

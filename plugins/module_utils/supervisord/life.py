@@ -22,7 +22,7 @@ from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.files import read_last_lines
 from ..base.removing import remove
-from ..host import accounts, ending, processes
+from ..host import accounts, ending, inheritance, processes
 from ..host.accounts import Account
 from ..host.ending import Ended
 from ..host.model import Identity
@@ -55,6 +55,7 @@ def start_supervisord(
     environment: t.Mapping[str, str],
     log: str,
     cwd: str,
+    number: int = 0,
     user: t.Optional[str] = None,
     umask: int = 0o022,
     timeout: float = 10.0,
@@ -70,9 +71,9 @@ def start_supervisord(
         environment: the whole environment; nothing is inherited.
         log: the file that takes what it prints, appended to; opened with the rights of ``user``.
         cwd: the directory it starts in.
+        number: of the stack (``inheritance.number_of``), for all that it will start; 0 for none.
         user: the account to run as; None for the current one. Another one needs root.
-        umask: of the process and so of its programs, as a service's default; under nodaemon supervisord sets none.
-            Its own files are private by the mode of their directories.
+        umask: of its programs; its own files are private by the mode of their directories. With nodaemon it sets none.
         timeout: seconds until it must answer; one that does not is ended.
         clock: where the time comes from.
         started: told its pid when it lives, before it is awaited.
@@ -86,7 +87,7 @@ def start_supervisord(
     with os.fdopen(_open_log(log, who), "ab") as stream:
         output = stream.fileno()
         printed = os.fstat(output).st_size
-        child = _spawn(python, config, who, environment=environment, output=output, cwd=cwd, umask=umask)
+        child = _spawn((python, config), who, number, environment=environment, output=output, cwd=cwd, umask=umask)
         _children[child.pid] = child
         try:
             started(child.pid)
@@ -112,9 +113,9 @@ def _open_log(log: str, who: Account) -> int:
 
 
 def _spawn(
-    python: str,
-    config: str,
+    program: t.Tuple[str, str],
     who: Account,
+    number: int,
     *,
     environment: t.Mapping[str, str],
     output: int,
@@ -123,6 +124,7 @@ def _spawn(
 ) -> subprocess.Popen[bytes]:
     import subprocess
 
+    python, config = program
     # -I: `-m` alone puts the working directory, which may be the services', first on the module path. It ignores
     # PYTHONUTF8, hence -Xutf8, one word: so a process is known as supervisord by its arguments.
     command = [python, "-I", "-Xutf8", "-m", "supervisor.supervisord", "--nodaemon", "-c", config]
@@ -137,7 +139,7 @@ def _spawn(
             cwd=cwd,
             env=dict(environment),
             umask=umask,
-            preexec_fn=_reaper(),  # noqa: PLW1509 - it calls nothing but prctl(2)
+            preexec_fn=_bequeath(number),  # noqa: PLW1509 - it calls nothing but prctl(2) and setrlimit(2)
             **who.identity,
         )
     except OSError as exc:
@@ -146,8 +148,10 @@ def _spawn(
         ) from exc
 
 
-def _reaper() -> t.Optional[t.Callable[[], None]]:
-    """Return what makes a process the reaper of all that descends from it, before it executes supervisord.
+def _bequeath(number: int) -> t.Optional[t.Callable[[], None]]:
+    """Return what gives a process the stack's number and makes it the reaper of all that descends from it.
+
+    It does so before it executes supervisord.
 
     What a service leaves behind, whatever it does to its environment, session or namespaces, becomes supervisord's own
     child instead of pid 1's, and so stays known (prctl(2), PR_SET_CHILD_SUBREAPER: kept over execve, not inherited).
@@ -159,11 +163,12 @@ def _reaper() -> t.Optional[t.Callable[[], None]]:
 
     prctl = ctypes.CDLL(None, use_errno=True).prctl
 
-    def become_reaper() -> None:
+    def bequeath() -> None:
+        inheritance.take(number)
         # A kernel before 3.4 refuses; what is left behind is then known by its label and session alone.
         prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
-    return become_reaper
+    return bequeath
 
 
 def _await_answer(

@@ -22,6 +22,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours impo
     CGROUP,
     DESCENT,
     LABEL,
+    NUMBER,
     RECORDED,
     SESSION,
     Ownership,
@@ -164,6 +165,68 @@ def test_what_is_in_the_control_group_of_the_stacks_unit_is_ours(root: str) -> N
         assert proof(root, ours.pid) == CGROUP
         assert proof(root, other.pid) == ""
         assert pids(root) == {ours.pid}
+
+
+# What a process inherits from a supervisord of the stack at argv[1], and what it executes.
+HEIR = """
+import os, sys
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import inheritance
+inheritance.take(inheritance.number_of(sys.argv[1]))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@contextlib.contextmanager
+def heir(root: str, *command: str) -> t.Iterator[subprocess.Popen[bytes]]:
+    """Run a command with the number of a stack, and with nothing else of it."""
+    with subprocess.Popen([sys.executable, "-c", HEIR, root, *command], env={}, start_new_session=True) as started:
+        try:
+            assert eventually(lambda: processes.reader.command(started.pid) == command)
+            yield started
+        finally:
+            started.kill()
+
+
+def test_what_has_inherited_the_number_of_the_stacks_supervisord_is_ours(root: str, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with heir(root, "/bin/sleep", "60") as ours, heir(str(other), "/bin/sleep", "60") as stranger:
+        assert proof(root, ours.pid) == NUMBER
+        assert proof(root, stranger.pid) == ""
+        assert pids(root) == {ours.pid}
+        # A copy of the root is another directory; the same one moved is not.
+        os.system(f"cp -a {root} {root}.copy")
+        assert pids(f"{root}.copy") == set()
+        os.rename(root, f"{root}.moved")
+        assert pids(f"{root}.moved") == {ours.pid}
+        os.rename(f"{root}.moved", root)
+
+
+def test_what_keeps_a_container_alive_is_not_ours_by_its_number(root: str, tmp_path: Path) -> None:
+    keeper = tmp_path / "conmon"
+    keeper.symlink_to("/bin/sleep")
+    with heir(root, str(keeper), "60") as ours:
+        assert proof(root, ours.pid) == ""
+
+
+@ROOT_ONLY
+def test_a_number_counts_for_the_users_whose_word_counts(root: str) -> None:
+    with victim("bystander", 0, "--uid", str(NOBODY), prefix=(sys.executable, "-c", HEIR, root)) as ours:
+        assert pids(root) == set()
+        births.remember(root, {(1, 1): STARTED}, cgroup="/x")
+        assert pids(root) == {ours.pid}, "root has started the stack, and its services may be of any user"
+
+
+def test_where_no_number_can_be_given_nothing_fails() -> None:
+    code = """
+import resource
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import inheritance
+resource.setrlimit(10, (7, 7))
+inheritance.take(2**61)
+print(resource.getrlimit(10))
+"""
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True, timeout=20)
+    assert done.stdout.strip() == "(7, 7)"
 
 
 def test_a_process_is_held_by_a_supervisord_that_reports_it_or_has_just_forked_it() -> None:
