@@ -6,8 +6,8 @@
 """Removes from a host what ``bootstrap`` and all runs have made there, and nothing else. The stack is stopped before.
 
 What others have put into the root stays, whenever they did. Into directories of Rollcall's own others may have written
-as well: the logs, the data that releases share, the engine, what the stack remembers. These go, and what others have in
-them is named before and afterwards.
+as well: the logs, the data that releases share, the engine, the generations, what the stack remembers. These go, and
+what others have in them is named before and afterwards.
 
 It is first decided what goes, with everything that speaks against it. The files that prove that a directory is a
 stack's go last, so that a removal that was cut off can be run again.
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from ..base import cures
 from ..base.errors import RollcallError
-from ..base.files import open_regular
+from ..base.files import is_temporary, open_regular
 from ..base.removing import mount_points, remove, remove_empty
 from ..host.accounts import Account, all_accounts
 from ..host.answering import silent_mount
@@ -44,6 +44,8 @@ PASSING = (".ansible", ".rollcall-")
 UNFINISHED = (".making-", ".going-")
 # What a stack remembers, beside its records in JSON.
 STATE = frozenset(["delivered", "lock", "release", "runs", "undo"])
+# What a run writes of a generation.
+GENERATION = frozenset(["env", "manifest.json", "meta.json", "ports.json", "release", "supervisord.conf"])
 # The end of the name of a service's log, and of those that were rotated.
 _LOG = re.compile(r"\.(?:log|out)(?:\.[0-9]+)?\Z")
 # For where nothing tells what was there before: what Rollcall makes in its engine, where its links lead, and the file
@@ -265,9 +267,26 @@ def _of_others(stack: Stack, root: str, path: str) -> t.List[str]:
         found = [name for name in found if name not in STATE and not name.endswith(".json")]
     elif path == stack.paths.run:
         found = [name for name in found if not name.startswith("supervisor")]
+    elif path == os.path.join(root, "generations"):
+        found = _beside_generations(path)
     elif path != os.path.join(root, "shared"):
         return []
     return [os.path.join(path, name) for name in found]
+
+
+def _beside_generations(directory: str) -> t.List[str]:
+    """Return what is in the directory of the generations, and in each of them, that no run has written."""
+    found = []
+    for name in _names(directory):
+        place = os.path.join(directory, name)
+        if os.path.islink(place) or not os.path.isdir(place):
+            found.append(name)
+            continue
+        found += [os.path.join(name, one) for one in _names(place) if one not in GENERATION and not is_temporary(one)]
+        secrets = os.path.join(place, "env")
+        private = [] if os.path.islink(secrets) else [one for one in _names(secrets) if not one.endswith(".json")]
+        found += [os.path.join(name, "env", one) for one in private if not is_temporary(one)]
+    return found
 
 
 def _above(path: str, root: str, earlier: t.Container[str]) -> t.Iterator[str]:

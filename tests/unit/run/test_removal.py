@@ -201,7 +201,13 @@ def test_what_others_have_put_into_directories_of_rollcall_is_named_before_it_go
         "state/theirs",
         "run/mine",
         "engine/mine",
+        "generations/notes.txt",
+        "generations/1/supervisord.conf.bak",
+        "generations/1/env/web.json.bak",
+        "generations/theirs/x",
     ]
+    ours = ["manifest.json", "supervisord.conf", "ports.json", "meta.json", "env/web.json", "env/web.json.4711.new"]
+    put(root, *(f"generations/2/{name}" for name in ours))
     put(root, *(f"{name}/x" if name.startswith("shared") else name for name in theirs))
     put(root, "logs/web.log.1", "logs/supervisord.out", "state/lives.json", "state/runs/1", "run/supervisord.pid")
 
