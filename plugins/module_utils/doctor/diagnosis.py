@@ -10,28 +10,57 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..base import cures
 from . import judge_host, judge_installed, judge_left_overs, judge_processes, judge_services, judge_supervisords
 from .facts import HostFacts
-from .findings import ERROR, SEVERITIES, Finding, FindingKind
+from .findings import ERROR, SEVERITIES, WARNING, Finding, FindingKind
 
 # In the order in which they are told, and in which docs/reference/doctor.md has them.
 KINDS: t.Mapping[str, FindingKind] = {
     kind.name: kind
     for kind in (
+        *judge_host.KINDS,
         *judge_supervisords.KINDS,
         *judge_processes.KINDS,
         *judge_services.KINDS,
         *judge_installed.KINDS,
-        *judge_host.KINDS,
         *judge_left_overs.KINDS,
     )
 }
 
+# The order in which remedies are to be followed. While a run is at work hardly any works. Those that are not named here
+# touch one thing each, and come next. An install brings the engine and the account that the following ones need. What
+# ends a supervisord that hangs comes before what needs one that answers.
+_OTHERS = 1
+_ORDER = {
+    cures.WAIT: 0,
+    cures.INSTALL: 2,
+    cures.another_python(): 2,
+    cures.FIX: 3,
+    cures.EMERGENCY: 4,
+    cures.FULL: 5,
+    cures.START: 5,
+    cures.STATUS: 6,
+    cures.ACKNOWLEDGE: 6,
+}
+
 
 def diagnose(facts: HostFacts) -> t.List[Finding]:
-    """Return all that is wrong or worth knowing: errors, then warnings and notes, each in the order of `KINDS`."""
+    """Return all that is wrong or worth knowing, so that the remedies can be followed from the first to the last.
+
+    Errors come first, with the warnings that keep an error's remedy from working; then warnings, then notes. Among
+    these a remedy that another one needs comes before it; beyond that they have the order of `KINDS`.
+    """
     found = [finding for kind in KINDS.values() for finding in kind.findings(facts)]
-    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+    own = {facts.own(command): place for command, place in _ORDER.items() if command.startswith("rollcall ")}
+    order = {**_ORDER, **own}
+
+    def place(finding: Finding) -> t.Tuple[int, int]:
+        in_the_way = finding.severity == WARNING and KINDS[finding.name].in_the_way
+        severity = ERROR if in_the_way else finding.severity
+        return SEVERITIES.index(severity), order.get(finding.remedy, _OTHERS)
+
+    return sorted(found, key=place)
 
 
 def passed(findings: t.Iterable[Finding]) -> bool:

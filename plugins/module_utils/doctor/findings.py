@@ -66,6 +66,7 @@ class FindingKind:
         judge: returns where it is seen in the facts; pure.
         repair: what ``--fix`` does about it; None when that is nothing.
         others: its severity when it is about a supervisord that is not of this stack; empty when it never is.
+        in_the_way: whether a run is refused because of it, though it is only a warning: then its remedy comes first.
     """
 
     name: str
@@ -75,6 +76,7 @@ class FindingKind:
     judge: t.Callable[[HostFacts], t.Iterable[Sighting]]
     repair: t.Optional[Repair] = None
     others: str = ""
+    in_the_way: bool = False
 
     def findings(self, facts: HostFacts) -> t.Iterator[Finding]:
         """Return what there is of it in the facts."""

@@ -114,6 +114,14 @@ def _run_by_root(facts: HostFacts) -> bool:
 
 
 KINDS = (
+    # Where nothing can be written, hardly any other remedy works.
+    FindingKind(
+        "disk",
+        ERROR,
+        "no space or no inodes are left, or the file system is read-only",
+        "make room, or mount it read-write",
+        _problems("disk"),
+    ),
     FindingKind(
         "account", ERROR, "the user of the stack does not exist", "`ansible-playbook site.yml`", unavailable("account")
     ),
@@ -123,13 +131,6 @@ KINDS = (
         "the program or the directory of a service is missing",
         "install the program, or correct the manifest",
         _problems("command"),
-    ),
-    FindingKind(
-        "disk",
-        ERROR,
-        "no space or no inodes are left, or the file system is read-only",
-        "make room, or mount it read-write",
-        _problems("disk"),
     ),
     FindingKind(
         "directory_missing",
@@ -171,6 +172,7 @@ KINDS = (
         "`rollcall doctor --fix`; `chmod` for the socket",
         _open(secret=False),
         repairs.CLOSE_TO_OTHERS,
+        in_the_way=True,
     ),
     FindingKind(
         "unsafe_owner",

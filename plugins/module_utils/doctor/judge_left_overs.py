@@ -92,7 +92,14 @@ def _unseen(facts: HostFacts) -> t.Iterator[Sighting]:
 _FIX = "`rollcall doctor --fix`"
 
 KINDS = (
-    FindingKind("locked", WARNING, "a run is at work: what is seen here will change", "wait for it", _locked),
+    FindingKind(
+        "locked",
+        WARNING,
+        "a run is at work: what is seen here will change",
+        "wait for it",
+        _locked,
+        in_the_way=True,
+    ),
     FindingKind("unfinished_run", WARNING, "the last run was cut off", "`rollcall start`", _unfinished_run),
     FindingKind(
         "failed_run",

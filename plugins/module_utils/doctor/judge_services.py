@@ -103,6 +103,7 @@ KINDS = (
         "the kernel gives an assigned port to clients, or to root alone",
         "`sysctl -w net.ipv4.ip_local_reserved_ports=PORT`, or another port",
         _port_of_the_kernel,
+        in_the_way=True,
     ),
     FindingKind(
         "not_healthy",

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.findings import findings_text
@@ -32,7 +33,7 @@ from tests.support import interpreters, supervisords
 from tests.support.commands import rollcall
 from tests.support.configs import a_label
 from tests.support.namespaces import as_nobody
-from tests.support.processes import eventually, free_port
+from tests.support.processes import eventually, free_port, is_alive
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import victim
@@ -326,6 +327,28 @@ def test_a_port_that_a_stranger_holds_is_named_with_the_override(running: StackU
     data = call(running)
     assert names(data) == ["not_healthy"]
     obey(the(data, "not_healthy"))
+    assert names(call(running)) == []
+
+
+def test_the_cures_can_be_followed_from_the_first_to_the_last(running: StackUnderTest) -> None:
+    """supervisord and its services are down, a stranger has taken the port, and a directory is open to everybody."""
+    port, pids = running.raw["services"]["web"]["port"], running.pids().values()
+    running.kill_daemon()
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    assert eventually(lambda: not any(is_alive(pid) for pid in pids))
+    with victim("listen", port) as foreign:
+        os.chmod(running.paths.run, 0o777)
+        data = call(running)
+        told = [finding["name"] for finding in data["findings"] if finding["name"] in names(data)]
+        assert told.index("port_held") < told.index("supervisord_down")
+        for finding in data["findings"]:
+            if finding["cure"].endswith(cures.FIX.partition(" ")[2]):
+                # It says with its exit code that more is to be done.
+                subprocess.run(finding["cure"], shell=True, capture_output=True, check=False, timeout=100)
+            elif finding["severity"] != "note":
+                obey(finding)
+        assert not foreign.alive
     assert names(call(running)) == []
 
 

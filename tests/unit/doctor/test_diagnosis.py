@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import diagnosis
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.diagnosis import KINDS
@@ -485,6 +486,43 @@ def test_errors_come_first_and_alone_fail() -> None:
     assert not diagnosis.passed(found)
     assert diagnosis.passed(found[1:])
     assert diagnosis.passed([dataclasses.replace(found[0], fixed=True)])
+
+
+# What is told first, and what can be cured only afterwards.
+FIRST_AND_NEXT: t.Sequence[t.Tuple[t.Dict[str, t.Any], t.Sequence[str]]] = (
+    ({"supervisords": [], "stack": STACK, "ports": {8010: error("x", "kill 7")}}, ["port_held", "supervisord_down"]),
+    (
+        {"supervisords": [], "problems": [problem("stack.services.web.command[0]", "x")]},
+        ["command", "supervisord_down"],
+    ),
+    ({"supervisords": [], "missing": [PATHS.logs]}, ["directory_missing", "supervisord_down"]),
+    (
+        {"supervisords": [], "own_paths": [OwnPath(PATHS.state, 0o777, 0o700, 0)]},
+        ["unsafe_mode", "supervisord_down"],
+    ),
+    (
+        {"supervisords": [], "unavailable": [Unavailable("account", "ada", "x", cures.INSTALL)], "missing": ["/x"]},
+        ["account", "directory_missing", "supervisord_down"],
+    ),
+    (
+        {
+            "supervisords": [],
+            "unavailable": [Unavailable("unreadable", "/x", "x", "rm /x")],
+            "problems": [problem("stack.paths.state", "read-only")],
+        },
+        ["disk", "unreadable", "supervisord_down"],
+    ),
+    (
+        {"lock": {"who": "a", "verb": "b", "pid": 7, "since": "c"}, "missing": ["/x"]},
+        ["locked", "directory_missing"],
+    ),
+)
+
+
+@pytest.mark.parametrize(("more", "expected"), FIRST_AND_NEXT, ids=[" ".join(row[1]) for row in FIRST_AND_NEXT])
+def test_a_remedy_comes_after_those_that_it_needs(more: t.Dict[str, t.Any], expected: t.Sequence[str]) -> None:
+    found = [one.name for one in diagnosis.diagnose(facts(**more)) if one.severity != NOTE]
+    assert [name for name in found if name in expected] == expected
 
 
 def test_what_was_put_right_is_what_is_not_found_again() -> None:
