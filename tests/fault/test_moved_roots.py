@@ -10,16 +10,14 @@ import os
 import shutil
 import subprocess
 import typing as t
-from pathlib import Path
 
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
-from ansible_collections.rollcall.supervisor.plugins.modules import engine as engine_module
 from tests.support.commands import rollcall
 from tests.support.processes import free_port, is_alive
-from tests.support.stacks import SOURCES, StackUnderTest, failed_checks, stack, two_services
+from tests.support.stacks import StackUnderTest, failed_checks, install_engine, stack, two_services
 
 pytestmark = [pytest.mark.usefixtures("bystander"), pytest.mark.fault(20)]
 
@@ -58,9 +56,7 @@ def at(made: StackUnderTest, root: str) -> StackUnderTest:
 
 def prepared(other: StackUnderTest) -> StackUnderTest:
     """Do what the role bootstrap does in a root that is there: its command and its engine are for this root."""
-    for path, (text, mode) in engine_module.wanted_files(other.root, SOURCES).items():
-        Path(path).write_text(text, encoding="utf-8")
-        os.chmod(path, mode)
+    install_engine(other.root)
     return other
 
 

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
+import importlib.machinery
+import importlib.util
 import json
+import marshal
 import os
 import shutil
 import signal
@@ -37,7 +41,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.en
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.running import supervisords_over
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import status
 from ansible_collections.rollcall.supervisor.plugins.modules import engine as engine_module
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import engine_files
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import ENGINE, engine_files
 from tests.support.documents import validated
 from tests.support.processes import free_port
 from tests.support.rendering import render
@@ -46,6 +50,35 @@ from tests.support.repository import ROOT
 APP = str(Path(__file__).resolve().parent / "app.py")
 
 SOURCES = {name: content.decode("utf-8") for name, content in engine_files().items()}
+
+# When the files of every engine were last changed, in seconds since 1970: what is compiled for all of them fits that.
+WRITTEN = 1_700_000_000
+
+
+@functools.cache
+def compiled(name: str) -> bytes:
+    """Return what Python keeps beside a file of the engine when it has compiled it, by the file's path within."""
+    source = os.path.join(ENGINE, name)
+    code = importlib.machinery.SourceFileLoader(name, source).get_code(name)
+    header = (number.to_bytes(4, "little") for number in (0, WRITTEN, os.stat(source).st_size))
+    return importlib.util.MAGIC_NUMBER + b"".join(header) + marshal.dumps(code)
+
+
+def install_engine(root: str) -> None:
+    """Put the engine and its command below a root as the module `engine` does, already compiled.
+
+    A file that a test changes is newer than what is compiled of it, and so is compiled anew.
+    """
+    for path, (text, mode) in engine_module.wanted_files(root, SOURCES).items():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        Path(path).write_text(text, encoding="utf-8")
+        os.chmod(path, mode)
+        name = os.path.relpath(path, os.path.join(root, "engine", "rollcall"))
+        if SOURCES.get(name) == text:
+            os.utime(path, (WRITTEN, WRITTEN))
+            cache = importlib.util.cache_from_source(path)
+            os.makedirs(os.path.dirname(cache), exist_ok=True)
+            Path(cache).write_bytes(compiled(name))
 
 
 class StackUnderTest:
@@ -88,10 +121,7 @@ class StackUnderTest:
         for path, mode in ((self.paths.run, 0o700), (self.paths.logs, 0o750), (self.paths.state, 0o700)):
             os.makedirs(path, mode=mode)
         os.symlink(sys.executable, self.program)
-        for path, (text, mode) in engine_module.wanted_files(self.root, SOURCES).items():
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            Path(path).write_text(text, encoding="utf-8")
-            os.chmod(path, mode)
+        install_engine(self.root)
         os.symlink(sys.prefix, os.path.join(self.root, "engine", "venv"))
         os.mkdir(os.path.join(self.root, "lib"), 0o755)
         for name, place in (("requirements.txt", "engine"), ("rollcall_ports.py", "lib")):

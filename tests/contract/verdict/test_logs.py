@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import limits
 from tests.support.commands import rollcall
 from tests.support.processes import eventually
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
@@ -321,13 +322,28 @@ def test_a_log_that_is_no_file_hangs_nothing_and_is_not_ok(speaker: Speaker, kin
     assert said.seconds < said.data["limit"]
 
 
-@pytest.mark.parametrize("pattern", [r"ERROR (\w+\s?)+$", r"^(a+)+$", r"([xz]+[xz]+)+[yw]"])
-def test_a_pattern_without_an_end_is_given_up_in_time(pattern: str) -> None:
-    with speaking(checks={"logs": {"critical": [pattern]}}) as speaker:
-        speaker.says("ERROR " + "word " * 40 + "!", "a" * 60 + "!", "x" * 60)
+ENDLESS = [r"ERROR (\w+\s?)+$", r"^(a+)+$", r"([xz]+[xz]+)+[yw]"]
+HANGS = ("ERROR " + "word " * 40 + "!", "a" * 60 + "!", "x" * 60)
+
+
+def test_a_pattern_without_an_end_is_given_up_in_time() -> None:
+    with speaking(checks={"logs": {"critical": [ENDLESS[0]]}}) as speaker:
+        speaker.says(*HANGS)
         said = rollcall(speaker.made, "verify", "--json")
         found = check_of(said.data, "logs", "web")
         assert (found["code"], "checks.logs.critical" in found["evidence"]) == ("gap", True)
         assert said.seconds < said.data["limit"]
+
+
+@pytest.mark.parametrize("pattern", ENDLESS)
+def test_a_run_with_a_pattern_without_an_end_is_not_good_and_leaves_no_lock(
+    pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with speaking(checks={"logs": {"critical": [pattern]}}) as speaker:
+        speaker.says(*HANGS)
+        # Here it is waited for in full.
+        monkeypatch.setattr(limits, "LOGS", 0.5)
         report = speaker.made.perform(installed=True)
+        found = check_of(report, "logs", "web")
+        assert (found["code"], "checks.logs.critical" in found["evidence"]) == ("gap", True)
         assert (report["ok"], speaker.made.is_locked()) == (False, False)
