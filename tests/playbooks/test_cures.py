@@ -56,7 +56,7 @@ def obey(cure: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
-def test_a_host_without_room_for_the_engine_is_told_where_there_is_none(tmp_path: Path) -> None:
+def test_a_host_without_room_for_the_engine_is_told_where_there_is_none(tmp_path: Path, quick_python: str) -> None:
     root, inventory = tmp_path / "root", tmp_path / "hosts.json"
     root.mkdir()
     wheel(tmp_path / "wheels", "numbered", "1.0")
@@ -64,6 +64,7 @@ def test_a_host_without_room_for_the_engine_is_told_where_there_is_none(tmp_path
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "bootstrap_on_path": False,
+        "bootstrap_python": quick_python,
         "bootstrap_wheels": str(tmp_path / "wheels"),
         "rollcall_stack": {"name": "small", "root": str(root), "services": {"web": {"command": ["/bin/true"]}}},
     }
