@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 import hypothesis
@@ -41,9 +42,13 @@ def bystander() -> t.Iterator[Victim]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _recording() -> t.Iterator[None]:
-    """Playbooks write down what the modules return."""
-    with returns.recording():
+def _recording(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[None]:
+    """Playbooks write down what the modules return, and use again what one of this run has packed of a module."""
+    base = tmp_path_factory.getbasetemp()
+    # All workers of one run have the directory above their own.
+    payloads = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "payloads"
+    payloads.mkdir(exist_ok=True)
+    with returns.recording(payloads):
         yield
 
 

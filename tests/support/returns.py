@@ -139,15 +139,21 @@ def _value_faults(told: Data, value: t.Any, place: str, *, whole: bool) -> t.Ite
 
 
 @contextlib.contextmanager
-def recording() -> t.Iterator[None]:
-    """Have playbooks that are started meanwhile write down what the collection's modules return."""
+def recording(payloads: Path) -> t.Iterator[None]:
+    """Have playbooks that are started meanwhile write down what the collection's modules return.
+
+    Args:
+        payloads: a directory, in which they keep what they have packed of modules.
+    """
     with tempfile.TemporaryDirectory(prefix="rc-results-") as directory:
         os.environ["MODULE_RESULTS"] = str(Path(directory, "results"))
+        os.environ["MODULE_PAYLOADS"] = str(payloads)
         os.environ["ANSIBLE_CALLBACK_PLUGINS"] = str(ROOT / "tests" / "support" / "callbacks")
         try:
             yield
         finally:
-            del os.environ["MODULE_RESULTS"], os.environ["ANSIBLE_CALLBACK_PLUGINS"]
+            for name in ("MODULE_RESULTS", "MODULE_PAYLOADS", "ANSIBLE_CALLBACK_PLUGINS"):
+                del os.environ[name]
 
 
 def recorded() -> t.List[t.Tuple[str, bool]]:
