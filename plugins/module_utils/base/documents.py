@@ -28,6 +28,7 @@ DifferenceCode = t.Literal[
     "not_listening",
     "user",
     "release_edited",
+    "altered",
 ]
 Family = t.Literal["ipv4", "ipv6"]
 ErrorKind = t.Literal["failed", "wrong_use", "refused", "unreachable"]

@@ -5,7 +5,9 @@
 # Private to this collection: may change in any release.
 """What supervisord runs, compared with what the installed config says: somebody may have edited that and told it.
 
-supervisord tells the config that it read last, without environments (``getAllConfigInfo``); those the processes have.
+supervisord tells the config that it read last (``getAllConfigInfo``), without environments, umask and autorestart. The
+processes have the environments that they were started with. Of all keys supervisord says, when it reads the config
+again, which programs it runs otherwise (``reloadConfig``): it acts on that only when it is told to.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ import shlex
 import signal
 import typing as t
 
+from ..base.errors import RollcallError
 from ..host import processes
 from ..host.labels import LABEL_REVISION
 from ..manifest.model import Stack
+from . import client_errors
 from .client import Client, ProgramState
 from .config import Program, programs
 
@@ -35,13 +39,16 @@ _ALIKE = (
 )
 
 
-def altered_programs(stack: Stack, client: Client, seen: t.Mapping[str, ProgramState]) -> t.Dict[str, str]:
+def altered_programs(
+    stack: Stack, client: Client, seen: t.Mapping[str, ProgramState], *, edited: bool
+) -> t.Dict[str, str]:
     """Return by program why it is not as the installed manifest has it; nothing when all are.
 
     Args:
         stack: the installed manifest.
         client: of the supervisord.
         seen: the programs that it has.
+        edited: whether the installed config was edited since: then supervisord is not made to read it.
 
     Raises:
         RollcallError: supervisord does not answer.
@@ -53,7 +60,21 @@ def altered_programs(stack: Stack, client: Client, seen: t.Mapping[str, ProgramS
         keys = [*_different_keys(program, rows.get(name, {})), *_different_variables(program, seen.get(name))]
         if keys:
             found[name] = f"supervisord runs it with another {', '.join(keys)} than the installed config says"
+    if not edited:
+        unnamed = "supervisord runs it otherwise than the installed config says, such as with other variables"
+        found.update((name, unnamed) for name in _changed(client) if name in wanted and name not in found)
     return found
+
+
+def _changed(client: Client) -> t.List[str]:
+    """Return the programs that supervisord runs otherwise than the config says that it reads now."""
+    try:
+        return client.reload()[1]
+    except RollcallError as exc:
+        if exc.evidence.get("problem") == client_errors.FAULT:
+            # It does not take the config: a directory is missing, which is a finding of its own.
+            return []
+        raise
 
 
 def _different_keys(program: Program, row: t.Mapping[str, t.Any]) -> t.Iterator[str]:

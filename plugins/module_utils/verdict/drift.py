@@ -19,7 +19,8 @@ from ..manifest.revision import revision, runs_release
 from ..ports import leases
 from ..ports.provenance import SUPERVISED, Holder
 from ..ports.survey import survey
-from ..state.generations import load_stack
+from ..state.generations import is_edited, load_stack
+from ..supervisord.active import altered_programs
 from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
 from . import fitness
 from .file_drift import read_file, stack_differences
@@ -56,12 +57,16 @@ def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) 
     """
     installed = load_stack(paths)
     written = None if file is None else read_file(file, installed, leases.load(paths.state))
-    programs, silence = _programs(installed, clock)
+    programs, altered, silence = _programs(installed, clock)
     holders = _holders(installed, written, programs, clock)
     names = list(dict.fromkeys([*_names(written), *_names(installed), *programs]))
     rows = [_row(name, written, installed, programs, silence, holders) for name in names]
     _add_not_running(rows, installed, programs)
     _add_edits(rows, installed)
+    for row in rows:
+        if row["name"] in altered:
+            row["differences"].append(altered[row["name"]])
+            row["codes"].append("altered")
     apart = [] if written is None else stack_differences(written, installed)
     return {
         "ok": silence is None and not apart and not any(row["differences"] for row in rows),
@@ -73,12 +78,16 @@ def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) 
     }
 
 
-def _programs(stack: Stack, clock: Clock) -> t.Tuple[t.Dict[str, ProgramState], t.Optional[str]]:
+def _programs(stack: Stack, clock: Clock) -> t.Tuple[t.Dict[str, ProgramState], t.Dict[str, str], t.Optional[str]]:
+    """Return the programs of supervisord, why some of them are not as installed, and why it does not answer."""
     try:
         with Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock) as client:
-            return dict(client.programs()), None
+            programs = dict(client.programs())
+            altered = altered_programs(stack, client, programs, edited=is_edited(stack.paths, stack.root))
     except RollcallError as exc:
-        return {}, exc.message
+        return {}, {}, exc.message
+    known = {service.name for service in stack.services}
+    return programs, {name: why for name, why in altered.items() if name in known}, None
 
 
 def _holders(

@@ -177,7 +177,8 @@ def _said_again(
         seen = {name: identity(one) for name, one in programs.items()}
         generation = current_id(stack.paths) or ""
         known = config_read or (book.proved, book.generation) == (seen, generation)
-        altered = {} if known else altered_programs(stack, client, programs)
+        edited = not known and is_edited(stack.paths, stack.root)
+        altered = {} if known else altered_programs(stack, client, programs, edited=edited)
         return None, programs, book._replace(proved={} if altered else seen, generation=generation), altered
     except RollcallError as exc:
         if exc.evidence.get("problem") is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import drift, verify
 from tests.support.peers import http, says, tcp_peer
 from tests.support.processes import eventually, free_port, kill
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
@@ -188,11 +188,14 @@ EDITS = {
     "the command": (" worker\n", " another\n"),
     "a setting": ("stopwaitsecs=3", "stopwaitsecs=7"),
     "a program more": ("[program:web]", "[program:extra]\ncommand=sleep 600\n\n[program:web]"),
+    "a variable more": ("environment=", 'environment=EXTRA="1",'),
+    "whether it is started again": ("autorestart=unexpected", "autorestart=false"),
+    "the umask": ("startsecs=", "umask=077\nstartsecs="),
 }
 
 
 @pytest.mark.parametrize("back", [False, True])
-@pytest.mark.parametrize("what", ["the command", "a setting", "a program more"])
+@pytest.mark.parametrize("what", EDITS)
 def test_a_config_that_was_edited_and_taken_over_is_not_ok_and_a_run_mends_it(what: str, back: bool) -> None:
     with stack(two_services()) as made:
         assert failed_checks(made.perform()) == []
@@ -201,10 +204,16 @@ def test_a_config_that_was_edited_and_taken_over_is_not_ok_and_a_run_mends_it(wh
         if back:
             # What supervisord has taken over stays.
             Path(made.paths.config).write_text(text, encoding="utf-8")
+        # A service that was started again may take a moment to listen.
+        assert eventually(lambda: failed_checks(made.status()) == [("config", "test")])
+        # A look takes nothing away of what the next one sees.
         assert failed_checks(made.status()) == [("config", "test")]
+        if back:
+            assert not drift.drift(made.paths)["ok"]
         report = made.perform()
         assert failed_checks(report) == []
         assert report["changed"]
+        assert drift.drift(made.paths)["ok"]
         assert failed_checks(made.status()) == []
 
 
