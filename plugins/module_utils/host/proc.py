@@ -168,17 +168,18 @@ def session_serial(pid: int) -> int:
 
 
 def locks_limit(pid: int) -> int:
-    """Return the soft limit of a process on file locks; 0 when it has none, or it may not be looked at."""
+    """Return the soft limit of a process on file locks; 0 when it has none, or root alone may see it."""
     try:
         soft = resource.prlimit(pid, RLIMIT_LOCKS)[0]
     except ProcessLookupError:
         return 0
     except PermissionError:
-        # Only of one's own user, or for root. The file is for everybody, and takes ten times as long to read.
+        # It is of another user. Root may lack the right in a container; the file takes ten times as long to read.
         try:
-            words = _field(read(f"/proc/{pid}/limits", filled=True), b"\nMax file locks").split()
+            text = read(f"/proc/{pid}/limits", filled=True) if os.geteuid() == 0 else b""
         except _UNSEEN:
             return 0
+        words = _field(text, b"\nMax file locks").split()
         return int(words[0]) if words and words[0].isdigit() else 0
     return 0 if soft == resource.RLIM_INFINITY else soft
 
