@@ -252,8 +252,11 @@ def test_another_run_at_work_is_not_taken_the_ground_from(made: StackUnderTest) 
     assert done.returncode == 2
     assert Path(made.command).exists()
     said = document(made)["hosts"]["here"]["first_install"]
-    assert "It could not be taken back: " in said
+    assert said.startswith("What was made could not be taken back: ")
     assert "is locked by another run" in said
+    # Each sentence ends, and the command stands at the end, where it can be copied.
+    assert f". {NEVER_VERIFIED}" in said
+    assert said.endswith("-e confirm=test")
 
 
 def test_a_host_that_ends_because_of_another_one_is_not_taken_back(made: StackUnderTest, tmp_path: Path) -> None:
