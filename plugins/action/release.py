@@ -42,7 +42,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
             while True:
                 answer = self._execute_module(module_args={**arguments, "received": received}, task_vars=task_vars)
                 # Each is sent once: a host that still lacks it then has failed.
-                missing = [name for name in answer.get("missing", ()) if "archive" not in received[name]]
+                lacks = answer.get("missing")
+                asked = [name for name in local if isinstance(lacks, list) and name in lacks]
+                missing = [name for name in asked if "archive" not in received[name]]
                 if not missing:
                     break
                 theirs = theirs or self._make_tmp_path()

@@ -53,8 +53,13 @@ import typing as t
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import one_line
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import problems_text
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils import answers
+
+# TCP's ports are below this.
+PORTS = 1 << 16
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core comes without types
@@ -91,10 +96,19 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core comes with
                 "Gather them with ansible.builtin.setup. It needs the role bootstrap to have run there as root, with "
                 "bootstrap_on_path."
             )
-        if not isinstance(fact, dict) or "error" in fact:
-            raise AnsibleLookupError(f"The fact rollcall of {host} is broken: {fact}")
-        stack = self._stack_of(host, fact["stacks"])
-        return {name: entry["port"] for name, entry in stack["services"].items() if entry["port"] is not None}
+        try:
+            known: t.Dict[str, t.Any] = answers.admitted(fact, answers.PortsFact, "it")[0]
+        except answers.Malformed as exc:
+            why = one_line(fact) if isinstance(fact, str) else exc
+            raise AnsibleLookupError(f"The fact rollcall of {host} is broken: {why}") from exc
+        if "error" in known:
+            raise AnsibleLookupError(f"The fact rollcall of {host} is broken: {known['error']}")
+        stack = self._stack_of(host, known["stacks"])
+        ports = {name: entry["port"] for name, entry in stack.get("services", {}).items()}
+        wrong = [name for name, port in ports.items() if port is not None and not 0 < port < PORTS]
+        if wrong:
+            raise AnsibleLookupError(f"The fact rollcall of {host} is broken: {wrong[0]} has no port of TCP.")
+        return {name: port for name, port in ports.items() if port is not None}
 
     def _stack_of(self, host: str, stacks: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
         name, known = self.get_option("stack"), ", ".join(stacks) or "none"

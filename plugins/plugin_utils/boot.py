@@ -11,6 +11,7 @@ The host is asked by one command of the shell; what to do with the answer is dec
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -108,12 +109,12 @@ def parse(output: str) -> Host:
     def said(words: str) -> str:
         return next((line[len(words) + 1 :] for line in lines if line.startswith(f"{words} ")), "")
 
-    who = re.fullmatch(r"(\d+) (.+)", said("user"))
-    if who is None:
+    who, home = re.fullmatch(r"([0-9]{1,10}) (.{1,256})", said("user")), said("home")
+    if who is None or not f"{who.group(2)}{home}".isprintable() or (home and not os.path.isabs(home)):
         raise RollcallError(f"The host did not say what starts the stack after a boot: {output.strip()[-200:]!r}.")
     kinds = [kind for kind in (SYSTEMD, USER, LAUNCHD) if said(f"file {kind}")]
     present = {kind: Present(said(f"file {kind}"), said(f"root {kind}"), said(f"state {kind}")) for kind in kinds}
-    return Host(who.group(1), who.group(2), said("home"), bool(said("systemd")), present)
+    return Host(who.group(1), who.group(2), home, bool(said("systemd")), present)
 
 
 def kind_of(host: Host, wanted: str) -> str:

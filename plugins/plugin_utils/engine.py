@@ -21,12 +21,14 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import printable
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import OWNED, POLICIES
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.places import (
     engine_directory,
     engine_python,
 )
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils import answers
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.invocation import apply_command
 
 Data = t.Mapping[str, t.Any]
@@ -122,8 +124,16 @@ class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes with
     def _ask(self, root: str, question: Data) -> t.Dict[str, t.Any]:
         # A vaulted value is no string before it is asked to be one.
         done = self._executed(root, json.dumps(question, default=str).encode("ascii"))
-        answer = _answer(done["stdout"])
-        return answer if answer is not None else _failure(root, done)
+        text = _last_line(done["stdout"])
+        if not text.startswith("{"):
+            return _failure(root, done)
+        try:
+            answer, dropped = answers.answer_to(question["verb"], text)
+        except answers.Malformed as exc:
+            return _failure(root, done, f"and with what is no answer: {exc}")
+        if dropped:
+            self._display.warning(f"Dropped from what {self._host_name} has answered: {', '.join(dropped)}")
+        return answer
 
     def _executed(self, root: str, text: bytes) -> Data:
         """Run the engine with this standard input, as modules are: through the connection itself, or from a file."""
@@ -199,20 +209,15 @@ def _texts(value: t.Any) -> t.List[str]:
     return [] if value is None else [str(value)]
 
 
-def _answer(output: str) -> t.Optional[t.Dict[str, t.Any]]:
-    """Return the engine's answer: the last line, for a login shell may have something of its own to say before it."""
-    lines = output.strip().splitlines()
-    try:
-        answer = json.loads(lines[-1]) if lines else None
-    except ValueError:
-        return None
-    return answer if isinstance(answer, dict) else None
+def _last_line(output: str) -> str:
+    """Return where the engine's answer is: a login shell may have something of its own to say before it."""
+    return output.rstrip().rpartition("\n")[2].strip()
 
 
-def _failure(root: str, done: Data) -> t.Dict[str, t.Any]:
+def _failure(root: str, done: Data, how: str = "and no answer") -> t.Dict[str, t.Any]:
     """Return the result for an engine that has not answered."""
     said = (done.get("stderr") or done["stdout"]).strip()
-    evidence: t.Dict[str, t.Any] = {"exit_code": done["rc"], "output": said[-SAID:]}
+    evidence: t.Dict[str, t.Any] = {"exit_code": done["rc"], "output": printable(said[-SAID:])}
     if done["rc"] == NOT_INSTALLED:
         error = RollcallError(
             f"Rollcall is not installed under {root} on this host.",
@@ -222,7 +227,7 @@ def _failure(root: str, done: Data) -> t.Dict[str, t.Any]:
         )
     else:
         error = RollcallError(
-            f"The engine under {root} ended with exit code {done['rc']} and no answer.",
+            f"The engine under {root} ended with exit code {done['rc']} {how}.",
             evidence=evidence,
             remedies=[cures.INSTALL],
         )

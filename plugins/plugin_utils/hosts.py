@@ -8,15 +8,21 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import typing as t
 from dataclasses import dataclass
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import one_line, printable
+
 if t.TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
 
+# A host's words are shown up to so many characters, and so many sentences.
+SAID, MOST_BROKEN = 500, 20
+_VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){1,3}(?:-[0-9A-Za-z.-]{1,40})?")
 # Engines before 0.2.0 had no file `version`.
 _LOOK = """\
 cd {root} 2>/dev/null || exit 0
@@ -66,8 +72,12 @@ def look(action: ActionBase, root: str, proof: str = "") -> Found:
     """
     done = action._low_level_execute_command(_LOOK.format(root=shlex.quote(root), proof=proof))
     if done["rc"] != 0:
-        raise AnsibleActionFail(f"The host could not be looked at: {(done['stderr'] or done['stdout']).strip()[-500:]}")
-    return parse(done["stdout"])
+        said = (done["stderr"] or done["stdout"]).strip()
+        raise AnsibleActionFail(f"The host could not be looked at: {printable(said[-500:])}")
+    try:
+        return parse(done["stdout"])
+    except ValueError as exc:
+        raise AnsibleActionFail(f"The host could not be looked at: what it has said is no answer: {exc}") from exc
 
 
 def proof(data: t.Mapping[str, t.Any], *, on_path: bool) -> str:
@@ -89,6 +99,9 @@ def parse(output: str) -> Found:
     """Return what the host has said; a login shell may have said something of its own before it.
 
     Names come as the bytes that they are, each ended by a zero: a terminal, which SSH may give, changes none of that.
+
+    Raises:
+        ValueError: it is no answer.
     """
     said: t.Dict[str, t.List[str]] = {}
     for line in output.splitlines():
@@ -97,6 +110,17 @@ def parse(output: str) -> Found:
     last = {word: said.get(word, [""])[-1] for word in ("version", "prepared")}
     names = bytes.fromhex("".join(said.get("found", ()))).split(b"\0")[:-1]
     found = sorted(os.fsdecode(name)[len("./") :] for name in names)
-    broken = tuple(said.get("broken", ()))
+    broken = tuple(one_line(words, SAID) for words in said.get("broken", ())[:MOST_BROKEN])
     whole = "yes" in said.get("whole", ()) and not broken
-    return Found(last["version"], last["prepared"], tuple(found), whole, broken)
+    return Found(known_version(last["version"]), last["prepared"], tuple(found), whole, broken)
+
+
+def known_version(text: str) -> str:
+    """Return the version of an engine as a host tells it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if text and not _VERSION.fullmatch(text):
+        raise ValueError(f"{one_line(text, 40)!r} is no version")
+    return text

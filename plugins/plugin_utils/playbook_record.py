@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import command_documents, documents
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import (
     EXIT_CODES,
     EXIT_FAILED,
@@ -18,10 +19,9 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show import steps
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import Reader
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils import answers
 
 if t.TYPE_CHECKING:
-    from ansible_collections.rollcall.supervisor.plugins.module_utils.base import command_documents, documents
-
     AnyReport = t.Union[documents.Report, command_documents.DoctorDocument, command_documents.AcknowledgeDocument]
 
 CODES = {**EXIT_CODES, "unreachable": EXIT_UNREACHABLE}
@@ -36,6 +36,14 @@ WORDS = ("stdout", "stderr", "module_stdout", "module_stderr")
 TAIL = 5
 
 Data = t.Mapping[str, t.Any]
+
+
+def _known(value: t.Any, shape: t.Any) -> t.Any:
+    """Return a value of a task's result when it is of this form; a module of others may have a key of that name."""
+    try:
+        return answers.admitted(value, shape)[0]
+    except answers.Malformed:
+        return None
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,13 @@ class TaskFailure:
     @property
     def problems(self) -> t.Sequence[documents.ProblemData]:
         """The problems of the manifest, when it is those that it failed for."""
-        return [] if isinstance(self.result.get("error"), dict) else list(self.result.get("problems") or ())
+        known = _known(self.result.get("problems"), t.List[documents.ProblemData])
+        return known if known is not None and self._error is None else []
+
+    @property
+    def _error(self) -> t.Optional[documents.ErrorData]:
+        """The error of the engine or of a module of ours; None when it is another's."""
+        return t.cast("t.Optional[documents.ErrorData]", _known(self.result.get("error"), documents.ErrorData))
 
     def _said(self) -> str:
         """Return why it failed: of a module that gave no answer what its Python said, and not that it gave none."""
@@ -66,9 +80,9 @@ class TaskFailure:
 
     def as_error(self) -> documents.ErrorData:
         """Return why a host came to no verdict, in the form of the engine's errors."""
-        result = self.result
-        if isinstance(result.get("error"), dict):
-            return t.cast("documents.ErrorData", result["error"])
+        result, told = self.result, self._error
+        if told is not None:
+            return told
         if self.problems:
             message = str(result.get("msg") or "The manifest has problems.")
             return error(message, "wrong_use", evidence={"problems": self.problems})

@@ -16,9 +16,19 @@ _RESULTS = {"ok": "OK", "held": "HELD", "degraded": "FAILED"}
 
 def printable(text: t.Any) -> str:
     """Return text that cannot move the cursor: logs, command lines and configs are written by others."""
-    kept = str(text).replace("\t", "    ").replace("\r\n", "\n")
+    return inert(str(text).replace("\t", "    "))
+
+
+def inert(text: str) -> str:
+    """Return text that no terminal obeys and that reads as it is written; line ends and tabs stay.
+
+    What cannot be printed is escaped: control characters, and marks that change the direction of writing.
+    """
+    if text.isprintable():
+        return text
     return "".join(
-        char if char == "\n" or char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in kept
+        char if char in "\n\t" or char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text.replace("\r\n", "\n")
     )
 
 
