@@ -148,9 +148,16 @@ def read_record(
     Raises:
         RollcallError: the file is there and cannot be read, or holds something else. That never counts as missing.
     """
+    return read_text_record(path, lambda text: parse(json.loads(text)), missing, subject, remedies)
+
+
+def read_text_record(
+    path: str, parse: t.Callable[[str], _T], missing: _T, subject: str, remedies: t.Sequence[str] = ()
+) -> _T:
+    """Return what ``parse`` makes of the text in a file, as `read_record` does of its JSON."""
     try:
         with open_regular(path) as stream:
-            return parse(json.load(stream))
+            return parse(stream.read())
     except FileNotFoundError:
         return missing
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as exc:

@@ -45,9 +45,15 @@ def served_mount(path: str, mounted: t.Optional[t.Sequence[Mount]] = None) -> t.
     return None
 
 
-def silent_mount(path: str, seconds: float = ANSWER) -> t.Optional[str]:
-    """Return where the file system is mounted that does not answer when a path is looked at; None when all do."""
-    place = served_mount(path)
+def silent_mount(path: str, seconds: float = ANSWER, mounted: t.Optional[t.Sequence[Mount]] = None) -> t.Optional[str]:
+    """Return where the file system is mounted that does not answer when a path is looked at; None when all do.
+
+    Args:
+        path: absolute.
+        seconds: in which it must answer.
+        mounted: from `mounts`, for somebody who asks for many paths; None has it read.
+    """
+    place = served_mount(path, mounted)
     return None if place is None or answers_in_time(path, place, seconds) else place
 
 
@@ -57,8 +63,9 @@ def require(paths: t.Iterable[str]) -> None:
     Raises:
         RollcallError: ``refused``: one is on a file system that does not answer. Nothing was touched.
     """
+    mounted = mounts()
     for path in paths:
-        place = silent_mount(path)
+        place = silent_mount(path, mounted=mounted)
         if place is not None:
             raise RollcallError(
                 f"{path} does not answer within {ANSWER:g} s: it is on the file system at {place}, whose server does "

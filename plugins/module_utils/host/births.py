@@ -117,11 +117,11 @@ def remember(
 
 
 def _that_live(sessions: t.Mapping[Identity, int]) -> t.Dict[Identity, int]:
-    """Return the sessions that have a member; the number of another one may be used again."""
+    """Return the sessions that have a living member; nothing new can come from another one."""
     if len(sessions) == 1 and all(processes.alive(leader) for leader in sessions):
         return dict(sessions)
     places = [processes.reader.place_of(pid) for pid in processes.pids()]
-    numbers = {place.session for place in places if place is not None}
+    numbers = {place.session for place in places if place is not None and not place.ended}
     return {leader: serial for leader, serial in sessions.items() if leader[0] in numbers}
 
 

@@ -131,9 +131,10 @@ def parent(pid: int) -> int:
     return int(_ask(pid, "ppid") or 0)
 
 
-def command(pid: int) -> t.Tuple[str, ...]:
-    """Return the arguments of a process; empty when it has none or they may not be read."""
-    return tuple(_ask(pid, "cmdline") or ())
+def command(pid: int, having: str = "") -> t.Tuple[str, ...]:
+    """Return the arguments of a process; empty when it has none, they may not be read, or a word is not in them."""
+    arguments = tuple(_ask(pid, "cmdline") or ())
+    return arguments if any(having in argument for argument in arguments) else ()
 
 
 def environment(pid: int, prefix: str) -> t.Dict[str, str]:

@@ -75,6 +75,10 @@ def mount_of(path: str, mounted: t.Sequence[Mount]) -> Mount:
 
 def may_hang(path: str, mounted: t.Sequence[Mount]) -> bool:
     """Return whether a path is, by its name, on a file system that somebody must serve."""
+    wanted = os.path.normpath(path)
+    # Few are served, and mostly none of these is above the path: that is told without comparing all of them.
+    if not any(one.kind not in _LOCAL and _is_below(wanted, one.point) for one in mounted):
+        return False
     return mount_of(path, mounted).kind not in _LOCAL
 
 
@@ -87,4 +91,4 @@ def _is_below(path: str, directory: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text) if "\\" in text else text

@@ -22,6 +22,8 @@ RLIMIT_LOCKS = 10  # linux/resource.h
 # What reading of a process raises when it has ended, or when it may not be read.
 _GONE = (FileNotFoundError, ProcessLookupError)
 _UNSEEN = (*_GONE, PermissionError)
+# Bytes of one read.
+CHUNK = 65_536
 
 
 class _Stat(t.NamedTuple):
@@ -147,10 +149,12 @@ def parent(pid: int) -> int:
 def place_of(pid: int) -> t.Optional[Place]:
     """Return where a process stands among the others; None when there is none to be seen."""
     try:
-        stat = _parse_stat(read(f"/proc/{pid}/stat", filled=True))
+        # This is asked of every process, so nothing is taken from the file that is not needed.
+        fields = _split_stat(read(f"/proc/{pid}/stat", filled=True))[1]
     except _UNSEEN:
         return None
-    return Place(stat.ppid, stat.group, stat.session, stat.start, stat.state in "ZX" and stat.threads < 2)
+    ended = fields[0] in b"ZX" and int(fields[17]) < 2
+    return Place(int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), ended)
 
 
 def session_serial(pid: int) -> int:
@@ -184,12 +188,13 @@ def locks_limit(pid: int) -> int:
     return 0 if soft == resource.RLIM_INFINITY else soft
 
 
-def command(pid: int) -> t.Tuple[str, ...]:
-    """Return the arguments of a process; empty when it has none or they may not be read."""
+def command(pid: int, having: str = "") -> t.Tuple[str, ...]:
+    """Return the arguments of a process; empty when it has none, they may not be read, or a word is not in them."""
     try:
-        return _parse_arguments(_read_body(pid, "cmdline"))
+        text = _read_body(pid, "cmdline")
     except _UNSEEN:
         return ()
+    return _parse_arguments(text) if having.encode("ascii") in text else ()
 
 
 def environment(pid: int, prefix: str) -> t.Dict[str, str]:
@@ -247,7 +252,9 @@ def words(pid: int) -> t.Tuple[t.List[str], t.List[str]]:
 
 def in_container(pid: int) -> bool:
     """Return whether a process lives in another pid namespace, below ours."""
-    return _depth(pid) > _own_depth()
+    # Most live in our own. The link says so at a fifth of the price of counting how deep one is.
+    own = _own_namespace()
+    return not (own and _link(f"/proc/{pid}/ns/pid") == own) and _depth(pid) > _own_depth()
 
 
 def cgroups(pid: int) -> t.List[str]:
@@ -324,22 +331,27 @@ def read(path: str, place: t.Optional[int] = None, *, filled: bool = False) -> b
     """
     handle = os.open(path, os.O_RDONLY, dir_fd=place)
     try:
-        parts: t.List[bytes] = []
-        while True:
-            part = os.read(handle, 65536)
+        part = os.read(handle, CHUNK)
+        parts = [part]
+        while part and not (filled and len(part) < CHUNK):
+            part = os.read(handle, CHUNK)
             parts.append(part)
-            if not part or (filled and len(part) < 65536):
-                return b"".join(parts)
+        return part if len(parts) == 1 else b"".join(parts)
     finally:
         os.close(handle)
 
 
-def _parse_stat(text: bytes) -> _Stat:
+def _split_stat(text: bytes) -> t.Tuple[bytes, t.List[bytes]]:
     # The name stands in parentheses and may itself contain them and spaces: the last one closes it.
     head, _unused, tail = text.rpartition(b")")
-    fields = tail.split()
+    fields = tail.split(None, 20)
     if len(fields) < 20:
         raise ProcessLookupError(errno.ESRCH, "the process ended while it was read")
+    return head, fields
+
+
+def _parse_stat(text: bytes) -> _Stat:
+    head, fields = _split_stat(text)
     return _Stat(
         name=head.partition(b"(")[2].decode("utf-8", "replace"),
         state=fields[0].decode(),
@@ -428,6 +440,12 @@ def _depth(pid: int) -> int:
 @functools.lru_cache(maxsize=1)
 def _own_depth() -> int:
     return _depth(os.getpid())
+
+
+@functools.lru_cache(maxsize=1)
+def _own_namespace() -> str:
+    """Return the link of our own pid namespace; empty when this /proc does not show us."""
+    return _link(f"/proc/{os.getpid()}/ns/pid")
 
 
 @functools.lru_cache(maxsize=1)

@@ -86,16 +86,21 @@ class Views:
         What may not be looked at is not the same. Only for another user than root, who may not end that process either,
         the same words have to do.
         """
+        return self._compare(pid, path, ours)[0]
+
+    def _compare(self, pid: int, path: str, ours: str) -> t.Tuple[bool, bool]:
+        """Return whether a path is for a process what ``ours`` is for us, and whether it leads nowhere for it."""
         if path == ours and sees_as_we_do(pid):
-            return True
+            return True, False
         try:
             seen = self.seen_by(pid, path)
         except PermissionError:
-            return os.geteuid() != 0 and os.path.realpath(path) == os.path.realpath(ours)
-        if seen is None:
-            # It is gone for both: the words are all that is left, where they have the same meaning.
-            return file_id(ours) is None and os.path.realpath(path) == os.path.realpath(ours) and sees_as_we_do(pid)
-        return seen == file_id(ours)
+            return os.geteuid() != 0 and os.path.realpath(path) == os.path.realpath(ours), False
+        wanted = file_id(ours)
+        if seen is not None:
+            return seen == wanted, False
+        # It is gone for both: the words are all that is left, where they have the same meaning.
+        return wanted is None and os.path.realpath(path) == os.path.realpath(ours) and sees_as_we_do(pid), True
 
     def names_stack(self, pid: int, label: t.Optional[Label], root: str) -> bool:
         """Return whether the label of a process names the stack at ``root``.
@@ -108,15 +113,10 @@ class Views:
         wanted = file_id(root)
         if wanted is None:
             return self.is_same(pid, label.root, root)
-        if self.is_same(pid, label.root, root):
+        same, nowhere = self._compare(pid, label.root, root)
+        if same:
             return self._stack_above(pid, wanted) in (None, wanted)
-        return self._leads_nowhere(pid, label.root) and self._stack_above(pid, wanted) == wanted
-
-    def _leads_nowhere(self, pid: int, path: str) -> bool:
-        try:
-            return self.seen_by(pid, path) is None
-        except PermissionError:
-            return False
+        return nowhere and self._stack_above(pid, wanted) == wanted
 
     def _stack_above(self, pid: int, wanted: FileId) -> t.Optional[FileId]:
         """Return the root of the stack in which a process works; None when it works in none, or that cannot be seen.
@@ -144,16 +144,6 @@ class Views:
         if view not in self._mounted:
             self._mounted[view] = mounts(pid)
         return self._mounted[view]
-
-
-def is_same(pid: int, path: str, ours: str) -> bool:
-    """Return whether a path is for a single process what ``ours`` is for us, as ``Views.is_same``."""
-    return Views().is_same(pid, path, ours)
-
-
-def names_stack(pid: int, label: t.Optional[Label], root: str) -> bool:
-    """Return whether the label of a single process names the stack at ``root``, as ``Views.names_stack``."""
-    return Views().names_stack(pid, label, root)
 
 
 def _in_time(place: t.Tuple[View, str], look: t.Callable[[], t.Optional[FileId]]) -> t.Optional[FileId]:
@@ -197,8 +187,12 @@ def _view(pid: t.Union[int, str]) -> View:
         PermissionError: it may not be looked at.
         FileNotFoundError, ProcessLookupError: there is no such process, or it has ended.
     """
-    place = _living(pid)
-    status = os.stat(f"{place}/root")
+    place = f"/proc/{pid}"
+    try:
+        status = os.stat(f"{place}/root")
+    except (FileNotFoundError, ProcessLookupError):
+        place = _living(pid)
+        status = os.stat(f"{place}/root")
     return (os.readlink(f"{place}/ns/mnt"), status.st_dev, status.st_ino)
 
 

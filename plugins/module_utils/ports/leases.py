@@ -12,7 +12,6 @@ stacks of root, and in one for those of each other user. Of a stack that may not
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import typing as t
 
@@ -22,8 +21,9 @@ from ..base.errors import RollcallError
 from ..base.files import read_record, try_lock, write_record
 from ..base.removing import remove
 from ..host.answering import silent_mount
+from ..host.mounts import mounts
 from ..manifest.model import Paths, Stack
-from ..state.generations import load_stack
+from ..state.generations import load_placement, load_stack
 
 LOCK_PATIENCE = 10.0
 POLL = 0.01
@@ -108,6 +108,9 @@ def register(place: t.Optional[str], root: str) -> None:
     """
     if place is None:
         return
+    # Late: a restart registers nothing.
+    import hashlib
+
     link = os.path.join(place, hashlib.sha256(os.path.normpath(root).encode("utf-8")).hexdigest()[:16])
     for name in os.listdir(place):
         path = os.path.join(place, name)
@@ -153,13 +156,14 @@ def _roots(place: t.Optional[str], root: str) -> t.Iterator[str]:
     """Return the roots of the other stacks that a directory lists."""
     if place is None or not os.path.isdir(place):
         return
+    mounted, own = mounts(), os.path.realpath(root)
     for name in sorted(os.listdir(place)):
         link = os.path.join(place, name)
-        if silent_mount(link) is not None:
+        if silent_mount(link, mounted=mounted) is not None:
             # Whoever asked it would wait for ever. A bind tells which ports it holds while it runs.
             continue
         other = os.path.realpath(link)
-        if other != os.path.realpath(root) and os.path.isdir(other):
+        if other != own and os.path.isdir(other):
             yield other
 
 
@@ -169,18 +173,18 @@ def check_directories(stack: Stack) -> None:
     Raises:
         RollcallError: ``refused``: one has. Nothing was touched.
     """
-    own = {os.path.realpath(path): f"stack.paths.{name}" for name, path in _directories(stack)}
+    own = {os.path.realpath(path): f"stack.paths.{name}" for name, path in _directories(stack.paths)}
     found: t.Dict[str, t.Tuple[str, str]] = {}
     for other in _roots(directory(), stack.root):
         try:
-            neighbour = load_stack(Paths.of(other))
+            neighbour = load_placement(Paths.of(other))
         except RollcallError:
-            # None is installed there, or this user may not read it, and then not write to its directories either.
+            # This user may not read it, and then not write to its directories either.
             continue
-        if os.path.realpath(neighbour.root) != other:
-            # The manifest came with a copy of its root.
+        if neighbour is None or os.path.realpath(neighbour.root) != other:
+            # None is installed there, or the manifest came with a copy of its root.
             continue
-        for _name, path in _directories(neighbour):
+        for _name, path in _directories(neighbour.paths):
             place = own.get(os.path.realpath(path))
             if place is not None:
                 found[path] = (place, f"stack {neighbour.name} at {other}")
@@ -194,8 +198,8 @@ def check_directories(stack: Stack) -> None:
         )
 
 
-def _directories(stack: Stack) -> t.Sequence[t.Tuple[str, str]]:
-    return (("run", stack.paths.run), ("logs", stack.paths.logs), ("state", stack.paths.state))
+def _directories(paths: Paths) -> t.Sequence[t.Tuple[str, str]]:
+    return (("run", paths.run), ("logs", paths.logs), ("state", paths.state))
 
 
 def _ports_of(root: str) -> t.Dict[int, Neighbour]:

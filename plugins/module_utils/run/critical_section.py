@@ -77,7 +77,7 @@ class CriticalSection:
         self._stack = run.stack
         self._flushed: t.List[Ended] = []
         self._began: LogMarks = {}
-        self._revisions = revisions(run.stack)
+        self._revised: t.Optional[t.Mapping[str, str]] = None
 
     @property
     def signals(self) -> t.List[Signalled]:
@@ -133,11 +133,12 @@ class CriticalSection:
         if plan.stop:
             self.journal.step("stop", services=list(plan.stop))
             takedown.stop_services(plan.stop, lost=plan.supervisord != KEEP)
-        if plan.supervisord in (RESTART, STOP):
+        ends = plan.supervisord in (RESTART, STOP)
+        if ends:
             self.journal.step("stop-daemon", pids=pids)
             takedown.end_supervisords()
         self.journal.step("sweep")
-        takedown.sweep()
+        takedown.sweep(none_left=ends)
 
     def _flush(self) -> t.List[PlannedAction]:
         """Free the ports of the plan and return what was ended on them."""
@@ -232,7 +233,7 @@ class CriticalSection:
         stack = self._stack
         pid = client.pid()
         book = read_book(stack, {}, (pid, processes.start_time(pid)), clock=self.run.clock)
-        save_book(stack, started_anew(book, {name: self._revisions[name] for name in names}))
+        save_book(stack, started_anew(book, {name: self._revisions()[name] for name in names}))
 
     def _reload(self, client: Client) -> t.List[str]:
         """Have the live supervisord read the config and replace the programs that differ.
@@ -300,10 +301,18 @@ class CriticalSection:
         """Record a supervisord that has just been started: what it will start is known by its session."""
         self.journal.step("await-daemon", pid=pid)
         born.record_supervisord(self._stack, pid)
+        # Needed as soon as supervisord answers; until then it costs no time.
+        self._revisions()
+
+    def _revisions(self) -> t.Mapping[str, str]:
+        """Return the revision of each service."""
+        if self._revised is None:
+            self._revised = revisions(self._stack)
+        return self._revised
 
     def _services_born(self, services: t.Mapping[str, Identity]) -> None:
         """Record the processes that supervisord has just started, and what they have started already."""
-        born.record_family(self._stack, services, self._revisions)
+        born.record_family(self._stack, services, self._revisions())
 
     # --- the verdict --------------------------------------------------------------------------------------------------
 
@@ -346,7 +355,7 @@ class CriticalSection:
             soak=run.request.soak,
             clock=run.clock,
         )
-        born.record_family(stack, outcome.first, self._revisions, seen)
+        born.record_family(stack, outcome.first, self._revisions(), seen)
         self._keep_lives(seen)
         run.files.keep(outcome.first, run.files.digests() if files is None else files)
         self._keep_verdict(marks, seen, checks)
@@ -370,7 +379,7 @@ class CriticalSection:
     def _keep_lives(self, seen: Observation) -> None:
         """Record the lives that were seen, where supervisord has told of them."""
         if seen.supervisord is not None:
-            save_book(self._stack, with_revisions(seen.book, self._revisions))
+            save_book(self._stack, with_revisions(seen.book, self._revisions()))
 
     def _only_flush(self) -> Report:
         self.journal.step("flush", ports=list(self.run.plan.flush))

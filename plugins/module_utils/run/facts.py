@@ -81,7 +81,9 @@ def _programs(
         runs_at = None
         if installed is not None and old_sections.get(name) == sections.get(name):
             runs_at = _revision_of(installed, name, program.pid)
-        same = installed is not None and _entry(installed.stack, name) == _entry(wanted.stack, name)
+        same = installed is wanted or (
+            installed is not None and _entry(installed.stack, name) == _entry(wanted.stack, name)
+        )
         found[name] = ProgramFacts(program.state, program.pid, runs_at, why, same)
     return found
 

@@ -16,7 +16,6 @@ from ..base import cures
 from ..base.errors import Problem, RollcallError
 from ..host import processes
 from ..host.accounts import Account, user_name
-from ..host.apart import TooLong, apart
 from ..host.labels import label_of
 from ..manifest.model import Stack
 from ..ports import flush
@@ -28,7 +27,6 @@ from ..supervisord.parse_back import compare, parse_back
 from ..supervisord.places import engine_python
 from ..supervisord.running import supervisord_options
 from ..verdict import fitness
-from ..verdict.limits import FILES
 from ..verdict.observation import Observation
 from .modes import ALL, Mode
 from .plan import RunPlan, assigned_ports
@@ -98,10 +96,8 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
     """
     who = fitness.account(stack)
     given = rights and os.geteuid() == 0
-    fitness_found = fitness.begin_fit(stack, awaited, given=given)
-    space = _space_in_time(stack)
-    files, dependencies = fitness_found()
-    problems = [*files, *space, *dependencies]
+    files, dependencies = fitness.begin_fit(stack, awaited, given=given, besides=_space)()
+    problems = [*files, *dependencies]
     if rights and who.uid == 0:
         problems += _open_to_others(stack)
     if new:
@@ -243,14 +239,6 @@ def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
             mode = stat.S_IMODE(seen.st_mode)
             message = f"has mode {mode:04o}, so that others may write to it, and supervisord runs as root"
             yield fitness.problem(path, message, cures.mode("go-w", path))
-
-
-def _space_in_time(stack: Stack) -> t.List[Problem]:
-    try:
-        return [Problem(**one) for one in apart(lambda: [one._asdict() for one in _space(stack)], FILES)]
-    except TooLong:
-        # That a file system does not answer is a problem which fitness tells.
-        return []
 
 
 def _space(stack: Stack) -> t.Iterator[Problem]:

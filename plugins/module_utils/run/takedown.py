@@ -145,9 +145,12 @@ class TakeDown:
                 )
         # Without a socket nothing makes its loop turn faster than once a second, and each turn stops one program.
         patience = limit + 1.5 * len(self._stack.services)
-        others = [process for process in self._supervisords() if answering is None or process.pid != answering.pid]
-        self._end_supervisords(others, patience)
-        self._none_left(cures.EMERGENCY)
+        left = self._supervisords()
+        others = [process for process in left if answering is None or process.pid != answering.pid]
+        if others:
+            self._end_supervisords(others, patience)
+            left = self._supervisords()
+        self._refuse_left(left, cures.EMERGENCY)
 
     def _shutting_down(self) -> t.Optional[Process]:
         """Return the only supervisord there is, when it is shutting down already: it still takes calls."""
@@ -175,8 +178,8 @@ class TakeDown:
             self._ask_to_stop(answering)
         self._end_supervisords([one for one in supervisords if processes.alive(one.identity)], self._grace)
         self._end_family(family)
-        self._none_left(cures.DOCTOR)
-        self.sweep()
+        self._refuse_left(self._supervisords(), cures.DOCTOR)
+        self.sweep(none_left=True)
         self._clear_socket()
 
     def _is_answering(self, process: Process) -> bool:
@@ -235,13 +238,16 @@ class TakeDown:
             # All that is below it counts as held then.
             return None
 
-    def sweep(self) -> None:
+    def sweep(self, *, none_left: bool = False) -> None:
         """End the orphans of the stack; where no supervisord is left, remove its socket and pidfile.
+
+        Args:
+            none_left: whether a look at all processes has just shown that no supervisord is left.
 
         Raises:
             RollcallError: an orphan does not end.
         """
-        supervisords = [process.pid for process in self._supervisords()]
+        supervisords = [] if none_left else [process.pid for process in self._supervisords()]
         ended = sweep(
             self._stack.root,
             keep=supervisords,
@@ -286,8 +292,7 @@ class TakeDown:
                 remedies=[*(cures.kill(entry.pid) for entry in left), cures.EMERGENCY],
             )
 
-    def _none_left(self, remedy: str) -> None:
-        left = self._supervisords()
+    def _refuse_left(self, left: t.Sequence[Process], remedy: str) -> None:
         if not left:
             return
         kept_by = {process.pid: homes.home_of(process.pid) for process in left}

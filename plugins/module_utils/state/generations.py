@@ -21,7 +21,15 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
-from ..base.files import is_temporary, json_object, open_regular, read_record, sync_directory, write_atomically
+from ..base.files import (
+    is_temporary,
+    json_object,
+    open_regular,
+    read_record,
+    read_text_record,
+    sync_directory,
+    write_atomically,
+)
 from ..base.removing import remove
 from ..host import answering
 from ..manifest.model import RELEASE, Paths, Stack, current_release, release_directory, release_link
@@ -214,7 +222,7 @@ def load_stack(paths: Paths) -> Stack:
         RollcallError: ``wrong_use``: there is none; ``refused``: something else is there, or one of its directories is
             on a file system that does not answer; or it cannot be read.
     """
-    stack = read_record(paths.manifest, Stack.from_dict, None, "The installed manifest", _INSTALL_ANEW)
+    stack = read_text_record(paths.manifest, _stack_of, None, "The installed manifest", _INSTALL_ANEW)
     if stack is None:
         # Something else in its place is told by what it is.
         current_id(paths)
@@ -225,6 +233,43 @@ def load_stack(paths: Paths) -> Stack:
         )
     answering.require([stack.paths.run, stack.paths.logs])
     return stack
+
+
+@functools.lru_cache(maxsize=2)
+def _stack_of(text: str) -> Stack:
+    """Return the stack that a manifest's file has. A run reads the same text many times, and changes no stack."""
+    return Stack.from_dict(json.loads(text))
+
+
+class Placement(t.NamedTuple):
+    """Where an installed stack is.
+
+    Attributes:
+        name: of the stack.
+        root: its root, as its manifest says.
+        paths: its directories.
+    """
+
+    name: str
+    root: str
+    paths: Paths
+
+
+def load_placement(paths: Paths) -> t.Optional[Placement]:
+    """Return where an installed stack is, without what its services are; None when none is installed.
+
+    Raises:
+        RollcallError: ``refused``: one of its directories is on a file system that does not answer; or its manifest
+            cannot be read.
+    """
+
+    def parse(data: t.Any) -> Placement:
+        return Placement(data["name"], data["root"], Paths(**data["paths"]))
+
+    found = read_record(paths.manifest, parse, None, "The installed manifest", _INSTALL_ANEW)
+    if found is not None:
+        answering.require([found.paths.run, found.paths.logs])
+    return found
 
 
 def _unreadable(path: str, exc: Exception) -> RollcallError:

@@ -17,8 +17,10 @@ from ..host.homes import Home
 from ..host.labels import label_of
 from ..host.model import Process
 from ..host.mounts import may_hang, mounts
-from ..host.roots import is_same, names_stack
+from ..host.roots import Views
 
+# Every command line of a supervisord has this word.
+NAME = "supervisord"
 # Where a supervisord that was told no config looks for one at last.
 DEFAULT_CONFIGS = ("/etc/supervisord.conf", "/etc/supervisor/supervisord.conf")
 
@@ -39,10 +41,11 @@ def supervisords_over(
         known: processes that have been described just before, by pid.
     """
     found: t.Dict[int, Process] = {}
+    views = Views()
     for pid in processes.pids() if among is None else among:
         seen = None if known is None else known.get(pid)
-        options = supervisord_options(processes.reader.command(pid) if seen is None else seen.command)
-        if options is None or not (_reads_config(pid, options, config_path) or _is_labelled(pid, root)):
+        options = supervisord_options(processes.reader.command(pid, NAME) if seen is None else seen.command)
+        if options is None or not (_reads_config(pid, options, config_path, views) or _is_labelled(pid, root, views)):
             continue
         process = processes.describe(pid)
         if process is not None and not process.container and not process.ended:
@@ -55,7 +58,7 @@ def all_supervisords() -> t.List[Process]:
     """Return every living supervisord that can be seen, whoever's it is; those in containers have `container` set."""
     found: t.Dict[int, Process] = {}
     for pid in processes.pids():
-        options = supervisord_options(processes.reader.command(pid))
+        options = supervisord_options(processes.reader.command(pid, NAME))
         process = processes.describe(pid) if options is not None else None
         if process is not None and not process.ended:
             found[pid] = process
@@ -72,7 +75,7 @@ def supervisord_options(arguments: t.Sequence[str]) -> t.Optional[t.Sequence[str
     if not arguments:
         return None
     name = os.path.basename(arguments[0])
-    if name == "supervisord":
+    if name == NAME:
         return arguments[1:]
     if "python" not in name and "pypy" not in name:
         return None
@@ -80,9 +83,9 @@ def supervisord_options(arguments: t.Sequence[str]) -> t.Optional[t.Sequence[str
     while rest:
         argument = rest.pop(0)
         if argument == "-m":
-            return rest[1:] if rest[:1] == ["supervisor.supervisord"] else None
+            return rest[1:] if rest[:1] == [f"supervisor.{NAME}"] else None
         if not argument.startswith("-"):
-            return rest if os.path.basename(argument) == "supervisord" else None
+            return rest if os.path.basename(argument) == NAME else None
         if argument in ("-X", "-W"):
             del rest[:1]
     return None
@@ -122,9 +125,9 @@ def program_of(pid: int) -> t.Optional[Home]:
     return Home(f"program {name} of supervisord pid {supervisord}", stop)
 
 
-def _reads_config(pid: int, options: t.Sequence[str], wanted: str) -> bool:
+def _reads_config(pid: int, options: t.Sequence[str], wanted: str, views: Views) -> bool:
     given = _given_config(pid, options)
-    return given is not None and is_same(pid, given, wanted)
+    return given is not None and views.is_same(pid, given, wanted)
 
 
 def _given_config(pid: int, options: t.Sequence[str]) -> t.Optional[str]:
@@ -143,7 +146,7 @@ def _given_config(pid: int, options: t.Sequence[str]) -> t.Optional[str]:
     return os.path.join(cwd, given) if cwd else None
 
 
-def _is_labelled(pid: int, root: t.Optional[str]) -> bool:
+def _is_labelled(pid: int, root: t.Optional[str], views: Views) -> bool:
     """Return whether a process carries the label of the stack at ``root`` and of no service."""
     label = None if root is None else label_of(pid)
-    return label is not None and not label.service and names_stack(pid, label, root or "")
+    return label is not None and not label.service and views.names_stack(pid, label, root or "")

@@ -142,7 +142,13 @@ def as_installed(stack: Stack, path: str) -> str:
 Fitness = t.Tuple[t.List[Problem], t.List[Problem]]
 
 
-def begin_fit(stack: Stack, awaited: str = "", *, given: bool = False) -> t.Callable[[], Fitness]:
+def begin_fit(
+    stack: Stack,
+    awaited: str = "",
+    *,
+    given: bool = False,
+    besides: t.Callable[[Stack], t.Iterable[Problem]] = lambda _stack: (),
+) -> t.Callable[[], Fitness]:
     """Begin to look for what is unfit, as the one who runs the services; return what waits for it, to be called once.
 
     A child looks: the file system of a service may never answer, and then that is its problem.
@@ -151,13 +157,17 @@ def begin_fit(stack: Stack, awaited: str = "", *, given: bool = False) -> t.Call
         stack: the manifest.
         awaited: the directory of a release that is yet to come; what is inside of it is not looked for.
         given: whether the stack's own directories and logs are given to that user before anything starts.
+        besides: finds what else is unfit in the stack's own directories.
     """
 
     def look(name: str) -> t.List[t.List[t.Dict[str, t.Any]]]:
         who = find_account(stack.user)
-        service = stack.service(name) if name else None
-        found = _of_stack(stack, who, awaited, given) if service is None else _of_service(stack, service, who, awaited)
-        return [[problem._asdict() for problem in problems] for problems in found]
+        if name:
+            files, programs = _of_service(stack, stack.service(name), who, awaited)
+        else:
+            files, programs = _of_stack(stack, who, awaited, given)
+            files += besides(stack)
+        return [[problem._asdict() for problem in problems] for problems in (files, programs)]
 
     names = ["", *(service.name for service in stack.services)]
     answered = begin_each({name: functools.partial(look, name) for name in names}, FILES)

@@ -29,7 +29,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours impo
     find,
     held_by,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.roots import is_same, names_stack, sees_as_we_do
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.roots import Views, sees_as_we_do
 from tests.support.configs import a_label
 from tests.support.namespaces import NOBODY, cgroup, join
 from tests.support.processes import eventually, is_alive
@@ -111,6 +111,16 @@ def test_the_session_of_a_recorded_supervisord_is_ours_also_when_it_has_been_kil
         # Whoever writes the record next keeps what lives.
         births.remember(root)
         assert pids(root) == {child}
+
+
+def test_a_session_in_which_nothing_lives_is_dropped_before_its_leader_is_reaped(root: str) -> None:
+    with session() as (leader, child), session() as (other, _stranger):
+        births.remember(root, supervisord=leader)
+        for pid in (child, leader):
+            os.kill(pid, signal.SIGKILL)
+        assert eventually(lambda: not is_alive(leader) and not is_alive(child))
+        births.remember(root, supervisord=other)
+        assert set(births.recorded(root).sessions) == {identity(other)}
 
 
 @pytest.mark.parametrize("serial", [0, 4711])
@@ -243,7 +253,7 @@ def test_a_process_that_ends_while_it_is_looked_at_is_nobodys(tmp_path: Path) ->
     ended = subprocess.Popen(["/bin/true"])
     ended.wait()
     label = Label("one", str(tmp_path), "web", "")
-    assert not names_stack(ended.pid, label, str(tmp_path))
-    assert not names_stack(ended.pid, label, str(tmp_path / "moved"))
-    assert not is_same(ended.pid, str(tmp_path), str(tmp_path))
+    assert not Views().names_stack(ended.pid, label, str(tmp_path))
+    assert not Views().names_stack(ended.pid, label, str(tmp_path / "moved"))
+    assert not Views().is_same(ended.pid, str(tmp_path), str(tmp_path))
     assert not sees_as_we_do(ended.pid)
