@@ -56,7 +56,6 @@ from ansible.utils.color import ANSIBLE_COLOR
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.cures import TAKE_OFF
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base.removing import remove
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show import steps
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import terminal
@@ -282,6 +281,9 @@ def _forget(path: str) -> None:
         RollcallError: it is a mount.
     """
     if not os.path.islink(path):
+        # Late: the loader of collections compiles what it imports, every time, and mostly nothing is to be removed.
+        from ansible_collections.rollcall.supervisor.plugins.module_utils.base.removing import remove
+
         try:
             remove(path, missing_ok=True)
             return

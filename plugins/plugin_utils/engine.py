@@ -23,7 +23,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cu
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import printable
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
-from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import OWNED, POLICIES
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.policies import OWNED, POLICIES
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.places import (
     engine_directory,
     engine_python,

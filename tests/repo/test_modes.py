@@ -26,7 +26,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
     EXIT_WRONG_USE,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import command as cli
-from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import OWNED, POLICIES
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.policies import OWNED, POLICIES
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes import MODES
 from tests.support.repository import ROOT
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import typing as t
 
-from ..ports.provenance import OWNED
+from ..ports.policies import OWNED
 from ..run.modes import AUTO, FLUSH, FULL, RESTARTS, ROLLBACK, STOP, mode_named
 from .console import CHECK, JSON, POLICY, SOAK, Verb, announce, option, paths_of, show_report
 

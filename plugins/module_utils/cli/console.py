@@ -18,7 +18,7 @@ from ..base import cures
 from ..base.clock import SOON
 from ..base.errors import EXIT_FAILED, EXIT_OK, RollcallError
 from ..manifest.model import Paths
-from ..ports.provenance import OWNED, POLICIES
+from ..ports.policies import OWNED, POLICIES
 
 if t.TYPE_CHECKING:
     from ..base.documents import Report

@@ -70,12 +70,28 @@ def _conversion(annotation: str) -> t.Optional[_Conversion]:
 # --- what a stack is made of -------------------------------------------------------------------------------------
 
 
+class _Record:
+    """A data class that is compared, hashed and shown by its fields.
+
+    ``dataclass`` would generate these methods for each class at every start, which takes longer than all the rest here.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return vars(self) == vars(other) if isinstance(other, type(self)) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(vars(self).values()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
 # What stands in a health check whose answer may come from a process that is not the stack's.
 ANYONE = "anyone"
 
 
-@dataclass(frozen=True)
-class Health:
+@dataclass(frozen=True, eq=False, repr=False)
+class Health(_Record):
     """How a service is asked whether it is healthy.
 
     Attributes:
@@ -102,24 +118,24 @@ class Health:
     answered_by: str = ""
 
 
-@dataclass(frozen=True)
-class Stop:
+@dataclass(frozen=True, eq=False, repr=False)
+class Stop(_Record):
     """How a service is ended: the signal, and the seconds it has before SIGKILL."""
 
     signal: str = "TERM"
     timeout: float = 10.0
 
 
-@dataclass(frozen=True)
-class Start:
+@dataclass(frozen=True, eq=False, repr=False)
+class Start(_Record):
     """When a started process counts as up: the seconds it must live, and how often its start is tried again."""
 
     seconds: float = 1.0
     retries: int = 3
 
 
-@dataclass(frozen=True)
-class Service:
+@dataclass(frozen=True, eq=False, repr=False)
+class Service(_Record):
     """One service; it becomes one program of supervisord.
 
     Attributes:
@@ -170,8 +186,8 @@ class Service:
     requires_env: t.Tuple[str, ...] = field(default=(), metadata=NO_RESTART)
 
 
-@dataclass(frozen=True)
-class PortRules:
+@dataclass(frozen=True, eq=False, repr=False)
+class PortRules(_Record):
     """Which ports services may have, and which are never flushed.
 
     Attributes:
@@ -189,8 +205,8 @@ class PortRules:
     protect: t.Tuple[int, ...] = (22,)
 
 
-@dataclass(frozen=True)
-class Paths:
+@dataclass(frozen=True, eq=False, repr=False)
+class Paths(_Record):
     """The directories of a stack, absolute."""
 
     etc: str
@@ -229,8 +245,8 @@ class Paths:
         return os.path.join(self.etc, "env")
 
 
-@dataclass(frozen=True)
-class DatabaseCheck:
+@dataclass(frozen=True, eq=False, repr=False)
+class DatabaseCheck(_Record):
     """A database whose answer is part of the verdict.
 
     Attributes:
@@ -261,24 +277,24 @@ class DatabaseCheck:
         return f"{self.kind} of {self.service}" if self.service else f"{self.kind} on port {self.port}"
 
 
-@dataclass(frozen=True)
-class Checks:
+@dataclass(frozen=True, eq=False, repr=False)
+class Checks(_Record):
     """What the verdict looks at beside the services: databases, and regular expressions that no log line may match."""
 
     databases: t.Tuple[DatabaseCheck, ...] = ()
     log_critical: t.Tuple[str, ...] = CRITICAL
 
 
-@dataclass(frozen=True)
-class RestartBudget:
+@dataclass(frozen=True, eq=False, repr=False)
+class RestartBudget(_Record):
     """How many automatic restarts there may be within some seconds."""
 
     restarts: int = 5
     within: float = 3600.0
 
 
-@dataclass(frozen=True)
-class Stack:
+@dataclass(frozen=True, eq=False, repr=False)
+class Stack(_Record):
     """The services that one supervisord runs on one host.
 
     Attributes:

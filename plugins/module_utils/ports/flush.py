@@ -23,7 +23,8 @@ from ..supervisord.client import CALL_TIMEOUT, DOWN, Client, wait_states
 from . import objections
 from .judge import Judge, assigned, policies, processes_of
 from .objections import Objection
-from .provenance import DUPLICATE, FOREIGN, OWNED, SUPERVISED, Holder
+from .policies import OWNED
+from .provenance import DUPLICATE, FOREIGN, SUPERVISED, Holder
 from .survey import judgements, survey
 from .traces import traces
 

@@ -17,7 +17,8 @@ from ..host.model import Process
 from ..manifest.model import Stack
 from . import objections
 from .objections import Objection
-from .provenance import FOREIGN, POLICIES, SUPERVISED, Holder, may_end, publishes
+from .policies import POLICIES
+from .provenance import FOREIGN, SUPERVISED, Holder, may_end, publishes
 
 SSH_PORT = 22
 

@@ -17,7 +17,8 @@ from ..host.ending import Ended
 from ..host.homes import Home
 from ..host.model import Process
 from ..supervisord.running import program_of
-from .provenance import FOREIGN, REFUSE, UNKNOWN, Holder, publishes
+from .policies import REFUSE
+from .provenance import FOREIGN, UNKNOWN, Holder, publishes
 from .traces import PortTraces, described
 
 

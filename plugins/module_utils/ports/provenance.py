@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from ..host import ours
 from ..host.model import Listener, Process
 from ..host.ours import Belonging
+from .policies import ANY, REFUSE
 
 if t.TYPE_CHECKING:
     from ..base import documents
@@ -30,11 +31,6 @@ ORPHAN = "orphan"
 DUPLICATE = "duplicate"
 FOREIGN = "foreign"
 UNKNOWN = "unknown"
-
-OWNED = "owned"
-REFUSE = "refuse"
-ANY = "any"
-POLICIES = (OWNED, REFUSE, ANY)
 
 UNSEEN = "no process that holds it can be seen"
 

@@ -12,11 +12,7 @@ import typing as t
 from ..base import cures
 from ..base.errors import RollcallError
 from ..manifest.model import Stack
-from ..manifest.moving import moved
-from ..ports import tool
 from ..state.generations import Generation, applied_by, load_current
-from ..supervisord.environment import private_files
-from ..supervisord.render import render
 from .modes import ROLLBACK
 from .request import Request
 
@@ -46,6 +42,11 @@ def relocated(request: Request, *, dry_run: bool) -> Request:
             reasons[service.name] = (service.port, why.get(service.name, "it can be had again"))
     if not reasons:
         return request._replace(home=cures.HOME)
+    # Late imports, as the one below: mostly no service can have another port, and none has to move.
+    from ..manifest.moving import moved
+    from ..supervisord.environment import private_files
+    from ..supervisord.render import render
+
     other = moved(stack, gets)
     wanted = Generation(other, render(other), private_files(other, _secrets(installed)))
     return request._replace(wanted=wanted, moved=reasons, by=applied_by(request.root), home=cures.HOME)
@@ -53,6 +54,8 @@ def relocated(request: Request, *, dry_run: bool) -> Request:
 
 def _given(stack: Stack, dry_run: bool) -> t.Optional[t.Tuple[t.Dict[str, int], t.Dict[str, str]]]:
     """Return the port of each service and why some have another one; None when one gets none, which the run refuses."""
+    from ..ports import tool
+
     try:
         given = tool.give(stack, dry_run=dry_run)
     except RollcallError as exc:

@@ -14,7 +14,7 @@ import typing as t
 from ..base import cures
 from ..manifest.model import Paths
 from ..ports.flush import GRACE, KILL_GRACE
-from ..ports.provenance import OWNED
+from ..ports.policies import OWNED
 from ..state.generations import Generation
 from .modes import Mode
 

@@ -12,13 +12,11 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Listener, Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours import LABEL, Belonging
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.policies import ANY, OWNED, REFUSE
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import (
-    ANY,
     DUPLICATE,
     FOREIGN,
     ORPHAN,
-    OWNED,
-    REFUSE,
     SUPERVISED,
     UNKNOWN,
     Holder,
