@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import typing as t
 from pathlib import Path
@@ -27,19 +28,25 @@ def server() -> t.Iterator[postgresql.Cluster]:
 
 
 class Application:
-    """A stack whose service has a database and a file of credentials; ``site`` installs it with a password."""
+    """A stack whose service has a database and a file of credentials; ``site`` installs it with a password.
 
-    def __init__(self, made: StackUnderTest, server: postgresql.Cluster) -> None:
-        self.made, self.server = made, server
+    Args:
+        made: the stack.
+        server: where the database is.
+        name: of the database and of its role.
+    """
+
+    def __init__(self, made: StackUnderTest, server: postgresql.Cluster, name: str = "shop") -> None:
+        self.made, self.server, self.name = made, server, name
         made.raw["checks"] = {"database": {"postgresql": {"service": "web"}}}
 
     def site(self, password: str, *arguments: str, file: str = "credentials/feed.pem", **database: t.Any) -> t.Any:
         server = self.server
-        url = f"postgresql://shop:{password}@{server.host}:{server.port}/shop"
+        url = f"postgresql://{self.name}:{password}@{server.host}:{server.port}/{self.name}"
         self.made.raw["services"]["web"]["secrets"] = {"DATABASE_URL": url}
         prepare(self.made)
         admin = {"admin_account": "", "admin_role": postgresql.ADMIN, "admin_socket": server.directory}
-        known = {"create": True, "name": "shop", "password": password, "port": server.port}
+        known = {"create": True, "name": self.name, "password": password, "port": server.port}
         return play(
             self.made,
             "site.yml",
@@ -48,11 +55,17 @@ class Application:
             rollcall_credentials={file: password},
         )
 
+    def state(self) -> t.Tuple[t.Any, ...]:
+        """Return what a test may change: of the server, of the host, and which generation runs."""
+        role = self.server.sql(f"SELECT rolpassword, rolcanlogin FROM pg_authid WHERE rolname = '{self.name}'")
+        generation = os.path.basename(os.readlink(self.made.paths.etc))
+        return role, self.owner(), self.credentials(), self.undo(), generation, self.made.status()["ok"]
+
     def verifier(self) -> str:
-        return self.server.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'shop'")
+        return self.server.sql(f"SELECT rolpassword FROM pg_authid WHERE rolname = '{self.name}'")
 
     def owner(self) -> str:
-        return self.server.sql("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'shop'")
+        return self.server.sql(f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{self.name}'")
 
     def credentials(self) -> str:
         return Path(self.made.root, "credentials", "feed.pem").read_text(encoding="utf-8")
@@ -62,16 +75,36 @@ class Application:
         return sorted(os.listdir(place)) if place.exists() else []
 
 
-@pytest.fixture
-def application(server: postgresql.Cluster) -> t.Iterator[Application]:
-    """An application that is installed with the password ``first-word``."""
+class Lasting:
+    """An application for one test after the other, which is installed anew where a test has left another state."""
+
+    def __init__(self, made: StackUnderTest, server: postgresql.Cluster) -> None:
+        self.one = Application(made, server)
+        self._raw = copy.deepcopy(made.raw)
+        self._state: t.Tuple[t.Any, ...] = ()
+
+    def installed(self) -> Application:
+        """Return it as it is when it is installed with the password ``first-word``."""
+        self.one.made.raw = copy.deepcopy(self._raw)
+        if not self._state or self.one.state() != self._state:
+            done = self.one.site("first-word")
+            assert done.returncode == 0, done.stdout
+            self._state = self.one.state()
+            assert self.one.undo() == []
+        return self.one
+
+
+@pytest.fixture(scope="module")
+def lasting(server: postgresql.Cluster) -> t.Iterator[Lasting]:
     with stack(two_services()) as made:
-        one = Application(made, server)
-        done = one.site("first-word")
-        assert done.returncode == 0, done.stdout
-        assert one.undo() == []
-        yield one
-    server.sql("DROP DATABASE shop; DROP ROLE shop")
+        yield Lasting(made, server)
+    server.sql("DROP DATABASE IF EXISTS shop; DROP ROLE IF EXISTS shop")
+
+
+@pytest.fixture
+def application(lasting: Lasting) -> Application:
+    """An application that is installed with the password ``first-word``."""
+    return lasting.installed()
 
 
 def test_a_password_that_was_rotated_is_set_back_with_the_generation(application: Application) -> None:
@@ -190,10 +223,10 @@ def test_a_password_that_nobody_may_read_is_said_to_stay_before_it_is_set(applic
 
 
 def test_what_a_first_install_has_set_is_taken_back_with_it(server: postgresql.Cluster) -> None:
-    server.sql("CREATE ROLE shop LOGIN PASSWORD 'theirs'; CREATE DATABASE shop")
+    server.sql("CREATE ROLE store LOGIN PASSWORD 'theirs'; CREATE DATABASE store")
     try:
         with stack(two_services()) as made:
-            application = Application(made, server)
+            application = Application(made, server, "store")
             before = application.verifier(), application.owner()
             made.raw["services"]["worker"]["command"] = ["/bin/false"]
 
@@ -201,9 +234,9 @@ def test_what_a_first_install_has_set_is_taken_back_with_it(server: postgresql.C
 
             assert failed.returncode == 2
             said = " ".join(failed.stdout.split())
-            assert "The password of the database's role shop was taken back. " in said, failed.stdout
-            assert "The owner of database shop was taken back." in said
+            assert "The password of the database's role store was taken back. " in said, failed.stdout
+            assert "The owner of database store was taken back." in said
             assert (application.verifier(), application.owner()) == before
             assert not Path(made.command).exists()
     finally:
-        server.sql("DROP DATABASE shop; DROP ROLE shop")
+        server.sql("DROP DATABASE store; DROP ROLE store")

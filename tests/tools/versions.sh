@@ -50,6 +50,8 @@ for pair in "${PAIRS[@]}"; do
   copy_checkout "$copy"
   tests=("${TESTS[@]}")
   [ -z "$few" ] || tests=("${FEW[@]}")
+  # The stage `unit` tries all examples of a property.
+  [ -z "$few" ] || export FEW_EXAMPLES=yes
   echo "--- $what"
   if (cd "$copy" && PYTHON=$python tests/tools/setup.sh "core-$core" &&
     PATH=$PWD/.venv/bin:$PATH VIRTUAL_ENV=$PWD/.venv pytest -q -n 4 --dist worksteal "${tests[@]}"); then

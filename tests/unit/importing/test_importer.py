@@ -24,6 +24,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack, Start, Stop
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
 from tests.support import configs
+from tests.support.examples import examples
 from tests.support.rendering import render as render_config
 from tests.support.repository import ROOT
 
@@ -422,7 +423,7 @@ _services = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(_services)
 def test_our_own_config_imports_as_the_manifest_it_was_made_from(wanted: list[Service]) -> None:
     stack = configs.stack("/opt/demo", *wanted)
@@ -839,7 +840,7 @@ DATA = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.dictionaries(st.one_of(TEXT, WORDS), DATA, min_size=1, max_size=4), st.text(), st.text())
 def test_what_is_rendered_is_read_as_the_same_data(data: dict[str, Any], message: str, cure: str) -> None:
     text = as_yaml(Imported({"stack": data}, (Note("x", message, cure),)))

@@ -19,12 +19,13 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.graph
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.keys import HEALTH, SERVICE, STACK
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
+from tests.support.examples import examples
 from tests.support.manifests import a_manifest, a_service
 
 PLANTED = "pl4nted-t0ken"
 
 # A machine that is busy with other tests is no failure of these.
-PATIENT = settings(max_examples=60, deadline=None)
+PATIENT = settings(max_examples=examples(60), deadline=None)
 
 KEYS = sorted(
     {*STACK, *SERVICE, *HEALTH}
