@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
-from tests.support.interpreters import python_of_all
+from tests.support.interpreters import another_python, python_of_all
 from tests.support.playbooks import PLAYBOOK
 from tests.support.processes import free_port
 from tests.support.repository import ROOT
@@ -180,8 +180,8 @@ def test_a_host_without_a_package_index_is_told_to_bring_wheels(
 
 @pytest.mark.timeout(300)
 def test_another_python_is_taken_when_another_one_is_asked_for(wheels: str, quick_python: str) -> None:
-    other = python_of_all()
-    if other is None or os.path.realpath(other) == os.path.realpath(sys.executable):
+    other = another_python()
+    if other is None:
         pytest.skip("there is one Python alone")
     with stack({"one": {}}) as made:
         host = Host(made, bootstrap_wheels=wheels, bootstrap_python=quick_python)

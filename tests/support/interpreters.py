@@ -153,11 +153,26 @@ def own_interpreter(made: StackUnderTest, base: str = sys.executable, *, at_star
         (packages / "at_start.pth").write_text("import at_start\n", encoding="utf-8")
 
 
+ASK_PATH = "import os, sys; print(os.path.realpath(sys.executable), end='')"
+
+
 def python_of_all() -> t.Optional[str]:
     """Return a Python of the tests' own version that every user may run; None when this machine has none."""
     name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     candidates = [os.path.realpath(sys.executable), shutil.which(name, path="/usr/bin:/usr/local/bin") or ""]
     return next((path for path in candidates if path and _open_to_all(Path(path))), None)
+
+
+def another_python() -> t.Optional[str]:
+    """Return a Python of the tests' own version that is another installation; None when this machine has none."""
+    name, own = f"python{sys.version_info[0]}.{sys.version_info[1]}", os.path.realpath(sys.executable)
+    # What is on the PATH may be a script that starts one.
+    told = [
+        subprocess.run([path, "-I", "-c", ASK_PATH], capture_output=True, text=True, check=False, timeout=60).stdout
+        for path in (os.path.join(directory, name) for directory in os.get_exec_path())
+        if os.access(path, os.X_OK)
+    ]
+    return next((path for path in told if path and path != own), None)
 
 
 def _open_to_all(program: Path) -> bool:
