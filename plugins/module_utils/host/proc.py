@@ -177,8 +177,9 @@ def locks_limit(pid: int) -> int:
         soft = resource.prlimit(pid, RLIMIT_LOCKS)[0]
     except ProcessLookupError:
         return 0
-    except PermissionError:
-        # It is of another user. Root may lack the right in a container; the file takes ten times as long to read.
+    except OSError:
+        # It is of another user. Root may lack the right in a container, or be refused by a sandbox. The file is for
+        # everybody, and takes ten times as long to read.
         try:
             text = read(f"/proc/{pid}/limits", filled=True) if os.geteuid() == 0 else b""
         except _UNSEEN:
