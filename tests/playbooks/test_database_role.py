@@ -121,6 +121,32 @@ def test_a_server_that_cannot_be_administered_is_told(made: StackUnderTest, serv
     assert "PostgreSQL cannot be administered on here" in failed.stdout
 
 
+def test_what_the_server_does_not_make_is_told_in_its_words(made: StackUnderTest, server: postgresql.Cluster) -> None:
+    failed = plays(made, rollcall_database=wanted(server, name="stock", owner="pg_stock"))
+
+    assert failed.returncode != 0
+    said = " ".join(failed.stdout.split())
+    assert "PostgreSQL: role, database could not be made: " in said
+    assert 'role name "pg_stock" is reserved' in said
+
+    assert changes(plays(made, rollcall_database=wanted(server, name="stock", owner="stock"))) == (0, 1)
+
+
+def test_on_an_unknown_system_nothing_is_installed(made: StackUnderTest, server: postgresql.Cluster) -> None:
+    server.sql(f"CREATE ROLE own LOGIN PASSWORD '{PLANTED.replace(chr(39), chr(39) * 2)}'")
+    server.sql("CREATE DATABASE own OWNER own")
+    known = {"name": "own", "password": PLANTED, "port": server.port}
+
+    # Whatever this machine is, the role is to take it for one that it does not know.
+    unknown = ("-e", "__database_family=Void")
+    refused = plays(made, *unknown, rollcall_database={"postgresql": {**known, "install": True}})
+    assert refused.returncode != 0
+    said = " ".join(refused.stdout.split())
+    assert "are called in Void is not known here. Install them yourself, and leave out install." in said
+
+    assert changes(plays(made, *unknown, rollcall_database={"postgresql": known})) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("database", "words"),
     [
@@ -144,6 +170,9 @@ def test_a_redis_is_asked_with_its_password(made: StackUnderTest) -> None:
         refused = plays(made, rollcall_redis={"port": server.port})
         assert refused.returncode != 0
         assert "it wants a password" in refused.stdout
+        impossible = plays(made, rollcall_redis={"port": server.port, "password": "planted\n"})
+        assert impossible.returncode != 0
+        assert "has a control character" in impossible.stdout
 
 
 def test_nothing_is_done_where_no_database_is_named(made: StackUnderTest) -> None:
