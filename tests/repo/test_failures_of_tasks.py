@@ -49,7 +49,9 @@ TRIALS: t.Mapping[str, t.Mapping[str, str]] = {
         "Redis | Require that it can": f"{DATABASE}::test_a_redis_is_asked_with_its_password",
     },
     "roles/credentials": {
-        "Refuse paths outside of the stack's root": f"{CREDENTIALS}::test_paths_that_lead_out_of_the_root_are_refused_each_by_its_name",
+        "Refuse paths outside of the stack's root": (
+            f"{CREDENTIALS}::test_paths_that_lead_out_of_the_root_are_refused_each_by_its_name"
+        ),
         "Leave a directory alone": f"{CREDENTIALS}::test_a_directory_is_not_removed_as_a_credential",
     },
     "roles/services": {
