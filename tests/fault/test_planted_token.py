@@ -298,10 +298,12 @@ class Host:
             assert self.place / "remote" in path.parents, f"{names} in {path}"
 
     def look_around(self) -> None:
-        """Look for tokens in what anybody has left in the directory for temporary files meanwhile."""
+        """Look for tokens in what anybody has left in the directories for temporary files meanwhile."""
         own = (Path(self.made.root), self.place)
-        for path, names in files_with_tokens(Path(tempfile.gettempdir()), self.began):
-            assert any(one in path.parents for one in own), f"{names} in {path}"
+        # The usual one as well: not everybody has the test's environment.
+        for place in {tempfile.gettempdir(), "/tmp"}:
+            for path, names in files_with_tokens(Path(place), self.began):
+                assert any(one in path.parents for one in own), f"{names} in {path}"
 
     def says(self, *arguments: str) -> None:
         """Run the command of the host, with and without --json."""
