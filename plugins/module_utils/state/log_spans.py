@@ -84,9 +84,10 @@ def held_files(pids: t.Iterable[int]) -> t.List[Held]:
         try:
             for name in os.listdir(place):
                 link = os.readlink(f"{place}/{name}")
-                if link.startswith("/") and not link.startswith("/dev/"):
-                    inode = os.stat(f"{place}/{name}").st_ino
-                    found.append(Held(inode, link.removesuffix(" (deleted)"), f"{place}/{name}"))
+                # Others are sockets and pipes. What has a path may be a device, or lie in memory below /dev.
+                seen = os.stat(f"{place}/{name}") if link.startswith("/") else None
+                if seen is not None and stat.S_ISREG(seen.st_mode):
+                    found.append(Held(seen.st_ino, link.removesuffix(" (deleted)"), f"{place}/{name}"))
         except (FileNotFoundError, PermissionError, ProcessLookupError):
             # It has ended, or closed this file just now, or is not ours to look into.
             continue

@@ -252,11 +252,13 @@ def critical_lines(patterns: Patterns, text: str, ahead: str = "") -> t.List[str
         text: of the log.
         ahead: what comes after it, where the rest of a traceback may be.
     """
+    # Most patterns cannot match at all, and to find that out line by line takes ten times as long.
+    possible = [pattern for pattern in patterns if needed_words(pattern).decode("ascii") in text]
     found: t.List[str] = []
-    lines = text.splitlines()
+    lines = text.splitlines() if possible else []
     following = [*lines, *ahead.splitlines()] if ahead else lines
     for number, line in enumerate(lines):
-        match = next((match for match in (pattern.search(line) for pattern in patterns) if match), None)
+        match = next((match for match in (pattern.search(line) for pattern in possible) if match), None)
         if match is not None:
             found += [_shown(line, match.start()), *_traceback_after(following, number)]
         if len(found) >= CRITICAL_LINES:

@@ -93,8 +93,8 @@ def test_a_user_who_may_not_write_to_the_applications_directories_is_refused_and
     assert made.perform()["ok"]
 
 
-def test_a_link_among_the_logs_is_not_given_away(made: StackUnderTest, tmp_path: Path) -> None:
-    precious = tmp_path / "precious"
+def test_a_link_among_the_logs_is_not_given_away(made: StackUnderTest) -> None:
+    precious = Path(made.root, "precious")
     precious.touch()
     os.symlink(precious, Path(made.paths.logs, "web.log.1"))
     os.link(precious, Path(made.paths.logs, "worker.log.1"))
