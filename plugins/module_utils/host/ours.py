@@ -36,6 +36,9 @@ CGROUP, NUMBER, DESCENT = "cgroup", "number", "descent"
 # Seconds. A child of a supervisord that is older than this, and that it does not report, is no program of it.
 SETTLED = 1.0
 
+# How often processes are looked for again that have come while others were looked at.
+MOST_ROUNDS = 5
+
 # What runs a container lives on by itself; it leaves the stack that has started it.
 CONTAINER_KEEPERS = frozenset({"conmon", "crun", "runc", "containerd-shim", "containerd-shim-runc-v2", "dockerd"})
 
@@ -106,9 +109,37 @@ class Ownership:
             besides: pids to leave out, with all that descends from them.
             among: look at these pids alone; None means every process.
         """
-        places = _places(processes.pids() if among is None else among)
-        others = set(processes.own_lineage())
+        places: t.Dict[int, Place] = {}
         known: t.Dict[int, Belonging] = {}
+        described: t.Dict[int, t.Optional[Process]] = {}
+        others = set(processes.own_lineage())
+        looked: t.Set[int] = set()
+        pids = list(processes.pids() if among is None else among)
+        for _round in range(MOST_ROUNDS):
+            looked.update(pids)
+            fresh = _places(pids)
+            places.update(fresh)
+            self._judge(fresh, known, others, besides)
+            self._add_descendants(places, known, others, besides)
+            described.update((pid, processes.describe(pid)) for pid in known if pid not in described)
+            # One that has ended meanwhile may have started another before, which was not there yet.
+            pids = [] if among is not None else [pid for pid in processes.pids() if pid not in looked]
+            if not pids:
+                break
+        return [
+            process._replace(label=known[pid].label)
+            for pid, process in described.items()
+            if process is not None and not process.ended and not self._is_rollcall(process)
+        ]
+
+    def _judge(
+        self,
+        places: t.Mapping[int, Place],
+        known: t.Dict[int, Belonging],
+        others: t.Set[int],
+        besides: t.Container[int],
+    ) -> None:
+        """Add to what is known, and to what is another's, by what each process is itself."""
         for pid, place in places.items():
             if pid in besides or pid in others or place.ended:
                 continue
@@ -117,13 +148,6 @@ class Ownership:
                 known[pid] = found
             elif found.other:
                 others.add(pid)
-        self._add_descendants(places, known, others, besides)
-        described = [(processes.describe(pid), belonging) for pid, belonging in known.items()]
-        return [
-            process._replace(label=belonging.label)
-            for process, belonging in described
-            if process is not None and not process.ended and not self._is_rollcall(process)
-        ]
 
     def _add_descendants(
         self,

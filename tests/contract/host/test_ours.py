@@ -257,3 +257,25 @@ def test_a_process_that_ends_while_it_is_looked_at_is_nobodys(tmp_path: Path) ->
     assert not Views().names_stack(ended.pid, label, str(tmp_path / "moved"))
     assert not Views().is_same(ended.pid, str(tmp_path), str(tmp_path))
     assert not sees_as_we_do(ended.pid)
+
+
+# Each lives for a moment, and starts the next one before it ends; without the file, the last one ends.
+TURNS = """
+import os, sys, time
+while os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+    if os.fork():
+        os._exit(0)
+"""
+
+
+def test_processes_that_take_turns_are_seen_in_every_look(root: str, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    go.touch()
+    first = subprocess.Popen([sys.executable, "-c", TURNS, str(go)], env={**os.environ, **a_label(root)})
+    try:
+        assert first.wait(30) == 0
+        assert [number for number in range(50) if not pids(root)] == []
+    finally:
+        go.unlink()
+    assert eventually(lambda: not pids(root))
