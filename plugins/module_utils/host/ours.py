@@ -36,8 +36,8 @@ CGROUP, NUMBER, DESCENT = "cgroup", "number", "descent"
 # Seconds. A child of a supervisord that is older than this, and that it does not report, is no program of it.
 SETTLED = 1.0
 
-# How often processes are looked for again that have come while others were looked at.
-MOST_ROUNDS = 5
+# How often processes are looked for again that have come while others were looked at; mostly there are few or none.
+MOST_ROUNDS = 20
 
 # What runs a container lives on by itself; it leaves the stack that has started it.
 CONTAINER_KEEPERS = frozenset({"conmon", "crun", "runc", "containerd-shim", "containerd-shim-runc-v2", "dockerd"})

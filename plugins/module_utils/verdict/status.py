@@ -52,7 +52,6 @@ _LASTING = frozenset({"RUNNING", "STOPPED", "FATAL"})
 # Seconds for which what a service has started in the background may do its work, and how often it is looked at.
 HELPER = 1.0
 _POLL = 0.05
-_EMPTY_LOOKS = 3
 
 # What a report has of the note in the lock.
 _AT_WORK = ("who", "verb", "pid", "since", "run", "start", "step")
@@ -285,20 +284,16 @@ def orphans(
 def _left_for_good(
     stack: Stack, supervisords: t.Sequence[Process], reported: t.Optional[t.Collection[int]], clock: Clock
 ) -> t.List[Process]:
-    """Return the orphans, of which at least one was there at each of several looks when all of them are new.
+    """Return the orphans; when all of them are new, only if at least one was there at each look of a second.
 
     A service may start a helper in the background (``sh -c 'work &'``), which nobody holds until it has done its work.
     """
     pids = [process.pid for process in supervisords]
     found = orphans(stack, pids, reported)
-    empty = 0
 
     def settled() -> bool:
-        nonlocal found, empty
-        now = orphans(stack, pids, reported)
-        # One look can miss a process that has just forked and ended.
-        empty = 0 if now else empty + 1
-        found = now if now or empty == _EMPTY_LOOKS else found
+        nonlocal found
+        found = orphans(stack, pids, reported)
         return not found or any(processes.age(process.start) > HELPER for process in found)
 
     if found and all(processes.age(process.start) <= HELPER for process in found):

@@ -83,6 +83,12 @@ class Ran:
         return "; ".join(f"{check['name']} {check['subject']}: {check['evidence']}" for check in checks)
 
     @property
+    def recovering(self) -> bool:
+        """Whether it says of nothing but services that have ended once that they have not lived for long since."""
+        failed = [check["code"] for check in self.data.get("checks", []) if not check["ok"]]
+        return bool(failed) and set(failed) == {"recovering"}
+
+    @property
     def advice(self) -> list[str]:
         """What it says to run next."""
         named = [check["next"] for check in self.data.get("checks", []) if not check["ok"] and check["next"]]
