@@ -256,9 +256,12 @@ def _facts(value: t.Any, place: str, depth: int) -> t.Any:
 
 
 def _is_a(value: t.Any, shape: t.Any) -> bool:
-    if shape in (int, float) and isinstance(value, int) and not isinstance(value, bool):
-        return abs(value) <= LARGEST
-    return type(value) is shape and (shape is not float or math.isfinite(value))
+    # To Python, true is an integer.
+    if isinstance(value, bool):
+        return shape is bool
+    if isinstance(value, int):
+        return shape in (int, float) and abs(value) <= LARGEST
+    return isinstance(value, shape) and (shape is not float or math.isfinite(value))
 
 
 def _text(value: str) -> str:

@@ -30,7 +30,9 @@ from tests.support.hung import hung_file_system, served_file_system
 from tests.support.processes import eventually, free_port, is_alive
 from tests.support.stacks import StackUnderTest, check_of, stack
 
-pytestmark = pytest.mark.usefixtures("bystander")
+pytestmark = [pytest.mark.usefixtures("bystander"), pytest.mark.timeout(450)]
+# Seconds; more than any command prints.
+PATIENCE = 200.0
 PRINTED = re.compile(r"ends within (\d+) s at the latest")
 
 
@@ -48,7 +50,8 @@ def running() -> t.Iterator[StackUnderTest]:
 
 def call(made: StackUnderTest, *words: str) -> Said:
     """Run a command, which must end within what it has printed."""
-    said = rollcall(made, *words, "--json")
+    # What other tests have hung meanwhile takes its time as well.
+    said = rollcall(made, *words, "--json", bound=PATIENCE)
     printed = PRINTED.search(said.err)
     if printed is not None:
         assert said.seconds < float(printed[1])

@@ -301,7 +301,7 @@ class Host:
         """Look for tokens in what anybody has left in the directories for temporary files meanwhile."""
         own = (Path(self.made.root), self.place)
         # The usual one as well: not everybody has the test's environment.
-        for place in {tempfile.gettempdir(), "/tmp"}:
+        for place in sorted({tempfile.gettempdir(), "/tmp"}):
             for path, names in files_with_tokens(Path(place), self.began):
                 assert any(one in path.parents for one in own), f"{names} in {path}"
 
