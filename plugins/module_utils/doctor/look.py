@@ -29,7 +29,7 @@ from ..ports.provenance import SUPERVISED
 from ..run import preflight
 from ..state import last_steps, registry
 from ..state.generations import current_id, load_stack, read_meta
-from ..state.lock import locked_by
+from ..state.lock import locked_by, locked_by_other
 from ..state.memory import last_failure
 from ..state.runs import unfinished_run
 from ..supervisord import discovery
@@ -86,7 +86,7 @@ class _Look:
             "own_paths": self._try(self._root, lambda: list(own_paths.own_paths(paths, self._root))) or [],
             "missing": [path for path in own_paths.directories(paths, self._root) if not os.path.isdir(path)],
             "left_overs": self._try(paths.state, lambda: own_paths.left_overs(paths, self._root)) or LeftOvers(),
-            "lock": self._try(paths.state, lambda: own_paths.locked_by_other(paths.state)),
+            "lock": self._try(paths.state, lambda: locked_by_other(paths.state)),
             "unfinished": self._try(paths.state, lambda: unfinished_run(paths.state)),
             "failure": self._try(paths.state, lambda: last_failure(paths.state, locked_by(paths.state).get("run"))),
             "versions": self._try(engine_directory(self._root), lambda: own_paths.versions(self._root)) or Versions(),

@@ -18,7 +18,7 @@ from ..base.text import last_lines
 from ..base.version import VERSION
 from ..manifest.model import DEFAULT_PATH, Paths, Stack
 from ..state.generations import current_id
-from ..state.lock import locked_by
+from ..state.lock import locked_by_other
 from ..state.memory import last_failure
 from ..state.runs import old_runs, runs_directory
 from ..supervisord.config import SUPERVISORD_LOG_MAX_BYTES
@@ -116,12 +116,6 @@ def _inside(directory: str) -> t.List[str]:
         return [os.path.join(directory, name) for name in sorted(os.listdir(directory))]
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def locked_by_other(state: str) -> t.Optional[t.Dict[str, t.Any]]:
-    """Return the note of the process that has locked the stack; None when none has, or it is this one."""
-    note = locked_by(state)
-    return None if not note or note.get("pid") == os.getpid() else note
 
 
 def versions(root: str) -> Versions:

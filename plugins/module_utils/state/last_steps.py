@@ -88,13 +88,13 @@ def note_pending(root: str, name: t.Optional[str]) -> None:
 def missing(stack: Stack) -> t.List[str]:
     """Return what an install has left to do on this host, for people; ``cures.INSTALL`` finishes it.
 
-    While a run or a step of a release is at work, that is nothing.
+    While a run or a step of a release is at work in another process, that is nothing.
 
     Raises:
         RollcallError, OSError: a record cannot be read.
     """
     state = stack.paths.state
-    if lock.locked_by(state) or lock.locked_by(os.path.dirname(_pending_path(stack.root))):
+    if lock.locked_by_other(state) or lock.locked_by_other(os.path.dirname(_pending_path(stack.root))):
         return []
     return [*_before_the_run(stack), *_after_the_run(stack)]
 

@@ -137,6 +137,12 @@ def locked_by(state: str) -> t.Dict[str, t.Any]:
     return note if process is not None and note.get("start") in (None, process.start) else {}
 
 
+def locked_by_other(state: str) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return the note of the process that has locked the stack; None when none has, or it is this one."""
+    note = locked_by(state)
+    return None if not note or note.get("pid") == os.getpid() else note
+
+
 def has_locked(state: str, process: Process) -> bool:
     """Return whether a process has locked the stack, by the kernel's list of locks (proc(5), /proc/locks).
 

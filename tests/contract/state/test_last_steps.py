@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -15,9 +17,18 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import units
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state import last_steps, lock
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import last_steps
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
+
+# Holds the lock of the releases, as the module does that runs what comes after the switch.
+LOCKS = """
+import sys, time
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
+with locked(sys.argv[1], "root", "release"):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -37,10 +48,12 @@ def made(place: Path) -> t.Iterator[StackUnderTest]:
 
 
 def told(made: StackUnderTest) -> t.List[str]:
-    """Return what is missing by the doctor, having seen that status and verify say the same."""
+    """Return what is missing by the doctor, having seen that the rest says the same: ``--fix``, status and verify."""
     found = [one for one in doctor.doctor(made.root)["findings"] if one["name"] == "unfinished_install"]
     evidence = [line for one in found for line in one["evidence"].splitlines()]
     assert all(one["cure"] == cures.INSTALL for one in found)
+    fixed = doctor.doctor(made.root, fix=True)["findings"]
+    assert [one for one in fixed if one["name"] == "unfinished_install"] == found
     for report in (made.status(), verify.verify(made.paths)):
         check = check_of(report, "steps", "test")
         assert check["ok"] is not bool(evidence)
@@ -117,8 +130,15 @@ def test_what_is_still_at_work_is_not_missing(made: StackUnderTest) -> None:
     assert len(told(made)) == 1
     release = Path(made.paths.state, "release")
     release.mkdir()
-    with lock.locked(str(release), "root", "release"):
+    takes_a_while = subprocess.Popen([sys.executable, "-c", LOCKS, str(release)], stdout=subprocess.PIPE)
+    assert takes_a_while.stdout is not None
+    try:
+        assert takes_a_while.stdout.readline() == b"locked\n"
         assert told(made) == [], "a command after the switch takes a while"
+    finally:
+        takes_a_while.kill()
+        takes_a_while.wait()
+        takes_a_while.stdout.close()
     assert len(told(made)) == 1
 
 
