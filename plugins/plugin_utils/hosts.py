@@ -112,10 +112,10 @@ def parse(output: str) -> Found:
     found = sorted(os.fsdecode(name)[len("./") :] for name in names)
     broken = tuple(one_line(words, SAID) for words in said.get("broken", ())[:MOST_BROKEN])
     whole = "yes" in said.get("whole", ()) and not broken
-    return Found(known_version(last["version"]), last["prepared"], tuple(found), whole, broken)
+    return Found(_known_version(last["version"]), last["prepared"], tuple(found), whole, broken)
 
 
-def known_version(text: str) -> str:
+def _known_version(text: str) -> str:
     """Return the version of an engine as a host tells it.
 
     Raises:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from dataclasses import dataclass, field
 
@@ -60,13 +61,13 @@ class TaskFailure:
     result: Data
     ours: bool = False
 
-    @property
+    @functools.cached_property
     def problems(self) -> t.Sequence[documents.ProblemData]:
         """The problems of the manifest, when it is those that it failed for."""
         known = _known(self.result.get("problems"), t.List[documents.ProblemData])
         return known if known is not None and self._error is None else []
 
-    @property
+    @functools.cached_property
     def _error(self) -> t.Optional[documents.ErrorData]:
         """The error of the engine or of a module of ours; None when it is another's."""
         return t.cast("t.Optional[documents.ErrorData]", _known(self.result.get("error"), documents.ErrorData))

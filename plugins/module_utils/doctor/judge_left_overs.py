@@ -44,7 +44,7 @@ def _failed_run(facts: HostFacts) -> t.Iterator[Sighting]:
 
 
 def _unfinished_install(facts: HostFacts) -> t.Iterator[Sighting]:
-    if facts.unfinished_install and facts.lock is None:
+    if facts.unfinished_install:
         yield Sighting(facts.name, "\n".join(facts.unfinished_install), cures.INSTALL)
 
 

@@ -57,6 +57,32 @@ class Belonging(t.NamedTuple):
     other: bool = False
 
 
+class _FamilySearch:
+    """What a search for the processes of a stack has found so far.
+
+    Args:
+        besides: pids to leave out.
+        others: pids of this very process and those above it; takes those of other stacks.
+    """
+
+    def __init__(self, besides: t.Container[int], others: t.Set[int]) -> None:
+        self._besides = besides
+        self.others = others
+        self.places: t.Dict[int, Place] = {}
+        self.known: t.Dict[int, Belonging] = {}
+
+    def rules_out(self, pid: int) -> bool:
+        """Return whether a process that was looked at is none of the stack's, whatever it says."""
+        return pid in self._besides or pid in self.others or self.places[pid].ended
+
+    def below(self) -> t.Dict[int, t.List[int]]:
+        """Return the children of each process that was looked at."""
+        found: t.Dict[int, t.List[int]] = {}
+        for pid, place in self.places.items():
+            found.setdefault(place.ppid, []).append(pid)
+        return found
+
+
 class Ownership:
     """What proves that processes are of the stack at ``root``, as it is recorded now.
 
@@ -109,64 +135,48 @@ class Ownership:
             besides: pids to leave out, with all that descends from them.
             among: look at these pids alone; None means every process.
         """
-        places: t.Dict[int, Place] = {}
-        known: t.Dict[int, Belonging] = {}
+        search = _FamilySearch(besides, set(processes.own_lineage()))
         described: t.Dict[int, t.Optional[Process]] = {}
-        others = set(processes.own_lineage())
         looked: t.Set[int] = set()
         pids = list(processes.pids() if among is None else among)
         for _round in range(MOST_ROUNDS):
             looked.update(pids)
-            fresh = _places(pids)
-            places.update(fresh)
-            self._judge(fresh, known, others, besides)
-            self._add_descendants(places, known, others, besides)
-            described.update((pid, processes.describe(pid)) for pid in known if pid not in described)
+            self._judge(search, _places(pids))
+            self._add_descendants(search)
+            described.update((pid, processes.describe(pid)) for pid in search.known if pid not in described)
             # One that has ended meanwhile may have started another before, which was not there yet.
             pids = [] if among is not None else [pid for pid in processes.pids() if pid not in looked]
             if not pids:
                 break
         return [
-            process._replace(label=known[pid].label)
+            process._replace(label=search.known[pid].label)
             for pid, process in described.items()
             if process is not None and not process.ended and not self._is_rollcall(process)
         ]
 
-    def _judge(
-        self,
-        places: t.Mapping[int, Place],
-        known: t.Dict[int, Belonging],
-        others: t.Set[int],
-        besides: t.Container[int],
-    ) -> None:
+    def _judge(self, search: _FamilySearch, places: t.Mapping[int, Place]) -> None:
         """Add to what is known, and to what is another's, by what each process is itself."""
+        search.places.update(places)
         for pid, place in places.items():
-            if pid in besides or pid in others or place.ended:
+            if search.rules_out(pid):
                 continue
             found = self._of(pid, place)
             if found.how:
-                known[pid] = found
+                search.known[pid] = found
             elif found.other:
-                others.add(pid)
+                search.others.add(pid)
 
-    def _add_descendants(
-        self,
-        places: t.Mapping[int, Place],
-        known: t.Dict[int, Belonging],
-        others: t.Container[int],
-        besides: t.Container[int],
-    ) -> None:
-        below: t.Dict[int, t.List[int]] = {}
-        for pid, place in places.items():
-            below.setdefault(place.ppid, []).append(pid)
+    def _add_descendants(self, search: _FamilySearch) -> None:
+        known, below = search.known, search.below()
         # What descends from a supervisord comes first: only that proves anything in another pid namespace.
         queue = [(pid, self._is_supervisord(pid, belonging)) for pid, belonging in known.items() if pid > 1]
         queue.sort(key=lambda entry: entry[1])
         while queue:
             parent, supervised = queue.pop()
             for pid in below.get(parent, ()):
-                ruled_out = pid in known or pid in others or pid in besides or places[pid].ended
-                if ruled_out or leaves(pid) or (processes.reader.in_container(pid) and not supervised):
+                if pid in known or search.rules_out(pid):
+                    continue
+                if leaves(pid) or (processes.reader.in_container(pid) and not supervised):
                     continue
                 known[pid] = Belonging(DESCENT, known[parent].label)
                 queue.append((pid, supervised))
