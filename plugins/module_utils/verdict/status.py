@@ -97,7 +97,7 @@ def observe(
         files=files,
         dependencies=dependencies,
         orphans=left,
-        keepers=_keepers(left),
+        keepers=_keepers(left, supervisords),
         databases=replies,
         halted=_halted(programs, clock),
         altered=altered,
@@ -135,9 +135,14 @@ def _said(
         return supervisord, None, exc, {}
 
 
-def _keepers(left: t.Sequence[Process]) -> t.Dict[int, str]:
-    """Return which orphans are a program of another supervisord, by pid, and that program."""
-    kept = [(process, program_of(process.pid)) for process in left]
+def _keepers(left: t.Sequence[Process], supervisords: t.Sequence[Process]) -> t.Dict[int, str]:
+    """Return which orphans are a program of another supervisord, by pid, and that program.
+
+    What a service has left behind is a child of our own, which does not start it again.
+    """
+    own = {process.pid for process in supervisords}
+    others = [process for process in left if own.isdisjoint(processes.ancestors(process.pid))]
+    kept = [(process, program_of(process.pid)) for process in others]
     return {process.pid: home.name for process, home in kept if home is not None}
 
 

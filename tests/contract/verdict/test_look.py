@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import drift, verify
 from tests.support.peers import http, says, tcp_peer
@@ -289,7 +290,12 @@ def test_helpers_that_a_service_starts_in_the_background_are_no_left_overs() -> 
 def test_what_a_service_leaves_in_the_background_for_longer_is_one(left: str) -> None:
     with stack({"web": {}}) as made:
         made.raw["services"]["web"]["command"] = ["sh", "-c", f"({left} & ); exec sleep 600"]
-        assert failed_checks(made.perform()) == [("orphans", "test")]
+        report = made.perform()
+        assert failed_checks(report) == [("orphans", "test")]
+        # It has become a child of the stack's own supervisord, which is no reason for that to start it again.
+        check = check_of(report, "orphans", "test")
+        assert (check["data"]["kept"], "starts it again" in check["evidence"]) == ([], False)
+        assert check["next"] == cures.FULL
 
 
 def test_left_overs_that_take_turns_are_left_overs() -> None:
