@@ -17,8 +17,15 @@ stamp=.venv/.rollcall-$level-$(cat requirements/*.txt tests/tools/setup.sh | cks
 # The newest ansible-core for Python 3.11 is the one that is pinned; it runs on 3.11 to 3.13.
 suits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; }
 
+complete() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
+
 find_python() {
   local candidate
+  # The system's own is built with more optimization than one that a version manager has compiled here.
+  if [ -z "${PYTHON:-}" ] && suits /usr/bin/python3 && complete /usr/bin/python3; then
+    echo /usr/bin/python3
+    return
+  fi
   for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11; do
     if command -v "$candidate" >/dev/null && suits "$candidate"; then
       echo "$candidate"
@@ -30,7 +37,7 @@ find_python() {
 
 if ! { [ -x .venv/bin/python ] && suits .venv/bin/python && .venv/bin/python -m pip --version >/dev/null 2>&1; }; then
   python=$(find_python)
-  "$python" -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
+  complete "$python" || install_packages python3-venv
   "$python" -m venv --clear .venv
 fi
 
