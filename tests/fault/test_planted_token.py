@@ -435,7 +435,7 @@ def test_what_a_service_logs_of_its_secret_is_not_printed_by_a_playbook() -> Non
         prepare(made)
         done = play(made, "playbooks/site.yml", "-vvv")
         assert done.returncode != 0
-        assert "the key ******** is refused" in done.stdout
+        assert "the key ******** is refused" in done.stdout, done.stdout
         assert not named_in((done.stdout + done.stderr).encode())
         assert not named_in(json.dumps(outcome(made)).encode())
 

@@ -22,6 +22,8 @@ from .model import Activity
 STOPPED = "T"
 TRACED = "t"
 UNINTERRUPTIBLE = "D"
+# A process that has ended, and whose parent has not noticed it yet.
+ENDED = "Z"
 # Seconds for which a process must have been stopped, and must have waited in the kernel.
 MOMENT = 0.1
 LONG = 1.0

@@ -17,7 +17,7 @@ import typing as t
 from ..base import cures
 from ..base.errors import Problem
 from ..base.text import count
-from ..host.halted import STOPPED
+from ..host.halted import ENDED, STOPPED
 from ..host.model import Process
 from ..manifest.model import Service, Stack
 from ..ports.provenance import FOREIGN, UNKNOWN, Holder
@@ -183,6 +183,9 @@ def _running(case: Case, service: Service) -> Proof:
         evidence = "ran to its end" if service.kind == "oneshot" else f"RUNNING as pid {program.pid}"
         return Proof(evidence, data=data)
     halted = case.seen.halted.get(service.name)
+    if halted is not None and halted.state == ENDED:
+        # It has ended just now: supervisord reads that at its next turn, and starts it again or not.
+        return _down(case, service, "halted", halted.text, {**data, "halted": halted.pid, "kernel": halted.state})
     if halted is not None:
         cure = cures.go_on(halted.pid) if halted.state == STOPPED else cures.FULL
         return Proof(halted.text, "halted", cure, {**data, "halted": halted.pid, "kernel": halted.state})

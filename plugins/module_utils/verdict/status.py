@@ -14,7 +14,7 @@ from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..host import ours, processes, socket_owners
-from ..host.halted import STOPPED, find_halted
+from ..host.halted import ENDED, STOPPED, find_halted
 from ..host.labels import trusted_uids
 from ..host.listeners import find_listeners
 from ..host.model import Process
@@ -218,7 +218,7 @@ def _halted(programs: t.Mapping[str, ProgramState], clock: Clock) -> t.Dict[str,
 
     That is its own process, or a descendant that a signal has stopped: a wrapper lives on while its program is stopped.
     """
-    found = {name: Halted(programs[name].pid, "Z") for name in _ended(programs)}
+    found = {name: Halted(programs[name].pid, ENDED) for name in _ended(programs)}
     families = {name: [program.pid, *processes.below(program.pid)] for name, program in programs.items() if program.pid}
     halted = find_halted([pid for family in families.values() for pid in family], clock=clock)
     for name, (own, *others) in families.items() if halted else ():

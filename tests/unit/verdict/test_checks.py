@@ -176,6 +176,14 @@ def test_a_check_fails_with_the_code_of_what_is_wrong(
     assert (name, code) in failed(CHECKS, Case(stack, seen(**other), expected))
 
 
+def test_a_service_that_has_ended_and_is_not_noticed_yet_is_told_with_what_its_log_says(stack: Stack) -> None:
+    ended = seen(halted={"web": Halted(11, "Z")}, logs={"web": LogSeen(tail="the key is refused")})
+    proof = next(check.proof for check in judge(CHECKS, Case(stack, ended)) if check.kind.name == "running")
+    assert "pid 11 has ended" in proof.evidence
+    assert "the key is refused" in proof.evidence
+    assert (proof.code, (proof.next or "").split()[0]) == ("halted", "tail")
+
+
 @pytest.mark.parametrize(("name", "code", "other"), STOP_FAILING)
 def test_a_check_of_a_stop_fails_with_the_code_of_what_is_left(
     stack: Stack, name: str, code: str, other: t.Mapping[str, t.Any]
