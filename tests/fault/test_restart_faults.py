@@ -27,7 +27,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import bind, processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import label_of
 from tests.support.configs import a_label
-from tests.support.processes import eventually, free_port, is_alive
+from tests.support.processes import accepts, eventually, free_port, is_alive
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
 from tests.support.victims import victim
 
@@ -156,7 +156,7 @@ def test_a_second_supervisord_over_the_stack_is_ended_and_one_is_left(running: S
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
-    assert eventually(lambda: len(running.daemons()) == 2 and os.path.exists(running.paths.socket))
+    assert eventually(lambda: len(running.daemons()) == 2 and accepts(running.paths.socket))
     report = running.perform(installed=True)
     second.wait(10)
     assert report["ok"], failed_checks(report)

@@ -24,7 +24,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import com
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import discovery
 from tests.support import namespaces, runbook
-from tests.support.processes import eventually, free_port, is_alive
+from tests.support.processes import accepts, eventually, free_port, is_alive
 from tests.support.repository import ROOT
 from tests.support.runbook import Operator
 from tests.support.stacks import StackUnderTest, stack
@@ -131,7 +131,7 @@ def a_second_supervisord(made: StackUnderTest) -> t.Iterator[t.Optional[Act]]:
     (first,) = made.daemons()
     second = subprocess.Popen(first.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=made.root)
     try:
-        assert eventually(lambda: os.path.exists(made.paths.socket))
+        assert eventually(lambda: accepts(made.paths.socket))
         settled(made)
         yield None
         assert not is_alive(second.pid)

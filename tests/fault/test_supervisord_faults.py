@@ -28,7 +28,7 @@ from tests.support.commands import Said, rollcall
 from tests.support.interpreters import give_to, python_of_all
 from tests.support.namespaces import as_nobody
 from tests.support.peers import keeps_silent, unix_peer
-from tests.support.processes import eventually, is_alive
+from tests.support.processes import accepts, eventually, is_alive
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack, two_services
 
 pytestmark = pytest.mark.usefixtures("bystander")
@@ -90,7 +90,7 @@ def test_the_status_names_both_supervisords_over_one_stack(running: StackUnderTe
     (first,) = running.daemons()
     os.unlink(running.paths.socket)
     with supervisord(running) as second:
-        assert eventually(lambda: len(running.daemons()) == 2 and os.path.exists(running.paths.socket))
+        assert eventually(lambda: len(running.daemons()) == 2 and accepts(running.paths.socket))
         said = rollcall(running, "status", "--json")
         evidence = check_of(said.data, "supervisord", "test")["evidence"]
         assert said.code == 1
@@ -178,7 +178,7 @@ def test_the_emergency_resolves_two_supervisords_whichever_of_them_hang(running:
     (first,) = running.daemons()
     os.unlink(running.paths.socket)
     with neighbour(), supervisord(running) as second:
-        assert eventually(lambda: len(running.daemons()) == 2 and os.path.exists(running.paths.socket))
+        assert eventually(lambda: len(running.daemons()) == 2 and accepts(running.paths.socket))
         for name, pid in (("first", first.pid), ("second", second.pid)):
             if which in (name, "both"):
                 os.kill(pid, signal.SIGSTOP)
@@ -343,7 +343,7 @@ def test_a_supervisord_that_wants_a_password_is_told_as_that(running: StackUnder
         text.replace("[unix_http_server]\n", "[unix_http_server]\nusername=ada\npassword=tiger\n"), encoding="utf-8"
     )
     with supervisord(running):
-        assert eventually(lambda: os.path.exists(running.paths.socket))
+        assert eventually(lambda: accepts(running.paths.socket))
         (before,) = running.daemons()
         said = rollcall(running, "status", "--json")
         assert said.code == 1

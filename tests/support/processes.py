@@ -36,6 +36,12 @@ def eventually(condition: t.Callable[[], bool], seconds: float = READY_TIMEOUT) 
     return True
 
 
+def accepts(path: str) -> bool:
+    """Return whether somebody listens on a unix socket: it has its name before that."""
+    with socket.socket(socket.AF_UNIX) as line:
+        return line.connect_ex(path) == 0
+
+
 def listening_socket(address: str, *, v6only: bool = False, port: int = 0) -> socket.socket:
     """Return a socket of this process that listens on an address; on a free port when none is given."""
     made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)

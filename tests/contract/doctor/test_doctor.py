@@ -33,7 +33,7 @@ from tests.support import interpreters, supervisords
 from tests.support.commands import rollcall
 from tests.support.configs import a_label
 from tests.support.namespaces import as_nobody
-from tests.support.processes import eventually, free_port, is_alive
+from tests.support.processes import accepts, eventually, free_port, is_alive
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import victim
@@ -120,7 +120,7 @@ def second_daemon(made: StackUnderTest) -> int:
     os.unlink(made.paths.socket)
     (first,) = made.daemons()
     process = subprocess.Popen(first.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=made.root)
-    assert eventually(lambda: os.path.exists(made.paths.socket))
+    assert eventually(lambda: accepts(made.paths.socket))
     return process.pid
 
 
