@@ -195,6 +195,11 @@ DATABASE_SERVICE = "name the service that uses the database"
 DATABASE_VARIABLE = "give it one in its env or its secrets, or name another variable"
 
 
+def one_query(commands: t.Iterable[str]) -> str:
+    """Return the advice for a query that is not one statement that reads."""
+    return f"write one statement that begins with one of: {', '.join(commands).upper()}"
+
+
 def answered_by(anyone: str) -> str:
     """Return the advice for a health check that names who answers; ``anyone`` is the word for whoever it is."""
     return f"name a service of this stack, or write {anyone}"

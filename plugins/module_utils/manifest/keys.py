@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
-from . import corrections, values
+from . import corrections, sql, values
 from .model import DatabaseCheck, Health, PortRules, RestartBudget, Service, Start, Stop
 from .problems import A_SERVICE
 from .readers import (
@@ -190,7 +190,11 @@ _WHICH_VARIABLE = "the variable of its `env` or `secrets` that has the URL"
 POSTGRESQL: t.Mapping[str, Key] = {
     "service": Key(_SERVICE_NAME, "the service whose URL is used"),
     "variable": Key(values.VARIABLE, _WHICH_VARIABLE, URL_VARIABLES["postgresql"]),
-    "query": Key(TEXT._replace(words="SQL"), "what is asked; it can change nothing", QUERY),
+    "query": Key(
+        sql.QUERY,
+        "what is asked: one statement that reads. [What that rules out](../how-to/database.md#read-only)",
+        QUERY,
+    ),
     "timeout": Key(_TIMEOUT, "for everything, the look-up of the host included", DatabaseCheck.timeout),
 }
 

@@ -183,7 +183,11 @@ def _log_in_and_query(url: PostgresqlUrl, line: Line, question: Question) -> Non
         )
         logged_in = True
         question.waiting = f"it let us in, and its answer to {quoted(query)} has not come"
-        connection.execute_simple(_harmless(query, question.deadline))
+        connection.execute_simple(_read_only(question.deadline))
+        # "Extended Query" of its documentation: a Parse message takes exactly one statement. A query that ends this
+        # transaction can so do nothing after it. Without BEGIN, a block of code (DO, CALL) could end it and go on.
+        connection.execute_unnamed(query)
+        connection.execute_simple("ROLLBACK")
     # What is no PostgreSQL, or breaks off, makes the driver stumble in any way.
     except Exception as exc:  # noqa: BLE001 - each becomes words, or is raised again
         raise _why(exc, url, line, question, logged_in) from None
@@ -191,13 +195,14 @@ def _log_in_and_query(url: PostgresqlUrl, line: Line, question: Question) -> Non
         connection.close()
 
 
-def _harmless(query: str, deadline: Deadline) -> str:
-    """Return a query so that it changes nothing, and that the server itself ends it in time: it would work on alone.
+def _read_only(deadline: Deadline) -> str:
+    """Return what begins a transaction that reads, and that the server itself ends in time: it would work on alone.
 
-    All of it is one transaction, so it is the same through a pool of connections, and leaves nothing set there.
+    What is set holds for the transaction only, so it is the same through a pool of connections, and leaves nothing set
+    there.
     """
     milliseconds = max(1, int(deadline.remaining() * 900))
-    return f"BEGIN READ ONLY; SET LOCAL statement_timeout = {milliseconds}; {query}\n; ROLLBACK"
+    return f"BEGIN READ ONLY; SET LOCAL statement_timeout = {milliseconds}"
 
 
 def _why(exc: BaseException, url: PostgresqlUrl, line: Line, question: Question, logged_in: bool) -> Exception:

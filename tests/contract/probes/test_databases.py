@@ -212,10 +212,64 @@ def test_the_query_of_the_manifest_is_the_one_that_is_asked(server: postgresql.C
     assert missing.endswith('the query failed: "relation "trades" does not exist" (42P01)')
 
 
-def test_a_query_can_change_nothing(server: postgresql.Cluster) -> None:
-    answer = ask("postgresql", at(server), query="INSERT INTO orders VALUES (1)")
-    assert "cannot execute INSERT in a read-only transaction" in answer.detail
-    assert server.sql("SELECT count(*) FROM orders", "trading") == "0"
+CHANGES: t.Mapping[str, t.Tuple[str, str]] = {
+    "a write": ("INSERT INTO orders VALUES (1)", "cannot execute INSERT in a read-only transaction"),
+    "a write that reads": (
+        "WITH x AS (DELETE FROM kept RETURNING 1) SELECT * FROM x",
+        "cannot execute SELECT in a read-only transaction",
+    ),
+    "an end of the transaction": ("SELECT 1; COMMIT; DROP TABLE kept; COMMIT", "cannot insert multiple commands"),
+    "a quoted end": ("SELECT $x$;$x$; COMMIT; DROP TABLE kept", "cannot insert multiple commands"),
+    "a backslash that hides the end": ("SELECT '\\'; COMMIT; DROP TABLE kept; --'", "cannot insert multiple commands"),
+    "a block that ends it": ("DO $$ BEGIN COMMIT; DROP TABLE kept; COMMIT; END $$", "invalid transaction termination"),
+    "a procedure that ends it": ("CALL drop_it()", "invalid transaction termination"),
+    "a block that may write again": (
+        "DO $$ BEGIN SET TRANSACTION READ WRITE; DROP TABLE kept; END $$",
+        "transaction read-write mode must be set before any query",
+    ),
+    "a function that may write again": (
+        "SELECT set_config('transaction_read_only', 'off', false), drop_by_function()",
+        "transaction read-write mode must be set before any query",
+    ),
+    "a function that writes": ("SELECT drop_by_function()", "cannot execute DROP TABLE in a read-only transaction"),
+    "a sequence": ("SELECT nextval('numbers')", "cannot execute nextval() in a read-only transaction"),
+}
+
+
+@pytest.fixture(scope="module")
+def kept(server: postgresql.Cluster) -> t.Iterator[postgresql.Cluster]:
+    """Have tables of the application's own, one with a row, and what drops it, by a function and by a procedure."""
+    body = "BEGIN COMMIT; DROP TABLE kept; COMMIT; END"
+    server.sql(
+        "CREATE SCHEMA AUTHORIZATION trading; SET ROLE trading;"
+        "CREATE TABLE kept (id int); INSERT INTO kept VALUES (1);"
+        f"CREATE PROCEDURE drop_it() LANGUAGE plpgsql AS $$ {body} $$; CREATE SEQUENCE numbers;"
+        "CREATE FUNCTION drop_by_function() RETURNS int LANGUAGE plpgsql AS $$ BEGIN DROP TABLE kept; RETURN 1; END $$",
+        "trading",
+    )
+    yield server
+    server.sql("DROP SCHEMA trading CASCADE", "trading")
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_query_can_change_nothing(kept: postgresql.Cluster, case: str) -> None:
+    query, words = CHANGES[case]
+
+    answer = ask("postgresql", at(kept), query=query)
+
+    assert not answer.ok
+    assert words in answer.detail
+    assert kept.sql("SELECT count(*) FROM orders", "trading") == "0"
+    assert kept.sql("SELECT count(*) FROM trading.kept", "trading") == "1"
+    assert kept.sql("SELECT is_called FROM trading.numbers", "trading") == "f"
+
+
+@pytest.mark.parametrize("query", ["COMMIT", "ROLLBACK AND CHAIN", "SET TRANSACTION READ WRITE", "SET work_mem = 64"])
+def test_a_query_that_ends_or_opens_the_transaction_is_followed_by_nothing(
+    kept: postgresql.Cluster, query: str
+) -> None:
+    ask("postgresql", at(kept), query=query)
+    assert kept.sql("SELECT count(*) FROM trading.kept", "trading") == "1"
 
 
 def test_a_slow_query_is_bounded_and_ended_on_the_server_too(server: postgresql.Cluster) -> None:

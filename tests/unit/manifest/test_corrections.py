@@ -19,6 +19,7 @@ import yaml
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import Problem, RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import corrections as c
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import sql
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change, Edited, edit_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file
@@ -335,6 +336,11 @@ OF_DATA: dict[str, list[Trial]] = {
         Trial(database({"postgresql": {"service": "main_app", "variable": "DB"}}), c.DATABASE_VARIABLE, edit)
         for edit in (below(".variable", written("DATABASE_URL")), at(f"{APP}.env", written({"DB": "x"})),
                      at(f"{APP}.secrets.DB", written("x")))
+    ],
+    "one_query": [
+        Trial(database({"postgresql": {"service": "main_app", "query": query}}), c.one_query(sql.READING),
+              written("SELECT 1"))
+        for query in ("SELECT 1; COMMIT", "DROP TABLE x")
     ],
     "answered_by": [
         Trial(one(port=8000, health={**WEB, "answered_by": "proxy"}), c.answered_by("anyone"), written(who))

@@ -250,6 +250,12 @@ CASES: dict[str, tuple[Any, str, str]] = {
     "database with a query of Redis": (
         database({"redis": {"service": "main_app", "variable": "DATABASE_URL", "query": "SELECT 1"}}),
         "stack.checks.database.redis.query", "is not a key of a check of Redis"),
+    "database whose query is several": (
+        database({"postgresql": {"service": "main_app", "query": "SELECT 1; COMMIT; DROP TABLE x; COMMIT"}}),
+        "stack.checks.database.postgresql.query", "has more than one statement"),
+    "database whose query does not read": (
+        database({"postgresql": {"service": "main_app", "query": "/* SELECT */ COPY x TO PROGRAM 'sh'"}}),
+        "stack.checks.database.postgresql.query", "does not begin with a command that reads"),
     "database that is a service": (
         database({"postgresql": {"service": 5}}), "stack.checks.database.postgresql.service", "is a number, not text"),
     "pattern": (a_manifest(checks={"logs": {"critical": ["ok", "[a"]}}),
