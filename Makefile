@@ -4,7 +4,7 @@
 
 stages := .venv/bin/python tests/tools/stages.py
 
-.PHONY: help setup check generate test exhaustive lint sanity integration versions molecule chaos liars demo demo-down bench changelog clean
+.PHONY: help setup check lock generate test exhaustive lint sanity integration versions molecule chaos liars demo demo-down bench changelog clean
 
 help: ## say all of this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -53,6 +53,9 @@ demo-down: ## stop the demo and leave nothing behind
 
 bench: setup ## measure against what people use instead; writes docs/reference/benchmarks.md and docs/reference/benchmarks-ports.md
 	.venv/bin/python -m tests.benchmark
+
+lock: setup ## write the digests of what is installed on hosts, after a change of requirements/host.txt
+	@tests/tools/lock.sh
 
 generate: setup ## write the parts of files that derive from the code, such as tables of the reference
 	.venv/bin/python -m tests.tools.generate

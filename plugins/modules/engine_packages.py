@@ -40,6 +40,7 @@ options:
   requirements:
     description:
       - What is installed, the text of a requirements file of pip.
+      - Where it has digests, only files with these are installed, and only wheels.
     type: str
     required: true
   wheels:
@@ -98,6 +99,8 @@ ARGUMENT_SPEC = {
 # What tells two interpreters apart: a virtual environment's is the one that it was made with.
 # Bytes that the environment takes on disk, with what pip needs while it makes it.
 ROOM = 64 * 1024 * 1024
+# Characters of an error of pip that are told in the sentence; all of it is in the evidence.
+LONGEST = 600
 BASE = "import os, sys; print(os.path.realpath(getattr(sys, '_base_executable', None) or sys.executable))"
 
 
@@ -185,6 +188,9 @@ class Environment:
         # Read by the stack's user, whatever the umask is.
         os.chmod(fresh, 0o644)
         options = ["--quiet", "--disable-pip-version-check", "--no-cache-dir", "--requirement", fresh]
+        if "--hash=" in self.wanted:
+            # A source distribution would be built with tools that no digest holds.
+            options += ["--require-hashes", "--only-binary", ":all:"]
         self._execute([self.python, "-m", "pip", "install", *options, *source], [] if source else [cures.packages()])
         os.replace(fresh, self.listed)
 
@@ -205,7 +211,7 @@ class Environment:
         """
         code, output, error = self._run(argv)
         if code != 0:
-            said = _last_line(error or output)
+            said = _last_error(error) or _last_line(error or output)
             raise RollcallError(
                 f"'{' '.join(argv[:4])} ...' ended with exit code {code}: {said}",
                 evidence={"rc": code, "stdout": output, "stderr": error},
@@ -215,6 +221,12 @@ class Environment:
 
 def _last_line(text: str) -> str:
     return (text.strip().splitlines() or ["it said nothing"])[-1]
+
+
+def _last_error(text: str) -> str:
+    """Return the last error that pip tells, in one line; empty where it tells none. What it is about follows it."""
+    _before, sign, told = f"\n{text}".rpartition("\nERROR: ")
+    return f"ERROR: {' '.join(told.split())}"[:LONGEST] if sign else ""
 
 
 def _program() -> str:

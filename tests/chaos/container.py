@@ -230,7 +230,7 @@ class Container:
     def _play(self, stack: Mapping[str, Any]) -> None:
         """Install the stack with site.yml, over ssh."""
         wheels = self._place / "wheels"
-        run(ROOT / "tests" / "tools" / "wheels.sh", ROOT / "requirements" / "host.txt", "3.11", wheels)
+        run(ROOT / "tests" / "tools" / "wheels.sh", ROOT / "roles/bootstrap/files/requirements.txt", "3.11", wheels)
         port = run("podman", "port", self.name, "22").split(":")[-1].strip()
         host = {
             "ansible_host": "127.0.0.1",

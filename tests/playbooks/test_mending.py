@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import typing as t
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from tests.support.stacks import StackUnderTest, stack
 
 # The services of these stacks run by Python, and whoever runs them must be able to execute it.
 USER = "games"
+LOCK = ROOT / "roles" / "bootstrap" / "files" / "requirements.txt"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Everything that the engine's environment needs; no package index is asked."""
     link = tmp_path_factory.mktemp("wheels") / "wheels"
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    script = [str(ROOT / "tests" / "tools" / "wheels.sh"), str(ROOT / "requirements" / "host.txt"), version, str(link)]
+    script = [str(ROOT / "tests" / "tools" / "wheels.sh"), str(LOCK), version, str(link)]
     subprocess.run(script, check=True, capture_output=True, timeout=100)
     return str(link)
 
@@ -174,6 +176,27 @@ def test_a_host_without_a_package_index_is_told_to_bring_wheels(
         (command,) = re.findall(r"next: .*, then run: (.*)", failed.stdout)
 
         done = host.run(command, bootstrap_wheels=wheels)
+
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.timeout(300)
+def test_a_wheel_that_is_not_the_one_that_was_locked_is_not_installed(
+    wheels: str, quick_python: str, tmp_path: Path
+) -> None:
+    changed = Path(shutil.copytree(wheels, tmp_path / "changed"))
+    (wheel,) = changed.glob("six-*.whl")
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("six_begins.pth", "import os; os.system('touch /tmp/never')\n")
+    with stack({"one": {}}) as made:
+        host = Host(made, bootstrap_python=quick_python)
+        refused = host.site(bootstrap_wheels=str(changed))
+        assert refused.returncode != 0, refused.stdout
+        assert "DO NOT MATCH THE HASHES" in refused.stdout, refused.stdout
+        assert "six==" in refused.stdout
+        assert not list(Path(made.root, "engine").glob("venv/lib/*/site-packages/six*")), "nothing of it is there"
+
+        done = host.site(bootstrap_wheels=wheels)
 
         assert done.returncode == 0, done.stdout
 

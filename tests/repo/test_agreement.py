@@ -97,7 +97,6 @@ def test_every_version_is_pinned_once() -> None:
     other = {"core-2.20.txt", "core-2.21.txt"}
     listed = sorted((ROOT / "requirements").iterdir())
     files = [path for path in listed if not path.is_symlink() and path.name not in other]
-    files += [path for path in ROOT.glob("roles/*/files/requirements.txt") if not path.is_symlink()]
     pins: dict[str, set[str]] = {}
     for path in files:
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] not in "#-"]
@@ -105,6 +104,18 @@ def test_every_version_is_pinned_once() -> None:
         for name, version in PINS.findall(path.read_text(encoding="utf-8")):
             pins.setdefault(name.lower(), set()).add(version)
     assert {name: versions for name, versions in pins.items() if len(versions) > 1} == {}
+
+
+def test_what_is_installed_on_hosts_is_what_is_pinned_and_every_file_of_it_has_a_digest() -> None:
+    pinned = (ROOT / "requirements" / "host.txt").read_text(encoding="utf-8")
+    locked = (ROOT / "roles" / "bootstrap" / "files" / "requirements.txt").read_text(encoding="utf-8")
+
+    def packages(text: str) -> dict[str, str]:
+        return {re.sub("[._]", "-", name).lower(): version for name, version in PINS.findall(text)}
+
+    assert packages(locked) == packages(pinned), "make lock writes it anew"
+    for entry in re.split(r"\n(?=\S)", locked.partition("\n")[2].strip()):
+        assert re.fullmatch(r"\S+==\S+( \\\n    --hash=sha256:[0-9a-f]{64})+", entry), entry
 
 
 def test_the_commands_of_the_documents_exist() -> None:

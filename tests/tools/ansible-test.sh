@@ -24,7 +24,7 @@ if [ "$command" = sanity ]; then
 fi
 # It copies the targets elsewhere and keeps the environment from them, and so any setting of a package index.
 if [ "$command" = integration ]; then
-  "$ROOT/tests/tools/wheels.sh" "$ROOT/requirements/host.txt" "$python" "$copy/.cache/wheels"
+  "$ROOT/tests/tools/wheels.sh" "$ROOT/roles/bootstrap/files/requirements.txt" "$python" "$copy/.cache/wheels"
   cat >"$copy/tests/integration/integration_config.yml" <<CONFIG
 stack_wheels: $copy/.cache/wheels
 stack_service: $copy/examples/demo/service.py

@@ -124,7 +124,7 @@ def _packages(engine: str, places: t.Sequence[str]) -> t.Iterator[Broken]:
     listed = os.path.join(engine, "requirements.txt")
     try:
         with open(listed, encoding="utf-8") as stream:
-            wanted = [line.partition("#")[0].strip() for line in stream]
+            wanted = [_requirement(line) for line in stream]
     except OSError as exc:
         yield Broken(listed, f"it cannot be read: {exc.strerror}")
         return
@@ -145,6 +145,12 @@ def _packages(engine: str, places: t.Sequence[str]) -> t.Iterator[Broken]:
             yield Broken(engine, f"package {requirement} is damaged: {what}")
             continue
     yield from _loads(engine, places)
+
+
+def _requirement(line: str) -> str:
+    """Return the package that a line of a list names, without its conditions; empty where the line names none."""
+    # What a line is continued with is its digests, indented.
+    return "" if line[:1].isspace() else line.partition("#")[0].partition("\\")[0].partition(";")[0].strip()
 
 
 def _normal(name: str) -> str:
