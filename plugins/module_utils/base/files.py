@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -14,6 +15,7 @@ import stat
 import typing as t
 
 from .errors import RollcallError
+from .opening import open_directory
 from .text import last_lines
 
 _T = t.TypeVar("_T")
@@ -29,10 +31,26 @@ def write_atomically(path: str, text: str, mode: int, owner: t.Optional[t.Tuple[
         owner: uid and gid to give the file to; None leaves the writer's own.
 
     Raises:
+        NotPlain: a link of others leads to its directory.
         OSError: as the kernel says it; the old file is untouched then.
     """
-    temporary = f"{path}.{os.getpid()}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    above, name = os.path.split(os.path.abspath(path))
+    place = open_directory(above)
+    try:
+        _write_in(place, name, text, mode, owner)
+    except OSError as exc:
+        # The kernel was given the last part of it.
+        exc.filename = path
+        raise
+    finally:
+        os.close(place)
+
+
+def _write_in(place: int, name: str, text: str, mode: int, owner: t.Optional[t.Tuple[int, int]]) -> None:
+    """Replace a file by its name in an open directory, so that nobody can lead it elsewhere meanwhile."""
+    temporary = f"{name}.{os.getpid()}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, mode, dir_fd=place)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             os.fchmod(stream.fileno(), mode)
@@ -41,9 +59,10 @@ def write_atomically(path: str, text: str, mode: int, owner: t.Optional[t.Tuple[
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, name, src_dir_fd=place, dst_dir_fd=place)
     except BaseException:
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=place)
         raise
 
 

@@ -11,10 +11,12 @@ import contextlib
 import functools
 import os
 import pwd
+import stat
 import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
+from ..base.opening import Judge
 from ..manifest.model import DEFAULT_PATH
 
 
@@ -117,6 +119,34 @@ def clean_environment(who: Account, first: str = "") -> t.Dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "PYTHONUTF8": "1",
     }
+
+
+def readable_by(user: t.Optional[str]) -> Judge:
+    """Return what judges whether a user may read a file, by its owner and mode.
+
+    Root may read everything, and must not be led by others to what they may not. Who is not root needs no judge.
+
+    Args:
+        user: its name; None for the current one. A name that no account has may read what everybody may.
+    """
+    if os.geteuid() != 0 or user is None:
+        return lambda _seen: True
+    try:
+        who = find_account(user)
+    except RollcallError:
+        return lambda seen: bool(seen.st_mode & stat.S_IROTH)
+
+    @functools.lru_cache(maxsize=1)
+    def groups() -> t.List[int]:
+        # Late: it may ask a directory service.
+        return who.groups
+
+    def may(seen: os.stat_result) -> bool:
+        if who.uid == 0 or seen.st_uid == who.uid or seen.st_mode & stat.S_IROTH:
+            return True
+        return bool(seen.st_mode & stat.S_IRGRP) and seen.st_gid in groups()
+
+    return may
 
 
 @contextlib.contextmanager

@@ -307,8 +307,6 @@ def write_generation(
         os.chmod(path, 0o755)
     # supervisord runs as the stack's user and reads the config by the group's bit; nobody else may.
     group = None if owner is None else (os.geteuid(), owner[1])
-    if owner is not None:
-        os.chown(env_dir, *owner)
     manifest = json.dumps(generation.stack.to_dict(), indent=2, sort_keys=True) + "\n"
     write_atomically(os.path.join(directory, os.path.basename(paths.manifest)), manifest, 0o640, group)
     write_atomically(os.path.join(directory, os.path.basename(paths.config)), generation.config, 0o640, group)
@@ -316,6 +314,9 @@ def write_generation(
     for service, variables in generation.environment.items():
         text = json.dumps(variables, indent=2, sort_keys=True) + "\n"
         write_atomically(os.path.join(env_dir, f"{service}.json"), text, 0o600, owner)
+    if owner is not None:
+        # Not before: nothing of theirs can be in the way of what is written.
+        os.chown(env_dir, *owner)
     release = generation.stack.release
     if release is not None:
         os.symlink(os.path.relpath(release_directory(root, release), directory), os.path.join(directory, RELEASE))

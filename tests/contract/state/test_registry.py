@@ -256,10 +256,10 @@ def killed_at_rename(made: StackUnderTest, number: int) -> bool:
         try:
             real, left = os.replace, iter(range(number))
 
-            def fatal(source: str, place: str) -> None:
+            def fatal(source: str, place: str, **options: int) -> None:
                 if next(left, None) is None:
                     os.kill(os.getpid(), signal.SIGKILL)
-                real(source, place)
+                real(source, place, **options)
 
             with unittest.mock.patch.object(os, "replace", fatal):
                 install(made, "second")
