@@ -4,7 +4,7 @@
 
 stages := .venv/bin/python tests/tools/stages.py
 
-.PHONY: help setup check lock generate test exhaustive lint sanity integration versions molecule chaos liars demo demo-down bench changelog clean
+.PHONY: help setup check lock sbom audit generate test exhaustive lint sanity integration versions molecule chaos liars demo demo-down bench changelog clean
 
 help: ## say all of this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -56,6 +56,12 @@ bench: setup ## measure against what people use instead; writes docs/reference/b
 
 lock: setup ## write the digests of what is installed on hosts, after a change of requirements/host.txt
 	@tests/tools/lock.sh
+
+sbom: setup ## write the bill of materials of what is installed on hosts (CycloneDX), for a release
+	@tests/tools/sbom.sh $(OUTPUT)
+
+audit: setup ## compare the pinned packages with published advisories: ADVISORIES=FILE in the OSV format; needs no network
+	@.venv/bin/python -m tests.tools.audit $(ADVISORIES)
 
 generate: setup ## write the parts of files that derive from the code, such as tables of the reference
 	.venv/bin/python -m tests.tools.generate

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # lock.sh: writes what the role `bootstrap` installs on hosts, requirements/host.txt with the digests of every file that
-# the package index has of each version, and the bill of materials of the same.
+# the package index has of each version.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
