@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_root
-short_description: Make the directory of a stack, and note what was in it before
+short_description: Make the directory of a stack where it may be, and note what was in it before
 version_added: 0.2.0
 description:
   - Makes C(ROOT/engine) together with the note of what was in C(ROOT) before, in one step. A removal leaves what is
@@ -31,6 +31,12 @@ options:
       - Directory of the stack.
     type: path
     required: true
+  manifest:
+    description:
+      - The normalised manifest. With it, nothing is made where the stack cannot be on this host.
+      - Refused are directories of the system and of users, by whatever links or mounts they are reached, and a root
+        that is in another stack's or holds one.
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -45,18 +51,27 @@ before:
   returned: success
   type: list
   elements: str
+error:
+  description: Why nothing was made, with C(message), C(kind), C(evidence) and C(remedies).
+  returned: failure
+  type: dict
 """
 
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import before
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import places
 
 
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     """Make what is missing."""
     root = module.params["root"]
+    if module.params["manifest"] is not None:
+        places.require(Stack.from_dict({**module.params["manifest"], "root": root}))
     made = before.make_engine_directory(root, dry_run=module.check_mode)
     return {"changed": made, "before": before.names_before(root) or []}
 
@@ -64,11 +79,13 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"root": {"type": "path", "required": True}},
+        argument_spec={"root": {"type": "path", "required": True}, "manifest": {"type": "dict"}},
         supports_check_mode=True,
     )
     try:
         result = run(module)
+    except RollcallError as exc:
+        module.fail_json(msg=exc.text(), error=exc.as_dict())
     except OSError as exc:
         module.fail_json(msg=f"The directory {module.params['root']} could not be made: {exc}")
     module.exit_json(**result)

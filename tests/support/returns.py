@@ -61,7 +61,7 @@ DOCUMENTS: t.Mapping[str, t.Mapping[str, str]] = {
     "stack_info": REPORT,
     "stack_remove": ERROR,
     "stack_restart": REPORT,
-    "stack_root": {},
+    "stack_root": ERROR,
     "stack_verify": REPORT,
     "supervisor_program": ERROR,
 }

@@ -53,6 +53,15 @@ class Account(t.NamedTuple):
         return {"user": self.uid, "group": self.gid, "extra_groups": self.groups} if self.other else {}
 
 
+# System accounts have lower numbers; the home of one may be the root of its stack.
+FIRST_PERSON = 1000
+
+
+def is_of_stack(account: Account, user: t.Optional[str]) -> bool:
+    """Return whether an account is the one that runs a stack as ``user``, and no person's."""
+    return account.name == user and account.uid < FIRST_PERSON
+
+
 def _account(entry: pwd.struct_passwd) -> Account:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir, entry.pw_gecos)
 

@@ -57,3 +57,16 @@ def trusted_uids(root: str, user: t.Optional[str] = None) -> t.FrozenSet[int]:
         return frozenset({0, find_account(user).uid})
     places = [place for place in (root, os.path.join(root, "run")) if os.path.isdir(place)]
     return frozenset({0, os.geteuid(), *(os.stat(place).st_uid for place in places)})
+
+
+def living_stacks() -> t.List[Label]:
+    """Return a label for each stack of which something runs: what a user says of a stack of others does not count."""
+    found: t.Dict[str, Label] = {}
+    for pid in processes.pids():
+        label = label_of(pid)
+        if label is None or label.root in found or not os.path.isdir(label.root):
+            continue
+        process = processes.describe(pid)
+        if process is not None and not process.ended and process.uid in trusted_uids(label.root):
+            found[label.root] = label
+    return list(found.values())

@@ -49,10 +49,19 @@ _LOCAL = frozenset(
 
 
 class Mount(t.NamedTuple):
-    """A mounted file system: where, and of what kind it is."""
+    """A mounted file system, or a directory of one.
+
+    Attributes:
+        point: where it is mounted.
+        kind: of the file system.
+        device: its number, as the kernel writes it; empty when that is not known.
+        root: which of its directories is mounted there.
+    """
 
     point: str
     kind: str
+    device: str = ""
+    root: str = "/"
 
 
 def mounts(pid: t.Union[int, str] = "self") -> t.List[Mount]:
@@ -62,22 +71,39 @@ def mounts(pid: t.Union[int, str] = "self") -> t.List[Mount]:
             rows = [line.partition(" - ") for line in stream]
     except OSError:
         return []
-    return [Mount(_plain(first.split(" ")[4]), last.split(" ")[0]) for first, _dash, last in rows if last]
+    return [_mount(first.split(" "), last.split(" ")) for first, _dash, last in rows if last]
+
+
+def _mount(first: t.Sequence[str], last: t.Sequence[str]) -> Mount:
+    """Return the mount of a line of proc(5), mountinfo: its fields before the dash and behind it."""
+    return Mount(_plain(first[4]), last[0], first[2], _plain(first[3]))
 
 
 def mount_of(path: str, mounted: t.Sequence[Mount]) -> Mount:
     """Return the mount that an absolute path is on, by its name alone: to follow links would ask the file system."""
     wanted = os.path.normpath(path)
     # The last one of those at the same place is the one that is seen.
-    above = [one for one in (Mount("/", "rootfs"), *mounted) if _is_below(wanted, one.point)]
+    above = [one for one in (Mount("/", "rootfs"), *mounted) if is_within(wanted, one.point)]
     return max(reversed(above), key=_depth)
+
+
+def other_names(path: str, mounted: t.Sequence[Mount]) -> t.List[str]:
+    """Return the other names that an absolute path without links has, because a directory is mounted twice.
+
+    Each is one by the table of mounts alone: something may be mounted over it.
+    """
+    mount = mount_of(path, mounted)
+    within = os.path.normpath(os.path.join(mount.root, os.path.relpath(path, mount.point)))
+    twins = [one for one in mounted if one.device == mount.device and mount.device and is_within(within, one.root)]
+    names = [os.path.normpath(os.path.join(one.point, os.path.relpath(within, one.root))) for one in twins]
+    return [name for name in names if name != path]
 
 
 def may_hang(path: str, mounted: t.Sequence[Mount]) -> bool:
     """Return whether a path is, by its name, on a file system that somebody must serve."""
     wanted = os.path.normpath(path)
     # Few are served, and mostly none of these is above the path: that is told without comparing all of them.
-    if not any(one.kind not in _LOCAL and _is_below(wanted, one.point) for one in mounted):
+    if not any(one.kind not in _LOCAL and is_within(wanted, one.point) for one in mounted):
         return False
     return mount_of(path, mounted).kind not in _LOCAL
 
@@ -86,7 +112,8 @@ def _depth(mount: Mount) -> int:
     return len(mount.point)
 
 
-def _is_below(path: str, directory: str) -> bool:
+def is_within(path: str, directory: str) -> bool:
+    """Return whether a path is a directory or below it, by their names."""
     return path == directory or path.startswith(f"{directory.rstrip('/')}/")
 
 

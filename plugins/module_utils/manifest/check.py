@@ -38,6 +38,7 @@ from .relation_checks import (
 )
 from .secret_values import Digests
 from .service_checks import check_commands, check_service, command_of, env_of, health_of
+from .system_directories import why_not
 from .written import Written, inside
 
 # Each set of secrets takes some 8 ms to digest.
@@ -138,6 +139,9 @@ def _paths_of(written: Written) -> t.Optional[Paths]:
         path = written.resolve(("paths", key), value_of(given, key, key), written.root)
         if any(inside(path, public) for public in _PUBLIC_DIRECTORIES) and not inside(path, written.root):
             written.problems.error(("paths", key), "lies where every user may write", corrections.OWN_DIRECTORY)
+        against = why_not(path)
+        if against:
+            written.problems.error(("paths", key), against, corrections.BELOW_SYSTEM)
         taken = [*(other for name, other in found.items() if name != key), written.root]
         taken += [os.path.join(written.root, name) for name in ("bin", "engine", "generations")]
         if path in taken:

@@ -159,7 +159,9 @@ PATHS: t.Mapping[str, Key] = {
         "run",
     ),
     "logs": Key(
-        values.SUPERVISORD_PATH, "the directory of the logs. Neither may be below `/tmp` unless the root is", "logs"
+        values.SUPERVISORD_PATH,
+        "the directory of the logs. Neither may be below `/tmp` unless the root is, nor be what `root` may not be",
+        "logs",
     ),
 }
 
@@ -244,8 +246,8 @@ STACK: t.Mapping[str, Key] = {
     "user": Key(values.USER, "who runs supervisord and the services", Words("whoever runs the engine"), null=True),
     "root": Key(
         values.ROOT,
-        "the stack's own directory. Refused are the system's own, such as `/` or `/etc`, and `%`, quotes, `:`, `;`, "
-        "`#`, `$` and backslashes in the path",
+        "the stack's own directory. Refused are the system's and its users' own, such as `/opt` itself, a home itself "
+        "and all below `/etc` or `/usr`, and `%`, quotes, `:`, `;`, `#`, `$` and backslashes in the path",
         REQUIRED,
     ),
     "paths": Key(mapping("paths", PATHS), "where supervisord's socket and the logs are", _SEE_THERE),

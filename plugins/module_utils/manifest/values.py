@@ -18,6 +18,7 @@ from .document import WRONG
 from .places import Place, is_list, kind_of
 from .problems import Problems
 from .readers import Reader, ValueType, choice, list_of, matching, named, read_text, unwritable, whole
+from .system_directories import normal, why_not
 
 # MAX_ARG_STRLEN of Linux, execve(2): bytes of one argument or variable, its final zero included.
 _LONGEST_STRING = 131_072
@@ -142,25 +143,18 @@ SECRETS = _variables(CONTROL_IN_SECRET, corrections.ENCODED)
 
 # Neither supervisord.conf nor the scripts of a virtual environment can quote these; ':' divides PATH.
 _BAD_IN_SUPERVISORD_PATH = re.compile(r"[%'\"\\;#:$`]")
-# Rollcall makes bin, etc, run, logs and state below the root, and removes old files in them.
-_SYSTEM_DIRECTORIES = re.compile(
-    "/|/(bin|boot|dev|etc|home|lib|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|usr/local|var)"
-    "|/var/(lib|log|run|tmp)|/(Applications|Library|System|Users|Volumes|private)"
-)
 
 
 def _root(problems: Problems, place: Place, value: t.Any) -> t.Any:
     text = _path(problems, place, value)
     if text is WRONG:
         return WRONG
-    root = os.path.normpath(f"/{text.lstrip('/')}") if text.startswith("/") else text
-    if not os.path.isabs(root):
-        problems.error(place, "is not an absolute path", corrections.ABSOLUTE)
-    elif _SYSTEM_DIRECTORIES.fullmatch(root):
-        problems.error(place, f"is {root}, which belongs to the system", corrections.BELOW_SYSTEM)
-    else:
-        return _supervisord_path(problems, place, root)
-    return WRONG
+    if not os.path.isabs(text):
+        return problems.error(place, "is not an absolute path", corrections.ABSOLUTE)
+    against = why_not(text)
+    if against:
+        return problems.error(place, against, corrections.BELOW_SYSTEM)
+    return _supervisord_path(problems, place, normal(text))
 
 
 def _path(problems: Problems, place: Place, value: t.Any) -> t.Any:

@@ -21,10 +21,14 @@ from ..base.errors import RollcallError
 from ..base.files import read_record, try_lock, write_record
 from ..base.removing import remove
 from ..host.answering import silent_mount
-from ..host.mounts import mounts
+from ..host.mounts import is_within, mounts
+from ..host.roots import ENGINE
 from ..manifest.model import Paths, Stack
+from ..manifest.system_directories import upwards
 from ..state.generations import load_placement, load_stack
 
+# The links by which the command finds the stacks of root.
+NAMES = "/etc/rollcall/stacks"
 LOCK_PATIENCE = 10.0
 POLL = 0.01
 
@@ -167,12 +171,36 @@ def _roots(place: t.Optional[str], root: str) -> t.Iterator[str]:
             yield other
 
 
+def check_nesting(root: str) -> None:
+    """Check that no other stack is around a root or in it: to remove the outer one would take the inner one's files.
+
+    Raises:
+        RollcallError: ``refused``: one is. Nothing was touched.
+    """
+    real = os.path.realpath(root)
+    outer = next((above for above in upwards(os.path.dirname(real)) if os.path.exists(os.path.join(above, ENGINE))), "")
+    listed = [other for place in filter(None, (directory(), NAMES)) for other in _roots(place, root)]
+    found = [outer] if outer else []
+    found += [other for other in listed if is_within(other, real) or is_within(real, other)]
+    if found:
+        other = found[0]
+        where = "lies in" if is_within(real, other) else "holds"
+        raise RollcallError(
+            f"{root} {where} the root of another stack, {other}: whoever removes the outer one would remove the inner "
+            "one with it. Nothing was stopped or changed.",
+            kind="refused",
+            evidence={"root": root, "stacks": list(dict.fromkeys(found))},
+            remedies=[cures.then("give the stack a root that is apart from it: stack.root")],
+        )
+
+
 def check_directories(stack: Stack) -> None:
     """Check that no other stack of this host has a directory of this one: each would remove the other's socket.
 
     Raises:
         RollcallError: ``refused``: one has. Nothing was touched.
     """
+    check_nesting(stack.root)
     own = {os.path.realpath(path): f"stack.paths.{name}" for name, path in _directories(stack.paths)}
     found: t.Dict[str, t.Tuple[str, str]] = {}
     for other in _roots(directory(), stack.root):

@@ -26,7 +26,7 @@ from ..supervisord.environment import services_with_private_file
 from ..supervisord.parse_back import compare, parse_back
 from ..supervisord.places import engine_python
 from ..supervisord.running import supervisord_options
-from ..verdict import fitness
+from ..verdict import fitness, places
 from ..verdict.observation import Observation
 from .modes import ALL, Mode
 from .plan import RunPlan, assigned_ports
@@ -96,7 +96,7 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
     """
     who = fitness.account(stack)
     given = rights and os.geteuid() == 0
-    files, dependencies = fitness.begin_fit(stack, awaited, given=given, besides=_space)()
+    files, dependencies = fitness.begin_fit(stack, awaited, given=given, besides=_of_directories)()
     problems = [*files, *dependencies]
     if rights and who.uid == 0:
         problems += _open_to_others(stack)
@@ -239,6 +239,12 @@ def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
             mode = stat.S_IMODE(seen.st_mode)
             message = f"has mode {mode:04o}, so that others may write to it, and supervisord runs as root"
             yield fitness.problem(path, message, cures.mode("go-w", path))
+
+
+def _of_directories(stack: Stack) -> t.Iterator[Problem]:
+    """Find what is wrong with the directories of a stack, whoever runs it."""
+    yield from places.problems(stack)
+    yield from _space(stack)
 
 
 def _space(stack: Stack) -> t.Iterator[Problem]:

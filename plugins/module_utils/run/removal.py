@@ -25,8 +25,11 @@ from ..base import cures
 from ..base.errors import RollcallError
 from ..base.files import is_temporary, open_regular
 from ..base.removing import mount_points, remove, remove_empty
-from ..host.accounts import Account, all_accounts
+from ..host.accounts import Account, all_accounts, is_of_stack
 from ..host.answering import silent_mount
+from ..host.labels import living_stacks
+from ..host.model import Label
+from ..host.mounts import is_within
 from ..manifest.model import Paths, Stack
 from ..ports import leases
 from ..state import before
@@ -55,8 +58,6 @@ ENGINE = ("__main__.py", "requirements.txt", "rollcall", "venv", "version", "whe
 ENGINE_TRACES = frozenset(["__pycache__", "files", "lingering", "requirements.txt.new"])
 LINKS = {"etc": "generations/", "current": "etc/", "ports.json": "etc/"}
 RECORDS = {"releases": ".rollcall-release.json", "venvs": ".rollcall-venv.json"}
-# System accounts have lower numbers; the home of one may be the root of its stack.
-FIRST_PERSON = 1000
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class RemovalFacts:
         stacks: the directory that lists the stacks of this user; None for a user without a home.
         shared: files that the stacks of the host share; they go with the last stack.
         emptied: directories that go when they are empty, the innermost first.
+        alive: the stacks of which something runs, whoever lists them.
     """
 
     accounts: t.Sequence[Account]
@@ -78,6 +80,7 @@ class RemovalFacts:
     stacks: t.Optional[str]
     shared: t.Sequence[str]
     emptied: t.Sequence[str]
+    alive: t.Sequence[Label] = ()
 
 
 @dataclass(frozen=True)
@@ -121,15 +124,17 @@ def look() -> RemovalFacts:
     """
     accounts = all_accounts()
     stacks = leases.directory()
+    alive = living_stacks()
     if os.geteuid() == 0:
-        names, facts = "/etc/rollcall/stacks", "/etc/ansible/facts.d"
+        names, facts = leases.NAMES, "/etc/ansible/facts.d"
         shared = ["/usr/local/bin/rollcall", os.path.join(facts, "rollcall.fact")]
         emptied = [names, "/etc/rollcall", facts, "/etc/ansible", "/var/lib/rollcall/stacks", "/var/lib/rollcall"]
-        return RemovalFacts(accounts, mount_points(), names, stacks, shared, emptied)
+        return RemovalFacts(accounts, mount_points(), names, stacks, shared, emptied, alive)
     home = os.path.expanduser("~")
     parts = [".config/systemd/user/default.target.wants", ".config/systemd/user", ".config/systemd", ".config"]
     parts += [".local/state/rollcall/stacks", ".local/state/rollcall", ".local/state", ".local"]
-    return RemovalFacts(accounts, mount_points(), "", stacks, [], [os.path.join(home, part) for part in parts])
+    emptied = [os.path.join(home, part) for part in parts]
+    return RemovalFacts(accounts, mount_points(), "", stacks, [], emptied, alive)
 
 
 def decide(stack: Stack, keep: t.Sequence[str], host: RemovalFacts, found: t.Sequence[str] = ()) -> Removal:
@@ -162,7 +167,7 @@ def decide(stack: Stack, keep: t.Sequence[str], host: RemovalFacts, found: t.Seq
     elsewhere = [
         f"{path}: the manifest has it outside of {root}"
         for path in (stack.paths.logs, stack.paths.run, stack.paths.state)
-        if not _within(path, root) and os.path.lexists(path)
+        if not is_within(path, root) and os.path.lexists(path)
     ]
     kept += [f"{os.path.join(root, name)}: it was there before" for name in entries if name in earlier]
     if inside:
@@ -198,7 +203,7 @@ def _going(
             inside += [path] if whole else [os.path.join(path, each) for each in ours]
     for path in (stack.paths.logs, stack.paths.run, stack.paths.state):
         first = _first(path, root)
-        if _within(path, root) and first not in MADE and first not in keep and first not in earlier:
+        if is_within(path, root) and first not in MADE and first not in keep and first not in earlier:
             inside.append(path)
     # Last the engine: it proves that the root is a stack's.
     inside.sort(key=lambda path: path == os.path.join(root, "engine"))
@@ -217,7 +222,7 @@ def _delivered(stack: Stack, root: str, others: t.Container[str]) -> t.List[str]
             path = os.path.normpath(os.path.join(root, stream.read(4096)))
         above = os.path.dirname(path)
         behind = os.path.relpath(os.path.realpath(above), os.path.realpath(root)) != os.path.relpath(above, root)
-        ours = _within(path, root) and _first(path, root) not in others and not behind
+        ours = is_within(path, root) and _first(path, root) not in others and not behind
         if ours and os.path.lexists(path) and not os.path.isdir(path):
             found.append(path)
     return sorted(found)
@@ -250,7 +255,7 @@ def _rest(path: str, going: t.Sequence[str]) -> t.List[str]:
     """Return what is left of a path when others go: itself, or what is in it."""
     if path in going:
         return []
-    if os.path.islink(path) or not any(_within(other, path) for other in going):
+    if os.path.islink(path) or not any(is_within(other, path) for other in going):
         return [path]
     return [left for name in _names(path) for left in _rest(os.path.join(path, name), going)]
 
@@ -292,7 +297,7 @@ def _beside_generations(directory: str) -> t.List[str]:
 def _above(path: str, root: str, earlier: t.Container[str]) -> t.Iterator[str]:
     """Yield the directories between a path and the root that were not there before, the innermost first."""
     above = os.path.dirname(path)
-    while above != root and _within(above, root) and _first(above, root) not in earlier:
+    while above != root and is_within(above, root) and _first(above, root) not in earlier:
         yield above
         above = os.path.dirname(above)
 
@@ -354,16 +359,18 @@ def _check(stack: Stack, root: str, going: t.Sequence[str], host: RemovalFacts, 
     Raises:
         RollcallError: ``refused``: something is not.
     """
+    if root != "/" and not os.path.islink(root):
+        _check_no_inner(root, host)
     engine = os.path.join(root, "engine")
     foreign = [
         account
         for account in host.accounts
-        if _within(os.path.normpath(account.home), root) and not _is_own(account, stack)
+        if is_within(os.path.normpath(account.home), root) and not is_of_stack(account, stack.user)
     ]
     # The kernel names a mount by its real path, and other stacks may have another spelling.
     real = [os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)) for path in going]
-    mounted = [place for place in host.mounts if any(_within(place, path) for path in (*going, *real))]
-    others = [who for who, place in _places_of_others(root, host) if any(_within(place, path) for path in real)]
+    mounted = [place for place in host.mounts if any(is_within(place, path) for path in (*going, *real))]
+    others = [who for who, place in _places_of_others(root, host) if any(is_within(place, path) for path in real)]
     if root == "/" or os.path.islink(root):
         why = "it is the root of the host" if root == "/" else f"it is a link to {os.path.realpath(root)}"
     elif foreign:
@@ -384,32 +391,61 @@ def _check(stack: Stack, root: str, going: t.Sequence[str], host: RemovalFacts, 
     )
 
 
-def _places_of_others(root: str, host: RemovalFacts) -> t.Iterator[t.Tuple[str, str]]:
-    """Return the directories of the other stacks of the host as real paths, each with words for whose it is."""
+def _check_no_inner(root: str, host: RemovalFacts) -> None:
+    """Check that no other stack has its root in this one, whether that would go or stay.
+
+    Raises:
+        RollcallError: ``refused``: one has, by the lists of the host or by a process that lives.
+    """
+    real = os.path.realpath(root)
+    listed = list(_roots_of_others(root, host))
+    alive = [os.path.realpath(label.root) for label in host.alive]
+    inner = [place for place in (*listed, *alive) if place != real and is_within(place, real)]
+    if not inner:
+        return
+    place = inner[0]
+    named = next((label.stack for label in host.alive if os.path.realpath(label.root) == place), "")
+    name = named or _name_of(place)
+    raise RollcallError(
+        f"{root} is not removed: it holds the stack at {place}{', which runs' if place in alive else ''}. Nothing was "
+        "touched.",
+        kind="refused",
+        evidence={"root": root, "stacks": list(dict.fromkeys(inner))},
+        remedies=[cures.take_off(name), cures.AGAIN],
+    )
+
+
+def _name_of(root: str) -> str:
+    """Return the name of the stack at a root; that of the directory, where none can be read."""
+    try:
+        return load_stack(Paths.of(root)).name
+    except RollcallError:
+        return os.path.basename(root)
+
+
+def _roots_of_others(root: str, host: RemovalFacts) -> t.Iterator[str]:
+    """Return the roots of the other stacks of the host as real paths."""
     for directory in filter(None, (host.names, host.stacks)):
         for name in _names(directory):
             link = os.path.join(directory, name)
             if not os.path.islink(link) or silent_mount(link) is not None:
                 continue
             other = os.path.realpath(link)
-            if other == os.path.realpath(root) or not os.path.isdir(other):
-                continue
-            yield f"the stack at {other}", other
-            try:
-                paths = load_stack(Paths.of(other)).paths
-            except RollcallError:
-                # Nothing is installed there, or this user may not read it.
-                continue
-            for place in (paths.run, paths.logs):
-                yield f"{place}, which is that of the stack at {other}", os.path.realpath(place)
+            if other != os.path.realpath(root) and os.path.isdir(other):
+                yield other
 
 
-def _is_own(account: Account, stack: Stack) -> bool:
-    return account.name == stack.user and account.uid < FIRST_PERSON
-
-
-def _within(path: str, directory: str) -> bool:
-    return path == directory or path.startswith(directory.rstrip("/") + "/")
+def _places_of_others(root: str, host: RemovalFacts) -> t.Iterator[t.Tuple[str, str]]:
+    """Return the directories of the other stacks of the host as real paths, each with words for whose it is."""
+    for other in _roots_of_others(root, host):
+        yield f"the stack at {other}", other
+        try:
+            paths = load_stack(Paths.of(other)).paths
+        except RollcallError:
+            # Nothing is installed there, or this user may not read it.
+            continue
+        for place in (paths.run, paths.logs):
+            yield f"{place}, which is that of the stack at {other}", os.path.realpath(place)
 
 
 def _listed(root: str, host: RemovalFacts) -> t.Tuple[t.List[str], bool]:
@@ -424,7 +460,7 @@ def _listed(root: str, host: RemovalFacts) -> t.Tuple[t.List[str], bool]:
                 ours.append(link)
             else:
                 others += directory == host.names and os.path.exists(link)
-    return ours, any(_within(link, host.names) for link in ours if host.names) and not others
+    return ours, any(is_within(link, host.names) for link in ours if host.names) and not others
 
 
 def _account(stack: Stack, root: str, host: RemovalFacts, *, keeps: bool) -> t.Tuple[t.Optional[str], t.List[str]]:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base import removing
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures, removing
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import Account
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import removal
@@ -435,6 +436,27 @@ def test_nothing_goes_in_which_another_stack_lives(place: Path, which: str) -> N
     ):
         remove(place)
     assert everything(place) == before_it
+
+
+@pytest.mark.parametrize("where", ["inner", "shared/inner", "run/inner"])
+@pytest.mark.parametrize("known", ["named", "listed", "alive"])
+def test_a_stack_in_it_is_removed_first_wherever_it_is_and_whoever_knows_of_it(
+    place: Path, where: str, known: str
+) -> None:
+    inner = place / "trading" / where
+    before.make_engine_directory(str(inner))
+    seen = host(place)
+    if known == "alive":
+        seen = dataclasses.replace(seen, alive=[Label("inside", str(inner), "", "")])
+    else:
+        (place / ("names" if known == "named" else "stacks") / "inner").symlink_to(inner)
+    there = everything(place)
+
+    with pytest.raises(RollcallError, match=f"it holds the stack at {inner}") as told:
+        remove(place, of=seen)
+
+    assert (told.value.kind, everything(place)) == ("refused", there)
+    assert told.value.remedies[0] == cures.take_off("inside" if known == "alive" else "inner")
 
 
 def test_a_mount_is_seen_before_anything_goes_by_whatever_link_the_root_is_reached(place: Path) -> None:

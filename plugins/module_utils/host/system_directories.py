@@ -1,0 +1,89 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Whether a directory of a stack is, on this host, one of the system or of a user: by its links, mounts and inodes."""
+
+from __future__ import annotations
+
+import functools
+import os
+import typing as t
+
+from ..base import cures
+from ..base.errors import Problem
+from ..manifest.model import Stack
+from ..manifest.system_directories import ALONE, WHOLE, known_directory, normal, upwards, why_not
+from .accounts import all_accounts, is_of_stack
+from .mounts import may_hang, mounts, other_names
+from .roots import FileId, file_id
+
+
+def forbidden(stack: Stack) -> t.Iterator[Problem]:
+    """Find the root and those paths of a stack that no stack can have on this host, each with its cure."""
+    paths = stack.paths
+    for place, path in (("root", stack.root), ("paths.run", paths.run), ("paths.logs", paths.logs)):
+        against = why_not_here(path, stack.user)
+        if against:
+            cure = cures.then(f"give the stack another directory: stack.{place}")
+            yield Problem(place=f"stack.{place}", message=against, cure=cure, severity="error")
+
+
+def why_not_here(path: str, user: t.Optional[str] = None) -> str:
+    """Return why no stack can have a directory on this host; empty when nothing speaks against it.
+
+    Args:
+        path: absolute; it need not be there. Its file system must answer.
+        user: who runs the stack: the home of that account may be the stack's root, unless a person lives there.
+    """
+    homes = frozenset(_homes(user))
+    try:
+        real = os.path.realpath(path)
+    except OSError as exc:
+        return f"leads to where nobody can follow it: {exc.strerror}"
+    there = next(place for place in upwards(real) if os.path.exists(place))
+    rest = os.path.relpath(real, there)
+    twins = [normal(os.path.join(name, rest)) for name in _visible(other_names(there, mounts()), there)]
+    for name in dict.fromkeys((normal(path), real, *twins)):
+        said = why_not(name, homes)
+        if said:
+            return said if name == path else f"leads to {name}: it {said}"
+    # The kernel may see more than names tell, as behind /proc/PID/root.
+    return _by_inode(path, True) if os.path.exists(path) else _by_inode(there, False)
+
+
+def _visible(names: t.Sequence[str], path: str) -> t.List[str]:
+    """Return those names that are not hidden by another mount."""
+    return [name for name in names if file_id(name) == file_id(path)]
+
+
+def _by_inode(place: str, whole: bool) -> str:
+    """Return what the nearest directory of the list is, from an existing path upwards, when it is refused."""
+    known, before = _inodes(), None
+    while True:
+        here = file_id(place)
+        if here is None or here == before:
+            return ""
+        name = known.get(here, "")
+        found = known_directory(name) if name else None
+        if found is not None:
+            refused = found.whole or (whole and before is None)
+            return f"leads to {name}, {found.words}" if refused else ""
+        before, place = here, f"{place}/.."
+
+
+@functools.lru_cache(maxsize=1)
+def _inodes() -> t.Mapping[FileId, str]:
+    """Return by device and inode the directories of the list that are on this host."""
+    mounted = mounts()
+    names = [name for name in (*WHOLE, *ALONE) if not may_hang(name, mounted)]
+    found = {file_id(name): name for name in names}
+    return {number: name for number, name in found.items() if number is not None}
+
+
+def _homes(user: t.Optional[str]) -> t.Iterator[str]:
+    """Yield the homes of all accounts, but of the one that was made for the stack."""
+    for account in all_accounts():
+        if account.home not in ("", "/", "/nonexistent") and not is_of_stack(account, user):
+            yield normal(account.home)
