@@ -15,6 +15,7 @@ import sys
 import typing as t
 from importlib import import_module
 
+from ..base import cures
 from ..base.errors import EXIT_FAILED, EXIT_OK, RollcallError
 from ..base.version import VERSION
 from .console import OutputError, Verb, add_verb
@@ -38,6 +39,32 @@ _HELP = ("help", "-h", "--help")
 _COLLECT_AFTER = 50_000
 
 
+class _Root(argparse.Action):
+    """Takes a root once. The installed command gives its own, and whoever may call it as root may not give another."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: t.Any,
+        _option: t.Optional[str] = None,
+    ) -> None:
+        """Keep the root.
+
+        Raises:
+            RollcallError: ``wrong_use``: there is one, and this is another.
+        """
+        known = getattr(namespace, self.dest)
+        if known is not None and values != known:
+            raise RollcallError(
+                f"This is the command of the stack under {known}, and of no other.",
+                kind="wrong_use",
+                evidence={"root": known},
+                remedies=[cures.OWN_COMMAND],
+            )
+        setattr(namespace, self.dest, values)
+
+
 def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentParser:
     """Return the command line's parser.
 
@@ -52,7 +79,7 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
         "is not ours is in the way. Every verb ends in bounded time, and says when at the latest once it takes longer "
         "than a moment.",
     )
-    top.add_argument("--root", help="directory of the stack; the installed command knows its own")
+    top.add_argument("--root", action=_Root, help="directory of the stack; the installed command knows its own")
     top.add_argument("--version", action="version", version=f"rollcall {VERSION}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name in _wanted(arguments or ()):
@@ -81,11 +108,12 @@ VERBS: t.Mapping[str, Verb] = {"help": Verb("say all of this", _help)}
 def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
     """Run the command and return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    options = parser(given).parse_args(given)
+    options = argparse.Namespace(root=None)
     try:
+        parser(given).parse_args(given, options)
         return t.cast(int, options.run(options))
     except RollcallError as exc:
-        if getattr(options, "json", False):
+        if getattr(options, "json", "--json" in given):
             sys.stdout.write(json.dumps({"ok": False, "error": exc.as_dict()}, indent=2) + "\n")
         else:
             from ..show.errors import error_text

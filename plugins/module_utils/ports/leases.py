@@ -144,7 +144,7 @@ def neighbours(place: t.Optional[str], root: str) -> Neighbours:
         root: of the stack that asks.
     """
     found: t.Dict[int, Neighbour] = {}
-    unread: t.List[str] = []
+    unread = [f"{link} belongs neither to root nor to this user: it is ignored" for link in _strangers(place)]
     for other in _roots(place, root):
         try:
             of_other = _ports_of(other)
@@ -156,6 +156,18 @@ def neighbours(place: t.Optional[str], root: str) -> Neighbours:
     return Neighbours(found, tuple(unread))
 
 
+def _is_trusted(link: str) -> bool:
+    """Return whether root or this user has listed a stack: what anybody else lists is not followed."""
+    return os.lstat(link).st_uid in (0, os.geteuid())
+
+
+def _strangers(place: t.Optional[str]) -> t.List[str]:
+    """Return what others have listed."""
+    if place is None or not os.path.isdir(place):
+        return []
+    return [link for link in (os.path.join(place, name) for name in sorted(os.listdir(place))) if not _is_trusted(link)]
+
+
 def _roots(place: t.Optional[str], root: str) -> t.Iterator[str]:
     """Return the roots of the other stacks that a directory lists."""
     if place is None or not os.path.isdir(place):
@@ -163,6 +175,8 @@ def _roots(place: t.Optional[str], root: str) -> t.Iterator[str]:
     mounted, own = mounts(), os.path.realpath(root)
     for name in sorted(os.listdir(place)):
         link = os.path.join(place, name)
+        if not _is_trusted(link):
+            continue
         if silent_mount(link, mounted=mounted) is not None:
             # Whoever asked it would wait for ever. A bind tells which ports it holds while it runs.
             continue

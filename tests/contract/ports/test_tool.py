@@ -105,6 +105,26 @@ def test_leases_that_cannot_be_read_are_never_taken_for_none(made: StackUnderTes
         ports.give(wanted)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give an entry to a stranger")
+def test_a_stack_that_a_stranger_has_listed_is_not_followed_and_that_is_said(
+    made: StackUnderTest, stacks_of_this_host: str
+) -> None:
+    other = free_port()
+    wanted = with_fallback(made, other)
+    with stack({"web": {"port": free_port()}}) as theirs:
+        with held(own_port(theirs)):
+            ports.give(with_fallback(theirs, other))
+        (link,) = [entry.path for entry in os.scandir(stacks_of_this_host) if entry.is_symlink()]
+        assert list(leases.neighbours(stacks_of_this_host, made.root).ports) == [other]
+
+        os.lchown(link, 60123, -1)
+
+        with held(own_port(made)):
+            given = ports.give(wanted)
+    assert given["ports"] == {"web": other}
+    assert given["notes"] == [f"{link} belongs neither to root nor to this user: it is ignored"]
+
+
 def test_the_assigned_port_is_used_everywhere(made: StackUnderTest) -> None:
     other = free_port()
     with held(own_port(made)):

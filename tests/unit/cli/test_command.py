@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -52,6 +53,25 @@ def test_a_root_or_a_service_may_be_called_like_a_verb() -> None:
     options = command.parser(["--root", "stop", "port", "status"]).parse_args(["--root", "stop", "port", "status"])
 
     assert (options.root, options.verb, options.name) == ("stop", "port", "status")
+
+
+@pytest.mark.parametrize("other", [["--root", "/srv/evil"], ["--root=/srv/evil"], ["--roo", "/srv/evil"], ["--root="]])
+@pytest.mark.parametrize("verb", ["status", "restart", "doctor", "ask"])
+def test_the_command_of_a_stack_takes_no_other_root(
+    capsys: pytest.CaptureFixture[str], verb: str, other: t.List[str]
+) -> None:
+    assert command.main(["--root", "/opt/trading", *other, verb]) == 2
+    assert capsys.readouterr().err.startswith("FAILED: This is the command of the stack under /opt/trading, and of no")
+
+
+def test_another_root_is_refused_in_json_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(("--root", "/opt/trading", "--root", "/srv/evil", "status", "--json")) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["kind"] == "wrong_use"
+
+
+def test_the_same_root_may_be_given_again() -> None:
+    given = ["--root", "/opt/trading", "--root", "/opt/trading", "status"]
+    assert command.parser(given).parse_args(given).root == "/opt/trading"
 
 
 @pytest.mark.parametrize("verb", sorted(set(command.MODULES) - {"ask"}))
