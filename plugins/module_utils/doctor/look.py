@@ -22,6 +22,7 @@ from ..host import answering, bind, births, ours, processes
 from ..host.accounts import user_name
 from ..host.apart import TooLong, apart
 from ..host.model import Process
+from ..host.trust import Trust
 from ..manifest.model import Paths, Stack
 from ..ports import leases
 from ..ports.flush import flush
@@ -69,7 +70,8 @@ class _Look:
         stack = self._stack()
         paths = Paths.of(self._root) if stack is None else stack.paths
         answering.require(own_paths.directories(paths, self._root))
-        found = discover(paths.config, self._root, clock=self._clock)
+        trust = Trust(self._root) if stack is None else Trust.of(stack)
+        found = discover(paths.config, self._root, trust, clock=self._clock)
         alone = not any(one.ours for one in found)
         common: t.Dict[str, t.Any] = {
             "name": os.path.basename(self._root) if stack is None else stack.name,

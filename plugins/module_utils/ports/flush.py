@@ -19,7 +19,7 @@ from ..host import bind, ending, homes, listeners, processes, socket_owners
 from ..host.ending import Ended
 from ..host.model import Identity, Process
 from ..manifest.model import Stack
-from ..supervisord.client import CALL_TIMEOUT, DOWN, Client, wait_states
+from ..supervisord.client import DOWN, client_of, wait_states
 from . import objections
 from .judge import Judge, assigned, policies, processes_of
 from .objections import Objection
@@ -271,7 +271,7 @@ class _Flush:
             return
         began = self._clock.monotonic()
         limit = max(self._stack.service(name).stop.timeout for name in services) + self._patience.kill_grace
-        with Client(self._stack.paths.socket, timeout=CALL_TIMEOUT, clock=self._clock) as client:
+        with client_of(self._stack, clock=self._clock) as client:
             client.stop(services)
             wait_states(client, services, DOWN, deadline=Deadline(limit, self._clock), interval=POLL)
         took = self._clock.monotonic() - began

@@ -18,8 +18,8 @@ from ..host.labels import label_of, trusted_uids
 from ..host.model import Listener, Owners, Process
 from ..host.ours import Belonging, Ownership, left_behind
 from ..manifest.model import Stack
-from ..supervisord.client import CALL_TIMEOUT, Client
-from ..supervisord.running import supervisords_over
+from ..supervisord.client import client_of
+from ..supervisord.running import supervisords_of
 from .provenance import FOREIGN, UNKNOWN, UNSEEN, Holder, Judgement, Supervision, classify
 from .traces import traces
 
@@ -123,9 +123,9 @@ def reported(stack: Stack, clock: Clock = SYSTEM) -> t.Tuple[t.Optional[int], t.
     None and nothing when none of the stack answers: its silence is a fact and no error here.
     """
     try:
-        with Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock) as client:
+        with client_of(stack, clock=clock) as client:
             pid = client.pid()
-            if not supervisords_over(stack.paths.config, stack.root, [pid]):
+            if not supervisords_of(stack, [pid]):
                 return None, {}
             return pid, {program.pid: name for name, program in client.programs().items() if program.pid}
     except RollcallError:
@@ -196,17 +196,16 @@ def _supervision(
     root = os.path.normpath(stack.root)
     if pids is not None and all(any(pid in pids for pid in lineage) for lineage in lineages.values()):
         return Supervision(root, pids)
-    config = stack.paths.config
     above = {pid for lineage in lineages.values() for pid in lineage}
-    supervisords = {process.pid for process in supervisords_over(config, stack.root, above, described)}
+    supervisords = {process.pid for process in supervisords_of(stack, above, described)}
     if not supervisords:
         return Supervision(root, pids or {})
     answering, known = (None, pids) if pids is not None else reported(stack, clock)
     if answering is None and known:
         above = {parent for lineage in processes.lineages(known).values() for parent in lineage}
-        answering = next((process.pid for process in supervisords_over(config, stack.root, above)), None)
+        answering = next((process.pid for process in supervisords_of(stack, above)), None)
     if answering is None:
-        supervisords = {process.pid for process in supervisords_over(config, stack.root)}
+        supervisords = {process.pid for process in supervisords_of(stack)}
     pairs = {pair for lineage in lineages.values() for pair in zip(lineage, lineage[1:]) if pair[1] in supervisords}
     left = {
         child for child, parent in pairs if left_behind(child, parent, (known or {}) if parent == answering else None)

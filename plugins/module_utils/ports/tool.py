@@ -15,7 +15,7 @@ from ..base.errors import RollcallError
 from ..host import bind, listeners, ours, processes, socket_owners
 from ..host.labels import label_of, trusted_uids
 from ..manifest.model import Paths, Stack
-from ..supervisord.running import supervisords_over
+from ..supervisord.running import supervisords_of, supervisords_over
 from . import leases
 from .assign import NoPort, Obstacle, assign
 from .flush import Flushed, flush
@@ -179,7 +179,7 @@ def find_available(stack: Stack, start: t.Optional[int] = None) -> int:
 
 def process_rows(stack: Stack, *, clock: Clock = SYSTEM) -> t.List[t.Dict[str, t.Any]]:
     """Return every process of a stack, wherever it came from: supervisord, what it runs, and what is left over."""
-    supervisords = {process.pid: process for process in supervisords_over(stack.paths.config, stack.root)}
+    supervisords = {process.pid: process for process in supervisords_of(stack)}
     found = {**supervisords, **processes.descendants(supervisords)}
     for process in ours.find(stack.root, trusted_uids(stack.root, stack.user)):
         found.setdefault(process.pid, process)

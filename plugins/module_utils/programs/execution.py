@@ -20,6 +20,7 @@ from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.text import count, last_lines
 from ..host.model import Identity
+from ..host.trust import Trust
 from ..manifest.model import Paths
 from ..run import request
 from ..state.generations import load_stack
@@ -73,11 +74,19 @@ def carry_out(
         RollcallError: supervisord does not answer, something that was asked for does not exist, another run works on
             the stack, or a program has not come into the wanted state.
     """
-    paths = None if where.root is None else load_stack(Paths.of(where.root)).paths
+    stack = None if where.root is None else load_stack(Paths.of(where.root))
+    paths = None if stack is None else stack.paths
     socket_path = where.socket if paths is None else paths.socket
     if socket_path is None:
         raise RollcallError("Neither a socket nor a stack's root was given.", kind="wrong_use")
-    client = Client(socket_path, username=where.username, password=where.password, timeout=CALL_TIMEOUT, clock=clock)
+    client = Client(
+        socket_path,
+        username=where.username,
+        password=where.password,
+        timeout=CALL_TIMEOUT,
+        clock=clock,
+        trust=None if stack is None else Trust.of(stack),
+    )
     with client, _alone(None if dry_run else paths, wanted, clock):
         facts = _look(client, wanted)
         plan = plan_programs(wanted, facts)

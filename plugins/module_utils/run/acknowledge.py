@@ -20,8 +20,8 @@ from ..state.lives import NOBODY, Book, forgiven, read_book, save_book
 from ..state.lock import locked
 from ..state.log_marks import save_marks, saved_marks
 from ..state.memory import keep_acknowledgement, last_failure
-from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
-from ..supervisord.running import supervisords_over
+from ..supervisord.client import ProgramState, client_of
+from ..supervisord.running import supervisords_of
 from ..verdict.logs import read_logs
 
 if t.TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _acknowledge(stack: Stack, who: str, dry_run: bool, clock: Clock) -> Acknowl
     state = stack.paths.state
     failure = last_failure(state)
     marks = saved_marks(stack)
-    supervisords = [process.pid for process in supervisords_over(stack.paths.config, stack.root)]
+    supervisords = [process.pid for process in supervisords_of(stack)]
     found = {
         name: log
         for name, log in read_logs(stack, marks, supervisords, clock=clock).items()
@@ -89,7 +89,7 @@ def _book(stack: Stack, clock: Clock) -> Book:
     programs: t.Mapping[str, ProgramState] = {}
     supervisord = NOBODY
     with contextlib.suppress(RollcallError):
-        client = Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
+        client = client_of(stack, clock=clock)
         programs, pid = client.programs(), client.pid()
         supervisord = (pid, processes.start_time(pid))
     return read_book(stack, programs, supervisord, clock=clock)

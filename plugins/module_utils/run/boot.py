@@ -19,7 +19,7 @@ from ..base.errors import RollcallError
 from ..host import births, ours, processes, units
 from ..host.labels import trusted_uids
 from ..manifest.model import Stack
-from ..supervisord.running import supervisords_over
+from ..supervisord.running import supervisords_of
 from .modes import NOTHING, Mode
 
 # The unit sets this variable for its own commands.
@@ -195,7 +195,7 @@ def gather(unit: Unit, stack: Stack) -> None:
         RollcallError: systemd refuses, or does not answer.
     """
     for _look in range(LOOKS):
-        supervisords = [process.pid for process in supervisords_over(stack.paths.config, stack.root)]
+        supervisords = [process.pid for process in supervisords_of(stack)]
         family = ours.family(stack.root, trusted_uids(stack.root, stack.user), supervisords)
         outside = [pid for pid in (*supervisords, *(process.pid for process in family)) if not unit.holds(pid)]
         if not outside:

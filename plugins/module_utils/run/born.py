@@ -13,7 +13,7 @@ from ..host import births, ours
 from ..host.labels import trusted_uids
 from ..host.model import Identity, Label, Process
 from ..manifest.model import Stack
-from ..supervisord.running import supervisords_over
+from ..supervisord.running import supervisords_of
 from ..verdict.observation import Observation, identity
 from . import boot
 
@@ -69,5 +69,5 @@ def family_of(stack: Stack, supervisords: t.Optional[t.Sequence[Process]] = None
         stack: the manifest.
         supervisords: those over it, where they are known.
     """
-    above = supervisords_over(stack.paths.config, stack.root) if supervisords is None else supervisords
+    above = supervisords_of(stack) if supervisords is None else supervisords
     return ours.family(stack.root, trusted_uids(stack.root, stack.user), [process.pid for process in above])

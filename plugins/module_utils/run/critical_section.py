@@ -36,7 +36,7 @@ from ..state.lives import read_book, save_book, started_anew, with_revisions
 from ..state.log_marks import LogMarks, save_marks, saved_marks, take_marks
 from ..state.runs import Journal
 from ..supervisord import life
-from ..supervisord.client import CALL_TIMEOUT, DOWN, Client
+from ..supervisord.client import DOWN, Client, client_of
 from ..supervisord.config import supervisord_revision
 from ..supervisord.environment import supervisord_environment
 from ..supervisord.places import engine_python
@@ -195,7 +195,7 @@ class CriticalSection:
     def _bring_up(self, marks: LogMarks) -> Report:
         """Start supervisord, if it is to be started, and the services; judge them."""
         plan, stack = self.run.plan, self._stack
-        client = Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=self.run.clock)
+        client = client_of(stack, clock=self.run.clock)
         stale: t.List[str] = []
         if plan.supervisord == KEEP:
             self.journal.step("reload")

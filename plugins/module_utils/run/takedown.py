@@ -26,8 +26,8 @@ from ..host.model import Identity, Process
 from ..host.sweep import sweep
 from ..manifest.model import Service, Stack
 from ..supervisord import client_errors, life
-from ..supervisord.client import CALL_TIMEOUT, DOWN, Client, await_exec, wait_states
-from ..supervisord.running import supervisords_over
+from ..supervisord.client import DOWN, Client, await_exec, client_of, wait_states
+from ..supervisord.running import supervisords_of
 from ..verdict.observation import Observation
 from . import born
 from .plan import stop_batches
@@ -263,10 +263,10 @@ class TakeDown:
             life.remove_left_overs(self._stack.paths.socket, self._stack.paths.pidfile)
 
     def _client(self) -> Client:
-        return Client(self._stack.paths.socket, timeout=CALL_TIMEOUT, clock=self._clock)
+        return client_of(self._stack, clock=self._clock)
 
     def _supervisords(self) -> t.List[Process]:
-        return supervisords_over(self._stack.paths.config, self._stack.root)
+        return supervisords_of(self._stack)
 
     def _end_supervisords(self, supervisords: t.Sequence[Process], grace: float) -> None:
         if supervisords:

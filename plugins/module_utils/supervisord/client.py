@@ -19,8 +19,12 @@ import typing as t
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.wire import Line
-from ..host import processes
+from ..host import processes, unix_listeners
+from ..host.trust import Peer, Trust, peer_of
 from . import client_errors, rpc
+
+if t.TYPE_CHECKING:
+    from ..manifest.model import Stack
 
 # Seconds that a question to a supervisord may take before its silence is the answer.
 CALL_TIMEOUT = 2.0
@@ -28,6 +32,8 @@ _T = t.TypeVar("_T")
 
 # States of a program without a process. UNKNOWN is not one: supervisord has lost it, and it may live.
 DOWN = frozenset({"STOPPED", "EXITED", "FATAL"})
+# All states of a program (supervisor.states.ProcessStates).
+STATES = DOWN | {"STARTING", "RUNNING", "BACKOFF", "STOPPING", "UNKNOWN"}
 
 # Seconds more for each program of a batch. Spawning takes 2.5 ms, 10 ms with a high minfds, and on a machine that has
 # six times as much to do as it can, six times that. It is a limit for one that hangs, no time that is waited.
@@ -41,7 +47,10 @@ class ProgramState(t.NamedTuple):
 
     ``start``, ``stop`` and ``now`` are whole seconds of the wall clock, 0 for never; ``pid`` is 0 when it has none.
     supervisord moves ``start`` when the wall clock is set back. ``born``, the start time as in ``Process.start``, and
-    ``age``, in seconds, are the kernel's and do not move; they are 0 without a process.
+    ``age``, in seconds, are the kernel's and do not move, and so is ``parent``, a pid; they are 0 without a process.
+
+    Of the stack's own supervisord only children are processes of a program: another pid is reported as 0, the state as
+    UNKNOWN, and ``spawn_error`` tells it.
     """
 
     name: str
@@ -56,6 +65,7 @@ class ProgramState(t.NamedTuple):
     logs: t.Tuple[str, ...] = ()  # the files that its output goes to
     born: int = 0
     age: float = 0.0
+    parent: int = 0
 
 
 class ProgramConfig(t.NamedTuple):
@@ -71,6 +81,17 @@ class ProgramConfig(t.NamedTuple):
     priority: t.Tuple[int, int]
 
 
+def client_of(stack: Stack, *, timeout: float = CALL_TIMEOUT, clock: Clock = SYSTEM) -> Client:
+    """Return a client of the stack's own supervisord: who answers on its socket must be one that may be that.
+
+    Args:
+        stack: the manifest.
+        timeout: as for `Client`.
+        clock: where the time comes from.
+    """
+    return Client(stack.paths.socket, timeout=timeout, clock=clock, trust=Trust.of(stack))
+
+
 class Client:
     """supervisord's XML-RPC interface on a unix socket, over one connection that is kept open. Not for two threads.
 
@@ -80,6 +101,7 @@ class Client:
         password: the password that belongs to it, in plain text.
         timeout: seconds that one call may take in all, from connecting to the last byte of the answer.
         clock: where the time comes from.
+        trust: who may listen on the socket, and so answer. None: whoever does, and its word is not proved.
 
     Every method raises RollcallError, with ``evidence["problem"]`` one of the codes of `client_errors`.
     """
@@ -92,12 +114,16 @@ class Client:
         password: t.Optional[str] = None,
         timeout: float = 2.0,
         clock: Clock = SYSTEM,
+        trust: t.Optional[Trust] = None,
     ) -> None:
         self.socket_path = socket_path
         self.timeout = timeout
         self._authorization = None if username is None else _basic(username, password or "")
         self._clock = clock
         self._line: t.Optional[Line] = None
+        self._trust = trust
+        self._peer: t.Optional[Peer] = None
+        self._proved = 0  # the pid of the supervisord at the other end of the connection, once that is proved
 
     def __enter__(self) -> Client:
         return self
@@ -110,24 +136,29 @@ class Client:
         if self._line is not None:
             self._line.close()
             self._line = None
+            self._peer, self._proved = None, 0
 
     # -- what supervisord is asked ---------------------------------------------------------------------------------
 
     def state(self) -> str:
         """Return supervisord's own state: RUNNING, FATAL or RESTARTING; one that shuts down refuses to say."""
-        return self._read(lambda answer: str(answer["statename"]), self.call("supervisor.getState"))
+        return self._read(_state_name, self.call("supervisor.getState"))
 
-    def pid(self) -> int:
-        """Return the pid of supervisord, as it says itself."""
-        return self._read(int, self.call("supervisor.getPID"))
+    def pid(self, timeout: t.Optional[float] = None) -> int:
+        """Return the pid of supervisord, as it says itself, and as the kernel says where `Trust` asks for proof."""
+        said = self._read(_pid, self.call("supervisor.getPID", timeout=timeout))
+        if self._trust is not None and self._proved != said:
+            self._prove(said, self._trust)
+            self._proved = said
+        return said
 
     def version(self) -> str:
         """Return the version of supervisor that runs, such as ``4.3.0``."""
-        return str(self.call("supervisor.getSupervisorVersion"))
+        return self._read(_text, self.call("supervisor.getSupervisorVersion"))
 
     def programs(self) -> t.Dict[str, ProgramState]:
         """Return every program by its name; ``group:name`` when its group is called otherwise."""
-        return self._read(_program_states, self.call("supervisor.getAllProcessInfo"))
+        return self._programs(self.call("supervisor.getAllProcessInfo"))
 
     def configs(self) -> t.Dict[str, ProgramConfig]:
         """Return every program of the configuration as it was last read, active or not, named as in :meth:`programs`.
@@ -162,7 +193,7 @@ class Client:
         texts, codes, answers = self._each(
             "supervisor.startProcess", list(names), "ALREADY_STARTED", "supervisor.getAllProcessInfo"
         )
-        programs = self._read(_program_states, answers[0] if answers else [])
+        programs = self._programs(answers[0] if answers else [])
         for name in texts:
             if name not in programs:
                 continue
@@ -231,7 +262,7 @@ class Client:
             if exc.evidence["problem"] == client_errors.SHUTTING_DOWN:
                 return "SHUTDOWN"
             raise
-        return self._read(lambda state: str(state["statename"]), answer)
+        return self._read(_state_name, answer)
 
     def call(self, method: str, *params: t.Any, timeout: t.Optional[float] = None) -> t.Any:
         """Call one method of the XML-RPC interface.
@@ -294,7 +325,48 @@ class Client:
             line.close()
             raise client_errors.not_connected(self.socket_path, exc, deadline.seconds) from exc
         self._line = line
+        self._peer = None if self._trust is None else peer_of(line.sock)
+        if self._trust is not None and self._peer is not None and not self._trust.covers(*self._peer):
+            peer = self._peer
+            self.close()
+            raise client_errors.untrusted(self.socket_path, peer.pid, peer.uid)
         return line
+
+    # -- who answers, by the kernel's word ---------------------------------------------------------------------------
+
+    def _prove(self, said: int, trust: Trust) -> None:
+        """Check that the supervisord which says that it has this pid is the one at the other end, and may be.
+
+        Raises:
+            RollcallError: ``untrusted``: it is another process, or another user's.
+        """
+        peer = self._peer
+        process = processes.describe(said)
+        if process is not None and trust.accepts(process):
+            if peer is None or peer.pid == said:
+                return
+            # One that has gone into the background listened before: what is left of it holds the only socket.
+            own = unix_listeners.holders(self.socket_path)
+            if len(unix_listeners.listening(self.socket_path)) == 1 and said in own and peer.pid not in own:
+                return
+        self.close()
+        raise client_errors.untrusted(
+            self.socket_path, None if peer is None else peer.pid, None if peer is None else peer.uid, said
+        )
+
+    def _programs(self, rows: t.Any) -> t.Dict[str, ProgramState]:
+        """Return what supervisord reports of its programs, without processes that are not its own.
+
+        A program is a child of its supervisord: it was forked by it, and so after it (fork(2)).
+        """
+        programs = self._read(_program_states, rows)
+        if self._trust is None:
+            return programs
+        above = self._proved or (0 if self._peer is None else self._peer.pid)
+        strange = _not_below(programs, above)
+        if strange and not self._proved:
+            strange = _not_below(programs, self.pid())
+        return {name: _lost(one) if name in strange else one for name, one in programs.items()}
 
     def _each(
         self, method: str, names: t.List[str], tolerated: str, *then: str, argument: t.Any = False
@@ -387,23 +459,69 @@ def _program_states(rows: t.Any) -> t.Dict[str, ProgramState]:
     programs = {}
     for row in rows:
         name = _full_name(row)
-        pid = int(row["pid"])
-        born = processes.start_time(pid) if pid else 0
+        pid = _pid(row["pid"])
+        place = processes.reader.place_of(pid) if pid else None
         programs[name] = ProgramState(
             name=name,
-            state=str(row["statename"]),
+            state=_one_of(STATES, row["statename"]),
             pid=pid,
-            start=float(row["start"]),
-            stop=float(row["stop"]),
-            now=float(row["now"]),
+            start=_seconds(row["start"]),
+            stop=_seconds(row["stop"]),
+            now=_seconds(row["now"]),
             exit_status=int(row["exitstatus"]),
-            spawn_error=str(row["spawnerr"]),
-            description=str(row["description"]),
-            logs=tuple(str(row[key]) for key in ("stdout_logfile", "stderr_logfile") if row.get(key)),
-            born=born,
-            age=processes.age(born) if born else 0.0,
+            spawn_error=_text(row["spawnerr"]),
+            description=_text(row["description"]),
+            logs=tuple(_text(row[key]) for key in ("stdout_logfile", "stderr_logfile") if row.get(key)),
+            born=0 if place is None else place.start,
+            age=0.0 if place is None else processes.age(place.start),
+            parent=0 if place is None else place.ppid,
         )
     return programs
+
+
+def _not_below(programs: t.Mapping[str, ProgramState], supervisord: int) -> t.List[str]:
+    """Return the programs whose process lives and is no child of the supervisord."""
+    return [name for name, one in programs.items() if one.born and one.parent != supervisord]
+
+
+def _lost(program: ProgramState) -> ProgramState:
+    """Return a program as one whose process is not known."""
+    why = f"supervisord reports pid {program.pid} for it, which is no child of supervisord"
+    return program._replace(state="UNKNOWN", pid=0, born=0, age=0.0, parent=0, spawn_error=why)
+
+
+# --- what an answer must be ---------------------------------------------------------------------------------------
+
+
+def _state_name(answer: t.Any) -> str:
+    return _text(answer["statename"])
+
+
+def _text(value: t.Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"no text: {value!r}")
+    return value
+
+
+def _one_of(known: t.Container[str], value: t.Any) -> str:
+    if value not in known:
+        raise ValueError(f"no state of a program: {value!r}")
+    return str(value)
+
+
+def _pid(value: t.Any) -> int:
+    """Return a pid, 0 for none; no system has greater ones than 2**31 - 1 (pid_t)."""
+    if not isinstance(value, int) or not 0 <= value < 2**31:
+        raise ValueError(f"no pid: {value!r}")
+    return int(value)
+
+
+def _seconds(value: t.Any) -> float:
+    """Return a time of the wall clock in seconds since the epoch, up to the year 9999: later there are no dates."""
+    seconds = float(value)
+    if not 0 <= seconds < 253_402_214_400:
+        raise ValueError(f"no time: {value!r}")
+    return seconds
 
 
 def batch_seconds(number: int) -> float:

@@ -17,6 +17,7 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
+from ..host.accounts import user_name
 
 ABSENT = "absent"  # no socket file
 STALE = "stale"  # a socket file that nobody listens on
@@ -27,6 +28,7 @@ SILENT = "silent"  # somebody holds the socket and does not answer
 CLOSED = "closed"  # the connection ended before the answer
 UNREACHABLE = "unreachable"  # any other error of the socket
 STRANGER = "stranger"  # a supervisord answers, and it is another stack's
+UNTRUSTED = "untrusted"  # who answers may not be the stack's supervisord, or is not who it says it is
 UNAUTHORISED = "unauthorised"
 GARBAGE = "garbage"
 SHUTTING_DOWN = "shutting_down"
@@ -150,6 +152,27 @@ def closed(path: str, call: str) -> RollcallError:
     """Return the error for a connection that ended before the answer to a call."""
     text = f"supervisord at {path} closed the connection before it had answered {call}: it is ending, or crashed"
     return problem(CLOSED, path, text)
+
+
+def untrusted(path: str, pid: t.Optional[int], uid: t.Optional[int], said: t.Optional[int] = None) -> RollcallError:
+    """Return the error for a socket on which somebody else than a supervisord of the stack listens.
+
+    Args:
+        path: of the socket.
+        pid: who listens, by the kernel's word; None where it says nothing, 0 for one outside of this pid namespace.
+        uid: that process's user; None where it is not known.
+        said: the pid that it says it has; None when it was not asked, because its user alone rules it out.
+    """
+    who = f"pid {pid}" if pid else "a process that cannot be seen from here"
+    who += "" if uid is None else f" of user {user_name(uid)}"
+    if said is None:
+        text = f"{who} listens on supervisord's socket {path}, and only root and the stack's own user may"
+    else:
+        text = f"{who} listens on supervisord's socket {path} and says that it is pid {said}, which it is not"
+        text = f"pid {said}, which answers on supervisord's socket {path}, is another user's" if pid == said else text
+    return problem(
+        UNTRUSTED, path, text, remedies=[cures.holder(path), cures.EMERGENCY], pid=pid or None, uid=uid, said=said
+    )
 
 
 def unauthorised(path: str, *, given: bool) -> RollcallError:

@@ -11,22 +11,21 @@ They are only asked for their pid and version: one that is not ours may run with
 from __future__ import annotations
 
 import os
-import re
 import socket
-import sys
 import threading
 import typing as t
 from dataclasses import dataclass, field, replace
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
-from ..host import processes, socket_owners
+from ..host import processes, unix_listeners
 from ..host.answering import silent_mount
 from ..host.apart import answers
 from ..host.labels import label_of
 from ..host.model import Label, Process
 from ..host.mounts import may_hang, mounts
 from ..host.roots import sees_as_we_do
+from ..host.trust import Trust, peer_of
 from . import running
 from .client import Client
 from .settings import Settings, read_settings
@@ -40,8 +39,6 @@ PATIENCE = 1.0
 STARTING = 2.0
 # How many are asked at the same time.
 AT_ONCE = 32
-# The flag in /proc/net/unix of a socket that listens (linux/net.h, __SO_ACCEPTCON).
-_ACCEPTS = 0x10000
 
 
 @dataclass(frozen=True)
@@ -122,15 +119,16 @@ class Supervisord:
         }
 
 
-def discover(config_path: str, root: str, *, clock: Clock = SYSTEM) -> t.List[Supervisord]:
+def discover(config_path: str, root: str, trust: Trust, *, clock: Clock = SYSTEM) -> t.List[Supervisord]:
     """Return every living supervisord that can be seen, with its answer; those over this config are ``ours``.
 
     Args:
         config_path: the config of the stack.
         root: the stack's root directory.
+        trust: who may be its supervisord.
         clock: of the deadlines.
     """
-    ours = {process.identity for process in running.supervisords_over(config_path, root)}
+    ours = {process.identity for process in running.supervisords_over(config_path, root, trust=trust)}
     found = [_known(process, process.identity in ours) for process in running.all_supervisords()]
     known = (one.settings.socket for one in found if not one.process.container)
     answers = ask_all(list(dict.fromkeys(path for path in known if path)), clock=clock)
@@ -200,11 +198,9 @@ def ask(path: str, *, clock: Clock = SYSTEM) -> SocketAnswer:
 
 def _holder(path: str) -> t.Optional[int]:
     """Return the pid that listens on a socket; None when that is not known."""
-    listening = list(_listening(path))
-    if not listening:
+    pids = unix_listeners.holders(path)
+    if not pids:
         return None
-    found = socket_owners.find_owners(listening, sharing=socket_owners.EVERY)
-    pids = {pid for holding in found.pids.values() for pid in holding}
     # The kernel tells the pid that called listen(2). When that process has since forked into the background and ended,
     # the pid may be another's. When two sockets were bound to one path, it tells which of them is there now.
     opener = _opener(path)
@@ -213,30 +209,14 @@ def _holder(path: str) -> t.Optional[int]:
     return pids.pop() if len(pids) == 1 else None
 
 
-def _listening(path: str) -> t.Iterator[int]:
-    """Yield the inodes of the sockets that listen on this path (proc(5), /proc/net/unix)."""
-    try:
-        with open("/proc/net/unix", encoding="utf-8", errors="replace") as stream:
-            lines = stream.read().splitlines()[1:]
-    except FileNotFoundError:
-        return
-    for line in lines:
-        fields = line.split(None, 7)
-        # supervisord binds to the path with its pid appended, and then links that to the wanted path.
-        if len(fields) == 8 and int(fields[3], 16) & _ACCEPTS and re.sub(r"\.\d+$", "", fields[7]) == path:
-            yield int(fields[6])
-
-
 def _opener(path: str) -> t.Optional[int]:
-    """Return the pid that called listen(2) for a socket (unix(7), SO_PEERCRED); None when that is not known."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return None
+    """Return the pid that called listen(2) for a socket; None when that is not known."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)  # connecting to a socket with a full queue would wait
         try:
             probe.connect(path)
-            credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            peer = peer_of(probe)
         except OSError:
             # `ask` has already told what is wrong with the socket.
             return None
-    return int.from_bytes(credentials[:4], sys.byteorder) or None
+    return None if peer is None else peer.pid or None

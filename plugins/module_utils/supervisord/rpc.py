@@ -13,15 +13,22 @@ its types supervisord sends no dates and no binary data.
 from __future__ import annotations
 
 import typing as t
+from math import isfinite
 
 from ..base.http import BrokenAnswer, HttpAnswer
 from ..base.wire import Line
 
-# 200 programs are about 240 KiB; more than this is not supervisord.
-LARGEST_ANSWER = 32 * 1024 * 1024
+# 200 programs are about 240 KiB; more than this is not supervisord. What is read of it takes up to eight times as much.
+LARGEST_ANSWER = 8 * 1024 * 1024
 # A multicall nests six: the array of answers, an array of programs, a struct of each.
 _DEEPEST = 16
+# Elements within elements: a container has four or five around each value.
+_DEEPEST_ELEMENT = 100
+# Characters of one text: a description or a path has some hundreds.
+_LONGEST_TEXT = 1024 * 1024
 _LONGEST_NUMBER = 32
+# Bytes without an element or a text: a tag, with all its attributes, is kept as a whole until it ends.
+_LONGEST_TAG = 256 * 1024
 
 
 class Malformed(ValueError):
@@ -107,6 +114,8 @@ class Reply:
         self._names: t.List[str] = []
         self._faulty = False
         self._count = 0
+        self._depth = 0
+        self._unread = 0  # bytes since the last element or text
         self._parser = ParserCreate("utf-8")
         self._parser.buffer_text = True
         self._parser.StartDoctypeDeclHandler = self._refuse
@@ -122,12 +131,15 @@ class Reply:
         """
         from pyexpat import ExpatError
 
+        self._unread += len(piece)
         try:
             self._parser.Parse(piece, last)
         except Malformed:
             raise
         except (ExpatError, ArithmeticError, ValueError, IndexError, KeyError, TypeError, AttributeError) as exc:
             raise Malformed(f"{type(exc).__name__}: {exc}") from exc
+        if self._unread > _LONGEST_TAG:
+            raise Malformed("it has a tag that is too long")
 
     def result(self) -> t.Any:
         """Return the value, when all pieces have been read.
@@ -152,6 +164,10 @@ class Reply:
 
     def _start(self, tag: str, _attributes: t.Mapping[str, str]) -> None:
         self._text = ""
+        self._unread = 0
+        self._depth += 1
+        if self._depth > _DEEPEST_ELEMENT:
+            raise Malformed("it nests too deeply")
         if tag == "value":
             self._typed = False
         elif tag in ("struct", "data"):
@@ -162,9 +178,14 @@ class Reply:
             self._faulty = True
 
     def _add(self, text: str) -> None:
+        if len(self._text) + len(text) > _LONGEST_TEXT:
+            raise Malformed("it has a text that is too long")
         self._text += text
+        self._unread = 0
 
     def _end(self, tag: str) -> None:
+        self._depth -= 1
+        self._unread = 0
         if tag == "value":
             self._end_value()
         elif tag == "name":
@@ -198,6 +219,14 @@ def _number(text: str) -> int:
     return int(text)
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    # Neither is a number of XML-RPC, nor of JSON, into which reports are written.
+    if not isfinite(number):
+        raise Malformed("it has a double that is infinite or no number")
+    return number
+
+
 def _boolean(text: str) -> bool:
     if text not in ("0", "1"):
         raise Malformed(f"it has a boolean of {text[:40]!r}")
@@ -210,7 +239,7 @@ _SCALARS: t.Mapping[str, t.Callable[[str], t.Any]] = {
     "i4": _number,
     "i8": _number,
     "boolean": _boolean,
-    "double": float,
+    "double": _finite,
     "nil": lambda _text: None,
 }
 _FRAMES = frozenset(("methodResponse", "params", "param", "array", "fault"))

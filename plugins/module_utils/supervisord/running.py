@@ -18,6 +18,10 @@ from ..host.labels import label_of
 from ..host.model import Process
 from ..host.mounts import may_hang, mounts
 from ..host.roots import Views
+from ..host.trust import Trust
+
+if t.TYPE_CHECKING:
+    from ..manifest.model import Stack
 
 # Every command line of a supervisord has this word.
 NAME = "supervisord"
@@ -30,6 +34,8 @@ def supervisords_over(
     root: t.Optional[str] = None,
     among: t.Optional[t.Iterable[int]] = None,
     known: t.Optional[t.Mapping[int, Process]] = None,
+    *,
+    trust: t.Optional[Trust] = None,
 ) -> t.List[Process]:
     """Return the live supervisords over a config, whatever has become of their sockets and pid files.
 
@@ -39,6 +45,7 @@ def supervisords_over(
         root: also those that carry the label of the stack at this root and no service's.
         among: look at these pids alone; None means every process.
         known: processes that have been described just before, by pid.
+        trust: whose processes count; None counts those of every user.
     """
     found: t.Dict[int, Process] = {}
     views = Views()
@@ -48,10 +55,29 @@ def supervisords_over(
         if options is None or not (_reads_config(pid, options, config_path, views) or _is_labelled(pid, root, views)):
             continue
         process = processes.describe(pid)
-        if process is not None and not process.container and not process.ended:
+        if process is None or process.container or process.ended:
+            continue
+        if trust is None or trust.accepts(process):
             found[pid] = process
     # Between fork and exec a new program still has supervisord's own command line: it is no second supervisord.
     return [process for process in found.values() if process.ppid not in found]
+
+
+def supervisords_of(
+    stack: Stack,
+    among: t.Optional[t.Iterable[int]] = None,
+    known: t.Optional[t.Mapping[int, Process]] = None,
+) -> t.List[Process]:
+    """Return the live supervisords of a stack: those over its config of its own user and of root.
+
+    What another user runs over that config is none, whatever its command line and its label say.
+
+    Args:
+        stack: the manifest.
+        among: look at these pids alone; None means every process.
+        known: processes that have been described just before, by pid.
+    """
+    return supervisords_over(stack.paths.config, stack.root, among, known, trust=Trust.of(stack))
 
 
 def all_supervisords() -> t.List[Process]:

@@ -21,7 +21,7 @@ from ..ports.provenance import SUPERVISED, Holder
 from ..ports.survey import survey
 from ..state.generations import is_edited, load_stack
 from ..supervisord.active import altered_programs
-from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
+from ..supervisord.client import ProgramState, client_of
 from . import fitness
 from .file_drift import read_file, stack_differences
 from .observation import describe_state, in_order
@@ -81,7 +81,7 @@ def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) 
 def _programs(stack: Stack, clock: Clock) -> t.Tuple[t.Dict[str, ProgramState], t.Dict[str, str], t.Optional[str]]:
     """Return the programs of supervisord, why some of them are not as installed, and why it does not answer."""
     try:
-        with Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock) as client:
+        with client_of(stack, clock=clock) as client:
             programs = dict(client.programs())
             altered = altered_programs(stack, client, programs, edited=is_edited(stack.paths, stack.root))
     except RollcallError as exc:

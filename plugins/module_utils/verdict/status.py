@@ -31,9 +31,9 @@ from ..state.memory import last_failure
 from ..state.runs import unfinished_run
 from ..supervisord import client_errors
 from ..supervisord.active import altered_programs
-from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
+from ..supervisord.client import Client, ProgramState, client_of
 from ..supervisord.places import supervisord_log
-from ..supervisord.running import program_of, supervisords_over
+from ..supervisord.running import program_of, supervisords_of
 from . import fitness, release_use
 from .checks import CHECKS
 from .judge import Case, Expectation, judge
@@ -75,8 +75,8 @@ def observe(
         config_read: whether supervisord has just been made to take over the installed config.
     """
     fitness_found = fitness.begin_fit(stack)
-    client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
-    supervisords = supervisords_over(stack.paths.config, stack.root)
+    client = client or client_of(stack, clock=clock)
+    supervisords = supervisords_of(stack)
     supervisord, version, silence, programs = _said(stack, client, programs)
     # First the listener, then the answer, which then is its own; all who hold the socket, for each of them may answer.
     holders = survey(stack, _ports(stack), _pids(programs), sharing=socket_owners.EVERY)
@@ -260,7 +260,7 @@ def _own(stack: Stack, pid: int) -> t.Optional[Process]:
     Raises:
         RollcallError: it is another stack's, whose config names the same socket.
     """
-    found = supervisords_over(stack.paths.config, stack.root, [pid])
+    found = supervisords_of(stack, [pid])
     if found:
         return found[0]
     other = processes.describe(pid)

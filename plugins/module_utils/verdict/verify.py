@@ -20,7 +20,7 @@ from ..ports.survey import survey
 from ..state.generations import load_stack
 from ..state.lives import Lives, read_book
 from ..state.log_marks import LogMarks, saved_marks
-from ..supervisord.client import CALL_TIMEOUT, Client, ProgramState
+from ..supervisord.client import Client, ProgramState, client_of
 from . import limits, status
 from .checks import CHECKS
 from .judge import Case, Check, Expectation, judge
@@ -69,7 +69,7 @@ def wait_and_judge(
         soak: how many seconds each service must have lived at the least.
         clock: of all deadlines.
     """
-    client = client or Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock)
+    client = client or client_of(stack, clock=clock)
     lives: t.Mapping[str, Identity] = expected.first
     if seen is not None:
         programs, lives = seen.programs, {name: identity(one) for name, one in seen.programs.items() if one.pid}

@@ -26,6 +26,8 @@ pytestmark = pytest.mark.usefixtures("bystander")
 class Paths(t.NamedTuple):
     config: str
     socket: str
+    run: str
+    state: str
 
 
 @dataclasses.dataclass
@@ -65,8 +67,9 @@ def running(sandbox: supervisords.Sandbox, options: t.List[str]) -> Running:
     daemon = sandbox.start()
     sandbox.client().start(["service0"])
     stack = configs.a_stack(root, port)
-    # Only where the config and the socket are matters to a flush.
-    stack = dataclasses.replace(stack, paths=t.cast(model.Paths, Paths(sandbox.config, sandbox.socket)))
+    # Only where the config and the socket are matters to a flush, and whose.
+    home = str(sandbox.home)
+    stack = dataclasses.replace(stack, paths=t.cast(model.Paths, Paths(sandbox.config, sandbox.socket, home, home)))
     made = Running(stack, sandbox, daemon, port)
     assert eventually(lambda: bool(made.holders()))
     return made

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import socket
+import sys
 import typing as t
 import xmlrpc.client
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import SYSTEM, Deadline
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.wire import Line
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.apart import apart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import rpc
 
 # What XML 1.0 can carry; a carriage return comes back as a line feed.
@@ -36,7 +39,7 @@ def test_a_call_is_read_by_the_standard_library_as_it_was_meant(params: list[t.A
     assert (list(read), method) == (params, "supervisor.getState")
 
 
-@given(VALUES | st.floats(allow_nan=False) | st.none())
+@given(VALUES | st.floats(allow_nan=False, allow_infinity=False) | st.none())
 def test_an_answer_of_the_standard_library_is_read_as_it_was_meant(value: t.Any) -> None:
     assert rpc.result_of(answer(value)) == value
 
@@ -165,3 +168,58 @@ def test_what_is_no_answer_of_http_is_told_to_be_none(received: bytes) -> None:
 def test_an_answer_that_is_cut_off_is_a_lost_connection(received: bytes) -> None:
     with pytest.raises(ConnectionError):
         posted(received)
+
+
+def in_an_answer(text: str) -> bytes:
+    return f"<methodResponse><params><param>{text}</param></params></methodResponse>".encode()
+
+
+def full_of(piece: str) -> bytes:
+    """Return an answer that is as large as one may be, of many pieces that are numbered."""
+    number = rpc.LARGEST_ANSWER // (len(piece) + 5)
+    return in_an_answer("".join(piece % one for one in range(number)))
+
+
+def read_in_pieces(body: bytes) -> t.Any:
+    """Return what an answer carries that is read as it comes from a socket."""
+    reply = rpc.Reply()
+    for first in range(0, len(body), 65_536):
+        reply.feed(body[first : first + 65_536])
+    return reply.result()
+
+
+BOMBS = {
+    "entities": b"<!DOCTYPE x [<!ENTITY a 'aaaaaaaa'><!ENTITY b '&a;&a;&a;&a;&a;&a;'>]>" + in_an_answer("&b;"),
+    "a parameter entity": b"<!DOCTYPE x [<!ENTITY % a SYSTEM '/etc/passwd'> %a;]>" + in_an_answer("<value/>"),
+    "an external document type": b"<!DOCTYPE x SYSTEM '/dev/zero'>" + in_an_answer("<value/>"),
+    "elements within elements": b"<methodResponse>" + b"<value>" * 1_000_000,
+    "containers within containers": b"<methodResponse>" + b"<value><array><data>" * 300_000,
+    "one text": in_an_answer(f"<value>{'a' * (rpc.LARGEST_ANSWER - 100)}</value>"),
+    "one name": b"<methodResponse><" + b"a" * (rpc.LARGEST_ANSWER - 100),
+    "attributes": b"<methodResponse " + b" ".join(b"a%d='b'" % one for one in range(500_000)) + b">",
+    "names": full_of("<name>n%d</name>"),
+    "members": in_an_answer(f"<value><struct>{full_of('<member><name>n%d</name><value/></member>').decode()}"),
+    "values": full_of("<value><i4>7%d</i4></value>"),
+    "lists": in_an_answer("<value><array><data>" + "<value><array><data/></array></value>" * 200_000),
+    "a number": in_an_answer(f"<value><int>{'9' * 100_000}</int></value>"),
+    "an infinite double": in_an_answer("<value><double>inf</double></value>"),
+    "a double that overflows": in_an_answer("<value><double>1e999</double></value>"),
+    "no number": in_an_answer("<value><double>nan</double></value>"),
+}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("what", BOMBS)
+def test_what_is_made_to_blow_up_is_refused_in_bounded_memory(what: str) -> None:
+    body = BOMBS[what]
+
+    def grown() -> int:
+        def kilobytes(key: str) -> int:
+            return int(Path("/proc/self/status").read_text(encoding="ascii").split(f"{key}:")[1].split()[0])
+
+        before = kilobytes("VmRSS")
+        with pytest.raises(rpc.Malformed):
+            read_in_pieces(body)
+        return kilobytes("VmHWM") - before
+
+    assert apart(grown, 60) < 64 * 1024
