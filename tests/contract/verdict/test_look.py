@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import health
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import drift, verify
 from tests.support.peers import http, says, tcp_peer
 from tests.support.processes import eventually, free_port, kill
@@ -183,6 +184,8 @@ def edited(made: StackUnderTest, old: str, new: str) -> None:
         client.add(name)
     client.start((*changed, *added))
     assert eventually(lambda: all(client.programs()[name].state == "RUNNING" for name in (*changed, *added)))
+    asked = [service.health for service in made.generation().stack.services if service.health is not None]
+    assert eventually(lambda: all(health.probe(one).ok for one in asked)), "it listens a while after it runs"
 
 
 EDITS = {
