@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import typing as t
 
@@ -40,6 +39,8 @@ def run_as(who: Account, text: str, arguments: t.Sequence[str], seconds: float) 
         NoAnswer: that user may not run this interpreter, or the program failed.
         TimeoutError: it takes longer than ``seconds``.
     """
+    import subprocess  # late: most looks are those of the user that we are
+
     # The interpreter itself: a virtual environment's may be where that user may not go.
     python = [os.path.realpath(sys.executable), "-I", "-S", "-c", text]
     try:

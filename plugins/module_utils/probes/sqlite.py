@@ -70,7 +70,6 @@ def look_into(path: str, patience: float, limit: int) -> t.Dict[str, t.Any]:
     import sqlite3
     import stat
     import time
-    from urllib.parse import quote
 
     try:
         found = os.stat(path)
@@ -81,8 +80,10 @@ def look_into(path: str, patience: float, limit: int) -> t.Dict[str, t.Any]:
     if not found.st_size:
         return {"kind": "empty"}
     end = time.monotonic() + patience
+    # All that means something in such an address (https://www.sqlite.org/uri.html).
+    plain = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     try:
-        connection = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=patience)
+        connection = sqlite3.connect(f"file:{plain}?mode=ro", uri=True, timeout=patience)
         try:
             connection.set_progress_handler(lambda: int(time.monotonic() > end), 10_000)
             tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table'"
