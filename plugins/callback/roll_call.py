@@ -195,6 +195,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         if _action(result.task) in RUNS:
             # The run goes on without its controller: nobody knows here how far it has come.
             known.run = steps.unknown("the connection was lost; ask the host: rollcall status")
+            known.lost_run = True
         else:
             self._count(result, steps.FAILED)
         known.unreachable = str(result.result.get("msg") or "no reason given").strip()

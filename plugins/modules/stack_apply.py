@@ -115,6 +115,8 @@ report:
 error:
   description:
     - Why the run was refused or could not come to a verdict, with C(message), C(kind), C(evidence) and C(remedies).
+    - C(standing) says how the stack is now. Its C(state) is C(as_it_was), C(up), C(down) or C(unknown); C(running) of
+      C(services) run; C(since) is when it went down, in seconds since the epoch, and C(next) the command to run next.
   returned: on such a failure
   type: dict
 """

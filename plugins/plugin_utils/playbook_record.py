@@ -8,7 +8,7 @@ import functools
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base import command_documents, documents
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import command_documents, cures, documents
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import (
     EXIT_CODES,
     EXIT_FAILED,
@@ -101,6 +101,8 @@ class HostRecord:
     reports: t.Dict[t.Tuple[str, str], AnyReport] = field(default_factory=dict)
     failure: t.Optional[TaskFailure] = None
     unreachable: t.Optional[str] = None
+    # Whether the connection was lost while a run was under way: it goes on.
+    lost_run: bool = False
     # Of an install: its steps before the run, by number; what the run has told of its own; and when tasks began.
     earlier: t.Dict[int, Step] = field(default_factory=dict)
     run: t.Sequence[Step] = ()
@@ -113,6 +115,23 @@ class HostRecord:
     # How cures for it are worded: the command that applies a manifest, and where all others are to be run.
     by: str = ""
     elsewhere: bool = False
+
+    @property
+    def why_unreachable(self) -> t.Optional[documents.ErrorData]:
+        """Why the host could not be reached; None when it could."""
+        if self.unreachable is None:
+            return None
+        told = error(self.unreachable, "unreachable")
+        if self.lost_run:
+            left: documents.StandingData = {
+                "state": "unknown",
+                "running": None,
+                "services": None,
+                "since": None,
+                "next": cures.STATUS,
+            }
+            told["standing"] = left
+        return told
 
     def reader(self, name: str, root: str = "") -> Reader:
         """Return how cures for this host, which the inventory calls ``name``, are written."""
@@ -272,8 +291,8 @@ class PlaybookRecord:
     def _error_of(self, name: str, rest: Remainder) -> t.Optional[documents.ErrorData]:
         """Return why there is no verdict for a host, or what went wrong beside it; None when nothing did."""
         known = self.hosts.get(name)
-        if known is not None and known.unreachable is not None:
-            return error(known.unreachable, "unreachable")
+        if known is not None and known.why_unreachable is not None:
+            return known.why_unreachable
         failure = self.failure(name) if known is not None else None
         if failure is not None:
             return failure.as_error()

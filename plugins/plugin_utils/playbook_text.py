@@ -13,7 +13,6 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_recor
     HostRecord,
     PlaybookRecord,
     TaskFailure,
-    error,
     tells_of,
 )
 
@@ -63,8 +62,9 @@ def _host_text(record: PlaybookRecord, name: str, *, width: int, colour: bool, w
     failure = record.failure(name)
     if failure is not None:
         blocks.append(_failure_text(name, failure, known, colour=colour))
-    if known.unreachable is not None:
-        blocks.append(error_text(error(known.unreachable, "unreachable"), subject=name, colour=colour))
+    unreachable = known.why_unreachable
+    if unreachable is not None:
+        blocks.append(error_text(unreachable, subject=name, reader=known.reader(name), colour=colour))
     return "\n\n".join(blocks)
 
 
@@ -104,9 +104,8 @@ def _host_lines(record: PlaybookRecord, name: str, *, colour: bool) -> t.List[st
     failure = record.failure(name)
     if failure is not None:
         lines.append(_failure_text(name, failure, known, colour=colour).splitlines()[0])
-    if known.unreachable is not None:
-        text = error_text(error(known.unreachable, "unreachable"), subject=name, colour=colour)
-        lines.append(text.splitlines()[0])
+    if known.why_unreachable is not None:
+        lines.append(error_text(known.why_unreachable, subject=name, colour=colour).splitlines()[0])
     return lines
 
 

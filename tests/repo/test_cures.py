@@ -56,6 +56,7 @@ TRIALS: t.Mapping[str, str] = {
     "WAIT": f"{FAULT}::test_a_run_that_is_waited_for_ends_and_the_same_command_does_it",
     "AS_ROOT": f"{FAULT}::test_who_may_not_is_told_who_may",
     "BECOME": f"{FAULT}::test_who_may_not_is_told_who_may",
+    "mutable": "tests/fault/test_standing.py::test_what_nobody_can_remove_is_told_before_anything_is_stopped",
     "MOUNT_PROC": f"{FAULT}::test_the_processes_of_a_host_are_mounted_again",
     "HARD_LIMIT": f"{FAULT}::test_every_look_shows_what_it_is_for",
     "password": "tests/contract/programs/test_supervisor_program.py::test_a_password_opens_it_and_is_in_no_result",

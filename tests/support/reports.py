@@ -119,6 +119,7 @@ def status_report(
         "seconds": None,
         "timings": {},
         "rolled_back": None,
+        "standing": None,
         **other,
     }
 

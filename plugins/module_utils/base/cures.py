@@ -285,6 +285,11 @@ def mode(bits: t.Union[int, str], path: str) -> str:
     return f"chmod {bits if isinstance(bits, str) else format(bits, 'o')} {shlex.quote(path)}"
 
 
+def mutable(path: str) -> str:
+    """Return the command that lets a file be changed and removed again that had been made immutable."""
+    return f"chattr -i {shlex.quote(path)}"
+
+
 def make_directory(path: str) -> str:
     """Return the command that makes a directory."""
     return f"mkdir -p {shlex.quote(path)}"

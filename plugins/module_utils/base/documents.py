@@ -41,21 +41,47 @@ Result = t.Literal["ok", "held", "degraded", "rolled_back", "rollback_failed", "
 # --- parts --------------------------------------------------------------------------------------------------------
 
 
-class ErrorData(t.TypedDict):
+class StandingData(t.TypedDict):
+    """How a run that did not end well has left the stack.
+
+    Attributes:
+        state: as_it_was - the run has ended, started and replaced nothing; up - services run; down - none does;
+            unknown - it could not be seen.
+        running: How many services run, oneshots left out; null when that was not looked at.
+        services: How many there are, oneshots left out; null when that was not looked at.
+        since: When the run stopped what ran, in seconds since the epoch; null when the stack is not down, or was down
+            before.
+        next: The command to run next; null when the stack is as it was, or up.
+    """
+
+    state: t.Literal["as_it_was", "up", "down", "unknown"]
+    running: t.Optional[int]
+    services: t.Optional[int]
+    since: t.Optional[float]
+    next: t.Optional[str]
+
+
+class _Error(t.TypedDict):
+    message: str
+    kind: ErrorKind
+    evidence: Facts
+    remedies: t.List[str]
+
+
+class ErrorData(_Error, total=False):
     """Why there is no answer, or no good one.
 
     Attributes:
         message: One sentence, what failed, on what, and the last state seen.
         kind: failed - it was tried; wrong_use - the input is at fault; refused - Rollcall will not do it;
-            unreachable - the controller could not reach the host. Nothing was touched with wrong_use and refused.
+            unreachable - the controller could not reach the host. Nothing was touched with wrong_use, nor with
+            refused unless standing says so.
         evidence: Facts behind the message. Which keys there are depends on the error.
         remedies: Commands or edits to try next, the most likely first.
+        standing: How the stack is now; absent where no run ended by this error.
     """
 
-    message: str
-    kind: ErrorKind
-    evidence: Facts
-    remedies: t.List[str]
+    standing: StandingData
 
 
 class ProblemData(t.TypedDict):
@@ -393,6 +419,7 @@ class Report(t.TypedDict):
         timings: Seconds of each step of the run; running and healthy are those from the start of the services until
             the last of them was RUNNING, and had answered.
         rolled_back: The way back to the last verified generation; null when the run did not go back.
+        standing: How a run whose verdict is not ok has left the stack; null for any other, and for a look.
     """
 
     stack: str
@@ -421,3 +448,4 @@ class Report(t.TypedDict):
     seconds: t.Optional[float]
     timings: t.Dict[str, float]
     rolled_back: t.Optional[RolledBack]
+    standing: t.Optional[StandingData]

@@ -52,6 +52,9 @@ class RollcallError(Exception):
             touched) or ``refused`` (Rollcall will not do it: a lock or a foreign process is in the way).
         evidence: facts behind the message, JSON-serialisable, for people and for machines.
         remedies: commands or edits to try next, most likely first.
+
+    Attributes:
+        standing: how a run that ended by this has left the stack; None where none did.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class RollcallError(Exception):
         self.kind = kind
         self.evidence: t.Dict[str, t.Any] = dict(evidence or {})
         self.remedies: t.Tuple[str, ...] = tuple(remedies)
+        self.standing: t.Optional[documents.StandingData] = None
 
     @property
     def exit_code(self) -> int:
@@ -76,13 +80,16 @@ class RollcallError(Exception):
         return EXIT_CODES[self.kind]
 
     def as_dict(self) -> documents.ErrorData:
-        """Return the error as data: ``message``, ``kind``, ``evidence``, ``remedies``."""
-        return {
+        """Return the error as data: ``message``, ``kind``, ``evidence``, ``remedies``, and ``standing`` if known."""
+        data: documents.ErrorData = {
             "message": self.message,
             "kind": t.cast("documents.ErrorKind", self.kind),
             "evidence": self.evidence,
             "remedies": list(self.remedies),
         }
+        if self.standing is not None:
+            data["standing"] = self.standing
+        return data
 
     def text(self) -> str:
         """Return the error for people: the message, then each remedy on a line of its own."""

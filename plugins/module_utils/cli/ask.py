@@ -11,6 +11,7 @@ Each question imports what it needs, so that no other one pays for it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import typing as t
@@ -92,11 +93,13 @@ def _named(report: t.Any, asked: Data) -> t.Any:
 
 def _restart(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
     from ..run import dispatch, restart
+    from ..run.standing import untouched
     from ..state.generations import current_config
 
-    request = _request(root, arguments)
-    before = current_config(request.paths)
-    done = restart.describe_plan(request) if check_mode else dispatch.run(request)
+    with contextlib.nullcontext() if check_mode else untouched():
+        request = _request(root, arguments)
+        before = current_config(request.paths)
+        done = restart.describe_plan(request) if check_mode else dispatch.run(request)
     return {**_judged(done, changed=bool(done["changed"]), fail=True), "diff": _diff(request, done, before)}
 
 

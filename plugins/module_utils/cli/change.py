@@ -16,6 +16,15 @@ from .console import CHECK, JSON, POLICY, SOAK, Verb, announce, option, paths_of
 
 
 def _run(options: argparse.Namespace) -> int:
+    from ..run.standing import untouched
+
+    if options.check:
+        return _perform(options)
+    with untouched():
+        return _perform(options)
+
+
+def _perform(options: argparse.Namespace) -> int:
     from ..run import dispatch, restart
     from ..run.request import Request, who
     from ..state.generations import load_stack

@@ -24,7 +24,7 @@ from ..base.errors import RollcallError
 from ..manifest.model import DEFAULT_PATH
 from ..state.generations import load_stack
 from ..state.runs import new_run_id, result_path, runs_directory, steps_of
-from . import boot, preflight, worker
+from . import boot, preflight, standing, worker
 from .limits import run_limit
 from .request import Request
 
@@ -47,13 +47,29 @@ def run(request: Request, *, waiting: t.Optional[t.Callable[[float], None]] = No
         clock: of all deadlines.
 
     Raises:
-        RollcallError: the worker was refused or failed; or it died, with the step that it was at.
+        RollcallError: the worker was refused or failed; or it died, with the step that it was at; or whoever waits for
+            it was interrupted. It says how the stack is now.
     """
+    with standing.untouched():
+        run_id = new_run_id(request.paths.state, clock)
+        try:
+            return _run(request, run_id, waiting, clock)
+        except KeyboardInterrupt:
+            error = RollcallError(
+                f"Interrupted: run {run_id} goes on without you.", evidence={"run": run_id}, remedies=[cures.STATUS]
+            )
+            error.standing = standing.after_error(request, run_id, error, clock=clock)
+            raise error from None
+        except RollcallError as exc:
+            exc.standing = standing.after_error(request, run_id, exc, clock=clock)
+            raise
+
+
+def _run(request: Request, run_id: str, waiting: t.Optional[t.Callable[[float], None]], clock: Clock) -> Report:
     stack = load_stack(request.paths) if request.wanted is None else request.wanted.stack
     grace, kill_grace = request.grace, request.kill_grace
     limit = run_limit(stack, request.mode, grace=grace, kill_grace=kill_grace, soak=request.soak)
     state = request.paths.state
-    run_id = new_run_id(state, clock)
     output = os.path.join(runs_directory(state), f"{run_id}.out")
     try:
         preflight.check_record(state)

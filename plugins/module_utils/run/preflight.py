@@ -24,7 +24,7 @@ from ..supervisord import client_errors
 from ..supervisord.config import descriptors
 from ..supervisord.environment import services_with_private_file
 from ..supervisord.parse_back import compare, parse_back
-from ..supervisord.places import engine_python
+from ..supervisord.places import engine_python, supervisord_log
 from ..supervisord.running import supervisord_options
 from ..verdict import fitness, places
 from ..verdict.observation import Observation
@@ -97,7 +97,7 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
     who = fitness.account(stack)
     given = rights and os.geteuid() == 0
     files, dependencies = fitness.begin_fit(stack, awaited, given=given, besides=_of_directories)()
-    problems = [*files, *dependencies]
+    problems = [*files, *dependencies, *_immutable(stack)]
     if rights and who.uid == 0:
         problems += _open_to_others(stack)
     if new:
@@ -217,6 +217,15 @@ def _not_writable(stack: Stack) -> t.Iterator[Problem]:
         if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK):
             name = pwd.getpwuid(os.geteuid()).pw_name
             yield fitness.problem(path, f"user {name}, who runs this, may not write to it", cures.rights(path))
+
+
+def _immutable(stack: Stack) -> t.Iterator[Problem]:
+    """Find what supervisord writes or removes when it starts and ends, and nobody can: a run would leave it down."""
+    paths = stack.paths
+    for path in (paths.run, paths.pidfile, paths.socket, paths.logs, supervisord_log(stack)):
+        # access(2): root may write all but what is immutable (chattr(1)), and what is on a read-only file system.
+        if os.geteuid() == 0 and os.path.exists(path) and not os.access(path, os.W_OK):
+            yield fitness.problem(path, "is immutable: nobody can change or remove it", cures.mutable(path))
 
 
 def _open_to_others(stack: Stack) -> t.Iterator[Problem]:

@@ -20,13 +20,14 @@ from ..state import last_steps, undo
 from ..state.generations import load_stack
 from ..state.lock import locked
 from ..state.memory import last_failure
-from ..state.runs import Journal, prune_runs, unfinished_run
+from ..state.runs import Journal, prune_runs, steps_of, unfinished_run
 from .critical_section import CriticalSection, flush_ports
 from .holder import end_what_hangs
 from .limits import run_limit
 from .outcome import causes, causes_of_error, planned_report
 from .prepare import prepare
 from .request import Request
+from .standing import after_report
 from .way_back import perform_or_restore
 
 if t.TYPE_CHECKING:
@@ -114,6 +115,7 @@ def _perform_locked(request: Request, run_id: str, ended: t.List[Signalled], clo
         "last_failure": None if failure is None or failure["run"] == run_id else failure,
         "timings": journal.timings,
         "run": run_id,
+        "standing": None if report["ok"] else after_report(report, steps_of(state, run_id)),
     }
 
 

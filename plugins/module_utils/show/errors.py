@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..base.text import count, printable
+from .standing import standing_text
 from .words import Reader, indented, painter, runnable
 
 if t.TYPE_CHECKING:
@@ -34,6 +35,9 @@ def error_text(data: ErrorData, *, subject: str = "", reader: t.Optional[Reader]
     message = printable(data["message"])
     lines = [f"{printable(subject)}: {word}, {message}" if subject else f"{word}: {message}"]
     lines += _said_by_others(data["evidence"], message)
+    standing = data.get("standing")
+    if standing is not None:
+        lines.append(f"  {standing_text(standing, reader or Reader(), paint)}")
     lines += [f"  next: {runnable(remedy, reader or Reader())}" for remedy in data["remedies"]]
     return "\n".join(lines)
 

@@ -19,6 +19,7 @@ from .errors import error_text
 from .failures import Failing, failing_by_subject, stories, verdict_word
 from .last_failure import last_failure_text, last_failure_words
 from .service_table import service_table
+from .standing import standing_text
 from .words import NAMES, WIDTH, Painter, Reader, cut, duration, names_of, painter, runnable
 
 if t.TYPE_CHECKING:
@@ -55,7 +56,7 @@ def roll_call(
     blocks += _went_back(report, reader, paint)
     blocks += stories(failing, reader, paint)
     footer = [] if gone else _footer(report, failing, reader, paint)
-    blocks.append("\n".join([_verdict(report, failing, paint), *footer]))
+    blocks.append("\n".join([_verdict(report, failing, paint), *_standing(report, reader, paint), *footer]))
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -64,7 +65,8 @@ def failure_text(report: Report, reader: t.Optional[Reader] = None) -> str:
     paint = painter(False)
     reader = reader or Reader(report["root"])
     told = stories(failing_by_subject(report), reader, paint)
-    return "\n\n".join([*_went_back(report, reader, paint), *told, verdict_line(report)])
+    last = "\n".join([verdict_line(report), *_standing(report, reader, paint)])
+    return "\n\n".join([*_went_back(report, reader, paint), *told, last])
 
 
 def verdict_line(report: Report, *, colour: bool = False) -> str:
@@ -167,6 +169,11 @@ def _verdict(report: Report, failing: Failing, paint: Painter) -> str:
         said += f"; but {last_failure_words(report['last_failure'])}"
     run = ", ".join(_run(report))
     return f"{where}: {painted}, {said}" + (f" ({run})" if run else "")
+
+
+def _standing(report: Report, reader: Reader, paint: Painter) -> t.List[str]:
+    """Return a line that says how a run whose verdict is bad has left the stack; none where all is well."""
+    return [] if report["standing"] is None else [f"  {standing_text(report['standing'], reader, paint)}"]
 
 
 def _run(report: Report) -> t.Iterator[str]:

@@ -58,6 +58,7 @@ def report(
         "seconds": None,
         "timings": {},
         "rolled_back": None,
+        "standing": None,
     }
 
 

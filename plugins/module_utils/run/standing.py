@@ -1,0 +1,123 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Whether the stack is up after a run that did not end well: as it was, up, or down, since when, and what to type.
+
+The record of the run says whether it has touched anything; what runs is looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ..base import cures
+from ..base.clock import SYSTEM, Clock
+from ..base.errors import RollcallError
+from ..host import ours
+from ..host.labels import label_of, trusted_uids
+from ..manifest.model import Stack
+from ..state.generations import load_stack
+from ..state.runs import steps_of
+from ..supervisord.client import CALL_TIMEOUT, Client
+from .request import Request
+
+if t.TYPE_CHECKING:
+    from ..base.documents import Report, StandingData
+
+# Steps of a run that end, start or replace something.
+_TOUCHING = frozenset({"stop", "stop-daemon", "sweep", "flush", "install", "reload", "start-daemon", "start"})
+# Commands that bring a stack up that is down. An error advises one where the usual one would not do.
+_STARTING = (cures.START, cures.RESTART, cures.FULL, cures.EMERGENCY, cures.FORCE_INSTALL)
+
+Steps = t.Sequence[t.Mapping[str, t.Any]]
+
+
+def as_it_was() -> StandingData:
+    """Return that nothing was touched."""
+    return {"state": "as_it_was", "running": None, "services": None, "since": None, "next": None}
+
+
+@contextlib.contextmanager
+def untouched() -> t.Iterator[None]:
+    """Say of an error from what is done within that nothing was touched, unless it says more."""
+    try:
+        yield
+    except RollcallError as exc:
+        exc.standing = exc.standing or as_it_was()
+        raise
+
+
+def after_error(request: Request, run: str, error: RollcallError, *, clock: Clock = SYSTEM) -> StandingData:
+    """Return how a run has left the stack that ended with an error, or that goes on alone.
+
+    Args:
+        request: what was asked.
+        run: the run's id.
+        error: what it ended with.
+        clock: of all deadlines.
+    """
+    start = next((one for one in error.remedies if one in (*_STARTING, request.force)), cures.RESTART)
+    try:
+        steps = steps_of(request.paths.state, run)
+        if not any(step["step"] in _TOUCHING for step in steps):
+            return as_it_was()
+        stack = _in_place(request)
+        names = [service.name for service in stack.services if service.kind == "service"]
+        return _standing(len(_running(stack, clock).intersection(names)), len(names), steps, start)
+    except (RollcallError, OSError):
+        return unknown()
+
+
+def after_report(report: Report, steps: Steps) -> t.Optional[StandingData]:
+    """Return how a run has left the stack that ended with a report; None where its verdict is good.
+
+    Args:
+        report: it.
+        steps: those that the run has recorded.
+    """
+    if report["ok"]:
+        return None
+    rows = [row for row in report["services"] if row["kind"] == "service"]
+    start = cures.START if report["mode"] == "stop" else cures.RESTART
+    return _standing(sum(row["state"] == "RUNNING" for row in rows), len(rows), steps, start)
+
+
+def unknown() -> StandingData:
+    """Return that it could not be seen how the stack is."""
+    return {"state": "unknown", "running": None, "services": None, "since": None, "next": cures.STATUS}
+
+
+def _standing(running: int, services: int, steps: Steps, start: str) -> StandingData:
+    if running or not services:
+        return {"state": "up", "running": running, "services": services, "since": None, "next": None}
+    stopped = next((step for step in steps if _stops(step)), None)
+    since = None if stopped is None else float(stopped["time"])
+    return {"state": "down", "running": running, "services": services, "since": since, "next": start}
+
+
+def _stops(step: t.Mapping[str, t.Any]) -> bool:
+    """Return whether a step has ended what ran: one that found nothing to end says nothing of when that went down."""
+    return bool(step.get("services") if step["step"] == "stop" else step["step"] == "stop-daemon" and step.get("pids"))
+
+
+def _in_place(request: Request) -> Stack:
+    try:
+        return load_stack(request.paths)
+    except RollcallError:
+        if request.wanted is None:
+            raise
+        return request.wanted.stack
+
+
+def _running(stack: Stack, clock: Clock) -> t.Set[str]:
+    """Return which services run: by supervisord's word, and where it gives none, by the processes that there are."""
+    try:
+        programs = Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock).programs()
+        return {name for name, program in programs.items() if program.state == "RUNNING"}
+    except RollcallError:
+        found = ours.find(stack.root, trusted_uids(stack.root, stack.user))
+        labels = (label_of(process.pid) for process in found)
+        return {label.service for label in labels if label is not None}
