@@ -14,3 +14,8 @@ FEWEST = 10
 def examples(number: int) -> int:
     """Return ``number``; a tenth of it with FEW_EXAMPLES set, for another stage of the same run tries all of them."""
     return max(FEWEST, number // 10) if os.environ.get("FEW_EXAMPLES") else number
+
+
+def fuzz_examples() -> int:
+    """Return how many examples a property of hostile input tries: FUZZ_EXAMPLES of them where that is set."""
+    return int(os.environ.get("FUZZ_EXAMPLES") or examples(300))

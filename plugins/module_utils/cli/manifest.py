@@ -16,6 +16,9 @@ import typing as t
 from ..base.errors import EXIT_OK, RollcallError
 from .console import JSON, Verb, announced, option, paths_of, show
 
+# Characters of a file that is imported: one more than may be.
+_MOST = 1024 * 1024 + 1
+
 
 def _check(options: argparse.Namespace) -> int:
     from ..manifest.file import check_file
@@ -64,15 +67,16 @@ def _import(options: argparse.Namespace) -> int:
 def _text(path: t.Optional[str]) -> str:
     try:
         if path is None or path == "-":
-            return sys.stdin.read()
+            return sys.stdin.read(_MOST)
         with open(path, encoding="utf-8") as stream:
-            return stream.read()
+            return stream.read(_MOST)
     except (OSError, ValueError) as exc:
         raise RollcallError(f"{path} cannot be read: {exc}.", kind="wrong_use") from exc
 
 
 def _included(pattern: str) -> t.List[t.Tuple[str, str]]:
-    return [(path, _text(path)) for path in sorted(glob.glob(pattern))]
+    # Whoever opens a pipe waits for its other end.
+    return [(path, _text(path)) for path in sorted(glob.glob(pattern)) if os.path.isfile(path)]
 
 
 VERBS: t.Mapping[str, Verb] = {

@@ -18,7 +18,9 @@ import shlex
 import signal
 import typing as t
 
+from ..base.conf_format import ConfParser, TooLarge
 from ..manifest import corrections
+from ..manifest.file import SIZE_LIMIT
 from .draft import Draft
 
 T = t.TypeVar("T")
@@ -26,6 +28,9 @@ T = t.TypeVar("T")
 FROM_HERE = "host_node_name"
 
 _POSITIONAL = re.compile(r"%(?![(])")
+# A width makes gigabytes of a few signs, and within two parentheses it is not seen.
+_WIDE = re.compile(r"%\([^()]*\([^%]|%\([^()]*\)[-#0 +]*[0-9]*\.?[0-9]{4}")
+_NAMES = re.compile(r"%\(([^()]*)\)")
 _HERE = "%(here)s"
 _NOTHING = ("", "0", "0b", "0kb", "0mb", "0gb", "false", "no", "off", "auto", "none")
 
@@ -44,6 +49,11 @@ class ExpansionNames(t.Dict[str, t.Any]):
             self.used.add(name)
         return value
 
+    def size_of(self, text: str) -> int:
+        """Return about how many characters a text comes to when it is expanded."""
+        sizes = (len(str(self.get(name, ""))) for name in _NAMES.findall(text))
+        return len(text) + sum(sizes)
+
     def put_variables(self, variables: t.Mapping[str, str]) -> None:
         """Put variables of the config over those of the environment."""
         for name, value in variables.items():
@@ -61,8 +71,9 @@ class ConfSections:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
+        self._parser = ConfParser()
         self._places: t.Dict[t.Tuple[str, str], str] = {}
+        self._size = 0
 
     def add(self, text: str, file: str) -> None:
         """Read one more file over the sections.
@@ -70,9 +81,16 @@ class ConfSections:
         Raises:
             RollcallError: ``wrong_use`` with every line that cannot be in a config.
         """
+        self._size += len(text)
+        if self._size > SIZE_LIMIT:
+            self._draft.problem(file or "the file", "makes it larger than a manifest can be", corrections.SMALLER)
+            self._draft.refuse()
         self._remember_places(text, file)
         try:
+            self._parser.check(text)
             self._parser.read_file(io.StringIO(text, newline=None), file or "<config>")
+        except TooLarge as exc:
+            self._draft.problem(file or "the file", str(exc), corrections.SMALLER)
         except configparser.MissingSectionHeaderError as exc:
             self._draft.problem(
                 _line(file, exc.lineno), "stands before the first section", corrections.SUPERVISORD_CONF
@@ -158,8 +176,10 @@ class SectionValues:
         """Return ``text`` with ``%`` expanded; None, and a problem of the draft, when it cannot be expanded."""
         self.names.used.clear()
         try:
-            if _POSITIONAL.search(text.replace("%%", "")):  # Python would put in every name with its value
+            bare = text.replace("%%", "")
+            if _POSITIONAL.search(bare) or _WIDE.search(bare):  # Python would put in every name with its value
                 raise ValueError(text)
+            self._draft.count_text(self.place(key), self.names.size_of(bare))
             expanded = text % self.names
         except KeyError as exc:
             name = str(exc.args[0])
@@ -170,7 +190,7 @@ class SectionValues:
                 cure = corrections.FILE_NOT_TEXT
             self._draft.problem(self.place(key), f"names %({name})s, which stands for nothing here", cure)
             return None
-        except (TypeError, ValueError, OverflowError, MemoryError):
+        except (TypeError, ValueError, OverflowError):
             self._draft.problem(self.place(key), "has a % that stands for nothing", corrections.PLAIN_PERCENT)
             return None
         for name in sorted(self.names.used):
@@ -204,6 +224,7 @@ class SectionValues:
     def variables(self, text: str) -> t.Dict[str, str]:
         """Return the variables in the expanded text of ``environment``; none, and a problem, when it is wrong."""
         nothing: t.Dict[str, str] = {}
+        self._draft.require_short(text, self.place("environment"))
         return self.convert("environment", text, nothing, read_pairs, "KEY='value',KEY='value'")
 
     def name(self, key: str, text: str) -> str:

@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 import re
+import shlex
 import typing as t
 from dataclasses import dataclass
 
 from ..base.errors import Problem, problems_error
 from ..manifest import corrections
 from ..manifest.check import check_manifest
+from ..manifest.file import SIZE_LIMIT
 from ..manifest.keys import SERVICE, STACK
 from ..manifest.model import PortRules, port_variable
 from ..manifest.port_checks import reasons_to_list
@@ -32,6 +35,14 @@ LOST = "lost"
 CHANGED = "changed"
 ADVICE = "advice"
 _KINDS = (LOST, CHANGED, ADVICE)
+
+# A manifest file has room for some thousand services, and a text beside it that is not carried over.
+MOST_SERVICES = 2000
+MOST_TEXT = SIZE_LIMIT
+# Characters of a command, or of the variables of a program. Linux takes four times as many (execve(2)).
+LONGEST_COMMAND = 32_768
+# Places that are named of those of which the same is true.
+MOST_PLACES = 100
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 _PORT = re.compile(r"\s*[0-9]{1,9}\s*\Z")
@@ -113,8 +124,10 @@ class Draft:
         self._head: t.Dict[str, t.Any] = {"name": name, "root": root}
         self._commands = commands
         self._candidates: t.List[_Candidate] = []
-        self._notes: t.Dict[t.Tuple[str, str, str], t.List[str]] = {}
-        self._problems: t.List[Problem] = []
+        # What is there once, in order.
+        self._notes: t.Dict[t.Tuple[str, str, str], t.Dict[str, None]] = {}
+        self._problems: t.Dict[Problem, None] = {}
+        self._text = 0
         self._also: t.List[int] = []
         self._avoid: t.List[int] = list(PortRules().avoid)
         self.root = root
@@ -151,15 +164,42 @@ class Draft:
         )
 
     def _note(self, kind: str, place: str, message: str, cure: str) -> None:
-        places = self._notes.setdefault((kind, message, cure), [])
-        if place not in places:
-            places.append(place)
+        self._notes.setdefault((kind, message, cure), {})[place] = None
 
     def problem(self, place: str, message: str, cure: str) -> None:
         """Add a reason why nothing can be imported."""
-        problem = Problem(place, message, cure)
-        if problem not in self._problems:
-            self._problems.append(problem)
+        self._problems[Problem(place, message, cure)] = None
+
+    def split(self, text: str, place: str) -> t.List[str]:
+        """Return the words of a command, as a shell divides it.
+
+        Raises:
+            ValueError: a quote has no counterpart.
+            RollcallError: ``wrong_use``: it is longer than any command.
+        """
+        self.require_short(text, place)
+        return shlex.split(text)
+
+    def require_short(self, text: str, place: str) -> None:
+        """Check that a text is not too long for shlex, which takes quadratic time for a long word.
+
+        Raises:
+            RollcallError: ``wrong_use``: it is.
+        """
+        if len(text) > LONGEST_COMMAND:
+            self.problem(place, f"is longer than {LONGEST_COMMAND} characters", corrections.SMALLER)
+            self.refuse()
+
+    def count_text(self, place: str, size: int) -> None:
+        """Count what a value comes to: a short one may be repeated without end, by names in it or by processes.
+
+        Raises:
+            RollcallError: ``wrong_use``: together it is more than a manifest can have.
+        """
+        self._text += size
+        if self._text > MOST_TEXT:
+            self.problem(place, "makes it more text than a manifest can have", corrections.SMALLER)
+            self.refuse()
 
     def refuse(self, problems: t.Iterable[Problem] = ()) -> None:
         """End the import when there is a problem.
@@ -208,11 +248,25 @@ class Draft:
             place: its place in the original.
             user: the user who ran it, if the original says so.
             called: its name in the original; None: the same.
+
+        Raises:
+            RollcallError: ``wrong_use``: there are more services than a manifest can have.
         """
+        self.require_room(place, len(self._candidates) + 1)
         if user is not None and not re.fullmatch(USER_PATTERN, user):
             self.lost(place, f"user {user} is not the name of a user", "set stack.user to the user's name")
             user = None
         self._candidates.append(_Candidate(wanted, called or wanted, entry, place, user))
+
+    def require_room(self, place: str, number: int) -> None:
+        """Check that there are not more services than one can import.
+
+        Raises:
+            RollcallError: ``wrong_use``: there are.
+        """
+        if number > MOST_SERVICES:
+            self.problem(place, f"comes after {MOST_SERVICES} services, more than one can import", corrections.SMALLER)
+            self.refuse()
 
     def variables(self, given: t.Mapping[str, str], place: str) -> t.Dict[str, t.Any]:
         """Return ``env``, ``secrets`` and ``port`` of a service, made of the variables of the original."""
@@ -304,7 +358,7 @@ class Draft:
         if user is not None:
             self._head["user"] = user
         self.refuse(self._check({"nobody": {"command": ["true"]}}))
-        taken: t.Dict[str, str] = {}
+        taken: t.Dict[str, int] = {}
         holders: t.Dict[int, str] = {}
         for candidate in self._candidates:
             name = self._name(candidate, taken)
@@ -319,7 +373,7 @@ class Draft:
 
     def notes(self) -> t.Tuple[Note, ...]:
         """Return the notes: what is lost first, then what is changed, then advice."""
-        notes = [Note(", ".join(places), message, cure, kind) for (kind, message, cure), places in self._notes.items()]
+        notes = [Note(_listed(places), message, cure, kind) for (kind, message, cure), places in self._notes.items()]
         return tuple(sorted(notes, key=lambda note: _KINDS.index(note.kind)))
 
     def _stack(self, services: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
@@ -352,17 +406,23 @@ class Draft:
                 )
         return user
 
-    def _name(self, candidate: _Candidate, taken: t.Dict[str, str]) -> str:
-        """Return a valid name that no other service has, as like as possible to the wanted one."""
+    def _name(self, candidate: _Candidate, taken: t.Dict[str, int]) -> str:
+        """Return a valid name that no other service has, as like as possible to the wanted one.
+
+        Args:
+            candidate: the service.
+            taken: by the variable of its port each name that is taken, with the last number that it got.
+        """
         base = _NOT_IN_A_NAME.sub("_", candidate.wanted)
         if not re.match("[A-Za-z]", base):
             base = f"service_{base}".rstrip("_")
-        name, number = base[:NAME_LENGTH], 1
+        name = base[:NAME_LENGTH]
+        first, number = port_variable(name), taken.get(port_variable(name), 1)
         # Names that differ in - and _ or in case alone would share the variable of their ports.
         while name.lower() in RESERVED_NAMES or port_variable(name) in taken:
             number += 1
             name = f"{base[: NAME_LENGTH - 5]}_{number}"
-        taken[port_variable(name)] = name
+        taken.update({port_variable(name): 1, first: number})
         if name != candidate.called:
             self.changed(candidate.place, f"{candidate.called} is called {name} here", "rename it as you like")
         return name
@@ -411,6 +471,11 @@ class Draft:
             )
         holders[port] = name
         return None
+
+
+def _listed(places: t.Collection[str]) -> str:
+    named = ", ".join(itertools.islice(places, MOST_PLACES))
+    return named if len(places) <= MOST_PLACES else f"{named} and {len(places) - MOST_PLACES} more"
 
 
 def _as_text(value: t.Any) -> t.Any:

@@ -19,11 +19,13 @@ import typing as t
 from ..base import cures
 from ..base.errors import RollcallError
 from ..manifest import corrections
-from ..manifest.file import parse_manifest
+from ..manifest.builder import NODE_LIMIT
+from ..manifest.file import SIZE_LIMIT, parse_manifest
 from ..manifest.legacy import recognise
 from . import pm2, port_manifest, port_variables, procfile, supervisord_conf
 from .draft import Draft, Imported
 from .supervisord_conf import Read
+from .yaml_text import as_yaml
 
 KINDS = ("supervisord", "ports", "procfile", "pm2", "environment")
 
@@ -57,6 +59,36 @@ def import_text(
     Raises:
         RollcallError: ``wrong_use`` with all problems, each with its place and cure.
     """
+    if len(text) > SIZE_LIMIT:
+        raise _too_large("it is larger")
+    done = _imported(text, kind, name, root, environment, here, read)
+    if _values_in(done.manifest) > NODE_LIMIT or len(as_yaml(done)) > SIZE_LIMIT:
+        raise _too_large("it comes to more")
+    return done
+
+
+def _too_large(what: str) -> RollcallError:
+    limits = f"{SIZE_LIMIT // 1024} KiB and {NODE_LIMIT} values"
+    message = f"It cannot be imported: {what} than a manifest can have, which is {limits}."
+    return RollcallError(message, kind="wrong_use", remedies=[corrections.SMALLER])
+
+
+def _values_in(value: t.Any) -> int:
+    """Return how many values and keys a part of a manifest has, itself included, as they are counted in a file."""
+    if isinstance(value, dict):
+        return 1 + len(value) + sum(map(_values_in, value.values()))
+    return 1 + sum(map(_values_in, value)) if isinstance(value, (list, tuple)) else 1
+
+
+def _imported(
+    text: str,
+    kind: str,
+    name: str,
+    root: str,
+    environment: t.Mapping[str, str],
+    here: t.Optional[str],
+    read: t.Optional[Read],
+) -> Imported:
     if kind == "ports":
         return port_manifest.manifest_of(text, name, root)
     draft = Draft(name, root, commands=kind != "environment")

@@ -15,7 +15,6 @@ import json
 import math
 import os
 import re
-import shlex
 import typing as t
 from collections.abc import Mapping
 
@@ -200,7 +199,7 @@ class _App:
             return []
         if isinstance(value, str):
             try:
-                return shlex.split(value)
+                return self._draft.split(value, self._place(key))
             except ValueError:
                 self._wrong(key, "has a quote without its counterpart", corrections.WRITE_LIST)
                 return []

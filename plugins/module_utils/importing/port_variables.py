@@ -15,6 +15,8 @@ from .draft import Draft
 
 ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 _QUOTED_VALUE = re.compile(r"""(?P<quote>['"])(?P<text>.*?)(?P=quote)(\s+#.*)?""")
+# One sign before it is enough: a search for all of them takes quadratic time.
+_COMMENT = re.compile(r"\s#")
 _PORT_OF = re.compile(r"[A-Za-z_][A-Za-z0-9_]*_PORT\Z")
 _HERE = re.compile(r"(localhost|127\.[0-9.]+|0\.0\.0\.0|::1?|\[::1?\]|\*|)\Z")
 
@@ -68,5 +70,5 @@ def _assignments(draft: Draft, text: str) -> t.Dict[str, str]:
             continue
         name, value = assignment.group(1), assignment.group(2).strip()
         quoted = _QUOTED_VALUE.fullmatch(value)
-        variables[name] = quoted.group("text") if quoted else re.sub(r"\s+#.*", "", value)
+        variables[name] = quoted.group("text") if quoted else _COMMENT.split(value, 1)[0].rstrip()
     return variables

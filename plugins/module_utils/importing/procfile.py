@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import typing as t
 
 from ..manifest import corrections
@@ -62,7 +61,7 @@ def add(draft: Draft, text: str) -> None:
 
 
 def _process(draft: Draft, name: str, command: str, place: str) -> t.Dict[str, t.Any]:
-    argv = _without_shell(command)
+    argv = _without_shell(draft, command, place)
     draft.command(argv or command.split(), place)
     entry: t.Dict[str, t.Any] = {"command": argv}
     if argv is None:
@@ -85,13 +84,13 @@ def _bare(command: str) -> str:
     return QUOTED.sub(lambda quoted: "_" * len(quoted.group()), command)
 
 
-def _without_shell(command: str) -> t.Optional[t.List[str]]:
+def _without_shell(draft: Draft, command: str, place: str) -> t.Optional[t.List[str]]:
     """Return the arguments of a command that means the same without a shell; None when it does not."""
     in_double_quotes = [quoted for quoted in QUOTED.findall(command) if quoted.startswith('"')]
     if _SHELL.search(_bare(command)) or any(_EXPANSION.search(quoted) for quoted in in_double_quotes):
         return None
     try:
-        argv = shlex.split(command)
+        argv = draft.split(command, place)
     except ValueError:
         return None
     return None if not argv or argv[0] in _BUILT_IN or _SETS_A_VARIABLE.match(argv[0]) else argv

@@ -14,7 +14,6 @@ from __future__ import annotations
 import collections
 import os
 import platform
-import shlex
 import typing as t
 
 from ..manifest import corrections
@@ -158,6 +157,7 @@ class _Importer:
         self._user: t.Optional[str] = None
         self._directory: t.Optional[str] = None
         self._port: t.Dict[str, str] = {}
+        self._count = 0
 
     def run(self) -> None:
         """Add every process, in the order of priorities, then of the file."""
@@ -281,6 +281,8 @@ class _Importer:
         values.name("process_name", name)
         count, first = values.whole("numprocs", 1), values.whole("numprocs_start", 0)
         self._numprocs(values, count, name)
+        self._count += max(0, min(count, _MOST_PROCESSES))
+        self._draft.require_room(values.place(), self._count)
         found = []
         for number in range(first, first + min(count, _MOST_PROCESSES)):
             # As in supervisor, a variable of one process stays for the next, unless the environment has it.
@@ -426,7 +428,7 @@ class _Importer:
         if text is None:
             return []
         try:
-            argv = shlex.split(text)
+            argv = self._draft.split(text, place)
         except ValueError:
             argv = []
         if not argv:

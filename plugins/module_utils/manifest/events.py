@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+from json.decoder import scanstring
 
 from . import corrections
 
@@ -74,8 +75,7 @@ class Event(t.NamedTuple):
     anchor: t.Optional[str] = None
 
 
-# A string is taken as a whole first, so that no bracket in it counts.
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s"{}\[\],:]+')
+_JSON_TOKEN = re.compile(r'["{}\[\]]|[^\s"{}\[\],:]+')
 
 
 def json_events(text: str) -> t.Iterator[Event]:
@@ -100,17 +100,21 @@ def json_events(text: str) -> t.Iterator[Event]:
     except (ValueError, RecursionError) as exc:
         what = "is nested too deep" if isinstance(exc, RecursionError) else "has a number that is none or far too large"
         raise Refused(what, corrections.NUMBERS) from exc
-    line, end = 1, 0
-    for token in _JSON_TOKEN.finditer(text):
-        line += text.count("\n", end, token.start())
-        end = token.start()
-        word = token.group()
-        if word in "{[":
+    line, seen, token = 1, 0, _JSON_TOKEN.search(text)
+    while token:
+        line += text.count("\n", seen, token.start())
+        seen, end, word = token.start(), token.end(), token.group()
+        if word == '"':
+            # No pattern takes a whole string: of a long one it remembers every sign, which takes 60 times its size.
+            value, end = scanstring(text, end)
+            yield Event("scalar", line, value)
+        elif word in "{[":
             yield Event(word, line)
         elif word in "}]":
             yield Event("end", line)
         else:
             yield Event("scalar", line, json.loads(word))
+        token = _JSON_TOKEN.search(text, end)
 
 
 _NOT_IN_YAML = (

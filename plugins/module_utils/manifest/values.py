@@ -190,7 +190,7 @@ FILES = list_of("paths", PATH, 100, corrections.a_list("paths", "credentials/api
 # The stop signals that supervisor documents.
 SIGNALS = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")
 # What is quoted or escaped in a command line.
-QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
+QUOTED = re.compile(r"""\\.|'[^']*'|"[^"\\]*(?:\\.[^"\\]*)*\"""", re.DOTALL)
 # What a shell acts on where it is not quoted.
 _SHELL = re.compile(r"&&|\|\||>>|<<|[|&;<>`]|\$(?=[A-Za-z_({])")
 

@@ -14,6 +14,8 @@ import stat
 import typing as t
 from dataclasses import dataclass
 
+from ..base.conf_format import ConfParser
+
 # A config is some kilobytes; what is larger is none, and neither are so many files.
 _MOST_BYTES = 1024 * 1024
 _MOST_FILES = 200
@@ -53,14 +55,14 @@ class Settings:
 
 def read_settings(path: str) -> Settings:
     """Return what a config says of the supervisord itself; a config that cannot be read is a `problem`."""
-    parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
+    parser = ConfParser()
     here = os.path.dirname(path)
     try:
-        parser.read_string(_text(path))
+        _read(parser, path)
         patterns = parser.get("include", "files", fallback="").replace("%(here)s", here).split()
         included = [name for pattern in patterns for name in sorted(glob.glob(os.path.join(here, pattern)))]
         for name in included[:_MOST_FILES]:
-            parser.read_string(_text(name))
+            _read(parser, name)
     except (OSError, ValueError, configparser.Error) as exc:
         return Settings(problem=f"{path} cannot be read: {' '.join(str(exc).split())}")
     return Settings(
@@ -68,6 +70,12 @@ def read_settings(path: str) -> Settings:
         pidfile=_path(parser, "supervisord", "pidfile", here),
         inet=tuple(_inet(parser, section) for section in parser.sections() if section.startswith("inet_http_server")),
     )
+
+
+def _read(parser: ConfParser, path: str) -> None:
+    text = _text(path)
+    parser.check(text)
+    parser.read_string(text)
 
 
 def _text(path: str) -> str:
