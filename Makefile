@@ -4,7 +4,7 @@
 
 stages := .venv/bin/python tests/tools/stages.py
 
-.PHONY: help setup check lock sbom audit generate test exhaustive lint sanity integration versions molecule chaos liars demo demo-down bench changelog clean
+.PHONY: help setup check lock sbom audit generate test exhaustive lint sanity integration versions molecule chaos liars fuzz demo demo-down bench changelog clean
 
 help: ## say all of this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -42,6 +42,9 @@ chaos: setup ## 200 random faults against the demo in a container; ARGUMENTS="--
 
 liars: setup ## random services that misbehave, and Rollcall's word against an observer's; ARGUMENTS="--stacks 300 --together 40"
 	.venv/bin/python -m tests.liars $(ARGUMENTS)
+
+fuzz: setup ## hostile input: 20,000 cases of each property of tests/unit/hostile; ARGUMENTS="-k archive" for some
+	FUZZ_EXAMPLES=20000 .venv/bin/pytest -q -n 2 --timeout 0 $(ARGUMENTS) tests/unit/hostile
 
 demo: ## ten services on this machine, under .demo/: install, start, verify
 	@tests/tools/setup.sh run

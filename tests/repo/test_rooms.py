@@ -118,4 +118,5 @@ def test_no_two_classes_have_one_name() -> None:
 @pytest.mark.parametrize("kind", ["unit", "contract"])
 def test_the_tests_lie_as_the_rooms_do(kind: str) -> None:
     folders = {path.parent.name for path in (ROOT / "tests" / kind).glob("*/*.py")}
-    assert folders <= {*ROOMS, "plugins", "tools"}
+    # What others write comes to readers in many rooms.
+    assert folders <= {*ROOMS, "plugins", "tools", "hostile"}

@@ -168,7 +168,7 @@ def rollcall(*arguments: str, given: bytes = b"") -> Said:
             code = main(arguments)
     finally:
         sys.stdin = before
-    output, errors = (t.cast("io.BytesIO", stream.buffer).getvalue().decode() for stream in streams)
+    output, errors = (stream.buffer.getvalue().decode() for stream in streams)
     assert all(char.isprintable() or char in "\n\t" for char in output + errors)
     assert code in EXIT_CODES.values() or code == EXIT_OK
     return Said(code, output, errors)

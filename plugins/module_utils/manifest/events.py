@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import typing as t
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]  # written in C, which its types leave out
 
 from . import corrections
 
