@@ -21,6 +21,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.masking import masked
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import printable
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.policies import OWNED, POLICIES
@@ -56,9 +57,6 @@ RUN: t.Mapping[str, t.Any] = {
     "on_failure": {"type": "str", "choices": ["leave", "rollback"], "default": "leave"},
     "fail": {"type": "bool", "default": True},
 }
-# What stands in the place of a secret, and how many characters one must have to be told from other words.
-HIDDEN = "********"
-SHORTEST = 6
 
 
 class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes without types
@@ -94,7 +92,7 @@ class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes with
             "check_mode": bool(self._task.check_mode),
             **self._reader(),
         }
-        answer = without(self._ask(root, question), arguments.get("secrets"))
+        answer = masked(self._ask(root, question), arguments.get("secrets"))
         report = answer.get("report") or {}
         if "error" in answer:
             # By this whoever shows the error knows whose command its cures are.
@@ -179,34 +177,6 @@ def asking(root: str, path: str = "") -> str:
         probe=shlex.join([*python, "-c", PROBE, engine]),
         not_installed=NOT_INSTALLED,
     )
-
-
-def without(answer: t.Dict[str, t.Any], secrets: t.Any) -> t.Dict[str, t.Any]:
-    """Return an answer with the secrets taken out of its texts: a service may have written one into its log.
-
-    Of one with several lines each is looked for by itself, as a log is given line by line. Ansible's ``remove_values``
-    also replaces numbers, and what is so short that it is in half of all words: nothing could be read any more.
-    """
-    lines = {line for text in _texts(secrets) for line in (text, *text.splitlines())}
-    hidden = sorted((line for line in lines if len(line) >= SHORTEST), key=len, reverse=True)
-
-    def cleaned(value: t.Any) -> t.Any:
-        if isinstance(value, str):
-            for line in hidden:
-                value = value.replace(line, HIDDEN)
-            return value
-        if isinstance(value, dict):
-            return {key: cleaned(inner) for key, inner in value.items()}
-        return [cleaned(inner) for inner in value] if isinstance(value, list) else value
-
-    return {key: cleaned(value) for key, value in answer.items()}
-
-
-def _texts(value: t.Any) -> t.List[str]:
-    """Return all texts within a value."""
-    if isinstance(value, dict):
-        return [text for inner in value.values() for text in _texts(inner)]
-    return [] if value is None else [str(value)]
 
 
 def _last_line(output: str) -> str:

@@ -440,6 +440,70 @@ def test_what_a_service_logs_of_its_secret_is_not_printed_by_a_playbook() -> Non
         assert not named_in(json.dumps(outcome(made)).encode())
 
 
+# Says its secrets in its log and in its answer; ends, or answers that it is ill, where a file tells it to.
+TALKS = """
+import http.server, json, os, sys, urllib.parse
+key, url = os.environ["API_KEY"], os.environ["DATABASE_URL"]
+words = [key, json.dumps({"key": key}), url, urllib.parse.unquote(urllib.parse.urlsplit(url).password)]
+for word in words:
+    print("CRITICAL:" if os.path.exists("fails") else "with", word, "x" * 700, key, flush=True)
+if os.path.exists("fails"):
+    sys.exit(3)
+
+class Talks(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(503 if os.path.exists("ill") else 200)
+        self.end_headers()
+        self.wfile.write(" ".join(words).encode())
+
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Talks).serve_forever()
+"""
+
+
+@pytest.fixture
+def talking() -> t.Iterator[StackUnderTest]:
+    """Have a stack whose service says its secrets wherever it can."""
+    web = {
+        "port": free_port(),
+        "health": {"http": "/"},
+        "ready_timeout": 2,
+        "secrets": {
+            "API_KEY": TOKENS["api"],
+            "DATABASE_URL": f"postgresql://ada:{TOKENS['postgresql']}%2F@localhost/x",
+        },
+    }
+    with innocent(), stack({"web": web}) as made:
+        Path(made.root, "talks.py").write_text(TALKS, encoding="utf-8")
+        made.raw["services"]["web"]["command"] = [made.program, "talks.py"]
+        prepare(made)
+        yield made
+
+
+def said_without(made: StackUnderTest, playbook: str) -> str:
+    """Return all that a playbook says, which has no token."""
+    done = play(made, playbook, "-vvv", "--diff")
+    said = done.stdout + done.stderr + Path(made.root, "outcome.json").read_text(encoding="utf-8")
+    assert not named_in(said.encode()), f"{playbook}: {said}"
+    return said
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("wrong", ["fails", "ill"])
+def test_no_playbook_prints_what_a_service_logs_or_answers_of_its_secrets(talking: StackUnderTest, wrong: str) -> None:
+    made = talking
+    for number in range(2):
+        made.raw["services"]["web"]["env"] = {"NUMBER": str(number)}
+        said_without(made, "site.yml")
+        assert outcome(made)["ok"]
+    Path(made.root, wrong).touch()
+    hidden = {
+        playbook
+        for playbook in ("restart", "status", "doctor", "credentials", "rollback", "flush", "acknowledge")
+        if "********" in said_without(made, f"playbooks/{playbook}.yml")
+    }
+    assert {"restart", "status", "credentials", "rollback"} <= hidden, "there was something to hide"
+
+
 @pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("pipelining", ["true", "false"])

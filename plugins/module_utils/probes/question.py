@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ..base.clock import Deadline
 from ..base.errors import RollcallError
+from ..base.masking import HIDDEN
 from ..base.wire import Line, connect
 from ..host.accounts import Account, find_account
 from ..manifest.model import DatabaseCheck
@@ -143,7 +144,7 @@ class Question:
         """Return text of the other side in quotes; were it to repeat what it was told, that is not shown."""
         whole = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
         for secret in self.secrets:
-            whole = whole.replace(secret, "********")
+            whole = whole.replace(secret, HIDDEN)
         return quoted(whole)
 
     def overdue(self) -> t.Optional[str]:

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Takes secrets out of what is told: a service may write one into its log, or answer with it. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+# What stands in the place of a secret, and how many characters one must have to be told from other words.
+HIDDEN = "********"
+SHORTEST = 6
+# Keys of the documents whose values are some of a few words, or names of the stack's own: programs decide on them, and
+# no service writes them.
+KEPT = frozenset(
+    (
+        *("action", "code", "codes", "family", "health", "kind", "mode", "name", "provenance", "result"),
+        *("root", "run", "severity", "stack", "state", "step", "subject"),
+    )
+)
+# What one line has more was cut off where it is read: a secret may have been cut in two.
+_LONG = 500
+_PASSWORD = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#@:]*:([^/?#]+)@")
+
+_T = t.TypeVar("_T")
+
+
+def masked(value: _T, secrets: t.Any) -> _T:
+    """Return data with the secrets taken out of its texts.
+
+    Of a secret of several lines each is looked for by itself, as a log is given line by line; of a URL also its
+    password, as the service knows it. One of fewer than ``SHORTEST`` characters stays: it is in half of all words.
+    Ansible's ``remove_values`` replaces these, and numbers: nothing could be read any more.
+
+    Args:
+        value: as JSON has it.
+        secrets: texts, also within mappings and lists.
+    """
+    forms = {form for text in _texts(secrets) for form in _forms(text)}
+    hidden = sorted((form for form in forms if len(form) >= SHORTEST), key=len, reverse=True)
+    return t.cast(_T, _cleaned(value, hidden)) if hidden else value
+
+
+def _texts(value: t.Any) -> t.Iterator[str]:
+    """Yield all texts within a value."""
+    if isinstance(value, t.Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _texts(inner)
+    elif value is not None:
+        yield str(value)
+
+
+def _forms(text: str) -> t.Iterator[str]:
+    """Yield a secret as it may be written: whole, each line of it, and both as JSON and Python's repr have them."""
+    password = _PASSWORD.match(text)
+    parts = [text]
+    if password is not None:
+        from urllib.parse import unquote
+
+        parts += [password.group(1), unquote(password.group(1))]
+    for part in parts:
+        for line in (part, *part.splitlines()):
+            yield line.strip()
+            yield json.dumps(line)[1:-1]
+            yield json.dumps(line, ensure_ascii=False)[1:-1]
+            yield repr(line)[1:-1]
+
+
+def _cleaned(value: t.Any, hidden: t.Sequence[str]) -> t.Any:
+    if isinstance(value, str):
+        return _hide(value, hidden)
+    if isinstance(value, dict):
+        return {
+            key: inner if key in KEPT and _is_of_words(inner) else _cleaned(inner, hidden)
+            for key, inner in value.items()
+        }
+    return [_cleaned(inner, hidden) for inner in value] if isinstance(value, list) else value
+
+
+def _is_of_words(value: t.Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(one, str) for one in value))
+
+
+def _hide(text: str, hidden: t.Sequence[str]) -> str:
+    if len(text) < SHORTEST:
+        return text
+    for secret in hidden:
+        text = text.replace(secret, HIDDEN)
+    if "…" in text or len(text) >= _LONG:
+        text = "\n".join("…".join(_hide_halves(part, hidden) for part in line.split("…")) for line in text.split("\n"))
+    return text
+
+
+def _hide_halves(part: str, hidden: t.Sequence[str]) -> str:
+    """Return a stretch of text without the half of a secret that it may begin or end with."""
+    for secret in hidden:
+        if part[:SHORTEST] in secret and len(part) >= SHORTEST:
+            half = next((n for n in range(len(secret) - 1, SHORTEST - 1, -1) if part.startswith(secret[-n:])), 0)
+            part = HIDDEN + part[half:] if half else part
+        if part[-SHORTEST:] in secret and len(part) >= SHORTEST:
+            half = next((n for n in range(len(secret) - 1, SHORTEST - 1, -1) if part.endswith(secret[:n])), 0)
+            part = part[:-half] + HIDDEN if half else part
+    return part
