@@ -92,6 +92,10 @@ TRIALS: t.Mapping[str, str] = {
         "::test_a_user_who_may_not_write_to_the_applications_directories_is_refused_and_everything_runs_on"
     ),
     "give_all_to_root": f"{DOCTOR}::test_a_directory_that_its_service_could_change_under_root_is_told",
+    "trust": (
+        "tests/contract/run/test_places.py"
+        "::test_what_others_can_change_is_told_by_all_and_refused_and_the_cure_cures_it"
+    ),
     "mode": f"{FAULT}::test_a_program_that_nobody_may_execute_is_made_executable",
     "make_directory": f"{FAULT}::test_a_directory_that_is_gone_is_made",
     "writable": f"{FAULT}::test_a_file_system_is_made_writable_again",

@@ -280,6 +280,11 @@ def give_all_to_root(path: str) -> str:
     return f"chown -R 0:0 {shlex.quote(path)}"
 
 
+def trust(user: str, path: str) -> str:
+    """Return the command that makes a directory one which only a user may change."""
+    return f"chown -h {shlex.quote(user)}: {shlex.quote(path)} && chmod go-w {shlex.quote(path)}"
+
+
 def mode(bits: t.Union[int, str], path: str) -> str:
     """Return the command that changes the mode of a file."""
     return f"chmod {bits if isinstance(bits, str) else format(bits, 'o')} {shlex.quote(path)}"

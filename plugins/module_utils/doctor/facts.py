@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ..base.errors import RollcallError
 from ..base.installation import Broken
 from ..host.model import Process
+from ..host.other_hands import Untrusted
 from ..manifest.model import Paths, Stack
 from ..supervisord import client_errors
 from ..supervisord.discovery import SocketAnswer, Supervisord
@@ -129,6 +130,7 @@ class HostFacts:
         registry: whether the registry is current.
         problems: of the host, as preflight.check_host has them in its evidence.
         ports: what a flush would have against each port, with what is known of its listener.
+        untrusted: what others can change of the directories that whoever runs this must trust, each with its cure.
         held: services that stay down, with the reason.
         own_paths: files and directories of Rollcall's.
         missing: directories that are not there.
@@ -163,6 +165,7 @@ class HostFacts:
     registry: bool = True
     problems: t.Sequence[t.Mapping[str, t.Any]] = ()
     ports: t.Mapping[int, RollcallError] = field(default_factory=dict)
+    untrusted: t.Sequence[t.Tuple[Untrusted, str]] = ()
     held: t.Mapping[str, str] = field(default_factory=dict)
     own_paths: t.Sequence[OwnPath] = ()
     missing: t.Sequence[str] = ()

@@ -25,6 +25,7 @@ _PLACES = (
     (".port", "port_kernel"),
     (".directory", "command"),
     (".command[0]", "command"),
+    ("stack.root", "forbidden_place"),
     ("stack.paths.run", "not_writable"),
     ("stack.paths.logs", "not_writable"),
     ("rollcall_release", "command"),
@@ -98,10 +99,17 @@ def _open(*, secret: bool) -> t.Callable[[HostFacts], t.Iterator[Sighting]]:
 
 
 def _unsafe_owner(facts: HostFacts) -> t.Iterator[Sighting]:
+    told = {one.path for one, _cure in facts.untrusted}
     for own in facts.own_paths if _run_by_root(facts) else ():
-        if own.uid != 0:
+        if own.uid != 0 and own.path not in told:
             text = f"it belongs to uid {own.uid}, who can have supervisord, which runs as root, do anything"
             yield Sighting(own.path, text, cures.give_all_to_root(own.path), {"uid": own.uid})
+
+
+def _untrusted(facts: HostFacts) -> t.Iterator[Sighting]:
+    for one, cure in facts.untrusted:
+        text = f"it {one.reason}: they can change what user {facts.user} runs here"
+        yield Sighting(one.path, text, cure)
 
 
 def _run_by_root(facts: HostFacts) -> bool:
@@ -173,6 +181,20 @@ KINDS = (
         _open(secret=False),
         repairs.CLOSE_TO_OTHERS,
         in_the_way=True,
+    ),
+    FindingKind(
+        "forbidden_place",
+        ERROR,
+        "the root of the stack is a directory of the system or of a user",
+        "another `root` in the manifest",
+        _problems("forbidden_place"),
+    ),
+    FindingKind(
+        "untrusted",
+        ERROR,
+        "others than root and who runs Rollcall can change a directory of the stack that they trust, or one above it",
+        "`chown root: DIRECTORY && chmod go-w DIRECTORY`",
+        _untrusted,
     ),
     FindingKind(
         "unsafe_owner",

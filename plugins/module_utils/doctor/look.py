@@ -22,6 +22,7 @@ from ..host import answering, bind, births, ours, processes
 from ..host.accounts import user_name
 from ..host.apart import TooLong, apart
 from ..host.model import Process
+from ..host.other_hands import Untrusted
 from ..host.trust import Trust
 from ..manifest.model import Paths, Stack
 from ..ports import leases
@@ -37,7 +38,7 @@ from ..supervisord import discovery
 from ..supervisord.discovery import SocketAnswer, discover
 from ..supervisord.places import engine_directory, engine_python
 from ..supervisord.settings import Settings, read_settings
-from ..verdict import drift, fitness, status
+from ..verdict import drift, fitness, places, status
 from ..verdict.limits import FILES
 from ..verdict.observation import Observation
 from . import lost_logs, own_paths
@@ -87,6 +88,7 @@ class _Look:
             "meta": self._try(paths.etc, lambda: read_meta(paths, self._root)) or {},
             "own_paths": self._try(self._root, lambda: list(own_paths.own_paths(paths, self._root))) or [],
             "missing": [path for path in own_paths.directories(paths, self._root) if not os.path.isdir(path)],
+            "untrusted": self._untrusted(paths),
             "left_overs": self._try(paths.state, lambda: own_paths.left_overs(paths, self._root)) or LeftOvers(),
             "lock": self._try(paths.state, lambda: locked_by_other(paths.state)),
             "unfinished": self._try(paths.state, lambda: unfinished_run(paths.state)),
@@ -161,6 +163,9 @@ class _Look:
         except (OSError, ValueError) as exc:
             self._fail("unreadable", stack.paths.config, f"it cannot be read: {exc}", cures.INSTALL)
         return None
+
+    def _untrusted(self, paths: Paths) -> t.List[t.Tuple[Untrusted, str]]:
+        return [(one, places.cure(one)) for one in places.untrusted_below(self._root, paths.state)]
 
     def _problems(self, stack: Stack) -> t.List[t.Mapping[str, t.Any]]:
         try:

@@ -60,16 +60,17 @@ class Known(t.NamedTuple):
     """What a directory of the list is.
 
     Attributes:
-        words: that, for people.
         whole: whether all that is in it is refused as well.
+        of_user: whether it is a user's, and not the system's.
     """
 
-    words: str
     whole: bool
+    of_user: bool = False
 
-
-_SYSTEM, _SYSTEM_WHOLE = Known("which belongs to the system", False), Known("which belongs to the system", True)
-_HOME, _HOME_WHOLE = Known("which is a user's own", False), Known("which is a user's own", True)
+    @property
+    def words(self) -> str:
+        """Whose it is, for people."""
+        return "which is a user's own" if self.of_user else "which belongs to the system"
 
 
 def known_directory(path: str, homes: t.Container[str] = ()) -> t.Optional[Known]:
@@ -80,15 +81,16 @@ def known_directory(path: str, homes: t.Container[str] = ()) -> t.Optional[Known
         homes: more homes than those below ``/home`` and the like.
     """
     if path in WHOLE:
-        return _SYSTEM_WHOLE
+        return Known(True)
     above, name = os.path.split(path)
     if path in homes or above in _OF_USERS or path == "/root":
-        return _HOME
+        return Known(False, of_user=True)
     if path in ALONE:
-        return _SYSTEM
+        return Known(False)
     for _unused in range(2):
         if above in homes or above == "/root" or os.path.dirname(above) in _OF_USERS:
-            return _HOME_WHOLE if name in _IN_HOMES else _HOME if name in _ALONE_IN_HOMES else None
+            known = name in _IN_HOMES or name in _ALONE_IN_HOMES
+            return Known(name in _IN_HOMES, of_user=True) if known else None
         above, name = os.path.dirname(above), os.path.join(os.path.basename(above), name)
     return None
 

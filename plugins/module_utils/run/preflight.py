@@ -17,6 +17,7 @@ from ..base.errors import Problem, RollcallError
 from ..host import processes
 from ..host.accounts import Account, user_name
 from ..host.labels import label_of
+from ..host.system_directories import forbidden
 from ..manifest.model import Stack
 from ..ports import flush
 from ..state.generations import Generation, generations_directory
@@ -96,7 +97,8 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
     """
     who = fitness.account(stack)
     given = rights and os.geteuid() == 0
-    files, dependencies = fitness.begin_fit(stack, awaited, given=given, besides=_of_directories)()
+    besides = _of_directories if rights else _at_all
+    files, dependencies = fitness.begin_fit(stack, awaited, given=given, besides=besides)()
     problems = [*files, *dependencies, *_immutable(stack)]
     if rights and who.uid == 0:
         problems += _open_to_others(stack)
@@ -229,17 +231,11 @@ def _immutable(stack: Stack) -> t.Iterator[Problem]:
 
 
 def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
-    """Find directories in which others than root could replace what a supervisord of root reads."""
-    paths = stack.paths
-    own = (
-        stack.root,
-        generations_directory(stack.root),
-        os.path.realpath(paths.etc),
-        paths.state,
-        paths.run,
-        paths.logs,
-    )
-    for path in dict.fromkeys(path for path in own if os.path.isdir(path)):
+    """Find directories in which others than root could replace what a supervisord of root uses.
+
+    All others must be root's whoever runs supervisord (verdict/places.py).
+    """
+    for path in dict.fromkeys(path for path in (stack.paths.run, stack.paths.logs) if os.path.isdir(path)):
         seen = os.stat(path)
         if seen.st_uid != 0:
             message = f"belongs to user {user_name(seen.st_uid)}, and supervisord runs as root"
@@ -253,6 +249,12 @@ def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
 def _of_directories(stack: Stack) -> t.Iterator[Problem]:
     """Find what is wrong with the directories of a stack, whoever runs it."""
     yield from places.problems(stack)
+    yield from _space(stack)
+
+
+def _at_all(stack: Stack) -> t.Iterator[Problem]:
+    """Find the same but for the rights of others."""
+    yield from forbidden(stack)
     yield from _space(stack)
 
 

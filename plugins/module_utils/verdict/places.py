@@ -7,18 +7,60 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ..base import cures
 from ..base.errors import Problem, RollcallError
+from ..host import units
+from ..host.accounts import user_name
+from ..host.other_hands import Untrusted, untrusted
 from ..host.system_directories import forbidden
 from ..manifest.model import Stack
+from ..manifest.system_directories import known_directory
 from ..ports import leases
+from ..supervisord.places import engine_directory, engine_python
 
 
 def problems(stack: Stack) -> t.Iterator[Problem]:
     """Find what speaks against the root and the paths of a stack, each with its cure."""
     yield from forbidden(stack)
+    for one in in_other_hands(stack):
+        message = f"{one.reason}, and {user_name(os.geteuid())} runs the programs of the stack"
+        yield Problem(place=one.path, message=message, cure=cure(one), severity="error")
+
+
+def in_other_hands(stack: Stack) -> t.List[Untrusted]:
+    """Return the directories of a stack that whoever runs this must trust, or above these, that others can change."""
+    return untrusted_below(stack.root, stack.paths.state)
+
+
+def untrusted_below(root: str, state: str) -> t.List[Untrusted]:
+    """Return what others can change of the directories of the stack at ``root``; ``state`` is its state directory."""
+    own = [os.path.join(root, name) for name in ("bin", "lib", "generations", "etc", "bin/rollcall")]
+    engine = engine_directory(root)
+    if os.geteuid() == 0:
+        own.append(units.SYSTEM_UNITS)
+    return untrusted([root, engine, os.path.join(engine, "rollcall"), engine_python(root), state, *own])
+
+
+def notes(stack: Stack) -> t.List[str]:
+    """Return a warning for a stack that runs and that others can change: a look does not call it failed for that."""
+    found = in_other_hands(stack)
+    if not found:
+        return []
+    first, *others = found
+    more = f", and so do {len(others)} more" if others else ""
+    return [f"others can change what {user_name(os.geteuid())} runs: {first.path} {first.reason}{more}. {cure(first)}"]
+
+
+def cure(one: Untrusted) -> str:
+    """Return what to do so that only whoever runs this can change a directory."""
+    known = known_directory(one.path)
+    if known is not None and known.of_user:
+        # Its user could not use it any more.
+        return cures.then("give the stack a root that is in nobody's home, such as one below /opt: stack.root")
+    return cures.trust(user_name(os.geteuid()), one.path)
 
 
 def require(stack: Stack) -> None:

@@ -34,7 +34,7 @@ from ..supervisord.active import altered_programs
 from ..supervisord.client import Client, ProgramState, client_of
 from ..supervisord.places import supervisord_log
 from ..supervisord.running import program_of, supervisords_of
-from . import fitness, release_use
+from . import fitness, places, release_use
 from .checks import CHECKS
 from .judge import Case, Expectation, judge
 from .limits import look_limit
@@ -325,7 +325,8 @@ def status(paths: Paths, *, clock: Clock = SYSTEM) -> Report:
     seen = observe(stack, clock=clock)
     expected = expectation(stack)
     checks = judge(CHECKS, Case(stack, seen, expected))
-    return with_runs(report(stack, seen, checks, held=expected.held, limit=look_limit(stack)), stack)
+    looked = report(stack, seen, checks, held=expected.held, limit=look_limit(stack))
+    return with_runs({**looked, "notes": places.notes(stack)}, stack)
 
 
 def with_runs(looked: Report, stack: Stack) -> Report:

@@ -21,7 +21,7 @@ from ..state.generations import load_stack
 from ..state.lives import Lives, read_book
 from ..state.log_marks import LogMarks, saved_marks
 from ..supervisord.client import Client, ProgramState, client_of
-from . import limits, status
+from . import limits, places, status
 from .checks import CHECKS
 from .judge import Case, Check, Expectation, judge
 from .lives import PATIENCE, standing
@@ -212,5 +212,5 @@ def verify(paths: Paths, *, soak: float = 0.0, clock: Clock = SYSTEM) -> Report:
     seen, checks = wait_and_judge(stack, saved_marks(stack), expected, soak=soak, clock=clock)
     limit = limits.verify_limit(stack, soak)
     found = report(stack, seen, checks, held=expected.held, limit=limit)
-    found["notes"] = young_notes(stack.services, seen) if found["ok"] else []
+    found["notes"] = [*places.notes(stack), *(young_notes(stack.services, seen) if found["ok"] else ())]
     return status.with_runs(found, stack)

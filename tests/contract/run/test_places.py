@@ -13,13 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import removal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import places
+from tests.support.commands import rollcall
 from tests.support.stacks import StackUnderTest, stack, two_services
 
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 pytestmark = pytest.mark.usefixtures("bystander")
 
 
@@ -103,6 +106,80 @@ def test_an_outer_stack_is_not_removed_while_something_of_an_inner_one_runs() ->
             process.communicate()
         assert (told.kind, told.evidence["stacks"]) == ("refused", [inner])
         assert "inside" in told.remedies[0]
+
+
+# --- who else can change the directories --------------------------------------------------------------------------
+
+EVE = 60123
+
+
+def in_other_hands(made: StackUnderTest) -> t.Dict[str, str]:
+    """Return directories that whoever runs a stack must trust, by their names."""
+    own = {name: os.path.join(made.root, name) for name in ("engine", "engine/rollcall", "bin", "lib", "generations")}
+    return {**own, "root": made.root, "etc": os.path.realpath(made.paths.etc), "state": made.paths.state}
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("way", ["owner", "mode"])
+def test_what_others_can_change_is_told_by_all_and_refused_and_the_cure_cures_it(way: str) -> None:
+    with stack(two_services(), user="root") as made:
+        assert made.perform()["ok"]
+        for path in in_other_hands(made).values():
+            before = made.pids(), os.readlink(made.paths.etc), os.stat(path)
+            if way == "owner":
+                os.chown(path, EVE, -1)
+            else:
+                os.chmod(path, 0o777)
+
+            told = refusal(lambda: made.perform("full", installed=True))
+
+            (problem,) = told.evidence["problems"]
+            assert (told.kind, problem["place"]) == ("wrong_use", path)
+            assert problem["cure"] == cures.trust("root", path)
+            assert (made.pids(), os.readlink(made.paths.etc)) == before[:2]
+            looked = made.status()
+            assert (looked["ok"], [path in note for note in looked["notes"]]) == (True, [True])
+            found = rollcall(made, "doctor", "--json").data["findings"]
+            assert [one["cure"] for one in found if one["name"] == "untrusted"] == [problem["cure"]]
+            subprocess.run(problem["cure"], shell=True, check=True, timeout=60)
+            assert made.status()["notes"] == []
+            os.chmod(path, before[2].st_mode & 0o7777)
+        assert made.perform("full", installed=True)["ok"]
+
+
+@ROOT_ONLY
+def test_what_others_can_change_is_stopped_all_the_same() -> None:
+    with stack(two_services()) as made:
+        assert made.perform()["ok"]
+        os.chown(made.root, EVE, -1)
+
+        assert made.perform("stop", installed=True)["ok"]
+        assert made.pids() == {}
+
+
+@ROOT_ONLY
+def test_nothing_is_made_below_a_directory_of_another_user(tmp_path: Path) -> None:
+    (tmp_path / "eves" / "deep").mkdir(parents=True)
+    os.chown(tmp_path / "eves", EVE, -1)
+    above = str(tmp_path / "eves")
+
+    told = refusal(lambda: places.require(a_stack(f"{above}/deep/stack")))
+
+    assert [(one["place"], one["cure"]) for one in told.evidence["problems"]] == [(above, cures.trust("root", above))]
+    subprocess.run(told.remedies[0], shell=True, check=True, timeout=60)
+    places.require(a_stack(f"{above}/deep/stack"))
+
+
+@ROOT_ONLY
+def test_nothing_is_made_through_a_link_that_another_user_can_turn(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    os.lchown(tmp_path / "link", EVE, EVE)
+
+    told = refusal(lambda: places.require(a_stack(str(tmp_path / "link" / "stack"))))
+
+    assert told.evidence["problems"][0]["place"] == str(tmp_path / "link")
 
 
 def a_stack(root: str) -> Stack:

@@ -25,6 +25,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.facts i
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.findings import ERROR, NOTE, WARNING, Finding
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.other_hands import Untrusted
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Checks, DatabaseCheck, Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lives import Book, Exit, Lives
@@ -391,6 +392,20 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
         ERROR,
         PATHS.logs,
         "uid 1000",
+    ),
+    (
+        {"untrusted": [(Untrusted("/opt", "belongs to user eve"), "chown -h root: /opt && chmod go-w /opt")]},
+        "untrusted",
+        ERROR,
+        "/opt",
+        "chown -h root: /opt",
+    ),
+    (
+        {"problems": [problem("stack.root", "is in /etc, which belongs to the system")]},
+        "forbidden_place",
+        ERROR,
+        "stack.root",
+        "is in /etc",
     ),
     ({"lock": {"who": "ada", "verb": "full", "pid": 7, "since": "noon"}}, "locked", WARNING, "demo", "ada runs 'full'"),
     ({"unfinished": {"run": "r", "step": "stop"}}, "unfinished_run", WARNING, "demo", "at its step 'stop'"),

@@ -1,0 +1,134 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Directories that whoever runs Rollcall must be able to trust: who writes to one can have them run anything.
+
+Such a directory, and each one above it, belongs to root or to the user who runs this, and nobody else may write to it.
+A directory in which everybody may write is fine above it when it is sticky, as /tmp is: what is in it then can be moved
+only by its owner, who is looked at in turn (inode(7), unlink(2)).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import stat
+import typing as t
+
+from .accounts import user_name
+
+# The kernel gives up on a path that leads through more links (path_resolution(7)).
+MOST_LINKS = 40
+_ACL = "system.posix_acl_access"
+
+
+class Untrusted(t.NamedTuple):
+    """A directory, or a link on the way to one, that others can change.
+
+    Attributes:
+        path: of it.
+        reason: why, for people.
+    """
+
+    path: str
+    reason: str
+
+
+def untrusted(paths: t.Iterable[str]) -> t.List[Untrusted]:
+    """Return what others can change of some paths, or above them, each once; what is not there yet is no harm.
+
+    Args:
+        paths: absolute. Links are followed, and where they lead is looked at as well.
+    """
+    look = _TrustSearch(os.geteuid())
+    for path in paths:
+        look.along(path)
+    return list(look.found.values())
+
+
+class _TrustSearch:
+    """One look at several paths, most of which have the same directories above them."""
+
+    def __init__(self, uid: int) -> None:
+        self._uid = uid
+        self._seen: t.Dict[str, t.Optional[os.stat_result]] = {}
+        self.found: t.Dict[str, Untrusted] = {}
+
+    def along(self, path: str) -> None:
+        """Look at every part of a path, as the kernel follows it."""
+        waiting, here, links = path.split("/")[::-1], "/", 0
+        self._judge("/", last=False)
+        while waiting:
+            part = waiting.pop()
+            if part in ("", "."):
+                continue
+            here = os.path.dirname(here) if part == ".." else os.path.join(here, part)
+            seen = self._judge(here, last=not any(waiting))
+            if seen is None:
+                return
+            if stat.S_ISLNK(seen.st_mode):
+                links += 1
+                target = _target(here)
+                if links > MOST_LINKS or not target:
+                    return
+                here = "/" if target.startswith("/") else os.path.dirname(here)
+                waiting += target.split("/")[::-1]
+
+    def _judge(self, path: str, *, last: bool) -> t.Optional[os.stat_result]:
+        """Return what a path is, itself and not where it leads; None when that cannot be seen."""
+        if path not in self._seen:
+            try:
+                self._seen[path] = os.lstat(path)
+            except OSError:
+                self._seen[path] = None
+        seen = self._seen[path]
+        reason = "" if seen is None else self._reason(path, seen, last=last)
+        if reason:
+            self.found.setdefault(path, Untrusted(path, reason))
+        return seen
+
+    def _reason(self, path: str, seen: os.stat_result, *, last: bool) -> str:
+        if seen.st_uid not in (0, self._uid):
+            return f"belongs to user {user_name(seen.st_uid)}"
+        if stat.S_ISLNK(seen.st_mode):
+            # A link has no mode of its own; who may replace it is told by the directory that it is in.
+            return ""
+        by_group = seen.st_mode & stat.S_IWGRP and not _is_own_group(path, seen.st_gid, self._uid)
+        if not (by_group or seen.st_mode & stat.S_IWOTH) or (not last and seen.st_mode & stat.S_ISVTX):
+            return ""
+        return f"has mode {stat.S_IMODE(seen.st_mode):04o}, so that others may write to it"
+
+
+def _target(link: str) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
+
+
+def _is_own_group(path: str, gid: int, uid: int) -> bool:
+    """Return whether what a group may do, only root and the user may: an ACL shows its mask as the group's (acl(5))."""
+    if gid != 0 and gid not in _own_groups(uid):
+        return False
+    try:
+        return _ACL not in os.listxattr(path, follow_symlinks=False)
+    except (AttributeError, OSError):
+        # Neither macOS nor every file system has them.
+        return True
+
+
+@functools.lru_cache(maxsize=1)
+def _own_groups(uid: int) -> t.FrozenSet[int]:
+    """Return the group in which only a user is, as many systems make one for each: it has their name."""
+    import grp
+    import pwd
+
+    try:
+        user = pwd.getpwuid(uid)
+        group = grp.getgrgid(user.pw_gid)
+    except KeyError:
+        return frozenset()
+    alone = group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
+    return frozenset({user.pw_gid}) if alone else frozenset()
