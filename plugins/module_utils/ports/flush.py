@@ -15,15 +15,16 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..host import bind, ending, homes, listeners, processes, socket_owners
+from ..host import ending, homes, listeners, processes, socket_owners
 from ..host.ending import Ended
 from ..host.model import Identity, Process
 from ..manifest.model import Stack
 from ..supervisord.client import DOWN, client_of, wait_states
 from . import objections
 from .judge import Judge, assigned, policies, processes_of
+from .needs import Need, in_the_way, needs, why_unbindable
 from .objections import Objection
-from .policies import OWNED
+from .policies import ANY, OWNED
 from .provenance import DUPLICATE, FOREIGN, SUPERVISED, Holder
 from .survey import judgements, survey
 from .traces import traces
@@ -95,9 +96,13 @@ def flush(
     max_victims: int = MAX_VICTIMS,
     dry_run: bool = False,
     force: str = "",
+    needed: t.Optional[t.Mapping[int, t.Sequence[Need]]] = None,
     clock: Clock = SYSTEM,
 ) -> Flushed:
     """End what holds ports of the stack and prove them free.
+
+    Who is not of the stack and listens on another address than the service needs is left alone, unless the policy is
+    to end those, too.
 
     Args:
         stack: the manifest.
@@ -111,6 +116,7 @@ def flush(
         max_victims: more processes than this are not ended.
         dry_run: look and judge the same way, and touch nothing.
         force: how the caller is told to end what is not ours; empty for the caller of the module.
+        needed: where each port is needed, as seen while its service ran; None has it judged by who listens now.
         clock: of all deadlines.
 
     Raises:
@@ -121,7 +127,7 @@ def flush(
     services = assigned(stack, ports)
     policy_of = policies(stack, policy, overrides or {})
     judge = Judge(stack, services, policy_of, supervised=supervised, max_victims=max_victims, force=force)
-    run = _Flush(stack, services, judge, _Patience(grace, kill_grace, time_wait), clock)
+    run = _Flush(stack, services, judge, _Patience(grace, kill_grace, time_wait), needed or {}, clock)
     return run.plan() if dry_run else run.carry_out()
 
 
@@ -148,12 +154,14 @@ class _Flush:
         services: t.Mapping[int, str],
         judge: Judge,
         patience: _Patience,
+        needed: t.Mapping[int, t.Sequence[Need]],
         clock: Clock,
     ) -> None:
         self._stack = stack
         self._services = services
         self._judge = judge
         self._patience = patience
+        self._needed = dict(needed)
         self._clock = clock
         self._ended: t.List[Ended] = []
 
@@ -198,8 +206,15 @@ class _Flush:
         return _JudgedHolders(holders, [holder for holder in holders if self._judge.keeps(holder)], victims, closing)
 
     def _holders(self, sharing: str) -> t.List[Holder]:
+        """Return who is in the way on the ports; where each is needed, the first look tells if nobody has before."""
         seen = survey(self._stack, self._services, sharing=sharing, clock=self._clock)
-        return [holder for port in self._services for holder in seen[port]]
+        for port, name in self._services.items():
+            self._needed[port] = self._needed.get(port) or needs(self._stack.service(name), seen[port])
+        return [holder for port in self._services for holder in seen[port] if self._is_in_the_way(holder)]
+
+    def _is_in_the_way(self, holder: Holder) -> bool:
+        port = holder.listener.port
+        return self._judge.policy_of[port] == ANY or in_the_way(holder, self._needed[port])
 
     def _unlistened(self, ports: t.Iterable[int]) -> t.Tuple[t.List[Objection], t.Set[int]]:
         """Return what is against the ports on which nothing listens and which cannot be bound all the same.
@@ -229,7 +244,7 @@ class _Flush:
         pending = list(ports)
 
         def free() -> bool:
-            answers = {port: bind.bindable(port) for port in pending}
+            answers = {port: why_unbindable(port, self._needed.get(port, ())) for port in pending}
             reasons.clear()
             reasons.update((port, reason) for port, reason in answers.items() if reason is not None)
             pending[:] = reasons

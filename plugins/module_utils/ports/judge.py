@@ -117,7 +117,7 @@ class Judge:
     ) -> None:
         self._stack = stack
         self._services = services
-        self._policy_of = policy_of
+        self.policy_of = policy_of
         self.supervised = supervised
         self._max_victims = max_victims
         self._force = force
@@ -155,8 +155,8 @@ class Judge:
             untouchable = "it listens for a container"
         if untouchable is not None:
             return objections.untouchable(holder, service, untouchable)
-        if not may_end(holder.provenance, self._policy_of[port], supervised=self.supervised):
-            return objections.not_covered(holder, service, self._policy_of[port], self._force)
+        if not may_end(holder.provenance, self.policy_of[port], supervised=self.supervised):
+            return objections.not_covered(holder, service, self.policy_of[port], self._force)
         if os.geteuid() not in (0, process.uid):
             return objections.not_permitted(holder, service)
         return None

@@ -20,6 +20,7 @@ from . import leases
 from .assign import NoPort, Obstacle, assign
 from .flush import Flushed, flush
 from .leases import Neighbours
+from .needs import all_needs, in_the_way, needs, why_unbindable
 from .provenance import DUPLICATE, ORPHAN, SUPERVISED, Holder
 from .survey import inspect, judgements, survey
 
@@ -84,7 +85,7 @@ def give(
 def _obstacle(stack: Stack, others: Neighbours, clock: Clock) -> Obstacle:
     """Return what says of a port why a service cannot have it."""
     candidates = {
-        port
+        port: service
         for service in stack.services
         if service.fallback_ports and service.own_port is not None
         for port in (service.own_port, *service.fallback_ports)
@@ -92,13 +93,14 @@ def _obstacle(stack: Stack, others: Neighbours, clock: Clock) -> Obstacle:
     holders = survey(stack, sorted(candidates), clock=clock)
 
     def obstacle(port: int) -> t.Optional[str]:
-        strangers = [holder for holder in holders[port] if holder.provenance not in OURS]
+        needed = needs(candidates[port], holders[port])
+        strangers = [one for one in holders[port] if one.provenance not in OURS and in_the_way(one, needed)]
         if strangers:
             return f"it is taken by {strangers[0].summary}"
         if port in others.ports:
             return f"it is leased to {others.ports[port].summary}"
         # What our own processes hold is freed before the start; a bind would only say that they are there.
-        return None if holders[port] else bind.bindable(port)
+        return None if any(one.provenance in OURS for one in holders[port]) else why_unbindable(port, needed)
 
     return obstacle
 
@@ -226,7 +228,12 @@ def auto_fix(stack: Stack, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t
     """
     ports = [service.port for service in stack.services if service.port is not None]
     holders = survey(stack, ports, sharing=socket_owners.EVERY, clock=clock)
-    foreign = {port for port in ports if any(holder.provenance not in OURS for holder in holders[port])}
+    needed = all_needs(stack, holders)
+    foreign = {
+        port
+        for port in ports
+        if any(one.provenance not in OURS and in_the_way(one, needed[port]) for one in holders[port])
+    }
     leftover = [port for port in ports if port not in foreign and _has_leftovers(holders[port])]
     done = flush(stack, leftover, dry_run=dry_run, clock=clock) if leftover else Flushed(False)
     stuck = {service.name: service.port for service in stack.services if service.port in foreign}

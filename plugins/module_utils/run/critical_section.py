@@ -20,6 +20,7 @@ from ..host.model import Identity
 from ..manifest.revision import revisions
 from ..ports import leases
 from ..ports.flush import flush
+from ..ports.needs import all_needs
 from ..ports.provenance import FOREIGN, UNKNOWN
 from ..state import budget, undo
 from ..state.generations import (
@@ -418,6 +419,7 @@ def flush_ports(run: PreparedRun, *, dry_run: bool) -> t.Tuple[t.Sequence[Ended]
         kill_grace=run.request.kill_grace,
         dry_run=dry_run,
         force=run.request.force,
+        needed=all_needs(run.stack, run.before.holders),
         clock=run.clock,
     )
     ports = {holder.process.identity: holder.listener.port for holder in done.holders if holder.process is not None}

@@ -20,6 +20,7 @@ from ..host.labels import label_of
 from ..host.system_directories import forbidden
 from ..manifest.model import Stack
 from ..ports import flush
+from ..ports.needs import all_needs
 from ..state.generations import Generation, generations_directory
 from ..supervisord import client_errors
 from ..supervisord.config import descriptors
@@ -368,7 +369,8 @@ def check_ports(stack: Stack, seen: Observation, plan: RunPlan, request: Request
         ports = assigned_ports(stack)
     if ports:
         try:
-            flush.flush(stack, ports, policy=request.policy, force=request.force, dry_run=True)
+            needed = all_needs(stack, seen.holders)
+            flush.flush(stack, ports, policy=request.policy, force=request.force, needed=needed, dry_run=True)
         except RollcallError as exc:
             if any(service.fallback_ports and service.port in ports for service in stack.services):
                 # None of its ports can be had, or none by itself (auto_fallback).

@@ -20,6 +20,7 @@ from ..base.text import count
 from ..host.halted import ENDED, STOPPED
 from ..host.model import Process
 from ..manifest.model import Service, Stack
+from ..ports.needs import in_the_way, needs
 from ..ports.provenance import FOREIGN, UNKNOWN, Holder
 from ..supervisord.client_errors import ABSENT, STALE
 from ..supervisord.places import log_file
@@ -270,9 +271,12 @@ def _port(case: Case, service: Service) -> t.Optional[Proof]:
         "pid": None if holder.process is None else holder.process.pid,
         "provenance": holder.provenance,
     }
-    strangers = [other for other in case.seen.holders.get(service.port, ()) if not owns(service, other)]
+    others = [other for other in case.seen.holders.get(service.port, ()) if not owns(service, other)]
+    needed = needs(service, case.seen.holders[service.port]) if owns(service, holder) else ()
+    strangers = [other for other in others if in_the_way(other, needed)]
     if not strangers:
-        return Proof(f"port {service.port} is its own", data=data)
+        beside = "; ".join(f"{other.summary} listens beside it, on {other.listener.place}" for other in others)
+        return Proof(f"port {service.port} is its own{f'; {beside}' if beside else ''}", data=data)
     stranger = strangers[0]
     remedy = _kill_command(stranger) if stranger.provenance in (FOREIGN, UNKNOWN) else cures.FULL
     return Proof(f"port {service.port} is taken by {stranger.summary}", "taken", remedy, data)
@@ -483,7 +487,7 @@ CHECKS: t.Sequence[CheckKind] = (
         "port",
         conditions.HEALTH,
         install_steps.HEALTH,
-        "the process that listens on the service's port is the service's own, or a child of it",
+        "the process that listens on the service's port, at the service's address, is its own, or a child of it",
         {"free": "nobody listens there", "taken": "another process listens there"},
         _services_to_run,
         _port,

@@ -17,6 +17,7 @@ from ..host.labels import label_of
 from ..manifest.model import Paths, Service, Stack
 from ..manifest.revision import revision, runs_release
 from ..ports import leases
+from ..ports.needs import in_the_way, needs
 from ..ports.provenance import SUPERVISED, Holder
 from ..ports.survey import survey
 from ..state.generations import is_edited, load_stack
@@ -201,11 +202,11 @@ def _against_user(installed: Stack, program: t.Optional[ProgramState]) -> t.Iter
 def _against_listeners(
     name: str, here: t.Optional[Service], program: t.Optional[ProgramState], listeners: t.Sequence[Holder]
 ) -> t.Iterator[Difference]:
-    strangers = [
-        holder for holder in listeners if holder.provenance != SUPERVISED or holder.service not in (name, None)
-    ]
+    needed = () if here is None else needs(here, listeners)
+    own = [holder for holder in listeners if holder.provenance == SUPERVISED and holder.service in (name, None)]
+    strangers = [holder for holder in listeners if holder not in own and in_the_way(holder, needed)]
     for holder in strangers:
         yield Difference("port_taken", f"port {holder.listener.port} is taken by {holder.summary}")
     running = program is not None and program.state == "RUNNING"
-    if here is not None and here.port is not None and running and not listeners:
+    if here is not None and here.port is not None and running and not own and not strangers:
         yield Difference("not_listening", f"nothing listens on port {here.port}")
