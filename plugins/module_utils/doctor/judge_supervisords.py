@@ -47,7 +47,8 @@ def _condition(facts: HostFacts, one: Supervisord) -> int:
         # Told as two supervisords with one path, or as a split brain.
         return _FINE
     stranger = answer.problem == client_errors.SILENT and _on_socket(answer) not in (None, one.pid)
-    if stranger or answer.pid is not None or answer.problem in (client_errors.GARBAGE, client_errors.NOT_A_SOCKET):
+    taken = (client_errors.GARBAGE, client_errors.NOT_A_SOCKET, client_errors.UNTRUSTED)
+    if stranger or answer.pid is not None or answer.problem in taken:
         return _SOCKET_TAKEN
     if answer.problem == client_errors.SILENT:
         return _DEAF
@@ -173,7 +174,10 @@ def _shared(attribute: str, word: str, option: str) -> t.Callable[[HostFacts], t
             path = getattr(one.settings, attribute)
             if path and not one.process.container:
                 groups.setdefault(os.path.normpath(path), []).append(one)
-        for path, group in groups.items():
+        for path, all_of_them in groups.items():
+            # Whoever may not run the stack can name its path in a config, and cannot take it.
+            with_ours = any(one.ours for one in all_of_them)
+            group = [one for one in all_of_them if one.trusted or not with_ours]
             strangers = [one for one in group if not one.ours]
             if len(group) < 2 or not strangers:
                 continue

@@ -80,7 +80,7 @@ class _Look:
             "paths": paths,
             "stack": stack,
             "supervisords": found,
-            "own_answer": discovery.ask(paths.socket, clock=self._clock) if alone else SocketAnswer(),
+            "own_answer": discovery.ask(paths.socket, trust=trust, clock=self._clock) if alone else SocketAnswer(),
             "own_settings": read_settings(paths.config) if os.path.exists(paths.config) else Settings(),
             "pidfile": self._try(paths.pidfile, lambda: _pidfile(paths.pidfile)),
             "labelled": self._try(self._root, lambda: ours.find(self._root)) or [],

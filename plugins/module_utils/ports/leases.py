@@ -157,8 +157,14 @@ def neighbours(place: t.Optional[str], root: str) -> Neighbours:
 
 
 def _is_trusted(link: str) -> bool:
-    """Return whether root or this user has listed a stack: what anybody else lists is not followed."""
-    return os.lstat(link).st_uid in (0, os.geteuid())
+    """Return whether root or this user has listed a stack: what anybody else lists is not followed.
+
+    One that is removed at this very moment is nobody's, and leads nowhere.
+    """
+    try:
+        return os.lstat(link).st_uid in (0, os.geteuid())
+    except FileNotFoundError:
+        return True
 
 
 def _strangers(place: t.Optional[str]) -> t.List[str]:

@@ -14,21 +14,22 @@ import os
 import socket
 import threading
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import processes, unix_listeners
 from ..host.answering import silent_mount
-from ..host.apart import answers
+from ..host.apart import answers, begin_each
 from ..host.labels import label_of
 from ..host.model import Label, Process
 from ..host.mounts import may_hang, mounts
+from ..host.rights import with_rights_of
 from ..host.roots import sees_as_we_do
 from ..host.trust import Trust, peer_of
 from . import running
 from .client import Client
-from .settings import Settings, read_settings
+from .settings import Settings, read_settings, settings_of
 
 if t.TYPE_CHECKING:
     from ..base.command_documents import SupervisordRow
@@ -39,6 +40,9 @@ PATIENCE = 1.0
 STARTING = 2.0
 # How many are asked at the same time.
 AT_ONCE = 32
+# Seconds in which the config of another user's is read, and how many such supervisords are looked into.
+READING = 2.0
+MOST_STRANGERS = 50
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Supervisord:
         answer: what it answered; None when it was not asked, because it has no socket or runs in a container.
         young: whether it was started just now, and may not listen on its socket yet.
         seen: whether this user may read its environment, and so its label.
+        trusted: whether its user may run the stack that is looked at.
     """
 
     process: Process
@@ -83,6 +88,7 @@ class Supervisord:
     answer: t.Optional[SocketAnswer] = None
     young: bool = False
     seen: bool = True
+    trusted: bool = True
 
     @property
     def pid(self) -> int:
@@ -122,25 +128,62 @@ class Supervisord:
 def discover(config_path: str, root: str, trust: Trust, *, clock: Clock = SYSTEM) -> t.List[Supervisord]:
     """Return every living supervisord that can be seen, with its answer; those over this config are ``ours``.
 
+    What other users run is looked into with their rights, and only the first of them are.
+
     Args:
         config_path: the config of the stack.
         root: the stack's root directory.
         trust: who may be its supervisord.
         clock: of the deadlines.
     """
-    ours = {process.identity for process in running.supervisords_over(config_path, root, trust=trust)}
-    found = [_known(process, process.identity in ours) for process in running.all_supervisords()]
-    known = (one.settings.socket for one in found if not one.process.container)
-    answers = ask_all(list(dict.fromkeys(path for path in known if path)), clock=clock)
-    return [
-        one if one.process.container else replace(one, answer=answers.get(one.settings.socket or ""))
-        for one in sorted(found, key=lambda one: one.process.start)
+    over = running.supervisords_over(config_path, root)
+    ours = {process.identity for process in over if trust.accepts(process)}
+    pretending = {process.identity for process in over} - ours
+    found = [
+        _known(process, process.identity in ours, trusted=trust.covers(process.pid, process.uid))
+        for process in sorted(running.all_supervisords(), key=lambda process: process.start)
     ]
+    looked: t.Dict[int, Supervisord] = {}
+    foreign = [one for one in found if one.config is not None and one.process.uid not in (0, os.geteuid())]
+    for number, one in enumerate([one for one in foreign if one.process.identity not in pretending]):
+        if number >= MOST_STRANGERS:
+            why = f"it was not looked into: there are {len(foreign)} supervisords of other users"
+            looked[one.pid] = replace(one, settings=Settings(problem=why))
+    for one in found:
+        if one.process.identity in pretending:
+            why = f"user {one.process.user} may not run this stack: it only has the command line"
+            looked[one.pid] = replace(one, settings=Settings(problem=why))
+    looked.update(_looked_into([one for one in foreign if one.pid not in looked], clock))
+    own = [replace(one, settings=_settings(one.config)) for one in found if one.config and one.pid not in looked]
+    sockets = dict.fromkeys(one.settings.socket for one in own if one.settings.socket and not one.process.container)
+    said = ask_all([path for path in sockets if path], clock=clock)
+    looked.update((one.pid, replace(one, answer=_answer(one, said))) for one in own)
+    return [looked.get(one.pid, one) for one in found]
+
+
+def _answer(one: Supervisord, said: t.Mapping[str, SocketAnswer]) -> t.Optional[SocketAnswer]:
+    return None if one.process.container else said.get(one.settings.socket or "")
 
 
 def discovery_seconds(number: int) -> float:
     """Return how long `discover` waits for this many supervisords at the longest."""
-    return 2 * PATIENCE * -(-number // AT_ONCE)
+    return (READING + 4 * PATIENCE) * -(-number // AT_ONCE)
+
+
+def _known(process: Process, ours: bool, *, trusted: bool) -> Supervisord:
+    """Return what is known of a supervisord without a look into what it names."""
+    # The paths of a process in a container, or in another mount namespace, are not those of this host.
+    elsewhere = process.container or (os.geteuid() == 0 and not sees_as_we_do(process.pid))
+    own = label_of(process.pid, process.container)
+    return Supervisord(
+        process,
+        ours,
+        None if elsewhere and not ours else running.config_of(process),
+        label=own if own is not None and not own.service else None,
+        young=processes.age(process.start) < STARTING,
+        seen=os.geteuid() in (0, process.uid),
+        trusted=trusted,
+    )
 
 
 def _settings(config: str) -> Settings:
@@ -151,20 +194,48 @@ def _settings(config: str) -> Settings:
     return found if silent is None else Settings(problem=f"{silent} is on a file system that does not answer")
 
 
-def _known(process: Process, ours: bool) -> Supervisord:
-    # The paths of a process in a container, or in another mount namespace, are not those of this host.
-    elsewhere = process.container or (os.geteuid() == 0 and not sees_as_we_do(process.pid))
-    config = None if elsewhere and not ours else running.config_of(process)
-    own = label_of(process.pid, process.container)
-    label = own if own is not None and not own.service else None
-    return Supervisord(
-        process,
-        ours,
-        config,
-        Settings() if config is None else _settings(config),
-        label,
-        young=processes.age(process.start) < STARTING,
-        seen=os.geteuid() in (0, process.uid),
+# --- those of other users -----------------------------------------------------------------------------------------
+
+
+def _looked_into(strangers: t.Sequence[Supervisord], clock: Clock) -> t.Dict[int, Supervisord]:
+    """Return supervisords of other users with their settings and answers, by pid.
+
+    For each a child looks, with the rights of its user: its config may name what is only root's to read or to open,
+    and files and answers may be made to take for ever. It has `READING`, and what the questions may take.
+    """
+    found: t.Dict[int, Supervisord] = {}
+    for first in range(0, len(strangers), AT_ONCE):
+        begun = [
+            (one, begin_each({"": _look_of(one)}, READING + 2 * PATIENCE, clock=clock))
+            for one in strangers[first : first + AT_ONCE]
+        ]
+        for one, wait in begun:
+            found[one.pid] = _told(one, wait)
+    return found
+
+
+def _look_of(one: Supervisord) -> t.Callable[[], t.Any]:
+    def look() -> t.Dict[str, t.Any]:
+        settings = _settings(str(one.config))
+        asked = settings.socket is not None and not one.process.container
+        return {"settings": asdict(settings), "answer": asdict(ask(str(settings.socket))) if asked else None}
+
+    return with_rights_of(one.process, look)
+
+
+def _told(one: Supervisord, wait: t.Callable[[], t.Mapping[str, t.Any]]) -> Supervisord:
+    """Return a supervisord with what the child tells of it; its user may end the child, or have it fail."""
+    try:
+        told = wait()
+    except (OSError, RollcallError, RuntimeError):
+        return replace(one, settings=Settings(problem=f"{one.config} could not be looked into as {one.process.user}"))
+    if not told:
+        return replace(one, settings=Settings(problem=f"{one.config} could not be read in time"))
+    answer = told[""]["answer"]
+    return replace(
+        one,
+        settings=settings_of(told[""]["settings"]),
+        answer=None if answer is None else SocketAnswer(**answer),
     )
 
 
@@ -187,10 +258,10 @@ def ask_all(paths: t.Sequence[str], *, clock: Clock = SYSTEM) -> t.Dict[str, Soc
     return answers
 
 
-def ask(path: str, *, clock: Clock = SYSTEM) -> SocketAnswer:
-    """Return the answer on a socket."""
+def ask(path: str, *, trust: t.Optional[Trust] = None, clock: Clock = SYSTEM) -> SocketAnswer:
+    """Return the answer on a socket; with ``trust`` that of who may be the stack's supervisord, and of nobody else."""
     try:
-        with Client(path, timeout=PATIENCE, clock=clock) as client:
+        with Client(path, timeout=PATIENCE, clock=clock, trust=trust) as client:
             return SocketAnswer(client.pid(), client.version())
     except RollcallError as exc:
         return SocketAnswer(problem=str(exc.evidence["problem"]), detail=exc.message, peer=_holder(path))

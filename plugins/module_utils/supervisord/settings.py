@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import configparser
 import glob
+import itertools
 import os
-import stat
 import typing as t
 from dataclasses import dataclass
 
-from ..base.conf_format import ConfParser
+from ..base.conf_format import ConfParser, TooLarge
+from ..base.files import open_regular
 
-# A config is some kilobytes; what is larger is none, and neither are so many files.
-_MOST_BYTES = 1024 * 1024
+# A config is some kilobytes: of a larger file, and of more files, the rest is not read. In the host's own there may be
+# hundreds, which the doctor need not know.
+_MOST_BYTES = 256 * 1024
 _MOST_FILES = 200
 _LOOPBACK = ("127.", "localhost", "[::1]", "::1")
 
@@ -54,17 +56,33 @@ class Settings:
 
 
 def read_settings(path: str) -> Settings:
-    """Return what a config says of the supervisord itself; a config that cannot be read is a `problem`."""
+    """Return what a config says of the supervisord itself; a config that cannot be read is a `problem`.
+
+    The config of somebody else takes a child with his rights and a deadline: it may name any files, and so may he.
+    """
     parser = ConfParser()
     here = os.path.dirname(path)
     try:
         _read(parser, path)
         patterns = parser.get("include", "files", fallback="").replace("%(here)s", here).split()
-        included = [name for pattern in patterns for name in sorted(glob.glob(os.path.join(here, pattern)))]
-        for name in included[:_MOST_FILES]:
-            _read(parser, name)
-    except (OSError, ValueError, configparser.Error) as exc:
-        return Settings(problem=f"{path} cannot be read: {' '.join(str(exc).split())}")
+        left = _MOST_FILES
+        for pattern in patterns:
+            names = sorted(itertools.islice(glob.iglob(os.path.join(here, pattern)), left))
+            left -= len(names)
+            for name in names:
+                _read(parser, name)
+    except configparser.Error as exc:
+        # Its words quote the file, which whoever reads this may not be meant to see.
+        line = getattr(exc, "lineno", None)
+        return Settings(problem=f"{path} is no config of supervisord{f': line {line}' if line else ''}")
+    except TooLarge as exc:
+        return Settings(problem=f"{path} {exc}")
+    except UnicodeDecodeError:
+        return Settings(problem=f"{path} cannot be read: it is not in UTF-8")
+    except OSError as exc:
+        return Settings(problem=f"{path} cannot be read: {exc.strerror}")
+    except (ValueError, MemoryError, RecursionError):
+        return Settings(problem=f"{path} cannot be read")
     return Settings(
         socket=_path(parser, "unix_http_server", "file", here),
         pidfile=_path(parser, "supervisord", "pidfile", here),
@@ -78,11 +96,13 @@ def _read(parser: ConfParser, path: str) -> None:
     parser.read_string(text)
 
 
+def settings_of(data: t.Mapping[str, t.Any]) -> Settings:
+    """Return settings that were made data with ``dataclasses.asdict``, in a child, by JSON."""
+    return Settings(**{**data, "inet": tuple(InetServer(**one) for one in data["inet"])})
+
+
 def _text(path: str) -> str:
-    # Without O_NONBLOCK a pipe in the file's place would hold this up.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), encoding="utf-8") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise ValueError("it is no regular file")
+    with open_regular(path) as stream:
         return stream.read(_MOST_BYTES)
 
 

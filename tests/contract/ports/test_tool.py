@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import typing as t
 from pathlib import Path
 
@@ -321,3 +322,27 @@ def test_show_config_tells_the_assigned_ports_and_their_own(made: StackUnderTest
         "own_port": own_port(made),
         "fallback_ports": [],
     }
+
+
+def test_a_stack_that_is_taken_off_the_list_at_this_moment_is_in_nobodys_way(
+    made: StackUnderTest, stacks_of_this_host: str
+) -> None:
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        os.makedirs(stacks_of_this_host, exist_ok=True)
+        while not stop.is_set():
+            for name in ("a", "b", "c"):
+                os.symlink("/nowhere", os.path.join(stacks_of_this_host, name))
+            for name in ("a", "b", "c"):
+                os.unlink(os.path.join(stacks_of_this_host, name))
+
+    busy = threading.Thread(target=come_and_go)
+    busy.start()
+    try:
+        installed = made.generation().stack
+        for _unused in range(300):
+            leases.check_directories(installed)
+    finally:
+        stop.set()
+        busy.join()
