@@ -275,6 +275,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import f
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.policies import OWNED, POLICIES
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import load_stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.known_secrets import without_secrets
 
 
 def _diff(done: flush.Flushed) -> t.Dict[str, t.Dict[str, t.Optional[str]]]:
@@ -324,8 +325,9 @@ def main() -> None:
     try:
         result = run(module.params, check_mode=module.check_mode)
     except RollcallError as exc:
-        module.fail_json(msg=error_text(exc.as_dict()), error=exc.as_dict())
-    module.exit_json(**result)
+        error = without_secrets(exc.as_dict(), module.params["root"])
+        module.fail_json(msg=error_text(error), error=error)
+    module.exit_json(**without_secrets(result, module.params["root"]))
 
 
 if __name__ == "__main__":

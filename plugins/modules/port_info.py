@@ -161,6 +161,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import survey
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import load_stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.known_secrets import without_secrets
 
 
 def run(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
@@ -182,8 +183,9 @@ def main() -> None:
     try:
         result = run(module.params)
     except RollcallError as exc:
-        module.fail_json(msg=error_text(exc.as_dict()), error=exc.as_dict())
-    module.exit_json(**result)
+        error = without_secrets(exc.as_dict(), module.params["root"])
+        module.fail_json(msg=error_text(error), error=error)
+    module.exit_json(**without_secrets(result, module.params["root"]))
 
 
 if __name__ == "__main__":

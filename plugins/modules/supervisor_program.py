@@ -209,6 +209,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.execu
 from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import STATES, WantedPrograms
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import Reader
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.known_secrets import without_secrets
 
 
 def run(params: t.Mapping[str, t.Any], *, check_mode: bool) -> t.Dict[str, t.Any]:
@@ -244,8 +245,9 @@ def main() -> None:
     try:
         result = run(module.params, check_mode=module.check_mode)
     except RollcallError as exc:
-        module.fail_json(msg=error_text(exc.as_dict(), reader=Reader(module.params["root"])), error=exc.as_dict())
-    module.exit_json(**result)
+        error = without_secrets(exc.as_dict(), module.params["root"])
+        module.fail_json(msg=error_text(error, reader=Reader(module.params["root"])), error=error)
+    module.exit_json(**without_secrets(result, module.params["root"]))
 
 
 if __name__ == "__main__":

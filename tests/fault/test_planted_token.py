@@ -38,7 +38,7 @@ from tests.support.commands import rollcall
 from tests.support.playbooks import PLAYBOOK, outcome, play, prepare
 from tests.support.processes import eventually, free_port
 from tests.support.repository import ROOT
-from tests.support.stacks import StackUnderTest, stack
+from tests.support.stacks import APP, StackUnderTest, stack
 from tests.support.victims import innocent
 
 pytestmark = pytest.mark.fault(47)
@@ -502,6 +502,44 @@ def test_no_playbook_prints_what_a_service_logs_or_answers_of_its_secrets(talkin
         if "********" in said_without(made, f"playbooks/{playbook}.yml")
     }
     assert {"restart", "status", "credentials", "rollback"} <= hidden, "there was something to hide"
+
+
+PORTS = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - rollcall.supervisor.port_info: {root: "{{ root }}"}
+      register: seen
+    - ansible.builtin.debug: {var: seen}
+    - rollcall.supervisor.port_flush: {root: "{{ root }}", policy: refuse}
+      ignore_errors: true
+      register: refused
+    - ansible.builtin.debug: {var: refused}
+    - rollcall.supervisor.supervisor_program: {root: "{{ root }}", name: [web], state: present}
+"""
+
+
+@pytest.mark.timeout(200)
+def test_the_arguments_of_a_process_are_told_without_the_secrets_in_them(place: Path) -> None:
+    port = free_port()
+    with innocent(), stack({"web": {"port": port, "secrets": {"API_KEY": TOKENS["api"]}}}) as made:
+        shows = 'exec "$0" "$1" web "$API_KEY"'
+        made.raw["services"]["web"]["command"] = ["sh", "-c", shows, made.program, APP]
+        assert made.perform()["ok"]
+        assert named_in(read(f"/proc/{made.pids()['web']}/cmdline")) == {"api"}
+
+        for words in (("list",), ("check", str(port)), ("kill", str(port), "--check"), ("show-config",)):
+            for more in ((), ("--json",)):
+                said = rollcall(made, "ports", *words, *more)
+                assert not named_in((said.out + said.err).encode()), words
+        prepare(made)
+        for variables in ({"op": "list"}, {"op": "check", "port": port}):
+            done = play(made, "playbooks/ports.yml", "-vvv", "--diff", **variables)
+            assert not named_in((done.stdout + done.stderr).encode())
+            assert "********" in done.stdout
+        done = run_playbook(place, PORTS, {"here": {"root": made.root}})
+        assert done.returncode == 0, done.stdout
+        assert "********" in done.stdout
 
 
 @pytest.mark.exhaustive

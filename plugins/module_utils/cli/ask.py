@@ -39,30 +39,19 @@ def main(root: str, stream: t.TextIO, output: t.TextIO) -> int:
         stream: has ``version`` of the controller, ``verb``, ``arguments`` and ``check_mode``.
         output: takes the answer: ``changed``, ``report``, ``diff``, and ``failed``, ``msg``, ``error`` when it failed.
     """
+    from ..state.known_secrets import without_secrets
+
     asked = json.load(stream)
     try:
         _check_version(root, asked["version"])
         answer = _ANSWERS[asked["verb"]](root, asked["arguments"], asked["check_mode"])
     except RollcallError as exc:
         answer = {"changed": False, "failed": True, "error": exc.as_dict()}
-    answer = _without_secrets(answer, root, asked["arguments"].get("secrets"))
+    # Whoever reads it on the controller may not be let see them.
+    answer = without_secrets(answer, root, asked["arguments"].get("secrets"))
     _add_words(answer, root, asked)
     output.write(f"{json.dumps(answer)}\n")
     return 0
-
-
-def _without_secrets(answer: t.Dict[str, t.Any], root: str, given: t.Any) -> t.Dict[str, t.Any]:
-    """Return an answer without the secrets of the stack: whoever reads it on the controller may not be let see them.
-
-    Args:
-        answer: it.
-        root: directory of the stack.
-        given: secrets of the question.
-    """
-    from ..base.masking import masked
-    from ..state.known_secrets import known_secrets
-
-    return masked(answer, [given, known_secrets(root)])
 
 
 def _check_version(root: str, wanted: str) -> None:
