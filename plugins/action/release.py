@@ -15,6 +15,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cu
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.removing import remove
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases import archives
+from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.members import Entry
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.wanted import wanted_release
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 from ansible_collections.rollcall.supervisor.plugins.modules.release import ARGUMENT_SPEC, REQUIRED_IF
@@ -69,7 +70,7 @@ class _Place(t.NamedTuple):
 
     path: str
     digest: str
-    entries: t.Optional[t.Sequence[archives.Entry]] = None
+    entries: t.Optional[t.Sequence[Entry]] = None
 
     def packed(self, path: str) -> str:
         """Return an archive of it; one that is made is made at ``path``."""

@@ -74,9 +74,13 @@ def _text(path: t.Optional[str]) -> str:
         raise RollcallError(f"{path} cannot be read: {exc}.", kind="wrong_use") from exc
 
 
-def _included(pattern: str) -> t.List[t.Tuple[str, str]]:
+def _included(pattern: str) -> t.Iterator[t.Tuple[str, str]]:
+    try:
+        paths = sorted(glob.glob(pattern))
+    except ValueError:  # there is a zero byte in it
+        return
     # Whoever opens a pipe waits for its other end.
-    return [(path, _text(path)) for path in sorted(glob.glob(pattern)) if os.path.isfile(path)]
+    yield from ((path, _text(path)) for path in paths if os.path.isfile(path))
 
 
 VERBS: t.Mapping[str, Verb] = {

@@ -23,9 +23,11 @@ from . import conf_values
 from .conf_values import ConfSections, ExpansionNames, SectionValues
 from .draft import Draft, words
 
-# Path and text of every file that a pattern of [include] finds, relative to the config's directory.
-Read = t.Callable[[str], t.Sequence[t.Tuple[str, str]]]
+# Path and text of every file that a pattern of [include] finds, relative to the config's directory, in order.
+Read = t.Callable[[str], t.Iterable[t.Tuple[str, str]]]
 
+# Of [include]; each is searched for in the file system.
+_MOST_PATTERNS = 100
 # A manifest file has room for some thousand services.
 _MOST_PROCESSES = 1000
 # The defaults of supervisor, where they are not those of a manifest.
@@ -102,13 +104,18 @@ def _include(
     if read is None:
         draft.problem(place, "names other files, and they cannot be read here", corrections.FILE_NOT_TEXT)
         return
-    for pattern in patterns.split():
-        found = sorted(read(pattern))
-        if not found:
-            draft.advice(place, f"no file matches {pattern}", "see that the import ran beside the original's files")
-        for path, text in found:
+    listed = patterns.split()
+    if len(listed) > _MOST_PATTERNS:
+        draft.problem(place, f"has more than {_MOST_PATTERNS} patterns", corrections.SMALLER)
+        draft.refuse()
+    for pattern in listed:
+        found = False
+        for path, text in read(pattern):
+            found = True
             config.add(text, path)
             config.expand_here(os.path.dirname(path))
+        if not found:
+            draft.advice(place, f"no file matches {pattern}", "see that the import ran beside the original's files")
 
 
 # --- the programs ------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ import typing as t
 from .draft import Imported, words
 
 _WIDTH = 110
+# A longer key must be announced (YAML 1.1, 10.2).
+_LONGEST_KEY = 1000
 _PLAIN = re.compile(r"(--?)?[A-Za-z_/][A-Za-z0-9_./@+=-]*\Z")
 # Words that a version of YAML takes for something else than text.
 _NOT_TEXT = words("null true false yes no on off y n")
@@ -47,18 +49,26 @@ def _block(mapping: t.Mapping[str, t.Any], indent: str) -> t.List[str]:
     """Return the lines of a mapping. A short value without mappings or lists in it stands on one line."""
     lines = []
     for key, value in mapping.items():
-        flow = f"{indent}{_scalar(key)}: {_flow(value)}"
+        flow = f"{indent}{_key(key, indent)} {_flow(value)}"
         nested = isinstance(value, dict) and any(isinstance(inner, (dict, list)) for inner in value.values())
         if isinstance(value, dict) and value and (nested or len(flow) > _WIDTH):
-            lines += [f"{indent}{_scalar(key)}:", *_block(value, indent + "  ")]
+            lines += [f"{indent}{_key(key, indent)}", *_block(value, indent + "  ")]
         else:
             lines.append(flow)
     return lines
 
 
+def _key(key: t.Any, indent: t.Optional[str] = None) -> str:
+    """Return a key and its colon, on a line of a block with this indent or, with None, within a line."""
+    written = _scalar(key)
+    if len(written) <= _LONGEST_KEY:
+        return f"{written}:"
+    return f"? {written} :" if indent is None else f"? {written}\n{indent}:"
+
+
 def _flow(value: t.Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_scalar(key)}: {_flow(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{_key(key)} {_flow(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_flow, value)) + "]"
     return _scalar(value)

@@ -15,43 +15,20 @@ import contextlib
 import fnmatch
 import gzip
 import hashlib
-import lzma
 import os
 import shutil
 import stat
 import tarfile
 import typing as t
-import zipfile
-import zlib
 
 from ..base import cures
 from ..base.errors import RollcallError
+from .members import BLOCK, DAMAGED, DIRECTORY, FILE, LINK, LONGEST_NAME, LONGEST_PATH, Entry, Opener, members_of
 
-DIRECTORY, FILE, LINK = "directory", "file", "link"
-BLOCK = 1024 * 1024
-# Problems that are told at once; the rest is counted.
-TOLD = 10
-
-
-class Entry(t.NamedTuple):
-    """One thing in a tree.
-
-    Attributes:
-        name: its path from the top of the tree, with ``/`` and without ``.``.
-        kind: DIRECTORY, FILE or LINK.
-        executable: of a file: whether its owner may execute it.
-        target: of a link: what it says.
-        size: of a file, in bytes.
-    """
-
-    name: str
-    kind: str
-    executable: bool = False
-    target: str = ""
-    size: int = 0
-
-
-Opener = t.Callable[[], t.IO[bytes]]
+# Problems that are told at once, and that are kept as data; the rest is counted.
+TOLD, KEPT = 10, 1000
+# No tree is deeper, and no file system takes a path without an end.
+DEEPEST = 100
 
 
 def link_problem(name: str, target: str) -> t.Optional[str]:
@@ -60,7 +37,9 @@ def link_problem(name: str, target: str) -> t.Optional[str]:
     ``..`` is only taken at its beginning, where the directories it goes up through are real ones: further on they may
     be links themselves, and then `a/..` is not where it seems to be.
     """
-    if not target or target.startswith("/"):
+    if len(target) >= LONGEST_PATH:
+        return "is a link to a path that is too long"
+    if "\0" in target or not target or target.startswith("/"):
         return f"is a link to {target or 'nothing'}, and links have to be relative"
     parts = [part for part in target.split("/") if part not in ("", ".")]
     up = next((index for index, part in enumerate(parts) if part != ".."), len(parts))
@@ -195,9 +174,9 @@ def opened(path: str, strip: int = 0, *, name: str = "") -> t.Iterator[t.List[t.
     """
     with contextlib.ExitStack() as stack:
         try:
-            members = list(_members(path, stack))
-            found = [(_normal(entry, strip), opener, problem) for entry, opener, problem in members]
-        except _DAMAGED as exc:
+            found = [(_normal(entry, strip), opener, problem) for entry, opener, problem in members_of(path, stack)]
+        except (*DAMAGED, OSError) as exc:
+            _raise_if_of_host(exc)
             # tarfile tells on further lines what it has tried, and some say nothing at all.
             why = (str(exc).splitlines() or [type(exc).__name__])[0].rstrip(":")
             raise RollcallError(
@@ -211,8 +190,10 @@ def opened(path: str, strip: int = 0, *, name: str = "") -> t.Iterator[t.List[t.
         yield kept
 
 
-# gzip says OSError and EOFError; the others have errors of their own.
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile, ValueError)
+def _raise_if_of_host(exc: Exception) -> None:
+    """Raise the error of a file system again; bz2 and gzip say OSError too, without a number."""
+    if isinstance(exc, OSError) and exc.errno is not None:
+        raise exc
 
 
 def unpack(members: t.Iterable[t.Tuple[Entry, Opener]], directory: str) -> None:
@@ -231,11 +212,19 @@ def unpack(members: t.Iterable[t.Tuple[Entry, Opener]], directory: str) -> None:
                 os.symlink(entry.target, path)
             elif entry.kind == FILE:
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-                with open(descriptor, "wb") as written, opener() as content:
+                with open(descriptor, "wb") as written, _content(directory, entry, opener) as content:
                     shutil.copyfileobj(content, written, BLOCK)
                     os.fchmod(written.fileno(), 0o755 if entry.executable else 0o644)
-    except _DAMAGED as exc:
+    except (*DAMAGED, OSError) as exc:
+        _raise_if_of_host(exc)
         raise RollcallError(f"The archive is damaged: {exc}.", kind="wrong_use") from exc
+
+
+def _content(directory: str, entry: Entry, opener: Opener) -> t.IO[bytes]:
+    """Return what a file is read from: the archive, or for a hard link the file that was unpacked before."""
+    if not entry.target:
+        return opener()
+    return open(os.open(os.path.join(directory, entry.target), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
 
 
 def _make_directories(top: str, name: str, made: t.Set[str]) -> None:
@@ -248,78 +237,34 @@ def _make_directories(top: str, name: str, made: t.Set[str]) -> None:
     made.add(name)
 
 
-def _members(path: str, stack: contextlib.ExitStack) -> t.Iterator[t.Tuple[Entry, Opener, t.Optional[str]]]:
-    """Yield entries as the archive has them, with how to read each and what is wrong with its kind."""
-    if _is_zip(path):
-        packed = stack.enter_context(zipfile.ZipFile(path))
-        for info in packed.infolist():
-            yield _of_zip(packed, info)
-    else:
-        archive = stack.enter_context(tarfile.open(path, "r:*"))  # noqa: SIM115
-        for member in archive.getmembers():
-            yield _of_tar(archive, member)
-
-
-def _is_zip(path: str) -> bool:
-    """Return whether a file begins as zip archives do; zipfile looks at the end, where a tar archive may have one."""
-    with open(path, "rb") as stream:
-        return stream.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
-
-
-def _of_zip(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> t.Tuple[Entry, Opener, t.Optional[str]]:
-    mode = info.external_attr >> 16  # 0 where it was packed on a system without modes
-    problem = "is encrypted" if info.flag_bits & 1 else None
-    if info.is_dir():
-        entry = Entry(info.filename, DIRECTORY)
-    elif stat.S_ISLNK(mode):
-        entry = Entry(info.filename, LINK, target="" if problem else os.fsdecode(packed.read(info)))
-    else:
-        entry = Entry(info.filename, FILE, bool(mode & stat.S_IXUSR), size=info.file_size)
-        if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-            problem = "is neither a file nor a directory nor a link"
-    return entry, lambda: packed.open(info), problem
-
-
-def _of_tar(archive: tarfile.TarFile, member: tarfile.TarInfo) -> t.Tuple[Entry, Opener, t.Optional[str]]:
-    def content() -> t.IO[bytes]:
-        try:
-            stream = archive.extractfile(member)
-        except KeyError as exc:  # what a hard link names is not in it
-            raise tarfile.ExtractError(f"{member.name} is a link to {member.linkname}, which is not in it") from exc
-        if stream is None:
-            raise tarfile.ExtractError(f"{member.name} has no content")
-        return stream
-
-    executable = bool(member.mode & stat.S_IXUSR)
-    problem = None
-    if member.isdir():
-        entry = Entry(member.name, DIRECTORY)
-    elif member.issym():
-        entry = Entry(member.name, LINK, target=member.linkname)
-    else:
-        entry = Entry(member.name, FILE, executable, size=member.size)
-        if not (member.isreg() or member.islnk()):
-            problem = "is neither a file nor a directory nor a link"
-    return entry, content, problem
-
-
 def _normal(entry: Entry, strip: int) -> t.Optional[Entry]:
     """Return the entry by its name in the tree; None for what has no name there. Bad names stay as they are."""
     if entry.name.startswith("/"):
         return entry
-    parts = [part for part in entry.name.split("/") if part not in ("", ".")][strip:]
-    return entry._replace(name="/".join(parts)) if parts else None
+    name = _stripped(entry.name, strip)
+    target = _stripped(entry.target, strip) if entry.kind == FILE else entry.target
+    return entry._replace(name=name, target=target) if name else None
+
+
+def _stripped(name: str, strip: int) -> str:
+    return "/".join([part for part in name.split("/") if part not in ("", ".")][strip:])
 
 
 def _problems(entries: t.Iterable[Entry]) -> t.Iterator[str]:
     """Find what is wrong with names and links."""
     kinds: t.Dict[str, str] = {}
-    every = list(entries)
-    for entry in every:
-        if entry.name.startswith("/") or ".." in entry.name.split("/") or "\0" in entry.name:
-            yield f"{entry.name!r} is a path that leads out of it"
-        elif entry.kind == LINK and link_problem(entry.name, entry.target):
+    every = []
+    for entry in entries:
+        problem = _path_problem(entry.name)
+        if problem:
+            # Nothing else is looked for in a path that nobody could look through.
+            yield f"{entry.name[:LONGEST_NAME]!r} {problem}"
+            continue
+        every.append(entry)
+        if entry.kind == LINK and link_problem(entry.name, entry.target):
             yield f"{entry.name} {link_problem(entry.name, entry.target)}"
+        elif entry.kind == FILE and entry.target and kinds.get(entry.target) != FILE:
+            yield f"{entry.name} is a link to {entry.target}, which is not in it before"
         # A directory may well be named again.
         if entry.name in kinds and not entry.kind == kinds[entry.name] == DIRECTORY:
             yield f"{entry.name} is in it twice"
@@ -333,6 +278,16 @@ def _problems(entries: t.Iterable[Entry]) -> t.Iterator[str]:
             above = os.path.dirname(above)
 
 
+def _path_problem(name: str) -> t.Optional[str]:
+    """Return why nothing can have this path in a tree; None when something can."""
+    parts = name.split("/")
+    if name.startswith("/") or ".." in parts or "\0" in name:
+        return "is a path that leads out of it"
+    if len(os.fsencode(name)) >= LONGEST_PATH or any(len(os.fsencode(part)) > LONGEST_NAME for part in parts):
+        return "is a path that is too long for a file system"
+    return f"is below more than {DEEPEST} directories" if len(parts) > DEEPEST else None
+
+
 def _refuse(what: str, problems: t.Sequence[str]) -> None:
     if problems:
         told = [f"  {problem}" for problem in problems[:TOLD]]
@@ -340,6 +295,6 @@ def _refuse(what: str, problems: t.Sequence[str]) -> None:
         raise RollcallError(
             f"{what} cannot be a release:\n" + "\n".join(told),
             kind="wrong_use",
-            evidence={"problems": list(problems)},
+            evidence={"problems": list(problems[:KEPT])},
             remedies=[cures.correct("the archive, or leave it out of a directory with `exclude`")],
         )

@@ -145,6 +145,8 @@ COSTLY = {
         "supervisord",
         "".join(f"[program:a{n}]\ncommand=x\nnumprocs=1000\nprocess_name=%(process_num)d\n" for n in range(10_000)),
     ),
+    "a pattern that no file system knows": ("supervisord", f"{PROGRAM}[include]\nfiles=a\0b\n"),
+    "very many patterns": ("supervisord", f"{PROGRAM}[include]\nfiles={'/etc/* ' * 100_000}\n"),
     "a long word": ("supervisord", f"[program:web]\ncommand=/bin/web {'x' * 900_000}\n"),
     "variables that are long": ("supervisord", f"{PROGRAM}environment=A={'x' * 900_000}\n"),
     "a long word of a Procfile": ("procfile", f"web: {'x' * 900_000}\n"),

@@ -849,6 +849,12 @@ def test_what_is_rendered_is_read_as_the_same_data(data: dict[str, Any], message
     assert loaded.data == {"stack": data}
 
 
+def test_a_key_of_any_length_is_read_as_the_same_data() -> None:
+    data = {"a" * 5000: {"b" * 5000: 1, "c": [{"d" * 5000: 2}]}, "e": {"f" * 5000: 3}}
+    loaded = parse_manifest(as_yaml(Imported({"stack": data}, ())).encode())
+    assert (loaded.data, loaded.problems) == ({"stack": data}, [])
+
+
 def test_a_note_is_data_for_machines() -> None:
     assert Note("a", "b", "c").as_dict() == {"place": "a", "message": "b", "cure": "c", "kind": "lost"}
 
