@@ -48,7 +48,7 @@ sandbox = supervisords.sandbox
 PLACES: t.Mapping[str, str] = {
     "manifest secrets": "api",
     "action stack_restart secrets": "api",
-    "role credentials tasks main.yml": "credential",
+    "module stack_credentials files": "credential",
     "role database database_postgresql.password": "postgresql",
     "role database tasks postgresql_create.yml": "postgresql",
     "role database tasks postgresql_make.yml": "postgresql",

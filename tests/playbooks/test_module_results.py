@@ -56,6 +56,7 @@ def succeeding(made: StackUnderTest, place: Path) -> t.Dict[str, Options]:
         "stack_restart": installed,
         "stack_remove": {**installed, "manifest": manifest(made.raw)},
         "stack_root": {"root": str(place / "fresh")},
+        "stack_credentials": {**installed, "state_directory": made.paths.state, "files": {"credentials/feed": "x"}},
     }
 
 

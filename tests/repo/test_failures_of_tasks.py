@@ -52,7 +52,6 @@ TRIALS: t.Mapping[str, t.Mapping[str, str]] = {
         "Refuse paths outside of the stack's root": (
             f"{CREDENTIALS}::test_paths_that_lead_out_of_the_root_are_refused_each_by_its_name"
         ),
-        "Leave a directory alone": f"{CREDENTIALS}::test_a_directory_is_not_removed_as_a_credential",
     },
     "roles/services": {
         "Succeed only when every check has passed": (

@@ -26,7 +26,6 @@ TASKS: t.Mapping[str, str] = {
     "roles/bootstrap/tasks/failed.yml": "an account: user(8)",
     "playbooks/remove.yml": "an account: user(8)",
     "roles/services/tasks/boot_remove.yml": "the unit of systemd and its link, files by their full names",
-    "roles/credentials/tasks/main.yml": "a credential by its full name; the task before refuses a directory",
 }
 SHELL = re.compile(r"(?:^|[\s;&|\"'\[])(?:rm|rmdir|unlink|shred)\s+(?:-|/|\"?\{\{)")
 

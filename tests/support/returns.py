@@ -57,6 +57,7 @@ DOCUMENTS: t.Mapping[str, t.Mapping[str, str]] = {
     "release": ERROR,
     "stack_acknowledge": {"report": "AcknowledgeDocument", **ERROR},
     "stack_apply": {**PROBLEMS, **REPORT},
+    "stack_credentials": ERROR,
     "stack_doctor": {"report": "DoctorDocument", **ERROR},
     "stack_info": REPORT,
     "stack_remove": ERROR,

@@ -66,6 +66,41 @@ def _write_in(place: int, name: str, text: str, mode: int, owner: t.Optional[t.T
         raise
 
 
+def write_at(directory: int, name: str, content: bytes, mode: int, owner: t.Optional[t.Tuple[int, int]] = None) -> None:
+    """Replace the file ``name`` of an open directory as `write_atomically` does; a link in its place is replaced.
+
+    Others may be able to write to that directory: what is opened, is made the owner's and has the mode is a new file
+    that has no other name, and no link is followed.
+
+    Args:
+        directory: its descriptor.
+        name: of the file, without a slash.
+        content: the new content.
+        mode: permission bits; they hold before the first byte is written.
+        owner: uid and gid to give the file to; None leaves the writer's own.
+
+    Raises:
+        OSError: as the kernel says it; the old file is untouched then.
+    """
+    temporary = f"{name[:200]}.{int.from_bytes(os.urandom(6), 'big')}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, mode, dir_fd=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            if owner is not None:
+                os.fchown(stream.fileno(), *owner)
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=directory)
+        raise
+    os.fsync(directory)
+
+
 def is_temporary(name: str) -> bool:
     """Return whether a file is one of those that `write_atomically` makes, or has left behind when it was killed."""
     parts = name.rsplit(".", 2)

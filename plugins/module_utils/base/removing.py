@@ -55,6 +55,15 @@ def remove(path: str, *, missing_ok: bool = False) -> None:
         os.close(parent)
 
 
+def unlink_at(directory: int, name: str) -> None:
+    """Remove an entry of an open directory, which is no directory itself; a link goes, and what it leads to stays.
+
+    Raises:
+        OSError: there is none, or it may not be removed.
+    """
+    os.unlink(name, dir_fd=directory)
+
+
 def remove_empty(path: str) -> bool:
     """Remove a directory when nothing is in it; return whether it was removed.
 

@@ -6,8 +6,9 @@
 """What an install has changed outside of its generation, such as a password, and how each is taken back.
 
 Whoever changes it writes before that a record ``STATE/undo/NAME.json``: ``what`` in words, ``argv`` and ``stdin`` of
-the command. A run that goes back, or that was refused before it touched anything, runs them; a verdict that is OK
-forgets them. The first record of a name counts: it leads back to what was when a verdict was OK.
+the command, or ``file``, one that was delivered (state/deliveries.py). A run that goes back, or that was refused before
+it touched anything, runs them; a verdict that is OK forgets them. The first record of a name counts: it leads back to
+what was when a verdict was OK.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import stat
 import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
+from ..base.errors import RollcallError
 from ..base.removing import remove
 from ..base.text import last_lines
 from ..manifest.model import DEFAULT_PATH
@@ -27,12 +29,13 @@ PATIENCE = 8.0
 
 
 class Undo(t.NamedTuple):
-    """How one thing is taken back: what it is, the command, and what that reads on its standard input."""
+    """How one thing is taken back: what it is, the command and what that reads on its standard input, or which file."""
 
     path: str
     what: str
     argv: t.Tuple[str, ...]
     stdin: str
+    file: t.Optional[t.Mapping[str, t.Any]] = None
 
 
 class TakenBack(t.NamedTuple):
@@ -50,7 +53,7 @@ def directory(state: str) -> str:
 def take_back(state: str, *, clock: Clock = SYSTEM) -> t.List[TakenBack]:
     """Take back all that is recorded, the newest first; return what was, and what could not be and why."""
     deadline = Deadline(PATIENCE, clock)
-    return [_taken_back(one, deadline) for one in reversed(kept(state))]
+    return [_taken_back(state, one, deadline) for one in reversed(kept(state))]
 
 
 def forget(state: str) -> None:
@@ -81,17 +84,42 @@ def _read(path: str) -> Undo:
             if not stat.S_ISREG(seen.st_mode) or seen.st_uid not in (0, os.geteuid()) or seen.st_mode & 0o022:
                 return Undo(path, f"what {path} records, which others may have written,", (), "")
             data = json.load(stream)
-            return Undo(path, str(data["what"]), tuple(map(str, data["argv"])), str(data["stdin"]))
+            return Undo(path, str(data["what"]), tuple(map(str, data["argv"])), str(data["stdin"]), data.get("file"))
     except (OSError, ValueError, KeyError, TypeError) as exc:
         return Undo(path, f"what {path} records, which cannot be read ({type(exc).__name__}),", (), "")
 
 
-def _taken_back(one: Undo, deadline: Deadline) -> TakenBack:
+def _taken_back(state: str, one: Undo, deadline: Deadline) -> TakenBack:
+    failed = f"{one.what} could not be taken back"
+    if one.file is not None:
+        why = _put_back(state, one.file)
+    elif one.argv:
+        why = _executed(one, deadline)
+    else:
+        return TakenBack(False, failed)
+    if why:
+        return TakenBack(False, f"{failed}: {why}")
+    remove(one.path, missing_ok=True)
+    return TakenBack(True, f"{one.what} was taken back")
+
+
+def _put_back(state: str, record: t.Mapping[str, t.Any]) -> str:
+    """Put a file back; return why it cannot be."""
+    from . import deliveries  # late: few runs go back
+
+    try:
+        deliveries.put_back(state, record)
+    except RollcallError as exc:
+        return exc.message
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        return type(exc).__name__
+    return ""
+
+
+def _executed(one: Undo, deadline: Deadline) -> str:
+    """Run the command that takes something back; return why it could not."""
     import subprocess  # late: few runs go back
 
-    failed = f"{one.what} could not be taken back"
-    if not one.argv:
-        return TakenBack(False, failed)
     try:
         done = subprocess.run(
             one.argv,
@@ -104,10 +132,8 @@ def _taken_back(one: Undo, deadline: Deadline) -> TakenBack:
             timeout=max(1.0, deadline.remaining()),
         )
     except (OSError, subprocess.TimeoutExpired) as exc:
-        return TakenBack(False, f"{failed}: {type(exc).__name__}")
+        return type(exc).__name__
     if done.returncode != 0:
         # What was on standard input may be secret; what it answers names no value of it.
-        said = (last_lines(done.stderr, 1) or [f"exit code {done.returncode}"])[0]
-        return TakenBack(False, f"{failed}: {said}")
-    remove(one.path, missing_ok=True)
-    return TakenBack(True, f"{one.what} was taken back")
+        return (last_lines(done.stderr, 1) or [f"exit code {done.returncode}"])[0]
+    return ""
