@@ -10,6 +10,9 @@ from __future__ import annotations
 import time
 import typing as t
 
+# Characters of the words of others, such as a path, that are shown where they must be whole to be of use.
+LONGEST = 1000
+
 # Results of a run that are called otherwise for people.
 _RESULTS = {"ok": "OK", "held": "HELD", "degraded": "FAILED"}
 
@@ -32,6 +35,11 @@ def inert(text: str) -> str:
     )
 
 
+def has_control(text: str) -> bool:
+    """Return whether a text has control characters, line ends among them: no name and no path of a stack has any."""
+    return any(char < " " or "\x7f" <= char < "\xa0" for char in text)
+
+
 def count(number: int, word: str, plural: str = "") -> str:
     """Return a number with its noun: ``1 process``, ``2 processes``; without ``plural`` the noun gets an s."""
     return f"{number} {word if number == 1 else plural or word + 's'}"
@@ -50,9 +58,10 @@ def run_result(result: str, step: t.Optional[str] = None) -> str:
 
 
 def table(rows: t.Sequence[t.Sequence[str]]) -> str:
-    """Return rows of cells, the headings first, as lines whose columns stand below each other."""
-    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+    """Return rows of cells, the headings first, as lines whose columns stand below each other; a row is one line."""
+    cells = [[one_line(cell, LONGEST) for cell in row] for row in rows]
+    widths = [max(len(row[number]) for row in cells) for number in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in cells)
 
 
 def one_line(text: t.Union[str, bytes], most: int = 160) -> str:

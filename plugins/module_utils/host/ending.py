@@ -293,7 +293,7 @@ def describe_parent(process: Process) -> str:
     parent = processes.describe(process.ppid) if process.ppid else None
     if parent is None:
         return "its parent cannot be seen"
-    return f"its parent is pid {parent.pid} '{parent.command_line}' of user {parent.user}"
+    return f"its parent is pid {parent.pid} '{parent.shown}' of user {parent.user}"
 
 
 def _pidfd(pid: int) -> t.Optional[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..base.text import has_control
 from . import processes
 from .accounts import find_account
 from .model import Label
@@ -31,7 +32,8 @@ def label_of(pid: int, contained: t.Optional[bool] = None) -> t.Optional[Label]:
     in another pid namespace has none: the environment of a container is not ours to trust.
     """
     environment = processes.reader.environment(pid, "ROLLCALL_")
-    if LABEL_ROOT not in environment:
+    # Anybody can give a process a label. One with control characters is no stack's.
+    if LABEL_ROOT not in environment or has_control("".join(environment.values())):
         return None
     if processes.reader.in_container(pid) if contained is None else contained:
         return None

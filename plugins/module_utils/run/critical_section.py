@@ -13,6 +13,7 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
+from ..base.text import LONGEST, one_line
 from ..host import births, processes
 from ..host.ending import Ended
 from ..host.inheritance import number_of
@@ -426,7 +427,7 @@ def flush_ports(run: PreparedRun, *, dry_run: bool) -> t.Tuple[t.Sequence[Ended]
     actions = [
         PlannedAction(
             "end",
-            f"pid {entry.pid} '{shlex.join(entry.command)}' of user {entry.user}",
+            f"pid {entry.pid} '{one_line(shlex.join(entry.command), LONGEST)}' of user {entry.user}",
             f"it holds port {ports.get((entry.pid, entry.start), 'of this stack')}",
         )
         for entry in done.ended

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..base.text import count, printable, table
+from ..base.text import LONGEST, count, one_line, printable, table
 from ..doctor.diagnosis import KINDS
 from ..doctor.findings import SEVERITIES
 from .words import Reader, runnable
@@ -45,7 +45,7 @@ def findings_text(data: DoctorDocument, reader: t.Optional[Reader] = None) -> st
 def _lines(finding: FindingData, data: DoctorDocument, reader: Reader) -> t.Iterator[str]:
     """Return one finding: what it is, what was seen, what was done about it or what is to be done."""
     word = "fixed" if finding["fixed"] else finding["severity"]
-    yield f"{word:8}  {finding['name']}  {finding['subject']}"
+    yield f"{word:8}  {finding['name']}  {one_line(finding['subject'], LONGEST)}"
     yield from (f"  {line}" for line in finding["evidence"].splitlines())
     done = finding["data"].get("done")
     if finding["fixed"]:

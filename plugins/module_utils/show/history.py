@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..base.text import printable, readable_time, run_result, table
+from ..base.text import LONGEST, one_line, printable, readable_time, run_result, table
 from .words import cut, indented
 
 if t.TYPE_CHECKING:
@@ -67,7 +67,7 @@ def run_text(run: RunDocument) -> str:
     lines += [f"  did: {action}" for action in run["actions"]]
     for entry in run["signals"]:
         sent = ", then ".join(entry["signals"]) or "no signal"
-        who = f"pid {entry['pid']} '{entry['command']}' of user {entry['user']}"
+        who = f"pid {entry['pid']} '{one_line(entry['command'], LONGEST)}' of user {one_line(entry['user'])}"
         lines.append(f"  signalled {who}: {sent}; {entry['result']}")
     if run["timings"]:
         lines.append("  took " + ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in run["timings"].items()))

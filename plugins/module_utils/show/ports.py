@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..base import cures
-from ..base.text import printable, readable_time
+from ..base.text import LONGEST, one_line, printable, readable_time
 from .words import Data
 
 
@@ -40,23 +40,31 @@ def _check(data: Data) -> str:
     if data["free"]:
         leased = f", and leased to {data['leased_to']}" if data["leased_to"] else ""
         return f"{label} is free{leased}"
-    return "\n".join([f"{label} is taken: {data['reason']}", *(f"  {_holder(holder)}" for holder in data["holders"])])
+    return "\n".join(
+        [
+            f"{label} is taken: {one_line(data['reason'], LONGEST)}",
+            *(f"  {_holder(holder)}" for holder in data["holders"]),
+        ]
+    )
 
 
 def _holder(holder: Data) -> str:
     where = f"[{holder['address']}]" if holder["family"] == "ipv6" else holder["address"]
+    why = f"{holder['provenance']}, {one_line(holder['reason'], LONGEST)}"
     if holder["pid"] is None:
-        return f"{where}: {holder['provenance']}, {holder['reason']}"
-    unit = f", in {holder['unit']}" if holder["unit"] else ""
-    return (
-        f"{where}: pid {holder['pid']} '{holder['command']}' of user {holder['user']} since "
-        f"{readable_time(holder['started'])}{unit}: {holder['provenance']}, {holder['reason']}"
-    )
+        return f"{where}: {why}"
+    unit = f", in {one_line(holder['unit'])}" if holder["unit"] else ""
+    return f"{where}: {_process(holder)} since {readable_time(holder['started'])}{unit}: {why}"
+
+
+def _process(data: Data) -> str:
+    """Return a process in words on one line: its command line is anybody's, and may have lines of its own."""
+    return f"pid {data['pid']} '{one_line(data['command'], LONGEST)}' of user {one_line(data['user'])}"
 
 
 def _kill(data: Data) -> str:
     word = "would end" if data["check"] else "ended"
-    lines = [f"{word} pid {entry['pid']} '{entry['command']}' of user {entry['user']}" for entry in data["ended"]]
+    lines = [f"{word} {_process(entry)}" for entry in data["ended"]]
     lines += [f"left alone: {_who(holder)}; add --supervised to stop it" for holder in data["kept"]]
     return "\n".join(lines or [f"port {data['port']} is free; nothing was to be done"])
 
@@ -64,7 +72,7 @@ def _kill(data: Data) -> str:
 def _who(holder: Data) -> str:
     if holder["pid"] is None:
         return f"unknown owner ({holder['reason']})"
-    return f"pid {holder['pid']} '{holder['command']}' of user {holder['user']} ({holder['provenance']})"
+    return f"{_process(holder)} ({holder['provenance']})"
 
 
 def _find_available(data: Data) -> str:
@@ -84,7 +92,7 @@ def _list(data: Data) -> str:
     head = f"{'pid':>8}  {'provenance':<11}  {'service':<24}  {'ports':<11}  {'user':<10}  command"
     lines = [
         f"{row['pid']:>8}  {row['provenance']:<11}  {row['service'] or '-':<24}  {_listed(row['ports']) or '-':<11}  "
-        f"{row['user']:<10}  {row['command']}"
+        f"{row['user']:<10}  {one_line(row['command'], LONGEST)}"
         for row in data["processes"]
     ]
     return "\n".join([head, *lines])

@@ -14,7 +14,7 @@ from __future__ import annotations
 import typing as t
 
 from ..base import cures
-from ..base.text import count, printable
+from ..base.text import LONGEST, count, one_line, printable
 from .errors import error_text
 from .failures import Failing, failing_by_subject, stories, verdict_word
 from .last_failure import last_failure_text, last_failure_words
@@ -149,7 +149,7 @@ def _all_as_one(names: t.Sequence[str], services: t.Sequence[ServiceRow]) -> t.L
 
 
 def _victim(entry: Signalled) -> str:
-    text = f"pid {entry['pid']} '{cut(printable(entry['command']))}' of user {printable(entry['user'])}"
+    text = f"pid {entry['pid']} '{cut(one_line(entry['command'], LONGEST))}' of user {one_line(entry['user'])}"
     signals = ", then ".join(entry["signals"]) or "no signal"
     return f"{text}: {signals}; {entry['result']} after {duration(entry['seconds'])}"
 

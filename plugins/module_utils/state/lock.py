@@ -21,7 +21,7 @@ from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.files import json_object, open_regular, try_lock
-from ..base.text import printable, readable_time
+from ..base.text import one_line, readable_time
 from ..host import processes
 from ..host.accounts import user_name
 from ..host.model import Process
@@ -172,6 +172,6 @@ def describe_lock(note: t.Mapping[str, t.Any]) -> str:
     """Return by whom a stack is locked, for people; with the step, where the note has one."""
     if not note:
         return "it has just begun and not yet written its name"
-    who, verb, pid, since = (printable(note.get(key, "?")) for key in ("who", "verb", "pid", "since"))
-    step = f", now at its step '{printable(note['step'])}'" if note.get("step") else ""
+    who, verb, pid, since = (one_line(str(note.get(key, "?"))) for key in ("who", "verb", "pid", "since"))
+    step = f", now at its step '{one_line(str(note['step']))}'" if note.get("step") else ""
     return f"{who} runs '{verb}' as pid {pid} since {since}{step}"

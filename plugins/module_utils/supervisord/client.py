@@ -18,6 +18,7 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
+from ..base.text import one_line
 from ..base.wire import Line
 from ..host import processes, unix_listeners
 from ..host.trust import Peer, Trust, peer_of
@@ -154,7 +155,7 @@ class Client:
 
     def version(self) -> str:
         """Return the version of supervisor that runs, such as ``4.3.0``."""
-        return self._read(_text, self.call("supervisor.getSupervisorVersion"))
+        return one_line(self._read(_text, self.call("supervisor.getSupervisorVersion")), 40)
 
     def programs(self) -> t.Dict[str, ProgramState]:
         """Return every program by its name; ``group:name`` when its group is called otherwise."""

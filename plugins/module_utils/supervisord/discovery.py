@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
+from ..base.text import has_control
 from ..host import processes, unix_listeners
 from ..host.answering import silent_mount
 from ..host.apart import answers, begin_each
@@ -178,12 +179,17 @@ def _known(process: Process, ours: bool, *, trusted: bool) -> Supervisord:
     return Supervisord(
         process,
         ours,
-        None if elsewhere and not ours else running.config_of(process),
+        None if elsewhere and not ours else _shown(running.config_of(process)),
         label=own if own is not None and not own.service else None,
         young=processes.age(process.start) < STARTING,
         seen=os.geteuid() in (0, process.uid),
         trusted=trusted,
     )
+
+
+def _shown(path: t.Optional[str]) -> t.Optional[str]:
+    """Return a path; None when it has control characters: a command that was told with it would be another."""
+    return path if path is None or not has_control(path) else None
 
 
 def _settings(config: str) -> Settings:

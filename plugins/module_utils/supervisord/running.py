@@ -11,6 +11,7 @@ import os
 import shlex
 import typing as t
 
+from ..base.text import has_control
 from ..host import processes
 from ..host.apart import answers
 from ..host.homes import Home
@@ -145,7 +146,8 @@ def program_of(pid: int) -> t.Optional[Home]:
     told = processes.reader.environment(pid, "SUPERVISOR_")
     name = ":".join(told[key] for key in ("SUPERVISOR_GROUP_NAME", "SUPERVISOR_PROCESS_NAME") if key in told)
     url = told.get("SUPERVISOR_SERVER_URL")
-    if not name or not url:
+    # Whoever runs it has chosen these words, and they become a part of a command that is told.
+    if not name or not url or has_control(name + url):
         return Home(f"supervisord pid {supervisord}", "")
     stop = shlex.join(["supervisorctl", "-s", url, "stop", name])
     return Home(f"program {name} of supervisord pid {supervisord}", stop)

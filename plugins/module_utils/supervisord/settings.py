@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from ..base.conf_format import ConfParser, TooLarge
 from ..base.files import open_regular
+from ..base.text import has_control, one_line
 
 # A config is some kilobytes: of a larger file, and of more files, the rest is not read. In the host's own there may be
 # hundreds, which the doctor need not know.
@@ -107,13 +108,17 @@ def _text(path: str) -> str:
 
 
 def _path(parser: configparser.RawConfigParser, section: str, key: str, here: str) -> t.Optional[str]:
-    """Return a path of the config; None when it is not there, relative, or made of what only supervisord knows."""
+    """Return a path of the config; None when it is not there, relative, has control characters, or is made
+    of what only supervisord knows.
+    """
     text = parser.get(section, key, fallback="").replace("%(here)s", here)
     if "%(" in text:
         return None
     text = text.replace("%%", "%")
-    return text if os.path.isabs(text) else None
+    return text if os.path.isabs(text) and not has_control(text) else None
 
 
 def _inet(parser: configparser.RawConfigParser, section: str) -> InetServer:
-    return InetServer(parser.get(section, "port", fallback=""), bool(parser.get(section, "password", fallback="")))
+    return InetServer(
+        one_line(parser.get(section, "port", fallback="")), bool(parser.get(section, "password", fallback=""))
+    )
