@@ -118,6 +118,9 @@ def _failure_text(name: str, failure: TaskFailure, known: HostRecord, *, colour:
     if failure.problems:
         return problems_text(failure.problems, subject=f"manifest of {name}", colour=colour)
     told = failure.as_error()
+    if known.gone:
+        # Nothing is there any more that could be up.
+        told = t.cast("documents.ErrorData", {key: value for key, value in told.items() if key != "standing"})
     reader = known.reader(name, str(told["evidence"].get("root") or ""))
     return error_text(told, subject=name, reader=reader, colour=colour)
 

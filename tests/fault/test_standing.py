@@ -21,6 +21,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text impo
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import steps_of
 from tests.support.commands import Said, rollcall
+from tests.support.playbooks import document, play, prepare
 from tests.support.processes import eventually
 from tests.support.stacks import StackUnderTest, stack, two_services
 from tests.support.victims import victim
@@ -115,6 +116,22 @@ def test_the_same_is_one_line_for_people(running: StackUnderTest) -> None:
     (stopped,) = [step for run in runs(running)[:1] for step in steps_of(running.paths.state, run) if stops(step)]
     assert found[1] == readable_time(stopped["time"])
     assert found[2] == f"{running.command} restart full --policy any"
+
+
+@NEEDS_ROOT
+@pytest.mark.timeout(200)
+def test_a_playbook_says_it_too_and_so_does_its_outcome(running: StackUnderTest) -> None:
+    prepare(running)
+    with thief(running.raw["services"]["web"]["port"]):
+        done = play(running, "playbooks/restart.yml")
+
+    assert done.returncode != 0
+    found = re.search(r"  the stack is DOWN since (.*): type: (\S+) restart full --policy any\n", done.stdout)
+    assert found is not None, done.stdout
+    assert found[2] == running.command
+    (host,) = document(running)["hosts"].values()
+    assert (host["exit_code"], host["error"]["standing"]["state"]) == (3, "down")
+    assert readable_time(host["error"]["standing"]["since"]) == found[1]
 
 
 def runs(made: StackUnderTest) -> t.List[str]:

@@ -78,7 +78,7 @@ class ErrorData(_Error, total=False):
             refused unless standing says so.
         evidence: Facts behind the message. Which keys there are depends on the error.
         remedies: Commands or edits to try next, the most likely first.
-        standing: How the stack is now; absent where no run ended by this error.
+        standing: How the run has left the stack; absent where no run ended by this error.
     """
 
     standing: StandingData

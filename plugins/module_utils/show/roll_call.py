@@ -45,7 +45,7 @@ def roll_call(
     paint = painter(colour)
     reader = reader or Reader(report["root"])
     if gone:
-        report = {**report, "checks": [{**check, "next": None} for check in report["checks"]]}
+        report = {**report, "standing": None, "checks": [{**check, "next": None} for check in report["checks"]]}
     failing = failing_by_subject(report)
     blocks = [
         _services(report, failing, width, paint),

@@ -440,6 +440,34 @@ def test_a_verdict_that_failed_is_1_and_a_host_out_of_reach_is_4(run: Run, tmp_p
     assert hosts["b"] == {"ok": False, "exit_code": 4, "reports": [], "error": unreachable}
 
 
+def test_a_connection_that_is_lost_in_a_run_leaves_unknown_whether_the_stack_is_up(run: Run, tmp_path: Path) -> None:
+    run.play("a", "b", fatal=False)
+    run.unreachable("a", "rollcall.supervisor.stack_restart", msg="no route")
+    run.unreachable("b", "rollcall.supervisor.stack_info", msg="no route")
+
+    hosts = run.outcome(tmp_path / "outcome")["hosts"]
+
+    left = {"state": "unknown", "running": None, "services": None, "since": None, "next": "rollcall status"}
+    assert hosts["a"]["error"]["standing"] == left
+    assert "standing" not in hosts["b"]["error"]
+    text = "\n".join(run.display.printed)
+    assert text.count("whether the stack is up is not known: type: rollcall status") == 1
+
+
+@pytest.mark.parametrize("taken_back", [False, True])
+def test_a_first_install_that_was_taken_back_is_not_to_be_brought_up(run: Run, taken_back: bool) -> None:
+    left = {"state": "down", "running": 0, "services": 2, "since": None, "next": "rollcall restart"}
+    error = {**RollcallError("It failed.").as_dict(), "standing": left}
+    run.play("a")
+    run.failed("a", "rollcall.supervisor.stack_apply", error=error, msg="…")
+    run.ok("a", "rollcall.supervisor.stack_remove", changed=taken_back)
+
+    text = run.end()
+
+    assert "a: FAILED, It failed." in text
+    assert ("the stack is DOWN: type: rollcall restart" in text) == (not taken_back)
+
+
 @pytest.mark.parametrize(
     ("kinds", "code"),
     [

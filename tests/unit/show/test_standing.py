@@ -56,5 +56,13 @@ def test_a_report_says_it_below_its_verdict(case: str) -> None:
     assert failure_text(report).splitlines()[-1] == f"  {line}"
 
 
+def test_a_stack_that_has_been_taken_off_its_host_since_is_not_to_be_brought_up() -> None:
+    standing, line = LINES["down"]
+    report = restart_report([failed("running", "main_app", "FATAL", None)], standing={**NONE, **standing})
+
+    assert line in roll_call(report)
+    assert "DOWN" not in roll_call(report, gone=True)
+
+
 def test_an_error_by_which_no_run_ended_says_nothing_of_it() -> None:
     assert "standing" not in RollcallError("It failed.").as_dict()
