@@ -19,6 +19,8 @@ from .opening import open_directory
 from .text import last_lines
 
 _T = t.TypeVar("_T")
+# Characters of a record. That of a stack of a thousand services has some millions.
+LARGEST_RECORD = 16 << 20
 
 
 def write_atomically(path: str, text: str, mode: int, owner: t.Optional[t.Tuple[int, int]] = None) -> None:
@@ -211,10 +213,13 @@ def read_text_record(
     """Return what ``parse`` makes of the text in a file, as `read_record` does of its JSON."""
     try:
         with open_regular(path) as stream:
-            return parse(stream.read())
+            text = stream.read(LARGEST_RECORD + 1)
+            if len(text) > LARGEST_RECORD:
+                raise ValueError(f"it has more than {LARGEST_RECORD} characters")
+            return parse(text)
     except FileNotFoundError:
         return missing
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as exc:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as exc:
         raise RollcallError(
             f"{subject} in {path} cannot be read: {exc}.",
             evidence={"path": path, "cause": str(exc)},
@@ -226,6 +231,6 @@ def json_object(text: str) -> t.Dict[str, t.Any]:
     """Return the JSON object in ``text``; an empty one when its writer has not finished it, or it is something else."""
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}

@@ -47,7 +47,11 @@ def count(number: int, word: str, plural: str = "") -> str:
 
 def readable_time(seconds: float) -> str:
     """Return seconds since the epoch as a local date and time."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    except (ValueError, OverflowError, OSError):
+        # A year that no calendar has, as others may have written it.
+        return "at no time that there is"
 
 
 def run_result(result: str, step: t.Optional[str] = None) -> str:

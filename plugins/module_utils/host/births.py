@@ -64,9 +64,9 @@ def recorded(root: str) -> Births:
         if data["boot"] != processes.boot_id() or tuple(data.get("root") or _id(root)) != _id(root):
             return NONE
         return Births(
-            processes={(row[0], row[1]): Label(*row[2:]) for row in data["processes"]},
-            sessions={(row[0], row[1]): row[2] for row in data.get("sessions", ())},
-            sockets={int(inode): name for inode, name in data.get("sockets", ())},
+            processes={(int(row[0]), int(row[1])): Label(*map(str, row[2:])) for row in data["processes"]},
+            sessions={(int(row[0]), int(row[1])): int(row[2]) for row in data.get("sessions", ())},
+            sockets={int(inode): str(name) for inode, name in data.get("sockets", ())},
             cgroup=str(data.get("cgroup", "")),
             writer=os.stat(path).st_uid,
         )

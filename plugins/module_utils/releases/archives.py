@@ -12,6 +12,7 @@ Owners, times and all other bits of the mode are not.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fnmatch
 import gzip
 import hashlib
@@ -191,8 +192,8 @@ def opened(path: str, strip: int = 0, *, name: str = "") -> t.Iterator[t.List[t.
 
 
 def _raise_if_of_host(exc: Exception) -> None:
-    """Raise the error of a file system again; bz2 and gzip say OSError too, without a number."""
-    if isinstance(exc, OSError) and exc.errno is not None:
+    """Raise the error of a file system again, but not that of an archive: of bz2, or of a place that none has."""
+    if isinstance(exc, OSError) and exc.errno not in (None, errno.EINVAL):
         raise exc
 
 

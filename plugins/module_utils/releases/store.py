@@ -136,7 +136,7 @@ def read_user_record(path: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         with open(descriptor, encoding="utf-8") as stream:
             record = json.loads(stream.read(RECORD_BYTES))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
 

@@ -82,6 +82,6 @@ def _line(name: str) -> str:
 def _name(line: str) -> str:
     try:
         name = json.loads(line) if line.startswith('"') else line
-    except ValueError:
+    except (ValueError, RecursionError):
         return line
     return name if isinstance(name, str) else line

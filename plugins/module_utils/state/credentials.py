@@ -108,9 +108,17 @@ class FileRecord:
             return digest.hexdigest()[:32]
 
 
+def _digests(files: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
+    return {str(path): str(digest) for path, digest in files.items()}
+
+
 def _load(place: str) -> t.Dict[str, t.Any]:
     def parse(data: t.Any) -> t.Dict[str, t.Any]:
-        return {"key": str(data["key"]), "services": dict(data["services"])}
+        bytes.fromhex(data["key"])
+        return {
+            "key": data["key"],
+            "services": {str(name): _digests(files) for name, files in data["services"].items()},
+        }
 
     subject = "The record of the files that services were started with"
     return read_record(place, parse, {}, subject, [f"rm {place}  # the next run takes the files as they are then"])

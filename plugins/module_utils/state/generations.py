@@ -394,7 +394,8 @@ def _meta(root: str, name: str) -> t.Dict[str, t.Any]:
         os.path.join(generations_directory(root), name, "meta.json"), encoding="utf-8", errors="replace"
     ) as stream:
         meta = json_object(stream.read())
-    return {"digest": "", "content": "", "loaded": False, "verified": False, **meta}
+    texts = {key: "" if not isinstance(meta.get(key), str) else meta[key] for key in ("digest", "content")}
+    return {"loaded": False, "verified": False, **meta, **texts}
 
 
 def applied_by(root: str) -> str:

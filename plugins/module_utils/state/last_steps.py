@@ -68,8 +68,9 @@ def _pending_path(root: str) -> str:
 def pending_release(root: str) -> t.Optional[str]:
     """Return the release that was made ready and whose ``after_switch`` commands have not ended well since."""
     try:
-        with open(_pending_path(root), encoding="utf-8") as stream:
-            return json_object(stream.read()).get("id")
+        with open(_pending_path(root), encoding="utf-8", errors="replace") as stream:
+            name = json_object(stream.read()).get("id")
+            return name if isinstance(name, str) else None
     except FileNotFoundError:
         return None
 

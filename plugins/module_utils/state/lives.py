@@ -285,17 +285,32 @@ def _load(stack: Stack) -> Book:
         if data["boot"] != processes.boot_id():
             # Their processes went with the host, by nobody's fault.
             lives = {name: each._replace(life=NOBODY, since=0.0) for name, each in lives.items()}
-        pid, born = data["supervisord"]
         inode, offset = data["mark"]
-        proved = {name: (one[0], one[1]) for name, one in data["proved"].items()}
+        proved = {name: _identity(one) for name, one in data["proved"].items()}
         generation, silent = str(data.get("generation", "")), bool(data.get("silent"))
-        return Book((pid, born), (inode, offset), lives, proved, generation, silent)
+        mark = (int(inode), int(offset))
+        return Book(_identity(data["supervisord"]), mark, lives, proved, generation, silent)
 
     remedies = [cures.AS_ROOT, cures.remove(path(stack))]
     return read_record(path(stack), parse, Book(), "The record of the lives of the services", remedies)
 
 
 def _lives(row: t.Mapping[str, t.Any]) -> Lives:
-    pid, born = row["life"]
-    exits = tuple(Exit(*each) for each in row["exits"])
-    return Lives(row["revision"], exits, row["earlier"], (pid, born), row["since"], row["longest"])
+    exits = tuple(_exit(*each) for each in row["exits"])
+    since, longest = float(row["since"]), float(row["longest"])
+    return Lives(str(row["revision"]), exits, int(row["earlier"]), _identity(row["life"]), since, longest)
+
+
+def _exit(at: t.Any, lived: t.Any = None, code: t.Any = None, signal_name: t.Any = "", expected: t.Any = False) -> Exit:
+    return Exit(
+        float(at),
+        None if lived is None else float(lived),
+        None if code is None else int(code),
+        str(signal_name),
+        bool(expected),
+    )
+
+
+def _identity(pair: t.Any) -> Identity:
+    pid, born = pair
+    return int(pid), int(born)

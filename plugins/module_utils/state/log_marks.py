@@ -131,7 +131,7 @@ def saved_marks(stack: Stack) -> t.Dict[str, LogMark]:
 
     def parse(data: t.Any) -> t.Dict[str, LogMark]:
         # Before 0.2.0 a mark was an inode and a size.
-        return {name: LogMark(*mark) for name, mark in data.items()}
+        return {name: _mark(*mark) for name, mark in data.items()}
 
     remedies = [cures.AS_ROOT, cures.remove(_path(stack))]
     # First: who may not read the marks may not look at the logs either, and this says so.
@@ -141,6 +141,12 @@ def saved_marks(stack: Stack) -> t.Dict[str, LogMark]:
         service.name: saved.get(service.name) or (LogMark() if lost else log_mark(log_file(stack, service.name)))
         for service in stack.services
     }
+
+
+def _mark(
+    inode: t.Any, size: t.Any, before: t.Any = "", time: t.Any = 0.0, seen: t.Any = 0, ahead: t.Any = ""
+) -> LogMark:
+    return LogMark(int(inode), int(size), str(before), float(time), int(seen), str(ahead))
 
 
 def _path(stack: Stack) -> str:

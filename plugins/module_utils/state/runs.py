@@ -22,6 +22,14 @@ if t.TYPE_CHECKING:
     from ..base.documents import UnfinishedRun
 
 KEEP_RUNS = 50
+# What readers of the records take for granted: the types of some facts.
+_KINDS: t.Mapping[str, t.Tuple[type, ...]] = {
+    "step": (str,),
+    **dict.fromkeys(("who", "mode", "result", "message", "manifest"), (str, type(None))),
+    **dict.fromkeys(("at", "time"), (int, float)),
+    **dict.fromkeys(("actions", "failed", "checks", "signals"), (list,)),
+    "timings": (dict,),
+}
 # A run's id begins with this time, which has so many characters.
 STAMP_FORMAT = "%Y%m%d-%H%M%S"
 STAMP_LENGTH = 15
@@ -130,8 +138,14 @@ def steps_of(state: str, run: str) -> t.List[t.Dict[str, t.Any]]:
             lines = stream.read().split("\n")
     except FileNotFoundError:
         return []
-    records = (json_object(line) for line in lines)
+    records = ({key: value for key, value in json_object(line).items() if _is_right(key, value)} for line in lines)
     return [record for record in records if "step" in record]
+
+
+def _is_right(key: str, value: t.Any) -> bool:
+    """Return whether a value is of the type that a run writes under this key; a crash may have left anything."""
+    kinds = _KINDS.get(key)
+    return kinds is None or (isinstance(value, kinds) and not isinstance(value, bool) and value == value)
 
 
 def run_ids(state: str) -> t.List[str]:

@@ -85,7 +85,7 @@ def _read(path: str) -> Undo:
                 return Undo(path, f"what {path} records, which others may have written,", (), "")
             data = json.load(stream)
             return Undo(path, str(data["what"]), tuple(map(str, data["argv"])), str(data["stdin"]), data.get("file"))
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as exc:
         return Undo(path, f"what {path} records, which cannot be read ({type(exc).__name__}),", (), "")
 
 
