@@ -25,6 +25,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text impo
 # million. Characters of one text, and of a name; a longer text is cut.
 MOST_BYTES = 32 << 20
 MOST_TEXT = 2 << 20
+# Values of one answer; the same has some hundred thousand, and as many such signs in texts.
+MOST_VALUES = 1_000_000
 MOST_NAME = 1000
 # How deep facts and evidence may be nested, and how many dropped keys are named.
 DEEPEST = 12
@@ -161,6 +163,9 @@ def parsed(text: str) -> t.Any:
     """
     if len(text) > MOST_BYTES:
         raise Malformed(f"it has {len(text)} characters, and at most {MOST_BYTES} are read")
+    # Each value but the first has one of these before it. In memory it takes up to a hundred times its size.
+    if sum(map(text.count, ",[{")) > MOST_VALUES:
+        raise Malformed(f"it has more than {MOST_VALUES} values")
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as exc:

@@ -72,7 +72,8 @@ def dump(states: int, port: int = 0) -> t.List[Listener]:
                 for family in (socket.AF_INET, socket.AF_INET6)
                 for found in _dump_family(channel, family, states, port)
             ]
-    except OSError as exc:
+    except (OSError, ValueError, struct.error) as exc:
+        # The latter two: a message that is cut off, or has an address of no length.
         raise NetlinkRefused(str(exc)) from exc
 
 

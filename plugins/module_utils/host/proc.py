@@ -353,15 +353,18 @@ def _split_stat(text: bytes) -> t.Tuple[bytes, t.List[bytes]]:
 
 def _parse_stat(text: bytes) -> _Stat:
     head, fields = _split_stat(text)
-    return _Stat(
-        name=head.partition(b"(")[2].decode("utf-8", "replace"),
-        state=fields[0].decode(),
-        ppid=int(fields[1]),
-        group=int(fields[2]),
-        session=int(fields[3]),
-        threads=int(fields[17]),
-        start=int(fields[19]),
-    )
+    try:
+        return _Stat(
+            name=head.partition(b"(")[2].decode("utf-8", "replace"),
+            state=fields[0].decode("ascii", "replace"),
+            ppid=int(fields[1]),
+            group=int(fields[2]),
+            session=int(fields[3]),
+            threads=int(fields[17]),
+            start=int(fields[19]),
+        )
+    except ValueError as exc:
+        raise ProcessLookupError(errno.ESRCH, "what the kernel says of the process is cut off") from exc
 
 
 def _body(place: int, stat: _Stat) -> str:
@@ -410,7 +413,10 @@ def _read_body(pid: int, name: str) -> bytes:
 def _parse_status(text: bytes) -> t.Tuple[int, int]:
     """Return the real user id and how many pid namespaces deep the process is, seen from this /proc."""
     # The kernel writes a line break within the process's name as two characters, so these are lines of its own.
-    uid = int(_field(text, b"\nUid:").split()[0])
+    try:
+        uid = int(_field(text, b"\nUid:").split()[0])
+    except (IndexError, ValueError) as exc:
+        raise ProcessLookupError(errno.ESRCH, "what the kernel says of the process is cut off") from exc
     return uid, max(1, len(_field(text, b"\nNSpid:").split()))
 
 

@@ -176,7 +176,7 @@ def read_redis_url(text: str) -> RedisUrl:
         hosts, ports = _divide(parts["hosts"])
         address = next(iter(_addresses(hosts, ports, REDIS_PORT)), ServerAddress("localhost", REDIS_PORT))
     number = more.get("db") or more.get("virtual_host") or ("" if on_socket else parts["name"].strip("/"))
-    if number and not number.isdecimal():
+    if number and not re.fullmatch("[0-9]{1,9}", number):
         raise BadUrl("names a database of Redis that is not a number")
     user = unquote(parts["user"]) or more.get("username", "")
     _showable(user, address.host)

@@ -260,7 +260,8 @@ def critical_lines(patterns: Patterns, text: str, ahead: str = "") -> t.List[str
     for number, line in enumerate(lines):
         match = next((match for match in (pattern.search(line) for pattern in possible) if match), None)
         if match is not None:
-            found += [_shown(line, match.start()), *_traceback_after(following, number)]
+            frames = _traceback_after(following, number)
+            found += [_shown(line, match.start()), *(_shown(frame, 0) for frame in frames)]
         if len(found) >= CRITICAL_LINES:
             break
     return found[:CRITICAL_LINES]
