@@ -33,7 +33,8 @@ options:
     required: true
   manifest:
     description:
-      - The normalised manifest. With it, nothing is made where the stack cannot be on this host.
+      - The normalised manifest. With it, all directories of the stack are made, those of logs and sockets for its user,
+        and nothing is made where the stack cannot be on this host.
       - Refused are directories of the system and of users, by whatever links or mounts they are reached, and a root
         that is in another stack's or holds one.
     type: dict
@@ -64,16 +65,21 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import before
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.directories import make_directories
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import places
 
 
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     """Make what is missing."""
     root = module.params["root"]
-    if module.params["manifest"] is not None:
-        places.require(Stack.from_dict({**module.params["manifest"], "root": root}))
-    made = before.make_engine_directory(root, dry_run=module.check_mode)
-    return {"changed": made, "before": before.names_before(root) or []}
+    given = module.params["manifest"]
+    stack = None if given is None else Stack.from_dict({**given, "root": root})
+    if stack is not None:
+        places.require(stack)
+    made = [root] if before.make_engine_directory(root, dry_run=module.check_mode) else []
+    if stack is not None:
+        made += make_directories(stack, dry_run=module.check_mode)
+    return {"changed": bool(made), "before": before.names_before(root) or []}
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ import stat
 import typing as t
 
 from . import cures
+from .descending import open_parent
 from .errors import RollcallError
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -28,7 +29,7 @@ def remove(path: str, *, missing_ok: bool = False) -> None:
     """Remove a file, a link, or a directory with all that is in it.
 
     Args:
-        path: of it. The directories above may be reached through links; it itself is not followed.
+        path: of it; it itself is not followed. Nor is, for root, a link above it that others can turn.
         missing_ok: whether it may be gone already.
 
     Raises:
@@ -37,9 +38,8 @@ def remove(path: str, *, missing_ok: bool = False) -> None:
     """
     if os.path.isdir(path):
         require_unmounted(path)
-    above, name = os.path.split(os.path.abspath(path))
     try:
-        parent = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        parent, name = open_parent(path)
     except FileNotFoundError:
         if missing_ok:
             return

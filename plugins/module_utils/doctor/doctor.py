@@ -15,6 +15,7 @@ from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..manifest.model import Paths, Stack
 from ..run import preflight
+from ..state.directories import PRIVATE
 from ..state.generations import load_stack
 from ..state.lock import locked
 from ..supervisord.client import CALL_TIMEOUT
@@ -26,7 +27,6 @@ from .diagnosis import KINDS, diagnose, passed, settled
 from .facts import HostFacts
 from .findings import Finding
 from .look import PORTS_PATIENCE, look
-from .own_paths import PRIVATE
 
 if t.TYPE_CHECKING:
     from ..base.command_documents import DoctorDocument

@@ -17,6 +17,7 @@ from ..base.installation import Broken
 from ..base.text import last_lines
 from ..base.version import VERSION
 from ..manifest.model import DEFAULT_PATH, Paths, Stack
+from ..state.directories import LOGS, PRIVATE, PUBLIC
 from ..state.generations import current_id
 from ..state.lock import locked_by_other
 from ..state.memory import last_failure
@@ -25,8 +26,6 @@ from ..supervisord.config import SUPERVISORD_LOG_MAX_BYTES
 from ..supervisord.places import engine_directory, engine_python, log_file
 from .facts import LeftOvers, LogFile, OwnPath, Versions
 
-# The most that the modes of a stack's directories may be.
-PRIVATE, LOGS, PUBLIC = 0o700, 0o750, 0o755
 _PROOF_SECONDS = 20.0
 
 

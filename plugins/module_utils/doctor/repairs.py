@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import stat
 
+from ..base.descending import open_parent
 from ..base.errors import RollcallError
 from ..base.removing import remove
 from ..host import births
+from ..host.accounts import find_account
+from ..state.directories import make_directory
 from ..state.runs import KEEP_RUNS, prune_runs
 from ..supervisord import life
 from ..verdict import fitness
@@ -46,18 +49,20 @@ def _forget_dead(facts: HostFacts, _subject: str) -> str:
 
 def _make_directory(facts: HostFacts, path: str) -> str:
     mode = own_paths.directories(facts.paths, facts.root)[path]
-    os.makedirs(path, mode=mode)
-    if facts.stack is not None and path in (facts.paths.run, facts.paths.logs):
-        who = fitness.account(facts.stack)
-        os.chown(path, who.uid, who.gid)
-    os.chmod(path, mode)
+    of_user = facts.stack is not None and path in (facts.paths.run, facts.paths.logs)
+    who = fitness.account(facts.stack) if facts.stack is not None and of_user else find_account(None)
+    make_directory(path, mode, who, facts.root)
     return "made it"
 
 
 def _close_to_others(facts: HostFacts, path: str) -> str:
     most = next(own.most for own in facts.own_paths if own.path == path)
     # What is opened is what is changed: nobody can put a link in its place meanwhile.
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    parent, name = open_parent(path)
+    try:
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+    finally:
+        os.close(parent)
     try:
         mode = stat.S_IMODE(os.fstat(handle).st_mode) & most
         os.fchmod(handle, mode)

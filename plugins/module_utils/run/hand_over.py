@@ -18,6 +18,7 @@ import stat
 import typing as t
 
 from ..base import cures
+from ..base.descending import open_parent
 from ..base.errors import Problem, RollcallError
 from ..host.accounts import Account
 from ..manifest.model import Stack
@@ -90,7 +91,9 @@ def _give(path: str, who: Account) -> None:
     """Give a file or directory to a user: what is opened is what is given, and a link or a second name is neither."""
     with contextlib.ExitStack() as stack:
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            parent, name = open_parent(path)
+            stack.callback(os.close, parent)
+            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
         except OSError:
             # It is not there, or a link or a socket, which are left as they are.
             return
