@@ -15,7 +15,7 @@ from tests.support.repository import ROOT
 from tests.support.runbook import anchor
 
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(DOCS.rglob("*.md"))]
 
 
 def prose(page: Path) -> str:
@@ -43,6 +43,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if not path.exists() or (fragment and fragment not in anchors(path))
     ]
     assert lost == []
+
+
+def test_every_test_that_the_page_on_security_names_is_there() -> None:
+    named = set(re.findall(r"`(tests/[^`]+)`", (DOCS / "explanation" / "security.md").read_text(encoding="utf-8")))
+    assert len(named) > 10
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
 
 
 def test_the_index_names_every_page() -> None:
