@@ -72,8 +72,8 @@ def dump(states: int, port: int = 0) -> t.List[Listener]:
                 for family in (socket.AF_INET, socket.AF_INET6)
                 for found in _dump_family(channel, family, states, port)
             ]
-    except (OSError, ValueError, struct.error) as exc:
-        # The latter two: a message that is cut off, or has an address of no length.
+    except (OSError, struct.error, LookupError) as exc:
+        # The latter two: a message is cut off.
         raise NetlinkRefused(str(exc)) from exc
 
 
@@ -95,6 +95,7 @@ def _receive(channel: socket.socket, sequence: int) -> t.Tuple[t.List[Listener],
 
     Raises:
         OSError: the kernel answers with an error, or not in time.
+        struct.error, LookupError: a message is cut off.
     """
     found: t.List[Listener] = []
     whole = True

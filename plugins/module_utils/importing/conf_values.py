@@ -32,6 +32,8 @@ _POSITIONAL = re.compile(r"%(?![(])")
 _WIDE = re.compile(r"%\([^()]*\([^%]|%\([^()]*\)[-#0 +]*[0-9]*\.?[0-9]{4}")
 _NAMES = re.compile(r"%\(([^()]*)\)")
 _HERE = "%(here)s"
+# Characters of a name. Thousands of processes and notes repeat it.
+_LONGEST_NAME = 255
 _NOTHING = ("", "0", "0b", "0kb", "0mb", "0gb", "false", "no", "off", "auto", "none")
 
 
@@ -118,7 +120,8 @@ class ConfSections:
     def place(self, section: str, key: str = "") -> str:
         """Return the place of a section or a key in words."""
         where = self._places.get((section, key)) or self._places.get((section, ""), "")
-        return f"[{section}]{' ' if key else ''}{key}" + (f" ({where})" if where else "")
+        shown = section if len(section) <= _LONGEST_NAME else f"{section[:_LONGEST_NAME]}…"
+        return f"[{shown}]{' ' if key else ''}{key}" + (f" ({where})" if where else "")
 
     def has(self, section: str) -> bool:
         """Return whether there is such a section."""
@@ -319,6 +322,6 @@ def read_pairs(text: str) -> t.Dict[str, str]:
 
 def read_name(text: str) -> str:
     name = text.strip()
-    if re.search("[ :/]", name):
+    if re.search("[ :/]", name) or len(name) > _LONGEST_NAME:
         raise ValueError(text)
     return name

@@ -41,6 +41,8 @@ MOST_SERVICES = 2000
 MOST_TEXT = SIZE_LIMIT
 # Characters of a command, or of the variables of a program. Linux takes four times as many (execve(2)).
 LONGEST_COMMAND = 32_768
+# Characters of a place, and of what is said of it.
+LONGEST_WORDS = 500
 # Places that are named of those of which the same is true.
 MOST_PLACES = 100
 
@@ -164,11 +166,11 @@ class Draft:
         )
 
     def _note(self, kind: str, place: str, message: str, cure: str) -> None:
-        self._notes.setdefault((kind, message, cure), {})[place] = None
+        self._notes.setdefault((kind, _short(message), cure), {})[_short(place)] = None
 
     def problem(self, place: str, message: str, cure: str) -> None:
         """Add a reason why nothing can be imported."""
-        self._problems[Problem(place, message, cure)] = None
+        self._problems[Problem(_short(place), _short(message), cure)] = None
 
     def split(self, text: str, place: str) -> t.List[str]:
         """Return the words of a command, as a shell divides it.
@@ -471,6 +473,11 @@ class Draft:
             )
         holders[port] = name
         return None
+
+
+def _short(text: str) -> str:
+    """Return what is told of the original, whose names may be of any length, in a length that people read."""
+    return text if len(text) <= LONGEST_WORDS else f"{text[: LONGEST_WORDS - 1]}…"
 
 
 def _listed(places: t.Collection[str]) -> str:

@@ -28,6 +28,8 @@ _REST = re.compile(
     re.DOTALL,
 )
 _PAIR = re.compile(r"\s*([A-Za-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s\\']|\\.)*))(?:\s+|$)", re.DOTALL)
+# Characters. A pattern remembers every one of a long value, which takes 60 times its size.
+_LONGEST = 32_768
 # Variables by which libpq knows what a URL does not say.
 _FROM_ENVIRONMENT = {
     "host": "PGHOST",
@@ -126,6 +128,7 @@ def read_postgresql_url(text: str, environment: t.Mapping[str, str], account: st
     Raises:
         BadUrl: it is neither.
     """
+    _require_short(text)
     scheme = _POSTGRESQL.match(text)
     if scheme:
         said = _of_url(text[scheme.end() :])
@@ -162,6 +165,7 @@ def read_redis_url(text: str) -> RedisUrl:
     Raises:
         BadUrl: it is none.
     """
+    _require_short(text)
     scheme = _REDIS.match(text)
     if not scheme:
         raise BadUrl("does not begin with redis://, rediss:// or unix://")
@@ -260,6 +264,11 @@ def _port(text: str, usual: int) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise BadUrl("has a port that is no port number")
     return int(text)
+
+
+def _require_short(text: str) -> None:
+    if len(text) > _LONGEST:
+        raise BadUrl(f"is longer than {_LONGEST} characters")
 
 
 def _showable(*texts: str) -> None:

@@ -114,7 +114,7 @@ def test_a_dump_of_sockets(content: bytes) -> None:
         theirs.send(END)
         theirs.shutdown(socket.SHUT_WR)
         ours.settimeout(2)
-        with contained(), contextlib.suppress(OSError, ValueError, struct.error):
+        with contained(), contextlib.suppress(OSError, struct.error, LookupError):
             found, _whole = netlink._receive(ours, 1)
             assert all(isinstance(one, Listener) for one in found)
 
@@ -259,3 +259,34 @@ def test_a_database_url(text: str, environment: t.Dict[str, str]) -> None:
             assert all(0 < address.port < 65_536 for address in found.addresses)
         with contextlib.suppress(database_urls.BadUrl):
             assert database_urls.read_redis_url(text).database >= 0
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://h/" + "x" * 900_000, "password='" + "x" * 900_000 + "'", "redis://h/" + "1" * 5000]
+)
+def test_a_database_url_that_is_long_is_none(url: str) -> None:
+    read = database_urls.read_redis_url if url.startswith("redis") else read_postgresql
+    with contained(), pytest.raises(database_urls.BadUrl):
+        read(url)
+
+
+def read_postgresql(url: str) -> object:
+    return database_urls.read_postgresql_url(url, {}, "svc")
+
+
+def test_a_message_of_the_kernel_that_is_cut_off_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = ONE[:-1]
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        theirs.send(cut)
+        monkeypatch.setattr(socket, "socket", lambda *_kind: ours)
+        with pytest.raises(netlink.NetlinkRefused):
+            netlink.dump(netlink.LISTENING)
+
+
+def test_a_traceback_with_a_line_of_a_megabyte_is_told_in_short() -> None:
+    text = f"Traceback (most recent call last)\n  {'x' * 1_000_000}\n{'y' * 1_000_000}\n"
+
+    found = logs.critical_lines(logs.compiled(Checks().log_critical), text)
+
+    assert [len(line) for line in found] == [33, logs.LINE, logs.LINE]

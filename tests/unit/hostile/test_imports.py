@@ -147,6 +147,12 @@ COSTLY = {
     ),
     "a pattern that no file system knows": ("supervisord", f"{PROGRAM}[include]\nfiles=a\0b\n"),
     "very many patterns": ("supervisord", f"{PROGRAM}[include]\nfiles={'/etc/* ' * 100_000}\n"),
+    "a long name in thousands of places": (
+        "supervisord",
+        f"[program:{'x💩' * 30_000}]\ncommand=x\nnumprocs=900\nprocess_name=%(process_num)d\n"
+        + "".join(f"a{n}=b\n" for n in range(9000)),
+    ),
+    "a pattern that is long": ("supervisord", f"{PROGRAM}[include]\nfiles={'[' * 300_000}\n"),
     "a long word": ("supervisord", f"[program:web]\ncommand=/bin/web {'x' * 900_000}\n"),
     "variables that are long": ("supervisord", f"{PROGRAM}environment=A={'x' * 900_000}\n"),
     "a long word of a Procfile": ("procfile", f"web: {'x' * 900_000}\n"),
