@@ -58,7 +58,15 @@ def _boot(state: str) -> t.Optional[str]:
     """Return the path of the unit that is to start the stack; empty for none, None when nobody has said that."""
     missing: t.Optional[str] = None
     remedies = [cures.AS_ROOT, cures.remove(_boot_path(state))]
-    return read_record(_boot_path(state), lambda data: str(data["unit"]), missing, "What starts the stack", remedies)
+    return read_record(_boot_path(state), _unit, missing, "What starts the stack", remedies)
+
+
+def _unit(data: t.Any) -> str:
+    path = str(data["unit"])
+    # No file system takes another (limits.h, NAME_MAX).
+    if "\0" in path or any(len(name) > 255 for name in os.fsencode(path).split(b"/")):
+        raise ValueError("it names no file")
+    return path
 
 
 def _pending_path(root: str) -> str:

@@ -239,6 +239,15 @@ def test_a_time_that_there_is_not_is_told_as_such(seconds: float) -> None:
     assert readable_time(seconds) == "at no time that there is"
 
 
+@pytest.mark.parametrize("unit", ["/etc/a\0b", "/etc/" + "x" * 300, "\ud800"])
+def test_a_unit_that_no_file_system_has_is_a_damaged_record(stack: Stack, unit: str) -> None:
+    record = RECORDS["boot"]
+    write(stack, record, json.dumps({"unit": unit}).encode())
+
+    with pytest.raises(RollcallError, match="What starts the stack"):
+        record.read(stack)
+
+
 def test_a_record_that_is_too_large_is_not_read_into_memory(stack: Stack) -> None:
     record = RECORDS["leases"]
     path = Path(stack.root) / record.path
