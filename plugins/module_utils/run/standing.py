@@ -21,7 +21,7 @@ from ..host.labels import label_of, trusted_uids
 from ..manifest.model import Stack
 from ..state.generations import load_stack
 from ..state.runs import steps_of
-from ..supervisord.client import CALL_TIMEOUT, Client
+from ..supervisord.client import client_of
 from .request import Request
 
 if t.TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _in_place(request: Request) -> Stack:
 def _running(stack: Stack, clock: Clock) -> t.Set[str]:
     """Return which services run: by supervisord's word, and where it gives none, by the processes that there are."""
     try:
-        programs = Client(stack.paths.socket, timeout=CALL_TIMEOUT, clock=clock).programs()
+        programs = client_of(stack, clock=clock).programs()
         return {name for name, program in programs.items() if program.state == "RUNNING"}
     except RollcallError:
         found = ours.find(stack.root, trusted_uids(stack.root, stack.user))
