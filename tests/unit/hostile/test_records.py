@@ -195,8 +195,11 @@ def write(stack: Stack, record: Record, content: bytes) -> None:
 def test_a_record_that_is_in_order_is_read(stack: Stack, name: str) -> None:
     record = RECORDS[name]
     write(stack, record, json.dumps(record.good).encode())
-
-    assert record.right(record.read(stack))
+    try:
+        assert record.right(record.read(stack))
+    finally:
+        # The next test has the same stack: a lock, for one, would hide from it what is missing.
+        os.unlink(os.path.join(stack.root, record.path))
 
 
 @given(
