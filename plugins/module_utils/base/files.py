@@ -11,16 +11,20 @@ import contextlib
 import errno
 import json
 import os
-import stat
 import typing as t
 
 from .errors import RollcallError
-from .opening import open_directory
+from .opening import open_directory, open_own, read_all
 from .text import last_lines
 
 _T = t.TypeVar("_T")
-# Characters of a record. That of a stack of a thousand services has some millions.
-LARGEST_RECORD = 16 << 20
+Opener = t.Callable[[str], int]
+
+# Bytes that a file of ours has at the most. What is larger is none.
+MOST_BYTES = 16 * 1024 * 1024
+# What parsing JSON and converting what was in it raises, when somebody has written something else. An infinite number
+# is no whole one, and a text may be nested deeper than Python can follow.
+NOT_AS_EXPECTED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 def write_atomically(path: str, text: str, mode: int, owner: t.Optional[t.Tuple[int, int]] = None) -> None:
@@ -111,7 +115,7 @@ def is_temporary(name: str) -> bool:
 
 def sync_directory(path: str) -> None:
     """Make a rename in ``path`` durable (fsync(2): a file's own fsync does not cover its directory entry)."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = open_directory(path)
     try:
         os.fsync(descriptor)
     finally:
@@ -160,37 +164,34 @@ def write_record(path: str, data: t.Any) -> None:
     write_atomically(path, json.dumps(data, sort_keys=True) + "\n", 0o600)
 
 
-def open_if_regular(path: str) -> int:
-    """Return a descriptor of a file to read, -1 when it is a directory, a device, a pipe or the like; never blocks.
+def read_text(path: str, *, most: int = MOST_BYTES, errors: str = "strict", opened: Opener = open_own) -> str:
+    """Return the text of a file, which is UTF-8.
 
-    Who opens a pipe would wait for its other end, and a device may have no end.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    return -1
-
-
-def open_regular(path: str) -> t.TextIO:
-    """Open a file for reading as UTF-8, as `open_if_regular`.
+    Args:
+        path: of it.
+        most: bytes that it may have.
+        errors: how bytes that are none of UTF-8 are decoded.
+        opened: opens it. The usual one is for a directory that others may not write to.
 
     Raises:
-        OSError: it cannot be opened, or is no regular file.
+        NotPlain: it is no regular file, or has more bytes.
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
     """
-    descriptor = open_if_regular(path)
-    if descriptor >= 0:
-        return open(descriptor, encoding="utf-8")
-    if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    raise OSError(errno.EINVAL, "it is no regular file", path)
+    descriptor = opened(path)
+    try:
+        return read_all(descriptor, most, path).decode("utf-8", errors)
+    finally:
+        os.close(descriptor)
 
 
 def read_record(
-    path: str, parse: t.Callable[[t.Any], _T], missing: _T, subject: str, remedies: t.Sequence[str] = ()
+    path: str,
+    parse: t.Callable[[t.Any], _T],
+    missing: _T,
+    subject: str,
+    remedies: t.Sequence[str] = (),
+    opened: Opener = open_own,
 ) -> _T:
     """Return what ``parse`` makes of the JSON in a file; ``missing`` when there is no such file.
 
@@ -200,26 +201,28 @@ def read_record(
         missing: what no file means.
         subject: what the record is, to begin the error's sentence with.
         remedies: of the error.
+        opened: opens it, as for `read_text`.
 
     Raises:
         RollcallError: the file is there and cannot be read, or holds something else. That never counts as missing.
     """
-    return read_text_record(path, lambda text: parse(json.loads(text)), missing, subject, remedies)
+    return read_text_record(path, lambda text: parse(json.loads(text)), missing, subject, remedies, opened)
 
 
 def read_text_record(
-    path: str, parse: t.Callable[[str], _T], missing: _T, subject: str, remedies: t.Sequence[str] = ()
+    path: str,
+    parse: t.Callable[[str], _T],
+    missing: _T,
+    subject: str,
+    remedies: t.Sequence[str] = (),
+    opened: Opener = open_own,
 ) -> _T:
     """Return what ``parse`` makes of the text in a file, as `read_record` does of its JSON."""
     try:
-        with open_regular(path) as stream:
-            text = stream.read(LARGEST_RECORD + 1)
-            if len(text) > LARGEST_RECORD:
-                raise ValueError(f"it has more than {LARGEST_RECORD} characters")
-            return parse(text)
+        return parse(read_text(path, opened=opened))
     except FileNotFoundError:
         return missing
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as exc:
+    except (OSError, *NOT_AS_EXPECTED) as exc:
         raise RollcallError(
             f"{subject} in {path} cannot be read: {exc}.",
             evidence={"path": path, "cause": str(exc)},
@@ -231,6 +234,6 @@ def json_object(text: str) -> t.Dict[str, t.Any]:
     """Return the JSON object in ``text``; an empty one when its writer has not finished it, or it is something else."""
     try:
         data = json.loads(text)
-    except (ValueError, RecursionError):
+    except NOT_AS_EXPECTED:
         return {}
     return data if isinstance(data, dict) else {}

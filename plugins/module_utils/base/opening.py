@@ -45,11 +45,15 @@ class NotPlain(OSError):
 
     Attributes:
         reason: LINK, KIND, FOREIGN or SIZE.
+        path: of it.
+        words: why, for people.
     """
 
     def __init__(self, number: int, words: str, path: str, reason: str) -> None:
         super().__init__(number, words, path)
         self.reason = reason
+        self.path = path
+        self.words = words
 
 
 class OpenDirectory:
@@ -79,6 +83,10 @@ class OpenDirectory:
         """Close the directory. The files stay open."""
         os.close(self._handle)
 
+    def changed(self) -> int:
+        """Return when a name in the directory was made, changed or removed, in nanoseconds since the epoch."""
+        return os.fstat(self._handle).st_mtime_ns
+
     def names(self) -> t.List[str]:
         """Return all names in the directory, in order."""
         return sorted(os.listdir(self._handle))
@@ -90,6 +98,28 @@ class OpenDirectory:
             OSError: there is none.
         """
         return os.stat(_single(name), dir_fd=self._handle, follow_symlinks=False)
+
+    def is_file(self, name: str) -> bool:
+        """Return whether there is a regular file of a name."""
+        try:
+            return stat.S_ISREG(self.status(name).st_mode)
+        except FileNotFoundError:
+            return False
+
+    def check(self, name: str) -> None:
+        """Check that something is a file that `open` would open.
+
+        Raises:
+            NotPlain: it is none.
+            OSError: there is nothing of that name.
+        """
+        path, seen = os.path.join(self._path, name), self.status(name)
+        if stat.S_ISLNK(seen.st_mode):
+            raise _link_at(path)
+        if not stat.S_ISREG(seen.st_mode):
+            raise _of_kind(seen.st_mode, path)
+        if self._judge is not None and not self._judge(seen):
+            raise _foreign(path)
 
     def open(self, name: str) -> int:
         """Return a descriptor to read a file by its name in the directory; never blocks.
@@ -106,12 +136,12 @@ class OpenDirectory:
         return judged(descriptor, path, self._judge)
 
     def create(self, name: str, mode: int) -> int:
-        """Make a new file and return a descriptor to write it.
+        """Make a new file and return a descriptor to write it, always at its end.
 
         Raises:
             OSError: there is something of that name already, a link included; or it cannot be made.
         """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.open(_single(name), flags, mode, dir_fd=self._handle)
 
     def read(self, name: str, most: int) -> bytes:
@@ -139,6 +169,20 @@ def open_plain(path: str, judge: t.Optional[Judge] = None) -> int:
         return place.open(name)
 
 
+def open_own(path: str) -> int:
+    """Return a descriptor to read a file in a directory that others may not write to; never blocks.
+
+    Raises:
+        NotPlain: it is no regular file.
+        OSError: it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, _PLAIN & ~os.O_NOFOLLOW)
+    except OSError as exc:
+        raise _why(exc, path) if exc.errno == errno.ENXIO else exc from None
+    return judged(descriptor, path, None)
+
+
 def open_followed(path: str, judge: t.Optional[Judge] = None) -> int:
     """Return a descriptor to read the file that a path leads to, also through links; never blocks.
 
@@ -154,9 +198,10 @@ def open_followed(path: str, judge: t.Optional[Judge] = None) -> int:
         seen = os.fstat(held)
         if not stat.S_ISREG(seen.st_mode):
             raise _of_kind(seen.st_mode, path)
-        again = f"/proc/self/fd/{held}" if _HELD & _O_PATH else path
+        # Without O_PATH, or without a /proc, by its path again.
+        again = f"/proc/self/fd/{held}" if _O_PATH and os.path.exists("/proc/self/fd") else path
         try:
-            descriptor = os.open(again, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            descriptor = os.open(again, _PLAIN & ~os.O_NOFOLLOW)
         except OSError as exc:
             exc.filename = path
             raise
@@ -181,8 +226,7 @@ def judged(descriptor: int, path: str, judge: t.Optional[Judge]) -> int:
         return descriptor
     os.close(descriptor)
     if stat.S_ISREG(seen.st_mode):
-        words = "it is a file that those who can write there may not read"
-        raise NotPlain(errno.EPERM, words, path, FOREIGN)
+        raise _foreign(path)
     raise _of_kind(seen.st_mode, path)
 
 
@@ -273,11 +317,20 @@ def _why(exc: OSError, path: str) -> OSError:
     """Return what to say of a file that could not be opened."""
     # EMLINK: FreeBSD. The kernel says ENXIO of a socket (open(2)).
     if exc.errno in (errno.ELOOP, errno.EMLINK):
-        return NotPlain(errno.ELOOP, "it is a link, which is not followed", path, LINK)
+        return _link_at(path)
     if exc.errno == errno.ENXIO:
         return _of_kind(stat.S_IFSOCK, path)
     exc.filename = path
     return exc
+
+
+def _link_at(path: str) -> NotPlain:
+    return NotPlain(errno.ELOOP, "it is a link, which is not followed", path, LINK)
+
+
+def _foreign(path: str) -> NotPlain:
+    words = "it is a file that those who can write there may not read"
+    return NotPlain(errno.EPERM, words, path, FOREIGN)
 
 
 def _of_kind(mode: int, path: str) -> NotPlain:

@@ -14,6 +14,7 @@ import sys
 import typing as t
 
 from ..base.errors import EXIT_OK, RollcallError
+from ..base.opening import open_followed
 from .console import JSON, Verb, announced, option, paths_of, show
 
 # Characters of a file that is imported: one more than may be.
@@ -68,7 +69,7 @@ def _text(path: t.Optional[str]) -> str:
     try:
         if path is None or path == "-":
             return sys.stdin.read(_MOST)
-        with open(path, encoding="utf-8") as stream:
+        with os.fdopen(open_followed(path), encoding="utf-8") as stream:
             return stream.read(_MOST)
     except (OSError, ValueError) as exc:
         raise RollcallError(f"{path} cannot be read: {exc}.", kind="wrong_use") from exc

@@ -17,7 +17,8 @@ import typing as t
 from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..base.files import open_regular
+from ..base.files import read_text
+from ..base.opening import NotPlain, open_plain
 from ..host import answering, bind, births, ours, processes
 from ..host.accounts import user_name
 from ..host.apart import TooLong, apart
@@ -156,8 +157,7 @@ class _Look:
             self._fail("engine_broken", python, "it is missing or cannot be executed", cures.INSTALL)
             return None
         try:
-            with open_regular(stack.paths.config) as stream:
-                preflight.prove_config(stack, stream.read(), installed=True)
+            preflight.prove_config(stack, read_text(stack.paths.config), installed=True)
         except RollcallError as exc:
             return exc
         except (OSError, ValueError) as exc:
@@ -188,6 +188,8 @@ class _Look:
                 self._fail("unreadable", path, exc.message, (cures.INSTALL, *exc.remedies)[-1])
         except PermissionError as exc:
             self._denied[str(exc.filename or subject)] = None
+        except NotPlain as exc:
+            self._fail("unreadable", exc.path, exc.words, cures.move_away(exc.path))
         except (OSError, ValueError, KeyError, TypeError) as exc:
             path = str(getattr(exc, "filename", None) or subject)
             self._fail("unreadable", path, f"it cannot be read: {type(exc).__name__}: {exc}", cures.INSTALL)
@@ -225,8 +227,7 @@ def _exists(user: str) -> bool:
 
 def _pidfile(path: str) -> t.Optional[Pidfile]:
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
-            text = stream.read(64).decode("ascii", "replace").strip()
+        text = read_text(path, most=64, errors="replace", opened=open_plain).strip()
     except FileNotFoundError:
         return None
     pid = int(text) if text.isdigit() and 0 < int(text) < 2**31 else None

@@ -10,13 +10,16 @@ supervisord opens its logs again on SIGUSR2. What a deleted one has is lost then
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
+from ..base.opening import SIZE, Judge, NotPlain, OpenDirectory, open_followed
 from ..host import processes
+from ..host.accounts import readable_by
 from ..manifest.model import Stack
 from ..state.log_spans import Held, held_files
 from ..supervisord.places import log_file
@@ -25,6 +28,8 @@ from ..verdict.observation import Observation
 # Seconds in which supervisord has opened its logs again.
 REOPENED = 3.0
 POLL = 0.02
+# Bytes of a deleted log that are put into its place: a size that it only claims to have would fill the disk.
+MOST_COPIED = 1 << 30
 
 
 def lost_logs(stack: Stack, seen: Observation) -> t.List[str]:
@@ -60,7 +65,8 @@ def reopen(stack: Stack, seen: Observation, *, clock: Clock = SYSTEM) -> str:
         return "could not: supervisord does not run any more"
     lost = lost_logs(stack, seen)
     kept = [(path, one) for path in lost for one in held_files([supervisord.pid]) if one.name == path]
-    copies = [_Copy(path, one) for path, one in kept if not os.path.lexists(path)]
+    judge = readable_by(stack.user)
+    copies = [_Copy(path, one, judge) for path, one in kept if not os.path.lexists(path)]
     os.kill(supervisord.pid, signal.SIGUSR2)
     done = Deadline(REOPENED, clock).poll(lambda: not lost_logs(stack, seen), POLL)
     for copy in copies:
@@ -71,18 +77,22 @@ def reopen(stack: Stack, seen: Observation, *, clock: Clock = SYSTEM) -> str:
 class _Copy:
     """A deleted log that is written into its place: up to now, and at last what came meanwhile."""
 
-    def __init__(self, path: str, held: Held) -> None:
-        self._path = path
-        # It stays readable here when supervisord has closed it.
-        self._old = open(held.path, "rb")  # noqa: SIM115 - until the end
+    def __init__(self, path: str, held: Held, judge: Judge) -> None:
+        # Both stay open until the end: supervisord closes the old one, and the name may be another file's by then.
+        self._old = os.fdopen(open_followed(held.path, judge), "rb")
         status = os.fstat(self._old.fileno())
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as new:
-            os.fchown(descriptor, status.st_uid, status.st_gid)
-            os.fchmod(descriptor, status.st_mode & 0o777)
-            shutil.copyfileobj(self._old, new)
+        if status.st_size > MOST_COPIED:
+            self._old.close()
+            raise NotPlain(errno.EFBIG, f"it is larger than {MOST_COPIED} bytes", path, SIZE)
+        directory, name = os.path.split(path)
+        with OpenDirectory(directory, judge) as place:
+            self._new = os.fdopen(place.create(name, 0o600), "ab")
+        os.fchown(self._new.fileno(), status.st_uid, status.st_gid)
+        os.fchmod(self._new.fileno(), status.st_mode & 0o777)
+        shutil.copyfileobj(self._old, self._new)
+        self._new.flush()
 
     def finish(self) -> None:
         """Write what supervisord had still written to the old one."""
-        with self._old, open(self._path, "ab") as new:
-            shutil.copyfileobj(self._old, new)
+        with self._old, self._new:
+            shutil.copyfileobj(self._old, self._new)

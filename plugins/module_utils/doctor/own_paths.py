@@ -13,6 +13,7 @@ import stat
 import typing as t
 
 from ..base import installation
+from ..base.files import read_text
 from ..base.installation import Broken
 from ..base.text import last_lines
 from ..base.version import VERSION
@@ -76,10 +77,12 @@ def log_files(stack: Stack) -> t.Iterator[LogFile]:
 
 
 def _size(path: str) -> int:
+    """Return how many bytes a log has; 0 for what is none of its own: that must not be emptied."""
     try:
-        return os.stat(path).st_size
+        seen = os.lstat(path)
     except FileNotFoundError:
         return 0
+    return seen.st_size if stat.S_ISREG(seen.st_mode) and seen.st_nlink == 1 else 0
 
 
 def left_overs(paths: Paths, root: str) -> LeftOvers:
@@ -165,8 +168,7 @@ def damage(root: str, stack: t.Optional[Stack]) -> t.List[Broken]:
 def _match(path: str, pattern: str) -> t.Optional[str]:
     """Return what a pattern finds in a file; None when it finds nothing or there is no such file."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            found = re.search(pattern, stream.read(), re.MULTILINE)
+        found = re.search(pattern, read_text(path), re.MULTILINE)
     except FileNotFoundError:
         return None
     return None if found is None else found.group(1)

@@ -133,29 +133,41 @@ def clean_environment(who: Account, first: str = "") -> t.Dict[str, str]:
 def readable_by(user: t.Optional[str]) -> Judge:
     """Return what judges whether a user may read a file, by its owner and mode.
 
-    Root may read everything, and must not be led by others to what they may not. Who is not root needs no judge.
-
     Args:
         user: its name; None for the current one. A name that no account has may read what everybody may.
     """
-    if os.geteuid() != 0 or user is None:
-        return lambda _seen: True
     try:
-        who = find_account(user)
+        return readable_by_uid(find_account(user).uid)
     except RollcallError:
-        return lambda seen: bool(seen.st_mode & stat.S_IROTH)
+        return _readable_by_all
+
+
+def readable_by_uid(uid: int) -> Judge:
+    """Return what judges whether a user may read a file, by its owner and mode.
+
+    Root may read everything, and must not be led by others to what they may not. For who is not root the kernel judges.
+    """
+    if os.geteuid() != 0 or uid == 0:
+        return lambda _seen: True
 
     @functools.lru_cache(maxsize=1)
     def groups() -> t.List[int]:
         # Late: it may ask a directory service.
-        return who.groups
+        try:
+            return _account(pwd.getpwuid(uid)).groups
+        except KeyError:
+            return []
 
     def may(seen: os.stat_result) -> bool:
-        if who.uid == 0 or seen.st_uid == who.uid or seen.st_mode & stat.S_IROTH:
+        if seen.st_uid == uid or _readable_by_all(seen):
             return True
         return bool(seen.st_mode & stat.S_IRGRP) and seen.st_gid in groups()
 
     return may
+
+
+def _readable_by_all(seen: os.stat_result) -> bool:
+    return bool(seen.st_mode & stat.S_IROTH)
 
 
 @contextlib.contextmanager

@@ -104,7 +104,7 @@ def _kept(argv: t.Sequence[str], options: t.Mapping[str, t.Any], deadline: Deadl
     os.close(saying)
     os.close(watching)
     try:
-        with open(hearing, "rb") as stream:
+        with os.fdopen(hearing, "rb") as stream:
             said = stream.read()
     finally:
         os.close(living)

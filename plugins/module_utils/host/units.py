@@ -10,6 +10,8 @@ from __future__ import annotations
 import glob
 import os
 
+from ..base.files import read_text
+
 SYSTEM_UNITS = "/etc/systemd/system"
 USER_UNITS = os.path.join(".config", "systemd", "user")
 # Where systemd is the init of this host.
@@ -38,8 +40,7 @@ def is_of(path: str, root: str) -> bool:
     Raises:
         FileNotFoundError: there is no such file.
     """
-    with open(path, encoding="utf-8") as stream:
-        return f'"{root}/bin/rollcall"' in stream.read()
+    return f'"{root}/bin/rollcall"' in read_text(path)
 
 
 def is_enabled(path: str) -> bool:

@@ -8,10 +8,10 @@
 from __future__ import annotations
 
 import os
-import stat
 import typing as t
 
 from ..base.errors import Problem, problems_error
+from ..base.opening import NotPlain, open_followed
 from . import corrections
 from .builder import Builder
 from .check import Checked, check_manifest
@@ -135,10 +135,11 @@ def _unreadable(message: str, cure: str) -> Loaded:
 
 def _content(path: str) -> bytes:
     """Return the bytes of a regular file, one more than the limit at most. A named pipe is not waited for."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Refused("is not a regular file", corrections.A_FILE)
+    try:
+        descriptor = open_followed(path)
+    except NotPlain as exc:
+        raise Refused("is not a regular file", corrections.A_FILE) from exc
+    with os.fdopen(descriptor, "rb") as stream:
         return stream.read(SIZE_LIMIT + 1)
 
 

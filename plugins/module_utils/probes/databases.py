@@ -115,6 +115,6 @@ def _application(stack: Stack, check: DatabaseCheck) -> Application:
     service = next((one for one in stack.services if check.service in (one.name, one.group)), None)
     if service is None:
         raise NoAnswer(f"the stack has no service {check.service}")
-    private = load_environment(stack.paths) if os.path.isdir(stack.paths.env_dir) else {}
+    private = load_environment(stack) if os.path.isdir(stack.paths.env_dir) else {}
     environment = {**service_variables(stack, service), **private.get(service.name, {})}
     return Application(check.service, environment, stack.user)

@@ -141,7 +141,8 @@ def _upgrade(url: PostgresqlUrl, line: Line, question: Question) -> None:
         verify = url.tls in ("verify-ca", "verify-full")
         names = url.tls == "verify-full"
         question.require_files(url.root_certificate, url.certificate, url.key)
-        question.secure(line, tls.context(verify, names, url.root_certificate, url.certificate, url.key))
+        files = (url.root_certificate, url.certificate, url.key)
+        question.secure(line, tls.context(verify, names, *files, judge=question.judge()))
     elif not answer:
         raise NoAnswer("closed without an answer")
     elif answer not in (b"N", b"E"):

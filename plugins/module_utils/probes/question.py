@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from ..base.clock import Deadline
 from ..base.errors import RollcallError
 from ..base.masking import HIDDEN
+from ..base.opening import Judge
 from ..base.wire import Line, connect
-from ..host.accounts import Account, find_account
+from ..host.accounts import Account, find_account, readable_by
 from ..manifest.model import DatabaseCheck
 from . import tls
 from .answers import NoAnswer
@@ -125,6 +126,10 @@ class Question:
             return find_account(self.application.user)
         except RollcallError as exc:
             raise NoAnswer(f"user {self.application.user}, who runs the services, does not exist") from exc
+
+    def judge(self) -> Judge:
+        """Return what judges whether a file that a URL names is for the application's user."""
+        return readable_by(self.application.user)
 
     def require_files(self, *paths: str) -> None:
         """Check that the application's user may open the files that its URL names. Raises NoAnswer, TimeoutError."""

@@ -33,7 +33,7 @@ def ask_redis(question: Question) -> str:
     line = question.connect(url.address, url.address.host)
     if url.tls:
         question.require_files(url.root_certificate)
-        question.secure(line, tls.context(url.verify, url.verify, url.root_certificate))
+        question.secure(line, tls.context(url.verify, url.verify, url.root_certificate, judge=question.judge()))
     question.waiting = "it took the connection, and has not answered"
     if url.password is not None:
         _order(question, line, "AUTH", *([url.user] if url.user else []), url.password)

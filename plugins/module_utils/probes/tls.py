@@ -7,8 +7,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import typing as t
 
+from ..base.opening import Judge, open_followed
 from ..base.text import one_line
 from ..base.wire import Line
 from .answers import NoAnswer
@@ -18,7 +21,13 @@ if t.TYPE_CHECKING:
 
 
 def context(
-    verify: bool = True, names: bool = True, root: str = "", certificate: str = "", key: str = ""
+    verify: bool = True,
+    names: bool = True,
+    root: str = "",
+    certificate: str = "",
+    key: str = "",
+    *,
+    judge: t.Optional[Judge] = None,
 ) -> ssl.SSLContext:
     """Return how TLS is spoken.
 
@@ -28,6 +37,7 @@ def context(
         root: file of the authorities it is checked by; empty for the host's.
         certificate: file of our own certificate; empty for none.
         key: file of its key; empty when it is in the same file.
+        judge: whether a file is for the application.
 
     Raises:
         NoAnswer: one of the files cannot be read.
@@ -35,14 +45,25 @@ def context(
     import ssl
 
     try:
-        made = ssl.create_default_context(cafile=root if verify and root else None)
-        made.check_hostname = verify and names
-        made.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
-        if certificate:
-            made.load_cert_chain(certificate, key or None, password="")
+        with contextlib.ExitStack() as opened:
+            cafile = _opened(root, judge, opened) if verify and root else None
+            made = ssl.create_default_context(cafile=cafile)
+            made.check_hostname = verify and names
+            made.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
+            if certificate:
+                own = _opened(key, judge, opened) if key else None
+                made.load_cert_chain(_opened(certificate, judge, opened), own, password="")
     except (OSError, ValueError) as exc:
         raise NoAnswer(f"the files for TLS cannot be read: {exc}") from exc
     return made
+
+
+def _opened(path: str, judge: t.Optional[Judge], opened: contextlib.ExitStack) -> str:
+    """Return a path of a file that is open, so that what is read is what was judged."""
+    descriptor = open_followed(path, judge)
+    opened.callback(os.close, descriptor)
+    # proc(5); also on macOS, where it has no /proc.
+    return f"/dev/fd/{descriptor}"
 
 
 def secure(line: Line, made: ssl.SSLContext, host: str) -> None:

@@ -13,12 +13,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+import stat
 import typing as t
 
 from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
+from ..base.opening import KIND, Judge, NotPlain, open_plain
 from ..base.text import count, last_lines
+from ..host.accounts import readable_by_uid
 from ..host.model import Identity
 from ..host.trust import Trust
 from ..manifest.model import Paths
@@ -147,11 +151,12 @@ class _Execution:
         patience = timeout / 2 if starting else timeout
         self._stopped_by = Deadline(patience + stopping, clock)
         self._done_by = Deadline(timeout + stopping + starting, clock)
+        self._judge = _judge(client.socket_path)
         self._marks = {
             path: mark
             for name in (*plan.down, *plan.up)
             for path in self._logs(name)
-            for mark in [_mark(path)]
+            for mark in [_mark(path, self._judge)]
             if mark is not None
         }
 
@@ -292,7 +297,15 @@ class _Execution:
         lines: t.List[str] = []
         for path in logs:
             try:
-                text = written_since(path, self._marks.get(path, LogMark()), _LOG_BYTES)
+                descriptor = open_plain(path, self._judge)
+                with os.fdopen(descriptor, "rb"):
+                    text = written_since(descriptor, self._marks.get(path, LogMark()), _LOG_BYTES)
+            except FileNotFoundError:
+                continue
+            except NotPlain as exc:
+                # What goes to a terminal or a pipe is nowhere to be read.
+                lines += [] if exc.reason == KIND else [f"{name}: {path} is not read: {exc.words}"]
+                continue
             except OSError as exc:
                 lines.append(f"{name}: {path} cannot be read: {exc.strerror}")
                 continue
@@ -315,12 +328,31 @@ def _faults(answers: t.Mapping[str, t.Optional[str]]) -> t.Dict[str, str]:
     return {name: fault for name, fault in answers.items() if fault is not None}
 
 
-def _mark(path: str) -> t.Optional[LogMark]:
+def _judge(socket: str) -> Judge:
+    """Return what judges whether a log is for who runs a supervisord: it says itself where its logs are."""
+    try:
+        may = readable_by_uid(os.lstat(socket).st_uid)
+    except OSError:
+        # It was there a moment ago.
+        may = readable_by_uid(os.geteuid())
+
+    def judge(seen: os.stat_result) -> bool:
+        # A supervisord of root's may log to where its programs can put a second name of a file of root's.
+        return may(seen) and (seen.st_nlink == 1 or bool(seen.st_mode & stat.S_IROTH) or seen.st_uid != 0)
+
+    return judge
+
+
+def _mark(path: str, judge: Judge) -> t.Optional[LogMark]:
     """Return where a log stands; None when we may not know, and then what it has is old to nobody."""
     try:
-        return log_mark(path)
+        descriptor = open_plain(path, judge)
+    except FileNotFoundError:
+        return LogMark()
     except OSError:
         return None
+    with os.fdopen(descriptor, "rb"):
+        return log_mark(descriptor)
 
 
 def _result(

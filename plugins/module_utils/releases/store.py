@@ -20,6 +20,8 @@ import typing as t
 from ..base import cures
 from ..base.clock import Clock
 from ..base.errors import RollcallError
+from ..base.files import NOT_AS_EXPECTED, read_text
+from ..base.opening import NotPlain, open_plain
 from ..base.removing import remove, require_unmounted
 from ..host.accounts import Account, acting_as, user_name
 from ..manifest.model import RELEASE, Paths, current_release, release_directory
@@ -133,10 +135,9 @@ def read_user_record(path: str, who: Account) -> t.Optional[t.Dict[str, t.Any]]:
     """Return what a record says; None where there is none. It is in a directory of the user's."""
     try:
         with acting_as(who):
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(descriptor, encoding="utf-8") as stream:
-            record = json.loads(stream.read(RECORD_BYTES))
-    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+            text = read_text(path, most=RECORD_BYTES, opened=open_plain)
+        record = json.loads(text)
+    except (FileNotFoundError, NotADirectoryError, NotPlain, *NOT_AS_EXPECTED):
         return None
     return record if isinstance(record, dict) else None
 

@@ -16,7 +16,8 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
-from ..base.files import write_atomically
+from ..base.files import read_text, write_atomically
+from ..base.opening import NotPlain, open_followed
 from ..host import commands
 from ..host.accounts import Account, acting_as, clean_environment
 from . import store
@@ -77,9 +78,9 @@ def _requirements(wanted: WantedRelease, tree: str) -> t.List[str]:
     while waiting:
         name = waiting.pop()
         try:
-            with open(os.path.join(tree, name), encoding="utf-8") as stream:
-                texts[name] = stream.read()
-        except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as exc:
+            # It may be a link: what the user may not read, the user's rights do not open.
+            texts[name] = read_text(os.path.join(tree, name), opened=open_followed)
+        except (FileNotFoundError, NotPlain, UnicodeDecodeError) as exc:
             raise RollcallError(
                 f"The release has no list of requirements {name} that can be read.",
                 kind="wrong_use",

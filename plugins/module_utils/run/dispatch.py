@@ -21,6 +21,8 @@ import typing as t
 from ..base import cures
 from ..base.clock import SOON, SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
+from ..base.files import read_last_lines, read_text
+from ..base.opening import open_own
 from ..manifest.model import DEFAULT_PATH
 from ..state.generations import load_stack
 from ..state.runs import new_run_id, result_path, runs_directory, steps_of
@@ -35,6 +37,8 @@ if t.TYPE_CHECKING:
 SLACK = 10.0
 # What the worker keeps of the caller's environment: the port of the caller's connection, which is never flushed, and
 # whether the unit of the stack asks.
+# Bytes that a report may have: some lines of each of many services.
+MOST_REPORT = 256 * 1024 * 1024
 KEPT = ("SSH_CONNECTION", boot.CALLED)
 
 
@@ -172,8 +176,7 @@ def _collect(state: str, run_id: str, output: str) -> Report:
         RollcallError: it left an error, or nothing: then it died.
     """
     try:
-        with open(result_path(state, run_id), encoding="utf-8") as stream:
-            result = json.load(stream)
+        result = json.loads(read_text(result_path(state, run_id), most=MOST_REPORT))
     except FileNotFoundError as exc:
         raise _died(state, run_id, output) from exc
     error = result.get("error")
@@ -187,8 +190,9 @@ def _collect(state: str, run_id: str, output: str) -> Report:
 def _died(state: str, run_id: str, output: str) -> RollcallError:
     steps = steps_of(state, run_id)
     step = steps[-1]["step"] if steps else "start"
-    with open(output, encoding="utf-8", errors="replace") as stream:
-        tail = stream.read()[-2000:]
+    descriptor = open_own(output)
+    with os.fdopen(descriptor, "rb"):
+        tail = "\n".join(read_last_lines(descriptor, 1000, limit=2000))
     return RollcallError(
         f"The worker of run {run_id} died at step '{step}'. What it had done stands; a rerun converges from there.",
         evidence={"run": run_id, "step": step, "steps": steps, "output": tail},

@@ -15,7 +15,6 @@ stack's go last, so that a removal that was cut off can be run again.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import typing as t
@@ -23,7 +22,7 @@ from dataclasses import dataclass
 
 from ..base import cures
 from ..base.errors import RollcallError
-from ..base.files import is_temporary, open_regular
+from ..base.files import is_temporary, read_record, read_text
 from ..base.removing import mount_points, remove, remove_empty
 from ..host.accounts import Account, all_accounts, is_of_stack
 from ..host.answering import silent_mount
@@ -218,8 +217,7 @@ def _delivered(stack: Stack, root: str, others: t.Container[str]) -> t.List[str]
     place = os.path.join(stack.paths.state, "delivered")
     found = []
     for name in _names(place):
-        with open_regular(os.path.join(place, name)) as stream:
-            path = os.path.normpath(os.path.join(root, stream.read(4096)))
+        path = os.path.normpath(os.path.join(root, read_text(os.path.join(place, name))))
         above = os.path.dirname(path)
         behind = os.path.relpath(os.path.realpath(above), os.path.realpath(root)) != os.path.relpath(above, root)
         ours = is_within(path, root) and _first(path, root) not in others and not behind
@@ -485,13 +483,10 @@ def _stacks_of(user: str, root: str, host: RemovalFacts) -> t.List[str]:
     found = []
     for name in sorted(os.listdir(host.names)) if os.path.isdir(host.names) else ():
         other = os.path.realpath(os.path.join(host.names, name))
-        try:
-            with open_regular(os.path.join(other, "etc", "manifest.json")) as stream:
-                same = json.load(stream).get("user") == user
-        except FileNotFoundError:
-            # Nothing is installed there yet, or it is gone.
-            continue
-        if same and other != os.path.realpath(root):
+        manifest = os.path.join(other, "etc", "manifest.json")
+        # Without a file nothing is installed there yet, or it is gone.
+        runs_as = read_record(manifest, lambda data: data.get("user"), "", "The manifest of another stack")
+        if runs_as == user and other != os.path.realpath(root):
             found.append(other)
     return found
 

@@ -15,7 +15,7 @@ import json
 import os
 import typing as t
 
-from ..base.files import sync_directory, write_atomically
+from ..base.files import read_text, sync_directory, write_atomically
 from ..base.removing import remove
 
 # The note below ROOT/engine: after its first line, which is for people, a name in each line.
@@ -63,10 +63,10 @@ def names_before(root: str) -> t.Optional[t.List[str]]:
     note says nothing.
     """
     try:
-        with open(os.path.join(root, "engine", NAME), encoding="utf-8", errors="surrogateescape") as stream:
-            title, *lines = stream.read().splitlines() or [""]
+        text = read_text(os.path.join(root, "engine", NAME), errors="surrogateescape")
     except FileNotFoundError:
         return None
+    title, *lines = text.splitlines() or [""]
     names = [_name(line) for line in lines]
     if title != _TITLE and not all(os.path.lexists(os.path.join(root, name)) for name in names):
         return None

@@ -16,7 +16,9 @@ import hmac
 import os
 import typing as t
 
-from ..base.files import open_if_regular, read_record, write_record
+from ..base.files import read_record, write_record
+from ..base.opening import open_followed
+from ..host.accounts import readable_by
 from ..host.apart import apart_each
 from ..manifest.model import Stack
 
@@ -45,6 +47,7 @@ class FileRecord:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
+        self._judge = readable_by(stack.user)
         kept = _load(path(stack))
         self._key = bytes.fromhex(kept["key"]) if kept else os.urandom(32)
         self._kept: Digests = kept["services"] if kept else {}
@@ -91,13 +94,11 @@ class FileRecord:
 
     def _digest(self, name: str) -> t.Optional[str]:
         try:
-            descriptor = open_if_regular(name)
+            descriptor = open_followed(name, self._judge)
         except OSError:
-            # Missing, or not for us to read; verdict/fitness.py judges whether that holds the service.
+            # Missing, no file, or not for them to read; verdict/fitness.py judges whether that holds the service.
             return None
-        if descriptor < 0:
-            return None
-        with open(descriptor, "rb") as stream:
+        with os.fdopen(descriptor, "rb") as stream:
             digest = hmac.new(self._key, digestmod=hashlib.sha256)
             status = os.fstat(descriptor)
             if status.st_size > MOST:

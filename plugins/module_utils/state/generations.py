@@ -22,16 +22,19 @@ import typing as t
 from ..base import cures
 from ..base.errors import RollcallError
 from ..base.files import (
+    MOST_BYTES,
     is_temporary,
     json_object,
-    open_regular,
     read_record,
+    read_text,
     read_text_record,
     sync_directory,
     write_atomically,
 )
+from ..base.opening import NotPlain, OpenDirectory
 from ..base.removing import remove
 from ..host import answering
+from ..host.accounts import readable_by
 from ..manifest.model import RELEASE, Paths, Stack, current_release, release_directory, release_link
 from . import registry
 
@@ -126,11 +129,10 @@ def load_kept(paths: Paths, root: str, name: str) -> Generation:
 def _load(paths: Paths) -> Generation:
     try:
         stack = load_stack(paths)
-        with open_regular(paths.config) as stream:
-            config = stream.read()
+        config = read_text(paths.config)
     except (OSError, ValueError) as exc:
         raise _unreadable(paths.etc, exc) from exc
-    return Generation(stack, config, load_environment(paths))
+    return Generation(stack, config, load_environment(stack, paths))
 
 
 def kept_generations(paths: Paths, root: str) -> t.List[t.Dict[str, t.Any]]:
@@ -189,28 +191,44 @@ def id_before(paths: Paths, root: str) -> t.Optional[str]:
     return None
 
 
-def load_environment(paths: Paths) -> t.Dict[str, t.Dict[str, str]]:
-    """Return by service the variables in the installed private files; they may be secret.
+def load_environment(stack: Stack, paths: t.Optional[Paths] = None) -> t.Dict[str, t.Dict[str, str]]:
+    """Return by service the variables in the private files; they may be secret.
+
+    Args:
+        stack: the manifest. The files are in a directory of its user's, who can put something else there.
+        paths: of the generation that they belong to; None for the one that is in place.
 
     Raises:
         RollcallError: one of them cannot be read.
     """
+    env_dir = (paths or stack.paths).env_dir
     try:
-        names = sorted(os.listdir(paths.env_dir))
+        place = OpenDirectory(env_dir, readable_by(stack.user))
     except OSError as exc:
-        raise _unreadable(paths.env_dir, exc) from exc
-    files = {os.path.splitext(name)[0]: os.path.join(paths.env_dir, name) for name in names}
-    return {
-        service: read_record(path, dict, {}, f"The private file of service {service}", _INSTALL_ANEW)
-        for service, path in files.items()
-    }
+        raise _unreadable(env_dir, exc) from exc
+    found: t.Dict[str, t.Dict[str, str]] = {}
+    with place:
+        for service in stack.services:
+            path = os.path.join(env_dir, f"{service.name}.json")
+            subject = f"The private file of service {service.name}"
+            variables = read_record(
+                path, _variables, None, subject, _INSTALL_ANEW, lambda path: place.open(os.path.basename(path))
+            )
+            if variables is not None:
+                found[service.name] = variables
+    return found
+
+
+def _variables(data: t.Any) -> t.Optional[t.Dict[str, str]]:
+    if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+        raise TypeError("it has something else than texts by their names")
+    return data
 
 
 def current_config(paths: Paths) -> str:
     """Return the text of the installed config, for a diff; empty when there is none."""
     try:
-        with open(paths.config, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
+        return read_text(paths.config, errors="replace")
     except FileNotFoundError:
         return ""
 
@@ -390,10 +408,8 @@ def _meta(root: str, name: str) -> t.Dict[str, t.Any]:
     Raises:
         FileNotFoundError: the generation was never completely written.
     """
-    with open(
-        os.path.join(generations_directory(root), name, "meta.json"), encoding="utf-8", errors="replace"
-    ) as stream:
-        meta = json_object(stream.read())
+    path = os.path.join(generations_directory(root), name, "meta.json")
+    meta = json_object(read_text(path, errors="replace"))
     texts = {key: "" if not isinstance(meta.get(key), str) else meta[key] for key in ("digest", "content")}
     return {"loaded": False, "verified": False, **meta, **texts}
 
@@ -428,17 +444,18 @@ def is_edited(paths: Paths, root: str) -> bool:
 
 def _stamps(directory: str) -> t.Dict[str, t.List[int]]:
     """Return of each file of a generation its inode, its size and when it was changed last."""
-    found = {path: os.stat(os.path.join(directory, path)) for path in _files_in(directory)}
+    found = {path: place.status(name) for path, place, name in _files_in(directory)}
     return {path: [one.st_ino, one.st_size, one.st_ctime_ns] for path, one in found.items()}
 
 
-def _files_in(directory: str) -> t.Iterator[str]:
-    """Yield the files of a generation below its directory, its record excepted."""
-    for place, _directories, names in sorted(os.walk(directory)):
-        for name in sorted(names):
-            path = os.path.join(place, name)
-            if name != "meta.json" and not is_temporary(name) and os.path.isfile(path):
-                yield os.path.relpath(path, directory)
+def _files_in(directory: str) -> t.Iterator[t.Tuple[str, OpenDirectory, str]]:
+    """Yield the files of a generation, its record excepted: the path below its directory, and where it is opened."""
+    for above, _directories, names in sorted(os.walk(directory)):
+        # The private files are in a directory of the user's, who may put something else into it.
+        with OpenDirectory(above) as place:
+            for name in sorted(names):
+                if name != "meta.json" and not is_temporary(name) and place.is_file(name):
+                    yield os.path.relpath(os.path.join(above, name), directory), place, name
 
 
 def _content(directory: str, *, bare: bool = False) -> str:
@@ -446,9 +463,12 @@ def _content(directory: str, *, bare: bool = False) -> str:
     import hashlib
 
     digest = hashlib.sha256()
-    for path in _files_in(directory):
-        with open(os.path.join(directory, path), "rb") as stream:
-            lines = stream.read()
+    for path, place, name in _files_in(directory):
+        try:
+            lines = place.read(name, MOST_BYTES)
+        except (FileNotFoundError, NotPlain) as exc:
+            # It was changed into something that no install writes.
+            lines = type(exc).__name__.encode("ascii")
         if bare and path.endswith(".conf"):
             lines = b"\n".join(line for line in lines.splitlines() if line.strip() and line[:1] not in b";#")
         digest.update(f"{path}\0".encode() + lines + b"\0")

@@ -17,7 +17,7 @@ import os
 import typing as t
 
 from ..base import cures
-from ..base.files import json_object, read_record, write_atomically, write_record
+from ..base.files import json_object, read_record, read_text, write_atomically, write_record
 from ..base.removing import remove
 from ..host import units
 from ..manifest.model import Paths, Stack
@@ -76,9 +76,8 @@ def _pending_path(root: str) -> str:
 def pending_release(root: str) -> t.Optional[str]:
     """Return the release that was made ready and whose ``after_switch`` commands have not ended well since."""
     try:
-        with open(_pending_path(root), encoding="utf-8", errors="replace") as stream:
-            name = json_object(stream.read()).get("id")
-            return name if isinstance(name, str) else None
+        name = json_object(read_text(_pending_path(root), errors="replace")).get("id")
+        return name if isinstance(name, str) else None
     except FileNotFoundError:
         return None
 

@@ -22,6 +22,7 @@ from ..base import cures
 from ..base.clock import SYSTEM, Clock
 from ..base.files import read_record, write_record
 from ..host import processes
+from ..host.accounts import readable_by
 from ..host.model import Identity
 from ..manifest.model import Stack
 from ..supervisord import life_log
@@ -252,7 +253,7 @@ def read_book(
         RollcallError: the record is there and cannot be read.
     """
     book = _load(stack)
-    events, mark = life_log.read_events(supervisord_log(stack), book.mark, supervisord[0])
+    events, mark = life_log.read_events(supervisord_log(stack), book.mark, supervisord[0], readable_by(stack.user))
     services = {one.name: programs.get(one.name) for one in stack.services if one.kind == "service"}
     return followed(book, events, mark, services, supervisord, clock.wall())
 

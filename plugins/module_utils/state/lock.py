@@ -20,7 +20,8 @@ import typing as t
 from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..base.files import json_object, open_regular, try_lock
+from ..base.files import json_object, read_text, try_lock
+from ..base.opening import open_directory
 from ..base.text import one_line, readable_time
 from ..host import processes
 from ..host.accounts import user_name
@@ -72,7 +73,7 @@ def _take(state: str, note: t.Mapping[str, t.Any], deadline: Deadline) -> int:
     """Lock the stack and return the descriptor that keeps it locked; errors as ``locked``."""
     descriptor = -1
     try:
-        descriptor = os.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = open_directory(state)
         if not deadline.poll(lambda: try_lock(descriptor), POLL):
             raise _refusal(state)
         _write_note(state, json.dumps(note))
@@ -91,8 +92,8 @@ def _take(state: str, note: t.Mapping[str, t.Any], deadline: Deadline) -> int:
 
 
 def _write_note(state: str, text: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
-    with open(os.open(_note_path(state), flags, 0o600), "w", encoding="utf-8") as stream:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    with os.fdopen(os.open(_note_path(state), flags, 0o600), "w", encoding="utf-8") as stream:
         stream.write(text)
 
 
@@ -124,8 +125,7 @@ def lock_note(state: str) -> t.Dict[str, t.Any]:
     A process that was killed leaves its note; ``locked_by`` tells.
     """
     try:
-        with open_regular(_note_path(state)) as stream:
-            return json_object(stream.read())
+        return json_object(read_text(_note_path(state)))
     except (OSError, UnicodeDecodeError):
         return {}
 

@@ -16,7 +16,9 @@ import time
 import typing as t
 
 from ..base import cures
-from ..base.files import open_if_regular, read_record, write_record
+from ..base.files import read_record, write_record
+from ..base.opening import NotPlain, OpenDirectory
+from ..host.accounts import readable_by
 from ..manifest.model import Stack
 from ..supervisord.places import log_file
 from . import lives
@@ -56,24 +58,10 @@ class LogMark(t.NamedTuple):
 LogMarks = t.Mapping[str, LogMark]
 
 
-def log_mark(path: str) -> LogMark:
-    """Return the mark at the end of a log as it is now.
-
-    Raises:
-        OSError: the log is there and cannot be read.
-    """
-    now = time.time()
-    try:
-        descriptor = open_if_regular(path)
-    except FileNotFoundError:
-        return LogMark(time=now)
-    if descriptor < 0:
-        return LogMark(time=now)
-    try:
-        status = os.fstat(descriptor)
-        return LogMark(status.st_ino, status.st_size, known_by(descriptor, status.st_size), now)
-    finally:
-        os.close(descriptor)
+def log_mark(descriptor: int) -> LogMark:
+    """Return the mark at the end of an open log as it is now."""
+    status = os.fstat(descriptor)
+    return LogMark(status.st_ino, status.st_size, known_by(descriptor, status.st_size), time.time())
 
 
 def known_by(descriptor: int, size: int) -> str:
@@ -85,33 +73,47 @@ def known_by(descriptor: int, size: int) -> str:
     return hashlib.sha256(first + last).hexdigest()[:16]
 
 
-def written_since(path: str, mark: LogMark, limit: int = READ_LIMIT) -> str:
-    """Return what was written to a file after ``mark``, at most its last ``limit`` bytes.
+def written_since(descriptor: int, mark: LogMark, limit: int = READ_LIMIT) -> str:
+    """Return what was written to an open log after ``mark``, at most its last ``limit`` bytes.
 
     A rotated log has another inode and a truncated one is shorter: all of the new file counts then.
-
-    Raises:
-        OSError: it is there and cannot be read.
     """
-    try:
-        descriptor = open_if_regular(path)
-    except FileNotFoundError:
-        return ""
-    if descriptor < 0:
-        return ""
-    try:
-        status = os.fstat(descriptor)
-        same = status.st_ino == mark.inode and status.st_size >= mark.size
-        return os.pread(descriptor, limit, max(mark.size if same else 0, status.st_size - limit)).decode(
-            "utf-8", "replace"
-        )
-    finally:
-        os.close(descriptor)
+    status = os.fstat(descriptor)
+    same = status.st_ino == mark.inode and status.st_size >= mark.size
+    begin = max(mark.size if same else 0, status.st_size - limit)
+    return os.pread(descriptor, limit, begin).decode("utf-8", "replace")
 
 
 def take_marks(stack: Stack) -> t.Dict[str, LogMark]:
     """Return the mark at the end of each service's log."""
-    return {service.name: log_mark(log_file(stack, service.name)) for service in stack.services}
+    return _ends_of_logs(stack, [service.name for service in stack.services])
+
+
+def _ends_of_logs(stack: Stack, names: t.Iterable[str]) -> t.Dict[str, LogMark]:
+    """Return the marks at the ends of logs; the present moment for one that is not there, or is no log.
+
+    Raises:
+        OSError: a log is there and cannot be read.
+    """
+    now = LogMark(time=time.time())
+    marks = dict.fromkeys(names, now)
+    if not marks:
+        return marks
+    try:
+        logs = OpenDirectory(stack.paths.logs, readable_by(stack.user))
+    except (FileNotFoundError, NotPlain):
+        return marks
+    with logs:
+        for name in marks:
+            try:
+                descriptor = logs.open(os.path.basename(log_file(stack, name)))
+            except (FileNotFoundError, NotPlain):
+                continue
+            try:
+                marks[name] = log_mark(descriptor)
+            finally:
+                os.close(descriptor)
+    return marks
 
 
 def save_marks(stack: Stack, marks: LogMarks) -> None:
@@ -137,10 +139,10 @@ def saved_marks(stack: Stack) -> t.Dict[str, LogMark]:
     # First: who may not read the marks may not look at the logs either, and this says so.
     lost = os.path.exists(lives.path(stack)) and not os.path.exists(_path(stack))
     saved: t.Dict[str, LogMark] = read_record(_path(stack), parse, {}, "The log marks of the last run", remedies)
-    return {
-        service.name: saved.get(service.name) or (LogMark() if lost else log_mark(log_file(stack, service.name)))
-        for service in stack.services
-    }
+    names = [service.name for service in stack.services]
+    unknown = [name for name in names if name not in saved]
+    ends = dict.fromkeys(unknown, LogMark()) if lost else _ends_of_logs(stack, unknown)
+    return {name: saved[name] if name in saved else ends[name] for name in names}
 
 
 def _mark(

@@ -5,7 +5,8 @@
 # Private to this collection: may change in any release.
 """All that was written to a log since its mark, wherever it is now: rotated, renamed, copied and truncated, or deleted.
 
-What supervisord still has open can be read although its name is gone (proc(5), /proc/PID/fd).
+What supervisord still has open can be read although its name is gone (proc(5), /proc/PID/fd). Who runs the services can
+put anything into the place of a log, and have anything open: only files that they may read themselves are read.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import stat
 import time
 import typing as t
 
-from ..base.files import open_if_regular
+from ..base.opening import Judge, NotPlain, OpenDirectory, open_followed
 from ..base.text import readable_time
 from .log_marks import LogMark, known_by
 
@@ -57,11 +58,13 @@ class Span(t.NamedTuple):
         pieces: in the order in which they were written.
         gaps: what cannot be read any more, in words.
         mark: the end of the log.
+        unfit: the path of what is in the place of the log and is not read, and why; else empty.
     """
 
     pieces: t.Tuple[Piece, ...]
     gaps: t.Tuple[str, ...]
     mark: LogMark
+    unfit: t.Tuple[str, ...] = ()
 
 
 class _File(t.NamedTuple):
@@ -106,12 +109,15 @@ def span_since(path: str, mark: LogMark, logs: LogFiles, now: float) -> Span:
     Raises:
         OSError: the log is there and cannot be read.
     """
-    files, gaps = logs.of(path, mark), _unreadable(path)
-    begin = _begin(files, mark)
+    unfit = logs.unfit(path)
+    files, gaps = logs.of(path, mark), []
+    begin = _begin(files, mark, logs)
     when = f"from {readable_time(mark.time) if mark.time else 'the last run'} to {readable_time(now)}"
     if mark.inode and begin is None:
         gaps.append(f"{path} cannot be judged {when}: {_reason(files, mark)}")
-    elif begin is not None and mark.seen and not _has_mark(begin, mark._replace(size=mark.seen, before=mark.ahead)):
+    elif (
+        begin is not None and mark.seen and not _has_mark(begin, mark._replace(size=mark.seen, before=mark.ahead), logs)
+    ):
         gaps.append(f"{path} cannot be judged {when}: it was truncated or overwritten")
     later = [file for file in files if file is not begin and _is_later(file, begin, mark)]
     missing = sorted(set(range(1, (begin.rank or 0) if begin else 0)) - {file.rank for file in later if file.rank})
@@ -121,7 +127,7 @@ def span_since(path: str, mark: LogMark, logs: LogFiles, now: float) -> Span:
     pieces += [
         Piece(file.path, file.inode, 0, file.size) for file in sorted(later, key=_order) if not _is_compressed(file)
     ]
-    return Span(tuple(pieces), tuple(gaps), _end(path, files, now))
+    return Span(tuple(pieces), tuple(gaps), _end(path, files, now, logs), unfit)
 
 
 class LogFiles:
@@ -129,9 +135,12 @@ class LogFiles:
 
     Args:
         held: the files that the supervisords of the stack have open.
+        judge: whether a file is for those who run the services.
     """
 
-    def __init__(self, held: t.Iterable[Held]) -> None:
+    def __init__(self, held: t.Iterable[Held], judge: t.Optional[Judge] = None) -> None:
+        self._judge = judge
+        self._places: t.Dict[str, OpenDirectory] = {}
         self._open: t.Dict[int, t.List[Held]] = {}
         self._named: t.Dict[str, t.List[Held]] = {}
         for one in held:
@@ -151,16 +160,61 @@ class LogFiles:
         found: t.Dict[int, _File] = {}
         for place, name in places:
             try:
-                status = os.stat(place)
+                status = self._status(place)
             except OSError as exc:
-                if exc.errno in (errno.ENOENT, errno.ESRCH, errno.ELOOP):
+                if exc.errno in (errno.ENOENT, errno.ESRCH):
                     continue
                 raise
-            if stat.S_ISREG(status.st_mode):
+            if stat.S_ISREG(status.st_mode) and (self._judge is None or self._judge(status)):
                 in_use = status.st_ino in self._open
                 file = _File(place, name, status.st_ino, status.st_size, status.st_mtime, _rank(name, path), in_use)
                 found.setdefault(file.inode, file)
         return list(found.values())
+
+    def unfit(self, path: str) -> t.Tuple[str, ...]:
+        """Return the path of what has the name of a log and is not read, and why; empty when it is, or is not there.
+
+        Raises:
+            OSError: it cannot be looked at.
+        """
+        directory, name = os.path.split(path)
+        try:
+            self._place(directory).check(name)
+        except FileNotFoundError:
+            return ()
+        except NotPlain as exc:
+            return exc.path, exc.words
+        return ()
+
+    def open(self, path: str) -> int:
+        """Return a descriptor to read a file that `of` has found, by its path.
+
+        Raises:
+            NotPlain: something else is there by now.
+            OSError: it cannot be opened.
+        """
+        if path.startswith("/proc/"):
+            return open_followed(path, self._judge)
+        directory, name = os.path.split(path)
+        return self._place(directory).open(name)
+
+    def close(self) -> None:
+        """Close the directories."""
+        for place in self._places.values():
+            place.close()
+        self._places.clear()
+
+    def _place(self, directory: str) -> OpenDirectory:
+        if directory not in self._places:
+            self._places[directory] = OpenDirectory(directory, self._judge)
+        return self._places[directory]
+
+    def _status(self, path: str) -> os.stat_result:
+        """Return what the kernel says of a log, of a link itself; of what a process has open, of the file."""
+        if path.startswith("/proc/"):
+            return os.stat(path)
+        directory, name = os.path.split(path)
+        return self._place(directory).status(name)
 
     def _neighbours(self, path: str) -> t.List[str]:
         """Return the log and what it was rotated to, by their names."""
@@ -177,12 +231,13 @@ class LogFiles:
     def _names(self, directory: str) -> t.List[str]:
         """Return all names in a directory, in order."""
         try:
-            changed = os.stat(directory).st_mtime_ns
+            place = self._place(directory)
+            changed = place.changed()
             before, names = self._listed.get(directory, (-1, []))
             if changed != before:
                 # What is renamed within the same tick of the kernel's clock leaves the same time.
                 lasts = time.time() - changed / 1e9 > _TICK
-                names = sorted(os.listdir(directory))
+                names = place.names()
                 self._listed[directory] = (changed if lasts else -1, names)
         except FileNotFoundError:
             return []
@@ -194,31 +249,21 @@ def _rank(name: str, path: str) -> t.Optional[int]:
     return 0 if name == path else None if number is None else int(number[1])
 
 
-def _unreadable(path: str) -> t.List[str]:
-    """Return why the log is none that can be read, where it is a pipe, a device or a directory."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError as exc:
-        if exc.errno in (errno.ENOENT, errno.ELOOP):
-            return []
-        raise
-    return [] if stat.S_ISREG(mode) else [f"{path} is no file: what was written to it cannot be judged"]
-
-
-def _begin(files: t.Sequence[_File], mark: LogMark) -> t.Optional[_File]:
+def _begin(files: t.Sequence[_File], mark: LogMark, logs: LogFiles) -> t.Optional[_File]:
     """Return the file that has the mark: the very one, or a copy of it, by what stands before the mark."""
     if not mark.inode:
         return None
     same = [file for file in files if file.inode == mark.inode]
     others = [file for file in files if file.inode != mark.inode and mark.before and mark.size]
-    return next((file for file in (*same, *others) if _has_mark(file, mark)), None)
+    return next((file for file in (*same, *others) if _has_mark(file, mark, logs)), None)
 
 
-def _has_mark(file: _File, mark: LogMark) -> bool:
+def _has_mark(file: _File, mark: LogMark, logs: LogFiles) -> bool:
     if file.size < mark.size or _is_compressed(file):
         return False
-    descriptor = open_if_regular(file.path)
-    if descriptor < 0:
+    try:
+        descriptor = logs.open(file.path)
+    except NotPlain:
         return False
     try:
         return not mark.before or known_by(descriptor, mark.size) == mark.before
@@ -251,13 +296,16 @@ def _is_compressed(file: _File) -> bool:
     return file.name.endswith(_COMPRESSED)
 
 
-def _end(path: str, files: t.Sequence[_File], now: float) -> LogMark:
+def _end(path: str, files: t.Sequence[_File], now: float, logs: LogFiles) -> LogMark:
     """Return the mark at the end of the file that is written to: the log, or what supervisord still has open of it."""
     written = sorted(files, key=lambda file: (file.held, file.name == path, file.changed))
     ends = [file for file in written if file.held or file.name == path]
     if not ends:
         return LogMark(time=now)
-    descriptor = open_if_regular(ends[-1].path)
+    try:
+        descriptor = logs.open(ends[-1].path)
+    except NotPlain:
+        return LogMark(time=now)
     try:
         return LogMark(ends[-1].inode, ends[-1].size, known_by(descriptor, ends[-1].size), now)
     finally:

@@ -18,7 +18,7 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
-from ..base.files import open_regular
+from ..base.files import read_text
 from ..manifest.model import Health, Paths, Service, Stack, current_release, release_link
 
 # The first key of the file; a reader refuses a format that it does not know.
@@ -72,8 +72,7 @@ def _url(health: Health) -> t.Optional[str]:
 def is_current(stack: Stack) -> bool:
     """Return whether the installed registry is that of ``stack``; false when it is missing or broken."""
     try:
-        with open_regular(path(stack.root)) as stream:
-            return stream.read() == text(stack)
+        return read_text(path(stack.root)) == text(stack)
     except (OSError, ValueError):
         return False
 

@@ -15,7 +15,7 @@ import typing as t
 from ..base import cures
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
-from ..base.files import json_object
+from ..base.files import json_object, read_text
 from ..base.removing import remove
 
 if t.TYPE_CHECKING:
@@ -134,8 +134,8 @@ def result_path(state: str, run: str) -> str:
 def steps_of(state: str, run: str) -> t.List[t.Dict[str, t.Any]]:
     """Return the recorded steps of a run. A line that a crash cut short is left out: that step was not taken."""
     try:
-        with open(os.path.join(runs_directory(state), f"{run}.jsonl"), encoding="utf-8", errors="replace") as stream:
-            lines = stream.read().split("\n")
+        path = os.path.join(runs_directory(state), f"{run}.jsonl")
+        lines = read_text(path, errors="replace").split("\n")
     except FileNotFoundError:
         return []
     records = ({key: value for key, value in json_object(line).items() if _is_right(key, value)} for line in lines)

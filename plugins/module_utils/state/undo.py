@@ -13,13 +13,15 @@ what was when a verdict was OK.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-import stat
 import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
+from ..base.files import NOT_AS_EXPECTED, read_text
+from ..base.opening import NotPlain, open_plain
 from ..base.removing import remove
 from ..base.text import last_lines
 from ..manifest.model import DEFAULT_PATH
@@ -77,16 +79,16 @@ def kept(state: str) -> t.List[Undo]:
 def _read(path: str) -> Undo:
     """Return a record; one that cannot be used is told when it is tried. Commands of others are not run."""
     try:
-        with open(
-            os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), encoding="utf-8"
-        ) as stream:
-            seen = os.fstat(stream.fileno())
-            if not stat.S_ISREG(seen.st_mode) or seen.st_uid not in (0, os.geteuid()) or seen.st_mode & 0o022:
-                return Undo(path, f"what {path} records, which others may have written,", (), "")
-            data = json.load(stream)
-            return Undo(path, str(data["what"]), tuple(map(str, data["argv"])), str(data["stdin"]), data.get("file"))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as exc:
+        data = json.loads(read_text(path, opened=functools.partial(open_plain, judge=_is_ours)))
+        return Undo(path, str(data["what"]), tuple(map(str, data["argv"])), str(data["stdin"]), data.get("file"))
+    except NotPlain:
+        return Undo(path, f"what {path} records, which others may have written,", (), "")
+    except (OSError, *NOT_AS_EXPECTED) as exc:
         return Undo(path, f"what {path} records, which cannot be read ({type(exc).__name__}),", (), "")
+
+
+def _is_ours(seen: os.stat_result) -> bool:
+    return seen.st_uid in (0, os.geteuid()) and not seen.st_mode & 0o022
 
 
 def _taken_back(state: str, one: Undo, deadline: Deadline) -> TakenBack:

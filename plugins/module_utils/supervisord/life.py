@@ -20,7 +20,8 @@ import typing as t
 from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..base.files import read_last_lines
+from ..base.files import read_last_lines, read_text
+from ..base.opening import NotPlain, judged, open_plain
 from ..base.removing import remove
 from ..host import accounts, ending, inheritance, processes
 from ..host.accounts import Account
@@ -103,12 +104,13 @@ def _open_log(log: str, who: Account) -> int:
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with accounts.acting_as(who):
-            return os.open(log, flags, 0o640)
+            return judged(os.open(log, flags, 0o640), log, None)
     except OSError as exc:
+        cure = cures.move_away(log) if isinstance(exc, NotPlain) else cures.rights(os.path.dirname(log), log)
         raise RollcallError(
             f"supervisord's output file {log} cannot be opened: {exc.strerror}",
             evidence={"path": log, "user": who.name},
-            remedies=[cures.rights(os.path.dirname(log), log)],
+            remedies=[cure],
         ) from exc
 
 
@@ -443,15 +445,9 @@ def _refuses(path: str) -> bool:
 def _names_nobody(pidfile: str) -> bool:
     """Return whether a regular pid file's pid is not, or cannot be, that of a living supervisord."""
     try:
-        descriptor = os.open(pidfile, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        text = read_text(pidfile, most=64, errors="replace", opened=open_plain).strip()
     except OSError:
         return False
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return False
-        text = os.read(descriptor, 64).decode("ascii", "replace").strip()
-    finally:
-        os.close(descriptor)
     if not text.isdigit() or not 0 < int(text) < 2**31 or not _exists(int(text)):
         return True
     try:

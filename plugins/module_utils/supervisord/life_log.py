@@ -16,9 +16,10 @@ from __future__ import annotations
 import functools
 import os
 import re
-import stat
 import time
 import typing as t
+
+from ..base.opening import Judge, NotPlain, OpenDirectory, open_followed
 
 # Inode of a log and the bytes of it that are known; zeros for a log of which nothing is known.
 Mark = t.Tuple[int, int]
@@ -71,7 +72,9 @@ class LifeEvent(t.NamedTuple):
     expected: bool = False
 
 
-def read_events(path: str, mark: Mark, supervisord: int = 0) -> t.Tuple[t.List[LifeEvent], Mark]:
+def read_events(
+    path: str, mark: Mark, supervisord: int = 0, judge: t.Optional[Judge] = None
+) -> t.Tuple[t.List[LifeEvent], Mark]:
     """Return what supervisord has logged since a mark, and the mark at the end of that.
 
     Also where the log was rotated, renamed or deleted since. Where it is lost, nothing is returned for what it had.
@@ -81,12 +84,21 @@ def read_events(path: str, mark: Mark, supervisord: int = 0) -> t.Tuple[t.List[L
         mark: the end of an earlier reading; `NOTHING` takes all that there is, within the limit.
         supervisord: the pid of the supervisord that writes it, whose descriptor leads to a log without a name; 0 when
             none runs.
+        judge: whether a file is for those who can write there.
     """
-    places = [path, *(f"{path}.{number}" for number in range(1, BACKUPS + 1))]
-    parts = _read_back(places, mark)
-    if supervisord and not (parts and parts[-1].reached):
-        nameless = _descriptor(path, mark, supervisord)
-        parts = _read_back([nameless, *places], mark) if nameless else parts
+    directory, name = os.path.split(path)
+    try:
+        logs = OpenDirectory(directory, judge)
+    except (FileNotFoundError, NotPlain):
+        return [], NOTHING
+    with logs:
+        named = [functools.partial(logs.open, name)]
+        named += [functools.partial(logs.open, f"{name}.{number}") for number in range(1, BACKUPS + 1)]
+        parts = _read_back(named, mark)
+        if supervisord and not (parts and parts[-1].reached):
+            nameless = _descriptor(path, mark, supervisord)
+            held = [functools.partial(open_followed, nameless, judge)] if nameless else []
+            parts = _read_back([*held, *named], mark) if held else parts
     text = b"".join(part.text for part in reversed(parts))
     return [_event(match) for match in _EVENT.finditer(text)], parts[0].end if parts else NOTHING
 
@@ -99,13 +111,13 @@ class _Part(t.NamedTuple):
     reached: bool
 
 
-def _read_back(places: t.Sequence[str], mark: Mark) -> t.List[_Part]:
+def _read_back(files: t.Sequence[t.Callable[[], int]], mark: Mark) -> t.List[_Part]:
     """Return what the files have since the mark, the newest first, back to the file of the mark."""
     parts: t.List[_Part] = []
     seen: t.Set[int] = set()
     left = READ_LIMIT
-    for place in places:
-        part = _read_part(place, mark, left)
+    for opened in files:
+        part = _read_part(opened, mark, left)
         # While they are opened one may get the name of the next.
         if part is None or part.end[0] in seen:
             continue
@@ -117,17 +129,15 @@ def _read_back(places: t.Sequence[str], mark: Mark) -> t.List[_Part]:
     return parts
 
 
-def _read_part(place: str, mark: Mark, limit: int) -> t.Optional[_Part]:
+def _read_part(opened: t.Callable[[], int], mark: Mark, limit: int) -> t.Optional[_Part]:
     """Return what one file has, from the mark on when it is the mark's; None when it is not there, or not ours."""
     try:
-        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = opened()
     except OSError:
         # Whose life is not told then is seen by its process: state/lives.py.
         return None
     try:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            return None
         known = found.st_ino == mark[0] and mark[1] <= found.st_size
         wanted = mark[1] if known else 0
         begin = max(wanted, found.st_size - limit)

@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ..base.conf_format import ConfParser, TooLarge
-from ..base.files import open_regular
+from ..base.opening import open_followed
 from ..base.text import has_control, one_line
 
 # A config is some kilobytes: of a larger file, and of more files, the rest is not read. In the host's own there may be
@@ -104,7 +104,7 @@ def settings_of(data: t.Mapping[str, t.Any]) -> Settings:
 
 
 def _text(path: str) -> str:
-    with open_regular(path) as stream:
+    with os.fdopen(open_followed(path), encoding="utf-8") as stream:
         return stream.read(_MOST_BYTES)
 
 

@@ -11,6 +11,7 @@ that it belongs to, and its row in docs/explanation/verdict.md follow from the e
 
 from __future__ import annotations
 
+import os
 import shlex
 import typing as t
 
@@ -324,6 +325,8 @@ def _logs(case: Case, service: Service) -> t.Optional[Proof]:
     log = case.seen.logs.get(service.name)
     if log is None:
         return None
+    if log.unfit:
+        return _unfit(log_file(case.stack, service.name), *log.unfit)
     if not log.critical and not log.gaps:
         return Proof("no critical line since it was last judged good")
     lines = ["critical lines:", *log.critical] if log.critical else []
@@ -335,6 +338,12 @@ def _logs(case: Case, service: Service) -> t.Optional[Proof]:
     if not log.critical:
         return Proof(evidence, "gap", cures.ACKNOWLEDGE, data)
     return Proof(evidence, "critical", _log_command(case.stack, service), data)
+
+
+def _unfit(log: str, path: str, why: str) -> Proof:
+    # What leads to the log may be a directory that the logs of others are in as well.
+    cure = cures.move_away(path) if path == log else cures.rights(path, os.path.dirname(path))
+    return Proof(f"{path} is not read: {why}", "unfit", cure, {"path": path})
 
 
 def _log_command(stack: Stack, service: Service) -> str:
@@ -531,7 +540,8 @@ CHECKS: t.Sequence[CheckKind] = (
         {
             "critical": "there are such lines",
             "gap": "a part of the log is gone, or could not be read and judged in time",
-            EARLIER: "one of the two, and it was so before the run began",
+            "unfit": "in its place is a link, a pipe or a device, or a file that the user of the services may not read",
+            EARLIER: "one of the first two, and it was so before the run began",
         },
         _all_services,
         _logs,

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import functools
 import os
+import stat
 import typing as t
 
 from ..base import cures
 from ..base.errors import Problem, RollcallError
-from ..host.accounts import Account, acting_as, find_account, require_account, user_name
+from ..host.accounts import Account, acting_as, find_account, readable_by_uid, require_account, user_name
 from ..host.answering import served_mount
 from ..host.apart import answers_in_time, apart_each, begin_each
 from ..host.mounts import mounts
@@ -77,7 +78,7 @@ def held(
     """
     if not any(service.requires_files or service.requires_env for service in stack.services):
         return {}
-    variables = load_environment(stack.paths) if environment is None else environment
+    variables = load_environment(stack) if environment is None else environment
 
     def lacks(service: Service) -> str:
         return _lacks(stack, service, variables.get(service.name, {}), awaited)
@@ -247,12 +248,20 @@ def _directories(stack: Stack, who: Account, *, given: bool) -> t.Iterator[Probl
             yield problem(place, f"directory {path} does not exist", cures.FIX)
         elif not may(path, who, 0o3) and not (given and os.path.realpath(path).startswith(f"{root}/")):
             yield problem(place, f"user {who.name} may not write to {path}", cures.give(who.name, path))
+    readable = readable_by_uid(who.uid)
     for name in ("supervisord.log", "supervisord.out", *(f"{one.name}.log" for one in stack.services)):
         path = os.path.join(stack.paths.logs, name)
-        if not os.path.exists(path):
+        try:
+            seen = os.lstat(path)
+        except FileNotFoundError:
             continue
-        if not os.path.isfile(path):
-            yield problem(path, "is no regular file, and a log is one", cures.move_away(path))
+        if not stat.S_ISREG(seen.st_mode):
+            what = "a link" if stat.S_ISLNK(seen.st_mode) else "no regular file"
+            yield problem(path, f"is {what}, and a log is a regular file", cures.move_away(path))
+        elif not given and seen.st_uid != who.uid and (seen.st_nlink > 1 or not readable(seen)):
+            # It may be a file of somebody else's under a second name, which must not be given away.
+            message = f"belongs to {user_name(seen.st_uid)}, and what is in it may not be for user {who.name}"
+            yield problem(path, message, cures.move_away(path))
         elif not given and not may(path, who, 0o2):
             yield problem(path, f"user {who.name} may not write to it", cures.give(who.name, path))
 

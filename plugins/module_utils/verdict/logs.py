@@ -17,8 +17,9 @@ import time
 import typing as t
 
 from ..base.clock import SYSTEM, Clock
-from ..base.files import open_if_regular
+from ..base.opening import NotPlain
 from ..base.text import last_lines
+from ..host.accounts import readable_by
 from ..host.apart import apart_each
 from ..manifest.model import Stack
 from ..state.log_marks import LogMark, LogMarks
@@ -86,15 +87,15 @@ def read_logs(
 
     def work(name: str) -> t.List[t.Any]:
         # In the child: to look at an open file may hang as well.
-        opened[:] = opened or [LogFiles(held_files(pids))]
+        opened[:] = opened or [LogFiles(held_files(pids), readable_by(stack.user))]
         now = time.monotonic()
         # One that is very long leaves half of the time to the others.
         log = _Log(log_file(stack, name), opened[0], patterns, now + (deadline - now) / 2)
         seen = log.judged(marks[name])
-        if seen.critical or seen.gaps:
+        if seen.critical or seen.gaps or seen.unfit:
             since = marks[name] if began is None else began.get(name, marks[name])
             later = seen if since == marks[name] else log.judged(since)
-            seen = seen._replace(earlier=not later.critical and not later.gaps)
+            seen = seen._replace(earlier=not later.critical and not later.gaps and not later.unfit)
         return list(seen)
 
     names = [service.name for service in stack.services if service.name in marks]
@@ -110,8 +111,8 @@ def read_logs(
 
 
 def _as_seen(answer: t.Sequence[t.Any]) -> LogSeen:
-    critical, gaps, tail, mark, earlier = answer
-    return LogSeen(tuple(critical), tuple(gaps), tail, LogMark(*mark), earlier)
+    critical, gaps, tail, mark, *others = answer
+    return LogSeen(tuple(critical), tuple(gaps), tail, LogMark(*mark), *others)
 
 
 class _Log:
@@ -137,6 +138,8 @@ class _Log:
                 return self._judged(mark)
             except _Rotated:
                 continue
+            except NotPlain as exc:
+                return LogSeen(mark=mark, unfit=(exc.path, exc.words))
             except OSError as exc:
                 return LogSeen(gaps=(f"{self._path} cannot be read: {exc.strerror}",), mark=mark)
         return LogSeen(gaps=(f"{self._path} is rotated faster than it can be read",), mark=mark)
@@ -147,17 +150,18 @@ class _Log:
         gaps = list(span.gaps) if self._patterns else []
         tail: t.List[str] = []
         for number, piece in enumerate(span.pieces):
-            tail = [*tail, *_tail(piece)][-TAIL_LINES:]
+            tail = [*tail, *self._tail(piece)][-TAIL_LINES:]
             left = self._read(piece, critical) if self._patterns and len(critical) < CRITICAL_LINES else 0
             if left:
                 left += sum(later.end - later.start for later in span.pieces[number + 1 :])
                 gaps.append(f"{self._path} is long: of what was written since its mark, {left} bytes were not judged")
                 break
-        return LogSeen(tuple(critical[:CRITICAL_LINES]), tuple(gaps), "\n".join(tail), span.mark)
+        told = tuple(critical[:CRITICAL_LINES])
+        return LogSeen(told, tuple(gaps), "\n".join(tail), span.mark, unfit=span.unfit)
 
     def _read(self, piece: Piece, critical: t.List[str]) -> int:
         """Add the critical lines of a piece, until there are enough; return how many bytes there was no time for."""
-        descriptor = _opened(piece)
+        descriptor = self._opened(piece)
         try:
             position = piece.start
             while position < piece.end and len(critical) < CRITICAL_LINES:
@@ -176,33 +180,33 @@ class _Log:
             os.close(descriptor)
         return 0
 
+    def _tail(self, piece: Piece) -> t.List[str]:
+        descriptor = self._opened(piece)
+        try:
+            begin = max(piece.start, piece.end - TAIL_BYTES)
+            return last_lines(_text(os.pread(descriptor, piece.end - begin, begin)), TAIL_LINES)
+        finally:
+            os.close(descriptor)
+
+    def _opened(self, piece: Piece) -> int:
+        """Return a descriptor of the file of a piece.
+
+        Raises:
+            _Rotated: its name is another file's by now, or of something that is none.
+        """
+        try:
+            descriptor = self._logs.open(piece.path)
+        except NotPlain as exc:
+            raise _Rotated from exc
+        if os.fstat(descriptor).st_ino != piece.inode:
+            os.close(descriptor)
+            raise _Rotated
+        return descriptor
+
     def _may_be_critical(self, data: bytes) -> bool:
         """Return whether a pattern may match: a quick look, for most of a log has nothing to say."""
         words = map(needed_words, self._patterns)
         return any(sign in data for sign in (*_ENCODING, *_DRESS, *words))
-
-
-def _opened(piece: Piece) -> int:
-    """Return a descriptor of the file of a piece.
-
-    Raises:
-        _Rotated: its name is another file's by now.
-    """
-    descriptor = open_if_regular(piece.path)
-    if descriptor < 0 or os.fstat(descriptor).st_ino != piece.inode:
-        if descriptor >= 0:
-            os.close(descriptor)
-        raise _Rotated
-    return descriptor
-
-
-def _tail(piece: Piece) -> t.List[str]:
-    descriptor = _opened(piece)
-    try:
-        begin = max(piece.start, piece.end - TAIL_BYTES)
-        return last_lines(_text(os.pread(descriptor, piece.end - begin, begin)), TAIL_LINES)
-    finally:
-        os.close(descriptor)
 
 
 def _text(data: bytes) -> str:

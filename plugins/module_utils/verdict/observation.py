@@ -29,6 +29,7 @@ class LogSeen(t.NamedTuple):
         tail: its last lines.
         mark: its end, up to where it was read.
         earlier: whether all that is wrong was written before the run began.
+        unfit: the path of what is in the place of the log and is not read, a link, say, and why; else empty.
     """
 
     critical: t.Sequence[str] = ()
@@ -36,6 +37,7 @@ class LogSeen(t.NamedTuple):
     tail: str = ""
     mark: LogMark = LogMark()
     earlier: bool = False
+    unfit: t.Sequence[str] = ()
 
 
 class Observation(t.NamedTuple):

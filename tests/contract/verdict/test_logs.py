@@ -318,7 +318,7 @@ def test_a_log_that_is_no_file_hangs_nothing_and_is_not_ok(speaker: Speaker, kin
         speaker.log.symlink_to(f"/dev/{kind}")
     said = rollcall(speaker.made, "verify", "--json")
     assert not check_of(said.data, "logs", "web")["ok"]
-    assert "is no file" in check_of(said.data, "logs", "web")["evidence"]
+    assert check_of(said.data, "logs", "web")["code"] == "unfit"
     assert said.seconds < said.data["limit"]
 
 

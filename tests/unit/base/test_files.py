@@ -44,7 +44,7 @@ def test_a_record_that_holds_something_else_is_an_error_with_its_remedy(tmp_path
 
 
 def test_a_directory_in_a_records_place_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RollcallError, match=r"cannot be read: .*Is a directory"):
+    with pytest.raises(RollcallError, match=r"cannot be read: .*it is a directory"):
         read_record(str(tmp_path), first, 3, "The record")
 
 

@@ -192,4 +192,4 @@ def test_a_file_without_an_end_is_not_read_to_its_end() -> None:
     said = rollcall("manifest", "import", "/dev/zero", "--from", "procfile", "--name", "demo")
 
     assert said.code == 2
-    assert "larger than a manifest can have" in said.errors
+    assert "it is a device and no regular file" in said.errors

@@ -131,6 +131,7 @@ FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
     ("database", "wrong", {"databases": {"redis": REFUSED}}, Expectation()),
     ("logs", "critical", {"logs": {"web": LogSeen(["CRITICAL no"])}}, Expectation()),
     ("logs", "gap", {"logs": {"web": LogSeen(gaps=["it is gone"])}}, Expectation()),
+    ("logs", "unfit", {"logs": {"web": LogSeen(unfit=("/opt/app/logs/web.log", "it is a link"))}}, Expectation()),
     ("logs", "earlier", {"logs": {"web": LogSeen(["CRITICAL no"], earlier=True)}}, Expectation()),
     ("removed", "taken", {}, Expectation(freed={"old": [listener("orphan", "old")]})),
     ("orphans", "left_over", {"orphans": [process(99)]}, Expectation()),
