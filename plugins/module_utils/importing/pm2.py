@@ -71,7 +71,8 @@ _INTERPRETERS: t.Mapping[str, str] = {
     ".pl": "perl",
 }
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 0.001}
-_TIME = re.compile(r"([0-9]+)([hms]?)\Z")
+_TIME = re.compile(r"([0-9]{1,15})([hms]?)\Z")
+_ENDLESS = 10**15
 _MOST_INSTANCES = 100
 
 
@@ -222,7 +223,9 @@ class _App:
         value = self._keys.get(key)
         if value is None:
             return None
-        found = None if isinstance(value, bool) else _TIME.match(str(value))
+        # A number may have more digits than Python writes.
+        endless = isinstance(value, int) and abs(value) >= _ENDLESS
+        found = None if isinstance(value, bool) or endless else _TIME.match(str(value))
         if found is None:
             self._wrong(key, "is no time", corrections.WRITE_TIME)
             return None

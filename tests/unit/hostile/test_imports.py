@@ -124,6 +124,10 @@ def test_a_file_of_any_kind(content: bytes) -> None:
 PROGRAM = "[program:web]\ncommand=/bin/web\n"
 # Each took seconds, minutes or gigabytes, for a reader of its own kind.
 COSTLY = {
+    "a time with more digits than Python writes": (
+        "pm2",
+        f"apps: [{{name: web, script: a.js, kill_timeout: 0x{'9' * 5000}, min_uptime: '{'9' * 5000}'}}]\n",
+    ),
     "blanks before no delimiter": ("supervisord", f"{PROGRAM}a{' ' * 200_000}b\n"),
     "lines that are nothing": ("supervisord", PROGRAM + "a\n" * 200_000),
     "lines with a comment alone to tell that they are nothing": ("supervisord", PROGRAM + "a ;=\n" * 100_000),
