@@ -43,33 +43,13 @@ def write_atomically(path: str, text: str, mode: int, owner: t.Optional[t.Tuple[
     above, name = os.path.split(os.path.abspath(path))
     place = open_directory(above)
     try:
-        _write_in(place, name, text, mode, owner)
+        _replace_at(place, name, text.encode("utf-8"), mode, owner)
     except OSError as exc:
         # The kernel was given the last part of it.
         exc.filename = path
         raise
     finally:
         os.close(place)
-
-
-def _write_in(place: int, name: str, text: str, mode: int, owner: t.Optional[t.Tuple[int, int]]) -> None:
-    """Replace a file by its name in an open directory, so that nobody can lead it elsewhere meanwhile."""
-    temporary = f"{name}.{os.getpid()}.new"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, mode, dir_fd=place)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            os.fchmod(stream.fileno(), mode)
-            if owner is not None:
-                os.fchown(stream.fileno(), *owner)
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, name, src_dir_fd=place, dst_dir_fd=place)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=place)
-        raise
 
 
 def write_at(directory: int, name: str, content: bytes, mode: int, owner: t.Optional[t.Tuple[int, int]] = None) -> None:
@@ -88,6 +68,11 @@ def write_at(directory: int, name: str, content: bytes, mode: int, owner: t.Opti
     Raises:
         OSError: as the kernel says it; the old file is untouched then.
     """
+    _replace_at(directory, name, content, mode, owner)
+    os.fsync(directory)
+
+
+def _replace_at(directory: int, name: str, content: bytes, mode: int, owner: t.Optional[t.Tuple[int, int]]) -> None:
     temporary = f"{name[:200]}.{int.from_bytes(os.urandom(6), 'big')}.new"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, mode, dir_fd=directory)
@@ -104,7 +89,6 @@ def write_at(directory: int, name: str, content: bytes, mode: int, owner: t.Opti
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=directory)
         raise
-    os.fsync(directory)
 
 
 def is_temporary(name: str) -> bool:

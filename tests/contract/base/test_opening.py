@@ -257,12 +257,12 @@ def test_a_new_file_is_made_where_nothing_was(theirs: Path) -> None:
 def test_a_link_in_the_place_of_what_is_written_is_replaced_and_not_followed(theirs: Path) -> None:
     secret = secret_beside(theirs)
     (theirs / "record").symlink_to(secret)
-    (theirs / f"other.{os.getpid()}.new").symlink_to(secret)
     write_atomically(str(theirs / "record"), "new", 0o600)
     assert (theirs / "record").read_text(encoding="utf-8") == "new"
-    with pytest.raises(FileExistsError) as told:
-        write_atomically(str(theirs / "other"), "new", 0o600)
-    assert told.value.filename == str(theirs / "other")
+    with pytest.raises(IsADirectoryError) as told:
+        write_atomically(str(theirs), "new", 0o600)
+    assert told.value.filename == str(theirs)
+    assert [path.name for path in sorted(theirs.parent.iterdir())] == ["logs", "shadow"]
     assert secret.read_text(encoding="utf-8") == "secret"
 
 
