@@ -166,7 +166,7 @@ RECORDS = {
     "private": Record(
         "generations/1/env/web.json",
         {"TOKEN": "x"},
-        lambda stack: generations.load_environment(stack.paths),
+        generations.load_environment,
         of(dict),
     ),
     "release": Record(
@@ -257,6 +257,6 @@ def test_a_record_that_is_too_large_is_not_read_into_memory(stack: Stack) -> Non
     with open(path, "wb") as stream:
         stream.truncate(1 << 30)
 
-    with contained(), pytest.raises(RollcallError, match="more than 16777216 characters"):
+    with contained(), pytest.raises(RollcallError, match="larger than 16777216 bytes"):
         record.read(stack)
     path.unlink()
