@@ -26,7 +26,6 @@ PLACE = "base/opening.py"
 ALLOWED: t.Mapping[str, str] = {
     "base/files.py::_replace_at": "the writer: a new file by its name in a directory that is open",
     "base/removing.py::_open": "the remover: by its name in a directory that is open",
-    "base/removing.py::remove": "the remover: the directory above, of which a name is taken away",
     "base/installation.py::_first_damage": "runs by itself, as the user of the services",
     "base/installation.py::_packages": "runs by itself, as the user of the services",
     "base/installation.py::damaged_files": "runs by itself, as the user of the services",
@@ -38,6 +37,7 @@ ALLOWED: t.Mapping[str, str] = {
     "host/proc.py::_body": "the kernel's, below a process that is open",
     "host/proc.py::read": "the kernel's",
     "run/preflight.py::_numbers": "the kernel's",
+    "state/directories.py::make_directory": "a directory by its name in an open one, and no link",
     "state/lock.py::_write_note": "to write, in the state directory, and no link; never blocks",
     "state/deliveries.py::Deliveries.put_back": "a file that was kept in the state directory, under a name of ours",
     "state/deliveries.py::Deliveries._keep": "a directory in the state directory, to write by names in it",

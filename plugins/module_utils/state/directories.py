@@ -13,8 +13,9 @@ import stat
 import typing as t
 
 from ..base import cures
-from ..base.descending import DIRECTORY, open_directory, open_parent
+from ..base.descending import DIRECTORY, open_parent
 from ..base.errors import RollcallError
+from ..base.opening import open_directory
 from ..host.accounts import Account, find_account, user_name
 from ..host.mounts import is_within
 from ..manifest.model import Stack
