@@ -70,11 +70,12 @@ def give(stack: Stack, who: Account) -> None:
     if os.geteuid() != 0:
         return
     paths = stack.paths
+    # The directories last: what is in one is known as its owner's by that.
+    for path in [*_logs(stack), paths.pidfile, *_within(paths.env_dir), paths.env_dir]:
+        _give(path, who)
     for path in (paths.run, paths.logs):
         if os.path.realpath(path).startswith(f"{os.path.realpath(stack.root)}/"):
             _give(path, who)
-    for path in [*_logs(stack), paths.pidfile, paths.env_dir, *_within(paths.env_dir)]:
-        _give(path, who)
 
 
 def _logs(stack: Stack) -> t.List[str]:
@@ -88,7 +89,11 @@ def _within(directory: str) -> t.List[str]:
 
 
 def _give(path: str, who: Account) -> None:
-    """Give a file or directory to a user: what is opened is what is given, and a link or a second name is neither."""
+    """Give a file or directory to a user: what is opened is what is given, and a link or a second name is neither.
+
+    A file is given when it belongs to whom its directory does: one of somebody else may have got its name there, and
+    lost its first one.
+    """
     with contextlib.ExitStack() as stack:
         try:
             parent, name = open_parent(path)
@@ -99,6 +104,7 @@ def _give(path: str, who: Account) -> None:
             return
         stack.callback(os.close, handle)
         seen = os.fstat(handle)
-        plain = stat.S_ISDIR(seen.st_mode) or (stat.S_ISREG(seen.st_mode) and seen.st_nlink == 1)
+        own = seen.st_nlink == 1 and seen.st_uid == os.fstat(parent).st_uid
+        plain = stat.S_ISDIR(seen.st_mode) or (stat.S_ISREG(seen.st_mode) and own)
         if plain and seen.st_uid != who.uid:
             os.fchown(handle, who.uid, who.gid)

@@ -258,7 +258,9 @@ def _directories(stack: Stack, who: Account, *, given: bool) -> t.Iterator[Probl
         if not stat.S_ISREG(seen.st_mode):
             what = "a link" if stat.S_ISLNK(seen.st_mode) else "no regular file"
             yield problem(path, f"is {what}, and a log is a regular file", cures.move_away(path))
-        elif not given and seen.st_uid != who.uid and (seen.st_nlink > 1 or not readable(seen)):
+            continue
+        owners = {who.uid, os.stat(stack.paths.logs).st_uid} if given else {who.uid}
+        if seen.st_uid not in owners and (seen.st_nlink > 1 or not readable(seen)):
             # It may be a file of somebody else's under a second name, which must not be given away.
             message = f"belongs to {user_name(seen.st_uid)}, and what is in it may not be for user {who.name}"
             yield problem(path, message, cures.move_away(path))
