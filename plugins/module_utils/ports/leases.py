@@ -221,7 +221,7 @@ def check_directories(stack: Stack) -> None:
         RollcallError: ``refused``: one has. Nothing was touched.
     """
     check_nesting(stack.root)
-    own = {os.path.realpath(path): f"stack.paths.{name}" for name, path in _directories(stack.paths)}
+    own = {_resolved(path): f"stack.paths.{name}" for name, path in _directories(stack.paths)}
     found: t.Dict[str, t.Tuple[str, str]] = {}
     for other in _roots(directory(), stack.root):
         try:
@@ -233,7 +233,7 @@ def check_directories(stack: Stack) -> None:
             # None is installed there, or the manifest came with a copy of its root.
             continue
         for _name, path in _directories(neighbour.paths):
-            place = own.get(os.path.realpath(path))
+            place = own.get(_resolved(path))
             if place is not None:
                 found[path] = (place, f"stack {neighbour.name} at {other}")
     if found:
@@ -244,6 +244,14 @@ def check_directories(stack: Stack) -> None:
             evidence={"directories": {path: {"place": place, "stack": who} for path, (place, who) in found.items()}},
             remedies=[cures.then(f"give {stack.name} another directory: {place}") for place, _who in found.values()],
         )
+
+
+def _resolved(path: str) -> str:
+    """Return where a path leads; the path itself where nobody can follow it, as behind /proc/PID/root of another."""
+    try:
+        return os.path.realpath(path)
+    except OSError:
+        return os.path.abspath(path)
 
 
 def _directories(paths: Paths) -> t.Sequence[t.Tuple[str, str]]:
