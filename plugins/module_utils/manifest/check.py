@@ -110,7 +110,8 @@ def _check_between_values(written: Written) -> None:
     for name in written.own:
         check_service(written, name)
     check_shared_ports(written)
-    databases = value_of(value_of(written.fields, "checks", {}), "database", {})
+    # Empty where the key has no value.
+    databases = value_of(value_of(written.fields, "checks", {}), "database") or {}
     check_literal_ports(written.problems, written.defaults, written.own, written.instances, databases)
     check_secrets(written.problems, written.own)
     check_dependencies(written)

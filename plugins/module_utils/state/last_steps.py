@@ -63,8 +63,9 @@ def _boot(state: str) -> t.Optional[str]:
 
 def _unit(data: t.Any) -> str:
     path = str(data["unit"])
-    # No file system takes another (limits.h, NAME_MAX).
-    if "\0" in path or any(len(name) > 255 for name in os.fsencode(path).split(b"/")):
+    encoded = os.fsencode(path)
+    # No file system takes another (limits.h, NAME_MAX and PATH_MAX).
+    if "\0" in path or len(encoded) >= 4096 or any(len(name) > 255 for name in encoded.split(b"/")):
         raise ValueError("it names no file")
     return path
 

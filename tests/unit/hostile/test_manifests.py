@@ -143,3 +143,13 @@ def assert_checked(path: Path, content: bytes) -> None:
     assert (said.code == 0) == found["ok"]
     assert found["ok"] or any(problem["severity"] == "error" for problem in found["problems"])
     assert all(problem["place"] and problem["message"] and problem["cure"] for problem in found["problems"])
+
+
+def test_a_database_check_without_a_value_beside_ports_that_may_move(tmp_path: Path) -> None:
+    path = tmp_path / "stack.yml"
+    path.write_text(
+        "stack:\n  name: demo\n  root: /opt/demo\n  checks: {database: null}\n"
+        "  services: {web: {command: [bin/web], port: 8000, fallback_ports: [8001]}}\n"
+    )
+
+    assert rollcall("manifest", "check", str(path)).code in (0, 1)
