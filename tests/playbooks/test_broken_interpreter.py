@@ -40,7 +40,7 @@ def test_an_account_is_not_made_because_nobody_could_look_for_it(made: StackUnde
     )
 
     assert done.returncode == 2
-    assert "See whether the account is there" in said(done)
+    assert "FAILED 2/12 user and directories" in said(done)
     assert WHY in said(done)
     assert "No start of json char found" not in said(done)
     assert "| Make the account]" not in done.stdout

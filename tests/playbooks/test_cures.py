@@ -72,7 +72,7 @@ def test_a_host_without_room_for_the_engine_is_told_where_there_is_none(tmp_path
     site = f"{PLAYBOOK} -i {inventory} site.yml"
     size = f"mount -o remount,size=300m {root}"
     ran = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs -o size=3m small {root}; {site}; {size}; {site}"],
+        ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs -o size=3m,mode=755 small {root}; {site}; {size}; {site}"],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=100,
     )  # fmt: skip
 
