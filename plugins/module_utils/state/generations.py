@@ -203,7 +203,7 @@ def load_environment(stack: Stack, paths: t.Optional[Paths] = None) -> t.Dict[st
     """
     env_dir = (paths or stack.paths).env_dir
     try:
-        place = OpenDirectory(env_dir, readable_by(stack.user))
+        place = OpenDirectory(_env_directory(paths or stack.paths), readable_by(stack.user))
     except OSError as exc:
         raise _unreadable(env_dir, exc) from exc
     found: t.Dict[str, t.Dict[str, str]] = {}
@@ -217,6 +217,19 @@ def load_environment(stack: Stack, paths: t.Optional[Paths] = None) -> t.Dict[st
             if variables is not None:
                 found[service.name] = variables
     return found
+
+
+def _env_directory(paths: Paths) -> str:
+    """Return the directory of the private files without the link ``etc`` in its path.
+
+    Root follows no link in a root that others can change. What runs there must be stopped all the same.
+    """
+    try:
+        name = os.path.basename(os.readlink(paths.etc))
+    except OSError:
+        # That of an earlier generation is no link, and what else may be wrong is told by whoever opens it.
+        return paths.env_dir
+    return os.path.join(generations_directory(os.path.dirname(paths.etc)), name, os.path.basename(paths.env_dir))
 
 
 def _variables(data: t.Any) -> t.Optional[t.Dict[str, str]]:
