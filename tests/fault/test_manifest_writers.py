@@ -228,7 +228,7 @@ def test_of_many_changes_at_once_none_is_lost_and_every_reader_sees_a_whole_file
 def write_until(call: str, path: Path, told: t.Any) -> None:
     """Change a manifest as far as a call of the kernel, say so, and wait there to be killed."""
 
-    def wait(*_arguments: t.Any) -> None:
+    def wait(*_arguments: t.Any, **_named: t.Any) -> None:
         told.send(call)
         signal.pause()
 

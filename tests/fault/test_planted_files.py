@@ -255,7 +255,7 @@ def test_a_supervisord_that_names_somebody_elses_file_as_a_log_shows_none_of_it(
     os.chown(place, 0, 0)
     judge = execution._judge(str(place))
     assert judge(secret.stat())
-    os.link(secret, tmp_path / "second.log")
+    os.link(secret, secret.with_name("second.log"))
     assert not judge(secret.stat())
 
 

@@ -159,7 +159,9 @@ def test_a_worker_that_is_lost_after_the_stop_is_told_with_the_stack_down(runnin
 def waits(made: StackUnderTest, step: str) -> t.Iterator[t.Tuple[subprocess.Popen[str], int]]:
     """Begin a restart, and go on when it has come to a step; yields who waits for it, and its worker's pid."""
     output = subprocess.STDOUT
-    with subprocess.Popen([made.command, "restart"], stdout=subprocess.PIPE, stderr=output, text=True) as waiting:
+    # Where the tests run in the background, their shell has had them ignore it.
+    command = ["env", "--default-signal=INT", made.command, "restart"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, text=True) as waiting:
         try:
             assert eventually(lambda: "run" in made.lock_note())
             note = made.lock_note()

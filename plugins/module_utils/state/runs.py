@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 import typing as t
@@ -145,7 +146,10 @@ def steps_of(state: str, run: str) -> t.List[t.Dict[str, t.Any]]:
 def _is_right(key: str, value: t.Any) -> bool:
     """Return whether a value is of the type that a run writes under this key; a crash may have left anything."""
     kinds = _KINDS.get(key)
-    return kinds is None or (isinstance(value, kinds) and not isinstance(value, bool) and value == value)
+    if kinds is None:
+        return True
+    odd = isinstance(value, bool) or (isinstance(value, float) and math.isnan(value))
+    return isinstance(value, kinds) and not odd
 
 
 def run_ids(state: str) -> t.List[str]:

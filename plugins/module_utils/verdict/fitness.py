@@ -253,7 +253,8 @@ def _directories(stack: Stack, who: Account, *, given: bool) -> t.Iterator[Probl
         path = os.path.join(stack.paths.logs, name)
         try:
             seen = os.lstat(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
+            # Who looks may not be who runs the stack, and then cannot tell.
             continue
         if not stat.S_ISREG(seen.st_mode):
             what = "a link" if stat.S_ISLNK(seen.st_mode) else "no regular file"

@@ -52,7 +52,7 @@ def test_a_report_says_it_below_its_verdict(case: str) -> None:
     bad = [failed("running", "main_app", "FATAL", None, state="FATAL")]
     report = restart_report(bad, standing={**NONE, **standing})
 
-    assert f"  {line}" in roll_call(report).split("\n\n")[-1].splitlines()[1]
+    assert f"  {line}" in roll_call(report).rsplit("\n\n", maxsplit=1)[-1].splitlines()[1]
     assert failure_text(report).splitlines()[-1] == f"  {line}"
 
 
