@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import Said, rollcall
-from tests.support.impostors import EVE, impostor
+from tests.support.impostors import EVE, impostor, ready
 from tests.support.processes import eventually
 from tests.support.stacks import StackUnderTest, stack, two_services
 
@@ -42,22 +41,9 @@ def running() -> t.Iterator[StackUnderTest]:
         yield made
 
 
-@contextlib.contextmanager
-def talker(port: int, words: str, **env: str) -> t.Iterator[subprocess.Popen[str]]:
+def talker(port: int, words: str, **env: str) -> t.ContextManager[subprocess.Popen[str]]:
     """Start a listener of the stranger's with these words in its command line."""
-    started = subprocess.Popen(
-        [sys.executable, "-c", LISTEN, str(port), str(EVE), words],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={"PATH": os.environ["PATH"], **env},
-    )
-    try:
-        assert started.stdout is not None
-        assert started.stdout.readline() == "ready\n"
-        yield started
-    finally:
-        started.kill()
-        started.communicate()
+    return ready([sys.executable, "-c", LISTEN, str(port), str(EVE), words], env)
 
 
 def assert_plain(said: Said, *forged: str) -> None:

@@ -92,6 +92,26 @@ def answers_of(pid: t.Union[int, str] = "own", **programs: t.Union[int, str]) ->
 
 
 @contextlib.contextmanager
+def ready(command: t.Sequence[str], env: t.Mapping[str, str], **options: t.Any) -> t.Iterator[subprocess.Popen[str]]:
+    """Start a process, yield it when it has printed ``ready``, and end it afterwards.
+
+    Args:
+        command: its arguments.
+        env: its environment but for PATH.
+        options: more of subprocess.Popen.
+    """
+    environment = {"PATH": os.environ["PATH"], **env}
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, **options)
+    try:
+        assert started.stdout is not None
+        assert started.stdout.readline() == "ready\n"
+        yield started
+    finally:
+        started.kill()
+        started.communicate()
+
+
+@contextlib.contextmanager
 def impostor(
     config: str,
     uid: int,
@@ -113,23 +133,11 @@ def impostor(
         python: the interpreter that it really is.
         started_as: the user who starts it, before it becomes ``uid``; matters when the interpreter is set-uid.
     """
-    started = subprocess.Popen(
-        ["supervisord", __file__, str(uid), socket_path, json.dumps(answers or {}), "-c", config],
-        executable=os.path.realpath(python),
-        stdout=subprocess.PIPE,
-        text=True,
-        env={"PATH": os.environ["PATH"], **(env or {})},
-        start_new_session=True,
-        user=started_as or None,
-        extra_groups=[] if started_as else None,
-    )
-    try:
-        assert started.stdout is not None
-        assert started.stdout.readline() == "ready\n"
+    command = ["supervisord", __file__, str(uid), socket_path, json.dumps(answers or {}), "-c", config]
+    who: t.Dict[str, t.Any] = {"user": started_as, "extra_groups": []} if started_as else {}
+    executable = os.path.realpath(python)
+    with ready(command, env or {}, executable=executable, start_new_session=True, **who) as started:
         yield started
-    finally:
-        started.kill()
-        started.communicate()
 
 
 if __name__ == "__main__":

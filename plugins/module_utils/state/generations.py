@@ -224,12 +224,11 @@ def _env_directory(paths: Paths) -> str:
 
     Root follows no link in a root that others can change. What runs there must be stopped all the same.
     """
-    try:
-        name = os.path.basename(os.readlink(paths.etc))
-    except OSError:
-        # That of an earlier generation is no link, and what else may be wrong is told by whoever opens it.
+    # That of an earlier generation is no link.
+    current = current_id(paths) if os.path.islink(paths.etc) else None
+    if current is None:
         return paths.env_dir
-    return os.path.join(generations_directory(os.path.dirname(paths.etc)), name, os.path.basename(paths.env_dir))
+    return os.path.join(generations_directory(os.path.dirname(paths.etc)), current, os.path.basename(paths.env_dir))
 
 
 def _variables(data: t.Any) -> t.Optional[t.Dict[str, str]]:
