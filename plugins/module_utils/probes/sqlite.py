@@ -11,8 +11,6 @@ What root can open, the application may not: so the user's own process opens the
 from __future__ import annotations
 
 import errno
-import json
-import os
 import shlex
 import typing as t
 
@@ -22,11 +20,13 @@ from ..base.wire import bounded
 from ..host.accounts import Account
 from ..host.answering import served_mount
 from .answers import NoAnswer
-from .as_user import is_needed, run_as
+from .as_user import error_text, is_needed, run_as
 from .question import Question
 
 QUICK_CHECK_LIMIT = 8 * 1024 * 1024  # bytes of a database file that PRAGMA quick_check reads in some 10 ms
 
+# Of a file that SQLite can have: it has no more pages (https://www.sqlite.org/limits.html).
+_MOST_TABLES = 2**32
 # Primary result codes of SQLite, and the texts of sqlite3_errstr() for them.
 BUSY, LOCKED, INTERRUPT = 5, 6, 9
 _CODES_BY_TEXT = {"database is locked": BUSY, "database table is locked": LOCKED, "interrupted": INTERRUPT}
@@ -89,12 +89,12 @@ def look_into(path: str, patience: float, limit: int) -> t.Dict[str, t.Any]:
             tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table'"
             answer = {"tables": connection.execute(tables).fetchone()[0], "complaint": "ok"}
             if found.st_size <= limit:
-                answer["complaint"] = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+                answer["complaint"] = connection.execute("PRAGMA quick_check(1)").fetchone()[0][:1000]
             return answer
         finally:
             connection.close()
     except sqlite3.DatabaseError as exc:
-        return {"code": getattr(exc, "sqlite_errorcode", None), "error": str(exc)}
+        return {"code": getattr(exc, "sqlite_errorcode", None), "error": str(exc)[:1000]}
 
 
 def _as_user(who: Account, path: str, patience: float, timeout: float) -> t.Mapping[str, t.Any]:
@@ -104,8 +104,22 @@ def _as_user(who: Account, path: str, patience: float, timeout: float) -> t.Mapp
 
     text = "import json, sys, typing as t\n" + inspect.getsource(look_into)
     text += "print(json.dumps(look_into(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))))"
-    said = run_as(who, text, [path, str(patience), str(QUICK_CHECK_LIMIT)], timeout)
-    return t.cast("t.Mapping[str, t.Any]", json.loads(said))
+    found = run_as(who, text, [path, str(patience), str(QUICK_CHECK_LIMIT)], timeout)
+    if not _is_answer(found):
+        raise NoAnswer(f"a process of user {who.name} that was to look at {path} said something else")
+    return found
+
+
+def _is_answer(found: t.Mapping[str, t.Any]) -> bool:
+    """Return whether that is what `look_into` may return: the user's own process may say anything."""
+    kinds = {name: type(value) for name, value in found.items()}
+    if kinds == {"errno": int}:
+        return True
+    if kinds == {"kind": str}:
+        return str(found["kind"]) in ("other", "empty")
+    if kinds == {"tables": int, "complaint": str}:
+        return 0 <= int(found["tables"]) <= _MOST_TABLES
+    return kinds in ({"code": int, "error": str}, {"code": type(None), "error": str})
 
 
 def _judged(found: t.Mapping[str, t.Any], who: Account, patience: float, question: Question) -> str:
@@ -115,7 +129,7 @@ def _judged(found: t.Mapping[str, t.Any], who: Account, patience: float, questio
     if found.get("errno") == errno.ENOENT:
         raise NoAnswer(f"no such file: {path}{asked}")
     if found.get("errno") is not None:
-        raise NoAnswer(f"{path}: {os.strerror(found['errno'])}{asked}")
+        raise NoAnswer(f"{path}: {error_text(found['errno'])}{asked}")
     if found.get("kind") == "other":
         raise NoAnswer(f"not a regular file: {path}")
     question.reached = True
@@ -127,7 +141,7 @@ def _judged(found: t.Mapping[str, t.Any], who: Account, patience: float, questio
             raise NoAnswer(f"locked by another process for {patience:g} s")
         if code == INTERRUPT:
             raise NoAnswer(f"no answer within {patience:g} s")
-        raise NoAnswer(f"{path}: {found['error']}{asked}")
+        raise NoAnswer(f"{path}: {one_line(found['error'], 200)}{asked}")
     if found["complaint"] != "ok":
         raise NoAnswer(f"damaged: {one_line(str(found['complaint']), 200)}")
     return count(found["tables"], "table")

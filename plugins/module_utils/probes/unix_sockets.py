@@ -80,4 +80,6 @@ def _connected_by(user: str, path: str, deadline: Deadline) -> socket.socket:
         if done.returncode > 0:
             raise OSError(done.returncode, os.strerror(done.returncode))
         _data, descriptors, _flags, _address = socket.recv_fds(ours, 1, 1, socket.MSG_DONTWAIT)
+    if not descriptors:
+        raise NoAnswer(f"a process of user {user} that was to connect to {path} handed over no connection")
     return socket.socket(fileno=descriptors[0])
