@@ -13,7 +13,7 @@ import typing as t
 import warnings
 from collections.abc import Mapping
 
-from . import corrections
+from . import corrections, patterns
 from .document import WRONG
 from .places import Place, is_list, kind_of
 from .problems import Problems
@@ -339,13 +339,16 @@ def _pattern(problems: Problems, place: Place, value: t.Any) -> t.Any:
     text = read_text(problems, place, value)
     if text is WRONG:
         return WRONG
-    # Compiling takes time. No search of a log needs a longer one.
-    if len(text) > 500:
-        return problems.error(place, "is longer than 500 characters", corrections.DIVIDED_PATTERN)
+    if len(text) > patterns.LONGEST_PATTERN:
+        words = f"is longer than {patterns.LONGEST_PATTERN} characters"
+        return problems.error(place, words, corrections.DIVIDED_PATTERN)
     try:
         with warnings.catch_warnings():
             # What another version of Python may read otherwise is no business of who writes the pattern here.
             warnings.simplefilter("ignore")
+            if patterns.cost_of_sets(text) > patterns.MOST_IN_SETS:
+                words = f"has sets of more than {patterns.MOST_IN_SETS} characters, which take long to search for"
+                return problems.error(place, words, corrections.DIVIDED_PATTERN)
             re.compile(text)
     except (re.error, OverflowError, RecursionError) as exc:
         return problems.error(place, f"is not a regular expression: {exc}", corrections.ESCAPED_PATTERN)

@@ -22,6 +22,7 @@ from ..base.text import last_lines
 from ..host.accounts import readable_by
 from ..host.apart import apart_each
 from ..manifest.model import Stack
+from ..manifest.patterns import parsed
 from ..state.log_marks import LogMark, LogMarks
 from ..state.log_spans import LogFiles, Piece, held_files, span_since
 from ..supervisord.places import log_file
@@ -81,13 +82,14 @@ def read_logs(
         clock: of the deadline.
     """
     deadline = time.monotonic() + READING
-    patterns = compiled(stack.checks.log_critical)
+    patterns: t.List[t.Pattern[str]] = []
     pids = list(supervisords)
     opened: t.List[LogFiles] = []
 
     def work(name: str) -> t.List[t.Any]:
-        # In the child: to look at an open file may hang as well.
+        # In the child: to look at an open file may hang as well, and to compile a pattern may take long.
         opened[:] = opened or [LogFiles(held_files(pids), readable_by(stack.user))]
+        patterns[:] = patterns or compiled(stack.checks.log_critical)
         now = time.monotonic()
         # One that is very long leaves half of the time to the others.
         log = _Log(log_file(stack, name), opened[0], patterns, now + (deadline - now) / 2)
@@ -233,19 +235,10 @@ def needed_words(pattern: t.Pattern[str]) -> bytes:
     if pattern.flags & re.IGNORECASE:
         return b""
     longest = words = ""
-    for kind, value in _parsed(pattern.pattern):
+    for kind, value in parsed(pattern.pattern):
         words = words + chr(value) if str(kind) == "LITERAL" else words if str(kind) == "AT" else ""
         longest = max(longest, words, key=len)
     return longest.encode("utf-8") if longest.isascii() else b""
-
-
-def _parsed(pattern: str) -> t.Iterable[t.Tuple[t.Any, t.Any]]:
-    """Return the parts of a pattern as Python's own parser has them."""
-    try:
-        from re import _parser as parser  # type: ignore[attr-defined]  # since Python 3.11
-    except ImportError:
-        import sre_parse as parser
-    return t.cast("t.Iterable[t.Tuple[t.Any, t.Any]]", parser.parse(pattern))
 
 
 def critical_lines(patterns: Patterns, text: str, ahead: str = "") -> t.List[str]:

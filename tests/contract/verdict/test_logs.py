@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import limits
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import limits, logs
 from tests.support.commands import rollcall
 from tests.support.processes import eventually
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
@@ -342,6 +342,16 @@ def test_a_run_with_a_pattern_without_an_end_is_not_good_and_leaves_no_lock(
     with speaking(checks={"logs": {"critical": [pattern]}}) as speaker:
         speaker.says(*HANGS)
         # Here it is waited for in full.
+        monkeypatch.setattr(limits, "LOGS", 0.5)
+        report = speaker.made.perform(installed=True)
+        found = check_of(report, "logs", "web")
+        assert (found["code"], "checks.logs.critical" in found["evidence"]) == ("gap", True)
+        assert (report["ok"], speaker.made.is_locked()) == (False, False)
+
+
+def test_a_pattern_that_is_not_compiled_in_time_is_given_up_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    with speaking(checks={"logs": {"critical": ["ERROR"]}}) as speaker:
+        monkeypatch.setattr(logs, "compiled", lambda _patterns: signal.pause())
         monkeypatch.setattr(limits, "LOGS", 0.5)
         report = speaker.made.perform(installed=True)
         found = check_of(report, "logs", "web")

@@ -183,7 +183,9 @@ OF_DATA: dict[str, list[Trial]] = {
     ],
     "DIVIDED_PATTERN": [
         Trial(a_manifest(checks={"logs": {"critical": ["a" * 501]}}), c.DIVIDED_PATTERN,
-              at("stack.checks.logs.critical", written(["a" * 250, "a" * 251])))],
+              at("stack.checks.logs.critical", written(["a" * 250, "a" * 251]))),
+        Trial(a_manifest(checks={"logs": {"critical": ["[\u0400-\uffff][\u0400-\uffff]"]}}), c.DIVIDED_PATTERN,
+              at("stack.checks.logs.critical", written(["[\u0400-\uffff]", "[\u0400-\uffff]!"])))],
     "ESCAPED_PATTERN": [
         Trial(a_manifest(checks={"logs": {"critical": ["[a"]}}), c.ESCAPED_PATTERN, written(r"\[a"))],
     "HTTP_PATH": [Trial(one(port=8000, health={"http": "http://a/x"}), c.HTTP_PATH, written("/x"))],

@@ -260,6 +260,12 @@ CASES: dict[str, tuple[Any, str, str]] = {
         database({"postgresql": {"service": 5}}), "stack.checks.database.postgresql.service", "is a number, not text"),
     "pattern": (a_manifest(checks={"logs": {"critical": ["ok", "[a"]}}),
                 "stack.checks.logs.critical[1]", "is not a regular expression"),
+    "pattern that is long to compile": (
+        a_manifest(checks={"logs": {"critical": ["(?i)" + "[\u0100-\uffff]" * 90]}}),
+        "stack.checks.logs.critical[0]", "has sets of more than 70000 characters"),
+    "pattern that hides its sets": (
+        a_manifest(checks={"logs": {"critical": ["(?:a|(?=[^\u0100-\uffff]))(?i:(?P<x>[\u4e00-\u9fff])*?)"]}}),
+        "stack.checks.logs.critical[0]", "has sets of more than 70000 characters"),
     "pattern that is deep": (a_manifest(checks={"logs": {"critical": ["(" * 501]}}),
                              "stack.checks.logs.critical[0]", "longer than 500"),
     "pattern as text": (a_manifest(checks={"logs": {"critical": "x"}}), "stack.checks.logs.critical", "is text, not a"),
@@ -526,3 +532,10 @@ def test_thousands_of_problems_are_found_in_under_a_second(services: dict[str, A
     assert problems(data)
 
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    "pattern", ["[\u0400-\u04ff]+ [\u4e00-\u9fff]", "[^\\x00-\\x7f]", r"(?i)[a-z0-9]" + "[a-f]" * 90, r"[\w\s]+"]
+)
+def test_a_pattern_with_the_letters_of_a_language_is_taken(pattern: str) -> None:
+    checked(a_manifest(checks={"logs": {"critical": [pattern]}}))
