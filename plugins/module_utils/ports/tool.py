@@ -14,7 +14,9 @@ from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import bind, listeners, ours, processes, socket_owners
 from ..host.labels import label_of, trusted_uids
+from ..host.trust import Trust
 from ..manifest.model import Paths, Stack
+from ..state.generations import load_stack
 from ..supervisord.running import supervisords_of, supervisords_over
 from . import leases
 from .assign import NoPort, Obstacle, assign
@@ -108,9 +110,21 @@ def _obstacle(stack: Stack, others: Neighbours, clock: Clock) -> Obstacle:
 def _claimed(others: Neighbours, port: int) -> t.Optional[str]:
     """Return which other stack has a port and runs: it would take the port back at any time."""
     neighbour = others.ports.get(port)
-    if neighbour is None or not supervisords_over(Paths.of(neighbour.root).config, neighbour.root):
+    if neighbour is None or not _runs(neighbour.root):
         return None
     return f"it is the port of {neighbour.summary}, which runs on this host"
+
+
+def _runs(root: str) -> bool:
+    """Return whether the stack at a root has a supervisord; a stranger's, over the same config, is none."""
+    paths = Paths.of(root)
+    try:
+        stack: t.Optional[Stack] = load_stack(paths)
+    except RollcallError:
+        # It has leases alone, or this user may not read it. Who owns its directories tells who may run it.
+        stack = None
+    trust = Trust(root) if stack is None else Trust(root, stack.user, (stack.paths.run, stack.paths.state))
+    return bool(supervisords_over(paths.config, root, trust=trust))
 
 
 def _no_port(stack: Stack, failures: t.Sequence[NoPort]) -> RollcallError:

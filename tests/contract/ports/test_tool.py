@@ -22,6 +22,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import l
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import tool as ports
 from tests.support.commands import rollcall
 from tests.support.configs import a_label
+from tests.support.impostors import EVE, impostor
 from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import victim
@@ -196,6 +197,21 @@ def test_a_stack_that_runs_keeps_another_from_its_only_port() -> None:
         with pytest.raises(RollcallError, match="which runs on this host") as caught:
             ports.give(second.generation().stack)
         assert caught.value.exit_code == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start the process of another user")
+@pytest.mark.parametrize("labelled", [False, True], ids=["by its command line", "by its label"])
+def test_what_a_stranger_runs_over_a_stopped_stack_keeps_nobody_from_its_port(labelled: bool) -> None:
+    with stack(web_and_worker()) as first, stack(web_and_worker()) as second:
+        second.raw["services"]["web"]["port"] = own_port(first)
+        assert first.perform()["ok"]
+        assert first.perform("stop", installed=True)["ok"]
+        env = a_label(first.root, service="") if labelled else {}
+        config = "/nonexistent" if labelled else first.paths.config
+        with impostor(config, EVE, env=env):
+            assert ports.give(second.generation().stack)["ports"] == {"web": own_port(first)}
+        with impostor(config, 0, env=env), pytest.raises(RollcallError, match="which runs on this host"):
+            ports.give(second.generation().stack)
 
 
 # --- what the host's kernel does with ports -----------------------------------------------------------------------
