@@ -176,3 +176,15 @@ def test_of_a_crowd_of_strangers_only_the_first_are_looked_into(running: StackUn
     # A test beside this one may have strangers of its own.
     assert 3 <= left_out < 10
     assert sum("no regular file" in detail for detail in details) == 53 - left_out
+
+
+def test_an_include_without_an_end_of_a_supervisord_of_roots_is_given_up(
+    running: StackUnderTest, tmp_path: Path
+) -> None:
+    for number in range(10):
+        (tmp_path / f"l{number}").symlink_to(".")
+    config = tmp_path / "supervisord.conf"
+    config.write_text(f"[include]\nfiles={'l*/' * 30}none\n", encoding="utf-8")
+    with impostor(str(config), 0) as other:
+        row = row_of(running, other.pid)
+    assert row["detail"] == f"{config} could not be read in time"

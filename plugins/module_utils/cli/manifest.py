@@ -8,13 +8,11 @@
 from __future__ import annotations
 
 import argparse
-import glob
 import os
 import sys
 import typing as t
 
 from ..base.errors import EXIT_OK, RollcallError
-from ..base.opening import open_followed
 from .console import JSON, Verb, announced, option, paths_of, show
 
 # Characters of a file that is imported: one more than may be.
@@ -43,10 +41,13 @@ def _drift(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
+    from ..host.accounts import readable_by_uid
     from ..importing.importer import detect, import_text
     from ..importing.yaml_text import as_yaml
+    from .included import IncludedFiles
 
-    text = "" if options.kind == "environment" and options.file is None else _text(options.file)
+    nothing = options.kind == "environment" and options.file is None
+    text, owner = ("", None) if nothing else _text(options.file)
     kind = options.kind or detect(options.file or "standard input", text)
     here = os.path.dirname(os.path.abspath(options.file)) if options.file not in (None, "-") else os.getcwd()
     done = import_text(
@@ -56,7 +57,7 @@ def _import(options: argparse.Namespace) -> int:
         root=options.to or f"/opt/{options.name}",
         environment=dict(os.environ),
         here=here,
-        read=lambda pattern: _included(os.path.join(here, pattern)),
+        read=IncludedFiles(here, None if owner is None else readable_by_uid(owner)).read,
     )
     notes = [note.as_dict() for note in done.notes]
     if options.json:
@@ -65,26 +66,17 @@ def _import(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _text(path: t.Optional[str]) -> str:
+def _text(path: t.Optional[str]) -> t.Tuple[str, t.Optional[int]]:
+    """Return the text of what is imported, and the owner of its file; None of standard input."""
+    from .included import text_of
+
     try:
         if path is None or path == "-":
-            return sys.stdin.read(_MOST)
-        with os.fdopen(open_followed(path), encoding="utf-8") as stream:
-            return stream.read(_MOST)
+            return sys.stdin.read(_MOST), None
+        text, seen = text_of(path, _MOST)
     except (OSError, ValueError) as exc:
         raise RollcallError(f"{path} cannot be read: {exc}.", kind="wrong_use") from exc
-
-
-def _included(pattern: str) -> t.Iterator[t.Tuple[str, str]]:
-    # Python takes quadratic time for a pattern, and no path is longer (limits.h, PATH_MAX).
-    if len(pattern) > 4096:
-        return
-    try:
-        paths = sorted(glob.glob(pattern))
-    except ValueError:  # there is a zero byte in it
-        return
-    # Whoever opens a pipe waits for its other end.
-    yield from ((path, _text(path)) for path in paths if os.path.isfile(path))
+    return text, seen.st_uid
 
 
 VERBS: t.Mapping[str, Verb] = {

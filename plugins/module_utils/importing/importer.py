@@ -54,7 +54,7 @@ def import_text(
             imported when the text is empty.
         here: for ``supervisord``: the directory of the file, absolute, for ``%(here)s``.
         read: for ``supervisord``: returns the absolute path and the text of every file that a pattern of ``[include]``
-            finds; a relative pattern begins at ``here``.
+            finds, or why it is not read; a relative pattern begins at ``here``.
 
     Raises:
         RollcallError: ``wrong_use`` with all problems, each with its place and cure.

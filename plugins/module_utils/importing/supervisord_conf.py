@@ -23,8 +23,15 @@ from . import conf_values
 from .conf_values import ConfSections, ExpansionNames, SectionValues
 from .draft import Draft, words
 
+
+class Unread(t.NamedTuple):
+    """Why a file that a config includes is not read."""
+
+    why: str
+
+
 # Path and text of every file that a pattern of [include] finds, relative to the config's directory, in order.
-Read = t.Callable[[str], t.Iterable[t.Tuple[str, str]]]
+Read = t.Callable[[str], t.Iterable[t.Tuple[str, t.Union[str, Unread]]]]
 
 # Of [include]; each is searched for in the file system.
 _MOST_PATTERNS = 100
@@ -112,6 +119,9 @@ def _include(
         found = False
         for path, text in read(pattern):
             found = True
+            if isinstance(text, Unread):
+                draft.lost(place, f"names {path}, and {text.why}", "name the files alone that have programs")
+                continue
             config.add(text, path)
             config.expand_here(os.path.dirname(path))
         if not found:

@@ -10,6 +10,7 @@ They are only asked for their pid and version: one that is not ours may run with
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import threading
@@ -155,7 +156,7 @@ def discover(config_path: str, root: str, trust: Trust, *, clock: Clock = SYSTEM
             why = f"user {one.process.user} may not run this stack: it only has the command line"
             looked[one.pid] = replace(one, settings=Settings(problem=why))
     looked.update(_looked_into([one for one in foreign if one.pid not in looked], clock))
-    own = [replace(one, settings=_settings(one.config)) for one in found if one.config and one.pid not in looked]
+    own = _read_apart([one for one in found if one.config and one.pid not in looked], clock)
     sockets = dict.fromkeys(one.settings.socket for one in own if one.settings.socket and not one.process.container)
     said = ask_all([path for path in sockets if path], clock=clock)
     looked.update((one.pid, replace(one, answer=_answer(one, said))) for one in own)
@@ -190,6 +191,24 @@ def _known(process: Process, ours: bool, *, trusted: bool) -> Supervisord:
 def _shown(path: t.Optional[str]) -> t.Optional[str]:
     """Return a path; None when it has control characters: a command that was told with it would be another."""
     return path if path is None or not has_control(path) else None
+
+
+def _read_apart(own: t.Sequence[Supervisord], clock: Clock) -> t.List[Supervisord]:
+    """Return supervisords of this user and of root with their settings; children read them, for a pattern of
+    ``[include]`` may search all of a file system.
+    """
+    found: t.List[Supervisord] = []
+    for first in range(0, len(own), AT_ONCE):
+        begun = [
+            (one, begin_each({"": functools.partial(_settings_and_no_answer, str(one.config))}, READING, clock=clock))
+            for one in own[first : first + AT_ONCE]
+        ]
+        found += [_told(one, wait) for one, wait in begun]
+    return found
+
+
+def _settings_and_no_answer(config: str) -> t.Dict[str, t.Any]:
+    return {"settings": asdict(_settings(config)), "answer": None}
 
 
 def _settings(config: str) -> Settings:

@@ -118,3 +118,68 @@ def test_a_missing_variable_of_the_config_is_named(config: str) -> None:
     done = rollcall("import", config, "--name", "trading")
     assert done.returncode == 2
     assert "MODE" in done.stderr
+
+
+# --- what an [include] leads to ---------------------------------------------------------------------------------------
+
+
+def refused(config: Path, files: str) -> str:
+    """Return what an import says that a config's ``[include]`` of these files makes impossible."""
+    config.write_text(f"[include]\nfiles={files}\n{INCLUDED}", encoding="utf-8")
+    done = rollcall("import", str(config), "--name", "trading", "--json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["ok"], "manifest" in said) == (2, False, False)
+    assert len(done.stdout) < 5000
+    return t.cast("str", said["error"]["message"])
+
+
+def test_an_include_that_leads_through_everything_is_given_up(config: str, tmp_path: Path) -> None:
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    for number in range(10):
+        (deep / f"l{number}").symlink_to(".")
+    said = refused(Path(config), f"deep/{'l*/' * 30}none")
+    assert said.endswith("and to read what it finds takes more than 10 s. Nothing was imported.")
+
+
+def test_an_include_of_too_many_files_is_refused(config: str, tmp_path: Path) -> None:
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(150):
+        (many / f"{number}.conf").touch()
+    Path(config).write_text(f"[include]\nfiles=many/*\n{INCLUDED}", encoding="utf-8")
+    assert list(services(config)) == ["worker"]
+    assert "and with it more than 200 files" in refused(Path(config), "many/* many/1*.conf")
+
+
+def test_an_include_of_too_much_is_refused(config: str, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.conf").write_text(f"#{'x' * 400_000}\n", encoding="utf-8")
+    assert "and with it more than 1024 KiB" in refused(Path(config), "a.conf b.conf c.conf")
+    with (tmp_path / "huge.conf").open("wb") as huge:
+        huge.truncate(1 << 40)
+    assert "and with it more than 1024 KiB" in refused(Path(config), "*.conf")
+
+
+def test_a_config_that_includes_itself_is_read_as_often_as_it_says(config: str) -> None:
+    Path(config).write_text(f"[include]\nfiles=*.conf supervisord.conf\n{INCLUDED}", encoding="utf-8")
+    assert list(services(config)) == ["worker"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reads what others may not")
+def test_a_config_of_somebody_else_leads_root_to_nothing_that_they_may_not_read(config: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.conf"
+    secret.write_text("[program:secret]\ncommand=/bin/secret\n", encoding="utf-8")
+    secret.chmod(0o600)
+    Path(config).write_text(f"[include]\nfiles={secret} link.conf\n{INCLUDED}", encoding="utf-8")
+    (tmp_path / "link.conf").symlink_to(secret)
+    assert set(services(config)) == {"worker", "secret"}, "root's own config may name it"
+    os.chown(config, 60123, 60123)
+    done = rollcall("import", config, "--name", "trading", "--json")
+    said = json.loads(done.stdout)
+    assert set(said["manifest"]["stack"]["services"]) == {"worker"}
+    lost = [note["message"] for note in said["notes"] if note["kind"] == "lost"]
+    assert lost == [
+        f"names {path}, and it is a file that those who can write there may not read"
+        for path in (secret, tmp_path / "link.conf")
+    ]

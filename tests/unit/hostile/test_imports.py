@@ -189,7 +189,13 @@ def test_a_pipe_among_the_included_files_is_not_waited_for(tmp_path: Path) -> No
 
     said = rollcall("manifest", "import", str(config), "--from", "supervisord", "--name", "demo", "--json")
 
-    assert list(json.loads(said.output)["manifest"]["stack"]["services"]) == ["web"]
+    found = json.loads(said.output)
+    assert list(found["manifest"]["stack"]["services"]) == ["web"]
+    lost = [note["message"] for note in found["notes"] if note["kind"] == "lost"]
+    assert lost == [
+        f"names {tmp_path}/pipe.conf, and it is a pipe and no regular file",
+        "names /dev/zero, and it is a device and no regular file",
+    ]
 
 
 def test_a_file_without_an_end_is_not_read_to_its_end() -> None:
