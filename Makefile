@@ -63,7 +63,7 @@ lock: setup ## write the digests of what is installed on hosts, after a change o
 sbom: setup ## write the bill of materials of what is installed on hosts (CycloneDX), for a release
 	@tests/tools/sbom.sh $(OUTPUT)
 
-audit: setup ## compare the pinned packages with published advisories: ADVISORIES=FILE in the OSV format; needs no network
+audit: setup ## compare the pinned packages with published advisories: ADVISORIES=PATH in the OSV format; needs no network
 	@.venv/bin/python -m tests.tools.audit $(ADVISORIES)
 
 generate: setup ## write the parts of files that derive from the code, such as tables of the reference

@@ -101,6 +101,8 @@ ARGUMENT_SPEC = {
 ROOM = 64 * 1024 * 1024
 # Characters of an error of pip that are told in the sentence; all of it is in the evidence.
 LONGEST = 600
+# Lines of what a command that failed has told.
+MOST_LINES = 30
 BASE = "import os, sys; print(os.path.realpath(getattr(sys, '_base_executable', None) or sys.executable))"
 
 
@@ -211,12 +213,25 @@ class Environment:
         """
         code, output, error = self._run(argv)
         if code != 0:
+            error = _short(error)
             said = _last_error(error) or _last_line(error or output)
             raise RollcallError(
                 f"'{' '.join(argv[:4])} ...' ended with exit code {code}: {said}",
                 evidence={"rc": code, "stdout": output, "stderr": error},
                 remedies=remedies,
             )
+
+
+def _short(text: str) -> str:
+    """Return what a command has told, each kind of warning once: without an index pip warns at every try.
+
+    Two warnings are of one kind when they begin with the same two words, such as ``WARNING: Retrying``.
+    """
+    kept: t.Dict[t.Tuple[str, ...], str] = {}
+    for number, line in enumerate(text.splitlines()):
+        kind = tuple(line.split()[:2]) if line.startswith("WARNING: ") else (line, str(number))
+        kept.setdefault(kind, line)
+    return "\n".join(list(kept.values())[-MOST_LINES:])
 
 
 def _last_line(text: str) -> str:

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.usefixtures("bystander")
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a stranger, or make files immutable")
 STRANGER = 60123
+# It was not looked at: another run is at work, or nothing says what the services are.
 AS_IT_WAS = {"state": "as_it_was", "running": None, "services": None, "since": None, "next": None}
 # Takes a port as soon as it is free.
 THIEF = """
@@ -231,7 +232,9 @@ def test_a_port_that_a_stranger_has_before_is_refused_with_the_stack_as_it_was()
         assert rollcall(made, "stop", bound=100).code == 0
         with victim("listen", made.raw["services"]["web"]["port"]):
             said = rollcall(made, "restart", "full", "--json", bound=100)
-    assert (said.code, standing(said)) == (3, AS_IT_WAS)
+            text = rollcall(made, "restart", "full", bound=100)
+    assert (said.code, standing(said)) == (3, {**AS_IT_WAS, "running": 0, "services": 2})
+    assert "\n  the stack is as it was: DOWN, no service runs\n" in text.err
 
 
 def test_a_stack_that_another_run_has_locked_is_as_it_was(running: StackUnderTest) -> None:
@@ -283,7 +286,7 @@ def test_what_nobody_can_remove_is_told_before_anything_is_stopped(
     before = running.pids()
     with immutable(f"{running.root}/{what}"):
         said = rollcall(running, "restart", mode, "--json", bound=100)
-        assert (said.code, standing(said)) == (2, AS_IT_WAS)
+        assert (said.code, standing(said)) == (2, {**AS_IT_WAS, "running": 3, "services": 3})
         assert running.pids() == before
 
         assert said.remedies[0] == f"chattr -i {running.root}/{what}"

@@ -96,7 +96,7 @@ def test_an_affected_package_is_named_with_what_mends_it_and_needs_no_network(tm
     done = run_audit(path)
     assert done.returncode == 1, done
     assert "roles/bootstrap/files/requirements.txt: pyyaml 6" in done.stdout
-    assert "PYSEC-0000-1: it leaks; without it: 99.1" in done.stdout
+    assert "PYSEC-0000-1: it leaks; fixed in 99.1" in done.stdout
     assert "six" not in done.stdout
     assert "psutil" not in done.stdout
 
@@ -105,12 +105,16 @@ def test_a_list_of_advisories_without_one_for_what_is_pinned_is_good(tmp_path: P
     path = tmp_path / "advisories.json"
     path.write_text(json.dumps(advisory("nothing-of-ours", {"introduced": "0"})), encoding="utf-8")
     done = run_audit(path)
-    assert (done.returncode, done.stdout.split(": ")[-1]) == (0, "0 affect what is pinned\n")
+    assert (done.returncode, done.stdout.split(": ")[-1]) == (0, "0 affected\n")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "no JSON", '["text"]', '{"affected": [{"package": {"name": "x"}}]}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "no JSON", "[" * 100_000, '["text"]', '{"affected": [{"package": {"name": "x"}}]}']
+)
 def test_a_file_that_has_no_advisory_for_python_proves_nothing(tmp_path: Path, text: str) -> None:
     path = tmp_path / "advisories.json"
     path.write_text(text, encoding="utf-8")
-    assert run_audit(path).returncode == 2
+    done = run_audit(path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
     assert run_audit(tmp_path / "none").returncode == 2

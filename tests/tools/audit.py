@@ -1,11 +1,11 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compares the pinned packages with published advisories: ``make audit ADVISORIES=FILE``. Needs no network.
+"""Compares the pinned packages with published advisories: ``make audit ADVISORIES=PATH``. Needs no network.
 
-FILE has advisories in the OSV format (https://ossf.github.io/osv-schema/): one, a list, one a line, a directory of such
+PATH has advisories in the OSV format (https://ossf.github.io/osv-schema/): one, a list, one a line, a directory of such
 files, or a zip archive of them, as the database is published for PyPI. Exit code 1: a pinned version is affected;
-2: FILE cannot be read, or has no advisory for PyPI at all.
+2: PATH cannot be read, or has no advisory for PyPI at all.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Finding(NamedTuple):
     Attributes:
         pin: what is pinned.
         advisory: its identifier.
-        fixed: the versions that are without it, as it says.
+        fixed: the versions in which it is fixed, as it says; empty where it names none.
         summary: of it, in one line.
     """
 
@@ -89,12 +89,12 @@ def advisories(path: Path) -> Iterator[Mapping[str, Any]]:
 
 def _parsed(text: str, where: str) -> list[Mapping[str, Any]]:
     try:
-        found = json.loads(text)
-    except ValueError:
         try:
+            found = json.loads(text)
+        except ValueError:
             found = [json.loads(line) for line in text.splitlines() if line.strip()]
-        except ValueError as exc:
-            raise ValueError(f"{where} is neither JSON nor JSON by line: {exc}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise ValueError(f"{where} is neither JSON nor JSON by line: {exc}") from exc
     listed = found if isinstance(found, list) else [found]
     if not all(isinstance(one, dict) for one in listed):
         raise ValueError(f"{where} has something that is no advisory")
@@ -158,7 +158,7 @@ def audit(listed: list[Pin], published: list[Mapping[str, Any]]) -> list[Finding
 def main(arguments: list[str]) -> int:
     """Print what is affected, and return the exit code."""
     if len(arguments) != 1:
-        print("name one file of advisories: make audit ADVISORIES=FILE", file=sys.stderr)
+        print("name a file, a directory or a zip archive of advisories: make audit ADVISORIES=PATH", file=sys.stderr)
         return 2
     try:
         published = list(advisories(Path(arguments[0])))
@@ -172,9 +172,10 @@ def main(arguments: list[str]) -> int:
     listed = pins()
     found = audit(listed, ours)
     for one in found:
-        better = f"; without it: {', '.join(one.fixed)}" if one.fixed else "; no version is without it yet"
+        better = f"; fixed in {', '.join(one.fixed)}" if one.fixed else "; it names no version that is fixed"
         print(f"{one.pin.where}: {one.pin.name} {one.pin.version}: {one.advisory}: {one.summary}{better}")
-    print(f"{len(listed)} pins, {len(ours)} advisories: {len(found)} affect what is pinned")
+    many = "advisory" if len(ours) == 1 else "advisories"
+    print(f"{len(listed)} pins compared with {len(ours)} {many}: {len(found)} affected")
     return 1 if found else 0
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import typing as t
 
+from . import cures
 from .errors import RollcallError
 from .opening import open_directory, open_own, read_all
 from .text import last_lines
@@ -184,7 +185,7 @@ def read_record(
         parse: may raise what indexing and converting raise when the data is not as it should be.
         missing: what no file means.
         subject: what the record is, to begin the error's sentence with.
-        remedies: of the error.
+        remedies: of the error; where whoever asks may not read the file, it names root instead.
         opened: opens it, as for `read_text`.
 
     Raises:
@@ -210,8 +211,13 @@ def read_text_record(
         raise RollcallError(
             f"{subject} in {path} cannot be read: {exc}.",
             evidence={"path": path, "cause": str(exc)},
-            remedies=remedies,
+            remedies=cures_of(exc, remedies),
         ) from exc
+
+
+def cures_of(exc: Exception, remedies: t.Sequence[str]) -> t.Sequence[str]:
+    """Return what to do about a file that cannot be read; nothing is wrong with one that only root may read."""
+    return [cures.AS_ROOT] if isinstance(exc, PermissionError) and os.geteuid() != 0 else remedies
 
 
 def json_object(text: str) -> t.Dict[str, t.Any]:

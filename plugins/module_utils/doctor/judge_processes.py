@@ -24,7 +24,8 @@ def _orphans(facts: HostFacts) -> t.Iterator[Sighting]:
         if beside:
             text += f"; supervisord runs {service} as pid {beside[0]} besides"
         data = {"pid": orphan.pid, "service": service, "beside": beside}
-        yield Sighting(service or facts.name, text, facts.own(cures.FULL), data)
+        # A start ends them as well where no supervisord runs, which is a finding with that cure.
+        yield Sighting(service or facts.name, text, facts.own(cures.FULL if facts.ours else cures.START), data)
 
 
 def _wrong_user(facts: HostFacts) -> t.Iterator[Sighting]:
@@ -83,7 +84,11 @@ def _recycled(facts: HostFacts) -> t.Iterator[Sighting]:
 
 KINDS = (
     FindingKind(
-        "orphan", ERROR, "a process of the stack that no supervisord of it holds", "`rollcall restart full`", _orphans
+        "orphan",
+        ERROR,
+        "a process of the stack that no supervisord of it holds",
+        "`rollcall restart full`; `rollcall start` where no supervisord runs",
+        _orphans,
     ),
     FindingKind(
         "wrong_user",

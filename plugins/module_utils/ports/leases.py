@@ -287,7 +287,7 @@ def load(state: str) -> t.Dict[str, int]:
         return {str(service): int(port) for service, port in data["ports"].items()}
 
     path = _path(state)
-    remedies = [cures.AS_ROOT, cures.remove(path)]
+    remedies = [cures.remove(path)]
     return read_record(path, parse, {}, "The ports that this stack has got", remedies)
 
 

@@ -277,8 +277,10 @@ def _lacks_space(path: str, least: int) -> t.Iterator[Problem]:
             cures.writable(path),
         )
     elif free < least or (numbers.f_files and numbers.f_favail == 0):
-        inodes = f" and {numbers.f_favail} inodes" if numbers.f_files else ""
-        yield fitness.problem(path, f"has {free // 1024} KiB{inodes} free", cures.space(path))
+        room = (
+            f"{free // 1024} KiB are free, and {least // 1024} KiB are needed" if free < least else "no inode is free"
+        )
+        yield fitness.problem(path, f"the disk is full: {room}. Make room there", cures.space(path))
 
 
 def check_supervisord(seen: Observation) -> None:

@@ -35,9 +35,9 @@ _STARTING = (cures.START, cures.RESTART, cures.FULL, cures.EMERGENCY, cures.FORC
 Steps = t.Sequence[t.Mapping[str, t.Any]]
 
 
-def as_it_was() -> StandingData:
-    """Return that nothing was touched."""
-    return {"state": "as_it_was", "running": None, "services": None, "since": None, "next": None}
+def as_it_was(running: t.Optional[int] = None, services: t.Optional[int] = None) -> StandingData:
+    """Return that nothing was touched, and how many services run of how many, where that was looked at."""
+    return {"state": "as_it_was", "running": running, "services": services, "since": None, "next": None}
 
 
 @contextlib.contextmanager
@@ -63,10 +63,8 @@ def after_error(request: Request, run: str, error: RollcallError, *, clock: Cloc
     try:
         steps = steps_of(request.paths.state, run)
         if not any(step["step"] in _TOUCHING for step in steps):
-            return as_it_was()
-        stack = _in_place(request)
-        names = [service.name for service in stack.services if service.kind == "service"]
-        return _standing(len(_running(stack, clock).intersection(names)), len(names), steps, start)
+            return _untouched(request, error, clock)
+        return _standing(*_counted(_in_place(request), clock), steps, start)
     except (RollcallError, OSError):
         return unknown()
 
@@ -85,6 +83,17 @@ def after_report(report: Report, steps: Steps) -> t.Optional[StandingData]:
     return _standing(sum(row["state"] == "RUNNING" for row in rows), len(rows), steps, start)
 
 
+def _untouched(request: Request, error: RollcallError, clock: Clock) -> StandingData:
+    """Return that nothing was touched, and how many services run: as it was is no word for a stack that was down."""
+    if error.evidence.get("lock") is not None:
+        # Another run may be stopping or starting them.
+        return as_it_was()
+    try:
+        return as_it_was(*_counted(load_stack(request.paths), clock))
+    except (RollcallError, OSError):
+        return as_it_was()
+
+
 def unknown() -> StandingData:
     """Return that it could not be seen how the stack is."""
     return {"state": "unknown", "running": None, "services": None, "since": None, "next": cures.STATUS}
@@ -101,6 +110,12 @@ def _standing(running: int, services: int, steps: Steps, start: str) -> Standing
 def _stops(step: t.Mapping[str, t.Any]) -> bool:
     """Return whether a step has ended what ran: one that found nothing to end says nothing of when that went down."""
     return bool(step.get("services") if step["step"] == "stop" else step["step"] == "stop-daemon" and step.get("pids"))
+
+
+def _counted(stack: Stack, clock: Clock) -> t.Tuple[int, int]:
+    """Return how many services run, and how many there are, oneshots left out."""
+    names = [service.name for service in stack.services if service.kind == "service"]
+    return len(_running(stack, clock).intersection(names)), len(names)
 
 
 def _in_place(request: Request) -> Stack:

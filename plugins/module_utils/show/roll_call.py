@@ -251,8 +251,7 @@ def _commands(report: Report, failing: Failing) -> t.List[str]:
     if report["rolled_back"]:
         return report["next"]
     of_checks = {check["next"] for check in report["checks"]}
-    told = [check["next"] for checks in failing.values() for check in checks if check["next"]]
-    commands = [*told[:1], *(command for command in report["next"] if command not in of_checks)]
+    commands = [*_first_cure(failing), *(command for command in report["next"] if command not in of_checks)]
     stopping = report["mode"] == "stop"
     if not report["ok"] and not any(map(_judges, commands)):
         names = {check["name"] for checks in failing.values() for check in checks}
@@ -263,6 +262,17 @@ def _commands(report: Report, failing: Failing) -> t.List[str]:
     if not commands and report["mode"]:
         commands.append(cures.START if stopping else cures.STATUS)
     return commands
+
+
+def _first_cure(failing: Failing) -> t.List[str]:
+    """Return the cure of what failed first. One that cures goes before one that only shows something: a service whose
+    port a stranger has is not up because of that, and its log need not say so.
+    """
+    for checks in failing.values():
+        told = [check["next"] for check in checks if check["next"]]
+        if told:
+            return [next((command for command in told if not cures.shows(command)), told[0])]
+    return []
 
 
 def _judges(command: str) -> bool:

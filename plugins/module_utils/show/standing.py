@@ -20,10 +20,18 @@ def standing_text(standing: StandingData, reader: Reader, paint: Painter) -> str
     """Return whether the stack is up, and where it is not, since when and what to type."""
     state, command = standing["state"], runnable(standing["next"] or "", reader)
     if state == "as_it_was":
-        return "the stack is as it was"
+        return f"the stack is as it was{_as_it_is(standing, paint)}"
     if state == "up":
         return f"the stack is up: {standing['running']} of {standing['services']} services run"
     if state == "unknown":
         return f"whether the stack is up is not known: type: {command}"
     since = "" if standing["since"] is None else f" since {readable_time(standing['since'])}"
     return f"the stack is {paint('DOWN', 'bad')}{since}: type: {command}"
+
+
+def _as_it_is(standing: StandingData, paint: Painter) -> str:
+    if not standing["services"]:
+        return ""
+    if not standing["running"]:
+        return f": {paint('DOWN', 'bad')}, no service runs"
+    return f": {standing['running']} of {standing['services']} services run"

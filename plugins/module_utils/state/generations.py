@@ -23,6 +23,7 @@ from ..base import cures
 from ..base.errors import RollcallError
 from ..base.files import (
     MOST_BYTES,
+    cures_of,
     is_temporary,
     json_object,
     read_record,
@@ -42,7 +43,7 @@ if t.TYPE_CHECKING:
     from ..base.documents import GenerationInPlace
 
 KEEP_GENERATIONS = 5
-_INSTALL_ANEW = (cures.AS_ROOT, cures.INSTALL)
+_INSTALL_ANEW = (cures.INSTALL,)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -306,7 +307,7 @@ def _unreadable(path: str, exc: Exception) -> RollcallError:
     return RollcallError(
         f"The installed manifest or config under {path} cannot be read: {exc}.",
         evidence={"path": path, "cause": str(exc)},
-        remedies=_INSTALL_ANEW,
+        remedies=cures_of(exc, _INSTALL_ANEW),
     )
 
 

@@ -57,7 +57,7 @@ def _boot_path(state: str) -> str:
 def _boot(state: str) -> t.Optional[str]:
     """Return the path of the unit that is to start the stack; empty for none, None when nobody has said that."""
     missing: t.Optional[str] = None
-    remedies = [cures.AS_ROOT, cures.remove(_boot_path(state))]
+    remedies = [cures.remove(_boot_path(state))]
     return read_record(_boot_path(state), _unit, missing, "What starts the stack", remedies)
 
 

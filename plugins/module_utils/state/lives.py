@@ -292,7 +292,7 @@ def _load(stack: Stack) -> Book:
         mark = (int(inode), int(offset))
         return Book(_identity(data["supervisord"]), mark, lives, proved, generation, silent)
 
-    remedies = [cures.AS_ROOT, cures.remove(path(stack))]
+    remedies = [cures.remove(path(stack))]
     return read_record(path(stack), parse, Book(), "The record of the lives of the services", remedies)
 
 

@@ -135,7 +135,7 @@ def saved_marks(stack: Stack) -> t.Dict[str, LogMark]:
         # Before 0.2.0 a mark was an inode and a size.
         return {name: _mark(*mark) for name, mark in data.items()}
 
-    remedies = [cures.AS_ROOT, cures.remove(_path(stack))]
+    remedies = [cures.remove(_path(stack))]
     # First: who may not read the marks may not look at the logs either, and this says so.
     lost = os.path.exists(lives.path(stack)) and not os.path.exists(_path(stack))
     saved: t.Dict[str, LogMark] = read_record(_path(stack), parse, {}, "The log marks of the last run", remedies)

@@ -68,7 +68,7 @@ def acknowledgement(state: str) -> t.Optional[Acknowledgement]:
             str(data["who"]), float(data["time"]), str(data["boot"]), float(data["moment"]), str(data["run"])
         )
 
-    remedies = [cures.AS_ROOT, cures.remove(_path(state))]
+    remedies = [cures.remove(_path(state))]
     missing: t.Optional[Acknowledgement] = None
     return read_record(_path(state), parse, missing, "What was acknowledged", remedies)
 

@@ -130,13 +130,18 @@ def _orphans(case: Case, _stack: Stack) -> Proof:
     if not orphans:
         return Proof("none")
     keepers = case.seen.keepers
+    many = len(orphans) != 1
     lines = [
-        f"{count(len(orphans), 'process', 'processes')} of this stack that its supervisord does not hold:",
+        f"{count(len(orphans), 'process', 'processes')} of this stack still {'run' if many else 'runs'}, "
+        f"and its supervisord does not hold {'them' if many else 'it'}:",
         *(f"pid {process.pid} '{process.shown}' of user {process.user}" for process in orphans),
         *(f"pid {pid} is {keeper}, which starts it again" for pid, keeper in keepers.items()),
     ]
     data = {"pids": [process.pid for process in orphans], "kept": sorted(keepers)}
-    return Proof("\n".join(lines), "left_over", cures.DOCTOR if keepers else cures.FULL, data)
+    # A start ends them as well where no supervisord runs, which is what has to be cured first.
+    alone = case.seen.silence is not None and not case.seen.supervisords
+    cure = cures.DOCTOR if keepers else cures.START if alone else cures.FULL
+    return Proof("\n".join(lines), "left_over", cure, data)
 
 
 def _stopped(case: Case, _stack: Stack) -> Proof:

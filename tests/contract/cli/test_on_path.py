@@ -134,6 +134,15 @@ EXPOSED: t.Sequence[str] = (
 )
 
 
+def follow(told: str) -> None:
+    """Do all that it says to do, as it stands there."""
+    assert "\n  the services are as they were\n" in told
+    commands = [line for line in told.splitlines() if line.startswith("    ")]
+    assert commands
+    for command in commands:
+        subprocess.run(command, shell=True, check=True)
+
+
 @NEEDS_ROOT
 @pytest.mark.parametrize("path", EXPOSED)
 def test_the_code_of_a_stranger_is_not_run(host: Host, path: str) -> None:
@@ -144,8 +153,7 @@ def test_the_code_of_a_stranger_is_not_run(host: Host, path: str) -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert f"\n  {host.place / path}\n" in done.stderr
-    # What it says to do is enough.
-    subprocess.run(["chown", "-h", "root", host.place / path], check=True)
+    follow(done.stderr)
     assert host.call("--stack", "trading", "status").stdout == "trading runs status\n"
 
 
@@ -162,8 +170,7 @@ def test_code_that_others_may_write_is_not_run(host: Host, path: str, mode: int)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert f"\n  {place}\n" in done.stderr
-    # What it says to do is enough.
-    subprocess.run(["chmod", "go-w", place], check=True)
+    follow(done.stderr)
     assert host.call("--stack", "trading", "status").stdout == "trading runs status\n"
 
 
@@ -200,6 +207,7 @@ def test_a_directory_whose_name_controls_the_terminal_is_told_without_that(host:
     assert done.returncode == 2
     assert done.stderr.replace("\n", "").isprintable()
     assert "e?[2J" in done.stderr
+    assert "\n    chown -h root PATH && chmod go-w PATH\n" in done.stderr, "no command is made of such a name"
 
 
 @NEEDS_ROOT

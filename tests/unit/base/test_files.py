@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.files import (
     read_last_lines,
@@ -41,6 +43,20 @@ def test_a_record_that_holds_something_else_is_an_error_with_its_remedy(tmp_path
         read_record(str(path), first, 3, "The record", ["rm it"])
     assert told.value.remedies == ("rm it",)
     assert told.value.evidence["path"] == str(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a stranger")
+def test_who_may_not_read_a_record_is_sent_to_root_and_not_told_to_remove_it(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    path.write_text("{}")
+    path.chmod(0o600)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(RollcallError) as told:
+            read_record(str(path), first, 3, "The record", ["rm it"])
+    finally:
+        os.seteuid(0)
+    assert told.value.remedies == (cures.AS_ROOT,)
 
 
 def test_a_directory_in_a_records_place_is_an_error(tmp_path: Path) -> None:

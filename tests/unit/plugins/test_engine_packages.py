@@ -25,7 +25,7 @@ case "$1 $2" in
   "-m pip")
     [ "$3" != --version ] || exit 0
     echo "$@" >>{here}/asked
-    [ ! -e {here}/broken ] || {{ echo "ERROR: no such package" >&2; exit 7; }}
+    [ ! -e {here}/broken ] || {{ cat {here}/broken >&2; exit 7; }}
     touch "${{0%python}}supervisord"
     [ -e {here}/half ] || touch "${{0%python}}psutil" ;;
   "-I -c")
@@ -75,13 +75,25 @@ def test_check_mode_makes_nothing(tmp_path: Path, install: t.Callable[..., t.Dic
 
 def test_what_failed_is_said_and_done_again(tmp_path: Path, install: t.Callable[..., t.Dict[str, t.Any]]) -> None:
     assert install()["changed"]
-    (tmp_path / "broken").touch()
+    (tmp_path / "broken").write_text("ERROR: no such package\n")
     failed = install("supervisor==4.4.0")
     assert failed["failed"]
     assert failed["msg"].endswith("ended with exit code 7: ERROR: no such package")
     (tmp_path / "broken").unlink()
     assert install("supervisor==4.4.0")["changed"], "the environment is there, and what belongs into it is not"
     assert not install("supervisor==4.4.0")["changed"]
+
+
+def test_what_pip_warns_of_again_and_again_is_told_once_with_its_cause(
+    tmp_path: Path, install: t.Callable[..., t.Dict[str, t.Any]]
+) -> None:
+    tries = [
+        f"WARNING: Retrying (total={number}): 'name resolution': /simple/{name}/" for name in "abc" for number in (4, 3)
+    ]
+    (tmp_path / "broken").write_text("\n".join([*tries, "ERROR: No matching distribution found for c"]))
+    failed = install()
+    assert failed["stderr"].splitlines() == [tries[0], "ERROR: No matching distribution found for c"]
+    assert failed["error"]["evidence"]["stderr"] == failed["stderr"]
 
 
 def test_what_pip_has_left_half_done_is_installed_again(

@@ -87,6 +87,16 @@ def test_a_failed_service_gets_its_evidence_once_and_the_verdict_names_it() -> N
     assert "http://" not in text
 
 
+def test_a_cure_is_next_before_a_log_that_only_shows() -> None:
+    bad = [
+        failed("running", "main_app", "STOPPED", TAIL, state="STOPPED"),
+        failed("port", "main_app", "port 3000 is taken by pid 77", "kill 77", code="taken"),
+    ]
+    text = roll_call(status_report(bad))
+
+    assert text.splitlines()[-2:] == ["  next  kill 77", "  then  /opt/trading/bin/rollcall start"]
+
+
 def test_a_port_held_by_another_is_told_even_when_the_service_is_not_running() -> None:
     checks = crashed()
     held = "port 8001 is taken by pid 99 'node server.js' of user bob (foreign)"

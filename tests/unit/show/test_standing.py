@@ -19,6 +19,14 @@ from tests.support.reports import failed, restart_report
 NONE: t.Mapping[str, t.Any] = {"running": None, "services": None, "since": None, "next": None}
 LINES: t.Mapping[str, t.Tuple[t.Mapping[str, t.Any], str]] = {
     "as it was": ({"state": "as_it_was"}, "the stack is as it was"),
+    "as it was, and up": (
+        {"state": "as_it_was", "running": 2, "services": 3},
+        "the stack is as it was: 2 of 3 services run",
+    ),
+    "as it was, and down": (
+        {"state": "as_it_was", "running": 0, "services": 3},
+        "the stack is as it was: DOWN, no service runs",
+    ),
     "up": ({"state": "up", "running": 2, "services": 3}, "the stack is up: 2 of 3 services run"),
     "down": (
         {"state": "down", "running": 0, "services": 3, "since": 1e9, "next": "rollcall restart"},

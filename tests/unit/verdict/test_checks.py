@@ -9,7 +9,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import Problem
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import Problem, RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Listener, Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
@@ -221,6 +222,19 @@ def test_a_service_that_waits_is_held_and_whatever_else_fails_makes_it_degraded(
     stack: Stack, held: t.Mapping[str, str], programs: t.Mapping[str, ProgramState], result: str
 ) -> None:
     assert result_of(judge(CHECKS, Case(stack, seen(programs=programs), Expectation(held=held)))) == result
+
+
+@pytest.mark.parametrize(
+    ("other", "cure"),
+    [({}, cures.FULL), ({"supervisord": None, "supervisords": [], "silence": RollcallError("gone")}, cures.START)],
+)
+def test_who_ends_left_over_processes_starts_a_supervisord_that_is_gone(
+    stack: Stack, other: t.Mapping[str, t.Any], cure: str
+) -> None:
+    checks = judge(CHECKS, Case(stack, seen(orphans=[process(99)], **other), Expectation()))
+    (found,) = [check for check in checks if check.kind.name == "orphans"]
+    assert found.proof.next == cure
+    assert found.proof.evidence.startswith("1 process of this stack still runs, ")
 
 
 def test_the_database_of_a_held_service_is_not_judged(stack: Stack) -> None:
