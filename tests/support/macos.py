@@ -189,4 +189,11 @@ def on(mac: Mac, patch: t.Any) -> t.Iterator[Mac]:
         inner.setattr(processes, "reader", by_psutil)
         inner.setattr(by_psutil, "load_psutil", lambda: mac.psutil)
         inner.setattr("os.geteuid", lambda: mac.uid)
+        # This machine may have processes with the pids of that one.
+        inner.setattr("os.getpgid", _no_process)
+        inner.setattr("os.getsid", _no_process)
         yield mac
+
+
+def _no_process(pid: int) -> int:
+    raise ProcessLookupError(pid)
