@@ -93,16 +93,25 @@ import os
 import sys
 
 try:
+    from rollcall.base.interrupts import end_when_interrupted
+
+    # First: what is imported next takes most of the time of a short command.
+    end_when_interrupted()
     from rollcall.cli.command import run
 
     run()
+except KeyboardInterrupt:
+    os._exit(130)
 except Exception as exc:
+    said = repr(exc)
     if not isinstance(exc, (ImportError, SyntaxError)):
         from rollcall.base import installation
 
         if not list(installation.damaged_files("{root}")):
             raise
-    sys.stderr.write(f"FAILED: the engine of this stack is broken; the services run without it: {exc!r}\\n")
+        # What the command had in hand may be secret.
+        said = exc.__class__.__name__
+    sys.stderr.write(f"FAILED: the engine of this stack is broken; the services run without it: {said}\\n")
     # The command says how that is mended; it needs no Python for it.
     os.execv("{root}/bin/rollcall", ["rollcall", "mend"])
 """

@@ -227,6 +227,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.lifec
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.wanted import wanted_release
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import Reader
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.known_secrets import without_secrets
 
 ARGUMENT_SPEC: t.Dict[str, t.Any] = {
     "root": {"type": "path", "required": True},
@@ -273,7 +274,10 @@ def main() -> None:
     try:
         result = run(module.params, check_mode=module.check_mode)
     except RollcallError as exc:
-        module.fail_json(msg=error_text(exc.as_dict(), reader=Reader(module.params["root"])), error=exc.as_dict())
+        error = without_secrets(exc.as_dict(), module.params["root"])
+        module.fail_json(msg=error_text(error, reader=Reader(module.params["root"])), error=error)
+    # Commands of the application may have said them.
+    result = without_secrets(result, module.params["root"])
     for name in result["ignored"]:
         module.warn(f"The release brings {name}, which is shared and has content already: what it brings is left out.")
     for what in result["left"]:

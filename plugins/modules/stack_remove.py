@@ -112,10 +112,12 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.masking import masked
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import removal, request
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import undo
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import was_verified
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.known_secrets import known_secrets
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 
 
@@ -176,13 +178,15 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    # Before they are gone with the rest.
+    secrets = known_secrets(module.params["root"])
     try:
         result = run(module)
     except RollcallError as exc:
-        module.fail_json(msg=exc.text(), error=exc.as_dict())
+        module.fail_json(msg=masked(exc.text(), secrets), error=masked(exc.as_dict(), secrets))
     except OSError as exc:
         module.fail_json(msg=f"The stack at {module.params['root']} could not be removed: {exc}")
-    module.exit_json(**result)
+    module.exit_json(**masked(result, secrets))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -32,6 +33,7 @@ import pytest
 import yaml
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.labels import LABEL_SERVICE
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.deliveries import deliver
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import run_ids, steps_of
 from tests.support import postgresql, redis, supervisords
 from tests.support.commands import rollcall
@@ -502,6 +504,61 @@ def test_no_playbook_prints_what_a_service_logs_or_answers_of_its_secrets(talkin
         if "********" in said_without(made, f"playbooks/{playbook}.yml")
     }
     assert {"restart", "status", "credentials", "rollback"} <= hidden, "there was something to hide"
+
+
+# Says its secret and what it was delivered, and ends, unless it is told to live.
+SHOWS = (
+    'for line in "$API_KEY" "$(sed -n 2p credentials/feed.pem)"; do echo "CRITICAL: $line is refused"; done; '
+    "[ -e lives ] && exec sleep 600; exit 3"
+)
+
+
+@pytest.mark.timeout(300)
+def test_no_command_of_the_host_says_what_a_service_logs_of_its_secrets() -> None:
+    web = {"command": ["sh", "-c", SHOWS], "secrets": {"API_KEY": TOKENS["api"]}}
+    with innocent(), stack({"web": web}) as made:
+        feed = f"-----BEGIN PRIVATE KEY-----\n{TOKENS['credential']}\n-----END PRIVATE KEY-----\n"
+        deliver(made.root, made.paths.state, None, {"credentials/feed.pem": feed})
+        assert not made.perform()["ok"]
+        assert named_in(read(os.path.join(made.paths.logs, "web.log"))) == {"api", "credential"}
+        for words in (
+            "restart",
+            "start",
+            "status",
+            "verify",
+            "history",
+            f"history {failed_run(made)}",
+            "doctor",
+            "stop",
+        ):
+            for more in ((), ("--json",)):
+                said = rollcall(made, *words.split(), *more, bound=60)
+                assert not named_in((said.out + said.err).encode()), words
+                assert "Traceback" not in said.err
+                if words in ("restart", "start"):
+                    assert (said.out + said.err).count("********") >= 2, words
+        Path(made.root, "lives").touch()
+        for words in ("start", "verify", "acknowledge", "undo", "flush", "rollback", "stop"):
+            said = rollcall(made, words, bound=60)
+            assert not named_in((said.out + said.err).encode()), words
+
+
+def test_where_the_command_breaks_down_it_says_no_secret() -> None:
+    with innocent(), stack({"web": {"command": ["sleep", "600"], "secrets": {"API_KEY": TOKENS["api"]}}}) as made:
+        made.perform()
+        broken, listed = (
+            Path(made.root, "engine", *name) for name in (("rollcall", "verdict", "status.py"), ("files",))
+        )
+        before = hashlib.sha256(broken.read_bytes()).hexdigest()
+        broken.write_text(f"def status(paths):\n    raise ValueError('{TOKENS['api']}')\n", encoding="utf-8")
+        damaged = rollcall(made, "status")
+        after = hashlib.sha256(broken.read_bytes()).hexdigest()
+        listed.write_text(listed.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+        whole = rollcall(made, "status")
+    assert (damaged.code, whole.code) == (1, 1)
+    assert "the engine of this stack is broken; the services run without it: ValueError\n" in damaged.err
+    assert "ValueError: ********" in whole.err
+    assert not named_in((damaged.err + whole.err).encode())
 
 
 PORTS = """

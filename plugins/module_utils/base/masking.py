@@ -25,6 +25,17 @@ KEPT = frozenset(
 # What one line has more was cut off where it is read: a secret may have been cut in two.
 _LONG = 500
 _PASSWORD = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#@:]*:([^/?#]+)@")
+# Letters that one word of a file must have to be told from words that stand everywhere: a user, a stack, a region.
+_LONG_WORD = 12
+# A name that tells that its value is secret, and that value: as JSON, YAML, INI, a shell and netrc(5) write it.
+_SECRET_NAME = re.compile(
+    r"passw|passphrase|pwd|secret|token|credential|private|(?:\A|[_-]|api)key(?:_?id)?\Z", re.IGNORECASE
+)
+_NAMED = re.compile(r"""\A["']?(?P<name>[\w.-]+)["']?\s*(?::\s|=(?!=*\Z))\s*(?P<value>.+)\Z""")
+_NETRC = re.compile(r"\bpassword\s+(\S+)")
+_FRAME = re.compile(r"\A-----(BEGIN|END) (.+)-----\Z")
+# What is in these everybody may know (RFC 7468).
+_PUBLIC = ("CERTIFICATE", "PUBLIC KEY", "PARAMETERS", "CRL", "REQUEST")
 
 _T = t.TypeVar("_T")
 
@@ -43,6 +54,60 @@ def masked(value: _T, secrets: t.Any) -> _T:
     forms = {form for text in _texts(secrets) for form in _forms(text)}
     hidden = sorted((form for form in forms if len(form) >= SHORTEST), key=len, reverse=True)
     return t.cast(_T, _cleaned(value, hidden)) if hidden else value
+
+
+def secrets_in(content: str) -> t.Iterator[str]:
+    """Yield what is secret in a file of credentials.
+
+    A file of one line is a secret as a whole. Of several lines each one is, but comments, titles, certificates, public
+    keys, and words that stand elsewhere as well: what has a name is a secret when its name says so.
+
+    Args:
+        content: the text of the file.
+    """
+    text = content.strip()
+    if text[:1] in ("{", "["):
+        try:
+            yield from _secrets_in_data(json.loads(text), secret=False)
+            return
+        except (ValueError, RecursionError):
+            pass
+    lines = [line.strip() for line in text.splitlines()]
+    if len(lines) == 1:
+        yield text
+    public = False
+    for line in lines:
+        frame = _FRAME.match(line)
+        if frame is not None:
+            public = frame.group(1) == "BEGIN" and frame.group(2).endswith(_PUBLIC)
+        elif not public and line[:1] not in ("#", ";", "["):
+            yield from _secrets_in_line(line)
+
+
+def _secrets_in_line(line: str) -> t.Iterator[str]:
+    named = _NAMED.match(line)
+    if named is not None:
+        value = named.group("value").rstrip(",").strip("\"'")
+        if _SECRET_NAME.search(named.group("name")) or _PASSWORD.match(value):
+            yield value
+        return
+    yield from _NETRC.findall(line)
+    if not line.isalpha() or len(line) >= _LONG_WORD:
+        yield line
+        # As in pgpass and htpasswd.
+        yield line.rpartition(":")[2]
+
+
+def _secrets_in_data(value: t.Any, *, secret: bool) -> t.Iterator[str]:
+    """Yield what is secret in data: what stands under a name that says so, and texts of several lines."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _secrets_in_data(inner, secret=secret or _SECRET_NAME.search(name) is not None)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _secrets_in_data(inner, secret=secret)
+    elif isinstance(value, str) and (secret or _PASSWORD.match(value)):
+        yield from secrets_in(value) if "\n" in value.strip() else (value,)
 
 
 def _texts(value: t.Any) -> t.Iterator[str]:
@@ -81,7 +146,11 @@ def _cleaned(value: t.Any, hidden: t.Sequence[str]) -> t.Any:
             key: inner if key in KEPT and _is_of_words(inner) else _cleaned(inner, hidden)
             for key, inner in value.items()
         }
-    return [_cleaned(inner, hidden) for inner in value] if isinstance(value, list) else value
+    if isinstance(value, (list, tuple)):
+        # Of named tuples none is told as it is: JSON has them as lists.
+        cleaned = [_cleaned(inner, hidden) for inner in value]
+        return cleaned if isinstance(value, list) else tuple(cleaned)
+    return value
 
 
 def _is_of_words(value: t.Any) -> bool:

@@ -22,7 +22,7 @@ def _acknowledge(options: argparse.Namespace) -> int:
     paths = load_stack(paths_of(options.root)).paths
     with announced("acknowledge", limits.SLACK + limits.LOGS):
         data = acknowledge.acknowledge(paths, request.who(), dry_run=options.check)
-    return show(data, lambda: acknowledged_text(data), as_json=options.json)
+    return show(data, acknowledged_text, options)
 
 
 VERBS: t.Mapping[str, Verb] = {

@@ -8,15 +8,18 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
 import json
 import os
 import sys
+import types
 import typing as t
 from importlib import import_module
 
 from ..base import cures
 from ..base.errors import EXIT_FAILED, EXIT_OK, RollcallError
+from ..base.interrupts import end_when_interrupted
 from ..base.version import VERSION
 from .console import OutputError, Verb, add_verb
 
@@ -37,6 +40,8 @@ _HELP = ("help", "-h", "--help")
 # So many objects are made between two searches for those that only name each other. A command makes few of these. To
 # search after every 700 objects, as Python does by itself, takes a twentieth of a short command.
 _COLLECT_AFTER = 50_000
+
+_T = t.TypeVar("_T")
 
 
 class _Root(argparse.Action):
@@ -105,21 +110,28 @@ def _help(_options: argparse.Namespace) -> int:
 VERBS: t.Mapping[str, Verb] = {"help": Verb("say all of this", _help)}
 
 
-def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
-    """Run the command and return its exit code."""
+def main(arguments: t.Optional[t.Sequence[str]] = None, options: t.Optional[argparse.Namespace] = None) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        arguments: its words; None for those of this process.
+        options: takes what they say.
+    """
     given = sys.argv[1:] if arguments is None else arguments
-    options = argparse.Namespace(root=None)
+    options = argparse.Namespace() if options is None else options
+    options.root = None
     try:
         parser(given).parse_args(given, options)
         return t.cast(int, options.run(options))
     except RollcallError as exc:
+        error = _without_secrets(exc.as_dict(), options.root)
         if getattr(options, "json", "--json" in given):
-            sys.stdout.write(json.dumps({"ok": False, "error": exc.as_dict()}, indent=2) + "\n")
+            sys.stdout.write(json.dumps({"ok": False, "error": error}, indent=2) + "\n")
         else:
             from ..show.errors import error_text
             from ..show.words import Reader
 
-            sys.stderr.write(error_text(exc.as_dict(), reader=Reader(options.root or "")) + "\n")
+            sys.stderr.write(error_text(error, reader=Reader(options.root or "")) + "\n")
         return exc.exit_code
     except BrokenPipeError:
         # The reader of our output has gone (`rollcall status | head`): nobody is left to tell.
@@ -131,10 +143,31 @@ def main(arguments: t.Optional[t.Sequence[str]] = None) -> int:
         return EXIT_FAILED
 
 
+def _without_secrets(told: _T, root: t.Optional[str]) -> _T:
+    from ..state.known_secrets import without_secrets
+
+    return without_secrets(told, root)
+
+
+def _tell_unforeseen(
+    options: argparse.Namespace,
+    kind: t.Type[BaseException],
+    error: BaseException,
+    trace: t.Optional[types.TracebackType],
+) -> None:
+    """Print where the command has broken down, as Python does: what it has in hand then may be secret."""
+    import traceback
+
+    sys.stderr.write(_without_secrets("".join(traceback.format_exception(kind, error, trace)), options.root))
+
+
 def run() -> t.NoReturn:
     """Run the command and end this process at once: to take the interpreter apart costs a tenth of a short command."""
+    end_when_interrupted()
+    options = argparse.Namespace(root=None)
+    sys.excepthook = functools.partial(_tell_unforeseen, options)
     gc.set_threshold(_COLLECT_AFTER)
-    code = main()
+    code = main(options=options)
     os._exit(code if _is_written() else EXIT_FAILED)
 
 

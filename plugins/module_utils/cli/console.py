@@ -131,19 +131,25 @@ class OutputError(Exception):
     """An answer could not be written to standard output; in the words of the kernel."""
 
 
-def show(data: t.Mapping[str, t.Any], text: t.Callable[[], str], *, as_json: bool) -> int:
-    """Print an answer and return its exit code.
+def show(data: t.Any, text: t.Callable[[t.Any], str], options: argparse.Namespace, *, whole: bool = False) -> int:
+    """Print an answer without the secrets of the stack, and return its exit code.
+
+    Playbooks and systemd call the command as well: who reads what it prints may not be let see them.
 
     Args:
         data: the answer; its ``ok`` decides the exit code.
-        text: returns the same for people.
-        as_json: whether to print the data instead of the text.
+        text: returns data for people.
+        options: ``root``, and ``json``, whether to print the data instead of the text.
+        whole: whether it is a manifest that is printed to be used. That has no secrets.
 
     Raises:
         BrokenPipeError: its reader has gone.
         OutputError: it could not be written.
     """
-    said = (json.dumps(data, indent=2) if as_json else text()) + "\n"
+    from ..state.known_secrets import without_secrets
+
+    told = data if whole else without_secrets(data, options.root)
+    said = (json.dumps(told, indent=2) if options.json else text(told)) + "\n"
     try:
         sys.stdout.write(said)
     except BrokenPipeError:
@@ -156,10 +162,10 @@ def show(data: t.Mapping[str, t.Any], text: t.Callable[[], str], *, as_json: boo
 def show_report(report: Report, options: argparse.Namespace) -> int:
     """Print the report of a look or of a run, and return its exit code."""
 
-    def text() -> str:
+    def text(told: Report) -> str:
         from ..show.roll_call import roll_call
         from ..show.words import terminal
 
-        return roll_call(report, **terminal(sys.stdout))
+        return roll_call(told, **terminal(sys.stdout))
 
-    return show(report, text, as_json=options.json)
+    return show(report, text, options)

@@ -24,7 +24,7 @@ def _doctor(options: argparse.Namespace) -> int:
         raise RollcallError("--check goes with --fix: without it nothing is changed anyway.", kind="wrong_use")
     with announced("doctor", doctor.limit(options.root, fix=options.fix and not options.check)):
         data = doctor.doctor(options.root, fix=options.fix, dry_run=options.check, who=request.who())
-    return show(data, lambda: findings_text(data), as_json=options.json)
+    return show(data, findings_text, options)
 
 
 VERBS: t.Mapping[str, Verb] = {

@@ -40,9 +40,9 @@ def _history(options: argparse.Namespace) -> int:
     paths = paths_of(options.root)
     if options.run_id is not None:
         one = history.recorded_run(paths, options.run_id)
-        return show(one, lambda: run_text(one), as_json=options.json)
+        return show(one, run_text, options)
     latest = history.recorded_runs(paths, options.root, most=options.most)
-    return show(latest, lambda: history_text(latest), as_json=options.json)
+    return show(latest, history_text, options)
 
 
 def _port(options: argparse.Namespace) -> int:
@@ -56,8 +56,8 @@ def _port(options: argparse.Namespace) -> int:
             kind="wrong_use",
             evidence={"name": options.name, "known": known},
         )
-    port = service.port
-    return show({"ok": True, "name": service.name, "port": port}, lambda: str(port), as_json=options.json)
+    data = {"ok": True, "name": service.name, "port": service.port}
+    return show(data, lambda told: str(told["port"]), options)
 
 
 VERBS: t.Mapping[str, Verb] = {

@@ -26,7 +26,7 @@ def _check(options: argparse.Namespace) -> int:
     problems = check_file(options.file, variables=True).problems
     found = [problem.as_dict() for problem in problems]
     data = {"ok": not any(problem.severity == "error" for problem in problems), "problems": found}
-    return show(data, lambda: problems_text(found, subject=options.file), as_json=options.json)
+    return show(data, lambda told: problems_text(told["problems"], subject=options.file), options)
 
 
 def _drift(options: argparse.Namespace) -> int:
@@ -37,7 +37,7 @@ def _drift(options: argparse.Namespace) -> int:
     paths = paths_of(options.root)
     with announced("manifest drift", limits.look_limit(load_stack(paths))):
         data = drift.drift(paths, options.file)
-    return show(data, lambda: drift_text(data), as_json=options.json)
+    return show(data, drift_text, options)
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -61,7 +61,7 @@ def _import(options: argparse.Namespace) -> int:
     )
     notes = [note.as_dict() for note in done.notes]
     if options.json:
-        return show({"ok": True, "kind": kind, "manifest": done.manifest, "notes": notes}, str, as_json=True)
+        return show({"ok": True, "kind": kind, "manifest": done.manifest, "notes": notes}, str, options, whole=True)
     sys.stdout.write(as_yaml(done))
     return EXIT_OK
 

@@ -25,27 +25,20 @@ def _on_stack(work: t.Callable[[Stack, argparse.Namespace], Data], ends: bool, o
     from ..run.limits import run_limit
     from ..run.modes import FLUSH
     from ..state.generations import load_stack
-    from ..state.known_secrets import without_secrets
     from ..verdict.limits import look_limit
 
     stack = load_stack(paths_of(options.root))
     limit = run_limit(stack, FLUSH, grace=GRACE, kill_grace=KILL_GRACE) if ends else look_limit(stack)
-    try:
-        with announced(f"ports {options.operation}", limit):
-            data = work(stack, options)
-    except RollcallError as exc:
-        told = without_secrets(exc.as_dict(), stack.root)
-        exc.message, exc.evidence, exc.remedies = told["message"], told["evidence"], tuple(told["remedies"])
-        raise
-    # A playbook shows the arguments of processes. A manifest is shown to be used: it has no secrets.
-    return _answer(data if "manifest" in data else without_secrets(data, stack.root), options)
+    with announced(f"ports {options.operation}", limit):
+        data = work(stack, options)
+    return _answer(data, options)
 
 
 def _answer(data: Data, options: argparse.Namespace) -> int:
     from ..show.ports import ports_text
 
     answer = {**data, "operation": options.operation, "check": getattr(options, "check", False)}
-    return show(answer, lambda: ports_text(answer), as_json=options.json)
+    return show(answer, ports_text, options, whole="manifest" in data)
 
 
 def _show_config(stack: Stack, _options: argparse.Namespace) -> Data:

@@ -8,11 +8,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import typing as t
 
-from ..base.errors import EXIT_FAILED, EXIT_OK
-from .console import Verb, announced, paths_of
+from .console import Verb, announced, paths_of, show
 
 
 def _undo(options: argparse.Namespace) -> int:
@@ -24,13 +22,14 @@ def _undo(options: argparse.Namespace) -> int:
     state = load_stack(paths_of(options.root)).paths.state
     with announced("undo", undo.PATIENCE), locked(state, who(), "undo"):
         done = undo.take_back(state)
-    sys.stdout.write("".join(f"{one.words}\n" for one in done) or "nothing to take back\n")
-    return EXIT_OK if all(one.ok for one in done) else EXIT_FAILED
+    data = {"ok": all(one.ok for one in done), "done": [one.words for one in done] or ["nothing to take back"]}
+    return show(data, lambda told: "\n".join(told["done"]), options)
 
 
 VERBS: t.Mapping[str, Verb] = {
     "undo": Verb(
         "take back what an install has changed outside of a generation, as a password, when no run has followed it",
         _undo,
+        settings={"json": False},
     )
 }

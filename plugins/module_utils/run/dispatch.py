@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import sys
 import traceback
 import typing as t
@@ -22,6 +23,7 @@ from ..base import cures
 from ..base.clock import SOON, SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.files import read_last_lines, read_text
+from ..base.interrupts import interrupts_raised
 from ..base.opening import open_own
 from ..manifest.model import DEFAULT_PATH
 from ..state.generations import load_stack
@@ -54,7 +56,7 @@ def run(request: Request, *, waiting: t.Optional[t.Callable[[float], None]] = No
         RollcallError: the worker was refused or failed; or it died, with the step that it was at; or whoever waits for
             it was interrupted. It says how the stack is now.
     """
-    with standing.untouched():
+    with standing.untouched(), interrupts_raised():
         run_id = new_run_id(request.paths.state, clock)
         try:
             return _run(request, run_id, waiting, clock)
@@ -95,20 +97,27 @@ def _fork(request: Request, run_id: str, output: str) -> int:
     # Otherwise the worker would write their buffers a second time.
     sys.stdout.flush()
     sys.stderr.flush()
+    # Until it has a session of its own, the worker would be interrupted with its caller.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         pid = os.fork()
         if pid == 0:
-            _be_worker(request, run_id, log)
+            _be_worker(request, run_id, log, blocked)
     finally:
         os.close(log)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     return pid
 
 
-def _be_worker(request: Request, run_id: str, log: int) -> t.NoReturn:
+def _be_worker(request: Request, run_id: str, log: int, blocked: t.Set[t.Any]) -> t.NoReturn:
     """Carry the request out in a session of its own, with no file of the caller open, and end this process."""
     code = 1
     try:
         os.setsid()
+        # What has come for the caller is forgotten when it is ignored (sigaction(2)).
+        heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, heeded)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         os.chdir("/")
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(log, 1)

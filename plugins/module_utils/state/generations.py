@@ -303,6 +303,19 @@ def load_placement(paths: Paths) -> t.Optional[Placement]:
     return found
 
 
+def load_whereabouts(root: str) -> t.Tuple[str, t.Optional[str]]:
+    """Return the state directory and the user of the stack at ``root``: the usual ones where its manifest is of no use.
+
+    Nothing but the manifest is looked at, and nothing is raised.
+    """
+    paths = Paths.of(root)
+    try:
+        stack = read_text_record(paths.manifest, _stack_of, None, "The installed manifest", _INSTALL_ANEW)
+    except RollcallError:
+        stack = None
+    return (paths.state, None) if stack is None else (stack.paths.state, stack.user)
+
+
 def _unreadable(path: str, exc: Exception) -> RollcallError:
     return RollcallError(
         f"The installed manifest or config under {path} cannot be read: {exc}.",

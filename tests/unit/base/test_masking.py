@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import command_documents, documents
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base.masking import HIDDEN, KEPT, masked
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.masking import HIDDEN, KEPT, masked, secrets_in
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import one_line
 
 KEY = "-----BEGIN KEY-----\nplanted-1\nplanted-22\n-----END KEY-----\n"
@@ -108,3 +108,51 @@ def test_many_secrets_and_a_large_report_take_little_time() -> None:
     began = time.process_time()
     masked(report, secrets)
     assert time.process_time() - began < 5
+
+
+KEYS = """-----BEGIN CERTIFICATE-----
+MIIBpublic0123456789
+-----END CERTIFICATE-----
+-----BEGIN PRIVATE KEY-----
+MIIBprivate012345678
+QwErTy0=
+-----END PRIVATE KEY-----
+"""
+ACCOUNT = {
+    "type": "service_account",
+    "private_key": "-----BEGIN PRIVATE KEY-----\nMIIBprivate012345678\n-----END PRIVATE KEY-----\n",
+    "auth": {"uri": "https://localhost/auth", "tokens": ["planted-1", "planted-2"]},
+}
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize(
+    ("content", "secret"),
+    [
+        ("planted\n", {"planted"}),
+        ("trading\nplanted-1\n", {"planted-1"}),
+        ("trading\ncorrecthorsebattery\n", {"correcthorsebattery"}),
+        (KEYS, {"MIIBprivate012345678", "QwErTy0="}),
+        (json.dumps(ACCOUNT), {"MIIBprivate012345678", "planted-1", "planted-2"}),
+        (json.dumps(ACCOUNT, indent=1), {"MIIBprivate012345678", "planted-1", "planted-2"}),
+        ("# of the feed\n[default]\nregion = eu-west-1\naws_secret_access_key = planted/1\n", {"planted/1"}),
+        ("HOST=db1.example.org\nAPI_KEY='planted-1'\nDEBUG=enabled\n", {"planted-1"}),
+        ("API_KEY=planted-1", {"API_KEY=planted-1", "planted-1"}),
+        ("# x\nurl: postgresql://ada:planted@localhost/x\n", {"postgresql://ada:planted@localhost/x"}),
+        (
+            "machine localhost login ada password planted\n# x\n",
+            {"machine localhost login ada password planted", "planted"},
+        ),
+        ("localhost:5432:shop:ada:planted-1\n#\n", {"localhost:5432:shop:ada:planted-1", "planted-1"}),
+        ("", set()),
+        ("[" * 100_000, {"[" * 100_000}),
+    ],
+)
+def test_of_a_file_of_credentials_what_is_secret_is_known(content: str, secret: t.Set[str]) -> None:
+    found = {text for text in secrets_in(content) if len(text) >= 6}
+    assert found == secret
+
+
+@pytest.mark.fault(47)
+def test_a_secret_is_taken_out_of_tuples_as_well() -> None:
+    assert masked({"log": ("x", "planted-1")}, ["planted-1"]) == {"log": ("x", HIDDEN)}
