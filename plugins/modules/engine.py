@@ -143,6 +143,8 @@ if ! [ -x '{root}/engine/venv/bin/python' ] || ! [ -e '{root}/engine/rollcall/cl
   echo 'FAILED: the engine of the stack under {root} is broken; the services run without it.' >&2
   broken
 fi
+# Python would print a traceback on Ctrl-C while it starts. It heeds Ctrl-C as soon as it can.
+trap '' INT
 exec '{root}/engine/venv/bin/python' -E -s -X utf8 '{root}/engine' --root '{root}' "$@"
 """
 

@@ -280,9 +280,9 @@ def give_all_to_root(path: str) -> str:
     return f"chown -R 0:0 {shlex.quote(path)}"
 
 
-def trust(user: str, path: str) -> str:
-    """Return the command that makes a directory one which only a user may change."""
-    return f"chown -h {shlex.quote(user)}: {shlex.quote(path)} && chmod go-w {shlex.quote(path)}"
+def trust(user: str, path: str, bits: t.Union[int, str] = "go-w") -> str:
+    """Return the command that makes a directory one which only a user may change; ``bits``: what `mode` takes."""
+    return f"chown -h {shlex.quote(user)}: {shlex.quote(path)} && {mode(bits, path)}"
 
 
 def mode(bits: t.Union[int, str], path: str) -> str:

@@ -22,8 +22,15 @@ _SAID = b"rollcall: interrupted\n"
 
 
 def end_when_interrupted() -> None:
-    """Have SIGINT end this process from now on, unless whoever started it has it ignored, as nohup does."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    """Have SIGINT end this process from now on, unless whoever started it has it ignored.
+
+    The command of the shell has it ignored as well while Python starts. Who does that on purpose, as a shell for what
+    runs in the background, does it for SIGQUIT too (POSIX, Shell Command Language, 2.11).
+    """
+    heeded = signal.getsignal(signal.SIGINT)
+    if heeded is signal.SIG_IGN and signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+        return
+    if heeded not in (signal.SIG_IGN, signal.default_int_handler):
         return
     own = os.getpid()
 

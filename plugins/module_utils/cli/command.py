@@ -121,26 +121,40 @@ def main(arguments: t.Optional[t.Sequence[str]] = None, options: t.Optional[argp
     options = argparse.Namespace() if options is None else options
     options.root = None
     try:
-        parser(given).parse_args(given, options)
-        return t.cast(int, options.run(options))
-    except RollcallError as exc:
-        error = _without_secrets(exc.as_dict(), options.root)
-        if getattr(options, "json", "--json" in given):
-            sys.stdout.write(json.dumps({"ok": False, "error": error}, indent=2) + "\n")
-        else:
-            from ..show.errors import error_text
-            from ..show.words import Reader
-
-            sys.stderr.write(error_text(error, reader=Reader(options.root or "")) + "\n")
-        return exc.exit_code
+        try:
+            parser(given).parse_args(given, options)
+            return t.cast(int, options.run(options))
+        except RollcallError as exc:
+            _tell_error(exc, options, as_json=getattr(options, "json", "--json" in given))
+            return exc.exit_code
     except BrokenPipeError:
         # The reader of our output has gone (`rollcall status | head`): nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return EXIT_FAILED
     except OutputError as exc:
         _tell_unwritten(str(exc))
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return EXIT_FAILED
+
+
+def _tell_error(error: RollcallError, options: argparse.Namespace, *, as_json: bool) -> None:
+    told = _without_secrets(error.as_dict(), options.root)
+    if as_json:
+        sys.stdout.write(json.dumps({"ok": False, "error": told}, indent=2) + "\n")
+        return
+    from ..show.errors import error_text
+    from ..show.words import Reader
+
+    sys.stderr.write(error_text(told, reader=Reader(options.root or "")) + "\n")
+
+
+def _drop_output() -> None:
+    """Give up what cannot be written, so that nothing tries it again."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _without_secrets(told: _T, root: t.Optional[str]) -> _T:
@@ -167,7 +181,10 @@ def run() -> t.NoReturn:
     options = argparse.Namespace(root=None)
     sys.excepthook = functools.partial(_tell_unforeseen, options)
     gc.set_threshold(_COLLECT_AFTER)
-    code = main(options=options)
+    try:
+        code = main(options=options)
+    except SystemExit as exc:  # of argparse, which has printed what it has to say
+        code = exc.code if isinstance(exc.code, int) else EXIT_FAILED
     os._exit(code if _is_written() else EXIT_FAILED)
 
 

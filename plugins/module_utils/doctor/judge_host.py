@@ -12,7 +12,7 @@ import typing as t
 
 from ..base import cures
 from . import repairs
-from .facts import HostFacts
+from .facts import HostFacts, OwnPath
 from .findings import ERROR, WARNING, FindingKind, Sighting
 from .judge_installed import unavailable
 
@@ -84,8 +84,10 @@ def _open(*, secret: bool) -> t.Callable[[HostFacts], t.Iterator[Sighting]]:
     """Return what finds files and directories with which others may do more than they need."""
 
     def judge(facts: HostFacts) -> t.Iterator[Sighting]:
+        # What others may change of it is graver, and its cure is this one's as well.
+        told = {one.path for one, _cure in facts.untrusted}
         for own in facts.own_paths:
-            if own.mode & ~own.most & 0o7777 and own.secret == secret:
+            if _is_open(own) and own.secret == secret and own.path not in told:
                 chmod = cures.mode(own.mode & own.most, own.path)
                 yield Sighting(
                     own.path,
@@ -98,6 +100,10 @@ def _open(*, secret: bool) -> t.Callable[[HostFacts], t.Iterator[Sighting]]:
     return judge
 
 
+def _is_open(own: OwnPath) -> bool:
+    return bool(own.mode & ~own.most & 0o7777)
+
+
 def _unsafe_owner(facts: HostFacts) -> t.Iterator[Sighting]:
     told = {one.path for one, _cure in facts.untrusted}
     for own in facts.own_paths if _run_by_root(facts) else ():
@@ -107,9 +113,23 @@ def _unsafe_owner(facts: HostFacts) -> t.Iterator[Sighting]:
 
 
 def _untrusted(facts: HostFacts) -> t.Iterator[Sighting]:
-    for one, cure in facts.untrusted:
+    own_paths = {own.path: own for own in facts.own_paths if _is_open(own)}
+    for one, usual in facts.untrusted:
         text = f"it {one.reason}: they can change what user {facts.user} runs here"
-        yield Sighting(one.path, text, cure)
+        own = own_paths.get(one.path)
+        if own is None:
+            yield Sighting(one.path, text, usual, fixable=False)
+            continue
+        fixable = one.by_mode and own.fixable
+        narrow = usual == cures.trust(facts.user, one.path)
+        closed = cures.trust(facts.user, one.path, own.mode & own.most) if narrow else usual
+        yield Sighting(
+            one.path,
+            f"{text}; its mode is {own.mode:04o}, and {own.most:04o} is enough",
+            facts.own(cures.FIX) if fixable else closed,
+            {"mode": own.mode, "most": own.most},
+            fixable=fixable,
+        )
 
 
 def _run_by_root(facts: HostFacts) -> bool:
@@ -193,8 +213,9 @@ KINDS = (
         "untrusted",
         ERROR,
         "others than root and who runs Rollcall can change a directory of the stack that they trust, or one above it",
-        "`chown root: DIRECTORY && chmod go-w DIRECTORY`",
+        "`rollcall doctor --fix` for the mode of the stack's own; else `chown root: DIRECTORY && chmod go-w DIRECTORY`",
         _untrusted,
+        repairs.CLOSE_TO_OTHERS,
     ),
     FindingKind(
         "unsafe_owner",

@@ -41,7 +41,7 @@ def own_paths(paths: Paths, root: str) -> t.Iterator[OwnPath]:
     engine = engine_directory(root)
     wanted = {
         **directories(paths, root),
-        **dict.fromkeys([os.path.join(root, "generations"), etc, os.path.join(root, "bin"), engine], PUBLIC),
+        **dict.fromkeys([*(os.path.join(root, name) for name in ("generations", "bin", "lib")), etc, engine], PUBLIC),
         os.path.join(engine, "rollcall"): PUBLIC,
         os.path.join(root, "bin", "rollcall"): PUBLIC,
         os.path.join(etc, os.path.basename(paths.manifest)): 0o640,

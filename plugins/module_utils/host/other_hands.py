@@ -30,10 +30,12 @@ class Untrusted(t.NamedTuple):
     Attributes:
         path: of it.
         reason: why, for people.
+        by_mode: whether its owner is as it should be, and its mode lets others write.
     """
 
     path: str
     reason: str
+    by_mode: bool = False
 
 
 def untrusted(paths: t.Iterable[str]) -> t.List[Untrusted]:
@@ -86,7 +88,8 @@ class _TrustSearch:
         seen = self._seen[path]
         reason = "" if seen is None else self._reason(path, seen, last=last)
         if reason:
-            self.found.setdefault(path, Untrusted(path, reason))
+            by_mode = seen is not None and seen.st_uid in (0, self._uid)
+            self.found.setdefault(path, Untrusted(path, reason, by_mode))
         return seen
 
     def _reason(self, path: str, seen: os.stat_result, *, last: bool) -> str:

@@ -141,12 +141,36 @@ def test_what_others_can_change_is_told_by_all_and_refused_and_the_cure_cures_it
             assert (made.pids(), os.readlink(made.paths.etc)) == before[:2]
             looked = made.status()
             assert (looked["ok"], [path in note for note in looked["notes"]]) == (True, [True])
-            found = rollcall(made, "doctor", "--json").data["findings"]
-            assert [one["cure"] for one in found if one["name"] == "untrusted"] == [problem["cure"]]
+            (finding,) = modes_found(made)
+            assert (finding["name"], finding["subject"]) == ("untrusted", path)
             subprocess.run(problem["cure"], shell=True, check=True, timeout=60)
             assert made.status()["notes"] == []
             os.chmod(path, before[2].st_mode & 0o7777)
         assert made.perform("full", installed=True)["ok"]
+
+
+def modes_found(made: StackUnderTest) -> t.List[t.Dict[str, t.Any]]:
+    """Return what the doctor finds of owners and modes."""
+    found = rollcall(made, "doctor", "--json").data["findings"]
+    return [one for one in found if one["name"] in ("untrusted", "unsafe_mode", "unsafe_owner", "secret_exposed")]
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("way", ["owner", "mode", "both"])
+def test_what_is_wrong_with_a_directory_is_one_finding_whose_cure_leaves_none(way: str) -> None:
+    with stack(two_services(), user="root") as made:
+        assert made.perform()["ok"]
+        for path in (in_other_hands(made)[name] for name in ("state", "lib", "engine")):
+            before = os.stat(path)
+            os.chmod(path, before.st_mode & 0o7777 if way == "owner" else 0o777)
+            os.chown(path, 0 if way == "mode" else EVE, -1)
+            (finding,) = modes_found(made)
+            assert (finding["name"], finding["subject"]) == ("untrusted", path)
+            assert finding["fixable"] == (way == "mode")
+            subprocess.run(finding["cure"], shell=True, check=True, timeout=60)
+            after = os.stat(path)
+            assert (after.st_mode, after.st_uid) == (before.st_mode, 0)
+            assert modes_found(made) == []
 
 
 @ROOT_ONLY
