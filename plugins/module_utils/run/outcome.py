@@ -33,6 +33,8 @@ if t.TYPE_CHECKING:
 # Of a run that failed, how many checks its record keeps, and how many characters of the evidence of each.
 MOST_CHECKS = 20
 MOST_EVIDENCE = 2_000
+# Of the services that failed alike, how many are named.
+MOST_NAMED = 4
 
 
 def run_report(
@@ -54,7 +56,7 @@ def run_report(
     """
     told = report(run.stack, seen, checks, held=run.plan.held, limit=run.limit)
     if run.request.wanted is not None and told["result"] == "degraded":
-        told["next"].append(cures.correct(_what_failed(told["checks"])))
+        told["next"].append(cures.correct(what_failed(told["checks"])))
     return {
         **told,
         "mode": run.request.mode.name,
@@ -178,7 +180,7 @@ def rolled_back_report(
             "checks": list(failed),
             "error": error,
         },
-        "next": [cures.correct(_what_failed(failed)), *restored["next"]],
+        "next": [cures.correct(what_failed(failed)), *restored["next"]],
     }
 
 
@@ -216,13 +218,25 @@ def _failed_checks(checks: t.Iterable[CheckData]) -> t.List[FailedCheck]:
     ]
 
 
-def _what_failed(checks: t.Iterable[CheckData]) -> str:
-    """Return what is to be corrected in the manifest, by the checks that say it."""
+def what_failed(checks: t.Iterable[CheckData]) -> str:
+    """Return what is to be corrected in the manifest, by the checks that say it; what failed alike is told once.
+
+    Args:
+        checks: of the verdict, those that are well too.
+    """
     names: t.Dict[str, t.List[str]] = {}
     for check in checks:
         if not check["ok"] and check["code"] != "dependency":
             names.setdefault(str(check["subject"]), []).append(check["name"])
-    return "; ".join(f"{subject} ({', '.join(failed)})" for subject, failed in names.items()) or "what is named above"
+    alike: t.Dict[str, t.List[str]] = {}
+    for subject, failed in names.items():
+        alike.setdefault(", ".join(failed), []).append(subject)
+    parts = [f"{_listed(subjects)} ({failed})" for failed, subjects in alike.items()]
+    return "; ".join(parts) or "what is named above"
+
+
+def _listed(subjects: t.Sequence[str]) -> str:
+    return ", ".join(subjects) if len(subjects) <= MOST_NAMED else f"{len(subjects)} services"
 
 
 def _as_data(actions: t.Iterable[PlannedAction]) -> t.List[ActionData]:

@@ -80,8 +80,9 @@ class Deliveries:
             )
         others = untrusted([self._root, state])
         if others:
+            why = f"{others[0].path} {others[0].reason}"
             raise RollcallError(
-                f"Nothing is delivered to {root}: {others[0].path} {others[0].reason}.",
+                f"Nothing is delivered to {root}, and its services are as they were: {why}.",
                 kind="refused",
                 evidence={"path": others[0].path},
                 remedies=[cures.trust(user_name(os.geteuid()), others[0].path)],
