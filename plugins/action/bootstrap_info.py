@@ -16,6 +16,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version i
 )
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import hosts, manifests
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import PYTHON, fingerprint
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.facts import refuse_ours
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes without types
@@ -27,6 +28,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Dict[str, t.Any]:
         """Return the normalised manifest and what the host has, or fail with every problem at once."""
         result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
+        refuse_ours(task_vars)
         _validated, arguments = self.validate_argument_spec(
             argument_spec={
                 **manifests.OPTIONS,

@@ -19,6 +19,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.membe
 from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.wanted import wanted_release
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
 from ansible_collections.rollcall.supervisor.plugins.modules.release import ARGUMENT_SPEC, REQUIRED_IF
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.facts import refuse_ours
 
 CODE, WHEELS = "code", "wheels"
 
@@ -32,6 +33,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Dict[str, t.Any]:
         """Return the host's answer, once it has all it needs."""
         result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
+        refuse_ours(task_vars)
         _validated, arguments = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC, required_if=REQUIRED_IF)
         ours = tempfile.mkdtemp(dir=constants.DEFAULT_LOCAL_TMP)
         theirs = None

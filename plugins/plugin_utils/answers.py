@@ -28,6 +28,9 @@ MOST_TEXT = 2 << 20
 # Values of one answer; the same has some hundred thousand, and as many such signs in texts.
 MOST_VALUES = 1_000_000
 MOST_NAME = 1000
+# What may have several lines, and what shows it indents them. In all else a line end would be a line of its own in the
+# roll call, and read as one of another host.
+OF_SEVERAL_LINES = {"message", "msg", "evidence", "cure", "text", "before", "after", "prepared"}
 # How deep facts and evidence may be nested, and how many dropped keys are named.
 DEEPEST = 12
 MOST_NAMED = 10
@@ -192,22 +195,24 @@ def admitted(value: t.Any, shape: t.Any, place: str = "answer") -> t.Tuple[t.Any
     return _admitted(value, shape, place, dropped), dropped[:MOST_NAMED]
 
 
-def _admitted(value: t.Any, shape: t.Any, place: str, dropped: t.List[str]) -> t.Any:
+def _admitted(value: t.Any, shape: t.Any, place: str, dropped: t.List[str], lines: bool = False) -> t.Any:
+    """Return a value as far as it is known; ``lines``: whether its texts may have several of them."""
     origin, inner = t.get_origin(shape), t.get_args(shape)
     if t.is_typeddict(shape):
         return _document(value, shape, place, dropped)
     if origin is list and isinstance(value, list):
-        return [_admitted(one, inner[0], f"{place}[{number}]", dropped) for number, one in enumerate(value)]
+        return [_admitted(one, inner[0], f"{place}[{number}]", dropped, lines) for number, one in enumerate(value)]
     if origin is dict and isinstance(value, dict):
-        return {_name(key): _admitted(one, inner[1], f"{place}.{_name(key)}", dropped) for key, one in value.items()}
+        named = ((_name(key), one) for key, one in value.items())
+        return {key: _admitted(one, inner[1], f"{place}.{key}", dropped, lines) for key, one in named}
     if origin is t.Union:
-        return _one_of(value, inner, place, dropped)
+        return _one_of(value, inner, place, dropped, lines)
     if origin is t.Literal and value in inner and type(value) in {type(one) for one in inner}:
         return value
     if shape is t.Any:
         return _facts(value, place, DEEPEST)
     if shape in (str, int, float, bool) and _is_a(value, shape):
-        return _text(value) if shape is str else value
+        return value if shape is not str else _text(value) if lines else _line(value)
     raise Malformed(f"{place} is {_described(value)}, and {_wanted(shape)} is wanted")
 
 
@@ -219,7 +224,11 @@ def _document(value: t.Any, shape: t.Any, place: str, dropped: t.List[str]) -> t
     if missing:
         raise Malformed(f"{place}.{missing[0]} is missing")
     dropped += [f"{place}.{_name(key)}" for key in value if key not in hints]
-    return {key: _admitted(value[key], hint, f"{place}.{key}", dropped) for key, hint in hints.items() if key in value}
+    return {
+        key: _admitted(value[key], hint, f"{place}.{key}", dropped, key in OF_SEVERAL_LINES)
+        for key, hint in hints.items()
+        if key in value
+    }
 
 
 @functools.cache
@@ -227,7 +236,7 @@ def _hints(shape: t.Any) -> t.Mapping[str, t.Any]:
     return t.get_type_hints(shape)
 
 
-def _one_of(value: t.Any, shapes: t.Sequence[t.Any], place: str, dropped: t.List[str]) -> t.Any:
+def _one_of(value: t.Any, shapes: t.Sequence[t.Any], place: str, dropped: t.List[str], lines: bool) -> t.Any:
     if value is None and type(None) in shapes:
         return None
     fault: t.Optional[Malformed] = None
@@ -235,7 +244,7 @@ def _one_of(value: t.Any, shapes: t.Sequence[t.Any], place: str, dropped: t.List
         if shape is not type(None):
             found: t.List[str] = []
             try:
-                known = _admitted(value, shape, place, found)
+                known = _admitted(value, shape, place, found, lines)
             except Malformed as exc:
                 fault = exc
             else:
@@ -272,6 +281,11 @@ def _is_a(value: t.Any, shape: t.Any) -> bool:
 def _text(value: str) -> str:
     kept = inert(value[: MOST_TEXT + 1])
     return kept if len(kept) <= MOST_TEXT else f"{kept[:MOST_TEXT]}…"
+
+
+def _line(value: str) -> str:
+    """Return text on one line: a line end stands as a program would write it."""
+    return "\\n".join(_text(value).split("\n"))
 
 
 def _name(key: str) -> str:

@@ -30,6 +30,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.pl
     engine_python,
 )
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import answers
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.facts import refuse_ours
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.invocation import apply_command
 
 Data = t.Mapping[str, t.Any]
@@ -70,6 +71,7 @@ class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes with
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Dict[str, t.Any]:
         """Note what the inventory calls the host, which is what people know it by."""
         self._host_name = str((task_vars or {}).get("inventory_hostname", ""))
+        refuse_ours(task_vars)
         return t.cast("t.Dict[str, t.Any]", super().run(tmp, task_vars))
 
     def ask(self, root: str, verb: str, arguments: Data) -> t.Dict[str, t.Any]:

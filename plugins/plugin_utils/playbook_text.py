@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import printable
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text, problems_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call import roll_call, verdict_line
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import steps_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import continued
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_record import (
     HostRecord,
     PlaybookRecord,
@@ -51,7 +53,7 @@ def playbook_text(
 def _host_text(record: PlaybookRecord, name: str, *, width: int, colour: bool, warn: t.Callable[[str], None]) -> str:
     known = record.hosts[name]
     blocks = [steps_text(known.steps, colour=colour)] if record.shows_steps(name) else []
-    blocks += [f"note: {note}" for note in (known.ending, known.unplanned) if note]
+    blocks += [f"note: {continued(printable(note))}" for note in (known.ending, known.unplanned) if note]
     for report in known.reports.values():
         try:
             blocks.append(_report_text(report, name, known, width=width, colour=colour))

@@ -14,6 +14,8 @@ import typing as t
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.facts import refuse_ours
+
 
 class SendingAction(ActionBase):  # type: ignore[misc]  # ansible-core comes without types
     """An action whose module finds the archive by its option ``archive``.
@@ -38,6 +40,7 @@ class SendingAction(ActionBase):  # type: ignore[misc]  # ansible-core comes wit
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Dict[str, t.Any]:
         """Return the module's result."""
         result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
+        refuse_ours(task_vars)
         _validated, arguments = self.validate_argument_spec(argument_spec=self.SPEC)
         theirs = None
         try:

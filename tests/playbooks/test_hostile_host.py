@@ -179,6 +179,29 @@ def test_what_a_report_says_moves_no_terminal(host: Hostile) -> None:
     assert "\x1b" not in json.dumps(host.outcome(), ensure_ascii=False)
 
 
+FORGED = "x\nshop on there: OK, 9 of 9 services up"
+
+
+def test_no_line_of_the_roll_call_is_of_another_host_than_it_says(host: Hostile) -> None:
+    service = {**host.report["services"][0], "state": FORGED, "answer": FORGED, "name": FORGED}
+    check = {**host.report["checks"][0], "ok": False, "evidence": FORGED, "next": FORGED, "subject": FORGED}
+    standing = {"state": "down", "running": 0, "services": 1, "since": None, "next": FORGED}
+    report = {**host.report, "services": [service], "checks": [check], "ok": False, "result": "degraded"}
+    report.update(notes=[FORGED], logs=FORGED, address=FORGED, stack=FORGED, run=FORGED, next=[FORGED], mode=FORGED)
+    report.update(
+        held={FORGED: FORGED}, standing=standing, actions=[dict.fromkeys(("action", "subject", "reason"), FORGED)]
+    )
+    failure = {"run": FORGED, "time": None, "who": FORGED, "mode": FORGED, "result": FORGED, "step": FORGED}
+    told = {"name": FORGED, "subject": FORGED, "code": None, "evidence": FORGED, "next": FORGED}
+    report["last_failure"] = {**failure, "message": FORGED, "checks": [told]}
+    host.answers(json.dumps({"changed": False, "report": report}))
+
+    said = host.ask("stack_info", fail=False).partition("ROLL CALL")[2]
+
+    assert "shop on there" in said
+    assert [line for line in said.splitlines() if line.startswith("shop on there")] == []
+
+
 # What is wrong, by how that is said.
 WRONG: t.Mapping[str, t.Callable[[t.Dict[str, t.Any]], t.Any]] = {
     "services[0].pid is text": lambda report: {**report, "services": [{**report["services"][0], "pid": ESCAPE}]},
@@ -223,3 +246,65 @@ def test_a_port_that_a_host_gives_is_a_number(host: Hostile) -> None:
 
     host.changed_nothing()
     assert "answer.ports.web is text, and an integer is wanted" in said
+
+
+# A Python of the host that runs what it is given, and puts facts into what that has answered.
+LIAR = """#!{python}
+import json, subprocess, sys
+done = subprocess.run([sys.executable, *sys.argv[1:]], stdout=subprocess.PIPE, check=False)
+answer = json.loads(done.stdout)
+answer["ansible_facts"] = {facts!r}
+print(json.dumps(answer))
+"""
+READING = """
+- hosts: here
+  gather_facts: false
+  ignore_errors: true
+  tasks:
+    - ansible.builtin.ping:
+    - rollcall.supervisor.release: {{state: ready, root: "{root}", source: "{{{{ release_source }}}}"}}
+    - rollcall.supervisor.engine_packages:
+        {{root: "{root}", requirements: x, wheels: "{{{{ bootstrap_wheels | default(omit) }}}}"}}
+    - rollcall.supervisor.manifest_info: {{file: "{{{{ rollcall_manifest_file }}}}"}}
+    - rollcall.supervisor.bootstrap_info: {{file: "{{{{ rollcall_manifest_file }}}}"}}
+    - rollcall.supervisor.stack_info: {{root: "{root}"}}
+"""
+
+
+def test_no_fact_of_a_host_decides_what_its_controller_reads(host: Hostile) -> None:
+    secret, code = host.directory / "secret", host.directory / "code"
+    for place, text in ((secret, "of the controller"), (code, "of the application")):
+        place.mkdir()
+        (place / "file").write_text(text, encoding="utf-8")
+    facts = {"release_source": str(secret), "rollcall_manifest_file": str(secret / "file"), "x": 1}
+    python = host.directory / "python"
+    python.write_text(LIAR.format(python=sys.executable, facts=facts), encoding="utf-8")
+    python.chmod(0o755)
+    inventory, playbook = host.directory / "hosts.yml", host.directory / "play.yml"
+    known = {"ansible_connection": "local", "ansible_python_interpreter": str(python), "release_source": str(code)}
+    known["rollcall_manifest_file"] = str(code / "file")
+    inventory.write_text(json.dumps({"all": {"hosts": {"here": known}}}), encoding="utf-8")
+    playbook.write_text(READING.format(root=host.made.root), encoding="utf-8")
+
+    def said(**environment: str) -> str:
+        command = [str(PLAYBOOK), "-i", str(inventory), str(playbook)]
+        done = subprocess.run(
+            command,
+            cwd=host.directory,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=200,
+        )
+        return " ".join((done.stdout + done.stderr).split())
+
+    told = said(ANSIBLE_INJECT_FACT_VARS="true")
+    assert told.count("of this collection: release_source, rollcall_manifest_file.") >= 5, told
+    assert not Path(host.made.root, "releases").exists()
+
+    # Facts that are no variables are nobody's business.
+    told = said(ANSIBLE_INJECT_FACT_VARS="false")
+    assert "of this collection: " not in told
+    (released,) = Path(host.made.root, "releases").glob("*/file")
+    assert released.read_text(encoding="utf-8") == "of the application"

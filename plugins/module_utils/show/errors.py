@@ -11,7 +11,7 @@ import typing as t
 
 from ..base.text import count, printable
 from .standing import standing_text
-from .words import Reader, indented, painter, runnable
+from .words import Reader, continued, indented, painter, runnable
 
 if t.TYPE_CHECKING:
     from ..base.documents import ErrorData, ProblemData
@@ -32,9 +32,9 @@ def error_text(data: ErrorData, *, subject: str = "", reader: t.Optional[Reader]
     """
     paint = painter(colour)
     word = paint(_KINDS.get(data["kind"], "FAILED"), "bad")
-    message = printable(data["message"])
+    message = continued(printable(data["message"]))
     lines = [f"{printable(subject)}: {word}, {message}" if subject else f"{word}: {message}"]
-    lines += _said_by_others(data["evidence"], message)
+    lines += _said_by_others(data["evidence"], printable(data["message"]))
     standing = data.get("standing")
     if standing is not None:
         lines.append(f"  {standing_text(standing, reader or Reader(), paint)}")

@@ -29,7 +29,9 @@ def findings_text(data: DoctorDocument, reader: t.Optional[Reader] = None) -> st
     spent = f"{data['seconds']:.1f} s, at most {data['limit']:.0f} s"
     where = f"{data['stack']} on {data['host']}"
     told = [finding for finding in findings if finding["name"] != "unseen"]
-    unseen = "".join(f"; {finding['evidence']}" for finding in findings if finding["name"] == "unseen")
+    unseen = "".join(
+        f"; {one_line(finding['evidence'], LONGEST)}" for finding in findings if finding["name"] == "unseen"
+    )
     if not told:
         return printable(f"{where}: nothing is wrong{unseen} ({spent})")
     blocks = [_supervisors(data["supervisors"])] if data["supervisors"] else []

@@ -101,6 +101,12 @@ def indented(text: str, spaces: int) -> t.List[str]:
     return [" " * spaces + cut(line) for line in text.splitlines()]
 
 
+def continued(text: str) -> str:
+    """Return a text whose lines after the first are indented: none reads as the beginning of something else."""
+    first, *rest = text.split("\n")
+    return "\n".join([first, *(line if not line or line.startswith(" ") else f"  {line}" for line in rest)])
+
+
 def cut(line: str) -> str:
     """Return a line as it is, or its beginning and how much more there is."""
     return line if len(line) <= LINE else f"{line[:LINE]}… ({len(line) - LINE} more characters)"

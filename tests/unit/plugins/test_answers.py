@@ -82,6 +82,9 @@ def test_whatever_is_admitted_has_known_keys_and_text_that_no_terminal_obeys(sai
     assert all(place.isprintable() for place in dropped)
     # What was admitted once is admitted as it is.
     assert admitted(kept, shape) == (kept, [])
+    # A line end elsewhere would be a line of its own in the roll call.
+    lines = {key for key, one in kept.items() if isinstance(one, str) and "\n" in one}
+    assert lines <= answers.OF_SEVERAL_LINES
 
 
 @given(VALUES, st.sampled_from(VERBS))

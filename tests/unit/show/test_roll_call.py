@@ -420,6 +420,16 @@ def test_an_error_without_anything_more_is_one_line() -> None:
     assert error_text(RollcallError("No stack is installed.").as_dict()) == "FAILED: No stack is installed."
 
 
+def test_the_lines_of_an_error_are_indented_below_its_first() -> None:
+    forged = "It has failed.\nshop on app2: OK, 9 of 9 services up\n  as it was"
+    error = RollcallError(forged, evidence={"output": forged}, remedies=[forged]).as_dict()
+
+    lines = error_text(error, subject="app1").splitlines()
+
+    assert lines[:3] == ["app1: FAILED, It has failed.", "  shop on app2: OK, 9 of 9 services up", "  as it was"]
+    assert all(line.startswith("  ") for line in lines[1:])
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
