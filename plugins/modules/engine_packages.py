@@ -260,12 +260,15 @@ def unpack_wheels(archive: str, directory: str) -> None:
         RollcallError, OSError: it is damaged, or cannot be written.
     """
     fresh = f"{directory}.new"
-    for path in (fresh, directory):
-        remove(path, missing_ok=True)
-    os.mkdir(fresh, 0o755)
-    with opened(archive) as members:
-        unpack(members, fresh)
-    os.rename(fresh, directory)
+    remove(fresh, missing_ok=True)
+    try:
+        with opened(archive) as members:
+            os.mkdir(fresh, 0o755)
+            unpack(members, fresh)
+        remove(directory, missing_ok=True)
+        os.rename(fresh, directory)
+    finally:
+        remove(fresh, missing_ok=True)
 
 
 def run(module: AnsibleModule) -> t.Dict[str, t.Any]:

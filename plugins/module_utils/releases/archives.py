@@ -24,7 +24,19 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
-from .members import BLOCK, DAMAGED, DIRECTORY, FILE, LINK, LONGEST_NAME, LONGEST_PATH, Entry, Opener, members_of
+from .members import (
+    BLOCK,
+    DAMAGED,
+    DIRECTORY,
+    FILE,
+    LINK,
+    LONGEST_NAME,
+    LONGEST_PATH,
+    MOST_MEMBERS,
+    Entry,
+    Opener,
+    members_of,
+)
 
 # Problems that are told at once, and that are kept as data; the rest is counted.
 TOLD, KEPT = 10, 1000
@@ -270,13 +282,52 @@ def _problems(entries: t.Iterable[Entry]) -> t.Iterator[str]:
         if entry.name in kinds and not entry.kind == kinds[entry.name] == DIRECTORY:
             yield f"{entry.name} is in it twice"
         kinds[entry.name] = entry.kind
+    below: t.Dict[str, str] = {"": ""}
     for entry in every:
-        above = os.path.dirname(entry.name)
-        while above and above != "/":
-            if kinds.get(above, DIRECTORY) != DIRECTORY:
-                yield f"{entry.name} is below {above}, which is a {kinds[above]}"
-                break
+        found = _no_directory_above(entry.name, kinds, below)
+        if found:
+            yield f"{entry.name} is below {found}, which is a {kinds[found]}"
+        if len(below) > MOST_MEMBERS:
+            yield f"its names have more than {MOST_MEMBERS} directories"
+            return
+
+
+def _no_directory_above(name: str, kinds: t.Mapping[str, str], below: t.Dict[str, str]) -> str:
+    """Return what is above a name, the next to it, and no directory; empty when nothing is.
+
+    Args:
+        name: in the tree.
+        kinds: of what the archive has, by name.
+        below: the same for each directory that was asked for; is added to.
+    """
+    unknown = []
+    above = os.path.dirname(name)
+    while above not in below:
+        unknown.append(above)
+        above = os.path.dirname(above)
+    for directory in reversed(unknown):
+        own = kinds.get(directory, DIRECTORY) != DIRECTORY
+        below[directory] = directory if own else below[os.path.dirname(directory)]
+    return below[os.path.dirname(name)]
+
+
+def room_for(entries: t.Iterable[Entry], block: int) -> t.Tuple[int, int]:
+    """Return the bytes and the number of files that a tree takes on a disk, directories and links included.
+
+    Args:
+        entries: of the tree.
+        block: bytes that the file system gives to a file at once.
+    """
+    directories = {""}
+    files = size = 0
+    for entry in entries:
+        above = entry.name if entry.kind == DIRECTORY else os.path.dirname(entry.name)
+        while above not in directories:
+            directories.add(above)
             above = os.path.dirname(above)
+        files += entry.kind != DIRECTORY
+        size += -(-entry.size // block) * block
+    return size + block * len(directories), files + len(directories)
 
 
 def _path_problem(name: str) -> t.Optional[str]:

@@ -29,6 +29,14 @@ DIRECTORY, FILE, LINK = "directory", "file", "link"
 BLOCK = 1024 * 1024
 # The tree of an application with all packages of Node has a hundred thousand.
 MOST_MEMBERS = 200_000
+# Characters of all names and of all that links say: they are kept in memory.
+MOST_NAMES = 64 * 1024 * 1024
+# Bytes of all that is in an archive, unpacked. More than the second number has to be packed in at least the part of it
+# that the third tells: code is packed to a fifth, and what is made to fill a disk to a thousandth.
+MOST_BYTES, ALWAYS, MOST_GROWTH = 32 * 1024**3, 1024**3, 200
+# Of the table of a zip archive, which the standard library reads as a whole; each member takes 46 and its name.
+_MOST_TABLE = 128 * 1024 * 1024
+_OF_MEMBER = b"PK\x01\x02"
 # Bytes of a path on Linux (limits.h, PATH_MAX), and of a name in it (NAME_MAX).
 LONGEST_PATH, LONGEST_NAME = 4096, 255
 # Memory that a member of .xz may ask for; xz -9 asks for 65 MiB.
@@ -73,11 +81,24 @@ def members_of(path: str, stack: contextlib.ExitStack) -> t.Iterator[Member]:
         OSError or one of DAMAGED: it is none, or broken.
     """
     is_zip = _begins(path, b"PK\x03\x04", b"PK\x05\x06")
-    found = _zip_members(path, stack) if is_zip else _tar_members(path, stack)
+    most = min(MOST_BYTES, max(ALWAYS, MOST_GROWTH * os.path.getsize(path)))
+    found = _zip_members(path, stack) if is_zip else _tar_members(path, stack, most)
+    size = names = 0
     for number, member in enumerate(found):
+        size += member[0].size
+        names += len(member[0].name) + len(member[0].target)
         if number == MOST_MEMBERS:
             raise tarfile.ReadError(f"it has more than {MOST_MEMBERS} members")
+        if size > most:
+            raise _too_large(most)
+        if names > MOST_NAMES:
+            raise tarfile.ReadError(f"its names have more than {MOST_NAMES} characters")
         yield member
+
+
+def _too_large(most: int) -> tarfile.ReadError:
+    grown = "" if most == MOST_BYTES else f": only an archive of more than {most // MOST_GROWTH // 1024} KiB may"
+    return tarfile.ReadError(f"it would become more than {most // 1024**2} MiB{grown}")
 
 
 def _begins(path: str, *signs: bytes) -> bool:
@@ -90,9 +111,22 @@ def _begins(path: str, *signs: bytes) -> bool:
 
 
 def _zip_members(path: str, stack: contextlib.ExitStack) -> t.Iterator[Member]:
-    packed = stack.enter_context(zipfile.ZipFile(path))
+    stream = stack.enter_context(_ZipStream(io.FileIO(path)))
+    packed = stack.enter_context(zipfile.ZipFile(stream))
     for info in packed.infolist():
         yield _of_zip(packed, info)
+
+
+class _ZipStream(io.BufferedReader):
+    """A zip archive for the standard library, which makes an object of a kilobyte for each member in its table."""
+
+    def read(self, size: t.Optional[int] = -1) -> bytes:
+        """Return so many bytes, but of no table that is too large."""
+        wanted = os.fstat(self.fileno()).st_size - self.tell() if size is None or size < 0 else size
+        data = super().read(wanted) if wanted <= _MOST_TABLE else None
+        if data is None or data.count(_OF_MEMBER) > MOST_MEMBERS:
+            raise zipfile.BadZipFile(f"it has more than {MOST_MEMBERS} members")
+        return data
 
 
 def _of_zip(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
@@ -114,7 +148,7 @@ def _of_zip(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
 # --- tar ----------------------------------------------------------------------------------------------------------
 
 
-def _tar_members(path: str, stack: contextlib.ExitStack) -> t.Iterator[Member]:
+def _tar_members(path: str, stack: contextlib.ExitStack, most: int) -> t.Iterator[Member]:
     stream = stack.enter_context(_decompressed(path))
     headers = _Headers(stream)
     archive: t.Any = tarfile.open(fileobj=t.cast("t.IO[bytes]", headers), mode="r:")  # noqa: SIM115
@@ -129,6 +163,9 @@ def _tar_members(path: str, stack: contextlib.ExitStack) -> t.Iterator[Member]:
             # A size below 0 leads tarfile back to where it was (CVE-2025-8194).
             raise tarfile.ReadError(f"{member.name[:LONGEST_NAME]} leads back to a member before it")
         last = member.offset
+        if archive.offset > most + MOST_MEMBERS * tarfile.BLOCKSIZE * 4:
+            # What it would skip to find the next one has to be unpacked as well, and a header may be large.
+            raise _too_large(most)
         # It keeps all of them otherwise, of a kilobyte each.
         archive.members = []
         entry, problem = _of_tar(member, sizes)
@@ -163,10 +200,80 @@ def _decompressed(path: str) -> t.IO[bytes]:
     if _begins(path, b"BZh"):
         return t.cast("t.IO[bytes]", bz2.open(path))
     if _begins(path, b"\xfd7zXZ", b"\x5d\x00\x00"):
-        with open(path, "rb") as stream:
-            lzma.LZMADecompressor(memlimit=XZ_MEMORY).decompress(stream.read(BLOCK), 1)
-        return t.cast("t.IO[bytes]", lzma.open(path))
+        return t.cast("t.IO[bytes]", io.BufferedReader(_XzStream(path), BLOCK))
     return open(path, "rb")
+
+
+class _XzStream(io.RawIOBase):
+    """What is packed by xz or lzma. `lzma.open` sets no limit to the memory that each block of it may ask for."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._file = open(path, "rb")  # noqa: SIM115 - closed by close()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._file.seek(0)
+        self._position = 0
+        self._decoder = lzma.LZMADecompressor(memlimit=XZ_MEMORY)
+
+    def close(self) -> None:
+        """Close it."""
+        self._file.close()
+        super().close()
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return that it can be read again from anywhere; backwards it begins anew."""
+        return True
+
+    def tell(self) -> int:
+        """Return how many bytes were read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go on at a place in what is unpacked; the end, which is not known, is none."""
+        wanted = offset + (self._position if whence == os.SEEK_CUR else 0)
+        if whence == os.SEEK_END or wanted < 0:
+            raise io.UnsupportedOperation("seek")
+        if wanted < self._position:
+            self._begin()
+        buffer = memoryview(bytearray(BLOCK))
+        while self._position < wanted and self.readinto(buffer[: wanted - self._position]):
+            pass
+        return self._position
+
+    def _after_stream(self) -> bytes:
+        """Return what comes after a stream, without the zero bytes between; empty at the end."""
+        packed = self._decoder.unused_data.lstrip(b"\0")
+        while not packed:
+            read = self._file.read(BLOCK)
+            if not read:
+                return b""
+            packed = read.lstrip(b"\0")
+        return packed
+
+    def readinto(self, buffer: t.Any) -> int:
+        """Read into a buffer and return how many bytes. Raises LZMAError or EOFError when it is damaged."""
+        while True:
+            if self._decoder.eof:
+                # Streams may follow each other, with zero bytes between them (xz-file-format.txt, 2.2).
+                packed = self._after_stream()
+                if not packed:
+                    return 0
+                self._decoder = lzma.LZMADecompressor(memlimit=XZ_MEMORY)
+            else:
+                packed = self._file.read(BLOCK) if self._decoder.needs_input else b""
+                if self._decoder.needs_input and not packed:
+                    raise EOFError("it ends within what is packed")
+            data = self._decoder.decompress(packed, len(buffer))
+            if data:
+                buffer[: len(data)] = data
+                self._position += len(data)
+                return len(data)
 
 
 class _Headers:

@@ -18,11 +18,12 @@ from ..host import commands
 from ..host.accounts import Account, acting_as, clean_environment
 from ..manifest.model import DEFAULT_PATH
 from . import archives
+from .members import Entry
 from .wanted import GitSource, SentFile, WantedRelease
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # Left free for the stack itself when an archive is unpacked.
-RESERVE = 64 * 1024 * 1024
+RESERVE, RESERVED_FILES = 64 * 1024 * 1024, 1000
 
 
 def fetch_code(wanted: WantedRelease, who: Account, code: str, place: str, tree: str) -> None:
@@ -40,17 +41,29 @@ def fetch_code(wanted: WantedRelease, who: Account, code: str, place: str, tree:
 def unpack_code(wanted: WantedRelease, packed: str, who: Account, tree: str, strip: int = 0) -> None:
     """Unpack an archive into an empty directory of the user's, when there is room for it."""
     with archives.opened(packed, strip, name=wanted.origin) as members:
-        needed = sum(entry.size for entry, _opener in members)
-        numbers = os.statvfs(tree)
-        free = numbers.f_bavail * numbers.f_frsize - RESERVE
-        if needed > free:
-            raise RollcallError(
-                f"The release needs {needed // 1024} KiB, and {wanted.root} has {max(0, free) // 1024} KiB for it.",
-                evidence={"needed": needed, "free": free},
-                remedies=[cures.space(wanted.root), cures.AGAIN],
-            )
+        _check_room(wanted, [entry for entry, _opener in members], tree)
         with acting_as(who):
             archives.unpack(members, tree)
+
+
+def _check_room(wanted: WantedRelease, entries: t.Sequence[Entry], tree: str) -> None:
+    """Check that there is room for a tree. Raises RollcallError."""
+    numbers = os.statvfs(tree)
+    needed, files = archives.room_for(entries, numbers.f_frsize)
+    free = max(0, numbers.f_bavail * numbers.f_frsize - RESERVE)
+    # A file system that makes its inodes as they are needed has 0 of them.
+    left = max(0, numbers.f_favail - RESERVED_FILES) if numbers.f_files else files
+    if needed > free or files > left:
+        what = (
+            f"{needed // 1024} KiB, and {wanted.root} has {free // 1024} KiB for it"
+            if needed > free
+            else f"{files} files and directories, and {wanted.root} has room for {left}"
+        )
+        raise RollcallError(
+            f"The release needs {what}.",
+            evidence={"needed": needed, "free": free, "files": files, "files_free": left},
+            remedies=[cures.space(wanted.root), cures.AGAIN],
+        )
 
 
 def verify_sent(sent: SentFile) -> None:

@@ -269,3 +269,114 @@ def test_an_archive_of_xz_asks_for_no_gigabyte_of_memory(tmp_path: Path) -> None
     block[8:12] = zlib.crc32(bytes(block[:8])).to_bytes(4, "little")
 
     assert "Memory usage limit" in refusal(tmp_path, content[:12] + bytes(block) + content[24:])
+
+
+def test_no_later_block_of_xz_asks_for_a_gigabyte_either(tmp_path: Path) -> None:
+    first = lzma.compress(A_FILE)
+    second = lzma.compress(raw_header("b", 0, b"0", "", 0) + b"\0" * 1024)
+    block = bytearray(second[12:24])
+    block[bytes(block).index(bytes([0x21, 0x01])) + 2] = 36
+    block[8:12] = zlib.crc32(bytes(block[:8])).to_bytes(4, "little")
+
+    assert "Memory usage limit" in refusal(tmp_path, first + second[:12] + bytes(block) + second[24:])
+
+
+def test_streams_of_xz_that_follow_each_other_are_one_archive(tmp_path: Path) -> None:
+    parts = (A_FILE, raw_header("b", 3 << 20, b"0", "", 0) + os.urandom(3 << 20), raw_header("c", 0, b"0", "", 0))
+    (tmp_path / "archive").write_bytes((b"\0" * 8).join(lzma.compress(part) for part in (*parts, b"\0" * 1024)))
+    (tmp_path / "tree").mkdir()
+    with archives.opened(str(tmp_path / "archive")) as found:
+        archives.unpack(reversed(found), str(tmp_path / "tree"))
+
+    assert (tmp_path / "tree" / "b").read_bytes() == parts[1][512:]
+    assert sorted(os.listdir(tmp_path / "tree")) == ["a", "b", "c"]
+
+
+def zeros(size: int) -> t.Iterator[bytes]:
+    for _number in range(size >> 20):
+        yield b"\0" * (1 << 20)
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zip"])
+def test_what_grows_without_measure_is_refused_though_the_disk_has_room(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(members, "ALWAYS", 16 << 20)
+    size, path = 20 << 20, tmp_path / "archive"
+    if suffix == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("big", "w") as member:
+            for piece in zeros(size):
+                member.write(piece)
+    else:
+        packers: t.Dict[str, t.Any] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+        with packers[suffix](path, "wb") as stream:
+            stream.write(raw_header("big", size, b"0", "", 0))
+            for piece in zeros(size + (1 << 20)):
+                stream.write(piece)
+
+    assert "it would become more than 16 MiB" in refusal(tmp_path, path.read_bytes())
+
+
+def test_an_archive_larger_than_any_release_is_refused_before_it_is_read_through(tmp_path: Path) -> None:
+    path = tmp_path / "archive"
+    path.write_bytes(raw_header("big", 40 << 30, b"0", "", 0))
+    os.truncate(path, 41 << 30)
+    (tmp_path / "tree").mkdir()
+
+    refused = unpacked(path, tmp_path / "tree")
+    assert refused is not None
+    assert "it would become more than 32768 MiB" in refused.message
+
+
+def test_headers_count_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "ALWAYS", 1 << 20)
+    monkeypatch.setattr(members, "MOST_MEMBERS", 100)
+    content = b"".join(pax("comment", "x" * 900_000) + raw_header(f"{n}", 0, b"0", "", 0) for n in range(8))
+
+    assert "it would become more than 1 MiB" in refusal(tmp_path, gzip.compress(content + b"\0" * 1024))
+
+
+def test_names_that_fill_the_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "MOST_NAMES", 100_000)
+    content = b"".join(pax("path", f"{number}{'/' + 'x' * 200}" * 20) + A_FILE for number in range(30))
+
+    assert "its names have more than 100000 characters" in refusal(tmp_path, content + b"\0" * 1024)
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_directories_that_only_names_have_count_as_members(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in (members, archives):
+        monkeypatch.setattr(room, "MOST_MEMBERS", 1000)
+    names = [f"{number}/{'d/' * 90}f" for number in range(20)]
+    stream = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(stream, "w") as archive:
+            for name in names:
+                archive.writestr(name, b"")
+    else:
+        stream.write(b"".join(pax("path", name) + A_FILE for name in names) + b"\0" * 1024)
+
+    assert "its names have more than 1000 directories" in refusal(tmp_path, stream.getvalue())
+
+
+def test_a_table_of_very_many_members_is_refused_before_it_is_taken_into_memory(tmp_path: Path) -> None:
+    number = 2_000_000
+    entry = b"PK\x01\x02" + b"\0" * 42
+    end = b"PK\x06\x06" + (44).to_bytes(8, "little") + b"\x2d\0\x2d\0" + b"\0" * 8
+    sizes = [number, number, number * len(entry), 4]
+    end += b"".join(value.to_bytes(8, "little") for value in sizes)
+    locator = b"PK\x06\x07" + b"\0" * 4 + (4 + number * len(entry)).to_bytes(8, "little") + b"\1\0\0\0"
+    last = b"PK\x05\x06" + b"\0" * 4 + b"\xff" * 12 + b"\0" * 2
+
+    assert "more than 200000 members" in refusal(tmp_path, b"PK\x03\x04" + entry * number + end + locator + last)
+
+
+def test_room_is_counted_in_blocks_and_directories(tmp_path: Path) -> None:
+    content = b"".join(
+        pax("path", f"{number}/a/f") + raw_header("f", 1, b"0", "", 0) + b"x" * 512 for number in range(9)
+    )
+    (tmp_path / "archive").write_bytes(content + b"\0" * 1024)
+    with archives.opened(str(tmp_path / "archive")) as found:
+        assert archives.room_for([entry for entry, _opener in found], 4096) == ((9 + 1 + 18) * 4096, 9 + 1 + 18)
