@@ -16,8 +16,11 @@ from ..base.errors import Problem
 from ..manifest.model import Stack
 from ..manifest.system_directories import ALONE, WHOLE, known_directory, normal, upwards, why_not
 from .accounts import all_accounts, is_of_stack
-from .mounts import may_hang, mounts, other_names
+from .mounts import may_hang, mount_of, mounts, other_names
 from .roots import FileId, file_id
+
+# As many links as the kernel follows in one path (path_resolution(7)).
+_MOST_LINKS = 40
 
 
 def forbidden(stack: Stack) -> t.Iterator[Problem]:
@@ -38,6 +41,9 @@ def why_not_here(path: str, user: t.Optional[str] = None) -> str:
         user: who runs the stack: the home of that account may be the stack's root, unless a person lives there.
     """
     homes = frozenset(_homes(user))
+    said = why_not(path, homes) or _link_of_proc(path)
+    if said:
+        return said
     try:
         real = os.path.realpath(path)
     except OSError as exc:
@@ -51,6 +57,30 @@ def why_not_here(path: str, user: t.Optional[str] = None) -> str:
             return said if name == path else f"leads to {name}: it {said}"
     # The kernel may see more than names tell, as behind /proc/PID/root.
     return _by_inode(path, True) if os.path.exists(path) else _by_inode(there, False)
+
+
+def _link_of_proc(path: str) -> str:
+    """Return that a path leads through a link of proc(5), such as /proc/self/cwd; empty when it does not.
+
+    Each process sees something else behind it, and whoever looks would judge what is behind it here and now.
+    """
+    mounted = mounts()
+    left, here, links = list(reversed(path.split("/"))), "/", 0
+    while left and links <= _MOST_LINKS:
+        name = left.pop()
+        if name in ("", ".", ".."):
+            here = os.path.dirname(here) if name == ".." else here
+            continue
+        place = os.path.join(here, name)
+        if not os.path.islink(place):
+            here = place
+            continue
+        if mount_of(place, mounted).kind == "proc":
+            return f"leads to {place}: it is in /proc, which belongs to the system"
+        target, links = os.readlink(place), links + 1
+        left += reversed(target.split("/"))
+        here = "/" if target.startswith("/") else here
+    return ""
 
 
 def _visible(names: t.Sequence[str], path: str) -> t.List[str]:

@@ -105,6 +105,15 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
         problems += _open_to_others(stack)
     if new:
         problems += [*_kernel_ports(stack, who), *_not_writable(stack)]
+    _refuse(stack, problems)
+
+
+def check_places(stack: Stack) -> None:
+    """Check that no directory of a stack is the system's or a user's. Raises as `check_host`."""
+    _refuse(stack, list(forbidden(stack)))
+
+
+def _refuse(stack: Stack, problems: t.Sequence[Problem]) -> None:
     if problems:
         raise RollcallError(
             f"Stack {stack.name} cannot start as it is; nothing was stopped or changed:\n"

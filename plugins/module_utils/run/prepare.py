@@ -162,7 +162,12 @@ def _prove(request: Request, installed: t.Optional[Generation], wanted: Generati
             hand_over.check(wanted.stack, installed.stack)
     # An installed one was proved when it was new, unless somebody has edited it since.
     if new or is_altered(request.paths, request.root):
-        preflight.prove_config(wanted.stack, wanted.config, installed=not new)
+        try:
+            preflight.prove_config(wanted.stack, wanted.config, installed=not new)
+        except RollcallError:
+            # Of a directory that no stack can have, supervisor only says that it is not there.
+            preflight.check_places(wanted.stack)
+            raise
         preflight.check_private_files(wanted)
     if request.mode.starts:
         preflight.check_host(wanted.stack, new=new, awaited=awaited)

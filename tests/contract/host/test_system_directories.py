@@ -29,6 +29,26 @@ def test_a_link_to_a_directory_of_the_system_is_that(tmp_path: Path, target: str
     assert why_not_here(str(tmp_path / "link")) != ""
 
 
+@pytest.mark.parametrize(
+    "target", ["/proc/self/cwd", "/proc/self/root/srv/x", "/proc/1/root/srv/x", "/dev/fd/{fd}/x", "/dev/fd/{fd}"]
+)
+@pytest.mark.parametrize("way", ["itself", "link", "links", "below"])
+def test_what_each_process_sees_otherwise_is_the_systems_wherever_it_leads(
+    tmp_path: Path, target: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "place").mkdir()
+    monkeypatch.chdir(tmp_path / "place")
+    descriptor = os.open(tmp_path / "place", os.O_RDONLY)
+    named = target.format(fd=descriptor)
+    (tmp_path / "link").symlink_to(named)
+    (tmp_path / "links").symlink_to("./link")
+    path = {"itself": named, "below": f"{tmp_path}/links/new"}.get(way, f"{tmp_path}/{way}")
+    try:
+        assert "which belongs to the system" in why_not_here(path)
+    finally:
+        os.close(descriptor)
+
+
 def test_dots_behind_a_link_lead_where_the_kernel_goes(tmp_path: Path) -> None:
     (tmp_path / "deep").symlink_to("/etc/cron.d")
 
