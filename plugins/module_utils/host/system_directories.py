@@ -17,10 +17,7 @@ from ..manifest.model import Stack
 from ..manifest.system_directories import ALONE, WHOLE, known_directory, normal, upwards, why_not
 from .accounts import all_accounts, is_of_stack
 from .mounts import may_hang, mount_of, mounts, other_names
-from .roots import FileId, file_id
-
-# As many links as the kernel follows in one path (path_resolution(7)).
-_MOST_LINKS = 40
+from .roots import MOST_LINKS, FileId, file_id
 
 
 def forbidden(stack: Stack) -> t.Iterator[Problem]:
@@ -66,7 +63,7 @@ def _link_of_proc(path: str) -> str:
     """
     mounted = mounts()
     left, here, links = list(reversed(path.split("/"))), "/", 0
-    while left and links <= _MOST_LINKS:
+    while left and links <= MOST_LINKS:
         name = left.pop()
         if name in ("", ".", ".."):
             here = os.path.dirname(here) if name == ".." else here

@@ -24,6 +24,7 @@ from ..base import cures
 from ..base.errors import RollcallError
 from ..base.files import is_temporary, read_record, read_text
 from ..base.removing import mount_points, remove, remove_empty
+from ..host import roots
 from ..host.accounts import Account, all_accounts, is_of_stack
 from ..host.answering import silent_mount
 from ..host.labels import living_stacks
@@ -393,12 +394,21 @@ def _check_no_inner(root: str, host: RemovalFacts) -> None:
     """Check that no other stack has its root in this one, whether that would go or stay.
 
     Raises:
-        RollcallError: ``refused``: one has, by the lists of the host or by a process that lives.
+        RollcallError: ``refused``: one has, by the lists of the host, by a process that lives, or by its engine.
     """
     real = os.path.realpath(root)
     listed = list(_roots_of_others(root, host))
     alive = [os.path.realpath(label.root) for label in host.alive]
     inner = [place for place in (*listed, *alive) if place != real and is_within(place, real)]
+    unlisted = [] if inner else list(_engines_below(real, host.mounts))
+    if unlisted:
+        raise RollcallError(
+            f"{root} is not removed: it holds {unlisted[0]}, a stack that is not listed there, as one that was moved. "
+            "Nothing was touched.",
+            kind="refused",
+            evidence={"root": root, "stacks": unlisted},
+            remedies=[cures.then(f"move {unlisted[0]} out of {root}", cures.AGAIN)],
+        )
     if not inner:
         return
     place = inner[0]
@@ -411,6 +421,17 @@ def _check_no_inner(root: str, host: RemovalFacts) -> None:
         evidence={"root": root, "stacks": list(dict.fromkeys(inner))},
         remedies=[cures.take_off(name), cures.AGAIN],
     )
+
+
+def _engines_below(root: str, mounted: t.Container[str]) -> t.Iterator[str]:
+    """Yield each directory below a root that has an engine of its own; links are not followed, nor is what is mounted.
+
+    Whoever moves a stack into another one leaves its links and the labels of its processes where it was.
+    """
+    for above, names, _files in os.walk(root):
+        if above != root and "engine" in names and os.path.isdir(os.path.join(above, roots.ENGINE)):
+            yield above
+        names[:] = [name for name in names if os.path.join(above, name) not in mounted]
 
 
 def _name_of(root: str) -> str:

@@ -20,6 +20,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import removal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import places
 from tests.support.commands import rollcall
+from tests.support.processes import is_alive
 from tests.support.stacks import StackUnderTest, stack, two_services
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -109,6 +110,44 @@ def test_an_outer_stack_is_not_removed_while_something_of_an_inner_one_runs() ->
             process.communicate()
         assert (told.kind, told.evidence["stacks"]) == ("refused", [inner])
         assert "inside" in told.remedies[0]
+
+
+def everything(place: str) -> t.Dict[str, t.Any]:
+    """Return all that is in a directory, each with its inode, owner and mode."""
+    found = {}
+    for above, folders, files in os.walk(place):
+        for name in (*folders, *files):
+            seen = os.lstat(os.path.join(above, name))
+            found[os.path.join(above, name)] = (seen.st_ino, seen.st_uid, seen.st_gid, seen.st_mode)
+    return found
+
+
+@pytest.mark.parametrize("below", ["shared", "logs", "run", "apps", "releases/1"])
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_stack_that_was_moved_into_another_is_not_touched_when_that_is_stopped_or_removed(
+    below: str, runs: bool
+) -> None:
+    with stack(two_services()) as outer, stack({"worker": {}}) as inner:
+        assert outer.perform()["ok"]
+        assert inner.perform()["ok"]
+        pids = list(inner.pids().values()) + [one.pid for one in inner.daemons()]
+        if not runs:
+            assert inner.perform("stop", installed=True)["ok"]
+        os.makedirs(os.path.join(outer.root, below), exist_ok=True)
+        moved = os.path.join(outer.root, below, "inner")
+        os.rename(inner.root, moved)
+        try:
+            before = everything(moved)
+            assert outer.perform("full", installed=True)["ok"]
+            assert outer.perform("stop", installed=True)["ok"]
+            told = refusal(lambda: removal.decide(outer.generation().stack, (), removal.look()))
+            assert (told.kind, told.evidence["stacks"]) == ("refused", [os.path.realpath(moved)])
+            assert f"move {os.path.realpath(moved)} out of" in told.remedies[0]
+            assert everything(moved) == before
+            assert [is_alive(pid) for pid in pids] == [runs] * len(pids)
+        finally:
+            os.rename(moved, inner.root)
+        removal.decide(outer.generation().stack, (), removal.look())
 
 
 # --- who else can change the directories --------------------------------------------------------------------------
