@@ -24,7 +24,7 @@ ALLOWED = {
     "supervisords_over": {
         "supervisord/running.py": "supervisords_of gives it the stack's trust",
         "supervisord/discovery.py": "tells those that only look like the stack's",
-        "ports/tool.py": "of a neighbour the user is not known, and its port is left to it in doubt",
+        "ports/tool.py": "of a neighbour, with the trust of its own root and user",
     },
     "read_settings": {
         "supervisord/discovery.py": "in a child with the rights of whose it is",

@@ -111,7 +111,7 @@ def _begins(path: str, *signs: bytes) -> bool:
 
 
 def _zip_members(path: str, stack: contextlib.ExitStack) -> t.Iterator[Member]:
-    stream = stack.enter_context(_ZipStream(io.FileIO(path)))
+    stream = stack.enter_context(_ZipStream(open(path, "rb", buffering=0)))
     packed = stack.enter_context(zipfile.ZipFile(stream))
     for info in packed.infolist():
         yield _of_zip(packed, info)
