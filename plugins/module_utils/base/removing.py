@@ -21,6 +21,7 @@ import typing as t
 from . import cures
 from .descending import open_parent
 from .errors import RollcallError
+from .opening import NotPlain
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -71,12 +72,19 @@ def remove_empty(path: str) -> bool:
         OSError: it is none, or may not be removed.
     """
     try:
-        os.rmdir(path)
+        parent, name = open_parent(path)
+    except (FileNotFoundError, NotPlain):
+        # Of what is behind a link of others nothing was made here.
+        return False
+    try:
+        os.rmdir(name, dir_fd=parent)
     except OSError as exc:
         # A mount point is busy.
         if exc.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOENT):
             return False
         raise
+    finally:
+        os.close(parent)
     return True
 
 

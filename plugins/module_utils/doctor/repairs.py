@@ -60,11 +60,15 @@ def _close_to_others(facts: HostFacts, path: str) -> str:
     # What is opened is what is changed: nobody can put a link in its place meanwhile.
     parent, name = open_parent(path)
     try:
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=parent)
     finally:
         os.close(parent)
     try:
-        mode = stat.S_IMODE(os.fstat(handle).st_mode) & most
+        seen = os.fstat(handle)
+        if not (stat.S_ISDIR(seen.st_mode) or (stat.S_ISREG(seen.st_mode) and seen.st_nlink == 1)):
+            # A second name may be one that the stack's user has given to a file of somebody else.
+            return "could not: it is no directory, and no file that has this name alone"
+        mode = stat.S_IMODE(seen.st_mode) & most
         os.fchmod(handle, mode)
     finally:
         os.close(handle)

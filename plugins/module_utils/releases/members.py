@@ -25,6 +25,8 @@ import typing as t
 import zipfile
 import zlib
 
+from ..base.opening import open_followed
+
 DIRECTORY, FILE, LINK = "directory", "file", "link"
 BLOCK = 1024 * 1024
 # The tree of an application with all packages of Node has a hundred thousand.
@@ -35,7 +37,7 @@ MOST_NAMES = 64 * 1024 * 1024
 # that the third tells: code is packed to a fifth, and what is made to fill a disk to a thousandth.
 MOST_BYTES, ALWAYS, MOST_GROWTH = 32 * 1024**3, 1024**3, 200
 # Of the table of a zip archive, which the standard library reads as a whole; each member takes 46 and its name.
-_MOST_TABLE = 128 * 1024 * 1024
+_MOST_TABLE = 64 * 1024 * 1024
 _OF_MEMBER = b"PK\x01\x02"
 # Bytes of a path on Linux (limits.h, PATH_MAX), and of a name in it (NAME_MAX).
 LONGEST_PATH, LONGEST_NAME = 4096, 255
@@ -103,15 +105,20 @@ def _too_large(most: int) -> tarfile.ReadError:
 
 def _begins(path: str, *signs: bytes) -> bool:
     """Return whether a file begins so; zipfile looks at the end, where a tar archive may have a zip archive."""
-    with open(path, "rb") as stream:
+    with _opened(path) as stream:
         return stream.read(6).startswith(signs)
+
+
+def _opened(path: str) -> t.BinaryIO:
+    """Open an archive. One of git's is in a directory of the user's, who could put a pipe in its place."""
+    return os.fdopen(open_followed(path), "rb")
 
 
 # --- zip ----------------------------------------------------------------------------------------------------------
 
 
 def _zip_members(path: str, stack: contextlib.ExitStack) -> t.Iterator[Member]:
-    stream = stack.enter_context(_ZipStream(open(path, "rb", buffering=0)))
+    stream = stack.enter_context(_ZipStream(io.FileIO(open_followed(path))))
     packed = stack.enter_context(zipfile.ZipFile(stream))
     for info in packed.infolist():
         yield _of_zip(packed, info)
@@ -149,7 +156,7 @@ def _of_zip(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
 
 
 def _tar_members(path: str, stack: contextlib.ExitStack, most: int) -> t.Iterator[Member]:
-    stream = stack.enter_context(_decompressed(path))
+    stream = stack.enter_context(_decompressed(path, stack))
     headers = _Headers(stream)
     archive: t.Any = tarfile.open(fileobj=t.cast("t.IO[bytes]", headers), mode="r:")  # noqa: SIM115
     stack.enter_context(archive)
@@ -194,33 +201,31 @@ def _plain(name: str) -> str:
     return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
-def _decompressed(path: str) -> t.IO[bytes]:
-    if _begins(path, b"\x1f\x8b"):
-        return t.cast("t.IO[bytes]", gzip.open(path))
-    if _begins(path, b"BZh"):
-        return t.cast("t.IO[bytes]", bz2.open(path))
-    if _begins(path, b"\xfd7zXZ", b"\x5d\x00\x00"):
-        return t.cast("t.IO[bytes]", io.BufferedReader(_XzStream(path), BLOCK))
-    return open(path, "rb")
+def _decompressed(path: str, stack: contextlib.ExitStack) -> t.IO[bytes]:
+    packed = stack.enter_context(_opened(path))
+    first = packed.read(6)
+    packed.seek(0)
+    if first.startswith(b"\x1f\x8b"):
+        return t.cast("t.IO[bytes]", gzip.GzipFile(fileobj=packed))
+    if first.startswith(b"BZh"):
+        return t.cast("t.IO[bytes]", bz2.BZ2File(packed))
+    if first.startswith((b"\xfd7zXZ", b"\x5d\x00\x00")):
+        return t.cast("t.IO[bytes]", io.BufferedReader(_XzStream(packed), BLOCK))
+    return packed
 
 
 class _XzStream(io.RawIOBase):
     """What is packed by xz or lzma. `lzma.open` sets no limit to the memory that each block of it may ask for."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, packed: t.IO[bytes]) -> None:
         super().__init__()
-        self._file = open(path, "rb")  # noqa: SIM115 - closed by close()
+        self._file = packed
         self._begin()
 
     def _begin(self) -> None:
         self._file.seek(0)
         self._position = 0
         self._decoder = lzma.LZMADecompressor(memlimit=XZ_MEMORY)
-
-    def close(self) -> None:
-        """Close it."""
-        self._file.close()
-        super().close()
 
     def readable(self) -> bool:
         """Return that it can be read."""

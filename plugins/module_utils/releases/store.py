@@ -24,6 +24,7 @@ from ..base.files import NOT_AS_EXPECTED, read_text
 from ..base.opening import NotPlain, open_plain
 from ..base.removing import remove, require_unmounted
 from ..host.accounts import Account, acting_as, user_name
+from ..host.other_hands import untrusted
 from ..manifest.model import RELEASE, Paths, current_release, release_directory
 from ..state import lock
 from ..state.generations import generations_directory
@@ -59,7 +60,7 @@ def ensure_own_directory(path: str) -> None:
     """Have a directory that everyone may read, and nobody but us may write.
 
     Raises:
-        RollcallError: it is another user's, who could lead root astray in it.
+        RollcallError: it is another user's, or others can change it or what is above it, and so lead root astray.
     """
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
@@ -71,6 +72,14 @@ def ensure_own_directory(path: str) -> None:
             f"{path} belongs to {user_name(owner)}, and must be of the user who runs this, {user_name(os.geteuid())}.",
             kind="refused",
             remedies=[cures.give(user_name(os.geteuid()), path), cures.AGAIN],
+        )
+    found = untrusted([path])
+    if found:
+        # Whoever can write there, or above, can put a link in the way of what is renamed into it or given away in it.
+        raise RollcallError(
+            f"{found[0].path} {found[0].reason}, and a release is made below it.",
+            kind="refused",
+            remedies=[cures.trust(user_name(os.geteuid()), found[0].path), cures.AGAIN],
         )
 
 

@@ -68,6 +68,17 @@ def test_only_an_empty_directory_goes_as_one(tree: Path) -> None:
 
 
 @ROOT_ONLY
+def test_no_empty_directory_behind_a_link_of_others_goes(tree: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="rc-") as name:
+        place = Path(name)
+        (place / "theirs").mkdir()
+        os.chown(place / "theirs", 60123, 60123)
+        (place / "theirs" / "link").symlink_to(tree)
+        assert not remove_empty(str(place / "theirs" / "link" / "media"))
+        assert (tree / "media").is_dir()
+
+
+@ROOT_ONLY
 def test_an_owner_who_has_closed_a_directory_of_his_own_can_remove_it() -> None:
     # Not tmp_path: only its user may go there.
     with tempfile.TemporaryDirectory(prefix="rc-") as name:

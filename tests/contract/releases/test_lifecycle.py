@@ -748,6 +748,21 @@ def test_directories_that_another_user_owns_are_refused(host: Host, app: Path) -
 
 
 @AS_ROOT
+@pytest.mark.parametrize("name", ["releases", "shared"])
+def test_directories_that_others_can_write_to_are_refused_before_anything_is_given_away(
+    host: Host, app: Path, name: str
+) -> None:
+    os.chmod(host.root, 0o755)
+    (host.root / "elsewhere").mkdir()
+    (host.root / name).mkdir()
+    (host.root / name / "a").symlink_to(host.root / "elsewhere")
+    (host.root / name).chmod(0o777)
+    with pytest.raises(RollcallError, match=f"{name} has mode 0777, so that others may write to it, and a release"):
+        host.ready(app, user="nobody", shared=("a/b",))
+    assert os.listdir(host.root / "elsewhere") == []
+
+
+@AS_ROOT
 def test_without_root_all_of_it_is_the_users_own(place: Path, app: Path) -> None:
     who = require_account("nobody")
     for directory in (place / "root", place / "root" / "state"):

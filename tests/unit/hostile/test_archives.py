@@ -362,7 +362,7 @@ def test_directories_that_only_names_have_count_as_members(
 
 
 def test_a_table_of_very_many_members_is_refused_before_it_is_taken_into_memory(tmp_path: Path) -> None:
-    number = 2_000_000
+    number = 400_000
     entry = b"PK\x01\x02" + b"\0" * 42
     end = b"PK\x06\x06" + (44).to_bytes(8, "little") + b"\x2d\0\x2d\0" + b"\0" * 8
     sizes = [number, number, number * len(entry), 4]
@@ -380,3 +380,11 @@ def test_room_is_counted_in_blocks_and_directories(tmp_path: Path) -> None:
     (tmp_path / "archive").write_bytes(content + b"\0" * 1024)
     with archives.opened(str(tmp_path / "archive")) as found:
         assert archives.room_for([entry for entry, _opener in found], 4096) == ((9 + 1 + 18) * 4096, 9 + 1 + 18)
+
+
+def test_a_pipe_in_the_place_of_an_archive_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "archive")
+
+    refused = unpacked(tmp_path / "archive", tmp_path)
+    assert refused is not None
+    assert "it is a pipe and no regular file" in refused.message
