@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from tests.support.repository import ENGINE
+from tests.support.repository import ENGINE, ROOT
 
 OPENS = {
     *(("os", name) for name in ("open", "openpty")),
@@ -299,6 +299,23 @@ def test_a_program_that_would_open_it_is_found(text: str) -> None:
 def test_a_change_by_a_path_is_found_and_one_by_a_directory_is_none(text: str) -> None:
     assert changed_in(f"def look():\n    {text}\n") == {"look"}
     assert changed_in(f"def look():\n    {text[:-1]}, dir_fd=place)\n") == set()
+
+
+# Modules run as root on a host as well; these write the engine, which is root's with all above it.
+IN_ENGINE = {
+    *(f"engine.py::{name}" for name in ("read", "read_archive", "write")),
+    *(f"engine_packages.py::Environment.{name}" for name in ("_fill", "_run", "install", "is_listed")),
+    "engine_packages.py::unpack_wheels",
+}
+
+
+def test_modules_open_change_and_run_nothing_but_the_engine() -> None:
+    found = set()
+    for path in sorted((ROOT / "plugins" / "modules").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        for look in (found_in, changed_in, programs_in, imports_in):
+            found |= {f"{path.name}::{where}" for where in look(text)}
+    assert found == IN_ENGINE
 
 
 def test_a_way_around_is_found_and_a_file_of_the_kernels_is_none() -> None:

@@ -600,6 +600,15 @@ def test_fix_makes_what_is_missing_for_its_owner(running: StackUnderTest) -> Non
     assert os.stat(running.paths.logs).st_mode & 0o777 == 0o750
 
 
+def test_fix_leaves_a_file_that_has_a_second_name_as_it_is(running: StackUnderTest) -> None:
+    os.link(running.paths.config, os.path.join(running.root, "second"))
+    os.chmod(running.paths.config, 0o666)
+    fixed = call(running, "--fix")
+    found = the(fixed, "unsafe_mode")
+    assert "no file that has this name alone" in str(found["data"])
+    assert (found["fixed"], os.stat(running.paths.config).st_mode & 0o777) == (False, 0o666)
+
+
 def test_a_run_at_work_is_noted_and_nothing_is_fixed_under_it(running: StackUnderTest) -> None:
     with locked(running.paths.state, "ada", "full", run="r"):
         Path(running.paths.state, "x.1.new").touch()
