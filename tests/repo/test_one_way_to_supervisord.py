@@ -33,14 +33,37 @@ ALLOWED = {
 }
 
 
+# Who connects to a unix socket at all, and writes or reads supervisord's protocol.
+LINES = {
+    "AF_UNIX": {
+        "supervisord/client.py": "the one way",
+        "supervisord/discovery.py": "asks the kernel who listens, and says nothing",
+        "supervisord/life.py": "sees whether anybody listens, and says nothing",
+        "probes/unix_sockets.py": "a database's, as the user of the services",
+    },
+    "rpc": {"supervisord/client.py": "the one way"},
+}
+
+
 def callers(name: str) -> set[str]:
     """Return the modules of the engine that call a function by this name, as it is or by its module."""
-    found = set()
-    for path in sorted(ENGINE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and _called(node.func) == name:
-                found.add(str(path.relative_to(ENGINE)))
-    return found
+    return {
+        str(path.relative_to(ENGINE))
+        for path in sorted(ENGINE.rglob("*.py"))
+        if calls(path.read_text(encoding="utf-8"), name)
+    }
+
+
+def calls(text: str, name: str) -> bool:
+    """Return whether a module calls a function, or gives it another name by which it may."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and name in (_called(node.func), *map(_called, node.args)):
+            return True
+        if isinstance(node, ast.ImportFrom) and any(one.name == name and one.asname for one in node.names):
+            return True
+        if isinstance(node, ast.Assign) and _called(node.value) == name:
+            return True
+    return False
 
 
 def _called(function: ast.expr) -> str:
@@ -54,6 +77,29 @@ def test_nothing_goes_around_the_proof_of_whose_a_supervisord_is(name: str) -> N
     assert callers(name) == set(ALLOWED[name])
 
 
-@pytest.mark.parametrize("text", ["Client(a)", "client.Client(a)", "with_(Client(a)).pid()"])
+@pytest.mark.parametrize("word", LINES)
+def test_nothing_else_speaks_with_a_supervisord(word: str) -> None:
+    found = set()
+    for path in sorted(ENGINE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = isinstance(node, (ast.Name, ast.Attribute)) and _called(node) == word
+            imported = isinstance(node, ast.ImportFrom) and any(one.name == word for one in node.names)
+            library = isinstance(node, (ast.Import, ast.ImportFrom)) and "xmlrpc" in ast.unparse(node)
+            if named or imported or (library and path.name != "rpc.py"):
+                found.add(str(path.relative_to(ENGINE)))
+    assert found == set(LINES[word])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Client(a)",
+        "client.Client(a)",
+        "with_(Client(a)).pid()",
+        "from .client import Client as Other",
+        "make = client.Client",
+        "functools.partial(Client, path)",
+    ],
+)
 def test_a_way_around_is_seen_however_it_is_called(text: str) -> None:
-    assert "Client" in {_called(node.func) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)}
+    assert calls(text, "Client")
