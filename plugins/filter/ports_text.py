@@ -30,16 +30,25 @@ _value:
   type: str
 """
 
+import json
 import typing as t
+
+from ansible.errors import AnsibleFilterError
 
 
 def ports_text(answer: t.Mapping[str, t.Any]) -> str:
     """Return the text of an answer, or of the error that there is instead of one."""
     # Ansible loads every filter of a collection to find one.
     from ansible_collections.rollcall.supervisor.plugins.module_utils.show import errors, ports
+    from ansible_collections.rollcall.supervisor.plugins.plugin_utils import answers
 
-    error: t.Any = answer.get("error")
-    return errors.error_text(error) if error else ports.ports_text(answer)
+    try:
+        known = answers.ports_answer(json.dumps(answer, default=str))
+        return errors.error_text(known["error"]) if "error" in known else ports.ports_text(known)
+    except (answers.Malformed, KeyError, TypeError, ValueError, AttributeError) as exc:
+        # The manifest in an answer has any form. A number that is no time cannot be shown as one.
+        why = str(exc) if isinstance(exc, answers.Malformed) else f"it cannot be shown: {type(exc).__name__}"
+        raise AnsibleFilterError(f"What the port tool has answered is no answer of this version: {why}") from exc
 
 
 class FilterModule:

@@ -120,6 +120,14 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generati
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.known_secrets import known_secrets
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 
+ARGUMENT_SPEC: t.Dict[str, t.Any] = {
+    "root": {"type": "path", "required": True},
+    "manifest": {"type": "dict", "required": True},
+    "keep": {"type": "list", "elements": "str", "default": []},
+    "found": {"type": "list", "elements": "str", "default": []},
+    "only_unverified": {"type": "bool", "default": False},
+}
+
 
 @contextlib.contextmanager
 def _alone(state: str) -> t.Iterator[None]:
@@ -168,16 +176,7 @@ def _statement(stack: Stack, decided: removal.Removal, taken_back: t.Sequence[un
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "root": {"type": "path", "required": True},
-            "manifest": {"type": "dict", "required": True},
-            "keep": {"type": "list", "elements": "str", "default": []},
-            "found": {"type": "list", "elements": "str", "default": []},
-            "only_unverified": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     # Before they are gone with the rest.
     secrets = known_secrets(module.params["root"])
     try:

@@ -105,6 +105,26 @@ class AssignAnswer(Answer, total=False):
     diff: PortsDiff
 
 
+class Removed(t.TypedDict, total=False):
+    """What the removal of a stack says: what went, what stays, or why nothing was touched."""
+
+    changed: bool
+    failed: bool
+    msg: str
+    error: documents.ErrorData
+    removed: t.List[str]
+    with_it: t.List[str]
+    left: t.List[str]
+    account: str
+    installed: bool
+    verified: bool
+    statement: str
+    diff: DiffPart
+    module_stdout: str
+    module_stderr: str
+    rc: int
+
+
 class ServiceFact(t.TypedDict):
     """What the local fact of a host says of a service (roles/bootstrap/files/rollcall.fact)."""
 
@@ -138,6 +158,38 @@ OF_VERBS: t.Mapping[str, t.Tuple[t.Any, t.Sequence[str]]] = {
     "status": (RunAnswer, _REPORT),
     "verify": (RunAnswer, _REPORT),
 }
+
+
+# What each operation of the port tool prints.
+OF_PORTS: t.Mapping[str, t.Any] = {
+    "auto-fix": command_documents.PortFixDocument,
+    "check": command_documents.PortCheckDocument,
+    "find-available": command_documents.PortFindDocument,
+    "home": command_documents.PortFixDocument,
+    "kill": command_documents.PortKillDocument,
+    "list": command_documents.PortsListDocument,
+    "show-config": command_documents.PortsConfigDocument,
+    "update-config": command_documents.PortUpdateDocument,
+}
+
+
+def ports_answer(text: str) -> t.Dict[str, t.Any]:
+    """Return what an operation of the port tool has printed on a host: its document, or that of an error.
+
+    Args:
+        text: one document of JSON.
+
+    Raises:
+        Malformed: it is neither.
+    """
+    said = parsed(text)
+    shape: t.Any = command_documents.ErrorDocument
+    if isinstance(said, dict) and not said.get("error"):
+        operation = said.get("operation")
+        shape = OF_PORTS.get(operation) if isinstance(operation, str) else None
+        if shape is None:
+            raise Malformed("it is of no operation that is known")
+    return t.cast("t.Dict[str, t.Any]", admitted(said, shape)[0])
 
 
 def answer_to(verb: str, text: str) -> t.Tuple[t.Dict[str, t.Any], t.List[str]]:

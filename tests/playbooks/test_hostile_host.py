@@ -308,3 +308,24 @@ def test_no_fact_of_a_host_decides_what_its_controller_reads(host: Hostile) -> N
     assert "of this collection: " not in told
     (released,) = Path(host.made.root, "releases").glob("*/file")
     assert released.read_text(encoding="utf-8") == "of the application"
+
+
+def test_what_a_host_says_to_a_removal_moves_no_terminal(host: Hostile) -> None:
+    python = host.directory / "python"
+    liar = LIAR.format(python=sys.executable, facts={}).replace('answer["ansible_facts"] = {}', "answer.update(SAID)")
+    said = {"removed": [ESCAPE], "with_it": [ESCAPE], "left": [ESCAPE], "add_host": {"host_name": "third"}}
+    python.write_text(liar.replace("done =", f"SAID = {said!r}\ndone =", 1), encoding="utf-8")
+    python.chmod(0o755)
+    inventory = host.directory / "hosts.yml"
+    known = {"ansible_connection": "local", "ansible_python_interpreter": str(python)}
+    services = {"web": {"command": ["/bin/true"]}}
+    manifest = {"rollcall_stack": {"name": "shop", "root": host.made.root, "services": services}}
+    inventory.write_text(json.dumps({"all": {"hosts": {"here": {**known, **manifest}}}}), encoding="utf-8")
+
+    command = [str(PLAYBOOK), "-i", str(inventory), "playbooks/remove.yml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200)
+
+    told = done.stdout + done.stderr
+    assert "Nothing was touched. From here would go" in told
+    assert "\x1b]0;" not in told
+    assert "\u202e" not in told
