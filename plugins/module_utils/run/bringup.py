@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..base.clock import SYSTEM, Clock, Deadline
+from ..host import processes
 from ..host.model import Identity
 from ..manifest.model import Service, Stack
 from ..ports.provenance import Holder
@@ -21,8 +22,8 @@ from ..verdict.observation import completed, describe_state, identity, owns
 
 # Seconds between two looks. The loop of supervisord turns with each call, or else once a second: asking makes it fast.
 POLL = 0.02
-# The same while only start seconds pass. A call costs both sides milliseconds of CPU; this is still often enough to
-# notice a crash. The last look comes a moment after all start seconds are over.
+# The same while only start seconds pass: often enough to notice a crash, which the kernel tells. The last look at the
+# programs comes a moment after all start seconds are over.
 IDLE_POLL = 0.1
 MOMENT = 0.002
 # By so many seconds a process may be younger than the kernel says, which counts its start in hundredths.
@@ -122,7 +123,8 @@ class BringUp:
             while self._waiting or self._starting:
                 self._start_what_can()
                 began = self._clock.monotonic()
-                self._look()
+                if not self._only_time_passes():
+                    self._look()
                 if self._starting:
                     self._clock.sleep(self._pause(self._clock.monotonic() - began))
         finally:
@@ -206,6 +208,22 @@ class BringUp:
         start.end_watch()
         del self._starting[start.service.name]
         self._outcome.first[start.service.name] = start.identity or identity(program)
+
+    def _only_time_passes(self) -> bool:
+        """Return whether nothing can have happened that a look at the programs would show.
+
+        Each service that is starting has been healthy and counts its start seconds, and its process lives, by the
+        kernel's word. That supervisord answers is asked all the same; its programs, of which it tells much, are not.
+        """
+        if self._waiting or not self._starting:
+            return False
+        for name, start in self._starting.items():
+            if start.due.expired or start.deadline.expired or "healthy" not in self._reached.get(name, ()):
+                return False
+            if start.identity is None or not processes.alive(start.identity):
+                return False
+        self._client.poke()
+        return True
 
     def _look(self) -> None:
         """Look once at every service that is starting, and note how far each has come."""

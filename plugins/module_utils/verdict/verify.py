@@ -170,6 +170,10 @@ def outlive(
     stable = {service.name: service.stable_for for service in stack.services if service.name in least}
 
     def settled(least: t.Mapping[str, float], *, together: bool) -> bool:
+        if _only_age(first, least):
+            # Nothing can have happened, by the kernel's word. That supervisord answers is asked all the same.
+            client.poke()
+            return False
         programs = client.programs()
         young, lost = [], []
         for name, seconds in least.items():
@@ -189,6 +193,12 @@ def outlive(
     if least != stable:
         Deadline(max(PATIENCE, soak), clock).poll(lambda: settled(least, together=True), SLOW_POLL)
     return first
+
+
+def _only_age(lives: t.Mapping[str, Identity], least: t.Mapping[str, float]) -> bool:
+    """Return whether the process of every service lives, and one of them has not lived as long as it must."""
+    known = [lives.get(name) for name in least]
+    return all(one is not None and processes.alive(one) for one in known) and not _all_old(least, lives)
 
 
 def _all_old(least: t.Mapping[str, float], lives: t.Mapping[str, Identity]) -> bool:

@@ -10,6 +10,9 @@ import typing as t
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Clock
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Identity
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.bringup import AGE_ERROR, IDLE_POLL, BringUp
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client, ProgramState
 from tests.support.manifests import a_manifest, checked
@@ -105,6 +108,54 @@ def test_no_look_is_under_way_when_the_start_seconds_end(look: float) -> None:
 def test_while_only_start_seconds_pass_it_is_asked_seldom() -> None:
     client, _unused = brought_up({"web": {}, "worker": {}}, start_seconds=3.0)
     assert len(client.looks) <= 3.0 / IDLE_POLL + 3
+
+
+def test_while_only_start_seconds_pass_the_programs_are_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "alive", lambda _identity: True)
+    client, end = brought_up({"web": {}, "worker": {}}, start_seconds=3.0)
+    assert len(client.looks) == 2  # right after the order to start them, and when their start seconds are over
+    assert end - 100.0 < 3.1
+
+
+def test_a_process_that_ends_within_its_start_seconds_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Counting()
+    client = Turning(clock, 3.0, 0.0)
+
+    def alive(identity: Identity) -> bool:
+        return identity[0] != 1001 or clock.now < 101.0
+
+    def programs(_self: Turning) -> t.Dict[str, ProgramState]:
+        seen = told(client)
+        return {
+            name: one if alive((one.pid, 1)) else one._replace(state="BACKOFF", pid=0, born=0, spawn_error="it ended")
+            for name, one in seen.items()
+        }
+
+    told = Turning.programs
+    monkeypatch.setattr(Turning, "programs", programs)
+    monkeypatch.setattr(processes, "alive", alive)
+    stack = checked(a_manifest({"web": {}, "worker": {}}, defaults={"command": ["sleep"], "start": {"seconds": 3.0}}))
+    outcome = BringUp(stack, client, ["web", "worker"], clock).run()
+    seen = [look for look in client.looks if look >= 101.0]
+    assert "worker" in outcome.failed
+    assert seen[0] - 101.0 <= IDLE_POLL
+
+
+def test_a_supervisord_that_goes_within_start_seconds_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Counting()
+    client = Turning(clock, 3.0, 0.0)
+
+    def poke(_self: Turning, timeout: t.Optional[float] = None) -> str:  # noqa: ARG001 - as the client has it
+        if clock.now >= 101.0:
+            raise RollcallError("gone")
+        return "RUNNING"
+
+    monkeypatch.setattr(Turning, "poke", poke)
+    monkeypatch.setattr(processes, "alive", lambda _identity: True)
+    stack = checked(a_manifest({"web": {}}, defaults={"command": ["sleep"], "start": {"seconds": 3.0}}))
+    with pytest.raises(RollcallError, match="gone"):
+        BringUp(stack, client, ["web"], clock).run()
+    assert clock.now - 101.0 <= IDLE_POLL
 
 
 def test_who_is_waited_for_until_it_runs_is_looked_at_often() -> None:
