@@ -37,7 +37,8 @@ def inert(text: str) -> str:
 
 def has_control(text: str) -> bool:
     """Return whether a text has control characters, line ends among them: no name and no path of a stack has any."""
-    return any(char < " " or "\x7f" <= char < "\xa0" for char in text)
+    # Hardly any text has something that cannot be printed, and that is told faster.
+    return not text.isprintable() and any(char < " " or "\x7f" <= char < "\xa0" for char in text)
 
 
 def count(number: int, word: str, plural: str = "") -> str:

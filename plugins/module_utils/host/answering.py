@@ -14,7 +14,7 @@ import typing as t
 from ..base import cures
 from ..base.errors import RollcallError
 from .apart import ANSWER, answers_in_time
-from .mounts import Mount, may_hang, mount_of, mounts
+from .mounts import Mount, may_hang, mount_of, mounts, served
 from .roots import MOST_LINKS
 
 
@@ -24,6 +24,9 @@ def served_mount(path: str, mounted: t.Optional[t.Sequence[Mount]] = None) -> t.
     Links are followed, and none of these file systems is asked. None when there is none on the way.
     """
     known = mounts() if mounted is None else mounted
+    if not served(known):
+        # Wherever the links lead, it is to none.
+        return None
     here, ahead, links = "/", _parts(path), 0
     while ahead:
         name = ahead.pop(0)
@@ -57,15 +60,19 @@ def silent_mount(path: str, seconds: float = ANSWER, mounted: t.Optional[t.Seque
     return None if place is None or answers_in_time(path, place, seconds) else place
 
 
-def require(paths: t.Iterable[str]) -> None:
+def require(paths: t.Iterable[str], mounted: t.Optional[t.Sequence[Mount]] = None) -> None:
     """Check that paths of the stack can be looked at.
+
+    Args:
+        paths: absolute.
+        mounted: from `mounts`, for somebody who asks for many stacks; None has it read.
 
     Raises:
         RollcallError: ``refused``: one is on a file system that does not answer. Nothing was touched.
     """
-    mounted = mounts()
+    known = mounts() if mounted is None else mounted
     for path in paths:
-        place = silent_mount(path, mounted=mounted)
+        place = silent_mount(path, mounted=known)
         if place is not None:
             raise RollcallError(
                 f"{path} does not answer within {ANSWER:g} s: it is on the file system at {place}, whose server does "

@@ -99,11 +99,16 @@ def other_names(path: str, mounted: t.Sequence[Mount]) -> t.List[str]:
     return [name for name in names if name != path]
 
 
+def served(mounted: t.Sequence[Mount]) -> t.List[Mount]:
+    """Return those mounts that somebody must serve; on most hosts there are few or none."""
+    return [one for one in mounted if one.kind not in _LOCAL]
+
+
 def may_hang(path: str, mounted: t.Sequence[Mount]) -> bool:
     """Return whether a path is, by its name, on a file system that somebody must serve."""
     wanted = os.path.normpath(path)
     # Few are served, and mostly none of these is above the path: that is told without comparing all of them.
-    if not any(one.kind not in _LOCAL and is_within(wanted, one.point) for one in mounted):
+    if not any(is_within(wanted, one.point) for one in served(mounted)):
         return False
     return mount_of(path, mounted).kind not in _LOCAL
 

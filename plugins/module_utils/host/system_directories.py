@@ -16,15 +16,16 @@ from ..base.errors import Problem
 from ..manifest.model import Stack
 from ..manifest.system_directories import ALONE, WHOLE, known_directory, normal, upwards, why_not
 from .accounts import all_accounts, is_of_stack
-from .mounts import may_hang, mount_of, mounts, other_names
+from .mounts import Mount, may_hang, mount_of, mounts, other_names
 from .roots import MOST_LINKS, FileId, file_id
 
 
 def forbidden(stack: Stack) -> t.Iterator[Problem]:
     """Find the root and those paths of a stack that no stack can have on this host, each with its cure."""
     paths = stack.paths
+    homes, mounted = frozenset(_homes(stack.user)), mounts()
     for place, path in (("root", stack.root), ("paths.run", paths.run), ("paths.logs", paths.logs)):
-        against = why_not_here(path, stack.user)
+        against = _why_not(path, homes, mounted)
         if against:
             cure = cures.then(f"give the stack another directory: stack.{place}")
             yield Problem(place=f"stack.{place}", message=against, cure=cure, severity="error")
@@ -37,7 +38,11 @@ def why_not_here(path: str, user: t.Optional[str] = None) -> str:
         path: absolute; it need not be there. Its file system must answer.
         user: who runs the stack: the home of that account may be the stack's root, unless a person lives there.
     """
-    homes = frozenset(_homes(user))
+    return _why_not(path, frozenset(_homes(user)), mounts())
+
+
+def _why_not(path: str, homes: t.FrozenSet[str], mounted: t.Sequence[Mount]) -> str:
+    """Return the same, by the homes of all other accounts and what is mounted."""
     said = why_not(path, homes) or _link_of_proc(path)
     if said:
         return said
@@ -47,7 +52,7 @@ def why_not_here(path: str, user: t.Optional[str] = None) -> str:
         return f"leads to where nobody can follow it: {exc.strerror}"
     there = next(place for place in upwards(real) if os.path.exists(place))
     rest = os.path.relpath(real, there)
-    twins = [normal(os.path.join(name, rest)) for name in _visible(other_names(there, mounts()), there)]
+    twins = [normal(os.path.join(name, rest)) for name in _visible(other_names(there, mounted), there)]
     for name in dict.fromkeys((normal(path), real, *twins)):
         said = why_not(name, homes)
         if said:

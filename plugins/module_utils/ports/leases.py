@@ -21,8 +21,8 @@ from ..base.errors import RollcallError
 from ..base.files import read_record, try_lock, write_record
 from ..base.removing import remove
 from ..host.answering import silent_mount
-from ..host.mounts import is_within, mounts
-from ..host.roots import ENGINE
+from ..host.mounts import Mount, is_within, mounts
+from ..host.roots import ENGINE, FileId, file_id
 from ..manifest.model import Paths, Stack
 from ..manifest.system_directories import upwards
 from ..state.generations import load_placement, load_stack
@@ -174,11 +174,11 @@ def _strangers(place: t.Optional[str]) -> t.List[str]:
     return [link for link in (os.path.join(place, name) for name in sorted(os.listdir(place))) if not _is_trusted(link)]
 
 
-def _roots(place: t.Optional[str], root: str) -> t.Iterator[str]:
+def _roots(place: t.Optional[str], root: str, mounted: t.Optional[t.Sequence[Mount]] = None) -> t.Iterator[str]:
     """Return the roots of the other stacks that a directory lists."""
     if place is None or not os.path.isdir(place):
         return
-    mounted, own = mounts(), os.path.realpath(root)
+    mounted, own = mounts() if mounted is None else mounted, os.path.realpath(root)
     for name in sorted(os.listdir(place)):
         link = os.path.join(place, name)
         if not _is_trusted(link):
@@ -197,9 +197,14 @@ def check_nesting(root: str) -> None:
     Raises:
         RollcallError: ``refused``: one is. Nothing was touched.
     """
+    mounted = mounts()
+    _check_apart(root, [other for place in (directory(), NAMES) for other in _roots(place, root, mounted)])
+
+
+def _check_apart(root: str, listed: t.Sequence[str]) -> None:
+    """Check that a root is apart from those that are listed, and in no other stack's; errors as `check_nesting`."""
     real = os.path.realpath(root)
     outer = next((above for above in upwards(os.path.dirname(real)) if os.path.exists(os.path.join(above, ENGINE))), "")
-    listed = [other for place in filter(None, (directory(), NAMES)) for other in _roots(place, root)]
     found = [outer] if outer else []
     found += [other for other in listed if is_within(other, real) or is_within(real, other)]
     if found:
@@ -220,20 +225,23 @@ def check_directories(stack: Stack) -> None:
     Raises:
         RollcallError: ``refused``: one has. Nothing was touched.
     """
-    check_nesting(stack.root)
-    own = {_resolved(path): f"stack.paths.{name}" for name, path in _directories(stack.paths)}
+    # Every stack of the host is asked: what is mounted, and who is listed, is looked at once for all of them.
+    mounted = mounts()
+    others = list(_roots(directory(), stack.root, mounted))
+    _check_apart(stack.root, [*others, *_roots(NAMES, stack.root, mounted)])
+    own = {_which(path): f"stack.paths.{name}" for name, path in _directories(stack.paths)}
     found: t.Dict[str, t.Tuple[str, str]] = {}
-    for other in _roots(directory(), stack.root):
+    for other in others:
         try:
-            neighbour = load_placement(Paths.of(other))
+            neighbour = load_placement(Paths.of(other), mounted)
         except RollcallError:
             # This user may not read it, and then not write to its directories either.
             continue
-        if neighbour is None or os.path.realpath(neighbour.root) != other:
+        if neighbour is None or (neighbour.root != other and os.path.realpath(neighbour.root) != other):
             # None is installed there, or the manifest came with a copy of its root.
             continue
         for _name, path in _directories(neighbour.paths):
-            place = own.get(_resolved(path))
+            place = own.get(_which(path))
             if place is not None:
                 found[path] = (place, f"stack {neighbour.name} at {other}")
     if found:
@@ -244,6 +252,11 @@ def check_directories(stack: Stack) -> None:
             evidence={"directories": {path: {"place": place, "stack": who} for path, (place, who) in found.items()}},
             remedies=[cures.then(f"give {stack.name} another directory: {place}") for place, _who in found.values()],
         )
+
+
+def _which(path: str) -> t.Union[FileId, str]:
+    """Return what tells a directory from all others: what it is, or where it would be made."""
+    return file_id(path) or _resolved(path)
 
 
 def _resolved(path: str) -> str:

@@ -36,6 +36,7 @@ from ..base.opening import NotPlain, OpenDirectory
 from ..base.removing import remove
 from ..host import answering
 from ..host.accounts import readable_by
+from ..host.mounts import Mount
 from ..manifest.model import RELEASE, Paths, Stack, current_release, release_directory, release_link
 from . import registry
 
@@ -286,8 +287,12 @@ class Placement(t.NamedTuple):
     paths: Paths
 
 
-def load_placement(paths: Paths) -> t.Optional[Placement]:
+def load_placement(paths: Paths, mounted: t.Optional[t.Sequence[Mount]] = None) -> t.Optional[Placement]:
     """Return where an installed stack is, without what its services are; None when none is installed.
+
+    Args:
+        paths: the stack's paths.
+        mounted: from `mounts`, for somebody who asks for many stacks; None has it read.
 
     Raises:
         RollcallError: ``refused``: one of its directories is on a file system that does not answer; or its manifest
@@ -299,7 +304,7 @@ def load_placement(paths: Paths) -> t.Optional[Placement]:
 
     found = read_record(paths.manifest, parse, None, "The installed manifest", _INSTALL_ANEW)
     if found is not None:
-        answering.require([found.paths.run, found.paths.logs])
+        answering.require([found.paths.run, found.paths.logs], mounted)
     return found
 
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import mounts
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import answering, mounts
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.mounts import Mount
 
 MOUNTED = [
@@ -46,3 +48,13 @@ def test_this_host_has_a_root_and_proc() -> None:
     assert points["/proc"] == "proc"
     assert "/" in points
     assert mounts.mounts(2**22 + 1) == []
+
+
+def test_no_link_is_followed_where_nothing_must_be_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    def readlink(path: str) -> str:
+        raise AssertionError(f"{path} was asked for")
+
+    monkeypatch.setattr(os, "readlink", readlink)
+    assert answering.served_mount("/srv/app", [Mount("/", "ext4"), Mount("/srv", "xfs")]) is None
+    with pytest.raises(AssertionError):
+        answering.served_mount("/opt/app", MOUNTED)
