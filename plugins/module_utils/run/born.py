@@ -33,6 +33,7 @@ def record_family(
     first: t.Mapping[str, Identity],
     revisions: t.Mapping[str, str],
     seen: t.Optional[Observation] = None,
+    among: t.Optional[t.Iterable[int]] = None,
 ) -> None:
     """Record every process that descends from the supervisords of a stack, and the sockets of its services.
 
@@ -41,6 +42,7 @@ def record_family(
         first: the process of each service that was started.
         revisions: of the services.
         seen: what was seen at the verdict; None before it, which leaves the sockets as they were recorded.
+        among: pids, where the supervisords can be looked for among a few; None looks at every process.
 
     Raises:
         OSError: it could not be recorded.
@@ -58,7 +60,7 @@ def record_family(
             if holder.service is not None and holder.listener.inode > 0
         }
     own = {one: Label(stack.name, stack.root, name, revisions[name]) for name, one in born.items()}
-    family = family_of(stack, None if seen is None else seen.supervisords)
+    family = family_of(stack, supervisords_of(stack, among) if seen is None else seen.supervisords)
     births.remember(stack.root, {**ours.identities(family), **own}, sockets=sockets)
 
 

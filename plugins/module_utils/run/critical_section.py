@@ -80,6 +80,8 @@ class CriticalSection:
         self._flushed: t.List[Ended] = []
         self._began: LogMarks = {}
         self._revised: t.Optional[t.Mapping[str, str]] = None
+        # The pid of the supervisord that is told to start services.
+        self._answering = 0
 
     @property
     def signals(self) -> t.List[Signalled]:
@@ -233,7 +235,7 @@ class CriticalSection:
         Recorded before they start: wherever this is cut off, an exit counts against the revision that it belongs to.
         """
         stack = self._stack
-        pid = client.pid()
+        pid = self._answering = client.pid()
         book = read_book(stack, {}, (pid, processes.start_time(pid)), clock=self.run.clock)
         save_book(stack, started_anew(book, {name: self._revisions()[name] for name in names}))
 
@@ -314,7 +316,8 @@ class CriticalSection:
 
     def _services_born(self, services: t.Mapping[str, Identity]) -> None:
         """Record the processes that supervisord has just started, and what they have started already."""
-        born.record_family(self._stack, services, self._revisions())
+        # The one that has started them; at the verdict all are looked for.
+        born.record_family(self._stack, services, self._revisions(), among=[self._answering])
 
     # --- the verdict --------------------------------------------------------------------------------------------------
 

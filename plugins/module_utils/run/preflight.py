@@ -84,7 +84,7 @@ def check_private_files(generation: Generation) -> None:
         )
 
 
-def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: bool = True) -> None:
+def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: bool = True) -> t.Optional[fitness.Look]:
     """Check accounts, directories, rights, space, commands and, for a new manifest, the kernel's rules for its ports.
 
     Args:
@@ -93,13 +93,16 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
         awaited: the directory of a release that is yet to come; nothing is looked for in it.
         rights: whether to check that only root can change what a supervisord of root reads.
 
+    Returns:
+        What tells what is unfit as it is now, as the same look has seen it; None where a release is yet to come.
+
     Raises:
         RollcallError: ``wrong_use``: with every problem, its place and its remedy. Nothing was changed.
     """
     who = fitness.account(stack)
     given = rights and os.geteuid() == 0
     besides = _of_directories if rights else _at_all
-    files, dependencies = fitness.begin_fit(stack, awaited, given=given, besides=besides)()
+    (files, dependencies), now = fitness.fit_to_start(stack, awaited, given=given, besides=besides)
     problems = [*files, *dependencies, *_immutable(stack)]
     if rights and who.uid == 0:
         problems += _open_to_others(stack)
@@ -122,6 +125,7 @@ def _refuse(stack: Stack, problems: t.Sequence[Problem]) -> None:
             evidence={"problems": [problem.as_dict() for problem in problems]},
             remedies=[*dict.fromkeys(problem.cure for problem in problems), cures.AGAIN],
         )
+    return now
 
 
 def check_descriptors(stack: Stack) -> None:

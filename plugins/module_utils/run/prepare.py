@@ -100,8 +100,8 @@ def prepare(
     generation = _wanted(request, installed)
     stack = generation.stack
     awaited = fitness.absent_release(stack) if may_await else ""
-    _prove(request, installed, generation, awaited)
-    before = status.observe(stack, clock=clock)
+    fit = _prove(request, installed, generation, awaited)
+    before = status.observe(stack, clock=clock, fit=fit)
     if request.mode.asks_first:
         preflight.check_supervisord(before)
     files = FileRecord(stack)
@@ -149,8 +149,13 @@ def _wanted(request: Request, installed: t.Optional[Generation]) -> Generation:
     return generation
 
 
-def _prove(request: Request, installed: t.Optional[Generation], wanted: Generation, awaited: str) -> None:
+def _prove(
+    request: Request, installed: t.Optional[Generation], wanted: Generation, awaited: str
+) -> t.Optional[fitness.Look]:
     """Prove config and host for the wanted generation.
+
+    Returns:
+        What tells what is unfit on the host, where that was looked at.
 
     Raises:
         RollcallError: one of them does not do.
@@ -169,9 +174,11 @@ def _prove(request: Request, installed: t.Optional[Generation], wanted: Generati
             preflight.check_places(wanted.stack)
             raise
         preflight.check_private_files(wanted)
-    if request.mode.starts:
-        preflight.check_host(wanted.stack, new=new, awaited=awaited)
-        preflight.check_descriptors(wanted.stack)
+    if not request.mode.starts:
+        return None
+    fit = preflight.check_host(wanted.stack, new=new, awaited=awaited)
+    preflight.check_descriptors(wanted.stack)
+    return fit
 
 
 def _id_to_go_back_to(request: Request) -> str:

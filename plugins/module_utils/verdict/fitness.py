@@ -141,51 +141,71 @@ def as_installed(stack: Stack, path: str) -> str:
 
 # Which directories are missing or cannot be used, and which programs of the services.
 Fitness = t.Tuple[t.List[Problem], t.List[Problem]]
+Look = t.Callable[[], Fitness]
 
 
-def begin_fit(
-    stack: Stack,
-    awaited: str = "",
-    *,
-    given: bool = False,
-    besides: t.Callable[[Stack], t.Iterable[Problem]] = lambda _stack: (),
-) -> t.Callable[[], Fitness]:
+def begin_fit(stack: Stack) -> Look:
     """Begin to look for what is unfit, as the one who runs the services; return what waits for it, to be called once.
 
     A child looks: the file system of a service may never answer, and then that is its problem.
+    """
+    looked = _begin(stack, "", False, _nothing)
+    return lambda: looked()[1]
+
+
+def fit_to_start(
+    stack: Stack, awaited: str, *, given: bool, besides: t.Callable[[Stack], t.Iterable[Problem]]
+) -> t.Tuple[Fitness, t.Optional[Look]]:
+    """Return what is unfit for a start, and what tells without another look what is unfit as it is now.
 
     Args:
         stack: the manifest.
-        awaited: the directory of a release that is yet to come; what is inside of it is not looked for.
-        given: whether the stack's own directories and logs are given to that user before anything starts.
+        awaited: the directory of a release that is yet to come; what is inside of it is not looked for, and so it does
+            not tell how all is now: then that is None.
+        given: whether the stack's own directories and logs are given to its user before anything starts.
         besides: finds what else is unfit in the stack's own directories.
     """
+    to_start, now = _begin(stack, awaited, given, besides)()
+    return to_start, None if awaited else lambda: now
+
+
+def _nothing(_stack: Stack) -> t.Iterable[Problem]:
+    return ()
+
+
+def _begin(
+    stack: Stack, awaited: str, given: bool, besides: t.Callable[[Stack], t.Iterable[Problem]]
+) -> t.Callable[[], t.Tuple[Fitness, Fitness]]:
+    """Begin a look, of which comes what `fit_to_start` returns."""
 
     def look(name: str) -> t.List[t.List[t.Dict[str, t.Any]]]:
         who = find_account(stack.user)
         if name:
             files, programs = _of_service(stack, stack.service(name), who, awaited)
+            first = now = files
         else:
-            files, programs = _of_stack(stack, who, awaited, given)
-            files += besides(stack)
-        return [[problem._asdict() for problem in problems] for problems in (files, programs)]
+            files, programs = _of_stack(stack, who, awaited)
+            now = [*_directories(stack, who, given=False), *files]
+            first = [*_directories(stack, who, given=True), *files] if given else list(now)
+            first += besides(stack)
+        return [[problem._asdict() for problem in problems] for problems in (first, now, programs)]
 
     names = ["", *(service.name for service in stack.services)]
     answered = begin_each({name: functools.partial(look, name) for name in names}, FILES)
     return lambda: _fitness(stack, names, answered())
 
 
-def _fitness(stack: Stack, names: t.Sequence[str], answers: t.Mapping[str, t.Any]) -> Fitness:
+def _fitness(stack: Stack, names: t.Sequence[str], answers: t.Mapping[str, t.Any]) -> t.Tuple[Fitness, Fitness]:
     """Return what a child has found for the stack and its services, and that one of these took too long."""
     found = [[[Problem(**one) for one in problems] for problems in answers[name]] for name in names if name in answers]
     late = [name for name in names if name not in answers]
     hangs = [_hangs(stack, late[0])] if late else []
-    files, programs = ([one for both in found for one in both[number]] for number in (0, 1))
-    return [*hangs, *files], programs
+    first, now, programs = ([one for each in found for one in each[number]] for number in (0, 1, 2))
+    return ([*hangs, *first], programs), ([*hangs, *now], programs)
 
 
-def _of_stack(stack: Stack, who: Account, awaited: str, given: bool) -> t.Tuple[t.List[Problem], t.List[Problem]]:
-    problems = list(_directories(stack, who, given=given))
+def _of_stack(stack: Stack, who: Account, awaited: str) -> t.Tuple[t.List[Problem], t.List[Problem]]:
+    problems = []
     absent = absent_release(stack)
     if absent and absent != awaited:
         problems.append(problem(absent, "the release does not exist on this host", cures.INSTALL))

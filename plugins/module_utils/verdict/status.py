@@ -64,6 +64,7 @@ def observe(
     client: t.Optional[Client] = None,
     programs: t.Optional[t.Mapping[str, ProgramState]] = None,
     config_read: bool = False,
+    fit: t.Optional[fitness.Look] = None,
 ) -> Observation:
     """Return what can be seen of the stack; a supervisord that does not answer is a part of that, not an error.
 
@@ -73,15 +74,16 @@ def observe(
         client: a client that is already connected; None makes one.
         programs: what supervisord reported of all programs a moment ago; None asks it.
         config_read: whether supervisord has just been made to take over the installed config.
+        fit: returns what is unfit, as it was seen a moment ago; None looks.
     """
-    fitness_found = fitness.begin_fit(stack)
+    fit = fit or fitness.begin_fit(stack)
     client = client or client_of(stack, clock=clock)
     supervisords = supervisords_of(stack)
     supervisord, version, silence, programs = _said(stack, client, programs)
     # First the listener, then the answer, which then is its own; all who hold the socket, for each of them may answer.
     holders = survey(stack, _ports(stack), _pids(programs), sharing=socket_owners.EVERY)
     answers, replies = _ask(stack, programs, started=config_read)
-    files, dependencies = fitness_found()
+    files, dependencies = fit()
     # An answer may take seconds: what may have changed meanwhile is looked at after it.
     silence, programs, book, altered = _said_again(stack, client, silence, programs, config_read, clock)
     holders = _listening_still(stack, holders, programs)
