@@ -21,7 +21,7 @@ from ..base import cures
 from ..base.errors import EXIT_FAILED, EXIT_OK, RollcallError
 from ..base.interrupts import end_when_interrupted
 from ..base.version import VERSION
-from .console import OutputError, Verb, add_verb
+from .console import OutputError, Verb, add_verb, help_formatter
 
 # Which module of this package declares each verb. A call loads the one that it needs: loading is most of its time.
 MODULES: t.Mapping[str, str] = {
@@ -79,6 +79,7 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
     """
     top = argparse.ArgumentParser(
         prog="rollcall",
+        formatter_class=help_formatter,
         description="One manifest, one verified stack: see how it is, restart it, free its ports.",
         epilog="Exit codes: 0 ok, 1 the verdict failed, 2 wrong use, 3 refused: the stack is locked, or a process that "
         "is not ours is in the way. Every verb ends in bounded time, and says when at the latest once it takes longer "

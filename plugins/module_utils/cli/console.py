@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
+import os
 import sys
 import threading
 import typing as t
@@ -22,6 +24,10 @@ from ..ports.policies import OWNED, POLICIES
 
 if t.TYPE_CHECKING:
     from ..base.documents import Report
+
+
+# Of what is no terminal.
+_COLUMNS = 80
 
 
 class Option(t.NamedTuple):
@@ -57,10 +63,33 @@ def option(name: str, **settings: t.Any) -> Option:
     return Option(name, settings)
 
 
+def help_formatter(prog: str) -> argparse.HelpFormatter:
+    """Return what writes the help of ``prog``, as wide as the terminal.
+
+    ``argparse`` makes one for each option that is declared, and by itself it loads the handling of archives for that.
+    """
+    return argparse.HelpFormatter(prog, width=_columns() - 2)
+
+
+@functools.lru_cache(maxsize=1)
+def _columns() -> int:
+    """Return the columns of the terminal, as ``shutil.get_terminal_size`` does."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(1).columns or _COLUMNS
+    except OSError:
+        # It was closed, or is no terminal.
+        return _COLUMNS
+
+
 def add_verb(verbs: t.Any, name: str, verb: Verb) -> None:
     """Add a verb to a parser's verbs."""
     told = {"help": verb.help, "description": verb.description or f"{verb.help[:1].upper()}{verb.help[1:]}."}
-    parser: argparse.ArgumentParser = verbs.add_parser(name, **(told if verb.help else {}))
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name, formatter_class=help_formatter, **(told if verb.help else {})
+    )
     parser.set_defaults(run=verb.run, **verb.settings)
     for one in verb.options:
         parser.add_argument(one.name, **one.settings)

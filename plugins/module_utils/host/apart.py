@@ -16,7 +16,6 @@ import json
 import os
 import select
 import signal
-import traceback
 import typing as t
 
 from ..base.clock import SYSTEM, Clock, Deadline
@@ -185,6 +184,8 @@ def _done(work: t.Callable[[], t.Any]) -> t.Dict[str, t.Any]:
     except OSError as exc:
         return {"errno": exc.errno, "path": exc.filename}
     except Exception:  # noqa: BLE001 - the caller raises it
+        import traceback  # late: nothing of this is to happen
+
         return {"fault": traceback.format_exc()}
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import typing as t
 
+from ..base.digest import hex_of
 from .model import Service, Stack, current_release
 
 # When a field of a service is part of its revision: always, never, or when it is set.
@@ -22,8 +23,6 @@ _NOTHING_SET = Service("", (), "")
 
 def revision(stack: Stack, service: Service) -> str:
     """Return 12 hex digits over everything that a service's process is made of. When they change, it is restarted."""
-    import hashlib
-
     own = {name: value for name, value in vars(service).items() if _counts(name, value)}
     # Its environment has the ports of the services that it depends on.
     ports = {name: stack.service(name).port for name in service.depends_on}
@@ -32,7 +31,7 @@ def revision(stack: Stack, service: Service) -> str:
     if stack.release is not None and runs_release(stack, service):
         inputs.append(stack.release)
     data = json.dumps(inputs, sort_keys=True, default=vars)
-    return hashlib.sha256(data.encode("utf-8")).hexdigest()[:12]
+    return hex_of(data.encode("utf-8"), 12)
 
 
 def revisions(stack: Stack) -> t.Dict[str, str]:

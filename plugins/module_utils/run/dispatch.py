@@ -16,7 +16,6 @@ import os
 import select
 import signal
 import sys
-import traceback
 import typing as t
 
 from ..base import cures
@@ -130,6 +129,8 @@ def _be_worker(request: Request, run_id: str, log: int, blocked: t.Set[t.Any]) -
         os.environ.update(kept, PATH=DEFAULT_PATH, LC_ALL="C.UTF-8", PYTHONUTF8="1")
         code = worker.main(request, run_id)
     except BaseException:  # noqa: BLE001 - the code above must not run a second time, in this process
+        import traceback  # late: nothing of this is to happen
+
         # The caller finds it in the worker's output.
         os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
     finally:

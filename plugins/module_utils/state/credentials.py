@@ -11,8 +11,6 @@ Keyed digests are kept, never contents: from a plain digest a short secret could
 from __future__ import annotations
 
 import functools
-import hashlib
-import hmac
 import os
 import typing as t
 
@@ -93,13 +91,16 @@ class FileRecord:
             write_record(path(self._stack), {"key": self._key.hex(), "services": kept})
 
     def _digest(self, name: str) -> t.Optional[str]:
+        # Late: most stacks have no such file.
+        import hmac
+
         try:
             descriptor = open_followed(name, self._judge)
         except OSError:
             # Missing, no file, or not for them to read; verdict/fitness.py judges whether that holds the service.
             return None
         with os.fdopen(descriptor, "rb") as stream:
-            digest = hmac.new(self._key, digestmod=hashlib.sha256)
+            digest = hmac.new(self._key, digestmod="sha256")
             status = os.fstat(descriptor)
             if status.st_size > MOST:
                 # To read all of it takes seconds; whoever changes it changes these.

@@ -20,6 +20,7 @@ import os
 import typing as t
 
 from ..base import cures
+from ..base.digest import hex_of, sha256
 from ..base.errors import RollcallError
 from ..base.files import (
     MOST_BYTES,
@@ -64,11 +65,8 @@ class Generation:
     @functools.cached_property
     def digest(self) -> str:
         """16 hex digits of a hash over all of it: equal digests mean equal generations."""
-        # Late, as in the functions below: status does not need it.
-        import hashlib
-
         text = json.dumps([self.stack.to_dict(), self.config, self.environment], sort_keys=True)
-        return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+        return hex_of(text.encode("utf-8"), 16)
 
 
 def generations_directory(root: str) -> str:
@@ -491,9 +489,7 @@ def _files_in(directory: str) -> t.Iterator[t.Tuple[str, OpenDirectory, str]]:
 
 def _content(directory: str, *, bare: bool = False) -> str:
     """Return a hash over the files of a generation; with ``bare`` without comments and blank lines in the config."""
-    import hashlib
-
-    digest = hashlib.sha256()
+    digest = sha256()
     for path, place, name in _files_in(directory):
         try:
             lines = place.read(name, MOST_BYTES)
@@ -503,7 +499,7 @@ def _content(directory: str, *, bare: bool = False) -> str:
         if bare and path.endswith(".conf"):
             lines = b"\n".join(line for line in lines.splitlines() if line.strip() and line[:1] not in b";#")
         digest.update(f"{path}\0".encode() + lines + b"\0")
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
 def describe_current(paths: Paths, root: str) -> t.Optional[GenerationInPlace]:

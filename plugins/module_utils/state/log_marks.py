@@ -16,6 +16,7 @@ import time
 import typing as t
 
 from ..base import cures
+from ..base.digest import hex_of
 from ..base.files import read_record, write_record
 from ..base.opening import NotPlain, OpenDirectory
 from ..host.accounts import readable_by
@@ -66,11 +67,9 @@ def log_mark(descriptor: int) -> LogMark:
 
 def known_by(descriptor: int, size: int) -> str:
     """Return a hash of what a file has at its beginning and before the position ``size``."""
-    import hashlib  # late: a mere look takes no marks
-
     first = os.pread(descriptor, min(_KNOWN_BY, size), 0)
     last = os.pread(descriptor, min(_KNOWN_BY, size), max(0, size - _KNOWN_BY))
-    return hashlib.sha256(first + last).hexdigest()[:16]
+    return hex_of(first + last, 16)
 
 
 def written_since(descriptor: int, mark: LogMark, limit: int = READ_LIMIT) -> str:

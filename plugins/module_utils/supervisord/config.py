@@ -13,6 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ..base.digest import hex_of
 from ..manifest.model import Service, Stack
 from .environment import divide_variables, why_impossible
 from .places import engine_python, log_file
@@ -190,8 +191,6 @@ def supervisord_revision(text: str) -> str:
 
     That is everything outside of the programs' sections; comments and blank lines do not count.
     """
-    import hashlib
-
     kept = []
     of_program = False
     for line in text.splitlines():
@@ -199,4 +198,4 @@ def supervisord_revision(text: str) -> str:
             of_program = line.startswith("[program:")
         if line and not line.startswith((";", "#")) and not of_program:
             kept.append(line)
-    return hashlib.sha256("\n".join(kept).encode("utf-8")).hexdigest()[:12]
+    return hex_of("\n".join(kept).encode("utf-8"), 12)

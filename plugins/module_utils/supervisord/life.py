@@ -34,6 +34,7 @@ if t.TYPE_CHECKING:
     import subprocess
 
 _POKE_INTERVAL = 0.001  # seconds; it stops one program per turn of its loop, and a poke is a turn
+_END_INTERVAL = 0.05  # seconds; without its socket it turns no more, and its end is waited for
 _START_INTERVAL = 0.005  # seconds between two questions whether it answers yet
 _SHORTEST_CALL = 0.05  # seconds; with less a call would fail for that alone
 _END_GRACE = 3.0  # seconds for one that did not start: up to 1 for the turn of its loop, and its end
@@ -284,11 +285,11 @@ def stop_supervisord(
     if watched is not None:
         deadline = Deadline(timeout, clock)
         stopping = _order_shutdown(client, watched, programs, clock)
-        state = "told to shut down"
-        while not _gone(watched, _POKE_INTERVAL, clock):
+        state, interval = "told to shut down", _POKE_INTERVAL
+        while not _gone(watched, interval, clock):
             if deadline.expired:
                 raise _not_gone(client, watched[0], timeout, state, stopping)
-            state = _poked(client, deadline, state)
+            state, interval = _poked(client, deadline, state)
         _reap(watched[0])
     client.close()
     return remove_left_overs(client.socket_path, pidfile)
@@ -370,17 +371,22 @@ def _order_shutdown(
     return programs
 
 
-def _poked(client: Client, deadline: Deadline, before: str) -> str:
-    """Poke supervisord; return its state or what is in the way, which for one that is ending is no error.
+def _poked(client: Client, deadline: Deadline, before: str) -> t.Tuple[str, float]:
+    """Poke supervisord; return its state or what is in the way, and the seconds to wait until it is poked again.
 
-    The silence of one that had less time than a call usually has says nothing: then the state is the one before.
+    For one that is ending nothing is an error: its socket goes a moment before its process (supervisor.options,
+    close_httpservers). The silence of one that had less time than a call usually has says nothing: then the state is
+    the one before.
     """
     limit = _last_chance(client, deadline)
     try:
-        return client.poke(limit)
+        return client.poke(limit), _POKE_INTERVAL
     except RollcallError as exc:
-        silent = exc.evidence.get("problem") == client_errors.SILENT
-        return before if silent and limit < client.timeout else exc.message
+        problem = exc.evidence.get("problem")
+        if problem in (client_errors.ABSENT, client_errors.STALE):
+            return exc.message, min(_END_INTERVAL, max(_POKE_INTERVAL, deadline.remaining()))
+        silent = problem == client_errors.SILENT and limit < client.timeout
+        return before if silent else exc.message, _POKE_INTERVAL
 
 
 def _not_gone(

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import command
+from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import command, console
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import Reader, runnable
 
 ENGINE = "ansible_collections.rollcall.supervisor.plugins.module_utils"
 # What a look at a stack may not load: it is called often, and loading is most of its time.
 NOT_FOR_A_LOOK = ("run", "doctor", "importing", "releases", "programs")
-HEAVY = ("email", "hashlib", "ssl", "subprocess", "xmlrpc")
+HEAVY = ("email", "hashlib", "shutil", "ssl", "subprocess", "traceback", "xmlrpc")
 LOOK = f"""
 import sys
 from {ENGINE}.cli import command
@@ -139,3 +139,15 @@ def test_closed_standard_error_changes_no_exit_code() -> None:
         ["sh", "-c", 'exec "$@" 2>&-', "sh", *words], stdout=subprocess.DEVNULL, check=False, timeout=30
     )
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("columns", ["", "0", "words", "57", "200"])
+def test_help_is_as_wide_as_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    console._columns.cache_clear()
+    text = "word " * 100
+    told = [argparse.HelpFormatter("rollcall"), console.help_formatter("rollcall")]
+    for formatter in told:
+        formatter.add_text(text)
+    console._columns.cache_clear()
+    assert told[0].format_help() == told[1].format_help()
