@@ -2,43 +2,57 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What supervisord.conf.j2 is written with. A filter's documentation is the YAML file of its name beside this one."""
+"""What supervisord.conf.j2 is written with. A filter's documentation is the YAML file of its name beside this one.
+
+To look for one filter Ansible loads others, too, in every playbook: each loads what it needs when it is called.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config, quoting, render
 
 
 def conf_value(value: t.Any) -> str:
     """Return a value for its key: a list of text is a command, a list of numbers is joined, a mapping is variables."""
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import render
+
     return _plainly(lambda: render.conf_value(_own(value)))
 
 
 def conf_command(argv: t.Sequence[str]) -> str:
     """Return a list of arguments for the key ``command``."""
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import quoting
+
     return _plainly(lambda: quoting.quote_command(argv))
 
 
 def conf_environment(variables: t.Mapping[str, str]) -> str:
     """Return variables for the key ``environment``."""
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import quoting
+
     return _plainly(lambda: quoting.quote_environment(variables))
 
 
 def programs(stack: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
     """Return what each ``[program:x]`` section of a normalised stack must say."""
+    import dataclasses
+
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
+
     return _plainly(lambda: [dataclasses.asdict(program) for program in config.programs(Stack.from_dict(_own(stack)))])
 
 
 def descriptors(stack: t.Mapping[str, t.Any]) -> int:
     """Return how many files supervisord must be able to open for a normalised stack."""
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import config
+
     return config.descriptors(Stack.from_dict(_own(stack)))
 
 

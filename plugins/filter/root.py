@@ -42,13 +42,15 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import load_manifest
 
 
 def root(data: t.Mapping[str, t.Any], file: str = "") -> str:
     """Return the root of a manifest; what ``data`` says goes before what ``file`` says."""
     found = _root_of(data)
     if found is None and file:
+        # Late: to look for one filter Ansible loads others, too, in every playbook.
+        from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import load_manifest
+
         try:
             found = _root_of(load_manifest(file))
         except RollcallError as exc:

@@ -38,13 +38,17 @@ _value:
 
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import load_manifest
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
-
 
 def secrets(data: t.Mapping[str, t.Any], file: str = "") -> t.Dict[str, t.Dict[str, str]]:
     """Return the secrets of a manifest, those of ``data`` over those of ``file``."""
-    return secret_values(load_manifest(file), data) if file else secret_values(data)
+    # Late: to look for one filter Ansible loads others, too.
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
+
+    if not file:
+        return secret_values(data)
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import load_manifest
+
+    return secret_values(load_manifest(file), data)
 
 
 class FilterModule:

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.rollcall.supervisor.plugins import filter as filters
 from ansible_collections.rollcall.supervisor.plugins.filter.root import root
 
 
@@ -36,3 +39,13 @@ def test_no_root_anywhere_says_what_to_set() -> None:
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     with pytest.raises(AnsibleFilterError, match=r"gone\.yml"):
         root({}, str(tmp_path / "gone.yml"))
+
+
+def test_to_find_a_filter_loads_nothing_of_the_engine_but_its_errors() -> None:
+    # To find one of them Ansible loads others, in every playbook.
+    names = [path.stem for path in Path(filters.__path__[0]).glob("*.py") if path.stem != "__init__"]
+    asked = "".join(f"import {filters.__name__}.{name}\n" for name in names)
+    code = f"import sys\n{asked}print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    loaded = [name.partition(".supervisor.plugins.module_utils.")[2] for name in done.stdout.split()]
+    assert {name.partition(".")[0] for name in loaded if name} == {"base"}
