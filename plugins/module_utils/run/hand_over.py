@@ -25,7 +25,7 @@ from ..manifest.model import Stack
 from ..verdict import fitness
 
 _OF_SUPERVISORD = ("supervisord.log", "supervisord.out")
-_TURNED = r"\.[0-9]+$"
+_TURNED = re.compile(r"\.[0-9]+$")
 
 
 def check(stack: Stack, before: Stack) -> None:
@@ -81,7 +81,7 @@ def give(stack: Stack, who: Account) -> None:
 def _logs(stack: Stack) -> t.List[str]:
     """Return the logs of a stack, rotated ones included: in a directory that others may use as well, by their names."""
     own = {*_OF_SUPERVISORD, *(f"{service.name}.log" for service in stack.services)}
-    return [path for path in _within(stack.paths.logs) if re.sub(_TURNED, "", os.path.basename(path)) in own]
+    return [path for path in _within(stack.paths.logs) if _TURNED.sub("", os.path.basename(path)) in own]
 
 
 def _within(directory: str) -> t.List[str]:

@@ -38,14 +38,15 @@ STOPPED = "stopped"
 STARTED = "started"
 LEAVING = "leaving"
 
-_EVENT = (
+_EVENT = re.compile(
     rb"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) [A-Z]{4} (?:"
     rb"spawned: '([\w.:-]{1,200})' with pid (\d{1,10})"
     rb"|(exited|stopped): ([\w.:-]{1,200}) \((?:exit status (\d{1,5})|terminated by (SIG\w{1,10}|signal \d{1,3})"
     rb"(?: \(core dumped\))?|unknown termination cause 0x[0-9a-f]+)(?:; ((?:not )?expected))?\)"
     rb"|supervisord (started) with pid \d{1,10}"
     rb"|received (SIG\w{1,10}) indicating (?:exit|restart) request"
-    rb")\r?$"
+    rb")\r?$",
+    re.MULTILINE,
 )
 
 
@@ -99,7 +100,7 @@ def read_events(
             held = [functools.partial(open_followed, nameless, judge)] if nameless else []
             parts = _read_back([*held, *named], mark) if held else parts
     text = b"".join(part.text for part in reversed(parts))
-    return [_event(match) for match in re.finditer(_EVENT, text, re.MULTILINE)], parts[0].end if parts else NOTHING
+    return [_event(match) for match in _EVENT.finditer(text)], parts[0].end if parts else NOTHING
 
 
 class _Part(t.NamedTuple):
