@@ -109,31 +109,92 @@ def begin_each(
     works: t.Mapping[str, t.Callable[[], t.Any]], seconds: float, *, clock: Clock = SYSTEM
 ) -> t.Callable[[], t.Dict[str, t.Any]]:
     """Begin what `apart_each` does, and return what waits for its answers; that must be called, once."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _be_child(works, writer, seconds)
-    os.close(writer)
-    return functools.partial(_answers, list(works), pid, reader, Deadline(seconds, clock), clock)
+    child = _Child(list(works.values()), seconds, clock)
+    return functools.partial(_answers, list(works), child, Deadline(seconds, clock))
 
 
-def _answers(names: t.Sequence[str], pid: int, reader: int, deadline: Deadline, clock: Clock) -> t.Dict[str, t.Any]:
-    ended = False
+class Works(t.NamedTuple):
+    """What a child is to do, by name, and the seconds in which all of it must be done."""
+
+    by_name: t.Mapping[str, t.Callable[[], t.Any]]
+    seconds: float
+
+
+def in_turn(first: Works, then: Works, *, clock: Clock = SYSTEM) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any]]:
+    """Return what `apart_each` returns for each of two, the second one done after the first.
+
+    One child does both: after a fork its parent, too, pays for each page of memory that it uses again. Where the first
+    is not done in time, another child does the second.
+    """
+    child = _Child([*first.by_name.values(), *then.by_name.values()], first.seconds + then.seconds, clock)
     try:
-        said, ended = _read(reader, deadline)
+        child.read(Deadline(first.seconds, clock), len(first.by_name))
+        in_time = len(child.lines()) >= len(first.by_name)
+        if in_time:
+            child.read(Deadline(then.seconds, clock))
     finally:
-        os.close(reader)
-        if ended:
-            # It has closed its end, which it only does by ending.
-            os.waitpid(pid, 0)
+        child.end()
+    lines = child.lines()
+    answers = {name: _value(line) for name, line in zip(first.by_name, lines)}
+    if not in_time:
+        return answers, apart_each(then.by_name, then.seconds, clock=clock)
+    return answers, {name: _value(line) for name, line in zip(then.by_name, lines[len(first.by_name) :])}
+
+
+class _Child:
+    """A child that does works one after the other, and says a line when one is done."""
+
+    def __init__(self, works: t.Sequence[t.Callable[[], t.Any]], seconds: float, clock: Clock) -> None:
+        self._count = len(works)
+        self._clock = clock
+        self._said = bytearray()
+        self._ended = False
+        self._reader, writer = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _be_child(works, writer, seconds)
+        os.close(writer)
+
+    def read(self, deadline: Deadline, count: t.Optional[int] = None) -> None:
+        """Read what it says until time is up, it has ended, or it has said so many lines."""
+        while count is None or self._said.count(b"\n") < count:
+            if not select.select([self._reader], [], [], deadline.remaining())[0]:
+                return
+            piece = os.read(self._reader, _READ)
+            if not piece:
+                # It has closed its end, which it only does by ending.
+                self._ended = True
+                return
+            self._said += piece
+
+    def lines(self) -> t.List[bytes]:
+        """Return what it has said so far of each work that is done.
+
+        Raises:
+            RuntimeError: it was killed before it had done all.
+        """
+        # What stands behind the last line end was never written to its end.
+        lines = bytes(self._said).split(b"\n")[:-1]
+        if self._ended and len(lines) < self._count:
+            raise RuntimeError("the child of a look was killed")
+        return lines
+
+    def end(self) -> None:
+        """Reap it when it has ended; else end it."""
+        os.close(self._reader)
+        if self._ended:
+            os.waitpid(self._pid, 0)
         else:
-            os.kill(pid, signal.SIGKILL)
-            Deadline(_REAPED, clock).poll(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, 0.001)
-    # What stands behind the last line end was never written to its end.
-    answers = {name: _value(line) for name, line in zip(names, said.split(b"\n")[:-1])}
-    if ended and len(answers) < len(names):
-        raise RuntimeError("the child of a look was killed")
-    return answers
+            os.kill(self._pid, signal.SIGKILL)
+            Deadline(_REAPED, self._clock).poll(lambda: os.waitpid(self._pid, os.WNOHANG)[0] == self._pid, 0.001)
+
+
+def _answers(names: t.Sequence[str], child: _Child, deadline: Deadline) -> t.Dict[str, t.Any]:
+    try:
+        child.read(deadline)
+    finally:
+        child.end()
+    return {name: _value(line) for name, line in zip(names, child.lines())}
 
 
 def _value(line: bytes) -> t.Any:
@@ -150,17 +211,7 @@ def _value(line: bytes) -> t.Any:
     return answer["value"]
 
 
-def _read(descriptor: int, deadline: Deadline) -> t.Tuple[bytes, bool]:
-    """Return all that is written until the other end is closed or time is up, and whether it was closed."""
-    parts = []
-    while select.select([descriptor], [], [], deadline.remaining())[0]:
-        parts.append(os.read(descriptor, _READ))
-        if not parts[-1]:
-            return b"".join(parts), True
-    return b"".join(parts), False
-
-
-def _be_child(works: t.Mapping[str, t.Callable[[], t.Any]], writer: int, seconds: float) -> t.NoReturn:
+def _be_child(works: t.Sequence[t.Callable[[], t.Any]], writer: int, seconds: float) -> t.NoReturn:
     """Do the works, write a line for each, and end this process; nothing of the caller may run in it."""
     try:
         # The kernel ends it when its parent was ended meanwhile, also in the middle of a pattern.
@@ -168,7 +219,7 @@ def _be_child(works: t.Mapping[str, t.Callable[[], t.Any]], writer: int, seconds
         signal.setitimer(signal.ITIMER_REAL, seconds + 1)
         # A lock among them would stay locked for as long as this child hangs.
         close_all_but(writer)
-        for work in works.values():
+        for work in works:
             answer = json.dumps(_done(work)).encode("utf-8") + b"\n"
             while answer:
                 answer = answer[os.write(writer, answer) :]

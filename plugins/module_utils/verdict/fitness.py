@@ -16,7 +16,7 @@ from ..base import cures
 from ..base.errors import Problem, RollcallError
 from ..host.accounts import Account, acting_as, find_account, readable_by_uid, require_account, user_name
 from ..host.answering import served_mount
-from ..host.apart import answers_in_time, apart_each, begin_each
+from ..host.apart import Works, answers_in_time, apart_each, begin_each
 from ..host.mounts import mounts
 from ..manifest.graph import held_back
 from ..manifest.model import DEFAULT_PATH, GIVEN_TO_ALL, Service, Stack, current_release, release_directory
@@ -149,8 +149,19 @@ def begin_fit(stack: Stack) -> Look:
 
     A child looks: the file system of a service may never answer, and then that is its problem.
     """
-    looked = _begin(stack, "", False, _nothing)
-    return lambda: looked()[1]
+    looks = fit_works(stack)
+    answered = begin_each(*looks)
+    return lambda: fit_of(stack, answered())
+
+
+def fit_works(stack: Stack) -> Works:
+    """Return what a child is to do for `fit_of`."""
+    return _works(stack, "", False, _nothing)
+
+
+def fit_of(stack: Stack, answers: t.Mapping[str, t.Any]) -> Fitness:
+    """Return what a child has found by `fit_works`: what is unfit, and that it was not done in time."""
+    return _fitness(stack, answers)[1]
 
 
 def fit_to_start(
@@ -165,7 +176,7 @@ def fit_to_start(
         given: whether the stack's own directories and logs are given to its user before anything starts.
         besides: finds what else is unfit in the stack's own directories.
     """
-    to_start, now = _begin(stack, awaited, given, besides)()
+    to_start, now = _fitness(stack, apart_each(*_works(stack, awaited, given, besides)))
     return to_start, None if awaited else lambda: now
 
 
@@ -173,10 +184,8 @@ def _nothing(_stack: Stack) -> t.Iterable[Problem]:
     return ()
 
 
-def _begin(
-    stack: Stack, awaited: str, given: bool, besides: t.Callable[[Stack], t.Iterable[Problem]]
-) -> t.Callable[[], t.Tuple[Fitness, Fitness]]:
-    """Begin a look, of which comes what `fit_to_start` returns."""
+def _works(stack: Stack, awaited: str, given: bool, besides: t.Callable[[Stack], t.Iterable[Problem]]) -> Works:
+    """Return what a child is to do for `_fitness`; arguments as `fit_to_start`."""
 
     def look(name: str) -> t.List[t.List[t.Dict[str, t.Any]]]:
         who = find_account(stack.user)
@@ -190,13 +199,16 @@ def _begin(
             first += besides(stack)
         return [[problem._asdict() for problem in problems] for problems in (first, now, programs)]
 
-    names = ["", *(service.name for service in stack.services)]
-    answered = begin_each({name: functools.partial(look, name) for name in names}, FILES)
-    return lambda: _fitness(stack, names, answered())
+    return Works({name: functools.partial(look, name) for name in _names(stack)}, FILES)
 
 
-def _fitness(stack: Stack, names: t.Sequence[str], answers: t.Mapping[str, t.Any]) -> t.Tuple[Fitness, Fitness]:
+def _names(stack: Stack) -> t.List[str]:
+    return ["", *(service.name for service in stack.services)]
+
+
+def _fitness(stack: Stack, answers: t.Mapping[str, t.Any]) -> t.Tuple[Fitness, Fitness]:
     """Return what a child has found for the stack and its services, and that one of these took too long."""
+    names = _names(stack)
     found = [[[Problem(**one) for one in problems] for problems in answers[name]] for name in names if name in answers]
     late = [name for name in names if name not in answers]
     hangs = [_hangs(stack, late[0])] if late else []

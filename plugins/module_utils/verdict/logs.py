@@ -20,7 +20,7 @@ from ..base.clock import SYSTEM, Clock
 from ..base.opening import NotPlain
 from ..base.text import last_lines
 from ..host.accounts import readable_by
-from ..host.apart import apart_each
+from ..host.apart import Works, apart_each
 from ..manifest.model import Stack
 from ..manifest.patterns import parsed
 from ..state.log_marks import LogMark, LogMarks
@@ -81,7 +81,15 @@ def read_logs(
         began: where the logs stood when a run began, to tell what was written before it.
         clock: of the deadline.
     """
-    deadline = time.monotonic() + READING
+    looks = log_works(stack, marks, supervisords, began=began)
+    return logs_of(stack, marks, apart_each(*looks, clock=clock))
+
+
+def log_works(
+    stack: Stack, marks: LogMarks, supervisords: t.Iterable[int], *, began: t.Optional[LogMarks] = None
+) -> Works:
+    """Return what a child is to do for `logs_of`; arguments as `read_logs`."""
+    deadline: t.List[float] = []
     patterns: t.List[t.Pattern[str]] = []
     pids = list(supervisords)
     opened: t.List[LogFiles] = []
@@ -91,8 +99,9 @@ def read_logs(
         opened[:] = opened or [LogFiles(held_files(pids), readable_by(stack.user))]
         patterns[:] = patterns or compiled(stack.checks.log_critical)
         now = time.monotonic()
+        deadline[:] = deadline or [now + READING]
         # One that is very long leaves half of the time to the others.
-        log = _Log(log_file(stack, name), opened[0], patterns, now + (deadline - now) / 2)
+        log = _Log(log_file(stack, name), opened[0], patterns, now + (deadline[0] - now) / 2)
         seen = log.judged(marks[name])
         if seen.critical or seen.gaps or seen.unfit:
             since = marks[name] if began is None else began.get(name, marks[name])
@@ -100,8 +109,16 @@ def read_logs(
             seen = seen._replace(earlier=not later.critical and not later.gaps and not later.unfit)
         return list(seen)
 
-    names = [service.name for service in stack.services if service.name in marks]
-    answers = apart_each({name: functools.partial(work, name) for name in names}, limits.LOGS, clock=clock)
+    return Works({name: functools.partial(work, name) for name in _named(stack, marks)}, limits.LOGS)
+
+
+def _named(stack: Stack, marks: LogMarks) -> t.List[str]:
+    return [service.name for service in stack.services if service.name in marks]
+
+
+def logs_of(stack: Stack, marks: LogMarks, answers: t.Mapping[str, t.Any]) -> t.Dict[str, LogSeen]:
+    """Return what a child has found by `log_works`, and that it was not done with some of it in time."""
+    names = _named(stack, marks)
     found = {name: _as_seen(answer) for name, answer in answers.items()}
     late = [name for name in names if name not in answers]
     for name in late:

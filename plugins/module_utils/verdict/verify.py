@@ -13,6 +13,7 @@ import typing as t
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..host import processes
+from ..host.apart import apart_each, in_turn
 from ..host.model import Identity
 from ..manifest.model import Paths, Stack
 from ..ports.provenance import Holder
@@ -21,11 +22,11 @@ from ..state.generations import load_stack
 from ..state.lives import Lives, read_book
 from ..state.log_marks import LogMarks, saved_marks
 from ..supervisord.client import Client, ProgramState, client_of
-from . import limits, places, status
+from . import fitness, limits, places, status
 from .checks import CHECKS
 from .judge import Case, Check, Expectation, judge
 from .lives import PATIENCE, standing
-from .logs import read_logs
+from .logs import log_works, logs_of
 from .observation import Observation, identity
 from .report import report, young_notes
 
@@ -79,11 +80,20 @@ def wait_and_judge(
         # Where supervisord does not answer, the look below reports that as the check `supervisord`.
         with contextlib.suppress(RollcallError):
             lives = outlive(stack, client, dict(lives), least, soak, clock)
+    known = seen is not None
     if seen is None:
-        seen = status.observe(stack, clock=clock, client=client, programs=programs, config_read=config_read)
+        # What is unfit is looked at below, by the child that reads the logs.
+        seen = status.observe(
+            stack, clock=clock, client=client, programs=programs, config_read=config_read, fit=lambda: ([], [])
+        )
     seen = _with_backgrounded(stack, seen, expected.failed, clock)
-    supervisords = [process.pid for process in seen.supervisords]
-    seen = seen._replace(logs=read_logs(stack, marks, supervisords, began=began, clock=clock))
+    reading = log_works(stack, marks, [process.pid for process in seen.supervisords], began=began)
+    if known:
+        seen = seen._replace(logs=logs_of(stack, marks, apart_each(*reading, clock=clock)))
+    else:
+        fit, logs = in_turn(fitness.fit_works(stack), reading, clock=clock)
+        files, dependencies = fitness.fit_of(stack, fit)
+        seen = seen._replace(files=files, dependencies=dependencies, logs=logs_of(stack, marks, logs))
     expected = expected._replace(first=lives, freed=_holders(stack, freed or {}, clock))
     return seen, judge(CHECKS, Case(stack, seen, expected))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.apart import TooLong, apart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.apart import TooLong, Works, apart, in_turn
 from tests.support.processes import eventually, is_alive
 
 
@@ -93,3 +93,33 @@ def test_a_child_whose_parent_was_killed_ends_by_itself(tmp_path: Path) -> None:
     os.kill(parent, 9)
     os.waitpid(parent, 0)
     assert eventually(lambda: not is_alive(int(pids.read_text(encoding="ascii"))))
+
+
+def test_two_sets_of_work_are_done_in_turn_by_one_child() -> None:
+    both = Works({"a": os.getpid, "b": os.getpid}, 5), Works({"a": os.getpid, "c": lambda: "later"}, 5)
+    first, then = in_turn(*both)
+    assert first["a"] == first["b"] == then["a"] != os.getpid()
+    assert then["c"] == "later"
+    assert in_turn(Works({}, 5), Works({}, 5)) == ({}, {})
+
+
+@pytest.mark.parametrize("hangs", ["first", "then"])
+def test_which_of_two_sets_of_work_took_too_long_is_told_by_what_is_missing(tmp_path: Path, hangs: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    slow = {"quick": os.getpid, "hangs": lambda: (tmp_path / "fifo").read_text(encoding="utf-8"), "waits": os.getpid}
+    quick = {"one": lambda: 1, "two": lambda: 2}
+    if hangs == "first":
+        late, done = in_turn(Works(slow, 0.3), Works(quick, 5))
+    else:
+        done, late = in_turn(Works(quick, 5), Works(slow, 0.3))
+    assert done == {"one": 1, "two": 2}
+    assert set(late) == {"quick"}
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
+def test_a_child_that_is_killed_is_no_child_that_took_too_long(number: int) -> None:
+    works: t.List[t.Callable[[], t.Any]] = [lambda: 1] * 4
+    works[number] = lambda: os._exit(3)
+    first, then = (Works({str(number): work for number, work in enumerate(some)}, 5) for some in (works[:2], works[2:]))
+    with pytest.raises(RuntimeError, match="killed"):
+        in_turn(first, then)
