@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 
 from ..base.files import read_text
@@ -45,4 +44,7 @@ def is_of(path: str, root: str) -> bool:
 
 def is_enabled(path: str) -> bool:
     """Return whether systemd starts a unit by itself: a target wants it."""
+    # Late: only where a unit is looked for.
+    import glob
+
     return bool(glob.glob(os.path.join(glob.escape(os.path.dirname(path)), "*.wants", os.path.basename(path))))
