@@ -186,7 +186,8 @@ def _roots(place: t.Optional[str], root: str, mounted: t.Optional[t.Sequence[Mou
         if silent_mount(link, mounted=mounted) is not None:
             # Whoever asked it would wait for ever. A bind tells which ports it holds while it runs.
             continue
-        other = os.path.realpath(link)
+        # One that is removed at this very moment leads nowhere.
+        other = _resolved(link)
         if other != own and os.path.isdir(other):
             yield other
 

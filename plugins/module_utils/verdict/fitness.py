@@ -154,6 +154,11 @@ def begin_fit(stack: Stack) -> Look:
     return lambda: fit_of(stack, answered())
 
 
+def none() -> Fitness:
+    """Return that nothing is unfit, for who looks later."""
+    return [], []
+
+
 def fit_works(stack: Stack) -> Works:
     """Return what a child is to do for `fit_of`."""
     return _works(stack, "", False, _nothing)

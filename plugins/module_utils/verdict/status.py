@@ -76,14 +76,12 @@ def observe(
         config_read: whether supervisord has just been made to take over the installed config.
         fit: returns what is unfit, as it was seen a moment ago; None looks.
     """
-    fit = fit or fitness.begin_fit(stack)
-    client = client or client_of(stack, clock=clock)
+    fit, client = fit or fitness.begin_fit(stack), client or client_of(stack, clock=clock)
     supervisords = supervisords_of(stack)
     supervisord, version, silence, programs = _said(stack, client, programs)
     # First the listener, then the answer, which then is its own; all who hold the socket, for each of them may answer.
     holders = survey(stack, _ports(stack), _pids(programs), sharing=socket_owners.EVERY)
-    answers, replies = _ask(stack, programs, started=config_read)
-    files, dependencies = fit()
+    (answers, replies), (files, dependencies) = _ask(stack, programs, started=config_read), fit()
     # An answer may take seconds: what may have changed meanwhile is looked at after it.
     silence, programs, book, altered = _said_again(stack, client, silence, programs, config_read, clock)
     holders = _listening_still(stack, holders, programs)

@@ -80,22 +80,26 @@ def wait_and_judge(
         # Where supervisord does not answer, the look below reports that as the check `supervisord`.
         with contextlib.suppress(RollcallError):
             lives = outlive(stack, client, dict(lives), least, soak, clock)
-    known = seen is not None
+    fit_known = seen is not None
     if seen is None:
-        # What is unfit is looked at below, by the child that reads the logs.
         seen = status.observe(
-            stack, clock=clock, client=client, programs=programs, config_read=config_read, fit=lambda: ([], [])
+            stack, clock=clock, client=client, programs=programs, config_read=config_read, fit=fitness.none
         )
-    seen = _with_backgrounded(stack, seen, expected.failed, clock)
-    reading = log_works(stack, marks, [process.pid for process in seen.supervisords], began=began)
-    if known:
-        seen = seen._replace(logs=logs_of(stack, marks, apart_each(*reading, clock=clock)))
-    else:
-        fit, logs = in_turn(fitness.fit_works(stack), reading, clock=clock)
-        files, dependencies = fitness.fit_of(stack, fit)
-        seen = seen._replace(files=files, dependencies=dependencies, logs=logs_of(stack, marks, logs))
+    seen = _looked_into(stack, _with_backgrounded(stack, seen, expected.failed, clock), marks, began, fit_known, clock)
     expected = expected._replace(first=lives, freed=_holders(stack, freed or {}, clock))
     return seen, judge(CHECKS, Case(stack, seen, expected))
+
+
+def _looked_into(
+    stack: Stack, seen: Observation, marks: LogMarks, began: t.Optional[LogMarks], fit_known: bool, clock: Clock
+) -> Observation:
+    """Return what was seen, with what the logs say; with what is unfit, too, where that was not looked at."""
+    reading = log_works(stack, marks, [process.pid for process in seen.supervisords], began=began)
+    if fit_known:
+        return seen._replace(logs=logs_of(stack, marks, apart_each(*reading, clock=clock)))
+    fit, logs = in_turn(fitness.fit_works(stack), reading, clock=clock)
+    files, dependencies = fitness.fit_of(stack, fit)
+    return seen._replace(files=files, dependencies=dependencies, logs=logs_of(stack, marks, logs))
 
 
 def _with_backgrounded(stack: Stack, seen: Observation, failed: t.Container[str], clock: Clock) -> Observation:
@@ -180,19 +184,14 @@ def outlive(
     stable = {service.name: service.stable_for for service in stack.services if service.name in least}
 
     def settled(least: t.Mapping[str, float], *, together: bool) -> bool:
-        if _only_age(first, least):
-            # Nothing can have happened, by the kernel's word. That supervisord answers is asked all the same.
-            client.poke()
+        if _only_time_passes(client, first, least):
             return False
         programs = client.programs()
         young, lost = [], []
         for name, seconds in least.items():
             program = programs.get(name)
-            if program is None or program.state != "RUNNING":
-                lost.append(name)
-                continue
-            life = first.setdefault(name, identity(program))
-            if life != identity(program):
+            own = None if program is None or program.state != "RUNNING" else identity(program)
+            if program is None or own is None or first.setdefault(name, own) != own:
                 lost.append(name)
             elif not (program.born and program.age > seconds):
                 young.append(name)
@@ -205,10 +204,16 @@ def outlive(
     return first
 
 
-def _only_age(lives: t.Mapping[str, Identity], least: t.Mapping[str, float]) -> bool:
-    """Return whether the process of every service lives, and one of them has not lived as long as it must."""
+def _only_time_passes(client: Client, lives: t.Mapping[str, Identity], least: t.Mapping[str, float]) -> bool:
+    """Return whether the process of every service lives, and one of them has not lived as long as it must.
+
+    Then nothing can have happened, by the kernel's word. That supervisord answers is asked all the same.
+    """
     known = [lives.get(name) for name in least]
-    return all(one is not None and processes.alive(one) for one in known) and not _all_old(least, lives)
+    if not all(one is not None and processes.alive(one) for one in known) or _all_old(least, lives):
+        return False
+    client.poke()
+    return True
 
 
 def _all_old(least: t.Mapping[str, float], lives: t.Mapping[str, Identity]) -> bool:
