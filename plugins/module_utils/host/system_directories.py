@@ -43,7 +43,7 @@ def why_not_here(path: str, user: t.Optional[str] = None) -> str:
 
 def _why_not(path: str, homes: t.FrozenSet[str], mounted: t.Sequence[Mount]) -> str:
     """Return the same, by the homes of all other accounts and what is mounted."""
-    said = why_not(path, homes) or _link_of_proc(path)
+    said = why_not(path, homes) or _link_of_proc(path, mounted)
     if said:
         return said
     try:
@@ -61,12 +61,11 @@ def _why_not(path: str, homes: t.FrozenSet[str], mounted: t.Sequence[Mount]) -> 
     return _by_inode(path, True) if os.path.exists(path) else _by_inode(there, False)
 
 
-def _link_of_proc(path: str) -> str:
+def _link_of_proc(path: str, mounted: t.Sequence[Mount]) -> str:
     """Return that a path leads through a link of proc(5), such as /proc/self/cwd; empty when it does not.
 
     Each process sees something else behind it, and whoever looks would judge what is behind it here and now.
     """
-    mounted = mounts()
     left, here, links = list(reversed(path.split("/"))), "/", 0
     while left and links <= MOST_LINKS:
         name = left.pop()

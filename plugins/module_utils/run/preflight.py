@@ -109,6 +109,7 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
     if new:
         problems += [*_kernel_ports(stack, who), *_not_writable(stack)]
     _refuse(stack, problems)
+    return now
 
 
 def check_places(stack: Stack) -> None:
@@ -125,7 +126,6 @@ def _refuse(stack: Stack, problems: t.Sequence[Problem]) -> None:
             evidence={"problems": [problem.as_dict() for problem in problems]},
             remedies=[*dict.fromkeys(problem.cure for problem in problems), cures.AGAIN],
         )
-    return now
 
 
 def check_descriptors(stack: Stack) -> None:
