@@ -52,6 +52,7 @@ import threading
 import time
 import typing as t
 
+from ansible import context
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
@@ -84,6 +85,9 @@ REPORTING = (*JUDGING, f"{OURS}stack_acknowledge", f"{OURS}port_assign")
 # Variables of the tasks that come when an install has failed: of each, and of those that say what has become of it.
 ENDING = "__bootstrap_ending"
 STATEMENT = "__bootstrap_ending_told"
+# Variables of tasks that call the host's own command, and that have it stop the stack, or end something.
+STOPS = "__rollcall_stops"
+TOUCHES = "__rollcall_touches"
 # After how many seconds it is said which task is waited for.
 PATIENCE = 3.0
 
@@ -124,6 +128,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         gc.freeze()
         variables = play.get_variable_manager().get_vars(play=play)
         self._of_play = dict.fromkeys(variables["ansible_play_hosts_all"])
+        self._record.check_mode = bool(context.CLIARGS.get("check"))
         self._record.fatal = bool(play.any_errors_fatal)
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:  # noqa: ARG002  ansible's signature
@@ -148,6 +153,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
 
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
         """Note when a task of one of the twelve steps begins on a host."""
+        if _action(task) in RUNS:
+            self._record.in_run.add(host.get_name())
         if steps.number(str(task.name)) is not None:
             self._record.host(host.get_name()).began[task._uuid] = time.monotonic()
 
@@ -158,6 +165,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         self._count(result, steps.CHANGED if result.result.get("changed") else steps.OK)
         if _action(result.task) == REMOVE and result.result.get("changed"):
             self._host(result).gone = True
+        marks = result.task.get_vars()
+        if STOPS in marks:
+            self._host(result).stopped = time.time()
+        if TOUCHES in marks and result.result.get("changed"):
+            self._host(result).touched_itself = True
 
     def v2_runner_on_skipped(self, result: t.Any) -> None:
         """Note that the play came to this host."""
@@ -180,6 +192,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
                 off = playbook_command("remove", limit=self._limit(result.host.get_name()))
                 self._host(result).ending = said.replace(TAKE_OFF, off)
             return
+        if STOPS in marks:
+            self._host(result).told_itself = True
         self._count(result, steps.OK if ignore_errors else steps.FAILED)
         if self._collect(result) or ignore_errors:
             return
@@ -234,6 +248,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
     def _touch(self, result: t.Any) -> None:
         if not _guards(result.task):
             self._record.touched[result.host.get_name()] = None
+        self._record.in_run.discard(result.host.get_name())
 
     def _count(self, result: t.Any, state: str) -> None:
         """Add a task to the step that it is of."""

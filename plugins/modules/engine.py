@@ -139,6 +139,11 @@ if [ "$0" != '{root}/bin/rollcall' ]; then
     exit 2
   fi
 fi
+if [ -d '{root}/engine' ] && ! [ -x '{root}/engine' ]; then
+  echo 'FAILED: {root}/engine may not be looked into.' >&2
+  echo '  next: {as_root}' >&2
+  exit 1
+fi
 if ! [ -x '{root}/engine/venv/bin/python' ] || ! [ -e '{root}/engine/rollcall/cli/command.py' ]; then
   echo 'FAILED: the engine of the stack under {root} is broken; the services run without it.' >&2
   broken

@@ -203,4 +203,7 @@ def _failure(root: str, done: Data, how: str = "and no answer") -> t.Dict[str, t
             evidence=evidence,
             remedies=[cures.INSTALL],
         )
+    # Services may run without an engine, and a run goes on without whoever has asked for it.
+    left = cures.INSTALL if done["rc"] == NOT_INSTALLED else cures.STATUS
+    error.standing = {"state": "unknown", "running": None, "services": None, "since": None, "next": left}
     return {"changed": False, "failed": True, "msg": str(error), "error": error.as_dict()}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import typing as t
 from dataclasses import dataclass, field
@@ -101,8 +102,16 @@ class HostRecord:
     reports: t.Dict[t.Tuple[str, str], AnyReport] = field(default_factory=dict)
     failure: t.Optional[TaskFailure] = None
     unreachable: t.Optional[str] = None
-    # Whether the connection was lost while a run was under way: it goes on.
+    # Whether a run was begun that nobody has heard the end of: it goes on.
     lost_run: bool = False
+    # When a task had the host's own command stop the stack, in seconds since the epoch; and whether one has failed, and
+    # so has said itself how the stack is.
+    stopped: t.Optional[float] = None
+    told_itself: bool = False
+    # Whether a task had the host's own command end something: who looks then has to be asked.
+    touched_itself: bool = False
+    # Whether nothing was to be done.
+    check_mode: bool = False
     # Of an install: its steps before the run, by number; what the run has told of its own; and when tasks began.
     earlier: t.Dict[int, Step] = field(default_factory=dict)
     run: t.Sequence[Step] = ()
@@ -121,17 +130,35 @@ class HostRecord:
         """Why the host could not be reached; None when it could."""
         if self.unreachable is None:
             return None
-        told = error(self.unreachable, "unreachable")
-        if self.lost_run:
-            left: documents.StandingData = {
-                "state": "unknown",
-                "running": None,
-                "services": None,
-                "since": None,
-                "next": cures.STATUS,
-            }
-            told["standing"] = left
-        return told
+        return self.told(error(self.unreachable, "unreachable"))
+
+    def told(self, why: documents.ErrorData) -> documents.ErrorData:
+        """Return an error with how the stack is, unless it says so itself or that is told elsewhere."""
+        left = self._standing(why) if why.get("standing") is None else None
+        return why if left is None else {**why, "standing": left}
+
+    def _standing(self, why: documents.ErrorData) -> t.Optional[documents.StandingData]:
+        """Return how the stack is after what has ended this host's part; None where nothing is there that could be up.
+
+        Only a run ends or starts anything. A report of one says it, and of a look each service.
+        """
+        if self.gone or self.ending or self.check_mode or self.told_itself:
+            return None
+        if self.stopped is not None:
+            return _left("down", 0, since=self.stopped, command=cures.START)
+        # An error of ours that has touched nothing is no failure by its kind.
+        ours = self.failure is not None and self.failure.ours and why["kind"] == "failed"
+        if why["kind"] == "unreachable" or self.lost_run or self.touched_itself or ours:
+            return _left("unknown", command=cures.STATUS)
+        verdicts = [report for report in self.reports.values() if tells_of(report) == "verdict"]
+        if not verdicts:
+            return _left("as_it_was")
+        # One of another version may lack what ours has.
+        services = verdicts[-1].get("services") if verdicts[-1].get("ok") else ()
+        known = t.cast("t.Sequence[Data]", services or ())
+        rows = [row.get("state") for row in known if row.get("kind") == "service"]
+        running = rows.count("RUNNING")
+        return _left("up", running, len(rows)) if running else None
 
     def reader(self, name: str, root: str = "") -> Reader:
         """Return how cures for this host, which the inventory calls ``name``, are written."""
@@ -171,6 +198,17 @@ class HostRecord:
         self.earlier[number] = Step(number, worst, took, said)
 
 
+def _left(
+    state: t.Any,
+    running: t.Optional[int] = None,
+    services: t.Optional[int] = None,
+    *,
+    since: t.Optional[float] = None,
+    command: t.Optional[str] = None,
+) -> documents.StandingData:
+    return {"state": state, "running": running, "services": services, "since": since, "next": command}
+
+
 def tells_of(report: AnyReport) -> str:
     """Return what a report tells of: ``findings``, what was ``acknowledged``, or a ``verdict``."""
     if "findings" in report:
@@ -201,6 +239,8 @@ class PlaybookRecord:
         hosts: each host of which something is known.
         wanted: the hosts of all plays that are our business; the values mean nothing, a dict keeps the order.
         touched: hosts where anything was done.
+        in_run: hosts on which a run was begun whose end is not known.
+        check_mode: whether nothing is to be done.
         judging: whether a verdict is due.
         fatal: whether the play ends for all hosts when one fails.
         stopped_because: what the task said that ended the play before its next batch.
@@ -210,6 +250,8 @@ class PlaybookRecord:
     hosts: t.Dict[str, HostRecord] = field(default_factory=dict)
     wanted: t.Dict[str, None] = field(default_factory=dict)
     touched: t.Dict[str, None] = field(default_factory=dict)
+    in_run: t.Set[str] = field(default_factory=set)
+    check_mode: bool = False
     judging: bool = False
     fatal: bool = False
     stopped_because: str = ""
@@ -217,7 +259,7 @@ class PlaybookRecord:
 
     def host(self, name: str) -> HostRecord:
         """Return what is known of a host, to be added to."""
-        return self.hosts.setdefault(name, HostRecord())
+        return self.hosts.setdefault(name, HostRecord(check_mode=self.check_mode))
 
     def failure(self, name: str) -> t.Optional[TaskFailure]:
         """Return the failure that ended the host's part of the play; None when there was none or it was rescued."""
@@ -295,15 +337,20 @@ class PlaybookRecord:
             return known.why_unreachable
         failure = self.failure(name) if known is not None else None
         if failure is not None:
-            return failure.as_error()
+            return self.hosts[name].told(failure.as_error())
         if name in rest.untouched:
             because = self.stopped_because or "The play ended before this host's turn."
-            return error(f"Not touched. {because}", "failed", remedies=[rest.again])
+            return self._unjudged(name, error(f"Not touched. {because}", "failed", remedies=[rest.again]))
         verdict_due = name in rest.cut_short or (self.judging and name in self.wanted)
         if verdict_due and (known is None or not (known.reports or known.unplanned)):
             remedies = [rest.again] if rest.again else []
-            return error("There is no verdict on this host.", "failed", remedies=remedies)
+            return self._unjudged(name, error("There is no verdict on this host.", "failed", remedies=remedies))
         return None
+
+    def _unjudged(self, name: str, why: documents.ErrorData) -> documents.ErrorData:
+        """Return an error about a host without a verdict, with how its stack is."""
+        known = self.hosts.get(name, HostRecord(check_mode=self.check_mode))
+        return dataclasses.replace(known, lost_run=known.lost_run or name in self.in_run).told(why)
 
 
 def error(

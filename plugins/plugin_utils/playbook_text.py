@@ -9,8 +9,9 @@ import typing as t
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import printable
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text, problems_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call import roll_call, verdict_line
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.standing import standing_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import steps_text
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import continued
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import continued, painter
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_record import (
     HostRecord,
     PlaybookRecord,
@@ -117,9 +118,12 @@ def _bare_verdict(report: AnyReport, name: str) -> str:
 
 def _failure_text(name: str, failure: TaskFailure, known: HostRecord, *, colour: bool) -> str:
     """Return why a host came to no verdict."""
+    told = known.told(failure.as_error())
     if failure.problems:
-        return problems_text(failure.problems, subject=f"manifest of {name}", colour=colour)
-    told = failure.as_error()
+        problems = problems_text(failure.problems, subject=f"manifest of {name}", colour=colour)
+        left = told.get("standing")
+        more = [] if left is None else [f"  {standing_text(left, known.reader(name), painter(colour))}"]
+        return "\n".join([problems, *more])
     if known.gone:
         # Nothing is there any more that could be up.
         told = t.cast("documents.ErrorData", {key: value for key, value in told.items() if key != "standing"})
@@ -132,7 +136,10 @@ def _left_out(record: PlaybookRecord) -> t.Iterator[str]:
     rest = record.remainder()
     because = f" ({record.stopped_because})" if record.stopped_because else ""
     lines = [f"not touched: {', '.join(rest.untouched)}{because}"] if rest.untouched else []
-    lines += [f"cut short: {', '.join(rest.cut_short)}"] if rest.cut_short else []
+    if rest.cut_short:
+        # A run whose end is not known may have changed something, or do so yet.
+        left = "" if record.in_run.intersection(rest.cut_short) or record.check_mode else " (the stack is as it was)"
+        lines.append(f"cut short: {', '.join(rest.cut_short)}{left}")
     lost = [name for name, known in record.hosts.items() if known.unreachable is not None]
     # The others need the same command, and it names these as well.
     lines += [f"not reached: {', '.join(lost)}"] if lost and not lines and len(record.wanted) > 1 else []

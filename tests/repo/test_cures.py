@@ -96,6 +96,10 @@ TRIALS: t.Mapping[str, str] = {
         "tests/contract/run/test_places.py"
         "::test_what_others_can_change_is_told_by_all_and_refused_and_the_cure_cures_it"
     ),
+    "trust_all": (
+        "tests/contract/run/test_places.py"
+        "::test_a_stack_that_was_given_to_its_user_as_a_whole_is_mended_by_what_is_printed"
+    ),
     "mode": f"{FAULT}::test_a_program_that_nobody_may_execute_is_made_executable",
     "make_directory": f"{FAULT}::test_a_directory_that_is_gone_is_made",
     "writable": f"{FAULT}::test_a_file_system_is_made_writable_again",

@@ -285,6 +285,20 @@ def trust(user: str, path: str, bits: t.Union[int, str] = "go-w") -> str:
     return f"chown -h {shlex.quote(user)}: {shlex.quote(path)} && {mode(bits, path)}"
 
 
+def trust_all(user: str, path: str, but: str = "") -> str:
+    """Return the command that makes a directory and all in it what only a user may change, besides directories ``but``.
+
+    Groups stay: supervisord reads its config by one.
+    """
+    who, where = shlex.quote(user), shlex.quote(path)
+    if not but:
+        return f"chown -hR {who} {where} && chmod -R go-w {where}"
+    return (
+        f"find {where} -name {shlex.quote(but)} -prune -o -exec chown -h {who} {{}} + "
+        f"&& find {where} -name {shlex.quote(but)} -prune -o ! -type l -exec chmod go-w {{}} +"
+    )
+
+
 def mode(bits: t.Union[int, str], path: str) -> str:
     """Return the command that changes the mode of a file."""
     return f"chmod {bits if isinstance(bits, str) else format(bits, 'o')} {shlex.quote(path)}"

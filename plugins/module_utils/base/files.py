@@ -208,8 +208,9 @@ def read_text_record(
     except FileNotFoundError:
         return missing
     except (OSError, *NOT_AS_EXPECTED) as exc:
+        why = "may not be read" if isinstance(exc, PermissionError) else f"cannot be read: {exc}"
         raise RollcallError(
-            f"{subject} in {path} cannot be read: {exc}.",
+            f"{subject} in {path} {why}.",
             evidence={"path": path, "cause": str(exc)},
             remedies=cures_of(exc, remedies),
         ) from exc

@@ -165,7 +165,7 @@ class _Look:
         return None
 
     def _untrusted(self, paths: Paths) -> t.List[t.Tuple[Untrusted, str]]:
-        return [(one, places.cure(one)) for one in places.untrusted_below(self._root, paths.state)]
+        return [(one, places.cure(one)) for one in places.all_untrusted(self._root, paths.state)]
 
     def _problems(self, stack: Stack) -> t.List[t.Mapping[str, t.Any]]:
         try:

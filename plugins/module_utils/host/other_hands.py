@@ -31,11 +31,13 @@ class Untrusted(t.NamedTuple):
         path: of it.
         reason: why, for people.
         by_mode: whether its owner is as it should be, and its mode lets others write.
+        inside: whether it is a directory in which others can change something.
     """
 
     path: str
     reason: str
     by_mode: bool = False
+    inside: bool = False
 
 
 def untrusted(paths: t.Iterable[str]) -> t.List[Untrusted]:
@@ -48,6 +50,37 @@ def untrusted(paths: t.Iterable[str]) -> t.List[Untrusted]:
     for path in paths:
         look.along(path)
     return list(look.found.values())
+
+
+def untrusted_within(top: str, known: t.Container[str] = (), skipped: t.Container[str] = ()) -> t.Optional[Untrusted]:
+    """Return that others can change something in a directory, of which the first is named; None when they cannot.
+
+    Args:
+        top: the directory. No link in it is followed.
+        known: paths in it that do not count.
+        skipped: names of directories in it that are somebody else's, and are not looked into.
+    """
+    look = _TrustSearch(os.geteuid())
+    waiting = [top]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in listed:
+            try:
+                seen = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            if entry.name in skipped and stat.S_ISDIR(seen.st_mode):
+                continue
+            reason = look.reason(entry.path, seen, last=True) if entry.path not in known else ""
+            if reason:
+                return Untrusted(top, f"has {os.path.relpath(entry.path, top)} in it, which {reason}", inside=True)
+            if stat.S_ISDIR(seen.st_mode):
+                waiting.append(entry.path)
+    return None
 
 
 class _TrustSearch:
@@ -86,13 +119,14 @@ class _TrustSearch:
             except OSError:
                 self._seen[path] = None
         seen = self._seen[path]
-        reason = "" if seen is None else self._reason(path, seen, last=last)
+        reason = "" if seen is None else self.reason(path, seen, last=last)
         if reason:
             by_mode = seen is not None and seen.st_uid in (0, self._uid)
             self.found.setdefault(path, Untrusted(path, reason, by_mode))
         return seen
 
-    def _reason(self, path: str, seen: os.stat_result, *, last: bool) -> str:
+    def reason(self, path: str, seen: os.stat_result, *, last: bool) -> str:
+        """Return why others can change what is at a path, for people; empty when they cannot."""
         if seen.st_uid not in (0, self._uid):
             return f"belongs to user {user_name(seen.st_uid)}"
         if stat.S_ISLNK(seen.st_mode):

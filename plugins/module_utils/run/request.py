@@ -8,10 +8,10 @@
 from __future__ import annotations
 
 import os
-import pwd
 import typing as t
 
 from ..base import cures
+from ..host.accounts import user_name
 from ..manifest.model import Paths
 from ..ports.flush import GRACE, KILL_GRACE
 from ..ports.policies import OWNED
@@ -72,6 +72,6 @@ class Request(t.NamedTuple):
 
 def who() -> str:
     """Return the login of the person who asks, also behind sudo, and the address that they came from."""
-    name = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    name = os.environ.get("SUDO_USER") or user_name(os.getuid())
     address = os.environ.get("SSH_CONNECTION", "").split(" ")[0]
     return f"{name} from {address}" if address else name

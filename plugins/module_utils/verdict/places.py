@@ -14,18 +14,22 @@ from ..base import cures
 from ..base.errors import Problem, RollcallError
 from ..host import units
 from ..host.accounts import user_name
-from ..host.other_hands import Untrusted, untrusted
+from ..host.other_hands import Untrusted, untrusted, untrusted_within
 from ..host.system_directories import forbidden
 from ..manifest.model import Stack
 from ..manifest.system_directories import known_directory
 from ..ports import leases
 from ..supervisord.places import engine_directory, engine_python
 
+# What root executes and believes with all that is in it, by their names in the root; and which directories in it are
+# the stack's user's.
+TREES: t.Mapping[str, t.Sequence[str]] = {"engine": (), "bin": (), "lib": (), "generations": ("env",)}
+
 
 def problems(stack: Stack) -> t.Iterator[Problem]:
     """Find what speaks against the root and the paths of a stack, each with its cure."""
     yield from forbidden(stack)
-    for one in in_other_hands(stack):
+    for one in all_untrusted(stack.root, stack.paths.state):
         message = f"{one.reason}, and {user_name(os.geteuid())} runs the programs of the stack"
         yield Problem(place=one.path, message=message, cure=cure(one), severity="error")
 
@@ -44,6 +48,24 @@ def untrusted_below(root: str, state: str) -> t.List[Untrusted]:
     return untrusted([root, engine, os.path.join(engine, "rollcall"), engine_python(root), state, *own])
 
 
+def all_untrusted(root: str, state: str) -> t.List[Untrusted]:
+    """Return the same as `untrusted_below`, and the trees of the stack in which others can change anything.
+
+    Of a tree its own directory is told, in the place of what is wrong in it. It takes some milliseconds.
+    """
+    found = untrusted_below(root, state)
+    known = {one.path for one in found}
+    trees = [
+        tree
+        for name, skipped in TREES.items()
+        for tree in (untrusted_within(os.path.join(root, name), known, skipped),)
+        if tree is not None
+    ]
+    within = tuple(f"{tree.path}{os.sep}" for tree in trees)
+    rest = [one for one in found if not f"{one.path}{os.sep}".startswith(within)]
+    return [*rest, *trees]
+
+
 def notes(stack: Stack) -> t.List[str]:
     """Return a warning for a stack that runs and that others can change: a look does not call it failed for that."""
     found = in_other_hands(stack)
@@ -60,6 +82,8 @@ def cure(one: Untrusted) -> str:
     if known is not None and known.of_user:
         # Its user could not use it any more.
         return cures.then("give the stack a root that is in nobody's home, such as one below /opt: stack.root")
+    if one.inside:
+        return cures.trust_all(user_name(os.geteuid()), one.path, *TREES[os.path.basename(one.path)])
     return cures.trust(user_name(os.geteuid()), one.path)
 
 

@@ -287,3 +287,42 @@ def test_the_fact_looks_for_the_same_as_the_command() -> None:
         return text[text.index("exposed() {") : text.index("\n}\n", text.index("exposed() {"))]
 
     assert function("rollcall") == function("rollcall.fact")
+
+
+@NEEDS_ROOT
+@pytest.mark.parametrize("closed", ["roots", "roots/trading", "roots/trading/bin"])
+@pytest.mark.parametrize("named", [(), ("--stack", "trading")])
+def test_who_may_not_look_into_a_stack_is_told_so_and_what_to_type(
+    host: Host, closed: str, named: t.Tuple[str, ...]
+) -> None:
+    for above in (host.place, *host.place.parents):
+        if above.stat().st_uid == 0 and not above.stat().st_mode & 0o001:
+            above.chmod(above.stat().st_mode | 0o011)
+    host.install("trading")
+    (host.place / closed).chmod(0o700)
+    asked = [
+        "setpriv",
+        f"--reuid={STRANGER}",
+        f"--regid={STRANGER}",
+        "--clear-groups",
+        "sh",
+        str(host.place / "rollcall"),
+    ]
+    done = subprocess.run(
+        [*asked, *named, "status"], capture_output=True, text=True, check=False, timeout=BOUND, cwd="/"
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"rollcall: user {STRANGER} may not look into the directories of stack 'trading'.\n"
+        "  next: sudo rollcall --stack trading status\n"
+    )
+    assert host.call("--stack", "trading", "status").stdout == "trading runs status\n"
+
+
+def test_a_stack_that_was_removed_is_not_one_that_may_not_be_looked_into(host: Host) -> None:
+    (host.stacks / "gone").symlink_to(host.place / "nowhere" / "at-all")
+    host.install("trading")
+    assert host.call("status").stdout == "trading runs status\n"
+    assert (
+        host.call("--stack", "gone", "status").stderr == "rollcall: no stack 'gone' on this host. There are:\ntrading\n"
+    )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import typing as t
@@ -153,6 +154,7 @@ def test_a_stack_that_was_moved_into_another_is_not_touched_when_that_is_stopped
 # --- who else can change the directories --------------------------------------------------------------------------
 
 EVE = 60123
+USER = "nobody"
 
 
 def in_other_hands(made: StackUnderTest) -> t.Dict[str, str]:
@@ -211,6 +213,38 @@ def test_what_is_wrong_with_a_directory_is_one_finding_whose_cure_leaves_none(wa
             after = os.stat(path)
             assert (after.st_mode, after.st_uid) == (before.st_mode, 0)
             assert modes_found(made) == []
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("given", [USER, f"{USER}:"])
+@pytest.mark.parametrize("told_by", ["start", "doctor"])
+def test_a_stack_that_was_given_to_its_user_as_a_whole_is_mended_by_what_is_printed(given: str, told_by: str) -> None:
+    web = {"command": ["sleep", "600"], "secrets": {"TOKEN": "planted-1"}}
+    with stack({"web": web}, user=USER) as made:
+        os.chmod(made.root, 0o755)
+        for path in (made.paths.run, made.paths.logs):
+            shutil.chown(path, USER, -1)
+        assert made.perform()["ok"]
+        assert made.perform("full")["ok"]
+        assert rollcall(made, "stop", bound=60).code == 0
+        subprocess.run(["chown", "-R", given, made.root], check=True, timeout=60)
+
+        # As the unit does it after a boot.
+        refused = rollcall(made, "start", "--automatic", "--json", bound=60)
+
+        assert (refused.code, refused.data["error"]["standing"]["state"]) == (2, "as_it_was")
+        found = modes_found(made)
+        told = [one["cure"] for one in refused.data["error"]["evidence"]["problems"]]
+        assert sorted(one["cure"] for one in found if one["name"] == "untrusted") == sorted(told)
+        for cure in told if told_by == "start" else [one["cure"] for one in found]:
+            subprocess.run(cure, shell=True, check=True, timeout=60)
+        assert rollcall(made, "start", "--automatic", bound=60).code == 0
+        assert rollcall(made, "status").code == 0
+        assert modes_found(made) == []
+        for name in ("engine", "bin", "lib", "generations"):
+            for top, folders, files in os.walk(os.path.join(made.root, name)):
+                owners = {os.lstat(os.path.join(top, one)).st_uid for one in (*folders, *files) if one != "env"}
+                assert owners <= {0} or top.endswith("/env"), top
 
 
 @ROOT_ONLY

@@ -25,6 +25,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from tests.support.namespaces import as_nobody
 from tests.support.reports import failed, restart_report, status_report
 
+AS_IT_WAS = {"state": "as_it_was", "running": None, "services": None, "since": None, "next": None}
+UNKNOWN = {**AS_IT_WAS, "state": "unknown", "next": "rollcall status"}
 CRASHED = [failed("running", "trade_executor", "FATAL: no such file", "tail x")]
 
 
@@ -89,15 +91,28 @@ class Run:
         return SimpleNamespace(host=of_host, task=task, result=dict(data))
 
     def ok(
-        self, host: str, action: str = "rollcall.supervisor.stack_restart", *, name: str = "", **data: t.Any
+        self,
+        host: str,
+        action: str = "rollcall.supervisor.stack_restart",
+        *,
+        name: str = "",
+        marks: t.Collection[str] = (),
+        **data: t.Any,
     ) -> None:
-        self.callback.v2_runner_on_ok(self._result(host, action, data, name=name))
+        self.callback.v2_runner_on_ok(self._result(host, action, data, name=name, marks=marks))
         self.stats.increment("ok", host)
 
     def failed(
-        self, host: str, action: str = "rollcall.supervisor.stack_restart", *, counts: bool = True, **data: t.Any
+        self,
+        host: str,
+        action: str = "rollcall.supervisor.stack_restart",
+        *,
+        counts: bool = True,
+        marks: t.Collection[str] = (),
+        **data: t.Any,
     ) -> None:
-        self.callback.v2_runner_on_failed(self._result(host, action, {"failed": True, **data}), not counts)
+        result = self._result(host, action, {"failed": True, **data}, marks=marks)
+        self.callback.v2_runner_on_failed(result, not counts)
         self.stats.increment("failures" if counts else "ignored", host)
 
     def unreachable(self, host: str, action: str = "ansible.builtin.stat", **data: t.Any) -> None:
@@ -190,7 +205,11 @@ def test_an_error_without_a_report_is_told_with_its_remedies(run: Run) -> None:
     error = RollcallError("Port 8001 is taken by pid 9.", kind="refused", remedies=["kill 9"])
     run.failed("a", error=error.as_dict(), msg="…")
 
-    assert run.end().splitlines()[1:] == ["a: REFUSED, Port 8001 is taken by pid 9.", "  next: kill 9"]
+    assert run.end().splitlines()[1:] == [
+        "a: REFUSED, Port 8001 is taken by pid 9.",
+        "  the stack is as it was",
+        "  next: kill 9",
+    ]
 
 
 def test_a_bad_manifest_is_told_problem_by_problem(run: Run) -> None:
@@ -367,7 +386,7 @@ def test_hosts_that_were_left_in_the_middle_are_told_from_those_that_were_not_to
 
     assert run.end().splitlines()[-3:] == [
         "not touched: c",
-        "cut short: b",
+        "cut short: b (the stack is as it was)",
         "  next  the same command with --limit a,b,c",
     ]
 
@@ -424,7 +443,8 @@ def test_the_exit_code_of_a_host_is_that_of_its_error(run: Run, tmp_path: Path, 
     run.ok("a", error=error, msg="…")
     run.failed("a", "ansible.builtin.fail", msg="The verdict failed.")
 
-    expected = {"ok": False, "exit_code": code, "reports": [], "error": error}
+    left = UNKNOWN if kind == "failed" else AS_IT_WAS
+    expected = {"ok": False, "exit_code": code, "reports": [], "error": {**error, "standing": left}}
     assert run.outcome(tmp_path / "outcome") == {"ok": False, "exit_code": code, "hosts": {"a": expected}}
 
 
@@ -436,22 +456,94 @@ def test_a_verdict_that_failed_is_1_and_a_host_out_of_reach_is_4(run: Run, tmp_p
     hosts = run.outcome(tmp_path / "outcome")["hosts"]
 
     assert (hosts["a"]["exit_code"], hosts["a"]["error"], len(hosts["a"]["reports"])) == (1, None, 1)
-    unreachable = {"message": "no route", "kind": "unreachable", "evidence": {}, "remedies": []}
+    unreachable = {"message": "no route", "kind": "unreachable", "evidence": {}, "remedies": [], "standing": UNKNOWN}
     assert hosts["b"] == {"ok": False, "exit_code": 4, "reports": [], "error": unreachable}
 
 
-def test_a_connection_that_is_lost_in_a_run_leaves_unknown_whether_the_stack_is_up(run: Run, tmp_path: Path) -> None:
-    run.play("a", "b", fatal=False)
-    run.unreachable("a", "rollcall.supervisor.stack_restart", msg="no route")
-    run.unreachable("b", "rollcall.supervisor.stack_info", msg="no route")
+@pytest.mark.parametrize("action", ["stack_restart", "stack_info", "manifest_info"])
+def test_of_a_host_out_of_reach_it_is_not_known_whether_its_stack_is_up(run: Run, tmp_path: Path, action: str) -> None:
+    run.play("a")
+    run.unreachable("a", f"rollcall.supervisor.{action}", msg="no route")
+
+    assert run.outcome(tmp_path / "outcome")["hosts"]["a"]["error"]["standing"] == UNKNOWN
+    text = "\n".join(run.display.printed)
+    assert text.count("whether the stack is up is not known: type: rollcall status") == 1
+
+
+def test_what_fails_before_a_run_says_that_the_stack_is_as_it_was(run: Run, tmp_path: Path) -> None:
+    run.play("a", "b")
+    problem = {"place": "stack.name", "message": "is missing", "cure": "add it", "severity": "error"}
+    run.failed("a", "rollcall.supervisor.bootstrap_info", problems=[problem], msg="…")
+    run.ok("b", "rollcall.supervisor.bootstrap_info")
+    run.failed("b", "ansible.builtin.package", msg="no mirror answers")
 
     hosts = run.outcome(tmp_path / "outcome")["hosts"]
 
-    left = {"state": "unknown", "running": None, "services": None, "since": None, "next": "rollcall status"}
-    assert hosts["a"]["error"]["standing"] == left
-    assert "standing" not in hosts["b"]["error"]
-    text = "\n".join(run.display.printed)
-    assert text.count("whether the stack is up is not known: type: rollcall status") == 1
+    assert [hosts[name]["error"]["standing"] for name in ("a", "b")] == [AS_IT_WAS, AS_IT_WAS]
+    assert "\n".join(run.display.printed).count("\n  the stack is as it was") == 2
+
+
+def test_what_fails_after_a_good_run_says_that_the_stack_is_up(run: Run, tmp_path: Path) -> None:
+    run.play("a")
+    run.ok("a", "rollcall.supervisor.stack_apply", report=restart_report())
+    run.failed("a", "ansible.builtin.template", msg="no space left")
+
+    left = run.outcome(tmp_path / "outcome")["hosts"]["a"]["error"]["standing"]
+
+    assert (left["state"], left["running"] == left["services"], left["next"]) == ("up", True, None)
+    assert f"the stack is up: {left['running']} of {left['services']} services run" in "\n".join(run.display.printed)
+
+
+def test_a_bad_run_has_said_itself_how_the_stack_is(run: Run, tmp_path: Path) -> None:
+    run.play("a")
+    run.ok("a", "rollcall.supervisor.stack_apply", report=restart_report(CRASHED))
+    run.failed("a", "ansible.builtin.template", msg="no space left")
+    assert run.outcome(tmp_path / "outcome")["hosts"]["a"]["error"] is None
+
+
+def test_a_run_that_nobody_has_heard_the_end_of_leaves_unknown_whether_the_stack_is_up(
+    run: Run, tmp_path: Path
+) -> None:
+    run.play("a", "b")
+    run.ok("b", report=restart_report())
+    run._result("a", "rollcall.supervisor.stack_restart", {})
+    run.callback._record.touched["a"] = None
+
+    assert run.outcome(tmp_path / "outcome")["hosts"]["a"]["error"]["standing"] == UNKNOWN
+
+
+def test_a_removal_that_fails_after_it_has_stopped_the_stack_says_that_it_is_down(run: Run, tmp_path: Path) -> None:
+    run.play("a")
+    run.ok("a", "ansible.builtin.command", marks=[roll_call.STOPS], changed=True)
+    run.ok("a", "rollcall.supervisor.stack_remove", changed=False)
+    run.failed("a", "rollcall.supervisor.stack_remove", msg="busy")
+
+    left = run.outcome(tmp_path / "outcome")["hosts"]["a"]["error"]["standing"]
+
+    assert (left["state"], left["running"], left["next"]) == ("down", 0, "rollcall start")
+    assert re.search(r"\n  the stack is DOWN since \S+.*: type: rollcall start", "\n".join(run.display.printed))
+
+
+def test_a_stop_that_fails_has_said_itself_how_the_stack_is(run: Run, tmp_path: Path) -> None:
+    run.play("a")
+    run.ok("a", "rollcall.supervisor.manifest_info")
+    run.failed("a", "ansible.builtin.command", marks=[roll_call.STOPS], msg="non-zero return code", stderr="FAILED")
+    assert "standing" not in run.outcome(tmp_path / "outcome")["hosts"]["a"]["error"]
+
+
+def test_where_the_hosts_command_has_ended_something_it_has_to_be_asked(run: Run, tmp_path: Path) -> None:
+    run.play("a")
+    run.ok("a", "rollcall.supervisor.manifest_info")
+    run.ok("a", "ansible.builtin.command", marks=[roll_call.TOUCHES], changed=True)
+    run.failed("a", "ansible.builtin.fail", msg="it ended with exit code 1")
+    assert run.outcome(tmp_path / "outcome")["hosts"]["a"]["error"]["standing"] == UNKNOWN
+
+
+def test_in_check_mode_nothing_is_said_of_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "CLIARGS", {"check": True})
+    run.play("a")
+    run.failed("a", "rollcall.supervisor.bootstrap_info", msg="no")
+    assert "standing" not in run.outcome(tmp_path / "outcome")["hosts"]["a"]["error"]
 
 
 @pytest.mark.parametrize("taken_back", [False, True])
