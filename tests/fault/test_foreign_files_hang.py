@@ -136,7 +136,7 @@ def test_a_log_that_is_no_file_any_more_is_refused_before_anything_is_stopped(
     said = call(running, "restart", "full")
 
     assert (said.code, running.pids()) == (2, before), said.out
-    cure = f"mv {log} {log}.saved"
+    cure = f"mv -T {log} {log}.saved"
     assert cure in said.remedies
     subprocess.run(["/bin/sh", "-c", cure], check=True)
     assert call(running, "restart", "full").code == 0

@@ -121,6 +121,49 @@ def follow(cure: str) -> None:
     subprocess.run(["sh", "-c", cure], check=True, timeout=30)
 
 
+# --- what root types then ---------------------------------------------------------------------------------------------
+
+
+def test_what_was_put_in_the_way_of_a_printed_command_gets_nothing_of_roots(made: StackUnderTest) -> None:
+    log = Path(made.paths.logs, "web.log")
+    elsewhere = Path(made.root, "of-root")
+    elsewhere.mkdir()
+    log.unlink()
+    os.mkfifo(log)
+    os.chown(log, NOBODY, NOBODY)
+    moving = check_of(rollcall(made, "verify", "--json").data, "logs", "web")["next"]
+    log.with_name("web.log.saved").symlink_to(elsewhere)
+    follow(moving)
+    assert (os.listdir(elsewhere), log.exists()) == ([], False), "moved into a directory of root's"
+
+
+def test_a_log_that_became_a_link_since_the_look_is_not_followed(made: StackUnderTest, secret: Path) -> None:
+    log = Path(made.paths.logs, "web.log")
+    log.write_bytes(b"")
+    os.truncate(log, 1 << 31)
+    log.chmod(0o444)
+    os.chown(log, NOBODY, NOBODY)
+    findings = rollcall(made, "doctor", "--json").data["findings"]
+    printed = sorted({one["cure"] for one in findings if one["subject"] == str(log)})
+    words = " -- chmod u+w ", " -- truncate -s 0 "
+    assert [word in cure for word, cure in zip(words, printed)] == [True, True], findings
+    log.unlink()
+    log.symlink_to(secret)
+    before = secret.stat()
+    for cure in printed:
+        subprocess.run(["sh", "-c", cure], check=False, timeout=30)
+    after = secret.stat()
+    assert (after.st_uid, after.st_mode, after.st_size) == (0, before.st_mode, before.st_size)
+    # Where nothing was put in the way, they do what they say.
+    log.unlink()
+    log.write_bytes(b"x" * 10)
+    log.chmod(0o444)
+    os.chown(log, NOBODY, NOBODY)
+    for cure in printed:
+        follow(cure)
+    assert (log.stat().st_size, log.stat().st_mode & 0o777) == (0, 0o644)
+
+
 # --- logs -------------------------------------------------------------------------------------------------------------
 
 LOGS = ["link", "hard link", "lone hard link", "link to a link", "pipe", "endless device", "directory"]
@@ -135,7 +178,7 @@ def test_what_is_in_the_place_of_a_log_is_named_and_never_shown(made: StackUnder
     said = looks(made, "restart --json", "history --json")
     assert SECRET not in shown(said)
     check = check_of(said[1].data, "logs", "web")
-    assert (check["code"], check["next"]) == ("unfit", f"mv {log} {log}.saved")
+    assert (check["code"], check["next"]) == ("unfit", f"mv -T {log} {log}.saved")
     with pytest.raises(RollcallError) as told:
         made.perform()
     assert SECRET not in json.dumps(told.value.as_dict())
@@ -227,7 +270,7 @@ def test_the_log_of_supervisord_itself_leads_nowhere(made: StackUnderTest, secre
         plant(Path(made.paths.logs, name), what, secret)
     text = shown(looks(made))
     assert SECRET not in text
-    assert f"mv {made.paths.logs}/supervisord.log" in text
+    assert f"mv -T {made.paths.logs}/supervisord.log" in text
 
 
 def test_a_directory_of_logs_that_others_lead_elsewhere_is_named(secret: Path) -> None:

@@ -250,14 +250,31 @@ def end_and_start(pid: int) -> str:
     return f"kill -TERM {pid}, and start it again as it was started"
 
 
+# Root types these for files in directories of others, who may have put a link there since it was looked at. So none of
+# them may follow one: neither as what is moved, given or changed, nor as where it goes.
+
+
 def move_away(path: str) -> str:
-    """Return the command that takes something out of the way."""
-    return f"mv {shlex.quote(path)} {shlex.quote(f'{path}.saved')}"
+    """Return the command that takes something out of the way.
+
+    Without -T, ``mv`` would move it into the directory that a link of the new name leads to.
+    """
+    return f"mv -T {shlex.quote(path)} {shlex.quote(f'{path}.saved')}"
 
 
 def remove(path: str) -> str:
     """Return the command that removes a file."""
     return f"rm {shlex.quote(path)}"
+
+
+def as_owner(owner: str, command: str) -> str:
+    """Return a command as root runs it with the rights of whom a file belongs to: these two follow a link.
+
+    Args:
+        owner: the user; empty for whoever runs it.
+        command: made here.
+    """
+    return f"runuser -u {shlex.quote(owner)} -- {command}" if owner else command
 
 
 def empty(path: str) -> str:
@@ -267,7 +284,7 @@ def empty(path: str) -> str:
 
 def give(user: str, path: str) -> str:
     """Return the command that makes a file a user's."""
-    return f"chown {shlex.quote(user)} {shlex.quote(path)}"
+    return f"chown -h {shlex.quote(user)} {shlex.quote(path)}"
 
 
 def give_all(user: str, path: str) -> str:

@@ -11,6 +11,7 @@ import os
 import typing as t
 
 from ..base import cures
+from ..host.accounts import user_name
 from . import repairs
 from .facts import HostFacts, OwnPath
 from .findings import ERROR, WARNING, FindingKind, Sighting
@@ -57,12 +58,21 @@ def _missing(facts: HostFacts) -> t.Iterator[Sighting]:
         yield Sighting(path, "it does not exist", facts.own(cures.FIX))
 
 
+def _owner(facts: HostFacts, path: str) -> str:
+    """Return to whom the directory of a file belongs, who may put a link there; empty when that is whoever looks."""
+    uid = next((own.uid for own in facts.own_paths if own.path == os.path.dirname(path)), None)
+    owner = (facts.stack.user if facts.stack else None) or "" if uid is None else user_name(uid)
+    return owner if facts.user == "root" != owner else ""
+
+
 def _log_huge(facts: HostFacts) -> t.Iterator[Sighting]:
     for log in facts.logs:
         if log.size > (2 * log.limit + LOG_ROOM if log.limit else LOG_UNROTATED):
             rotated = f"rotated at {_size(log.limit)}" if log.limit else "never rotated"
             text = f"it has {_size(log.size)} and is to be {rotated}"
-            yield Sighting(log.path, text, cures.empty(log.path), {"size": log.size})
+            yield Sighting(
+                log.path, text, cures.as_owner(_owner(facts, log.path), cures.empty(log.path)), {"size": log.size}
+            )
 
 
 def _size(number: int) -> str:
@@ -88,7 +98,7 @@ def _open(*, secret: bool) -> t.Callable[[HostFacts], t.Iterator[Sighting]]:
         told = {one.path for one, _cure in facts.untrusted}
         for own in facts.own_paths:
             if _is_open(own) and own.secret == secret and own.path not in told:
-                chmod = cures.mode(own.mode & own.most, own.path)
+                chmod = cures.as_owner(_owner(facts, own.path), cures.mode(own.mode & own.most, own.path))
                 yield Sighting(
                     own.path,
                     f"its mode is {own.mode:04o}, and {own.most:04o} is enough",
@@ -172,14 +182,14 @@ KINDS = (
         "not_writable",
         ERROR,
         "the stack's user may not write to its directory",
-        "`chown USER DIRECTORY`",
+        "`chown -h USER DIRECTORY`",
         _problems("not_writable"),
     ),
     FindingKind(
         "log_huge",
         WARNING,
         "a log is far over the size at which it is rotated",
-        "`truncate -s 0 FILE`",
+        "`truncate -s 0 FILE`, as the user of the directory",
         _log_huge,
     ),
     FindingKind(

@@ -253,7 +253,7 @@ def _open_to_others(stack: Stack) -> t.Iterator[Problem]:
         seen = os.stat(path)
         if seen.st_uid != 0:
             message = f"belongs to user {user_name(seen.st_uid)}, and supervisord runs as root"
-            yield fitness.problem(path, message, cures.give("root", path))
+            yield fitness.problem(path, message, cures.give("root", os.path.realpath(path)))
         elif seen.st_mode & (stat.S_IWOTH if seen.st_gid == 0 else stat.S_IWOTH | stat.S_IWGRP):
             mode = stat.S_IMODE(seen.st_mode)
             message = f"has mode {mode:04o}, so that others may write to it, and supervisord runs as root"

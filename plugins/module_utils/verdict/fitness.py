@@ -284,7 +284,8 @@ def _directories(stack: Stack, who: Account, *, given: bool) -> t.Iterator[Probl
         if not os.path.isdir(path):
             yield problem(place, f"directory {path} does not exist", cures.FIX)
         elif not may(path, who, 0o3) and not (given and os.path.realpath(path).startswith(f"{root}/")):
-            yield problem(place, f"user {who.name} may not write to {path}", cures.give(who.name, path))
+            message = f"user {who.name} may not write to {path}"
+            yield problem(place, message, cures.give(who.name, os.path.realpath(path)))
     readable = readable_by_uid(who.uid)
     for name in ("supervisord.log", "supervisord.out", *(f"{one.name}.log" for one in stack.services)):
         path = os.path.join(stack.paths.logs, name)
@@ -303,7 +304,9 @@ def _directories(stack: Stack, who: Account, *, given: bool) -> t.Iterator[Probl
             message = f"belongs to {user_name(seen.st_uid)}, and what is in it may not be for user {who.name}"
             yield problem(path, message, cures.move_away(path))
         elif not given and not may(path, who, 0o2):
-            yield problem(path, f"user {who.name} may not write to it", cures.give(who.name, path))
+            writable = cures.as_owner(who.name if who.other else "", cures.mode("u+w", path))
+            cure = writable if seen.st_uid == who.uid else cures.give(who.name, path)
+            yield problem(path, f"user {who.name} may not write to it", cure)
 
 
 def _program(stack: Stack, service: Service, who: Account, awaited: str) -> t.Iterator[Problem]:
