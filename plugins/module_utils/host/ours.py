@@ -94,9 +94,11 @@ class Ownership:
         RollcallError: the record is broken.
     """
 
-    def __init__(self, root: str, uids: t.Optional[t.Container[int]] = None) -> None:
+    def __init__(self, root: str, uids: t.Optional[t.Collection[int]] = None) -> None:
         self.root = root
         self._uids = trusted_uids(root) if uids is None else uids
+        # Only what root runs can become any user.
+        self._by_root = not any(self._uids)
         self._births = recorded(root)
         self._sessions = {leader[0]: (leader[1], serial) for leader, serial in self._births.sessions.items()}
         self._pids = {pid for pid, _start in self._births.processes}
@@ -203,7 +205,7 @@ class Ownership:
                 return Belonging(SESSION, own)
             if births.cgroup and self._in_cgroup(pid) and self._may_say(uid):
                 return Belonging(CGROUP, own)
-            if self._has_number(pid) and (uid() in self._uids or self._may_say(uid)):
+            if self._has_number(pid) and (uid() in self._uids or (self._by_root and self._may_say(uid))):
                 return Belonging(NUMBER, own)
         return Belonging("", said, other=said is not None and not named)
 
@@ -248,7 +250,9 @@ class Ownership:
     def _has_number(self, pid: int) -> bool:
         """Return whether a process has the stack's number; what a service has put into a container is not the stack's.
 
-        Whoever could give a process the number without being ours can only have his own process ended by that.
+        Everybody can read the number and give it to processes of his own. So of a stack that root does not run, it
+        counts for its users alone: otherwise anybody could have each verdict fail.
+        Of one that root runs, such a process is ended as left over, which hurts nobody else.
         """
         if not self._number or processes.reader.locks_limit(pid) != self._number:
             return False
@@ -300,7 +304,7 @@ def left_behind(child: int, supervisord: int, reported: t.Optional[t.Container[i
 
 def left_over(
     root: str,
-    uids: t.Optional[t.Container[int]],
+    uids: t.Optional[t.Collection[int]],
     supervisords: t.Iterable[int],
     reported: t.Optional[t.Collection[int]],
 ) -> t.List[Process]:
@@ -329,12 +333,12 @@ def _places(pids: t.Iterable[int]) -> t.Dict[int, Place]:
     return {pid: place for pid, place in places if place is not None}
 
 
-def find(root: str, uids: t.Optional[t.Container[int]] = None, *, besides: t.Container[int] = ()) -> t.List[Process]:
+def find(root: str, uids: t.Optional[t.Collection[int]] = None, *, besides: t.Container[int] = ()) -> t.List[Process]:
     """Return every living process of the stack at ``root``; arguments and errors as `Ownership` and its ``find``."""
     return Ownership(root, uids).find(besides)
 
 
-def family(root: str, uids: t.Optional[t.Container[int]], supervisords: t.Iterable[int]) -> t.List[Process]:
+def family(root: str, uids: t.Optional[t.Collection[int]], supervisords: t.Iterable[int]) -> t.List[Process]:
     """Return the processes of the stack that descend from these supervisords, parents before their children."""
     # All processes of a container are below a supervisord that is its pid 1: there it proves nothing.
     above = frozenset(pid for pid in supervisords if pid > 1)

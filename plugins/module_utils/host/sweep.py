@@ -25,7 +25,7 @@ def sweep(
     *,
     keep: t.Iterable[int] = (),
     reported: t.Optional[t.Collection[int]] = None,
-    uids: t.Optional[t.Container[int]] = None,
+    uids: t.Optional[t.Collection[int]] = None,
     grace: float = 5.0,
     kill_grace: float = 2.0,
     clock: Clock = SYSTEM,
@@ -72,13 +72,13 @@ def _not_kept(
     root: str,
     keep: t.Iterable[int],
     reported: t.Optional[t.Collection[int]],
-    uids: t.Optional[t.Container[int]],
+    uids: t.Optional[t.Collection[int]],
 ) -> t.List[Process]:
     return [process for process in left_over(root, uids, keep, reported) if process.pid != os.getpid()]
 
 
 def _still_ours(
-    root: str, uids: t.Optional[t.Container[int]], found: t.Iterable[Process]
+    root: str, uids: t.Optional[t.Collection[int]], found: t.Iterable[Process]
 ) -> t.Callable[[Process], bool]:
     """Return what tells whether a process that has been taken hold of is still what was found."""
     before = {process.identity: process for process in found}

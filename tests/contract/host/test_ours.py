@@ -224,7 +224,15 @@ def test_a_number_counts_for_the_users_whose_word_counts(root: str) -> None:
     with victim("bystander", 0, "--uid", str(NOBODY), prefix=(sys.executable, "-c", HEIR, root)) as ours:
         assert pids(root) == set()
         births.remember(root, {(1, 1): STARTED}, cgroup="/x")
-        assert pids(root) == {ours.pid}, "root has started the stack, and its services may be of any user"
+        assert pids(root) == {ours.pid}, "root runs the stack, and its services may be of any user"
+
+
+@ROOT_ONLY
+def test_a_stranger_who_has_read_the_number_is_none_of_a_stack_that_root_does_not_run(root: str) -> None:
+    births.remember(root, {(1, 1): STARTED}, cgroup="/x")
+    with victim("bystander", 0, "--uid", str(NOBODY), prefix=(sys.executable, "-c", HEIR, root)) as stranger:
+        assert [one.pid for one in find(root, {0, NOBODY + 1})] == []
+        assert [one.pid for one in find(root, {0, NOBODY})] == [stranger.pid]
 
 
 def test_where_no_number_can_be_given_nothing_fails() -> None:
