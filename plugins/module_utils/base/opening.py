@@ -31,6 +31,8 @@ _STEP = os.O_RDONLY | _O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HELD = os.O_RDONLY | _O_PATH | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 # As many links as the kernel follows in one path (path_resolution(7)).
 _MOST_LINKS = 40
+# Bytes that are read at a time.
+_PART = 1 << 20
 _KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a pipe",
@@ -240,10 +242,14 @@ def read_all(descriptor: int, most: int, path: str) -> bytes:
     with open(os.dup(descriptor), "rb") as stream:
         stream.seek(0)
         # A size that the file only claims to have costs nothing, and one that grows meanwhile is seen here as well.
-        data = b"" if os.fstat(descriptor).st_size > most else stream.read(most + 1)
-        if len(data) > most or os.fstat(descriptor).st_size > most:
-            raise NotPlain(errno.EFBIG, f"it is larger than {most} bytes", path, SIZE)
-        return data
+        data = bytearray()
+        while os.fstat(descriptor).st_size <= most and len(data) <= most:
+            # Python sets aside as much memory as is asked for, however little there is to read.
+            part = stream.read(min(_PART, most + 1 - len(data)))
+            if not part:
+                return bytes(data)
+            data += part
+        raise NotPlain(errno.EFBIG, f"it is larger than {most} bytes", path, SIZE)
 
 
 def open_directory(path: str) -> int:

@@ -182,6 +182,7 @@ def run() -> t.NoReturn:
     options = argparse.Namespace(root=None)
     sys.excepthook = functools.partial(_tell_unforeseen, options)
     gc.set_threshold(_COLLECT_AFTER)
+    _open_standard_files()
     try:
         code = main(options=options)
     except SystemExit as exc:  # of argparse, which has printed what it has to say
@@ -189,12 +190,25 @@ def run() -> t.NoReturn:
     os._exit(code if _is_written() else EXIT_FAILED)
 
 
+def _open_standard_files() -> None:
+    """Open what the command was started without of its input, output and error output, such as from a daemon.
+
+    Otherwise the next file that is opened would get their numbers.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.dup2(descriptor, number)
+            if descriptor != number:
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
+
+
 def _is_written() -> bool:
     """Return whether all output could be written; say why not, unless its reader has gone."""
     try:
         for stream in (sys.stdout, sys.stderr):
-            if stream is not None:  # as it is when the command was started with that descriptor closed
-                stream.flush()
+            stream.flush()
     except BrokenPipeError:
         return False
     except OSError as exc:

@@ -101,14 +101,14 @@ def _fork(request: Request, run_id: str, output: str) -> int:
     try:
         pid = os.fork()
         if pid == 0:
-            _be_worker(request, run_id, log, blocked)
+            _be_worker(request, run_id, log)
     finally:
         os.close(log)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     return pid
 
 
-def _be_worker(request: Request, run_id: str, log: int, blocked: t.Set[t.Any]) -> t.NoReturn:
+def _be_worker(request: Request, run_id: str, log: int) -> t.NoReturn:
     """Carry the request out in a session of its own, with no file of the caller open, and end this process."""
     code = 1
     try:
@@ -116,11 +116,13 @@ def _be_worker(request: Request, run_id: str, log: int, blocked: t.Set[t.Any]) -
         # What has come for the caller is forgotten when it is ignored (sigaction(2)).
         heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGINT, heeded)
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        _forget_signals()
         os.chdir("/")
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        # What has to be readable for others gets its mode by itself.
+        os.umask(0o077)
         for name in os.listdir("/dev/fd"):
             if int(name) > 2:
                 _close(int(name))
@@ -136,6 +138,18 @@ def _be_worker(request: Request, run_id: str, log: int, blocked: t.Set[t.Any]) -
     finally:
         # Not sys.exit: what the caller registered for its end must not run here.
         os._exit(code)
+
+
+def _forget_signals() -> None:
+    """Block no signal, and ignore none but those that Python ignores itself.
+
+    Both are inherited over fork and execve (signal(7)): a service that cannot be asked to end would be killed instead.
+    SIGINT supervisord heeds by itself.
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in signal.valid_signals() - {signal.SIGINT, signal.SIGPIPE, getattr(signal, "SIGXFSZ", signal.SIGPIPE)}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _close(descriptor: int) -> None:
