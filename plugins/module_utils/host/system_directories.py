@@ -78,7 +78,11 @@ def _link_of_proc(path: str, mounted: t.Sequence[Mount]) -> str:
             continue
         if mount_of(place, mounted).kind == "proc":
             return f"leads to {place}: it is in /proc, which belongs to the system"
-        target, links = os.readlink(place), links + 1
+        try:
+            target, links = os.readlink(place), links + 1
+        except OSError:
+            # It has gone at this moment; what there is now is judged next.
+            return ""
         left += reversed(target.split("/"))
         here = "/" if target.startswith("/") else here
     return ""
