@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..base.text import count, printable
+from ..base.text import LONGEST, count, one_line, printable
 from .standing import standing_text
 from .words import Reader, continued, indented, painter, runnable
 
@@ -55,14 +55,15 @@ def problems_text(found: t.Sequence[ProblemData], *, subject: str = "manifest", 
     lines = []
     for problem in ordered:
         word = paint(f"{problem['severity']:8}", "bad" if problem["severity"] == "error" else "warn")
-        lines.append(f"{word} {printable(problem['place'])}: {printable(problem['message'])}")
+        lines.append(f"{word} {continued(printable(problem['place'] + ': ' + problem['message']))}")
         if problem["cure"]:
-            lines.append(f"         cure: {printable(problem['cure'])}")
+            lines.append(f"         cure: {continued(printable(problem['cure']))}")
     errors = sum(problem["severity"] == "error" for problem in ordered)
     warnings = len(ordered) - errors
     counts = [count(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number]
     verdict = paint("FAILED", "bad") if errors else paint("OK", "good")
-    lines.append(f"{printable(subject)}: {verdict}, {' and '.join(counts) or 'no problems'}")
+    # The name of a file may have a line end, which would be a verdict of another.
+    lines.append(f"{one_line(subject, LONGEST)}: {verdict}, {' and '.join(counts) or 'no problems'}")
     return "\n".join(lines)
 
 

@@ -420,6 +420,16 @@ def test_an_error_without_anything_more_is_one_line() -> None:
     assert error_text(RollcallError("No stack is installed.").as_dict()) == "FAILED: No stack is installed."
 
 
+def test_no_problem_and_no_name_of_a_file_reads_as_the_verdict_of_another_file() -> None:
+    forged = "a\nb.yml: OK, no problems"
+    problem: t.Any = {"place": forged, "message": forged, "cure": forged, "severity": "error"}
+
+    lines = problems_text([problem], subject=forged).splitlines()
+
+    assert [line for line in lines if line.startswith("b.yml: OK")] == []
+    assert lines[-1].startswith("a b.yml: OK, no problems: FAILED, 1 error")
+
+
 def test_the_lines_of_an_error_are_indented_below_its_first() -> None:
     forged = "It has failed.\nshop on app2: OK, 9 of 9 services up\n  as it was"
     error = RollcallError(forged, evidence={"output": forged}, remedies=[forged]).as_dict()
