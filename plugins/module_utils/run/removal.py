@@ -426,12 +426,21 @@ def _check_no_inner(root: str, host: RemovalFacts) -> None:
 def _engines_below(root: str, mounted: t.Container[str]) -> t.Iterator[str]:
     """Yield each directory below a root that has an engine of its own; links are not followed, nor is what is mounted.
 
-    Whoever moves a stack into another one leaves its links and the labels of its processes where it was.
+    Whoever moves a stack into another one leaves its links and the labels of its processes where it was. Directories
+    may be nested as deeply as the stack's user likes, and os.walk calls itself for each of them. What is too deep for a
+    path is no stack's root.
     """
-    for above, names, _files in os.walk(root):
+    waiting = [root]
+    while waiting:
+        above = waiting.pop()
+        try:
+            with os.scandir(above) as entries:
+                names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        except OSError:
+            continue
         if above != root and "engine" in names and os.path.isdir(os.path.join(above, roots.ENGINE)):
             yield above
-        names[:] = [name for name in names if os.path.join(above, name) not in mounted]
+        waiting += [path for path in (os.path.join(above, name) for name in reversed(names)) if path not in mounted]
 
 
 def _name_of(root: str) -> str:

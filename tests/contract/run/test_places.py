@@ -151,6 +151,24 @@ def test_a_stack_that_was_moved_into_another_is_not_touched_when_that_is_stopped
         removal.decide(outer.generation().stack, (), removal.look())
 
 
+def test_directories_that_a_service_has_nested_too_deeply_hinder_no_look_for_inner_stacks() -> None:
+    with stack({"worker": {}}) as made:
+        here = os.open(made.paths.logs, os.O_RDONLY)
+        try:
+            for _level in range(1500):
+                os.mkdir("d", dir_fd=here)
+                below = os.open("d", os.O_RDONLY, dir_fd=here)
+                os.close(here)
+                here = below
+        finally:
+            os.close(here)
+        try:
+            decided = removal.decide(made.generation().stack, (), removal.look())
+            assert made.root in "".join(decided.removed)
+        finally:
+            subprocess.run(["rm", "-r", os.path.join(made.paths.logs, "d")], check=True, timeout=60)
+
+
 # --- who else can change the directories --------------------------------------------------------------------------
 
 EVE = 60123
