@@ -44,6 +44,7 @@ author:
   - Rollcall authors (@rollcall)
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -145,7 +146,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
             line = f"... still at {task.name}"
             self._patience = threading.Timer(PATIENCE, self._display.display, [line])
             self._patience.daemon = True
-            self._patience.start()
+            # A machine that has no thread left has worse to tell of.
+            with contextlib.suppress(RuntimeError):
+                self._patience.start()
 
     def _end_patience(self) -> None:
         if self._patience is not None:

@@ -44,7 +44,9 @@ def playbook_text(
     texts = {name: _host_text(record, name, width=width, colour=colour, warn=warn) for name in record.hosts}
     shown = sorted((name for name in texts if texts[name]), key=record.is_bad)
     if not shown:
-        return None
+        # A machine that can make no more processes comes to no task, and Ansible ends with 0 all the same.
+        silent = [name for name in record.wanted if name not in record.touched] if record.judging else []
+        return f"no verdict: no task was run on {', '.join(silent)}" if silent else None
     blocks = [texts[name] for name in shown]
     if len(shown) > 1:
         blocks.append("\n".join(line for name in shown for line in _host_lines(record, name, colour=colour)))

@@ -282,6 +282,23 @@ def test_a_playbook_of_somebody_else_gets_not_a_word(run: Run) -> None:
     assert run.end() == ""
 
 
+def test_a_playbook_that_came_to_no_task_says_that_there_is_no_verdict(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_timer: t.Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Timer.start", start)
+    run.play("a", "b")
+    name = "rollcall.supervisor.stack_info"
+    task = SimpleNamespace(action=name, resolved_action=name, name="Look", run_once=False)
+    run.callback.v2_playbook_on_task_start(task, False)
+
+    run.callback.v2_playbook_on_stats(run.stats)
+
+    assert run.display.printed == ["= ROLL CALL =", "no verdict: no task was run on a, b"]
+
+
 def test_a_run_that_reported_nothing_prints_no_heading(run: Run) -> None:
     run.ok("a", "rollcall.supervisor.manifest_info")
     run.ok("a", "rollcall.supervisor.stack_restart", skipped=True)
