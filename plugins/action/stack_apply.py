@@ -24,6 +24,7 @@ class ActionModule(EngineAction):
         **RUN,
         "release": {"type": "str"},
         "home": {"type": "bool", "default": False},
+        "start_stopped": {"type": "bool", "default": False},
         "standing": {"type": "list", "elements": "str", "default": []},
         "boot": {"type": "str", "choices": ["", "auto", "systemd", "user", "launchd", "none"], "default": ""},
         "template": {"type": "path", "required": True},
@@ -100,6 +101,7 @@ class ActionModule(EngineAction):
         question.update(
             by=self._reader()["by"],
             moved=moved,
+            start_stopped=arguments["start_stopped"],
             standing=arguments["standing"],
             boot=arguments["boot"],
             mode=arguments["mode"],

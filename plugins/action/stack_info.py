@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import QuestionAction
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import SERVICES, QuestionAction
 
 
 class ActionModule(QuestionAction):
     """Ask how a stack is."""
 
     VERB = "status"
-    OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {"fail": {"type": "bool", "default": False}}
+    OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {**SERVICES, "fail": {"type": "bool", "default": False}}

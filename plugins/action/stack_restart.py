@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes import AUTO, BY_NAME
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import ROOT, RUN, EngineAction
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import ROOT, RUN, SERVICES, EngineAction
 
 
 class ActionModule(EngineAction):
@@ -16,6 +16,8 @@ class ActionModule(EngineAction):
     OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {
         **ROOT,
         **RUN,
+        **SERVICES,
+        "dependents": {"type": "bool", "default": True},
         "mode": {
             "type": "str",
             "choices": list(BY_NAME),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import QuestionAction
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import SERVICES, QuestionAction
 
 
 class ActionModule(QuestionAction):
@@ -14,6 +14,7 @@ class ActionModule(QuestionAction):
 
     VERB = "verify"
     OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {
+        **SERVICES,
         "fail": {"type": "bool", "default": True},
         "soak": {"type": "float", "default": 0},
     }

@@ -46,6 +46,11 @@ options:
         service keeps the port that it has.
     type: bool
     default: false
+  start_stopped:
+    description:
+      - Whether services that somebody has stopped by name are started, too. Otherwise they stay stopped.
+    type: bool
+    default: false
   standing:
     description:
       - Commands that have run before and whose changes no way back takes back, such as a migration of a database. They

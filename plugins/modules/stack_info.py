@@ -32,6 +32,15 @@ options:
       - Directory of the stack on the host, an absolute path.
     type: str
     required: true
+  services:
+    description:
+      - Which services it is about; all of them when it is empty.
+      - The name of a service with instances stands for all of these; V(*), V(?) and V([...]) stand for other
+        characters, as in a shell.
+      - An unknown name is an error, and nothing is touched.
+    type: list
+    elements: str
+    default: []
   fail:
     description:
       - Whether the task fails when a check of the verdict fails.

@@ -37,6 +37,15 @@ options:
       - How many seconds each service must have lived without an exit before the verdict.
     type: float
     default: 0
+  services:
+    description:
+      - Which services it is about; all of them when it is empty.
+      - The name of a service with instances stands for all of these; V(*), V(?) and V([...]) stand for other
+        characters, as in a shell.
+      - An unknown name is an error, and nothing is touched.
+    type: list
+    elements: str
+    default: []
   fail:
     description:
       - Whether the task fails when a check of the verdict fails.

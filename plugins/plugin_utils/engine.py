@@ -60,6 +60,10 @@ RUN: t.Mapping[str, t.Any] = {
 }
 
 
+# What those have that can be about some services only.
+SERVICES: t.Mapping[str, t.Any] = {"services": {"type": "list", "elements": "str", "default": []}}
+
+
 class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes without types
     """An action that asks the engine of a host."""
 

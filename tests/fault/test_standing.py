@@ -161,7 +161,7 @@ def waits(made: StackUnderTest, step: str) -> t.Iterator[t.Tuple[subprocess.Pope
     """Begin a restart, and go on when it has come to a step; yields who waits for it, and its worker's pid."""
     output = subprocess.STDOUT
     # Where the tests run in the background, their shell has had them ignore it.
-    command = ["env", "--default-signal=INT", made.command, "restart"]
+    command = ["env", "--default-signal=INT,QUIT", made.command, "restart"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, text=True) as waiting:
         try:
             assert eventually(lambda: "run" in made.lock_note())

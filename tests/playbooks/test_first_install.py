@@ -318,7 +318,7 @@ def test_an_outcome_of_an_earlier_playbook_is_gone_when_one_is_interrupted(
     inventory.write_text(json.dumps(hosts), encoding="utf-8")
     running = subprocess.Popen(
         # Where the tests run in the background, their shell has had them ignore it.
-        ["env", "--default-signal=INT", str(PLAYBOOK), "site.yml", "-i", str(inventory)],
+        ["env", "--default-signal=INT,QUIT", str(PLAYBOOK), "site.yml", "-i", str(inventory)],
         cwd=ROOT,
         env={**os.environ, "ROLLCALL_OUTCOME": str(document)},
         stdout=subprocess.DEVNULL,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -72,8 +73,8 @@ def command(made: StackUnderTest, *arguments: str, **hosts: t.Mapping[str, t.Any
     inventory = Path(made.root) / "hosts.json"
     known = {name: {**here, **more} for name, more in {"here": {}, **hosts}.items()}
     inventory.write_text(json.dumps({"all": {"hosts": known}}), encoding="utf-8")
-    word, *options = arguments
-    return [str(ROOT / "restart"), word, "-i", str(inventory), *options]
+    words = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
+    return [str(ROOT / "restart"), *words, "-i", str(inventory), *arguments[len(words) :]]
 
 
 def restart(made: StackUnderTest, *arguments: str, **hosts: t.Mapping[str, t.Any]) -> subprocess.CompletedProcess[str]:
@@ -307,13 +308,58 @@ def test_a_host_without_a_stack_has_nothing_that_could_be_acknowledged(untouched
     assert {name: host["exit_code"] for name, host in document["hosts"].items()} == {"here": 0, "absent": 2, "gone": 4}
 
 
+# --- services by name ---------------------------------------------------------------------------------------------
+
+
+def test_the_named_services_are_restarted_and_no_other(made: StackUnderTest) -> None:
+    before = made.pids()
+    done = restart(made, "worker")
+    assert done.returncode == 0, done.stdout
+    assert "worker of test on here" in done.stdout
+    after = made.pids()
+    assert (after["web"], after["worker"] == before["worker"]) == (before["web"], False)
+    assert restart(made, "quick", "w*", "--no-dependents").returncode == 0
+    assert not set(after.values()) & set(made.pids().values())
+
+
+def test_the_status_of_one_service_tells_of_that_one(untouched: StackUnderTest) -> None:
+    document = answer(restart(untouched, "status", "worker", "--json"))
+    (report,) = document["hosts"]["here"]["reports"]
+    assert [row["name"] for row in report["services"]] == ["worker"]
+
+
+def test_site_leaves_stopped_what_was_stopped_by_name_unless_it_is_told_to_start_it(made: StackUnderTest) -> None:
+    assert rollcall(made, "stop", "worker").code == 0
+    inventory = command(made, "status")[3]
+    site = [str(Path(sys.prefix, "bin", "ansible-playbook")), "site.yml", "-i", inventory]
+
+    def applied(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*site, *more], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=BOUND
+        )
+
+    done = applied()
+    assert done.returncode == 0, done.stdout
+    assert "stopped by " in done.stdout
+    assert "rollcall start worker" in done.stdout
+    assert "worker" not in made.pids()
+    assert applied("-e", "start_stopped=true").returncode == 0
+    assert "worker" in made.pids()
+
+
 # --- wrong use ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["slowly"], "unknown mode 'slowly'"),
+        (["slowly"], "No service of stack test is called 'slowly'"),
+        (["web", "wroker"], "did you mean worker?"),
+        (["we b"], "is no mode, and no name of a service"),
+        (["emergency", "worker"], "takes no names"),
+        (["flush", "worker"], "takes no names"),
+        (["doctor", "worker"], "takes no names"),
+        (["full", "--no-dependents"], "--no-dependents goes with names"),
         (["full", "--policy", "polite"], "unknown policy 'polite'"),
         (["full", "--policy"], "--policy needs"),
         (["status", "--policy", "any"], "--policy"),
@@ -326,7 +372,7 @@ def test_a_host_without_a_stack_has_nothing_that_could_be_acknowledged(untouched
         (["full", "-e", "mode=slowly"], "slowly"),
         (["full", "-e", "batches=some"], "a batch is a number of hosts or a percentage"),
         (["full", "--limit", "nobody"], "--limit"),
-        (["full", "no-such-playbook.yml"], "no-such-playbook.yml"),
+        (["full", "--diff", "no-such-playbook.yml"], "no-such-playbook.yml"),
         (["status", "-e", "rollcall_hosts=nobody"], "nobody"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -335,8 +381,8 @@ def test_wrong_use_ends_with_2_and_touches_nothing(
     untouched: StackUnderTest, arguments: t.List[str], said: str
 ) -> None:
     pids = untouched.pids()
-    word, *options = arguments
-    done = restart(untouched, word, "--json", *options)
+    words = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
+    done = restart(untouched, *words, "--json", *arguments[len(words) :])
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
     assert answer(done)["exit_code"] == 2
     assert untouched.pids() == pids

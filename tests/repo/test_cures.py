@@ -29,6 +29,9 @@ PLAYBOOKS, MENDING = "tests/playbooks/test_cures.py", "tests/playbooks/test_mend
 TRIALS: t.Mapping[str, str] = {
     "packages": f"{MENDING}::test_a_host_without_a_package_index_is_told_to_bring_wheels",
     "INSTALL": f"{MENDING}::test_what_was_broken_since_is_told_and_the_printed_command_mends_it",
+    "start": (
+        "tests/contract/run/test_by_name.py::test_what_the_command_prints_names_the_services_and_what_starts_them_again"
+    ),
     "STATUS": f"{DOCTOR}::test_several_supervisords_on_the_path_are_noted_with_the_right_one",
     "START": f"{FAULT}::test_the_log_says_what_is_missing_and_start_ends_it",
     "FULL": f"{DOCTOR}::test_a_live_supervisord_without_its_socket_is_found_and_ended_properly",

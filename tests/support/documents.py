@@ -9,16 +9,21 @@ import functools
 import json
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import CHECKS, STOP_CHECKS
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import CHECKS
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.stop_checks import (
+    STOP_BY_NAME_CHECKS,
+    STOP_CHECKS,
+)
 from tests.tools import report_schema
 
 CODES: t.Dict[str, t.Set[t.Optional[str]]] = {}
-for _kind in (*CHECKS, *STOP_CHECKS):
+for _kind in (*CHECKS, *STOP_CHECKS, *STOP_BY_NAME_CHECKS):
     CODES.setdefault(_kind.name, {None}).update(_kind.codes)
 
 # What each verb prints with --json; those that are missing print a report.
 OF_VERBS = {
     ("history",): "HistoryDocument",
+    ("logs",): "LogsDocument",
     ("port",): "ServicePortDocument",
     ("doctor",): "DoctorDocument",
     ("acknowledge",): "AcknowledgeDocument",

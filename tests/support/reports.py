@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import CHECKS, STOP_CHECKS
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import CHECKS
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.stop_checks import STOP_CHECKS
 
 KINDS = {kind.name: kind for kind in (*STOP_CHECKS, *CHECKS)}
 WITHOUT_DATA = {"running": "unknown", "port": "free", "health": "not_asked"}
@@ -45,6 +46,7 @@ def row(name: str, port: t.Optional[int], **other: t.Any) -> t.Dict[str, t.Any]:
         "uptime": 5,
         "exits": 0,
         "last_exit": None,
+        "stopped": None,
         **other,
     }
 
@@ -99,6 +101,7 @@ def status_report(
         "ok": ok,
         "result": "ok" if ok else "held" if only_held else "degraded",
         "services": [row(name, ports.get(name)) for name in names],
+        "whole": True,
         "checks": [*held, *checks],
         "address": "http://127.0.0.1:3000/",
         "logs": "/opt/trading/logs",

@@ -48,9 +48,12 @@ def usage_function() -> str:
 
 
 def cases() -> str:
-    """Return the case of ``./restart`` that takes every name of a restart mode."""
-    names = " | ".join(name for mode in RESTARTS for name in mode.names)
-    return f"  {names}) play=restart takes='policy automatic' ;;"
+    """Return the cases of ``./restart`` that take every name of a restart mode, and what goes with each."""
+    found = []
+    for by_name, takes in ((True, "policy automatic names dependents"), (False, "policy automatic")):
+        names = " | ".join(name for mode in RESTARTS for name in mode.names if mode.by_name is by_name)
+        found.append(f"    {names}) play=restart takes='{takes}' ;;")
+    return "\n".join(found)
 
 
 def module_option() -> str:

@@ -5,8 +5,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import CHECKS, STOP_CHECKS
+import typing as t
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import CHECKS
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.conditions import CONDITIONS
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.judge import CheckKind
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.stop_checks import (
+    STOP_BY_NAME_CHECKS,
+    STOP_CHECKS,
+)
 from tests.tools import report_schema
 
 
@@ -25,10 +32,13 @@ def checks() -> str:
 def codes() -> str:
     """Return what can be wrong with each check."""
     lines = ["| check | code | what is wrong |", "|---|---|---|"]
-    for title, kinds in (("", CHECKS), (" after a stop", STOP_CHECKS)):
+    told: t.List[CheckKind] = []
+    by_name = (" after a stop by name", STOP_BY_NAME_CHECKS)
+    for title, kinds in (("", CHECKS), (" after a stop", STOP_CHECKS), by_name):
         for kind in kinds:
-            if kind in CHECKS and title:
+            if kind in told:
                 continue
+            told.append(kind)
             lines += [f"| `{kind.name}`{title} | `{code}` | {meaning} |" for code, meaning in kind.codes.items()]
     return "\n".join(lines)
 

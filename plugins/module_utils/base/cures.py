@@ -71,6 +71,11 @@ def password() -> str:
     return then("give the user name and password that [unix_http_server] in its configuration has", "the same again")
 
 
+def start(*services: str) -> str:
+    """Return the command that starts services that somebody has stopped by name."""
+    return " ".join([START, *services])
+
+
 def history(run: str) -> str:
     """Return the command that tells all about a run."""
     return f"{HISTORY} {run}"

@@ -35,7 +35,7 @@ ErrorKind = t.Literal["failed", "wrong_use", "refused", "unreachable"]
 Ending = t.Literal["ended", "gone", "changed", "zombie", "survived", "stuck", "planned"]
 ServiceKind = t.Literal["service", "oneshot"]
 StepState = t.Literal["ok", "changed", "FAILED", "HELD", "-", "not reached", "unknown"]
-Result = t.Literal["ok", "held", "degraded", "rolled_back", "rollback_failed", "planned"]
+Result = t.Literal["ok", "held", "stopped", "degraded", "rolled_back", "rollback_failed", "planned"]
 
 
 # --- parts --------------------------------------------------------------------------------------------------------
@@ -116,6 +116,22 @@ class ExitData(t.TypedDict):
     signal: t.Optional[str]
 
 
+class StoppedData(t.TypedDict):
+    """That somebody has stopped a service by name, or the whole stack.
+
+    A service that was stopped by name stays so until it is started by name, or by a restart of all services.
+
+    Attributes:
+        by: Who.
+        at: When, in seconds since the epoch.
+        along: The service that was named, where this one was stopped because it depends on that; else null.
+    """
+
+    by: str
+    at: float
+    along: t.Optional[str]
+
+
 class ServiceRow(t.TypedDict):
     """One service, as the roll call has it.
 
@@ -125,7 +141,8 @@ class ServiceRow(t.TypedDict):
         state: The state that supervisord tells; UNKNOWN when it does not know the service or does not answer.
         pid: Its process; null when it has none.
         port: The port that it has on this host; null when it has none.
-        health: none when it has no health check, else whether its last answer was the wanted one.
+        health: none when it has no health check or was stopped by name, else whether its last answer was the wanted
+            one.
         latency_ms: Milliseconds that the answer took; null when it was not asked.
         answer: What it answered, in words; null when it was not asked.
         listener_pid: Process that listens on its port; null when nobody does or it cannot be seen.
@@ -133,6 +150,7 @@ class ServiceRow(t.TypedDict):
         uptime: Seconds since its process started; null when it has none.
         exits: How often its process has ended without an order since it has its present revision.
         last_exit: The last time that it did; null when it never did.
+        stopped: Who has stopped it, or the whole stack, when it is down for that reason; else null.
     """
 
     name: str
@@ -148,6 +166,7 @@ class ServiceRow(t.TypedDict):
     uptime: t.Optional[int]
     exits: int
     last_exit: t.Optional[ExitData]
+    stopped: t.Optional[StoppedData]
 
 
 class CheckData(t.TypedDict):
@@ -380,6 +399,32 @@ class StepData(t.TypedDict):
     said: str
 
 
+class LogData(t.TypedDict):
+    """The end of the log of one service.
+
+    Attributes:
+        path: Of the log.
+        lines: Its last lines, the latest last.
+        problem: Why it is not shown, in words; null when it is.
+    """
+
+    path: str
+    lines: t.List[str]
+    problem: t.Optional[str]
+
+
+class LogsDocument(t.TypedDict):
+    """What rollcall logs prints.
+
+    Attributes:
+        ok: Always true.
+        logs: The end of each log, by service.
+    """
+
+    ok: bool
+    logs: t.Dict[str, LogData]
+
+
 # --- the report ---------------------------------------------------------------------------------------------------
 
 
@@ -394,9 +439,12 @@ class Report(t.TypedDict):
         root: Its directory.
         host: Name of the host.
         ok: Whether every check passed; of a plan, that it can be carried out.
-        result: ok, held - nothing failed, and some services wait for something - or degraded; after a run that went
+        result: ok, held - nothing failed, and some services wait for something - stopped - nothing is wrong but that
+            somebody has stopped the stack - or degraded; after a run that went
             back, rolled_back or rollback_failed; in check mode planned.
-        services: One entry for each service, in the order of the manifest.
+        services: One entry for each service, in the order of the manifest; of a look or a run by name, only the
+            services that it is about.
+        whole: Whether that is all services of the stack.
         checks: The checks of the verdict; none in check mode and after a flush.
         address: Web address of the first service that answers HTTP; null when none does.
         logs: Directory of the logs.
@@ -428,6 +476,7 @@ class Report(t.TypedDict):
     ok: bool
     result: Result
     services: t.List[ServiceRow]
+    whole: bool
     checks: t.List[CheckData]
     address: t.Optional[str]
     logs: str

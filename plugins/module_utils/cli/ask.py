@@ -132,6 +132,9 @@ def _request(root: str, arguments: Data) -> Request:
         generation=arguments["generation"],
         by=arguments.get("by", ""),
         boot=arguments.get("boot", ""),
+        services=tuple(arguments.get("services", ())),
+        dependents=arguments.get("dependents", True),
+        start_stopped=arguments.get("start_stopped", False),
         standing=tuple(arguments.get("standing", ())),
         moved={entry["service"]: (entry["from"], entry["reason"]) for entry in arguments.get("moved", ())},
     )
@@ -150,13 +153,16 @@ def _diff(request: Request, done: Data, old: str) -> t.List[t.Dict[str, str]]:
 def _status(root: str, arguments: Data, _check_mode: bool) -> t.Dict[str, t.Any]:
     from ..verdict import status
 
-    return _judged(status.status(Paths.of(root)), changed=False, fail=arguments["fail"])
+    looked = status.status(Paths.of(root), services=arguments.get("services", ()))
+    return _judged(looked, changed=False, fail=arguments["fail"])
 
 
 def _verify(root: str, arguments: Data, _check_mode: bool) -> t.Dict[str, t.Any]:
     from ..verdict import verify
 
-    return _judged(verify.verify(Paths.of(root), soak=arguments["soak"]), changed=False, fail=arguments["fail"])
+    services = arguments.get("services", ())
+    looked = verify.verify(Paths.of(root), soak=arguments["soak"], services=services)
+    return _judged(looked, changed=False, fail=arguments["fail"])
 
 
 def _doctor(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:

@@ -12,7 +12,7 @@ import typing as t
 
 from ..ports.policies import OWNED
 from ..run.modes import AUTO, FLUSH, FULL, RESTARTS, ROLLBACK, STOP, mode_named
-from .console import CHECK, JSON, POLICY, SOAK, Verb, announce, option, paths_of, show_report
+from .console import ALONE, CHECK, JSON, NAMES, POLICY, SOAK, Verb, announce, option, paths_of, show_report
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -22,6 +22,14 @@ def _run(options: argparse.Namespace) -> int:
         return _perform(options)
     with untouched():
         return _perform(options)
+
+
+def _restart(options: argparse.Namespace) -> int:
+    if options.mode not in {name for mode in RESTARTS for name in mode.names}:
+        # The mode may be left out.
+        options.names.insert(0, options.mode)
+        options.mode = FULL.name
+    return _run(options)
 
 
 def _perform(options: argparse.Namespace) -> int:
@@ -40,6 +48,8 @@ def _perform(options: argparse.Namespace) -> int:
         automatic=getattr(options, "automatic", False),
         soak=getattr(options, "soak", 0.0),
         generation=getattr(options, "generation", ""),
+        services=tuple(getattr(options, "names", ())),
+        dependents=getattr(options, "dependents", True),
     )
     if request.mode.starts:
         from ..run.relocate import relocated
@@ -63,8 +73,8 @@ MODE = option(
     "mode",
     nargs="?",
     default=FULL.name,
-    choices=[name for mode in RESTARTS for name in mode.names],
-    help="; ".join(f"{' or '.join(mode.names)}: {mode.help}" for mode in RESTARTS) + f". {FULL.name} is the default",
+    help="; ".join(f"{' or '.join(mode.names)}: {mode.help}" for mode in RESTARTS)
+    + f". {FULL.name} is the default; a service that is called like a mode is named after one",
 )
 GENERATION = option("generation", metavar="GENERATION", nargs="?", default="", help="its id")
 
@@ -72,11 +82,20 @@ VERBS: t.Mapping[str, Verb] = {
     "start": Verb(
         "start what is not running or not healthy; leave the rest alone",
         _run,
-        (JSON, POLICY, CHECK, AUTOMATIC, SOAK),
+        (NAMES, ALONE, JSON, POLICY, CHECK, AUTOMATIC, SOAK),
         settings={"mode": AUTO.name},
     ),
-    "stop": Verb(STOP.help, _run, (JSON, CHECK), settings={"mode": STOP.name}),
-    "restart": Verb("stop, start and verify the stack", _run, (MODE, JSON, POLICY, CHECK, AUTOMATIC, SOAK)),
+    "stop": Verb(
+        f"{STOP.help}; or stop the services that are named",
+        _run,
+        (NAMES, ALONE, JSON, CHECK),
+        settings={"mode": STOP.name},
+    ),
+    "restart": Verb(
+        "stop, start and verify the stack, or the services that are named",
+        _restart,
+        (MODE, NAMES, ALONE, JSON, POLICY, CHECK, AUTOMATIC, SOAK),
+    ),
     "rollback": Verb(ROLLBACK.help, _run, (GENERATION, JSON, POLICY, CHECK, SOAK), settings={"mode": ROLLBACK.name}),
     "flush": Verb(FLUSH.help, _run, (JSON, POLICY, CHECK), settings={"mode": FLUSH.name}),
 }

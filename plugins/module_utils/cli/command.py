@@ -28,6 +28,7 @@ MODULES: t.Mapping[str, str] = {
     **dict.fromkeys(("status", "verify"), "look"),
     **dict.fromkeys(("start", "stop", "restart", "rollback", "flush"), "change"),
     **dict.fromkeys(("history", "port"), "look"),
+    "logs": "logs",
     "ports": "ports",
     "manifest": "manifest",
     "doctor": "doctor",

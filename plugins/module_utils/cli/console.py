@@ -35,6 +35,7 @@ class Option(t.NamedTuple):
 
     name: str
     settings: t.Mapping[str, t.Any]
+    others: t.Tuple[str, ...] = ()
 
 
 class Verb(t.NamedTuple):
@@ -58,9 +59,15 @@ class Verb(t.NamedTuple):
     settings: t.Mapping[str, t.Any] = {}
 
 
-def option(name: str, **settings: t.Any) -> Option:
-    """Return an option or an argument; ``settings`` are those of ``ArgumentParser.add_argument``."""
-    return Option(name, settings)
+def option(name: str, *others: str, **settings: t.Any) -> Option:
+    """Return an option or an argument.
+
+    Args:
+        name: of it.
+        others: shorter names.
+        settings: those of ``ArgumentParser.add_argument``.
+    """
+    return Option(name, settings, others)
 
 
 def help_formatter(prog: str) -> argparse.HelpFormatter:
@@ -92,7 +99,7 @@ def add_verb(verbs: t.Any, name: str, verb: Verb) -> None:
     )
     parser.set_defaults(run=verb.run, **verb.settings)
     for one in verb.options:
-        parser.add_argument(one.name, **one.settings)
+        parser.add_argument(one.name, *one.others, **one.settings)
     if verb.operations:
         below = parser.add_subparsers(dest="operation", metavar="OPERATION", required=True)
         for operation, inner in verb.operations.items():
@@ -107,6 +114,18 @@ SOAK = option(
     type=float,
     default=0.0,
     help="wait until every service has lived for so many seconds without an exit",
+)
+NAMES = option(
+    "names",
+    metavar="SERVICE",
+    nargs="*",
+    help="only these services and what depends on them; * and ? stand for other characters; all without one",
+)
+ALONE = option(
+    "--no-dependents",
+    dest="dependents",
+    action="store_false",
+    help="with names: only these services; what depends on them keeps running, and does without them meanwhile",
 )
 POLICY = option(
     "--policy",

@@ -12,7 +12,7 @@ import typing as t
 
 from ..base.errors import RollcallError
 from ..state.generations import load_stack
-from .console import JSON, SOAK, Verb, announced, option, paths_of, show, show_report
+from .console import JSON, NAMES, SOAK, Verb, announced, option, paths_of, show, show_report
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -20,7 +20,7 @@ def _status(options: argparse.Namespace) -> int:
 
     paths = paths_of(options.root)
     with announced("status", limits.look_limit(load_stack(paths))):
-        report = status.status(paths)
+        report = status.status(paths, services=options.names)
     return show_report(report, options)
 
 
@@ -29,7 +29,7 @@ def _verify(options: argparse.Namespace) -> int:
 
     paths = paths_of(options.root)
     with announced("verify", limits.verify_limit(load_stack(paths), options.soak)):
-        report = verify.verify(paths, soak=options.soak)
+        report = verify.verify(paths, soak=options.soak, services=options.names)
     return show_report(report, options)
 
 
@@ -62,10 +62,12 @@ def _port(options: argparse.Namespace) -> int:
 
 VERBS: t.Mapping[str, Verb] = {
     "status": Verb(
-        "state of every service, who listens on every port, and what is wrong; changes nothing", _status, (JSON,)
+        "state of every service, who listens on every port, and what is wrong; changes nothing", _status, (NAMES, JSON)
     ),
     "verify": Verb(
-        "the whole verdict, stability and logs since the last run included; changes nothing", _verify, (JSON, SOAK)
+        "the whole verdict, stability and logs since the last run included; changes nothing",
+        _verify,
+        (NAMES, JSON, SOAK),
     ),
     "history": Verb(
         "the latest runs: who, when, what changed, how it ended; and the kept generations; changes nothing",

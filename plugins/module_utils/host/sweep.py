@@ -26,6 +26,7 @@ def sweep(
     keep: t.Iterable[int] = (),
     reported: t.Optional[t.Collection[int]] = None,
     uids: t.Optional[t.Collection[int]] = None,
+    services: t.Optional[t.Container[str]] = None,
     grace: float = 5.0,
     kill_grace: float = 2.0,
     clock: Clock = SYSTEM,
@@ -39,6 +40,7 @@ def sweep(
         keep: pids of live supervisords; they and what they hold are left alone. So is this process itself.
         reported: pids of the programs that they report; None when that is not known.
         uids: the users whose labels count; None means ``labels.trusted_uids`` of the root.
+        services: of which services; None for everything of the stack.
         grace: seconds from TERM to KILL, for each round.
         kill_grace: seconds to wait after KILL, for each round.
         clock: the clock of all deadlines.
@@ -48,8 +50,13 @@ def sweep(
     """
     ended: t.List[Ended] = []
     tried: t.Set[Identity] = set()
+
+    def not_kept() -> t.List[Process]:
+        found = [process for process in left_over(root, uids, keep, reported) if process.pid != os.getpid()]
+        return found if services is None else [one for one in found if one.label and one.label.service in services]
+
     for _unused in range(ROUNDS):
-        left = [process for process in _not_kept(root, keep, reported, uids) if process.identity not in tried]
+        left = [process for process in not_kept() if process.identity not in tried]
         if not left:
             return ended
         tried.update(process.identity for process in left)
@@ -61,20 +68,12 @@ def sweep(
             clock=clock,
             check=_still_ours(root, uids, left),
         )
-    for process in _not_kept(root, keep, reported, uids):
-        if process.identity not in tried:
-            reason = f"new after {ROUNDS} rounds: something keeps starting it; {describe_parent(process)}"
-            ended.append(Ended(process.pid, process.start, process.user, process.command, (), "survived", 0.0, reason))
-    return ended
+    return ended + [_started_again(process) for process in not_kept() if process.identity not in tried]
 
 
-def _not_kept(
-    root: str,
-    keep: t.Iterable[int],
-    reported: t.Optional[t.Collection[int]],
-    uids: t.Optional[t.Collection[int]],
-) -> t.List[Process]:
-    return [process for process in left_over(root, uids, keep, reported) if process.pid != os.getpid()]
+def _started_again(process: Process) -> Ended:
+    reason = f"new after {ROUNDS} rounds: something keeps starting it; {describe_parent(process)}"
+    return Ended(process.pid, process.start, process.user, process.command, (), "survived", 0.0, reason)
 
 
 def _still_ours(

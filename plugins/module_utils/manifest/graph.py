@@ -49,6 +49,19 @@ def dependents(stack: Stack, names: t.Iterable[str]) -> t.Set[str]:
     return found
 
 
+def dependencies(stack: Stack, names: t.Iterable[str]) -> t.Set[str]:
+    """Return every service that one of ``names`` depends on, directly or through others."""
+    needs = {service.name: list(service.depends_on) for service in stack.services}
+    found: t.Set[str] = set()
+    waiting = [name for each in names for name in needs[each]]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(needs[name])
+    return found
+
+
 def held_back(stack: Stack, missing: t.Mapping[str, str]) -> t.Dict[str, str]:
     """Return the services that are held, each with its reason: those that lack something, and their dependents.
 

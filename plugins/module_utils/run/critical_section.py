@@ -37,22 +37,24 @@ from ..state.generations import (
 from ..state.lives import read_book, save_book, started_anew, with_revisions
 from ..state.log_marks import LogMarks, save_marks, saved_marks, take_marks
 from ..state.runs import Journal
+from ..state.stopped import WHOLE, StoppedByHand, keep_stopped, read_stopped
 from ..supervisord import life
 from ..supervisord.client import DOWN, Client, client_of
 from ..supervisord.config import supervisord_revision
 from ..supervisord.environment import supervisord_environment
 from ..supervisord.places import engine_python
 from ..verdict import fitness, status, verify
-from ..verdict.checks import STOP_CHECKS
 from ..verdict.judge import Case, Check, Expectation, judge, result_of
 from ..verdict.observation import Observation, identity
 from ..verdict.report import young_notes
+from ..verdict.stop_checks import STOP_BY_NAME_CHECKS, STOP_CHECKS
 from . import born, hand_over
 from .bringup import BringUp, StartOutcome
 from .limits import SUPERVISORD_START
 from .modes import NOTHING
 from .outcome import flushed_report, run_report
 from .plan import KEEP, RESTART, STOP, PlannedAction
+from .plan_by_name import along_with
 from .prepare import PreparedRun
 
 if t.TYPE_CHECKING:
@@ -114,6 +116,8 @@ class CriticalSection:
         if plan.install and mode.starts and self.run.restores is None:
             self.journal.step("write")
             self._write()
+        # First: wherever this is cut off, what is being stopped stays so, and what is being started does not.
+        self._keep_stopped()
         self._take_down()
         if not mode.starts:
             return self._judge_stopped()
@@ -143,6 +147,25 @@ class CriticalSection:
             takedown.end_supervisords()
         self.journal.step("sweep")
         takedown.sweep(none_left=ends)
+
+    def _keep_stopped(self) -> None:
+        """Record what is stopped by name from here on, or is so no more."""
+        choice, plan, before = self.run.choice, self.run.plan, read_stopped(self._stack)
+        stops = not self.run.request.mode.starts
+        now = StoppedByHand(self.run.request.who, self.run.clock.wall())
+        stopped: t.Dict[str, StoppedByHand] = dict(plan.stopped)
+        if choice is None and stops:
+            stopped = {**before, WHOLE: now}
+        elif choice is not None and stops:
+            named = dict.fromkeys(choice.names, now)
+            along = {
+                name: now._replace(along=along_with(self._stack, name, choice.names))
+                for name in plan.judged or ()
+                if name not in before and name not in named
+            }
+            stopped = {**before, **along, **named}
+        if stopped != before:
+            keep_stopped(self._stack, stopped)
 
     def _flush(self) -> t.List[PlannedAction]:
         """Free the ports of the plan and return what was ended on them."""
@@ -255,7 +278,7 @@ class CriticalSection:
             client.remove(name)
         for name in (*added, *changed):
             client.add(name)
-        return [name for name in stale if name not in self.run.plan.held]
+        return [name for name in stale if name not in self.run.plan.held and name not in self.run.plan.stopped]
 
     @staticmethod
     def _alive(client: Client, names: t.Sequence[str]) -> t.List[str]:
@@ -346,7 +369,9 @@ class CriticalSection:
             for name in run.plan.start
             if name in run.before.programs and run.before.programs[name].pid
         }
-        expected = Expectation(before, outcome.first, outcome.failed, outcome.blocked, run.plan.held)
+        expected = Expectation(
+            before, outcome.first, outcome.failed, outcome.blocked, run.plan.held, stopped=run.plan.stopped
+        )
         seen, checks = verify.wait_and_judge(
             stack,
             marks,
@@ -358,6 +383,7 @@ class CriticalSection:
             seen=None if changed else run.before,
             config_read=changed,
             soak=run.request.soak,
+            only=run.plan.judged,
             clock=run.clock,
         )
         born.record_family(stack, outcome.first, self._revisions(), seen)
@@ -365,7 +391,7 @@ class CriticalSection:
         run.files.keep(outcome.first, run.files.digests() if files is None else files)
         self._keep_verdict(marks, seen, checks)
         judged = run_report(run, seen, checks, changed=changed, signals=self.signals)
-        young = young_notes(stack.services, seen) if judged["ok"] else []
+        young = young_notes(run.judged.services, seen) if judged["ok"] else []
         return {**judged, "notes": [*judged["notes"], *young]}
 
     def _keep_verdict(self, marks: LogMarks, seen: Observation, checks: t.Sequence[Check]) -> None:
@@ -375,7 +401,8 @@ class CriticalSection:
             save_marks(stack, {**marks, **{name: log.mark for name, log in seen.logs.items()}})
         else:
             save_marks(stack, {**marks, **{name: marks[name].seen_until(log.mark) for name, log in seen.logs.items()}})
-        if all(check.ok for check in checks):
+        whole = self.run.plan.judged is None and not self.run.plan.stopped
+        if whole and all(check.ok for check in checks):
             record_verified(stack.paths, stack.root, self.run.clock.wall())
             undo.forget(stack.paths.state)
         elif seen.loops(stack.services):
@@ -393,12 +420,14 @@ class CriticalSection:
         return flushed_report(self.run, seen, ended, self.signals)
 
     def _judge_stopped(self) -> Report:
-        """Judge a stop: no supervisord, no process and no listener of the stack is left."""
-        seen = status.observe(self._stack, clock=self.run.clock)
+        """Judge a stop: no supervisord, no process and no listener of what was to be stopped is left."""
+        only = self.run.plan.judged
+        seen = status.observe(self._stack, clock=self.run.clock, only=only)
         before = (holder for holders in self.run.before.holders.values() for holder in holders)
         own = {holder.listener.inode for holder in before if holder.provenance not in (FOREIGN, UNKNOWN)}
         expected = Expectation(sockets={*own, *births.recorded(self._stack.root).sockets})
-        checks = judge(STOP_CHECKS, Case(self._stack, seen, expected))
+        kinds = STOP_CHECKS if only is None else STOP_BY_NAME_CHECKS
+        checks = judge(kinds, Case(self.run.judged, seen, expected))
         changed = bool(self.run.plan.actions)
         return run_report(self.run, seen, checks, changed=changed, signals=self.signals)
 

@@ -28,7 +28,7 @@ from ..manifest.model import DEFAULT_PATH
 from ..state.generations import load_stack
 from ..state.runs import new_run_id, result_path, runs_directory, steps_of
 from . import boot, preflight, standing, worker
-from .limits import run_limit
+from .limits import limit_of
 from .request import Request
 
 if t.TYPE_CHECKING:
@@ -72,8 +72,7 @@ def run(request: Request, *, waiting: t.Optional[t.Callable[[float], None]] = No
 
 def _run(request: Request, run_id: str, waiting: t.Optional[t.Callable[[float], None]], clock: Clock) -> Report:
     stack = load_stack(request.paths) if request.wanted is None else request.wanted.stack
-    grace, kill_grace = request.grace, request.kill_grace
-    limit = run_limit(stack, request.mode, grace=grace, kill_grace=kill_grace, soak=request.soak)
+    limit = limit_of(request, stack)
     state = request.paths.state
     output = os.path.join(runs_directory(state), f"{run_id}.out")
     try:

@@ -14,6 +14,7 @@ from ..manifest.model import Stack
 from ..manifest.revision import revision
 from ..state import registry
 from ..state.generations import Generation, read_meta
+from ..state.stopped import WHOLE, Stopped
 from ..supervisord.config import supervisord_revision
 from ..verdict.observation import Observation, trouble
 from ..verdict.release_use import links_that_lead_elsewhere
@@ -27,6 +28,7 @@ def stack_facts(
     *,
     changed_files: t.Mapping[str, str],
     held: t.Mapping[str, str],
+    stopped: Stopped,
 ) -> StackFacts:
     """Return the facts that a plan is made of.
 
@@ -36,6 +38,7 @@ def stack_facts(
         wanted: the generation to bring about.
         changed_files: by service why a file that it was started with is another one now.
         held: by service why it is not to be started.
+        stopped: services that were stopped by name.
     """
     known = wanted.stack if installed is None else installed.stack
     return StackFacts(
@@ -46,9 +49,16 @@ def stack_facts(
         orphans=len(seen.orphans),
         rivals=tuple(process.pid for process in seen.rivals),
         held=held,
+        stopped={name: one for name, one in stopped.items() if name != WHOLE and _is_down(seen, name)},
         ports={service.name: service.port for service in known.services if service.port is not None},
         same_generation=installed is not None and installed.digest == wanted.digest and _links_are_right(wanted.stack),
     )
+
+
+def _is_down(seen: Observation, name: str) -> bool:
+    """Return whether a service has no process; one that runs was started since by something else than Rollcall."""
+    program = seen.programs.get(name)
+    return program is None or not program.pid
 
 
 def _links_are_right(stack: Stack) -> bool:

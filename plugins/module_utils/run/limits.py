@@ -12,16 +12,44 @@ import typing as t
 from ..host.sweep import ROUNDS
 from ..manifest.graph import levels
 from ..manifest.model import Service, Stack
+from ..manifest.selection import narrowed
 from ..ports import flush
 from ..supervisord.client import batch_seconds
 from ..verdict.limits import FILES, look_limit, verify_limit
 from . import holder, preflight, takedown
+from .choice import choice_of, scope
 from .modes import NOTHING, Mode
+from .request import Request
 
 SUPERVISORD_START = 15.0
 
 
-def run_limit(stack: Stack, mode: Mode, *, grace: float, kill_grace: float, soak: float = 0.0) -> float:
+def limit_of(request: Request, stack: Stack) -> float:
+    """Return the seconds that a request takes at the longest.
+
+    Raises:
+        RollcallError: ``wrong_use``: it names services that there are not.
+    """
+    choice = choice_of(request, stack)
+    return run_limit(
+        stack,
+        request.mode,
+        grace=request.grace,
+        kill_grace=request.kill_grace,
+        soak=request.soak,
+        services=None if choice is None else scope(stack, choice),
+    )
+
+
+def run_limit(
+    stack: Stack,
+    mode: Mode,
+    *,
+    grace: float,
+    kill_grace: float,
+    soak: float = 0.0,
+    services: t.Optional[t.Container[str]] = None,
+) -> float:
     """Return the seconds that a run takes at the longest.
 
     Args:
@@ -30,31 +58,37 @@ def run_limit(stack: Stack, mode: Mode, *, grace: float, kill_grace: float, soak
         grace: seconds from TERM to KILL for what is not ended by supervisord.
         kill_grace: seconds to wait after KILL.
         soak: seconds that each service must have lived before the verdict.
+        services: the only ones that the run is about, and what they need; None for all.
     """
     # What is looked at besides: files and space, what is held, and the files that services were started with.
-    prove = preflight.PARSE_BACK_TIMEOUT + look_limit(stack) + 4 * FILES + kill_grace
+    part = narrowed(stack, services)
+    prove = preflight.PARSE_BACK_TIMEOUT + look_limit(part) + 4 * FILES + kill_grace
     if mode.kills:
         prove += holder.PATIENCE + grace + kill_grace
     ending = grace + kill_grace
     free = flush.ROUNDS * ending + flush.RETURN + flush.TIME_WAIT + kill_grace
     if mode.stops == NOTHING:
         return prove + free
-    down = ROUNDS * ending + (_emergency(stack, ending) if mode.kills else _careful(stack, kill_grace))
-    if not mode.starts:
-        return prove + down + look_limit(stack)
-    up = (
-        SUPERVISORD_START + batch_seconds(len(stack.services)) + _by_level(stack, lambda service: service.ready_timeout)
+    down = ROUNDS * ending + (
+        _emergency(part, ending) if mode.kills else _careful(stack, part, kill_grace, alone=services is not None)
     )
-    return prove + down + (free if mode.frees_ports else 0.0) + up + verify_limit(stack, soak)
+    if not mode.starts:
+        return prove + down + look_limit(part)
+    ready = _by_level(stack, part, lambda service: service.ready_timeout)
+    up = SUPERVISORD_START + batch_seconds(len(part.services)) + ready
+    return prove + down + (free if mode.frees_ports else 0.0) + up + verify_limit(part, soak)
 
 
-def _careful(stack: Stack, kill_grace: float) -> float:
-    one_by_one = sum(service.stop.timeout for service in stack.services)
-    services = _by_level(stack, lambda service: service.stop.timeout + takedown.STOP_MARGIN + takedown.PORT_MARGIN)
-    services += batch_seconds(len(stack.services))
+def _careful(stack: Stack, part: Stack, kill_grace: float, *, alone: bool) -> float:
+    one_by_one = sum(service.stop.timeout for service in part.services)
+    margins = takedown.STOP_MARGIN + takedown.PORT_MARGIN
+    services = _by_level(stack, part, lambda service: service.stop.timeout + margins)
+    services += batch_seconds(len(part.services))
+    if alone:
+        return services + kill_grace
     # Supervisord stops its services one after the other: that which answers, and then the rivals.
     supervisord = one_by_one + takedown.STOP_MARGIN
-    return services + 2 * supervisord + 1.5 * len(stack.services) + kill_grace
+    return services + 2 * supervisord + 1.5 * len(part.services) + kill_grace
 
 
 def _emergency(stack: Stack, ending: float) -> float:
@@ -62,6 +96,13 @@ def _emergency(stack: Stack, ending: float) -> float:
     return batch_seconds(len(stack.services)) + 3 * ending
 
 
-def _by_level(stack: Stack, seconds: t.Callable[[Service], float]) -> float:
-    """Return the sum of the longest wait of each level: services of one level are waited for together."""
-    return sum(max(seconds(stack.service(name)) for name in level) for level in levels(stack))
+def _by_level(stack: Stack, part: Stack, seconds: t.Callable[[Service], float]) -> float:
+    """Return the sum of the longest wait of each level: services of one level are waited for together.
+
+    Args:
+        stack: all services, which the levels are made of.
+        part: the same with those services only that are waited for.
+        seconds: returns the wait for a service.
+    """
+    waits = {service.name: seconds(service) for service in part.services}
+    return sum(max((waits.get(name, 0.0) for name in level), default=0.0) for level in levels(stack))

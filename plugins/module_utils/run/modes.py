@@ -37,6 +37,7 @@ class Mode(t.NamedTuple):
         frees_ports: whether what listens on the ports of the services is ended, as far as the policy allows.
         asks_first: whether it is refused when supervisord is alive and does not answer.
         kills: whether all that does not end within a few seconds is killed.
+        by_name: whether it can be about some services only.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Mode(t.NamedTuple):
     frees_ports: bool = True
     asks_first: bool = True
     kills: bool = False
+    by_name: bool = False
 
     @property
     def names(self) -> t.Tuple[str, ...]:
@@ -62,12 +64,14 @@ FULL = Mode(
     "start the services in order, verify",
     aliases=("master",),
     title="full restart",
+    by_name=True,
 )
 QUICK = Mode(
     "quick",
     "stop supervisord and all services, start the services in order, verify; no port is freed",
     title="quick restart",
     frees_ports=False,
+    by_name=True,
 )
 EMERGENCY = Mode(
     "emergency",
@@ -84,6 +88,7 @@ AUTO = Mode(
     "start what is new, changed, not running or not healthy, and what depends on it; leave the rest alone",
     title="converge",
     stops=NEEDED,
+    by_name=True,
 )
 FLUSH = Mode(
     "flush",
@@ -100,6 +105,7 @@ STOP = Mode(
     verb="stop",
     starts=False,
     frees_ports=False,
+    by_name=True,
 )
 ROLLBACK = Mode(
     "rollback",

@@ -12,6 +12,7 @@ import typing as t
 from ..base import cures
 from ..base.errors import RollcallError
 from ..state.generations import describe_current
+from ..state.stopped import read_stopped
 from ..verdict.checks import EARLIER
 from ..verdict.judge import Check
 from ..verdict.observation import Observation
@@ -54,7 +55,15 @@ def run_report(
         changed: whether anything was changed.
         signals: each process outside of supervisord's care that was to be ended, and how that went.
     """
-    told = report(run.stack, seen, checks, held=run.plan.held, limit=run.limit)
+    told = report(
+        run.judged,
+        seen,
+        checks,
+        held=run.plan.held,
+        stopped=read_stopped(run.stack),
+        limit=run.limit,
+        whole=run.plan.judged is None,
+    )
     if run.request.wanted is not None and told["result"] == "degraded":
         told["next"].append(cures.correct(what_failed(told["checks"])))
     return {

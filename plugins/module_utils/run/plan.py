@@ -15,6 +15,7 @@ import typing as t
 from ..manifest.graph import dependents, levels
 from ..manifest.model import Stack
 from ..manifest.revision import revision
+from ..state.stopped import Stopped
 from .modes import FULL, NEEDED, NOTHING, Mode
 
 if t.TYPE_CHECKING:
@@ -63,6 +64,7 @@ class StackFacts(t.NamedTuple):
         ports: by service the ports of the installed manifest.
         same_generation: whether the wanted manifest, config, registry and private files are the installed ones.
         wanted_user: the user who must run supervisord, where it runs as another one; else empty.
+        stopped: services that somebody has stopped by name, and that have no process.
     """
 
     supervisord: t.Optional[str] = None
@@ -74,6 +76,7 @@ class StackFacts(t.NamedTuple):
     ports: t.Mapping[str, int] = {}
     same_generation: bool = True
     wanted_user: str = ""
+    stopped: Stopped = {}
 
 
 class PlannedAction(t.NamedTuple):
@@ -106,6 +109,8 @@ class RunPlan(t.NamedTuple):
         end: pids of rivals to end.
         held: by service that stays down the reason: something that it requires is missing.
         freed: by removed service its port, on which nothing of the stack may listen afterwards.
+        stopped: services that stay stopped, because somebody has stopped them by name before.
+        judged: the services that the run is about, which its verdict judges; None for all.
     """
 
     supervisord: str
@@ -119,6 +124,8 @@ class RunPlan(t.NamedTuple):
     end: t.Tuple[int, ...] = ()
     held: t.Mapping[str, str] = {}
     freed: t.Mapping[str, int] = {}
+    stopped: Stopped = {}
+    judged: t.Optional[t.FrozenSet[str]] = None
 
     @property
     def actions(self) -> t.List[PlannedAction]:
@@ -140,8 +147,19 @@ class RunPlan(t.NamedTuple):
         return listed
 
 
-def _everything(stack: Stack, facts: StackFacts, mode: Mode, reason: str) -> RunPlan:
-    """Return the plan that stops every service and supervisord and, if the mode starts anything, starts them again."""
+def _everything(
+    stack: Stack, facts: StackFacts, mode: Mode, reason: str, stopped: t.Optional[Stopped] = None
+) -> RunPlan:
+    """Return the plan that stops every service and supervisord and, if the mode starts anything, starts them again.
+
+    Args:
+        stack: what is wanted.
+        facts: what is there.
+        mode: the restart mode.
+        reason: why.
+        stopped: services that are not started again; None for none.
+    """
+    stopped = stopped or {}
     names = tuple(service.name for service in stack.services)
     running = tuple(name for name, program in facts.programs.items() if program.up)
     alive = facts.supervisord is not None or bool(facts.rivals)
@@ -151,22 +169,23 @@ def _everything(stack: Stack, facts: StackFacts, mode: Mode, reason: str) -> Run
         install=not facts.same_generation and mode.starts,
         stop=stop_order(stack, running),
         remove=(),
-        start=tuple(name for name in names if name not in facts.held) if mode.starts else (),
+        start=tuple(name for name in names if name not in facts.held and name not in stopped) if mode.starts else (),
         flush=assigned_ports(stack) if mode.frees_ports else (),
         sweep=facts.orphans > 0,
         reasons={
             **dict.fromkeys({*names, *facts.programs}, reason),
             **{name: f"held: {why}" for name, why in facts.held.items()},
-            **_reasons_for_processes(facts),
+            **reasons_for_processes(facts),
             "supervisord": reason,
         },
         end=facts.rivals,
         held=facts.held,
         freed=_freed(stack, facts) if mode.starts else {},
+        stopped=stopped,
     )
 
 
-def _reasons_for_processes(facts: StackFacts) -> t.Dict[str, str]:
+def reasons_for_processes(facts: StackFacts) -> t.Dict[str, str]:
     """Return why orphans and other supervisords are ended."""
     silent = "" if facts.supervisord is not None else " and does not answer on its socket"
     return {
@@ -182,7 +201,7 @@ def _freed(stack: Stack, facts: StackFacts) -> t.Dict[str, int]:
     return {name: port for name, port in facts.ports.items() if name not in names and port not in assigned}
 
 
-def _trouble(stack: Stack, facts: StackFacts, name: str) -> t.Optional[str]:
+def trouble_of(stack: Stack, facts: StackFacts, name: str) -> t.Optional[str]:
     """Return why the service cannot be left as it is; None when it can."""
     program = facts.programs.get(name)
     wanted = stack.service(name)
@@ -199,9 +218,9 @@ def _trouble(stack: Stack, facts: StackFacts, name: str) -> t.Optional[str]:
 
 def _needed(stack: Stack, facts: StackFacts) -> RunPlan:
     """Return the smallest plan: what changed or is not healthy, and what depends on it; the rest keeps its pid."""
-    cause = _supervisord_trouble(facts)
+    cause = supervisord_trouble(facts)
     if cause is not None:
-        return _everything(stack, facts, FULL, cause)
+        return _everything(stack, facts, FULL, cause, facts.stopped)
     reasons = _touched(stack, facts)
     names = tuple(service.name for service in stack.services if service.name in reasons)
     removed = tuple(sorted(set(facts.programs) - {service.name for service in stack.services}))
@@ -217,13 +236,14 @@ def _needed(stack: Stack, facts: StackFacts) -> RunPlan:
         start=started,
         flush=ports,
         sweep=facts.orphans > 0,
-        reasons={**reasons, **_reasons_for_processes(facts)},
+        reasons={**reasons, **reasons_for_processes(facts)},
         held=facts.held,
         freed=_freed(stack, facts),
+        stopped=facts.stopped,
     )
 
 
-def _supervisord_trouble(facts: StackFacts) -> t.Optional[str]:
+def supervisord_trouble(facts: StackFacts) -> t.Optional[str]:
     """Return why supervisord, and so every service, cannot be left as it is; None when it can."""
     if facts.supervisord is None:
         return "supervisord is alive and does not answer" if facts.rivals else "supervisord is not running"
@@ -240,14 +260,17 @@ def _touched(stack: Stack, facts: StackFacts) -> t.Dict[str, str]:
     """Return by service why it cannot be left as it is; what depends on such a service is among them.
 
     A held service that is down stays down. One that still runs is stopped, but only if it would be restarted otherwise.
+    What somebody has stopped by name stays stopped.
     """
     reasons = {}
     for service in stack.services:
+        if service.name in facts.stopped:
+            continue
         program = facts.programs.get(service.name)
-        trouble = _trouble(stack, facts, service.name)
+        trouble = trouble_of(stack, facts, service.name)
         if trouble is not None and (service.name not in facts.held or (program is not None and program.up)):
             reasons[service.name] = trouble
-    for name in sorted(dependents(stack, reasons) - set(reasons)):
+    for name in sorted(dependents(stack, reasons) - set(reasons) - set(facts.stopped)):
         program = facts.programs.get(name)
         if name in facts.held and (program is None or not program.up):
             continue
@@ -257,8 +280,8 @@ def _touched(stack: Stack, facts: StackFacts) -> t.Dict[str, str]:
     return {name: f"held: {facts.held[name]}" if name in facts.held else why for name, why in reasons.items()}
 
 
-def make_plan(stack: Stack, facts: StackFacts, mode: Mode) -> RunPlan:
-    """Return what a mode does to the stack.
+def plan_of_all(stack: Stack, facts: StackFacts, mode: Mode) -> RunPlan:
+    """Return what a mode does to the whole stack.
 
     Args:
         stack: what is wanted.

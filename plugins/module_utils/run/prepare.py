@@ -13,6 +13,7 @@ from ..base import cures
 from ..base.clock import Clock
 from ..base.errors import RollcallError
 from ..manifest.model import Stack
+from ..manifest.selection import narrowed
 from ..ports import leases
 from ..state import registry
 from ..state.credentials import FileRecord
@@ -26,13 +27,16 @@ from ..state.generations import (
     load_kept,
 )
 from ..state.runs import run_ids, steps_of
+from ..state.stopped import read_stopped
 from ..verdict import fitness, status
 from ..verdict.observation import Observation
 from . import hand_over, preflight
+from .choice import Choice, choice_of, scope
 from .facts import stack_facts
-from .limits import run_limit
+from .limits import limit_of
 from .modes import ROLLBACK
-from .plan import RunPlan, make_plan
+from .plan import RunPlan
+from .plan_by_name import make_plan
 from .request import Request
 from .takedown import TakeDown
 
@@ -53,6 +57,7 @@ class PreparedRun(t.NamedTuple):
         files: the files that the services were started with.
         restores: the id of the kept generation that is brought back; None when the generation is a new one.
         awaited: the directory of a release that is not on the host yet, which only check mode accepts; else empty.
+        choice: which services it is about; None for all.
     """
 
     request: Request
@@ -64,6 +69,7 @@ class PreparedRun(t.NamedTuple):
     files: FileRecord
     restores: t.Optional[str]
     awaited: str
+    choice: t.Optional[Choice] = None
 
     @property
     def stack(self) -> Stack:
@@ -71,11 +77,14 @@ class PreparedRun(t.NamedTuple):
         return self.generation.stack
 
     @property
+    def judged(self) -> Stack:
+        """The same with the services only that the verdict judges."""
+        return narrowed(self.stack, self.plan.judged)
+
+    @property
     def limit(self) -> float:
         """The seconds that the run takes at the longest."""
-        request = self.request
-        grace, kill_grace = request.grace, request.kill_grace
-        return run_limit(self.stack, request.mode, grace=grace, kill_grace=kill_grace, soak=request.soak)
+        return limit_of(self.request, self.stack)
 
 
 def prepare(
@@ -99,15 +108,18 @@ def prepare(
     installed = _installed(request)
     generation = _wanted(request, installed)
     stack = generation.stack
+    choice = choice_of(request, stack)
+    only = None if choice is None else scope(stack, choice)
     awaited = fitness.absent_release(stack) if may_await else ""
-    fit = _prove(request, installed, generation, awaited)
-    before = status.observe(stack, clock=clock, fit=fit)
+    fit = _prove(request, installed, generation, awaited, only)
+    before = status.observe(stack, clock=clock, fit=fit, only=only)
     if request.mode.asks_first:
         preflight.check_supervisord(before)
     files = FileRecord(stack)
     held = fitness.held(stack, generation.environment, awaited)
-    facts = stack_facts(before, installed, generation, changed_files=files.changed(), held=held)
-    plan = make_plan(stack, facts, request.mode)
+    stopped = {} if request.start_stopped else read_stopped(stack)
+    facts = stack_facts(before, installed, generation, changed_files=files.changed(), held=held, stopped=stopped)
+    plan = make_plan(stack, facts, request.mode, choice)
     preflight.check_socket(before)
     if plan.install:
         registry.check_place(stack)
@@ -119,8 +131,9 @@ def prepare(
         grace=request.grace,
         kill_grace=request.kill_grace,
         clock=clock,
+        services=plan.judged,
     )
-    return PreparedRun(request, clock, generation, before, plan, takedown, files, restores, awaited)
+    return PreparedRun(request, clock, generation, before, plan, takedown, files, restores, awaited, choice)
 
 
 def _installed(request: Request) -> t.Optional[Generation]:
@@ -150,9 +163,20 @@ def _wanted(request: Request, installed: t.Optional[Generation]) -> Generation:
 
 
 def _prove(
-    request: Request, installed: t.Optional[Generation], wanted: Generation, awaited: str
+    request: Request,
+    installed: t.Optional[Generation],
+    wanted: Generation,
+    awaited: str,
+    only: t.Optional[t.Container[str]],
 ) -> t.Optional[fitness.Look]:
     """Prove config and host for the wanted generation.
+
+    Args:
+        request: what is asked.
+        installed: the current generation, where there is one.
+        wanted: the generation to bring about.
+        awaited: the directory of a release that is yet to come.
+        only: the services that the run is about; None for all.
 
     Returns:
         What tells what is unfit on the host, where that was looked at.
@@ -176,7 +200,7 @@ def _prove(
         preflight.check_private_files(wanted)
     if not request.mode.starts:
         return None
-    fit = preflight.check_host(wanted.stack, new=new, awaited=awaited)
+    fit = preflight.check_host(narrowed(wanted.stack, only), new=new, awaited=awaited)
     preflight.check_descriptors(wanted.stack)
     return fit
 

@@ -42,6 +42,9 @@ class Request(t.NamedTuple):
         by: the command with which a manifest is applied to this host; empty when nobody has said that.
         home: the command that brings services which have moved back to their own ports.
         soak: how many seconds each service must have lived before the verdict.
+        services: which services it is about, as `manifest.selection` takes them; empty for all.
+        dependents: whether it is also about what depends on these.
+        start_stopped: whether what somebody has stopped by name is started as well.
     """
 
     root: str
@@ -61,6 +64,9 @@ class Request(t.NamedTuple):
     by: str = ""
     home: str = cures.GO_HOME
     soak: float = 0.0
+    services: t.Tuple[str, ...] = ()
+    dependents: bool = True
+    start_stopped: bool = False
 
     @property
     def force(self) -> str:

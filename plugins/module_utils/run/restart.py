@@ -23,7 +23,7 @@ from ..state.memory import last_failure
 from ..state.runs import Journal, prune_runs, steps_of, unfinished_run
 from .critical_section import CriticalSection, flush_ports
 from .holder import end_what_hangs
-from .limits import run_limit
+from .limits import limit_of
 from .outcome import causes, causes_of_error, planned_report
 from .prepare import prepare
 from .request import Request
@@ -74,7 +74,7 @@ def _limit(request: Request) -> t.Optional[float]:
     except RollcallError:
         # The run itself says so, or goes back to a generation that can be read.
         return None
-    return run_limit(stack, request.mode, grace=request.grace, kill_grace=request.kill_grace)
+    return limit_of(request, stack)
 
 
 def _perform_locked(request: Request, run_id: str, ended: t.List[Signalled], clock: Clock) -> Report:

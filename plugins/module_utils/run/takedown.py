@@ -53,6 +53,7 @@ class TakeDown:
         grace: seconds from TERM to KILL for what is ended outside of supervisord.
         kill_grace: seconds to wait after KILL.
         clock: the clock of all deadlines.
+        services: of which services what is left over is ended; None for everything of the stack.
 
     Attributes:
         ended: every process that was to be ended otherwise than by supervisord, and how that went.
@@ -68,8 +69,10 @@ class TakeDown:
         grace: float,
         kill_grace: float,
         clock: Clock,
+        services: t.Optional[t.Container[str]] = None,
     ) -> None:
         self._stack = stack
+        self._services = services
         # Each service as the wanted and as the installed manifest have it.
         self._known: t.Dict[str, t.List[Service]] = {}
         for service in (*stack.services, *(() if installed is None else installed.services)):
@@ -253,6 +256,7 @@ class TakeDown:
             keep=supervisords,
             reported=self._reported(supervisords),
             uids=trusted_uids(self._stack.root, self._stack.user),
+            services=self._services,
             grace=self._grace,
             kill_grace=self._kill_grace,
             clock=self._clock,

@@ -49,7 +49,8 @@ def main(request: Request, run_id: str) -> int:
 def _perform(request: Request, run_id: str) -> Report:
     """Carry a request out, in the stack's unit of systemd where it has one; errors as ``restart.perform``."""
     stack = request.wanted.stack if request.wanted is not None else load_stack(request.paths)
-    unit = boot.find(stack)
+    # A unit of systemd stands for the whole stack.
+    unit = None if request.services else boot.find(stack)
     if unit is None:
         return restart.perform(request, run_id)
     called = os.environ.get(boot.CALLED) == unit.name

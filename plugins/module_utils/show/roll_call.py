@@ -14,7 +14,7 @@ from __future__ import annotations
 import typing as t
 
 from ..base import cures
-from ..base.text import LONGEST, count, one_line, printable
+from ..base.text import LONGEST, count, one_line, printable, readable_time
 from .errors import error_text
 from .failures import Failing, failing_by_subject, stories, verdict_word
 from .last_failure import last_failure_text, last_failure_words
@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
 
 # Checks whose command shows a log.
 _LOGGED = ("running", "stable", "logs")
-_VERDICTS = {"ok": "OK", "planned": "PLANNED", "degraded": "FAILED", "held": "HELD"}
+_VERDICTS = {"ok": "OK", "planned": "PLANNED", "degraded": "FAILED", "held": "HELD", "stopped": "STOPPED"}
 
 
 def roll_call(
@@ -53,8 +53,9 @@ def roll_call(
         _unfinished(report, reader, paint),
     ]
     blocks.append("\n".join(f"note: {runnable(note, reader._replace(host=''))}" for note in report["notes"]))
+    blocks.append(_stopped(report, reader))
     blocks += _went_back(report, reader, paint)
-    blocks += stories(failing, reader, paint)
+    blocks += stories({} if report["result"] == "stopped" else failing, reader, paint)
     footer = [] if gone else _footer(report, failing, reader, paint)
     blocks.append("\n".join([_verdict(report, failing, paint), *_standing(report, reader, paint), *footer]))
     return "\n\n".join(block for block in blocks if block)
@@ -79,8 +80,26 @@ def _services(report: Report, failing: Failing, width: int, paint: Painter) -> s
     services = report["services"]
     if not services or report["mode"] in ("stop", "flush"):
         return ""
-    names = [service["name"] for service in services] if report["checks"] else []
-    return service_table(services, {name: verdict_word(failing.get(name)) for name in names}, width, paint)
+    judged = services if report["checks"] else []
+    words = {row["name"]: "-" if row["stopped"] else verdict_word(failing.get(row["name"])) for row in judged}
+    return service_table(services, words, width, paint)
+
+
+def _stopped(report: Report, reader: Reader) -> str:
+    """Return who has stopped services by name, when, and what starts them.
+
+    A stack that was stopped says so in its verdict, and a stop what starts what it has stopped.
+    """
+    if report["result"] == "stopped" or report["mode"] == "stop":
+        return ""
+    told: t.Dict[str, t.List[str]] = {}
+    for row in report["services"]:
+        stopped = row["stopped"]
+        if stopped is not None:
+            command = runnable(cures.start(stopped["along"] or row["name"]), reader)
+            words = f"stopped by {stopped['by']} since {readable_time(stopped['at'])}, until: {command}"
+            told.setdefault(words, []).append(row["name"])
+    return "\n".join(printable(f"{names_of(names)}: {words}") for words, names in told.items())
 
 
 # --- what was done ------------------------------------------------------------------------------------------------
@@ -135,7 +154,8 @@ def _actions(report: Report) -> t.List[str]:
     lines = []
     for (verb, reason), names in grouped.items():
         # Of what is to be ended nothing is left out.
-        what = ", ".join(names) if verb == "end" else names_of(_all_as_one(names, report["services"]))
+        everything = report["services"] if report["whole"] else []
+        what = ", ".join(names) if verb == "end" else names_of(_all_as_one(names, everything))
         lines.append(f"{verb} {printable(what)}: {printable(reason)}")
     return lines
 
@@ -164,6 +184,8 @@ def _verdict(report: Report, failing: Failing, paint: Painter) -> str:
         word = "STOPPED"
     painted = paint(word, "good" if report["ok"] else "bad")
     where = f"{printable(report['stack'])} on {printable(report['host'])}"
+    if not report["whole"]:
+        where = f"{printable(names_of([row['name'] for row in report['services']]))} of {where}"
     said = _success(report, word) if report["ok"] else _failure(report, failing)
     if report["ok"] and report["last_failure"] is not None:
         said += f"; but {last_failure_words(report['last_failure'])}"
@@ -194,21 +216,25 @@ def _success(report: Report, word: str) -> str:
     if word == "PLANNED":
         return "nothing was touched" if report["actions"] else "nothing to do"
     if word == "STOPPED":
-        return "no supervisord, process or listener of it is left"
+        return f"no {'supervisord, ' if report['whole'] else ''}process or listener of it is left"
     if report["mode"] == "flush":
         ended = len(report["signals"])
         return f"{count(ended, 'process', 'processes')} ended on its ports" if ended else "nothing to end on its ports"
-    services = report["services"]
+    services = [row for row in report["services"] if not row["stopped"]]
     asked = [service for service in services if service["health"] != "none"]
     answered = sum(service["health"] == "ok" for service in asked)
     said = f"{len(services)} of {count(len(services), 'service')} up"
     if asked:
         said += f", {answered} of {len(asked)} answered"
+    if len(services) < len(report["services"]):
+        said += f", {len(report['services']) - len(services)} stopped by hand"
     return said + (", nothing changed" if report["changed"] is False else "")
 
 
 def _failure(report: Report, failing: Failing) -> str:
     back = report["rolled_back"]
+    if report["result"] == "stopped":
+        return next(check["evidence"] for check in report["checks"] if not check["ok"])
     if not back:
         return _failed_parts(report, failing)
     given_up = failing_by_subject({**report, "checks": back["checks"]})
@@ -260,7 +286,8 @@ def _commands(report: Report, failing: Failing) -> t.List[str]:
         again = cures.STOP if stopping else cures.FULL if names == {"logs"} else cures.START
         commands.append(cures.put_right(again) if cures.shows(commands[-1] if commands else "") else again)
     if not commands and report["mode"]:
-        commands.append(cures.START if stopping else cures.STATUS)
+        start = cures.START if report["whole"] else cures.start(*(row["name"] for row in report["services"]))
+        commands.append(start if stopping else cures.STATUS)
     return commands
 
 

@@ -75,10 +75,12 @@ def _state_kind(service: ServiceRow, word: str) -> str:
     return "" if service["state"] == "RUNNING" else "warn" if word == "ok" else "bad"
 
 
+_WORDS = {"ok": "good", "-": "quiet"}
+
 COLUMNS = (
-    Column("", lambda _, word: word, judged=True, kind=lambda _, word: "good" if word == "ok" else "bad"),
+    Column("", lambda _, word: word, judged=True, kind=lambda _, word: _WORDS.get(word, "bad")),
     Column("service", lambda service, _: printable(service["name"]), cut=True),
-    Column("state", lambda service, _: service["state"], kind=_state_kind),
+    Column("state", lambda service, _: "stopped" if service["stopped"] else service["state"], kind=_state_kind),
     Column("pid", _number("pid"), right=True),
     Column("port", _number("port"), right=True),
     Column(
@@ -97,7 +99,8 @@ def service_table(services: t.Sequence[ServiceRow], words: t.Mapping[str, str], 
 
     Args:
         services: their rows of the report.
-        words: for the verdict of each, by its name: ok, HELD or FAILED; empty where nothing was judged.
+        words: for the verdict of each, by its name: ok, HELD or FAILED, or - for one that somebody has stopped; empty
+            where nothing was judged.
         width: columns of the terminal.
         paint: colours a text.
     """

@@ -22,7 +22,7 @@ from ..base.errors import RollcallError
 from ..base.text import has_control
 from ..host import processes, unix_listeners
 from ..host.answering import silent_mount
-from ..host.apart import answers, begin_each
+from ..host.apart import ANSWER, answers, begin_each
 from ..host.labels import label_of
 from ..host.model import Label, Process
 from ..host.mounts import may_hang, mounts
@@ -42,8 +42,9 @@ PATIENCE = 1.0
 STARTING = 2.0
 # How many are asked at the same time.
 AT_ONCE = 32
-# Seconds in which the config of another user's is read, and how many such supervisords are looked into.
-READING = 2.0
+# Seconds in which the config of one is read, besides those after which its file system is known not to answer; and how
+# many supervisords of other users are looked into.
+READING = ANSWER + 2.0
 MOST_STRANGERS = 50
 
 

@@ -26,6 +26,7 @@ from ..ports.provenance import FOREIGN, UNKNOWN, Holder
 from ..supervisord.client_errors import ABSENT, STALE
 from ..supervisord.places import log_file
 from . import conditions, install_steps
+from .judge import STOPPED as BY_HAND
 from .judge import Case, CheckKind, Proof
 from .judge_databases import databases, judge_database, judge_reached
 from .judge_running import how_it_ended, judge_config, judge_lives
@@ -37,7 +38,7 @@ EARLIER = "earlier"
 # --- who is judged ------------------------------------------------------------------------------------------------
 
 
-def _the_stack(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
+def the_stack(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
     return [(case.stack.name, case.stack)]
 
 
@@ -46,11 +47,20 @@ def _held_services(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
 
 
 def _services_to_run(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
-    return [(service.name, service) for service in case.stack.services if not case.is_held(service)]
+    return [
+        (service.name, service)
+        for service in case.stack.services
+        if not case.is_held(service) and not case.is_stopped(service)
+    ]
 
 
-def _all_services(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
+def all_services(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
     return [(service.name, service) for service in case.stack.services]
+
+
+def _logged_services(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
+    # What a service wrote when it was stopped is judged when it is started again.
+    return [(service.name, service) for service in case.stack.services if not case.is_stopped(service)]
 
 
 def _removed_services(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
@@ -82,6 +92,8 @@ def _installed(problems: t.Sequence[Problem]) -> Proof:
 
 def _supervisord(case: Case, stack: Stack) -> Proof:
     seen, rivals = case.seen, case.seen.rivals
+    if case.whole_stopped is not None:
+        return Proof(case.whole_stopped.words, BY_HAND, cures.START)
     if seen.supervisord is None:
         return _silent(stack, seen)
     if rivals:
@@ -142,14 +154,6 @@ def _orphans(case: Case, _stack: Stack) -> Proof:
     alone = case.seen.silence is not None and not case.seen.supervisords
     cure = cures.DOCTOR if keepers else cures.START if alone else cures.FULL
     return Proof("\n".join(lines), "left_over", cure, data)
-
-
-def _stopped(case: Case, _stack: Stack) -> Proof:
-    pids = [process.pid for process in case.seen.supervisords]
-    if not pids:
-        return Proof("none runs", data={"pids": pids})
-    listed = " ".join(map(str, pids))
-    return Proof(f"still alive: pid {listed}", "alive", cures.kill(*pids), {"pids": pids})
 
 
 def _steps(_case: Case, unfinished: t.Sequence[str]) -> Proof:
@@ -284,11 +288,11 @@ def _port(case: Case, service: Service) -> t.Optional[Proof]:
         beside = "; ".join(f"{other.summary} listens beside it, on {other.listener.place}" for other in others)
         return Proof(f"port {service.port} is its own{f'; {beside}' if beside else ''}", data=data)
     stranger = strangers[0]
-    remedy = _kill_command(stranger) if stranger.provenance in (FOREIGN, UNKNOWN) else cures.FULL
+    remedy = kill_command(stranger) if stranger.provenance in (FOREIGN, UNKNOWN) else cures.FULL
     return Proof(f"port {service.port} is taken by {stranger.summary}", "taken", remedy, data)
 
 
-def _kill_command(holder: Holder) -> str:
+def kill_command(holder: Holder) -> str:
     """Return the command that ends the listener on a port, or the one that finds it.
 
     A flush advises to stop the unit or container that would start it again; to find that, it asks the host.
@@ -355,20 +359,6 @@ def _log_command(stack: Stack, service: Service) -> str:
     return cures.log(log_file(stack, service.name))
 
 
-def _left_listener(case: Case, service: Service) -> t.Optional[Proof]:
-    """After a stop nothing of the stack may listen on its ports; a foreign process may, with a socket of its own."""
-    for holder in case.seen.holders.get(service.port or 0, ()):
-        shared = holder.provenance == FOREIGN and holder.listener.inode in case.expected.sockets
-        if holder.provenance == FOREIGN and not shared:
-            continue
-        evidence = f"port {service.port} is still taken by {holder.summary}"
-        if shared:
-            evidence += f": it holds the socket on which {service.name} listened, and nothing proves that it is its"
-        remedy = _kill_command(holder) if shared or holder.provenance == UNKNOWN else cures.EMERGENCY
-        return Proof(evidence, "taken", remedy)
-    return None
-
-
 def _removed(_case: Case, holders: t.Sequence[Holder]) -> Proof:
     ours = [holder for holder in holders if holder.provenance not in (FOREIGN, UNKNOWN)]
     if not ours:
@@ -379,13 +369,13 @@ def _removed(_case: Case, holders: t.Sequence[Holder]) -> Proof:
 
 # --- the tables ---------------------------------------------------------------------------------------------------
 
-_ORPHANS = CheckKind(
+ORPHANS = CheckKind(
     "orphans",
     0,
     install_steps.VERDICT,
     "no process of the stack is left that its supervisord does not hold",
     {"left_over": "there are such processes"},
-    _the_stack,
+    the_stack,
     _orphans,
 )
 
@@ -397,7 +387,7 @@ CHECKS: t.Sequence[CheckKind] = (
         install_steps.VERDICT,
         "the directories of the stack and of its services are there and can be used",
         {"unusable": "one is missing, or cannot be used"},
-        _the_stack,
+        the_stack,
         _files,
     ),
     CheckKind(
@@ -406,7 +396,7 @@ CHECKS: t.Sequence[CheckKind] = (
         install_steps.VERDICT,
         "the user of the stack can run the program of each service",
         {"unusable": "one is missing, or cannot be run"},
-        _the_stack,
+        the_stack,
         _dependencies,
     ),
     CheckKind(
@@ -414,8 +404,12 @@ CHECKS: t.Sequence[CheckKind] = (
         conditions.SUPERVISORD,
         install_steps.ANSWERS,
         "exactly one supervisord runs over the stack, and it answers on its socket",
-        {"silent": "none answers", "rival": "a second one runs over the stack"},
-        _the_stack,
+        {
+            "silent": "none answers",
+            "rival": "a second one runs over the stack",
+            BY_HAND: "somebody has stopped the stack",
+        },
+        the_stack,
         _supervisord,
     ),
     CheckKind(
@@ -424,7 +418,7 @@ CHECKS: t.Sequence[CheckKind] = (
         install_steps.ANSWERS,
         "supervisord, and so every service that does not change its user itself, runs as the user of the stack",
         {"other": "it runs as another user"},
-        _the_stack,
+        the_stack,
         _user,
     ),
     CheckKind(
@@ -433,7 +427,7 @@ CHECKS: t.Sequence[CheckKind] = (
         install_steps.ANSWERS,
         "supervisord runs the programs, and no others, as the installed config says, and that is as it was installed",
         {"differs": "one is another, or runs with another command or setting; or what is installed was edited"},
-        _the_stack,
+        the_stack,
         judge_config,
     ),
     CheckKind(
@@ -548,7 +542,7 @@ CHECKS: t.Sequence[CheckKind] = (
             "unfit": "in its place is a link, a pipe or a device, or a file that the user of the services may not read",
             EARLIER: "one of the first two, and it was so before the run began",
         },
-        _all_services,
+        _logged_services,
         _logs,
     ),
     CheckKind(
@@ -560,7 +554,7 @@ CHECKS: t.Sequence[CheckKind] = (
         _removed_services,
         _removed,
     ),
-    _ORPHANS,
+    ORPHANS,
     CheckKind(
         "steps",
         0,
@@ -569,28 +563,5 @@ CHECKS: t.Sequence[CheckKind] = (
         {"missing": "it was cut off, and one is missing"},
         _whole_install,
         _steps,
-    ),
-)
-
-# The verdict of a stop: nothing of the stack is left.
-STOP_CHECKS: t.Sequence[CheckKind] = (
-    CheckKind(
-        "stopped",
-        0,
-        install_steps.VERDICT,
-        "no supervisord runs over the stack any more",
-        {"alive": "one does"},
-        _the_stack,
-        _stopped,
-    ),
-    _ORPHANS,
-    CheckKind(
-        "port",
-        0,
-        install_steps.VERDICT,
-        "nothing of the stack listens on its ports any more",
-        {"taken": "something does"},
-        _all_services,
-        _left_listener,
     ),
 )

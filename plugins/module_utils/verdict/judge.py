@@ -13,12 +13,17 @@ import typing as t
 from ..host.model import Identity
 from ..manifest.model import Service, Stack
 from ..ports.provenance import Holder
+from ..state.stopped import WHOLE, Stopped, StoppedByHand
 from ..supervisord.client import ProgramState
 from .observation import Observation, in_order
 
 if t.TYPE_CHECKING:
     from ..base import documents
     from ..base.documents import Result
+
+
+# The code of a check that fails because somebody has stopped the stack.
+STOPPED = "stopped"
 
 
 class Expectation(t.NamedTuple):
@@ -33,6 +38,7 @@ class Expectation(t.NamedTuple):
         freed: the listeners on the port of each service that was removed.
         sockets: inodes of the sockets on which services of the stack listened.
         unfinished: what an install has left to do, for people; None where that is not judged.
+        stopped: what somebody has stopped by hand.
     """
 
     before: t.Mapping[str, Identity] = {}
@@ -43,6 +49,7 @@ class Expectation(t.NamedTuple):
     freed: t.Mapping[str, t.Sequence[Holder]] = {}
     sockets: t.Container[int] = ()
     unfinished: t.Optional[t.Sequence[str]] = None
+    stopped: Stopped = {}
 
 
 class Case(t.NamedTuple):
@@ -56,6 +63,17 @@ class Case(t.NamedTuple):
         """Return whether a service must stay down, and has no process."""
         program = self.seen.programs.get(service.name)
         return service.name in self.expected.held and (program is None or not program.pid)
+
+    def is_stopped(self, service: Service) -> bool:
+        """Return whether somebody has stopped a service or the whole stack, and it has no process."""
+        program = self.seen.programs.get(service.name)
+        down = program is None or not program.pid
+        return down and (service.name in self.expected.stopped or self.whole_stopped is not None)
+
+    @property
+    def whole_stopped(self) -> t.Optional[StoppedByHand]:
+        """Who has stopped the whole stack, and when; None when nobody has, or a supervisord of it lives."""
+        return None if self.seen.supervisords else self.expected.stopped.get(WHOLE)
 
     def program(self, service: Service) -> t.Optional[ProgramState]:
         """Return the program of a service when it is in the state that is wanted; None otherwise."""
@@ -161,6 +179,13 @@ def judge(kinds: t.Sequence[CheckKind], case: Case) -> t.List[Check]:
 
 
 def result_of(checks: t.Iterable[Check]) -> Result:
-    """Return the result: ``ok``; ``held`` when nothing failed and some services wait; else ``degraded``."""
-    failed = {check.kind.name for check in checks if not check.ok}
-    return "ok" if not failed else "held" if failed == {"held"} else "degraded"
+    """Return the result: ``ok``; ``held`` when nothing failed and some services wait; else ``degraded``.
+
+    ``stopped`` when nothing is wrong but that somebody has stopped the stack.
+    """
+    failed = [check for check in checks if not check.ok]
+    if not failed:
+        return "ok"
+    if all(check.proof.code == STOPPED for check in failed):
+        return "stopped"
+    return "held" if all(check.kind.name == "held" for check in failed) else "degraded"

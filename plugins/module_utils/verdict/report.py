@@ -12,6 +12,7 @@ import typing as t
 
 from ..manifest.model import Service, Stack
 from ..state.lives import Exit, Lives
+from ..state.stopped import WHOLE, Stopped
 from .judge import Check, result_of
 from .observation import Observation, listener_of
 
@@ -20,7 +21,14 @@ if t.TYPE_CHECKING:
 
 
 def report(
-    stack: Stack, seen: Observation, checks: t.Sequence[Check], *, held: t.Mapping[str, str], limit: float
+    stack: Stack,
+    seen: Observation,
+    checks: t.Sequence[Check],
+    *,
+    held: t.Mapping[str, str],
+    stopped: Stopped,
+    limit: float,
+    whole: bool = True,
 ) -> Report:
     """Return the report of a look; a run fills in the keys that are empty here.
 
@@ -28,8 +36,9 @@ def report(
         stack: the manifest.
         seen: what was seen of it.
         checks: the judged checks; without any, ``ok`` is true.
-        held: services that must stay down, with the reason.
+        held, stopped: services that must stay down, with the reason; what somebody has stopped by hand.
         limit: seconds that the look may take at the longest.
+        whole: whether all services of the stack are told.
     """
     return {
         "stack": stack.name,
@@ -37,7 +46,8 @@ def report(
         "host": os.uname().nodename,
         "ok": all(check.ok for check in checks),
         "result": result_of(checks),
-        "services": [_row(service, seen) for service in stack.services],
+        "services": [_row(service, seen, stopped) for service in stack.services],
+        "whole": whole,
         "checks": [check.as_dict() for check in checks],
         "address": web_address(stack),
         "logs": stack.paths.logs,
@@ -88,9 +98,13 @@ def web_address(stack: Stack) -> t.Optional[str]:
     return None
 
 
-def _row(service: Service, seen: Observation) -> ServiceRow:
+def _row(service: Service, seen: Observation, by_hand: Stopped) -> ServiceRow:
     """Return a service's row of the roll call."""
     program = seen.programs.get(service.name)
+    stopped = by_hand.get(service.name, None if seen.supervisords else by_hand.get(WHOLE))
+    if program is not None and program.pid:
+        stopped = None
+    asked = service.health is not None and stopped is None
     holder = listener_of(service, seen)
     answer = seen.health.get(service.name)
     lives = seen.book.lives.get(service.name, Lives())
@@ -100,7 +114,7 @@ def _row(service: Service, seen: Observation) -> ServiceRow:
         "state": "UNKNOWN" if program is None else program.state,
         "pid": program.pid if program is not None and program.pid else None,
         "port": service.port,
-        "health": "none" if service.health is None else "ok" if answer is not None and answer.ok else "failed",
+        "health": "none" if not asked else "ok" if answer is not None and answer.ok else "failed",
         "latency_ms": None if answer is None else round(answer.latency * 1000, 1),
         "answer": None if answer is None else answer.detail,
         "listener_pid": None if holder is None or holder.process is None else holder.process.pid,
@@ -108,6 +122,7 @@ def _row(service: Service, seen: Observation) -> ServiceRow:
         "uptime": None if program is None or not program.pid else int(program.age),
         "exits": lives.earlier + len(lives.exits),
         "last_exit": None if not lives.exits else _exit(lives.exits[-1]),
+        "stopped": None if stopped is None else {"by": stopped.by, "at": stopped.at, "along": stopped.along or None},
     }
 
 

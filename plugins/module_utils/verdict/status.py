@@ -19,6 +19,7 @@ from ..host.labels import trusted_uids
 from ..host.listeners import find_listeners
 from ..host.model import Process
 from ..manifest.model import Paths, Stack
+from ..manifest.selection import narrowed, selected
 from ..ports.provenance import Holder
 from ..ports.survey import survey
 from ..probes import health
@@ -29,6 +30,7 @@ from ..state.lives import Book, read_book
 from ..state.lock import locked_by
 from ..state.memory import last_failure
 from ..state.runs import unfinished_run
+from ..state.stopped import read_stopped
 from ..supervisord import client_errors
 from ..supervisord.active import altered_programs
 from ..supervisord.client import Client, ProgramState, client_of
@@ -45,6 +47,8 @@ from .report import report
 if t.TYPE_CHECKING:
     from ..base.documents import Report, RunAtWork
 
+
+_T = t.TypeVar("_T")
 
 # States that stay until something is ordered, or a process ends.
 _LASTING = frozenset({"RUNNING", "STOPPED", "FATAL"})
@@ -65,6 +69,7 @@ def observe(
     programs: t.Optional[t.Mapping[str, ProgramState]] = None,
     config_read: bool = False,
     fit: t.Optional[fitness.Look] = None,
+    only: t.Optional[t.Container[str]] = None,
 ) -> Observation:
     """Return what can be seen of the stack; a supervisord that does not answer is a part of that, not an error.
 
@@ -75,14 +80,13 @@ def observe(
         programs: what supervisord reported of all programs a moment ago; None asks it.
         config_read: whether supervisord has just been made to take over the installed config.
         fit: returns what is unfit, as it was seen a moment ago; None looks.
+        only: the services that are looked at; None for all.
     """
-    fit, client = fit or fitness.begin_fit(stack), client or client_of(stack, clock=clock)
+    part = narrowed(stack, only)
+    fit, client = fit or fitness.begin_fit(part), client or client_of(stack, clock=clock)
     supervisords = supervisords_of(stack)
     supervisord, version, silence, programs = _said(stack, client, programs)
-    # First the listener, then the answer, which then is its own; all who hold the socket, for each of them may answer.
-    holders = survey(stack, _ports(stack), _pids(programs), sharing=socket_owners.EVERY)
-    (answers, replies), (files, dependencies) = _ask(stack, programs, started=config_read), fit()
-    # An answer may take seconds: what may have changed meanwhile is looked at after it.
+    (holders, answers, replies), (files, dependencies) = _asked(part, programs, started=config_read), fit()
     silence, programs, book, altered = _said_again(stack, client, silence, programs, config_read, clock)
     holders = _listening_still(stack, holders, programs)
     left = _left_for_good(stack, supervisords, None if supervisord is None else _pids(programs), clock)
@@ -96,11 +100,11 @@ def observe(
         health=answers,
         files=files,
         dependencies=dependencies,
-        orphans=left,
+        orphans=those_of(left, only),
         keepers=_keepers(left, supervisords),
         databases=replies,
-        halted=_halted(programs, clock),
-        altered=altered,
+        halted=_halted(_among(programs, only), clock),
+        altered=_among(altered, only),
         edited=() if silence is not None else _edited(stack, book),
         book=book,
         at=clock.wall(),
@@ -228,8 +232,20 @@ def _halted(programs: t.Mapping[str, ProgramState], clock: Clock) -> t.Dict[str,
     return found
 
 
+def _asked(
+    stack: Stack, programs: t.Mapping[str, ProgramState], *, started: bool
+) -> t.Tuple[t.Dict[int, t.List[Holder]], t.Dict[str, HealthAnswer], t.Dict[str, DatabaseAnswer]]:
+    """Return who listens, and what services and databases answer; arguments as `_ask`.
+
+    An answer may take seconds: what may have changed meanwhile is looked at after it.
+    """
+    # First the listener, then the answer, which then is its own; all who hold the socket, for each of them may answer.
+    holders = survey(stack, _ports(stack), _pids(programs), sharing=socket_owners.EVERY)
+    return holders, *_ask(stack, programs, started=started)
+
+
 def _ask(
-    stack: Stack, programs: t.Mapping[str, ProgramState], started: bool
+    stack: Stack, programs: t.Mapping[str, ProgramState], *, started: bool
 ) -> t.Tuple[t.Dict[str, HealthAnswer], t.Dict[str, DatabaseAnswer]]:
     """Return the health answers of the services that run, and those of the databases; asks all at the same time.
 
@@ -286,6 +302,16 @@ def orphans(
     return ours.left_over(stack.root, trusted_uids(stack.root, stack.user), supervisords, reported)
 
 
+def _among(found: t.Mapping[str, _T], only: t.Optional[t.Container[str]]) -> t.Dict[str, _T]:
+    """Return the entries of these services; all for None."""
+    return {name: one for name, one in found.items() if only is None or name in only}
+
+
+def those_of(found: t.Sequence[Process], only: t.Optional[t.Container[str]]) -> t.Sequence[Process]:
+    """Return which of some processes are of these services; all of them for None."""
+    return found if only is None else [one for one in found if one.label and one.label.service in only]
+
+
 def _left_for_good(
     stack: Stack, supervisords: t.Sequence[Process], reported: t.Optional[t.Collection[int]], clock: Clock
 ) -> t.List[Process]:
@@ -312,21 +338,39 @@ def expectation(stack: Stack) -> Expectation:
     Raises:
         RollcallError, OSError: a record cannot be read.
     """
-    return Expectation(held=fitness.held(stack), unfinished=last_steps.missing(stack))
+    return Expectation(held=fitness.held(stack), unfinished=last_steps.missing(stack), stopped=read_stopped(stack))
 
 
-def status(paths: Paths, *, clock: Clock = SYSTEM) -> Report:
+def status(paths: Paths, *, services: t.Sequence[str] = (), clock: Clock = SYSTEM) -> Report:
     """Return the report of the installed stack as it is now. Changes nothing.
 
+    Args:
+        paths: of the stack.
+        services: which services are looked at, as `selected` takes them; none for all.
+        clock: of all deadlines.
+
     Raises:
-        RollcallError: no stack is installed, or it cannot be read.
+        RollcallError: no stack is installed, or it cannot be read; or ``wrong_use``: there is no such service.
     """
     stack = load_stack(paths)
-    seen = observe(stack, clock=clock)
+    only = chosen(stack, services)
+    part = narrowed(stack, only)
+    seen = observe(stack, clock=clock, only=only)
     expected = expectation(stack)
-    checks = judge(CHECKS, Case(stack, seen, expected))
-    looked = report(stack, seen, checks, held=expected.held, limit=look_limit(stack))
+    checks = judge(CHECKS, Case(part, seen, expected))
+    looked = report(
+        part, seen, checks, held=expected.held, stopped=expected.stopped, limit=look_limit(part), whole=only is None
+    )
     return with_runs({**looked, "notes": places.notes(stack)}, stack)
+
+
+def chosen(stack: Stack, services: t.Sequence[str]) -> t.Optional[t.FrozenSet[str]]:
+    """Return the names of the services that are looked at; None for all.
+
+    Raises:
+        RollcallError: ``wrong_use``: there is no such service.
+    """
+    return frozenset(selected(stack, services)) if services else None
 
 
 def with_runs(looked: Report, stack: Stack) -> Report:

@@ -16,6 +16,7 @@ from ..host import processes
 from ..host.apart import apart_each, in_turn
 from ..host.model import Identity
 from ..manifest.model import Paths, Stack
+from ..manifest.selection import narrowed
 from ..ports.provenance import Holder
 from ..ports.survey import survey
 from ..state.generations import load_stack
@@ -50,6 +51,7 @@ def wait_and_judge(
     seen: t.Optional[Observation] = None,
     config_read: bool = False,
     soak: float = 0.0,
+    only: t.Optional[t.Container[str]] = None,
     clock: Clock = SYSTEM,
 ) -> t.Tuple[Observation, t.List[Check]]:
     """Wait until each process has lived as long as it must, look, and judge.
@@ -68,26 +70,25 @@ def wait_and_judge(
         seen: what was seen of the stack a moment ago, where nothing was done since; used in the same way.
         config_read: whether supervisord has just been made to take over the installed config.
         soak: how many seconds each service must have lived at the least.
+        only: the services that are judged; None for all.
         clock: of all deadlines.
     """
-    client = client or client_of(stack, clock=clock)
+    part, client = narrowed(stack, only), client or client_of(stack, clock=clock)
     lives: t.Mapping[str, Identity] = expected.first
     if seen is not None:
         programs, lives = seen.programs, {name: identity(one) for name, one in seen.programs.items() if one.pid}
-    least = _least(stack, client, programs, soak, clock)
+    least = _least(part, client, programs, soak, clock)
     if not _all_old(least, lives):
         programs = seen = None
-        # Where supervisord does not answer, the look below reports that as the check `supervisord`.
-        with contextlib.suppress(RollcallError):
-            lives = outlive(stack, client, dict(lives), least, soak, clock)
+        lives = _outlived(part, client, lives, least, soak, clock)
     fit_known = seen is not None
     if seen is None:
         seen = status.observe(
-            stack, clock=clock, client=client, programs=programs, config_read=config_read, fit=fitness.none
+            stack, clock=clock, client=client, programs=programs, config_read=config_read, fit=fitness.none, only=only
         )
-    seen = _looked_into(stack, _with_backgrounded(stack, seen, expected.failed, clock), marks, began, fit_known, clock)
+    seen = _looked_into(part, _backgrounded(stack, seen, expected.failed, only, clock), marks, began, fit_known, clock)
     expected = expected._replace(first=lives, freed=_holders(stack, freed or {}, clock))
-    return seen, judge(CHECKS, Case(stack, seen, expected))
+    return seen, judge(CHECKS, Case(part, seen, expected))
 
 
 def _looked_into(
@@ -102,7 +103,23 @@ def _looked_into(
     return seen._replace(files=files, dependencies=dependencies, logs=logs_of(stack, marks, logs))
 
 
-def _with_backgrounded(stack: Stack, seen: Observation, failed: t.Container[str], clock: Clock) -> Observation:
+def _outlived(
+    stack: Stack,
+    client: Client,
+    first: t.Mapping[str, Identity],
+    least: t.Mapping[str, float],
+    soak: float,
+    clock: Clock,
+) -> t.Mapping[str, Identity]:
+    """Return what `outlive` does; where supervisord does not answer, the next look reports that."""
+    with contextlib.suppress(RollcallError):
+        return outlive(stack, client, dict(first), least, soak, clock)
+    return first
+
+
+def _backgrounded(
+    stack: Stack, seen: Observation, failed: t.Container[str], only: t.Optional[t.Container[str]], clock: Clock
+) -> Observation:
     """Return what was seen, with the processes of failed services that have put themselves into the background.
 
     Between the two forks of such a process one look may miss it, so this looks again for a moment.
@@ -122,7 +139,7 @@ def _with_backgrounded(stack: Stack, seen: Observation, failed: t.Container[str]
 
     if ended and not all_found():
         Deadline(limits.BACKGROUND, clock).poll(all_found, POLL)
-    return seen._replace(orphans=found)
+    return seen._replace(orphans=status.those_of(found, only))
 
 
 def _holders(stack: Stack, freed: t.Mapping[str, int], clock: Clock) -> t.Dict[str, t.Sequence[Holder]]:
@@ -221,21 +238,31 @@ def _all_old(least: t.Mapping[str, float], lives: t.Mapping[str, Identity]) -> b
     return all(name in lives and processes.age(lives[name][1]) > seconds for name, seconds in least.items())
 
 
-def verify(paths: Paths, *, soak: float = 0.0, clock: Clock = SYSTEM) -> Report:
+def verify(paths: Paths, *, soak: float = 0.0, services: t.Sequence[str] = (), clock: Clock = SYSTEM) -> Report:
     """Return the report of the installed stack, with what the logs say since their marks. Changes nothing.
 
     Args:
         paths: of the stack.
         soak: how many seconds each service must have lived at the least.
+        services: which services are judged, as `selected` takes them; none for all.
         clock: of all deadlines.
 
     Raises:
-        RollcallError: no stack is installed, or it cannot be read.
+        RollcallError: no stack is installed, or it cannot be read; or ``wrong_use``: there is no such service.
     """
     stack = load_stack(paths)
     expected = status.expectation(stack)
-    seen, checks = wait_and_judge(stack, saved_marks(stack), expected, soak=soak, clock=clock)
-    limit = limits.verify_limit(stack, soak)
-    found = report(stack, seen, checks, held=expected.held, limit=limit)
-    found["notes"] = [*places.notes(stack), *(young_notes(stack.services, seen) if found["ok"] else ())]
+    only = status.chosen(stack, services)
+    part = narrowed(stack, only)
+    seen, checks = wait_and_judge(stack, saved_marks(stack), expected, soak=soak, only=only, clock=clock)
+    found = report(
+        part,
+        seen,
+        checks,
+        held=expected.held,
+        stopped=expected.stopped,
+        limit=limits.verify_limit(part, soak),
+        whole=only is None,
+    )
+    found["notes"] = [*places.notes(stack), *(young_notes(part.services, seen) if found["ok"] else ())]
     return status.with_runs(found, stack)

@@ -22,8 +22,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.run.plan impor
     ProgramFacts,
     RunPlan,
     StackFacts,
-    make_plan,
 )
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.plan_by_name import make_plan
 
 SUPERVISORD = "0123456789ab"
 

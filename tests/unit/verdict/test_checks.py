@@ -17,8 +17,9 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import Holder
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer, HealthAnswer
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lives import Book, Exit, Lives
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.stopped import WHOLE, StoppedByHand
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import ProgramState
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import CHECKS, STOP_CHECKS
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import CHECKS
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.conditions import CONDITIONS
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.install_steps import NAMES as STEPS
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.judge import (
@@ -32,6 +33,10 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.observ
     Halted,
     LogSeen,
     Observation,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.stop_checks import (
+    STOP_BY_NAME_CHECKS,
+    STOP_CHECKS,
 )
 
 MANIFEST = {
@@ -101,6 +106,12 @@ FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
     ("dependencies", "unusable", {"dependencies": missing("stack.services.web")}, Expectation()),
     ("supervisord", "silent", {"supervisord": None}, Expectation()),
     ("supervisord", "rival", {"supervisords": [process(10), process(99)]}, Expectation()),
+    (
+        "supervisord",
+        "stopped",
+        {"supervisord": None, "supervisords": [], "programs": {}},
+        Expectation(stopped={WHOLE: StoppedByHand("ada", 0.0)}),
+    ),
     ("user", "other", {"wanted_user": "trading"}, Expectation()),
     ("config", "differs", {"altered": {"web": "another command"}}, Expectation()),
     ("held", "missing", {"programs": {}}, Expectation(held={"worker": "it needs a file"})),
@@ -140,6 +151,14 @@ FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
 )
 STOP_FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any]]] = (
     ("stopped", "alive", {}),
+    ("orphans", "left_over", {"orphans": [process(99)]}),
+    ("port", "taken", {"holders": {8001: [listener("unknown", None)]}}),
+)
+
+
+STOP_BY_NAME_FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any]]] = (
+    ("stopped", "alive", {}),
+    ("stopped", "unseen", {"supervisord": None}),
     ("orphans", "left_over", {"orphans": [process(99)]}),
     ("port", "taken", {"holders": {8001: [listener("unknown", None)]}}),
 )
@@ -193,6 +212,13 @@ def test_a_check_of_a_stop_fails_with_the_code_of_what_is_left(
     assert (name, code) in failed(STOP_CHECKS, Case(stack, seen(**other)))
 
 
+@pytest.mark.parametrize(("name", "code", "other"), STOP_BY_NAME_FAILING)
+def test_a_check_of_a_stop_by_name_fails_with_the_code_of_what_is_left(
+    stack: Stack, name: str, code: str, other: t.Mapping[str, t.Any]
+) -> None:
+    assert (name, code) in failed(STOP_BY_NAME_CHECKS, Case(stack, seen(**other)))
+
+
 def test_a_stop_that_left_nothing_holds(stack: Stack) -> None:
     checks = judge(STOP_CHECKS, Case(stack, Observation()))
     assert [check.kind.name for check in checks] == ["stopped", "orphans"]
@@ -202,6 +228,8 @@ def test_a_stop_that_left_nothing_holds(stack: Stack) -> None:
 def test_the_tables_name_every_code_once_and_no_other() -> None:
     assert {(kind.name, code) for kind in CHECKS for code in kind.codes} == {row[:2] for row in FAILING}
     assert {(kind.name, code) for kind in STOP_CHECKS for code in kind.codes} == {row[:2] for row in STOP_FAILING}
+    by_name = {(kind.name, code) for kind in STOP_BY_NAME_CHECKS for code in kind.codes}
+    assert by_name == {row[:2] for row in STOP_BY_NAME_FAILING}
 
 
 def test_every_condition_is_proved_by_a_check_that_belongs_to_a_step() -> None:

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Which services of a stack are meant by the names that somebody has typed."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import fnmatch
+import typing as t
+
+from ..base.errors import RollcallError
+from .model import Service, Stack
+
+# How many names are proposed for one that is not known.
+NEAREST = 3
+
+
+def selected(stack: Stack, patterns: t.Sequence[str]) -> t.Tuple[str, ...]:
+    """Return the names of the services that ``patterns`` name, in the order of the manifest.
+
+    A pattern is the name of a service, that of a service with instances, which stands for all of these, or has ``*``,
+    ``?`` or ``[...]`` as in a shell.
+
+    Args:
+        stack: the manifest.
+        patterns: at least one.
+
+    Raises:
+        RollcallError: ``wrong_use``: some of them name no service. All of these are told, with the nearest names.
+    """
+    unknown = [pattern for pattern in patterns if not any(_is_meant(one, pattern) for one in stack.services)]
+    if unknown:
+        known = known_names(stack)
+        near = {pattern: difflib.get_close_matches(pattern, known, NEAREST) for pattern in unknown}
+        told = [f"'{pattern}'" + _proposal(near[pattern]) for pattern in unknown]
+        raise RollcallError(
+            f"No service of stack {stack.name} is called {', or '.join(told)}. Its services: {', '.join(known)}. "
+            "Nothing was touched.",
+            kind="wrong_use",
+            evidence={"unknown": unknown, "nearest": near, "known": known},
+        )
+    return tuple(one.name for one in stack.services if any(_is_meant(one, pattern) for pattern in patterns))
+
+
+def known_names(stack: Stack) -> t.List[str]:
+    """Return every name by which services can be meant: those of the manifest, and those of their instances."""
+    names = [name for one in stack.services for name in (one.group, one.name) if name]
+    return list(dict.fromkeys(names))
+
+
+def narrowed(stack: Stack, names: t.Optional[t.Container[str]]) -> Stack:
+    """Return a stack with these services only, to be looked at and judged; the stack itself for None."""
+    if names is None:
+        return stack
+    return dataclasses.replace(stack, services=tuple(one for one in stack.services if one.name in names))
+
+
+def _is_meant(service: Service, pattern: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for name in (service.name, service.group) if name)
+
+
+def _proposal(near: t.Sequence[str]) -> str:
+    return f" (did you mean {' or '.join(near)}?)" if near else ""

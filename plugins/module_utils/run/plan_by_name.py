@@ -1,0 +1,152 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The plan of a run over some services only: those that were named, what depends on them, and what they need. Pure.
+
+supervisord and all other services are left alone. docs/design/0011-services-by-name.md says why it is so.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..base import cures
+from ..base.errors import RollcallError
+from ..manifest.graph import dependencies, dependents
+from ..manifest.model import Stack
+from .choice import Choice, chosen
+from .modes import NEEDED, Mode
+from .plan import (
+    KEEP,
+    RunPlan,
+    StackFacts,
+    plan_of_all,
+    reasons_for_processes,
+    stop_order,
+    supervisord_trouble,
+    trouble_of,
+)
+
+
+def make_plan(stack: Stack, facts: StackFacts, mode: Mode, choice: t.Optional[Choice] = None) -> RunPlan:
+    """Return what a mode does to the stack, or to the chosen services; arguments and errors as `plan_by_name`."""
+    return plan_of_all(stack, facts, mode) if choice is None else plan_by_name(stack, facts, mode, choice)
+
+
+def plan_by_name(stack: Stack, facts: StackFacts, mode: Mode, choice: Choice) -> RunPlan:
+    """Return what a mode does to the chosen services.
+
+    Args:
+        stack: what is installed.
+        facts: what is there.
+        mode: one that goes by name.
+        choice: which services.
+
+    Raises:
+        RollcallError: ``refused``: supervisord itself must be started or replaced, which touches every service.
+    """
+    names = chosen(stack, choice)
+    if not mode.starts:
+        return _stopping(stack, facts, choice, names)
+    cause = supervisord_trouble(facts)
+    if cause is not None:
+        raise RollcallError(
+            f"{', '.join(choice.names)} cannot be started alone: {cause}, which concerns every service of stack "
+            f"{stack.name}. Nothing was stopped or changed.",
+            kind="refused",
+            remedies=[cures.START],
+        )
+    reasons = _touched(stack, facts, choice, names) if mode.stops == NEEDED else _all(stack, facts, mode, choice, names)
+    reasons = {**_needed(stack, facts, choice, reasons), **reasons}
+    reasons = {name: f"held: {facts.held[name]}" if name in facts.held else why for name, why in reasons.items()}
+    started = tuple(one.name for one in stack.services if one.name in reasons and one.name not in facts.held)
+    ports = (stack.service(name).port for name in started)
+    return RunPlan(
+        supervisord=KEEP,
+        install=False,
+        stop=stop_order(stack, [name for name in reasons if _is_up(facts, name)]),
+        remove=(),
+        start=started,
+        flush=tuple(sorted(port for port in ports if port is not None)) if mode.frees_ports else (),
+        sweep=facts.orphans > 0,
+        reasons={**reasons, **reasons_for_processes(facts)},
+        held={name: why for name, why in facts.held.items() if name in names},
+        stopped={name: one for name, one in facts.stopped.items() if name not in started},
+        judged=frozenset(names.union(started)),
+    )
+
+
+def _stopping(stack: Stack, facts: StackFacts, choice: Choice, names: t.Set[str]) -> RunPlan:
+    reasons = {
+        name: "stop was asked for" if name in choice.names else f"it depends on {along_with(stack, name, choice.names)}"
+        for name in names
+    }
+    return RunPlan(
+        supervisord=KEEP,
+        install=False,
+        stop=stop_order(stack, [name for name in names if _is_up(facts, name)]),
+        remove=(),
+        start=(),
+        flush=(),
+        sweep=facts.orphans > 0,
+        reasons={**reasons, **reasons_for_processes(facts)},
+        stopped=facts.stopped,
+        judged=frozenset(names),
+    )
+
+
+def _all(stack: Stack, facts: StackFacts, mode: Mode, choice: Choice, names: t.Set[str]) -> t.Dict[str, str]:
+    """Return why each chosen service is restarted. What was stopped by its own name stays so, unless it is named."""
+    reasons = dict.fromkeys(choice.names, f"{mode.title} by name")
+    for name in sorted(names.difference(choice.names)):
+        if not _stays(facts, choice, name):
+            reasons[name] = f"it depends on {along_with(stack, name, choice.names)}"
+    return reasons
+
+
+def _touched(stack: Stack, facts: StackFacts, choice: Choice, names: t.Set[str]) -> t.Dict[str, str]:
+    """Return why chosen services cannot be left as they are: those that are not well, and what depends on them."""
+    reasons: t.Dict[str, str] = {}
+    for service in stack.services:
+        name = service.name
+        if name not in names or _stays(facts, choice, name):
+            continue
+        stopped = facts.stopped.get(name)
+        trouble = trouble_of(stack, facts, name)
+        if stopped is not None:
+            reasons[name] = f"it was {stopped.words}"
+        elif trouble is not None and (name in choice.names or not _is_up(facts, name)):
+            reasons[name] = trouble
+    for name in sorted(names & dependents(stack, reasons) - set(reasons)):
+        if not _stays(facts, choice, name):
+            reasons[name] = f"it depends on {along_with(stack, name, reasons)}"
+    return reasons
+
+
+def _needed(stack: Stack, facts: StackFacts, choice: Choice, reasons: t.Mapping[str, str]) -> t.Dict[str, str]:
+    """Return why services that are down are started besides: what is started needs them."""
+    found = {}
+    for name in sorted(dependencies(stack, [name for name in reasons if name not in facts.held]) - set(reasons)):
+        trouble = trouble_of(stack, facts, name)
+        if trouble is not None and not _is_up(facts, name):
+            found[name] = f"{', '.join(choice.names)} needs it, and it {trouble}"
+    return found
+
+
+def _stays(facts: StackFacts, choice: Choice, name: str) -> bool:
+    """Return whether a service stays stopped: it was stopped by its own name, and another one is named now."""
+    stopped = facts.stopped.get(name)
+    return stopped is not None and name not in choice.names and stopped.along not in choice.names
+
+
+def along_with(stack: Stack, name: str, among: t.Container[str]) -> str:
+    """Return the first of some services that a service depends on, directly or through others."""
+    needs = dependencies(stack, [name])
+    return next((one.name for one in stack.services if one.name in needs and one.name in among), "one of them")
+
+
+def _is_up(facts: StackFacts, name: str) -> bool:
+    program = facts.programs.get(name)
+    return program is not None and program.up

@@ -1,0 +1,204 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start, stop, restart, see and verify some services of a real stack by name; all others keep their processes."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import status
+from tests.support.commands import rollcall
+from tests.support.processes import free_port
+from tests.support.stacks import StackUnderTest, stack
+
+
+def services() -> t.Dict[str, t.Any]:
+    """A service, one that depends on it, and two that stand alone."""
+    return {
+        "base": {"port": free_port(), "health": {"http": "/health"}},
+        "front": {"port": free_port(), "health": {"http": "/health"}, "depends_on": {"base": "healthy"}},
+        "worker": {},
+        "mailer": {},
+    }
+
+
+@pytest.fixture
+def running() -> t.Iterator[StackUnderTest]:
+    with stack(services()) as made:
+        assert made.perform()["ok"]
+        yield made
+
+
+def changed(before: t.Mapping[str, int], after: t.Mapping[str, int]) -> t.Set[str]:
+    return {name for name in {*before, *after} if before.get(name) != after.get(name)}
+
+
+def states(made: StackUnderTest) -> t.Dict[str, str]:
+    return {name: program.state for name, program in made.supervisor().programs().items()}
+
+
+@pytest.mark.parametrize("mode", ["full", "quick"])
+def test_a_restart_by_name_restarts_that_and_what_depends_on_it(running: StackUnderTest, mode: str) -> None:
+    before = running.pids()
+    report = running.perform(mode, installed=True, services=("base",))
+    assert report["ok"]
+    assert changed(before, running.pids()) == {"base", "front"}
+    assert [row["name"] for row in report["services"]] == ["base", "front"]
+    assert not report["whole"]
+
+
+def test_without_dependents_only_what_is_named_restarts(running: StackUnderTest) -> None:
+    before = running.pids()
+    assert running.perform("full", installed=True, services=("base",), dependents=False)["ok"]
+    assert changed(before, running.pids()) == {"base"}
+
+
+def test_a_pattern_names_several(running: StackUnderTest) -> None:
+    before = running.pids()
+    assert running.perform("full", installed=True, services=("*er",))["ok"]
+    assert changed(before, running.pids()) == {"worker", "mailer"}
+
+
+def test_an_unknown_name_is_an_error_with_the_nearest_before_anything_is_touched(running: StackUnderTest) -> None:
+    before = running.pids()
+    with pytest.raises(RollcallError, match="wroker") as caught:
+        running.perform("full", installed=True, services=("base", "wroker", "zzz"))
+    assert caught.value.kind == "wrong_use"
+    assert caught.value.evidence["unknown"] == ["wroker", "zzz"]
+    assert caught.value.evidence["nearest"]["wroker"] == ["worker"]
+    assert running.pids() == before
+
+
+@pytest.mark.parametrize("mode", ["emergency", "flush"])
+def test_a_mode_of_the_whole_stack_takes_no_names(running: StackUnderTest, mode: str) -> None:
+    before = running.pids()
+    with pytest.raises(RollcallError) as caught:
+        running.perform(mode, installed=True, services=("base",))
+    assert caught.value.kind == "wrong_use"
+    assert running.pids() == before
+
+
+def test_what_check_mode_announces_by_name_is_what_then_happens(running: StackUnderTest) -> None:
+    before = running.pids()
+    planned = restart.describe_plan(running.request("full", installed=True, services=("base",)))
+    assert running.pids() == before
+    assert planned["actions"] == running.perform("full", installed=True, services=("base",))["actions"]
+
+
+def test_a_service_that_is_stopped_by_name_stays_so_and_is_told_who_stopped_it(running: StackUnderTest) -> None:
+    before = running.pids()
+    report = running.perform("stop", installed=True, services=("worker",))
+    assert report["ok"]
+    assert changed(before, running.pids()) == {"worker"}
+    # The whole stack is brought to its manifest again, as a site playbook does, and nothing is wrong.
+    again = running.perform()
+    assert (again["ok"], again["actions"]) == (True, [])
+    row = next(row for row in status.status(running.paths)["services"] if row["name"] == "worker")
+    assert row["state"] == "STOPPED"
+    assert row["stopped"] is not None
+    assert row["stopped"]["by"] == "tester"
+
+
+def test_what_depends_on_a_stopped_service_stops_and_starts_with_it(running: StackUnderTest) -> None:
+    before = running.pids()
+    assert running.perform("stop", installed=True, services=("base",))["ok"]
+    assert changed(before, running.pids()) == {"base", "front"}
+    assert running.perform("auto", installed=True)["actions"] == []
+    assert running.perform("auto", installed=True, services=("base",))["ok"]
+    assert set(states(running).values()) == {"RUNNING"}
+
+
+def test_to_start_what_depends_on_a_stopped_service_starts_that_as_well(running: StackUnderTest) -> None:
+    assert running.perform("stop", installed=True, services=("base",))["ok"]
+    report = running.perform("auto", installed=True, services=("front",))
+    assert report["ok"]
+    assert set(states(running).values()) == {"RUNNING"}
+    assert running.perform("auto", installed=True)["actions"] == []
+
+
+def test_a_restart_leaves_stopped_what_was_stopped_by_its_own_name(running: StackUnderTest) -> None:
+    assert running.perform("stop", installed=True, services=("front",))["ok"]
+    assert running.perform("full", installed=True, services=("base",))["ok"]
+    assert states(running)["front"] == "STOPPED"
+
+
+def test_a_restart_of_everything_starts_what_was_stopped_by_name(running: StackUnderTest) -> None:
+    assert running.perform("stop", installed=True, services=("worker", "base"))["ok"]
+    assert running.perform("full", installed=True)["ok"]
+    assert set(states(running).values()) == {"RUNNING"}
+    assert all(row["stopped"] is None for row in status.status(running.paths)["services"])
+
+
+def test_an_install_starts_what_was_stopped_by_name_when_it_is_told_to(running: StackUnderTest) -> None:
+    assert running.perform("stop", installed=True, services=("worker",))["ok"]
+    assert running.perform(start_stopped=True)["ok"]
+    assert set(states(running).values()) == {"RUNNING"}
+
+
+def test_a_changed_service_that_was_stopped_by_name_is_installed_and_stays_stopped(running: StackUnderTest) -> None:
+    assert running.perform("stop", installed=True, services=("worker",))["ok"]
+    running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
+    assert running.perform()["ok"]
+    assert states(running)["worker"] == "STOPPED"
+    assert running.perform("auto", installed=True, services=("worker",))["ok"]
+    assert states(running)["worker"] == "RUNNING"
+
+
+def test_a_stack_that_was_stopped_comes_back_without_what_was_stopped_by_name(running: StackUnderTest) -> None:
+    assert running.perform("stop", installed=True, services=("worker",))["ok"]
+    assert running.perform("stop", installed=True)["ok"]
+    assert running.perform("auto", installed=True)["ok"]
+    assert states(running) == {"base": "RUNNING", "front": "RUNNING", "worker": "STOPPED", "mailer": "RUNNING"}
+
+
+def test_a_start_by_name_of_a_stack_that_is_down_says_what_starts_it(running: StackUnderTest) -> None:
+    assert running.perform("stop", installed=True)["ok"]
+    with pytest.raises(RollcallError) as caught:
+        running.perform("auto", installed=True, services=("worker",))
+    assert (caught.value.kind, list(caught.value.remedies)) == ("refused", ["rollcall start"])
+
+
+def test_another_service_that_is_broken_does_not_fail_a_run_by_name(running: StackUnderTest) -> None:
+    running.supervisor().stop(["mailer"])
+    assert running.perform("full", installed=True, services=("worker",))["ok"]
+    assert not status.status(running.paths)["ok"]
+    assert status.status(running.paths, services=["worker"])["ok"]
+    assert not status.status(running.paths, services=["mailer"])["ok"]
+
+
+def test_what_the_command_prints_names_the_services_and_what_starts_them_again(running: StackUnderTest) -> None:
+    done = rollcall(running, "stop", "worker")
+    assert done.code == 0
+    assert "worker of " in done.out
+    assert "rollcall start worker" in done.out
+    looked = rollcall(running, "status")
+    assert looked.code == 0
+    assert "stopped by " in looked.out
+    assert "3 of 3 services up" in looked.out
+    assert "1 stopped by hand" in looked.out
+    assert rollcall(running, "start", "worker").code == 0
+    assert states(running)["worker"] == "RUNNING"
+
+
+def test_a_stack_that_was_stopped_says_who_stopped_it_and_nothing_else_is_wrong(running: StackUnderTest) -> None:
+    assert rollcall(running, "stop").code == 0
+    looked = rollcall(running, "status")
+    assert looked.code == 1
+    assert "STOPPED" in looked.out
+    assert "stopped by " in looked.out
+    assert "FAILED" not in looked.out
+    assert "rollcall start" in looked.out
+
+
+def test_the_mode_of_a_restart_may_stand_before_the_names(running: StackUnderTest) -> None:
+    before = running.pids()
+    assert rollcall(running, "restart", "quick", "worker").code == 0
+    assert changed(before, running.pids()) == {"worker"}
+    between = running.pids()
+    assert rollcall(running, "restart", "mailer", "worker").code == 0
+    assert changed(between, running.pids()) == {"mailer", "worker"}
