@@ -130,4 +130,5 @@ def _finish(journal: Journal, request: Request, report: Report) -> None:
         failed=[f"{check['name']} {check['subject']}" for check in checks],
         checks=checks,
         signals=report["signals"],
+        about=None if report["whole"] else [row["name"] for row in report["services"]],
     )

@@ -130,14 +130,23 @@ def _failed(steps: Steps) -> bool:
 
 def _settles_all(steps: Steps) -> bool:
     """Return whether the verdict of a good run says that nothing is wrong any more, whatever was before."""
-    return bool(_end(steps).get("starts", True)) and (bool(_end(steps).get("changed")) or bool(steps[0].get("brought")))
+    return (
+        _end(steps).get("about") is None
+        and bool(_end(steps).get("starts", True))
+        and (bool(_end(steps).get("changed")) or bool(steps[0].get("brought")))
+    )
 
 
 def _makes_good(good: Steps, failed: Steps) -> bool:
     """Return whether a good run that changed nothing, or starts nothing, makes an earlier failure good.
 
-    A generation that was given up is not made good because the one before it still runs.
+    A generation that was given up is not made good because the one before it still runs, and what failed is not made
+    good by a run about other services.
     """
+    about = _end(good).get("about")
+    checks = [check for check in _end(failed).get("checks", ()) if isinstance(check, dict)]
+    if about is not None and not all(check.get("subject") in about for check in checks):
+        return False
     if not _end(good).get("starts", True):
         return bool(good[0].get("mode") == failed[0].get("mode"))
     return _end(failed).get("result") != "rolled_back"

@@ -29,6 +29,7 @@ _KINDS: t.Mapping[str, t.Tuple[type, ...]] = {
     **dict.fromkeys(("who", "mode", "result", "message", "manifest"), (str, type(None))),
     **dict.fromkeys(("at", "time"), (int, float)),
     **dict.fromkeys(("actions", "failed", "checks", "signals"), (list,)),
+    "about": (list, type(None)),
     "timings": (dict,),
 }
 # A run's id begins with this time, which has so many characters.

@@ -202,3 +202,13 @@ def test_the_mode_of_a_restart_may_stand_before_the_names(running: StackUnderTes
     between = running.pids()
     assert rollcall(running, "restart", "mailer", "worker").code == 0
     assert changed(between, running.pids()) == {"mailer", "worker"}
+
+
+def test_a_good_run_of_one_service_does_not_make_good_that_another_one_failed(running: StackUnderTest) -> None:
+    running.raw["services"]["mailer"]["command"] = ["false"]
+    failed = running.perform()
+    assert not failed["ok"]
+    assert running.perform("full", installed=True, services=("worker",))["ok"]
+    last = status.status(running.paths)["last_failure"]
+    assert last is not None
+    assert last["run"] == failed["run"]

@@ -32,6 +32,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state import (
     log_marks,
     memory,
     runs,
+    stopped,
     undo,
 )
 from tests.support import configs
@@ -103,6 +104,12 @@ RECORDS = {
         {"who": "root", "time": 1.5, "boot": BOOT, "moment": 3.0, "run": RUN},
         lambda stack: memory.acknowledgement(stack.paths.state),
         lambda found: found is None or isinstance(found.time + found.moment, float),
+    ),
+    "stopped": Record(
+        "state/stopped.json",
+        {"web": {"by": "ada", "at": 1.5, "along": ""}},
+        stopped.read_stopped,
+        lambda found: all(isinstance(one.by + one.along, str) and isinstance(one.at, float) for one in found.values()),
     ),
     "marks": Record(
         "state/marks.json",
