@@ -23,6 +23,10 @@ from .descending import open_parent
 from .errors import RollcallError
 from .opening import NotPlain
 
+# So many directories within each other are kept open. What is deeper is moved up first, into the uppermost of them: a
+# process may open few files, and no path of more than 4096 bytes.
+DEEPEST = 100
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -47,8 +51,6 @@ def remove(path: str, *, missing_ok: bool = False) -> None:
         raise
     try:
         _remove_at(parent, name, path)
-    except RecursionError as exc:
-        raise OSError(errno.ENAMETOOLONG, "its directories are nested too deeply", path) from exc
     except FileNotFoundError:
         if not missing_ok or _exists_at(parent, name):
             raise
@@ -121,22 +123,57 @@ def mount_points() -> t.List[str]:
     return places
 
 
-def _remove_at(parent: int, name: str, path: str) -> None:
-    """Remove one entry of an open directory; ``path`` is for people."""
+class _Top:
+    """The uppermost directory that is removed.
+
+    Attributes:
+        handle: its descriptor.
+        moved: how many directories were moved up into it since it was listed.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+        self.moved = 0
+
+
+def _remove_at(parent: int, name: str, path: str, top: t.Optional[_Top] = None, depth: int = 0) -> None:
+    """Remove one entry of an open directory.
+
+    Args:
+        parent: the open directory.
+        name: of the entry.
+        path: of the entry, for people.
+        top: the uppermost directory; None when this is it.
+        depth: how many directories above it are kept open.
+    """
     if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
         with _named(path):
             os.unlink(name, dir_fd=parent)
+        return
+    if top is not None and depth >= DEEPEST:
+        with _named(path):
+            os.rename(name, f".{os.urandom(8).hex()}", src_dir_fd=parent, dst_dir_fd=top.handle)
+        top.moved += 1
         return
     handle = _open(parent, name)
     try:
         if _mount(handle) != _mount(parent):
             raise _refusal(path, [path])
-        for inner in os.listdir(handle):
-            _remove_at(handle, inner, os.path.join(path, inner))
+        _empty(handle, path, top or _Top(handle), depth)
     finally:
         os.close(handle)
     with _named(path):
         os.rmdir(name, dir_fd=parent)
+
+
+def _empty(handle: int, path: str, top: _Top, depth: int) -> None:
+    """Remove what is in an open directory; in the uppermost one also what was moved up into it meanwhile."""
+    while True:
+        top.moved = 0 if depth == 0 else top.moved
+        for inner in os.listdir(handle):
+            _remove_at(handle, inner, os.path.join(path, inner), top, depth + 1)
+        if depth or not top.moved:
+            return
 
 
 @contextlib.contextmanager

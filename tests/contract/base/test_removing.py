@@ -177,3 +177,20 @@ def immutable(path: Path) -> t.Iterator[None]:
         yield
     finally:
         subprocess.run(["chattr", "-i", str(path)], check=True)
+
+
+def test_directories_that_are_nested_as_deep_as_nobody_can_name_them_are_removed(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "beside").write_text("x", encoding="utf-8")
+    handle = os.open(tree, os.O_RDONLY)
+    for number in range(3000):
+        name = f"directory-{number}"
+        os.mkdir(name, dir_fd=handle)
+        os.close(os.open("file", os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=handle))
+        below = os.open(name, os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = below
+    os.close(handle)
+    remove(str(tree))
+    assert list(tmp_path.iterdir()) == []
