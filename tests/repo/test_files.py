@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from pathlib import Path
+
+import yaml
 
 from tests.support.repository import ROOT, tracked
 
@@ -68,3 +71,21 @@ def test_nothing_is_left_to_do() -> None:
         if any(word in line for word in words)
     ]
     assert guilty == []
+
+
+def test_every_changelog_fragment_can_be_read() -> None:
+    # A colon within a sentence makes a key of what is before it.
+    for path in sorted((ROOT / "changelogs/fragments").glob("*.yml")):
+        kinds = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert all(isinstance(entry, str) for entries in kinds.values() for entry in entries), path
+
+
+def test_plugins_raise_errors_and_assert_nothing() -> None:
+    # Python leaves asserts out when it is told to; ansible-test refuses them.
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sorted((ROOT / "plugins").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assert)
+    ]
+    assert found == []

@@ -85,8 +85,7 @@ def run_as(who: Account, text: str, arguments: t.Sequence[str], seconds: float) 
 
 def _said(child: subprocess.Popen[bytes], who: Account, deadline: Deadline) -> bytes:
     """Return all that a program prints. Raises NoAnswer when that is too much, TimeoutError."""
-    assert child.stdout is not None
-    descriptor = child.stdout.fileno()
+    descriptor = _output(child).fileno()
     said = b""
     while select.select([descriptor], [], [], deadline.remaining())[0]:
         part = os.read(descriptor, MOST_SAID)
@@ -98,10 +97,13 @@ def _said(child: subprocess.Popen[bytes], who: Account, deadline: Deadline) -> b
     raise TimeoutError
 
 
+def _output(child: subprocess.Popen[bytes]) -> t.IO[bytes]:
+    return t.cast("t.IO[bytes]", child.stdout)
+
+
 def _end(child: subprocess.Popen[bytes]) -> None:
     """End a program that has not ended; one that hangs in the kernel is not waited for."""
-    assert child.stdout is not None
-    child.stdout.close()
+    _output(child).close()
     if child.poll() is None:
         child.kill()
         Deadline(_REAPED).poll(lambda: child.poll() is not None, 0.001)

@@ -264,14 +264,14 @@ class _XzStream(io.RawIOBase):
     def readinto(self, buffer: t.Any) -> int:
         """Read into a buffer and return how many bytes. Raises LZMAError or EOFError when it is damaged."""
         while True:
-            if self._decoder.eof:
+            if self._decoder.eof is True:
                 # Streams may follow each other, with zero bytes between them (xz-file-format.txt, 2.2).
                 packed = self._after_stream()
                 if not packed:
                     return 0
                 self._decoder = lzma.LZMADecompressor(memlimit=XZ_MEMORY)
             else:
-                packed = self._file.read(BLOCK) if self._decoder.needs_input else b""
+                packed = self._file.read(BLOCK) if self._decoder.needs_input is True else b""
                 if self._decoder.needs_input and not packed:
                     raise EOFError("it ends within what is packed")
             data = self._decoder.decompress(packed, len(buffer))
