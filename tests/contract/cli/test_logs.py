@@ -96,7 +96,7 @@ def test_followed_logs_go_on_over_a_rotation_until_they_are_interrupted(running:
             log.rename(log.with_name("web.log.1"))
             append(log.with_name("web.log.1"), "still into the old one\n")
             append(log, "into the new one\n")
-            lines = [following.stdout.readline() for _ in range(2)]
+            lines = [following.stdout.readline() for _unused in range(2)]
             assert lines == ["still into the old one\n", "into the new one\n"]
             following.send_signal(2)
             _out, said = following.communicate(timeout=BOUND)
