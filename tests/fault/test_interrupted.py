@@ -40,7 +40,8 @@ def running() -> t.Iterator[StackUnderTest]:
 def begun(made: StackUnderTest, look: str) -> subprocess.Popen[str]:
     """Start a look in a group of processes of its own, as a shell does."""
     return subprocess.Popen(
-        [made.command, *look.split()],
+        # Whoever started the tests may have had these ignored, and then a look is one in the background.
+        ["env", "--default-signal=INT,QUIT", made.command, *look.split()],
         start_new_session=True,
         **PIPES,
     )

@@ -430,10 +430,17 @@ def _parse_arguments(text: bytes) -> t.Tuple[str, ...]:
 
 
 def _link(name: str, place: t.Optional[int] = None) -> str:
-    """Return the target of a link; empty for a kernel thread, a zombie, or the process of another user."""
+    """Return the target of a link; empty for a kernel thread, a zombie, or the process of another user.
+
+    Empty as well for a path that is longer than the kernel tells (proc_pid_readlink: a page, else ENAMETOOLONG).
+    """
     try:
         return os.readlink(name, dir_fd=place)
     except _UNSEEN:
+        return ""
+    except OSError as exc:
+        if exc.errno != errno.ENAMETOOLONG:
+            raise
         return ""
 
 

@@ -27,6 +27,7 @@ from ..base.opening import open_own
 from ..manifest.model import DEFAULT_PATH
 from ..state.generations import load_stack
 from ..state.runs import new_run_id, result_path, runs_directory, steps_of
+from ..verdict import fitness
 from . import boot, preflight, standing, worker
 from .limits import limit_of
 from .request import Request
@@ -73,6 +74,9 @@ def run(request: Request, *, waiting: t.Optional[t.Callable[[float], None]] = No
 def _run(request: Request, run_id: str, waiting: t.Optional[t.Callable[[float], None]], clock: Clock) -> Report:
     stack = load_stack(request.paths) if request.wanted is None else request.wanted.stack
     limit = limit_of(request, stack)
+    if request.mode.starts:
+        # Before there is a record: it would be root's, in the state of a user who may not read it.
+        fitness.account(stack)
     state = request.paths.state
     output = os.path.join(runs_directory(state), f"{run_id}.out")
     try:

@@ -86,7 +86,7 @@ def held_files(pids: t.Iterable[int]) -> t.List[Held]:
         place = f"/proc/{pid}/fd"
         try:
             for name in os.listdir(place):
-                link = os.readlink(f"{place}/{name}")
+                link = _link_of(f"{place}/{name}")
                 # Others are sockets and pipes. What has a path may be a device, or lie in memory below /dev.
                 seen = os.stat(f"{place}/{name}") if link.startswith("/") else None
                 if seen is not None and stat.S_ISREG(seen.st_mode):
@@ -95,6 +95,16 @@ def held_files(pids: t.Iterable[int]) -> t.List[Held]:
             # It has ended, or closed this file just now, or is not ours to look into.
             continue
     return found
+
+
+def _link_of(descriptor: str) -> str:
+    """Return what a descriptor stands for; empty for a path that is longer than the kernel tells."""
+    try:
+        return os.readlink(descriptor)
+    except OSError as exc:
+        if exc.errno != errno.ENAMETOOLONG:
+            raise
+        return ""
 
 
 def span_since(path: str, mark: LogMark, logs: LogFiles, now: float) -> Span:

@@ -134,12 +134,18 @@ def result_path(state: str, run: str) -> str:
 
 
 def steps_of(state: str, run: str) -> t.List[t.Dict[str, t.Any]]:
-    """Return the recorded steps of a run. A line that a crash cut short is left out: that step was not taken."""
+    """Return the recorded steps of a run. A line that a crash cut short is left out: that step was not taken.
+
+    Raises:
+        RollcallError: the record may not be read.
+    """
+    path = os.path.join(runs_directory(state), f"{run}.jsonl")
     try:
-        path = os.path.join(runs_directory(state), f"{run}.jsonl")
         lines = read_text(path, errors="replace").split("\n")
     except FileNotFoundError:
         return []
+    except PermissionError as exc:
+        raise _unreadable(path) from exc
     records = ({key: value for key, value in json_object(line).items() if _is_right(key, value)} for line in lines)
     return [record for record in records if "step" in record]
 
@@ -164,12 +170,14 @@ def run_ids(state: str) -> t.List[str]:
     except FileNotFoundError:
         return []
     except PermissionError as exc:
-        raise RollcallError(
-            f"The records of the runs in {exc.filename} may not be read.",
-            evidence={"path": exc.filename},
-            remedies=[cures.AS_ROOT],
-        ) from exc
+        raise _unreadable(runs_directory(state)) from exc
     return sorted((name[: -len(".jsonl")] for name in names if name.endswith(".jsonl")), reverse=True)
+
+
+def _unreadable(path: str) -> RollcallError:
+    return RollcallError(
+        f"What runs have recorded in {path} may not be read.", evidence={"path": path}, remedies=[cures.AS_ROOT]
+    )
 
 
 def unfinished_run(state: str) -> t.Optional[UnfinishedRun]:

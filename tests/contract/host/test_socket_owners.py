@@ -6,15 +6,28 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import typing as t
+from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import listeners, socket_owners
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import listeners, proc, socket_owners
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import log_spans
 from tests.support.namespaces import as_nobody
 from tests.support.processes import listening_socket
 from tests.support.victims import victim
 
+DIG = """\
+import os, sys
+for number in range(40):
+    os.mkdir("deep" * 50)
+    os.chdir("deep" * 50)
+held = open("held", "w")
+print("down", flush=True)
+sys.stdin.read()
+"""
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="takes on another user")
 
 
@@ -61,3 +74,21 @@ def test_an_owner_that_may_not_be_looked_into_makes_the_answer_incomplete() -> N
             return [dict(seen.pids), seen.complete, seen.unreadable > 0]
 
         assert as_nobody(look) == [{}, False, True]
+
+
+def test_a_process_whose_files_lie_deeper_than_the_kernel_tells_hides_no_other(tmp_path: Path) -> None:
+    # readlink(2) in /proc: ENAMETOOLONG for a path that is longer than a page.
+    with subprocess.Popen(
+        [sys.executable, "-c", DIG],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as digger:
+        assert digger.stdout is not None
+        assert digger.stdout.readline()
+        assert proc.working_directory(digger.pid) == ""
+        with listening_socket("127.0.0.1") as held:
+            inode = os.fstat(held.fileno()).st_ino
+            assert socket_owners.find_owners([inode, 1], sharing=socket_owners.EVERY).pids[inode] == [os.getpid()]
+        assert log_spans.held_files([digger.pid]) == []
