@@ -37,17 +37,16 @@ def running() -> t.Iterator[StackUnderTest]:
         yield made
 
 
-def begun(made: StackUnderTest, look: str, *, heeded: str = "--default-signal=INT,QUIT") -> subprocess.Popen[str]:
+def begun(made: StackUnderTest, look: str, *, heeds: bool = True) -> subprocess.Popen[str]:
     """Start a look in a group of processes of its own, as a shell does.
 
     Args:
         made: the stack.
         look: the verb and its options.
-        heeded: the option of env(1) for what the look heeds, whoever has started the tests: a shell has both signals
-            ignored for what runs in the background.
+        heeds: whether it heeds interrupts, also when the tests themselves run in the background of a shell.
     """
     return subprocess.Popen(
-        ["env", heeded, made.command, *look.split()],
+        [*(["env", "--default-signal=INT,QUIT"] if heeds else []), made.command, *look.split()],
         start_new_session=True,
         **PIPES,
     )
@@ -88,7 +87,15 @@ def test_a_look_that_is_interrupted_ends_at_once_and_says_no_more_than_a_line(
 
 
 def test_a_look_in_the_background_is_not_interrupted(running: StackUnderTest) -> None:
-    with begun(running, "doctor", heeded="--ignore-signal=INT,QUIT") as process:
+    # A child ignores what its parent ignores; as a shell has it for what it does not wait for.
+    ignored = (signal.SIGINT, signal.SIGQUIT)
+    before = [signal.signal(number, signal.SIG_IGN) for number in ignored]
+    try:
+        process = begun(running, "doctor", heeds=False)
+    finally:
+        for number, heeded in zip(ignored, before):
+            signal.signal(number, heeded)
+    with process:
         while process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
             time.sleep(0.01)
