@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import typing as t
 
 from ..base.errors import RollcallError
@@ -35,6 +36,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _history(options: argparse.Namespace) -> int:
     from ..show.history import history_text, run_text
+    from ..show.words import terminal
     from ..state import history
 
     paths = paths_of(options.root)
@@ -42,7 +44,7 @@ def _history(options: argparse.Namespace) -> int:
         one = history.recorded_run(paths, options.run_id)
         return show(one, run_text, options)
     latest = history.recorded_runs(paths, options.root, most=options.most)
-    return show(latest, history_text, options)
+    return show(latest, lambda told: history_text(told, terminal(sys.stdout)["width"]), options)
 
 
 def _port(options: argparse.Namespace) -> int:

@@ -10,17 +10,25 @@ from __future__ import annotations
 import typing as t
 
 from ..base.text import LONGEST, one_line, printable, readable_time, run_result, table
-from .words import cut, indented
+from .words import WIDTH, cut, indented
 
 if t.TYPE_CHECKING:
     from ..base.command_documents import HistoryDocument, RunDocument, RunSummary
 
+# Characters of how a run ended that the list shows; the history of that run says all.
+RESULT = 30
 
-def history_text(data: HistoryDocument) -> str:
-    """Return the list of runs, a line a run, and below it the generations that are kept."""
+
+def history_text(data: HistoryDocument, width: int = WIDTH) -> str:
+    """Return the list of runs, a line a run, and below it the generations that are kept.
+
+    Args:
+        data: as ``recorded_runs`` returns it.
+        width: columns of the terminal. No line is longer: what failed is said whole by the history of that run.
+    """
     if not data["runs"]:
         return "no run is recorded"
-    return "\n\n".join(part for part in (_runs(data), _generations(data)) if part)
+    return "\n\n".join(part for part in (_runs(data, width), _generations(data)) if part)
 
 
 def _generations(data: HistoryDocument) -> str:
@@ -38,20 +46,21 @@ def _generations(data: HistoryDocument) -> str:
     return printable(table([("generation", "place", "verdict", "manifest"), *rows]))
 
 
-def _runs(data: HistoryDocument) -> str:
+def _runs(data: HistoryDocument, width: int) -> str:
     rows = [
         (
             run["run"],
-            _when(run["time"]),
+            # The id has its year.
+            _when(run["time"])[5:16] or "-",
             _mode(run),
             "-" if run["seconds"] is None else f"{run['seconds']:.1f} s",
-            (run["manifest"] or "-")[:8],
-            _result(run),
+            one_line(_result(run), RESULT),
             run["who"] or "-",
         )
         for run in data["runs"]
     ]
-    return printable(table([("run", "when", "mode", "took", "manifest", "result", "who"), *rows]))
+    lines = table([("run", "when", "mode", "took", "result", "who"), *rows]).splitlines()
+    return printable("\n".join(line if len(line) <= width else f"{line[: width - 1]}…" for line in lines))
 
 
 def run_text(run: RunDocument) -> str:

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of runs fits the terminal."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.history import history_text
+
+
+def run(**other: t.Any) -> t.Any:
+    return {
+        "run": "20261121-080102-ab12",
+        "time": 1_795_000_000.0,
+        "who": "ada from 2001:db8:85a3:8d3:1319:8a2e:370:7348",
+        "mode": "emergency",
+        "automatic": True,
+        "manifest": "0123456789abcdef",
+        "actions": [],
+        "result": "degraded",
+        "step": None,
+        "seconds": 1234.5,
+        "changed": True,
+        "message": None,
+        "failed": ["health active_trade_supervisor", "running auto_entry_supervisor"],
+        "checks": [],
+        "signals": [],
+        "timings": {},
+        **other,
+    }
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_no_row_is_wider_than_the_terminal(width: int) -> None:
+    rows = [run(), run(time=None, who=None, seconds=None, automatic=False), run(result="cut off", step="start")]
+    text = history_text({"ok": True, "runs": rows, "generations": []}, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert len(text.splitlines()) == 4
+
+
+def test_an_ordinary_run_is_shown_whole_in_80_columns() -> None:
+    row = run(mode="full", automatic=False, who="ada", result="ok", failed=[], seconds=2.5)
+    (_heads, line) = history_text({"ok": True, "runs": [row], "generations": []}, 80).splitlines()
+    assert line.split()[:1] + line.split()[-5:] == ["20261121-080102-ab12", "full", "2.5", "s", "OK", "ada"]
