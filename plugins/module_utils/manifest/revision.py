@@ -18,20 +18,59 @@ from .model import Service, Stack, current_release
 _COUNTS: t.Mapping[str, str] = {
     each.name: each.metadata.get("revision", "always") for each in dataclasses.fields(Service)
 }
+# Fields that the manifest calls otherwise.
+_KEYS: t.Mapping[str, str] = {
+    "log_max_bytes": "log.max_bytes",
+    "log_backups": "log.backups",
+    "group": "instances",
+    "instance": "instances",
+}
 _NOTHING_SET = Service("", (), "")
 
 
 def revision(stack: Stack, service: Service) -> str:
     """Return 12 hex digits over everything that a service's process is made of. When they change, it is restarted."""
     own = {name: value for name, value in vars(service).items() if _counts(name, value)}
-    # Its environment has the ports of the services that it depends on.
-    ports = {name: stack.service(name).port for name in service.depends_on}
-    told = {name: port for name, port in ports.items() if port is not None}
-    inputs = [stack.name, stack.user, stack.root, stack.paths, own, told]
+    inputs = [stack.name, stack.user, stack.root, stack.paths, own, _ports_told(stack, service)]
     if stack.release is not None and runs_release(stack, service):
         inputs.append(stack.release)
     data = json.dumps(inputs, sort_keys=True, default=vars)
     return hex_of(data.encode("utf-8"), 12)
+
+
+def changed_keys(old: Stack, new: Stack, name: str) -> t.List[str]:
+    """Return by what the revisions of a service differ, as the manifest calls it; no value is told.
+
+    Args:
+        old: a manifest that has the service.
+        new: another one that has it.
+        name: of the service.
+    """
+    before, now = _inputs(old, old.service(name)), _inputs(new, new.service(name))
+    return [key for key in dict.fromkeys((*now, *before)) if before.get(key) != now.get(key)]
+
+
+def _inputs(stack: Stack, service: Service) -> t.Dict[str, t.Any]:
+    """Return what a service's revision is made of, by key of the manifest; each variable is a key of its own."""
+    found: t.Dict[str, t.Any] = {}
+    for name, value in vars(service).items():
+        parts = vars(value) if dataclasses.is_dataclass(value) else value if isinstance(value, t.Mapping) else None
+        if not _counts(name, value):
+            continue
+        if parts is None:
+            found[_KEYS.get(name, name)] = value
+        else:
+            found.update((f"{name}.{part}", inner) for part, inner in parts.items())
+    found.update((f"port of {name}", port) for name, port in _ports_told(stack, service).items())
+    if stack.release is not None and runs_release(stack, service):
+        found["release"] = stack.release
+    return {**found, "name": stack.name, "user": stack.user, "root": stack.root, "paths": stack.paths}
+
+
+def _ports_told(stack: Stack, service: Service) -> t.Dict[str, int]:
+    """Return the ports of the services that a service depends on, which its environment has."""
+    ports = {name: stack.service(name).port for name in service.depends_on}
+    return {name: port for name, port in ports.items() if port is not None}
 
 
 def revisions(stack: Stack) -> t.Dict[str, str]:

@@ -11,7 +11,7 @@ import typing as t
 
 from ..host.labels import label_of
 from ..manifest.model import Stack
-from ..manifest.revision import revision
+from ..manifest.revision import changed_keys, revision
 from ..state import registry
 from ..state.generations import Generation, read_meta
 from ..state.stopped import WHOLE, Stopped
@@ -94,8 +94,16 @@ def _programs(
         same = installed is wanted or (
             installed is not None and _entry(installed.stack, name) == _entry(wanted.stack, name)
         )
-        found[name] = ProgramFacts(program.state, program.pid, runs_at, why, same)
+        changed = [] if same else _changed_keys(installed, wanted, name)
+        found[name] = ProgramFacts(program.state, program.pid, runs_at, why, same, tuple(changed))
     return found
+
+
+def _changed_keys(installed: t.Optional[Generation], wanted: Generation, name: str) -> t.List[str]:
+    """Return by which keys the entries of a service differ; none where it is new, gone, or nothing is installed."""
+    if installed is None or None in (_entry(installed.stack, name), _entry(wanted.stack, name)):
+        return []
+    return changed_keys(installed.stack, wanted.stack, name)
 
 
 def _entry(stack: Stack, name: str) -> t.Optional[str]:

@@ -28,6 +28,10 @@ RESTART = "restart"
 STOP = "stop"
 
 
+# How many keys of the manifest a reason names.
+CHANGED = 4
+
+
 class ProgramFacts(t.NamedTuple):
     """What is known of one program before anything is done.
 
@@ -37,6 +41,7 @@ class ProgramFacts(t.NamedTuple):
         revision: which it runs at; None when that is not known.
         trouble: why it is not healthy; None when it is.
         same_entry: whether the manifest that is installed says the same of it.
+        changed: by which keys that differs, where there is one that says otherwise.
     """
 
     state: str
@@ -44,6 +49,7 @@ class ProgramFacts(t.NamedTuple):
     revision: t.Optional[str]
     trouble: t.Optional[str] = None
     same_entry: bool = False
+    changed: t.Tuple[str, ...] = ()
 
     @property
     def up(self) -> bool:
@@ -208,12 +214,20 @@ def trouble_of(stack: Stack, facts: StackFacts, name: str) -> t.Optional[str]:
     if program is None:
         return "new in the manifest"
     if program.revision != revision(stack, wanted):
-        return "its part of the installed config was changed" if program.same_entry else "its manifest entry changed"
+        return _changed(program)
     if wanted.kind == "oneshot":
         return program.trouble
     if program.state != "RUNNING":
         return f"was {program.state}"
     return program.trouble
+
+
+def _changed(program: ProgramFacts) -> str:
+    if program.same_entry:
+        return "its part of the installed config was changed"
+    keys = program.changed[:CHANGED]
+    more = f" and {len(program.changed) - CHANGED} more" if len(program.changed) > CHANGED else ""
+    return f"{', '.join(keys)}{more} changed" if keys else "its manifest entry changed"
 
 
 def _needed(stack: Stack, facts: StackFacts) -> RunPlan:

@@ -178,7 +178,7 @@ def test_an_operator_goes_back_by_hand_and_forward_again(running: StackUnderTest
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     planned = rollback("--check")
-    assert (planned.returncode, "restart worker: its manifest entry changed" in planned.stdout) == (0, True)
+    assert (planned.returncode, "restart worker: env.NEW changed" in planned.stdout) == (0, True)
     assert place(running) == second
     assert rollback().returncode == 0
     assert place(running) == first

@@ -24,7 +24,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
     Service,
     Stack,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import revision
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import changed_keys, revision
 from tests.support.manifests import a_manifest, a_service, checked, one
 from tests.support.repository import ROOT
 
@@ -185,3 +185,24 @@ def test_every_field_of_a_service_says_when_it_counts() -> None:
     says = [dict(each.metadata) for each in dataclasses.fields(Service) if each.metadata]
 
     assert all(metadata in (NO_RESTART, RESTART_WHEN_SET) for metadata in says)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({"env": {"A": "1", "B": "2"}}, {"env": {"A": "1", "B": "3", "C": "4"}}, ["env.B", "env.C"]),
+        ({"env": {"A": "1"}}, {}, ["env.A"]),
+        ({"secrets": {"TOKEN": "before"}}, {"secrets": {"TOKEN": "after"}}, ["secrets.TOKEN"]),
+        ({"command": ["sleep", "1"]}, {"command": ["sleep", "2"]}, ["command"]),
+        ({"stop": {"timeout": 5}}, {"stop": {"timeout": 6}}, ["stop.timeout"]),
+        ({"log": {"backups": 1}}, {"log": {"backups": 2}}, ["log.backups"]),
+        ({"umask": "022"}, {"umask": "077"}, ["umask"]),
+        ({"description": "a"}, {"description": "b"}, []),
+    ],
+)
+def test_what_changed_is_named_by_the_keys_of_the_manifest_and_never_by_a_value(
+    before: dict[str, Any], after: dict[str, Any], told: list[str]
+) -> None:
+    old, new = (checked(one(**keys)) for keys in (before, after))
+    assert changed_keys(old, new, "main_app") == told
+    assert (revision(old, old.service("main_app")) == revision(new, new.service("main_app"))) == (not told)
