@@ -550,7 +550,7 @@ def test_where_the_command_breaks_down_it_says_no_secret() -> None:
             Path(made.root, "engine", *name) for name in (("rollcall", "verdict", "status.py"), ("files",))
         )
         before = hashlib.sha256(broken.read_bytes()).hexdigest()
-        broken.write_text(f"def status(paths):\n    raise ValueError('{TOKENS['api']}')\n", encoding="utf-8")
+        broken.write_text(f"def status(*_given, **_more):\n    raise ValueError('{TOKENS['api']}')\n", encoding="utf-8")
         damaged = rollcall(made, "status")
         after = hashlib.sha256(broken.read_bytes()).hexdigest()
         listed.write_text(listed.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
