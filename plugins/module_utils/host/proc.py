@@ -430,14 +430,28 @@ def _parse_arguments(text: bytes) -> t.Tuple[str, ...]:
 
 
 def _link(name: str, place: t.Optional[int] = None) -> str:
-    """Return the target of a link; empty for a kernel thread, a zombie, or the process of another user.
+    """Return the target of a link; empty for a kernel thread, a zombie, or the process of another user."""
+    try:
+        return told_link(name, place)
+    except _UNSEEN:
+        return ""
 
-    Empty as well for a path that is longer than the kernel tells (proc_pid_readlink: a page, else ENAMETOOLONG).
+
+def told_link(name: str, place: t.Optional[int] = None) -> str:
+    """Return the target of a link in /proc; empty for a path that is longer than the kernel tells.
+
+    It tells no more than a page (proc_pid_readlink: else ENAMETOOLONG), and any process can work deeper than that.
+
+    Args:
+        name: of the link.
+        place: the open directory that it is in; None when the name is a path.
+
+    Raises:
+        FileNotFoundError, ProcessLookupError: the process has ended, or has closed it.
+        PermissionError: it is another user's.
     """
     try:
         return os.readlink(name, dir_fd=place)
-    except _UNSEEN:
-        return ""
     except OSError as exc:
         if exc.errno != errno.ENAMETOOLONG:
             raise

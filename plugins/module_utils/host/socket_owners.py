@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import os
 import typing as t
@@ -192,10 +191,6 @@ def _wanted_links(place: str, names: t.Iterable[str], wanted: t.Mapping[str, int
 def _link_target(path: str) -> str:
     """Return what a descriptor stands for; empty when it has been closed since, or has a longer path than is told."""
     try:
-        return os.readlink(path)
+        return proc.told_link(path)
     except (FileNotFoundError, ProcessLookupError):
-        return ""
-    except OSError as exc:
-        if exc.errno != errno.ENAMETOOLONG:
-            raise
         return ""

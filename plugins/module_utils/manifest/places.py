@@ -46,12 +46,17 @@ def kind_of(value: t.Any) -> str:
     return "a list" if is_list(value) else f"a value of type {type(value).__name__}"
 
 
-def similar(name: str, known: t.Iterable[str]) -> str:
-    """Return a suggestion for a misspelt name, such as `` (did you mean port?)``; '' when no known name is like it."""
+def nearest(name: str, known: t.Iterable[str], most: int = 1) -> t.List[str]:
+    """Return the known names that a misspelt one is most like, the nearest first; none when none is like it."""
     import difflib
 
-    close = difflib.get_close_matches(name, list(known)[:_COMPARED], 1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    return difflib.get_close_matches(name, list(known)[:_COMPARED], most)
+
+
+def similar(name: str, known: t.Iterable[str], most: int = 1) -> str:
+    """Return a suggestion for a misspelt name, such as `` (did you mean port?)``; '' when no known name is like it."""
+    close = nearest(name, known, most)
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
 def is_list(value: t.Any) -> bool:

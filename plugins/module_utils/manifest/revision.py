@@ -25,17 +25,28 @@ _KEYS: t.Mapping[str, str] = {
     "group": "instances",
     "instance": "instances",
 }
+# What a revision has of the service itself, and of the ports of others.
+_OWN, _PORTS = "service", "ports"
 _NOTHING_SET = Service("", (), "")
 
 
 def revision(stack: Stack, service: Service) -> str:
     """Return 12 hex digits over everything that a service's process is made of. When they change, it is restarted."""
-    own = {name: value for name, value in vars(service).items() if _counts(name, value)}
-    inputs = [stack.name, stack.user, stack.root, stack.paths, own, _ports_told(stack, service)]
-    if stack.release is not None and runs_release(stack, service):
-        inputs.append(stack.release)
-    data = json.dumps(inputs, sort_keys=True, default=vars)
+    # Only the values: the names here are for `changed_keys`.
+    data = json.dumps(list(_made_of(stack, service).values()), sort_keys=True, default=vars)
     return hex_of(data.encode("utf-8"), 12)
+
+
+def _made_of(stack: Stack, service: Service) -> t.Dict[str, t.Any]:
+    """Return what a service's process is made of, in the order in which its revision has it."""
+    made: t.Dict[str, t.Any] = {"name": stack.name, "user": stack.user, "root": stack.root, "paths": stack.paths}
+    made[_OWN] = {name: value for name, value in vars(service).items() if _counts(name, value)}
+    # Its environment has the ports of the services that it depends on.
+    ports = {name: stack.service(name).port for name in service.depends_on}
+    made[_PORTS] = {name: port for name, port in ports.items() if port is not None}
+    if stack.release is not None and runs_release(stack, service):
+        made["release"] = stack.release
+    return made
 
 
 def changed_keys(old: Stack, new: Stack, name: str) -> t.List[str]:
@@ -46,31 +57,21 @@ def changed_keys(old: Stack, new: Stack, name: str) -> t.List[str]:
         new: another one that has it.
         name: of the service.
     """
-    before, now = _inputs(old, old.service(name)), _inputs(new, new.service(name))
+    before, now = (_by_key(_made_of(stack, stack.service(name))) for stack in (old, new))
     return [key for key in dict.fromkeys((*now, *before)) if before.get(key) != now.get(key)]
 
 
-def _inputs(stack: Stack, service: Service) -> t.Dict[str, t.Any]:
-    """Return what a service's revision is made of, by key of the manifest; each variable is a key of its own."""
+def _by_key(made: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Return the same by key of the manifest; each variable is a key of its own."""
     found: t.Dict[str, t.Any] = {}
-    for name, value in vars(service).items():
+    for name, value in made[_OWN].items():
         parts = vars(value) if dataclasses.is_dataclass(value) else value if isinstance(value, t.Mapping) else None
-        if not _counts(name, value):
-            continue
         if parts is None:
             found[_KEYS.get(name, name)] = value
         else:
             found.update((f"{name}.{part}", inner) for part, inner in parts.items())
-    found.update((f"port of {name}", port) for name, port in _ports_told(stack, service).items())
-    if stack.release is not None and runs_release(stack, service):
-        found["release"] = stack.release
-    return {**found, "name": stack.name, "user": stack.user, "root": stack.root, "paths": stack.paths}
-
-
-def _ports_told(stack: Stack, service: Service) -> t.Dict[str, int]:
-    """Return the ports of the services that a service depends on, which its environment has."""
-    ports = {name: stack.service(name).port for name in service.depends_on}
-    return {name: port for name, port in ports.items() if port is not None}
+    found.update((f"port of {name}", port) for name, port in made[_PORTS].items())
+    return {**found, **{key: value for key, value in made.items() if key not in (_OWN, _PORTS)}}
 
 
 def revisions(stack: Stack) -> t.Dict[str, str]:

@@ -8,12 +8,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import fnmatch
 import typing as t
 
 from ..base.errors import RollcallError
 from .model import Service, Stack
+from .places import nearest, similar
 
 # How many names are proposed for one that is not known.
 NEAREST = 3
@@ -35,8 +35,8 @@ def selected(stack: Stack, patterns: t.Sequence[str]) -> t.Tuple[str, ...]:
     unknown = [pattern for pattern in patterns if not any(_is_meant(one, pattern) for one in stack.services)]
     if unknown:
         known = known_names(stack)
-        near = {pattern: difflib.get_close_matches(pattern, known, NEAREST) for pattern in unknown}
-        told = [f"'{pattern}'" + _proposal(near[pattern]) for pattern in unknown]
+        near = {pattern: nearest(pattern, known, NEAREST) for pattern in unknown}
+        told = [f"'{pattern}'{similar(pattern, known, NEAREST)}" for pattern in unknown]
         raise RollcallError(
             f"No service of stack {stack.name} is called {', or '.join(told)}. Its services: {', '.join(known)}. "
             "Nothing was touched.",
@@ -61,7 +61,3 @@ def narrowed(stack: Stack, names: t.Optional[t.Container[str]]) -> Stack:
 
 def _is_meant(service: Service, pattern: str) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for name in (service.name, service.group) if name)
-
-
-def _proposal(near: t.Sequence[str]) -> str:
-    return f" (did you mean {' or '.join(near)}?)" if near else ""

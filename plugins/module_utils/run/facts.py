@@ -16,7 +16,7 @@ from ..state import registry
 from ..state.generations import Generation, read_meta
 from ..state.stopped import WHOLE, Stopped
 from ..supervisord.config import supervisord_revision
-from ..verdict.observation import Observation, trouble
+from ..verdict.observation import Observation, stopped_by_hand, trouble
 from ..verdict.release_use import links_that_lead_elsewhere
 from .plan import ProgramFacts, StackFacts
 
@@ -41,6 +41,7 @@ def stack_facts(
         stopped: services that were stopped by name.
     """
     known = wanted.stack if installed is None else installed.stack
+    by_name = {name: one for name, one in stopped.items() if name != WHOLE}
     return StackFacts(
         supervisord=_supervisord_revision(seen),
         supervisord_wanted=supervisord_revision(wanted.config),
@@ -49,16 +50,10 @@ def stack_facts(
         orphans=len(seen.orphans),
         rivals=tuple(process.pid for process in seen.rivals),
         held=held,
-        stopped={name: one for name, one in stopped.items() if name != WHOLE and _is_down(seen, name)},
+        stopped={name: one for name, one in by_name.items() if stopped_by_hand(name, by_name, seen) is not None},
         ports={service.name: service.port for service in known.services if service.port is not None},
         same_generation=installed is not None and installed.digest == wanted.digest and _links_are_right(wanted.stack),
     )
-
-
-def _is_down(seen: Observation, name: str) -> bool:
-    """Return whether a service has no process; one that runs was started since by something else than Rollcall."""
-    program = seen.programs.get(name)
-    return program is None or not program.pid
 
 
 def _links_are_right(stack: Stack) -> bool:

@@ -21,6 +21,7 @@ import typing as t
 
 from ..base.opening import Judge, NotPlain, OpenDirectory, open_followed
 from ..base.text import readable_time
+from ..host import proc
 from .log_marks import LogMark, known_by
 
 # The clock of files is behind the clock of processes by as much as a tick of the kernel.
@@ -86,7 +87,7 @@ def held_files(pids: t.Iterable[int]) -> t.List[Held]:
         place = f"/proc/{pid}/fd"
         try:
             for name in os.listdir(place):
-                link = _link_of(f"{place}/{name}")
+                link = proc.told_link(f"{place}/{name}")
                 # Others are sockets and pipes. What has a path may be a device, or lie in memory below /dev.
                 seen = os.stat(f"{place}/{name}") if link.startswith("/") else None
                 if seen is not None and stat.S_ISREG(seen.st_mode):
@@ -95,16 +96,6 @@ def held_files(pids: t.Iterable[int]) -> t.List[Held]:
             # It has ended, or closed this file just now, or is not ours to look into.
             continue
     return found
-
-
-def _link_of(descriptor: str) -> str:
-    """Return what a descriptor stands for; empty for a path that is longer than the kernel tells."""
-    try:
-        return os.readlink(descriptor)
-    except OSError as exc:
-        if exc.errno != errno.ENAMETOOLONG:
-            raise
-        return ""
 
 
 def span_since(path: str, mark: LogMark, logs: LogFiles, now: float) -> Span:

@@ -57,7 +57,7 @@ def read_stopped(stack: Stack) -> t.Dict[str, StoppedByHand]:
             str(name): StoppedByHand(str(row["by"]), float(row["at"]), str(row["along"])) for name, row in data.items()
         }
 
-    remedies = [cures.AS_ROOT, cures.remove(path(stack))]
+    remedies = [cures.remove(path(stack))]
     none: t.Dict[str, StoppedByHand] = {}
     found = read_record(path(stack), parse, none, "The record of what was stopped by hand", remedies)
     names = {WHOLE, *(service.name for service in stack.services)}

@@ -15,7 +15,7 @@ from ..manifest.model import Service, Stack
 from ..ports.provenance import Holder
 from ..state.stopped import WHOLE, Stopped, StoppedByHand
 from ..supervisord.client import ProgramState
-from .observation import Observation, in_order
+from .observation import Observation, in_order, stopped_by_hand
 
 if t.TYPE_CHECKING:
     from ..base import documents
@@ -65,10 +65,8 @@ class Case(t.NamedTuple):
         return service.name in self.expected.held and (program is None or not program.pid)
 
     def is_stopped(self, service: Service) -> bool:
-        """Return whether somebody has stopped a service or the whole stack, and it has no process."""
-        program = self.seen.programs.get(service.name)
-        down = program is None or not program.pid
-        return down and (service.name in self.expected.stopped or self.whole_stopped is not None)
+        """Return whether a service is down because somebody has stopped it, or the whole stack."""
+        return stopped_by_hand(service.name, self.expected.stopped, self.seen) is not None
 
     @property
     def whole_stopped(self) -> t.Optional[StoppedByHand]:

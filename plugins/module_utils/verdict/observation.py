@@ -16,6 +16,7 @@ from ..ports.provenance import SUPERVISED, Holder
 from ..probes.answers import DatabaseAnswer, HealthAnswer
 from ..state.lives import Book, Lives
 from ..state.log_marks import LogMark
+from ..state.stopped import WHOLE, Stopped, StoppedByHand
 from ..supervisord.client import ProgramState
 from .lives import LOOP, Standing, probation, standing
 
@@ -153,6 +154,18 @@ class Trouble(t.NamedTuple):
 def identity(program: ProgramState) -> Identity:
     """Return the pid of a program and its start in clock ticks after boot; together they are never used again."""
     return (program.pid, program.born)
+
+
+def stopped_by_hand(name: str, stopped: Stopped, seen: Observation) -> t.Optional[StoppedByHand]:
+    """Return who has stopped a service, or the whole stack, where that is why it is down; else None.
+
+    What was started since by something else than Rollcall, and has ended, has ended by itself.
+    """
+    by = stopped.get(name, None if seen.supervisords else stopped.get(WHOLE))
+    program = seen.programs.get(name)
+    if by is None or (program is not None and (program.pid or program.start > by.at)):
+        return None
+    return by
 
 
 def completed(program: ProgramState) -> bool:

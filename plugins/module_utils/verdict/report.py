@@ -12,9 +12,9 @@ import typing as t
 
 from ..manifest.model import Service, Stack
 from ..state.lives import Exit, Lives
-from ..state.stopped import WHOLE, Stopped
+from ..state.stopped import Stopped
 from .judge import Check, result_of
-from .observation import Observation, listener_of
+from .observation import Observation, listener_of, stopped_by_hand
 
 if t.TYPE_CHECKING:
     from ..base.documents import ExitData, Provenance, Report, ServiceKind, ServiceRow
@@ -101,9 +101,7 @@ def web_address(stack: Stack) -> t.Optional[str]:
 def _row(service: Service, seen: Observation, by_hand: Stopped) -> ServiceRow:
     """Return a service's row of the roll call."""
     program = seen.programs.get(service.name)
-    stopped = by_hand.get(service.name, None if seen.supervisords else by_hand.get(WHOLE))
-    if program is not None and program.pid:
-        stopped = None
+    stopped = stopped_by_hand(service.name, by_hand, seen)
     asked = service.health is not None and stopped is None
     holder = listener_of(service, seen)
     answer = seen.health.get(service.name)

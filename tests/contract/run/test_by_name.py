@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 import pytest
@@ -13,8 +14,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import status
 from tests.support.commands import rollcall
-from tests.support.processes import free_port
-from tests.support.stacks import StackUnderTest, stack
+from tests.support.processes import eventually, free_port, kill
+from tests.support.stacks import StackUnderTest, failed_checks, stack
 
 
 def services() -> t.Dict[str, t.Any]:
@@ -212,3 +213,21 @@ def test_a_good_run_of_one_service_does_not_make_good_that_another_one_failed(ru
     last = status.status(running.paths)["last_failure"]
     assert last is not None
     assert last["run"] == failed["run"]
+
+
+def test_what_was_started_otherwise_since_and_has_crashed_is_not_told_as_stopped() -> None:
+    with stack({"worker": {"restart": "never"}, "mailer": {}}) as made:
+        assert made.perform()["ok"]
+        assert made.perform("stop", installed=True, services=("worker",))["ok"]
+        row = next(row for row in status.status(made.paths)["services"] if row["name"] == "worker")
+        assert row["stopped"] is not None
+        at = row["stopped"]["at"]
+        # supervisord tells when it has started a program in whole seconds.
+        assert eventually(lambda: time.time() > at + 1)
+        made.supervisor().start_and_look(["worker"])
+        assert eventually(lambda: states(made)["worker"] == "RUNNING")
+        kill(made.pids()["worker"])
+        assert eventually(lambda: states(made)["worker"] == "EXITED")
+        looked = status.status(made.paths)
+        assert ("running", "worker") in failed_checks(looked)
+        assert all(one["stopped"] is None for one in looked["services"])
