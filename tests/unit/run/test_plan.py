@@ -165,7 +165,8 @@ def test_properties_of_the_smallest_change(
         if service.name not in made.start:
             program = programs[service.name]
             # What the installed manifest says of it is for the words of a reason alone.
-            assert program == well(service, pid=program.pid)._replace(same_entry=program.same_entry)
+            as_it_should_be = well(service, pid=program.pid)
+            assert program == as_it_should_be._replace(same_entry=program.same_entry, changed=program.changed)
 
 
 # --- what is held, removed, or runs a second time -------------------------------------------------------------------
