@@ -30,7 +30,10 @@ def label_variables(stack: Stack, service: Service) -> t.Dict[str, str]:
 def supervisord_environment(stack: Stack, who: Account, revision_wanted: str) -> t.Dict[str, str]:
     """Return the whole environment of supervisord: nothing of the caller's own reaches the services.
 
-    UTF-8 is set because supervisord fails on non-ASCII values under a C locale; the labels tell whose it is.
+    UTF-8 is set because supervisord fails on non-ASCII values under a C locale; the labels tell whose it is. Python
+    keeps its standard output back when that is no terminal, and a log would lack what matters: a service is unbuffered
+    unless its own ``env`` says otherwise. This stands here and not in each program's section because no revision is
+    made of it: an upgrade of Rollcall restarts nothing, and the next start of supervisord brings it.
 
     Args:
         stack: whose it is.
@@ -40,6 +43,7 @@ def supervisord_environment(stack: Stack, who: Account, revision_wanted: str) ->
     return {
         **clean_environment(who),
         "HOME": who.home,
+        "PYTHONUNBUFFERED": "1",
         "ROLLCALL_STACK": stack.name,
         "ROLLCALL_ROOT": stack.root,
         "ROLLCALL_REVISION": revision_wanted,

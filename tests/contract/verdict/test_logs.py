@@ -10,12 +10,16 @@ import functools
 import os
 import shutil
 import signal
+import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import critical_section
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import supervisord_environment
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import limits, logs
 from tests.support.commands import rollcall
 from tests.support.processes import eventually
@@ -357,3 +361,45 @@ def test_a_pattern_that_is_not_compiled_in_time_is_given_up_as_well(monkeypatch:
         found = check_of(report, "logs", "web")
         assert (found["code"], "checks.logs.critical" in found["evidence"]) == ("gap", True)
         assert (report["ok"], speaker.made.is_locked()) == (False, False)
+
+
+# Python keeps back what it writes to a pipe, until there are 8 KiB of it.
+SAYS = "import time; print('Traceback (most recent call last):'); time.sleep(3600)"
+
+
+def says_without_flushing(**more: t.Any) -> t.Dict[str, t.Any]:
+    return {"web": {"command": [sys.executable, "-c", SAYS], **more}}
+
+
+def test_a_python_service_that_does_not_flush_is_judged_by_what_it_says() -> None:
+    with stack(says_without_flushing()) as made:
+        made.perform()
+        log = Path(made.paths.logs, "web.log")
+
+        assert eventually(lambda: "Traceback" in log.read_text(encoding="utf-8"), 30)
+        assert check_of(rollcall(made, "verify", "--json").data, "logs", "web")["code"] == "critical"
+
+
+def test_a_service_may_have_its_output_buffered() -> None:
+    with stack(says_without_flushing(env={"PYTHONUNBUFFERED": ""})) as made:
+        assert made.perform()["ok"]
+        assert processes.reader.environment(made.pids()["web"], "PYTHONUNBUFFERED") == {"PYTHONUNBUFFERED": ""}
+        assert Path(made.paths.logs, "web.log").read_text(encoding="utf-8") == ""
+
+
+def test_services_of_an_earlier_version_are_not_restarted_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def before(*arguments: t.Any) -> t.Dict[str, str]:
+        given = supervisord_environment(*arguments)
+        return {name: value for name, value in given.items() if name != "PYTHONUNBUFFERED"}
+
+    with stack({"web": {}}) as made:
+        with monkeypatch.context() as patched:
+            patched.setattr(critical_section, "supervisord_environment", before)
+            assert made.perform()["ok"]
+        pids = made.pids()
+        assert processes.reader.environment(pids["web"], "PYTHONUNBUFFERED") == {}
+        report = made.perform()
+
+        assert (report["ok"], report["changed"], made.pids()) == (True, False, pids)
+        assert made.perform("full")["ok"]
+        assert processes.reader.environment(made.pids()["web"], "PYTHONUNBUFFERED") == {"PYTHONUNBUFFERED": "1"}
