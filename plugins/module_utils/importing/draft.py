@@ -24,7 +24,7 @@ from ..manifest import corrections
 from ..manifest.check import check_manifest
 from ..manifest.file import SIZE_LIMIT
 from ..manifest.keys import SERVICE, STACK
-from ..manifest.model import PortRules, port_variable
+from ..manifest.model import PortRules, Stop, port_variable
 from ..manifest.port_checks import reasons_to_list
 from ..manifest.readers import unwritable
 from ..manifest.references import escaped
@@ -59,9 +59,26 @@ _PORT_ARGUMENT = re.compile(r"(?:--port|-p|--bind|-b|--listen)(?:=|\Z)")
 _PORT_AT_THE_END = re.compile(r"(?:\A|:)([0-9]{2,5})\Z")
 
 
+# Programs that start workers of their own, and know how to end them in their own time.
+_POOL = re.compile(r"(?:.*/)?(celery|gunicorn|uwsgi|uvicorn|sidekiq|puma|php-fpm)[0-9.]*\Z")
+# Words at the beginning of a command among which its program is: ``bundle exec puma``, ``python -m celery``.
+_PROGRAM_WORDS = 6
+
+
 def words(text: str) -> t.FrozenSet[str]:
     """Return the words of a text as a set."""
     return frozenset(text.split())
+
+
+def pool_of(argv: t.Sequence[str]) -> t.Optional[str]:
+    """Return the name of the known program in a command that starts workers of its own; None when it has none."""
+    parts = " ".join(map(str, argv)).split()
+    pool = next((found.group(1) for found in map(_POOL.match, parts[:_PROGRAM_WORDS]) if found), None)
+    if (pool == "uvicorn" and not any(part.startswith("--workers") for part in parts)) or (
+        pool == "celery" and "worker" not in parts
+    ):
+        return None
+    return pool
 
 
 @dataclass(frozen=True)
@@ -366,12 +383,24 @@ class Draft:
             name = self._name(candidate, taken)
             entry = self._entry(name, candidate, holders)
             if entry is not None:
+                self._advise_pool(candidate)
                 services[name] = {key: entry[key] for key in SERVICE if key in entry}
         if not services:
             self.problem("the original", "has no service that could be carried over", corrections.OTHER_FILE)
             self.refuse(Problem(note.place, note.message, note.cure) for note in self.notes() if note.kind == LOST)
         self.refuse(self._check(services))
         return Imported({"stack": self._stack(services)}, self.notes())
+
+    def _advise_pool(self, candidate: _Candidate) -> None:
+        """Advise on a program with workers of its own that all have the signal to stop at once."""
+        stop = {"scope": Stop.scope, **self.defaults.get("stop", {}), **candidate.entry.get("stop", {})}
+        pool = pool_of(candidate.entry.get("command", ()))
+        if pool is not None and stop["scope"] == "group":
+            self.advice(
+                candidate.place,
+                f"is {pool}, whose workers have the signal to stop as well: they may break off what they are doing",
+                "write stop: {scope: process} when its own process is to end them in their own time",
+            )
 
     def notes(self) -> t.Tuple[Note, ...]:
         """Return the notes: what is lost first, then what is changed, then advice."""

@@ -191,12 +191,24 @@ class _Importer:
                 "was given supervisord's own environment, and is given PATH, the locale and what stands here",
                 "add what it needs to defaults.env",
             )
+        self._share_scope(processes)
         names = collections.Counter(process.name for process in processes)
         for process in sorted(processes, key=lambda process: process[:3]):
             called, wanted = process.name, process.name
             if names[called] > 1:
                 called, wanted = f"{process.group}:{process.name}", f"{process.group}-{process.name}"
             self._draft.add(wanted, process.entry, place=process.place, user=process.user, called=called)
+
+    def _share_scope(self, processes: t.Iterable[_Process]) -> None:
+        """Write who is told to stop where it differs from the default: supervisor's own, unless none has that."""
+        usual = "group"
+        if any(process.entry["stop"]["scope"] == "process" for process in processes):
+            usual = "process"
+            self._draft.defaults["stop"] = {"scope": usual}
+        for process in processes:
+            stop = {key: value for key, value in process.entry.pop("stop").items() if (key, value) != ("scope", usual)}
+            if stop:
+                process.entry["stop"] = stop
 
     # --- what is not a program ---
 
@@ -355,7 +367,10 @@ class _Importer:
         stop = {"signal": self._stop_signal(values), "timeout": timeout}
         entry: t.Dict[str, t.Any] = {
             "start": {key: value for key, value in start.items() if value != getattr(Start, key)},
-            "stop": {key: value for key, value in stop.items() if value != getattr(Stop, key)},
+            "stop": {
+                **{key: value for key, value in stop.items() if value != getattr(Stop, key)},
+                "scope": self._stop_scope(values),
+            },
             "restart": None if restart == Service.restart else restart,
             "ready_timeout": None if seconds < Service.ready_timeout else seconds + int(Service.ready_timeout),
         }
@@ -370,16 +385,20 @@ class _Importer:
                 "see that TERM ends it",
             )
             name = Stop.signal
+        return name
+
+    def _stop_scope(self, values: SectionValues) -> str:
         as_group = values.truth("stopasgroup", False)
-        if as_group and not values.truth("killasgroup", as_group):
-            self._draft.problem(values.place("killasgroup"), "is off, and stopasgroup is on", corrections.BOTH_GROUPS)
-        if not as_group:
+        if not values.truth("killasgroup", as_group):
+            if as_group:
+                place = values.place("killasgroup")
+                self._draft.problem(place, "is off, and stopasgroup is on", corrections.BOTH_GROUPS)
             self._draft.changed(
                 values.place(),
-                "is stopped with all processes of its group, as with stopasgroup=true",
-                "see that its children may have the signal, too",
+                "takes its children along when it must be killed, as with killasgroup=true",
+                "do nothing",
             )
-        return name
+        return "group" if as_group else "process"
 
     # --- one process ---
 

@@ -43,6 +43,12 @@ _SERVICE_NAME = TEXT._replace(words="name of a service")
 STOP: t.Mapping[str, Key] = {
     "signal": Key(values.SIGNAL, "what asks it to end; `SIGTERM` and `term` are understood", Stop.signal),
     "timeout": Key(_SECONDS, "how long it then has, before SIGKILL", Stop.timeout),
+    "scope": Key(
+        choice("process", "group"),
+        "who has the signal: its own process alone, or all of its process group; see "
+        "[how a service is stopped](#how-a-service-is-stopped)",
+        Stop.scope,
+    ),
 }
 
 START: t.Mapping[str, Key] = {

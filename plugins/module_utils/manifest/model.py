@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 
 from .critical import CRITICAL
 
-# A field of a service is part of the service's revision, so a change restarts the service. There are two exceptions.
+# A field of a service, or of a part of it such as Stop, is in the service's revision: a change restarts the service.
+# There are two exceptions.
 # Neither the process nor supervisord is told the value: a change restarts nothing.
 NO_RESTART: t.Mapping[str, str] = {"revision": "never"}
 # The field was added after the first release. The default value is no part of the revision, so an upgrade of Rollcall
@@ -120,10 +121,16 @@ class Health(_Record):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Stop(_Record):
-    """How a service is ended: the signal, and the seconds it has before SIGKILL."""
+    """How a service is ended: the signal, and the seconds it has before SIGKILL.
+
+    Attributes:
+        scope: who has the signal: ``group``, the service's process and all of its process group, or ``process``, its
+            process alone. SIGKILL always goes to all of the group.
+    """
 
     signal: str = "TERM"
     timeout: float = 10.0
+    scope: str = field(default="group", metadata=RESTART_WHEN_SET)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

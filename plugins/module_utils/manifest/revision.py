@@ -12,12 +12,8 @@ import json
 import typing as t
 
 from ..base.digest import hex_of
-from .model import Service, Stack, current_release
+from .model import Service, Stack, Start, Stop, current_release
 
-# When a field of a service is part of its revision: always, never, or when it is set.
-_COUNTS: t.Mapping[str, str] = {
-    each.name: each.metadata.get("revision", "always") for each in dataclasses.fields(Service)
-}
 # Fields that the manifest calls otherwise.
 _KEYS: t.Mapping[str, str] = {
     "log_max_bytes": "log.max_bytes",
@@ -27,7 +23,13 @@ _KEYS: t.Mapping[str, str] = {
 }
 # What a revision has of the service itself, and of the ports of others.
 _OWN, _PORTS = "service", "ports"
-_NOTHING_SET = Service("", (), "")
+# A service and its parts as they are where nothing is written.
+_NOTHING_SET: t.Mapping[type, t.Any] = {Service: Service("", (), ""), Start: Start(), Stop: Stop()}
+# When a field is part of the revision: always, never, or when it is set.
+_COUNTS: t.Mapping[type, t.Mapping[str, str]] = {
+    cls: {each.name: each.metadata.get("revision", "always") for each in dataclasses.fields(cls)}
+    for cls in _NOTHING_SET
+}
 
 
 def revision(stack: Stack, service: Service) -> str:
@@ -40,7 +42,7 @@ def revision(stack: Stack, service: Service) -> str:
 def _made_of(stack: Stack, service: Service) -> t.Dict[str, t.Any]:
     """Return what a service's process is made of, in the order in which its revision has it."""
     made: t.Dict[str, t.Any] = {"name": stack.name, "user": stack.user, "root": stack.root, "paths": stack.paths}
-    made[_OWN] = {name: value for name, value in vars(service).items() if _counts(name, value)}
+    made[_OWN] = _counted(service)
     # Its environment has the ports of the services that it depends on.
     ports = {name: stack.service(name).port for name in service.depends_on}
     made[_PORTS] = {name: port for name, port in ports.items() if port is not None}
@@ -65,11 +67,10 @@ def _by_key(made: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """Return the same by key of the manifest; each variable is a key of its own."""
     found: t.Dict[str, t.Any] = {}
     for name, value in made[_OWN].items():
-        parts = vars(value) if dataclasses.is_dataclass(value) else value if isinstance(value, t.Mapping) else None
-        if parts is None:
-            found[_KEYS.get(name, name)] = value
+        if isinstance(value, t.Mapping):
+            found.update((f"{name}.{part}", inner) for part, inner in value.items())
         else:
-            found.update((f"{name}.{part}", inner) for part, inner in parts.items())
+            found[_KEYS.get(name, name)] = value
     found.update((f"port of {name}", port) for name, port in made[_PORTS].items())
     return {**found, **{key: value for key, value in made.items() if key not in (_OWN, _PORTS)}}
 
@@ -79,9 +80,15 @@ def revisions(stack: Stack) -> t.Dict[str, str]:
     return {service.name: revision(stack, service) for service in stack.services}
 
 
-def _counts(name: str, value: t.Any) -> bool:
-    when = _COUNTS[name]
-    return when == "always" or (when == "when_set" and value != getattr(_NOTHING_SET, name))
+def _counted(record: t.Any) -> t.Dict[str, t.Any]:
+    """Return the fields of a service, or of a part of it, that are in its revision."""
+    cls = record.__class__
+    unset = vars(_NOTHING_SET[cls])
+    return {
+        name: _counted(value) if value.__class__ in _NOTHING_SET else value
+        for name, value in vars(record).items()
+        if _COUNTS[cls][name] == "always" or (_COUNTS[cls][name] == "when_set" and value != unset[name])
+    }
 
 
 def runs_release(stack: Stack, service: Service) -> bool:

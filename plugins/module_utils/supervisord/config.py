@@ -140,7 +140,8 @@ def _program(stack: Stack, service: Service) -> Program:
         startretries=service.start.retries,
         stopsignal=service.stop.signal,
         stopwaitsecs=math.ceil(service.stop.timeout),
-        stopasgroup=True,
+        stopasgroup=service.stop.scope == "group",
+        # What SIGKILL takes the parent of would be left over.
         killasgroup=True,
         redirect_stderr=True,
         stdout_logfile=log_file(stack, service.name),

@@ -47,6 +47,7 @@ class Original(t.NamedTuple):
     startretries: int
     stopsignal: int
     stopwaitsecs: int
+    stopasgroup: bool
     autorestart: str
 
 
@@ -98,6 +99,7 @@ def read_original(path: Path) -> t.List[Original]:
             process.startretries,
             process.stopsignal,
             process.stopwaitsecs,
+            process.stopasgroup,
             str(getattr(process.autorestart, "__name__", process.autorestart)),
         )
         for group in options.process_group_configs
@@ -171,6 +173,7 @@ def expected(original: Original, root: Path) -> t.Dict[str, t.Any]:
         "startretries": original.startretries,
         "stopsignal": f"{original.stopsignal:d}",
         "stopwaitsecs": original.stopwaitsecs,
+        "stopasgroup": original.stopasgroup,
         "autorestart": AUTORESTART[original.autorestart],
     }
 
@@ -180,7 +183,8 @@ def seen(program: Program) -> t.Dict[str, t.Any]:
 
     number = signal.Signals[f"SIG{program.stopsignal}"].value
     own = {key: getattr(program, key) for key in ("command", "environment", "directory", "startsecs", "startretries")}
-    return {**own, "stopsignal": str(number), "stopwaitsecs": program.stopwaitsecs, "autorestart": program.autorestart}
+    own.update({key: getattr(program, key) for key in ("stopwaitsecs", "stopasgroup", "autorestart")})
+    return {**own, "stopsignal": str(number)}
 
 
 ORIGINALS = {

@@ -123,7 +123,8 @@ def test_a_config_becomes_a_manifest() -> None:
             },
         }
     }
-    assert [note.kind for note in found.notes] == ["changed", "changed"]
+    assert [note.kind for note in found.notes] == ["changed", "changed", "advice"]
+    assert noted(found, "advice", "is gunicorn, whose workers").place == "[program:web] (line 5)"
     assert noted(found, "changed", "became 2 services").place == "[program:web] numprocs (line 8)"
     assert checked(found).services[0].env == {"LANG": "C.UTF-8", "MODE": "a,b"}
 
@@ -144,7 +145,13 @@ def test_a_config_becomes_a_manifest() -> None:
         (program("stdout_logfile=NONE"), "changed", "[program:web] stdout_logfile (line 6)", "is none"),
         (program("stderr_logfile=/var/log/err"), "changed", "stderr_logfile (line 6)", "/var/log/err is not written"),
         (program(), "changed", "[program:web] (line 4)", "stderr in one log with stdout"),
-        (program(), "changed", "[program:web] (line 4)", "all processes of its group"),
+        (program(), "changed", "[program:web] (line 4)", "takes its children along when it must be killed"),
+        (
+            "[program:a]\ncommand=/v/celery -A x worker\nstopasgroup=1",
+            "advice",
+            "[program:a]",
+            "is celery, whose workers",
+        ),
         (program(), "changed", "[program:web] (line 4)", "has no directory"),
         (program(), "changed", "every program", "supervisord's own environment"),
         (program(), "changed", "[supervisord] logfile (line 2)", "left to Rollcall"),
@@ -195,6 +202,49 @@ def test_programs_keep_the_umask_that_they_had(text: str, umasks: list[str]) -> 
     found = imported(text)
     assert not [note for note in found.notes if "umask" in note.place]
     assert [service.umask for service in checked(found).services] == umasks
+
+
+@pytest.mark.parametrize(
+    ("stopped", "defaults", "written"),
+    [
+        (["stopasgroup=true", "stopasgroup=true"], None, [{}, {}]),
+        (["killasgroup=true", "killasgroup=true"], {"scope": "process"}, [{}, {}]),
+        (["", "stopasgroup=true\nstopsignal=INT"], {"scope": "process"}, [{}, {"signal": "INT", "scope": "group"}]),
+    ],
+)
+def test_programs_are_stopped_as_they_were(
+    stopped: list[str], defaults: dict[str, str] | None, written: list[dict[str, str]]
+) -> None:
+    found = imported("".join(f"[program:p{number}]\ncommand=x\n{text}\n" for number, text in enumerate(stopped)))
+    assert found.manifest["stack"]["defaults"].get("stop") == defaults
+    assert [entry.get("stop", {}) for entry in services(found).values()] == written
+
+
+@pytest.mark.parametrize(
+    ("command", "pool"),
+    [
+        ("venv/bin/celery --app x worker", "celery"),
+        ("python -m celery -A x worker", "celery"),
+        ("celery -A x beat", None),
+        ("bundle exec puma -C config/puma.rb", "puma"),
+        ("uvicorn x:app --workers 4", "uvicorn"),
+        ("uvicorn x:app", None),
+        ("/usr/sbin/php-fpm8.2 --nodaemonize", "php-fpm"),
+        ("sh -c 'exec gunicorn x:app > log'", "gunicorn"),
+        ("uwsgi --ini x.ini", "uwsgi"),
+        ("bin/sidekiq", "sidekiq"),
+        ("python manage.py --before all of them gunicorn", None),
+    ],
+)
+def test_a_program_with_workers_of_its_own_deserves_advice_where_its_group_is_stopped(
+    command: str, pool: str | None
+) -> None:
+    text = f"[program:a]\ncommand={command}\n"
+    advised = [note.message for note in imported(text + "stopasgroup=true\n").notes if "whose workers" in note.message]
+    assert [message.split()[1].rstrip(",") for message in advised] == ([] if pool is None else [pool])
+    assert not [note for note in imported(text).notes if "whose workers" in note.message]
+    told = [note for note in imported(f"a: {command}\n", "procfile").notes if "whose workers" in note.message]
+    assert len(told) == (pool is not None)
 
 
 def test_a_umask_that_supervisord_would_refuse_is_a_problem() -> None:
@@ -444,9 +494,9 @@ def test_our_own_config_imports_as_the_manifest_it_was_made_from(wanted: list[Se
 
 
 def test_a_procfile_becomes_a_manifest() -> None:
-    found = imported("# processes\nweb: bundle exec puma -C 'my config.rb'\n\nworker:  python -m worker\n", "procfile")
+    found = imported("# processes\nweb: bundle exec web -C 'my config.rb'\n\nworker:  python -m worker\n", "procfile")
     assert services(found) == {
-        "web": {"command": ["bundle", "exec", "puma", "-C", "my config.rb"]},
+        "web": {"command": ["bundle", "exec", "web", "-C", "my config.rb"]},
         "worker": {"command": ["python", "-m", "worker"]},
     }
     assert [note.kind for note in found.notes] == ["advice"]

@@ -156,6 +156,7 @@ CASES: dict[str, tuple[Any, str, str]] = {
     # time, signals, words
     "stop signal": (one(stop={"signal": "STOP"}), f"{APP}.stop.signal", "is not a signal that stops a service"),
     "stop signal by number": (one(stop={"signal": 15}), f"{APP}.stop.signal", "is a number, not the name"),
+    "stop scope": (one(stop={"scope": "all"}), f"{APP}.stop.scope", "is none of the words it may be"),
     "stop timeout": (one(stop={"timeout": -1}), f"{APP}.stop.timeout", "is -1, not from 0 to 3600 seconds"),
     "stop timeout for ever": (one(stop={"timeout": float("inf")}), f"{APP}.stop.timeout", "is inf, not from"),
     "stop timeout of none": (one(stop={"timeout": float("nan")}), f"{APP}.stop.timeout", "is nan, not from"),

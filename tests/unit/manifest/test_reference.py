@@ -80,6 +80,7 @@ def test_what_may_be_null_is_told() -> None:
         ("protect", list(PortRules.protect)),
         ("stop.signal", Stop.signal),
         ("stop.timeout", f"{Stop.timeout:g}"),
+        ("stop.scope", Stop.scope),
         ("start.seconds", f"{Start.seconds:g}"),
         ("start.retries", Start.retries),
         ("log.max_bytes", Service.log_max_bytes),

@@ -195,6 +195,8 @@ def test_every_field_of_a_service_says_when_it_counts() -> None:
         ({"secrets": {"TOKEN": "before"}}, {"secrets": {"TOKEN": "after"}}, ["secrets.TOKEN"]),
         ({"command": ["sleep", "1"]}, {"command": ["sleep", "2"]}, ["command"]),
         ({"stop": {"timeout": 5}}, {"stop": {"timeout": 6}}, ["stop.timeout"]),
+        ({}, {"stop": {"scope": "process"}}, ["stop.scope"]),
+        ({}, {"stop": {"scope": "group"}}, []),
         ({"log": {"backups": 1}}, {"log": {"backups": 2}}, ["log.backups"]),
         ({"umask": "022"}, {"umask": "077"}, ["umask"]),
         ({"description": "a"}, {"description": "b"}, []),
