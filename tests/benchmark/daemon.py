@@ -8,7 +8,7 @@ from __future__ import annotations
 import psutil
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Deadline
-from ansible_collections.rollcall.supervisor.plugins.module_utils.run import takedown
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import descent
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import life
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import DOWN, Client, wait_states
 from tests.benchmark.arena import Stopwatch, Took, is_alive
@@ -23,7 +23,7 @@ def stop_poked(place: Plain) -> Took:
     watch = Stopwatch()
     with Client(str(place.socket)) as client:
         client.stop(place.services)
-        wait_states(client, place.services, DOWN, deadline=Deadline(PATIENCE), interval=takedown.POLL)
+        wait_states(client, place.services, DOWN, deadline=Deadline(PATIENCE), interval=descent.POLL)
         life.stop_supervisord(client, daemon.pid, timeout=PATIENCE)
     return _checked(daemon, watch.read())
 

@@ -36,6 +36,16 @@ def _crash() -> None:
         os._exit(1)
 
 
+def _drain(_number: int, _frame: object) -> None:
+    """End as a worker does that finishes what it is at: when a file is there, and tell by another one that it waits."""
+    path = os.environ["DRAINS_UNTIL"]
+    with open(f"{path}.draining", "a", encoding="ascii") as stream:
+        stream.write(f"{os.getpid()}\n")
+    while not os.path.exists(path):
+        time.sleep(0.02)
+    os._exit(0)
+
+
 def _overwrite_environment() -> None:
     """Wipe the memory the kernel shows as /proc/PID/environ, as programs do that set a process title there."""
     with open("/proc/self/stat", encoding="ascii") as stream:
@@ -55,6 +65,8 @@ def main() -> None:
         _overwrite_environment()
     if "IGNORE_TERM" in os.environ:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if "DRAINS_UNTIL" in os.environ:
+        signal.signal(signal.SIGTERM, _drain)
     if "CRASH_AFTER" in os.environ:
         threading.Timer(float(os.environ["CRASH_AFTER"]), _crash).start()
     time.sleep(float(os.environ.get("LISTEN_AFTER", "0")))

@@ -47,6 +47,7 @@ def row(name: str, port: t.Optional[int], **other: t.Any) -> t.Dict[str, t.Any]:
         "exits": 0,
         "last_exit": None,
         "stopped": None,
+        "downtime": None,
         **other,
     }
 

@@ -151,6 +151,8 @@ class ServiceRow(t.TypedDict):
         exits: How often its process has ended without an order since it has its present revision.
         last_exit: The last time that it did; null when it never did.
         stopped: Who has stopped it, or the whole stack, when it is down for that reason; else null.
+        downtime: Seconds from when this run told it to stop until its new process was ready: healthy, where it has a
+            port or a health check, else running. Null when the run did not stop it, or it is not up again.
     """
 
     name: str
@@ -167,6 +169,7 @@ class ServiceRow(t.TypedDict):
     exits: int
     last_exit: t.Optional[ExitData]
     stopped: t.Optional[StoppedData]
+    downtime: t.Optional[float]
 
 
 class CheckData(t.TypedDict):

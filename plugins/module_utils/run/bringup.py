@@ -47,6 +47,8 @@ class StartOutcome:
         seconds: from the beginning until the last service was ``running``, and until the last one was ``healthy``, of
             those that have a health check; the two go on side by side.
         programs: what supervisord said of all programs in the last look; None when there was none.
+        ready: by service when it was first ready to do its work, in seconds of the clock: healthy, where it has a port
+            or a health check, else running.
     """
 
     first: t.Dict[str, Identity] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class StartOutcome:
     blocked: t.Dict[str, str] = field(default_factory=dict)
     seconds: t.Dict[str, float] = field(default_factory=dict)
     programs: t.Optional[t.Mapping[str, ProgramState]] = None
+    ready: t.Dict[str, float] = field(default_factory=dict)
 
 
 class _Start:
@@ -300,6 +303,9 @@ class BringUp:
     def _reach(self, service: Service, level: str, *, timed: bool = True) -> None:
         """Note that a service has reached a level, and when it did so for the first time."""
         reached = self._reached[service.name]
+        answers = service.port is not None or service.health is not None
+        if level == ("healthy" if answers else "running"):
+            self._outcome.ready.setdefault(service.name, self._clock.monotonic())
         if timed and level not in reached:
             self._outcome.seconds[level] = round(self._clock.monotonic() - self._began, 4)
         reached.add(level)

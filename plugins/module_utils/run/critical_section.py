@@ -140,7 +140,7 @@ class CriticalSection:
             return
         if plan.stop:
             self.journal.step("stop", services=list(plan.stop))
-            takedown.stop_services(plan.stop, lost=plan.supervisord != KEEP)
+            takedown.stop_services(plan.stop, lost=plan.supervisord != KEEP, together=bool(plan.start))
         ends = plan.supervisord in (RESTART, STOP)
         if ends:
             self.journal.step("stop-daemon", pids=pids)
@@ -390,9 +390,16 @@ class CriticalSection:
         self._keep_lives(seen)
         run.files.keep(outcome.first, run.files.digests() if files is None else files)
         self._keep_verdict(marks, seen, checks)
-        judged = run_report(run, seen, checks, changed=changed, signals=self.signals)
+        away = self._downtimes(outcome)
+        judged = run_report(run, seen, checks, changed=changed, signals=self.signals, downtimes=away)
         young = young_notes(run.judged.services, seen) if judged["ok"] else []
         return {**judged, "notes": [*judged["notes"], *young]}
+
+    def _downtimes(self, outcome: StartOutcome) -> t.Dict[str, float]:
+        """Return for how many seconds each service was away that was stopped and is up again."""
+        asked = self.run.takedown.asked
+        back = [name for name in outcome.first if name in asked and name in outcome.ready]
+        return {name: round(outcome.ready[name] - asked.pop(name), 2) for name in back}
 
     def _keep_verdict(self, marks: LogMarks, seen: Observation, checks: t.Sequence[Check]) -> None:
         """Record what follows from how it was judged."""

@@ -16,9 +16,10 @@ from ..manifest.selection import narrowed
 from ..ports import flush
 from ..supervisord.client import batch_seconds
 from ..verdict.limits import FILES, look_limit, verify_limit
-from . import holder, preflight, takedown
+from . import descent, holder, preflight
 from .choice import choice_of, scope
 from .modes import NOTHING, Mode
+from .order import ranks
 from .request import Request
 
 SUPERVISORD_START = 15.0
@@ -81,13 +82,22 @@ def run_limit(
 
 def _careful(stack: Stack, part: Stack, kill_grace: float, *, alone: bool) -> float:
     one_by_one = sum(service.stop.timeout for service in part.services)
-    margins = takedown.STOP_MARGIN + takedown.PORT_MARGIN
-    services = _by_level(stack, part, lambda service: service.stop.timeout + margins)
+    margins = descent.STOP_MARGIN + descent.PORT_MARGIN
+    # Those of one rank are stopped level by level, and one rank after the other.
+    turn = ranks({service.name: service for service in stack.services}, [service.name for service in part.services])
+    services = sum(
+        _by_level(
+            stack,
+            narrowed(part, [name for name in turn if turn[name] == one]),
+            lambda service: service.stop.timeout + margins,
+        )
+        for one in set(turn.values())
+    )
     services += batch_seconds(len(part.services))
     if alone:
         return services + kill_grace
     # Supervisord stops its services one after the other: that which answers, and then the rivals.
-    supervisord = one_by_one + takedown.STOP_MARGIN
+    supervisord = one_by_one + descent.STOP_MARGIN
     return services + 2 * supervisord + 1.5 * len(part.services) + kill_grace
 
 

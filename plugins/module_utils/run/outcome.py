@@ -45,6 +45,7 @@ def run_report(
     *,
     changed: bool,
     signals: t.List[Signalled],
+    downtimes: t.Optional[t.Mapping[str, float]] = None,
 ) -> Report:
     """Return the report of a run.
 
@@ -54,6 +55,7 @@ def run_report(
         checks: what was judged.
         changed: whether anything was changed.
         signals: each process outside of supervisord's care that was to be ended, and how that went.
+        downtimes: by service that was stopped and is up again, for how many seconds it was away.
     """
     told = report(
         run.judged,
@@ -63,6 +65,7 @@ def run_report(
         stopped=read_stopped(run.stack),
         limit=run.limit,
         whole=run.plan.judged is None,
+        downtimes=downtimes,
     )
     if run.request.wanted is not None and told["result"] == "degraded":
         told["next"].append(cures.correct(what_failed(told["checks"])))

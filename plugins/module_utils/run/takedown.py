@@ -19,7 +19,7 @@ from ..base import cures
 from ..base.clock import Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.removing import remove
-from ..host import ending, homes, listeners, processes
+from ..host import ending, homes, processes
 from ..host.ending import Ended
 from ..host.labels import trusted_uids
 from ..host.model import Identity, Process
@@ -30,17 +30,11 @@ from ..supervisord.client import DOWN, Client, await_exec, client_of, wait_state
 from ..supervisord.running import supervisords_of
 from ..verdict.observation import Observation
 from . import born
-from .plan import stop_batches
+from .descent import POLL, STOP_MARGIN, Descent
+from .order import stopped_before
 
-# Beyond a service's own stop time: supervisord's turn, the KILL it sends itself, and the reaping.
-STOP_MARGIN = 5.0
-POLL = 0.005
-# How long a port may stay taken after its service has stopped; then what listens there counts as left over.
-PORT_MARGIN = 0.5
 # What every process gets in an emergency, after its signal and before KILL.
 EMERGENCY_GRACE = 3.0
-# UNKNOWN: supervisord could not signal it, and waiting does not change that.
-_SETTLED = DOWN | {"UNKNOWN"}
 
 
 class TakeDown:
@@ -58,6 +52,7 @@ class TakeDown:
     Attributes:
         ended: every process that was to be ended otherwise than by supervisord, and how that went.
         notes: what did not answer or refused, where that was no reason to stop.
+        asked: by service that ran, when it was told to stop, in seconds of the clock.
     """
 
     def __init__(
@@ -83,53 +78,49 @@ class TakeDown:
         self._clock = clock
         self.ended: t.List[Ended] = []
         self.notes: t.List[str] = []
+        self.asked: t.Dict[str, float] = {}
 
     # --- the careful way ----------------------------------------------------------------------------------------------
 
-    def stop_services(self, names: t.Sequence[str], *, lost: bool) -> None:
-        """Stop services, what depends on others first: each batch when the one before is STOPPED and its ports free.
+    def stop_services(self, names: t.Sequence[str], *, lost: bool, together: bool) -> None:
+        """Stop services, each as soon as those that must go before it are down and their ports free.
 
         Args:
             names: the services.
             lost: whether it is no error that supervisord has lost track of one, because it is to end as well.
+            together: whether nothing starts before all of them are down: then the slow ones are stopped first.
 
         Raises:
             RollcallError: one is still there after its own stop time, or what it left behind does not end.
         """
+        services = {name: known[0] for name, known in self._known.items()}
+        before = stopped_before(services, [name for name in names if name in services], together=together)
         with self._client() as client:
-            for batch in stop_batches(self._stack, names):
-                self.stop_together(client, batch, lost=lost)
+            self._stop(client, {**{name: set() for name in names}, **before}, lost=lost)
 
     def stop_together(self, client: Client, names: t.Sequence[str], *, lost: bool = False) -> None:
-        """Stop services all at once, wait for all of them and their ports; arguments and errors as `stop_services`."""
-        await_exec([program for name, program in self._before.programs.items() if name in names], self._clock)
-        client.stop(names)
-        limit = max((self._stop_timeout(name) for name in names), default=0.0) + STOP_MARGIN
-        deadline = Deadline(limit, self._clock)
-        last = wait_states(client, names, _SETTLED, deadline=deadline, interval=POLL)
-        unknown = [name for name, program in last.items() if program.state == "UNKNOWN"]
-        if unknown and not lost:
-            raise RollcallError(
-                f"supervisord has lost track of {', '.join(unknown)} (UNKNOWN): only a new supervisord gets it back.",
-                evidence={"services": unknown},
-                remedies=[cures.FULL],
-            )
-        late = {name: program for name, program in last.items() if program.state not in _SETTLED}
-        if late:
-            named = ", ".join(f"{name} is {program.state}" for name, program in late.items())
-            raise RollcallError(
-                f"Not stopped after {limit:g} s: {named}.",
-                evidence={"states": {name: program.state for name, program in late.items()}},
-                remedies=[cures.EMERGENCY],
-            )
-        known = [service for name in names for service in self._known.get(name, ())]
-        ports = {service.port for service in known if service.port is not None}
-        if not Deadline(PORT_MARGIN, self._clock).poll(lambda: not listeners.find_listeners(ports), POLL):
-            # A child may have outlived its service. Listeners of others are left to the flush.
-            self.sweep()
+        """Stop services all at once, and wait for all of them and their ports; errors as `stop_services`."""
+        self._stop(client, {name: set() for name in names}, lost=lost)
 
-    def _stop_timeout(self, name: str) -> float:
-        return max((service.stop.timeout for service in self._known.get(name, ())), default=0.0)
+    def _stop(self, client: Client, before: t.Mapping[str, t.AbstractSet[str]], *, lost: bool) -> None:
+        descent = self.descent(before, lost=lost)
+        while descent.busy:
+            descent.step(client)
+            if descent.busy:
+                self._clock.sleep(descent.pause)
+        descent.refuse()
+
+    def descent(self, before: t.Mapping[str, t.AbstractSet[str]], *, lost: bool) -> Descent:
+        """Return the way down of some services; by each, those that must be down before it is told to stop."""
+        return Descent(
+            self._known,
+            self._before.programs,
+            before,
+            sweep=lambda _names: self.sweep(),
+            lost=lost,
+            clock=self._clock,
+            asked=self.asked,
+        )
 
     def end_supervisords(self) -> None:
         """End every supervisord of the stack: one that answers by its own shutdown, another one by TERM.
@@ -173,6 +164,8 @@ class TakeDown:
             RollcallError: a process outlives KILL, or is started again.
         """
         self._grace = min(self._grace, EMERGENCY_GRACE)
+        now = self._clock.monotonic()
+        self.asked.update((name, now) for name, program in self._before.programs.items() if program.pid)
         supervisords = self._supervisords()
         self.remember()
         family = born.family_of(self._stack)

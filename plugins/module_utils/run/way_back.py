@@ -98,6 +98,8 @@ def _restore_last_verified(
     taken_back = [one.words for one in undo.take_back(run.stack.paths.state, clock=run.clock)]
     try:
         back = prepare(request, run.clock, restores=name)
+        # Those that are still away have been so since the first time.
+        back.takedown.asked.update(run.takedown.asked)
         restored = CriticalSection(back, section.journal).perform()
     except RollcallError as exc:
         first = "its verdict failed" if error is None else error.message

@@ -71,6 +71,11 @@ def _last_exit(service: ServiceRow, _word: str) -> str:
     return f"{service['exits']}, {how} {readable_time(last['at'])[5:16]}"
 
 
+def _downtime(service: ServiceRow, _word: str) -> str:
+    """Return for how long a run has taken a service away."""
+    return "-" if service["downtime"] is None else duration(service["downtime"])
+
+
 def _state_kind(service: ServiceRow, word: str) -> str:
     return "" if service["state"] == "RUNNING" else "warn" if word == "ok" else "bad"
 
@@ -89,6 +94,7 @@ COLUMNS = (
         kind=lambda service, _: "bad" if service["health"] == "failed" else "",
     ),
     Column("exits", _last_exit, spare=True, kind=lambda service, _: "warn" if service["exits"] else ""),
+    Column("away", _downtime, right=True, spare=True),
     Column("latency", _latency, right=True, spare=True),
     Column("uptime", _uptime, right=True, spare=True),
 )
@@ -104,8 +110,11 @@ def service_table(services: t.Sequence[ServiceRow], words: t.Mapping[str, str], 
         width: columns of the terminal.
         paint: colours a text.
     """
-    died = any(service["exits"] for service in services)
-    shown = [column for column in COLUMNS if (words or not column.judged) and (died or column.head != "exits")]
+    empty = {
+        "exits": not any(service["exits"] for service in services),
+        "away": all(service["downtime"] is None for service in services),
+    }
+    shown = [column for column in COLUMNS if (words or not column.judged) and not empty.get(column.head)]
     rows = [(service, words.get(service["name"], "ok")) for service in services]
     cells = [[column.cell(*row) for column in shown] for row in rows]
     widths = [max(map(len, each)) for each in zip([column.head for column in shown], *cells)]

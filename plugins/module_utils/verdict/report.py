@@ -29,16 +29,16 @@ def report(
     stopped: Stopped,
     limit: float,
     whole: bool = True,
+    downtimes: t.Optional[t.Mapping[str, float]] = None,
 ) -> Report:
     """Return the report of a look; a run fills in the keys that are empty here.
 
     Args:
-        stack: the manifest.
-        seen: what was seen of it.
+        stack, seen: the manifest, and what was seen of it.
         checks: the judged checks; without any, ``ok`` is true.
         held, stopped: services that must stay down, with the reason; what somebody has stopped by hand.
-        limit: seconds that the look may take at the longest.
-        whole: whether all services of the stack are told.
+        limit, whole: seconds that the look may take at the longest; whether all services of the stack are told.
+        downtimes: by service that a run has stopped and started again, for how many seconds it was away.
     """
     return {
         "stack": stack.name,
@@ -46,7 +46,7 @@ def report(
         "host": os.uname().nodename,
         "ok": all(check.ok for check in checks),
         "result": result_of(checks),
-        "services": [_row(service, seen, stopped) for service in stack.services],
+        "services": [_row(service, seen, stopped, downtimes or {}) for service in stack.services],
         "whole": whole,
         "checks": [check.as_dict() for check in checks],
         "address": web_address(stack),
@@ -98,7 +98,7 @@ def web_address(stack: Stack) -> t.Optional[str]:
     return None
 
 
-def _row(service: Service, seen: Observation, by_hand: Stopped) -> ServiceRow:
+def _row(service: Service, seen: Observation, by_hand: Stopped, downtimes: t.Mapping[str, float]) -> ServiceRow:
     """Return a service's row of the roll call."""
     program = seen.programs.get(service.name)
     stopped = stopped_by_hand(service.name, by_hand, seen)
@@ -121,6 +121,7 @@ def _row(service: Service, seen: Observation, by_hand: Stopped) -> ServiceRow:
         "exits": lives.earlier + len(lives.exits),
         "last_exit": None if not lives.exits else _exit(lives.exits[-1]),
         "stopped": None if stopped is None else {"by": stopped.by, "at": stopped.at, "along": stopped.along or None},
+        "downtime": downtimes.get(service.name),
     }
 
 

@@ -1,0 +1,182 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Stops services side by side: each is told to stop as soon as those that must go before it are down."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..base import cures
+from ..base.clock import Clock, Deadline
+from ..base.errors import RollcallError
+from ..host import listeners
+from ..manifest.model import Service
+from ..supervisord.client import DOWN, Client, ProgramState, await_exec
+
+# Beyond a service's own stop time: supervisord's turn, the KILL it sends itself, and the reaping.
+STOP_MARGIN = 5.0
+# Seconds between two looks at those that are stopping. One that takes long is looked at less often:
+# a worker may drain for hours, and each look costs supervisord a turn of its loop.
+POLL = 0.005
+SLOWEST_POLL = 0.25
+# How long a port may stay taken after its service has stopped; then what listens there counts as left over.
+PORT_MARGIN = 0.5
+# UNKNOWN: supervisord could not signal it, and waiting does not change that.
+_SETTLED = DOWN | {"UNKNOWN"}
+
+Known = t.Mapping[str, t.Sequence[Service]]
+
+
+class Descent:
+    """Some services on their way down.
+
+    A service is down when supervisord says that it has stopped and nothing listens on its ports. When one does not
+    stop, no other one is told to: what still runs goes on.
+
+    Args:
+        known: by service its entry in the wanted and in the installed manifest.
+        programs: what supervisord said of all programs before.
+        before: by service to stop, those that must be down before.
+        sweep: ends what is left over of some services.
+        lost: whether it is no error that supervisord has lost track of one, because it is to end as well.
+        clock: of all deadlines.
+        asked: takes by service when it was told to stop for the first time, in seconds of the clock.
+
+    Attributes:
+        down: the services that are down.
+    """
+
+    def __init__(
+        self,
+        known: Known,
+        programs: t.Mapping[str, ProgramState],
+        before: t.Mapping[str, t.AbstractSet[str]],
+        *,
+        sweep: t.Callable[[t.AbstractSet[str]], None],
+        lost: bool,
+        clock: Clock,
+        asked: t.Dict[str, float],
+    ) -> None:
+        self._known = known
+        self._programs = programs
+        self._before = dict(before)
+        self._sweep = sweep
+        self._lost = lost
+        self._clock = clock
+        self._waiting = set(before)
+        self._stopping: t.Dict[str, Deadline] = {}
+        # Those that have stopped, and whose ports may still be taken.
+        self._closing: t.Dict[str, Deadline] = {}
+        self._left: t.Dict[str, str] = {}
+        self._limit = 0.0
+        self.down: t.Set[str] = set()
+        self._asked = asked
+        self._latest = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to wait for."""
+        return bool(self._stopping or self._closing or (self._waiting and not self._left))
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next step is worth while."""
+        since = self._clock.monotonic() - self._latest
+        return min(SLOWEST_POLL, max(POLL, since / 50))
+
+    def step(self, client: Client, may: t.Callable[[str], bool] = lambda _name: True) -> None:
+        """Tell those to stop whose turn it is, and note which have.
+
+        Args:
+            client: of supervisord.
+            may: whether a service may be stopped by now, for all that the other stops say.
+
+        Raises:
+            RollcallError: supervisord does not answer, or what a service left behind does not end.
+        """
+        self._order(client, may)
+        if self._stopping:
+            self._look(client)
+        self._close()
+
+    def _order(self, client: Client, may: t.Callable[[str], bool]) -> None:
+        if self._left:
+            return
+        names = [name for name in self._before if name in self._waiting and self._before[name] <= self.down]
+        names = [name for name in names if may(name)]
+        if not names:
+            return
+        await_exec([self._programs[name] for name in names if name in self._programs], self._clock)
+        client.stop(names)
+        now = self._latest = self._clock.monotonic()
+        for name in names:
+            self._waiting.discard(name)
+            self._asked.setdefault(name, now)
+            self._stopping[name] = Deadline(self._timeout(name) + STOP_MARGIN, self._clock)
+
+    def _timeout(self, name: str) -> float:
+        return max((service.stop.timeout for service in self._known.get(name, ())), default=0.0)
+
+    def _look(self, client: Client) -> None:
+        programs = client.programs()
+        for name, deadline in list(self._stopping.items()):
+            # One that supervisord does not know is not waited for.
+            state = programs[name].state if name in programs else "STOPPED"
+            if state == "UNKNOWN" and not self._lost:
+                self._left[name] = state
+            elif state in _SETTLED:
+                self._closing[name] = Deadline(PORT_MARGIN, self._clock)
+            elif deadline.expired:
+                self._left[name] = state
+                self._limit = max(self._limit, deadline.seconds)
+            else:
+                continue
+            del self._stopping[name]
+
+    def _close(self) -> None:
+        """Note which have stopped for good: a child that has outlived its service may still listen on its port.
+
+        Listeners of others are left to the flush.
+        """
+        ports = {name: self._ports(name) for name in self._closing}
+        wanted = {port for each in ports.values() for port in each}
+        taken = {listener.port for listener in listeners.find_listeners(wanted)} if wanted else set()
+        late = set()
+        for name, deadline in list(self._closing.items()):
+            if not taken & ports[name]:
+                self.down.add(name)
+            elif deadline.expired:
+                late.add(name)
+            else:
+                continue
+            del self._closing[name]
+        if late:
+            self._sweep(late)
+            self.down |= late
+
+    def _ports(self, name: str) -> t.Set[int]:
+        return {service.port for service in self._known.get(name, ()) if service.port is not None}
+
+    def refuse(self) -> None:
+        """Raise where one has not stopped.
+
+        Raises:
+            RollcallError: which, and its state.
+        """
+        unknown = [name for name, state in self._left.items() if state == "UNKNOWN"]
+        if unknown:
+            raise RollcallError(
+                f"supervisord has lost track of {', '.join(unknown)} (UNKNOWN): only a new supervisord gets it back.",
+                evidence={"services": unknown},
+                remedies=[cures.FULL],
+            )
+        if self._left:
+            named = ", ".join(f"{name} is {state}" for name, state in self._left.items())
+            raise RollcallError(
+                f"Not stopped after {self._limit:g} s: {named}.",
+                evidence={"states": dict(self._left)},
+                remedies=[cures.EMERGENCY],
+            )

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""The order in which services are stopped, so that nobody is down for longer than its own stop and start take. Pure.
+
+What depends on a service stops before it. Among those that must all be down for something, such as another supervisord
+or a new process of what they depend on, the slow ones stop first, while the others still run.
+docs/design/0012-order-of-a-restart.md says why it is so.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..manifest.model import Service
+
+Services = t.Mapping[str, Service]
+# Sorts a service among others: the smaller one is stopped first.
+Rank = t.Tuple[bool, float]
+
+
+def rank(service: Service) -> Rank:
+    """Return when a service is stopped among others: first who answers nobody, and of those the slowest.
+
+    How long a stop takes is not known before; ``stop.timeout`` is how long it may take.
+    """
+    return (service.port is not None or service.health is not None, -service.stop.timeout)
+
+
+def needs_of(services: Services, names: t.Iterable[str]) -> t.Dict[str, t.Set[str]]:
+    """Return by name what it depends on, directly or through others.
+
+    Args:
+        services: every service, by its name.
+        names: of those that are asked for.
+    """
+    found: t.Dict[str, t.Set[str]] = {}
+    for name in names:
+        reached: t.Set[str] = set()
+        waiting = list(services[name].depends_on)
+        while waiting:
+            one = waiting.pop()
+            if one not in reached and one in services:
+                reached.add(one)
+                waiting.extend(services[one].depends_on)
+        found[name] = reached
+    return found
+
+
+def ranks(services: Services, names: t.Iterable[str]) -> t.Dict[str, Rank]:
+    """Return when each of some services is stopped among them.
+
+    What depends on a slow one goes as early as that: nobody else waits while it holds the slow one up.
+    """
+    stopped = list(names)
+    own = {name: rank(services[name]) for name in stopped}
+    needs = needs_of(services, stopped)
+    return {name: min([own[name], *(own[one] for one in needs[name] if one in own)]) for name in stopped}
+
+
+def stopped_before(
+    services: Services, names: t.Iterable[str], *, together: bool, replaced: t.Container[str] = ()
+) -> t.Dict[str, t.Set[str]]:
+    """Return by service which of the others must be down before it is told to stop.
+
+    There is no circle in it: who is before another one has a smaller rank, or the same and depends on it.
+
+    Args:
+        services: every service, by its name.
+        names: those that are stopped.
+        together: whether nothing starts before all of them are down.
+        replaced: the services that get another process; what depends on one is down meanwhile.
+    """
+    stopped = list(names)
+    needs = needs_of(services, stopped)
+    turn = ranks(services, stopped)
+    shared = {name: {one for one in needs[name] if one in replaced} for name in stopped}
+    before: t.Dict[str, t.Set[str]] = {}
+    for name in stopped:
+        before[name] = {
+            other
+            for other in stopped
+            if name in needs[other]
+            or (turn[other] < turn[name] and (together or not shared[other].isdisjoint(shared[name])))
+        }
+    return before
