@@ -15,6 +15,7 @@ from ..supervisord.places import log_file
 from ..verdict.judge_running import described_exit
 from ..verdict.lives import STEADY
 from ..verdict.observation import trouble
+from ..verdict.remarks import BESIDE, ELSEWHERE, remarks
 from . import repairs
 from .facts import HostFacts
 from .findings import ERROR, NOTE, WARNING, FindingKind, Sighting
@@ -83,6 +84,21 @@ def _bring(facts: HostFacts, name: str) -> str:
     return cures.bring(cures.INSTALL if variables else facts.own(cures.START))
 
 
+def _listens_elsewhere(facts: HostFacts) -> t.Iterator[Sighting]:
+    yield from _remarked(facts, ELSEWHERE)
+
+
+def _listens_beside(facts: HostFacts) -> t.Iterator[Sighting]:
+    yield from _remarked(facts, BESIDE)
+
+
+def _remarked(facts: HostFacts, code: str) -> t.Iterator[Sighting]:
+    if facts.seen is not None and facts.stack is not None:
+        for remark in remarks(facts.stack, facts.seen):
+            if remark.code == code:
+                yield Sighting(remark.service, remark.text, remark.next)
+
+
 def _log_lost(facts: HostFacts) -> t.Iterator[Sighting]:
     for path in facts.lost_logs:
         text = "it was deleted, renamed or replaced, and supervisord goes on writing to the file that it was"
@@ -132,6 +148,20 @@ KINDS = (
         "a service stays down because something that it requires is missing",
         "bring what it requires, then `rollcall start`",
         _held,
+    ),
+    FindingKind(
+        "listens_beside",
+        WARNING,
+        "a stranger listens on the port of a service at another address, which `localhost` may lead to",
+        "see who it is, and end it or give the service another port",
+        _listens_beside,
+    ),
+    FindingKind(
+        "listens_elsewhere",
+        NOTE,
+        "a service listens on a port that the manifest does not name",
+        "name the port in the manifest where it is wanted",
+        _listens_elsewhere,
     ),
     FindingKind(
         "log_lost",

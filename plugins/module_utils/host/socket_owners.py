@@ -121,6 +121,20 @@ class _Search:
         return False
 
 
+def held_among(pids: t.Iterable[int], inodes: t.Iterable[int]) -> t.Dict[int, int]:
+    """Return which of these processes holds each of these sockets, by inode; no other process is looked at.
+
+    Args:
+        pids: of the processes; the first one that holds a socket counts.
+        inodes: of the sockets; elsewhere than on Linux negative pids.
+    """
+    pids, numbers = list(pids), list(inodes)
+    search = _Search([inode for inode in numbers if inode > 0], exhaustive=False)
+    search.look(pids)
+    by_pid = {inode: -inode for inode in numbers if -inode in pids}
+    return {**{inode: holding[0] for inode, holding in search.found.items()}, **by_pid}
+
+
 def holds(pid: int, inode: int, place: str = "") -> bool:
     """Return whether a process holds this socket now; one that may not be read does not.
 

@@ -34,3 +34,6 @@ CRITICAL = (
     r"\bPHP Fatal error: ",
     r"^terminate called ",
 )
+
+# How the kernel's EADDRINUSE is told: strerror(3), and its own name, which Node.js writes.
+IN_USE = (r"\b[Aa]ddress already in use\b", r"\bEADDRINUSE\b")

@@ -57,9 +57,9 @@ def _acknowledge(stack: Stack, who: str, dry_run: bool, clock: Clock) -> Acknowl
     found = {
         name: log
         for name, log in read_logs(stack, marks, supervisords, clock=clock).items()
-        if log.critical or log.gaps
+        if log.critical or log.gaps or log.in_use
     }
-    logs = {name: [*log.gaps, *log.critical] for name, log in found.items()}
+    logs = {name: [*log.gaps, *log.critical, *log.in_use] for name, log in found.items()}
     book = _book(stack, clock)
     ended = {name: lives.earlier + len(lives.exits) for name, lives in book.lives.items()}
     exits = {name: number for name, number in ended.items() if number}

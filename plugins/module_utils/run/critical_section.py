@@ -46,6 +46,7 @@ from ..supervisord.places import engine_python
 from ..verdict import fitness, status, verify
 from ..verdict.judge import Case, Check, Expectation, judge, result_of
 from ..verdict.observation import Observation, identity
+from ..verdict.remarks import notes_of, remarks
 from ..verdict.report import young_notes
 from ..verdict.stop_checks import STOP_BY_NAME_CHECKS, STOP_CHECKS
 from . import born, hand_over
@@ -393,7 +394,7 @@ class CriticalSection:
         away = self._downtimes(outcome)
         judged = run_report(run, seen, checks, changed=changed, signals=self.signals, downtimes=away)
         young = young_notes(run.judged.services, seen) if judged["ok"] else []
-        return {**judged, "notes": [*judged["notes"], *young]}
+        return {**judged, "notes": [*judged["notes"], *notes_of(remarks(run.judged, seen)), *young]}
 
     def _downtimes(self, outcome: StartOutcome) -> t.Dict[str, float]:
         """Return for how many seconds each service was away that was stopped and is up again."""

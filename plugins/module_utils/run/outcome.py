@@ -13,8 +13,8 @@ from ..base import cures
 from ..base.errors import RollcallError
 from ..state.generations import describe_current
 from ..state.stopped import read_stopped
-from ..verdict.checks import EARLIER
 from ..verdict.judge import Check
+from ..verdict.judge_logs import EARLIER
 from ..verdict.observation import Observation
 from ..verdict.report import report
 from .plan import PlannedAction

@@ -11,7 +11,6 @@ that it belongs to, and its row in docs/explanation/verdict.md follow from the e
 
 from __future__ import annotations
 
-import os
 import shlex
 import typing as t
 
@@ -24,16 +23,13 @@ from ..manifest.model import Service, Stack
 from ..ports.needs import in_the_way, needs
 from ..ports.provenance import FOREIGN, UNKNOWN, Holder
 from ..supervisord.client_errors import ABSENT, STALE
-from ..supervisord.places import log_file
 from . import conditions, install_steps
 from .judge import STOPPED as BY_HAND
 from .judge import Case, CheckKind, Proof
 from .judge_databases import databases, judge_database, judge_reached
+from .judge_logs import EARLIER, judge_logs, log_command
 from .judge_running import how_it_ended, judge_config, judge_lives
 from .observation import Observation, describe_state, identity, imposture, in_order, listener_of, owns
-
-# The code of what was wrong before a run began, and which the run therefore does not undo.
-EARLIER = "earlier"
 
 # --- who is judged ------------------------------------------------------------------------------------------------
 
@@ -212,7 +208,7 @@ def _running(case: Case, service: Service) -> Proof:
 
 def _down(case: Case, service: Service, code: str, state: str, data: t.Mapping[str, t.Any]) -> Proof:
     evidence = case.with_tail(f"{_reason(case, service, state)}{how_it_ended(case, service)}", service)
-    return Proof(evidence, code, _log_command(case.stack, service), data)
+    return Proof(evidence, code, log_command(case.stack, service), data)
 
 
 def _reason(case: Case, service: Service, state: str) -> str:
@@ -245,7 +241,7 @@ def _stable(case: Case, service: Service) -> t.Optional[Proof]:
         return Proof(f"pid {program.pid} kept over {service.stable_for:g} s", data=data)
     now = f"is gone, now pid {program.pid}" if program.pid != first[0] else "has ended"
     evidence = case.with_tail(f"its process did not last: pid {first[0]} {now}", service)
-    return Proof(evidence, "replaced", _log_command(case.stack, service), data)
+    return Proof(evidence, "replaced", log_command(case.stack, service), data)
 
 
 def _restarted(case: Case, service: Service) -> t.Optional[Proof]:
@@ -328,35 +324,6 @@ def health_command(service: Service) -> str:
     if health.kind == "http":
         return "curl -sS -i " + shlex.quote(f"http://{host}:{health.port}{health.path}")
     return f"nc -v {health.host} {health.port}"
-
-
-def _logs(case: Case, service: Service) -> t.Optional[Proof]:
-    log = case.seen.logs.get(service.name)
-    if log is None:
-        return None
-    if log.unfit:
-        return _unfit(log_file(case.stack, service.name), *log.unfit)
-    if not log.critical and not log.gaps:
-        return Proof("no critical line since it was last judged good")
-    lines = ["critical lines:", *log.critical] if log.critical else []
-    evidence = "\n".join([*log.gaps, *lines])
-    data = {"gaps": list(log.gaps)}
-    if log.earlier:
-        earlier = f"before this run began, and nobody has acknowledged it: {evidence}"
-        return Proof(earlier, EARLIER, cures.ACKNOWLEDGE, data)
-    if not log.critical:
-        return Proof(evidence, "gap", cures.ACKNOWLEDGE, data)
-    return Proof(evidence, "critical", _log_command(case.stack, service), data)
-
-
-def _unfit(log: str, path: str, why: str) -> Proof:
-    # What leads to the log may be a directory that the logs of others are in as well.
-    cure = cures.move_away(path) if path == log else cures.rights(path, os.path.dirname(path))
-    return Proof(f"{path} is not read: {why}", "unfit", cure, {"path": path})
-
-
-def _log_command(stack: Stack, service: Service) -> str:
-    return cures.log(log_file(stack, service.name))
 
 
 def _removed(_case: Case, holders: t.Sequence[Holder]) -> Proof:
@@ -539,11 +506,12 @@ CHECKS: t.Sequence[CheckKind] = (
         {
             "critical": "there are such lines",
             "gap": "a part of the log is gone, or could not be read and judged in time",
+            "in_use": "it has no port, listens on none, and has found an address in use",
             "unfit": "in its place is a link, a pipe or a device, or a file that the user of the services may not read",
-            EARLIER: "one of the first two, and it was so before the run began",
+            EARLIER: "one of the first three, and it was so before the run began",
         },
         _logged_services,
-        _logs,
+        judge_logs,
     ),
     CheckKind(
         "removed",

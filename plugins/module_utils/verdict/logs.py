@@ -21,12 +21,14 @@ from ..base.opening import NotPlain
 from ..base.text import last_lines
 from ..host.accounts import readable_by
 from ..host.apart import Works, apart_each
+from ..manifest.critical import IN_USE
 from ..manifest.model import Stack
 from ..manifest.patterns import parsed
 from ..state.log_marks import LogMark, LogMarks
 from ..state.log_spans import LogFiles, Piece, held_files, span_since
 from ..supervisord.places import log_file
 from . import limits
+from .elsewhere import ports_of
 from .observation import LogSeen
 
 # Seconds after which the child itself stops reading, and says how much is left.
@@ -54,6 +56,9 @@ _ANSI = re.compile(rb"\x1b(?:\[[0-9:;<=>?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1
 _ENCODING = (b"\xff\xfe", b"\xfe\xff", b"\0", b"\xef\xbb\xbf")
 # The same, by a sign without which it is not there: colours; a letter that is struck over by the next.
 _DRESS: t.Mapping[bytes, t.Pattern[bytes]] = {b"\x1b": _ANSI, b"\b": re.compile(rb"[^\n]\x08")}
+
+# Lines that are told of an address that is in use.
+IN_USE_LINES = 3
 
 TRACEBACK = "Traceback (most recent call last)"
 
@@ -101,15 +106,21 @@ def log_works(
         now = time.monotonic()
         deadline[:] = deadline or [now + READING]
         # One that is very long leaves half of the time to the others.
-        log = _Log(log_file(stack, name), opened[0], patterns, now + (deadline[0] - now) / 2)
+        portless = not ports_of(stack.service(name))
+        log = _Log(log_file(stack, name), opened[0], patterns, now + (deadline[0] - now) / 2, portless=portless)
         seen = log.judged(marks[name])
-        if seen.critical or seen.gaps or seen.unfit:
+        if _says(seen):
             since = marks[name] if began is None else began.get(name, marks[name])
             later = seen if since == marks[name] else log.judged(since)
-            seen = seen._replace(earlier=not later.critical and not later.gaps and not later.unfit)
+            seen = seen._replace(earlier=not _says(later))
         return list(seen)
 
     return Works({name: functools.partial(work, name) for name in _named(stack, marks)}, limits.LOGS)
+
+
+def _says(seen: LogSeen) -> bool:
+    """Return whether there is anything in a log that a verdict may fail for."""
+    return bool(seen.critical or seen.gaps or seen.unfit or seen.in_use)
 
 
 def _named(stack: Stack, marks: LogMarks) -> t.List[str]:
@@ -142,13 +153,16 @@ class _Log:
         logs: where parts of logs may be.
         patterns: what is critical.
         end: when to stop reading, on the monotonic clock.
+        portless: whether the service has no port, so that lines count which say that an address is in use.
     """
 
-    def __init__(self, path: str, logs: LogFiles, patterns: Patterns, end: float) -> None:
+    def __init__(self, path: str, logs: LogFiles, patterns: Patterns, end: float, *, portless: bool) -> None:
         self._path = path
         self._logs = logs
         self._patterns = patterns
         self._end = end
+        self._in_use_patterns = compiled(IN_USE) if portless else []
+        self._in_use: t.List[str] = []
 
     def judged(self, mark: LogMark) -> LogSeen:
         """Return what was written since a mark."""
@@ -166,6 +180,7 @@ class _Log:
     def _judged(self, mark: LogMark) -> LogSeen:
         span = span_since(self._path, mark, self._logs, time.time())
         critical: t.List[str] = []
+        self._in_use.clear()
         gaps = list(span.gaps) if self._patterns else []
         tail: t.List[str] = []
         for number, piece in enumerate(span.pieces):
@@ -176,7 +191,8 @@ class _Log:
                 gaps.append(f"{self._path} is long: of what was written since its mark, {left} bytes were not judged")
                 break
         told = tuple(critical[:CRITICAL_LINES])
-        return LogSeen(told, tuple(gaps), "\n".join(tail), span.mark, unfit=span.unfit)
+        in_use = tuple(self._in_use[:IN_USE_LINES])
+        return LogSeen(told, tuple(gaps), "\n".join(tail), span.mark, unfit=span.unfit, in_use=in_use)
 
     def _read(self, piece: Piece, critical: t.List[str]) -> int:
         """Add the critical lines of a piece, until there are enough; return how many bytes there was no time for."""
@@ -194,6 +210,8 @@ class _Log:
                 if self._may_be_critical(whole):
                     ahead = os.pread(descriptor, min(AHEAD, piece.end - position - len(whole)), position + len(whole))
                     critical += critical_lines(self._patterns, _text(whole), _text(ahead) if used else "")
+                if any(word in whole for word in map(needed_words, self._in_use_patterns)):
+                    self._in_use += critical_lines(self._in_use_patterns, _text(whole))
                 position += used or max(1, len(data) - OVERLAP)
         finally:
             os.close(descriptor)

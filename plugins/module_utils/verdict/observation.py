@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..base.errors import Problem, RollcallError
-from ..host.model import Identity, Process
+from ..host.model import Identity, Listener, Process
 from ..manifest.model import ANYONE, Service
 from ..ports.provenance import SUPERVISED, Holder
 from ..probes.answers import DatabaseAnswer, HealthAnswer
@@ -31,6 +31,7 @@ class LogSeen(t.NamedTuple):
         mark: its end, up to where it was read.
         earlier: whether all that is wrong was written before the run began.
         unfit: the path of what is in the place of the log and is not read, a link, say, and why; else empty.
+        in_use: of a service without a port, the lines that say that an address is in use already.
     """
 
     critical: t.Sequence[str] = ()
@@ -39,6 +40,7 @@ class LogSeen(t.NamedTuple):
     mark: LogMark = LogMark()
     earlier: bool = False
     unfit: t.Sequence[str] = ()
+    in_use: t.Sequence[str] = ()
 
 
 class Observation(t.NamedTuple):
@@ -60,6 +62,7 @@ class Observation(t.NamedTuple):
         logs: what the log of each service says; empty when none was read.
         wanted_user: the user who must run supervisord, where it runs as another one; else empty.
         other_releases: by service the releases, besides that of the manifest, that its processes work in or have open.
+        elsewhere: by service the sockets on which it listens and whose port no service of the manifest has.
         halted: by service a process of it that does nothing.
         altered: by program why supervisord does not run it by the installed config.
         edited: why the installed config, or the settings of supervisord itself, are not what a run has installed.
@@ -82,6 +85,7 @@ class Observation(t.NamedTuple):
     logs: t.Mapping[str, LogSeen] = {}
     wanted_user: str = ""
     other_releases: t.Mapping[str, t.Sequence[str]] = {}
+    elsewhere: t.Mapping[str, t.Sequence[Listener]] = {}
     halted: t.Mapping[str, Halted] = {}
     altered: t.Mapping[str, str] = {}
     edited: t.Sequence[str] = ()

@@ -23,19 +23,19 @@ from ..manifest.model import Stack, current_release, release_directory
 _PAST = ("OLDPWD=",)
 
 
-def other_releases(stack: Stack, pids: t.Mapping[int, str]) -> t.Dict[str, t.List[str]]:
+def other_releases(stack: Stack, families: t.Mapping[str, t.Sequence[int]]) -> t.Dict[str, t.List[str]]:
     """Return by service the releases besides that of the manifest that its processes work in, run or have open.
 
     Args:
         stack: the manifest.
-        pids: the service of each process that supervisord reports.
+        families: the processes of each service.
     """
     if stack.release is None:
         return {}
     found = {}
-    for pid, service in pids.items():
+    for service, family in families.items():
         used: t.Set[str] = set()
-        for one in _family(pid):
+        for one in family:
             used |= releases_of(one, stack.root)
         if used - {stack.release}:
             found[service] = sorted(used - {stack.release})
@@ -49,14 +49,6 @@ def links_that_lead_elsewhere(stack: Stack) -> t.List[str]:
     link, wanted = current_release(stack.root), release_directory(stack.root, stack.release)
     leads = os.path.realpath(link)
     return [] if leads == os.path.realpath(wanted) else [f"{link} leads to {leads}, and not to {wanted}"]
-
-
-def _family(pid: int) -> t.Iterator[int]:
-    waiting = [pid]
-    while waiting:
-        one = waiting.pop()
-        yield one
-        waiting += processes.children(one)
 
 
 def releases_of(pid: int, root: str) -> t.Set[str]:

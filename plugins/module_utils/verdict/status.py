@@ -17,7 +17,7 @@ from ..host import ours, processes, socket_owners
 from ..host.halted import ENDED, STOPPED, find_halted
 from ..host.labels import trusted_uids
 from ..host.listeners import find_listeners
-from ..host.model import Process
+from ..host.model import Listener, Process
 from ..manifest.model import Paths, Stack
 from ..manifest.selection import narrowed, selected
 from ..ports.provenance import Holder
@@ -38,10 +38,12 @@ from ..supervisord.places import supervisord_log
 from ..supervisord.running import program_of, supervisords_of
 from . import fitness, places, release_use
 from .checks import CHECKS
+from .elsewhere import listening_elsewhere, named_ports
 from .judge import Case, Expectation, judge
 from .limits import look_limit
 from .lives import LOOP
 from .observation import Halted, Observation, completed, identity
+from .remarks import notes_of, remarks
 from .report import report
 
 if t.TYPE_CHECKING:
@@ -88,9 +90,9 @@ def observe(
     supervisord, version, silence, programs = _said(stack, client, programs)
     (holders, answers, replies), (files, dependencies) = _asked(part, programs, started=config_read), fit()
     silence, programs, book, altered = _said_again(stack, client, silence, programs, config_read, clock)
-    holders = _listening_still(stack, holders, programs)
+    holders, found = _listening_still(stack, holders, programs)
     left = _left_for_good(stack, supervisords, None if supervisord is None else _pids(programs), clock)
-    return Observation(
+    seen = Observation(
         supervisords=supervisords,
         supervisord=supervisord,
         version=version,
@@ -103,21 +105,13 @@ def observe(
         orphans=those_of(left, only),
         keepers=_keepers(left, supervisords),
         databases=replies,
-        halted=_halted(_among(programs, only), clock),
         altered=_among(altered, only),
         edited=() if silence is not None else _edited(stack, book),
         book=book,
         at=clock.wall(),
         wanted_user="" if supervisord is None else fitness.wanted_user(stack, supervisord.uid),
-        other_releases=release_use.other_releases(stack, _pids(programs)),
     )
-
-
-def _ports(stack: Stack) -> t.List[int]:
-    """Return the ports that services listen on, and those that their health is asked on."""
-    own = [service.port for service in stack.services if service.port is not None]
-    asked = [service.health.port for service in stack.services if service.health is not None]
-    return list(dict.fromkeys([*own, *asked]))
+    return _with_families(stack, seen, found, only, clock)
 
 
 def _pids(programs: t.Mapping[str, ProgramState]) -> t.Dict[int, str]:
@@ -207,23 +201,53 @@ def _edited(stack: Stack, book: Book) -> t.List[str]:
     return found
 
 
+def _with_families(
+    stack: Stack,
+    seen: Observation,
+    found: t.Sequence[Listener],
+    only: t.Optional[t.Container[str]],
+    clock: Clock,
+) -> Observation:
+    """Return what was seen, with what is seen of the process of each service and of all that descends from it.
+
+    Args:
+        stack: the manifest.
+        seen: what was seen up to now.
+        found: every listener of the host.
+        only: the services that are looked at; None for all.
+        clock: of the time between two looks.
+    """
+    programs = {name: program for name, program in _among(seen.programs, only).items() if program.pid}
+    families = {name: [program.pid, *processes.below(program.pid)] for name, program in programs.items()}
+    return seen._replace(
+        halted=_halted(_among(seen.programs, only), families, clock),
+        other_releases=release_use.other_releases(stack, families),
+        elsewhere=listening_elsewhere(stack, families, found),
+    )
+
+
 def _listening_still(
     stack: Stack, holders: t.Dict[int, t.List[Holder]], programs: t.Mapping[str, ProgramState]
-) -> t.Dict[int, t.List[Holder]]:
-    """Return who listens now; the sockets are compared, which is cheap, and only other ones are looked at again."""
-    before = {holder.listener.inode for found in holders.values() for holder in found}
-    if before == {listener.inode for listener in find_listeners(holders)}:
-        return holders
-    return survey(stack, holders, _pids(programs), sharing=socket_owners.EVERY)
+) -> t.Tuple[t.Dict[int, t.List[Holder]], t.Sequence[Listener]]:
+    """Return who listens on the ports now, and all listeners of the host.
+
+    The sockets are compared, which is cheap, and only other ones are looked at again.
+    """
+    found = find_listeners()
+    before = {holder.listener.inode for one in holders.values() for holder in one}
+    if before == {listener.inode for listener in found if listener.port in holders}:
+        return holders, found
+    return survey(stack, holders, _pids(programs), sharing=socket_owners.EVERY), found
 
 
-def _halted(programs: t.Mapping[str, ProgramState], clock: Clock) -> t.Dict[str, Halted]:
+def _halted(
+    programs: t.Mapping[str, ProgramState], families: t.Mapping[str, t.Sequence[int]], clock: Clock
+) -> t.Dict[str, Halted]:
     """Return by service a process of it that does nothing.
 
     That is its own process, or a descendant that a signal has stopped: a wrapper lives on while its program is stopped.
     """
     found = {name: Halted(programs[name].pid, ENDED) for name in _ended(programs)}
-    families = {name: [program.pid, *processes.below(program.pid)] for name, program in programs.items() if program.pid}
     halted = find_halted([pid for family in families.values() for pid in family], clock=clock)
     for name, (own, *others) in families.items() if halted else ():
         stopped = [pid for pid in others if halted.get(pid) == STOPPED]
@@ -240,7 +264,7 @@ def _asked(
     An answer may take seconds: what may have changed meanwhile is looked at after it.
     """
     # First the listener, then the answer, which then is its own; all who hold the socket, for each of them may answer.
-    holders = survey(stack, _ports(stack), _pids(programs), sharing=socket_owners.EVERY)
+    holders = survey(stack, named_ports(stack), _pids(programs), sharing=socket_owners.EVERY)
     return holders, *_ask(stack, programs, started=started)
 
 
@@ -361,7 +385,7 @@ def status(paths: Paths, *, services: t.Sequence[str] = (), clock: Clock = SYSTE
     looked = report(
         part, seen, checks, held=expected.held, stopped=expected.stopped, limit=look_limit(part), whole=only is None
     )
-    return with_runs({**looked, "notes": places.notes(stack)}, stack)
+    return with_runs({**looked, "notes": [*places.notes(stack), *notes_of(remarks(part, seen))]}, stack)
 
 
 def chosen(stack: Stack, services: t.Sequence[str]) -> t.Optional[t.FrozenSet[str]]:

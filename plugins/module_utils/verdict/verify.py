@@ -29,6 +29,7 @@ from .judge import Case, Check, Expectation, judge
 from .lives import PATIENCE, standing
 from .logs import log_works, logs_of
 from .observation import Observation, identity
+from .remarks import notes_of, remarks
 from .report import report, young_notes
 
 if t.TYPE_CHECKING:
@@ -264,5 +265,6 @@ def verify(paths: Paths, *, soak: float = 0.0, services: t.Sequence[str] = (), c
         limit=limits.verify_limit(part, soak),
         whole=only is None,
     )
-    found["notes"] = [*places.notes(stack), *(young_notes(part.services, seen) if found["ok"] else ())]
+    young = young_notes(part.services, seen) if found["ok"] else []
+    found["notes"] = [*places.notes(stack), *notes_of(remarks(part, seen)), *young]
     return status.with_runs(found, stack)

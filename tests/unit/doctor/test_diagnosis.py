@@ -24,9 +24,10 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.facts i
     Versions,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.findings import ERROR, NOTE, WARNING, Finding
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Listener, Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.other_hands import Untrusted
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Checks, DatabaseCheck, Paths
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import FOREIGN, SUPERVISED, Holder
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lives import Book, Exit, Lives
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors
@@ -81,6 +82,15 @@ def ended(age: float) -> Observation:
     alive = program("worker", "RUNNING")._replace(age=age)
     book = Book(lives={"worker": Lives("r", (Exit(1e9 - age, 4.0, 3),))})
     return seen(programs={"worker": alive}, book=book, at=1e9)
+
+
+def on_port(provenance: str, address: str) -> Holder:
+    listener = Listener("ipv6" if ":" in address else "ipv4", address, 8010, 1, 0, True)
+    return Holder(listener, process(200), provenance, "web" if provenance == SUPERVISED else None, "")
+
+
+BESIDE = [on_port(SUPERVISED, "127.0.0.1"), on_port(FOREIGN, "::1")]
+OPEN = Listener("ipv4", "0.0.0.0", 9100, 2, 0)
 
 
 def facts(**more: t.Any) -> HostFacts:
@@ -296,6 +306,8 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
     ),
     ({"seen": ended(0.0)}, "not_lasting", ERROR, "worker", "exit code 3 after 4.0 s"),
     ({"seen": ended(3600.0)}, "has_ended", NOTE, "worker", "exit code 3 after 4.0 s"),
+    ({"stack": STACK, "seen": seen(holders={8010: BESIDE})}, "listens_beside", WARNING, "web", "localhost:8010"),
+    ({"seen": seen(elsewhere={"worker": [OPEN]})}, "listens_elsewhere", NOTE, "worker", "every address of the host"),
     ({"held": {"worker": "it needs a file"}}, "held", NOTE, "worker", "it needs a file"),
     (
         {"unavailable": [Unavailable("not_installed", PATHS.etc, "none", "site")]},

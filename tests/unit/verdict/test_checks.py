@@ -144,6 +144,7 @@ FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
     ("logs", "critical", {"logs": {"web": LogSeen(["CRITICAL no"])}}, Expectation()),
     ("logs", "gap", {"logs": {"web": LogSeen(gaps=["it is gone"])}}, Expectation()),
     ("logs", "unfit", {"logs": {"web": LogSeen(unfit=("/opt/app/logs/web.log", "it is a link"))}}, Expectation()),
+    ("logs", "in_use", {"logs": {"worker": LogSeen(in_use=["Address already in use"])}}, Expectation()),
     ("logs", "earlier", {"logs": {"web": LogSeen(["CRITICAL no"], earlier=True)}}, Expectation()),
     ("removed", "taken", {}, Expectation(freed={"old": [listener("orphan", "old")]})),
     ("orphans", "left_over", {"orphans": [process(99)]}, Expectation()),
