@@ -33,6 +33,10 @@ TRIALS: t.Mapping[str, str] = {
         "tests/contract/run/test_by_name.py::test_what_the_command_prints_names_the_services_and_what_starts_them_again"
     ),
     "STATUS": f"{DOCTOR}::test_several_supervisords_on_the_path_are_noted_with_the_right_one",
+    "look_at": (
+        "tests/contract/probes/test_health_secrets.py"
+        "::test_a_question_with_a_secret_is_asked_again_by_the_command_that_is_told"
+    ),
     "START": f"{FAULT}::test_the_log_says_what_is_missing_and_start_ends_it",
     "FULL": f"{DOCTOR}::test_a_live_supervisord_without_its_socket_is_found_and_ended_properly",
     "EMERGENCY": f"{DOCTOR}::test_a_supervisord_that_accepts_and_never_answers_is_deaf",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import typing as t
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import keys
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import NO_RESTART, Service
@@ -39,8 +39,13 @@ def _rows(table: Mapping[str, Key], prefix: str = "") -> Iterator[tuple[str, Key
             yield f"{prefix}{name}", key
 
 
+def _either(kinds: Sequence[str]) -> str:
+    *others, last = (f"`{kind}`" for kind in kinds)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def _text(key: Key) -> str:
-    return f"with `{key.only}`: {key.text}" if key.only else key.text
+    return f"with {_either(key.only)}: {key.text}" if key.only else key.text
 
 
 def _table(rows: t.Iterable[tuple[str, Key]]) -> str:

@@ -71,6 +71,11 @@ def password() -> str:
     return then("give the user name and password that [unix_http_server] in its configuration has", "the same again")
 
 
+def look_at(service: str) -> str:
+    """Return the command that asks a service again and shows its answers."""
+    return f"{STATUS} {service}"
+
+
 def start(*services: str) -> str:
     """Return the command that starts services that somebody has stopped by name."""
     return " ".join([START, *services])
@@ -177,7 +182,10 @@ def as_user(user: str, command: str) -> str:
 
 # --- looks: what they show says what to do ------------------------------------------------------------------------
 
-_LOOKING = ("curl", "df", "docker", "fuser", "ls", "nc", "podman", "ps", "psql", "redis-cli", "sqlite3", "ss", "tail")
+_LOOKING = (
+    *("curl", "df", "docker", "fuser", "ls", "nc", "openssl", "podman", "ps", "psql", "redis-cli", "sqlite3", "ss"),
+    "tail",
+)
 
 
 def shows(command: str) -> bool:

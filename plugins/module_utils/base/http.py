@@ -33,6 +33,7 @@ class HttpAnswer:
 
     Args:
         line: the connection, to which the request has been sent.
+        head_only: whether it was a request by HEAD, whose answer has no body (RFC 9110, 9.3.2).
 
     Attributes:
         status: the three digits.
@@ -49,7 +50,7 @@ class HttpAnswer:
         OSError: any other error of the socket.
     """
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, *, head_only: bool = False) -> None:
         self._line = line
         self._buffer = b""
         self.missing = 0
@@ -58,9 +59,9 @@ class HttpAnswer:
             # Before the answer itself: Continue, Early Hints (RFC 9110, 15.2).
             self.status, self.headers = self._head()
         length = self.headers.get("content-length", "")
-        self._chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
+        self._chunked = not head_only and self.headers.get("transfer-encoding", "").lower() == "chunked"
         self.length: t.Optional[int] = None
-        if self.status in (204, 304):
+        if head_only or self.status in (204, 304):
             self.length = 0
         elif not self._chunked and length.isdecimal() and len(length) < 20:
             self.length = int(length)

@@ -20,6 +20,7 @@ from ..base.errors import Problem
 from . import corrections
 from .database_checks import databases_of
 from .document import Document, is_inventory_file
+from .health_checks import health_of
 from .host_limits import ANY_HOST, HostLimits
 from .keys import CHECKS, SERVICE, STACK, fields_of
 from .model import Checks, Paths, Service, Stack
@@ -37,7 +38,7 @@ from .relation_checks import (
     level_of,
 )
 from .secret_values import Digests
-from .service_checks import check_commands, check_service, command_of, env_of, health_of
+from .service_checks import check_commands, check_service, command_of, env_of
 from .system_directories import why_not
 from .written import Written, inside
 

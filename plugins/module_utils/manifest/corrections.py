@@ -103,8 +103,12 @@ DIVIDED_PATTERN = "divide it: a line is critical when any pattern is found"
 ESCAPED_PATTERN = r"escape what is meant literally: \[ for ["
 HTTP_PATH = "write the path alone, such as /health; host and port are keys of their own"
 PERCENT_ENCODED = "write it percent-encoded, such as %20"
-TCP = "write tcp: true, or remove it; the port is the service's"
-HTTP_OR_TCP = "say http: /path, or tcp: true"
+TRUE = "write true, or remove it; the port is the service's"
+ONE_QUESTION = "say one of: http: /path, https: /path, tcp: true, tls: true"
+HEADER = "write the name alone, such as Accept"
+HEADER_VALUE = "write at most 4096 visible characters of ASCII"
+JSON_FIELD = "write the names of keys with dots between them, such as database.up"
+NO_BODY = "remove it, or write method: GET"
 # What YAML may have made of a value that is none.
 _QUOTED = "; YAML reads yes, no, on and off as truth values, too, unless they are in quotes"
 
@@ -203,6 +207,11 @@ def one_query(commands: t.Iterable[str]) -> str:
 def answered_by(anyone: str) -> str:
     """Return the advice for a health check that names who answers; ``anyone`` is the word for whoever it is."""
     return f"name a service of this stack, or write {anyone}"
+
+
+def secret_first(name: str) -> str:
+    """Return the advice for a header that names a secret which its service does not have."""
+    return f"give {name} its value in secrets, or name another one"
 
 
 def url_of(variable: str, *, or_port: bool) -> str:

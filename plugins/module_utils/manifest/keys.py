@@ -15,7 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from . import corrections, sql, values
-from .model import DatabaseCheck, Health, PortRules, RestartBudget, Service, Start, Stop
+from .model import HTTP, HTTPS, TCP, TLS, DatabaseCheck, Health, PortRules, RestartBudget, Service, Start, Stop
 from .problems import A_SERVICE
 from .readers import (
     FOLDED_TEXT,
@@ -71,18 +71,46 @@ LOG: t.Mapping[str, Key] = {
     ),
 }
 
+_OVER_HTTP, _IN_TLS, _TALKS = (HTTP, HTTPS), (HTTPS, TLS), (TCP, TLS)
+
 HEALTH: t.Mapping[str, Key] = {
-    "http": Key(values.HTTP_PATH, "ask this path: `/health?full=1`", Words(""), field="path"),
-    "tcp": Key(values.TRUE, "connect; with `send` or `expect`, talk as well", Words("")),
+    HTTP: Key(values.HTTP_PATH, "ask this path: `/health?full=1`", Words(""), field="path"),
+    HTTPS: Key(values.HTTP_PATH, "the same in TLS", Words(""), field="path"),
+    TCP: Key(values.TRUE, "connect; with `send` or `expect`, talk as well", Words("")),
+    TLS: Key(values.TRUE, "the same in TLS", Words("")),
     "status": Key(
         whole(100, 599, "a status"),
         "the only status that is well; a redirect is not followed",
         Health.status,
-        only="http",
+        only=_OVER_HTTP,
     ),
-    "body": Key(TEXT, "text that the answer must contain", only="http"),
-    "send": Key(RAW_TEXT, 'sent first; `"PING\\r\\n"` in double quotes', only="tcp"),
-    "expect": Key(RAW_TEXT, "text that must come back", only="tcp"),
+    "body": Key(TEXT, "text that the answer must contain", only=_OVER_HTTP),
+    "json": Key(
+        values.JSON_FIELDS,
+        "the values that fields of the answer must have: `{status: ok, db.up: true, nodes.0.role: leader}`",
+        only=_OVER_HTTP,
+    ),
+    "method": Key(choice("GET", "HEAD", "POST"), "how it is asked; POST sends nothing", Health.method, only=_OVER_HTTP),
+    "headers": Key(
+        values.HEADERS,
+        "sent with the question; `{secret:NAME}` in a value stands for a secret of the service",
+        only=_OVER_HTTP,
+    ),
+    "ca": Key(
+        values.PATH,
+        "the file of the authority that has signed the certificate; the certificate itself where it is self-signed",
+        Words("those of the host"),
+        only=_IN_TLS,
+    ),
+    "server_name": Key(
+        values.HOST,
+        "the name that the certificate must have; with `https`, the `Host` as well",
+        Words("`host`"),
+        only=_IN_TLS,
+    ),
+    "verify": Key(TRUTH, "whether the certificate is checked", Health.verify, only=_IN_TLS),
+    "send": Key(RAW_TEXT, 'sent first; `"PING\\r\\n"` in double quotes', only=_TALKS),
+    "expect": Key(RAW_TEXT, "text that must come back", only=_TALKS),
     "timeout": Key(_TIMEOUT, "for one question, from name look-up to the last byte", Health.timeout),
     "host": Key(values.HOST, "the host that is asked", Health.host),
     "port": Key(values.PORT_TO_ASK, "the port that is asked", Words("the service's"), null=True),

@@ -87,6 +87,10 @@ class _Record:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
 
+# How health is asked: over HTTP, HTTP in TLS, TCP or TLS.
+HTTP, HTTPS, TCP, TLS = HEALTH_KINDS = ("http", "https", "tcp", "tls")
+# What stands for a secret in a header; its group is the secret's name.
+SECRET = r"\{secret:([A-Za-z_][A-Za-z0-9_]*)\}"
 # What stands in a health check whose answer may come from a process that is not the stack's.
 ANYONE = "anyone"
 
@@ -96,15 +100,21 @@ class Health(_Record):
     """How a service is asked whether it is healthy.
 
     Attributes:
-        kind: ``http`` or ``tcp``.
-        path: for http: the path, with its query.
-        status: for http: the only status that is healthy.
-        body: for http: text that the answer must contain.
-        send: for tcp: text sent after connecting.
-        expect: for tcp: text that the answer must contain.
+        kind: one of ``HEALTH_KINDS``.
+        path: for http and https: the path, with its query.
+        status: for http and https: the only status that is healthy.
+        body: for http and https: text that the answer must contain.
+        send: for tcp and tls: text sent after connecting.
+        expect: for tcp and tls: text that the answer must contain.
         timeout: seconds for one question, from name look-up to the last byte.
         answered_by: whose the listener must be that answers: another service of the stack, or ``ANYONE``; empty for the
             service itself.
+        method: for http and https: GET, HEAD or POST.
+        headers: for http and https: what is sent beside the usual ones; ``{secret:NAME}`` stands for a secret.
+        json: for http and https: by the path of a field, such as ``db.up`` or ``nodes.0.name``, the value it must have.
+        ca: for https and tls: the file of the authorities that the certificate is checked by; empty for the host's.
+        server_name: for https and tls: the name that the certificate must have; empty for ``host``.
+        verify: for https and tls: whether the certificate is checked.
     """
 
     kind: str
@@ -117,6 +127,12 @@ class Health(_Record):
     expect: t.Optional[str] = None
     timeout: float = 2.0
     answered_by: str = ""
+    method: str = "GET"
+    headers: t.Mapping[str, str] = field(default_factory=dict)
+    json: t.Mapping[str, t.Any] = field(default_factory=dict)
+    ca: str = ""
+    server_name: str = ""
+    verify: bool = True
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -12,6 +12,7 @@ import typing as t
 from ..base import cures
 from . import corrections
 from .host_limits import EPHEMERAL
+from .model import HTTP, HTTPS
 from .places import Place
 from .problems import value_of
 from .written import Written
@@ -109,7 +110,7 @@ def _unlisted_port(written: Written, place: Place, port: int) -> None:
 def _browser_port(written: Written, name: str, place: Place, port: int) -> None:
     """Check a port that browsers refuse: an error where people are likely to open it and nobody says it is meant."""
     health = value_of(written.merged[name], "health")
-    web = isinstance(health, dict) and "http" in health
+    web = isinstance(health, dict) and bool({HTTP, HTTPS} & set(health))
     message = f"port {port} is refused by every browser"
     if web and port not in written.rules.also:
         written.problems.error(place, message, corrections.another("port"))

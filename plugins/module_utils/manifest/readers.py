@@ -55,7 +55,7 @@ class Key(t.NamedTuple):
         field: the field of the model that it becomes; empty: the field of the same name.
         null: whether null is a value, which says "none". For any other key, null is an unfinished line.
         shared: for a key of a service: whether ``defaults`` may have it, too.
-        only: for a key of a health check: the kind that has it, ``http`` or ``tcp``; empty: both.
+        only: for a key of a health check: the kinds that have it; empty: all.
     """
 
     type: ValueType
@@ -64,7 +64,7 @@ class Key(t.NamedTuple):
     field: str = ""
     null: bool = False
     shared: bool = True
-    only: str = ""
+    only: t.Tuple[str, ...] = ()
 
 
 # --- text --------------------------------------------------------------------------------------------------------

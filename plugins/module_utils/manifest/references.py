@@ -97,13 +97,19 @@ class References:
     def filled_in(
         self, place: Place, fields: t.Mapping[str, t.Any], instance: t.Optional[Instance]
     ) -> t.Dict[str, t.Any]:
-        """Return the keys of a mapping with every text filled; a port that was a text is a number then."""
-        found = {
-            key: self.filled((*place, key), value, instance) if isinstance(value, str) else value
-            for key, value in fields.items()
-        }
+        """Return the keys of a mapping with every text filled, also those in mappings of it; a port that was a text is
+        a number then.
+        """
+        found = {key: self._filled_value((*place, key), value, instance) for key, value in fields.items()}
         port = found.get("port")
         return {**found, "port": int(port)} if isinstance(port, str) and port.isdecimal() else found
+
+    def _filled_value(self, place: Place, value: t.Any, instance: t.Optional[Instance]) -> t.Any:
+        if isinstance(value, str):
+            return self.filled(place, value, instance)
+        if isinstance(value, dict):
+            return {key: self._filled_value((*place, key), inner, instance) for key, inner in value.items()}
+        return value
 
     def _own(self, place: Place, instance: t.Optional[Instance]) -> t.Optional[int]:
         if instance is None:
@@ -204,3 +210,5 @@ def _texts(fields: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[Place, str]]:
         for name, value in inner.items() if isinstance(inner, dict) else ():
             if isinstance(value, str) or name == "port":
                 yield (key, name), str(value)
+            for index, argument in enumerate(value if isinstance(value, tuple) else ()):
+                yield (key, name, index), argument

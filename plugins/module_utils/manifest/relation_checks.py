@@ -13,12 +13,12 @@ import typing as t
 from . import corrections
 from .document import WRONG, Source
 from .graph import cycles
+from .health_checks import health_of
 from .legacy import Monitor
 from .model import GIVEN_TO_ALL, port_variable
 from .places import Place, kind_of
 from .problems import value_of
 from .references import Instance
-from .service_checks import health_of
 from .values import NAME_LENGTH
 from .written import Written
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""The commands, health checks and times of each service of a manifest."""
+"""The commands and times of each service of a manifest."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import math
 import typing as t
 
 from . import corrections
-from .keys import HEALTH, fields_of
-from .model import ANYONE, Health, Service, Start
+from .health_checks import health_of
+from .model import Service, Start
 from .port_checks import check_ports
 from .problems import value_of
 from .references import Instance
@@ -45,19 +45,11 @@ def check_service(written: Written, name: str) -> None:
         written.problems.error(("services", name, "restart"), "a oneshot runs once", corrections.REMOVE_OR_SERVICE)
 
 
-def _filled(text: str, values: t.Mapping[str, str]) -> str:
-    for placeholder, value in values.items():
-        text = text.replace(placeholder, value)
-    return text
-
-
 def command_of(written: Written, name: str, instance: Instance) -> t.Tuple[str, ...]:
     """Return a service's command: ``{port}`` and ``{instance}`` filled in, in a default one ``{name}``, too."""
     command: t.Tuple[str, ...] = value_of(written.merged[name], "command", ())
     place = written.place(name, "command")
     filled_in = {}
-    if instance.number:
-        filled_in["{instance}"] = str(instance.number)
     if "command" not in written.own[name]:
         if instance.port is None and any("{port}" in argument.replace("\\{port}", "") for argument in command):
             if written.merged[name].get("port") is None:
@@ -68,15 +60,7 @@ def command_of(written: Written, name: str, instance: Instance) -> t.Tuple[str, 
                 )
             return ()
         filled_in["{name}"] = name
-    command = tuple(
-        _filled(written.references.filled((*place, index), text, instance), filled_in)
-        for index, text in enumerate(command)
-    )
-    if command and "/" in command[0]:
-        # supervisord looks for the program before it goes to the directory.
-        program = written.resolve((*place, 0), command[0], written.directory(name, instance))
-        command = (program, *command[1:])
-    return command
+    return written.command(place, command, name, instance, filled_in)
 
 
 def env_of(written: Written, name: str, instance: Instance) -> t.Dict[str, str]:
@@ -88,46 +72,6 @@ def env_of(written: Written, name: str, instance: Instance) -> t.Dict[str, str]:
         else text
         for variable, text in given.items()
     }
-
-
-def health_of(written: Written, name: str, instance: t.Optional[Instance] = None) -> t.Optional[t.Dict[str, t.Any]]:
-    """Return the health check of a service as data of a `Health`; None when it has none.
-
-    A default one is for services that keep running and have a port.
-    """
-    merged = written.merged[name]
-    health = value_of(merged, "health")
-    if health is None:
-        return None
-    health = {key: value for key, value in health.items() if value is not None}
-    port, own = (instance or written.instances[name][0]).port, "health" in written.own[name]
-    place = written.place(name, "health")
-    if not own and "port" in health:
-        written.problems.error((*place, "port"), "is not a default: every service has its own port", corrections.REMOVE)
-    if not own and (merged.get("port") is None or value_of(merged, "kind") == "oneshot"):
-        return None
-    if value_of(merged, "kind") == "oneshot":
-        written.problems.error(place, "a oneshot ends, so nothing is left to ask", corrections.REMOVE_CHECK)
-    elif merged.get("port") is None and "port" not in health:
-        written.problems.error(place, "the service has no port to ask", corrections.PORT_OR_NO_CHECK)
-    elif "port" in health and "instances" in merged:
-        written.problems.error((*place, "port"), "every instance has its own port", corrections.REMOVE)
-    answerer = health.get("answered_by", ANYONE)
-    if answerer != ANYONE and answerer not in written.own:
-        reason = f"{answerer} is not a service{written.problems.similar(answerer, written.own)}"
-        written.problems.error((*place, "answered_by"), reason, corrections.answered_by(ANYONE))
-    kinds = [kind for kind in ("http", "tcp") if kind in health]
-    if len(kinds) != 1:
-        word = "both http and tcp" if kinds else "neither http nor tcp"
-        written.problems.error(place, f"says {word}", corrections.HTTP_OR_TCP)
-        return None
-    (kind,) = kinds
-    for key, declared in HEALTH.items():
-        if key in health and declared.only not in ("", kind):
-            written.problems.error((*place, key), f"is not a key of a check by {kind}", corrections.REMOVE)
-    one = instance or written.instances[name][0]
-    health = written.references.filled_in(place, health, one)
-    return {"kind": kind, "port": port, **fields_of(Health, HEALTH, health)}
 
 
 def _times(written: Written, name: str) -> None:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import typing as t
@@ -307,9 +308,51 @@ def _http_path(problems: Problems, place: Place, value: t.Any) -> t.Any:
     return text
 
 
+# What frames a request: the connection is one for a single question without a body.
+_FRAMING = frozenset(("connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"))
+# A token, and a value (RFC 9110, 5.6.2 and 5.5).
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]{0,4096}\Z")
+
+
+def _good_header(problems: Problems, place: Place, name: t.Any) -> bool:
+    if not isinstance(name, str) or not _HEADER.match(name):
+        problems.error(place, "is no name of a header", corrections.HEADER)
+        return False
+    if name.lower() in _FRAMING:
+        problems.error(place, "is sent by Rollcall as the question needs it", corrections.REMOVE)
+        return False
+    return True
+
+
+def _header_value(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    text = _scalar(problems, place, value)
+    if text is WRONG or _HEADER_VALUE.match(text):
+        return text
+    return problems.error(place, "is not what a header can say", corrections.HEADER_VALUE)
+
+
+def _json_field(problems: Problems, place: Place, name: t.Any) -> bool:
+    if isinstance(name, str) and all(name.split(".")) and len(name) <= 1000:
+        return True
+    problems.error(place, "is no path of a field", corrections.JSON_FIELD)
+    return False
+
+
+def _json_value(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    """Read what a field of JSON is compared with."""
+    if isinstance(value, bool) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, int) and value.bit_length() <= 64:
+        return int(value)
+    if isinstance(value, str):
+        return read_text(problems, place, value)
+    return problems.wrong_type(place, value, "text, a number or a truth value", corrections.VALUE_AS_TEXT)
+
+
 def _true(problems: Problems, place: Place, value: t.Any) -> t.Any:
     if value is not True:
-        return problems.error(place, "is not true", corrections.TCP)
+        return problems.error(place, "is not true", corrections.TRUE)
     return True
 
 
@@ -369,6 +412,8 @@ def _umask(problems: Problems, place: Place, value: t.Any) -> t.Any:
 UMASK = ValueType('octal digits, such as `"022"`', _umask)
 HTTP_PATH = ValueType("path", _http_path)
 TRUE = ValueType("`true`", _true)
+HEADERS = named("header: value", _good_header, _header_value, corrections.write_as("Name: value"))
+JSON_FIELDS = named("field: value", _json_field, _json_value, corrections.write_as("field: value"))
 DEPENDS_ON = ValueType("mapping or list", _depends_on)
 PATTERNS = list_of(
     "regular expressions of up to 500 characters",

@@ -13,7 +13,7 @@ import typing as t
 from . import corrections
 from .host_limits import HostLimits
 from .keys import SERVICE
-from .model import PortRules
+from .model import HEALTH_KINDS, PortRules
 from .places import Place
 from .problems import Problems, value_of
 from .references import Instance, References
@@ -29,10 +29,16 @@ def _combine(defaults: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any]) -> t.D
     for key in _KEY_BY_KEY:
         lower, upper = defaults.get(key), own.get(key)
         # A health check that says how to ask replaces the default one.
-        if isinstance(lower, dict) and isinstance(upper, dict) and not {"http", "tcp"} & set(upper):
+        if isinstance(lower, dict) and isinstance(upper, dict) and not set(HEALTH_KINDS) & set(upper):
             merged[key] = {**lower, **upper}
     merged["env"], merged["secrets"] = variables_of(defaults, own)
     return merged
+
+
+def _filled(text: str, values: t.Mapping[str, str]) -> str:
+    for placeholder, value in values.items():
+        text = text.replace(placeholder, value)
+    return text
 
 
 def inside(path: str, directory: str) -> bool:
@@ -114,6 +120,33 @@ class Written:
         place, directory = self.place(name, "directory"), value_of(self.merged[name], "directory", "")
         directory = self.references.filled(place, directory, instance or self.instances[name][0])
         return self.resolve(place, directory, self.root or "/")
+
+    def command(
+        self,
+        place: Place,
+        command: t.Sequence[str],
+        name: str,
+        instance: Instance,
+        filled_in: t.Mapping[str, str],
+    ) -> t.Tuple[str, ...]:
+        """Return a command with ``{port}`` and ``{instance}`` filled in, and its program absolute if it is a path.
+
+        Args:
+            place: of the command.
+            command: as it was read.
+            name: of the service whose command it is.
+            instance: the service as it will run.
+            filled_in: other texts that stand for something.
+        """
+        values = {**({"{instance}": str(instance.number)} if instance.number else {}), **filled_in}
+        found = [
+            _filled(self.references.filled((*place, index), text, instance), values)
+            for index, text in enumerate(command)
+        ]
+        if found and "/" in found[0]:
+            # supervisord looks for the program before it goes to the directory.
+            found[0] = self.resolve((*place, 0), found[0], self.directory(name, instance))
+        return tuple(found)
 
     def needs(self, name: str) -> t.Dict[str, t.Any]:
         """Return the services that a service depends on, each with its level; None where the manifest says none."""

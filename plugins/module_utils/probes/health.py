@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""What a service answers over HTTP or TCP, each question under one deadline for all of it.
+"""What a service answers over HTTP or TCP, also in TLS, each question under one deadline for all of it.
 
 Sockets are used directly, so no proxy variable, redirect or library default comes between question and answer.
 """
@@ -20,20 +20,25 @@ from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.http import BrokenAnswer, HttpAnswer, NotHttp
 from ..base.text import one_line
 from ..base.version import VERSION
-from ..base.wire import Line, connect
-from .answers import HealthAnswer
+from ..base.wire import Line, bounded, connect
+from ..manifest.model import HTTPS, SECRET, TLS, Health
+from .answers import HealthAnswer, NoAnswer
 from .wording import failure, quoted
 
 if t.TYPE_CHECKING:
-    from ..manifest.model import Health
+    from ..manifest.model import Service, Stack
 
 BODY_LIMIT = 64 * 1024  # bytes of a body that are read whatever is wanted of it
 SEARCH_LIMIT = 16 * 1024 * 1024  # bytes of a body that are searched for the text that it must contain
+JSON_LIMIT = 1024 * 1024  # bytes of a body that is read as JSON
 BANNER_LIMIT = 4096  # bytes of a TCP answer that are read and searched
 _FAST, _SLOW, _PATIENCE = 0.02, 0.1, 1.0  # seconds between two probes, first and after the patience
 
 # What stands in a request as it is written in the manifest.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/?&=%:;@!$'()*+,\[\]-]*\Z")
+
+# What a secret may have that is sent in a header.
+_SENDABLE = re.compile(r"[\t\x20-\x7e]+\Z")
 
 _Name = t.TypeVar("_Name", bound=t.Hashable)
 
@@ -44,34 +49,48 @@ class _Judged(t.NamedTuple):
     status: t.Optional[int] = None
 
 
-def probe(target: Health, *, timeout: t.Optional[float] = None, clock: Clock = SYSTEM) -> HealthAnswer:
+class Owner(t.NamedTuple):
+    """Whose health is asked: a service of an installed stack, whose secrets a question may need."""
+
+    stack: Stack
+    service: Service
+
+
+def probe(
+    target: Health,
+    *,
+    owner: t.Optional[Owner] = None,
+    timeout: t.Optional[float] = None,
+    clock: Clock = SYSTEM,
+) -> HealthAnswer:
     """Ask a service once whether it is healthy. Never raises for what a peer or the network does.
 
     Args:
         target: where, what to ask, and what to expect.
+        owner: the service; None where the question has no secret in it.
         timeout: seconds for all of it, name look-up to last byte; the target's own by default.
         clock: where the time comes from.
     """
     deadline = Deadline(target.timeout if timeout is None else timeout, clock)
     began = clock.monotonic()
-    judged, peer, local = _ask(target, deadline)
+    judged, peer, local = _ask(target, owner, deadline)
     latency = clock.monotonic() - began
     detail = f"{judged.said} in {latency * 1000:.1f} ms" if judged.ok else judged.said
     return HealthAnswer(judged.ok, detail, judged.status, latency, peer, local)
 
 
-def probe_twice(target: Health, *, clock: Clock = SYSTEM) -> HealthAnswer:
+def probe_twice(target: Health, *, owner: t.Optional[Owner] = None, clock: Clock = SYSTEM) -> HealthAnswer:
     """Ask a service twice, and return the answer that is worse; arguments as for :func:`probe`.
 
     One worker of several that is ill answers every second question or so. Both answers come within the time of one: of
     a service that is too slow for that, the second says nothing unless it comes.
     """
     began = clock.monotonic()
-    first = probe(target, clock=clock)
+    first = probe(target, owner=owner, clock=clock)
     left = target.timeout - (clock.monotonic() - began)
     if not first.ok or left <= 0:
         return first
-    again = probe(target, timeout=left, clock=clock)
+    again = probe(target, owner=owner, timeout=left, clock=clock)
     if again.ok or again.latency >= left:
         return first
     return dataclasses.replace(again, detail=f"{again.detail}; asked a moment before, it was well ({first.detail})")
@@ -104,11 +123,15 @@ class HealthWatch:
 
     Args:
         targets: the services by name.
+        owner: as for `probe`, of all of them.
         clock: where the time comes from.
     """
 
-    def __init__(self, targets: t.Mapping[str, Health], *, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self, targets: t.Mapping[str, Health], *, owner: t.Optional[Owner] = None, clock: Clock = SYSTEM
+    ) -> None:
         self._clock = clock
+        self._owner = owner
         self._stopped = threading.Event()
         self._answers: t.Dict[str, HealthAnswer] = {}
         for name, target in targets.items():
@@ -131,7 +154,7 @@ class HealthWatch:
     def _watch(self, name: str, target: Health) -> None:
         impatient = Deadline(_PATIENCE, self._clock)
         while not self._stopped.is_set():
-            answer = probe(target, clock=self._clock)
+            answer = probe(target, owner=self._owner, clock=self._clock)
             self._answers[name] = answer
             if answer.ok:
                 return
@@ -141,14 +164,19 @@ class HealthWatch:
 # --- asking ---------------------------------------------------------------------------------------------------------
 
 
-def _ask(target: Health, deadline: Deadline) -> t.Tuple[_Judged, str, bool]:
+def _ask(target: Health, owner: t.Optional[Owner], deadline: Deadline) -> t.Tuple[_Judged, str, bool]:
     """Return what was answered, the address that took the connection, and whether that is one of this host."""
     line: t.Optional[Line] = None
     peer, local = "", True
     try:
         line = connect(target.host, target.port, deadline)
         peer, local = _far_end(line)
-        return (_ask_http(target, line) if target.kind == "http" else _ask_tcp(target, line)), peer, local
+        if target.kind in (HTTPS, TLS):
+            _secure(target, line)
+        judged = _ask_http(target, _secrets(target, owner), line) if is_http(target) else _ask_tcp(target, line)
+        return judged, peer, local
+    except NoAnswer as exc:
+        return _Judged(False, str(exc)), peer, local
     except (OSError, UnicodeError) as exc:
         return _Judged(False, failure(exc, target.host, line, deadline)), peer, local
     finally:
@@ -165,10 +193,50 @@ def _far_end(line: Line) -> t.Tuple[str, bool]:
     return peer, peer == own or peer.startswith("127.")
 
 
-def _ask_http(target: Health, line: Line) -> _Judged:
-    line.send(_request(target))
+def is_http(target: Health) -> bool:
+    """Return whether a question is one of HTTP, also in TLS."""
+    return target.kind.startswith("http")
+
+
+def _secure(target: Health, line: Line) -> None:
+    """Go on in TLS. Raises NoAnswer when that does not come about, or the certificate is not as wanted; OSError."""
+    from . import tls  # late: few services are asked in TLS
+
     try:
-        return _judge_http(target, HttpAnswer(line), line.deadline)
+        # The file of the authorities may be on a file system that hangs.
+        context = bounded(lambda: tls.context(target.verify, root=target.ca), line.deadline.remaining())
+        tls.secure(line, context, target.server_name or target.host)
+    except TimeoutError as exc:
+        raise NoAnswer(
+            f"it took the connection, and TLS has not come about within {line.deadline.seconds:g} s"
+        ) from exc
+
+
+def secrets_named(target: Health) -> t.List[str]:
+    """Return the secrets that the headers of a question name."""
+    return [name for value in target.headers.values() for name in re.findall(SECRET, value)]
+
+
+def _secrets(target: Health, owner: t.Optional[Owner]) -> t.Mapping[str, str]:
+    """Return the secrets that a question needs. Raises NoAnswer when there is one that cannot be sent."""
+    names = secrets_named(target)
+    if not names:
+        return {}
+    from .secrets import secrets_of  # late: few questions have a secret
+
+    known = {} if owner is None else secrets_of(owner.stack, owner.service)
+    for name in names:
+        if not known.get(name, ""):
+            raise NoAnswer(f"the secret {name} of its headers has no value")
+        if not _SENDABLE.match(known[name]):
+            raise NoAnswer(f"the secret {name} of its headers has a character that no header can have")
+    return known
+
+
+def _ask_http(target: Health, secrets: t.Mapping[str, str], line: Line) -> _Judged:
+    line.send(_request(target, secrets))
+    try:
+        return _judge_http(target, HttpAnswer(line, head_only=target.method == "HEAD"), line.deadline)
     except ConnectionAbortedError:
         return _Judged(False, "closed without an answer")
     except NotHttp as exc:
@@ -177,22 +245,23 @@ def _ask_http(target: Health, line: Line) -> _Judged:
         return _Judged(False, f"a broken HTTP answer: {exc}")
 
 
-def _request(target: Health) -> bytes:
+def _request(target: Health, secrets: t.Mapping[str, str]) -> bytes:
     path = target.path
     if not _PLAIN_PATH.match(path):
         from urllib.parse import quote
 
         path = quote(path, safe="/?&=%:;@!$'()*+,~[]")
-    host = f"[{target.host}]" if ":" in target.host else target.host
-    port = "" if target.port == 80 else f":{target.port}"
-    lines = (
-        f"GET {path} HTTP/1.1",
-        f"Host: {host}{port}",
-        f"User-Agent: rollcall/{VERSION}",
-        "Accept: */*",
-        "Connection: close",
-    )
-    return "\r\n".join((*lines, "", "")).encode("ascii")
+    name = target.server_name or target.host
+    host = f"[{name}]" if ":" in name else name
+    port = "" if target.port == (443 if target.kind == HTTPS else 80) else f":{target.port}"
+    headers = {"Host": f"{host}{port}", "User-Agent": f"rollcall/{VERSION}", "Accept": "*/*"}
+    own = {name.lower() for name in target.headers}
+    lines = [f"{target.method} {path} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items() if name.lower() not in own]
+    for name, value in target.headers.items():
+        lines.append(f"{name}: {re.sub(SECRET, lambda found: secrets[found.group(1)], value)}")
+    lines += ["Content-Length: 0"] if target.method == "POST" else []
+    return "\r\n".join((*lines, "Connection: close", "", "")).encode("ascii")
 
 
 def _judge_http(target: Health, answer: HttpAnswer, deadline: Deadline) -> _Judged:
@@ -203,7 +272,7 @@ def _judge_http(target: Health, answer: HttpAnswer, deadline: Deadline) -> _Judg
     judgement = f"{status}" if status == target.status else f"{status}, wanted {target.status}"
     wanted = target.body.encode("utf-8") if target.body is not None and status == target.status else b""
     try:
-        body, found, whole = _search(answer, wanted)
+        body, found, whole = _search(answer, wanted, JSON_LIMIT + 1 if target.json else BODY_LIMIT)
     except TimeoutError:
         return _Judged(False, f"{judgement}, but its body did not end within {deadline.seconds:g} s", status)
     if status != target.status:
@@ -214,21 +283,33 @@ def _judge_http(target: Health, answer: HttpAnswer, deadline: Deadline) -> _Judg
         got = quoted(body) if body.strip() else "an empty body"
         part = "its body lacks" if whole else f"the first {SEARCH_LIMIT >> 20} MiB of its body lack"
         return _Judged(False, f"{status}, but {part} {quoted(wanted)}: {got}", status)
+    if target.json:
+        from .json_fields import why_other  # late: few answers are JSON that is looked into
+
+        other = f"longer than {JSON_LIMIT >> 20} MiB" if len(body) > JSON_LIMIT else why_other(body, target.json)
+        if other is not None:
+            return _Judged(False, f"{status}, but {other}", status)
     return _Judged(True, f"{status}", status)
 
 
-def _search(answer: HttpAnswer, wanted: bytes) -> t.Tuple[bytes, bool, bool]:
-    """Return the beginning of a body, whether the wanted bytes are in it, and whether all of it was searched."""
+def _search(answer: HttpAnswer, wanted: bytes, kept: int) -> t.Tuple[bytes, bool, bool]:
+    """Return the beginning of a body, whether the wanted bytes are in it, and whether all of it was searched.
+
+    Args:
+        answer: whose body it is.
+        wanted: what is searched; nothing for no search.
+        kept: bytes of the beginning.
+    """
     beginning = window = b""
     found, size = not wanted, 0
     for piece in answer.pieces(SEARCH_LIMIT + 1):
         size += len(piece)
-        beginning += piece[: max(0, BODY_LIMIT - len(beginning))]
+        beginning += piece[: max(0, kept - len(beginning))]
         if not found:
             window += piece
             found = wanted in window
             window = window[-len(wanted) :]
-        if found and size >= BODY_LIMIT:
+        if found and size >= kept:
             break
     return beginning, found, size <= SEARCH_LIMIT
 

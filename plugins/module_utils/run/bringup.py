@@ -16,7 +16,7 @@ from ..host.model import Identity
 from ..manifest.model import Service, Stack
 from ..ports.provenance import Holder
 from ..ports.survey import survey
-from ..probes.health import HealthWatch
+from ..probes.health import HealthWatch, Owner
 from ..supervisord.client import Client, ProgramState
 from ..verdict.observation import completed, describe_state, identity, owns
 
@@ -71,10 +71,11 @@ class _Start:
         self.last = "start was asked for"
         self.watch: t.Optional[HealthWatch] = None
 
-    def begin_watch(self) -> None:
+    def begin_watch(self, stack: Stack) -> None:
         """Ask for its health already during its start seconds: it is often healthy before it is RUNNING."""
         if self.service.health is not None:
-            self.watch = HealthWatch({self.service.name: self.service.health})
+            targets = {self.service.name: self.service.health}
+            self.watch = HealthWatch(targets, owner=Owner(stack, self.service))
 
     def end_watch(self) -> None:
         """Stop asking for its health."""
@@ -189,7 +190,7 @@ class BringUp:
             start = self._starting[name]
             if fault is None:
                 self._reached[name] = {"started"}
-                start.begin_watch()
+                start.begin_watch(self._stack)
                 age = max(0.0, programs[name].age - AGE_ERROR) if name in programs else 0.0
                 start.due = Deadline(max(0.0, start.service.start.seconds - age), self._clock)
             else:

@@ -19,7 +19,7 @@ import typing as t
 from ..base import cures
 from ..base.errors import RollcallError
 from ..base.files import read_text
-from ..manifest.model import Health, Paths, Service, Stack, current_release, release_link
+from ..manifest.model import HTTP, HTTPS, Health, Paths, Service, Stack, current_release, release_link
 
 # The first key of the file; a reader refuses a format that it does not know.
 FORMAT = 1
@@ -63,10 +63,10 @@ def _entry(service: Service) -> t.Dict[str, t.Any]:
 
 
 def _url(health: Health) -> t.Optional[str]:
-    if health.kind != "http":
+    if health.kind not in (HTTP, HTTPS):
         return None
     host = f"[{health.host}]" if ":" in health.host else health.host
-    return f"http://{host}:{health.port}{health.path}"
+    return f"{health.kind}://{host}:{health.port}{health.path}"
 
 
 def is_current(stack: Stack) -> bool:

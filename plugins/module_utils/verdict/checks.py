@@ -11,7 +11,6 @@ that it belongs to, and its row in docs/explanation/verdict.md follow from the e
 
 from __future__ import annotations
 
-import shlex
 import typing as t
 
 from ..base import cures
@@ -24,6 +23,7 @@ from ..ports.needs import in_the_way, needs
 from ..ports.provenance import FOREIGN, UNKNOWN, Holder
 from ..supervisord.client_errors import ABSENT, STALE
 from . import conditions, install_steps
+from .health_commands import health_command
 from .judge import STOPPED as BY_HAND
 from .judge import Case, CheckKind, Proof
 from .judge_databases import databases, judge_database, judge_reached
@@ -310,20 +310,9 @@ def _health(case: Case, service: Service) -> t.Optional[Proof]:
         cure = cures.listener(service.health.port)
         hint = "Where that is meant, say so in its health check: answered_by"
         return Proof(f"{answer.detail}, and not by the service: {other}. {hint}", "another", cure, data)
-    return (
-        Proof(answer.detail, data=data) if answer.ok else Proof(answer.detail, "wrong", health_command(service), data)
-    )
-
-
-def health_command(service: Service) -> str:
-    """Return the shell command that asks a service's health."""
-    health = service.health
-    if health is None:
-        return ""
-    host = f"[{health.host}]" if ":" in health.host else health.host
-    if health.kind == "http":
-        return "curl -sS -i " + shlex.quote(f"http://{host}:{health.port}{health.path}")
-    return f"nc -v {health.host} {health.port}"
+    if answer.ok:
+        return Proof(answer.detail, data=data)
+    return Proof(answer.detail, "wrong", health_command(service.name, service.health), data)
 
 
 def _removed(_case: Case, holders: t.Sequence[Holder]) -> Proof:

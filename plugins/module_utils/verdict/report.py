@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..manifest.model import Service, Stack
+from ..manifest.model import HTTP, HTTPS, Service, Stack
 from ..state.lives import Exit, Lives
 from ..state.stopped import Stopped
 from .judge import Check, result_of
@@ -93,8 +93,9 @@ def next_commands(checks: t.Iterable[Check]) -> t.List[str]:
 def web_address(stack: Stack) -> t.Optional[str]:
     """Return the address of the first service that answers HTTP; None when none does."""
     for service in stack.services:
-        if service.health is not None and service.health.kind == "http" and service.port is not None:
-            return f"http://{service.health.host}:{service.port}/"
+        health = service.health
+        if health is not None and health.kind in (HTTP, HTTPS) and service.port is not None:
+            return f"{health.kind}://{health.host}:{service.port}/"
     return None
 
 

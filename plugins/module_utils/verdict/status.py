@@ -277,7 +277,7 @@ def _ask(
     """
     ask = health.probe if started else health.probe_twice
     questions: t.Dict[t.Tuple[str, str], t.Callable[[], HealthAnswer]] = {
-        ("health", service.name): functools.partial(ask, service.health)
+        ("health", service.name): functools.partial(ask, service.health, owner=health.Owner(stack, service))
         for service in stack.services
         if service.health is not None and service.name in programs and programs[service.name].pid
     }

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import socket
 import struct
 import threading
@@ -19,6 +21,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock imp
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Health
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import health
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import HealthAnswer
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.health_commands import health_command
+from tests.support.manifests import a_manifest, a_service, checked
 from tests.support.peers import Behaviour, Peer, drips, http, keeps_silent, says, tcp_peer, then_silent
 from tests.support.processes import eventually, free_port
 
@@ -247,6 +251,75 @@ def test_a_socket_that_has_connected_with_itself_is_no_answer(monkeypatch: pytes
     monkeypatch.setattr(socket, "socket", FromItsOwnPort)
     answer = health.probe(Health("tcp", port, timeout=SHORT))
     assert (answer.ok, answer.detail) == (False, "connection refused")
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted", "said"),
+    [
+        ('{"status": "ok", "db": {"up": true, "lag": 1.0}, "nodes": [{"role": "leader"}]}',
+         {"status": "ok", "db.up": True, "db.lag": 1, "nodes.0.role": "leader"}, None),
+        ('{"status": "degraded"}', {"status": "ok"}, '200, but status is "degraded", wanted "ok"'),
+        ('{"up": 1}', {"up": True}, "200, but up is 1, wanted true"),
+        ('{"up": true}', {"up": 1}, "200, but up is true, wanted 1"),
+        ('{"up": null}', {"up": "null"}, '200, but up is null, wanted "null"'),
+        ('{"up": {"a": 1}}', {"up": "x"}, '200, but up is an object, wanted "x"'),
+        ('{"a": 1}', {"a.b": 1}, '200, but its body has no a.b: "{"a": 1}"'),
+        ("[1]", {"1": 1}, '200, but its body has no 1: "[1]"'),
+        ("fine", {"a": 1}, '200, but its body is not JSON: "fine"'),
+        ("", {"a": 1}, "200, but its body is empty"),
+        ("[" * 100_000, {"a": 1}, None),
+        ('{"a": ' + "9" * 1_000_000 + "}", {"a": 1}, None),
+        (" " * (health.JSON_LIMIT + 1), {"a": 1}, "200, but longer than 1 MiB"),
+    ],
+)  # fmt: skip
+def test_fields_of_json_must_have_the_values_that_are_wanted(
+    body: str, wanted: dict[str, t.Any], said: t.Optional[str]
+) -> None:
+    answer = ask(says(http(body)), json=wanted, timeout=30)
+    assert answer.ok == (said is None and not body.startswith("[[") and "999" not in body), answer.detail
+    assert said is None or answer.detail == said
+    assert len(answer.detail) < 300
+
+
+def test_headers_and_the_method_are_sent_as_they_are_written() -> None:
+    headers = {"Host": "shop.example.org", "accept": "application/json", "X-Empty": ""}
+    with tcp_peer(says("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")) as peer:
+        answer = health.probe(Health("http", peer.port, method="HEAD", headers=headers, timeout=30))
+        assert answer.ok, "an answer to HEAD has the length of a body that does not come"
+        health.probe(Health("http", peer.port, method="POST", timeout=SHORT))
+        head, post = (request.decode("ascii").split("\r\n") for request in peer.requests)
+    assert head[0] == "HEAD / HTTP/1.1"
+    assert [line for line in head if line.lower().startswith(("host", "accept", "x-"))] == [
+        "Host: shop.example.org", "accept: application/json", "X-Empty: "]  # fmt: skip
+    assert post[0] == "POST / HTTP/1.1"
+    assert "Content-Length: 0" in post
+
+
+def test_a_secret_of_a_header_is_read_when_it_is_sent_and_never_shown(tmp_path: Path) -> None:
+    manifest = a_manifest({"web": a_service(
+        port=8000, secrets={"TOKEN": "planted-token"},
+        health={"http": "/", "headers": {"Authorization": "Bearer {secret:TOKEN}"}})}, root=str(tmp_path))  # fmt: skip
+    stack = checked(manifest)
+    assert "planted" not in str(stack.to_dict())
+    (service,) = stack.services
+    assert service.health is not None
+
+    def asked(**files: str) -> tuple[HealthAnswer, list[bytes]]:
+        private = Path(stack.paths.env_dir)
+        private.mkdir(parents=True, exist_ok=True)
+        (private / "web.json").write_text(json.dumps(files), encoding="utf-8")
+        with tcp_peer(says(http("ok"))) as peer:
+            target = dataclasses.replace(t.cast("Health", service.health), port=peer.port, timeout=30)
+            return health.probe(target, owner=health.Owner(stack, service)), peer.requests
+
+    answer, (request,) = asked(TOKEN="planted-token")
+    assert answer.ok
+    assert b"\r\nAuthorization: Bearer planted-token\r\n" in request
+    assert asked()[0].detail == "the secret TOKEN of its headers has no value"
+    evil, requests = asked(TOKEN="planted\r\nX-Evil: 1")
+    assert evil.detail == "the secret TOKEN of its headers has a character that no header can have"
+    assert requests == [b""]
+    assert health_command("web", service.health) == "rollcall status web", "no secret is in a command"
 
 
 # --- TCP ------------------------------------------------------------------------------------------------------------

@@ -58,6 +58,15 @@ def into_env(text: str) -> Any:
     return edit
 
 
+def in_main_app(key: str, value: Any) -> Any:
+    """Return the edit that gives main_app this value for a key."""
+
+    def edit(data: dict[str, Any], _place: str) -> None:
+        data["stack"]["services"]["main_app"][key] = value
+
+    return edit
+
+
 # By the name of a cure in manifest/corrections.py.
 OF_DATA: dict[str, list[Trial]] = {
     # leave something out
@@ -190,14 +199,36 @@ OF_DATA: dict[str, list[Trial]] = {
         Trial(a_manifest(checks={"logs": {"critical": ["[a"]}}), c.ESCAPED_PATTERN, written(r"\[a"))],
     "HTTP_PATH": [Trial(one(port=8000, health={"http": "http://a/x"}), c.HTTP_PATH, written("/x"))],
     "PERCENT_ENCODED": [Trial(one(port=8000, health={"http": "/a b"}), c.PERCENT_ENCODED, written("/a%20b"))],
-    "TCP": [
-        Trial(one(port=8000, health={"tcp": False}), c.TCP, written(True)),
-        Trial(one(port=8000, health={"http": "/", "tcp": 5}), c.TCP, removed),
+    "TRUE": [
+        Trial(one(port=8000, health={"tcp": False}), c.TRUE, written(True)),
+        Trial(one(port=8000, health={"http": "/", "tls": 5}), c.TRUE, removed),
     ],
-    "HTTP_OR_TCP": [
-        Trial(one(port=8000, health={"timeout": 1}), c.HTTP_OR_TCP, below(".http", written("/"))),
-        Trial(one(port=8000, health={"timeout": 1}), c.HTTP_OR_TCP, below(".tcp", written(True))),
-        Trial(one(port=8000, health={**WEB, "tcp": True}), c.HTTP_OR_TCP, below(".tcp", removed)),
+    "ONE_QUESTION": [
+        Trial(one(port=8000, health={"timeout": 1}), c.ONE_QUESTION, below(".http", written("/"))),
+        Trial(one(port=8000, health={"timeout": 1}), c.ONE_QUESTION, below(".https", written("/"))),
+        Trial(one(port=8000, health={"timeout": 1}), c.ONE_QUESTION, below(".tcp", written(True))),
+        Trial(one(port=8000, health={"timeout": 1}), c.ONE_QUESTION, below(".tls", written(True))),
+        Trial(one(port=8000, health={**WEB, "tcp": True}), c.ONE_QUESTION, below(".tcp", removed)),
+    ],
+    "HEADER": [
+        Trial(one(port=8000, health={**WEB, "headers": {"Accept: */*": "x"}}), c.HEADER,
+              in_main_app("health", {**WEB, "headers": {"Accept": "*/*"}})),
+    ],
+    "HEADER_VALUE": [
+        Trial(one(port=8000, health={**WEB, "headers": {"A": "x\r\nB: y"}}), c.HEADER_VALUE, written("x")),
+    ],
+    "JSON_FIELD": [
+        Trial(one(port=8000, health={**WEB, "json": {"database..up": True}}), c.JSON_FIELD,
+              in_main_app("health", {**WEB, "json": {"database.up": True}})),
+    ],
+    "NO_BODY": [
+        Trial(one(port=8000, health={**WEB, "method": "HEAD", "body": "ok"}), c.NO_BODY, removed),
+        Trial(one(port=8000, health={**WEB, "method": "HEAD", "json": {"a": 1}}), c.NO_BODY,
+              beside("method", written("GET"))),
+    ],
+    "secret_first": [
+        Trial(one(port=8000, health={**WEB, "headers": {"A": "{secret:KEY}"}}), c.secret_first("KEY"),
+              in_main_app("secrets", {"KEY": "planted"})),
     ],
     "not_a_truth": [Trial(a_manifest(user=True), c.not_a_truth(c.USER), written("yes"))],
     "a_number": [Trial(one(stable_for="1"), c.a_number(1), written(1))],

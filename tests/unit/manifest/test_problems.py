@@ -134,8 +134,22 @@ CASES: dict[str, tuple[Any, str, str]] = {
     "secrets as text": (one(secrets="planted"), f"{APP}.secrets", "is text, not a mapping"),
     "secret with a bell": (one(secrets={"A": "planted\a"}), f"{APP}.secrets.A", r"control character '\\x07'"),
     # health
-    "health of neither": (one(port=8000, health={"timeout": 1}), f"{APP}.health", "says neither http nor tcp"),
-    "health of both": (one(port=8000, health={**WEB, "tcp": True}), f"{APP}.health", "says both http and tcp"),
+    "health of neither": (
+        one(port=8000, health={"timeout": 1}), f"{APP}.health", "says none of http, https, tcp, tls"),
+    "health of both": (one(port=8000, health={**WEB, "tcp": True}), f"{APP}.health", "says http and tcp"),
+    "health of tcp with a CA": (
+        one(port=8000, health={"tcp": True, "ca": "x"}), f"{APP}.health.ca", "is not a key of a check by tcp"),
+    "health with a header of the connection": (
+        one(port=8000, health={**WEB, "headers": {"connection": "x"}}), f"{APP}.health.headers.connection",
+        "is sent by Rollcall"),
+    "health with half of two lines in a header": (
+        one(port=8000, health={**WEB, "headers": {"A": "b\r\nC: d"}}), f"{APP}.health.headers.A",
+        "is not what a header can say"),
+    "health with a list for a field": (
+        one(port=8000, health={**WEB, "json": {"a": [1]}}), f"{APP}.health.json.a", "is a list, not text, a number"),
+    "health with a secret that there is not": (
+        one(port=8000, health={**WEB, "headers": {"A": "{secret:KEY}"}}, secrets={"OTHER": "planted"}),
+        f"{APP}.health.headers.A", "main_app has no secret KEY"),
     "health false": (one(port=8000, health=False), f"{APP}.health", "is a truth value, not a mapping"),
     "health of no port": (one(health=WEB), f"{APP}.health", "the service has no port to ask"),
     "health of a URL": (one(port=8000, health={"http": "http://a/"}), f"{APP}.health.http", "does not begin with /"),
