@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Become a service's command with the variables of its private file: ``launcher.py FILE -- COMMAND [ARGUMENT ...]``.
+"""Become a service's command with its limits and the variables of its private file.
+
+``launcher.py [--limits nofile=65536,core=unlimited] [--nice 5] [FILE] -- COMMAND [ARGUMENT ...]``. The form ``FILE --
+COMMAND`` stands in every config that earlier versions have installed.
 
 supervisord runs it in the command's place, so secrets are neither in its config nor in a list of processes. It becomes
 the command (execve(2)): the pid, the session and the open files are the same. A program of its own, for `python -I`.
@@ -11,13 +14,25 @@ the command (execve(2)): the pid, the session and the open files are the same. A
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import stat
 import sys
 import typing as t
 
 EX_CONFIG = 78  # sysexits.h; none of a shell's own codes
+
+# getrlimit(2), by the keys of a manifest.
+_RESOURCES = {
+    "nofile": resource.RLIMIT_NOFILE,
+    "nproc": resource.RLIMIT_NPROC,
+    "core": resource.RLIMIT_CORE,
+    "memory": resource.RLIMIT_AS,
+}
+_OPTIONS = ("--limits", "--nice")
+_USAGE = "usage: launcher.py [--limits NAME=NUMBER,...] [--nice NUMBER] [FILE] -- COMMAND [ARGUMENT ...]"
 
 
 class Unusable(Exception):
@@ -64,16 +79,55 @@ def _is_variable(name: str, value: t.Any) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in name + value)
 
 
+def set_limits(text: str) -> None:
+    """Set limits, such as ``nofile=65536,core=unlimited``, soft and hard alike.
+
+    Raises:
+        Unusable: one of them is above the hard limit, or is none.
+    """
+    for word in text.split(","):
+        name, _equals, number = word.partition("=")
+        if name not in _RESOURCES or not (number == "unlimited" or (number.isdigit() and len(number) < 20)):
+            raise Unusable(f"{word} is no limit")
+        limit = resource.RLIM_INFINITY if number == "unlimited" else int(number)
+        try:
+            resource.setrlimit(_RESOURCES[name], (limit, limit))
+        except (OSError, ValueError) as exc:
+            most = resource.getrlimit(_RESOURCES[name])[1]
+            most_shown = "unlimited" if most == resource.RLIM_INFINITY else most
+            raise Unusable(f"the limit {word} cannot be set: the hard limit is {most_shown}") from exc
+
+
 def main(argv: t.Sequence[str]) -> t.NoReturn:
     """Become the command that ``argv`` names, or say in one line why not and exit 78."""
     try:
-        if len(argv) < 3 or argv[1] != "--" or not argv[2]:
-            raise Unusable("usage: launcher.py FILE -- COMMAND [ARGUMENT ...]")
-        os.environb.update(read_variables(argv[0]))
-        _become(argv[2:])
+        options, path, command = _divided(argv)
+        if path:
+            os.environb.update(read_variables(path))
+        if "--nice" in options:
+            # Only root may go below what it has; the command is started all the same, and the doctor tells it.
+            with contextlib.suppress(PermissionError):
+                os.setpriority(os.PRIO_PROCESS, 0, int(options["--nice"]))
+        # Last: a limit of memory holds for this program, too.
+        if "--limits" in options:
+            set_limits(options["--limits"])
+        _become(command)
     except Unusable as exc:
         sys.stderr.write(f"rollcall launcher: {exc}\n")
         raise SystemExit(EX_CONFIG) from exc
+
+
+def _divided(argv: t.Sequence[str]) -> t.Tuple[t.Dict[str, str], str, t.Sequence[str]]:
+    """Return the options, the private file, empty where there is none, and the command."""
+    options: t.Dict[str, str] = {}
+    rest = list(argv)
+    while len(rest) > 1 and rest[0] in _OPTIONS:
+        options[rest[0]] = rest[1]
+        del rest[:2]
+    path = rest.pop(0) if rest and rest[0] != "--" else ""
+    if len(rest) < 2 or rest[0] != "--" or not rest[1] or not options.get("--nice", "0").isdigit():
+        raise Unusable(_USAGE)
+    return options, path, rest[1:]
 
 
 def _become(command: t.Sequence[str]) -> t.NoReturn:

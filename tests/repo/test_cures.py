@@ -66,6 +66,9 @@ TRIALS: t.Mapping[str, str] = {
     "mutable": "tests/fault/test_standing.py::test_what_nobody_can_remove_is_told_before_anything_is_stopped",
     "MOUNT_PROC": f"{FAULT}::test_the_processes_of_a_host_are_mounted_again",
     "HARD_LIMIT": f"{FAULT}::test_every_look_shows_what_it_is_for",
+    "raise_limit": (
+        "tests/contract/run/test_descriptors.py::test_a_shell_whose_hard_limit_is_raised_as_told_can_do_what_was_refused"
+    ),
     "password": "tests/contract/programs/test_supervisor_program.py::test_a_password_opens_it_and_is_in_no_result",
     "history": f"{FAULT}::test_a_run_that_failed_can_be_looked_up_and_acknowledged",
     "check_port": f"{FAULT}::test_a_service_that_gets_no_port_is_told_who_has_them_and_which_one_is_free",

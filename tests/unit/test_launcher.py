@@ -115,8 +115,64 @@ def test_a_command_that_cannot_be_started_is_named(tmp_path: Path, command: str)
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("argv", [[], ["x"], ["x", "--"], ["x", "y", "z"], ["x", "--", ""]])
+LIMITS = """
+import json, os, resource
+names = ("NOFILE", "NPROC", "CORE", "AS")
+limits = [resource.getrlimit(getattr(resource, f"RLIMIT_{name}")) for name in names]
+print(json.dumps([os.getpriority(os.PRIO_PROCESS, 0), *limits]))
+"""
+
+
+def test_it_sets_limits_and_niceness_and_needs_no_file_for_that() -> None:
+    options = ("--limits", "nofile=333,nproc=4000,core=unlimited,memory=2000000000", "--nice", "7")
+    done = launch(*options, "--", sys.executable, "-c", LIMITS)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [7, [333, 333], [4000, 4000], [-1, -1], [2_000_000_000, 2_000_000_000]]
+
+
+def test_limits_go_with_a_private_file(tmp_path: Path) -> None:
+    done = launch(
+        *("--limits", "nofile=333", private(tmp_path / "app.json", {"TOKEN": "x"})),
+        *("--", "/bin/sh", "-c", 'echo "$TOKEN $(ulimit -Hn)"'),
+    )
+    assert (done.returncode, done.stdout) == (0, "x 333\n")
+
+
+@pytest.mark.parametrize(("limit", "why"), [("files=3", "is no limit"), ("nofile=many", "is no limit"), ("", "is no")])
+def test_a_limit_that_is_none_is_named(limit: str, why: str) -> None:
+    done = launch("--limits", limit, "--", "/bin/true")
+    assert (done.returncode, done.stderr) == (78, f"rollcall launcher: {limit} {done.stderr.split(' ', 3)[3]}")
+    assert why in done.stderr
+
+
+def test_a_limit_above_the_hard_limit_is_told_with_that() -> None:
+    # Root may raise it, unless it has lost that right.
+    shell = 'ulimit -n 200; exec setpriv --bounding-set -sys_resource --inh-caps -sys_resource "$@"'
+    command = [sys.executable, "-I", launcher.__file__, "--limits", "nofile=300", "--", "/bin/true"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", shell if os.geteuid() == 0 else 'ulimit -n 200; exec "$@"', "sh", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 78
+    assert done.stderr == "rollcall launcher: the limit nofile=300 cannot be set: the hard limit is 200\n"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["x"],
+        ["x", "--"],
+        ["x", "y", "z"],
+        ["x", "--", ""],
+        ["--nice"],
+        ["--nice", "5"],
+        ["--nice", "-5", "--", "x"],
+    ],
+)
 def test_wrong_arguments_get_the_usage(argv: t.List[str]) -> None:
     done = launch(*argv)
     assert done.returncode == 78
-    assert "usage: launcher.py FILE -- COMMAND" in done.stderr
+    assert "usage: launcher.py [--limits NAME=NUMBER,...] [--nice NUMBER] [FILE] -- COMMAND" in done.stderr

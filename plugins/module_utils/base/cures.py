@@ -353,6 +353,17 @@ MOUNT_PROC = "mount -t proc proc /proc"
 HARD_LIMIT = "ulimit -Hn"
 
 
+def raise_limit(name: str, limit: int) -> str:
+    """Return the command that raises a hard limit of the shell that it is typed in (prlimit(1)).
+
+    Args:
+        name: of the limit, as in a manifest.
+        limit: what it must be; a negative number is unlimited.
+    """
+    option = {"memory": "as"}.get(name, name)
+    return f"sudo prlimit --pid $$ --{option}=:{limit if limit >= 0 else 'unlimited'}"
+
+
 def most_victims(number: int) -> str:
     """Return the option that lets so many processes be ended at once."""
     return f"set max_victims={number}"

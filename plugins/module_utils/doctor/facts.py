@@ -88,6 +88,24 @@ class LeftOvers:
     runs: int = 0
 
 
+class OtherLimit(t.NamedTuple):
+    """A limit or niceness that a running process has, and should not have.
+
+    Attributes:
+        service: whose process it is; empty for supervisord.
+        pid: of the process.
+        key: of the manifest, such as ``limits.nofile``.
+        has: the hard limit, or the niceness; a negative limit is unlimited.
+        wanted: by the manifest; for supervisord by default.
+    """
+
+    service: str
+    pid: int
+    key: str
+    has: int
+    wanted: int
+
+
 @dataclass(frozen=True)
 class Versions:
     """Which versions there are.
@@ -136,6 +154,7 @@ class HostFacts:
         missing: directories that are not there.
         logs: of the services and of supervisord.
         lost_logs: logs to which supervisord does not write any more, though it should.
+        other_limits: what running processes have otherwise than the manifest says.
         left_overs: of earlier runs.
         lock: the note of the process that has locked the stack; None when none has.
         unfinished: run and step of the newest run, when it never came to its end.
@@ -171,6 +190,7 @@ class HostFacts:
     missing: t.Sequence[str] = ()
     logs: t.Sequence[LogFile] = ()
     lost_logs: t.Sequence[str] = ()
+    other_limits: t.Sequence[OtherLimit] = ()
     left_overs: LeftOvers = LeftOvers()
     lock: t.Optional[t.Mapping[str, t.Any]] = None
     unfinished: t.Optional[t.Mapping[str, t.Any]] = None

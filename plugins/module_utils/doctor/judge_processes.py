@@ -11,6 +11,7 @@ import typing as t
 
 from ..base import cures
 from ..host.model import Process
+from ..manifest.model import UNLIMITED
 from . import repairs
 from .facts import HostFacts
 from .findings import ERROR, NOTE, WARNING, FindingKind, Sighting
@@ -82,6 +83,19 @@ def _recycled(facts: HostFacts) -> t.Iterator[Sighting]:
         yield Sighting(service or facts.name, text, facts.own(cures.FIX), {"pid": pid})
 
 
+def _other_limits(facts: HostFacts) -> t.Iterator[Sighting]:
+    for one in facts.other_limits:
+        has, wanted = (_limit_words(one.key, value) for value in (one.has, one.wanted))
+        who = f"pid {one.pid}" if one.service else f"supervisord, pid {one.pid}, and with it every service,"
+        text = f"{who} has {one.key} {has}, and should have {wanted}: by whoever started it, or by itself since"
+        data = {"pid": one.pid, "key": one.key, "has": one.has, "wanted": one.wanted}
+        yield Sighting(one.service or facts.name, text, facts.own(cures.FULL), data)
+
+
+def _limit_words(key: str, value: int) -> str:
+    return "unlimited" if value == UNLIMITED and key != "nice" else str(value)
+
+
 KINDS = (
     FindingKind(
         "orphan",
@@ -98,6 +112,13 @@ KINDS = (
         _wrong_user,
     ),
     FindingKind("duplicate", ERROR, "a service runs twice", "`rollcall restart full`", _duplicates),
+    FindingKind(
+        "other_limits",
+        WARNING,
+        "a running process has another limit, or another niceness, than the manifest says",
+        "`rollcall restart full`",
+        _other_limits,
+    ),
     FindingKind(
         "pidfile_foreign",
         WARNING,

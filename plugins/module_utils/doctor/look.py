@@ -44,6 +44,7 @@ from ..verdict.limits import FILES
 from ..verdict.observation import Observation
 from . import lost_logs, own_paths
 from .facts import HostFacts, LeftOvers, LogFile, Pidfile, Unavailable, Versions, own_command
+from .other_limits import other_limits
 
 # Seconds for finding out what is in the way on the ports; what is left then is told without its unit.
 PORTS_PATIENCE = 10.0
@@ -144,6 +145,7 @@ class _Look:
             "problems": self._problems(stack),
             "ports": {} if seen is None else self._try(stack.name, lambda: _ports(stack, seen, self._clock)) or {},
             "held": self._try(paths.env_dir, lambda: fitness.held(stack)) or {},
+            "other_limits": [] if seen is None else other_limits(stack, seen),
             **_logs(stack, seen),
         }
 

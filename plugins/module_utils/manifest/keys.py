@@ -56,6 +56,20 @@ START: t.Mapping[str, Key] = {
     "retries": Key(whole(0, 1000, "a number of tries"), "how often supervisord tries again", Start.retries),
 }
 
+_INHERITED = Words("inherited")
+
+LIMITS: t.Mapping[str, Key] = {
+    "nofile": Key(values.OPEN_FILES, "how many files, sockets and pipes it may have open", _INHERITED),
+    "nproc": Key(
+        values.PROCESSES,
+        "how many processes and threads its user may have, those of other services too, for it to start another one; "
+        "root is not limited",
+        _INHERITED,
+    ),
+    "core": Key(values.SIZE, "how large a core dump may become; 0 is none", _INHERITED),
+    "memory": Key(values.MEMORY, "how much address space it may have, which is more than it uses", _INHERITED),
+}
+
 LOG: t.Mapping[str, Key] = {
     "max_bytes": Key(
         whole(0, 2**40, "a number of bytes")._replace(words="whole number"),
@@ -177,6 +191,10 @@ SERVICE: t.Mapping[str, Key] = {
         values.UMASK,
         'which rights the files that it makes do not get, such as `"027"`; quotes are needed',
         Words('`"022"`'),
+    ),
+    "limits": Key(mapping("limits", LIMITS), "what each of its processes may use; see [limits](#limits)", _BELOW),
+    "nice": Key(
+        whole(0, 19, "a niceness"), "how far it stands back when the processors are busy; 19 is most", Service.nice
     ),
     "log": Key(mapping("log", LOG), "how much of its output is kept", _BELOW, field="log_max_bytes"),
 }

@@ -157,6 +157,27 @@ class Start(_Record):
     retries: int = 3
 
 
+# A limit that is none.
+UNLIMITED = -1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Limits(_Record):
+    """What each process of a service may use at the most (getrlimit(2)); None: what whoever starts the stack may.
+
+    Attributes:
+        nofile: files that it may have open.
+        nproc: processes and threads of its user; root has no such limit.
+        core: bytes of a core dump.
+        memory: bytes of its address space.
+    """
+
+    nofile: t.Optional[int] = None
+    nproc: t.Optional[int] = None
+    core: t.Optional[int] = None
+    memory: t.Optional[int] = None
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Service(_Record):
     """One service; it becomes one program of supervisord.
@@ -177,6 +198,7 @@ class Service(_Record):
         group: for an instance: the service that it is an instance of; empty for others.
         instance: for an instance: its number, from 1; 0 for others.
         umask: of its process, three octal digits.
+        nice: its niceness, 0 to 19 (setpriority(2)).
         log_max_bytes: size at which its log is rotated; 0 is never.
         requires_files: absolute paths; the service is held while one of them is missing on the host.
         requires_env: variables; the service is held while one of them is missing or empty.
@@ -198,6 +220,8 @@ class Service(_Record):
     ready_timeout: float = field(default=30.0, metadata=NO_RESTART)
     restart: str = "unexpected"
     umask: str = field(default="022", metadata=RESTART_WHEN_SET)
+    limits: Limits = field(default=Limits(), metadata=RESTART_WHEN_SET)
+    nice: int = field(default=0, metadata=RESTART_WHEN_SET)
     log_max_bytes: int = 10_000_000
     log_backups: int = 3
     own_port: t.Optional[int] = field(default=None, metadata=NO_RESTART)

@@ -12,7 +12,7 @@ import json
 import typing as t
 
 from ..base.digest import hex_of
-from .model import Service, Stack, Start, Stop, current_release
+from .model import Limits, Service, Stack, Start, Stop, current_release
 
 # Fields that the manifest calls otherwise.
 _KEYS: t.Mapping[str, str] = {
@@ -24,7 +24,7 @@ _KEYS: t.Mapping[str, str] = {
 # What a revision has of the service itself, and of the ports of others.
 _OWN, _PORTS = "service", "ports"
 # A service and its parts as they are where nothing is written.
-_NOTHING_SET: t.Mapping[type, t.Any] = {Service: Service("", (), ""), Start: Start(), Stop: Stop()}
+_NOTHING_SET: t.Mapping[type, t.Any] = {Service: Service("", (), ""), Limits: Limits(), Start: Start(), Stop: Stop()}
 # When a field is part of the revision: always, never, or when it is set.
 _COUNTS: t.Mapping[type, t.Mapping[str, str]] = {
     cls: {each.name: each.metadata.get("revision", "always") for each in dataclasses.fields(cls)}

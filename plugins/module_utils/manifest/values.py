@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 from . import corrections, patterns
 from .document import WRONG
+from .model import UNLIMITED
 from .places import Place, is_list, kind_of
 from .problems import Problems
 from .readers import Reader, ValueType, choice, list_of, matching, named, read_text, unwritable, whole
@@ -409,6 +410,42 @@ def _umask(problems: Problems, place: Place, value: t.Any) -> t.Any:
     return f"{int(value, 8):03o}"
 
 
+_SIZE_TEXT = re.compile(r"([1-9][0-9]{0,8})([KMGT])\Z")
+_POWERS = {letter: 1024**power for power, letter in enumerate("KMGT", 1)}
+
+
+def _processes(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    """Read a limit of processes."""
+    if value == "unlimited":
+        return UNLIMITED
+    if isinstance(value, str):
+        return problems.wrong_type(place, value, "a number", corrections.LIMIT)
+    return whole(1, 2**22, "a number of processes").read(problems, place, value)
+
+
+def _size(low: int) -> ValueType:
+    """Return the type of a limit in bytes: a number, or text such as ``512M``, in powers of 1024."""
+    number = whole(low, 2**60, "a number of bytes")
+
+    def read(problems: Problems, place: Place, value: t.Any) -> t.Any:
+        if value == "unlimited":
+            return UNLIMITED
+        if isinstance(value, str):
+            found = _SIZE_TEXT.match(value)
+            if found is None:
+                return problems.error(place, "is not a size", corrections.SIZE)
+            value = int(found.group(1)) * _POWERS[found.group(2)]
+        return number.read(problems, place, value)
+
+    return ValueType("bytes, such as `512M`, or `unlimited`", read)
+
+
+# The kernel knows no unlimited number of files: it is fs.nr_open at most, which is below 2**31.
+OPEN_FILES = whole(16, 2**30, "a number of files")
+PROCESSES = ValueType("1 to 4194304, or `unlimited`", _processes)
+SIZE = _size(0)
+# With less no program can be loaded.
+MEMORY = _size(2**20)
 UMASK = ValueType('octal digits, such as `"022"`', _umask)
 HTTP_PATH = ValueType("path", _http_path)
 TRUE = ValueType("`true`", _true)

@@ -40,7 +40,7 @@ from ..state.runs import Journal
 from ..state.stopped import WHOLE, StoppedByHand, keep_stopped, read_stopped
 from ..supervisord import life
 from ..supervisord.client import DOWN, Client, client_of
-from ..supervisord.config import supervisord_revision
+from ..supervisord.config import supervisord_revision, wanted_limits
 from ..supervisord.environment import supervisord_environment
 from ..supervisord.places import engine_python
 from ..verdict import fitness, status, verify
@@ -313,6 +313,7 @@ class CriticalSection:
                 log=log,
                 cwd=stack.root,
                 number=number_of(stack.root),
+                limits=wanted_limits(stack),
                 timeout=SUPERVISORD_START,
                 clock=self.run.clock,
                 started=self._supervisord_born,

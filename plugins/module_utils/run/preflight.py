@@ -14,16 +14,17 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import Problem, RollcallError
-from ..host import processes
+from ..host import processes, rlimits
 from ..host.accounts import Account, user_name
 from ..host.labels import label_of
 from ..host.system_directories import forbidden
-from ..manifest.model import Stack
+from ..manifest.model import UNLIMITED, Stack
+from ..manifest.selection import narrowed
 from ..ports import flush
 from ..ports.needs import all_needs
 from ..state.generations import Generation, generations_directory
 from ..supervisord import client_errors
-from ..supervisord.config import descriptors
+from ..supervisord.config import descriptors, wanted_limits
 from ..supervisord.environment import services_with_private_file
 from ..supervisord.parse_back import compare, parse_back
 from ..supervisord.places import engine_python, supervisord_log
@@ -31,7 +32,7 @@ from ..supervisord.running import supervisord_options
 from ..verdict import fitness, places
 from ..verdict.observation import Observation
 from .modes import ALL, Mode
-from .plan import RunPlan, assigned_ports
+from .plan import KEEP, RunPlan, assigned_ports
 from .request import Request
 
 PARSE_BACK_TIMEOUT = 20.0
@@ -128,40 +129,63 @@ def _refuse(stack: Stack, problems: t.Sequence[Problem]) -> None:
         )
 
 
-def check_descriptors(stack: Stack) -> None:
-    """Check that supervisord will be allowed to open as many files as it must.
+def check_limits(stack: Stack) -> None:
+    """Check that supervisord may open as many files as it must, and that services may have the limits they are to have.
 
     Raises:
-        RollcallError: ``wrong_use``: the hard limit is lower, and it cannot raise that. Nothing was changed.
+        RollcallError: ``wrong_use``: a hard limit is lower, and this process cannot raise it. Nothing was changed.
     """
-    import resource
-
-    who = fitness.account(stack)
-    needed, allowed = descriptors(stack), resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if allowed == resource.RLIM_INFINITY or allowed >= needed or (who.uid == 0 and _can_raise_limit(needed)):
+    allowed, wanted = rlimits.own_hard_limits(), wanted_limits(stack)
+    lacking = rlimits.lacking(allowed, wanted)
+    if not lacking or (os.geteuid() == 0 and rlimits.may_raise(lacking)):
         return
+    who = fitness.account(stack)
+    told = []
+    for name, value in lacking.items():
+        most = f"and as {who.name} it may"
+        if name == "nofile" and value == descriptors(stack):
+            told.append(f"supervisord must be able to open {value} files, {most} open {allowed[name]}")
+        else:
+            told.append(f"{_who_wants(stack, name, value)}, {most} be {_limit_words(allowed[name])} at the most")
     raise RollcallError(
-        f"supervisord must be able to open {needed} files, and as {who.name} it may open {allowed}. Nothing was "
-        "stopped or changed. Raise the hard limit: LimitNOFILE= of the unit that starts this, or "
-        "/etc/security/limits.conf.",
+        "; ".join(told) + ". Nothing was stopped or changed. Raise the hard limit: LimitNOFILE= and the like of the "
+        "unit that starts this, /etc/security/limits.conf for a log-in, or what starts the container.",
         kind="wrong_use",
-        evidence={"needed": needed, "allowed": allowed, "user": who.name},
-        remedies=[cures.HARD_LIMIT, cures.AGAIN],
+        evidence={"needed": lacking, "allowed": {name: allowed[name] for name in lacking}, "user": who.name},
+        remedies=[cures.HARD_LIMIT, *(cures.raise_limit(*item) for item in lacking.items()), cures.AGAIN],
     )
 
 
-def _can_raise_limit(needed: int) -> bool:
-    """Return whether this process may raise its hard limit of open files; root in a container often may not."""
-    import resource
+def check_running_limits(stack: Stack, seen: Observation, plan: RunPlan) -> None:
+    """Check the same for services that a supervisord is to start which runs already, and keeps its hard limits.
 
-    child = os.fork()
-    if child == 0:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, needed))
-        except (OSError, ValueError):
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    Raises:
+        RollcallError: ``wrong_use``: it must be another supervisord. Nothing was changed.
+    """
+    if plan.supervisord != KEEP or seen.supervisord is None:
+        return
+    own = narrowed(stack, plan.start)
+    wanted = {name: value for name, value in wanted_limits(own).items() if _who_wants(own, name, value)}
+    lacking = rlimits.lacking(rlimits.hard_limits_of(seen.supervisord.pid) or {}, wanted) if wanted else {}
+    if lacking:
+        raise RollcallError(
+            "; ".join(_who_wants(own, name, value) for name, value in lacking.items())
+            + f". The supervisord that runs, pid {seen.supervisord.pid}, was started with a lower hard limit, which no "
+            "service can exceed. Nothing was stopped or changed. A restart of supervisord comes first.",
+            kind="wrong_use",
+            evidence={"needed": lacking, "pid": seen.supervisord.pid},
+            remedies=[cures.FULL, cures.AGAIN],
+        )
+
+
+def _who_wants(stack: Stack, name: str, value: int) -> str:
+    """Return which service wants a limit; empty when none does."""
+    service = next((one.name for one in stack.services if getattr(one.limits, name) == value), None)
+    return "" if service is None else f"limits.{name} of {service} is {_limit_words(value)}"
+
+
+def _limit_words(limit: int) -> str:
+    return "unlimited" if limit == UNLIMITED else str(limit)
 
 
 def check_record(state: str) -> None:

@@ -123,6 +123,7 @@ def prepare(
     preflight.check_socket(before)
     if plan.install:
         registry.check_place(stack)
+    preflight.check_running_limits(stack, before, plan)
     preflight.check_ports(stack, before, plan, request)
     takedown = TakeDown(
         stack,
@@ -201,7 +202,7 @@ def _prove(
     if not request.mode.starts:
         return None
     fit = preflight.check_host(narrowed(wanted.stack, only), new=new, awaited=awaited)
-    preflight.check_descriptors(wanted.stack)
+    preflight.check_limits(wanted.stack)
     return fit
 
 

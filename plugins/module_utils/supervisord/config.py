@@ -14,7 +14,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..base.digest import hex_of
-from ..manifest.model import Service, Stack
+from ..manifest.model import UNLIMITED, Service, Stack
 from .environment import divide_variables, why_impossible
 from .places import engine_python, log_file
 from .quoting import Unrepresentable, quote_command, quote_value, why_unwritable
@@ -102,11 +102,22 @@ def descriptors(stack: Stack) -> int:
     return USUAL_DESCRIPTORS * math.ceil(needed / USUAL_DESCRIPTORS)
 
 
+def wanted_limits(stack: Stack) -> t.Dict[str, int]:
+    """Return what supervisord's hard limits must be at the least, for itself and for the limits of services."""
+    wanted = {"nofile": descriptors(stack)}
+    for service in stack.services:
+        for name, value in vars(service.limits).items():
+            if value is not None and wanted.get(name) != UNLIMITED:
+                wanted[name] = UNLIMITED if value == UNLIMITED else max(value, wanted.get(name, 0))
+    return wanted
+
+
 def programs(stack: Stack) -> t.List[Program]:
     """Return what every program's section must say, in the manifest's order.
 
     A service with secrets, or with values the config cannot carry, is started through ``launcher.py``, which adds the
-    variables of its private file (``environment.private_files``). ``autostart`` is always off: we start by dependency.
+    variables of its private file (``environment.private_files``); one with limits or a niceness, too, as it sets them.
+    ``autostart`` is always off: we start by dependency.
 
     Raises:
         Unrepresentable: names every place in the manifest whose value can be written in no way.
@@ -121,15 +132,10 @@ def programs(stack: Stack) -> t.List[Program]:
 
 def _program(stack: Stack, service: Service) -> Program:
     in_config, in_file = divide_variables(stack, service)
-    command = tuple(service.command)
-    if in_file or service.secrets:
-        launcher = os.path.join(stack.root, "engine", "rollcall", "launcher.py")
-        private_file = os.path.join(stack.paths.env_dir, f"{service.name}.json")
-        command = (engine_python(stack.root), "-I", launcher, private_file, "--", *command)
     oneshot = service.kind == "oneshot"
     return Program(
         name=service.name,
-        command=command,
+        command=_launched(stack, service, private=bool(in_file or service.secrets)),
         directory=service.directory,
         environment=in_config,
         autostart=False,
@@ -149,6 +155,29 @@ def _program(stack: Stack, service: Service) -> Program:
         stdout_logfile_backups=service.log_backups,
         umask=None if service.umask == Service.umask else service.umask,
     )
+
+
+def _launched(stack: Stack, service: Service, *, private: bool) -> t.Tuple[str, ...]:
+    """Return the command that becomes the service's own, which the launcher does where anything is to be set before.
+
+    Args:
+        stack: the manifest.
+        service: one of its services.
+        private: whether it has a private file.
+    """
+    options: t.List[str] = []
+    limits = {name: value for name, value in vars(service.limits).items() if value is not None}
+    if limits:
+        words = (f"{name}={'unlimited' if value == UNLIMITED else value}" for name, value in limits.items())
+        options += ["--limits", ",".join(words)]
+    if service.nice:
+        options += ["--nice", str(service.nice)]
+    if private:
+        options.append(os.path.join(stack.paths.env_dir, f"{service.name}.json"))
+    if not options:
+        return tuple(service.command)
+    launcher = os.path.join(stack.root, "engine", "rollcall", "launcher.py")
+    return (engine_python(stack.root), "-I", launcher, *options, "--", *service.command)
 
 
 def _path_problems(stack: Stack) -> t.List[t.Tuple[str, str]]:

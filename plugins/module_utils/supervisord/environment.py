@@ -99,7 +99,7 @@ def why_impossible(name: str, value: str) -> t.Optional[str]:
 def private_files(stack: Stack, secrets: t.Mapping[str, t.Mapping[str, str]]) -> t.Dict[str, t.Dict[str, str]]:
     """Return the private file of each service that has one: its secrets, and what the config cannot carry.
 
-    The services in it are exactly those that :func:`programs` starts through the launcher.
+    The services in it are exactly those whose private file :func:`programs` names to the launcher.
 
     Args:
         stack: the normalised manifest, which knows only the digests of the secrets.

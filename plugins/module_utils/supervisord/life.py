@@ -23,7 +23,7 @@ from ..base.errors import RollcallError
 from ..base.files import read_last_lines, read_text
 from ..base.opening import NotPlain, judged, open_plain
 from ..base.removing import remove
-from ..host import accounts, ending, inheritance, processes
+from ..host import accounts, ending, inheritance, processes, rlimits
 from ..host.accounts import Account
 from ..host.ending import Ended
 from ..host.model import Identity
@@ -60,6 +60,7 @@ def start_supervisord(
     number: int = 0,
     user: t.Optional[str] = None,
     umask: int = 0o022,
+    limits: t.Optional[rlimits.Limits] = None,
     timeout: float = 10.0,
     clock: Clock = SYSTEM,
     started: t.Callable[[int], None] = lambda _pid: None,
@@ -75,7 +76,8 @@ def start_supervisord(
         cwd: the directory it starts in.
         number: of the stack (``inheritance.number_of``), for all that it will start; 0 for none.
         user: the account to run as; None for the current one. Another one needs root.
-        umask: of its programs; its own files are private by the mode of their directories. With nodaemon it sets none.
+        umask: of its programs; its own files are private by the mode of their directories.
+        limits: its hard limits at the least; they are raised so far where this process may do so.
         timeout: seconds until it must answer; one that does not is ended.
         clock: where the time comes from.
         started: told its pid when it lives, before it is awaited.
@@ -84,17 +86,15 @@ def start_supervisord(
         RollcallError: it cannot be started, exited, or did not answer in time. The last lines that it printed are in
             ``evidence["output"]``.
     """
-    deadline = Deadline(timeout, clock)
-    who = accounts.require_account(user)
+    deadline, who = Deadline(timeout, clock), accounts.require_account(user)
     with os.fdopen(_open_log(log, who), "ab") as stream:
         output = stream.fileno()
         printed = os.fstat(output).st_size
-        child = _spawn((python, config), who, number, environment=environment, output=output, cwd=cwd, umask=umask)
-        _children[child.pid] = child
+        with rlimits.unaffected(limits or {}):
+            child = _spawn((python, config), who, number, environment=environment, output=output, cwd=cwd, umask=umask)
         try:
             started(child.pid)
-            with Client(socket_path, clock=clock) as client:
-                _await_answer(child, client, deadline, lambda: read_last_lines(output, _OUTPUT_LINES, start=printed))
+            _await_answer(child, socket_path, deadline, lambda: read_last_lines(output, _OUTPUT_LINES, start=printed))
         except BaseException:  # an interrupt as well: nobody would know of it
             _end_child(child, clock)
             raise
@@ -132,7 +132,7 @@ def _spawn(
     # PYTHONUTF8, hence -Xutf8, one word: so a process is known as supervisord by its arguments.
     command = [python, "-I", "-Xutf8", "-m", "supervisor.supervisord", "--nodaemon", "-c", config]
     try:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -149,6 +149,8 @@ def _spawn(
         raise RollcallError(
             f"supervisord cannot be started with {python} in {cwd}: {exc}", evidence={"command": command, "cwd": cwd}
         ) from exc
+    _children[child.pid] = child
+    return child
 
 
 def _bequeath(number: int) -> t.Optional[t.Callable[[], None]]:
@@ -175,9 +177,16 @@ def _bequeath(number: int) -> t.Optional[t.Callable[[], None]]:
 
 
 def _await_answer(
-    child: subprocess.Popen[bytes], client: Client, deadline: Deadline, output: t.Callable[[], t.List[str]]
+    child: subprocess.Popen[bytes], socket_path: str, deadline: Deadline, output: t.Callable[[], t.List[str]]
 ) -> None:
     """Return when the child itself answers as RUNNING on its socket; raise when it has exited or time is up."""
+    with Client(socket_path, clock=deadline.clock) as client:
+        _await_running(child, client, deadline, output)
+
+
+def _await_running(
+    child: subprocess.Popen[bytes], client: Client, deadline: Deadline, output: t.Callable[[], t.List[str]]
+) -> None:
     answering: t.Optional[int] = None
     seen = ""
 

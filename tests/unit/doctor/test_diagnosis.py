@@ -18,6 +18,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.facts i
     HostFacts,
     LeftOvers,
     LogFile,
+    OtherLimit,
     OwnPath,
     Pidfile,
     Unavailable,
@@ -421,6 +422,20 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
     ),
     ({"lock": {"who": "ada", "verb": "full", "pid": 7, "since": "noon"}}, "locked", WARNING, "demo", "ada runs 'full'"),
     ({"unfinished": {"run": "r", "step": "stop"}}, "unfinished_run", WARNING, "demo", "at its step 'stop'"),
+    (
+        {"other_limits": [OtherLimit("web", 7, "limits.core", -1, 0)]},
+        "other_limits",
+        WARNING,
+        "web",
+        "pid 7 has limits.core unlimited, and should have 0",
+    ),
+    (
+        {"other_limits": [OtherLimit("", 7, "nice", -1, 0)]},
+        "other_limits",
+        WARNING,
+        "demo",
+        "every service, has nice -1",
+    ),
     ({"lost_logs": ["/logs/web.log"]}, "log_lost", WARNING, "/logs/web.log", "goes on writing"),
     (
         {"unfinished_install": ("release two was made ready, and no run has put it in place",)},

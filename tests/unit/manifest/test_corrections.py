@@ -190,6 +190,10 @@ OF_DATA: dict[str, list[Trial]] = {
         Trial(one(umask=22), c.UMASK, written("022")),
         Trial(one(umask="rwx"), c.UMASK, written("077")),
     ],
+    "LIMIT": [Trial(one(limits={"nproc": "many"}), c.LIMIT, edit) for edit in (written(100), written("unlimited"))],
+    "SIZE": [
+        Trial(one(limits={"core": "2 GB"}), c.SIZE, edit) for edit in (written(0), written("2G"), written("unlimited"))
+    ],
     "DIVIDED_PATTERN": [
         Trial(a_manifest(checks={"logs": {"critical": ["a" * 501]}}), c.DIVIDED_PATTERN,
               at("stack.checks.logs.critical", written(["a" * 250, "a" * 251]))),

@@ -81,6 +81,7 @@ def test_what_may_be_null_is_told() -> None:
         ("stop.signal", Stop.signal),
         ("stop.timeout", f"{Stop.timeout:g}"),
         ("stop.scope", Stop.scope),
+        ("nice", Service.nice),
         ("start.seconds", f"{Start.seconds:g}"),
         ("start.retries", Start.retries),
         ("log.max_bytes", Service.log_max_bytes),

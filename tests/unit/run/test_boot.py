@@ -76,6 +76,19 @@ def test_systemd_tries_no_more_often_than_the_restart_budget_allows() -> None:
     assert (limits["StartLimitBurst"], limits["StartLimitIntervalSec"]) == ("3", "600")
 
 
+@pytest.mark.parametrize(
+    ("nofile", "line"), [(None, None), (4000, None), (8192, "1024:524288"), (600_000, "1024:600000")]
+)
+def test_systemd_lets_the_stack_have_as_many_open_files_as_its_services_want(
+    nofile: int | None, line: str | None
+) -> None:
+    services = {
+        "web": {**SERVICES["web"], "limits": {} if nofile is None else {"nofile": nofile}},
+        "other": SERVICES["web"],
+    }
+    assert unit("systemd", stack(services=services))["Service"].get("LimitNOFILE") == line
+
+
 def test_systemd_waits_longer_than_rollcall_itself() -> None:
     quick, slow = (
         unit("systemd", stack(services={"web": {**SERVICES["web"], "stop": {"timeout": seconds}}}))["Service"]
