@@ -394,7 +394,7 @@ class CriticalSection:
         self._keep_verdict(marks, seen, checks)
         away = self._downtimes(outcome)
         judged = run_report(run, seen, checks, changed=changed, signals=self.signals, downtimes=away)
-        young = young_notes(run.judged.services, seen) if judged["ok"] else []
+        young = young_notes(run.judged.services, seen) if judged["ok"] and changed else []
         return {**judged, "notes": [*judged["notes"], *notes_of(remarks(run.judged, seen)), *young]}
 
     def _downtimes(self, outcome: StartOutcome) -> t.Dict[str, float]:

@@ -217,7 +217,10 @@ def causes_of_error(error: RollcallError) -> t.List[FailedCheck]:
 
 
 def _failed_checks(checks: t.Iterable[CheckData]) -> t.List[FailedCheck]:
-    failed = [check for check in checks if not check["ok"]]
+    found = [check for check in checks if not check["ok"]]
+    waiting = _waiting(found)
+    # Of many, the causes are kept.
+    failed = sorted(found, key=lambda check: check["subject"] in waiting) if len(found) > MOST_CHECKS else found
     return [
         {
             "name": check["name"],
@@ -237,14 +240,21 @@ def what_failed(checks: t.Iterable[CheckData]) -> str:
         checks: of the verdict, those that are well too.
     """
     names: t.Dict[str, t.List[str]] = {}
-    for check in checks:
-        if not check["ok"] and check["code"] != "dependency":
+    found = [check for check in checks if not check["ok"]]
+    waiting = _waiting(found)
+    for check in found:
+        if check["subject"] not in waiting:
             names.setdefault(str(check["subject"]), []).append(check["name"])
     alike: t.Dict[str, t.List[str]] = {}
     for subject, failed in names.items():
         alike.setdefault(", ".join(failed), []).append(subject)
     parts = [f"{_listed(subjects)} ({failed})" for failed, subjects in alike.items()]
     return "; ".join(parts) or "what is named above"
+
+
+def _waiting(failed: t.Iterable[CheckData]) -> t.Set[str]:
+    """Return the services that were not started because of another one: whatever else fails of them follows from it."""
+    return {check["subject"] for check in failed if check["code"] == "dependency"}
 
 
 def _listed(subjects: t.Sequence[str]) -> str:

@@ -3,13 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""What failed: the checks that say it, each thing once, and the text of them. Pure."""
+"""What failed: the checks that say it, each thing once, and the text of them, the cause last. Pure."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ..base.text import printable
+from ..base.text import count, printable
 from .words import Painter, Reader, indented, names_of, runnable
 
 if t.TYPE_CHECKING:
@@ -49,13 +49,58 @@ def verdict_word(checks: t.Optional[t.Sequence[CheckData]]) -> str:
 
 
 def stories(failing: Failing, reader: Reader, paint: Painter) -> t.List[str]:
-    """Return a block of text for each thing that failed; what happened to several subjects alike is told once."""
+    """Return a block of text for each thing that failed; what happened to several subjects alike is told once.
+
+    What failed first comes last, for that is where the eye is when the output stops. Of those that are down only
+    because of it one line says who they are.
+    """
+    waiting = _waiting(failing)
     found: t.Dict[t.Any, t.Tuple[t.List[str], t.Sequence[CheckData]]] = {}
     for subject, checks in failing.items():
-        if checks:
+        if checks and subject not in waiting:
             key = tuple((check["name"], check["evidence"]) for check in checks)
             found.setdefault(key, ([], checks))[0].append(subject)
-    return [_story(subjects, checks, reader, paint) for subjects, checks in found.values()]
+    told = [_story(subjects, checks, reader, paint) for subjects, checks in found.values()]
+    lines = waiting_lines(waiting)
+    return ["\n".join(lines), *reversed(told)] if lines else told[::-1]
+
+
+def waiting_lines(waiting: t.Mapping[str, str]) -> t.List[str]:
+    """Return a line for each service that others wait for.
+
+    Args:
+        waiting: services that are not up, each with the one it depends on, which is not up either.
+    """
+    causes: t.Dict[str, t.List[str]] = {}
+    for name in waiting:
+        causes.setdefault(_cause(name, waiting), []).append(name)
+    return [
+        printable(
+            f"{names[0]} waits for {cause}"
+            if len(names) == 1
+            else f"{count(len(names), 'service')} wait for {cause}: {names_of(names)}"
+        )
+        for cause, names in causes.items()
+    ]
+
+
+def _waiting(failing: Failing) -> t.Dict[str, str]:
+    """Return the services of which nothing failed but what they depend on, each with that."""
+    found = {}
+    for subject, checks in failing.items():
+        needed = [check["data"].get("depends_on") for check in checks if check["code"] == "dependency"]
+        if len(checks) == 1 and needed and isinstance(needed[0], str):
+            found[subject] = needed[0]
+    return found
+
+
+def _cause(name: str, waiting: t.Mapping[str, str]) -> str:
+    """Return the service at the end of a chain of those that wait."""
+    passed = {name}
+    while name in waiting and waiting[name] not in passed:
+        name = waiting[name]
+        passed.add(name)
+    return name
 
 
 def _telling(checks: t.Sequence[CheckData], explained: t.Collection[str]) -> t.List[CheckData]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import typing as t
 
 from ..base import cures
-from ..base.text import gist, printable, readable_time, run_result
-from .words import Painter, Reader, cut, indented, runnable
+from ..base.text import count, gist, printable, readable_time, run_result
+from .words import Painter, Reader, cut, indented, names_of, runnable
 
 if t.TYPE_CHECKING:
-    from ..base.documents import LastFailure
+    from ..base.documents import FailedCheck, LastFailure
 
 # Checks that are told; the record of the run has them all.
 TOLD = 4
@@ -38,10 +38,18 @@ def last_failure_text(failure: LastFailure, reader: Reader, paint: Painter) -> s
         printable(f"  {failure['mode'] or '?'} by {failure['who'] or '?'}{when}"),
         *indented(printable(failure["message"] or ""), 2),
     ]
-    for check in failure["checks"][:TOLD]:
+    waiting = _waiting(failure["checks"])
+    if waiting:
+        lines.append(printable(f"  {count(len(waiting), 'service')} waited for others: {names_of(waiting)}"))
+    for check in [one for one in failure["checks"] if one["subject"] not in waiting][:TOLD]:
         first, *last = gist(printable(check["evidence"])) or ["no evidence"]
         lines.append(cut(f"  {check['subject']}, {check['name']}: {first}"))
         lines += indented("\n".join(last), 4)
     for command in (cures.history(failure["run"]), cures.ACKNOWLEDGE):
         lines.append(f"  {paint('next:', 'warn')} {runnable(command, reader)}")
     return "\n".join(lines)
+
+
+def _waiting(checks: t.Sequence[FailedCheck]) -> t.List[str]:
+    """Return the services that were not started because of another one."""
+    return list(dict.fromkeys(check["subject"] for check in checks if check["code"] == "dependency"))

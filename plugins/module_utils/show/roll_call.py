@@ -203,9 +203,12 @@ def _run(report: Report) -> t.Iterator[str]:
     mode = report["mode"]
     if mode:
         # Late: a mere look has no mode.
-        from ..run.modes import BY_NAME
+        from ..run.modes import ALL, BY_NAME
 
-        yield BY_NAME[mode].title if mode in BY_NAME else str(mode)
+        known = BY_NAME.get(mode)
+        # By name, the modes differ in nothing that would be worth a word here.
+        named = known is not None and not report["whole"] and known.stops == ALL and known.starts
+        yield "restart" if named else known.title if known is not None else str(mode)
     if report["seconds"] is not None:
         yield f"{report['seconds']:.1f} s"
     if report["run"]:

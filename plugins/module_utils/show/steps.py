@@ -26,7 +26,7 @@ from ..verdict.install_steps import (
     STARTED,
     VERDICT,
 )
-from .words import painter
+from .words import names_of, painter
 
 if t.TYPE_CHECKING:
     from ..base import documents
@@ -180,13 +180,25 @@ def steps_text(found: t.Sequence[documents.StepData], *, colour: bool = False) -
     last = len(found)
     state_width, name_width = (max(len(step[key]) for step in found) for key in ("state", "name"))
     lines = []
+    missed = [step for step in found if step["state"] == NOT_REACHED]
     for step in found:
+        if step in missed:
+            lines += [f"{paint(NOT_REACHED, 'quiet')}  {_from_to(missed, last)}"] if step is missed[0] else []
+            continue
         said = printable(step["said"])
         seconds = "" if step["seconds"] is None else f"{step['seconds']:.1f} s"
         state = paint(f"{step['state']:{state_width}}", _PAINTED.get(step["state"], "quiet"))
         line = f"{state}  {step['number']:2}/{last}  {step['name']:{name_width}}  {seconds:>7}  {said}"
         lines.append(line.rstrip())
     return "\n".join(lines)
+
+
+def _from_to(missed: t.Sequence[documents.StepData], last: int) -> str:
+    """Return steps that follow each other in one line."""
+    first, end = missed[0], missed[-1]
+    if first is end:
+        return f"{first['number']:2}/{last}  {first['name']}"
+    return f"{first['number']:2}/{last}  {first['name']}, and all up to {end['number']}/{last}  {end['name']}"
 
 
 def _judged(
@@ -203,7 +215,7 @@ def _judged(
     if not said and counted:
         said = f"{len(counted.difference(failing))} of {len(counted)} {what}"
     if failing and at in _COUNTED:
-        named = f"{'held' if held else 'failed'}: {', '.join(map(str, failing))}"
+        named = f"{'held' if held else 'failed'}: {names_of(list(map(str, failing)))}"
         said = f"{said}; {named}" if said else named
     return Step(at, HELD if held else FAILED if failing else CHANGED if changed else OK, seconds, said)
 

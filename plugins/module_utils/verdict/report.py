@@ -78,10 +78,8 @@ def young_notes(services: t.Sequence[Service], seen: Observation) -> t.List[str]
     if not young:
         return []
     age = min(seen.programs[name].age for name in young)
-    one = f"{young[0]} is new or changed and has not run for long yet ({age:.1f} s)"
-    several = f"{len(young)} services are new or changed and have not run for long yet (the youngest: {age:.1f} s)"
-    longer = "To watch for longer: -e soak=30 of a playbook, or --soak 30 of rollcall"
-    return [f"{one if len(young) == 1 else several}. {longer}"]
+    who = f"{young[0]} is" if len(young) == 1 else f"{len(young)} services are"
+    return [f"{who} only {age:.1f} s old; to watch longer: -e soak=30 or --soak 30"]
 
 
 def next_commands(checks: t.Iterable[Check]) -> t.List[str]:

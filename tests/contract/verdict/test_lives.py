@@ -133,7 +133,8 @@ def test_a_first_verdict_says_how_little_it_rests_on() -> None:
         assert report["ok"]
         (note,) = report["notes"]
         assert "2 services" in note
-        assert "soak" in note
+        assert "-e soak=30 or --soak 30" in note
+        assert made.perform()["notes"] == [], "what has changed nothing says it no second time"
         assert made.perform(soak=3.5)["notes"] == []
         # It is known how long the same revision has lived before.
         assert made.perform("full", installed=True)["notes"] == []

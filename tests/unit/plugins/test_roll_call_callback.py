@@ -779,7 +779,8 @@ def test_a_task_that_failed_is_named_at_its_step_and_nothing_after_it_was_come_t
     lines = run.end().splitlines()
 
     assert re.match(r"FAILED +3/12  dependencies .*Install supervisor and what the engine needs$", lines[3])
-    assert all(line.startswith("not reached") for line in lines[4:13])
+    assert lines[4] == "not reached   4/12  database, and all up to 12/12  verdict"
+    assert lines[5] == ""
 
 
 def test_the_outcome_has_the_steps_of_an_install(run: Run, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ def test_what_failed_alike_is_told_once_and_what_only_waited_not_at_all() -> Non
         failed("running", "api", "FATAL", None),
         failed("health", "feed", "no answer", None, code="wrong"),
         failed("running", "main_app", "it depends on web", None, code="dependency"),
+        failed("port", "main_app", "nothing listens", None, code="free"),
         check("running", "worker", "RUNNING"),
     ]
     assert what_failed(checks) == "web, api (running); feed (health)"

@@ -57,6 +57,12 @@ def test_a_good_restart_is_one_line_a_service_then_the_verdict_then_where_to_go(
     ]
 
 
+def test_a_run_by_name_is_no_full_restart() -> None:
+    text = verdict_line(restart_report(whole=False, services=[row("main_app", 3000)]))
+
+    assert text == f"main_app of trading on web1: OK, 1 of 1 service up, 1 of 1 answered (restart, 1.9 s, run {RUN})"
+
+
 def test_a_status_has_no_run_to_speak_of() -> None:
     assert roll_call(status_report()).split("\n\n")[1].splitlines() == [
         "trading on web1: OK, 10 of 10 services up, 8 of 8 answered",
@@ -152,21 +158,66 @@ def test_a_health_answer_that_the_state_has_told_is_not_told_again_but_its_comma
     assert "  running: not ready after 3 s: its health is 503\n  next: tail x\n  next: curl x\n" in text
 
 
-def test_services_with_one_story_are_told_once_after_its_cause() -> None:
-    follows = "not started: it depends on trade_executor, which is not up"
-    checks = [
-        failed("running", name, follows, f"tail {name}", code="dependency") for name in ("main_app", "trade_manager")
-    ] + crashed()
+def waits(name: str, cause: str, **data: t.Any) -> t.Dict[str, t.Any]:
+    follows = f"not started: it depends on {cause}, which is not up; now STOPPED\nlog since the run began:\nshut down"
+    return failed("running", name, follows, f"tail {name}", code="dependency", depends_on=cause, **data)
+
+
+def test_who_waits_for_the_cause_is_one_line_and_the_cause_comes_last() -> None:
+    checks = [waits("main_app", "trade_executor"), waits("trade_manager", "main_app"), *crashed()]
 
     text = roll_call(restart_report(checks))
 
-    assert text.count(follows) == 1
+    told = text.split("\n\n")[1:]
+    assert told[0] == "2 services wait for trade_executor: main_app, trade_manager"
+    assert told[1].startswith("FAILED  trade_executor\n")
+    assert told[2].startswith("trading on web1: FAILED, 3 of 10 services: trade_executor, main_app, trade_manager (")
+    assert ("shut down" in text, "tail main_app" in text) == (False, False)
+
+
+def test_one_that_waits_is_named_with_what_it_waits_for() -> None:
+    text = roll_call(restart_report([waits("main_app", "trade_executor"), *crashed()]))
+
+    assert "\n\nmain_app waits for trade_executor\n\nFAILED  trade_executor\n" in text
+
+
+def test_nine_that_wait_do_not_push_the_cause_off_the_screen() -> None:
+    others = [waits(name, "trade_executor") for name in NAMES if name != "trade_executor"]
+
+    text = roll_call(restart_report([*others, *crashed()]), width=80)
+
+    assert "\n9 services wait for trade_executor: main_app, trade_manager, " in text
+    assert len(text.splitlines()) < 40
+    assert text.splitlines().index("FAILED  trade_executor") > len(text.splitlines()) - 16
+
+
+def test_what_has_a_fault_of_its_own_is_told_also_when_it_waits() -> None:
+    stranger = failed("port", "main_app", "port 3000 is taken by pid 77", "kill 77", code="taken")
+
+    text = roll_call(restart_report([waits("main_app", "trade_executor"), stranger, *crashed()]))
+
+    assert "wait for" not in text
+    assert "FAILED  main_app\n" in text
+    assert "  port: port 3000 is taken by pid 77\n  next: kill 77\n" in text
+
+
+def test_services_that_wait_for_each_other_are_told() -> None:
+    text = roll_call(restart_report([waits("main_app", "trade_manager"), waits("trade_manager", "main_app")]))
+
+    assert "main_app waits for trade_manager" in text
+    assert "trade_manager waits for main_app" in text
+
+
+def test_services_with_one_story_are_told_once() -> None:
+    checks = [failed("running", name, "FATAL: no such file", "look", code="down") for name in NAMES[:2]]
+
+    text = roll_call(restart_report(checks))
+
+    assert text.count("FATAL: no such file") == 1
     assert "FAILED  main_app, trade_manager\n" in text
-    assert text.index("FAILED  trade_executor\n") < text.index("FAILED  main_app, trade_manager\n")
-    assert "FAILED, 3 of 10 services: trade_executor, main_app, trade_manager (" in text
 
 
-def test_no_supervisord_is_the_first_thing_said_and_its_cure_the_last() -> None:
+def test_no_supervisord_is_the_last_thing_told_and_its_cure_comes_next() -> None:
     checks = [failed("running", name, "supervisord does not know it", f"tail {name}") for name in NAMES]
     held = "port 8001 is taken by pid 99 'python x' (orphan)"
     checks.append(failed("port", "trade_executor", held, "rollcall restart full", pid=99, provenance="orphan"))
@@ -178,15 +229,29 @@ def test_no_supervisord_is_the_first_thing_said_and_its_cure_the_last() -> None:
     text = roll_call(status_report(checks))
 
     first, second, last = text.split("\n\n")[1:]
-    assert first.splitlines() == [
+    assert first.splitlines() == ["FAILED  active_trade_supervisor", f"  port: {foreign}", "  next: kill 98"]
+    assert second.splitlines() == [
         "FAILED  trading",
         "  supervisord: no supervisord runs over this stack",
         "  orphans: pid 99 'python x'",
         "  next: /opt/trading/bin/rollcall restart full",
     ]
-    assert second.splitlines() == ["FAILED  active_trade_supervisor", f"  port: {foreign}", "  next: kill 98"]
     assert last.startswith("trading on web1: FAILED, supervisord, orphans and 10 of 10 services\n")
     assert text.splitlines()[-1] == "  next  /opt/trading/bin/rollcall restart full"
+
+
+def test_an_earlier_failure_names_its_cause_and_who_waited_for_it() -> None:
+    checks = [*[waits(name, "trade_executor") for name in NAMES if name != "trade_executor"], *crashed()]
+    failure = {
+        **{"run": RUN, "time": 0.0, "who": "ada", "mode": "auto", "result": "rolled_back", "step": None},
+        **{"message": None, "checks": checks},
+    }
+
+    text = roll_call(status_report(last_failure=failure))
+
+    assert "  9 services waited for others: main_app, trade_manager, active_trade_supervisor, " in text
+    assert "  trade_executor, running: BACKOFF: exited too quickly\n" in text
+    assert "shut down" not in text
 
 
 def test_a_failed_check_of_the_stack_alone_is_named_in_the_verdict() -> None:

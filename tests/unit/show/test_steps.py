@@ -189,3 +189,18 @@ def test_a_line_a_step_with_its_number_and_its_seconds() -> None:
 
 def test_what_a_step_says_cannot_move_the_cursor() -> None:
     assert "\x1b" not in steps_text([Step(1, "FAILED", None, "\x1b[2J").as_dict()])
+
+
+def test_steps_that_were_not_reached_are_one_line() -> None:
+    found = [step.as_dict() for step in steps.whole({1: Step(1, "FAILED", 0.1, "no manifest")}, [])]
+
+    lines = steps_text(found).splitlines()
+
+    assert len(lines) == 2
+    assert lines[1] == "not reached   2/12  user and directories, and all up to 12/12  verdict"
+
+
+def test_of_many_services_that_failed_a_step_names_some() -> None:
+    found = told(*(failed("running", f"worker-{number}", "FATAL", None) for number in range(9)))
+
+    assert found["services RUNNING"].said.endswith("failed: worker-0, worker-1, worker-2, worker-3 and 5 more")
