@@ -46,6 +46,15 @@ def count(number: int, word: str, plural: str = "") -> str:
     return f"{number} {word if number == 1 else plural or word + 's'}"
 
 
+def span(seconds: float) -> str:
+    """Return seconds as people say them: ``90 s``, ``10 min``, ``1 h 30 min``, ``7 d``."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{seconds:g} s"
+    parts = ((whole // 86_400, "d"), (whole // 3_600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in [part for part in parts if part[0]][:2])
+
+
 def readable_time(seconds: float) -> str:
     """Return seconds since the epoch as a local date and time."""
     try:

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 
 from ..manifest import corrections
 from ..manifest.file import parse_manifest
+from ..manifest.model import LONGEST_STOP
 from ..manifest.places import Place, is_list, kind_of, name_place
 from .draft import Draft, words
 
@@ -291,7 +292,7 @@ class _App:
         entry: t.Dict[str, t.Any] = {}
         stop, uptime, retries = self._seconds("kill_timeout"), self._seconds("min_uptime"), self._whole("max_restarts")
         if stop is not None:
-            entry["stop"] = {"timeout": self._draft.within(self._place("kill_timeout"), stop, 3600)}
+            entry["stop"] = {"timeout": self._draft.within(self._place("kill_timeout"), stop, LONGEST_STOP)}
         start: t.Dict[str, t.Any] = {}
         if uptime is not None:
             start["seconds"] = self._draft.within(self._place("min_uptime"), math.ceil(uptime), 3600)

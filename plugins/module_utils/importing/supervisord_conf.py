@@ -17,7 +17,7 @@ import platform
 import typing as t
 
 from ..manifest import corrections
-from ..manifest.model import Service, Start, Stop
+from ..manifest.model import LONGEST_STOP, Service, Start, Stop
 from ..manifest.values import SIGNALS
 from . import conf_values
 from .conf_values import ConfSections, ExpansionNames, SectionValues
@@ -362,7 +362,7 @@ class _Importer:
                 "remove the service if it is started by hand; write kind: oneshot if it runs to its end",
             )
         seconds, retries = values.within("startsecs", 1, 3600), values.within("startretries", 3, 1000)
-        timeout = values.within("stopwaitsecs", 10, 3600)
+        timeout = values.within("stopwaitsecs", 10, LONGEST_STOP)
         start = {"seconds": seconds, "retries": retries}
         stop = {"signal": self._stop_signal(values), "timeout": timeout}
         entry: t.Dict[str, t.Any] = {

@@ -15,7 +15,20 @@ from __future__ import annotations
 import typing as t
 
 from . import corrections, sql, values
-from .model import HTTP, HTTPS, TCP, TLS, DatabaseCheck, Health, PortRules, RestartBudget, Service, Start, Stop
+from .model import (
+    HTTP,
+    HTTPS,
+    LONGEST_STOP,
+    TCP,
+    TLS,
+    DatabaseCheck,
+    Health,
+    PortRules,
+    RestartBudget,
+    Service,
+    Start,
+    Stop,
+)
 from .problems import A_SERVICE
 from .readers import (
     FOLDED_TEXT,
@@ -42,7 +55,7 @@ _SERVICE_NAME = TEXT._replace(words="name of a service")
 
 STOP: t.Mapping[str, Key] = {
     "signal": Key(values.SIGNAL, "what asks it to end; `SIGTERM` and `term` are understood", Stop.signal),
-    "timeout": Key(_SECONDS, "how long it then has, before SIGKILL", Stop.timeout),
+    "timeout": Key(number(0, LONGEST_STOP, "seconds"), "how long it then has, before SIGKILL", Stop.timeout),
     "scope": Key(
         choice("process", "group"),
         "who has the signal: its own process alone, or all of its process group; see "

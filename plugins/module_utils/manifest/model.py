@@ -135,6 +135,10 @@ class Health(_Record):
     verify: bool = True
 
 
+# Seconds: a week, for a worker that drains what it has.
+LONGEST_STOP = 604_800
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Stop(_Record):
     """How a service is ended: the signal, and the seconds it has before SIGKILL.

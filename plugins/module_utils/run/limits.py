@@ -7,18 +7,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
+from ..base.errors import RollcallError
 from ..host.sweep import ROUNDS
 from ..manifest.graph import levels
 from ..manifest.model import Service, Stack
 from ..manifest.selection import narrowed
 from ..ports import flush
+from ..state.generations import load_stack
 from ..supervisord.client import batch_seconds
 from ..verdict.limits import FILES, look_limit, verify_limit
 from . import descent, holder, preflight
 from .choice import choice_of, scope
-from .modes import NOTHING, Mode
+from .modes import AUTO, NOTHING, Mode
 from .order import ranks
 from .request import Request
 
@@ -26,20 +29,55 @@ SUPERVISORD_START = 15.0
 
 
 def limit_of(request: Request, stack: Stack) -> float:
-    """Return the seconds that a request takes at the longest.
+    """Return the seconds that a request takes at the longest, a way back included.
 
     Raises:
         RollcallError: ``wrong_use``: it names services that there are not.
     """
     choice = choice_of(request, stack)
-    return run_limit(
-        stack,
-        request.mode,
-        grace=request.grace,
-        kill_grace=request.kill_grace,
-        soak=request.soak,
-        services=None if choice is None else scope(stack, choice),
-    )
+    running = _installed(request)
+    either = stack if running is None else with_stops_of(stack, running)
+
+    def seconds(mode: Mode) -> float:
+        return run_limit(
+            either,
+            mode,
+            grace=request.grace,
+            kill_grace=request.kill_grace,
+            soak=request.soak,
+            services=None if choice is None else scope(stack, choice),
+        )
+
+    # What has failed is stopped, and what ran before is started and judged.
+    back = running is not None and request.on_failure == "rollback" and request.mode.starts
+    return seconds(request.mode) + (seconds(AUTO) if back else 0.0)
+
+
+def _installed(request: Request) -> t.Optional[Stack]:
+    """Return the installed manifest where another one is wanted: its services run, and are stopped as it says."""
+    if request.wanted is None:
+        return None
+    try:
+        return load_stack(request.paths)
+    except RollcallError:
+        # There is none, or it cannot be read: the run says so, or replaces it.
+        return None
+
+
+def with_stops_of(stack: Stack, running: Stack) -> Stack:
+    """Return a manifest whose services may take as long to stop and to be ready as those that run, with those of them
+    that it does not have."""
+    others = {service.name: service for service in running.services}
+    services = []
+    for service in stack.services:
+        other = others.pop(service.name, service)
+        longer = max(service.stop.timeout, other.stop.timeout)
+        ready = max(service.ready_timeout, other.ready_timeout)
+        stop = dataclasses.replace(service.stop, timeout=longer)
+        services.append(dataclasses.replace(service, stop=stop, ready_timeout=ready))
+    # Nothing of the wanted manifest waits for these.
+    services += [dataclasses.replace(other, depends_on={}) for other in others.values()]
+    return dataclasses.replace(stack, services=tuple(services))
 
 
 def run_limit(

@@ -11,6 +11,7 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
+from ..base.text import span
 from ..state.generations import describe_current
 from ..state.stopped import read_stopped
 from ..verdict.judge import Check
@@ -36,6 +37,8 @@ MOST_CHECKS = 20
 MOST_EVIDENCE = 2_000
 # Of the services that failed alike, how many are named.
 MOST_NAMED = 4
+# Seconds; a service that may take longer to stop is named before.
+SLOW_STOP = 60.0
 
 
 def run_report(
@@ -94,7 +97,7 @@ def planned_report(run: PreparedRun, ended: t.Sequence[PlannedAction]) -> Report
         **planned,
         "result": "planned",
         "actions": _as_data(actions),
-        "notes": [*_away(run), *_standing(run), *_not_proved(run)],
+        "notes": [*_away(run), *_slow_stops(run), *_standing(run), *_not_proved(run)],
     }
 
 
@@ -111,6 +114,17 @@ def _away(run: PreparedRun) -> t.List[str]:
         if service.port != service.own_port and service.own_port is not None:
             found[-1] += f". It stays there, and comes back when {service.own_port} is free by: {run.request.home}"
     return found
+
+
+def _slow_stops(run: PreparedRun) -> t.List[str]:
+    """Return which services may take long to stop; the mode that kills waits for none."""
+    if run.request.mode.kills:
+        return []
+    seconds = {name: run.takedown.stop_seconds(name) for name in run.plan.stop}
+    slow = sorted((name for name in seconds if seconds[name] > SLOW_STOP), key=lambda name: -seconds[name])
+    more = f" and {len(slow) - MOST_NAMED} more" if len(slow) > MOST_NAMED else ""
+    named = ", ".join(f"{name} up to {span(seconds[name])}" for name in slow[:MOST_NAMED])
+    return [f"stopping may take long, by stop.timeout: {named}{more}"] if slow else []
 
 
 def _standing(run: PreparedRun) -> t.List[str]:

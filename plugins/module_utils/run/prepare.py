@@ -57,6 +57,7 @@ class PreparedRun(t.NamedTuple):
         files: the files that the services were started with.
         restores: the id of the kept generation that is brought back; None when the generation is a new one.
         awaited: the directory of a release that is not on the host yet, which only check mode accepts; else empty.
+        limit: the seconds that it takes at the longest, by the manifests as they were before it began.
         choice: which services it is about; None for all.
     """
 
@@ -69,6 +70,7 @@ class PreparedRun(t.NamedTuple):
     files: FileRecord
     restores: t.Optional[str]
     awaited: str
+    limit: float
     choice: t.Optional[Choice] = None
 
     @property
@@ -80,11 +82,6 @@ class PreparedRun(t.NamedTuple):
     def judged(self) -> Stack:
         """The same with the services only that the verdict judges."""
         return narrowed(self.stack, self.plan.judged)
-
-    @property
-    def limit(self) -> float:
-        """The seconds that the run takes at the longest."""
-        return limit_of(self.request, self.stack)
 
 
 def prepare(
@@ -134,7 +131,8 @@ def prepare(
         clock=clock,
         services=plan.judged,
     )
-    return PreparedRun(request, clock, generation, before, plan, takedown, files, restores, awaited, choice)
+    limit = limit_of(request, stack)
+    return PreparedRun(request, clock, generation, before, plan, takedown, files, restores, awaited, limit, choice)
 
 
 def _installed(request: Request) -> t.Optional[Generation]:

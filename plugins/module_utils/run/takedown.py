@@ -122,6 +122,10 @@ class TakeDown:
             asked=self.asked,
         )
 
+    def stop_seconds(self, name: str) -> float:
+        """Return how long a service may take to stop: by the installed manifest, or by the wanted one."""
+        return max((service.stop.timeout for service in self._known.get(name, ())), default=0.0)
+
     def end_supervisords(self) -> None:
         """End every supervisord of the stack: one that answers by its own shutdown, another one by TERM.
 
@@ -130,7 +134,7 @@ class TakeDown:
         """
         self.remember()
         # Its shutdown stops one program after the other. Most have been stopped before, all at once.
-        limit = sum(service.stop.timeout for service in self._stack.services) + STOP_MARGIN
+        limit = sum(map(self.stop_seconds, self._known)) + STOP_MARGIN
         answering = self._before.supervisord or self._shutting_down()
         if answering is not None:
             with self._client() as client:
@@ -138,7 +142,7 @@ class TakeDown:
                     client, answering.identity, timeout=limit, programs=self._before.programs, clock=self._clock
                 )
         # Without a socket nothing makes its loop turn faster than once a second, and each turn stops one program.
-        patience = limit + 1.5 * len(self._stack.services)
+        patience = limit + 1.5 * len(self._known)
         left = self._supervisords()
         others = [process for process in left if answering is None or process.pid != answering.pid]
         if others:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from tests.support.processes import eventually
 from tests.support.stacks import StackUnderTest, stack
 
@@ -114,6 +115,16 @@ def test_a_parent_that_does_not_end_is_killed_with_its_workers(tmp_path: Path) -
         assert one.has(f"told-{before}")
         assert not lives(before)
         assert not lives(worker)
+
+
+def test_a_plan_says_how_long_what_runs_may_take_to_stop_and_its_limit_counts_that(tmp_path: Path) -> None:
+    with pool(tmp_path, "waits", timeout=5000) as one:
+        one.made.raw["services"]["pool"]["stop"] = {"timeout": 1}
+        planned = restart.describe_plan(one.made.request())
+        assert planned["notes"] == ["stopping may take long, by stop.timeout: pool up to 1 h 23 min"]
+        assert planned["limit"] > 5000
+        one.made.raw["services"]["pool"]["stop"] = {"timeout": 5000}
+        assert restart.describe_plan(one.made.request("emergency"))["notes"] == []
 
 
 def test_another_scope_restarts_the_service_and_no_other(tmp_path: Path) -> None:

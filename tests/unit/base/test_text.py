@@ -12,6 +12,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text impo
     last_lines,
     one_line,
     printable,
+    span,
     table,
 )
 
@@ -47,3 +48,20 @@ def test_a_number_comes_with_its_noun() -> None:
 
 def test_columns_stand_below_each_other() -> None:
     assert table([("NAME", "PORT"), ("a", "8000"), ("longer", "")]) == "NAME    PORT\na       8000\nlonger"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.5, "0.5 s"),
+        (90, "90 s"),
+        (120, "2 min"),
+        (150, "2 min 30 s"),
+        (3600, "1 h"),
+        (5400, "1 h 30 min"),
+        (604_800, "7 d"),
+        (100_000, "1 d 3 h"),
+    ],
+)
+def test_a_span_is_said_in_the_units_that_people_use(seconds: float, said: str) -> None:
+    assert span(seconds) == said
