@@ -187,6 +187,16 @@ class LogFiles:
             return exc.path, exc.words
         return ()
 
+    def is_lost(self, path: str) -> bool:
+        """Return whether supervisord does not write to what has the name of a log: it was moved, deleted or replaced.
+
+        Of a service that does not run, it has no log open. And where it may not be looked into, nothing is known.
+        """
+        try:
+            return bool(self._open) and self._status(path).st_ino not in self._open
+        except OSError:
+            return True
+
     def open(self, path: str) -> int:
         """Return a descriptor to read a file that `of` has found, by its path.
 

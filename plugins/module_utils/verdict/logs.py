@@ -192,7 +192,8 @@ class _Log:
                 break
         told = tuple(critical[:CRITICAL_LINES])
         in_use = tuple(self._in_use[:IN_USE_LINES])
-        return LogSeen(told, tuple(gaps), "\n".join(tail), span.mark, unfit=span.unfit, in_use=in_use)
+        lost = self._logs.is_lost(self._path)
+        return LogSeen(told, tuple(gaps), "\n".join(tail), span.mark, unfit=span.unfit, in_use=in_use, lost=lost)
 
     def _read(self, piece: Piece, critical: t.List[str]) -> int:
         """Add the critical lines of a piece, until there are enough; return how many bytes there was no time for."""

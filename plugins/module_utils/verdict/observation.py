@@ -32,6 +32,7 @@ class LogSeen(t.NamedTuple):
         earlier: whether all that is wrong was written before the run began.
         unfit: the path of what is in the place of the log and is not read, a link, say, and why; else empty.
         in_use: of a service without a port, the lines that say that an address is in use already.
+        lost: whether supervisord writes, if the service runs, to another file than has the name of the log.
     """
 
     critical: t.Sequence[str] = ()
@@ -41,6 +42,7 @@ class LogSeen(t.NamedTuple):
     earlier: bool = False
     unfit: t.Sequence[str] = ()
     in_use: t.Sequence[str] = ()
+    lost: bool = False
 
 
 class Observation(t.NamedTuple):

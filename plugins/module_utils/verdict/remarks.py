@@ -17,9 +17,11 @@ from ..ports.provenance import FOREIGN, UNKNOWN, Holder
 from .elsewhere import ports_of
 from .observation import Observation, owns
 
-# The codes of remarks: a port that the manifest does not name; a stranger on the port of a service.
+# The codes of remarks. A port that the manifest does not name; a stranger on the port of a service.
 ELSEWHERE = "elsewhere"
 BESIDE = "beside"
+# supervisord writes to another file than has the name of the log.
+LOST = "lost"
 
 
 class Remark(t.NamedTuple):
@@ -41,7 +43,8 @@ class Remark(t.NamedTuple):
 def remarks(stack: Stack, seen: Observation) -> t.List[Remark]:
     """Return what is remarkable about the services of a stack that run."""
     running = [service for service in stack.services if _has_process(service, seen)]
-    return [remark for service in running for remark in (*_beside(service, seen), *_elsewhere(service, seen))]
+    kinds = (_beside, _elsewhere, _lost)
+    return [remark for service in running for kind in kinds for remark in kind(service, seen)]
 
 
 def notes_of(found: t.Iterable[Remark]) -> t.List[str]:
@@ -94,3 +97,11 @@ def reach(listener: Listener) -> str:
     if is_loopback(listener):
         return "this host alone"
     return "every address of the host" if listener.address in WILDCARDS else "this address"
+
+
+def _lost(service: Service, seen: Observation) -> t.Iterator[Remark]:
+    """Tell of a log that was moved or deleted; what supervisord writes is read and judged all the same."""
+    log = seen.logs.get(service.name)
+    if log is not None and log.lost and not log.unfit:
+        text = "its log was moved, deleted or replaced, and supervisord goes on writing to the file that it was"
+        yield Remark(service.name, LOST, text, cures.FIX)

@@ -186,6 +186,28 @@ def test_a_deleted_log_is_read_where_supervisord_still_has_it(speaker: Speaker) 
     assert "before it was deleted" not in found
 
 
+@pytest.mark.parametrize("how", ["moved", "deleted", "replaced"])
+def test_a_log_that_supervisord_does_not_write_to_is_told_with_a_cure_that_cures(speaker: Speaker, how: str) -> None:
+    def notes() -> t.List[str]:
+        return [note for note in rollcall(speaker.made, "verify", "--json").data["notes"] if "its log" in note]
+
+    assert notes() == []
+    if how == "deleted":
+        speaker.log.unlink()
+    else:
+        os.rename(speaker.log, Path(speaker.made.root, "elsewhere.log"))
+    if how == "replaced":
+        speaker.log.touch()
+    (note,) = notes()
+    assert note.startswith("web: its log was moved, deleted or replaced")
+    assert note in speaker.made.perform(installed=True)["notes"]
+    assert note.endswith("rollcall doctor --fix")
+    assert rollcall(speaker.made, "doctor", "--fix").code == 0
+    assert notes() == []
+    speaker.says("INFO it is had back")
+    assert "it is had back" in speaker.log.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("more", [(), ("INFO it goes on",), ("INFO it goes on",) * 50])
 def test_a_truncated_log_is_a_gap_however_much_was_written_since(speaker: Speaker, more: t.Sequence[str]) -> None:
     speaker.says("CRITICAL: soon gone")
