@@ -85,6 +85,16 @@ def test_a_service_that_stays_with_an_old_release_is_not_called_well(made: Stack
     assert ("release", "web") in failed_checks(made.status())
 
 
+def test_a_child_that_stays_with_an_old_release_is_not_called_well(made: StackUnderTest) -> None:
+    # Its parent has taken the new one.
+    works = f"(cd {made.root}/releases/r1 && exec sleep 600) & exec {made.program} {made.root}/./current/app.py web"
+    made.raw["services"]["web"]["command"] = ["sh", "-c", works]
+    assert made.perform()["ok"]
+    add_release(made, "r2")
+    check = check_of(made.perform(), "release", "web")
+    assert (check["ok"], check["data"]["others"]) == (False, ["r1"])
+
+
 def test_a_link_to_the_release_that_was_switched_by_hand_is_not_ok_and_a_run_mends_it(made: StackUnderTest) -> None:
     """What runs is the right release, and would not be when it is started again."""
     made.raw["services"]["web"]["command"] = SPELLINGS["a variable and a change of directory"](made.root, made.program)
