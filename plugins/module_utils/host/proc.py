@@ -138,6 +138,36 @@ def activity(pid: int) -> t.Optional[Activity]:
     return Activity(_field(text, b"\nState:").strip()[:1].decode("ascii", "replace"), switches)
 
 
+def has_reaped(pid: int) -> bool:
+    """Return whether a process has ever waited for a child that ended: the kernel adds up their page faults for it."""
+    try:
+        return _split_stat(read(f"/proc/{pid}/stat", filled=True))[1][8] != b"0"
+    except _UNSEEN:
+        return False
+
+
+def has_executed(pid: int) -> bool:
+    """Return whether a process has executed a program since it was forked (no PF_FORKNOEXEC, linux/sched.h)."""
+    try:
+        return not int(_split_stat(read(f"/proc/{pid}/stat", filled=True))[1][6]) & 0x40
+    except _UNSEEN:
+        return False
+
+
+def exit_status(pid: int) -> t.Optional[int]:
+    """Return the wait status of a process that has ended and whose parent has not asked yet; None of any other."""
+    try:
+        fields = read(f"/proc/{pid}/stat", filled=True).rpartition(b")")[2].split()
+    except _UNSEEN:
+        return None
+    return int(fields[49]) if len(fields) > 49 and fields[0] == b"Z" else None
+
+
+def executable(pid: int) -> str:
+    """Return the path of the program of a process; empty when it has ended, or it may not be read."""
+    return _link(f"/proc/{pid}/exe")
+
+
 def parent(pid: int) -> int:
     """Return the pid of the parent; 0 when there is none to be seen."""
     try:

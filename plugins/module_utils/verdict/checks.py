@@ -28,7 +28,7 @@ from .judge import STOPPED as BY_HAND
 from .judge import Case, CheckKind, Proof
 from .judge_databases import databases, judge_database, judge_reached
 from .judge_logs import EARLIER, judge_logs, log_command
-from .judge_running import how_it_ended, judge_config, judge_lives
+from .judge_running import how_it_ended, judge_config, judge_lives, judge_workers
 from .observation import Observation, describe_state, identity, imposture, in_order, listener_of, owns
 
 # --- who is judged ------------------------------------------------------------------------------------------------
@@ -428,6 +428,15 @@ CHECKS: t.Sequence[CheckKind] = (
         {"recovering": "it has ended once, and not lived for long since", "loop": "it keeps ending"},
         _services_to_run,
         judge_lives,
+    ),
+    CheckKind(
+        "workers",
+        conditions.SERVICES,
+        install_steps.RUNNING,
+        "the workers that the service starts of its own program [do not die again and again](lives.md#workers)",
+        {"dying": "its process lives, and its workers end at once with an error, one after the other"},
+        _services_to_run,
+        judge_workers,
     ),
     CheckKind(
         "restarted",

@@ -16,6 +16,7 @@ from ..state.lives import Exit
 from ..supervisord.places import log_file
 from .judge import Case, Proof
 from .lives import STEADY
+from .observation import dying_text
 
 MINUTE = 60.0
 # An exit longer ago than this is told with its date.
@@ -48,6 +49,16 @@ def judge_lives(case: Case, service: Service) -> t.Optional[Proof]:
         f"again at {readable_time(until)[11:]}"
     )
     return Proof(case.with_tail(evidence, service), stands.word, cures.log(log_file(case.stack, service.name)), data)
+
+
+def judge_workers(case: Case, service: Service) -> t.Optional[Proof]:
+    """Judge the children of a service that runs; where none of them dies there is nothing to tell."""
+    found = case.seen.dying.get(service.name)
+    if found is None or case.program(service) is None:
+        return None
+    evidence = case.with_tail(dying_text(found), service)
+    data = {"parent": found.parent, "ends": found.ends}
+    return Proof(evidence, "dying", cures.log(log_file(case.stack, service.name)), data)
 
 
 def how_it_ended(case: Case, service: Service) -> str:

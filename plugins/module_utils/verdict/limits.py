@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from ..host import halted
+from ..host import halted, turnover
 from ..manifest.model import Stack
 from ..supervisord.client import CALL_TIMEOUT
 from .lives import PATIENCE
@@ -31,7 +31,7 @@ def look_limit(stack: Stack) -> float:
     answers = max((*services, *(check.timeout for check in stack.checks.databases)), default=0.0)
     # getPID, getAllProcessInfo and the version, and after the answers a poke, the programs and their config; where one
     # is not answered, no other is asked.
-    return 6 * CALL_TIMEOUT + answers + halted.LONG + 2 * FILES + SLACK
+    return 6 * CALL_TIMEOUT + answers + halted.LONG + turnover.WATCH + 2 * FILES + SLACK
 
 
 def verify_limit(stack: Stack, soak: float = 0.0) -> float:

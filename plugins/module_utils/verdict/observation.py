@@ -11,6 +11,7 @@ import typing as t
 
 from ..base.errors import Problem, RollcallError
 from ..host.model import Identity, Listener, Process
+from ..host.turnover import MOMENT, WATCH, DyingChildren
 from ..manifest.model import ANYONE, Service
 from ..ports.provenance import SUPERVISED, Holder
 from ..probes.answers import DatabaseAnswer, HealthAnswer
@@ -66,6 +67,7 @@ class Observation(t.NamedTuple):
         other_releases: by service the releases, besides that of the manifest, that its processes work in or have open.
         elsewhere: by service the sockets on which it listens and whose port no service of the manifest has.
         halted: by service a process of it that does nothing.
+        dying: by service the children of a process of it that end again and again.
         altered: by program why supervisord does not run it by the installed config.
         edited: why the installed config, or the settings of supervisord itself, are not what a run has installed.
         book: the lives of the services.
@@ -89,6 +91,7 @@ class Observation(t.NamedTuple):
     other_releases: t.Mapping[str, t.Sequence[str]] = {}
     elsewhere: t.Mapping[str, t.Sequence[Listener]] = {}
     halted: t.Mapping[str, Halted] = {}
+    dying: t.Mapping[str, DyingChildren] = {}
     altered: t.Mapping[str, str] = {}
     edited: t.Sequence[str] = ()
     book: Book = Book()
@@ -149,7 +152,7 @@ class Trouble(t.NamedTuple):
     """Why a service is not healthy.
 
     Attributes:
-        check: the check of the verdict that fails: running, config, port or health.
+        check: the check of the verdict that fails, such as running.
         text: the reason in a few words.
     """
 
@@ -236,6 +239,8 @@ def trouble(service: Service, seen: Observation) -> t.Optional[Trouble]:
         return Trouble("running", describe_state(program))
     if service.name in seen.halted:
         return Trouble("running", seen.halted[service.name].text)
+    if service.name in seen.dying:
+        return Trouble("workers", dying_text(seen.dying[service.name]))
     if service.port is not None:
         holder = listener_of(service, seen)
         if holder is None:
@@ -251,6 +256,14 @@ def trouble(service: Service, seen: Observation) -> t.Optional[Trouble]:
     if other is not None:
         return Trouble("health", f"health: {other}")
     return None
+
+
+def dying_text(found: DyingChildren) -> str:
+    """Return in words that the children of a process end again and again."""
+    return (
+        f"pid {found.parent} lives, and what it starts of itself ends at once: {found.ends} of its children within "
+        f"{WATCH:g} s, the last with {found.last}, and none has lived for {MOMENT:g} s"
+    )
 
 
 def describe_state(program: ProgramState) -> str:

@@ -18,6 +18,7 @@ from ..host.halted import ENDED, STOPPED, find_halted
 from ..host.labels import trusted_uids
 from ..host.listeners import find_listeners
 from ..host.model import Listener, Process
+from ..host.turnover import find_dying
 from ..manifest.model import Paths, Stack
 from ..manifest.selection import narrowed, selected
 from ..ports.provenance import Holder
@@ -221,6 +222,7 @@ def _with_families(
     families = {name: [program.pid, *processes.below(program.pid)] for name, program in programs.items()}
     return seen._replace(
         halted=_halted(_among(seen.programs, only), families, clock),
+        dying=find_dying(families, clock=clock),
         other_releases=release_use.other_releases(stack, families),
         elsewhere=listening_elsewhere(stack, families, found),
     )

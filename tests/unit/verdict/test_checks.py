@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import Problem, RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Listener, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.turnover import DyingChildren
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import Holder
@@ -131,6 +132,7 @@ FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
     ("lives", "recovering", {"book": Book(lives={"web": Lives("r", (Exit(1e9, 4.0, 1),))}), "at": 1e9}, Expectation()),
     ("lives", "loop", {"book": Book(lives={"web": Lives("r", (Exit(1e9),) * 2)}), "at": 1e9}, Expectation()),
     ("restarted", "same", {}, Expectation(before={"web": (11, 11)})),
+    ("workers", "dying", {"dying": {"web": DyingChildren(11, 3, "exit code 1")}}, Expectation()),
     ("release", "other", {"other_releases": {"web": ["r1"]}}, Expectation()),
     ("port", "free", {"holders": {}}, Expectation()),
     ("port", "taken", {"holders": {8001: [listener("foreign", None)]}}, Expectation()),
