@@ -14,6 +14,9 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils.templates impo
 
 Result = t.Dict[str, t.Any]
 
+# Services that are named one a line where the host cannot plan.
+MOST_SHOWN = 12
+
 
 class ActionModule(EngineAction):
     """Have a host give the services their ports, and bring the stack to what the manifest then says."""
@@ -43,7 +46,7 @@ class ActionModule(EngineAction):
         if stack is None:
             result.update(ok=False)
             return result
-        unplanned = self._unplanned(stack.root) if self._task.check_mode else ""
+        unplanned = self._unplanned(stack) if self._task.check_mode else ""
         if unplanned:
             result.update(changed=True, ok=True, manifest=stack.to_dict(), unplanned=unplanned)
             return result
@@ -57,17 +60,17 @@ class ActionModule(EngineAction):
         result.update(answer)
         return result
 
-    def _unplanned(self, root: str) -> str:
-        """Return why nothing can be planned for a host, as a sentence; empty when its engine can."""
-        version = hosts.look(self, root).version
+    def _unplanned(self, stack: Stack) -> str:
+        """Return why a host cannot plan, and what is known without it; empty when its engine can."""
+        version = hosts.look(self, stack.root).version
         if version == VERSION:
             return ""
-        what = (
-            f"engine would first be brought from {version} to {VERSION}"
-            if version
-            else "engine would first be installed"
-        )
-        return f"This host's {what}, which check mode does not do: what would become of the services cannot be said."
+        if version:
+            return (
+                f"This host's engine would first be brought from {version} to {VERSION}, which check mode does not do: "
+                "what would become of the services cannot be said."
+            )
+        return first_install(stack)
 
     def _applied(self, result: Result, arguments: t.Mapping[str, t.Any], stack: Stack) -> Result:
         """Return the answer to one try.
@@ -111,6 +114,25 @@ class ActionModule(EngineAction):
             secrets=manifests.secrets_of(arguments),
         )
         return self.ask(stack.root, "restart", question)
+
+
+def first_install(stack: Stack) -> str:
+    """Return what an install would come to on a host that cannot plan yet, for people."""
+    shown = [f"start {service.name}{_on_port(service.port)}" for service in stack.services[:MOST_SHOWN]]
+    rest = len(stack.services) - len(shown)
+    lines = [
+        "This host has no engine yet, and check mode installs none. From the manifest alone, the run would:",
+        f"install supervisor and the engine under {stack.root}",
+        *([f"run the services as {stack.user}"] if stack.user else []),
+        *shown,
+        *([f"start {rest} more"] if rest else []),
+        "Whether a port is taken or a file is missing is seen when the engine is there.",
+    ]
+    return "\n".join(lines)
+
+
+def _on_port(port: t.Optional[int]) -> str:
+    return "" if port is None else f" on port {port}"
 
 
 def _is_movable(stack: Stack) -> bool:

@@ -21,7 +21,7 @@ description:
   - Names the hosts that could not be reached and those where another task failed.
   - When a playbook has ended early, names the hosts that it never came to and those that it left without a verdict,
     and says for which hosts the same command has to be run again.
-  - Says of a task of this collection that takes more than a moment that it is under way.
+  - Says of a task of this collection that takes more than a moment that it is under way, and for how long.
   - Prints nothing when no task of this collection ran.
 options:
   outcome:
@@ -73,24 +73,24 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_recor
     TaskFailure,
 )
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_text import NOT_OURS, playbook_text
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.played import ENDING, OURS, action_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_record import AnyReport
 
-OURS = "rollcall.supervisor."
 APPLY = f"{OURS}stack_apply"
 RUNS = (f"{OURS}stack_restart", APPLY)
 REMOVE = f"{OURS}stack_remove"
 JUDGING = (*RUNS, f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}stack_doctor")
 REPORTING = (*JUDGING, f"{OURS}stack_acknowledge", f"{OURS}port_assign")
-# Variables of the tasks that come when an install has failed: of each, and of those that say what has become of it.
-ENDING = "__bootstrap_ending"
+# A variable of those of the tasks with ENDING that say what has become of an install.
 STATEMENT = "__bootstrap_ending_told"
 # Variables of tasks that call the host's own command, and that have it stop the stack, or end something.
 STOPS = "__rollcall_stops"
 TOUCHES = "__rollcall_touches"
-# After how many seconds it is said which task is waited for.
+# After how many seconds it is said which task is waited for, and how often that is said again.
 PATIENCE = 3.0
+AGAIN = 30.0
 
 Data = t.Mapping[str, t.Any]
 
@@ -109,6 +109,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         self._concerned = False
         self._applies = False
         self._patience: t.Optional[threading.Timer] = None
+        self._waits_for: t.Any = None
         # Hosts of the play that runs; the values mean nothing, a dict keeps the order.
         self._of_play: t.Dict[str, None] = {}
 
@@ -134,7 +135,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:  # noqa: ARG002  ansible's signature
         """Note whether this playbook is any business of ours."""
-        action = _action(task)
+        action = action_of(task)
         if action.startswith(OURS):
             self._concerned = True
             self._record.wanted.update(self._of_play)
@@ -142,21 +143,32 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         self._applies = self._applies or action == APPLY
         self._end_patience()
         if action.startswith(OURS) or steps.number(str(task.name)) is not None:
-            # Where skipped tasks are not shown, Ansible shows the heading of a task only when that has ended.
-            line = f"... still at {task.name}"
-            self._patience = threading.Timer(PATIENCE, self._display.display, [line])
-            self._patience.daemon = True
-            # A machine that has no thread left has worse to tell of.
-            with contextlib.suppress(RuntimeError):
-                self._patience.start()
+            self._waits_for = task
+            self._be_patient(task, PATIENCE)
+
+    def _be_patient(self, task: t.Any, seconds: float, waited: float = 0.0) -> None:
+        """Say after some seconds that a task is waited for, unless it has ended by then, and later again."""
+
+        def tell() -> None:
+            if self._waits_for is task:
+                so_far = f", for {waited + seconds:.0f} s" if waited else ""
+                self._display.display(f"... still at {task.name}{so_far}")
+                self._be_patient(task, AGAIN, waited + seconds)
+
+        self._patience = threading.Timer(seconds, tell)
+        self._patience.daemon = True
+        # A machine that has no thread left has worse to tell of.
+        with contextlib.suppress(RuntimeError):
+            self._patience.start()
 
     def _end_patience(self) -> None:
+        self._waits_for = None
         if self._patience is not None:
             self._patience.cancel()
 
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
         """Note when a task of one of the twelve steps begins on a host."""
-        if _action(task) in RUNS:
+        if action_of(task) in RUNS:
             self._record.in_run.add(host.get_name())
         if steps.number(str(task.name)) is not None:
             self._record.host(host.get_name()).began[task._uuid] = time.monotonic()
@@ -166,7 +178,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         self._touch(result)
         self._collect(result)
         self._count(result, steps.CHANGED if result.result.get("changed") else steps.OK)
-        if _action(result.task) == REMOVE and result.result.get("changed"):
+        if action_of(result.task) == REMOVE and result.result.get("changed"):
             self._host(result).gone = True
         marks = result.task.get_vars()
         if STOPS in marks:
@@ -209,7 +221,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         """Note a host that could not be reached."""
         self._touch(result)
         known = self._host(result)
-        if _action(result.task) in RUNS:
+        if action_of(result.task) in RUNS:
             # The run goes on without its controller: nobody knows here how far it has come.
             known.run = steps.unknown("the connection was lost; ask the host: rollcall status")
             known.lost_run = True
@@ -264,7 +276,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         if number == steps.LAST:
             # It repeats what the run has said.
             return
-        if _action(task) in RUNS:
+        if action_of(task) in RUNS:
             known.run = _steps_of_run(result.result)
             if known.run:
                 return
@@ -272,7 +284,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
 
     def _collect(self, result: t.Any) -> bool:
         """Keep the reports in a task's result; return whether there was one."""
-        if _action(result.task) not in REPORTING:
+        if action_of(result.task) not in REPORTING:
             return False
         if result.result.get("unplanned"):
             self._host(result).unplanned = str(result.result["unplanned"])
@@ -316,11 +328,6 @@ def _forget(path: str) -> None:
     os.truncate(path, 0)
 
 
-def _action(task: t.Any) -> str:
-    """Return the full name of a task's module, also where the playbook uses the short one."""
-    return str(getattr(task, "resolved_action", None) or task.action)
-
-
 def _steps_of_run(result: Data) -> t.List[Step]:
     """Return the steps that the run itself has told; none when it told nothing, as in check mode without one."""
     if isinstance(result.get("report"), dict):
@@ -334,4 +341,4 @@ def _steps_of_run(result: Data) -> t.List[Step]:
 
 def _guards(task: t.Any) -> bool:
     """Return whether a task asks, once for all hosts, if the play may go on."""
-    return bool(getattr(task, "run_once", False)) and _action(task) == "ansible.builtin.assert"
+    return bool(getattr(task, "run_once", False)) and action_of(task) == "ansible.builtin.assert"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.quoting import one_variable_a_line
 from tests.support.playbooks import outcome, play, prepare
 from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, stack
@@ -127,12 +128,13 @@ def test_what_is_announced_is_what_happens(made: StackUnderTest, name: str) -> N
     )
     assert set(after) == (set(before[0]) | set(change.starts)) - set(change.removes)
     assert (daemons == before[1]) == (set(change.restarts) != set(EVERYTHING))
-    new = set(Path(made.paths.config).read_text(encoding="utf-8").splitlines())
-    old = set(config.splitlines())
+    new = set(one_variable_a_line(Path(made.paths.config).read_text(encoding="utf-8")).splitlines())
+    old = set(one_variable_a_line(config).splitlines())
     # Lines that other sections have as well are in both.
     assert new - old <= shown(checked.stdout, "+") <= new
     assert old - new <= shown(checked.stdout, "-") <= old
     assert "-token" not in checked.stdout + done.stdout
+    assert not [line for line in shown(checked.stdout, "+") if line.startswith("environment=") and "," in line]
 
     assert restart.describe_plan(made.request())["actions"] == []
 
@@ -144,10 +146,10 @@ def test_a_check_where_nothing_has_changed_announces_nothing(made: StackUnderTes
     assert outcome(made)["actions"] == []
 
 
-def test_a_run_with_nothing_to_do_has_at_most_ten_tasks_and_shows_six(made: StackUnderTest) -> None:
+def test_a_run_with_nothing_to_do_has_at_most_ten_tasks_and_shows_none(made: StackUnderTest) -> None:
     prepare(made)
     again = play(made, "site.yml")
     assert (again.returncode, "changed=0" in again.stdout) == (0, True), again.stdout
     (counts,) = re.findall(r"ok=(\d+) .* skipped=(\d+)", again.stdout)
     assert sum(map(int, counts)) <= 10
-    assert again.stdout.count("\nTASK [") == 6, again.stdout
+    assert "\nTASK [" not in again.stdout, again.stdout

@@ -145,8 +145,11 @@ def _diff(request: Request, done: Data, old: str) -> t.List[t.Dict[str, str]]:
     actions = "".join(f"{entry['action']} {entry['subject']}: {entry['reason']}\n" for entry in done["actions"])
     parts = [{"prepared": actions}] if actions else []
     if request.wanted is not None and request.wanted.config != old:
+        from ..supervisord.quoting import one_variable_a_line
+
         path = request.paths.config
-        parts.append({"before_header": path, "after_header": path, "before": old, "after": request.wanted.config})
+        before, after = one_variable_a_line(old), one_variable_a_line(request.wanted.config)
+        parts.append({"before_header": path, "after_header": path, "before": before, "after": after})
     return parts
 
 

@@ -27,6 +27,8 @@ _CUTS = re.compile(r"(?<=\s)(?=[;#])|(?<=%%)(?=\()")
 # All of Unicode's category Cc but the tab: some end a line, and so open the next key or section.
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_WRITTEN = re.compile(r"""[A-Za-z_][A-Za-z0-9_]*=(?:'[^']*'|"[^"]*")""")
+_ENVIRONMENT = "environment="
 
 
 class Unrepresentable(RollcallError):
@@ -129,3 +131,16 @@ def quote_environment(variables: t.Mapping[str, str], place: str = "environment"
     if problems:
         raise Unrepresentable(problems)
     return ",".join(written)
+
+
+def one_variable_a_line(config: str) -> str:
+    """Return the text of a config, for people: each variable of a key ``environment`` on a line of its own."""
+    return "".join(map(_spread, config.splitlines(keepends=True)))
+
+
+def _spread(line: str) -> str:
+    written = line.rstrip("\r\n")[len(_ENVIRONMENT) :]
+    variables = _WRITTEN.findall(written) if line.startswith(_ENVIRONMENT) else []
+    if len(variables) < 2 or ",".join(variables) != written:
+        return line
+    return "".join([f"{_ENVIRONMENT}\n", *(f"  {variable}\n" for variable in variables)])

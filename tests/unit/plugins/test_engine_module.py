@@ -58,3 +58,5 @@ def test_check_mode_writes_nothing_and_says_what_it_would(tmp_path: Path, capfd:
     assert result["changed"] is True
     assert str(tmp_path / "bin/rollcall") in result["files"]
     assert list(tmp_path.iterdir()) == []
+    assert result["diff"]["prepared"].startswith("engine ")
+    assert result["diff"]["prepared"].count("\n") == 1, "nobody reads the names of hundreds of files"

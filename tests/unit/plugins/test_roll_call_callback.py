@@ -22,6 +22,7 @@ from ansible.executor.stats import AggregateStats
 from ansible_collections.rollcall.supervisor.plugins.callback import roll_call
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.cures import take_off
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils import played
 from tests.support.namespaces import as_nobody
 from tests.support.reports import failed, restart_report, status_report
 
@@ -811,8 +812,8 @@ def test_what_has_become_of_a_first_install_is_told_before_what_failed(run: Run,
     install(run, "a", report=restart_report(CRASHED))
     said = "Stack trading was never verified on this host. What was made stays: /opt/trading."
     for host, marks, msg in (
-        ("a", [roll_call.ENDING, roll_call.STATEMENT], said),
-        ("b", [roll_call.ENDING], "Not finished here, because another host has failed."),
+        ("a", [played.ENDING, roll_call.STATEMENT], said),
+        ("b", [played.ENDING], "Not finished here, because another host has failed."),
     ):
         result = run._result(host, "ansible.builtin.fail", {"failed": True, "msg": msg}, marks=marks)
         run.callback.v2_runner_on_failed(result)
@@ -836,7 +837,7 @@ def test_what_takes_a_first_install_off_leaves_the_other_hosts_alone(
     install(run, "a", report=restart_report(CRASHED))
     install(run, "b", report=restart_report())
     said = f"What was made stays: /opt/trading. This takes it off: {take_off('trading')}"
-    marks = [roll_call.ENDING, roll_call.STATEMENT]
+    marks = [played.ENDING, roll_call.STATEMENT]
     run.callback.v2_runner_on_failed(
         run._result("a", "ansible.builtin.fail", {"failed": True, "msg": said}, marks=marks)
     )
@@ -869,6 +870,21 @@ def test_a_task_that_takes_longer_is_named_while_it_is_waited_for(run: Run, monk
     run.end()
     assert run.display.printed[0] == "... still at 3/12 Dependencies | Install what is needed"
     assert "still at" not in "".join(run.display.printed[1:])
+
+
+def test_a_task_that_takes_very_long_is_named_again_with_how_long_it_takes(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roll_call, "PATIENCE", 0.05)
+    monkeypatch.setattr(roll_call, "AGAIN", 1.0)
+    run.play("web1")
+    run.ok("web1", "ansible.builtin.command", name="3/12 Dependencies | Install what is needed")
+    deadline = time.monotonic() + 60
+    while len(run.display.printed) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    run.callback._end_patience()
+
+    assert run.display.printed[1] == "... still at 3/12 Dependencies | Install what is needed, for 1 s"
 
 
 def test_of_a_run_whose_connection_was_lost_nobody_says_how_far_it_came(run: Run, tmp_path: Path) -> None:

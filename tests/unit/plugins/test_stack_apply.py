@@ -138,7 +138,7 @@ def test_a_manifest_that_is_not_in_order_fails_in_any_case_and_asks_nobody(monke
     assert host.verbs == []
 
 
-@pytest.mark.parametrize(("found", "words"), [("", "engine would first be installed"), ("0.1.0", "from 0.1.0 to")])
+@pytest.mark.parametrize(("found", "words"), [("", "This host has no engine yet"), ("0.1.0", "from 0.1.0 to")])
 def test_check_mode_does_not_ask_an_engine_that_would_be_replaced(
     monkeypatch: pytest.MonkeyPatch, found: str, words: str
 ) -> None:

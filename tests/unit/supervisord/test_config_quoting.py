@@ -122,3 +122,19 @@ def test_a_plain_value_comes_back_or_is_refused(text: str) -> None:
         return
     assert not re.search(r"[\n\r]|\s[;#]", written)
     assert written.strip() % EXPANDED == text
+
+
+def test_people_see_each_variable_on_a_line_of_its_own_and_all_else_as_it_is() -> None:
+    written = quoting.quote_environment({"A": "1,B='2", "C": 'say "x", y', "D": ""})
+    config = f"[program:web]\nenvironment={written}\ncommand=sh -c 'A=1,B=2'\nenvironment=A=1,B=2\nenvironment=X='1'\n"
+
+    assert quoting.one_variable_a_line(config).splitlines() == [
+        "[program:web]",
+        "environment=",
+        '  A="1,B=\'2"',
+        "  C='say \"x\", y'",
+        "  D=''",
+        "command=sh -c 'A=1,B=2'",
+        "environment=A=1,B=2",
+        "environment=X='1'",
+    ]
