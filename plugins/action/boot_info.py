@@ -53,6 +53,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
                 label=boot.label(stack["name"]),
                 after=arguments["after"],
             )
+        silent = boot.why_nothing_starts(host, arguments["wanted"], stack["name"], where)
+        if silent:
+            result["warnings"] = [*result.get("warnings", ()), silent]
         result.update(
             changed=False,
             kind=kind,

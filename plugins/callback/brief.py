@@ -81,7 +81,8 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core comes witho
         if not self._is_brief(task) or found.get("warnings") or found.get("deprecations"):
             super().v2_runner_on_ok(result)
         elif action_of(task).rpartition(".")[2] == _SAYS:
-            self._line(result, str(found.get("msg")), constants.COLOR_OK)
+            said = found.get("msg")
+            self._line(result, "\n".join(map(str, said)) if isinstance(said, list) else str(said), constants.COLOR_OK)
         elif found.get("changed") and not isinstance(task, TaskInclude):
             self._line(result, f"changed: {_name(task)}", constants.COLOR_CHANGED)
 

@@ -17,6 +17,7 @@ requirements:
   - The role P(rollcall.supervisor.bootstrap#role) has prepared the host. The engine that it installed does the work.
 extends_documentation_fragment:
   - rollcall.supervisor.attributes
+  - rollcall.supervisor.services
 attributes:
   check_mode:
     support: full
@@ -32,15 +33,6 @@ options:
       - Directory of the stack on the host, an absolute path.
     type: str
     required: true
-  services:
-    description:
-      - Which services it is about; all of them when it is empty.
-      - The name of a service with instances stands for all of these; V(*), V(?) and V([...]) stand for other
-        characters, as in a shell.
-      - An unknown name is an error, and nothing is touched.
-    type: list
-    elements: str
-    default: []
   fail:
     description:
       - Whether the task fails when a check of the verdict fails.

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - rollcall.supervisor.attributes
   - rollcall.supervisor.flush
   - rollcall.supervisor.run
+  - rollcall.supervisor.services
 attributes:
   check_mode:
     support: full
@@ -73,20 +74,12 @@ options:
       - They reach the process through a file that only its user can read.
     type: dict
     default: {}
-  services:
-    description:
-      - Which services it is about, and what depends on them; all of them when it is empty.
-      - The name of a service with instances stands for all of these; V(*), V(?) and V([...]) stand for other
-        characters, as in a shell.
-      - For the modes V(auto), V(full), V(quick) and V(stop). supervisord and all other services are left alone.
-      - A service that was stopped by name stays stopped until it is started by name, or by a restart of all services.
-      - An unknown name is an error, and nothing is touched.
-    type: list
-    elements: str
-    default: []
   dependents:
     description:
       - With O(services), whether what depends on them is stopped and started, too.
+      - O(services) goes with the modes V(auto), V(full), V(quick) and V(stop). supervisord and all other services are
+        left alone. A service that was stopped by name stays stopped until it is started by name, or by a restart of all
+        services.
     type: bool
     default: true
   generation:

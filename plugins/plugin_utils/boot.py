@@ -129,6 +129,22 @@ def kind_of(host: Host, wanted: str) -> str:
     return SYSTEMD if host.uid == "0" and host.systemd else NONE
 
 
+def why_nothing_starts(host: Host, wanted: str, name: str, where: str) -> str:
+    """Return why nothing is to start a stack after a boot where nobody has said so, as a sentence; empty otherwise.
+
+    Args:
+        host: what the host has said.
+        wanted: what is wanted, or ``auto``.
+        name: of the stack.
+        where: the host's name in the inventory.
+    """
+    if wanted != "auto" or kind_of(host, wanted) != NONE:
+        return ""
+    because = "systemd does not run there" if not host.systemd else f"{host.user} may not install a unit of the system"
+    more = "set services_boot to none" if not host.systemd else "set services_boot to user or none"
+    return f"Nothing starts stack {name} after a boot of {where}, for {because}. If that is what you want, {more}."
+
+
 def check(host: Host, kind: str, stack: t.Mapping[str, t.Any], after: t.Sequence[str], where: str) -> None:
     """Check that what is wanted can be there.
 

@@ -66,6 +66,12 @@ TRIALS: t.Mapping[str, t.Mapping[str, str]] = {
         ),
         "Fail where the answer is no": (f"{PORTS}::test_the_port_tool_answers_over_the_fleet_and_its_exit_code_tells"),
         "Require a confirmation": "molecule/debian/side_effect_remove.yml",
+        "Require what is to be done, and with which file": (
+            "tests/playbooks/test_manifest_playbook.py::test_what_is_missing_is_said_with_what_to_type"
+        ),
+        "Succeed only when it can be used": (
+            "tests/playbooks/test_manifest_playbook.py::test_every_problem_is_told_and_the_playbook_fails"
+        ),
         "Stop when a host was lost before": (
             "tests/playbooks/test_site_batches.py"
             "::test_the_first_lost_host_stops_the_batches_and_no_further_host_is_touched"

@@ -21,6 +21,7 @@ WRITERS = {
 OF_ROOT, OF_OWN = "a directory of root's", "a directory of the user who installs"
 # By file and where it writes, and whose directory that is.
 ALLOWED = {
+    "playbooks/manifest.yml: {{ output | realpath }}": "where the person who types it says, on the controller",
     "roles/bootstrap/tasks/on_path.yml: /etc/rollcall/stacks": OF_ROOT,
     "roles/bootstrap/tasks/on_path.yml: /etc/rollcall/stacks/{{ __bootstrap_stack.name }}": OF_ROOT,
     "roles/bootstrap/tasks/on_path.yml: /usr/local/bin/rollcall": OF_ROOT,

@@ -23,26 +23,22 @@ from .roots import MOST_LINKS, FileId, file_id
 def forbidden(stack: Stack) -> t.Iterator[Problem]:
     """Find the root and those paths of a stack that no stack can have on this host, each with its cure."""
     paths = stack.paths
-    homes, mounted = frozenset(_homes(stack.user)), mounts()
+    homes, mounted = frozenset(homes_of_others(stack.user)), mounts()
     for place, path in (("root", stack.root), ("paths.run", paths.run), ("paths.logs", paths.logs)):
-        against = _why_not(path, homes, mounted)
+        against = why_not_on_host(path, homes, mounted)
         if against:
             cure = cures.then(f"give the stack another directory: stack.{place}")
             yield Problem(place=f"stack.{place}", message=against, cure=cure, severity="error")
 
 
-def why_not_here(path: str, user: t.Optional[str] = None) -> str:
+def why_not_on_host(path: str, homes: t.FrozenSet[str], mounted: t.Sequence[Mount]) -> str:
     """Return why no stack can have a directory on this host; empty when nothing speaks against it.
 
     Args:
         path: absolute; it need not be there. Its file system must answer.
-        user: who runs the stack: the home of that account may be the stack's root, unless a person lives there.
+        homes: of all accounts but the one that runs the stack.
+        mounted: what is mounted here.
     """
-    return _why_not(path, frozenset(_homes(user)), mounts())
-
-
-def _why_not(path: str, homes: t.FrozenSet[str], mounted: t.Sequence[Mount]) -> str:
-    """Return the same, by the homes of all other accounts and what is mounted."""
     said = why_not(path, homes) or _link_of_proc(path, mounted)
     if said:
         return said
@@ -117,7 +113,7 @@ def _inodes() -> t.Mapping[FileId, str]:
     return {number: name for number, name in found.items() if number is not None}
 
 
-def _homes(user: t.Optional[str]) -> t.Iterator[str]:
+def homes_of_others(user: t.Optional[str]) -> t.Iterator[str]:
     """Yield the homes of all accounts, but of the one that was made for the stack."""
     for account in all_accounts():
         if account.home not in ("", "/", "/nonexistent") and not is_of_stack(account, user):

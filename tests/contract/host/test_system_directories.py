@@ -14,8 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.mounts import Mount, other_names
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.system_directories import why_not_here
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.mounts import Mount, mounts, other_names
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.system_directories import (
+    homes_of_others,
+    why_not_on_host,
+)
+
+
+def why_not_here(path: str, user: t.Optional[str] = None) -> str:
+    return why_not_on_host(path, frozenset(homes_of_others(user)), mounts())
+
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -75,8 +83,12 @@ source, place, asked = sys.argv[1:]
 subprocess.run(["mount", "--make-rprivate", "/"], check=True)
 subprocess.run(["mount", "--bind", source, place], check=True)
 sys.path[:0] = sys.path_hooks and os.environ["PLACES"].split(":")
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host.system_directories import why_not_here
-print(why_not_here(asked))
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.mounts import mounts
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.system_directories import (
+    homes_of_others,
+    why_not_on_host,
+)
+print(why_not_on_host(asked, frozenset(homes_of_others(None)), mounts()))
 """
 
 

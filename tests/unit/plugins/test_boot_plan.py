@@ -46,6 +46,29 @@ def test_the_answer_is_read_whatever_else_was_said() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("uid", "runs", "wanted", "words"),
+    [
+        ("0", True, "auto", ""),
+        ("0", False, "none", ""),
+        ("1000", True, "user", ""),
+        ("0", False, "auto", "after a boot of web1, for systemd does not run there"),
+        (
+            "1000",
+            True,
+            "auto",
+            "for ann may not install a unit of the system. If that is what you want, set",
+        ),
+    ],
+)
+def test_where_nothing_starts_a_stack_and_nobody_wanted_it_so_that_is_said(
+    uid: str, runs: bool, wanted: str, words: str
+) -> None:
+    said = boot.why_nothing_starts(host(uid, runs=runs), wanted, "shop", "web1")
+
+    assert (words in said) if words else (said == "")
+
+
 def test_a_host_that_does_not_say_who_asks_has_not_answered() -> None:
     with pytest.raises(RollcallError, match="did not say"):
         boot.parse("sh: id: not found\n")
