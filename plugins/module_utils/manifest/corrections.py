@@ -32,6 +32,7 @@ REMOVE_HERE_OR_THERE = "remove it here, or from the services"
 REMOVE_OR_VALUE = "give it a value, or remove the line"
 REMOVE_OR_RENAME = "choose another name, or remove it"
 KEEP_IN_ONE = "keep it in one of the two"
+MISSPELT = "correct its name, or remove it"
 
 
 def key(known: t.Iterable[str]) -> str:

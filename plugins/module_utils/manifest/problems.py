@@ -91,7 +91,9 @@ class Problems:
         if len(place) == 1 and key in self._document.lenient:
             self.warning(place, f"is not read{suggestion}", corrections.REMOVE_UNREAD)
             return
-        self.error(place, f"is not a key of {what}{suggestion}", corrections.key(known))
+        # All keys are a long line, which who has only misspelt one need not read.
+        cure = corrections.MISSPELT if suggestion else corrections.key(known)
+        self.error(place, f"is not a key of {what}{suggestion}", cure)
 
     def similar(self, name: t.Any, known: t.Iterable[str]) -> str:
         """Return a suggestion for a misspelt name, '' when no known one is like it."""

@@ -179,8 +179,7 @@ def _everything(
         flush=assigned_ports(stack) if mode.frees_ports else (),
         sweep=facts.orphans > 0,
         reasons={
-            **dict.fromkeys({*names, *facts.programs}, reason),
-            **{name: f"held: {why}" for name, why in facts.held.items()},
+            **with_what_is_held({**dict.fromkeys({*names, *facts.programs}, reason), **facts.held}, facts),
             **reasons_for_processes(facts),
             "supervisord": reason,
         },
@@ -241,14 +240,13 @@ def _needed(stack: Stack, facts: StackFacts) -> RunPlan:
     reasons.update(dict.fromkeys(removed, "no longer in the manifest"))
     running = tuple(name for name in (*names, *removed) if name in facts.programs and facts.programs[name].up)
     started = tuple(name for name in names if name not in facts.held)
-    ports = tuple(sorted(port for port in (stack.service(name).port for name in started) if port is not None))
     return RunPlan(
         supervisord=KEEP,
         install=not facts.same_generation,
         stop=stop_order(stack, running),
         remove=removed,
         start=started,
-        flush=ports,
+        flush=assigned_ports(stack, started),
         sweep=facts.orphans > 0,
         reasons={**reasons, **reasons_for_processes(facts)},
         held=facts.held,
@@ -291,6 +289,11 @@ def _touched(stack: Stack, facts: StackFacts) -> t.Dict[str, str]:
         reasons[name] = "it depends on " + ", ".join(
             sorted(set(stack.service(name).depends_on) & set(reasons)) or ["one of them"]
         )
+    return with_what_is_held(reasons, facts)
+
+
+def with_what_is_held(reasons: t.Mapping[str, str], facts: StackFacts) -> t.Dict[str, str]:
+    """Return reasons in which that of a held service is what it waits for."""
     return {name: f"held: {facts.held[name]}" if name in facts.held else why for name, why in reasons.items()}
 
 
@@ -309,9 +312,10 @@ def plan_of_all(stack: Stack, facts: StackFacts, mode: Mode) -> RunPlan:
     return _everything(stack, facts, mode, mode.title if mode.starts else f"{mode.name} was asked for")
 
 
-def assigned_ports(stack: Stack) -> t.Tuple[int, ...]:
-    """Return the ports of the stack's services, in order."""
-    return tuple(sorted(service.port for service in stack.services if service.port is not None))
+def assigned_ports(stack: Stack, names: t.Optional[t.Container[str]] = None) -> t.Tuple[int, ...]:
+    """Return the ports of the stack's services, or of some of them, in order."""
+    chosen = (service for service in stack.services if names is None or service.name in names)
+    return tuple(sorted(service.port for service in chosen if service.port is not None))
 
 
 def level_numbers(stack: Stack) -> t.Dict[str, int]:

@@ -22,11 +22,13 @@ from .plan import (
     KEEP,
     RunPlan,
     StackFacts,
+    assigned_ports,
     plan_of_all,
     reasons_for_processes,
     stop_order,
     supervisord_trouble,
     trouble_of,
+    with_what_is_held,
 )
 
 
@@ -60,16 +62,15 @@ def plan_by_name(stack: Stack, facts: StackFacts, mode: Mode, choice: Choice) ->
         )
     reasons = _touched(stack, facts, choice, names) if mode.stops == NEEDED else _all(stack, facts, mode, choice, names)
     reasons = {**_needed(stack, facts, choice, reasons), **reasons}
-    reasons = {name: f"held: {facts.held[name]}" if name in facts.held else why for name, why in reasons.items()}
+    reasons = with_what_is_held(reasons, facts)
     started = tuple(one.name for one in stack.services if one.name in reasons and one.name not in facts.held)
-    ports = (stack.service(name).port for name in started)
     return RunPlan(
         supervisord=KEEP,
         install=False,
         stop=stop_order(stack, [name for name in reasons if _is_up(facts, name)]),
         remove=(),
         start=started,
-        flush=tuple(sorted(port for port in ports if port is not None)) if mode.frees_ports else (),
+        flush=assigned_ports(stack, started) if mode.frees_ports else (),
         sweep=facts.orphans > 0,
         reasons={**reasons, **reasons_for_processes(facts)},
         held={name: why for name, why in facts.held.items() if name in names},

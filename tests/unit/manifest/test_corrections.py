@@ -127,9 +127,12 @@ OF_DATA: dict[str, list[Trial]] = {
     ],
     "key": [
         Trial(a_manifest(colour="red"), c.key(STACK), removed),
-        Trial(one(comand=["x"]), c.key(SERVICE), removed),
+        Trial(one(colour="red"), c.key(SERVICE), removed),
         Trial(a_manifest(defaults={"port": 8000}), c.key(DEFAULTS), removed),
-        Trial(a_manifest(usr="bob"), c.key(STACK), renamed("user")),
+    ],
+    "MISSPELT": [
+        Trial(one(comand=["x"]), c.MISSPELT, removed),
+        Trial(a_manifest(usr="bob"), c.MISSPELT, renamed("user")),
     ],
     "gone": [Trial(a_manifest({"a": a_service(port=8000)}, deprecated={"old": 8000}), c.gone("old"), removed)],
     # the document
