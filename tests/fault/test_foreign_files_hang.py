@@ -124,6 +124,27 @@ def test_a_directory_of_the_stack_on_such_a_file_system_hangs_nothing(which: str
         assert made.pids() == before
 
 
+@pytest.mark.parametrize("words", ["status", "restart full", "doctor"])
+def test_a_command_ends_though_its_look_cannot_even_be_killed(words: str) -> None:
+    """Who waits for the look-up of a name that another has begun is not ended by SIGKILL (fs/dcache.c)."""
+    with stack({"web": {}}) as made:
+        place = Path(made.root, "far")
+        (place / "own").mkdir(parents=True)
+        made.raw["paths"] = {"logs": str(place / "own")}
+        made.paths = made.generation().stack.paths
+        assert made.perform()["ok"]
+        with hung_file_system(str(place)):
+            another = subprocess.Popen(["/usr/bin/stat", str(place / "own")])
+            try:
+                assert eventually(lambda: processes.describe(another.pid).state == "D")  # type: ignore[union-attr]
+                said = call(made, *words.split())
+                assert said.code in (1, 3), said.out
+                assert f"umount -c -f -l {place}" in said.out
+            finally:
+                another.kill()
+                another.wait()
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 @pytest.mark.parametrize("name", ["supervisord.log", "web.log"])
 def test_a_log_that_is_no_file_any_more_is_refused_before_anything_is_stopped(

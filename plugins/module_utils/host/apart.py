@@ -5,8 +5,9 @@
 # Private to this collection: may change in any release.
 """Work in a child process with a deadline: a file system, a file or a pattern of others may never come back.
 
-A thread that hangs cannot be ended, a child can. One that hangs in the kernel does not end even when it is killed, so
-nobody waits for it; init reaps it later.
+A thread that hangs cannot be ended, a child can. One that hangs in the kernel may not end even when it is killed, so
+nobody waits for it; init reaps it later. It has no file of its parent open, the standard ones included: who reads the
+parent's output would wait for the child as well.
 """
 
 from __future__ import annotations
@@ -217,8 +218,11 @@ def _be_child(works: t.Sequence[t.Callable[[], t.Any]], writer: int, seconds: fl
         # The kernel ends it when its parent was ended meanwhile, also in the middle of a pattern.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, seconds + 1)
-        # A lock among them would stay locked for as long as this child hangs.
+        # A lock among them would stay locked for as long as this child hangs, and a pipe would have no end.
         close_all_but(writer)
+        empty = os.open(os.devnull, os.O_RDWR)
+        for standard in (0, 1, 2):
+            os.dup2(empty, standard)
         for work in works:
             answer = json.dumps(_done(work)).encode("utf-8") + b"\n"
             while answer:

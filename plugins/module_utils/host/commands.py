@@ -27,6 +27,8 @@ from .accounts import Account, clean_environment
 
 # Seconds between two looks of the keeper at the command.
 INTERVAL = 0.02
+# Seconds in which a command that was killed is gone, unless it hangs in the kernel.
+_KILLED = 5.0
 # How many of the last lines that a command printed are kept.
 OUTPUT_LINES = 15
 
@@ -133,7 +135,8 @@ def _keep(
         if gone or deadline.expired:
             # The child was not waited for yet, so its pid and its process group cannot be another's.
             os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+            # Where it hangs in the kernel nothing ends it, and init reaps it later.
+            Deadline(_KILLED).poll(lambda: child.poll() is not None, INTERVAL)
             return {"exit_code": None, "problem": f"did not end within {deadline.seconds:g} s and was killed"}
     return {"exit_code": child.returncode, "problem": ""}
 
