@@ -16,6 +16,7 @@ import typing as t
 import pytest
 
 MNT_DETACH = 2  # sys/mount.h
+SOURCE = "rollcall-test"
 
 
 # linux/fuse.h, protocol 7.8: what is asked, and the answers to it.
@@ -49,6 +50,12 @@ def served_file_system(place: str) -> t.Iterator[t.Callable[[], None]]:
             hang()
 
 
+def hung_file_systems() -> t.List[str]:
+    """Return where such file systems are mounted on this machine, those of other tests included."""
+    with open("/proc/self/mounts", encoding="utf-8") as mounts:
+        return [line.split()[1] for line in mounts if line.startswith(f"{SOURCE} ")]
+
+
 @contextlib.contextmanager
 def _mounted(place: str) -> t.Iterator[int]:
     libc = ctypes.CDLL(None, use_errno=True)
@@ -57,7 +64,7 @@ def _mounted(place: str) -> t.Iterator[int]:
     except OSError as exc:
         pytest.skip(f"no /dev/fuse here: {exc}")
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
-    if libc.mount(b"rollcall-test", place.encode(), b"fuse", 0, options) != 0:
+    if libc.mount(SOURCE.encode(), place.encode(), b"fuse", 0, options) != 0:
         os.close(device)
         pytest.skip(f"this user may not mount: {os.strerror(ctypes.get_errno())}")
     try:

@@ -13,6 +13,8 @@ import typing as t
 from ..base import cures
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
+from ..host.apart import ANSWER
+from ..host.mounts import mounts, served
 from ..manifest.model import Paths, Stack
 from ..run import preflight
 from ..state.directories import PRIVATE
@@ -96,6 +98,8 @@ def _installed(root: str) -> t.Optional[Stack]:
 def _limit(stack: t.Optional[Stack], number: int, fix: bool) -> float:
     # FILES: where a directory of the stack does not answer, not even its manifest can be read.
     seconds = discovery_seconds(number) + discovery_seconds(1) + limits.SLACK + limits.FILES
+    # Other stacks and their processes may be on any file system of this host.
+    seconds += ANSWER * len(served(mounts()))
     if stack is not None:
         seconds += 4 * limits.FILES + limits.look_limit(stack) + CALL_TIMEOUT + preflight.PARSE_BACK_TIMEOUT
         seconds += PORTS_PATIENCE + CALL_TIMEOUT
