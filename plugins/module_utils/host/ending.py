@@ -26,6 +26,8 @@ if t.TYPE_CHECKING:
 
 # Seconds. Without pidfd (before Linux 5.3, other systems) the end of a process is polled for.
 POLL_INTERVAL = 0.005
+# Milliseconds of one poll(2), which takes 2**31 at the most.
+_LONGEST_POLL = 86_400_000
 # OpenSSH 9.8 split the daemon: sshd listens, sshd-session serves a connection, sshd-auth authenticates it.
 SSHD = frozenset({"sshd", "sshd-session", "sshd-auth"})
 
@@ -122,6 +124,41 @@ def end(
         for target in targets:
             target.close()
     return [target.ended() for target in targets]
+
+
+def send_further(identity: Identity, signal: str, *, group: bool) -> bool:
+    """Send one more signal to a process that supervisord is stopping, and that is still the same one.
+
+    Args:
+        identity: its pid and start.
+        signal: without SIG.
+        group: whether all of its process group have it, which supervisord has made for it.
+
+    Returns:
+        Whether it was sent.
+
+    Raises:
+        RollcallError: /proc shows another pid namespace, so that its pids are not those that signals go to.
+    """
+    _require_own_proc()
+    try:
+        target = _Target(identity, SYSTEM)
+    except OSError:
+        return False
+    try:
+        target.rule_out(processes.own_lineage(), None)
+        process = target.process
+        if group and not target.result and process is not None and process.group == process.pid:
+            # As long as its leader is there, which the pidfd holds and supervisord has not waited for, it is this one.
+            os.killpg(process.pid, getattr(signals, f"SIG{signal}"))
+            return True
+        if not target.result:
+            target.send(signal)
+        return bool(target.sent)
+    except (ProcessLookupError, PermissionError):
+        return False
+    finally:
+        target.close()
 
 
 def wait_gone(identities: t.Iterable[Identity], deadline: Deadline) -> t.List[Identity]:
@@ -266,7 +303,7 @@ def _wait(targets: t.Sequence[_Target], deadline: Deadline) -> t.List[_Target]:
             deadline.clock.sleep(min(POLL_INTERVAL, deadline.remaining()))
             ended = [target for target in pending if not processes.alive(target.identity)]
         else:
-            ended = [by_fd[fd] for fd, _unused in poller.poll(math.ceil(deadline.remaining() * 1000))]
+            ended = [by_fd[fd] for fd, _unused in poller.poll(_milliseconds(deadline))]
         for target in ended:
             target.finish("ended")
             pending.remove(target)
@@ -276,6 +313,10 @@ def _wait(targets: t.Sequence[_Target], deadline: Deadline) -> t.List[_Target]:
         if not ended and deadline.expired:
             break
     return pending
+
+
+def _milliseconds(deadline: Deadline) -> int:
+    return min(math.ceil(deadline.remaining() * 1000), _LONGEST_POLL)
 
 
 def _outlived_kill(identity: Identity) -> t.Tuple[str, str]:

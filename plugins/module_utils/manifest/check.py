@@ -258,4 +258,17 @@ def _service(written: Written, name: str, instance: Instance, digests: Digests) 
     }
     if data.get("kind") == "oneshot":
         data["restart"] = "never"
+    if "stop" in data:
+        data["stop"] = _stop(data["stop"], value_of(written.own[name], "stop", {}))
     return data
+
+
+def _stop(merged: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Return how a service is ended: its own signal and time go before several signals of the defaults."""
+    stop = dict(merged)
+    if "signals" not in own and ("signal" in own or "timeout" in own):
+        stop.pop("signals", None)
+    steps = stop.get("signals")
+    if steps:
+        stop.update(signal=steps[0]["signal"], timeout=sum(step["wait"] for step in steps))
+    return stop

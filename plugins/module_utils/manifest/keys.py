@@ -15,6 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from . import corrections, sql, values
+from .document import WRONG
 from .model import (
     HTTP,
     HTTPS,
@@ -29,7 +30,8 @@ from .model import (
     Start,
     Stop,
 )
-from .problems import A_SERVICE
+from .places import Place, is_list
+from .problems import A_SERVICE, Problems
 from .readers import (
     FOLDED_TEXT,
     NONE,
@@ -38,6 +40,7 @@ from .readers import (
     TEXT,
     TRUTH,
     Key,
+    ValueType,
     Words,
     choice,
     mapping,
@@ -53,9 +56,56 @@ _SERVICE_NAME = TEXT._replace(words="name of a service")
 
 # --- a service ---------------------------------------------------------------------------------------------------
 
+STOP_STEP: t.Mapping[str, Key] = {
+    "signal": Key(values.SIGNAL, "the signal", REQUIRED),
+    "wait": Key(number(0.1, LONGEST_STOP, "seconds"), "how long it then has, before the next one", REQUIRED),
+}
+
+
+def _stop_steps(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    """Read the signals that end a service, one after the other."""
+    if not is_list(value) or not value:
+        return problems.wrong_type(place, value, "a list", corrections.STOP_STEPS)
+    if len(value) > _MOST_STEPS:
+        return problems.error(place, f"has {len(value)} items, and {_MOST_STEPS} are the most", corrections.SHORTER)
+    steps = [_stop_step(problems, (*place, index), each) for index, each in enumerate(value)]
+    if WRONG in steps:
+        return WRONG
+    seconds = sum(step["wait"] for step in steps)
+    if seconds > LONGEST_STOP:
+        words = f"comes to {seconds:.0f} seconds, and {LONGEST_STOP} are the most"
+        return problems.error(place, words, corrections.SHORTER_WAITS)
+    return tuple(steps)
+
+
+def _stop_step(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    step = mapping("a step of stop.signals", STOP_STEP).read(problems, place, value)
+    if step is WRONG or WRONG in step.values():
+        return WRONG
+    missing = [name for name in STOP_STEP if name not in step]
+    return problems.error(place, f"has no {' and no '.join(missing)}", corrections.STOP_STEPS) if missing else step
+
+
+def _stop(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    """Read how a service is ended: by one signal, or by several."""
+    stop = mapping("stop", STOP).read(problems, place, value)
+    if isinstance(stop, dict) and "signals" in stop:
+        for name in ("signal", "timeout"):
+            if name in stop:
+                problems.error((*place, name), "stands beside signals, which say that", corrections.REMOVE)
+    return stop
+
+
+_MOST_STEPS = 5
+
 STOP: t.Mapping[str, Key] = {
     "signal": Key(values.SIGNAL, "what asks it to end; `SIGTERM` and `term` are understood", Stop.signal),
     "timeout": Key(number(0, LONGEST_STOP, "seconds"), "how long it then has, before SIGKILL", Stop.timeout),
+    "signals": Key(
+        ValueType(f"list, {_MOST_STEPS} at most", _stop_steps),
+        "instead of `signal` and `timeout`: several signals, one after the other, before SIGKILL, such as "
+        "`[{signal: TERM, wait: 30}, {signal: QUIT, wait: 10}]`",
+    ),
     "scope": Key(
         choice("process", "group"),
         "who has the signal: its own process alone, or all of its process group; see "
@@ -185,7 +235,7 @@ SERVICE: t.Mapping[str, Key] = {
     "depends_on": Key(values.DEPENDS_ON, "see [dependencies](#dependencies)", shared=False),
     "requires_files": Key(values.FILES, "see [what holds a service](#what-holds-a-service)"),
     "requires_env": Key(values.VARIABLES, "see [what holds a service](#what-holds-a-service)"),
-    "stop": Key(mapping("stop", STOP), "how it is ended", _BELOW),
+    "stop": Key(ValueType("mapping", _stop, STOP), "how it is ended", _BELOW),
     "start": Key(mapping("start", START), "when it counts as started", _BELOW),
     "stable_for": Key(
         _SECONDS, "how long its process must stay the same before the verdict calls it up", Service.stable_for

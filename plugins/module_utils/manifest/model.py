@@ -140,10 +140,19 @@ LONGEST_STOP = 604_800
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class StopStep(_Record):
+    """One of several signals that end a service, and the seconds that it has until the next one, or SIGKILL."""
+
+    signal: str
+    wait: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Stop(_Record):
     """How a service is ended: the signal, and the seconds it has before SIGKILL.
 
     Attributes:
+        signals: where there are several: all of them. ``signal`` is the first one then, ``timeout`` the sum of waits.
         scope: who has the signal: ``group``, the service's process and all of its process group, or ``process``, its
             process alone. SIGKILL always goes to all of the group.
     """
@@ -151,6 +160,7 @@ class Stop(_Record):
     signal: str = "TERM"
     timeout: float = 10.0
     scope: str = field(default="group", metadata=RESTART_WHEN_SET)
+    signals: t.Tuple[StopStep, ...] = field(default=(), metadata=RESTART_WHEN_SET)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

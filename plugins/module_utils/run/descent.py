@@ -7,13 +7,14 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from ..base import cures
 from ..base.clock import Clock, Deadline
 from ..base.errors import RollcallError
-from ..host import listeners
-from ..manifest.model import Service
+from ..host import ending, listeners
+from ..manifest.model import Service, Stop
 from ..supervisord.client import DOWN, Client, ProgramState, await_exec
 
 # Beyond a service's own stop time: supervisord's turn, the KILL it sends itself, and the reaping.
@@ -75,6 +76,8 @@ class Descent:
         self.down: t.Set[str] = set()
         self._asked = asked
         self._latest = 0.0
+        # By service the signals that are still to come (stop.signals), and when: supervisord knows the first alone.
+        self._later: t.Dict[str, t.List[t.Tuple[Deadline, str]]] = {}
 
     @property
     def busy(self) -> bool:
@@ -116,6 +119,26 @@ class Descent:
             self._waiting.discard(name)
             self._asked.setdefault(name, now)
             self._stopping[name] = Deadline(self._timeout(name) + STOP_MARGIN, self._clock)
+            self._later[name] = self._later_signals(name)
+
+    def _later_signals(self, name: str) -> t.List[t.Tuple[Deadline, str]]:
+        steps = self._as_running(name).signals
+        waits = itertools.accumulate(step.wait for step in steps)
+        return [(Deadline(passed, self._clock), step.signal) for passed, step in zip(waits, steps[1:])]
+
+    def _as_running(self, name: str) -> Stop:
+        """Return how a service is stopped by the manifest that it was started by."""
+        known = self._known.get(name, ())
+        return known[-1].stop if known else Stop()
+
+    def _signal_further(self, program: ProgramState) -> None:
+        """Send a service that is still stopping the signals whose time has come."""
+        later = self._later.get(program.name, [])
+        while later and later[0][0].expired:
+            _deadline, signal = later.pop(0)
+            if program.pid:
+                group = self._as_running(program.name).scope == "group"
+                ending.send_further((program.pid, program.born), signal, group=group)
 
     def _timeout(self, name: str) -> float:
         return max((service.stop.timeout for service in self._known.get(name, ())), default=0.0)
@@ -133,6 +156,7 @@ class Descent:
                 self._left[name] = state
                 self._limit = max(self._limit, deadline.seconds)
             else:
+                self._signal_further(programs[name])
                 continue
             del self._stopping[name]
 

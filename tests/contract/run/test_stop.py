@@ -117,6 +117,73 @@ def test_a_parent_that_does_not_end_is_killed_with_its_workers(tmp_path: Path) -
         assert not lives(worker)
 
 
+# Notes each signal, with who has it, and ends at the one that is named; its worker notes them as well, and stays.
+HEARS = """
+import os, signal, sys, time
+place, last = sys.argv[1:]
+who = "parent"
+def heard(number, _frame):
+    name = signal.Signals(number).name[3:]
+    open(f"{place}/{who}-{name}", "w").close()
+    if who == "parent" and name == last:
+        os._exit(0)
+for name in ("TERM", "INT", "QUIT", "USR1"):
+    signal.signal(getattr(signal, f"SIG{name}"), heard)
+if os.fork() == 0:
+    who = "worker"
+open(f"{place}/{who}-ready", "w").close()
+while True:
+    time.sleep(0.05)
+"""
+STEPS = [{"signal": "INT", "wait": 0.5}, {"signal": "USR1", "wait": 0.5}, {"signal": "QUIT", "wait": 100}]
+
+
+@contextlib.contextmanager
+def hearing(tmp_path: Path, last: str, **stop: t.Any) -> t.Iterator[StackUnderTest]:
+    script = tmp_path / "hears.py"
+    script.write_text(HEARS, encoding="ascii")
+    command = [sys.executable, str(script), str(tmp_path), last]
+    with stack({"hears": {"command": command, "stop": {"signals": STEPS, **stop}}}) as made:
+        assert made.perform()["ok"]
+        assert eventually(lambda: {"parent-ready", "worker-ready"} <= heard(tmp_path), seconds=30)
+        yield made
+
+
+def heard(place: Path) -> t.Set[str]:
+    return {path.name for path in place.iterdir() if path.suffix == ""}
+
+
+@pytest.mark.parametrize("order", [["restart", "full"], ["stop"]])
+def test_several_signals_follow_each_other_until_the_service_ends(tmp_path: Path, order: list[str]) -> None:
+    with hearing(tmp_path, "QUIT") as made:
+        done = subprocess.run([made.command, *order], capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        told = {f"{who}-{name}" for who in ("parent", "worker") for name in ("INT", "USR1", "QUIT")}
+        assert {name for name in heard(tmp_path) if not name.endswith("-ready")} - {"worker-TERM"} == told
+
+
+def test_a_service_that_ends_at_the_first_signal_gets_no_other(tmp_path: Path) -> None:
+    with hearing(tmp_path, "INT", scope="process") as made:
+        assert made.perform("full")["ok"]
+        assert not {"parent-USR1", "parent-QUIT", "worker-INT"} & heard(tmp_path)
+
+
+def test_with_the_scope_of_a_process_later_signals_go_to_it_alone_as_well(tmp_path: Path) -> None:
+    with hearing(tmp_path, "QUIT", scope="process") as made:
+        assert made.perform("full")["ok"]
+        assert {"parent-INT", "parent-USR1", "parent-QUIT"} <= heard(tmp_path)
+        assert not {"worker-INT", "worker-USR1", "worker-QUIT"} & heard(tmp_path)
+
+
+def test_after_the_last_signal_comes_the_end(tmp_path: Path) -> None:
+    steps = [{"signal": "INT", "wait": 0.5}, {"signal": "QUIT", "wait": 0.5}]
+    with hearing(tmp_path, "never", signals=steps) as made:
+        before = made.pids()["hears"]
+        assert made.perform("full")["ok"]
+        assert {"parent-INT", "parent-QUIT"} <= heard(tmp_path)
+        assert not lives(before)
+
+
 def test_a_plan_says_how_long_what_runs_may_take_to_stop_and_its_limit_counts_that(tmp_path: Path) -> None:
     with pool(tmp_path, "waits", timeout=5000) as one:
         one.made.raw["services"]["pool"]["stop"] = {"timeout": 1}

@@ -30,6 +30,7 @@ from tests.support.manifests import NOTHING, a_manifest, a_service, one
 from tests.support.repository import ENGINE
 
 APP = "stack.services.main_app"
+STEP = {"signal": "TERM", "wait": 30}
 WEB = {"http": "/health"}
 URL = {"DATABASE_URL": "postgresql://localhost/trading"}
 
@@ -338,6 +339,13 @@ OF_DATA: dict[str, list[Trial]] = {
     "SECOND_TOGETHER": [
         Trial(one(start={"seconds": 0}, stable_for=0.9), c.SECOND_TOGETHER, written(1)),
         Trial(one(start={"seconds": 0}, stable_for=0.9), c.SECOND_TOGETHER, at(f"{APP}.start.seconds", written(1))),
+    ],
+    "STOP_STEPS": [
+        Trial(one(stop={"signals": steps}), c.STOP_STEPS, at(f"{APP}.stop.signals", written([STEP])))
+        for steps in ("TERM", [], [{"signal": "TERM"}])
+    ],
+    "SHORTER_WAITS": [
+        Trial(one(stop={"signals": [{**STEP, "wait": 604_800}, STEP]}), c.SHORTER_WAITS, written([STEP]))
     ],
     "LONGER_READY": [Trial(one(ready_timeout=5, start={"seconds": 5}), c.LONGER_READY, written(6))],
     "SHARED_SECRETS": [

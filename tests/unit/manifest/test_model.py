@@ -12,15 +12,18 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
+    UNLIMITED,
     Checks,
     DatabaseCheck,
     Health,
+    Limits,
     PortRules,
     RestartBudget,
     Service,
     Stack,
     Start,
     Stop,
+    StopStep,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import revision
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
@@ -157,6 +160,39 @@ def test_a_root_is_written_in_one_way(root: str) -> None:
 @pytest.mark.parametrize("written", ["int", "INT", "SIGINT", "sigint"])
 def test_a_signal_may_be_written_in_every_usual_way(written: str) -> None:
     assert only_service(stop={"signal": written}).stop == Stop("INT", 10.0)
+
+
+def test_several_signals_come_to_the_first_and_to_the_sum_of_their_waits() -> None:
+    steps = [{"signal": "sigint", "wait": 5}, {"signal": "QUIT", "wait": 2.5}]
+    stop = only_service(stop={"signals": steps, "scope": "process"}).stop
+    assert stop == Stop("INT", 7.5, "process", (StopStep("INT", 5.0), StopStep("QUIT", 2.5)))
+
+
+@pytest.mark.parametrize(
+    ("own", "signal", "timeout", "signals"),
+    [
+        ({}, "INT", 5, 1),
+        ({"scope": "process"}, "INT", 5, 1),
+        ({"timeout": 9}, "TERM", 9, 0),
+        ({"signal": "HUP"}, "HUP", 10, 0),
+    ],
+)
+def test_a_time_of_its_own_goes_before_several_signals_of_the_defaults(
+    own: dict[str, Any], signal: str, timeout: float, signals: int
+) -> None:
+    defaults = {"stop": {"signals": [{"signal": "INT", "wait": 5}]}}
+    stop = checked(a_manifest({"web": a_service(stop=own)}, defaults=defaults)).services[0].stop
+    assert (stop.signal, stop.timeout, len(stop.signals)) == (signal, timeout, signals)
+
+
+def test_limits_are_numbers_whatever_they_are_written_as() -> None:
+    service = only_service(limits={"nofile": 8192, "nproc": "unlimited", "core": 0, "memory": "2G"}, nice=5)
+    assert service.limits == Limits(8192, UNLIMITED, 0, 2 * 2**30)
+    assert service.nice == 5
+    only = checked(a_manifest({"web": a_service(limits={"core": "1M"})}, defaults={"limits": {"nofile": 99}})).services[
+        0
+    ]
+    assert only.limits == Limits(nofile=99, core=2**20)
 
 
 def test_values_that_a_config_has_trouble_with_are_kept_as_they_are() -> None:

@@ -171,6 +171,19 @@ CASES: dict[str, tuple[Any, str, str]] = {
     "stop signal": (one(stop={"signal": "STOP"}), f"{APP}.stop.signal", "is not a signal that stops a service"),
     "stop signal by number": (one(stop={"signal": 15}), f"{APP}.stop.signal", "is a number, not the name"),
     "stop scope": (one(stop={"scope": "all"}), f"{APP}.stop.scope", "is none of the words it may be"),
+    "stop signals without a wait": (
+        one(stop={"signals": [{"signal": "INT"}]}), f"{APP}.stop.signals[0]", "has no wait"),
+    "stop signals of no kind": (
+        one(stop={"signals": [{"signal": "STOP", "wait": 1}]}),
+        f"{APP}.stop.signals[0].signal", "is not a signal that stops a service"),
+    "stop signals beside a signal": (
+        one(stop={"signals": [{"signal": "INT", "wait": 1}], "signal": "TERM"}),
+        f"{APP}.stop.signal", "stands beside signals"),
+    "stop signals for too long": (
+        one(stop={"signals": [{"signal": "INT", "wait": 604_000}] * 2}),
+        f"{APP}.stop.signals", "comes to 1208000 seconds"),
+    "stop signals too many": (
+        one(stop={"signals": [{"signal": "INT", "wait": 1}] * 6}), f"{APP}.stop.signals", "has 6 items"),
     "stop timeout": (one(stop={"timeout": -1}), f"{APP}.stop.timeout", "is -1, not from 0 to 604800 seconds"),
     "stop timeout for ever": (one(stop={"timeout": float("inf")}), f"{APP}.stop.timeout", "is inf, not from"),
     "stop timeout of none": (one(stop={"timeout": float("nan")}), f"{APP}.stop.timeout", "is nan, not from"),

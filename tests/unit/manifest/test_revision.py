@@ -196,6 +196,11 @@ def test_every_field_of_a_service_says_when_it_counts() -> None:
         ({"command": ["sleep", "1"]}, {"command": ["sleep", "2"]}, ["command"]),
         ({"stop": {"timeout": 5}}, {"stop": {"timeout": 6}}, ["stop.timeout"]),
         ({}, {"stop": {"scope": "process"}}, ["stop.scope"]),
+        (
+            {"stop": {"signals": [{"signal": "TERM", "wait": 4}, {"signal": "QUIT", "wait": 6}]}},
+            {"stop": {"signals": [{"signal": "TERM", "wait": 4}, {"signal": "INT", "wait": 6}]}},
+            ["stop.signals"],
+        ),
         ({}, {"limits": {"nofile": 4096}}, ["limits.nofile"]),
         ({"limits": {"nofile": 4096}}, {"limits": {"nofile": 4096, "core": "unlimited"}}, ["limits.core"]),
         ({}, {"limits": {}, "nice": 0}, []),
