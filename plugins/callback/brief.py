@@ -72,7 +72,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core comes witho
 
     def v2_playbook_on_include(self, included_file: t.Any) -> None:
         """Print what others have included."""
-        if self._is_verbose() or not _is_in_collection(str(included_file._filename)):
+        named = str(included_file._filename)
+        # Of a role its name stands there.
+        if self._is_verbose() or not (named.startswith(OURS) or _is_in_collection(named)):
             super().v2_playbook_on_include(included_file)
 
     def v2_runner_on_ok(self, result: t.Any) -> None:

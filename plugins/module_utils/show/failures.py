@@ -15,6 +15,8 @@ from .words import Painter, Reader, indented, names_of, runnable
 if t.TYPE_CHECKING:
     from ..base.documents import CheckData, Report
 
+# Names and codes of checks that say no more than that nothing runs: nothing listens, and so nothing was asked.
+NOTHING_RUNS = (("port", "free"), ("health", "not_asked"))
 _TRACEBACK = "Traceback (most recent call last):"
 
 # The failing checks of each subject.
@@ -24,8 +26,8 @@ Failing = t.Mapping[str, "t.Sequence[CheckData]"]
 def failing_by_subject(report: Report) -> t.Dict[str, t.List[CheckData]]:
     """Return the failing checks of each subject, without those that only repeat another in other words.
 
-    The stack's own come first, then the services in the manifest's order, and last those that are down because of
-    another service: what failed first is read first.
+    Causes come first: what the stack itself fails by, then the services in the manifest's order. After them comes what
+    was not even started, and last those that are down because of another service.
     """
     found: t.Dict[str, t.List[CheckData]] = {}
     for check in report["checks"]:
@@ -33,12 +35,28 @@ def failing_by_subject(report: Report) -> t.Dict[str, t.List[CheckData]]:
             found.setdefault(check["subject"], []).append(check)
     names = [service["name"] for service in report["services"]]
 
-    def rank(subject: str) -> t.Tuple[bool, int]:
-        follows = any(check["code"] == "dependency" for check in found[subject])
-        return follows, names.index(subject) if subject in names else -1
+    down = any(check["name"] == "running" for checks in found.values() for check in checks)
+
+    def rank(subject: str) -> t.Tuple[int, int]:
+        return _distance(found[subject], down), names.index(subject) if subject in names else -1
 
     explained = {check["name"] for subject in found if subject not in names for check in found[subject]}
     return {subject: _telling(found[subject], explained) for subject in sorted(found, key=rank)}
+
+
+def _distance(checks: t.Sequence[CheckData], down: bool) -> int:
+    """Return how far from the cause the failure of one subject is likely to be: 0, 1 or 2.
+
+    Args:
+        checks: those that failed.
+        down: whether a service does not run.
+    """
+    if any(check["code"] == "dependency" for check in checks):
+        return 2
+    # A service that was never started; a file that an application makes at its start.
+    idle = any(check["name"] == "running" and check["data"].get("state") == "STOPPED" for check in checks)
+    unmade = all(check["data"].get("kind") == "sqlite" and not check["data"].get("reached") for check in checks)
+    return 1 if idle or (unmade and down) else 0
 
 
 def verdict_word(checks: t.Optional[t.Sequence[CheckData]]) -> str:
@@ -115,8 +133,8 @@ def _telling(checks: t.Sequence[CheckData], explained: t.Collection[str]) -> t.L
     for check in checks:
         data = check["data"]
         what = (check["name"], check["code"])
-        if down and what in (("port", "free"), ("health", "not_asked")):
-            continue  # nothing listens and nothing answers because nothing runs
+        if down and what in NOTHING_RUNS:
+            continue
         if what == ("running", "unknown") and "supervisord" in explained:
             continue  # no service is known to a supervisord that is not there
         if what == ("port", "taken") and data.get("provenance") == "orphan" and "orphans" in explained:

@@ -11,6 +11,7 @@ import typing as t
 
 from ..base import cures
 from ..base.text import count, gist, printable, readable_time, run_result
+from .failures import NOTHING_RUNS
 from .words import Painter, Reader, cut, indented, names_of, runnable
 
 if t.TYPE_CHECKING:
@@ -40,14 +41,20 @@ def last_failure_text(failure: LastFailure, reader: Reader, paint: Painter) -> s
     ]
     waiting = _waiting(failure["checks"])
     if waiting:
-        lines.append(printable(f"  {count(len(waiting), 'service')} waited for others: {names_of(waiting)}"))
-    for check in [one for one in failure["checks"] if one["subject"] not in waiting][:TOLD]:
+        lines.append(printable(f"  {count(len(waiting), 'service')} waited for another: {names_of(waiting)}"))
+    down = {check["subject"] for check in failure["checks"] if check["name"] == "running"}
+    for check in [one for one in failure["checks"] if one["subject"] not in waiting and not _follows(one, down)][:TOLD]:
         first, *last = gist(printable(check["evidence"])) or ["no evidence"]
         lines.append(cut(f"  {check['subject']}, {check['name']}: {first}"))
         lines += indented("\n".join(last), 4)
     for command in (cures.history(failure["run"]), cures.ACKNOWLEDGE):
         lines.append(f"  {paint('next:', 'warn')} {runnable(command, reader)}")
     return "\n".join(lines)
+
+
+def _follows(check: FailedCheck, down: t.Container[str]) -> bool:
+    """Return whether a check says only that nothing listens or answers where nothing runs."""
+    return check["subject"] in down and (check["name"], check["code"]) in NOTHING_RUNS
 
 
 def _waiting(checks: t.Sequence[FailedCheck]) -> t.List[str]:

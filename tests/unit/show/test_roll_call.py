@@ -249,9 +249,33 @@ def test_an_earlier_failure_names_its_cause_and_who_waited_for_it() -> None:
 
     text = roll_call(status_report(last_failure=failure))
 
-    assert "  9 services waited for others: main_app, trade_manager, active_trade_supervisor, " in text
+    assert "  9 services waited for another: main_app, trade_manager, active_trade_supervisor, " in text
     assert "  trade_executor, running: BACKOFF: exited too quickly\n" in text
-    assert "shut down" not in text
+    assert ("shut down" in text, "nothing listens" in text, "was not asked" in text) == (False, False, False)
+
+
+def test_what_was_not_started_and_what_was_not_made_are_told_before_what_does_not_run() -> None:
+    no_file = failed("reached", "trading", "no such file: /x.db", "ls -l /x.db", kind="sqlite", reached=False)
+    idle = [failed("running", name, "STOPPED", "look", state="STOPPED") for name in NAMES if name != "trade_executor"]
+
+    text = roll_call(status_report([no_file, *idle, *crashed()]))
+
+    heads = [line for line in text.splitlines() if re.match("FAILED  [a-z_]+($|, )", line)]
+    assert heads[-1] == "FAILED  trade_executor"
+    assert set(heads[:-1]) == {
+        "FAILED  trading",
+        "FAILED  main_app, trade_manager, active_trade_supervisor, auto_entry_supervisor and 5 more",
+    }
+    assert f"  next  {TAIL}\n" in text
+
+
+def test_a_database_that_does_not_answer_is_a_cause() -> None:
+    away = failed("reached", "trading", "connection refused", "pg_isready", kind="postgresql", reached=False)
+
+    text = roll_call(status_report([away, *crashed()]))
+
+    assert text.index("FAILED  trade_executor\n") < text.index("FAILED  trading\n")
+    assert "  next  pg_isready\n" in text
 
 
 def test_a_failed_check_of_the_stack_alone_is_named_in_the_verdict() -> None:
