@@ -17,6 +17,8 @@ if t.TYPE_CHECKING:
 
 # Below this a name says nothing any more; a narrower terminal wraps instead.
 SHORTEST_NAME = 12
+# Services that are told below the table to have ended, where it has no room for that.
+MOST_ENDED = 6
 
 
 class Column(t.NamedTuple):
@@ -82,6 +84,7 @@ def _state_kind(service: ServiceRow, word: str) -> str:
 
 _WORDS = {"ok": "good", "-": "quiet"}
 
+EXITS = Column("exits", _last_exit, spare=True, kind=lambda service, _: "warn" if service["exits"] else "")
 COLUMNS = (
     Column("", lambda _, word: word, judged=True, kind=lambda _, word: _WORDS.get(word, "bad")),
     Column("service", lambda service, _: printable(service["name"]), cut=True),
@@ -93,7 +96,7 @@ COLUMNS = (
         lambda service, _: "-" if service["health"] == "none" else service["health"],
         kind=lambda service, _: "bad" if service["health"] == "failed" else "",
     ),
-    Column("exits", _last_exit, spare=True, kind=lambda service, _: "warn" if service["exits"] else ""),
+    EXITS,
     Column("away", _downtime, right=True, spare=True),
     Column("latency", _latency, right=True, spare=True),
     Column("uptime", _uptime, right=True, spare=True),
@@ -121,6 +124,7 @@ def service_table(services: t.Sequence[ServiceRow], words: t.Mapping[str, str], 
     while _total(widths) > width and shown[-1].spare:
         shown.pop()
         widths.pop()
+    told = _ended(services) if any(service["exits"] for service in services) and EXITS not in shown else []
     over = _total(widths) - width
     if over > 0:
         widths = [
@@ -134,7 +138,14 @@ def service_table(services: t.Sequence[ServiceRow], words: t.Mapping[str, str], 
         ).rstrip()
         for row, line in zip(rows, cells)
     ]
-    return "\n".join([heads, *lines])
+    return "\n".join([heads, *lines, *told])
+
+
+def _ended(services: t.Sequence[ServiceRow]) -> t.List[str]:
+    """Return the services that have ended by themselves, in lines for a terminal that has no room for the column."""
+    those = [service for service in services if service["exits"]]
+    lines = [f"{printable(service['name'])} has ended: {_last_exit(service, '')}" for service in those[:MOST_ENDED]]
+    return [*lines, f"{len(those) - MOST_ENDED} more have ended"] if len(those) > MOST_ENDED else lines
 
 
 def _total(widths: t.Sequence[int]) -> int:

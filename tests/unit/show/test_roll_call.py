@@ -304,6 +304,22 @@ def test_exits_are_the_last_column_that_a_narrow_terminal_lacks() -> None:
     assert "3, code 1 " in narrow
 
 
+def test_how_often_a_service_has_ended_is_told_below_where_long_names_leave_no_room() -> None:
+    names = [f"customer_reporting_pipeline_stage_{number:02}_aggregation_worker" for number in range(50)]
+    report = status_report(names=names)
+    for number in (7, *range(20, 27)):
+        report["services"][number].update(exits=12, last_exit={"at": 0.0, "code": 1, "signal": None})
+
+    heads, *rows = table(roll_call(report, width=80))
+
+    assert heads.split() == ["service", "state", "pid", "port", "health"]
+    assert len({row.split()[1] for row in rows[:50]}) == 50
+    assert max(map(len, [heads, *rows[:50]])) <= 80
+    assert rows[50].startswith(f"{names[7]} has ended: 12, code 1 ")
+    assert rows[-1] == "2 more have ended"
+    assert "has ended" not in roll_call(report, width=200)
+
+
 def test_long_names_are_cut_in_the_middle_so_that_a_family_stays_apart() -> None:
     names = [f"the_same_very_long_beginning_of_a_name_{number}_worker" for number in range(10)]
 
