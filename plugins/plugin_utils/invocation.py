@@ -20,6 +20,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.cures imp
 COLLECTION = "rollcall.supervisor."
 SITE = "site"
 PROGRAM = "ansible-playbook"
+# Names by which a machine calls itself.
+LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 def apply_command(*, applies: bool = False, limit: str = "") -> str:
@@ -69,7 +71,7 @@ def is_local(host: t.Any) -> bool:
     """Return whether a host of the inventory is this machine, so that its commands are run right here."""
     known: t.Mapping[str, t.Any] = host.get_vars()
     connection = known.get("ansible_connection") or context.CLIARGS.get("connection")
-    return connection == "local" or host.get_name() in ("localhost", "127.0.0.1", "::1")
+    return connection == "local" or host.get_name() in LOCAL
 
 
 def _default_inventory() -> t.Sequence[str]:

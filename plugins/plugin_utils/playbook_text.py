@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import printable
@@ -12,6 +13,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.standing import standing_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import steps_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import continued, painter
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.invocation import LOCAL
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_record import (
     HostRecord,
     PlaybookRecord,
@@ -69,25 +71,25 @@ def _host_text(record: PlaybookRecord, name: str, *, width: int, colour: bool, w
         blocks.append(_failure_text(name, failure, known, colour=colour))
     unreachable = known.why_unreachable
     if unreachable is not None:
-        blocks.append(error_text(unreachable, subject=name, reader=known.reader(name), colour=colour))
+        blocks.append(error_text(unreachable, subject=called(name), reader=known.reader(name), colour=colour))
     return "\n\n".join(blocks)
 
 
 def _report_text(report: AnyReport, name: str, known: HostRecord, *, width: int, colour: bool) -> str:
-    """Return one stack's roll call; the name is the inventory's, which is what the next command needs."""
+    """Return one stack's roll call; the name is the inventory's, which is what people know the host by."""
     if tells_of(report) == "findings":
         # Every other playbook would pay for what only this one needs.
         from ansible_collections.rollcall.supervisor.plugins.module_utils.show.findings import findings_text
 
         # The findings themselves are the playbook's to show.
         found = t.cast("command_documents.DoctorDocument", report)
-        return findings_text({**found, "host": name}, known.reader(name)).splitlines()[-1]
+        return findings_text({**found, "host": called(name)}, known.reader(name)).splitlines()[-1]
     if tells_of(report) == "acknowledged":
         from ansible_collections.rollcall.supervisor.plugins.module_utils.show.acknowledged import acknowledged_text
 
         known_now = t.cast("command_documents.AcknowledgeDocument", report)
-        return acknowledged_text({**known_now, "host": name}).splitlines()[0]
-    named: documents.Report = {**t.cast("documents.Report", report), "host": name}
+        return acknowledged_text({**known_now, "host": called(name)}).splitlines()[0]
+    named: documents.Report = {**t.cast("documents.Report", report), "host": called(name)}
     reader = known.reader(name, str(report.get("root") or ""))
     return roll_call(named, reader=reader, gone=known.gone, width=width, colour=colour)
 
@@ -101,7 +103,7 @@ def _host_lines(record: PlaybookRecord, name: str, *, colour: bool) -> t.List[st
             # A line is all that stands above, too.
             continue
         try:
-            named: documents.Report = {**t.cast("documents.Report", report), "host": name}
+            named: documents.Report = {**t.cast("documents.Report", report), "host": called(name)}
             lines.append(verdict_line(named, colour=colour))
         except NOT_OURS:
             # Told with its reason above, where the whole roll call should have been.
@@ -110,19 +112,27 @@ def _host_lines(record: PlaybookRecord, name: str, *, colour: bool) -> t.List[st
     if failure is not None:
         lines.append(_failure_text(name, failure, known, colour=colour).splitlines()[0])
     if known.why_unreachable is not None:
-        lines.append(error_text(known.why_unreachable, subject=name, colour=colour).splitlines()[0])
+        lines.append(error_text(known.why_unreachable, subject=called(name), colour=colour).splitlines()[0])
     return lines
 
 
+def called(name: str) -> str:
+    """Return what a host of the inventory is called for people: ``localhost`` is what the machine itself is called.
+
+    The command on the host says the same.
+    """
+    return os.uname().nodename if name in LOCAL else name
+
+
 def _bare_verdict(report: AnyReport, name: str) -> str:
-    return f"{report.get('stack')} on {name}: {'OK' if report.get('ok') else 'FAILED'}"
+    return f"{report.get('stack')} on {called(name)}: {'OK' if report.get('ok') else 'FAILED'}"
 
 
 def _failure_text(name: str, failure: TaskFailure, known: HostRecord, *, colour: bool) -> str:
     """Return why a host came to no verdict."""
     told = known.told(failure.as_error())
     if failure.problems:
-        problems = problems_text(failure.problems, subject=f"manifest of {name}", colour=colour)
+        problems = problems_text(failure.problems, subject=f"manifest of {called(name)}", colour=colour)
         left = told.get("standing")
         more = [] if left is None else [f"  {standing_text(left, known.reader(name), painter(colour))}"]
         return "\n".join([problems, *more])
@@ -130,7 +140,7 @@ def _failure_text(name: str, failure: TaskFailure, known: HostRecord, *, colour:
         # Nothing is there any more that could be up.
         told = t.cast("documents.ErrorData", {key: value for key, value in told.items() if key != "standing"})
     reader = known.reader(name, str(told["evidence"].get("root") or ""))
-    return error_text(told, subject=name, reader=reader, colour=colour)
+    return error_text(told, subject=called(name), reader=reader, colour=colour)
 
 
 def _left_out(record: PlaybookRecord) -> t.Iterator[str]:

@@ -189,3 +189,27 @@ def test_a_variable_from_the_command_line_decides_what_is_put_on_the_path(tmp_pa
 
     assert done.returncode == 0, done.stdout
     assert "/usr/local/bin" not in done.stdout
+
+
+def test_of_several_hosts_each_line_says_which_one_it_is_about(tmp_path: Path) -> None:
+    known = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "rollcall_stack": {"name": "bare", "root": f"{tmp_path}/bare", "services": {}},
+    }
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"hosts": {"one": known, "two": known}}}), encoding="utf-8")
+
+    done = subprocess.run(
+        [str(PLAYBOOK), "playbooks/status.yml", "-i", str(inventory)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+    for name in ("one", "two"):
+        assert f"[{name}] failed: Status | Look at the stack\n" in done.stdout, done.stdout
+        assert done.stdout.count(f"{name}: FAILED, Rollcall is not installed under") == 2, "its story, and its line"
+    assert "fatal:" not in done.stdout

@@ -53,9 +53,7 @@ def test_the_sample_is_of_the_demo() -> None:
     assert {name: None if port == "-" else int(port) for name, port in rows} == {
         name: service.get("port") for name, service in demo["services"].items()
     }
-    assert re.search(
-        r"^demo on localhost: OK, 10 of 10 services up, 8 of 8 answered ", block("roll call"), re.MULTILINE
-    )
+    assert re.search(r"^demo on ada: OK, 10 of 10 services up, 8 of 8 answered ", block("roll call"), re.MULTILINE)
 
 
 def test_a_stranger_reads_it_in_one_go() -> None:

@@ -750,6 +750,16 @@ def test_an_install_on_one_host_shows_its_twelve_steps_before_the_roll_call(run:
     assert re.match(r"changed +3/12  dependencies +\d+\.\d s$", lines[3])
 
 
+def test_this_machine_is_called_as_its_own_command_calls_it(run: Run) -> None:
+    here = os.uname().nodename
+    run.play("localhost")
+    run.ok("localhost", report=restart_report())
+    assert f"trading on {here}: OK, " in run.end()
+
+    run.failed("localhost", "ansible.builtin.command", msg="it broke")
+    assert f"\n{here}: FAILED, " in run.end()
+
+
 def test_a_second_run_that_changes_nothing_shows_no_steps(run: Run) -> None:
     run.play("a")
     install(run, "a", changed=False, report=restart_report(timings={}))
