@@ -80,10 +80,12 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core comes witho
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Print what was changed, and what is said to people."""
         task, found = result.task, result.result
-        if not self._is_brief(task) or found.get("warnings") or found.get("deprecations"):
+        says = action_of(task).rpartition(".")[2] == _SAYS
+        told = found.get("warnings") or found.get("deprecations") or (says and "msg" not in found)
+        if not self._is_brief(task) or told:
             super().v2_runner_on_ok(result)
-        elif action_of(task).rpartition(".")[2] == _SAYS:
-            said = found.get("msg")
+        elif says:
+            said = found["msg"]
             self._line(result, "\n".join(map(str, said)) if isinstance(said, list) else str(said), constants.COLOR_OK)
         elif found.get("changed") and not isinstance(task, TaskInclude):
             self._line(result, f"changed: {_name(task)}", constants.COLOR_CHANGED)
