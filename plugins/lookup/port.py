@@ -84,7 +84,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core comes with
         checked = check_manifest(data)
         if checked.stack is None:
             raise AnsibleLookupError(problems_text([problem.as_dict() for problem in checked.problems]))
-        return {service.name: service.port for service in checked.stack.services if service.port is not None}
+        return checked.stack.ports_by_address
 
     def _of_host(self, host: str, hostvars: t.Mapping[str, t.Any]) -> t.Dict[str, int]:
         if host not in hostvars:
@@ -105,6 +105,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core comes with
             raise AnsibleLookupError(f"The fact rollcall of {host} is broken: {known['error']}")
         stack = self._stack_of(host, known["stacks"])
         ports = {name: entry["port"] for name, entry in stack.get("services", {}).items()}
+        for name, entry in stack.get("services", {}).items():
+            ports.update({f"{name}.{called}": port for called, port in entry.get("ports", {}).items()})
         wrong = [name for name, port in ports.items() if port is not None and not 0 < port < PORTS]
         if wrong:
             raise AnsibleLookupError(f"The fact rollcall of {host} is broken: {wrong[0]} has no port of TCP.")

@@ -125,10 +125,19 @@ class Removed(t.TypedDict, total=False):
     rc: int
 
 
-class ServiceFact(t.TypedDict):
-    """What the local fact of a host says of a service (roles/bootstrap/files/rollcall.fact)."""
-
+class _ServiceFact(t.TypedDict):
     port: t.Optional[int]
+
+
+class ServiceFact(_ServiceFact, total=False):
+    """What the local fact of a host says of a service (roles/bootstrap/files/rollcall.fact).
+
+    Attributes:
+        port: its port, of several the first.
+        ports: its ports by their names, where they have some.
+    """
+
+    ports: t.Dict[str, int]
 
 
 class StackFact(t.TypedDict, total=False):

@@ -38,6 +38,7 @@ def row(name: str, port: t.Optional[int], **other: t.Any) -> t.Dict[str, t.Any]:
         "state": "RUNNING",
         "pid": 4200,
         "port": port,
+        "ports": {},
         "health": "none" if port is None else "ok",
         "latency_ms": None if port is None else 1.2,
         "answer": None if port is None else "HTTP 200",

@@ -140,7 +140,8 @@ class ServiceRow(t.TypedDict):
         kind: service, or oneshot for one that runs to its end.
         state: The state that supervisord tells; UNKNOWN when it does not know the service or does not answer.
         pid: Its process; null when it has none.
-        port: The port that it has on this host; null when it has none.
+        port: The port that it has on this host, of several the first; null when it has none.
+        ports: All its ports by their names; empty where the only one has no name.
         health: none when it has no health check or was stopped by name, else whether its last answer was the wanted
             one.
         latency_ms: Milliseconds that the answer took; null when it was not asked.
@@ -160,6 +161,7 @@ class ServiceRow(t.TypedDict):
     state: str
     pid: t.Optional[int]
     port: t.Optional[int]
+    ports: t.Dict[str, int]
     health: t.Literal["none", "ok", "failed"]
     latency_ms: t.Optional[float]
     answer: t.Optional[str]

@@ -49,16 +49,15 @@ def _history(options: argparse.Namespace) -> int:
 
 def _port(options: argparse.Namespace) -> int:
     stack = load_stack(paths_of(options.root))
-    service = next((service for service in stack.services if service.name == options.name), None)
-    if service is None or service.port is None:
-        known = [service.name for service in stack.services if service.port is not None]
-        what = "has no port" if service is not None else "is no service"
+    ports = stack.ports_by_address
+    if options.name not in ports:
+        what = "has no port" if any(one.name == options.name for one in stack.services) else "is no service"
         raise RollcallError(
-            f"'{options.name}' {what} of stack {stack.name}. With a port: {', '.join(known) or 'none'}.",
+            f"'{options.name}' {what} of stack {stack.name}. With a port: {', '.join(ports) or 'none'}.",
             kind="wrong_use",
-            evidence={"name": options.name, "known": known},
+            evidence={"name": options.name, "known": list(ports)},
         )
-    data = {"ok": True, "name": service.name, "port": service.port}
+    data = {"ok": True, "name": options.name, "port": ports[options.name]}
     return show(data, lambda told: str(told["port"]), options)
 
 

@@ -13,7 +13,7 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
-from ..manifest.model import Stack
+from ..manifest.model import Stack, address_of
 from .console import CHECK, JSON, POLICY, Option, Verb, announced, option, paths_of, show
 
 Data = t.Dict[str, t.Any]
@@ -42,15 +42,13 @@ def _answer(data: Data, options: argparse.Namespace) -> int:
 
 
 def _show_config(stack: Stack, _options: argparse.Namespace) -> Data:
-    rows = [
-        {
-            "service": service.name,
-            "port": service.port,
-            "own_port": service.own_port,
-            "fallback_ports": list(service.fallback_ports),
-        }
-        for service in stack.services
-    ]
+    rows: t.List[t.Dict[str, t.Any]] = []
+    for service in stack.services:
+        first = {"service": service.name, "port": service.port, "own_port": service.own_port}
+        rows.append({**first, "fallback_ports": list(service.fallback_ports)})
+        for name, port in service.more_ports.items():
+            other = {"service": address_of(service.name, name), "port": port, "own_port": port}
+            rows.append({**other, "fallback_ports": []})
     return {"ok": True, "manifest": stack.to_dict(), "ports": rows}
 
 

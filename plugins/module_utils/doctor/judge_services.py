@@ -11,6 +11,7 @@ import typing as t
 
 from ..base import cures
 from ..base.text import count
+from ..ports.judge import services_by_port
 from ..supervisord.places import log_file
 from ..verdict.judge_running import described_exit
 from ..verdict.lives import STEADY
@@ -22,7 +23,7 @@ from .findings import ERROR, NOTE, WARNING, FindingKind, Sighting
 
 
 def _port_taken(facts: HostFacts) -> t.Iterator[Sighting]:
-    services = {} if facts.stack is None else {one.port: one.name for one in facts.stack.services}
+    services = {} if facts.stack is None else services_by_port(facts.stack)
     for port, objection in facts.ports.items():
         remedy = objection.remedies[0] if objection.remedies else facts.own(cures.check_port(port))
         data = {"port": port, "remedies": list(objection.remedies)}
@@ -48,7 +49,8 @@ def _not_healthy(facts: HostFacts) -> t.Iterator[Sighting]:
         return
     for service in facts.stack.services:
         found = None if service.name in facts.held else trouble(service, facts.seen)
-        if found is not None and not (service.port in facts.ports and found.check == "port"):
+        known = found is not None and found.check == "port" and set(facts.ports) & set(service.all_ports.values())
+        if found is not None and not known:
             yield Sighting(service.name, found.text, facts.own(cures.START))
 
 

@@ -252,6 +252,8 @@ def _service(written: Written, name: str, instance: Instance, digests: Digests) 
         },
         "own_port": instance.own_port,
         "fallback_ports": instance.fallback_ports,
+        "port_name": instance.port_name,
+        "more_ports": instance.more_ports,
         "group": name if instance.number else "",
         "instance": instance.number,
         "requires_files": written.required_files(name, instance),

@@ -231,6 +231,9 @@ LOWER_PORT = "choose a lower one, or fewer instances"
 NOT_AVOIDED = "choose another port, or take it off ports.avoid"
 NO_BROWSER = "choose another port if people are to see it"
 GIVE_ANOTHER = "give one of them another"
+PORT_NAME = "a name begins with a letter and has letters, digits and _ only, 32 at most"
+NAMED_PORTS = "write it as {http: 8000, metrics: 9100}"
+ONE_WAY = "keep either port or ports"
 NAMED_PORT = "name the service: {port:NAME}"
 _ESCAPE = "write \\{port} for the text itself"
 OWN_PORT = f"give it a port, name another service: {{port:NAME}}, or {_ESCAPE}"
@@ -254,6 +257,11 @@ def listed(port: int) -> str:
 def port_of(service: str) -> str:
     """Return the advice for a text that names the port of a service that has none."""
     return f"give {service} a port, or {_ESCAPE}"
+
+
+def port_called(names: t.Iterable[str]) -> str:
+    """Return the advice for a port by a name that its service does not have."""
+    return f"name one of: {', '.join(names) or 'none has a name'}"
 
 
 def instance(name: str) -> str:

@@ -34,7 +34,7 @@ def health_of(written: Written, name: str, instance: t.Optional[Instance] = None
     if not own and (oneshot or merged.get("port") is None):
         return None
     place = written.place(name, "health")
-    if not own and "port" in health:
+    if not own and isinstance(health.get("port"), int):
         written.problems.error((*place, "port"), "is not a default: every service has its own port", corrections.REMOVE)
     if oneshot:
         written.problems.error(place, "a oneshot ends, so nothing is left to ask", corrections.REMOVE_CHECK)
@@ -50,6 +50,8 @@ def health_of(written: Written, name: str, instance: t.Optional[Instance] = None
     _check_port(written, name, place, health)
     _check_answer(written, name, place, health)
     filled = written.references.filled_in(place, health, one)
+    if isinstance(filled.get("port"), str):
+        filled["port"] = written.references.port_called((*place, "port"), one, filled["port"])
     if isinstance(filled.get("ca"), str):
         filled["ca"] = written.resolve((*place, "ca"), filled["ca"], written.root or "/")
     return {"kind": kind, "port": one.port, **fields_of(Health, HEALTH, filled)}
@@ -59,7 +61,7 @@ def _check_port(written: Written, name: str, place: Place, health: t.Mapping[str
     merged = written.merged[name]
     if merged.get("port") is None and "port" not in health:
         written.problems.error(place, "the service has no port to ask", corrections.PORT_OR_NO_CHECK)
-    elif "port" in health and "instances" in merged:
+    elif isinstance(health.get("port"), int) and "instances" in merged:
         written.problems.error((*place, "port"), "every instance has its own port", corrections.REMOVE)
     answerer = health.get("answered_by", ANYONE)
     if answerer != ANYONE and answerer not in written.own:

@@ -190,7 +190,9 @@ HEALTH: t.Mapping[str, Key] = {
     "expect": Key(RAW_TEXT, "text that must come back", only=_TALKS),
     "timeout": Key(_TIMEOUT, "for one question, from name look-up to the last byte", Health.timeout),
     "host": Key(values.HOST, "the host that is asked", Health.host),
-    "port": Key(values.PORT_TO_ASK, "the port that is asked", Words("the service's"), null=True),
+    "port": Key(
+        values.OWN_PORT_TO_ASK, "the port that is asked", Words("the service's, of several the first"), null=True
+    ),
     "answered_by": Key(
         _SERVICE_NAME._replace(words="name of a service, or `anyone`"),
         "who listens there: another service of the stack, such as a proxy in front, or `anyone`, also on another host",
@@ -217,6 +219,12 @@ SERVICE: t.Mapping[str, Key] = {
         values.PORT,
         "the port that it or a child of it listens on; see [ports](#ports-that-are-refused)",
         null=True,
+        shared=False,
+    ),
+    "ports": Key(
+        values.NAMED_PORTS,
+        "instead of `port`, several by name; see [several ports](#several-ports)",
+        field="more_ports",
         shared=False,
     ),
     "fallback_ports": Key(

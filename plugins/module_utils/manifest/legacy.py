@@ -123,7 +123,8 @@ class _Conversion:
         for key, value in entry.items():
             if key == "status":
                 self._status((group, name, key), value)
-            elif key in self._service_keys:
+            elif key in self._service_keys and not (key == "ports" and "port" in entry):
+                # What an entry of old has as ports beside its port were never ports by name.
                 own[key] = value
             elif "port" not in entry and isinstance(key, str) and sorted(key) == sorted("port"):
                 self._error((group, name, key), "is not read (did you mean port?)", corrections.write_as("port"))

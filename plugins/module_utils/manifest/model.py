@@ -205,10 +205,12 @@ class Service(_Record):
         stable_for: seconds that its process must stay the same before the verdict calls it up.
         ready_timeout: seconds from its start until it must be ready.
         restart: ``always``, ``unexpected`` (exit code other than 0) or ``never``, when it ends by itself.
-        port: the port that it has on its host.
+        port: the port that it has on its host; the first one of several.
         own_port: the port that the manifest says; ``port`` is the same unless the host gave it another one.
         fallback_ports: the ports that it may have instead, in this order.
         auto_fallback: whether a run may take one of those by itself.
+        port_name: what that port is called; empty for a service whose only port has no name.
+        more_ports: its other ports by their names. They are as the manifest says on every host.
         group: for an instance: the service that it is an instance of; empty for others.
         instance: for an instance: its number, from 1; 0 for others.
         umask: of its process, three octal digits.
@@ -245,6 +247,13 @@ class Service(_Record):
     instance: int = 0
     requires_files: t.Tuple[str, ...] = field(default=(), metadata=NO_RESTART)
     requires_env: t.Tuple[str, ...] = field(default=(), metadata=NO_RESTART)
+    port_name: str = field(default="", metadata=RESTART_WHEN_SET)
+    more_ports: t.Mapping[str, int] = field(default_factory=dict, metadata=RESTART_WHEN_SET)
+
+    @property
+    def all_ports(self) -> t.Dict[str, int]:
+        """All its ports by their names; the only one of a service may have no name."""
+        return {} if self.port is None else {self.port_name: self.port, **self.more_ports}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -386,6 +395,16 @@ class Stack(_Record):
                 return service
         raise KeyError(name)
 
+    @property
+    def ports_by_address(self) -> t.Dict[str, int]:
+        """The first port of each service by the service's name, and all that have names as ``web.metrics``."""
+        found: t.Dict[str, int] = {}
+        for service in self.services:
+            if service.port is not None:
+                found[service.name] = service.port
+            found.update({address_of(service.name, name): port for name, port in service.all_ports.items() if name})
+        return found
+
     def to_dict(self) -> t.Dict[str, t.Any]:
         """Return the stack as plain JSON data, the way :meth:`from_dict` reads it. No secret value is in it."""
         data: t.Dict[str, t.Any] = json.loads(json.dumps(self, default=vars))
@@ -420,9 +439,30 @@ GIVEN_TO_ALL = frozenset(
 )
 
 
-def port_variable(service: str) -> str:
-    """Return the variable that carries a service's port: ``PORT_MAIN_APP`` for main_app."""
-    return "PORT_" + re.sub(r"[^A-Z0-9]", "_", service.upper())
+def port_variable(service: str, port: str = "") -> str:
+    """Return the variable that carries a service's port: ``PORT_MAIN_APP`` for main_app.
+
+    Args:
+        service: its name.
+        port: the name of one of several: ``PORT_MAIN_APP_METRICS`` for metrics.
+    """
+    return "PORT_" + re.sub(r"[^A-Z0-9]", "_", (f"{service}_{port}" if port else service).upper())
+
+
+def port_variables(service: str, ports: t.Mapping[str, int]) -> t.Dict[str, int]:
+    """Return the ports of a service by the variables that carry them.
+
+    Args:
+        service: its name.
+        ports: by their names, the first one first, as in `Service.all_ports`.
+    """
+    first = {port_variable(service): port for port in list(ports.values())[:1]}
+    return {**first, **{port_variable(service, name): port for name, port in ports.items() if name}}
+
+
+def address_of(service: str, port: str) -> str:
+    """Return by what texts, commands and the registry name a port: ``main_app.metrics``."""
+    return f"{service}.{port}" if port else service
 
 
 # The name of the symbolic link in a generation that points to its release.

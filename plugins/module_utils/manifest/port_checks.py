@@ -12,7 +12,7 @@ import typing as t
 from ..base import cures
 from . import corrections
 from .host_limits import EPHEMERAL
-from .model import HTTP, HTTPS
+from .model import HTTP, HTTPS, address_of
 from .places import Place
 from .problems import value_of
 from .written import Written
@@ -37,7 +37,9 @@ def check_port_lists(written: Written) -> None:
 def check_ports(written: Written, name: str) -> None:
     """Check the ports that a service may have, those of each instance included."""
     merged, instances = written.merged[name], written.instances[name]
-    place: Place = ("services", name, "port")
+    place = written.port_place(name, instances[0].port_name)
+    if None not in (value_of(written.own[name], "port"), value_of(written.own[name], "ports")):
+        written.problems.error(("services", name, "ports"), "it has a port as well", corrections.ONE_WAY)
     fallbacks = value_of(merged, "fallback_ports", ())
     if merged.get("port") is None and fallbacks:
         written.problems.error(
@@ -48,6 +50,8 @@ def check_ports(written: Written, name: str) -> None:
     for instance in instances:
         if instance.own_port is not None:
             _port(written, name, place, instance.own_port)
+        for other, port in instance.more_ports.items():
+            _port(written, name, written.port_place(name, other), port)
         for index, port in enumerate(instance.fallback_ports):
             _port(written, name, ("services", name, "fallback_ports", index), port)
         if instance.port is not None and instance.port not in (instance.own_port, *instance.fallback_ports):
@@ -124,10 +128,12 @@ def check_shared_ports(written: Written) -> None:
     clashes: t.List[t.Tuple[Place, int, str]] = []
     for name, instances in written.instances.items():
         for instance in instances:
-            port = instance.own_port
-            other = instance.name if port is None else holders.setdefault(port, instance.name)
-            if port is not None and other != instance.name:
-                clashes.append((("services", name, "port"), port, other))
+            first = {} if instance.own_port is None else {instance.port_name: instance.own_port}
+            for called, port in {**first, **instance.more_ports}.items():
+                own = address_of(instance.name, called)
+                other = holders.setdefault(port, own)
+                if other != own:
+                    clashes.append((written.port_place(name, called), port, other))
     for name, instances in written.instances.items():
         for instance in instances:
             for index, port in enumerate(instance.fallback_ports):

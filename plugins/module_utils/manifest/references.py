@@ -5,8 +5,9 @@
 # Private to this collection: may change in any release.
 """``{port}`` and ``{port:NAME}`` in the texts of a manifest: the port that a service has on its host.
 
-The one is the port of the service whose text it is, the other that of any service or instance of the stack. When the
-host gives a service another port, every text that names it so has the new one. ``\\{port}`` stands for the text itself.
+The one is the port of the service whose text it is, the other that of any service or instance of the stack. Of several
+ports, ``{port.metrics}`` and ``{port:NAME.metrics}`` are others than the first. When the host gives a service another
+port, every text that names it so has the new one. ``\\{port}`` stands for the text itself.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import re
 import typing as t
 
 from . import corrections
+from .document import WRONG
 from .places import Place
 from .problems import Problems
 
-_REFERENCE = re.compile(r"(\\?)\{port(?::([^{}]*))?\}")
+_REFERENCE = re.compile(r"(\\?)\{port(?::([^{}]*)|\.([A-Za-z][A-Za-z0-9_]*))?\}")
 # Also right behind an option of one letter, and at the end of a sentence.
 _NUMBER = re.compile(r"(?:(?<![\w.])|(?<=\s-[A-Za-z])|(?<=^-[A-Za-z]))[1-9][0-9]{0,4}(?!\w|\.\w)")
 
@@ -34,7 +36,9 @@ class Instance(t.NamedTuple):
     Attributes:
         number: of an instance, from 1; 0 for a service without instances.
         own_port: the port that the manifest says.
-        port: the port that it has on its host.
+        port: the port that it has on its host; the first one of several.
+        port_name: what that one is called; empty where it has no name.
+        more_ports: the others by their names.
     """
 
     name: str
@@ -42,6 +46,14 @@ class Instance(t.NamedTuple):
     own_port: t.Optional[int]
     fallback_ports: t.Tuple[int, ...]
     port: t.Optional[int]
+    port_name: str = ""
+    more_ports: t.Mapping[str, int] = {}
+
+    @property
+    def all_ports(self) -> t.Dict[str, int]:
+        """All ports that are known, by their names; the first one first."""
+        first = {} if self.port is None else {self.port_name: self.port}
+        return {**first, **self.more_ports}
 
 
 class References:
@@ -70,6 +82,13 @@ class References:
         self._without = {
             each.name for name, group in instances.items() for each in group if merged[name].get("port") is None
         }
+        self._wrong = {
+            each.name
+            for name, group in instances.items()
+            for each in group
+            if WRONG in (merged[name].get("port"), merged[name].get("ports"))
+            or WRONG in (merged[name].get("ports") or {}).values()
+        }
 
     def filled(self, place: Place, text: str, instance: t.Optional[Instance]) -> str:
         """Return a text with the ports that it names; what names none is a problem of the manifest.
@@ -83,13 +102,16 @@ class References:
             return text
 
         def port(found: t.Match[str]) -> str:
-            name = found.group(2)
+            name, own_port = found.group(2), found.group(3) or ""
+            if found.group(1):
+                return found.group() if self.keep else found.group()[1:]
+            number = self._own(place, instance, own_port) if name is None else self._of(place, name)
             if self.keep:
                 own = "" if instance is None else instance.name
-                return found.group() if found.group(1) else f"{{port:{own if name is None else name}}}"
-            if found.group(1):
-                return found.group()[1:]
-            number = self._own(place, instance) if name is None else self._of(place, name)
+                service, _dot, other = (own, "", own_port) if name is None else name.partition(".")
+                # A host may give a service another first port; its others are what they are.
+                is_first = not other or self._known[service].port_name == other
+                return f"{{port:{service}}}" if is_first else str(number)
             return found.group() if number is None else str(number)
 
         return _REFERENCE.sub(port, text)
@@ -111,7 +133,7 @@ class References:
             return {key: self._filled_value((*place, key), inner, instance) for key, inner in value.items()}
         return value
 
-    def _own(self, place: Place, instance: t.Optional[Instance]) -> t.Optional[int]:
+    def _own(self, place: Place, instance: t.Optional[Instance], port: str) -> t.Optional[int]:
         if instance is None:
             self._problems.error(place, "{port} is of no service here", corrections.NAMED_PORT)
             return None
@@ -119,14 +141,25 @@ class References:
             message = f"{{port}} stands for the port of {instance.name}, which has none"
             cure = corrections.OWN_PORT
             self._problems.error(place, message, cure)
-        return instance.port
+            return None
+        return self.port_called(place, instance, port) if port else instance.port
 
-    def _of(self, place: Place, name: str) -> t.Optional[int]:
+    def port_called(self, place: Place, instance: Instance, port: str) -> t.Optional[int]:
+        """Return the port of a service by its name; None, and a problem at the place, where it has none of the name."""
+        found = instance.all_ports.get(port)
+        if found is None and instance.name not in self._wrong:
+            message = f"{instance.name} has no port called {port}"
+            self._problems.error(place, message, corrections.port_called(name for name in instance.all_ports if name))
+        return found
+
+    def _of(self, place: Place, whole: str) -> t.Optional[int]:
+        name, dot, port = whole.partition(".")
         if name in self._known:
             if name in self._without:
                 cure = corrections.port_of(name)
                 self._problems.error(place, f"{{port:{name}}}: {name} has no port", cure)
-            return self._known[name].port
+                return None
+            return self.port_called(place, self._known[name], port) if dot else self._known[name].port
         several = [each.name for each in self._instances.get(name, ())]
         if several:
             cure = corrections.instance(several[0])

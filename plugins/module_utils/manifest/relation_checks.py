@@ -15,7 +15,7 @@ from .document import WRONG, Source
 from .graph import cycles
 from .health_checks import health_of
 from .legacy import Monitor
-from .model import GIVEN_TO_ALL, port_variable
+from .model import GIVEN_TO_ALL, address_of, port_variable, port_variables
 from .places import Place, kind_of
 from .problems import value_of
 from .references import Instance
@@ -41,6 +41,19 @@ def check_names(written: Written) -> None:
             other = taken.setdefault(variable, instance.name)
             if other != instance.name:
                 error(place, f"shares the variable {variable} with {other}", corrections.RENAME_ONE)
+    _check_variables_of_ports(written, taken)
+
+
+def _check_variables_of_ports(written: Written, taken: t.Dict[str, str]) -> None:
+    """Check that no two ports share a variable; ``taken`` has the services by those of theirs."""
+    for name, instances in written.instances.items():
+        for instance in instances:
+            for port in filter(None, instance.all_ports):
+                variable, own = port_variable(instance.name, port), address_of(instance.name, port)
+                other = taken.setdefault(variable, own)
+                if other != own:
+                    reason = f"shares the variable {variable} with {other}"
+                    written.problems.error(written.port_place(name, port), reason, corrections.RENAME_ONE)
 
 
 def check_dependencies(written: Written) -> None:
@@ -116,7 +129,7 @@ def check_requirements(written: Written) -> None:
 def _given(written: Written, name: str, instance: Instance) -> t.Set[str]:
     """Return the variables that a service's process will have, and that are not empty."""
     told = [each for other in written.needs(name) for each in written.instances.get(other, ())]
-    given = {port_variable(each.name) for each in (*told, instance) if each.port is not None}
+    given = {variable for each in (*told, instance) for variable in port_variables(each.name, each.all_ports)}
     given |= GIVEN_TO_ALL
     if instance.port is not None:
         given.add("PORT")
@@ -128,7 +141,12 @@ def _given(written: Written, name: str, instance: Instance) -> t.Set[str]:
 
 
 def _holders(written: Written) -> t.Dict[t.Optional[int], str]:
-    return {instance.own_port: name for name, instances in written.instances.items() for instance in instances}
+    return {
+        port: name
+        for name, instances in written.instances.items()
+        for instance in instances
+        for port in (instance.own_port, *instance.more_ports.values())
+    }
 
 
 def check_deprecated(written: Written) -> None:

@@ -12,7 +12,7 @@ import json
 import typing as t
 
 from ..base.digest import hex_of
-from .model import Limits, Service, Stack, Start, Stop, current_release
+from .model import Limits, Service, Stack, Start, Stop, address_of, current_release
 
 # Fields that the manifest calls otherwise.
 _KEYS: t.Mapping[str, str] = {
@@ -20,6 +20,8 @@ _KEYS: t.Mapping[str, str] = {
     "log_backups": "log.backups",
     "group": "instances",
     "instance": "instances",
+    "port_name": "ports",
+    "more_ports": "ports",
 }
 # What a revision has of the service itself, and of the ports of others.
 _OWN, _PORTS = "service", "ports"
@@ -44,8 +46,13 @@ def _made_of(stack: Stack, service: Service) -> t.Dict[str, t.Any]:
     made: t.Dict[str, t.Any] = {"name": stack.name, "user": stack.user, "root": stack.root, "paths": stack.paths}
     made[_OWN] = _counted(service)
     # Its environment has the ports of the services that it depends on.
-    ports = {name: stack.service(name).port for name in service.depends_on}
-    made[_PORTS] = {name: port for name, port in ports.items() if port is not None}
+    ports: t.Dict[str, int] = {}
+    for name in service.depends_on:
+        needed = stack.service(name)
+        if needed.port is not None:
+            ports[name] = needed.port
+        ports.update({address_of(name, called): port for called, port in needed.all_ports.items() if called})
+    made[_PORTS] = ports
     if stack.release is not None and runs_release(stack, service):
         made["release"] = stack.release
     return made
@@ -68,7 +75,7 @@ def _by_key(made: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     found: t.Dict[str, t.Any] = {}
     for name, value in made[_OWN].items():
         if isinstance(value, t.Mapping):
-            found.update((f"{name}.{part}", inner) for part, inner in value.items())
+            found.update((f"{_KEYS.get(name, name)}.{part}", inner) for part, inner in value.items())
         else:
             found[_KEYS.get(name, name)] = value
     found.update((f"port of {name}", port) for name, port in made[_PORTS].items())

@@ -264,7 +264,8 @@ SIGNAL = ValueType(choice(*SIGNALS).words, _signal)
 # --- ports ---------------------------------------------------------------------------------------------------------
 
 PORT = whole(1, 65535, "a port number")
-_FOLLOWS = re.compile(r"\{port(?::[^{}]*)?\}\Z")
+_PORT_NAME = "[A-Za-z][A-Za-z0-9_]{0,31}"
+_FOLLOWS = re.compile(rf"\{{port(?::[^{{}}]*|\.{_PORT_NAME})?\}}\Z")
 
 
 def _port_to_ask(problems: Problems, place: Place, value: t.Any) -> t.Any:
@@ -273,6 +274,41 @@ def _port_to_ask(problems: Problems, place: Place, value: t.Any) -> t.Any:
 
 
 PORT_TO_ASK = ValueType(f"{PORT.words}, or `{{port:NAME}}`", _port_to_ask)
+
+
+def _own_port_to_ask(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    """Read a port as `PORT_TO_ASK`, or the name of one of several."""
+    named = isinstance(value, str) and re.fullmatch(_PORT_NAME, value)
+    return str(value) if named else _port_to_ask(problems, place, value)
+
+
+OWN_PORT_TO_ASK = ValueType("a port, the name of one, or `{port:NAME}`", _own_port_to_ask)
+
+
+def _good_port_name(problems: Problems, place: Place, name: t.Any) -> bool:
+    if isinstance(name, str) and re.fullmatch(_PORT_NAME, name):
+        return True
+    problems.error(place, "is no name of a port", corrections.PORT_NAME)
+    return False
+
+
+_BY_NAME = named("name: port", _good_port_name, PORT.read, corrections.NAMED_PORTS)
+_MOST_NAMED_PORTS = 20
+
+
+def _named_ports(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    """Read the ports of a service by their names."""
+    found = _BY_NAME.read(problems, place, value)
+    if found == {}:
+        return problems.error(place, "has no port", corrections.REMOVE)
+    if found is not WRONG and len(found) > _MOST_NAMED_PORTS:
+        return problems.error(
+            place, f"has {len(found)} items, and {_MOST_NAMED_PORTS} are the most", corrections.SHORTER
+        )
+    return found
+
+
+NAMED_PORTS = ValueType("name: port", _named_ports)
 PORTS = list_of("ports", PORT, 1000, corrections.a_list("ports", "3000, 4000"))
 
 

@@ -11,6 +11,7 @@ import os
 import typing as t
 
 from . import corrections
+from .document import WRONG
 from .host_limits import HostLimits
 from .keys import SERVICE
 from .model import HEALTH_KINDS, PortRules
@@ -32,6 +33,10 @@ def _combine(defaults: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any]) -> t.D
         if isinstance(lower, dict) and isinstance(upper, dict) and not set(HEALTH_KINDS) & set(upper):
             merged[key] = {**lower, **upper}
     merged["env"], merged["secrets"] = variables_of(defaults, own)
+    ports = own.get("ports")
+    if ports is not None:
+        # The first of several is the port of all that knows but one.
+        merged["port"] = next(iter(ports.values())) if isinstance(ports, dict) else WRONG
     return merged
 
 
@@ -87,15 +92,19 @@ class Written:
     def _instances_of(self, name: str) -> t.List[Instance]:
         merged = self.merged[name]
         first, fallbacks = value_of(merged, "port"), value_of(merged, "fallback_ports", ())
+        ports = value_of(merged, "ports", {})
+        first_name = next(iter(ports), "")
+        more = {key: port for key, port in ports.items() if key != first_name and port is not WRONG}
         count = value_of(merged, "instances")
         if count is None:
-            return [Instance(name, 0, first, fallbacks, self._assigned.get(name, first))]
+            return [Instance(name, 0, first, fallbacks, self._assigned.get(name, first), first_name, more)]
         found = []
         for number in range(1, count + 1):
             own = None if first is None else first + number - 1
             called = f"{name}-{number}"
             others = tuple(port + number - 1 for port in fallbacks)
-            found.append(Instance(called, number, own, others, self._assigned.get(called, own)))
+            beside = {key: port + number - 1 for key, port in more.items()}
+            found.append(Instance(called, number, own, others, self._assigned.get(called, own), first_name, beside))
         return found
 
     def place(self, name: str, *keys: str) -> Place:
@@ -107,6 +116,11 @@ class Written:
             if found is not None:
                 return (*place, *keys)
         return ("services", name)
+
+    @staticmethod
+    def port_place(name: str, port: str) -> Place:
+        """Return the place of a port of a service, by its name; empty for the one that has none."""
+        return ("services", name, "ports", port) if port else ("services", name, "port")
 
     def resolve(self, place: Place, path: str, base: str) -> str:
         """Return ``path`` as an absolute one. A relative path is wrong when it leaves both its base and the root."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ..manifest.model import Service
+from ..manifest.model import Service, address_of
 
 # Returns why a port cannot be had; None when it can.
 Obstacle = t.Callable[[int], t.Optional[str]]
@@ -93,6 +93,7 @@ def assign(
     movable = [service for service in with_port if service.fallback_ports]
     given = _Given(obstacle)
     failures = list(given.only_ports([service for service in with_port if not service.fallback_ports], claimed))
+    failures += given.more_ports(with_port, claimed)
     lost = {} if home else given.leases(movable, leases)
     moved: t.Dict[str, Move] = {}
     for service in movable:
@@ -125,6 +126,15 @@ class _Given:
             if reason is not None:
                 yield NoPort(service.name, ((_own(service), reason),))
             self._give(service, _own(service))
+
+    def more_ports(self, services: t.Iterable[Service], claimed: Obstacle) -> t.Iterator[NoPort]:
+        """Keep the other ports of services that have several from the rest; yield those whose port is another's."""
+        for service in services:
+            for called, port in service.more_ports.items():
+                reason, name = claimed(port), address_of(service.name, called)
+                if reason is not None:
+                    yield NoPort(name, ((port, reason),))
+                self._services[port] = name
 
     def leases(self, services: t.Iterable[Service], leases: t.Mapping[str, int]) -> t.Dict[str, str]:
         """Give services the ports that they have; return those that lose theirs, with the reason."""

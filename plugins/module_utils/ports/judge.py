@@ -25,7 +25,7 @@ SSH_PORT = 22
 
 def services_by_port(stack: Stack) -> t.Dict[int, str]:
     """Return the ports that are assigned to the services of a stack, with the services."""
-    return {service.port: service.name for service in stack.services if service.port is not None}
+    return {port: service.name for service in stack.services for port in service.all_ports.values()}
 
 
 def policies(stack: Stack, policy: str, overrides: t.Mapping[t.Any, str]) -> t.Dict[int, str]:

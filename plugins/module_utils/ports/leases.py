@@ -280,7 +280,9 @@ def _ports_of(root: str) -> t.Dict[int, Neighbour]:
         stack = load_stack(paths)
         called = stack.name
         found.update(
-            (service.port, Neighbour(called, root, service.name)) for service in stack.services if service.port
+            (port, Neighbour(called, root, service.name))
+            for service in stack.services
+            for port in service.all_ports.values()
         )
     for service, port in load(paths.state).items():
         found[port] = Neighbour(called, root, service)

@@ -27,19 +27,20 @@ class Need(t.NamedTuple):
     families: t.Tuple[str, ...]
 
 
-def needs(service: Service, holders: t.Iterable[Holder]) -> t.Tuple[Need, ...]:
+def needs(service: Service, holders: t.Iterable[Holder], port: t.Optional[int] = None) -> t.Tuple[Need, ...]:
     """Return where a service needs its port; nothing when that is not known, and it may need every address.
 
     Args:
         service: of the manifest.
         holders: the listeners of its port, as they are or were while it ran. Where it listens itself it needs it;
             else where its health is asked.
+        port: which of its ports; None for the first.
     """
     own = [holder.listener for holder in holders if _is_of(service, holder)]
     if own:
         return tuple(dict.fromkeys(Need(one.address, one.families) for one in own))
     health = service.health
-    if health is None or health.port != service.port or health.answered_by:
+    if health is None or health.port != (service.port if port is None else port) or health.answered_by:
         return ()
     host = "127.0.0.1" if health.host == "localhost" else health.host
     if ":" in host:
@@ -49,7 +50,7 @@ def needs(service: Service, holders: t.Iterable[Holder]) -> t.Tuple[Need, ...]:
 
 def all_needs(stack: Stack, holders: t.Mapping[int, t.Sequence[Holder]]) -> t.Dict[int, t.Tuple[Need, ...]]:
     """Return by port where the services of a stack need theirs; arguments as `needs`."""
-    return {one.port: needs(one, holders.get(one.port, ())) for one in stack.services if one.port is not None}
+    return {port: needs(one, holders.get(port, ()), port) for one in stack.services for port in one.all_ports.values()}
 
 
 def _is_of(service: Service, holder: Holder) -> bool:

@@ -15,7 +15,7 @@ from ..base.errors import RollcallError
 from ..host import bind, listeners, ours, processes, socket_owners
 from ..host.labels import label_of, trusted_uids
 from ..host.trust import Trust
-from ..manifest.model import Paths, Stack
+from ..manifest.model import Paths, Stack, address_of
 from ..state.generations import load_stack
 from ..supervisord.running import supervisords_of, supervisords_over
 from . import leases
@@ -180,7 +180,11 @@ def find_available(stack: Stack, start: t.Optional[int] = None) -> int:
             evidence={"start": first, "range": [rules.low, rules.high]},
             remedies=[cures.FREE_PORT, cures.then("change ports.range in the manifest")],
         )
-    given = {port for service in stack.services for port in (service.own_port, service.port, *service.fallback_ports)}
+    given = {
+        port
+        for service in stack.services
+        for port in (service.own_port, *service.all_ports.values(), *service.fallback_ports)
+    }
     given |= {*rules.avoid, *rules.protect, *leases.neighbours(leases.directory(), stack.root).ports}
     for port in range(first, rules.high + 1):
         # A listener on another address than the wildcard's would still be in a service's way, and a bind tells of it.
@@ -240,7 +244,7 @@ def auto_fix(stack: Stack, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t
     Returns:
         ``ok``: nothing is left to do; ``changed``; ``freed``, ``moved`` and ``unresolved``, each with words; ``next``.
     """
-    ports = [service.port for service in stack.services if service.port is not None]
+    ports = [port for service in stack.services for port in service.all_ports.values()]
     holders = survey(stack, ports, sharing=socket_owners.EVERY, clock=clock)
     needed = all_needs(stack, holders)
     foreign = {
@@ -250,7 +254,7 @@ def auto_fix(stack: Stack, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t
     }
     leftover = [port for port in ports if port not in foreign and _has_leftovers(holders[port])]
     done = flush(stack, leftover, dry_run=dry_run, clock=clock) if leftover else Flushed(False)
-    stuck = {service.name: service.port for service in stack.services if service.port in foreign}
+    stuck = _stuck(stack, foreign)
     movable = {service.name for service in stack.services if service.fallback_ports}
     moved: t.List[t.Dict[str, t.Any]] = []
     unresolved = [
@@ -273,6 +277,14 @@ def auto_fix(stack: Stack, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t
         "unresolved": unresolved,
         "next": commands,
     }
+
+
+def _stuck(stack: Stack, foreign: t.Container[int]) -> t.Dict[str, int]:
+    """Return those of ``foreign`` by what has them: the first of a service by its name, others as web.metrics."""
+    ports = {service.name: service.port for service in stack.services}
+    for service in stack.services:
+        ports.update({address_of(service.name, called): port for called, port in service.more_ports.items()})
+    return {name: port for name, port in ports.items() if port is not None and port in foreign}
 
 
 def go_home(stack: Stack, *, dry_run: bool = False, clock: Clock = SYSTEM) -> t.Dict[str, t.Any]:

@@ -255,11 +255,12 @@ class BringUp:
 
     def _holders(self, programs: t.Mapping[str, ProgramState]) -> t.Mapping[int, t.Sequence[Holder]]:
         """Return by port who listens there, for the services that need a look; many ports cost little more than one."""
-        ports, pids = [], {}
+        ports: t.List[int] = []
+        pids: t.Dict[int, str] = {}
         for name, start in self._starting.items():
-            port = start.service.port
-            if port is not None and start.identity is not None and not self._only_counted(programs[name]):
-                ports.append(port)
+            own = start.service.all_ports.values()
+            if own and start.identity is not None and not self._only_counted(programs[name]):
+                ports += own
                 pids[start.identity[0]] = name
         return survey(self._stack, ports, pids) if ports else {}
 
@@ -326,12 +327,12 @@ class BringUp:
     def _lacking(self, start: _Start, holders: t.Mapping[int, t.Sequence[Holder]]) -> t.Optional[str]:
         """Return what a service still lacks to be healthy: its listener, or a good answer; None when nothing."""
         service = start.service
-        if service.port is not None and start.identity is not None:
-            found = holders.get(service.port, ())
+        for port in service.all_ports.values() if start.identity is not None else ():
+            found = holders.get(port, ())
             if not found:
-                return f"nothing listens on port {service.port} yet"
+                return f"nothing listens on port {port} yet"
             if not any(owns(service, holder) for holder in found):
-                return f"port {service.port} is taken by {found[0].summary}"
+                return f"port {port} is taken by {found[0].summary}"
         if start.watch is not None:
             answer = start.watch.answer(service.name)
             if answer is None or not answer.ok:

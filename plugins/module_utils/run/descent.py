@@ -182,7 +182,7 @@ class Descent:
             self.down |= late
 
     def _ports(self, name: str) -> t.Set[int]:
-        return {service.port for service in self._known.get(name, ()) if service.port is not None}
+        return {port for service in self._known.get(name, ()) for port in service.all_ports.values()}
 
     def refuse(self) -> None:
         """Raise where one has not stopped.

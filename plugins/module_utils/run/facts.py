@@ -51,7 +51,7 @@ def stack_facts(
         rivals=tuple(process.pid for process in seen.rivals),
         held=held,
         stopped={name: one for name, one in by_name.items() if stopped_by_hand(name, by_name, seen) is not None},
-        ports={service.name: service.port for service in known.services if service.port is not None},
+        ports=known.ports_by_address,
         same_generation=installed is not None and installed.digest == wanted.digest and _links_are_right(wanted.stack),
     )
 

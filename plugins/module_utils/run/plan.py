@@ -315,7 +315,7 @@ def plan_of_all(stack: Stack, facts: StackFacts, mode: Mode) -> RunPlan:
 def assigned_ports(stack: Stack, names: t.Optional[t.Container[str]] = None) -> t.Tuple[int, ...]:
     """Return the ports of the stack's services, or of some of them, in order."""
     chosen = (service for service in stack.services if names is None or service.name in names)
-    return tuple(sorted(service.port for service in chosen if service.port is not None))
+    return tuple(sorted(port for service in chosen for port in service.all_ports.values()))
 
 
 def level_numbers(stack: Stack) -> t.Dict[str, int]:

@@ -211,22 +211,20 @@ def _kernel_ports(stack: Stack, who: Account) -> t.Iterator[Problem]:
     unprivileged = _numbers("/proc/sys/net/ipv4/ip_unprivileged_port_start") or (0,)
     reserved = _reserved()
     for service in stack.services:
-        port = service.port
-        if port is None:
-            continue
-        place = f"stack.services.{service.group or service.name}.port"
-        if first <= port <= last and port not in stack.ports.also and port not in reserved:
-            yield fitness.problem(
-                place,
-                f"port {port} is one of those that this host's kernel gives to clients ({first}-{last})",
-                cures.reserve(port),
-            )
-        if who.uid != 0 and port < unprivileged[0]:
-            yield fitness.problem(
-                place,
-                f"port {port} can be bound by root only on this host, and {who.name} runs the stack",
-                cures.another_port(service.name),
-            )
+        for called, port in service.all_ports.items():
+            place = f"stack.services.{service.group or service.name}.{f'ports.{called}' if called else 'port'}"
+            if first <= port <= last and port not in stack.ports.also and port not in reserved:
+                yield fitness.problem(
+                    place,
+                    f"port {port} is one of those that this host's kernel gives to clients ({first}-{last})",
+                    cures.reserve(port),
+                )
+            if who.uid != 0 and port < unprivileged[0]:
+                yield fitness.problem(
+                    place,
+                    f"port {port} can be bound by root only on this host, and {who.name} runs the stack",
+                    cures.another_port(service.name),
+                )
 
 
 def _numbers(path: str) -> t.Tuple[int, ...]:

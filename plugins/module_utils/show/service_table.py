@@ -43,8 +43,13 @@ class Column(t.NamedTuple):
     kind: t.Callable[[ServiceRow, str], str] = lambda _service, _word: ""
 
 
-def _number(key: t.Literal["pid", "port"]) -> t.Callable[[ServiceRow, str], str]:
+def _number(key: t.Literal["pid"]) -> t.Callable[[ServiceRow, str], str]:
     return lambda service, _word: "-" if service[key] is None else str(service[key])
+
+
+def _ports(service: ServiceRow, _word: str) -> str:
+    several = ",".join(map(str, service["ports"].values()))
+    return several or ("-" if service["port"] is None else str(service["port"]))
 
 
 def _latency(service: ServiceRow, _word: str) -> str:
@@ -90,7 +95,7 @@ COLUMNS = (
     Column("service", lambda service, _: printable(service["name"]), cut=True),
     Column("state", lambda service, _: "stopped" if service["stopped"] else service["state"], kind=_state_kind),
     Column("pid", _number("pid"), right=True),
-    Column("port", _number("port"), right=True),
+    Column("port", _ports, right=True),
     Column(
         "health",
         lambda service, _: "-" if service["health"] == "none" else service["health"],

@@ -59,7 +59,9 @@ def _entry(service: Service) -> t.Dict[str, t.Any]:
         address = "127.0.0.1"
     else:
         address = health.host
-    return {"port": service.port, "address": address, "health": None if health is None else _url(health)}
+    entry = {"port": service.port, "address": address, "health": None if health is None else _url(health)}
+    # An entry without names is as it has always been, so that an upgrade changes no registry.
+    return {**entry, "ports": service.all_ports} if service.port_name else entry
 
 
 def _url(health: Health) -> t.Optional[str]:

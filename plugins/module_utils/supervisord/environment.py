@@ -12,7 +12,7 @@ import typing as t
 from ..base import cures
 from ..base.errors import RollcallError
 from ..host.accounts import Account, clean_environment
-from ..manifest.model import Service, Stack, port_variable
+from ..manifest.model import Service, Stack, port_variables
 from ..manifest.revision import revision
 from .quoting import CONTROL, VARIABLE, why_unquotable, why_unwritable
 
@@ -57,9 +57,8 @@ def service_variables(stack: Stack, service: Service) -> t.Dict[str, str]:
     """
     variables = {}
     for name in (*service.depends_on, service.name):
-        port = stack.service(name).port
-        if port is not None:
-            variables[port_variable(name)] = str(port)
+        ports = port_variables(name, stack.service(name).all_ports)
+        variables.update({variable: str(port) for variable, port in ports.items()})
     if service.port is not None:
         variables["PORT"] = str(service.port)
     if service.instance:

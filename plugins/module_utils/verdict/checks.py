@@ -266,26 +266,32 @@ def _release(case: Case, service: Service) -> t.Optional[Proof]:
 
 
 def _port(case: Case, service: Service) -> t.Optional[Proof]:
-    if service.port is None:
+    proofs = [_one_port(case, service, port) for port in service.all_ports.values()]
+    if not proofs:
         return None
-    holder = listener_of(service, case.seen)
+    wrong = next((proof for proof in proofs if proof.code), None)
+    return wrong or proofs[0]._replace(evidence="; ".join(proof.evidence for proof in proofs))
+
+
+def _one_port(case: Case, service: Service, port: int) -> Proof:
+    holder = listener_of(service, case.seen, port)
     if holder is None:
-        return Proof(f"nothing listens on port {service.port}", "free", cures.listener(service.port))
+        return Proof(f"nothing listens on port {port}", "free", cures.listener(port))
     data = {
-        "port": service.port,
+        "port": port,
         "address": holder.listener.address,
         "pid": None if holder.process is None else holder.process.pid,
         "provenance": holder.provenance,
     }
-    others = [other for other in case.seen.holders.get(service.port, ()) if not owns(service, other)]
-    needed = needs(service, case.seen.holders[service.port]) if owns(service, holder) else ()
+    others = [other for other in case.seen.holders.get(port, ()) if not owns(service, other)]
+    needed = needs(service, case.seen.holders[port], port) if owns(service, holder) else ()
     strangers = [other for other in others if in_the_way(other, needed)]
     if not strangers:
         beside = "; ".join(f"{other.summary} listens beside it, on {other.listener.place}" for other in others)
-        return Proof(f"port {service.port} is its own{f'; {beside}' if beside else ''}", data=data)
+        return Proof(f"port {port} is its own{f'; {beside}' if beside else ''}", data=data)
     stranger = strangers[0]
     remedy = kill_command(stranger) if stranger.provenance in (FOREIGN, UNKNOWN) else cures.FULL
-    return Proof(f"port {service.port} is taken by {stranger.summary}", "taken", remedy, data)
+    return Proof(f"port {port} is taken by {stranger.summary}", "taken", remedy, data)
 
 
 def kill_command(holder: Holder) -> str:

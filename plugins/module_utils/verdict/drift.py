@@ -95,7 +95,7 @@ def _holders(
     installed: Stack, written: t.Optional[Stack], programs: t.Mapping[str, ProgramState], clock: Clock
 ) -> t.Dict[int, t.List[Holder]]:
     stacks = [installed, *([] if written is None else [written])]
-    ports = {service.port for stack in stacks for service in stack.services if service.port is not None}
+    ports = {port for stack in stacks for service in stack.services for port in service.all_ports.values()}
     pids = {program.pid: name for name, program in programs.items() if program.pid}
     return survey(installed, sorted(ports), pids, clock=clock)
 
@@ -118,21 +118,22 @@ def _row(
 ) -> DriftRow:
     in_file, here, program = _service(written, name), _service(installed, name), programs.get(name)
     label = label_of(program.pid) if program is not None and program.pid else None
-    port = next((service.port for service in (here, in_file) if service is not None and service.port), None)
-    listeners = holders.get(port, ()) if port is not None else ()
+    ports = next((list(one.all_ports.values()) for one in (here, in_file) if one is not None and one.port), [])
+    listeners = holders.get(ports[0], ()) if ports else ()
     differences = [*_against_file(written, in_file, here), *_against_supervisord(installed, here, program, silence)]
     if label is not None and here is not None and label.revision != revision(installed, here):
         text = f"runs at revision {label.revision}, installed is {revision(installed, here)}"
         differences.append(Difference("revision", text))
     differences += _against_user(installed, program)
-    differences += _against_listeners(name, here, program, listeners)
+    for port in ports:
+        differences += _against_listeners(name, here, program, holders.get(port, ()), port)
     return {
         "name": name,
         "file": None if in_file is None or written is None else revision(written, in_file),
         "installed": None if here is None else revision(installed, here),
         "running": None if program is None else program.state,
         "runs_at": None if label is None else label.revision,
-        "port": port,
+        "port": ports[0] if ports else None,
         "listener": listeners[0].summary if listeners else None,
         "differences": [difference.text for difference in differences],
         "codes": [difference.code for difference in differences],
@@ -200,13 +201,17 @@ def _against_user(installed: Stack, program: t.Optional[ProgramState]) -> t.Iter
 
 
 def _against_listeners(
-    name: str, here: t.Optional[Service], program: t.Optional[ProgramState], listeners: t.Sequence[Holder]
+    name: str,
+    here: t.Optional[Service],
+    program: t.Optional[ProgramState],
+    listeners: t.Sequence[Holder],
+    port: int,
 ) -> t.Iterator[Difference]:
-    needed = () if here is None else needs(here, listeners)
+    needed = () if here is None else needs(here, listeners, port)
     own = [holder for holder in listeners if holder.provenance == SUPERVISED and holder.service in (name, None)]
     strangers = [holder for holder in listeners if holder not in own and in_the_way(holder, needed)]
     for holder in strangers:
-        yield Difference("port_taken", f"port {holder.listener.port} is taken by {holder.summary}")
+        yield Difference("port_taken", f"port {port} is taken by {holder.summary}")
     running = program is not None and program.state == "RUNNING"
-    if here is not None and here.port is not None and running and not own and not strangers:
-        yield Difference("not_listening", f"nothing listens on port {here.port}")
+    if here is not None and running and not own and not strangers:
+        yield Difference("not_listening", f"nothing listens on port {port}")

@@ -17,7 +17,7 @@ from ..manifest.model import Service, Stack
 
 def ports_of(service: Service) -> t.Tuple[int, ...]:
     """Return the ports of a service by its manifest."""
-    return () if service.port is None else (service.port,)
+    return tuple(service.all_ports.values())
 
 
 def named_ports(stack: Stack) -> t.List[int]:

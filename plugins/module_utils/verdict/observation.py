@@ -187,11 +187,9 @@ def in_order(service: Service, program: ProgramState) -> bool:
     return completed(program) if service.kind == "oneshot" else program.state == "RUNNING" and program.pid > 0
 
 
-def listener_of(service: Service, seen: Observation) -> t.Optional[Holder]:
-    """Return a listener on the service's port, its own process first; None when there is none."""
-    if service.port is None:
-        return None
-    holders = seen.holders.get(service.port, ())
+def listener_of(service: Service, seen: Observation, port: t.Optional[int]) -> t.Optional[Holder]:
+    """Return a listener on a port of the service, its own process first; None when there is none."""
+    holders = () if port is None else seen.holders.get(port, ())
     return next((holder for holder in holders if owns(service, holder)), next(iter(holders), None))
 
 
@@ -241,12 +239,12 @@ def trouble(service: Service, seen: Observation) -> t.Optional[Trouble]:
         return Trouble("running", seen.halted[service.name].text)
     if service.name in seen.dying:
         return Trouble("workers", dying_text(seen.dying[service.name]))
-    if service.port is not None:
-        holder = listener_of(service, seen)
+    for port in service.all_ports.values():
+        holder = listener_of(service, seen, port)
         if holder is None:
-            return Trouble("port", f"nothing listens on port {service.port}")
+            return Trouble("port", f"nothing listens on port {port}")
         if not owns(service, holder):
-            return Trouble("port", f"port {service.port} is taken by {holder.summary}")
+            return Trouble("port", f"port {port} is taken by {holder.summary}")
     if service.name in seen.other_releases:
         return Trouble("release", f"it runs from release {', '.join(seen.other_releases[service.name])}")
     answer = seen.health.get(service.name)

@@ -61,17 +61,18 @@ def _beside(service: Service, seen: Observation) -> t.Iterator[Remark]:
 
     Which address that name leads to first, the resolver of each client decides.
     """
-    holders = seen.holders.get(service.port or 0, ())
-    own = [holder for holder in holders if owns(service, holder)]
-    needed = needs(service, holders)
-    for other in holders if own else ():
-        if other.provenance not in (FOREIGN, UNKNOWN) or in_the_way(other, needed) or not _is_localhost(other):
-            continue
-        text = (
-            f"it listens on {own[0].listener.place}, and {other.summary} on {other.listener.place}: who connects to "
-            f"localhost:{service.port} may get the one or the other"
-        )
-        yield Remark(service.name, BESIDE, text, cures.listener(other.listener.port))
+    for port in ports_of(service):
+        holders = seen.holders.get(port, ())
+        own = [holder for holder in holders if owns(service, holder)]
+        needed = needs(service, holders, port)
+        for other in holders if own else ():
+            if other.provenance not in (FOREIGN, UNKNOWN) or in_the_way(other, needed) or not _is_localhost(other):
+                continue
+            text = (
+                f"it listens on {own[0].listener.place}, and {other.summary} on {other.listener.place}: who connects "
+                f"to localhost:{port} may get the one or the other"
+            )
+            yield Remark(service.name, BESIDE, text, cures.listener(port))
 
 
 def _is_localhost(holder: Holder) -> bool:

@@ -102,7 +102,7 @@ def _row(service: Service, seen: Observation, by_hand: Stopped, downtimes: t.Map
     program = seen.programs.get(service.name)
     stopped = stopped_by_hand(service.name, by_hand, seen)
     asked = service.health is not None and stopped is None
-    holder = listener_of(service, seen)
+    holder = listener_of(service, seen, service.port)
     answer = seen.health.get(service.name)
     lives = seen.book.lives.get(service.name, Lives())
     return {
@@ -111,6 +111,7 @@ def _row(service: Service, seen: Observation, by_hand: Stopped, downtimes: t.Map
         "state": "UNKNOWN" if program is None else program.state,
         "pid": program.pid if program is not None and program.pid else None,
         "port": service.port,
+        "ports": {called: port for called, port in service.all_ports.items() if called},
         "health": "none" if not asked else "ok" if answer is not None and answer.ok else "failed",
         "latency_ms": None if answer is None else round(answer.latency * 1000, 1),
         "answer": None if answer is None else answer.detail,

@@ -38,11 +38,11 @@ def _down(case: Case, service: Service) -> Proof:
 
 def _left_listener(case: Case, service: Service) -> t.Optional[Proof]:
     """After a stop nothing of the stack may listen on its ports; a foreign process may, with a socket of its own."""
-    for holder in case.seen.holders.get(service.port or 0, ()):
+    for holder in (holder for port in service.all_ports.values() for holder in case.seen.holders.get(port, ())):
         shared = holder.provenance == FOREIGN and holder.listener.inode in case.expected.sockets
         if holder.provenance == FOREIGN and not shared:
             continue
-        evidence = f"port {service.port} is still taken by {holder.summary}"
+        evidence = f"port {holder.listener.port} is still taken by {holder.summary}"
         if shared:
             evidence += f": it holds the socket on which {service.name} listened, and nothing proves that it is its"
         remedy = kill_command(holder) if shared or holder.provenance == UNKNOWN else cures.EMERGENCY

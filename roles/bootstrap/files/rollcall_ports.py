@@ -6,6 +6,7 @@
     from rollcall_ports import get_port
 
     redis = get_port("cache")
+    metrics = get_port("main_app.metrics")  # of a service with several ports
 
 The answer comes from the registry of the stack, ROOT/ports.json, which is replaced as a whole whenever the stack is
 changed. It is read anew for each question, so a process that runs for weeks learns of a port that has moved. Whatever
@@ -38,7 +39,7 @@ def get_port(name: str, stack_root: Optional[str] = None) -> int:
     """Return the port of the service called ``name``.
 
     Args:
-        name: as in the manifest.
+        name: as in the manifest; of several ports the first, or another one as ``main_app.metrics``.
         stack_root: directory of the stack; found as the module's own text says when it is not given.
 
     Raises:
@@ -63,7 +64,8 @@ def ports(stack_root: Optional[str] = None) -> Dict[str, int]:
     Raises:
         PortError: the registry is missing or broken.
     """
-    return {name: port for name, port in _services(_path(stack_root)).items() if port is not None}
+    found = _services(_path(stack_root))
+    return {name: port for name, port in found.items() if port is not None and "." not in name}
 
 
 def _path(stack_root: Optional[str]) -> str:
@@ -74,7 +76,7 @@ def _path(stack_root: Optional[str]) -> str:
 
 
 def _services(path: str) -> Dict[str, Optional[int]]:
-    """Return the port of every service, None for one that has none."""
+    """Return the port of every service, None for one that has none, and the ports that have names as web.metrics."""
     try:
         with open(path, encoding="utf-8") as stream:
             registry = json.load(stream)
@@ -88,7 +90,14 @@ def _services(path: str) -> Dict[str, Optional[int]]:
         raise PortError(f"{path} is not a registry of Rollcall.")
     if registry.get("rollcall") != FORMAT:
         raise PortError(f"The registry {path} is not of format {FORMAT}, which this client knows: run site.yml again.")
-    return {name: _port(path, name, entry) for name, entry in registry["services"].items()}
+    found = {name: _port(path, name, entry) for name, entry in registry["services"].items()}
+    for name, entry in registry["services"].items():
+        several = entry.get("ports", {})
+        if not isinstance(several, dict):
+            raise PortError(f"The registry {path} is damaged: the ports of '{name}' are {several!r}.")
+        for called, port in several.items():
+            found[f"{name}.{called}"] = _port(path, f"{name}.{called}", {"port": port})
+    return found
 
 
 def _port(path: str, name: str, entry: Any) -> Optional[int]:

@@ -234,6 +234,20 @@ OF_DATA: dict[str, list[Trial]] = {
         Trial(one(port=8000, health={**WEB, "method": "HEAD", "json": {"a": 1}}), c.NO_BODY,
               beside("method", written("GET"))),
     ],
+    "PORT_NAME": [
+        Trial(one(ports={"a-b": 8000}), c.PORT_NAME, in_main_app("ports", {"a_b": 8000})),
+    ],
+    "NAMED_PORTS": [
+        Trial(one(ports=[8000, 8001]), c.NAMED_PORTS, written({"http": 8000, "metrics": 8001})),
+    ],
+    "ONE_WAY": [
+        Trial(one(port=8000, ports={"http": 8001}), c.ONE_WAY, removed),
+        Trial(one(port=8000, ports={"http": 8001}), c.ONE_WAY, beside("port", removed)),
+    ],
+    "port_called": [
+        Trial(one(ports={"http": 8000}, health={**WEB, "port": "htp"}), c.port_called(["http"]), written("http")),
+        Trial(one(ports={"http": 8000}, env={"A": "{port.htp}"}), c.port_called(["http"]), written("{port.http}")),
+    ],
     "secret_first": [
         Trial(one(port=8000, health={**WEB, "headers": {"A": "{secret:KEY}"}}), c.secret_first("KEY"),
               in_main_app("secrets", {"KEY": "planted"})),
