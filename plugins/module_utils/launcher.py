@@ -6,7 +6,8 @@
 """Become a service's command with its limits and the variables of its private file.
 
 ``launcher.py [--limits nofile=65536,core=unlimited] [--nice 5] [FILE] -- COMMAND [ARGUMENT ...]``. The form ``FILE --
-COMMAND`` stands in every config that earlier versions have installed.
+COMMAND`` stands in every config that earlier versions have installed. With ``--as-shell`` before all of it, it starts
+the command as a shell does: a broken pipe ends it, and the exit code says why it cannot be started.
 
 supervisord runs it in the command's place, so secrets are neither in its config nor in a list of processes. It becomes
 the command (execve(2)): the pid, the session and the open files are the same. A program of its own, for `python -I`.
@@ -31,12 +32,24 @@ _RESOURCES = {
     "core": resource.RLIMIT_CORE,
     "memory": resource.RLIMIT_AS,
 }
+AS_SHELL = "--as-shell"
+# A shell's own codes (POSIX, Shell Command Language, 2.8.2).
+NOT_EXECUTABLE, NOT_FOUND = 126, 127
 _OPTIONS = ("--limits", "--nice")
 _USAGE = "usage: launcher.py [--limits NAME=NUMBER,...] [--nice NUMBER] [FILE] -- COMMAND [ARGUMENT ...]"
 
 
 class Unusable(Exception):
-    """Why the command cannot be started, as one sentence."""
+    """Why the command cannot be started, as one sentence.
+
+    Args:
+        why: the sentence.
+        code: what a shell would exit with.
+    """
+
+    def __init__(self, why: str, code: int = NOT_EXECUTABLE) -> None:
+        super().__init__(why)
+        self.code = code
 
 
 def read_variables(path: str) -> t.Dict[bytes, bytes]:
@@ -99,9 +112,10 @@ def set_limits(text: str) -> None:
 
 
 def main(argv: t.Sequence[str]) -> t.NoReturn:
-    """Become the command that ``argv`` names, or say in one line why not and exit 78."""
+    """Become the command that ``argv`` names, or say in one line why not and exit 78, or as a shell would."""
+    as_shell = argv[:1] == [AS_SHELL]
     try:
-        options, path, command = _divided(argv)
+        options, path, command = _divided(argv[1:] if as_shell else argv)
         if path:
             os.environb.update(read_variables(path))
         if "--nice" in options:
@@ -111,10 +125,12 @@ def main(argv: t.Sequence[str]) -> t.NoReturn:
         # Last: a limit of memory holds for this program, too.
         if "--limits" in options:
             set_limits(options["--limits"])
+        if as_shell:
+            _heed_broken_pipes()
         _become(command)
     except Unusable as exc:
         sys.stderr.write(f"rollcall launcher: {exc}\n")
-        raise SystemExit(EX_CONFIG) from exc
+        raise SystemExit(exc.code if as_shell else EX_CONFIG) from exc
 
 
 def _divided(argv: t.Sequence[str]) -> t.Tuple[t.Dict[str, str], str, t.Sequence[str]]:
@@ -130,11 +146,20 @@ def _divided(argv: t.Sequence[str]) -> t.Tuple[t.Dict[str, str], str, t.Sequence
     return options, path, rest[1:]
 
 
+def _heed_broken_pipes() -> None:
+    """Let the command be ended by what Python ignores for itself, and so would have it ignore (signal(7))."""
+    import signal
+
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
 def _become(command: t.Sequence[str]) -> t.NoReturn:
     try:
         os.execvpe(command[0], list(command), os.environ)  # along the PATH of the service
     except OSError as exc:
-        raise Unusable(f"{command[0]} cannot be started: {exc.strerror}") from exc
+        code = NOT_FOUND if isinstance(exc, (FileNotFoundError, NotADirectoryError)) else NOT_EXECUTABLE
+        raise Unusable(f"{command[0]} cannot be started: {exc.strerror}", code) from exc
 
 
 if __name__ == "__main__":

@@ -55,8 +55,10 @@ options:
       - "V(stop): stop all services and their supervisord; end what is left over from earlier ones."
       - "V(rollback): go back to the last verified generation before this one, or to another that is kept: manifest,
         config, private files and release together."
+      - "V(rerun): run the oneshots that are named again, such as a migration, and prove that they end well; all else is
+        left alone."
     type: str
-    choices: [full, master, quick, emergency, force, auto, flush, stop, rollback]
+    choices: [full, master, quick, emergency, force, auto, flush, stop, rollback, rerun]
     default: auto
   # end generated mode
   manifest:

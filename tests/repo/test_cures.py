@@ -32,6 +32,9 @@ TRIALS: t.Mapping[str, str] = {
     "start": (
         "tests/contract/run/test_by_name.py::test_what_the_command_prints_names_the_services_and_what_starts_them_again"
     ),
+    "restart": "tests/contract/run/test_rerun.py::test_a_service_that_keeps_running_is_restarted_instead",
+    "rerun": "tests/contract/run/test_rerun.py::test_without_a_name_the_oneshots_are_told",
+    "execute": "tests/contract/cli/test_exec.py::test_of_several_services_one_must_be_named",
     "STATUS": f"{DOCTOR}::test_several_supervisords_on_the_path_are_noted_with_the_right_one",
     "look_at": (
         "tests/contract/probes/test_health_secrets.py"

@@ -60,6 +60,8 @@ ALLOWED: t.Mapping[str, str] = {
     "host/listeners.py::_read_proc_net": "the kernel's",
     "host/proc.py::_body": "the kernel's, below a process that is open",
     "host/proc.py::read": "the kernel's",
+    "host/terminal.py::has_terminal": "the terminal of this process",
+    "host/terminal.py::on_own_terminal": "a new terminal",
     "run/preflight.py::_numbers": "the kernel's",
     "state/directories.py::make_directory": "a directory by its name in an open one, and no link",
     "state/lock.py::_write_note": "to write, in the state directory, and no link; never blocks",
@@ -249,6 +251,7 @@ RUNS = {"run", "Popen", "call", "check_call", "check_output", "getoutput", "gets
 PROGRAMS: t.Mapping[str, str] = {
     "doctor/own_paths.py::damage": "the engine's own Python, which takes the rights of the user of the services",
     "launcher.py::_become": "the command of a service, as its user",
+    "host/becoming.py::become": "the launcher, as the user of the services, for a command that a person has called",
     "host/commands.py::_keep": "commands of the application, as its user",
     "host/homes.py::socket_unit": "systemctl, of the system",
     "probes/as_user.py::run_as": "Python, as the user of the services",

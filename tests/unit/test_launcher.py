@@ -159,6 +159,25 @@ def test_a_limit_above_the_hard_limit_is_told_with_that() -> None:
     assert done.stderr == "rollcall launcher: the limit nofile=300 cannot be set: the hard limit is 200\n"
 
 
+def test_as_a_shell_it_needs_no_file_and_a_broken_pipe_ends_the_command() -> None:
+    # Of SIGPIPE and SIGXFSZ, 13 and 25, which Python ignores for itself (proc(5), /proc/PID/status).
+    shown = "awk '/SigIgn/ {print $2}' /proc/self/status"
+    done = launch("--as-shell", "--nice", "3", "--", "/bin/sh", "-c", f"{shown}; nice")
+    mask, nice = done.stdout.split()
+    assert not int(mask, 16) & (1 << 12 | 1 << 24)
+    assert nice == "3"
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [(["--", "/nowhere"], 127), (["--", "/"], 126), (["missing.json", "--", "true"], 126), ([], 126)],
+)
+def test_as_a_shell_it_says_by_its_exit_code_why_nothing_was_started(argv: t.List[str], code: int) -> None:
+    done = launch("--as-shell", *argv)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith("rollcall launcher: ")
+
+
 @pytest.mark.parametrize(
     "argv",
     [

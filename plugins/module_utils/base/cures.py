@@ -81,6 +81,21 @@ def start(*services: str) -> str:
     return " ".join([START, *services])
 
 
+def restart(*services: str) -> str:
+    """Return the command that restarts services by name."""
+    return " ".join([RESTART, *services])
+
+
+def rerun(*oneshots: str) -> str:
+    """Return the command that runs oneshots again."""
+    return f"rollcall rerun {' '.join(oneshots)}"
+
+
+def execute(service: str, *command: str) -> str:
+    """Return the command that runs another one with the variables of a service."""
+    return f"rollcall exec {service} -- {shlex.join(command)}"
+
+
 def history(run: str) -> str:
     """Return the command that tells all about a run."""
     return f"{HISTORY} {run}"

@@ -11,7 +11,7 @@ import argparse
 import typing as t
 
 from ..ports.policies import OWNED
-from ..run.modes import AUTO, FLUSH, FULL, RESTARTS, ROLLBACK, STOP, mode_named
+from ..run.modes import AUTO, FLUSH, FULL, RERUN, RESTARTS, ROLLBACK, STOP, mode_named
 from .console import ALONE, CHECK, JSON, NAMES, POLICY, SOAK, Verb, announce, option, paths_of, show_report
 
 
@@ -78,6 +78,13 @@ MODE = option(
 )
 GENERATION = option("generation", metavar="GENERATION", nargs="?", default="", help="its id")
 
+ONESHOTS = option(
+    "names",
+    metavar="ONESHOT",
+    nargs="+",
+    help="which; * and ? stand for other characters. What depends on it keeps running: restart restarts that, too",
+)
+
 VERBS: t.Mapping[str, Verb] = {
     "start": Verb(
         "start what is not running or not healthy; leave the rest alone",
@@ -95,6 +102,12 @@ VERBS: t.Mapping[str, Verb] = {
         "stop, start and verify the stack, or the services that are named",
         _restart,
         (MODE, NAMES, ALONE, JSON, POLICY, CHECK, AUTOMATIC, SOAK),
+    ),
+    "rerun": Verb(
+        RERUN.help,
+        _run,
+        (ONESHOTS, JSON, POLICY, CHECK, AUTOMATIC),
+        settings={"mode": RERUN.name},
     ),
     "rollback": Verb(ROLLBACK.help, _run, (GENERATION, JSON, POLICY, CHECK, SOAK), settings={"mode": ROLLBACK.name}),
     "flush": Verb(FLUSH.help, _run, (JSON, POLICY, CHECK), settings={"mode": FLUSH.name}),

@@ -26,9 +26,10 @@ from .console import OutputError, Verb, add_verb, help_formatter
 # Which module of this package declares each verb. A call loads the one that it needs: loading is most of its time.
 MODULES: t.Mapping[str, str] = {
     **dict.fromkeys(("status", "verify"), "look"),
-    **dict.fromkeys(("start", "stop", "restart", "rollback", "flush"), "change"),
+    **dict.fromkeys(("start", "stop", "restart", "rerun", "rollback", "flush"), "change"),
     **dict.fromkeys(("history", "port"), "look"),
     "logs": "logs",
+    "exec": "execute",
     "ports": "ports",
     "manifest": "manifest",
     "doctor": "doctor",
@@ -95,13 +96,24 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
     return top
 
 
-def _wanted(arguments: t.Sequence[str]) -> t.Sequence[str]:
+def _first_verb(arguments: t.Sequence[str]) -> str:
+    """Return the first word that is no option; empty when there is none."""
     words = iter(arguments)
     # The root's directory may be called like a verb.
-    first = next(
-        (word for word in words if not (word == "--root" and next(words, "")) and not word.startswith("-")), ""
-    )
+    return next((word for word in words if not (word == "--root" and next(words, "")) and not word.startswith("-")), "")
+
+
+def _wanted(arguments: t.Sequence[str]) -> t.Sequence[str]:
+    first = _first_verb(arguments)
     return [first] if first in MODULES and not set(_HELP).intersection(arguments) else list(MODULES)
+
+
+def _divided(arguments: t.Sequence[str]) -> t.Tuple[t.Sequence[str], t.Sequence[str]]:
+    """Return the words of this command, and the command that ``exec`` is given after the first ``--``."""
+    if "--" not in arguments or _first_verb(arguments) != "exec":
+        return arguments, ()
+    at = list(arguments).index("--")
+    return arguments[:at], arguments[at + 1 :]
 
 
 def _help(_options: argparse.Namespace) -> int:
@@ -119,12 +131,13 @@ def main(arguments: t.Optional[t.Sequence[str]] = None, options: t.Optional[argp
         arguments: its words; None for those of this process.
         options: takes what they say.
     """
-    given = sys.argv[1:] if arguments is None else arguments
+    given, command = _divided(sys.argv[1:] if arguments is None else arguments)
     options = argparse.Namespace() if options is None else options
     options.root = None
     try:
         try:
             parser(given).parse_args(given, options)
+            options.command = command
             return t.cast(int, options.run(options))
         except RollcallError as exc:
             _tell_error(exc, options, as_json=getattr(options, "json", "--json" in given))

@@ -19,10 +19,14 @@ LABEL_STACK = "ROLLCALL_STACK"
 LABEL_ROOT = "ROLLCALL_ROOT"
 LABEL_SERVICE = "ROLLCALL_SERVICE"
 LABEL_REVISION = "ROLLCALL_REVISION"
+# What is called by hand has the variables of a service and this one, by which it is none of the stack's processes.
+LABEL_EXEC = "ROLLCALL_EXEC"
 
 
 def label_of(pid: int, contained: t.Optional[bool] = None) -> t.Optional[Label]:
     """Return the label that a process was started with; None when it has none or it may not be read.
+
+    What `rollcall exec` has started, and what descends from it, has none.
 
     Args:
         pid: of the process.
@@ -33,7 +37,7 @@ def label_of(pid: int, contained: t.Optional[bool] = None) -> t.Optional[Label]:
     """
     environment = processes.reader.environment(pid, "ROLLCALL_")
     # Anybody can give a process a label. One with control characters is no stack's.
-    if LABEL_ROOT not in environment or has_control("".join(environment.values())):
+    if LABEL_ROOT not in environment or LABEL_EXEC in environment or has_control("".join(environment.values())):
         return None
     if processes.reader.in_container(pid) if contained is None else contained:
         return None

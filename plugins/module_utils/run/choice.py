@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..manifest.graph import dependencies, dependents
 from ..manifest.model import Stack
 from ..manifest.selection import selected
+from .modes import RERUN
 from .request import Request
 
 
@@ -44,7 +46,7 @@ def choice_of(request: Request, stack: Stack) -> t.Optional[Choice]:
     Raises:
         RollcallError: ``wrong_use``: it names services that there are not, or its mode is about the whole stack.
     """
-    if not request.services:
+    if not request.services and request.mode is not RERUN:
         return None
     if not request.mode.by_name or request.wanted is not None:
         raise RollcallError(
@@ -53,4 +55,24 @@ def choice_of(request: Request, stack: Stack) -> t.Optional[Choice]:
             kind="wrong_use",
             evidence={"services": list(request.services), "mode": request.mode.name},
         )
-    return Choice(selected(stack, request.services), request.dependents)
+    names = selected(stack, request.services) if request.services else ()
+    if request.mode is not RERUN:
+        return Choice(names, request.dependents)
+    _check_oneshots(stack, names)
+    return Choice(names, dependents=False)
+
+
+def _check_oneshots(stack: Stack, names: t.Sequence[str]) -> None:
+    """Raise RollcallError unless there are names, and each is that of a oneshot."""
+    oneshots = [one.name for one in stack.services if one.kind == "oneshot"]
+    others = [name for name in names if name not in oneshots]
+    if names and not others:
+        return
+    wrong = f"{', '.join(others)} keeps running, and is restarted." if others else "It takes the name of a oneshot."
+    raise RollcallError(
+        f"Only a oneshot can be run again. {wrong} Oneshots of stack {stack.name}: {', '.join(oneshots) or 'none'}. "
+        "Nothing was touched.",
+        kind="wrong_use",
+        evidence={"services": list(names), "oneshots": oneshots},
+        remedies=[cures.restart(*others)] if others else [cures.rerun(*oneshots)] if oneshots else [cures.STATUS],
+    )

@@ -116,7 +116,16 @@ ROLLBACK = Mode(
     stops=NEEDED,
 )
 
-MODES = (FULL, QUICK, EMERGENCY, AUTO, FLUSH, STOP, ROLLBACK)
+RERUN = Mode(
+    "rerun",
+    "run the oneshots that are named again, such as a migration, and prove that they end well; all else is left alone",
+    title="rerun",
+    verb="rerun",
+    frees_ports=False,
+    by_name=True,
+)
+
+MODES = (FULL, QUICK, EMERGENCY, AUTO, FLUSH, STOP, ROLLBACK, RERUN)
 # What `rollcall restart` and `./restart` take.
 RESTARTS = tuple(mode for mode in MODES if mode.verb == "restart")
 BY_NAME: t.Mapping[str, Mode] = {name: mode for mode in MODES for name in mode.names}

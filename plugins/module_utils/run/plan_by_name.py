@@ -17,7 +17,7 @@ from ..base.errors import RollcallError
 from ..manifest.graph import dependencies, dependents
 from ..manifest.model import Stack
 from .choice import Choice, chosen
-from .modes import NEEDED, Mode
+from .modes import NEEDED, RERUN, Mode
 from .plan import (
     KEEP,
     RunPlan,
@@ -60,6 +60,8 @@ def plan_by_name(stack: Stack, facts: StackFacts, mode: Mode, choice: Choice) ->
             kind="refused",
             remedies=[cures.START],
         )
+    if mode is RERUN:
+        _check_ended(facts, choice)
     reasons = _touched(stack, facts, choice, names) if mode.stops == NEEDED else _all(stack, facts, mode, choice, names)
     reasons = {**_needed(stack, facts, choice, reasons), **reasons}
     reasons = with_what_is_held(reasons, facts)
@@ -77,6 +79,19 @@ def plan_by_name(stack: Stack, facts: StackFacts, mode: Mode, choice: Choice) ->
         stopped={name: one for name, one in facts.stopped.items() if name not in started},
         judged=frozenset(names.union(started)),
     )
+
+
+def _check_ended(facts: StackFacts, choice: Choice) -> None:
+    """Raise RollcallError when a oneshot is still at work: nobody else may break it off half-way."""
+    at_work = [name for name in choice.names if _is_up(facts, name)]
+    if at_work:
+        pids = ", ".join(f"{name} as pid {facts.programs[name].pid}" for name in at_work)
+        raise RollcallError(
+            f"Still at work, so not run again: {pids}. Nothing was stopped or changed.",
+            kind="refused",
+            evidence={"services": at_work},
+            remedies=[cures.WAIT, cures.restart(*at_work)],
+        )
 
 
 def _stopping(stack: Stack, facts: StackFacts, choice: Choice, names: t.Set[str]) -> RunPlan:

@@ -13,7 +13,7 @@ from ..base import cures
 from ..base.errors import RollcallError
 from ..manifest.model import Stack
 from ..state.generations import Generation, applied_by, load_current
-from .modes import ROLLBACK
+from .modes import RERUN, ROLLBACK
 from .request import Request
 
 
@@ -28,7 +28,7 @@ def relocated(request: Request, *, dry_run: bool) -> Request:
         RollcallError: the installed generation, or a lease, cannot be read.
         OSError: a lease could not be written.
     """
-    if request.wanted is not None or not request.mode.starts or request.mode is ROLLBACK:
+    if request.wanted is not None or not request.mode.starts or request.mode in (ROLLBACK, RERUN):
         return request
     installed = load_current(request.paths)
     if installed is None or installed.stack.written is None:

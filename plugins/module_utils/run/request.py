@@ -72,7 +72,7 @@ class Request(t.NamedTuple):
     def force(self) -> str:
         """The command that does the same, and ends what is not ours on the ports as well."""
         if self.mode.verb != "restart":
-            return cures.force(self.mode.verb)
+            return cures.force(" ".join([self.mode.verb, *self.services]))
         return cures.FORCE_INSTALL if self.wanted is not None else cures.force(f"restart {self.mode.name}")
 
 

@@ -207,7 +207,7 @@ def _run(report: Report) -> t.Iterator[str]:
 
         known = BY_NAME.get(mode)
         # By name, the modes differ in nothing that would be worth a word here.
-        named = known is not None and not report["whole"] and known.stops == ALL and known.starts
+        named = known is not None and not report["whole"] and (known.verb, known.stops) == ("restart", ALL)
         yield "restart" if named else known.title if known is not None else str(mode)
     if report["seconds"] is not None:
         yield f"{report['seconds']:.1f} s"

@@ -21,6 +21,9 @@ def standing_text(standing: StandingData, reader: Reader, paint: Painter) -> str
     state, command = standing["state"], runnable(standing["next"] or "", reader)
     if state == "as_it_was":
         return f"the stack is as it was{_as_it_is(standing, paint)}"
+    if state == "up" and not standing["services"]:
+        # Only oneshots were looked at.
+        return "the stack is up"
     if state == "up":
         return f"the stack is up: {standing['running']} of {standing['services']} services run"
     if state == "unknown":

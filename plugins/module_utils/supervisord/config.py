@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from dataclasses import dataclass, field
 from ..base.digest import hex_of
 from ..manifest.model import UNLIMITED, Service, Stack
 from .environment import divide_variables, why_impossible
-from .places import engine_python, log_file
+from .launch import launched
+from .places import log_file
 from .quoting import Unrepresentable, quote_command, quote_value, why_unwritable
 
 SUPERVISORD_LOG_MAX_BYTES = 10_000_000
@@ -135,7 +135,7 @@ def _program(stack: Stack, service: Service) -> Program:
     oneshot = service.kind == "oneshot"
     return Program(
         name=service.name,
-        command=_launched(stack, service, private=bool(in_file or service.secrets)),
+        command=launched(stack, service, private=bool(in_file or service.secrets)),
         directory=service.directory,
         environment=in_config,
         autostart=False,
@@ -155,29 +155,6 @@ def _program(stack: Stack, service: Service) -> Program:
         stdout_logfile_backups=service.log_backups,
         umask=None if service.umask == Service.umask else service.umask,
     )
-
-
-def _launched(stack: Stack, service: Service, *, private: bool) -> t.Tuple[str, ...]:
-    """Return the command that becomes the service's own, which the launcher does where anything is to be set before.
-
-    Args:
-        stack: the manifest.
-        service: one of its services.
-        private: whether it has a private file.
-    """
-    options: t.List[str] = []
-    limits = {name: value for name, value in vars(service.limits).items() if value is not None}
-    if limits:
-        words = (f"{name}={'unlimited' if value == UNLIMITED else value}" for name, value in limits.items())
-        options += ["--limits", ",".join(words)]
-    if service.nice:
-        options += ["--nice", str(service.nice)]
-    if private:
-        options.append(os.path.join(stack.paths.env_dir, f"{service.name}.json"))
-    if not options:
-        return tuple(service.command)
-    launcher = os.path.join(stack.root, "engine", "rollcall", "launcher.py")
-    return (engine_python(stack.root), "-I", launcher, *options, "--", *service.command)
 
 
 def _path_problems(stack: Stack) -> t.List[t.Tuple[str, str]]:

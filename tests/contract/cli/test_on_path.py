@@ -73,6 +73,8 @@ def test_a_stack_of_several_is_called_by_its_name(host: Host) -> None:
 
     assert host.call("--stack", "shop-2", "status").stdout == "shop-2 runs status\n"
     assert host.call("status", "--stack=trading", "a b").stdout == "trading runs status a b\n"
+    after = host.call("--stack", "shop-2", "exec", "web", "--", "deploy", "--stack", "trading", "--stack=x")
+    assert after.stdout == "shop-2 runs exec web -- deploy --stack trading --stack=x\n"
     unsaid = host.call("status")
     assert (unsaid.returncode, unsaid.stdout) == (2, "")
     assert unsaid.stderr == "rollcall: which stack? Add --stack NAME, with one of:\nshop-2\ntrading\n"
