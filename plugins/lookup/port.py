@@ -16,7 +16,7 @@ description:
   - An unknown service, or one without a port, is an error and never a default.
 options:
   _terms:
-    description: Names of services.
+    description: Names of services. Of several ports it is the first; another one is C(main_app.metrics).
     type: list
     elements: str
     required: true

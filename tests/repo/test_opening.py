@@ -253,6 +253,7 @@ PROGRAMS: t.Mapping[str, str] = {
     "launcher.py::_become": "the command of a service, as its user",
     "host/becoming.py::become": "the launcher, as the user of the services, for a command that a person has called",
     "host/commands.py::_keep": "commands of the application, as its user",
+    "host/kept.py::run_kept": "the program of a health check, as the user of the services",
     "host/homes.py::socket_unit": "systemctl, of the system",
     "probes/as_user.py::run_as": "Python, as the user of the services",
     "probes/unix_sockets.py::_connected_by": "Python, as the user of the services",

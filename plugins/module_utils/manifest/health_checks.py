@@ -11,8 +11,8 @@ import re
 import typing as t
 
 from . import corrections
-from .keys import HEALTH, fields_of
-from .model import ANYONE, HEALTH_KINDS, SECRET, Health
+from .keys import EXEC_TIMEOUT, HEALTH, fields_of
+from .model import ANYONE, EXEC, HEALTH_KINDS, SECRET, Health
 from .places import Place
 from .problems import value_of
 from .references import Instance
@@ -31,7 +31,7 @@ def health_of(written: Written, name: str, instance: t.Optional[Instance] = None
     health = {key: value for key, value in health.items() if value is not None}
     kinds = [kind for kind in HEALTH_KINDS if kind in health]
     oneshot = value_of(merged, "kind") == "oneshot"
-    if not own and (oneshot or merged.get("port") is None):
+    if not own and (oneshot or (merged.get("port") is None and kinds != [EXEC])):
         return None
     place = written.place(name, "health")
     if not own and isinstance(health.get("port"), int):
@@ -47,6 +47,8 @@ def health_of(written: Written, name: str, instance: t.Optional[Instance] = None
         if key in health and declared.only and kind not in declared.only:
             written.problems.error((*place, key), f"is not a key of a check by {kind}", corrections.REMOVE)
     one = instance or written.instances[name][0]
+    if kind == EXEC:
+        return _program_of(written, name, place, health, one)
     _check_port(written, name, place, health)
     _check_answer(written, name, place, health)
     filled = written.references.filled_in(place, health, one)
@@ -55,6 +57,14 @@ def health_of(written: Written, name: str, instance: t.Optional[Instance] = None
     if isinstance(filled.get("ca"), str):
         filled["ca"] = written.resolve((*place, "ca"), filled["ca"], written.root or "/")
     return {"kind": kind, "port": one.port, **fields_of(Health, HEALTH, filled)}
+
+
+def _program_of(
+    written: Written, name: str, place: Place, health: t.Mapping[str, t.Any], instance: Instance
+) -> t.Dict[str, t.Any]:
+    command = written.command((*place, EXEC), value_of(health, EXEC, ()), name, instance, {})
+    known = {key: value for key, value in health.items() if key == "timeout"}
+    return {"kind": EXEC, "port": 0, "timeout": EXEC_TIMEOUT, **known, "command": command}
 
 
 def _check_port(written: Written, name: str, place: Place, health: t.Mapping[str, t.Any]) -> None:

@@ -17,6 +17,7 @@ import typing as t
 from . import corrections, sql, values
 from .document import WRONG
 from .model import (
+    EXEC,
     HTTP,
     HTTPS,
     LONGEST_STOP,
@@ -149,12 +150,21 @@ LOG: t.Mapping[str, Key] = {
 }
 
 _OVER_HTTP, _IN_TLS, _TALKS = (HTTP, HTTPS), (HTTPS, TLS), (TCP, TLS)
+_OVER_NETWORK = (HTTP, HTTPS, TCP, TLS)
+# Seconds that a program of a health check has without `timeout`: many load a whole application first.
+EXEC_TIMEOUT = 10.0
 
 HEALTH: t.Mapping[str, Key] = {
     HTTP: Key(values.HTTP_PATH, "ask this path: `/health?full=1`", Words(""), field="path"),
     HTTPS: Key(values.HTTP_PATH, "the same in TLS", Words(""), field="path"),
     TCP: Key(values.TRUE, "connect; with `send` or `expect`, talk as well", Words("")),
     TLS: Key(values.TRUE, "the same in TLS", Words("")),
+    EXEC: Key(
+        values.COMMAND,
+        "run this command: see [a program](#a-program-asks)",
+        Words(""),
+        field="command",
+    ),
     "status": Key(
         whole(100, 599, "a status"),
         "the only status that is well; a redirect is not followed",
@@ -188,15 +198,25 @@ HEALTH: t.Mapping[str, Key] = {
     "verify": Key(TRUTH, "whether the certificate is checked", Health.verify, only=_IN_TLS),
     "send": Key(RAW_TEXT, 'sent first; `"PING\\r\\n"` in double quotes', only=_TALKS),
     "expect": Key(RAW_TEXT, "text that must come back", only=_TALKS),
-    "timeout": Key(_TIMEOUT, "for one question, from name look-up to the last byte", Health.timeout),
-    "host": Key(values.HOST, "the host that is asked", Health.host),
+    "timeout": Key(
+        _TIMEOUT,
+        "for one question, from name look-up to the last byte; with `exec`, until the program has ended, and "
+        f"{EXEC_TIMEOUT:g} where nothing is said",
+        Health.timeout,
+    ),
+    "host": Key(values.HOST, "the host that is asked", Health.host, only=_OVER_NETWORK),
     "port": Key(
-        values.OWN_PORT_TO_ASK, "the port that is asked", Words("the service's, of several the first"), null=True
+        values.OWN_PORT_TO_ASK,
+        "the port that is asked",
+        Words("the service's, of several the first"),
+        null=True,
+        only=_OVER_NETWORK,
     ),
     "answered_by": Key(
         _SERVICE_NAME._replace(words="name of a service, or `anyone`"),
         "who listens there: another service of the stack, such as a proxy in front, or `anyone`, also on another host",
         Words("the service itself"),
+        only=_OVER_NETWORK,
     ),
 }
 

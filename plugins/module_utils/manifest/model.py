@@ -87,8 +87,8 @@ class _Record:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
 
-# How health is asked: over HTTP, HTTP in TLS, TCP or TLS.
-HTTP, HTTPS, TCP, TLS = HEALTH_KINDS = ("http", "https", "tcp", "tls")
+# How health is asked: over HTTP, HTTP in TLS, TCP, TLS, or by a program whose exit code 0 is well.
+HTTP, HTTPS, TCP, TLS, EXEC = HEALTH_KINDS = ("http", "https", "tcp", "tls", "exec")
 # What stands for a secret in a header; its group is the secret's name.
 SECRET = r"\{secret:([A-Za-z_][A-Za-z0-9_]*)\}"
 # What stands in a health check whose answer may come from a process that is not the stack's.
@@ -101,12 +101,13 @@ class Health(_Record):
 
     Attributes:
         kind: one of ``HEALTH_KINDS``.
+        port: that is asked; 0 for exec, which asks none.
         path: for http and https: the path, with its query.
         status: for http and https: the only status that is healthy.
         body: for http and https: text that the answer must contain.
         send: for tcp and tls: text sent after connecting.
         expect: for tcp and tls: text that the answer must contain.
-        timeout: seconds for one question, from name look-up to the last byte.
+        timeout: seconds for one question, from name look-up to the last byte; of exec, until its end.
         answered_by: whose the listener must be that answers: another service of the stack, or ``ANYONE``; empty for the
             service itself.
         method: for http and https: GET, HEAD or POST.
@@ -115,6 +116,7 @@ class Health(_Record):
         ca: for https and tls: the file of the authorities that the certificate is checked by; empty for the host's.
         server_name: for https and tls: the name that the certificate must have; empty for ``host``.
         verify: for https and tls: whether the certificate is checked.
+        command: for exec: the program and its arguments; the program as that of a service.
     """
 
     kind: str
@@ -133,6 +135,7 @@ class Health(_Record):
     ca: str = ""
     server_name: str = ""
     verify: bool = True
+    command: t.Tuple[str, ...] = ()
 
 
 # Seconds: a week, for a worker that drains what it has.

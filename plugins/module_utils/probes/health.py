@@ -21,7 +21,7 @@ from ..base.http import BrokenAnswer, HttpAnswer, NotHttp
 from ..base.text import one_line
 from ..base.version import VERSION
 from ..base.wire import Line, bounded, connect
-from ..manifest.model import HTTPS, SECRET, TLS, Health
+from ..manifest.model import EXEC, HTTPS, SECRET, TLS, Health
 from .answers import HealthAnswer, NoAnswer
 from .wording import failure, quoted
 
@@ -87,6 +87,9 @@ def probe_twice(target: Health, *, owner: t.Optional[Owner] = None, clock: Clock
     """
     began = clock.monotonic()
     first = probe(target, owner=owner, clock=clock)
+    if target.kind == EXEC:
+        # It is the program that answers, and no worker of the service.
+        return first
     left = target.timeout - (clock.monotonic() - began)
     if not first.ok or left <= 0:
         return first
@@ -158,7 +161,9 @@ class HealthWatch:
             self._answers[name] = answer
             if answer.ok:
                 return
-            self._stopped.wait(_SLOW if impatient.expired else _FAST)
+            pause = _SLOW if impatient.expired else _FAST
+            # A program costs more than a question: it rests for as long as it took.
+            self._stopped.wait(max(pause, answer.latency) if target.kind == EXEC else pause)
 
 
 # --- asking ---------------------------------------------------------------------------------------------------------
@@ -166,6 +171,8 @@ class HealthWatch:
 
 def _ask(target: Health, owner: t.Optional[Owner], deadline: Deadline) -> t.Tuple[_Judged, str, bool]:
     """Return what was answered, the address that took the connection, and whether that is one of this host."""
+    if target.kind == EXEC:
+        return _ask_program(target, owner, deadline), "", True
     line: t.Optional[Line] = None
     peer, local = "", True
     try:
@@ -191,6 +198,17 @@ def _far_end(line: Line) -> t.Tuple[str, bool]:
     """
     peer, own = line.sock.getpeername()[0].partition("%")[0], line.sock.getsockname()[0].partition("%")[0]
     return peer, peer == own or peer.startswith("127.")
+
+
+def _ask_program(target: Health, owner: t.Optional[Owner], deadline: Deadline) -> _Judged:
+    if owner is None:
+        raise ValueError("a program is asked for a service of a stack")
+    from .program import ask_program  # late: it starts a process
+
+    try:
+        return _Judged(True, ask_program(owner.stack, owner.service, target, deadline))
+    except NoAnswer as exc:
+        return _Judged(False, str(exc))
 
 
 def is_http(target: Health) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ..host.labels import label_of
-from ..manifest.model import Stack
+from ..manifest.model import Stack, address_of
 from ..manifest.revision import changed_keys, revision
 from ..state import registry
 from ..state.generations import Generation, read_meta
@@ -51,9 +51,16 @@ def stack_facts(
         rivals=tuple(process.pid for process in seen.rivals),
         held=held,
         stopped={name: one for name, one in by_name.items() if stopped_by_hand(name, by_name, seen) is not None},
-        ports=known.ports_by_address,
+        ports=_ports(known),
         same_generation=installed is not None and installed.digest == wanted.digest and _links_are_right(wanted.stack),
     )
+
+
+def _ports(stack: Stack) -> t.Dict[str, int]:
+    """Return the first port of each service by the service's name, and its others as web.metrics."""
+    first = {service.name: service.port for service in stack.services if service.port is not None}
+    others = ((service.name, *other) for service in stack.services for other in service.more_ports.items())
+    return {**first, **{address_of(name, called): port for name, called, port in others}}
 
 
 def _links_are_right(stack: Stack) -> bool:

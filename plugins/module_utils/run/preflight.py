@@ -211,8 +211,8 @@ def _kernel_ports(stack: Stack, who: Account) -> t.Iterator[Problem]:
     unprivileged = _numbers("/proc/sys/net/ipv4/ip_unprivileged_port_start") or (0,)
     reserved = _reserved()
     for service in stack.services:
-        for called, port in service.all_ports.items():
-            place = f"stack.services.{service.group or service.name}.{f'ports.{called}' if called else 'port'}"
+        place = f"stack.services.{service.group or service.name}.port"
+        for port in service.all_ports.values():
             if first <= port <= last and port not in stack.ports.also and port not in reserved:
                 yield fitness.problem(
                     place,

@@ -23,7 +23,7 @@ def ports_of(service: Service) -> t.Tuple[int, ...]:
 def named_ports(stack: Stack) -> t.List[int]:
     """Return the ports that services listen on, and those that their health is asked on."""
     own = [port for service in stack.services for port in ports_of(service)]
-    asked = [service.health.port for service in stack.services if service.health is not None]
+    asked = [service.health.port for service in stack.services if service.health is not None and service.health.port]
     return list(dict.fromkeys([*own, *asked]))
 
 

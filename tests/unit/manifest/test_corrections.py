@@ -216,6 +216,7 @@ OF_DATA: dict[str, list[Trial]] = {
         Trial(one(port=8000, health={"timeout": 1}), c.ONE_QUESTION, below(".https", written("/"))),
         Trial(one(port=8000, health={"timeout": 1}), c.ONE_QUESTION, below(".tcp", written(True))),
         Trial(one(port=8000, health={"timeout": 1}), c.ONE_QUESTION, below(".tls", written(True))),
+        Trial(one(port=8000, health={"timeout": 1}), c.ONE_QUESTION, below(".exec", written(["true"]))),
         Trial(one(port=8000, health={**WEB, "tcp": True}), c.ONE_QUESTION, below(".tcp", removed)),
     ],
     "HEADER": [

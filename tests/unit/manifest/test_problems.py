@@ -135,7 +135,7 @@ CASES: dict[str, tuple[Any, str, str]] = {
     "secret with a bell": (one(secrets={"A": "planted\a"}), f"{APP}.secrets.A", r"control character '\\x07'"),
     # health
     "health of neither": (
-        one(port=8000, health={"timeout": 1}), f"{APP}.health", "says none of http, https, tcp, tls"),
+        one(port=8000, health={"timeout": 1}), f"{APP}.health", "says none of http, https, tcp, tls, exec"),
     "health of both": (one(port=8000, health={**WEB, "tcp": True}), f"{APP}.health", "says http and tcp"),
     "health of tcp with a CA": (
         one(port=8000, health={"tcp": True, "ca": "x"}), f"{APP}.health.ca", "is not a key of a check by tcp"),

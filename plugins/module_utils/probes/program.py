@@ -1,0 +1,76 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""Ask a service's health with a program of the application: exit code 0 is well."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..base.clock import Deadline
+from ..base.errors import RollcallError
+from ..base.masking import masked
+from ..base.text import one_line
+from ..host.accounts import Account, require_account
+from ..host.kept import Kept, run_kept
+from ..manifest.model import Health, Service, Stack
+from ..supervisord.environment import service_variables, supervisord_environment
+from .answers import NoAnswer
+from .secrets import secrets_of
+
+# Bytes of what it prints that are looked at, lines that are shown, and characters of them.
+MOST_SAID = 16_384
+_LINES = 3
+_SHOWN = 200
+
+
+def ask_program(stack: Stack, service: Service, target: Health, deadline: Deadline) -> str:
+    """Return how the program of a health check has ended, when that was well.
+
+    It has the user, directory, variables and secrets of the service, and what it prints is shown without the secrets.
+
+    Raises:
+        NoAnswer: it has ended otherwise, was not over in time, or could not be started.
+    """
+    try:
+        who = require_account(stack.user)
+    except RollcallError as exc:
+        raise NoAnswer(exc.message) from exc
+    secrets = secrets_of(stack, service)
+    done = run_kept(
+        target.command,
+        who,
+        directory=service.directory,
+        environment=_environment(stack, service, secrets, who),
+        umask=int(service.umask, 8),
+        deadline=deadline,
+        most=MOST_SAID,
+    )
+    if done.exit_code == 0:
+        return "exit code 0"
+    said = _said(done, secrets)
+    raise NoAnswer(f"{_how(done)}{f': {said}' if said else ''}")
+
+
+def _environment(stack: Stack, service: Service, secrets: t.Mapping[str, str], who: Account) -> t.Dict[str, str]:
+    """Return the variables of the service without its labels: the program is no process of the stack's."""
+    whole = {**supervisord_environment(stack, who, ""), **service_variables(stack, service), **secrets}
+    return {name: value for name, value in whole.items() if not name.startswith("ROLLCALL_")}
+
+
+def _how(done: Kept) -> str:
+    if done.exit_code is None:
+        return done.problem
+    return f"ended by signal {-done.exit_code}" if done.exit_code < 0 else f"exit code {done.exit_code}"
+
+
+def _said(done: Kept, secrets: t.Mapping[str, str]) -> str:
+    """Return the end of what it printed in quotes."""
+    text = done.output.decode("utf-8", "replace")
+    # What was cut off may have taken half of a secret with it; the ellipsis has the other half looked for.
+    text = masked(f"…{text}" if done.cut else text, list(secrets.values()))
+    lines = [line for line in text.splitlines() if line.strip()]
+    last = " / ".join(one_line(line, _SHOWN) for line in lines[-_LINES:])
+    return f'"{one_line(last, _SHOWN)}"' if last else ""
