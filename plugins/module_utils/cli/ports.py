@@ -28,7 +28,11 @@ def _on_stack(work: t.Callable[[Stack, argparse.Namespace], Data], ends: bool, o
     from ..verdict.limits import look_limit
 
     stack = load_stack(paths_of(options.root))
-    limit = run_limit(stack, FLUSH, grace=GRACE, kill_grace=KILL_GRACE) if ends else look_limit(stack)
+    limit = look_limit(stack)
+    if ends:
+        # What supervisord runs is stopped by its own time.
+        slowest = max((service.stop.timeout for service in stack.services), default=0.0)
+        limit = run_limit(stack, FLUSH, grace=GRACE, kill_grace=KILL_GRACE) + slowest
     with announced(f"ports {options.operation}", limit):
         data = work(stack, options)
     return _answer(data, options)
