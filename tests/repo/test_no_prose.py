@@ -48,7 +48,9 @@ PAGE = "a person reads this page of Django's admin; there is no other answer"
 ALLOWED: dict[str, dict[str, str]] = {
     "plugins/module_utils/doctor/judge_installed.py": {"'needed' not in facts.refusal.evidence": KEY},
     "plugins/module_utils/doctor/judge_supervisords.py": {"'needed' in facts.refusal.evidence": KEY},
-    "plugins/module_utils/importing/draft.py": {"re.compile('://": "the first line of a private key in PEM (RFC 7468)"},
+    "plugins/module_utils/importing/commands.py": {
+        "re.compile('://": "the first line of a private key in PEM (RFC 7468)"
+    },
     "plugins/module_utils/run/removal.py": {
         "account.comment != f'Rollcall stack ": "by this comment bootstrap marks the accounts that it makes"
     },

@@ -368,13 +368,13 @@ class ImportNote(t.TypedDict):
         place: Where it is in the original.
         message: What became of it.
         cure: What to do about it.
-        kind: lost, changed, or advice where all was carried over.
+        kind: lost, changed, advice where all was carried over, or minor where there is nothing to do.
     """
 
     place: str
     message: str
     cure: str
-    kind: t.Literal["lost", "changed", "advice"]
+    kind: t.Literal["lost", "changed", "advice", "minor"]
 
 
 class ManifestImportDocument(t.TypedDict):

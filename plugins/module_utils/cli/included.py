@@ -34,10 +34,16 @@ class IncludedFiles:
     Args:
         here: the directory of the config, at which a relative pattern begins.
         judge: whether a file is for whoever wrote the config: root is not led by others to what they may not read.
+        root: the directory that is ``/`` of the host that the config comes from; None: this host's.
+
+    Attributes:
+        here: the directory of the config as that host has it, if it is below the root.
     """
 
-    def __init__(self, here: str, judge: t.Optional[Judge]) -> None:
-        self._here = here
+    def __init__(self, here: str, judge: t.Optional[Judge], root: t.Optional[str] = None) -> None:
+        self._root = os.path.abspath(root).rstrip("/") if root else ""
+        self._inside = here == self._root or here.startswith(f"{self._root}/")
+        self.here = here[len(self._root) :] or "/" if self._inside else here
         self._judge = judge
         self._files = MOST_FILES
         self._characters = SIZE_LIMIT
@@ -54,7 +60,7 @@ class IncludedFiles:
         shown = f"[include] names {one_line(pattern)}"
         try:
             # In a child: neither a search through all of a file system nor a file that hangs can be broken off.
-            found = apart(lambda: self._found(os.path.join(self._here, pattern)), self._deadline.remaining())
+            found = apart(lambda: self._found(self._on_this_host(pattern)), self._deadline.remaining())
         except TooLong:
             raise _refused(f"{shown}, and to read what it finds takes more than {SECONDS:g} s") from None
         self._files -= len(found)
@@ -63,7 +69,16 @@ class IncludedFiles:
             raise _refused(f"{shown}, and with it more than {MOST_FILES} files")
         if self._characters < 0:
             raise _refused(f"{shown}, and with it more than {SIZE_LIMIT // 1024} KiB")
-        return [(path, Unread(why) if why else text) for path, text, why in found]
+        return [(self._on_that_host(path), Unread(why) if why else text) for path, text, why in found]
+
+    def _on_this_host(self, pattern: str) -> str:
+        """Return where a pattern of the config is searched for: below the root, unless it begins beside the config."""
+        path = os.path.join(self.here, pattern)
+        outside = not self._inside and (path == self.here or path.startswith(f"{self.here}/"))
+        return path if outside else f"{glob.escape(self._root)}{path}"
+
+    def _on_that_host(self, path: str) -> str:
+        return path[len(self._root) :] if self._root and path.startswith(f"{self._root}/") else path
 
     def _found(self, pattern: str) -> t.List[t.Tuple[str, str, str]]:
         paths = list(itertools.islice(glob.iglob(pattern), self._files + 1))

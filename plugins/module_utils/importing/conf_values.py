@@ -32,6 +32,7 @@ _POSITIONAL = re.compile(r"%(?![(])")
 _WIDE = re.compile(r"%\([^()]*\([^%]|%\([^()]*\)[-#0 +]*[0-9]*\.?[0-9]{4}")
 _NAMES = re.compile(r"%\(([^()]*)\)")
 _HERE = "%(here)s"
+_BYTE_ORDER_MARK = "\ufeff"
 # Characters of a name. Thousands of processes and notes repeat it.
 _LONGEST_NAME = 255
 _NOTHING = ("", "0", "0b", "0kb", "0mb", "0gb", "false", "no", "off", "auto", "none")
@@ -42,7 +43,7 @@ class ExpansionNames(t.Dict[str, t.Any]):
 
     def __init__(self, environment: t.Mapping[str, str]) -> None:
         super().__init__({f"ENV_{name}": value for name, value in environment.items()})
-        self._foreign = {*self, FROM_HERE}
+        self._foreign = {*self, FROM_HERE, "here"}
         self.used: t.Set[str] = set()
 
     def __getitem__(self, name: str) -> t.Any:
@@ -87,6 +88,9 @@ class ConfSections:
         if self._size > SIZE_LIMIT:
             self._draft.problem(file or "the file", "makes it larger than a manifest can be", corrections.SMALLER)
             self._draft.refuse()
+        if text.startswith(_BYTE_ORDER_MARK):
+            self._draft.problem(_line(file, 1), "begins with a byte order mark", corrections.NO_BYTE_ORDER_MARK)
+            self._draft.refuse()
         self._remember_places(text, file)
         try:
             self._parser.check(text)
@@ -123,6 +127,10 @@ class ConfSections:
         shown = section if len(section) <= _LONGEST_NAME else f"{section[:_LONGEST_NAME]}…"
         return f"[{shown}]{' ' if key else ''}{key}" + (f" ({where})" if where else "")
 
+    def written_in(self, section: str, file: str) -> bool:
+        """Return whether the last place of a section is in that file."""
+        return self._places.get((section, ""), "").startswith(f"{file} line ")
+
     def has(self, section: str) -> bool:
         """Return whether there is such a section."""
         return self._parser.has_section(section)
@@ -147,6 +155,26 @@ class ConfSections:
             for key, value in self._parser.items(section):
                 if _HERE in value:
                     self._parser.set(section, key, value.replace(_HERE, directory))
+                    if section.startswith("program:") or key in ("directory", "environment"):
+                        note_foreign(self._draft, self.place(section, key), key, "here", directory)
+
+
+def note_foreign(draft: Draft, place: str, key: str, name: str, directory: str = "") -> None:
+    """Note that a value has become what it is where the import ran, if it is carried over."""
+    if key.endswith("logfile"):
+        return
+    if name == "here":
+        draft.changed(
+            place,
+            f"%(here)s was replaced by {directory}, where the file is",
+            "write the directory that it has on the host; the root is best",
+        )
+    else:
+        draft.changed(
+            place,
+            f"%({name})s was replaced by what it is where the import ran",
+            "see that it is right for the host; a secret has its place below secrets",
+        )
 
 
 def _line(file: str, number: int) -> str:
@@ -184,25 +212,27 @@ class SectionValues:
                 raise ValueError(text)
             self._draft.count_text(self.place(key), self.names.size_of(bare))
             expanded = text % self.names
-        except KeyError as exc:
-            name = str(exc.args[0])
-            cure = corrections.NO_PERCENT
-            if name.startswith("ENV_"):
-                cure = corrections.export(name[4:])
-            elif name == "here":
-                cure = corrections.FILE_NOT_TEXT
-            self._draft.problem(self.place(key), f"names %({name})s, which stands for nothing here", cure)
+        except KeyError:
+            self._missing(key, bare)
             return None
         except (TypeError, ValueError, OverflowError):
             self._draft.problem(self.place(key), "has a % that stands for nothing", corrections.PLAIN_PERCENT)
             return None
         for name in sorted(self.names.used):
-            self._draft.changed(
-                self.place(key),
-                f"%({name})s was replaced by what it is where the import ran",
-                "see that it is right for the host; a secret has its place below secrets",
-            )
+            note_foreign(self._draft, self.place(key), key, name, str(self.names.get("here", "")))
         return expanded
+
+    def _missing(self, key: str, text: str) -> None:
+        """Add a problem for the names in a text that stand for nothing: one for all variables, one for each other."""
+        missing = [name for name in dict.fromkeys(_NAMES.findall(text)) if name not in self.names]
+        variables = [name for name in missing if name.startswith("ENV_")]
+        if variables:
+            told = ", ".join(f"%({name})s" for name in variables)
+            cure = corrections.export([name[4:] for name in variables])
+            self._draft.problem(self.place(key), f"names {told}, which stands for nothing here", cure)
+        for name in (name for name in missing if name not in variables):
+            cure = corrections.FILE_NOT_TEXT if name == "here" else corrections.NO_PERCENT
+            self._draft.problem(self.place(key), f"names %({name})s, which stands for nothing here", cure)
 
     def read(self, key: str, default: T, convert: t.Callable[[str], T], wanted: str) -> T:
         """Return a value, converted; the default when there is none or it has a problem.
@@ -242,10 +272,17 @@ class SectionValues:
         """Return a truth value."""
         return self.read(key, default, read_truth, "true or false")
 
-    def within(self, key: str, default: int, most: int, convert: t.Callable[[str], int] = int) -> int:
-        """Return a whole number that a manifest can have, the nearest one otherwise."""
+    def within(
+        self,
+        key: str,
+        default: int,
+        most: int,
+        convert: t.Callable[[str], int] = int,
+        cure: str = "see that it will do",
+    ) -> int:
+        """Return a whole number that a manifest can have, the nearest one otherwise, with what to do about it."""
         value = self.read(key, default, convert, "a whole number")
-        return int(self._draft.within(self.place(key), value, most))
+        return int(self._draft.within(self.place(key), value, most, cure))
 
     def is_set(self, key: str) -> bool:
         """Return whether there is a value, and it is not a word for none."""

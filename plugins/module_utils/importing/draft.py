@@ -12,8 +12,6 @@ check.
 from __future__ import annotations
 
 import collections
-import dataclasses
-import itertools
 import re
 import shlex
 import typing as t
@@ -29,77 +27,18 @@ from ..manifest.port_checks import reasons_to_list
 from ..manifest.readers import unwritable
 from ..manifest.references import escaped
 from ..manifest.values import CONTROL_IN_SECRET, NAME_LENGTH, RESERVED_NAMES, USER_PATTERN, VARIABLE_PATTERN
-
-# A part of the original is gone, is in the manifest in another way, or should be looked at.
-LOST = "lost"
-CHANGED = "changed"
-ADVICE = "advice"
-_KINDS = (LOST, CHANGED, ADVICE)
+from . import commands
+from .notes import ADVICE, CHANGED, LOST, MINOR, Note, Notes, short
 
 # A manifest file has room for some thousand services, and a text beside it that is not carried over.
 MOST_SERVICES = 2000
 MOST_TEXT = SIZE_LIMIT
 # Characters of a command, or of the variables of a program. Linux takes four times as many (execve(2)).
 LONGEST_COMMAND = 32_768
-# Characters of a place, and of what is said of it.
-LONGEST_WORDS = 500
-# Places that are named of those of which the same is true.
-MOST_PLACES = 100
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 _PORT = re.compile(r"\s*[0-9]{1,9}\s*\Z")
 _LINES = re.compile(r"[\n\r]")
-
-_SECRET_NAME = re.compile(
-    r"PASSW(OR)?D|PASSPHRASE|TOKEN|SECRET|CREDENTIAL|(^|_|API)KEYS?($|_)|(^|_)PASS($|_)|_PWD$", re.IGNORECASE
-)
-_SECRET_VALUE = re.compile(r"://[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----")
-_SECRET_ARGUMENT = re.compile(r"--?[A-Za-z-]*(passw(or)?d|token|secret|api-?key)(=|\Z)", re.IGNORECASE)
-_PORT_ARGUMENT = re.compile(r"(?:--port|-p|--bind|-b|--listen)(?:=|\Z)")
-_PORT_AT_THE_END = re.compile(r"(?:\A|:)([0-9]{2,5})\Z")
-
-
-# Programs that start workers of their own, and know how to end them in their own time.
-_POOL = re.compile(r"(?:.*/)?(celery|gunicorn|uwsgi|uvicorn|sidekiq|puma|php-fpm)[0-9.]*\Z")
-# Words at the beginning of a command among which its program is: ``bundle exec puma``, ``python -m celery``.
-_PROGRAM_WORDS = 6
-
-
-def words(text: str) -> t.FrozenSet[str]:
-    """Return the words of a text as a set."""
-    return frozenset(text.split())
-
-
-def pool_of(argv: t.Sequence[str]) -> t.Optional[str]:
-    """Return the name of the known program in a command that starts workers of its own; None when it has none."""
-    parts = " ".join(map(str, argv)).split()
-    pool = next((found.group(1) for found in map(_POOL.match, parts[:_PROGRAM_WORDS]) if found), None)
-    if (pool == "uvicorn" and not any(part.startswith("--workers") for part in parts)) or (
-        pool == "celery" and "worker" not in parts
-    ):
-        return None
-    return pool
-
-
-@dataclass(frozen=True)
-class Note:
-    """What became of a part of the original.
-
-    Attributes:
-        place: the place in the original, or several places of which the same is true.
-        message: what became of it.
-        cure: what to do about it.
-        kind: ``lost``, ``changed``, or ``advice`` when it was carried over and should be looked at.
-    """
-
-    place: str
-    message: str
-    cure: str
-    kind: str = LOST
-
-    def as_dict(self) -> t.Dict[str, str]:
-        """Return the note as data."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)
@@ -124,6 +63,7 @@ class _Candidate:
     entry: t.Dict[str, t.Any]
     place: str
     user: t.Optional[str]
+    waits: t.Mapping[str, str]
 
 
 class Draft:
@@ -133,19 +73,23 @@ class Draft:
         name: the name of the stack.
         root: the directory of the stack.
         commands: whether the original has commands; a port manifest has none.
+        ports: ports that services have besides, by their names; these go before those of the original.
 
     Attributes:
         root: the directory of the stack.
         defaults: the manifest's ``defaults``.
     """
 
-    def __init__(self, name: str, root: str, *, commands: bool = True) -> None:
+    def __init__(
+        self, name: str, root: str, *, commands: bool = True, ports: t.Optional[t.Mapping[str, int]] = None
+    ) -> None:
         self._head: t.Dict[str, t.Any] = {"name": name, "root": root}
         self._commands = commands
+        self._ports = {port_variable(service): (service, port) for service, port in (ports or {}).items()}
         self._candidates: t.List[_Candidate] = []
-        # What is there once, in order.
-        self._notes: t.Dict[t.Tuple[str, str, str], t.Dict[str, None]] = {}
+        self._notes = Notes()
         self._problems: t.Dict[Problem, None] = {}
+        self._left_out: t.List[Problem] = []
         self._text = 0
         self._also: t.List[int] = []
         self._avoid: t.List[int] = list(PortRules().avoid)
@@ -156,22 +100,31 @@ class Draft:
 
     def lost(self, place: str, message: str, cure: str) -> None:
         """Note a part that the manifest does not have. Notes that differ only in their place become one."""
-        self._note(LOST, place, message, cure)
+        self._notes.add(LOST, place, message, cure)
+
+    def left_out(self, place: str, message: str, cure: str) -> None:
+        """Note what could have been a service and is none: the reason when no other is left."""
+        self.lost(place, message, cure)
+        self._left_out.append(Problem(short(place), short(message), cure))
 
     def changed(self, place: str, message: str, cure: str) -> None:
         """Note a part that is in the manifest in another way."""
-        self._note(CHANGED, place, message, cure)
+        self._notes.add(CHANGED, place, message, cure)
 
-    def advice(self, place: str, message: str, cure: str) -> None:
-        """Note a part that was carried over and should be looked at."""
-        self._note(ADVICE, place, message, cure)
+    def advice(self, place: str, message: str, cure: str, *, first: bool = False) -> None:
+        """Note a part that was carried over and should be looked at; first of all if it is a secret or a port."""
+        self._notes.add(ADVICE, place, message, cure, first=first)
 
-    def within(self, place: str, value: float, most: float) -> t.Any:
-        """Return ``value``, or the nearest number from 0 to ``most``, with a note."""
+    def minor(self, place: str, message: str) -> None:
+        """Note a part that is in the manifest in another way, of which nobody needs to take care."""
+        self._notes.add(MINOR, place, message, "do nothing")
+
+    def within(self, place: str, value: float, most: float, cure: str = "see that it will do") -> t.Any:
+        """Return ``value``, or the nearest number from 0 to ``most``, with a note and what to do about it."""
         nearest = min(max(value, 0), most)
         if nearest != value:
             here, there = (f"{each:g}" if isinstance(each, float) else str(each) for each in (nearest, value))
-            self.changed(place, f"is {here} here, as {there} cannot be written", "see that it will do")
+            self.changed(place, f"is {here} here, as {there} cannot be written", cure)
         return nearest
 
     def divided(self, place: str, count: int) -> None:
@@ -182,12 +135,9 @@ class Draft:
             "write one with instances if they differ in nothing but the number and the port",
         )
 
-    def _note(self, kind: str, place: str, message: str, cure: str) -> None:
-        self._notes.setdefault((kind, _short(message), cure), {})[_short(place)] = None
-
     def problem(self, place: str, message: str, cure: str) -> None:
         """Add a reason why nothing can be imported."""
-        self._problems[Problem(_short(place), _short(message), cure)] = None
+        self._problems[Problem(short(place), short(message), cure)] = None
 
     def split(self, text: str, place: str) -> t.List[str]:
         """Return the words of a command, as a shell divides it.
@@ -258,6 +208,7 @@ class Draft:
         place: str,
         user: t.Optional[str] = None,
         called: t.Optional[str] = None,
+        waits: t.Optional[t.Mapping[str, str]] = None,
     ) -> None:
         """Add a service.
 
@@ -267,6 +218,7 @@ class Draft:
             place: its place in the original.
             user: the user who ran it, if the original says so.
             called: its name in the original; None: the same.
+            waits: the services that it waits for, by their names in the original, and what it waits for.
 
         Raises:
             RollcallError: ``wrong_use``: there are more services than a manifest can have.
@@ -275,7 +227,11 @@ class Draft:
         if user is not None and not re.fullmatch(USER_PATTERN, user):
             self.lost(place, f"user {user} is not the name of a user", "set stack.user to the user's name")
             user = None
-        self._candidates.append(_Candidate(wanted, called or wanted, entry, place, user))
+        self._candidates.append(_Candidate(wanted, called or wanted, entry, place, user, waits or {}))
+
+    def is_empty(self) -> bool:
+        """Return whether no service was added."""
+        return not self._candidates
 
     def require_room(self, place: str, number: int) -> None:
         """Check that there are not more services than one can import.
@@ -317,11 +273,12 @@ class Draft:
                 self.changed(place, "is a secret now, as only secrets may have several lines", "leave it so")
             else:
                 keys.setdefault("env", {})[name] = value
-            if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value):
+            if commands.SECRET_NAME.search(name) or commands.SECRET_VALUE.search(value):
                 self.advice(
                     place,
                     "looks like a secret, and stands here for everybody to see",
                     "move it from env to secrets, its value into a vault, and change it if this file was ever shared",
+                    first=True,
                 )
 
     def port(self, text: str, place: str) -> t.Optional[int]:
@@ -342,24 +299,42 @@ class Draft:
             place: the place of the command in the original.
             port: the port of the service, if it has one.
         """
-        for argument, following in zip(argv[1:], [*argv[2:], ""]):
-            if _PORT_ARGUMENT.match(argument) and port is None:
-                found = _PORT_AT_THE_END.search(argument.partition("=")[2] or following)
-                if found:
-                    self.advice(
-                        place,
-                        f"{argument.partition('=')[0]} looks as if it listened on {found.group(1)}, and it has no port",
-                        f"write port: {found.group(1)} if that is so, and {{port}} for it in the command",
-                    )
-            if _SECRET_ARGUMENT.match(argument):
+        found = commands.port_in(argv) if port is None else None
+        if found is not None:
+            self._port_seen(place, *found, where="in the command")
+        for argument in argv[1:]:
+            if commands.SECRET_ARGUMENT.match(argument):
                 self.advice(
                     place,
                     f"{argument.partition('=')[0]} looks like a secret, which everybody sees in the list of processes",
                     "let the application read it from a variable, and write that below secrets",
+                    first=True,
                 )
+        signs = commands.shell_signs(argv)
+        if signs:
+            self.advice(
+                place,
+                f"{' '.join(dict.fromkeys(signs))} is an argument of the program, here as there: no shell reads it",
+                'write [sh, -c, "exec ..."] if a shell is meant, and leave & out, as the service must stay',
+            )
         if any(escaped(argument) != argument for argument in argv):
             told = "{port} in it would stand for the service's port, so it is written \\{port}"
             self.changed(place, told, "write {port} if that is meant")
+
+    def port_variables(self, given: t.Mapping[str, str], place: str, *, port: t.Optional[int]) -> None:
+        """Note variables that look like the port that a service without one listens on."""
+        for name, value in given.items():
+            found = None if port is not None or name == "PORT" else commands.port_of_variable(name, value)
+            if found is not None:
+                self._port_seen(f"{place} {name}", name, found, where="there")
+
+    def _port_seen(self, place: str, shown: str, port: int, *, where: str) -> None:
+        self.advice(
+            place,
+            f"{shown} looks as if it listened on {port}, and it has no port",
+            f"write port: {port} if that is so, and {{port}} for it {where}",
+            first=True,
+        )
 
     # --- the result ---
 
@@ -379,22 +354,65 @@ class Draft:
         self.refuse(self._check({"nobody": {"command": ["true"]}}))
         taken: t.Dict[str, int] = {}
         holders: t.Dict[int, str] = {}
+        names: t.Dict[str, str] = {}
+        self._give_ports()
         for candidate in self._candidates:
             name = self._name(candidate, taken)
             entry = self._entry(name, candidate, holders)
             if entry is not None:
                 self._advise_pool(candidate)
-                services[name] = {key: entry[key] for key in SERVICE if key in entry}
+                names[candidate.called] = name
+                services[name] = entry
+        self._depend(services, names)
+        services = {name: {key: entry[key] for key in SERVICE if key in entry} for name, entry in services.items()}
         if not services:
             self.problem("the original", "has no service that could be carried over", corrections.OTHER_FILE)
-            self.refuse(Problem(note.place, note.message, note.cure) for note in self.notes() if note.kind == LOST)
+            self.refuse(self._left_out)
         self.refuse(self._check(services))
         return Imported({"stack": self._stack(services)}, self.notes())
+
+    def _give_ports(self) -> None:
+        """Give services the ports of the file that has them, and note those of nobody."""
+        left = dict(self._ports)
+        for candidate in self._candidates:
+            given = left.pop(port_variable(candidate.wanted), None)
+            if given is None:
+                continue
+            own = candidate.entry.get("port")
+            if own is not None and own != given[1]:
+                told = f"has port {given[1]}, as the file of --ports says; the original says {own}"
+                self._notes.add(CHANGED, candidate.place, told, "see that the application takes it", first=True)
+            candidate.entry["port"] = given[1]
+        for service, port in left.values():
+            told = f"has port {port} in the file of --ports, and there is no such service"
+            self._notes.add(LOST, service, told, "give its port to the service that is meant", first=True)
+
+    def _depend(self, services: t.Dict[str, t.Dict[str, t.Any]], names: t.Mapping[str, str]) -> None:
+        """Write what services wait for, if the manifest can have all of it: no two may wait for each other."""
+        waiting = [candidate for candidate in self._candidates if candidate.waits and candidate.called in names]
+        before = {name: dict(entry) for name, entry in services.items()}
+        for candidate in waiting:
+            needed = {names[other]: level for other, level in candidate.waits.items() if other in names}
+            if needed:
+                services[names[candidate.called]]["depends_on"] = needed
+            for other in (other for other, level in needed.items() if level == "completed"):
+                services[other]["kind"] = "oneshot"
+                for key in ("restart", "health"):
+                    services[other].pop(key, None)
+        if not waiting or not self._check(services):
+            return
+        services.update(before)
+        for candidate in waiting:
+            self.lost(
+                candidate.place,
+                f"waits for {', '.join(candidate.waits)}, which a manifest cannot have so",
+                "write depends_on, without a circle",
+            )
 
     def _advise_pool(self, candidate: _Candidate) -> None:
         """Advise on a program with workers of its own that all have the signal to stop at once."""
         stop = {"scope": Stop.scope, **self.defaults.get("stop", {}), **candidate.entry.get("stop", {})}
-        pool = pool_of(candidate.entry.get("command", ()))
+        pool = commands.pool_of(candidate.entry.get("command", ()))
         if pool is not None and stop["scope"] == "group":
             self.advice(
                 candidate.place,
@@ -403,9 +421,8 @@ class Draft:
             )
 
     def notes(self) -> t.Tuple[Note, ...]:
-        """Return the notes: what is lost first, then what is changed, then advice."""
-        notes = [Note(_listed(places), message, cure, kind) for (kind, message, cure), places in self._notes.items()]
-        return tuple(sorted(notes, key=lambda note: _KINDS.index(note.kind)))
+        """Return the notes: secrets and ports first, then what is lost, then the others."""
+        return self._notes.listed()
 
     def _stack(self, services: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
         ports: t.Dict[str, t.Any] = {}
@@ -423,16 +440,17 @@ class Draft:
         return [problem for problem in result.problems if problem.severity == "error"]
 
     def _common_user(self) -> t.Optional[str]:
-        """Return the user of the stack: the one who ran most services. None when the original names no user."""
-        users = collections.Counter(candidate.user for candidate in self._candidates if candidate.user is not None)
+        """Return the user of the stack: the one who ran most services. None when most have none of their own."""
+        users = collections.Counter(candidate.user for candidate in self._candidates)
         if not users:
             return None
-        user = users.most_common(1)[0][0]
+        user = max(users, key=lambda each: (users[each], each is not None))
         for candidate in self._candidates:
             if candidate.user != user:
                 self.lost(
                     candidate.place,
-                    f"ran as {candidate.user or 'whoever started it'}; a stack has one user, and this one has {user}",
+                    f"ran as {candidate.user or 'whoever started it'}; a stack has one user, and this one has "
+                    f"{user or 'whoever starts it'}",
                     "make it a stack of its own",
                 )
         return user
@@ -461,25 +479,38 @@ class Draft:
     def _entry(self, name: str, candidate: _Candidate, holders: t.Dict[int, str]) -> t.Optional[t.Dict[str, t.Any]]:
         """Return the keys of a service, without a port that it cannot have; None when they do not pass the check."""
         entry: t.Dict[str, t.Any] = _as_text(dict(candidate.entry))
-        port = entry.pop("port", None)
+        port, health = entry.pop("port", None), entry.pop("health", None)
         found = self._check({name: entry})
         if found:
             for problem in found:
-                self.lost(
+                self.left_out(
                     candidate.place, f"is left out: {problem.place}: {problem.message}", f"{problem.cure}, then add it"
                 )
             return None
-        if port is None:
-            return {**entry, "port": None} if "port" in candidate.entry else entry
-        reason = self._hold(name, {**entry, "port": port}, holders, candidate.place)
-        if reason is None:
-            return {**entry, "port": port}
-        self.lost(
-            candidate.place,
-            f"has no port here: {reason}",
-            "give it another port, and see that the application takes it from PORT",
-        )
+        if port is not None:
+            reason = self._hold(name, {**entry, "port": port}, holders, candidate.place)
+            if reason is None:
+                entry["port"] = port
+            else:
+                self._notes.add(
+                    LOST,
+                    candidate.place,
+                    f"has no port here: {reason}",
+                    "give it another port, and see that the application takes it from PORT",
+                    first=True,
+                )
+        elif "port" in candidate.entry:
+            entry["port"] = None
+        if health is not None:
+            self._check_health(name, entry, health, candidate.place)
         return entry
+
+    def _check_health(self, name: str, entry: t.Dict[str, t.Any], health: t.Any, place: str) -> None:
+        """Give a service its health check, or note that it cannot have it."""
+        for problem in self._check({name: {**entry, "health": health}}):
+            self.lost(place, f"has no health check here: {problem.message}", problem.cure)
+            return
+        entry["health"] = health
 
     def _hold(self, name: str, entry: t.Dict[str, t.Any], holders: t.Dict[int, str], place: str) -> t.Optional[str]:
         """Return why a service cannot have its port; None when it can, and has it from now on."""
@@ -502,16 +533,6 @@ class Draft:
             )
         holders[port] = name
         return None
-
-
-def _short(text: str) -> str:
-    """Return what is told of the original, whose names may be of any length, in a length that people read."""
-    return text if len(text) <= LONGEST_WORDS else f"{text[: LONGEST_WORDS - 1]}…"
-
-
-def _listed(places: t.Collection[str]) -> str:
-    named = ", ".join(itertools.islice(places, MOST_PLACES))
-    return named if len(places) <= MOST_PLACES else f"{named} and {len(places) - MOST_PLACES} more"
 
 
 def _as_text(value: t.Any) -> t.Any:

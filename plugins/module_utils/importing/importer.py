@@ -24,6 +24,7 @@ from ..manifest.file import SIZE_LIMIT, parse_manifest
 from ..manifest.legacy import recognise
 from . import pm2, port_manifest, port_variables, procfile, supervisord_conf
 from .draft import Draft, Imported
+from .port_registry import as_older_shape
 from .supervisord_conf import Read
 from .yaml_text import as_yaml
 
@@ -39,6 +40,7 @@ def import_text(
     environment: t.Mapping[str, str],
     here: t.Optional[str] = None,
     read: t.Optional[Read] = None,
+    ports: t.Optional[t.Mapping[str, int]] = None,
 ) -> Imported:
     """Return the manifest that a text becomes, with notes on what it does not have.
 
@@ -55,14 +57,23 @@ def import_text(
         here: for ``supervisord``: the directory of the file, absolute, for ``%(here)s``.
         read: for ``supervisord``: returns the absolute path and the text of every file that a pattern of ``[include]``
             finds, or why it is not read; a relative pattern begins at ``here``.
+        ports: ports of services by their names, out of a manifest beside the original.
 
     Raises:
         RollcallError: ``wrong_use`` with all problems, each with its place and cure.
     """
     if len(text) > SIZE_LIMIT:
         raise _too_large("it is larger")
-    done = _imported(text, kind, name, root, environment, here, read)
-    if _values_in(done.manifest) > NODE_LIMIT or len(as_yaml(done)) > SIZE_LIMIT:
+    if kind == "ports":
+        done = port_manifest.manifest_of(text, name, root)
+    else:
+        draft = Draft(name, root, commands=kind != "environment", ports=ports)
+        if kind == "supervisord":
+            supervisord_conf.add(draft, text, environment=environment, here=here, read=read)
+        else:
+            _add(draft, text, kind, environment)
+        done = draft.finish()
+    if _values_in(done.manifest) > NODE_LIMIT or len(as_yaml(done, all_notes=True)) > SIZE_LIMIT:
         raise _too_large("it comes to more")
     return done
 
@@ -80,21 +91,10 @@ def _values_in(value: t.Any) -> int:
     return 1 + sum(map(_values_in, value)) if isinstance(value, (list, tuple)) else 1
 
 
-def _imported(
-    text: str,
-    kind: str,
-    name: str,
-    root: str,
-    environment: t.Mapping[str, str],
-    here: t.Optional[str],
-    read: t.Optional[Read],
-) -> Imported:
-    if kind == "ports":
-        return port_manifest.manifest_of(text, name, root)
-    draft = Draft(name, root, commands=kind != "environment")
-    if kind == "supervisord":
-        supervisord_conf.add(draft, text, environment=environment, here=here, read=read)
-    elif kind == "procfile":
+def _add(draft: Draft, text: str, kind: str, environment: t.Mapping[str, str]) -> None:
+    """Add the services of a text to a draft. A mark of its bytes' order, as of Windows, is none of its content."""
+    text = text.lstrip("\ufeff")
+    if kind == "procfile":
         procfile.add(draft, text)
     elif kind == "pm2":
         pm2.add(draft, text)
@@ -104,7 +104,6 @@ def _imported(
         raise RollcallError(
             f"'{kind}' is nothing that can be imported.", kind="wrong_use", remedies=[corrections.kind(KINDS)]
         )
-    return draft.finish()
 
 
 # --- which kind it is --------------------------------------------------------------------------------------------
@@ -134,9 +133,10 @@ def detect(path: str, text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if lines and all(port_variables.ASSIGNMENT.match(line) for line in lines):
         return "environment"
+    json_text = text.lstrip("\ufeff \t\r\n").startswith("{")
     data = parse_manifest(text.encode("utf-8", "replace"), json_only=name.endswith(".json")).data
     if isinstance(data, dict):
-        if recognise(data):
+        if recognise(data) or (json_text and as_older_shape(data) is not None):
             return "ports"
         if "stack" in data or "services" in data:
             raise RollcallError(

@@ -22,7 +22,8 @@ from ..manifest import corrections
 from ..manifest.file import parse_manifest
 from ..manifest.model import LONGEST_STOP
 from ..manifest.places import Place, is_list, kind_of, name_place
-from .draft import Draft, words
+from .commands import words
+from .draft import Draft
 
 # Other names of a key that PM2 takes. Besides, every a_key may be written aKey.
 _ALIASES: t.Mapping[str, t.Tuple[str, ...]] = {

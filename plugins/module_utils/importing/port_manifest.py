@@ -17,6 +17,7 @@ from ..manifest.keys import SERVICE, STACK
 from ..manifest.legacy import recognise
 from ..manifest.model import PortRules
 from ..manifest.port_checks import reasons_to_list
+from . import port_registry
 from .draft import Draft, Imported
 
 
@@ -29,19 +30,27 @@ def manifest_of(text: str, name: str, root: str) -> Imported:
     draft = Draft(name, root, commands=False)
     loaded = parse_manifest(text.encode("utf-8", "replace"))
     draft.refuse_text(loaded.problems)
-    if not isinstance(loaded.data, dict) or not recognise(loaded.data):
+    data = loaded.data
+    if isinstance(data, dict) and not recognise(data):
+        registry = port_registry.as_older_shape(data)
+        if registry is not None:
+            for key in port_registry.unread(data):
+                draft.minor(key, "belongs to the registry that gave the ports, and is not carried over")
+            data = registry
+    if not isinstance(data, dict) or not recognise(data):
         draft.problem("the file", "has neither core_services nor watchdog_services", corrections.PORT_MANIFEST)
         draft.refuse()
     document = Document(STACK, SERVICE)
-    document.add(loaded.data, from_file=True)
+    document.add(data, from_file=True)
     for key in ("defaults", "ports", "services"):
         if not isinstance(document.raw.get(key, {}), dict):  # the overlay would hide it
             draft.problem(f"stack.{key}", "is not a mapping", corrections.CORRECT_OR_REMOVE)
     draft.refuse()
-    own = {"name": name, "root": root, "ports": {"also": _outside(document.raw)}}
+    also = _outside(document.raw)
+    own: t.Dict[str, t.Any] = {"name": name, "root": root, **({"ports": {"also": also}} if also else {})}
     common = _mapping(document.raw, "defaults")
     overlay = own if "command" in common else {**own, "defaults": {"command": ["true"]}}
-    result = check_manifest(loaded.data, overlay={"stack": overlay}, lines=loaded.lines)
+    result = check_manifest(data, overlay={"stack": overlay}, lines=loaded.lines)
     draft.refuse(result.problems)
     for problem in result.problems:
         draft.advice(problem.place, problem.message, problem.cure)
@@ -54,6 +63,32 @@ def manifest_of(text: str, name: str, root: str) -> Imported:
             "give each its command, or all of them defaults.command with {name} and {port} in it",
         )
     return Imported({"stack": {key: document.raw[key] for key in STACK if document.raw.get(key)}}, draft.notes())
+
+
+def ports_of(text: str) -> t.Dict[str, int]:
+    """Return the ports in a manifest of today's shape or the older one, or in a registry, by the names of services.
+
+    Raises:
+        RollcallError: ``wrong_use``: the text is none of these.
+    """
+    draft = Draft("", "")
+    loaded = parse_manifest(text.encode("utf-8", "replace"))
+    draft.refuse_text(loaded.problems)
+    data = loaded.data
+    if isinstance(data, dict) and not recognise(data) and "stack" not in data:
+        data = port_registry.as_older_shape(data) or data
+    document = Document(STACK, SERVICE)
+    document.add(data, from_file=True)
+    services = document.raw.get("services") if isinstance(document.raw, dict) else None
+    found = {
+        str(name): entry["port"]
+        for name, entry in (services.items() if isinstance(services, dict) else ())
+        if isinstance(entry, dict) and _is_port(entry.get("port"))
+    }
+    if not found:
+        draft.problem("the file of --ports", "names no port of a service", corrections.PORT_MANIFEST)
+        draft.refuse()
+    return found
 
 
 def _mapping(data: t.Mapping[str, t.Any], key: str) -> t.Mapping[str, t.Any]:

@@ -12,7 +12,8 @@ import typing as t
 
 from ..manifest import corrections
 from ..manifest.values import QUOTED
-from .draft import Draft, words
+from .commands import words
+from .draft import Draft
 
 PROCESS = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
 

@@ -18,10 +18,13 @@ import typing as t
 
 from ..manifest import corrections
 from ..manifest.model import LONGEST_STOP, Service, Start, Stop
+from ..manifest.places import similar
 from ..manifest.values import SIGNALS
 from . import conf_values
+from .commands import words
+from .conf_listeners import LISTENER_KEYS, ConfProcess, Listeners
 from .conf_values import ConfSections, ExpansionNames, SectionValues
-from .draft import Draft, words
+from .draft import Draft
 
 
 class Unread(t.NamedTuple):
@@ -33,6 +36,7 @@ class Unread(t.NamedTuple):
 # Path and text of every file that a pattern of [include] finds, relative to the config's directory, in order.
 Read = t.Callable[[str], t.Iterable[t.Tuple[str, t.Union[str, Unread]]]]
 
+_KILLED = "make its jobs shorter: what it is still doing when that time is over is killed"
 # Of [include]; each is searched for in the file system.
 _MOST_PATTERNS = 100
 # A manifest file has room for some thousand services.
@@ -62,6 +66,17 @@ _SUPERVISORD_OWN = words(
     "logfile logfile_maxbytes logfile_backups loglevel pidfile identifier nodaemon silent childlogdir nocleanup"
 )
 _SUPERVISORD_LOST = words("minfds minprocs strip_ansi")
+_SECTIONS = words(
+    "supervisord supervisorctl include program group eventlistener fcgi-program unix_http_server inet_http_server "
+    "rpcinterface"
+)
+# Keys that supervisor has never had, and people write.
+_MEANT: t.Mapping[str, str] = {
+    "group": "is no key of a program: it has the groups of its user",
+    "username": "is no key of a program that supervisor knows (did you mean user?)",
+    "cwd": "is no key of a program that supervisor knows (did you mean directory?)",
+    "env": "is no key of a program that supervisor knows (did you mean environment?)",
+}
 
 
 def add(
@@ -92,45 +107,67 @@ def add(
     names[conf_values.FROM_HERE] = platform.node()
     if here is not None:
         names["here"] = here
-    if config.has("include"):
-        _include(draft, config, names, here, read)
+    unmatched = _include(draft, config, names, here, read) if config.has("include") else []
+    place = config.place("include", "files")
     _Importer(draft, config, names).run()
+    for pattern in unmatched:
+        told = f"no file matches {pattern}"
+        if draft.is_empty():
+            draft.problem(place, told, corrections.INCLUDE_ROOT)
+        else:
+            draft.lost(place, told, corrections.INCLUDE_ROOT)
 
 
 def _include(
     draft: Draft, config: ConfSections, names: ExpansionNames, here: t.Optional[str], read: t.Optional[Read]
-) -> None:
-    """Read the files that [include] names. ``%(here)s`` in each is its own directory."""
+) -> t.List[str]:
+    """Read the files that [include] names, and return the patterns that find none.
+
+    ``%(here)s`` in each file is its own directory.
+    """
     config.expand_here(here)
     values = SectionValues(draft, config, "include", names)
     place = config.place("include", "files")
+    if values.raw("files") is None:
+        draft.problem(place, "names no files", corrections.FILES_OR_NO_SECTION)
+        return []
     patterns = values.text("files")
     if patterns is None:
-        draft.problem(place, "names no files", corrections.FILES_OR_NO_SECTION)
-        return
+        return []
     if read is None:
         draft.problem(place, "names other files, and they cannot be read here", corrections.FILE_NOT_TEXT)
-        return
+        return []
     listed = patterns.split()
     if len(listed) > _MOST_PATTERNS:
         draft.problem(place, f"has more than {_MOST_PATTERNS} patterns", corrections.SMALLER)
         draft.refuse()
-    for pattern in listed:
-        found = False
-        for path, text in read(pattern):
-            found = True
-            if isinstance(text, Unread):
-                draft.lost(place, f"names {path}, and {text.why}", "name the files alone that have programs")
-                continue
-            config.add(text, path)
-            config.expand_here(os.path.dirname(path))
-        if not found:
-            draft.advice(place, f"no file matches {pattern}", "see that the import ran beside the original's files")
+    return [pattern for pattern in listed if not _included(draft, config, place, read(pattern))]
+
+
+def _included(
+    draft: Draft, config: ConfSections, place: str, files: t.Iterable[t.Tuple[str, t.Union[str, Unread]]]
+) -> bool:
+    """Read the files that one pattern of [include] has found over the config; return whether there were any."""
+    found = False
+    for path, text in files:
+        found = True
+        if isinstance(text, Unread):
+            draft.lost(place, f"names {path}, and {text.why}", "name the files alone that have programs")
+            continue
+        config.add(text, path)
+        config.expand_here(os.path.dirname(path))
+        if config.written_in("include", path):
+            draft.lost(
+                config.place("include"),
+                "is in a file that is included itself, where supervisor does not follow it",
+                "import that file by itself if its programs are meant",
+            )
+    return found
 
 
 # --- the programs ------------------------------------------------------------------------------------------------
 
-_OWN_MATTER = ("is left to Rollcall, which has supervisord's socket, pid file and log below the root", "do nothing")
+_OWN_MATTER = "is left to Rollcall, which has supervisord's socket, pid file and log below the root"
 _LOST_SECTIONS: t.Mapping[str, t.Tuple[str, str]] = {
     "eventlistener:": (
         "is not carried over: an event listener is no service, as it talks to supervisord by its stdin and stdout",
@@ -144,18 +181,6 @@ _LOST_SECTIONS: t.Mapping[str, t.Tuple[str, str]] = {
     "rpcinterface:": ("has no counterpart", "do without, or leave it to a supervisord of its own"),
     "ctlplugin:": ("has no counterpart, as supervisorctl is not used", "do without"),
 }
-
-
-class _Process(t.NamedTuple):
-    """One process that supervisord would run. Processes are sorted by the first three fields."""
-
-    group_priority: int
-    group: str
-    priority: int
-    name: str
-    entry: t.Dict[str, t.Any]
-    place: str
-    user: t.Optional[str]
 
 
 class _Importer:
@@ -184,7 +209,9 @@ class _Importer:
         else:
             self._draft.advice("the file", "has no [supervisord]: it is a part of a config", "import the whole one")
         processes = self._groups()
+        self._listeners = Listeners(self._draft, self._config, self._names, processes)
         self._other_sections()
+        self._listeners.carry()
         if processes:
             self._draft.changed(
                 "every program",
@@ -194,12 +221,23 @@ class _Importer:
         self._share_scope(processes)
         names = collections.Counter(process.name for process in processes)
         for process in sorted(processes, key=lambda process: process[:3]):
-            called, wanted = process.name, process.name
-            if names[called] > 1:
-                called, wanted = f"{process.group}:{process.name}", f"{process.group}-{process.name}"
-            self._draft.add(wanted, process.entry, place=process.place, user=process.user, called=called)
+            called = self._called(process, names)
+            wanted = called.replace(":", "-", 1) if names[process.name] > 1 else called
+            self._draft.add(
+                wanted,
+                process.entry,
+                place=process.place,
+                user=process.user,
+                called=called,
+                waits={self._called(other, names): level for other, level in process.waits},
+            )
 
-    def _share_scope(self, processes: t.Iterable[_Process]) -> None:
+    @staticmethod
+    def _called(process: ConfProcess, names: t.Mapping[str, int]) -> str:
+        """Return the name of a process; with its group when another one has the same."""
+        return process.name if names[process.name] == 1 else f"{process.group}:{process.name}"
+
+    def _share_scope(self, processes: t.Iterable[ConfProcess]) -> None:
         """Write who is told to stop where it differs from the default: supervisor's own, unless none has that."""
         usual = "group"
         if any(process.entry["stop"]["scope"] == "process" for process in processes):
@@ -226,26 +264,29 @@ class _Importer:
         self._directory = self._checked_directory(values)
         for key in self._config.keys("supervisord"):
             if key in _SUPERVISORD_OWN:
-                self._draft.changed(values.place(key), *_OWN_MATTER)
+                self._draft.minor(values.place(key), _OWN_MATTER)
             elif key in _SUPERVISORD_LOST:
                 self._draft.lost(values.place(key), "has no counterpart", "set it for the host, or in the application")
             elif key not in _SUPERVISORD_READ:
-                self._unknown(values.place(key), "key")
+                self._unknown(values.place(key), key, "key", _SUPERVISORD_READ | _SUPERVISORD_OWN | _SUPERVISORD_LOST)
 
     def _other_sections(self) -> None:
         for section in self._config.sections():
             place = self._config.place(section)
             lost = next((why for start, why in _LOST_SECTIONS.items() if section.startswith(start)), None)
             if section.startswith(("unix_http_server", "supervisorctl")) or section == "rpcinterface:supervisor":
-                self._draft.changed(place, *_OWN_MATTER)
+                self._draft.minor(place, _OWN_MATTER)
+            elif section.startswith("eventlistener:") and self._listeners.take(section):
+                continue
             elif lost is not None:
-                self._draft.lost(place, *lost)
+                self._draft.left_out(place, *lost)
             elif not section.startswith(("program:", "group:")) and section not in ("supervisord", "include"):
-                self._unknown(place, "section")
+                self._unknown(place, section.partition(":")[0], "section", _SECTIONS)
 
-    def _unknown(self, place: str, what: str) -> None:
+    def _unknown(self, place: str, name: str, what: str, known: t.Iterable[str]) -> None:
+        meant = _MEANT.get(name) or f"is no {what} that supervisor knows{similar(name, sorted(known))}"
         self._draft.advice(
-            place, f"is no {what} that supervisor knows, so it has no effect there, either", "see if it is misspelt"
+            place, f"{meant}, so it has no effect there, either", "see if it is misspelt, and write what is meant"
         )
 
     def _values(self, section: str, names: ExpansionNames) -> SectionValues:
@@ -253,8 +294,8 @@ class _Importer:
 
     # --- groups and programs ---
 
-    def _groups(self) -> t.List[_Process]:
-        found: t.List[_Process] = []
+    def _groups(self) -> t.List[ConfProcess]:
+        found: t.List[ConfProcess] = []
         grouped: t.Set[str] = set()
         for section in self._config.sections("group:"):
             values = self._values(section, self._names)
@@ -294,7 +335,7 @@ class _Importer:
             )
         return values.whole("priority", 999)
 
-    def _processes(self, section: str, group: str, group_priority: t.Optional[int]) -> t.List[_Process]:
+    def _processes(self, section: str, group: str, group_priority: t.Optional[int]) -> t.List[ConfProcess]:
         """Return the processes of a program, as members of a group."""
         names = ExpansionNames({})
         names.take(self._names)
@@ -322,15 +363,17 @@ class _Importer:
             if entry is not None and called is not None:
                 user = values.text("user") or self._user
                 order = priority if group_priority is None else group_priority
-                found.append(_Process(order, group, priority, called.strip(), entry, values.place(), user))
+                found.append(
+                    ConfProcess(order, group, priority, called.strip(), entry, values.place(), user, program, [])
+                )
         return found
 
     def _lost_keys(self, section: str, values: SectionValues) -> None:
         for key in self._config.keys(section):
             if key in _PROGRAM_LOST and values.is_set(key):
                 self._draft.lost(values.place(key), *_PROGRAM_LOST[key])
-            elif key not in _PROGRAM_KEYS:
-                self._unknown(values.place(key), "key of a program")
+            elif key not in _PROGRAM_KEYS and key not in LISTENER_KEYS:
+                self._unknown(values.place(key), key, "key of a program", _PROGRAM_KEYS)
 
     def _numprocs(self, values: SectionValues, count: int, name: str) -> None:
         place = values.place("numprocs")
@@ -355,14 +398,20 @@ class _Importer:
                 "is not carried over: 0 alone is expected, and after any other the service is started again",
                 "let it end with 0, or write restart: always or never",
             )
-        if not values.truth("autostart", True):
+        if not values.truth("autostart", True) and not any(values.is_set(key) for key in LISTENER_KEYS):
             self._draft.changed(
                 values.place("autostart"),
                 "was not started with supervisord, and a run starts every service",
                 "remove the service if it is started by hand; write kind: oneshot if it runs to its end",
             )
         seconds, retries = values.within("startsecs", 1, 3600), values.within("startretries", 3, 1000)
-        timeout = values.within("stopwaitsecs", 10, LONGEST_STOP)
+        timeout = values.within("stopwaitsecs", 10, LONGEST_STOP, cure=_KILLED)
+        if restart == "never" or (restart == "unexpected" and seconds == 0):
+            self._draft.advice(
+                values.place(),
+                "may end, and is not started again then, so the verdict would say that it is down",
+                "write kind: oneshot if it runs to its end, once",
+            )
         start = {"seconds": seconds, "retries": retries}
         stop = {"signal": self._stop_signal(values), "timeout": timeout}
         entry: t.Dict[str, t.Any] = {
@@ -393,10 +442,8 @@ class _Importer:
             if as_group:
                 place = values.place("killasgroup")
                 self._draft.problem(place, "is off, and stopasgroup is on", corrections.BOTH_GROUPS)
-            self._draft.changed(
-                values.place(),
-                "takes its children along when it must be killed, as with killasgroup=true",
-                "do nothing",
+            self._draft.minor(
+                values.place(), "takes its children along when it must be killed, as with killasgroup=true"
             )
         return "group" if as_group else "process"
 
@@ -415,6 +462,7 @@ class _Importer:
         entry: t.Dict[str, t.Any] = {"command": [self._program(values, argv[0], directory), *argv[1:]], **common}
         entry.update(self._draft.variables({**self._port, **variables}, values.place("environment")))
         self._draft.command(argv, values.place("command"), port=entry.get("port"))
+        self._draft.port_variables(variables, values.place("environment"), port=entry.get("port"))
         entry.update(self._umask(values))
         if directory is not None:
             entry["directory"] = directory
@@ -468,7 +516,7 @@ class _Importer:
         except ValueError:
             argv = []
         if not argv:
-            self._draft.lost(
+            self._draft.left_out(
                 place,
                 "is no command, so the program is left out",
                 "see its quotes; supervisor cuts a line off at a ; or # after white space, also within quotes",
@@ -499,7 +547,7 @@ class _Importer:
         for key in ("stdout_logfile", "stderr_logfile"):
             paths[key] = values.expand(key, values.text(key) or "") or "auto"  # supervisor expands it twice
         if not merged:
-            self._draft.changed(values.place(), "has stderr in one log with stdout", "do nothing")
+            self._draft.minor(values.place(), "has stderr in one log with stdout")
         for key, path in paths.items():
             self._log_path(values.place(key), path, ignored=merged and key == "stderr_logfile")
         # The limits count only when the log was a file; it may have been a terminal, or none.
@@ -513,12 +561,10 @@ class _Importer:
         if word == "syslog":
             self._draft.lost(place, "has no counterpart: the log is a file", "let a log shipper read the file")
         elif word in ("none", "off"):
-            self._draft.changed(
-                place, "is none, and here all that it says is kept, in logs below the root", "do nothing"
-            )
+            self._draft.minor(place, "is none, and here all that it says is kept, in logs below the root")
         else:
             self._draft.changed(
                 place,
-                f"{path} is not written: the log is in logs, below the root",
-                "tell those who read it where it is",
+                "is not written: each service has its log in logs/NAME.log, below the root",
+                "tell those who read it, such as a log shipper or logrotate, where it is",
             )

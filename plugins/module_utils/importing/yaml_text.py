@@ -11,7 +11,10 @@ import re
 import textwrap
 import typing as t
 
-from .draft import Imported, words
+from ..base.text import count
+from .commands import words
+from .draft import Imported
+from .notes import MINOR
 
 _WIDTH = 110
 # A longer key must be announced (YAML 1.1, 10.2).
@@ -21,12 +24,22 @@ _PLAIN = re.compile(r"(--?)?[A-Za-z_/][A-Za-z0-9_./@+=-]*\Z")
 _NOT_TEXT = words("null true false yes no on off y n")
 
 
-def as_yaml(imported: Imported) -> str:
-    """Return the manifest as YAML, with the notes as comments at its top."""
+def as_yaml(imported: Imported, *, all_notes: bool = False) -> str:
+    """Return the manifest as YAML, with the notes as comments at its top.
+
+    Args:
+        imported: the manifest and its notes.
+        all_notes: whether to tell those that need nothing, and every place, as well.
+    """
+    told = [note for note in imported.notes if all_notes or note.kind != MINOR]
     lines = []
-    for note in imported.notes:
-        lines += _comment(f"{note.kind}: {note.place}: {note.message}", "# ", "#   ")
-        lines += _comment(f"-> {note.cure}", "#   ", "#      ")
+    for note in told:
+        place = note.place if all_notes else note.few_places()
+        lines += _comment(f"{note.kind:8} {place}: {note.message}", "# ", "#          ")
+        lines += _comment(f"cure: {note.cure}", "#          ", "#                ")
+    hidden = len(imported.notes) - len(told)
+    if hidden:
+        lines.append(f"# {count(hidden, 'note')} more of what needs nothing: --all-notes")
     if lines:
         lines = ["# Imported. See to these notes, then remove them, and run: rollcall manifest check FILE", "#", *lines]
         lines.append("")

@@ -333,6 +333,8 @@ PORT_MANIFEST = "is this a port manifest?"
 PROCFILE = "is this a Procfile?"
 CORRECT_OR_REMOVE = "correct or remove it"
 CORRECT_LIST = "correct the list"
+NO_BYTE_ORDER_MARK = "save it in UTF-8 without a byte order mark; supervisord refuses it, too"
+INCLUDE_ROOT = "give the directory that is / of the original's host: --include-root DIR"
 FILES_OR_NO_SECTION = "add files, or remove the section"
 FILE_NOT_TEXT = "import the file, not its text alone"
 NO_PERCENT = "correct it; a plain % is written %%"
@@ -349,12 +351,13 @@ WRITE_LIST = "write a list of text"
 WRITE_WHOLE = "write a whole number"
 WRITE_TIME = "write milliseconds, or a number with h, m or s"
 PORT_VARIABLES = "name each X_PORT, such as WEB_SERVER_PORT"
-OTHER_FILE = "see the notes, or another file"
+OTHER_FILE = "import another file"
 
 
-def export(variable: str) -> str:
-    """Return the advice for a variable that the import does not have."""
-    return f"set it where the import runs: {variable}=... rollcall manifest import ..."
+def export(variables: t.Iterable[str]) -> str:
+    """Return the advice for variables that the import does not have."""
+    given = " ".join(f"{variable}=..." for variable in variables)
+    return f"set it where the import runs: {given} rollcall manifest import ..."
 
 
 def supervisord_wants(what: str) -> str:

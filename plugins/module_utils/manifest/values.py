@@ -82,7 +82,7 @@ HOST = matching(
 
 # Control characters, Unicode's category Cc, that a value cannot have. All but the tab in env, which goes into
 # supervisord.conf. In secrets, which do not, line ends are in order, too: a key in PEM form has lines.
-_CONTROL_IN_ENV = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+_CONTROL_BUT_TAB = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 CONTROL_IN_SECRET = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 VARIABLE_PATTERN = "[A-Za-z_][A-Za-z0-9_]*"
 VARIABLE = matching(
@@ -138,7 +138,7 @@ def _variables(control: t.Pattern[str], cure: str) -> ValueType:
 
 
 VARIABLES = list_of("variables", VARIABLE, 100, corrections.a_list("variables", "API_KEY"), repeats=True)
-ENV = _variables(_CONTROL_IN_ENV, corrections.ONE_LINE_OR_SECRET)
+ENV = _variables(_CONTROL_BUT_TAB, corrections.ONE_LINE_OR_SECRET)
 SECRETS = _variables(CONTROL_IN_SECRET, corrections.ENCODED)
 
 # --- paths ---------------------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def _command(problems: Problems, place: Place, value: t.Any) -> t.Any:
     for index, item in enumerate(value):
         here = (*place, index)
         argument = _scalar(problems, here, item)
-        reason = None if argument is WRONG else unwritable(argument)
+        reason = None if argument is WRONG else unwritable(argument, _CONTROL_BUT_TAB)
         if reason:
             problems.error(here, reason, corrections.ONE_LINE_OR_FILE)
         if argument is not WRONG and len(argument.encode("utf-8", "replace")) >= _LONGEST_STRING:

@@ -120,6 +120,37 @@ def test_a_missing_variable_of_the_config_is_named(config: str) -> None:
     assert "MODE" in done.stderr
 
 
+def test_what_is_wrong_is_told_as_by_a_check_and_beside_the_manifest(tmp_path: Path) -> None:
+    path = tmp_path / "supervisord.conf"
+    path.write_bytes(b"[supervisord]\n; h\xe4\n[program:a]\ncommand=a\n")
+    done = rollcall("import", str(path), "--name", "trading")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "error    line 2: is not UTF-8 text",
+        "         cure: save it in UTF-8",
+        f"{path}: FAILED, 1 error",
+    ]
+
+
+def test_files_of_another_host_and_ports_of_another_file_are_taken(tmp_path: Path) -> None:
+    there = tmp_path / "etc" / "supervisor"
+    there.mkdir(parents=True)
+    (there / "supervisord.conf").write_text("[supervisord]\n[include]\nfiles=/etc/supervisor/*.ini\n", encoding="utf-8")
+    (there / "web.ini").write_text("[program:web]\ncommand=%(here)s/web\n", encoding="utf-8")
+    (tmp_path / "ports.json").write_text('{"assignments": {"web": 8042}}', encoding="utf-8")
+    options = ("--include-root", str(tmp_path), "--ports", str(tmp_path / "ports.json"))
+    found = services(str(there / "supervisord.conf"), *options)
+    assert found["web"] == {"command": ["/etc/supervisor/web"], "port": 8042}
+
+
+def test_notes_that_need_nothing_are_told_on_request(config: str) -> None:
+    short = rollcall("import", config, "--name", "trading", MODE="fast").stdout
+    whole = rollcall("import", config, "--name", "trading", "--all-notes", MODE="fast").stdout
+    assert "what needs nothing: --all-notes" in short
+    assert "cure: do nothing" in whole
+    assert "cure: do nothing" not in short
+
+
 # --- what an [include] leads to ---------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import Problem, RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.cli.included import IncludedFiles
 from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.importer import KINDS, detect, import_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import corrections as c
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file
@@ -49,6 +50,7 @@ TRIALS: dict[str, list[Trial]] = {
         Trial(f"{CONF}[include]\n", c.FILES_OR_NO_SECTION, replaced("[include]\n", "[include]\nfiles=a.ini\n"),
               {"read": lambda _pattern: [("/etc/a.ini", "")]}),
     ],
+    "NO_BYTE_ORDER_MARK": [Trial(f"\ufeff{CONF}", c.NO_BYTE_ORDER_MARK, replaced("\ufeff", ""))],
     "NO_PERCENT": [Trial(f"{CONF}directory=/srv/%(who)s\n", c.NO_PERCENT, replaced("%(", "%%("))],
     "PLAIN_PERCENT": [Trial(f"{CONF}directory=/srv/100%\n", c.PLAIN_PERCENT, replaced("100%", "100%%"))],
     "supervisord_wants": [
@@ -101,6 +103,7 @@ TRIALS: dict[str, list[Trial]] = {
 # What no edit of the text is, and the test of each.
 OF_COMMANDS = {
     "FILE_NOT_TEXT": "test_a_file_that_includes_others_or_names_its_place_is_imported_as_a_file",
+    "INCLUDE_ROOT": "test_files_of_another_host_are_found_below_the_directory_that_is_its_root",
     "export": "test_a_variable_of_the_environment_is_set_where_the_import_runs",
     "kind": "test_a_kind_that_is_not_known_is_one_of_those_that_are_named",
     "say_kind": "test_a_file_that_is_not_recognised_is_imported_when_its_kind_is_said",
@@ -144,8 +147,19 @@ def test_a_file_that_includes_others_or_names_its_place_is_imported_as_a_file() 
 def test_a_variable_of_the_environment_is_set_where_the_import_runs() -> None:
     text = f"{CONF}directory=%(ENV_PLACE)s\n"
 
-    assert [problem.cure for problem in look(text)] == [c.export("PLACE")]
+    assert [problem.cure for problem in look(text)] == [c.export(["PLACE"])]
     assert look(text, environment={"PLACE": "/srv"}) == []
+
+
+def test_files_of_another_host_are_found_below_the_directory_that_is_its_root(tmp_path: Path) -> None:
+    text = "[supervisord]\n[include]\nfiles=/etc/of-the-original/*.conf\n"
+    beside = tmp_path / "etc" / "of-the-original"
+    beside.mkdir(parents=True)
+    (beside / "web.conf").write_text("[program:web]\ncommand=%(here)s/web\n")
+    own, theirs = IncludedFiles("/srv", None), IncludedFiles("/srv", None, str(tmp_path))
+
+    assert [problem.cure for problem in look(text, here=own.here, read=own.read)] == [c.INCLUDE_ROOT]
+    assert look(text, here=theirs.here, read=theirs.read) == []
 
 
 def test_a_kind_that_is_not_known_is_one_of_those_that_are_named() -> None:

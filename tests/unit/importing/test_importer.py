@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.draft import Imported, Note
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.draft import Imported
 from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.importer import KINDS, detect, import_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.notes import Note
 from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.yaml_text import as_yaml
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import parse_manifest
@@ -141,11 +142,11 @@ def test_a_config_becomes_a_manifest() -> None:
         (program("autostart=false"), "changed", "[program:web] autostart (line 6)", "a run starts every service"),
         (program("stopsignal=WINCH"), "changed", "[program:web] stopsignal (line 6)", "is TERM here, as WINCH"),
         (program("startsecs=9000"), "changed", "[program:web] startsecs (line 6)", "is 3600 here, as 9000"),
-        (program("stdout_logfile=/var/log/web"), "changed", "stdout_logfile (line 6)", "/var/log/web is not written"),
-        (program("stdout_logfile=NONE"), "changed", "[program:web] stdout_logfile (line 6)", "is none"),
-        (program("stderr_logfile=/var/log/err"), "changed", "stderr_logfile (line 6)", "/var/log/err is not written"),
-        (program(), "changed", "[program:web] (line 4)", "stderr in one log with stdout"),
-        (program(), "changed", "[program:web] (line 4)", "takes its children along when it must be killed"),
+        (program("stdout_logfile=/var/log/web"), "changed", "stdout_logfile (line 6)", "is not written: each"),
+        (program("stdout_logfile=NONE"), "minor", "[program:web] stdout_logfile (line 6)", "is none"),
+        (program("stderr_logfile=/var/log/err"), "changed", "stderr_logfile (line 6)", "is not written: each"),
+        (program(), "minor", "[program:web] (line 4)", "stderr in one log with stdout"),
+        (program(), "minor", "[program:web] (line 4)", "takes its children along when it must be killed"),
         (
             "[program:a]\ncommand=/v/celery -A x worker\nstopasgroup=1",
             "advice",
@@ -154,7 +155,7 @@ def test_a_config_becomes_a_manifest() -> None:
         ),
         (program(), "changed", "[program:web] (line 4)", "has no directory"),
         (program(), "changed", "every program", "supervisord's own environment"),
-        (program(), "changed", "[supervisord] logfile (line 2)", "left to Rollcall"),
+        (program(), "minor", "[supervisord] logfile (line 2)", "left to Rollcall"),
         (program("directory=app"), "changed", "[program:web] directory (line 6)", "is relative"),
         (program("directory=~/app"), "lost", "[program:web] directory (line 6)", "is no path"),
         (program("direktory=/app"), "advice", "[program:web] direktory (line 6)", "no key of a program"),
@@ -165,7 +166,7 @@ def test_a_config_becomes_a_manifest() -> None:
         (program(before="[fcgi-program:f]\ncommand=x"), "lost", "[fcgi-program:f] (line 1)", "opens its socket"),
         (program(before="[inet_http_server]\nport=9001"), "lost", "[inet_http_server] (line 1)", "unix socket alone"),
         (program(before="[rpcinterface:x]\na=b"), "lost", "[rpcinterface:x] (line 1)", "no counterpart"),
-        (program(before="[unix_http_server]\nfile=/s"), "changed", "[unix_http_server] (line 1)", "left to Rollcall"),
+        (program(before="[unix_http_server]\nfile=/s"), "minor", "[unix_http_server] (line 1)", "left to Rollcall"),
         (program(before="[progam:x]\ncommand=x"), "advice", "[progam:x] (line 1)", "no section that supervisor knows"),
         (program(before="[supervisord]\nminfds=9"), "lost", "[supervisord] minfds (line 2)", "no counterpart"),
         (program(before=""), "advice", "the file", "has no [supervisord]"),
@@ -860,8 +861,8 @@ def test_a_manifest_is_written_as_people_write_it() -> None:
         """\
         # Imported. See to these notes, then remove them, and run: rollcall manifest check FILE
         #
-        # lost: [program:a] umask (line 3): has no counterpart
-        #   -> do without
+        # lost     [program:a] umask (line 3): has no counterpart
+        #          cure: do without
 
         stack:
           name: demo

@@ -1,0 +1,444 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files as people have them, in ``cases``: what each comes to, and what is told of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.cli.included import IncludedFiles
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.draft import Imported
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.importer import detect, import_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.notes import Note
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.port_manifest import ports_of
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.yaml_text import as_yaml
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file
+
+CASES = Path(__file__).parent / "cases"
+
+
+def conf(text: str, **options: Any) -> Imported:
+    """Return the import of a config, its first line aside."""
+    told = {"name": "demo", "root": "/opt/demo", "environment": {}, "here": "/etc/demo", **options}
+    return import_text(f"[supervisord]\n{text}", told.pop("kind", "supervisord"), **told)
+
+
+def case(name: str, **options: Any) -> Imported:
+    """Return the import of a file of ``cases``, recognised as the command recognises it."""
+    text = (CASES / name).read_text(encoding="utf-8")
+    files = IncludedFiles(str(CASES), None)
+    told = {"name": "demo", "root": "/opt/demo", "environment": {}, "here": files.here, "read": files.read, **options}
+    return import_text(text, detect(name, text), **told)
+
+
+def refused(name: str, **options: Any) -> list[tuple[str, str, str]]:
+    """Return why a file of ``cases`` is not imported: place, message and cure of each problem."""
+    with pytest.raises(RollcallError) as caught:
+        case(name, **options)
+    return [(each["place"], each["message"], each["cure"]) for each in caught.value.evidence["problems"]]
+
+
+def services(found: Imported) -> dict[str, Any]:
+    entries: dict[str, Any] = found.manifest["stack"]["services"]
+    return entries
+
+
+def notes(found: Imported, words: str) -> list[Note]:
+    """Return the notes that have these words in their place or message."""
+    return [note for note in found.notes if words in f"{note.place}: {note.message}"]
+
+
+# --- users, directories, variables -------------------------------------------------------------------------------
+
+
+def test_the_user_of_the_stack_is_that_of_most_programs_those_without_one_counted() -> None:
+    found = case("user-minority.conf")
+    assert "user" not in found.manifest["stack"]
+    (note,) = notes(found, "a stack has one user")
+    assert (note.kind, note.place) == ("lost", "[program:u] (line 8)")
+    assert note.message == "ran as www-data; a stack has one user, and this one has whoever starts it"
+
+
+def test_the_directory_of_the_file_that_was_put_in_is_noted() -> None:
+    found = case("here.conf")
+    assert services(found)["a"] == {"command": [f"{CASES}/bin/a"], "directory": str(CASES)}
+    (note,) = notes(found, "%(here)s")
+    assert note.kind == "changed"
+    assert str(CASES) in note.message
+    assert [place.partition(" (")[0] for place in note.places] == ["[program:a] directory", "[program:a] command"]
+
+
+def test_the_directory_of_an_included_file_is_noted_and_that_of_a_log_is_not() -> None:
+    text = "[program:b]\ncommand=%(here)s/b\nstdout_logfile=%(here)s/b.log\n"
+    found = conf("[include]\nfiles=x.conf\n", read=lambda _pattern: [("/etc/other/x.conf", text)])
+    (note,) = notes(found, "%(here)s")
+    assert note.place == "[program:b] command (/etc/other/x.conf line 2)"
+    assert "/etc/other" in note.message
+
+
+def test_all_variables_that_are_missing_are_named_at_once() -> None:
+    assert refused("several-env.conf") == [
+        (
+            "[program:a] command (line 3)",
+            "names %(ENV_AAA)s, %(ENV_BBB)s, %(ENV_CCC)s, which stands for nothing here",
+            "set it where the import runs: AAA=... BBB=... CCC=... rollcall manifest import ...",
+        )
+    ]
+
+
+# --- [include] ---------------------------------------------------------------------------------------------------
+
+
+def test_an_include_that_matches_nothing_is_the_reason_and_lost_keys_are_not() -> None:
+    assert refused("include-nothing.conf") == [
+        (
+            "[include] files (line 4)",
+            "no file matches /nowhere/conf.d/*.conf",
+            "give the directory that is / of the original's host: --include-root DIR",
+        )
+    ]
+
+
+def test_an_include_that_matches_nothing_beside_programs_is_noted() -> None:
+    found = conf("[include]\nfiles=/a/*.conf b/*.conf\n[program:x]\ncommand=x\n", read=lambda _pattern: [])
+    assert [note.kind for note in notes(found, "no file matches")] == ["lost", "lost"]
+
+
+def test_an_include_with_a_missing_variable_has_no_second_problem() -> None:
+    assert [(place, message) for place, message, _cure in refused("follow-up.conf")] == [
+        ("[include] files (line 3)", "names %(ENV_NOWHERE)s, which stands for nothing here")
+    ]
+
+
+def test_an_include_of_an_included_file_is_not_followed_which_is_noted() -> None:
+    found = case("nested-include.conf")
+    assert list(services(found)) == ["q"]
+    (note,) = notes(found, "supervisor does not follow it")
+    assert (note.kind, note.place) == ("lost", f"[include] ({CASES}/inc/q.conf line 1)")
+
+
+def test_files_are_included_as_on_the_host_that_they_come_from(tmp_path: Path) -> None:
+    there = tmp_path / "etc" / "supervisor"
+    (there / "conf.d").mkdir(parents=True)
+    (there / "conf.d" / "a.conf").write_text("[program:a]\ncommand=%(here)s/a\n")
+    (there / "b.conf").write_text("[program:b]\ncommand=%(here)s/b\n")
+    text = "[include]\nfiles=/etc/supervisor/conf.d/*.conf b.conf\n"
+    files = IncludedFiles(str(there), None, str(tmp_path))
+    found = conf(text, here=files.here, read=files.read)
+    assert services(found)["a"]["command"] == ["/etc/supervisor/conf.d/a"]
+    assert services(found)["b"]["command"] == ["/etc/supervisor/b"]
+    outside = IncludedFiles(str(there), None, str(tmp_path / "etc"))
+    assert list(services(conf("[include]\nfiles=/supervisor/*.conf\n", here="/x", read=outside.read))) == ["b"]
+    beside = IncludedFiles(str(there), None, str(tmp_path / "elsewhere"))
+    assert [path for path, _text in beside.read(f"{there}/b.conf")] == [f"{there}/b.conf"]
+
+
+# --- programs that end, and those that wait for others -----------------------------------------------------------
+
+
+def test_a_program_that_ends_by_design_deserves_advice() -> None:
+    found = case("ends-by-design.conf")
+    (note,) = notes(found, "may end")
+    assert (note.kind, note.place) == ("advice", "[program:setup] (line 2)")
+    assert "kind: oneshot" in note.cure
+    assert not notes(conf("[program:a]\ncommand=a\n"), "may end")
+    assert notes(conf("[program:a]\ncommand=a\nstartsecs=0\n"), "may end")
+
+
+def test_a_program_that_waits_for_another_depends_on_it() -> None:
+    found = case("dependent-startup.conf")
+    assert services(found) == {
+        "a": {"command": ["/bin/a"]},
+        "b": {"command": ["/bin/b"], "depends_on": {"a": "running"}},
+    }
+    assert not notes(found, "no key of a program")
+    assert not notes(found, "was not started with supervisord")
+    assert notes(found, "dependent_startup_wait_for (line 13)")[0].kind == "changed"
+
+
+@pytest.mark.parametrize(
+    ("waits", "needed"),
+    [
+        ("dependent_startup_wait_for=a:exited,running", {"a": "running"}),
+        ("dependent_startup_wait_for=a", {"a": "running"}),
+        ("dependent_startup_wait_for=g:a:running c:exited", {"a": "running", "c": "completed"}),
+        ("wait_for=a:running", {"a": "running"}),
+        ("depends_on=a, c", {"a": "running", "c": "running"}),
+        ("dependent_startup_wait_for=a:fatal", None),
+        ("dependent_startup_wait_for=gone:running", None),
+        ("dependent_startup_wait_for=b:running", None),
+    ],
+)
+def test_what_a_program_waits_for(waits: str, needed: dict[str, str] | None) -> None:
+    found = conf(
+        f"[program:a]\ncommand=a\n[program:b]\ncommand=b\n{waits}\n[program:c]\ncommand=c\n[group:g]\nprograms=a\n"
+    )
+    assert services(found)["b"].get("depends_on") == needed
+    assert services(found)["c"].get("kind") == ("oneshot" if "completed" in (needed or {}).values() else None)
+    assert bool(notes(found, "is no program of this config") or notes(found, "no manifest waits")) == (needed is None)
+
+
+def test_programs_that_wait_for_each_other_are_imported_without() -> None:
+    found = conf("[program:a]\ncommand=a\nwait_for=b\n[program:b]\ncommand=b\nwait_for=a\n")
+    assert all("depends_on" not in entry for entry in services(found).values())
+    assert [note.kind for note in notes(found, "which a manifest cannot have so")] == ["lost", "lost"]
+
+
+def test_a_dependency_has_the_name_that_the_other_service_got() -> None:
+    found = conf("[program:a.b]\ncommand=a\n[program:c]\ncommand=c\nwait_for=a.b\n")
+    assert services(found)["c"]["depends_on"] == {"a_b": "running"}
+
+
+# --- event listeners ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "port", "health"),
+    [
+        ("httpok -p web http://localhost:8080/up?x=1", "", 8080, {"http": "/up?x=1"}),
+        ("/venv/bin/httpok --program=web -t 5 -c 204 -b fine http://127.0.0.1:8000", 'PORT="8000"', 8000,
+         {"http": "/", "status": 204, "body": "fine"}),
+        ("python -m superlance.httpok -p web -m x@example.com https://localhost:8443/", "", 8443, {"https": "/"}),
+        ("httpok -p web http://proxy:80/", 'PORT="8000"', 8000,
+         {"http": "/", "host": "proxy", "port": 80, "answered_by": "anyone", "timeout": 10}),
+        ("httpok -p web http://localhost:8001/", 'PORT="8000"', 8000, {"http": "/", "port": 8001}),
+    ],
+)  # fmt: skip
+def test_httpok_becomes_a_health_check(command: str, variables: str, port: int, health: dict[str, Any]) -> None:
+    environment = f"environment={variables}\n" if variables else ""
+    found = conf(f"[program:web]\ncommand=web\n{environment}[eventlistener:h]\ncommand={command}\nevents=TICK_60\n")
+    entry = services(found)["web"]
+    assert entry["port"] == port
+    assert {key: value for key, value in entry["health"].items() if key != "timeout"} == {
+        key: value for key, value in health.items() if key != "timeout"
+    }
+    (note,) = notes(found, "is the health check of web")
+    assert ("the mail" in note.message) == ("-m" in command.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("httpok -p gone http://localhost:80/", "names no program of this config"),
+        ("httpok -p web -p other http://localhost:8080/", "asks one URL for several programs"),
+        ("memmon -p web=200MB", "too much memory"),
+        ("crashmail -a -m x@example.com", "no alerts are sent here"),
+        ("fatalmailbatch --toEmail=x --fromEmail=y", "no alerts are sent here"),
+        ("/usr/bin/crashmailbatch --toEmail=x --fromEmail=y", "no alerts are sent here"),
+        ("httpok -p web --nonsense http://localhost:8080/", "an event listener is no service"),
+        ("httpok -p web", "an event listener is no service"),
+        ("my-own-listener", "an event listener is no service"),
+        ("'open", "an event listener is no service"),
+    ],
+)
+def test_what_an_event_listener_did_is_told(command: str, words: str) -> None:
+    programs = "[program:web]\ncommand=web\n[program:other]\ncommand=other\n"
+    found = conf(f"{programs}[eventlistener:h]\ncommand={command}\nevents=TICK_60\n")
+    (note,) = notes(found, words)
+    assert (note.kind, note.place) == ("lost", "[eventlistener:h] (line 6)")
+    assert all("health" not in entry for entry in services(found).values())
+
+
+# --- commands and variables --------------------------------------------------------------------------------------
+
+
+def test_ports_in_commands_and_variables_deserve_advice() -> None:
+    found = case("ports-in-arguments.conf")
+    seen = [note.cure.split()[2] for note in notes(found, "looks as if it listened")]
+    assert seen == ["9800", "8006", "8004", "8008", "5001"]
+    assert found.notes[0].kind == "advice"
+    assert "looks as if it listened on 9800" in found.notes[0].message
+
+
+@pytest.mark.parametrize(
+    ("command", "port"),
+    [
+        ("python manage.py runserver 9001", 9001),
+        ("python -m http.server 9001", 9001),
+        ("php -S localhost:9001", 9001),
+        ("uwsgi --http-socket :9001", 9001),
+        ("serve --listen tcp://0.0.0.0:9001", 9001),
+        ("java -Dhttp.port=9001 -jar x.jar", 9001),
+        ("java -jar x.jar --server.port=9001", 9001),
+        ("sh -c 'exec puma -p 9001'", 9001),
+        ("sh -c 'PORT=9001 exec puma'", 9001),
+        ("env PORT=9001 puma", 9001),
+        ("web --address=[::]:9001", 9001),
+        ("mkdir -p 9001", None),
+        ("sleep 9001", None),
+        ("psql -p 5432", None),
+        ("ssh -p 2222 host", None),
+        ("worker --upstream http://127.0.0.1:9001", None),
+        ("worker --db-port 5432", None),
+        ("worker --broker redis://127.0.0.1:6379", None),
+        ("web --port 70000", None),
+        ("web 12:30", None),
+    ],
+)
+def test_a_port_in_a_command_is_seen(command: str, port: int | None) -> None:
+    seen = notes(conf(f"[program:a]\ncommand={command}\n"), "looks as if it listened")
+    assert [int(note.cure.split()[2]) for note in seen] == ([] if port is None else [port])
+
+
+@pytest.mark.parametrize(
+    ("variable", "port"),
+    [
+        ("SERVER_PORT='9001'", 9001),
+        ("LISTEN='0.0.0.0:9001'", 9001),
+        ("HTTP_ADDR=':9001'", 9001),
+        ("URL='http://0.0.0.0:9001/'", 9001),
+        ("DB_PORT='5432'", None),
+        ("DATABASE_URL='postgresql://h:5432/d'", None),
+        ("API_URL='http://127.0.0.1:9001'", None),
+    ],
+)
+def test_a_port_in_a_variable_is_seen(variable: str, port: int | None) -> None:
+    seen = notes(conf(f"[program:a]\ncommand=a\nenvironment={variable}\n"), "looks as if it listened")
+    assert [int(note.cure.split()[2]) for note in seen] == ([] if port is None else [port])
+
+
+def test_signs_for_a_shell_deserve_advice() -> None:
+    found = case("shell-signs.conf")
+    seen = notes(found, "no shell reads it")
+    assert [(note.kind, note.place, note.message.partition(" is ")[0]) for note in seen] == [
+        ("advice", "[program:a] command (line 3)", "&"),
+        ("advice", "[program:b] command (line 5)", "> 2>&1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "signs"),
+    [
+        ("a && b", "&&"),
+        ("a | b", "|"),
+        ("a >>/var/log/x", ">>/var/log/x"),
+        ("a $HOME/x ${X}", "$HOME/x ${X}"),
+        ("a `hostname`", None),
+        ("a $(hostname)", "$(hostname)"),
+        ("a -> =>", None),
+        ("a 100$ x&y", None),
+        ("sh -c 'a && b > $HOME'", None),
+        ("bash -lc 'a | b'", None),
+    ],
+)
+def test_a_sign_for_a_shell_is_seen(command: str, signs: str | None) -> None:
+    seen = notes(conf(f"[program:a]\ncommand={command}\n"), "no shell reads it")
+    if command == "a `hostname`":
+        signs = "`hostname`"
+    assert [note.message.partition(" is an arg")[0] for note in seen] == ([] if signs is None else [signs])
+
+
+def test_a_misspelt_key_is_told_with_the_one_that_is_meant() -> None:
+    found = case("misspelt-keys.conf")
+    told = {note.place.split()[1]: note.message for note in notes(found, "it has no effect there, either")}
+    assert "did you mean user?" in told["username"]
+    assert "it has the groups of its user" in told["group"]
+    assert "did you mean autostart?" in told["auto_start"]
+
+
+def test_a_tab_in_an_argument_is_kept(tmp_path: Path) -> None:
+    found = case("tab-in-command.conf")
+    assert services(found)["a"]["command"] == ["/bin/a", "x\ty"]
+    path = tmp_path / "stack.yml"
+    path.write_text(as_yaml(found))
+    result = check_file(str(path))
+    assert result.problems == []
+    assert result.stack is not None
+    assert result.stack.services[0].command == ("/bin/a", "x\ty")
+
+
+def test_a_time_to_stop_that_no_manifest_can_have_is_told_for_what_it_is() -> None:
+    assert services(case("stopwaitsecs.conf"))["celery"]["stop"] == {"timeout": 432000}
+    found = conf("[program:a]\ncommand=a\nstopwaitsecs=700000\n")
+    (note,) = notes(found, "700000")
+    assert "killed" in note.cure
+
+
+# --- texts -------------------------------------------------------------------------------------------------------
+
+
+def test_a_byte_order_mark_is_named() -> None:
+    ((place, message, cure),) = refused("bom.conf")
+    assert (place, message) == ("line 1", "begins with a byte order mark")
+    assert "without a byte order mark" in cure
+
+
+def test_a_byte_order_mark_is_no_part_of_another_file() -> None:
+    for text, kind in (("\ufeffweb: a\n", "procfile"), ("\ufeffWEB_PORT=8000\n", "environment")):
+        assert list(services(import_text(text, kind, name="demo", root="/opt/demo", environment={}))) == ["web"]
+
+
+# --- notes -------------------------------------------------------------------------------------------------------
+
+
+def test_all_paths_of_logs_are_one_note_and_what_needs_nothing_is_told_on_request_only() -> None:
+    found = case("log-notes.conf")
+    (note,) = notes(found, "logs/NAME.log")
+    assert len(note.places) == 4
+    short, whole = as_yaml(found), as_yaml(found, all_notes=True)
+    assert "[program:b] stderr_logfile" not in short
+    assert "[program:b] stderr_logfile" in whole
+    assert "do nothing" not in short
+    assert "2 notes more of what needs nothing: --all-notes" in short
+    assert whole.count("cure: do nothing") == 2
+
+
+def test_secrets_and_ports_come_first() -> None:
+    text = "[program:a]\ncommand=a --port 9001 --token x\nserverurl=x\nenvironment=API_KEY='x'\n[inet_http_server]\n"
+    found = conf(text)
+    first = [note.message.split()[0] for note in found.notes[:3]]
+    assert sorted(first) == ["--port", "--token", "looks"]
+    assert found.notes[3].kind == "lost"
+
+
+# --- ports of their own ------------------------------------------------------------------------------------------
+
+
+def test_a_registry_of_ports_is_a_port_manifest() -> None:
+    found = case("registry.json")
+    stack = found.manifest["stack"]
+    assert stack["services"] == {"a": {"port": 8001}, "b": {"port": 8002}}
+    assert stack["ports"] == {"avoid": [8080]}
+    assert [note.place for note in found.notes if note.kind == "minor"] == ["version, next_port"]
+
+
+@pytest.mark.parametrize(
+    "registry",
+    [
+        {"a": 8001},
+        {"ports": {"a": 8001}},
+        {"allocations": {"a": {"port": 8001, "owner": "x"}}},
+        {"assigned": {"8001": "a"}},
+    ],
+)
+def test_registries_have_several_shapes(registry: Any) -> None:
+    text = json.dumps(registry)
+    assert detect("x.json", text) == "ports"
+    assert services(import_text(text, "ports", name="demo", root="/opt/demo", environment={})) == {"a": {"port": 8001}}
+
+
+def test_a_file_beside_a_config_has_the_ports() -> None:
+    ports = ports_of('{"core_services": {"web-app": {"port": 8001}, "b": {"port": 8002}, "gone": {"port": 8003}}}')
+    found = conf(
+        "[program:web_app]\ncommand=x\n[program:b]\ncommand=y\nenvironment=PORT='8005'\n[program:c]\ncommand=z\n",
+        ports=ports,
+    )
+    assert {name: entry.get("port") for name, entry in services(found).items()} == {
+        "web_app": 8001,
+        "b": 8002,
+        "c": None,
+    }
+    assert found.notes[0].place == "gone"
+    assert notes(found, "the original says 8005")[0].kind == "changed"
+
+
+def test_a_file_of_ports_without_any_is_refused() -> None:
+    with pytest.raises(RollcallError, match="names no port of a service"):
+        ports_of('{"core_services": {"a": {"port": null}}}')
+    assert ports_of("stack: {services: {a: {port: 8001}}}") == {"a": 8001}
