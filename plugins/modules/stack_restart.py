@@ -52,13 +52,15 @@ options:
       - "V(force) is another word for V(emergency)."
       - "V(auto): start what is new, changed, not running or not healthy, and what depends on it; leave the rest alone."
       - "V(flush): free the assigned ports of what is left over; restart nothing."
+      - "V(reload): have services read their files anew without a restart, those that are named or all with `reload` in
+        the manifest; prove that each has the same process and answers."
       - "V(stop): stop all services and their supervisord; end what is left over from earlier ones."
       - "V(rollback): go back to the last verified generation before this one, or to another that is kept: manifest,
         config, private files and release together."
       - "V(rerun): run the oneshots that are named again, such as a migration, and prove that they end well; all else is
         left alone."
     type: str
-    choices: [full, master, quick, emergency, force, auto, flush, stop, rollback, rerun]
+    choices: [full, master, quick, emergency, force, auto, flush, reload, stop, rollback, rerun]
     default: auto
   # end generated mode
   manifest:

@@ -104,7 +104,7 @@ BEFORE = ("prove", "plan")
 PREPARED = (*BEFORE, "write")
 NEW = ("flush", "install", "announce", "start-daemon", "await-daemon", "start", "verify")
 STEPS: t.Mapping[str, t.Tuple[str, ...]] = {
-    "auto": (*PREPARED, "stop", "sweep", "flush", "install", "announce", "reload", "start", "verify"),
+    "auto": (*PREPARED, "install", "announce", "reload", "sweep", "stop", "start", "flush", "verify"),
     "full": (*PREPARED, "stop", "stop-daemon", "sweep", *NEW),
     "quick": (*PREPARED, "stop", "stop-daemon", "sweep", *NEW),
     "emergency": (*PREPARED, "stop-daemon", *NEW),

@@ -27,7 +27,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import command as cli
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.policies import OWNED, POLICIES
-from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes import MODES, RERUN, RESTARTS
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes import MODES, RELOAD, RERUN, RESTARTS
 from tests.support.repository import ROOT
 
 COLLECTION = "ansible_collections.rollcall.supervisor.plugins"
@@ -126,7 +126,7 @@ def test_every_name_means_one_mode() -> None:
 def test_a_restart_has_the_same_words_on_controller_and_host() -> None:
     on_host = restarts_of_host()
 
-    assert words_of_restart() - LOOKS - {RERUN.name} == {name for mode in RESTARTS for name in mode.names}
+    assert words_of_restart() - LOOKS - {RERUN.name, RELOAD.name} == {name for mode in RESTARTS for name in mode.names}
     assert on_host.default == "full"
 
 

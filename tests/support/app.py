@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 class _Health(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = os.environ.get("BODY", '{"status": "ok"}').encode()
+        if "READS" in os.environ:
+            body = _read[-1].encode()
         self.send_response(int(os.environ.get("STATUS", "200")))
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -33,6 +35,17 @@ def _crash() -> None:
 
         traceback.print_exc()
         sys.stderr.flush()
+        os._exit(1)
+
+
+# What the file READS had when it was last read.
+_read: list[str] = []
+
+
+def _reload(_number: int, _frame: object) -> None:
+    with open(os.environ["READS"], encoding="utf-8") as stream:
+        _read.append(stream.read())
+    if _read[-1] == "fatal":
         os._exit(1)
 
 
@@ -65,6 +78,9 @@ def main() -> None:
         _overwrite_environment()
     if "IGNORE_TERM" in os.environ:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if "READS" in os.environ:
+        _reload(0, None)
+        signal.signal(signal.SIGHUP, _reload)
     if "DRAINS_UNTIL" in os.environ:
         signal.signal(signal.SIGTERM, _drain)
     if "CRASH_AFTER" in os.environ:

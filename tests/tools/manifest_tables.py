@@ -64,7 +64,7 @@ def _table_of_a_service(rows: t.Iterable[tuple[str, Key]]) -> str:
 
 
 # The keys of a service that have keys themselves and no heading of their own on the page.
-_IN_A_SERVICE = {name: keys.SERVICE[name] for name in ("stop", "start", "limits", "log")}
+_IN_A_SERVICE = {name: keys.SERVICE[name] for name in ("stop", "start", "reload", "limits", "log")}
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "stack": functools.partial(_table, keys.STACK.items()),

@@ -13,6 +13,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes impo
     FLUSH,
     FULL,
     MODES,
+    RELOAD,
     RESTARTS,
     Mode,
 )
@@ -38,7 +39,7 @@ def usage() -> str:
             subsequent_indent=" " * TOLD,
             break_on_hyphens=False,
         )
-        for mode in (*RESTARTS, FLUSH)
+        for mode in (*RESTARTS, RELOAD, FLUSH)
     )
 
 

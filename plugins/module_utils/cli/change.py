@@ -11,7 +11,7 @@ import argparse
 import typing as t
 
 from ..ports.policies import OWNED
-from ..run.modes import AUTO, FLUSH, FULL, RERUN, RESTARTS, ROLLBACK, STOP, mode_named
+from ..run.modes import AUTO, FLUSH, FULL, RELOAD, RERUN, RESTARTS, ROLLBACK, STOP, mode_named
 from .console import ALONE, CHECK, JSON, NAMES, POLICY, SOAK, Verb, announce, option, paths_of, show_report
 
 
@@ -103,6 +103,7 @@ VERBS: t.Mapping[str, Verb] = {
         _restart,
         (MODE, NAMES, ALONE, JSON, POLICY, CHECK, AUTOMATIC, SOAK),
     ),
+    "reload": Verb(RELOAD.help, _run, (NAMES, JSON, CHECK, SOAK), settings={"mode": RELOAD.name}),
     "rerun": Verb(
         RERUN.help,
         _run,

@@ -26,7 +26,7 @@ from .console import OutputError, Verb, add_verb, help_formatter
 # Which module of this package declares each verb. A call loads the one that it needs: loading is most of its time.
 MODULES: t.Mapping[str, str] = {
     **dict.fromkeys(("status", "verify"), "look"),
-    **dict.fromkeys(("start", "stop", "restart", "rerun", "rollback", "flush"), "change"),
+    **dict.fromkeys(("start", "stop", "restart", "reload", "rerun", "rollback", "flush"), "change"),
     **dict.fromkeys(("history", "port"), "look"),
     "logs": "logs",
     "exec": "execute",

@@ -257,6 +257,7 @@ def _service(written: Written, name: str, instance: Instance, digests: Digests) 
         "group": name if instance.number else "",
         "instance": instance.number,
         "requires_files": written.required_files(name, instance),
+        "reload": written.reload(name, instance),
     }
     if data.get("kind") == "oneshot":
         data["restart"] = "never"

@@ -229,6 +229,7 @@ def url_of(variable: str, *, or_port: bool) -> str:
 PORT_FIRST = "give it a port, first"
 LOWER_PORT = "choose a lower one, or fewer instances"
 NOT_AVOIDED = "choose another port, or take it off ports.avoid"
+SEVERAL = "write instances: 2 or more, or remove it"
 NO_BROWSER = "choose another port if people are to see it"
 GIVE_ANOTHER = "give one of them another"
 PORT_NAME = "a name begins with a letter and has letters, digits and _ only, 32 at most"

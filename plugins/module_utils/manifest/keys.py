@@ -21,11 +21,14 @@ from .model import (
     HTTP,
     HTTPS,
     LONGEST_STOP,
+    ROLLING,
     TCP,
     TLS,
+    TOGETHER,
     DatabaseCheck,
     Health,
     PortRules,
+    Reload,
     RestartBudget,
     Service,
     Start,
@@ -118,6 +121,16 @@ STOP: t.Mapping[str, Key] = {
 START: t.Mapping[str, Key] = {
     "seconds": Key(_SECONDS, "how long it must live to count as started; rounded up to whole seconds", Start.seconds),
     "retries": Key(whole(0, 1000, "a number of tries"), "how often supervisord tries again", Start.retries),
+}
+
+RELOAD: t.Mapping[str, Key] = {
+    "signal": Key(choice("HUP", "USR1", "USR2"), "what tells it", Reload.signal),
+    "files": Key(values.FILES, "when nothing but these has changed, it is reloaded and not restarted", ()),
+    "workers": Key(
+        TRUTH,
+        "whether a reload replaces all of its child processes, as with gunicorn and nginx: then that is proved",
+        Reload.workers,
+    ),
 }
 
 _INHERITED = Words("inherited")
@@ -259,11 +272,21 @@ SERVICE: t.Mapping[str, Key] = {
         "how many of it run, each on a port of its own; see [instances](#instances)",
         shared=False,
     ),
+    "update": Key(
+        choice(TOGETHER, ROLLING),
+        "how a run restarts its instances: `together`, or `rolling`, one after the other; see [instances](#instances)",
+        Service.update,
+    ),
     "health": Key(mapping("a health check", HEALTH, "mapping or `null`"), "see [health](#health)", null=True),
     "depends_on": Key(values.DEPENDS_ON, "see [dependencies](#dependencies)", shared=False),
     "requires_files": Key(values.FILES, "see [what holds a service](#what-holds-a-service)"),
     "requires_env": Key(values.VARIABLES, "see [what holds a service](#what-holds-a-service)"),
     "stop": Key(ValueType("mapping", _stop, STOP), "how it is ended", _BELOW),
+    "reload": Key(
+        mapping("reload", RELOAD, "mapping or `null`"),
+        "how it reads its files anew without a restart; see [reload](#reload)",
+        null=True,
+    ),
     "start": Key(mapping("start", START), "when it counts as started", _BELOW),
     "stable_for": Key(
         _SECONDS, "how long its process must stay the same before the verdict calls it up", Service.stable_for

@@ -91,6 +91,9 @@ class _Record:
 HTTP, HTTPS, TCP, TLS, EXEC = HEALTH_KINDS = ("http", "https", "tcp", "tls", "exec")
 # What stands for a secret in a header; its group is the secret's name.
 SECRET = r"\{secret:([A-Za-z_][A-Za-z0-9_]*)\}"
+# How instances are restarted: all at once, or one after the other.
+TOGETHER, ROLLING = "together", "rolling"
+
 # What stands in a health check whose answer may come from a process that is not the stack's.
 ANYONE = "anyone"
 
@@ -196,6 +199,21 @@ class Limits(_Record):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Reload(_Record):
+    """How a service is told to read its files anew while its process lives on.
+
+    Attributes:
+        signal: what tells it.
+        files: absolute paths; when only these have changed, it is reloaded and not restarted.
+        workers: whether a reload replaces all child processes, which is then proved.
+    """
+
+    signal: str = "HUP"
+    files: t.Tuple[str, ...] = ()
+    workers: bool = False
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Service(_Record):
     """One service; it becomes one program of supervisord.
 
@@ -216,6 +234,8 @@ class Service(_Record):
         more_ports: its other ports by their names. They are as the manifest says on every host.
         group: for an instance: the service that it is an instance of; empty for others.
         instance: for an instance: its number, from 1; 0 for others.
+        update: how its instances are restarted: ``TOGETHER``, or ``ROLLING``, one after the other.
+        reload: how it reloads; None when it does not.
         umask: of its process, three octal digits.
         nice: its niceness, 0 to 19 (setpriority(2)).
         log_max_bytes: size at which its log is rotated; 0 is never.
@@ -250,6 +270,8 @@ class Service(_Record):
     instance: int = 0
     requires_files: t.Tuple[str, ...] = field(default=(), metadata=NO_RESTART)
     requires_env: t.Tuple[str, ...] = field(default=(), metadata=NO_RESTART)
+    update: str = field(default=TOGETHER, metadata=NO_RESTART)
+    reload: t.Optional[Reload] = field(default=None, metadata=NO_RESTART)
     port_name: str = field(default="", metadata=RESTART_WHEN_SET)
     more_ports: t.Mapping[str, int] = field(default_factory=dict, metadata=RESTART_WHEN_SET)
 

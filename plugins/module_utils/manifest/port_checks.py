@@ -12,7 +12,7 @@ import typing as t
 from ..base import cures
 from . import corrections
 from .host_limits import EPHEMERAL
-from .model import HTTP, HTTPS, address_of
+from .model import HTTP, HTTPS, ROLLING, address_of
 from .places import Place
 from .problems import value_of
 from .written import Written
@@ -47,6 +47,12 @@ def check_ports(written: Written, name: str) -> None:
         )
     if len(instances) > 1 and value_of(merged, "kind") == "oneshot":
         written.problems.error(("services", name, "instances"), "a oneshot runs once", corrections.REMOVE)
+    if len(instances) < 2 and value_of(merged, "update") == ROLLING:
+        written.problems.warning(
+            ("services", name, "update"),
+            "only instances restart one after the other, and it has one",
+            corrections.SEVERAL,
+        )
     for instance in instances:
         if instance.own_port is not None:
             _port(written, name, place, instance.own_port)

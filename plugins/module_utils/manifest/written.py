@@ -176,8 +176,21 @@ class Written:
 
     def required_files(self, name: str, instance: t.Optional[Instance] = None) -> t.Tuple[str, ...]:
         """Return the files that a service, or one of its instances, requires, as absolute paths."""
-        place = self.place(name, "requires_files")
         paths = value_of(self.merged[name], "requires_files", ())
+        return self._paths(self.place(name, "requires_files"), paths, name, instance)
+
+    def reload(self, name: str, instance: t.Optional[Instance] = None) -> t.Optional[t.Dict[str, t.Any]]:
+        """Return how a service reloads, its files as absolute paths; None when it does not."""
+        reload = value_of(self.merged[name], "reload")
+        if reload is None:
+            return None
+        place = (*self.place(name, "reload"), "files")
+        files = self._paths(place, value_of(reload, "files", ()), name, instance)
+        return {**{key: value for key, value in reload.items() if value is not WRONG}, "files": files}
+
+    def _paths(
+        self, place: Place, paths: t.Sequence[str], name: str, instance: t.Optional[Instance]
+    ) -> t.Tuple[str, ...]:
         if any("{port" in path for path in paths):
             own = instance or self.instances[name][0]
             named = [self.references.filled((*place, index), path, own) for index, path in enumerate(paths)]

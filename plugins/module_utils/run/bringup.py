@@ -20,6 +20,9 @@ from ..probes.health import HealthWatch, Owner
 from ..supervisord.client import Client, ProgramState
 from ..verdict.observation import completed, describe_state, identity, owns
 
+if t.TYPE_CHECKING:
+    from .turnover import Turnover
+
 # Seconds between two looks. The loop of supervisord turns with each call, or else once a second: asking makes it fast.
 POLL = 0.02
 # The same while only start seconds pass: often enough to notice a crash, which the kernel tells. The last look at the
@@ -93,6 +96,7 @@ class BringUp:
         names: the services to start; what else they depend on is taken to be up.
         clock: the clock of all deadlines.
         born: told the process of each service that supervisord has just started.
+        turnover: the stops that go on beside, and what they leave no way to start yet; None where all are down.
     """
 
     def __init__(
@@ -102,7 +106,11 @@ class BringUp:
         names: t.Iterable[str],
         clock: Clock = SYSTEM,
         born: t.Optional[t.Callable[[t.Mapping[str, Identity]], None]] = None,
+        turnover: t.Optional[Turnover] = None,
     ) -> None:
+        self._turnover = turnover
+        # What depends on one of these does without it for a while: another instance is up.
+        self._rolling = frozenset() if turnover is None else turnover.rolling
         self._stack = stack
         self._client = client
         self._clock = clock
@@ -124,17 +132,32 @@ class BringUp:
             RollcallError: supervisord stopped answering.
         """
         try:
-            while self._waiting or self._starting:
+            while self._waiting or self._starting or self._stopping:
+                if self._turnover is not None:
+                    self._turnover.step(self._outcome.first, self._outcome.failed)
                 self._start_what_can()
                 began = self._clock.monotonic()
-                if not self._only_time_passes():
+                if self._starting and not self._only_time_passes():
                     self._look()
-                if self._starting:
-                    self._clock.sleep(self._pause(self._clock.monotonic() - began))
+                self._rest(self._clock.monotonic() - began)
         finally:
             for start in self._starting.values():
                 start.end_watch()
         return self._outcome
+
+    @property
+    def _stopping(self) -> bool:
+        return self._turnover is not None and self._turnover.busy
+
+    def _rest(self, look: float) -> None:
+        """Sleep until something may have happened, on the way up or on the way down."""
+        pauses = [self._pause(look)] if self._starting else []
+        if self._turnover is not None and self._turnover.busy:
+            pauses.append(self._turnover.pause)
+            # What was seen of the others is no longer so.
+            self._outcome.programs = None
+        if pauses:
+            self._clock.sleep(min(pauses))
 
     def _pause(self, look: float) -> float:
         """Return the seconds until something may have happened that is worth asking for.
@@ -156,19 +179,30 @@ class BringUp:
         """Start, in one call, each waiting service whose dependencies are ready; give up those with one that failed."""
         batch = []
         for service in list(self._waiting):
-            blocker = next((name for name in service.depends_on if name in self._outcome.failed), None)
-            if blocker is not None:
+            blocker = next(
+                (name for name in service.depends_on if name in self._outcome.failed and name not in self._rolling),
+                None,
+            )
+            if self._turnover is not None and service.name in self._turnover.failed:
+                self._waiting.remove(service)
+                self._outcome.failed[service.name] = self._turnover.failed[service.name]
+            elif blocker is not None:
                 self._waiting.remove(service)
                 self._outcome.blocked[service.name] = blocker
                 self._outcome.failed[service.name] = f"not started: it depends on {blocker}, which is not up"
-            elif all(self._met(name, level) for name, level in service.depends_on.items()):
+            elif all(self._met(name, level) for name, level in service.depends_on.items()) and self._may_start(service):
                 batch.append(service)
         batch = self._needed_first(batch)
+        if batch and self._turnover is not None:
+            batch = self._turnover.prepare(batch)
         for service in batch:
             self._waiting.remove(service)
             self._starting[service.name] = _Start(service, self._clock)
         if batch:
             self._start(batch)
+
+    def _may_start(self, service: Service) -> bool:
+        return self._turnover is None or self._turnover.may_start(service.name)
 
     def _needed_first(self, batch: t.List[Service]) -> t.List[Service]:
         """Return those of ``batch`` to start now: for a moment only those that others wait for."""
@@ -201,7 +235,7 @@ class BringUp:
             self._born({name: identity(one) for name, one in programs.items() if name in faults and one.pid})
 
     def _met(self, name: str, level: str) -> bool:
-        return name not in self._wanted or level in self._reached.get(name, ())
+        return name not in self._wanted or name in self._rolling or level in self._reached.get(name, ())
 
     def _fail(self, start: _Start, reason: str) -> None:
         start.end_watch()

@@ -52,11 +52,13 @@ from ..verdict.stop_checks import STOP_BY_NAME_CHECKS, STOP_CHECKS
 from . import born, hand_over
 from .bringup import BringUp, StartOutcome
 from .limits import SUPERVISORD_START
-from .modes import NOTHING
+from .modes import NOTHING, RELOAD
 from .outcome import flushed_report, run_report
-from .plan import KEEP, RESTART, STOP, PlannedAction
+from .plan import KEEP, RESTART, STOP, PlannedAction, assigned_ports
 from .plan_by_name import along_with
 from .prepare import PreparedRun
+from .reloading import reload_services
+from .turnover import Turnover, Ways, Work
 
 if t.TYPE_CHECKING:
     from ..base.documents import Report, Signalled
@@ -104,14 +106,17 @@ class CriticalSection:
         if self.run.before.loops(stack.services):
             # Said before another generation takes its place.
             record_unverified(stack.paths, stack.root)
-        if mode.stops == NOTHING:
+        if mode.stops == NOTHING and not plan.reload and mode is not RELOAD:
             return self._only_flush()
         # Judged from where a log was last judged good: no run on the way makes good what one has found.
         marks = saved_marks(stack)
         self._began = take_marks(stack)
-        if not plan.actions and mode.starts:
+        if not plan.actions and (mode.starts or mode is RELOAD):
             return self._judge(marks, StartOutcome(), changed=False)
         save_marks(stack, marks)
+        if mode is RELOAD:
+            outcome = StartOutcome()
+            return self._judge(marks, outcome, changed=True, files=self._reload(outcome))
         if self.run.request.automatic:
             budget.spend(stack, clock=self.run.clock)
         if plan.install and mode.starts and self.run.restores is None:
@@ -119,6 +124,8 @@ class CriticalSection:
             self._write()
         # First: wherever this is cut off, what is being stopped stays so, and what is being started does not.
         self._keep_stopped()
+        if plan.supervisord == KEEP and mode.starts:
+            return self._turn_over(marks)
         self._take_down()
         if not mode.starts:
             return self._judge_stopped()
@@ -168,9 +175,9 @@ class CriticalSection:
         if stopped != before:
             keep_stopped(self._stack, stopped)
 
-    def _flush(self) -> t.List[PlannedAction]:
-        """Free the ports of the plan and return what was ended on them."""
-        ended, actions = flush_ports(self.run, dry_run=False)
+    def _flush(self, ports: t.Optional[t.Sequence[int]] = None) -> t.List[PlannedAction]:
+        """Free ports, those of the plan when none are named, and return what was ended on them."""
+        ended, actions = flush_ports(self.run, ports, dry_run=False)
         self._flushed += ended
         return actions
 
@@ -221,27 +228,111 @@ class CriticalSection:
             ) from exc
 
     def _bring_up(self, marks: LogMarks) -> Report:
-        """Start supervisord, if it is to be started, and the services; judge them."""
+        """Start supervisord and the services; judge them."""
         plan, stack = self.run.plan, self._stack
         client = client_of(stack, clock=self.run.clock)
-        stale: t.List[str] = []
-        if plan.supervisord == KEEP:
-            self.journal.step("reload")
-            stale = self._reload(client)
-        else:
-            self.journal.step("start-daemon")
-            hand_over.give(stack, fitness.account(stack))
-            self._start_supervisord()
+        self.journal.step("start-daemon")
+        hand_over.give(stack, fitness.account(stack))
+        self._start_supervisord()
         record_loaded(stack.paths, stack.root)
         # Taken before the services read their files: one that changes meanwhile restarts them in the next run.
         files = self.run.files.digests()
-        names = [*plan.start, *stale]
+        names = plan.start
         marks = self._marked_anew(marks, {*names, *plan.stop})
         self._begin_lives(names, client)
         self.journal.step("start", services=names)
         outcome = BringUp(stack, client, names, self.run.clock, self._services_born).run()
         self.journal.timings.update(outcome.seconds)
         return self._judge(marks, outcome, changed=True, client=client, files=files)
+
+    # --- both, under a supervisord that stays -------------------------------------------------------------------------
+
+    def _turn_over(self, marks: LogMarks) -> Report:
+        """Restart services side by side, each as soon as nothing that it concerns is in the way; judge them.
+
+        The new config is in place before anything stops. What runs until then does not read it again.
+        """
+        plan, stack, takedown = self.run.plan, self._stack, self.run.takedown
+        early = self._stop_before_release()
+        if plan.install:
+            self.journal.step("install", digest=self.run.generation.digest)
+            self._install()
+        client = client_of(stack, clock=self.run.clock)
+        self.journal.step("reload")
+        added, changed, removed = client.reload()
+        for name in added:
+            client.add(name)
+        # An earlier run may have been cut off after it had changed their sections and before supervisord read them.
+        alive = self._alive(client, [*changed, *removed])
+        stops = [name for name in dict.fromkeys((*plan.stop, *alive)) if name not in early]
+        stale = [name for name in changed if name not in (*plan.start, *plan.held, *plan.stopped)]
+        names = [*plan.start, *stale]
+        self.journal.step("sweep")
+        takedown.sweep()
+        # Taken before the services read their files: one that changes meanwhile restarts them in the next run.
+        files = self.run.files.digests()
+
+        def starts(services: t.Sequence[str]) -> None:
+            nonlocal marks
+            marks = self._marked_anew(marks, services)
+            self._begin_lives(services, client)
+            self.journal.step("start", services=list(services))
+
+        ways = Ways(stops, names, changed, removed, plan.rolling)
+        turnover = Turnover(takedown, client, ways, Work(self._stops, self._frees, starts))
+        outcome = BringUp(stack, client, names, self.run.clock, self._services_born, turnover).run()
+        turnover.refuse()
+        self._reload(outcome)
+        gone = set(stops).difference(names)
+        if gone:
+            takedown.sweep(services=gone)
+            marks = self._marked_anew(marks, gone)
+        if not turnover.left:
+            record_loaded(stack.paths, stack.root)
+        self.journal.timings.update(outcome.seconds)
+        return self._judge(marks, outcome, changed=True, client=client, files=files)
+
+    def _reload(self, outcome: StartOutcome) -> t.Mapping[str, t.Mapping[str, str]]:
+        """Have the services of the plan reload; return the digests of files as they were before.
+
+        Args:
+            outcome: takes how that went.
+        """
+        # Taken before the services read their files: one that changes meanwhile is read in the next run.
+        files = self.run.files.digests()
+        names = self.run.plan.reload
+        if names:
+            self.journal.step("reload-services", services=list(names))
+            with client_of(self._stack, clock=self.run.clock) as client:
+                done = reload_services(self._stack, client, names, self.run.clock)
+            outcome.first.update(done.first)
+            outcome.failed.update(done.failed)
+        return files
+
+    def _stop_before_release(self) -> t.List[str]:
+        """Stop what may not run beside another release, where there is one, and return what was stopped.
+
+        No process may read the code of another release while it ends, but for those that are to run beside it.
+        """
+        plan = self.run.plan
+        if not plan.install or self.run.release == self._stack.release:
+            return []
+        one_by_one = {name for names in plan.rolling for name in names}
+        early = [name for name in plan.stop if name not in one_by_one]
+        if early:
+            self._stops(early)
+            self.run.takedown.stop_services(early, lost=False, together=True)
+        return early
+
+    def _stops(self, names: t.Sequence[str]) -> None:
+        self.journal.step("stop", services=list(names))
+
+    def _frees(self, names: t.Sequence[str]) -> None:
+        """Free the ports of some services, where the plan says so."""
+        ports = [port for port in assigned_ports(self._stack, names) if port in self.run.plan.flush]
+        if ports:
+            self.journal.step("flush", ports=ports)
+            self._flush(ports)
 
     def _marked_anew(self, marks: LogMarks, names: t.Iterable[str]) -> LogMarks:
         """Return the marks with those of the services that are about to start; what they replace has ended.
@@ -262,24 +353,6 @@ class CriticalSection:
         pid = self._answering = client.pid()
         book = read_book(stack, {}, (pid, processes.start_time(pid)), clock=self.run.clock)
         save_book(stack, started_anew(book, {name: self._revisions()[name] for name in names}))
-
-    def _reload(self, client: Client) -> t.List[str]:
-        """Have the live supervisord read the config and replace the programs that differ.
-
-        Returns:
-            Services to start besides those of the plan, which left them running. An earlier run was cut off after it
-            had changed their sections and before supervisord read them, so they are stopped here.
-        """
-        added, changed, removed = client.reload()
-        stale = [name for name in changed if name not in self.run.plan.start]
-        alive = self._alive(client, [*changed, *removed])
-        if alive:
-            self.run.takedown.stop_together(client, alive)
-        for name in (*changed, *removed):
-            client.remove(name)
-        for name in (*added, *changed):
-            client.add(name)
-        return [name for name in stale if name not in self.run.plan.held and name not in self.run.plan.stopped]
 
     @staticmethod
     def _alive(client: Client, names: t.Sequence[str]) -> t.List[str]:
@@ -383,7 +456,7 @@ class CriticalSection:
             client=client,
             programs=outcome.programs,
             seen=None if changed else run.before,
-            config_read=changed,
+            config_read=changed and run.request.mode.starts,
             soak=run.request.soak,
             only=run.plan.judged,
             clock=run.clock,
@@ -441,11 +514,14 @@ class CriticalSection:
         return run_report(self.run, seen, checks, changed=changed, signals=self.signals)
 
 
-def flush_ports(run: PreparedRun, *, dry_run: bool) -> t.Tuple[t.Sequence[Ended], t.List[PlannedAction]]:
+def flush_ports(
+    run: PreparedRun, ports: t.Optional[t.Sequence[int]] = None, *, dry_run: bool
+) -> t.Tuple[t.Sequence[Ended], t.List[PlannedAction]]:
     """Free the ports of a plan.
 
     Args:
         run: the run.
+        ports: those to free; None for all of the plan.
         dry_run: whether nothing is ended; then nothing is told where supervisord goes first, and its services with it.
 
     Returns:
@@ -455,7 +531,7 @@ def flush_ports(run: PreparedRun, *, dry_run: bool) -> t.Tuple[t.Sequence[Ended]
         return [], []
     done = flush(
         run.stack,
-        run.plan.flush,
+        run.plan.flush if ports is None else ports,
         policy=run.request.policy,
         grace=run.request.grace,
         kill_grace=run.request.kill_grace,
@@ -464,12 +540,12 @@ def flush_ports(run: PreparedRun, *, dry_run: bool) -> t.Tuple[t.Sequence[Ended]
         needed=all_needs(run.stack, run.before.holders),
         clock=run.clock,
     )
-    ports = {holder.process.identity: holder.listener.port for holder in done.holders if holder.process is not None}
+    held = {holder.process.identity: holder.listener.port for holder in done.holders if holder.process is not None}
     actions = [
         PlannedAction(
             "end",
             f"pid {entry.pid} '{one_line(shlex.join(entry.command), LONGEST)}' of user {entry.user}",
-            f"it holds port {ports.get((entry.pid, entry.start), 'of this stack')}",
+            f"it holds port {held.get((entry.pid, entry.start), 'of this stack')}",
         )
         for entry in done.ended
     ]

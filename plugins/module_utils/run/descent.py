@@ -31,11 +31,16 @@ _SETTLED = DOWN | {"UNKNOWN"}
 Known = t.Mapping[str, t.Sequence[Service]]
 
 
+def ports_of(known: Known, name: str) -> t.Set[int]:
+    """Return the ports that a service has in the wanted and in the installed manifest."""
+    return {port for service in known.get(name, ()) for port in service.all_ports.values()}
+
+
 class Descent:
     """Some services on their way down.
 
     A service is down when supervisord says that it has stopped and nothing listens on its ports. When one does not
-    stop, no other one is told to: what still runs goes on.
+    stop, nothing that must go after it is told to: it runs on.
 
     Args:
         known: by service its entry in the wanted and in the installed manifest.
@@ -45,9 +50,11 @@ class Descent:
         lost: whether it is no error that supervisord has lost track of one, because it is to end as well.
         clock: of all deadlines.
         asked: takes by service when it was told to stop for the first time, in seconds of the clock.
+        told: told which services are about to be told to stop.
 
     Attributes:
         down: the services that are down.
+        stuck: those that did not stop, and those that were therefore not told to.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class Descent:
         lost: bool,
         clock: Clock,
         asked: t.Dict[str, float],
+        told: t.Callable[[t.Sequence[str]], None] = lambda _names: None,
     ) -> None:
         self._known = known
         self._programs = programs
@@ -74,7 +82,9 @@ class Descent:
         self._left: t.Dict[str, str] = {}
         self._limit = 0.0
         self.down: t.Set[str] = set()
+        self.stuck: t.Set[str] = set()
         self._asked = asked
+        self._told = told
         self._latest = 0.0
         # By service the signals that are still to come (stop.signals), and when: supervisord knows the first alone.
         self._later: t.Dict[str, t.List[t.Tuple[Deadline, str]]] = {}
@@ -82,7 +92,7 @@ class Descent:
     @property
     def busy(self) -> bool:
         """Whether there is something to wait for."""
-        return bool(self._stopping or self._closing or (self._waiting and not self._left))
+        return bool(self._stopping or self._closing or self._waiting)
 
     @property
     def pause(self) -> float:
@@ -106,12 +116,17 @@ class Descent:
         self._close()
 
     def _order(self, client: Client, may: t.Callable[[str], bool]) -> None:
-        if self._left:
-            return
+        while True:
+            behind = {name for name in self._waiting if self._before[name] & self.stuck}
+            self._waiting -= behind
+            self.stuck |= behind
+            if not behind:
+                break
         names = [name for name in self._before if name in self._waiting and self._before[name] <= self.down]
         names = [name for name in names if may(name)]
         if not names:
             return
+        self._told(names)
         await_exec([self._programs[name] for name in names if name in self._programs], self._clock)
         client.stop(names)
         now = self._latest = self._clock.monotonic()
@@ -143,29 +158,39 @@ class Descent:
     def _timeout(self, name: str) -> float:
         return max((service.stop.timeout for service in self._known.get(name, ())), default=0.0)
 
+    def give_up(self, name: str) -> None:
+        """Do not stop a service after all, unless it has been told to already."""
+        if name in self._waiting:
+            self._waiting.discard(name)
+            self.stuck.add(name)
+
     def _look(self, client: Client) -> None:
         programs = client.programs()
         for name, deadline in list(self._stopping.items()):
             # One that supervisord does not know is not waited for.
             state = programs[name].state if name in programs else "STOPPED"
             if state == "UNKNOWN" and not self._lost:
-                self._left[name] = state
+                self._leave(name, state)
             elif state in _SETTLED:
                 self._closing[name] = Deadline(PORT_MARGIN, self._clock)
             elif deadline.expired:
-                self._left[name] = state
+                self._leave(name, state)
                 self._limit = max(self._limit, deadline.seconds)
             else:
                 self._signal_further(programs[name])
                 continue
             del self._stopping[name]
 
+    def _leave(self, name: str, state: str) -> None:
+        self._left[name] = state
+        self.stuck.add(name)
+
     def _close(self) -> None:
         """Note which have stopped for good: a child that has outlived its service may still listen on its port.
 
         Listeners of others are left to the flush.
         """
-        ports = {name: self._ports(name) for name in self._closing}
+        ports = {name: ports_of(self._known, name) for name in self._closing}
         wanted = {port for each in ports.values() for port in each}
         taken = {listener.port for listener in listeners.find_listeners(wanted)} if wanted else set()
         late = set()
@@ -180,9 +205,6 @@ class Descent:
         if late:
             self._sweep(late)
             self.down |= late
-
-    def _ports(self, name: str) -> t.Set[int]:
-        return {port for service in self._known.get(name, ()) for port in service.all_ports.values()}
 
     def refuse(self) -> None:
         """Raise where one has not stopped.

@@ -20,13 +20,16 @@ from ..verdict.observation import Observation, stopped_by_hand, trouble
 from ..verdict.release_use import links_that_lead_elsewhere
 from .plan import ProgramFacts, StackFacts
 
+if t.TYPE_CHECKING:
+    from ..state.credentials import ChangedFiles
+
 
 def stack_facts(
     seen: Observation,
     installed: t.Optional[Generation],
     wanted: Generation,
     *,
-    changed_files: t.Mapping[str, str],
+    changed_files: ChangedFiles,
     held: t.Mapping[str, str],
     stopped: Stopped,
 ) -> StackFacts:
@@ -36,7 +39,7 @@ def stack_facts(
         seen: what was seen of the stack.
         installed: the current generation; None when there is none, or it cannot be read.
         wanted: the generation to bring about.
-        changed_files: by service why a file that it was started with is another one now.
+        changed_files: which services have files that have changed since they read them.
         held: by service why it is not to be started.
         stopped: services that were stopped by name.
     """
@@ -46,7 +49,8 @@ def stack_facts(
         supervisord=_supervisord_revision(seen),
         supervisord_wanted=supervisord_revision(wanted.config),
         wanted_user=seen.wanted_user,
-        programs=_programs(seen, installed, wanted, changed_files),
+        programs=_programs(seen, installed, wanted, changed_files.restart),
+        reloads=changed_files.reload,
         orphans=len(seen.orphans),
         rivals=tuple(process.pid for process in seen.rivals),
         held=held,

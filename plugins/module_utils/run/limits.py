@@ -21,9 +21,10 @@ from ..supervisord.client import batch_seconds
 from ..verdict.limits import FILES, look_limit, verify_limit
 from . import descent, holder, preflight
 from .choice import choice_of, scope
-from .modes import AUTO, NOTHING, Mode
+from .modes import AUTO, NOTHING, RELOAD, Mode
 from .order import ranks
 from .request import Request
+from .rolling import rolling_names
 
 SUPERVISORD_START = 15.0
 
@@ -105,6 +106,9 @@ def run_limit(
     if mode.kills:
         prove += holder.PATIENCE + grace + kill_grace
     ending = grace + kill_grace
+    reload = max((one.ready_timeout for one in part.services if one.reload is not None), default=0.0)
+    if mode is RELOAD:
+        return prove + reload + verify_limit(part, soak)
     free = flush.ROUNDS * ending + flush.RETURN + flush.TIME_WAIT + kill_grace
     if mode.stops == NOTHING:
         return prove + free
@@ -114,6 +118,7 @@ def run_limit(
     if not mode.starts:
         return prove + down + look_limit(part)
     ready = _by_level(stack, part, lambda service: service.ready_timeout)
+    ready += _one_by_one(stack, part) + reload
     up = SUPERVISORD_START + batch_seconds(len(part.services)) + ready
     return prove + down + (free if mode.frees_ports else 0.0) + up + verify_limit(part, soak)
 
@@ -137,6 +142,13 @@ def _careful(stack: Stack, part: Stack, kill_grace: float, *, alone: bool) -> fl
     # Supervisord stops its services one after the other: that which answers, and then the rivals.
     supervisord = one_by_one + descent.STOP_MARGIN
     return services + 2 * supervisord + 1.5 * len(part.services) + kill_grace
+
+
+def _one_by_one(stack: Stack, part: Stack) -> float:
+    """Return how much longer it takes to restart instances one after the other, as if each service waited for all."""
+    names = rolling_names(stack)
+    margins = descent.STOP_MARGIN + descent.PORT_MARGIN
+    return sum(one.stop.timeout + margins + one.ready_timeout for one in part.services if one.name in names)
 
 
 def _emergency(stack: Stack, ending: float) -> float:

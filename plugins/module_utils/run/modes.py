@@ -107,6 +107,17 @@ STOP = Mode(
     frees_ports=False,
     by_name=True,
 )
+RELOAD = Mode(
+    "reload",
+    "have services read their files anew without a restart, those that are named or all with `reload` in the manifest; "
+    "prove that each has the same process and answers",
+    title="reload",
+    verb="reload",
+    stops=NOTHING,
+    starts=False,
+    frees_ports=False,
+    by_name=True,
+)
 ROLLBACK = Mode(
     "rollback",
     "go back to the last verified generation before this one, or to another that is kept: manifest, config, private "
@@ -125,7 +136,7 @@ RERUN = Mode(
     by_name=True,
 )
 
-MODES = (FULL, QUICK, EMERGENCY, AUTO, FLUSH, STOP, ROLLBACK, RERUN)
+MODES = (FULL, QUICK, EMERGENCY, AUTO, FLUSH, RELOAD, STOP, ROLLBACK, RERUN)
 # What `rollcall restart` and `./restart` take.
 RESTARTS = tuple(mode for mode in MODES if mode.verb == "restart")
 BY_NAME: t.Mapping[str, Mode] = {name: mode for mode in MODES for name in mode.names}

@@ -29,12 +29,13 @@ def rank(service: Service) -> Rank:
     return (service.port is not None or service.health is not None, -service.stop.timeout)
 
 
-def needs_of(services: Services, names: t.Iterable[str]) -> t.Dict[str, t.Set[str]]:
+def needs_of(services: Services, names: t.Iterable[str], rolling: t.Container[str] = ()) -> t.Dict[str, t.Set[str]]:
     """Return by name what it depends on, directly or through others.
 
     Args:
         services: every service, by its name.
         names: of those that are asked for.
+        rolling: instances that are restarted one after the other: others of theirs are there meanwhile.
     """
     found: t.Dict[str, t.Set[str]] = {}
     for name in names:
@@ -42,26 +43,38 @@ def needs_of(services: Services, names: t.Iterable[str]) -> t.Dict[str, t.Set[st
         waiting = list(services[name].depends_on)
         while waiting:
             one = waiting.pop()
-            if one not in reached and one in services:
+            if one not in reached and one in services and one not in rolling:
                 reached.add(one)
                 waiting.extend(services[one].depends_on)
         found[name] = reached
     return found
 
 
-def ranks(services: Services, names: t.Iterable[str]) -> t.Dict[str, Rank]:
+def ranks(
+    services: Services, names: t.Iterable[str], needs: t.Optional[t.Mapping[str, t.Set[str]]] = None
+) -> t.Dict[str, Rank]:
     """Return when each of some services is stopped among them.
 
     What depends on a slow one goes as early as that: nobody else waits while it holds the slow one up.
+
+    Args:
+        services: every service, by its name.
+        names: those that are stopped.
+        needs: what each depends on, where that is known.
     """
     stopped = list(names)
     own = {name: rank(services[name]) for name in stopped}
-    needs = needs_of(services, stopped)
+    needs = needs_of(services, stopped) if needs is None else needs
     return {name: min([own[name], *(own[one] for one in needs[name] if one in own)]) for name in stopped}
 
 
 def stopped_before(
-    services: Services, names: t.Iterable[str], *, together: bool, replaced: t.Container[str] = ()
+    services: Services,
+    names: t.Iterable[str],
+    *,
+    together: bool,
+    replaced: t.Container[str] = (),
+    rolling: t.Container[str] = (),
 ) -> t.Dict[str, t.Set[str]]:
     """Return by service which of the others must be down before it is told to stop.
 
@@ -72,10 +85,11 @@ def stopped_before(
         names: those that are stopped.
         together: whether nothing starts before all of them are down.
         replaced: the services that get another process; what depends on one is down meanwhile.
+        rolling: those of them that are restarted one after the other, and whose service is never away.
     """
     stopped = list(names)
-    needs = needs_of(services, stopped)
-    turn = ranks(services, stopped)
+    needs = needs_of(services, stopped, rolling)
+    turn = ranks(services, stopped, needs)
     shared = {name: {one for one in needs[name] if one in replaced} for name in stopped}
     before: t.Dict[str, t.Set[str]] = {}
     for name in stopped:

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ..manifest.graph import dependents, levels
+from ..base import cures
+from ..base.errors import RollcallError
+from ..manifest.graph import levels
 from ..manifest.model import Stack
 from ..manifest.revision import revision
 from ..state.stopped import Stopped
-from .modes import FULL, NEEDED, NOTHING, Mode
+from .modes import FULL, NEEDED, NOTHING, RELOAD, Mode
+from .rolling import Groups, restarted_with, rolling_groups
 
 if t.TYPE_CHECKING:
     from ..base.documents import ActionData
@@ -28,6 +31,8 @@ RESTART = "restart"
 STOP = "stop"
 
 
+# What a reason ends with where instances are restarted one after the other.
+ONE_BY_ONE = "; one instance at a time"
 # How many keys of the manifest a reason names.
 CHANGED = 4
 
@@ -71,6 +76,7 @@ class StackFacts(t.NamedTuple):
         same_generation: whether the wanted manifest, config, registry and private files are the installed ones.
         wanted_user: the user who must run supervisord, where it runs as another one; else empty.
         stopped: services that somebody has stopped by name, and that have no process.
+        reloads: by service why it is to reload.
     """
 
     supervisord: t.Optional[str] = None
@@ -83,6 +89,7 @@ class StackFacts(t.NamedTuple):
     same_generation: bool = True
     wanted_user: str = ""
     stopped: Stopped = {}
+    reloads: t.Mapping[str, str] = {}
 
 
 class PlannedAction(t.NamedTuple):
@@ -117,6 +124,8 @@ class RunPlan(t.NamedTuple):
         freed: by removed service its port, on which nothing of the stack may listen afterwards.
         stopped: services that stay stopped, because somebody has stopped them by name before.
         judged: the services that the run is about, which its verdict judges; None for all.
+        rolling: of each service whose instances are restarted one after the other those, in this order.
+        reload: services that keep their processes and are told to read their files anew.
     """
 
     supervisord: str
@@ -132,6 +141,8 @@ class RunPlan(t.NamedTuple):
     freed: t.Mapping[str, int] = {}
     stopped: Stopped = {}
     judged: t.Optional[t.FrozenSet[str]] = None
+    rolling: Groups = ()
+    reload: t.Tuple[str, ...] = ()
 
     @property
     def actions(self) -> t.List[PlannedAction]:
@@ -141,8 +152,11 @@ class RunPlan(t.NamedTuple):
             *(("restart", name) for name in self.start if name in self.stop),
             *(("start", name) for name in self.start if name not in self.stop),
             *(("remove", name) for name in self.remove if name not in self.start),
+            *(("reload", name) for name in self.reload),
         ]
-        listed = [PlannedAction(verb, name, self.reasons[name]) for verb, name in services]
+        rolling = {name for names in self.rolling for name in names}
+        reasons = {name: self.reasons[name] + (ONE_BY_ONE if name in rolling else "") for _verb, name in services}
+        listed = [PlannedAction(verb, name, reasons[name]) for verb, name in services]
         listed += [PlannedAction("end", f"supervisord pid {pid}", self.reasons["rivals"]) for pid in self.end]
         if self.sweep:
             listed.append(PlannedAction("sweep", "orphans", self.reasons["orphans"]))
@@ -240,6 +254,7 @@ def _needed(stack: Stack, facts: StackFacts) -> RunPlan:
     reasons.update(dict.fromkeys(removed, "no longer in the manifest"))
     running = tuple(name for name in (*names, *removed) if name in facts.programs and facts.programs[name].up)
     started = tuple(name for name in names if name not in facts.held)
+    reloads = to_reload(facts, reasons)
     return RunPlan(
         supervisord=KEEP,
         install=not facts.same_generation,
@@ -248,10 +263,12 @@ def _needed(stack: Stack, facts: StackFacts) -> RunPlan:
         start=started,
         flush=assigned_ports(stack, started),
         sweep=facts.orphans > 0,
-        reasons={**reasons, **reasons_for_processes(facts)},
+        reasons={**reasons, **reloads, **reasons_for_processes(facts)},
         held=facts.held,
         freed=_freed(stack, facts),
         stopped=facts.stopped,
+        rolling=rolling_groups(stack, running, started, facts.ports),
+        reload=tuple(reloads),
     )
 
 
@@ -282,7 +299,7 @@ def _touched(stack: Stack, facts: StackFacts) -> t.Dict[str, str]:
         trouble = trouble_of(stack, facts, service.name)
         if trouble is not None and (service.name not in facts.held or (program is not None and program.up)):
             reasons[service.name] = trouble
-    for name in sorted(dependents(stack, reasons) - set(reasons) - set(facts.stopped)):
+    for name in sorted(restarted_with(stack, reasons) - set(reasons) - set(facts.stopped)):
         program = facts.programs.get(name)
         if name in facts.held and (program is None or not program.up):
             continue
@@ -305,11 +322,61 @@ def plan_of_all(stack: Stack, facts: StackFacts, mode: Mode) -> RunPlan:
         facts: what is there.
         mode: the restart mode.
     """
+    if mode is RELOAD:
+        return reload_plan(stack, facts, [one.name for one in stack.services if one.reload is not None], judged=None)
     if mode.stops == NOTHING:
         return RunPlan(KEEP, False, (), (), (), assigned_ports(stack), False, {})
     if mode.stops == NEEDED:
         return _needed(stack, facts)
     return _everything(stack, facts, mode, mode.title if mode.starts else f"{mode.name} was asked for")
+
+
+def reload_plan(
+    stack: Stack, facts: StackFacts, names: t.Sequence[str], judged: t.Optional[t.FrozenSet[str]]
+) -> RunPlan:
+    """Return the plan that has services reload, and leaves out those that are down for a reason.
+
+    Raises:
+        RollcallError: ``wrong_use``: they do not reload, or none does.
+    """
+    without = [name for name in names if stack.service(name).reload is None]
+    if without or not names:
+        said = f"{', '.join(without)} has" if len(without) == 1 else f"{', '.join(without) or 'No service'} have"
+        raise RollcallError(
+            f"{'No service of stack ' + stack.name + ' has' if not names else said} no reload in the manifest."
+            " Nothing was touched.",
+            kind="wrong_use",
+            evidence={"services": without},
+            remedies=[cures.correct("the manifest: write `reload: {signal: HUP}`, or restart the service")],
+        )
+    reasons = {name: facts.reloads.get(name, "reload was asked for") for name in names if name not in facts.stopped}
+    return RunPlan(
+        KEEP,
+        False,
+        (),
+        (),
+        (),
+        (),
+        False,
+        reasons,
+        held=facts.held,
+        stopped=facts.stopped,
+        judged=judged,
+        reload=tuple(reasons),
+    )
+
+
+def to_reload(facts: StackFacts, touched: t.Container[str]) -> t.Dict[str, str]:
+    """Return by service why it reloads: it runs on, and nothing but files that it can reload has changed."""
+    return {
+        name: why
+        for name, why in facts.reloads.items()
+        if name not in touched
+        and name not in facts.held
+        and name not in facts.stopped
+        and name in facts.programs
+        and facts.programs[name].state == "RUNNING"
+    }
 
 
 def assigned_ports(stack: Stack, names: t.Optional[t.Container[str]] = None) -> t.Tuple[int, ...]:

@@ -14,10 +14,10 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
-from ..manifest.graph import dependencies, dependents
+from ..manifest.graph import dependencies
 from ..manifest.model import Stack
 from .choice import Choice, chosen
-from .modes import NEEDED, RERUN, Mode
+from .modes import NEEDED, RELOAD, RERUN, Mode
 from .plan import (
     KEEP,
     RunPlan,
@@ -25,11 +25,14 @@ from .plan import (
     assigned_ports,
     plan_of_all,
     reasons_for_processes,
+    reload_plan,
     stop_order,
     supervisord_trouble,
+    to_reload,
     trouble_of,
     with_what_is_held,
 )
+from .rolling import restarted_with, rolling_groups
 
 
 def make_plan(stack: Stack, facts: StackFacts, mode: Mode, choice: t.Optional[Choice] = None) -> RunPlan:
@@ -49,6 +52,8 @@ def plan_by_name(stack: Stack, facts: StackFacts, mode: Mode, choice: Choice) ->
     Raises:
         RollcallError: ``refused``: supervisord itself must be started or replaced, which touches every service.
     """
+    if mode is RELOAD:
+        return reload_plan(stack, facts, choice.names, judged=frozenset(choice.names))
     names = chosen(stack, choice)
     if not mode.starts:
         return _stopping(stack, facts, choice, names)
@@ -62,22 +67,28 @@ def plan_by_name(stack: Stack, facts: StackFacts, mode: Mode, choice: Choice) ->
         )
     if mode is RERUN:
         _check_ended(facts, choice)
+    moved = restarted_with(stack, choice.names)
+    names = {name for name in names if name in moved or not _is_up(facts, name)}
     reasons = _touched(stack, facts, choice, names) if mode.stops == NEEDED else _all(stack, facts, mode, choice, names)
     reasons = {**_needed(stack, facts, choice, reasons), **reasons}
     reasons = with_what_is_held(reasons, facts)
     started = tuple(one.name for one in stack.services if one.name in reasons and one.name not in facts.held)
+    reloads = {name: why for name, why in to_reload(facts, reasons).items() if name in names and mode.stops == NEEDED}
+    running = [name for name in reasons if _is_up(facts, name)]
     return RunPlan(
         supervisord=KEEP,
         install=False,
-        stop=stop_order(stack, [name for name in reasons if _is_up(facts, name)]),
+        stop=stop_order(stack, running),
         remove=(),
         start=started,
         flush=assigned_ports(stack, started) if mode.frees_ports else (),
         sweep=facts.orphans > 0,
-        reasons={**reasons, **reasons_for_processes(facts)},
+        reasons={**reasons, **reloads, **reasons_for_processes(facts)},
         held={name: why for name, why in facts.held.items() if name in names},
         stopped={name: one for name, one in facts.stopped.items() if name not in started},
         judged=frozenset(names.union(started)),
+        reload=tuple(reloads),
+        rolling=rolling_groups(stack, running, started, facts.ports),
     )
 
 
@@ -135,7 +146,7 @@ def _touched(stack: Stack, facts: StackFacts, choice: Choice, names: t.Set[str])
             reasons[name] = f"it was {stopped.words}"
         elif trouble is not None and (name in choice.names or not _is_up(facts, name)):
             reasons[name] = trouble
-    for name in sorted(names & dependents(stack, reasons) - set(reasons)):
+    for name in sorted(names & restarted_with(stack, reasons) - set(reasons)):
         if not _stays(facts, choice, name):
             reasons[name] = f"it depends on {along_with(stack, name, reasons)}"
     return reasons

@@ -59,6 +59,7 @@ class PreparedRun(t.NamedTuple):
         awaited: the directory of a release that is not on the host yet, which only check mode accepts; else empty.
         limit: the seconds that it takes at the longest, by the manifests as they were before it began.
         choice: which services it is about; None for all.
+        release: the application's release that the services run from until now; None where they run from none.
     """
 
     request: Request
@@ -72,6 +73,7 @@ class PreparedRun(t.NamedTuple):
     awaited: str
     limit: float
     choice: t.Optional[Choice] = None
+    release: t.Optional[str] = None
 
     @property
     def stack(self) -> Stack:
@@ -122,17 +124,13 @@ def prepare(
         registry.check_place(stack)
     preflight.check_running_limits(stack, before, plan)
     preflight.check_ports(stack, before, plan, request)
-    takedown = TakeDown(
-        stack,
-        None if installed is None else installed.stack,
-        before,
-        grace=request.grace,
-        kill_grace=request.kill_grace,
-        clock=clock,
-        services=plan.judged,
+    there = None if installed is None else installed.stack
+    patience = {"grace": request.grace, "kill_grace": request.kill_grace}
+    takedown = TakeDown(stack, there, before, **patience, clock=clock, services=plan.judged)
+    limit, release = limit_of(request, stack), None if there is None else there.release
+    return PreparedRun(
+        request, clock, generation, before, plan, takedown, files, restores, awaited, limit, choice, release
     )
-    limit = limit_of(request, stack)
-    return PreparedRun(request, clock, generation, before, plan, takedown, files, restores, awaited, limit, choice)
 
 
 def _installed(request: Request) -> t.Optional[Generation]:

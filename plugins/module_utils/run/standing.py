@@ -28,7 +28,9 @@ if t.TYPE_CHECKING:
     from ..base.documents import Report, StandingData
 
 # Steps of a run that end, start or replace something.
-_TOUCHING = frozenset({"stop", "stop-daemon", "sweep", "flush", "install", "reload", "start-daemon", "start"})
+_TOUCHING = frozenset(
+    {"stop", "stop-daemon", "sweep", "flush", "install", "reload", "start-daemon", "start", "reload-services"}
+)
 # Commands that bring a stack up that is down. An error advises one where the usual one would not do.
 _STARTING = (cures.START, cures.RESTART, cures.FULL, cures.EMERGENCY, cures.FORCE_INSTALL)
 

@@ -30,7 +30,7 @@ from ..supervisord.client import DOWN, Client, await_exec, client_of, wait_state
 from ..supervisord.running import supervisords_of
 from ..verdict.observation import Observation
 from . import born
-from .descent import POLL, STOP_MARGIN, Descent
+from .descent import POLL, STOP_MARGIN, Descent, ports_of
 from .order import stopped_before
 
 # What every process gets in an emergency, after its signal and before KILL.
@@ -93,38 +93,55 @@ class TakeDown:
         Raises:
             RollcallError: one is still there after its own stop time, or what it left behind does not end.
         """
-        services = {name: known[0] for name, known in self._known.items()}
+        services = self.services
         before = stopped_before(services, [name for name in names if name in services], together=together)
+        descent = self.descent({**{name: set() for name in names}, **before}, lost=lost)
         with self._client() as client:
-            self._stop(client, {**{name: set() for name in names}, **before}, lost=lost)
-
-    def stop_together(self, client: Client, names: t.Sequence[str], *, lost: bool = False) -> None:
-        """Stop services all at once, and wait for all of them and their ports; errors as `stop_services`."""
-        self._stop(client, {name: set() for name in names}, lost=lost)
-
-    def _stop(self, client: Client, before: t.Mapping[str, t.AbstractSet[str]], *, lost: bool) -> None:
-        descent = self.descent(before, lost=lost)
-        while descent.busy:
-            descent.step(client)
-            if descent.busy:
-                self._clock.sleep(descent.pause)
+            while descent.busy:
+                descent.step(client)
+                if descent.busy:
+                    self._clock.sleep(descent.pause)
         descent.refuse()
 
-    def descent(self, before: t.Mapping[str, t.AbstractSet[str]], *, lost: bool) -> Descent:
-        """Return the way down of some services; by each, those that must be down before it is told to stop."""
+    def descent(
+        self,
+        before: t.Mapping[str, t.AbstractSet[str]],
+        *,
+        lost: bool,
+        narrow: bool = False,
+        told: t.Callable[[t.Sequence[str]], None] = lambda _names: None,
+    ) -> Descent:
+        """Return the way down of some services.
+
+        Args:
+            before: by service, those that must be down before it is told to stop.
+            lost: whether it is no error that supervisord has lost track of one, because it is to end as well.
+            narrow: whether others go on beside: then only what is left over of the services themselves is ended.
+            told: told which are about to be told to stop.
+        """
         return Descent(
             self._known,
             self._before.programs,
             before,
-            sweep=lambda _names: self.sweep(),
+            sweep=lambda names: self.sweep(services=names if narrow else None),
             lost=lost,
             clock=self._clock,
             asked=self.asked,
+            told=told,
         )
 
     def stop_seconds(self, name: str) -> float:
         """Return how long a service may take to stop: by the installed manifest, or by the wanted one."""
         return max((service.stop.timeout for service in self._known.get(name, ())), default=0.0)
+
+    @property
+    def services(self) -> t.Mapping[str, Service]:
+        """Every service by its name: as it is wanted, or else as it is installed."""
+        return {name: known[0] for name, known in self._known.items()}
+
+    def ports_of(self, name: str) -> t.Set[int]:
+        """Return the ports that a service has in the wanted and in the installed manifest."""
+        return ports_of(self._known, name)
 
     def end_supervisords(self) -> None:
         """End every supervisord of the stack: one that answers by its own shutdown, another one by TERM.
@@ -238,22 +255,29 @@ class TakeDown:
             # All that is below it counts as held then.
             return None
 
-    def sweep(self, *, none_left: bool = False) -> None:
+    def sweep(
+        self, *, none_left: bool = False, services: t.Optional[t.Iterable[str]] = None, nameless: bool = False
+    ) -> None:
         """End the orphans of the stack; where no supervisord is left, remove its socket and pidfile.
 
         Args:
             none_left: whether a look at all processes has just shown that no supervisord is left.
+            services: of these services only; None for all that the run is about.
+            nameless: whether, in a run of the whole stack, also what no longer says of which service it is.
 
         Raises:
             RollcallError: an orphan does not end.
         """
+        only = (
+            self._services if services is None else {*services, *([""] if nameless and self._services is None else [])}
+        )
         supervisords = [] if none_left else [process.pid for process in self._supervisords()]
         ended = sweep(
             self._stack.root,
             keep=supervisords,
             reported=self._reported(supervisords),
             uids=trusted_uids(self._stack.root, self._stack.user),
-            services=self._services,
+            services=only,
             grace=self._grace,
             kill_grace=self._kill_grace,
             clock=self._clock,

@@ -23,7 +23,7 @@ LINE = 400
 _COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "quiet": "2"}
 _COMMAND = re.compile(
     r"(?<![\w/.-])rollcall"
-    r"(?= (?:status|verify|start|stop|restart|flush|ports?|manifest|doctor|history|rollback|acknowledge|undo"
+    r"(?= (?:status|verify|start|stop|restart|reload|flush|ports?|manifest|doctor|history|rollback|acknowledge|undo"
     r"|logs|exec|rerun)\b)"
 )
 

@@ -18,7 +18,7 @@ from ..base.files import read_record, write_record
 from ..base.opening import open_followed
 from ..host.accounts import readable_by
 from ..host.apart import apart_each
-from ..manifest.model import Stack
+from ..manifest.model import Service, Stack
 
 # Seconds in which the files must answer.
 SECONDS = 5.0
@@ -31,6 +31,23 @@ Digests = t.Mapping[str, t.Mapping[str, str]]
 def path(stack: Stack) -> str:
     """Return the file that keeps the digests."""
     return os.path.join(stack.paths.state, "files.json")
+
+
+class ChangedFiles(t.NamedTuple):
+    """By service why it must read files anew.
+
+    Attributes:
+        restart: those that must be restarted for it.
+        reload: those that reload them.
+    """
+
+    restart: t.Dict[str, str]
+    reload: t.Dict[str, str]
+
+
+def watched(service: Service) -> t.Tuple[str, ...]:
+    """Return the files of a service whose change it must be told."""
+    return tuple(dict.fromkeys((*service.requires_files, *(service.reload.files if service.reload else ()))))
 
 
 class FileRecord:
@@ -52,28 +69,30 @@ class FileRecord:
 
     def digests(self) -> t.Dict[str, t.Dict[str, str]]:
         """Return the digests of the files as they are now, by service and path; a missing file has none."""
-        names = {name for service in self._stack.services for name in service.requires_files}
+        names = {name for service in self._stack.services for name in watched(service)}
         # They may be on any file system: one that does not answer counts as missing, and verdict/fitness.py tells it.
         works = {name: functools.partial(self._digest, name) for name in sorted(names)}
         found = apart_each(works, SECONDS) if works else {}
         seen = {name: digest for name, digest in found.items() if digest is not None}
         return {
-            service.name: {name: seen[name] for name in service.requires_files if name in seen}
+            service.name: {name: seen[name] for name in watched(service) if name in seen}
             for service in self._stack.services
-            if service.requires_files
+            if watched(service)
         }
 
-    def changed(self) -> t.Dict[str, str]:
-        """Return by service why it must be restarted: a file of it has changed.
+    def changed(self) -> ChangedFiles:
+        """Return which services have files that have changed since they read them.
 
         A service or a file without a record counts as unchanged, and so does a file that is gone.
         """
-        found = {}
+        found = ChangedFiles({}, {})
         for service, files in self.digests().items():
             kept = self._kept.get(service, {})
             others = [name for name, digest in files.items() if kept.get(name, digest) != digest]
             if others:
-                found[service] = f"its file {', '.join(others)} changed"
+                reload = self._stack.service(service).reload
+                reloads = reload is not None and set(others) <= set(reload.files)
+                (found.reload if reloads else found.restart)[service] = f"its file {', '.join(others)} changed"
         return found
 
     def keep(self, services: t.Iterable[str], digests: Digests) -> None:
@@ -82,11 +101,13 @@ class FileRecord:
         Raises:
             OSError: it could not be written, so the next run restarts the services.
         """
-        known = {service.name for service in self._stack.services if service.requires_files}
+        known = {service.name for service in self._stack.services if watched(service)}
         started = set(services)
         kept = {name: files for name, files in self._kept.items() if name in known}
-        # For a service without a record, the files as they are now count as those it was started with.
-        kept.update({name: files for name, files in digests.items() if name in started or name not in kept})
+        # A file without a record counts as what the service was started with, as it is now.
+        kept.update(
+            {name: files if name in started else {**files, **kept.get(name, {})} for name, files in digests.items()}
+        )
         if kept != self._kept:
             write_record(path(self._stack), {"key": self._key.hex(), "services": kept})
 

@@ -99,3 +99,82 @@ def test_a_report_tells_for_how_long_each_service_was_away_that_was_restarted(tm
         report = drained.stack.perform("full", installed=True, services=("web",))
         assert row(report, "web")["downtime"] > 0
         assert row(drained.stack.status(), "web")["downtime"] is None
+
+
+def repainted(drained: Draining, *names: str) -> None:
+    """Change services in the manifest, so that a run restarts them."""
+    for name in names:
+        drained.stack.raw["services"][name].setdefault("env", {})["COLOUR"] = "green"
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["by name", "auto"])
+def test_what_does_not_need_the_worker_is_up_again_while_it_still_drains(tmp_path: Path, named: bool) -> None:
+    port = free_port()
+    web = {"port": port, "health": {"http": "/health"}}
+    with draining({"web": web, "front": {"depends_on": {"web": "healthy"}}}, tmp_path) as drained:
+        before = drained.stack.pids()
+        repainted(drained, "web", "worker")
+        if named:
+            under_way = drained.restart("full", installed=True, services=("web", "worker"))
+        else:
+            under_way = drained.restart("auto")
+        assert eventually(lambda: renewed(drained.stack, before) == {"web", "front"}, PATIENCE)
+        assert eventually(lambda: answers(port), PATIENCE)
+        assert is_alive(before["worker"])
+        drained.let_go()
+        report = under_way.result(PATIENCE)
+        assert report["ok"]
+        assert renewed(drained.stack, before) == {"web", "front", "worker"}
+        assert row(report, "web")["downtime"] < row(report, "worker")["downtime"]
+
+
+def renewed(made: StackUnderTest, before: t.Mapping[str, int]) -> t.Set[str]:
+    pids = made.pids()
+    return {name for name in before if name in pids and pids[name] != before[name]}
+
+
+def test_what_needs_the_same_service_as_the_worker_runs_until_the_worker_has_drained(tmp_path: Path) -> None:
+    port = free_port()
+    web = {"port": port, "health": {"http": "/health"}, "depends_on": {"base": "running"}}
+    services = {"base": {}, "web": web, "worker": {"depends_on": {"base": "running"}}}
+    with draining(services, tmp_path) as drained:
+        before = drained.stack.pids()
+        repainted(drained, "base")
+        under_way = drained.restart("auto")
+        assert answers(port)
+        assert is_alive(before["web"])
+        assert is_alive(before["base"])
+        drained.let_go()
+        assert under_way.result(PATIENCE)["ok"]
+        assert renewed(drained.stack, before) == {"base", "web", "worker"}
+
+
+def test_a_service_that_gets_the_port_of_one_that_drains_waits_for_it(tmp_path: Path) -> None:
+    first, second, third = free_port(), free_port(), free_port()
+    web = {"port": first, "health": {"http": "/health"}}
+    with draining({"web": web, "worker": {"port": second}, "other": {}}, tmp_path) as drained:
+        drained.stack.raw["services"]["web"]["port"] = second
+        drained.stack.raw["services"]["worker"]["port"] = third
+        repainted(drained, "other")
+        before = drained.stack.pids()
+        under_way = drained.restart("auto")
+        assert eventually(lambda: "other" in renewed(drained.stack, before), PATIENCE)
+        assert eventually(lambda: not is_alive(before["web"]), PATIENCE)
+        assert "web" not in renewed(drained.stack, before)
+        drained.let_go()
+        report = under_way.result(PATIENCE)
+        assert report["ok"]
+        assert answers(second)
+
+
+def test_what_is_removed_stops_beside_and_what_is_new_starts_at_once(tmp_path: Path) -> None:
+    with draining({"other": {}}, tmp_path) as drained:
+        del drained.stack.raw["services"]["worker"]
+        drained.stack.raw["services"]["new"] = {}
+        under_way = drained.restart("auto")
+        assert eventually(lambda: "new" in drained.stack.pids(), PATIENCE)
+        drained.let_go()
+        report = under_way.result(PATIENCE)
+        assert report["ok"]
+        assert sorted(drained.stack.pids()) == ["new", "other"]
+        assert drained.stack.perform()["actions"] == []

@@ -137,7 +137,7 @@ RECORDS = {
     "files": Record(
         "state/files.json",
         {"key": "00ff", "services": {"web": {"/etc/x": "abcd"}}},
-        lambda stack: credentials.FileRecord(stack).changed(),
+        lambda stack: credentials.FileRecord(stack).changed().restart,
         of(dict),
     ),
     "boot": Record("state/boot.json", {"unit": "/etc/x.service"}, missing, of(list)),

@@ -427,6 +427,10 @@ OF_DATA: dict[str, list[Trial]] = {
         Trial(a_manifest({"a": a_service(port=8005)}, ports={"avoid": [8005]}), c.NOT_AVOIDED,
               at("stack.ports.avoid", written([]))),
     ],
+    "SEVERAL": [
+        Trial(one(port=8000, update="rolling"), c.SEVERAL, beside("instances", written(2))),
+        Trial(one(port=8000, update="rolling"), c.SEVERAL, removed),
+    ],
     "NO_BROWSER": [
         Trial(a_manifest({"a": a_service(port=6000)}, ports={"range": [5001, 8100], "avoid": []}), c.NO_BROWSER,
               written(8000))],

@@ -47,7 +47,7 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 ROWS = dict(re.findall(r"^\| `([\w.]+)` \|[^|]*\| ?([^|]*?) ?\|.*\|$", PAGE, re.MULTILINE))
 
 
-@pytest.mark.parametrize("text", EXAMPLES, ids=["ours", "instances", "older"])
+@pytest.mark.parametrize("text", EXAMPLES, ids=["ours", "reload", "instances", "older"])
 def test_an_example_is_a_manifest_without_a_problem(text: str) -> None:
     loaded = parse_manifest(text.encode("utf-8"))
 
