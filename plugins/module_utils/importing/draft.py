@@ -285,7 +285,8 @@ class Draft:
         """Return the port in a text; None, and a note, when the text is not a port."""
         port = int(text) if _PORT.match(text) else 0
         if not 1 <= port <= 65535:
-            self.lost(place, "is not a port number, so the service has no port", "give the service its port")
+            told = "is not a port number from 1 to 65535, so the service has no port"
+            self._notes.add(LOST, place, told, "give the service its port", first=True)
             return None
         if str(port) != text:
             self.changed(place, f"is written {port} now", "see that the application takes it")

@@ -17,13 +17,15 @@ import shlex
 import typing as t
 
 from ..base import cures
-from ..base.errors import RollcallError
+from ..base.errors import Problem, RollcallError, problems_error
 from ..manifest import corrections
 from ..manifest.builder import NODE_LIMIT
+from ..manifest.document import describes_containers
 from ..manifest.file import SIZE_LIMIT, parse_manifest
 from ..manifest.legacy import recognise
 from . import pm2, port_manifest, port_variables, procfile, supervisord_conf
 from .draft import Draft, Imported
+from .javascript import NotData
 from .port_registry import as_older_shape
 from .supervisord_conf import Read
 from .yaml_text import as_yaml
@@ -109,7 +111,42 @@ def _add(draft: Draft, text: str, kind: str, environment: t.Mapping[str, str]) -
 # --- which kind it is --------------------------------------------------------------------------------------------
 
 _CONFIG = re.compile(r"^\[(supervisord\]|include\]|(program|group|eventlistener|fcgi-program):)", re.MULTILINE)
+_MANIFEST = re.compile(r"^stack:", re.MULTILINE)
 _SCRIPTS = (".js", ".cjs", ".mjs", ".ts")
+
+
+def _detect_script(path: str, text: str) -> str:
+    """Return the kind of a file of JavaScript, which is read when it is nothing but data, and never run."""
+    script = f"JSON.stringify(require({path if os.path.isabs(path) else './' + path!r}))"
+    cure = corrections.run_script(f"node -p {shlex.quote(script)}")
+    try:
+        if pm2.recognise(pm2.read_as_pm2(text).data):
+            return "pm2"
+    except NotData as exc:
+        raise problems_error(f"{path} is a program", [Problem(exc.place, exc.words, cure)]) from exc
+    raise RollcallError(f"{path} is a program in JavaScript, which is not run here.", kind="wrong_use", remedies=[cure])
+
+
+def _kind_of(path: str, data: t.Any) -> t.Optional[str]:
+    """Return the kind of data: of a port manifest, a registry of ports or an ecosystem file; None when it is none.
+
+    Raises:
+        RollcallError: ``wrong_use``: it is a manifest already, or a file of docker compose.
+    """
+    if isinstance(data, dict):
+        if recognise(data) or as_older_shape(data) is not None:
+            return "ports"
+        if describes_containers(data):
+            raise RollcallError(
+                f"{path} is a file of docker compose: it describes containers, and no programs of this host.",
+                kind="wrong_use",
+                remedies=[corrections.COMPOSE],
+            )
+        if isinstance(data.get("stack"), dict) or isinstance(data.get("services"), dict):
+            raise RollcallError(
+                f"{path} is a manifest already.", kind="wrong_use", remedies=[cures.check_manifest(path)]
+            )
+    return "pm2" if pm2.recognise(data) else None
 
 
 def detect(path: str, text: str) -> str:
@@ -120,32 +157,29 @@ def detect(path: str, text: str) -> str:
     """
     name = os.path.basename(path).lower()
     if name.endswith(_SCRIPTS):
-        script = f"JSON.stringify(require({path if os.path.isabs(path) else './' + path!r}))"
-        raise RollcallError(
-            f"{path} is a program in JavaScript, which is not run here.",
-            kind="wrong_use",
-            remedies=[corrections.run_script(f"node -p {shlex.quote(script)}")],
-        )
+        return _detect_script(path, text)
     if name.startswith("procfile"):
         return "procfile"
     if _CONFIG.search(text):
         return "supervisord"
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = [line for line in text.lstrip("\ufeff").splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if lines and all(port_variables.ASSIGNMENT.match(line) for line in lines):
         return "environment"
-    json_text = text.lstrip("\ufeff \t\r\n").startswith("{")
-    data = parse_manifest(text.encode("utf-8", "replace"), json_only=name.endswith(".json")).data
-    if isinstance(data, dict):
-        if recognise(data) or (json_text and as_older_shape(data) is not None):
-            return "ports"
-        if "stack" in data or "services" in data:
-            raise RollcallError(
-                f"{path} is a manifest already.", kind="wrong_use", remedies=[cures.check_manifest(path)]
-            )
-    if pm2.recognise(data):
-        return "pm2"
-    if lines and all(procfile.PROCESS.match(line) for line in lines):
+    try:
+        loaded = pm2.read_as_pm2(text)
+    except NotData as exc:
+        loaded = parse_manifest(text.encode("utf-8", "replace"))  # YAML may begin with a bracket, too
+        if loaded.failed or pm2.recognise(loaded.data):
+            problem = Problem(exc.place, exc.words, corrections.PRINT_AS_JSON)
+            raise problems_error(f"{path} is not JSON", [problem]) from exc
+    kind = _kind_of(path, loaded.data)
+    names = [process.group(1) for process in map(procfile.PROCESS.match, lines) if process]
+    if lines and len(names) == len(lines) and not (kind == "pm2" and pm2.all_keys(names)):
         return "procfile"
+    if kind is not None:
+        return kind
+    if loaded.failed and (name.endswith(".json") or _MANIFEST.search(text)):
+        raise problems_error(f"{path} cannot be read", [each for each in loaded.problems if each.severity == "error"])
     raise RollcallError(
         f"{path} cannot be recognised.",
         kind="wrong_use",

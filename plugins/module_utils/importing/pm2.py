@@ -19,11 +19,12 @@ import typing as t
 from collections.abc import Mapping
 
 from ..manifest import corrections
-from ..manifest.file import parse_manifest
+from ..manifest.file import Loaded, parse_manifest
 from ..manifest.model import LONGEST_STOP
 from ..manifest.places import Place, is_list, kind_of, name_place
 from .commands import words
 from .draft import Draft
+from .javascript import BEGINS, NotData, as_json
 
 # Other names of a key that PM2 takes. Besides, every a_key may be written aKey.
 _ALIASES: t.Mapping[str, t.Tuple[str, ...]] = {
@@ -41,22 +42,28 @@ _ALIASES: t.Mapping[str, t.Tuple[str, ...]] = {
 _CANONICAL = {alias: key for key, aliases in _ALIASES.items() for alias in aliases}
 _READ = words(
     "name script args exec_interpreter node_args cwd env port instances exec_mode instance_var increment_var uid "
-    "autorestart stop_exit_codes max_restarts min_uptime kill_timeout"
+    "autorestart stop_exit_codes max_restarts min_uptime kill_timeout treekill"
 )
 # Keys without a note: another note covers them, or they do not matter here.
 _UNSAID = words(
-    "vizion pmx automation treekill source_map_support disable_source_map_support merge_logs time log_date_format "
-    "log_type pid_file force trace disable_trace execute_command windows_hide username"
+    "vizion pmx automation source_map_support disable_source_map_support merge_logs force trace disable_trace "
+    "execute_command windows_hide username kill_retry_time v8 event_loop_inspector deep_monitoring io write"
 )
 _LOGS = frozenset(["out_file", "error_file", "log_file"])
 _CURES: t.Mapping[str, str] = {
-    "watch": "restart it when it is deployed: rollcall restart",
+    "watch": "restart it when it is deployed, by: rollcall restart",
     "max_memory_restart": "set a limit in the runtime, such as node --max-old-space-size",
     "cron_restart": "let a timer of systemd run rollcall restart",
     "wait_ready": "give the service a port and a health check: it is waited for",
     "listen_timeout": "give the service a port and a health check; ready_timeout is how long it has",
     "shutdown_with_message": "let the application end on a signal",
     "gid": "let the user's own group be the right one",
+    "pid_file": "ask rollcall status for the pid",
+    "log_date_format": "let the application write the time",
+    "time": "let the application write the time",
+    "log_type": "let the application write JSON",
+    "disable_logs": "do without: all that it says is kept, within log.max_bytes",
+    "filter_env": "do nothing more: of the environment it is given PATH, the locale and what stands here",
     "namespace": "make it a stack of its own, or do without",
     "restart_delay": "do without: supervisord waits longer from try to try",
     "exp_backoff_restart_delay": "do nothing: supervisord waits longer from try to try",
@@ -72,6 +79,11 @@ _INTERPRETERS: t.Mapping[str, str] = {
     ".php": "php",
     ".pl": "perl",
 }
+# The defaults of PM2 (lib/API/schema.json, constants.js), where they are not those of a manifest.
+_STOP = {"signal": "INT", "timeout": 1.6}
+_RETRIES = 16
+# PM2's own server of files (lib/API/Serve.js), and its defaults.
+_SERVE, _SERVE_PORT, _SERVE_PATH = "serve", "8080", "."
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "": 0.001}
 _TIME = re.compile(r"([0-9]{1,15})([hms]?)\Z")
 _ENDLESS = 10**15
@@ -84,6 +96,12 @@ def recognise(data: t.Any) -> bool:
     return bool(apps) and all(isinstance(app, Mapping) and "script" in _keys(app) for _name, app in apps)
 
 
+def all_keys(names: t.Iterable[str]) -> bool:
+    """Return whether all names are keys of an app: a file of lines ``name: command`` is a Procfile otherwise."""
+    known = {*_READ, *_UNSAID, *_LOGS, *_CURES, *_CANONICAL}
+    return all(name in known for name in names)
+
+
 def add(draft: Draft, text: str) -> None:
     """Add the apps of an ecosystem file, JSON or YAML, to a draft.
 
@@ -94,7 +112,7 @@ def add(draft: Draft, text: str) -> None:
     Raises:
         RollcallError: ``wrong_use``: the text is neither JSON nor YAML, or holds no apps.
     """
-    loaded = parse_manifest(text.encode("utf-8", "replace"))
+    loaded = _load(draft, text)
     draft.refuse_text(loaded.problems)
     apps = _apps(loaded.data)
     if not apps:
@@ -102,10 +120,11 @@ def add(draft: Draft, text: str) -> None:
         draft.refuse()
     if isinstance(loaded.data, Mapping) and "deploy" in loaded.data:
         draft.lost("deploy", "is not carried over", "let Ansible bring the release to its hosts")
-    draft.defaults.update(restart="always", stop={"signal": "INT"})
+    draft.defaults.update(restart="always", stop=dict(_STOP), start={"retries": _RETRIES})
     draft.changed(
         "every app",
-        "is restarted however it ends, and stopped with SIGINT, as by PM2",
+        f"is restarted however it ends, up to {_RETRIES} times in a row, and stopped with SIGINT and, 1.6 s later, "
+        "SIGKILL, as by PM2",
         "change the defaults if you like",
     )
     draft.changed(
@@ -118,6 +137,33 @@ def add(draft: Draft, text: str) -> None:
             _App(draft, place, data, loaded.lines).add()
         else:
             draft.problem(name_place(place), f"is {kind_of(data)}, not a mapping", corrections.AN_APP)
+
+
+def read_as_pm2(text: str) -> Loaded:
+    """Return the data in an ecosystem file: JSON, JavaScript that is plain data, or YAML.
+
+    Raises:
+        NotData: it is JavaScript that would have to be run.
+    """
+    if not BEGINS.match(text):
+        return parse_manifest(text.encode("utf-8", "replace"))
+    return parse_manifest(as_json(text).encode("utf-8", "replace"), json_only=True)
+
+
+def _load(draft: Draft, text: str) -> Loaded:
+    try:
+        loaded = read_as_pm2(text)
+    except NotData as exc:
+        draft.problem(exc.place, exc.words, corrections.PRINT_AS_JSON)
+        draft.refuse()
+        raise
+    try:
+        if BEGINS.match(text) and not loaded.failed:
+            json.loads(text)
+    except ValueError as exc:
+        place = f"line {exc.lineno}, column {exc.colno}" if isinstance(exc, json.JSONDecodeError) else "the file"
+        draft.advice(place, "is JavaScript and no JSON; it was read as PM2 reads it", corrections.PRINT_AS_JSON)
+    return loaded
 
 
 def _apps(data: t.Any) -> t.List[t.Tuple[Place, t.Any]]:
@@ -133,13 +179,26 @@ def _apps(data: t.Any) -> t.List[t.Tuple[Place, t.Any]]:
 
 def _keys(app: t.Mapping[t.Any, t.Any]) -> t.Dict[str, t.Any]:
     """Return an app with each key under its proper name. Where two names of a key are there, the proper one counts."""
+    return _read_keys(app)[0]
+
+
+def _read_keys(app: t.Mapping[t.Any, t.Any]) -> t.Tuple[t.Dict[str, t.Any], t.List[t.Tuple[str, str]]]:
+    """Return the keys of an app by their proper names, and each name that counts for nothing beside another one."""
     found: t.Dict[str, t.Any] = {}
-    for key, value in app.items():
-        snake = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", str(key)).lower() if not str(key).startswith("env_") else str(key)
-        name = _CANONICAL.get(snake, snake)
-        if name == key or name not in found:
-            found[name] = value
-    return found
+    written: t.Dict[str, str] = {}
+    ignored = []
+    names = []
+    for key in map(str, app):
+        snake = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", key).lower() if not key.startswith("env_") else key
+        names.append((key, _CANONICAL.get(snake, snake)))
+    for key, name in sorted(names, key=lambda each: each[0] != each[1]):  # proper names first
+        value = app.get(key)
+        if not found.get(name):
+            found[name], written[name] = value, key
+        elif value:
+            ignored.append((key, written[name]))
+    order = {name: number for number, (_key, name) in enumerate(names)}
+    return {name: found[name] for name in sorted(found, key=lambda each: order[each])}, ignored
 
 
 class _App:
@@ -147,7 +206,7 @@ class _App:
 
     def __init__(self, draft: Draft, place: Place, data: t.Mapping[t.Any, t.Any], lines: t.Mapping[Place, int]) -> None:
         self._draft = draft
-        self._keys = _keys(data)
+        self._keys, self._ignored = _read_keys(data)
         self._line = lines.get(place)
         name = self._keys.get("name")
         self._shown = f"app {name}" if isinstance(name, str) and name else name_place(place) or "the app"
@@ -159,27 +218,64 @@ class _App:
             self._wrong("script", "is missing", corrections.A_SCRIPT)
             return
         self._lost_keys()
+        if script == _SERVE:
+            self._serve()
+            return
         argv = self._command(script)
         name = self._text("name") or os.path.splitext(os.path.basename(script))[0]
-        entry: t.Dict[str, t.Any] = {"command": argv, **self._times()}
-        directory = self._text("cwd")
-        if directory:
-            entry["directory"] = directory
-        else:
-            self._draft.changed(
-                self._place("cwd"), "is not set: it runs in the root", "give it a directory if it was another"
-            )
+        entry: t.Dict[str, t.Any] = {"command": argv, **self._times(), **self._directory()}
         variables = self._variables()
         if os.path.basename(argv[0]).startswith("python"):
             variables.setdefault("PYTHONUNBUFFERED", "1")  # PM2 sets it, too
         count = self._instances(argv)
-        user = self._keys.get("uid")
         for number in range(count):
             own = self._of_instance(variables, number, count)
             keys = self._draft.variables(own, self._place("env"))
             self._draft.command(argv, self._place("args"), port=keys.get("port"))
+            self._draft.port_variables(own, self._place("env"), port=keys.get("port"))
             called = name if count == 1 else f"{name}-{number}"
-            self._draft.add(called, {**entry, **keys}, place=self._place(), user=None if user is None else str(user))
+            self._draft.add(called, {**entry, **keys}, place=self._place(), user=self._user())
+
+    def _serve(self) -> None:
+        """Add PM2's own server of files: Python's is nearest to it, and is on every host."""
+        variables = self._variables()
+        path = variables.pop("PM2_SERVE_PATH", _SERVE_PATH)
+        port = self._draft.port(variables.pop("PM2_SERVE_PORT", _SERVE_PORT), self._place("env"))
+        for name in [name for name in variables if name.startswith("PM2_SERVE_")]:
+            if variables.pop(name) not in ("", "false"):
+                self._draft.lost(
+                    self._place(f"env {name}"), "python3 -m http.server has nothing like it", "use a web server"
+                )
+        argv = ["python3", "-m", "http.server", str(port or _SERVE_PORT), "--directory", path]
+        self._draft.changed(
+            self._place("script"),
+            "is the server of files in PM2, and python3 -m http.server here",
+            "put a web server in its place if the world sees it",
+        )
+        keys = self._draft.variables(variables, self._place("env"))
+        entry = {"command": argv, **self._times(), **self._directory(), **keys, "port": port}
+        name = self._text("name") or _SERVE
+        self._draft.add(name, entry, place=self._place(), user=self._user())
+
+    def _user(self) -> t.Optional[str]:
+        user = self._keys.get("uid")
+        return None if user is None else str(user)
+
+    def _directory(self) -> t.Dict[str, str]:
+        directory = self._text("cwd")
+        if not directory:
+            self._draft.changed(
+                self._place("cwd"), "is not set: it runs in the root", "give it a directory if it was another"
+            )
+            return {}
+        if directory.startswith("~"):
+            self._draft.lost(self._place("cwd"), "is below a home, so it runs in the root", corrections.NO_TILDE)
+            return {}
+        if not os.path.isabs(directory):
+            self._draft.changed(
+                self._place("cwd"), "is relative, to the root here and to where PM2 began there", "see that it is right"
+            )
+        return {"directory": directory}
 
     # --- keys ---
 
@@ -234,6 +330,10 @@ class _App:
         return int(found.group(1)) * _UNITS[found.group(2)]
 
     def _lost_keys(self) -> None:
+        for key, other in self._ignored:
+            self._draft.lost(
+                self._place(key), f"counts for nothing beside {other}, as in PM2", f"add it to {other} if it is meant"
+            )
         for key, value in self._keys.items():
             if key in _READ or key in _UNSAID or value in (None, False, "", 0) or value in ([], {}):
                 continue
@@ -292,8 +392,13 @@ class _App:
     def _times(self) -> t.Dict[str, t.Any]:
         entry: t.Dict[str, t.Any] = {}
         stop, uptime, retries = self._seconds("kill_timeout"), self._seconds("min_uptime"), self._whole("max_restarts")
+        stopping: t.Dict[str, t.Any] = {}
         if stop is not None:
-            entry["stop"] = {"timeout": self._draft.within(self._place("kill_timeout"), stop, LONGEST_STOP)}
+            stopping["timeout"] = self._draft.within(self._place("kill_timeout"), stop, LONGEST_STOP)
+        if self._keys.get("treekill") is False:
+            stopping["scope"] = "process"
+        if stopping:
+            entry["stop"] = stopping
         start: t.Dict[str, t.Any] = {}
         if uptime is not None:
             start["seconds"] = self._draft.within(self._place("min_uptime"), math.ceil(uptime), 3600)

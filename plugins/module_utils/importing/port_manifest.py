@@ -50,10 +50,12 @@ def manifest_of(text: str, name: str, root: str) -> Imported:
     own: t.Dict[str, t.Any] = {"name": name, "root": root, **({"ports": {"also": also}} if also else {})}
     common = _mapping(document.raw, "defaults")
     overlay = own if "command" in common else {**own, "defaults": {"command": ["true"]}}
-    result = check_manifest(data, overlay={"stack": overlay}, lines=loaded.lines)
-    draft.refuse(result.problems)
-    for problem in result.problems:
-        draft.advice(problem.place, problem.message, problem.cure)
+    # What is never carried over does not refuse what is.
+    carried = {key: value for key, value in data.items() if key != "monitor_instances"}
+    draft.refuse(check_manifest(carried, overlay={"stack": overlay}, lines=loaded.lines).problems)
+    for problem in check_manifest(data, overlay={"stack": overlay}, lines=loaded.lines).problems:
+        note = draft.advice if problem.severity == "warning" else draft.lost
+        note(problem.place, problem.message, problem.cure)
     document.add({"stack": own}, from_file=False)
     silent = [service for service, entry in document.raw["services"].items() if "command" not in entry]
     if silent and "command" not in common:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import typing as t
 
 from ..manifest import corrections
@@ -62,14 +63,18 @@ def add(draft: Draft, text: str) -> None:
 
 
 def _process(draft: Draft, name: str, command: str, place: str) -> t.Dict[str, t.Any]:
-    argv = _without_shell(draft, command, place)
-    draft.command(argv or command.split(), place)
-    entry: t.Dict[str, t.Any] = {"command": argv}
+    variables, rest = _variables(command)
+    argv = _without_shell(draft, rest, place)
+    if argv is None:
+        variables = {}
+    entry: t.Dict[str, t.Any] = {"command": argv, **draft.variables(variables, place)}
+    draft.port_variables(variables, place, port=entry.get("port"))
     if argv is None:
         entry["command"] = ["sh", "-c", _with_exec(command)]
         draft.changed(
             place, "is run by a shell, as it has what only a shell understands", "write a list if it need not"
         )
+    draft.command(entry["command"], place, port=entry.get("port"))
     if name == "release":
         entry["kind"] = "oneshot"
         draft.changed(
@@ -78,6 +83,30 @@ def _process(draft: Draft, name: str, command: str, place: str) -> t.Dict[str, t
             "write depends_on: {release: completed} for those that wait for it",
         )
     return entry
+
+
+def _variables(command: str) -> t.Tuple[t.Dict[str, str], str]:
+    """Return the variables at the beginning of a command, as in ``PORT=3000 puma``, and the rest of it.
+
+    There are none where only a shell knows their values, or nothing follows them.
+    """
+    found: t.Dict[str, str] = {}
+    rest = command.strip()
+    while True:
+        bare = _bare(rest)
+        word = bare.split(maxsplit=1)[0] if bare.strip() else ""
+        if not _SETS_A_VARIABLE.match(word):
+            return (found, rest) if rest else ({}, command)
+        written, rest = rest[: len(word)], rest[len(word) :].lstrip()
+        in_double_quotes = [quoted for quoted in QUOTED.findall(written) if quoted.startswith('"')]
+        if _SHELL.search(word) or any(_EXPANSION.search(quoted) for quoted in in_double_quotes):
+            return {}, command
+        try:
+            (value,) = shlex.split(written)
+        except ValueError:
+            return {}, command
+        name, _equals, text = value.partition("=")
+        found[name] = text
 
 
 def _bare(command: str) -> str:

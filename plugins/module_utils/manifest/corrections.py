@@ -32,6 +32,7 @@ REMOVE_HERE_OR_THERE = "remove it here, or from the services"
 REMOVE_OR_VALUE = "give it a value, or remove the line"
 REMOVE_OR_RENAME = "choose another name, or remove it"
 KEEP_IN_ONE = "keep it in one of the two"
+TAB = "put spaces in the place of the tab"
 MISSPELT = "correct its name, or remove it"
 
 
@@ -69,6 +70,7 @@ ITSELF = "write the value itself"
 ITSELF_OR_INVENTORY = "write the value itself; for a secret, lay it over this file from the inventory"
 TEXT_IN_QUOTES = "write it in quotes if it is text"
 PLAIN_NUMBER = "write a plain number without leading zeros, or put it in quotes if it is text"
+COMPOSE = "write name: command of each container into a Procfile, and import that"
 BELOW_STACK = "begin it with stack:"
 OF_A_STACK = "give it name, root and services"
 CHECK_MODE = "run the playbook with --check, which knows its value and checks it"
@@ -330,6 +332,9 @@ def install_ruamel(python: str) -> str:
 
 SUPERVISORD_CONF = "is this a supervisord.conf?"
 ECOSYSTEM = "is this an ecosystem file of PM2?"
+PRINT_AS_JSON = (
+    """print it where it runs: node -p 'JSON.stringify(require("./ecosystem.config.js"))' > ecosystem.json"""
+)
 PORT_MANIFEST = "is this a port manifest?"
 PROCFILE = "is this a Procfile?"
 CORRECT_OR_REMOVE = "correct or remove it"

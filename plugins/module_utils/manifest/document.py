@@ -134,6 +134,9 @@ class Document:
             cure = corrections.some_of(("stack", *self._stack_keys))
             self._refuse(Source(("stack",), None), "has no key of a manifest", cure)
             return
+        if describes_containers(data):
+            self._refuse(Source(("stack",), None), "is a file of docker compose, not a manifest", corrections.COMPOSE)
+            return
         nested = whole.below(("stack",))
         content = nested if "stack" in data else Source(whole.shown or ("stack",), whole.in_file)
         if not self.raw:
@@ -191,6 +194,14 @@ class Document:
                 lower[key] = {} if mapping else value
             if mapping:
                 self._lay_over(lower[key], value, here, source.below((key,)))
+
+
+def describes_containers(data: t.Any) -> bool:
+    """Return whether data are a file of docker compose: services with an image, or built ones, and no root."""
+    services = data.get("services") if isinstance(data, Mapping) and not {"stack", "root"} & data.keys() else None
+    if not isinstance(services, Mapping):
+        return False
+    return any(isinstance(entry, Mapping) and {"image", "build"} & entry.keys() for entry in services.values())
 
 
 def is_inventory_file(data: t.Any) -> bool:

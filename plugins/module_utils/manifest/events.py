@@ -159,7 +159,7 @@ def yaml_events(text: str) -> t.Iterator[Event]:
                 if step is not None:
                     yield step
     except yaml.YAMLError as exc:
-        raise _not_yaml(exc) from exc
+        raise _not_yaml(exc, text) from exc
 
 
 def _yaml_event(event: t.Any) -> t.Optional[Event]:
@@ -180,13 +180,14 @@ def _yaml_event(event: t.Any) -> t.Optional[Event]:
     return Event("end", line) if name in ("MappingEndEvent", "SequenceEndEvent") else None
 
 
-def _not_yaml(exc: t.Any) -> Refused:
+def _not_yaml(exc: t.Any, text: str) -> Refused:
     """Return the refusal of a text that PyYAML cannot read, in its words; the text itself may be secret."""
     mark = getattr(exc, "problem_mark", None)
     words = getattr(exc, "problem", None) or getattr(exc, "reason", None) or "it cannot be read"
-    where = "" if mark is None else f", column {mark.column + 1}"
-    return Refused(
-        f"is not YAML: {words}{where}",
-        corrections.RESTORE,
-        None if mark is None else mark.line + 1,
-    )
+    if mark is None:
+        return Refused(f"is not YAML: {words}", corrections.RESTORE, None)
+    line = mark.line + 1
+    before = text.split("\n", line)[mark.line : line]
+    if before and re.match(r"[ \t]*\t", before[0]) and not before[0][: mark.column].strip():
+        return Refused("is not YAML: a tab indents the line, and only spaces may", corrections.TAB, line)
+    return Refused(f"is not YAML: {words}, column {mark.column + 1}", corrections.RESTORE, line)

@@ -17,6 +17,7 @@ from .health_checks import health_of
 from .legacy import Monitor
 from .model import GIVEN_TO_ALL, address_of, port_variable, port_variables
 from .places import Place, kind_of
+from .port_checks import reasons_to_list
 from .problems import value_of
 from .references import Instance
 from .values import NAME_LENGTH
@@ -165,6 +166,21 @@ def check_deprecated(written: Written) -> None:
             )
 
 
+def _monitored_port(written: Written, source: Source, port: int) -> None:
+    """Warn of a port that no service of the stack could have: nobody starts the monitor here, so it is no error."""
+    rules, host = written.rules, written.host
+    reasons = reasons_to_list(port, rules.low, rules.high, host.ephemeral)
+    if port in rules.protect:
+        told, cure = f"port {port} is protected: the host itself needs it", corrections.another("port")
+    elif port in rules.avoid:
+        told, cure = f"port {port} is to be avoided", corrections.NOT_AVOIDED
+    elif port not in rules.also and reasons:
+        told, cure = f"port {port} {' and '.join(reasons)}", corrections.listed(port)
+    else:
+        return
+    written.problems.monitor(source, told, cure, "warning")
+
+
 def check_monitors(written: Written, monitors: t.Sequence[t.Tuple[Source, Monitor]]) -> None:
     """Check ``monitor_instances`` of an older document: nothing is started for them, but no port may clash."""
     holders = _holders(written)
@@ -173,9 +189,13 @@ def check_monitors(written: Written, monitors: t.Sequence[t.Tuple[Source, Monito
         port = monitor.port
         if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
             written.problems.monitor(
-                source, f"is {kind_of(port)}, not a port number", corrections.a_whole_number(1, 65535), "error"
+                source,
+                f"is {kind_of(port)}, not a port number from 1 to 65535",
+                corrections.a_whole_number(1, 65535),
+                "error",
             )
             continue
+        _monitored_port(written, source, port)
         other = taken.setdefault(port, f"{monitor.instance}.{monitor.service}")
         if other != f"{monitor.instance}.{monitor.service}":
             written.problems.monitor(

@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.cli.included import IncludedFiles
 from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.draft import Imported
 from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.importer import detect, import_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.javascript import NotData, as_json
 from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.notes import Note
 from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.port_manifest import ports_of
 from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.yaml_text import as_yaml
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file
+from tests.support.examples import examples
 
 CASES = Path(__file__).parent / "cases"
 
@@ -442,3 +446,226 @@ def test_a_file_of_ports_without_any_is_refused() -> None:
     with pytest.raises(RollcallError, match="names no port of a service"):
         ports_of('{"core_services": {"a": {"port": null}}}')
     assert ports_of("stack: {services: {a: {port: 8001}}}") == {"a": 8001}
+
+
+# --- Procfiles ---------------------------------------------------------------------------------------------------
+
+
+def test_a_file_of_names_and_commands_is_a_procfile_whatever_it_is_called() -> None:
+    assert services(case("procfile-as-pm2.txt")) == {"script": {"command": ["./a"]}, "worker": {"command": ["./b"]}}
+
+
+def test_variables_before_a_command_need_no_shell() -> None:
+    found = case("port-prefix.Procfile.txt")
+    assert services(found)["web"] == {"command": ["bundle", "exec", "puma"], "port": 3000}
+    assert services(found)["worker"] == {"command": ["bundle", "exec", "sidekiq"]}
+    assert found.notes[0].message == "has no port here: port 3000 is the port of web"
+    assert not notes(found, "by a shell")
+
+
+@pytest.mark.parametrize(
+    ("command", "entry"),
+    [
+        ("A=b C='d e' x y", {"command": ["x", "y"], "env": {"A": "b", "C": "d e"}}),
+        ("A= x", {"command": ["x"], "env": {"A": ""}}),
+        ("SERVER_PORT=9001 x", {"command": ["x"], "env": {"SERVER_PORT": "9001"}}),
+        ("A=b $X", {"command": ["sh", "-c", "exec env A=b $X"]}),
+        ("A=$X b", {"command": ["sh", "-c", "exec env A=$X b"]}),
+        ("'A=b' c", {"command": ["sh", "-c", "exec 'A=b' c"]}),
+        ("A=b", {"command": ["sh", "-c", "A=b"]}),
+    ],
+)
+def test_what_stands_before_a_command(command: str, entry: dict[str, Any]) -> None:
+    found = import_text(f"web: {command}\n", "procfile", name="demo", root="/opt/demo", environment={})
+    assert services(found)["web"] == entry
+    assert bool(notes(found, "listened on 9001")) == ("9001" in command)
+
+
+# --- PM2 ---------------------------------------------------------------------------------------------------------
+
+
+def app(**keys: Any) -> Imported:
+    text = json.dumps({"apps": [{"name": "api", "script": "api.js", "cwd": "/srv", **keys}]})
+    return import_text(text, "pm2", name="demo", root="/opt/demo", environment={})
+
+
+def test_what_pm2_does_with_signals_pid_files_and_its_own_server() -> None:
+    found = case("pm2-treekill-serve.json")
+    assert found.manifest["stack"]["defaults"] == {
+        "restart": "always",
+        "stop": {"signal": "INT", "timeout": 1.6},
+        "start": {"retries": 16},
+    }
+    assert services(found) == {
+        "a": {"command": ["node", "--x", "a.js"], "stop": {"scope": "process"}},
+        "s": {"command": ["python3", "-m", "http.server", "8080", "--directory", "./dist"], "port": 8080},
+    }
+    assert notes(found, "app a pid_file")[0].kind == "lost"
+    assert notes(found, "counts for nothing beside node_args")[0].place == "app a interpreter_args (line 1)"
+    assert notes(found, "http.server")[0].kind == "changed"
+
+
+@pytest.mark.parametrize(
+    ("keys", "kind", "words"),
+    [
+        ({"log_date_format": "HH:mm"}, "lost", "app api log_date_format (line 1): has no counterpart"),
+        ({"time": True}, "lost", "app api time (line 1): has no counterpart"),
+        ({"exec": "b.js"}, "lost", "app api exec (line 1): counts for nothing beside script"),
+        ({"out": "/a", "out_file": "/b"}, "lost", "app api out (line 1): counts for nothing beside out_file"),
+        ({"cwd": "~/app"}, "lost", "app api cwd (line 1): is below a home"),
+        ({"cwd": "app"}, "changed", "app api cwd (line 1): is relative"),
+        ({"env": {"SERVER_PORT": 9001}}, "advice", "looks as if it listened on 9001"),
+        ({"script": "serve", "env": {"PM2_SERVE_SPA": "true"}}, "lost", "PM2_SERVE_SPA (line 1): python3 -m"),
+    ],
+)
+def test_what_pm2_has_besides_is_noted(keys: Any, kind: str, words: str) -> None:
+    assert [note.kind for note in notes(app(**keys), words)] == [kind]
+
+
+def test_an_alias_counts_where_the_key_itself_is_empty() -> None:
+    found = app(node_args="", interpreter_args="--x")
+    assert services(found)["api"]["command"] == ["node", "--x", "api.js"]
+
+
+def test_json_with_commas_and_comments_is_read_as_pm2_reads_it() -> None:
+    found = case("pm2-javascript.json")
+    assert services(found)["a"]["command"] == ["node", "a.js"]
+    (note,) = notes(found, "is JavaScript and no JSON")
+    assert note.place == "line 1, column 42"
+    assert "node -p" in note.cure
+
+
+JAVASCRIPT = """\
+// what runs here
+module.exports = {
+  apps: [{
+    name: 'it\\'s', /* two
+    lines */ script: "./a.js",
+    env: { PORT: 0x1F90, RATIO: .5, "QUOTED": `plain`, U: '\\u0041\\x42', },
+    max_restarts: +5, autorestart: false, cwd: undefined,
+  }, ],
+};
+"""
+
+
+def test_javascript_that_is_plain_data_is_read_with_its_lines() -> None:
+    found = import_text(JAVASCRIPT, "pm2", name="demo", root="/opt/demo", environment={})
+    ((_name, entry),) = services(found).items()
+    assert entry == {
+        "command": ["node", "./a.js"],
+        "env": {"RATIO": "0.5", "QUOTED": "plain", "U": "AB"},
+        "port": 8080,
+        "start": {"retries": 5},
+        "restart": "never",
+    }
+    assert notes(found, "is not set: it runs in the root")[0].place == "app it's cwd (line 3)"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('{"apps": [\n  {"script": process.env.X}]}', "line 2, column 14"),
+        ('{"apps": [{"script": "a" + "b"}]}', "line 1, column 26"),
+        ('{"apps": [{"script": `a${x}`}]}', "line 1, column 22"),
+        ('{"apps": [{"script": require("x")}]}', "line 1, column 22"),
+        ('{"apps": [{"script": "a.js", "n": 08a}]}', "line 1, column 35"),
+        ('{"apps": [{"script": "open', "line 1, column 22"),
+    ],
+)
+def test_javascript_that_would_have_to_be_run_is_named_with_its_place(text: str, place: str) -> None:
+    with pytest.raises(RollcallError) as caught:
+        import_text(text, "pm2", name="demo", root="/opt/demo", environment={})
+    (problem,) = caught.value.evidence["problems"]
+    assert problem["place"] == place
+    assert "node -p" in problem["cure"]
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(-(10**6), 10**6), st.text(max_size=8)),
+        lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
+        max_leaves=8,
+    )
+)
+def test_json_is_javascript(data: Any) -> None:
+    for text in (json.dumps(data, indent=1), json.dumps(data, ensure_ascii=False)):
+        assert json.loads(as_json(text)) == data
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(st.text(st.sampled_from("{}[]:,;'\"`\\$ab01x.+-/*\n ()="), max_size=30))
+def test_any_text_is_data_or_named_where_it_is_none(text: str) -> None:
+    place = None
+    try:
+        as_json(text)
+    except NotData as exc:
+        place = (exc.line, exc.column)
+    assert place is None or (1 <= place[0] <= text.count("\n") + 1 and place[1] >= 1)
+
+
+# --- the older port manifest, and others --------------------------------------------------------------------------
+
+
+def test_monitors_are_checked_and_never_refuse_the_import() -> None:
+    found = case("monitors.json")
+    assert list(services(found)) == ["a", "b"]
+    told = {note.place.partition(" (")[0]: note.message for note in found.notes}
+    assert told["monitor_instances.m2.x"] == "port 5000 is to be avoided"
+    assert told["monitor_instances.m3.y"] == "port 22 is protected: the host itself needs it"
+    assert told["monitor_instances.m4.z"].startswith("port 9999 is outside the range")
+    clashes = {
+        "core_services": {"a": {"port": 8001}},
+        "monitor_instances": {"m": {"x": 8001}, "n": {"y": 8002}, "o": {"z": 8002}},
+    }
+    text = json.dumps(clashes)
+    clashing = import_text(text, "ports", name="demo", root="/opt/demo", environment={})
+    assert notes(clashing, "port 8001 is the port of service a")
+    assert notes(clashing, "port 8002 is the port of n.y, too")
+
+
+def test_a_misspelt_port_is_an_error_with_what_is_meant() -> None:
+    assert refused("legacy-typo.json") == [
+        ("core_services.a.prot (line 1)", "is not read (did you mean port?)", "write it as port")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "words"),
+    [
+        ("tab-after-colon.yml", None, None),
+        ("merge-key.yml", "manifest (line 7)", "has a merge key"),
+        ("docker-compose.yml", "stack", "is a file of docker compose"),
+    ],
+)
+def test_what_a_check_says_of_a_file(name: str, place: str | None, words: str | None) -> None:
+    result = check_file(str(CASES / name))
+    if place is None or words is None:
+        assert result.problems == []
+        assert result.stack is not None
+        assert result.stack.services[0].port == 8001
+    else:
+        (problem,) = result.problems
+        assert problem.place == place
+        assert words in problem.message
+
+
+@pytest.mark.parametrize("text", ["stack:\n\tname: t\n", "stack:\n  services:\n    a: {}\n  \tname: x\n"])
+def test_a_tab_that_indents_is_told_for_what_it_is(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "stack.yml"
+    path.write_text(text)
+    (problem,) = check_file(str(path)).problems
+    assert problem.message == "is not YAML: a tab indents the line, and only spaces may"
+    assert problem.place == f"manifest (line {text.count(chr(10))})"
+
+
+def test_a_port_out_of_range_is_told_with_the_range() -> None:
+    found = conf("[program:a]\ncommand=a\nenvironment=PORT='70000'\n")
+    assert found.notes[0].message == "is not a port number from 1 to 65535, so the service has no port"
+
+
+def test_an_import_of_a_compose_file_says_what_to_do() -> None:
+    text = (CASES / "docker-compose.yml").read_text()
+    with pytest.raises(RollcallError, match="it describes containers") as caught:
+        detect("docker-compose.yml", text)
+    assert caught.value.remedies == ("write name: command of each container into a Procfile, and import that",)

@@ -96,6 +96,9 @@ TRIALS: dict[str, list[Trial]] = {
     "write_as": [
         Trial(PM2.replace("}]", ', "env": ["A=1"]}]'), c.write_as("NAME: value"), replaced('["A=1"]', '{"A": 1}'),
               {"kind": "pm2"})],
+    "PRINT_AS_JSON": [
+        Trial('{"apps": [{"script": process.argv[0]}]}', c.PRINT_AS_JSON, replaced("process.argv[0]", '"a.js"'),
+              {"kind": "pm2"})],
     "PORT_MANIFEST": [Trial("{}", c.PORT_MANIFEST, another(PORTS), {"kind": "ports"})],
     "PORT_VARIABLES": [
         Trial("WEB=8000\n", c.PORT_VARIABLES, replaced("WEB", "WEB_SERVER_PORT"), {"kind": "environment"})],
@@ -103,6 +106,7 @@ TRIALS: dict[str, list[Trial]] = {
 # What no edit of the text is, and the test of each.
 OF_COMMANDS = {
     "FILE_NOT_TEXT": "test_a_file_that_includes_others_or_names_its_place_is_imported_as_a_file",
+    "COMPOSE": "test_containers_are_written_as_a_procfile_and_that_is_imported",
     "INCLUDE_ROOT": "test_files_of_another_host_are_found_below_the_directory_that_is_its_root",
     "export": "test_a_variable_of_the_environment_is_set_where_the_import_runs",
     "kind": "test_a_kind_that_is_not_known_is_one_of_those_that_are_named",
@@ -177,6 +181,16 @@ def test_a_file_that_is_not_recognised_is_imported_when_its_kind_is_said() -> No
     assert look(text, kind="procfile") == []
 
 
+def test_containers_are_written_as_a_procfile_and_that_is_imported() -> None:
+    with pytest.raises(RollcallError) as caught:
+        detect("compose.yml", "services:\n  web:\n    image: nginx\n    command: nginx -g 'daemon off;'\n")
+    procfile = "web: nginx -g 'daemon off;'\n"
+
+    assert caught.value.remedies == (c.COMPOSE,)
+    assert detect("Procfile", procfile) == "procfile"
+    assert look(procfile, kind="procfile") == []
+
+
 def test_a_manifest_is_checked_by_the_command_that_is_told(tmp_path: Path) -> None:
     path = tmp_path / "m.json"
     path.write_text(str(a_manifest()).replace("'", '"'))
@@ -190,7 +204,7 @@ def test_a_manifest_is_checked_by_the_command_that_is_told(tmp_path: Path) -> No
 
 def test_an_ecosystem_file_that_is_a_program_is_imported_from_what_node_prints(tmp_path: Path) -> None:
     script = tmp_path / "it's ecosystem.config.js"
-    script.write_text(f"module.exports = {PM2};\n")
+    script.write_text(f"const found = {PM2};\nmodule.exports = found;\n")
     with pytest.raises(RollcallError) as caught:
         detect(str(script), script.read_text())
     (cure,) = caught.value.remedies

@@ -512,7 +512,8 @@ def test_a_procfile_becomes_a_manifest() -> None:
         ("puma -p ${PORT:-80}", "exec puma -p ${PORT:-80}"),
         ("cd app && npm start", "cd app && exec npm start"),
         ("a && b && c d", "a && b && exec c d"),
-        ("RAILS_ENV=production puma -q", "exec env RAILS_ENV=production puma -q"),
+        ("RAILS_ENV=production puma -q $X", "exec env RAILS_ENV=production puma -q $X"),
+        ("A=$B puma", "exec env A=$B puma"),
         ("app > log 2>&1", "exec app > log 2>&1"),
         ("app *.yml", "exec app *.yml"),
         ("a; b", "a; b"),
@@ -554,10 +555,12 @@ def test_a_command_for_a_shell_is_given_to_one(command: str, script: str) -> Non
     ],
 )
 def test_a_command_says_the_same_as_under_a_shell(command: str) -> None:
-    argv = services(imported(f"web: {command}\n", "procfile"))["web"]["command"]
+    entry = services(imported(f"web: {command}\n", "procfile"))["web"]
+    argv = entry["command"]
     environment = {"PATH": "/usr/bin:/bin", "X": "in x"}
     before = subprocess.run(["sh", "-c", command], capture_output=True, check=True, env=environment, timeout=10)
-    after = subprocess.run(argv, capture_output=True, check=True, env=environment, timeout=10)
+    own = {**environment, **entry.get("env", {})}
+    after = subprocess.run(argv, capture_output=True, check=True, env=own, timeout=10)
     assert after.stdout == before.stdout
 
 
@@ -608,7 +611,11 @@ def test_an_ecosystem_file_becomes_a_manifest() -> None:
         """,
         "pm2",
     )
-    assert found.manifest["stack"]["defaults"] == {"stop": {"signal": "INT"}, "restart": "always"}
+    assert found.manifest["stack"]["defaults"] == {
+        "stop": {"signal": "INT", "timeout": 1.6},
+        "restart": "always",
+        "start": {"retries": 16},
+    }
     assert services(found) == {
         "api": {
             "command": ["node", "--max-old-space-size=512", "dist/api.js", "--verbose", "two words"],
@@ -811,6 +818,10 @@ def test_an_odd_key_beside_a_port_manifest_is_a_problem_and_no_crash(key: str) -
         ("one.json", '{"script": "a.js"}', "pm2"),
         ("list.json", '[{"name": "x", "cmd": "a.js"}]', "pm2"),
         ("ports.json", json.dumps(OLDER), "ports"),
+        ("ecosystem.config.js", "// mine\nmodule.exports = {apps: [{script: 'a.js', },]};\n", "pm2"),
+        ("-", "script: ./a\nworker: ./b\n", "procfile"),
+        ("services.yml", "services: ./a\nstack: ./b\n", "procfile"),
+        ("one.yml", "script: a.js\nname: x\n", "pm2"),
         (".env", "# x\nexport WEB_SERVER_PORT=1\nA=b\n", "environment"),
     ],
 )
@@ -824,6 +835,12 @@ def test_a_file_is_known_by_its_name_and_content(path: str, text: str, kind: str
         ("ecosystem.config.js", "module.exports = {}", "node -p 'JSON.stringify(require("),
         ("stack.yml", "stack: {name: x}", "rollcall manifest check stack.yml"),
         ("stack.yml", "services: {}", "rollcall manifest check stack.yml"),
+        ("compose.yml", "services:\n  web: {image: nginx}\n", "into a Procfile"),
+        ("broken.json", '{"core_services": {"a"}}', "restore the file"),
+        ("broken.json", '{"apps": [{"script": process.argv[0]}]}', "print it where it runs"),
+        ("broken.json", '{"core_services": [}', "restore the file"),
+        ("broken.yml", "stack:\n  name: [\n", "restore the file"),
+        ("ecosystem.config.js", "module.exports = {apps: [{script: process.env.X}]}", "JSON.stringify(require("),
         ("notes.txt", "hello\n", "supervisord, ports, procfile, pm2, environment"),
         ("empty", "", "supervisord, ports, procfile, pm2, environment"),
     ],

@@ -507,6 +507,7 @@ OF_TEXT: dict[str, list[Trial]] = {
         Trial(f"{GOOD}  user: |\n%x\n", c.REMOVE_DIRECTIVE, replaced("|\n%x", "|-\n    x")),
     ],
     "REMOVE_CONTROL": [Trial(f"{GOOD}  user: a\a\n", c.REMOVE_CONTROL, replaced("\a", ""))],
+    "TAB": [Trial(f"{GOOD}\tuser: a\n", c.TAB, replaced("\tuser", "  user"))],
     "WHOLE_LINE": [Trial(GOOD[:-1], c.WHOLE_LINE, lambda text, _place: text + "\n")],
     "RESTORE": [
         Trial(f"{GOOD}  user: [\n", c.RESTORE, replaced("user: [", "user: a")),
