@@ -11,18 +11,21 @@ would have to be run is not: names, calls, templates with ``${``, operators.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import typing as t
 
 _TOKEN = re.compile(
-    r"""(?P<space>[\s\ufeff]+|//[^\n]*|/\*.*?\*/)
-    |(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`\\$]*`)
+    r"""(?P<space>[\s\ufeff]+|//[^\n]*|/\*)
+    |(?P<text>["'`])
     |(?P<number>[-+]?(?:0[xX][0-9a-fA-F]{1,15}|[0-9]{1,300}\.?[0-9]{0,300}(?:[eE][-+]?[0-9]{1,3})?|\.[0-9]{1,300}))(?![\w$.])
     |(?P<name>[A-Za-z_$][\w$]*)
     |(?P<sign>[{}\[\],:;()=])""",
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE,
 )
+# Signs of a text up to one that may end it. No pattern takes a whole text: of a long one it would remember every sign.
+_PLAIN = {quote: re.compile(rf"[^{quote}\\]*") for quote in "\"'`"}
 _ESCAPE = re.compile(r"\\(u\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r\n|.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": "", "\r\n": ""}
 _WORDS = {"true": "true", "false": "false", "null": "null", "undefined": "null"}
@@ -64,18 +67,27 @@ def as_json(text: str) -> str:
     Raises:
         NotData: a part of it would have to be run.
     """
-    tokens = list(_tokens(text))
     written: t.List[str] = []
     inside: t.List[str] = []
-    for index, token in enumerate(tokens):
+    spaces: t.List[str] = []
+    pending: t.Optional[_Token] = None
+    for token in itertools.chain(_tokens(text), [_Token("end", "", len(text))]):
         if token.kind == "space":
-            written.append("\n" * token.text.count("\n") or " ")
-        elif token.kind == "sign":
-            written.append(_sign(text, token, _next(tokens, index), inside))
-        else:
-            key = inside[-1:] == ["{"] and _next(tokens, index) == ":"
-            written.append(_scalar(text, token, key) + "\n" * (token.text.count("\n")))
+            spaces.append("\n" * token.text.count("\n") or " ")
+            continue
+        if pending is not None:
+            written.append(_written(text, pending, token.text if token.kind == "sign" else "", inside))
+        written += spaces
+        spaces.clear()
+        pending = token
     return "".join(written)
+
+
+def _written(text: str, token: _Token, following: str, inside: t.List[str]) -> str:
+    """Return a token as JSON writes it; ``following`` is the sign behind it, empty when something else follows."""
+    if token.kind == "sign":
+        return _sign(text, token, following, inside)
+    return _scalar(text, token, inside[-1:] == ["{"] and following == ":") + "\n" * token.text.count("\n")
 
 
 def _tokens(text: str) -> t.Iterator[_Token]:
@@ -93,16 +105,34 @@ def _tokens(text: str) -> t.Iterator[_Token]:
         if found is None:
             # process.env is told as a whole.
             raise NotData(text, before.start if before.kind in ("name", "number") else position)
-        before = _Token(str(found.lastgroup), found.group(), position)
-        begun = begun or before.kind != "space"
+        kind, end = str(found.lastgroup), found.end()
+        if found.group() == "/*":
+            end = text.find("*/", end) + 2
+            if end == 1:
+                raise NotData(text, position)
+        elif kind == "text":
+            end = _end_of_text(text, position)
+        before = _Token(kind, text[position:end], position)
+        begun = begun or kind != "space"
         yield before
-        position = found.end()
+        position = end
 
 
-def _next(tokens: t.Sequence[_Token], index: int) -> str:
-    """Return the sign that follows a token; '' when something else does."""
-    following = next((token for token in tokens[index + 1 :] if token.kind != "space"), None)
-    return following.text if following is not None and following.kind == "sign" else ""
+def _end_of_text(text: str, start: int) -> int:
+    """Return the index behind a text that begins with a quote."""
+    quote, position = text[start], start + 1
+    while True:
+        found = _PLAIN[quote].match(text, position)
+        position = found.end() if found else position
+        if position >= len(text):
+            raise NotData(text, start)
+        if text[position] == quote:
+            break
+        position += 2
+    inner = text[start + 1 : position]
+    if (quote == "`" and "${" in inner) or (quote != "`" and "\n" in inner.replace("\\\n", "")):
+        raise NotData(text, start)
+    return position + 1
 
 
 def _sign(text: str, token: _Token, following: str, inside: t.List[str]) -> str:

@@ -147,7 +147,8 @@ def read_as_pm2(text: str) -> Loaded:
     """
     if not BEGINS.match(text):
         return parse_manifest(text.encode("utf-8", "replace"))
-    return parse_manifest(as_json(text).encode("utf-8", "replace"), json_only=True)
+    plain = parse_manifest(text.encode("utf-8", "replace"), json_only=True)
+    return plain if not plain.failed else parse_manifest(as_json(text).encode("utf-8", "replace"), json_only=True)
 
 
 def _load(draft: Draft, text: str) -> Loaded:
