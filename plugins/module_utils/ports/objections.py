@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import typing as t
 
 from ..base import cures
@@ -15,7 +16,7 @@ from ..base.errors import RollcallError
 from ..host import homes, processes
 from ..host.ending import Ended
 from ..host.homes import Home
-from ..host.model import Process
+from ..host.model import Label, Process
 from ..supervisord.running import program_of
 from .policies import REFUSE
 from .provenance import FOREIGN, UNKNOWN, Holder, publishes
@@ -98,6 +99,10 @@ def untouchable(holder: Holder, service: str, reason: str) -> Objection:
 def not_covered(holder: Holder, service: str, policy: str, force: str) -> Objection:
     """Object that the policy does not cover a holder of this provenance; ``force``: what ends it all the same."""
     held, command = _held(holder, service), end_command(holder)
+    if holder.neighbour is not None:
+        sentence = f"{held}, which is not ours ({holder.reason}). "
+        sentence += f"Stop {holder.neighbour.service} there if you must: {command}."
+        return Objection(sentence, holder.as_dict(), (cures.another_port(service), command))
     if policy == REFUSE:
         sentence = f"{held} ({holder.provenance}), and the policy is to refuse. End it with: {command}."
         remedies: t.Tuple[str, ...] = (command, cures.AGAIN)
@@ -199,10 +204,23 @@ def _home(holder: Holder) -> t.Optional[Home]:
     process = holder.process
     if process is None or holder.provenance != FOREIGN:
         return None
+    if holder.neighbour is not None:
+        return _service_of(holder.neighbour, process)
     program = None if process.container else program_of(process.pid)
     home = homes.home_of(process.pid) if program is None else None
     # What this run lives in itself is no answer: to stop it would end the run.
     return program or (home if home != homes.home_of(os.getpid()) else None)
+
+
+def _service_of(label: Label, process: Process) -> Home:
+    """Return the service of another stack, and that stack's own command, so that it knows what was stopped and by whom.
+
+    The label is what whoever runs the process has written: nobody else is told to run a command of that root.
+    """
+    command = shlex.join([f"{label.root}/bin/rollcall", "stop", label.service])
+    if process.uid != os.geteuid():
+        command = cures.as_user(process.user, command)
+    return Home(f"service {label.service} of stack {label.stack}", command)
 
 
 def _publisher_commands(process: Process, port: int) -> t.Tuple[str, ...]:

@@ -18,8 +18,9 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
+from ..base.text import has_control
 from ..host import ours
-from ..host.model import Listener, Process
+from ..host.model import Label, Listener, Process
 from ..host.ours import Belonging
 from .policies import ANY, REFUSE
 
@@ -57,11 +58,12 @@ class Supervision(t.NamedTuple):
 
 
 class Judgement(t.NamedTuple):
-    """A provenance, the service it concerns where one is known, and the reason in a few words."""
+    """A provenance, the service it concerns where one is known, the reason in a few words, and of which other stack."""
 
     provenance: str
     service: t.Optional[str]
     reason: str
+    neighbour: t.Optional[Label] = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Holder:
         unit: foreign: the systemd unit or container the process runs in.
         place: where its descriptor of the socket was seen, for ``socket_owners.holds``.
         pids: all processes that were seen to hold the socket, this one among them.
+        neighbour: foreign: what the process carries of another stack of this host; None when it is of none.
     """
 
     listener: Listener
@@ -87,6 +90,7 @@ class Holder:
     unit: t.Optional[str] = None
     place: str = field(default="", compare=False)
     pids: t.Tuple[int, ...] = field(default=(), compare=False)
+    neighbour: t.Optional[Label] = field(default=None, compare=False)
 
     @property
     def summary(self) -> str:
@@ -151,7 +155,8 @@ def classify(
         return _below(lineage[at], service, supervision)
     if own is not None:
         return Judgement(ORPHAN, service, f"{_REASONS[belonging.how]} and no supervisord holds it")
-    return Judgement(FOREIGN, None, _foreign(process, belonging, supervision))
+    neighbour = _neighbour(process, belonging, supervision)
+    return Judgement(FOREIGN, None, _foreign(process, belonging, supervision), neighbour)
 
 
 def _below(supervisord: int, service: t.Optional[str], supervision: Supervision) -> Judgement:
@@ -177,6 +182,16 @@ def _foreign(process: Process, belonging: Belonging, supervision: Supervision) -
             return f"it is of another stack, for which {label.root} is another directory"
         return f"it carries this stack's label, but user {process.user} is not the one who runs this stack"
     return f"it is of stack {label.stack or '?'} at {label.root}"
+
+
+def _neighbour(process: Process, belonging: Belonging, supervision: Supervision) -> t.Optional[Label]:
+    """Return what a process carries of another stack of this host; None when it is of none, or may be of this one."""
+    label = belonging.label
+    if process.container or publishes(process) or label is None or label.root == supervision.root:
+        return None
+    # Whoever runs it has written these words, and they become a part of a command that is told.
+    told = label.stack + label.root + label.service
+    return None if has_control(told) or not os.path.isabs(label.root) or not label.service else label
 
 
 def publishes(process: Process) -> bool:

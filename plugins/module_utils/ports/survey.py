@@ -69,10 +69,10 @@ def _survey(
     for listener in found:
         holding = tuple(pid for pid in owners.pids.get(listener.inode, ()) if pid in described)
         for pid in holding:
-            process, (provenance, service, reason) = described[pid], judged[pid]
+            process, (provenance, service, reason, neighbour) = described[pid], judged[pid]
             unit = _unit(process) if units or provenance == FOREIGN else None
             place = owners.places.get((pid, listener.inode), "")
-            holder = Holder(listener, process, provenance, service, reason, unit, place, holding)
+            holder = Holder(listener, process, provenance, service, reason, unit, place, holding, neighbour)
             result[listener.port].append(holder)
         if not holding:
             result[listener.port].append(Holder(listener, None, UNKNOWN, None, _unseen(listener, owners)))

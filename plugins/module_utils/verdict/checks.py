@@ -29,7 +29,7 @@ from .judge import Case, CheckKind, Proof
 from .judge_databases import databases, judge_database, judge_reached
 from .judge_logs import EARLIER, judge_logs, log_command
 from .judge_running import how_it_ended, judge_config, judge_lives, judge_workers
-from .observation import Observation, describe_state, identity, imposture, in_order, listener_of, owns
+from .observation import Observation, completed, describe_state, identity, imposture, in_order, listener_of, owns
 
 # --- who is judged ------------------------------------------------------------------------------------------------
 
@@ -203,7 +203,10 @@ def _running(case: Case, service: Service) -> Proof:
     if blocker is not None:
         return _down(case, service, "dependency", describe_state(program), {**data, "depends_on": blocker})
     code = "not_ready" if in_order(service, program) else "down"
-    return _down(case, service, code, describe_state(program), data)
+    state = describe_state(program)
+    if service.kind == "service" and service.restart != "always" and completed(program):
+        state += ", and stays so; a service that is meant to end is kind: oneshot in the manifest"
+    return _down(case, service, code, state, data)
 
 
 def _down(case: Case, service: Service, code: str, state: str, data: t.Mapping[str, t.Any]) -> Proof:

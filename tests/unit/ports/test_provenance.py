@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing as t
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Listener, Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours import LABEL, Belonging
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import objections
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.policies import ANY, OWNED, REFUSE
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import (
     DUPLICATE,
@@ -130,6 +133,37 @@ def test_the_reason_for_foreign_says_what_it_is(who: Process, label: t.Optional[
     judgement = classify(who, [111, 1], belonging(label, who), ONE)
     assert judgement.provenance == FOREIGN
     assert words in judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("label", "who", "neighbour"),
+    [
+        (THEIRS, process(), THEIRS),
+        (OURS, process(uid=1002), None),
+        (None, process(), None),
+        (THEIRS, process(container=True), None),
+        (THEIRS, process(exe="/usr/bin/docker-proxy"), None),
+        (THEIRS._replace(root="relative"), process(), None),
+        (THEIRS._replace(service="a\n"), process(), None),
+        (THEIRS._replace(service=""), process(), None),
+    ],
+)
+def test_a_process_of_another_stack_is_known_by_what_it_carries(
+    label: t.Optional[Label], who: Process, neighbour: t.Optional[Label]
+) -> None:
+    judgement = classify(who, [111, 1], Belonging("", label, other=True), ONE)
+    assert (judgement.provenance, judgement.neighbour) == (FOREIGN, neighbour)
+
+
+@pytest.mark.parametrize("policy", [OWNED, REFUSE])
+def test_a_port_of_another_stack_is_left_to_it_and_its_own_command_stops_the_service(policy: str) -> None:
+    listener = Listener("ipv4", "127.0.0.1", 8001, 1, 0, False)
+    held = Holder(listener, process(), FOREIGN, None, "it is of stack other", neighbour=THEIRS)
+    objection = objections.not_covered(held, "api", policy, "")
+    assert objection.remedies == (cures.another_port("api"), "sudo -u u1001 /opt/other/bin/rollcall stop api")
+    assert "which is not ours (it is of stack other). Stop api there if you must: sudo -u" in objection.sentence
+    own = Holder(listener, process(uid=os.geteuid()), FOREIGN, None, "it is of stack other", neighbour=THEIRS)
+    assert objections.not_covered(own, "api", policy, "").remedies[1] == "/opt/other/bin/rollcall stop api"
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,23 @@ def test_a_stack_that_is_well_holds_every_check_in_the_order_of_the_table(stack:
     assert result_of(checks) == "ok"
 
 
+@pytest.mark.parametrize(
+    ("restart", "status", "advised"),
+    [("never", 0, True), ("unexpected", 0, True), ("always", 0, False), ("never", 1, False)],
+)
+def test_a_service_that_has_ended_well_may_be_meant_as_a_oneshot(restart: str, status: int, advised: bool) -> None:
+    data = {**MANIFEST, "services": {"web": {"command": ["/x"], "restart": restart}}, "checks": {}}
+    ended = check_manifest(data).stack
+    assert ended is not None
+    gone = {"web": program("web", 0, "EXITED", status)}
+
+    checks = judge(CHECKS, Case(ended, seen(programs=gone, holders={}, health={}, databases={}), Expectation()))
+
+    (running,) = [check for check in checks if check.kind.name == "running"]
+    assert running.proof.code == "down"
+    assert ("kind: oneshot" in running.proof.evidence) == advised
+
+
 @pytest.mark.parametrize(("name", "code", "other", "expected"), FAILING)
 def test_a_check_fails_with_the_code_of_what_is_wrong(
     stack: Stack, name: str, code: str, other: t.Mapping[str, t.Any], expected: Expectation
