@@ -301,6 +301,12 @@ SERVICE: t.Mapping[str, Key] = {
         "what happens when it ends by itself; `unexpected` is an exit code other than 0. Never for a oneshot",
         Service.restart,
     ),
+    "ends": Key(
+        choice("unexpected", "expected"),
+        "`expected`: it ends by itself when its work is done, with exit code 0, and is well then, too; see "
+        "[services that end](#services-that-end)",
+        Service.ends,
+    ),
     "umask": Key(
         values.UMASK,
         'which rights the files that it makes do not get, such as `"027"`; quotes are needed',

@@ -198,6 +198,10 @@ class Limits(_Record):
     memory: t.Optional[int] = None
 
 
+# What `Service.ends` says of a service that ends by design.
+EXPECTED = "expected"
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Reload(_Record):
     """How a service is told to read its files anew while its process lives on.
@@ -226,6 +230,7 @@ class Service(_Record):
         stable_for: seconds that its process must stay the same before the verdict calls it up.
         ready_timeout: seconds from its start until it must be ready.
         restart: ``always``, ``unexpected`` (exit code other than 0) or ``never``, when it ends by itself.
+        ends: ``EXPECTED`` where it is well also when it has ended by itself with exit code 0; else ``unexpected``.
         port: the port that it has on its host; the first one of several.
         own_port: the port that the manifest says; ``port`` is the same unless the host gave it another one.
         fallback_ports: the ports that it may have instead, in this order.
@@ -258,6 +263,7 @@ class Service(_Record):
     stable_for: float = field(default=2.0, metadata=NO_RESTART)
     ready_timeout: float = field(default=30.0, metadata=NO_RESTART)
     restart: str = "unexpected"
+    ends: str = field(default="unexpected", metadata=NO_RESTART)
     umask: str = field(default="022", metadata=RESTART_WHEN_SET)
     limits: Limits = field(default=Limits(), metadata=RESTART_WHEN_SET)
     nice: int = field(default=0, metadata=RESTART_WHEN_SET)

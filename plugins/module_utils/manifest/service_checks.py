@@ -12,7 +12,7 @@ import typing as t
 
 from . import corrections
 from .health_checks import health_of
-from .model import Service, Start
+from .model import EXPECTED, Service, Start
 from .port_checks import check_ports
 from .problems import value_of
 from .references import Instance
@@ -43,6 +43,12 @@ def check_service(written: Written, name: str) -> None:
         written.problems.error(("services", name, "secrets", variable), "is in env, too", corrections.KEEP_IN_ONE)
     if value_of(merged, "kind") == "oneshot" and value_of(own, "restart", "never") != "never":
         written.problems.error(("services", name, "restart"), "a oneshot runs once", corrections.REMOVE_OR_SERVICE)
+    if value_of(merged, "ends") == EXPECTED:
+        place = written.place(name, "ends")
+        if value_of(merged, "kind") == "oneshot":
+            written.problems.error(place, "a oneshot ends in any case", corrections.REMOVE)
+        elif value_of(merged, "restart") == "always":
+            written.problems.error(place, "restart: always starts it again whenever it ends", corrections.REMOVE)
 
 
 def command_of(written: Written, name: str, instance: Instance) -> t.Tuple[str, ...]:

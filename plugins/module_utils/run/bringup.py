@@ -18,7 +18,7 @@ from ..ports.provenance import Holder
 from ..ports.survey import survey
 from ..probes.health import HealthWatch, Owner
 from ..supervisord.client import Client, ProgramState
-from ..verdict.observation import completed, describe_state, identity, owns
+from ..verdict.observation import completed, describe_state, has_ended_well, identity, in_order, owns
 
 if t.TYPE_CHECKING:
     from .turnover import Turnover
@@ -307,7 +307,7 @@ class BringUp:
         end = self._dead_end(start, program)
         if end is not None:
             self._fail(start, end)
-        elif start.service.kind == "oneshot":
+        elif start.service.kind == "oneshot" or has_ended_well(start.service, program):
             self._look_at_oneshot(start, program)
         else:
             self._look_at_service(start, program, holders)
@@ -354,7 +354,7 @@ class BringUp:
             return describe_state(program)
         if program.state in ("STOPPED", "STOPPING"):
             return f"{describe_state(program)} right after the start ({start.last})"
-        if program.state == "EXITED" and not (start.service.kind == "oneshot" and completed(program)):
+        if program.state == "EXITED" and not in_order(start.service, program):
             return describe_state(program)
         return None
 

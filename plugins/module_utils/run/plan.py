@@ -15,7 +15,7 @@ import typing as t
 from ..base import cures
 from ..base.errors import RollcallError
 from ..manifest.graph import levels
-from ..manifest.model import Stack
+from ..manifest.model import EXPECTED, Stack
 from ..manifest.revision import revision
 from ..state.stopped import Stopped
 from .modes import FULL, NEEDED, NOTHING, RELOAD, Mode
@@ -228,7 +228,7 @@ def trouble_of(stack: Stack, facts: StackFacts, name: str) -> t.Optional[str]:
         return "new in the manifest"
     if program.revision != revision(stack, wanted):
         return _changed(program)
-    if wanted.kind == "oneshot":
+    if wanted.kind == "oneshot" or (wanted.ends == EXPECTED and program.state == "EXITED"):
         return program.trouble
     if program.state != "RUNNING":
         return f"was {program.state}"

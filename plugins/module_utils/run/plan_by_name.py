@@ -15,7 +15,7 @@ import typing as t
 from ..base import cures
 from ..base.errors import RollcallError
 from ..manifest.graph import dependencies
-from ..manifest.model import Stack
+from ..manifest.model import EXPECTED, Stack
 from .choice import Choice, chosen
 from .modes import NEEDED, RELOAD, RERUN, Mode
 from .plan import (
@@ -146,6 +146,8 @@ def _touched(stack: Stack, facts: StackFacts, choice: Choice, names: t.Set[str])
             reasons[name] = f"it was {stopped.words}"
         elif trouble is not None and (name in choice.names or not _is_up(facts, name)):
             reasons[name] = trouble
+        elif name in choice.names and service.ends == EXPECTED and not _is_up(facts, name):
+            reasons[name] = "it has ended"
     for name in sorted(names & restarted_with(stack, reasons) - set(reasons)):
         if not _stays(facts, choice, name):
             reasons[name] = f"it depends on {along_with(stack, name, reasons)}"

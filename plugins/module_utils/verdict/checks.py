@@ -15,12 +15,13 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import Problem
-from ..base.text import count
+from ..base.text import count, readable_time
 from ..host.halted import ENDED, STOPPED
 from ..host.model import Process
 from ..manifest.model import Service, Stack
 from ..ports.needs import in_the_way, needs
 from ..ports.provenance import FOREIGN, UNKNOWN, Holder
+from ..supervisord.client import ProgramState
 from ..supervisord.client_errors import ABSENT, STALE
 from . import conditions, install_steps
 from .health_commands import health_command
@@ -187,8 +188,7 @@ def _running(case: Case, service: Service) -> Proof:
         "spawn_error": program.spawn_error,
     }
     if case.program(service) is not None:
-        evidence = "ran to its end" if service.kind == "oneshot" else f"RUNNING as pid {program.pid}"
-        return Proof(evidence, data=data)
+        return Proof(_as_wanted(case, service, program), data=data)
     halted = case.seen.halted.get(service.name)
     if halted is not None and halted.state == ENDED:
         # It has ended just now: supervisord reads that at its next turn, and starts it again or not.
@@ -207,6 +207,12 @@ def _running(case: Case, service: Service) -> Proof:
     if service.kind == "service" and service.restart != "always" and completed(program):
         state += ", and stays so; a service that is meant to end is kind: oneshot in the manifest"
     return _down(case, service, code, state, data)
+
+
+def _as_wanted(case: Case, service: Service, program: ProgramState) -> str:
+    if case.has_ended_well(service):
+        return f"ended, exit code 0, at {readable_time(program.stop)}, as it is meant to"
+    return "ran to its end" if service.kind == "oneshot" else f"RUNNING as pid {program.pid}"
 
 
 def _down(case: Case, service: Service, code: str, state: str, data: t.Mapping[str, t.Any]) -> Proof:
@@ -236,7 +242,7 @@ def _backgrounded(case: Case, service: Service, left: t.Sequence[Process], data:
 
 def _stable(case: Case, service: Service) -> t.Optional[Proof]:
     program = case.program(service)
-    if program is None or service.kind != "service":
+    if program is None or service.kind != "service" or case.has_ended_well(service):
         return None
     first = case.expected.first.get(service.name)
     data = {"pid": program.pid, "uptime": round(program.age, 1), "stable_for": service.stable_for}
@@ -249,7 +255,8 @@ def _stable(case: Case, service: Service) -> t.Optional[Proof]:
 
 def _restarted(case: Case, service: Service) -> t.Optional[Proof]:
     program, before = case.program(service), case.expected.before.get(service.name)
-    if program is None or before is None or service.kind != "service":
+    ended = case.has_ended_well(service)
+    if program is None or before is None or service.kind != "service" or ended:
         return None
     evidence = f"pid {before[0]} before, {program.pid} now"
     data = {"before": before[0], "after": program.pid}
@@ -269,6 +276,8 @@ def _release(case: Case, service: Service) -> t.Optional[Proof]:
 
 
 def _port(case: Case, service: Service) -> t.Optional[Proof]:
+    if case.has_ended_well(service):
+        return None
     proofs = [_one_port(case, service, port) for port in service.all_ports.values()]
     if not proofs:
         return None
@@ -308,7 +317,7 @@ def kill_command(holder: Holder) -> str:
 
 
 def _health(case: Case, service: Service) -> t.Optional[Proof]:
-    if service.health is None:
+    if service.health is None or case.has_ended_well(service):
         return None
     answer = case.seen.health.get(service.name)
     if answer is None:
@@ -408,7 +417,7 @@ CHECKS: t.Sequence[CheckKind] = (
         "running",
         conditions.SERVICES,
         install_steps.RUNNING,
-        "the service is RUNNING, or the oneshot has ended with exit code 0",
+        "the service is RUNNING; a oneshot, or a service that ends by design, has ended with exit code 0",
         {
             "unknown": "supervisord does not know it",
             "down": "it is in another state",

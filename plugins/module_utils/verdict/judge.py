@@ -15,7 +15,7 @@ from ..manifest.model import Service, Stack
 from ..ports.provenance import Holder
 from ..state.stopped import WHOLE, Stopped, StoppedByHand
 from ..supervisord.client import ProgramState
-from .observation import Observation, in_order, stopped_by_hand
+from .observation import Observation, has_ended_well, in_order, stopped_by_hand
 
 if t.TYPE_CHECKING:
     from ..base import documents
@@ -79,6 +79,11 @@ class Case(t.NamedTuple):
         up = program is not None and in_order(service, program) and service.name not in self.seen.halted
         good = up and service.name not in self.expected.failed
         return program if good else None
+
+    def has_ended_well(self, service: Service) -> bool:
+        """Return whether a service that ends by design has done so: nothing is left of it to be judged."""
+        program = self.seen.programs.get(service.name)
+        return program is not None and has_ended_well(service, program)
 
     def with_tail(self, evidence: str, service: Service) -> str:
         """Return evidence with the last lines of the service's log, where it has written any."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..manifest.model import Service
+from ..manifest.model import EXPECTED, Service
 from ..state.lives import Exit, Lives
 
 DAY = 86_400.0
@@ -54,9 +54,10 @@ def probation(service: Service) -> float:
 def counted_exits(service: Service, lives: Lives, now: float) -> t.Tuple[Exit, ...]:
     """Return the exits that count: those of the last 24 hours.
 
-    A service that ends itself with code 0 after a while, and has supervisord start it again, does what it is made for.
+    A service that ends itself with code 0 after a while, and has supervisord start it again, does what it is made for;
+    so does one that ends by design, however soon.
     """
-    least = probation(service)
+    least = 0.0 if service.ends == EXPECTED else probation(service)
     return tuple(
         one
         for one in lives.exits

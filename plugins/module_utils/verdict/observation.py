@@ -12,7 +12,7 @@ import typing as t
 from ..base.errors import Problem, RollcallError
 from ..host.model import Identity, Listener, Process
 from ..host.turnover import MOMENT, WATCH, DyingChildren
-from ..manifest.model import ANYONE, Service
+from ..manifest.model import ANYONE, EXPECTED, Service
 from ..ports.provenance import SUPERVISED, Holder
 from ..probes.answers import DatabaseAnswer, HealthAnswer
 from ..state.lives import Book, Lives
@@ -107,7 +107,7 @@ class Observation(t.NamedTuple):
         """Return how a service stands by its lives; None for one that runs to its end, and when nothing is known."""
         program = self.programs.get(service.name)
         lives = self.book.lives.get(service.name)
-        if program is None or lives is None or service.kind != "service":
+        if program is None or lives is None or service.kind != "service" or has_ended_well(service, program):
             return None
         return standing(service, lives, program.age, self.at)
 
@@ -182,8 +182,15 @@ def completed(program: ProgramState) -> bool:
     return program.state == "EXITED" and program.exit_status == 0
 
 
+def has_ended_well(service: Service, program: ProgramState) -> bool:
+    """Return whether a service that ends by design has ended by itself, with exit code 0."""
+    return service.ends == EXPECTED and completed(program)
+
+
 def in_order(service: Service, program: ProgramState) -> bool:
-    """Return whether supervisord reports the wanted state: RUNNING, or EXITED with code 0 for a oneshot."""
+    """Return whether supervisord reports the wanted state: RUNNING, or EXITED with code 0 for what is to end."""
+    if has_ended_well(service, program):
+        return True
     return completed(program) if service.kind == "oneshot" else program.state == "RUNNING" and program.pid > 0
 
 
@@ -233,6 +240,8 @@ def trouble(service: Service, seen: Observation) -> t.Optional[Trouble]:
         return Trouble("config", seen.altered[service.name])
     if service.kind == "oneshot":
         return None if completed(program) else Trouble("running", describe_state(program))
+    if has_ended_well(service, program):
+        return None
     if program.state != "RUNNING":
         return Trouble("running", describe_state(program))
     if service.name in seen.halted:

@@ -28,7 +28,7 @@ from .checks import CHECKS
 from .judge import Case, Check, Expectation, judge
 from .lives import PATIENCE, standing
 from .logs import log_works, logs_of
-from .observation import Observation, identity
+from .observation import Observation, has_ended_well, identity
 from .remarks import notes_of, remarks
 from .report import report, young_notes
 
@@ -208,6 +208,8 @@ def outlive(
         young, lost = [], []
         for name, seconds in least.items():
             program = programs.get(name)
+            if program is not None and has_ended_well(stack.service(name), program):
+                continue
             own = None if program is None or program.state != "RUNNING" else identity(program)
             if program is None or own is None or first.setdefault(name, own) != own:
                 lost.append(name)
