@@ -49,8 +49,14 @@ def _running(facts: HostFacts) -> t.Dict[str, t.List[Process]]:
     """Return the processes of each service that are children of a supervisord of the stack."""
     parents = {one.pid for one in facts.ours}
     running: t.Dict[str, t.List[Process]] = {}
+    detached = set() if facts.seen is None else {process.pid for process in facts.seen.detached}
     for process in facts.labelled:
-        if process.label is not None and process.label.service and process.ppid in parents:
+        if (
+            process.pid not in detached
+            and process.label is not None
+            and process.label.service
+            and process.ppid in parents
+        ):
             running.setdefault(process.label.service, []).append(process)
     return running
 

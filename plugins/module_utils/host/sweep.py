@@ -12,6 +12,7 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock
 from . import processes
+from .detached import detached_by
 from .ending import Ended, describe_parent, end
 from .model import Identity, Process
 from .ours import Ownership, left_over
@@ -23,10 +24,11 @@ ROUNDS = 4
 def sweep(
     root: str,
     *,
-    keep: t.Iterable[int] = (),
+    keep: t.Collection[int] = (),
     reported: t.Optional[t.Collection[int]] = None,
     uids: t.Optional[t.Collection[int]] = None,
     services: t.Optional[t.Container[str]] = None,
+    spared: t.Optional[t.Mapping[str, Identity]] = None,
     grace: float = 5.0,
     kill_grace: float = 2.0,
     clock: Clock = SYSTEM,
@@ -41,19 +43,19 @@ def sweep(
         reported: pids of the programs that they report; None when that is not known.
         uids: the users whose labels count; None means ``labels.trusted_uids`` of the root.
         services: of which services; None for everything of the stack.
+        spared: by service that the run leaves alone its process: what that has put into the background stays.
         grace: seconds from TERM to KILL, for each round.
         kill_grace: seconds to wait after KILL, for each round.
         clock: the clock of all deadlines.
 
     Returns:
-        How each ended. ``survived`` and ``stuck`` are those that are still there.
+        How each ended; ``survived`` and ``stuck`` are still there.
     """
     ended: t.List[Ended] = []
     tried: t.Set[Identity] = set()
 
     def not_kept() -> t.List[Process]:
-        found = [process for process in left_over(root, uids, keep, reported) if process.pid != os.getpid()]
-        return found if services is None else [one for one in found if one.label and one.label.service in services]
+        return _not_spared(left_over(root, uids, keep, reported), services, spared or {}, keep)
 
     for _unused in range(ROUNDS):
         left = [process for process in not_kept() if process.identity not in tried]
@@ -69,6 +71,18 @@ def sweep(
             check=_still_ours(root, uids, left),
         )
     return ended + [_started_again(process) for process in not_kept() if process.identity not in tried]
+
+
+def _not_spared(
+    found: t.Sequence[Process],
+    services: t.Optional[t.Container[str]],
+    spared: t.Mapping[str, Identity],
+    kept: t.Collection[int],
+) -> t.List[Process]:
+    """Return which left-overs are ended; arguments as `sweep`. This process itself is none of them."""
+    stays = {os.getpid(), *(process.pid for process in detached_by(found, spared, kept))}
+    found = [process for process in found if process.pid not in stays]
+    return found if services is None else [one for one in found if one.label and one.label.service in services]
 
 
 def _started_again(process: Process) -> Ended:

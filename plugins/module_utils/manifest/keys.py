@@ -307,6 +307,12 @@ SERVICE: t.Mapping[str, Key] = {
         "[services that end](#services-that-end)",
         Service.ends,
     ),
+    "detaches": Key(
+        TRUTH,
+        "whether processes that it puts into the background are meant; see [what a service "
+        "detaches](#what-a-service-detaches)",
+        Service.detaches,
+    ),
     "umask": Key(
         values.UMASK,
         'which rights the files that it makes do not get, such as `"027"`; quotes are needed',

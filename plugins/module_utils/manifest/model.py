@@ -241,6 +241,7 @@ class Service(_Record):
         instance: for an instance: its number, from 1; 0 for others.
         update: how its instances are restarted: ``TOGETHER``, or ``ROLLING``, one after the other.
         reload: how it reloads; None when it does not.
+        detaches: whether what it puts into the background while it runs is meant, and no left-over.
         umask: of its process, three octal digits.
         nice: its niceness, 0 to 19 (setpriority(2)).
         log_max_bytes: size at which its log is rotated; 0 is never.
@@ -264,6 +265,7 @@ class Service(_Record):
     ready_timeout: float = field(default=30.0, metadata=NO_RESTART)
     restart: str = "unexpected"
     ends: str = field(default="unexpected", metadata=NO_RESTART)
+    detaches: bool = field(default=False, metadata=NO_RESTART)
     umask: str = field(default="022", metadata=RESTART_WHEN_SET)
     limits: Limits = field(default=Limits(), metadata=RESTART_WHEN_SET)
     nice: int = field(default=0, metadata=RESTART_WHEN_SET)

@@ -439,14 +439,7 @@ class CriticalSection:
         """
         run, stack = self.run, self._stack
         self.journal.step("verify")
-        before = {
-            name: identity(run.before.programs[name])
-            for name in run.plan.start
-            if name in run.before.programs and run.before.programs[name].pid
-        }
-        expected = Expectation(
-            before, outcome.first, outcome.failed, outcome.blocked, run.plan.held, stopped=run.plan.stopped
-        )
+        expected = self._expected(outcome)
         seen, checks = verify.wait_and_judge(
             stack,
             marks,
@@ -469,6 +462,23 @@ class CriticalSection:
         judged = run_report(run, seen, checks, changed=changed, signals=self.signals, downtimes=away)
         young = young_notes(run.judged.services, seen) if judged["ok"] and changed else []
         return {**judged, "notes": [*judged["notes"], *notes_of(remarks(run.judged, seen)), *young]}
+
+    def _expected(self, outcome: StartOutcome) -> Expectation:
+        run = self.run
+        before = {
+            name: identity(run.before.programs[name])
+            for name in run.plan.start
+            if name in run.before.programs and run.before.programs[name].pid
+        }
+        return Expectation(
+            before,
+            outcome.first,
+            outcome.failed,
+            outcome.blocked,
+            run.plan.held,
+            stopped=run.plan.stopped,
+            untouched=run.spared,
+        )
 
     def _downtimes(self, outcome: StartOutcome) -> t.Dict[str, float]:
         """Return for how many seconds each service was away that was stopped and is up again."""

@@ -78,7 +78,7 @@ def run_report(
         "changed": changed,
         "actions": _as_data(run.plan.actions),
         "signals": signals,
-        "notes": [*_away(run), *run.takedown.notes],
+        "notes": [*_away(run), *_detached(run), *run.takedown.notes],
         "manifest_digest": run.generation.digest,
         "generation": describe_current(run.stack.paths, run.stack.root),
     }
@@ -97,8 +97,23 @@ def planned_report(run: PreparedRun, ended: t.Sequence[PlannedAction]) -> Report
         **planned,
         "result": "planned",
         "actions": _as_data(actions),
-        "notes": [*_away(run), *_slow_stops(run), *_standing(run), *_not_proved(run)],
+        "notes": [*_away(run), *_detached(run), *_slow_stops(run), *_standing(run), *_not_proved(run)],
     }
+
+
+def _detached(run: PreparedRun) -> t.List[str]:
+    """Return what services have put into the background that this run leaves, and what ends with its service."""
+    stays = [
+        f"{one.label.service} runs and has put {one.summary} into the background: this is not about it, and leaves that"
+        for one in run.detached_and_left
+        if one.label
+    ]
+    ends = [
+        f"what {one.label.service} has detached ends with it: {one.summary}"
+        for one in run.before.detached
+        if one.label and one.label.service not in run.spared
+    ]
+    return [*stays, *ends]
 
 
 def _away(run: PreparedRun) -> t.List[str]:

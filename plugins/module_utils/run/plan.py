@@ -390,6 +390,20 @@ def level_numbers(stack: Stack) -> t.Dict[str, int]:
     return {name: number for number, level in enumerate(levels(stack)) for name in level}
 
 
+def untouched(plan: RunPlan, running: t.Iterable[str]) -> t.List[str]:
+    """Return which of the services that run a plan leaves alone."""
+    if plan.supervisord != KEEP:
+        return []
+    touched = {*plan.stop, *plan.start, *plan.remove}
+    return [name for name in running if name not in touched]
+
+
+def with_orphans(plan: RunPlan, number: int) -> RunPlan:
+    """Return a plan that ends so many orphans: what services that it leaves alone have detached is not among them."""
+    reasons = {**plan.reasons, "orphans": f"{number} left over from an earlier supervisord"}
+    return plan._replace(sweep=plan.sweep and number > 0, reasons=reasons) if plan.sweep else plan
+
+
 def stop_batches(stack: Stack, names: t.Iterable[str]) -> t.List[t.List[str]]:
     """Return ``names`` in batches that can be stopped together: by level, the last level first.
 

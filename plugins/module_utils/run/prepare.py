@@ -12,6 +12,7 @@ import typing as t
 from ..base import cures
 from ..base.clock import Clock
 from ..base.errors import RollcallError
+from ..host.model import Identity, Process
 from ..manifest.model import Stack
 from ..manifest.selection import narrowed
 from ..ports import leases
@@ -29,13 +30,13 @@ from ..state.generations import (
 from ..state.runs import run_ids, steps_of
 from ..state.stopped import read_stopped
 from ..verdict import fitness, status
-from ..verdict.observation import Observation
+from ..verdict.observation import Observation, identity
 from . import hand_over, preflight
 from .choice import Choice, choice_of, scope
 from .facts import stack_facts
 from .limits import limit_of
 from .modes import ROLLBACK
-from .plan import RunPlan
+from .plan import RunPlan, untouched, with_orphans
 from .plan_by_name import make_plan
 from .request import Request
 from .takedown import TakeDown
@@ -60,6 +61,7 @@ class PreparedRun(t.NamedTuple):
         limit: the seconds that it takes at the longest, by the manifests as they were before it began.
         choice: which services it is about; None for all.
         release: the application's release that the services run from until now; None where they run from none.
+        spared: by service that runs and that it leaves alone its process.
     """
 
     request: Request
@@ -74,6 +76,12 @@ class PreparedRun(t.NamedTuple):
     limit: float
     choice: t.Optional[Choice] = None
     release: t.Optional[str] = None
+    spared: t.Mapping[str, Identity] = {}
+
+    @property
+    def detached_and_left(self) -> t.List[Process]:
+        """What services that the run leaves alone have put into the background, where they do not say so."""
+        return _staying(self.before, self.spared)
 
     @property
     def stack(self) -> Stack:
@@ -118,19 +126,51 @@ def prepare(
     held = fitness.held(stack, generation.environment, awaited)
     stopped = {} if request.start_stopped else read_stopped(stack)
     facts = stack_facts(before, installed, generation, changed_files=files.changed(), held=held, stopped=stopped)
-    plan = make_plan(stack, facts, request.mode, choice)
+    plan, spared = _planned(make_plan(stack, facts, request.mode, choice), before)
     preflight.check_socket(before)
     if plan.install:
         registry.check_place(stack)
     preflight.check_running_limits(stack, before, plan)
     preflight.check_ports(stack, before, plan, request)
     there = None if installed is None else installed.stack
-    patience = {"grace": request.grace, "kill_grace": request.kill_grace}
-    takedown = TakeDown(stack, there, before, **patience, clock=clock, services=plan.judged)
+    takedown = _takedown(request, stack, there, before, plan, spared, clock)
     limit, release = limit_of(request, stack), None if there is None else there.release
     return PreparedRun(
-        request, clock, generation, before, plan, takedown, files, restores, awaited, limit, choice, release
+        request, clock, generation, before, plan, takedown, files, restores, awaited, limit, choice, release, spared
     )
+
+
+def _takedown(
+    request: Request,
+    stack: Stack,
+    installed: t.Optional[Stack],
+    before: Observation,
+    plan: RunPlan,
+    spared: t.Mapping[str, Identity],
+    clock: Clock,
+) -> TakeDown:
+    return TakeDown(
+        stack,
+        installed,
+        before,
+        grace=request.grace,
+        kill_grace=request.kill_grace,
+        clock=clock,
+        services=plan.judged,
+        spared=spared,
+    )
+
+
+def _planned(plan: RunPlan, before: Observation) -> t.Tuple[RunPlan, t.Dict[str, Identity]]:
+    """Return a plan that leaves what services have detached that it does not touch, and these with their processes."""
+    running = {name: identity(program) for name, program in before.programs.items() if program.pid and program.born}
+    spared = {name: running[name] for name in untouched(plan, running)}
+    return with_orphans(plan, len(before.orphans) - len(_staying(before, spared))), spared
+
+
+def _staying(seen: Observation, spared: t.Mapping[str, Identity]) -> t.List[Process]:
+    orphans = {process.pid for process in seen.orphans}
+    return [one for one in seen.detached if one.label and one.label.service in spared and one.pid in orphans]
 
 
 def _installed(request: Request) -> t.Optional[Generation]:

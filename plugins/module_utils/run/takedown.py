@@ -48,6 +48,7 @@ class TakeDown:
         kill_grace: seconds to wait after KILL.
         clock: the clock of all deadlines.
         services: of which services what is left over is ended; None for everything of the stack.
+        spared: by service that the run leaves alone its process: what that has put into the background is not ended.
 
     Attributes:
         ended: every process that was to be ended otherwise than by supervisord, and how that went.
@@ -65,9 +66,11 @@ class TakeDown:
         kill_grace: float,
         clock: Clock,
         services: t.Optional[t.Container[str]] = None,
+        spared: t.Optional[t.Mapping[str, Identity]] = None,
     ) -> None:
         self._stack = stack
         self._services = services
+        self._spared = spared
         # Each service as the wanted and as the installed manifest have it.
         self._known: t.Dict[str, t.List[Service]] = {}
         for service in (*stack.services, *(() if installed is None else installed.services)):
@@ -278,6 +281,7 @@ class TakeDown:
             reported=self._reported(supervisords),
             uids=trusted_uids(self._stack.root, self._stack.user),
             services=only,
+            spared=self._spared,
             grace=self._grace,
             kill_grace=self._kill_grace,
             clock=self._clock,

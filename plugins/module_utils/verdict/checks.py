@@ -150,7 +150,13 @@ def _orphans(case: Case, _stack: Stack) -> Proof:
     # A start ends them as well where no supervisord runs, which is what has to be cured first.
     alone = case.seen.silence is not None and not case.seen.supervisords
     cure = cures.DOCTOR if keepers else cures.START if alone else cures.FULL
-    return Proof("\n".join(lines), "left_over", cure, data)
+    detached = {process.pid for process in case.seen.detached}
+    by = [process.label.service for process in orphans if process.pid in detached and process.label is not None]
+    if by:
+        lines.append(f"{by[0]} runs and has put it into the background; where that is meant, say so: detaches: true")
+    # What a run leaves alone has done that, and the run is not undone for it.
+    others = len(by) == len(orphans) and all(name in case.expected.untouched for name in by)
+    return Proof("\n".join(lines), EARLIER if others else "left_over", cure, data)
 
 
 def _steps(_case: Case, unfinished: t.Sequence[str]) -> Proof:
@@ -347,7 +353,7 @@ ORPHANS = CheckKind(
     "orphans",
     0,
     install_steps.VERDICT,
-    "no process of the stack is left that its supervisord does not hold",
+    "no process of the stack is left that its supervisord does not hold, but what a service detaches and says so",
     {"left_over": "there are such processes"},
     the_stack,
     _orphans,
@@ -538,7 +544,9 @@ CHECKS: t.Sequence[CheckKind] = (
         _removed_services,
         _removed,
     ),
-    ORPHANS,
+    ORPHANS._replace(
+        codes={**ORPHANS.codes, EARLIER: "services that run, and that a run leaves alone, have detached them"}
+    ),
     CheckKind(
         "steps",
         0,

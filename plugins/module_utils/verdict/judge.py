@@ -39,6 +39,7 @@ class Expectation(t.NamedTuple):
         sockets: inodes of the sockets on which services of the stack listened.
         unfinished: what an install has left to do, for people; None where that is not judged.
         stopped: what somebody has stopped by hand.
+        untouched: services that a run leaves alone; empty for a look.
     """
 
     before: t.Mapping[str, Identity] = {}
@@ -50,6 +51,7 @@ class Expectation(t.NamedTuple):
     sockets: t.Container[int] = ()
     unfinished: t.Optional[t.Sequence[str]] = None
     stopped: Stopped = {}
+    untouched: t.Container[str] = ()
 
 
 class Case(t.NamedTuple):

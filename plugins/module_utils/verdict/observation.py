@@ -60,6 +60,8 @@ class Observation(t.NamedTuple):
         files: directories of the stack and its services that are missing or cannot be used.
         dependencies: programs of the services that are missing or cannot be used.
         orphans: processes of the stack that no supervisord of it holds.
+        detached: processes that services have put into the background in their present lives; those of a service that
+            does not say so are orphans as well.
         keepers: orphans that are a program of another supervisord: their pid, and that program.
         databases: the answer of each database that is checked, by its kind.
         logs: what the log of each service says; empty when none was read.
@@ -84,6 +86,7 @@ class Observation(t.NamedTuple):
     files: t.Sequence[Problem] = ()
     dependencies: t.Sequence[Problem] = ()
     orphans: t.Sequence[Process] = ()
+    detached: t.Sequence[Process] = ()
     keepers: t.Mapping[int, str] = {}
     databases: t.Mapping[str, DatabaseAnswer] = {}
     logs: t.Mapping[str, LogSeen] = {}

@@ -14,6 +14,7 @@ from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..host import ours, processes, socket_owners
+from ..host.detached import detached_by
 from ..host.halted import ENDED, STOPPED, find_halted
 from ..host.labels import trusted_uids
 from ..host.listeners import find_listeners
@@ -92,7 +93,7 @@ def observe(
     (holders, answers, replies), (files, dependencies) = _asked(part, programs, started=config_read), fit()
     silence, programs, book, altered = _said_again(stack, client, silence, programs, config_read, clock)
     holders, found = _listening_still(stack, holders, programs)
-    left = _left_for_good(stack, supervisords, None if supervisord is None else _pids(programs), clock)
+    left, detached = _left_for_good(stack, supervisords, None if supervisord is None else programs, clock)
     seen = Observation(
         supervisords=supervisords,
         supervisord=supervisord,
@@ -104,6 +105,7 @@ def observe(
         files=files,
         dependencies=dependencies,
         orphans=those_of(left, only),
+        detached=those_of(detached, only),
         keepers=_keepers(left, supervisords),
         databases=replies,
         altered=_among(altered, only),
@@ -315,17 +317,23 @@ def _own(stack: Stack, pid: int) -> t.Optional[Process]:
     )
 
 
-def orphans(
-    stack: Stack, supervisords: t.Sequence[int], reported: t.Optional[t.Collection[int]] = None
-) -> t.List[Process]:
-    """Return the processes of this stack that no supervisord of it holds.
+def left_overs(
+    stack: Stack, supervisords: t.Sequence[int], programs: t.Optional[t.Mapping[str, ProgramState]] = None
+) -> t.Tuple[t.List[Process], t.List[Process]]:
+    """Return the processes of this stack that no supervisord of it holds: orphans, and what services have detached.
 
     Args:
         stack: the manifest.
         supervisords: the pids of the supervisords over it.
-        reported: the pids of the programs that they report; None when none of them answers.
+        programs: what they report; None when none of them answers.
     """
-    return ours.left_over(stack.root, trusted_uids(stack.root, stack.user), supervisords, reported)
+    pids = None if programs is None else _pids(programs)
+    found = ours.left_over(stack.root, trusted_uids(stack.root, stack.user), supervisords, pids)
+    lives = {name: identity(program) for name, program in (programs or {}).items() if program.pid and program.born}
+    detached = detached_by(found, lives, supervisords) if found else []
+    meant = {service.name for service in stack.services if service.detaches}
+    left = [one for one in found if one not in detached or one.label is None or one.label.service not in meant]
+    return left, detached
 
 
 def _among(found: t.Mapping[str, _T], only: t.Optional[t.Container[str]]) -> t.Dict[str, _T]:
@@ -339,23 +347,26 @@ def those_of(found: t.Sequence[Process], only: t.Optional[t.Container[str]]) -> 
 
 
 def _left_for_good(
-    stack: Stack, supervisords: t.Sequence[Process], reported: t.Optional[t.Collection[int]], clock: Clock
-) -> t.List[Process]:
-    """Return the orphans; when all of them are new, only if at least one was there at each look of a second.
+    stack: Stack,
+    supervisords: t.Sequence[Process],
+    programs: t.Optional[t.Mapping[str, ProgramState]],
+    clock: Clock,
+) -> t.Tuple[t.List[Process], t.List[Process]]:
+    """Return what `left_overs` does; when all orphans are new, only if one was there at each look of a second.
 
     A service may start a helper in the background (``sh -c 'work &'``), which nobody holds until it has done its work.
     """
     pids = [process.pid for process in supervisords]
-    found = orphans(stack, pids, reported)
+    found, detached = left_overs(stack, pids, programs)
 
     def settled() -> bool:
-        nonlocal found
-        found = orphans(stack, pids, reported)
+        nonlocal found, detached
+        found, detached = left_overs(stack, pids, programs)
         return not found or any(processes.age(process.start) > HELPER for process in found)
 
     if found and all(processes.age(process.start) <= HELPER for process in found):
         Deadline(HELPER, clock).poll(settled, _POLL)
-    return found
+    return found, detached
 
 
 def expectation(stack: Stack) -> Expectation:

@@ -131,11 +131,10 @@ def _backgrounded(
         if name in failed and not program.pid and program.exit_status == 0
     }
     supervisords = [process.pid for process in seen.supervisords]
-    reported = [program.pid for program in seen.programs.values() if program.pid]
     found = list(seen.orphans)
 
     def all_found() -> bool:
-        found[:] = status.orphans(stack, supervisords, reported)
+        found[:] = status.left_overs(stack, supervisords, seen.programs)[0]
         return ended <= {process.label.service for process in found if process.label is not None}
 
     if ended and not all_found():

@@ -132,6 +132,12 @@ FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
     ("lives", "recovering", {"book": Book(lives={"web": Lives("r", (Exit(1e9, 4.0, 1),))}), "at": 1e9}, Expectation()),
     ("lives", "loop", {"book": Book(lives={"web": Lives("r", (Exit(1e9),) * 2)}), "at": 1e9}, Expectation()),
     ("restarted", "same", {}, Expectation(before={"web": (11, 11)})),
+    (
+        "orphans",
+        "earlier",
+        {"orphans": [process(99, "web")], "detached": [process(99, "web")]},
+        Expectation(untouched=["web"]),
+    ),
     ("workers", "dying", {"dying": {"web": DyingChildren(11, 3, "exit code 1")}}, Expectation()),
     ("release", "other", {"other_releases": {"web": ["r1"]}}, Expectation()),
     ("port", "free", {"holders": {}}, Expectation()),
