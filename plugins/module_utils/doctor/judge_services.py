@@ -98,7 +98,7 @@ def _remarked(facts: HostFacts, code: str) -> t.Iterator[Sighting]:
     if facts.seen is not None and facts.stack is not None:
         for remark in remarks(facts.stack, facts.seen):
             if remark.code == code:
-                yield Sighting(remark.service, remark.text, remark.next)
+                yield Sighting(remark.service, remark.text, remark.cure)
 
 
 def _log_lost(facts: HostFacts) -> t.Iterator[Sighting]:

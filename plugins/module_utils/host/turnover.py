@@ -28,9 +28,8 @@ from .model import Identity
 
 # Seconds: a child that has lived for longer than this works.
 MOMENT = 2.0
-# How many children must have ended with an error, and seconds in which they must have.
+# How many children must have ended with an error.
 ENDS = 3
-WATCH = 6.0
 _INTERVAL = 0.02
 # Seconds in which a child that was forked to execute another program has done so.
 _FORKED = 0.1
@@ -59,18 +58,21 @@ class DyingChildren(t.NamedTuple):
     last: str
 
 
-def find_dying(families: t.Mapping[str, t.Sequence[int]], *, clock: Clock = SYSTEM) -> t.Dict[str, DyingChildren]:
+def find_dying(
+    families: t.Mapping[str, t.Sequence[int]], seconds: float, *, clock: Clock = SYSTEM
+) -> t.Dict[str, DyingChildren]:
     """Return by service the children that die for ever; nothing where that is not known for sure.
 
     Args:
         families: the processes of each service, its own first.
+        seconds: in which they must have ended.
         clock: of the time between the looks.
     """
     if not processes.LINUX or not hasattr(os, "pidfd_open"):
         return {}
     watched = {parent: (name, _Watch(parent)) for name, pids in families.items() for parent in _suspects(pids)}
     if watched:
-        Deadline(WATCH, clock).poll(lambda: _settled(watch for _name, watch in watched.values()), _INTERVAL)
+        Deadline(seconds, clock).poll(lambda: _settled(watch for _name, watch in watched.values()), _INTERVAL)
     found = {}
     for parent, (name, watch) in watched.items():
         if watch.ends >= ENDS and not watch.meant:

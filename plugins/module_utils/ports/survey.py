@@ -50,6 +50,18 @@ def survey(
     return _survey(stack, ports, pids, sharing, clock)[0]
 
 
+def survey_with_others(
+    stack: Stack, ports: t.Iterable[int], pids: t.Mapping[int, str]
+) -> t.Tuple[t.Dict[int, t.List[Holder]], t.Mapping[int, t.Sequence[int]]]:
+    """Return what `survey` does, looking at every process, and on the way whose the other listeners of the host are.
+
+    The latter are by inode the pids that hold each socket, none where nobody can be seen; where nobody listens on the
+    ports, it has no inode.
+    """
+    holders, owners = _survey(stack, ports, pids, socket_owners.EVERY, SYSTEM, others=True)
+    return holders, owners.pids
+
+
 def _survey(
     stack: t.Optional[Stack],
     ports: t.Iterable[int],
@@ -58,13 +70,15 @@ def _survey(
     clock: Clock,
     *,
     units: bool = False,
+    others: bool = False,
 ) -> t.Tuple[t.Dict[int, t.List[Holder]], Owners]:
     """Return what `survey` does, and how far the search for the owners could look.
 
-    With ``units`` every holder has its unit, not only a foreign one.
+    With ``units`` every holder has its unit, not only a foreign one. With ``others`` the owners have those of all
+    listeners of the host, where any listens on the ports.
     """
     result: t.Dict[int, t.List[Holder]] = {port: [] for port in ports}
-    found, owners, described = _look(result, pids or (), sharing)
+    found, owners, described = _look(result, pids or (), sharing, others=others)
     judged = judgements(stack, described, pids, clock=clock)
     for listener in found:
         holding = tuple(pid for pid in owners.pids.get(listener.inode, ()) if pid in described)
@@ -134,14 +148,19 @@ def reported(stack: Stack, clock: Clock = SYSTEM) -> t.Tuple[t.Optional[int], t.
 
 
 def _look(
-    ports: t.Container[int], hints: t.Iterable[int], sharing: str
+    ports: t.Container[int], hints: t.Iterable[int], sharing: str, *, others: bool
 ) -> t.Tuple[t.List[Listener], Owners, t.Dict[int, Process]]:
     """Return the listeners, their owners, and those described; looks again when one has no owner."""
     hints = list(hints)
     for _unused in range(LOOKS):
-        found = listeners.find_listeners(ports)
-        owners = socket_owners.find_owners([listener.inode for listener in found], hints, sharing)
-        pids = {pid for holding in owners.pids.values() for pid in holding}
+        every = listeners.find_listeners(None if others else ports)
+        found = [listener for listener in every if listener.port in ports]
+        searched = every if others and found else found
+        owners = socket_owners.find_owners([listener.inode for listener in searched], hints, sharing)
+        if others:
+            # Also those that nobody holds who can be seen.
+            owners = owners._replace(pids={one.inode: owners.pids.get(one.inode, ()) for one in searched})
+        pids = {pid for listener in found for pid in owners.pids.get(listener.inode, ())}
         looked_at = {pid: owners.described.get(pid) or processes.describe(pid) for pid in pids}
         described = {pid: process for pid, process in looked_at.items() if process is not None}
         seen = (any(pid in described for pid in owners.pids.get(listener.inode, ())) for listener in found)

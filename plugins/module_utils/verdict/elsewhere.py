@@ -28,7 +28,10 @@ def named_ports(stack: Stack) -> t.List[int]:
 
 
 def listening_elsewhere(
-    stack: Stack, families: t.Mapping[str, t.Sequence[int]], found: t.Iterable[Listener]
+    stack: Stack,
+    families: t.Mapping[str, t.Sequence[int]],
+    found: t.Iterable[Listener],
+    known: t.Mapping[int, t.Sequence[int]],
 ) -> t.Dict[str, t.Tuple[Listener, ...]]:
     """Return by service on which sockets it listens whose port no service of the manifest has.
 
@@ -36,14 +39,21 @@ def listening_elsewhere(
         stack: the manifest.
         families: the processes of each service.
         found: every listener of the host.
+        known: by inode the processes that hold a socket, as far as that was seen a moment ago.
     """
     named = set(named_ports(stack))
+    services = {pid: name for name, family in families.items() for pid in family}
     others = [listener for listener in found if listener.port not in named]
+    held = {one.inode: [pid for pid in known.get(one.inode, ()) if pid in services] for one in others}
+    # Of what was seen to be a stranger's, or nobody's, nothing has to be looked for.
+    others = [one for one in others if held[one.inode] or one.inode not in known]
     users = {_user(pid) for family in families.values() for pid in family} if others else set()
     # Mostly there are none, or they are of other users: then no process is looked into.
     own = {listener.inode: listener for listener in others if listener.uid in users or listener.uid < 0}
-    services = {pid: name for name, family in families.items() for pid in family}
-    holding = socket_owners.held_among(services, own) if own else {}
+    holding = {inode: pids[0] for inode, pids in held.items() if pids and inode in own}
+    unknown = [inode for inode in own if inode not in holding]
+    if unknown:
+        holding.update(socket_owners.held_among(services, unknown))
     result: t.Dict[str, t.Tuple[Listener, ...]] = {}
     for inode, pid in holding.items():
         result[services[pid]] = (*result.get(services[pid], ()), own[inode])

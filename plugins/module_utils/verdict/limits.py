@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from ..host import halted, turnover
+from ..host import halted
 from ..manifest.model import Stack
 from ..supervisord.client import CALL_TIMEOUT
 from .lives import PATIENCE
@@ -18,6 +18,8 @@ SETTLE_MARGIN = 1.0
 BACKGROUND = 0.5
 # Seconds for looking at the files of the services, which may be on any file system. What has not answered then hangs.
 FILES = 5.0
+# Seconds in which the workers of a service must have died again and again to be told.
+WORKERS = 6.0
 # Seconds for reading and judging the logs of all services. What has not ended then hangs.
 LOGS = 10.0
 # Seconds for reading /proc, sockets and files on a busy machine, which have no deadline of their own.
@@ -31,7 +33,7 @@ def look_limit(stack: Stack) -> float:
     answers = max((*services, *(check.timeout for check in stack.checks.databases)), default=0.0)
     # getPID, getAllProcessInfo and the version, and after the answers a poke, the programs and their config; where one
     # is not answered, no other is asked.
-    return 6 * CALL_TIMEOUT + answers + halted.LONG + turnover.WATCH + 2 * FILES + SLACK
+    return 6 * CALL_TIMEOUT + answers + halted.LONG + WORKERS + 2 * FILES + SLACK
 
 
 def verify_limit(stack: Stack, soak: float = 0.0) -> float:

@@ -11,7 +11,6 @@ import typing as t
 
 from ..base.errors import Problem, RollcallError
 from ..host.model import Identity, Listener, Process
-from ..host.turnover import MOMENT, WATCH, DyingChildren
 from ..manifest.model import ANYONE, EXPECTED, Service
 from ..ports.provenance import SUPERVISED, Holder
 from ..probes.answers import DatabaseAnswer, HealthAnswer
@@ -19,7 +18,11 @@ from ..state.lives import Book, Lives
 from ..state.log_marks import LogMark
 from ..state.stopped import WHOLE, Stopped, StoppedByHand
 from ..supervisord.client import ProgramState
+from .limits import WORKERS
 from .lives import LOOP, Standing, probation, standing
+
+if t.TYPE_CHECKING:
+    from ..host.turnover import DyingChildren
 
 
 class LogSeen(t.NamedTuple):
@@ -270,9 +273,12 @@ def trouble(service: Service, seen: Observation) -> t.Optional[Trouble]:
 
 def dying_text(found: DyingChildren) -> str:
     """Return in words that the children of a process end again and again."""
+    # Late import: hardly ever is there one.
+    from ..host.turnover import MOMENT
+
     return (
         f"pid {found.parent} lives, and what it starts of itself ends at once: {found.ends} of its children within "
-        f"{WATCH:g} s, the last with {found.last}, and none has lived for {MOMENT:g} s"
+        f"{WORKERS:g} s, the last with {found.last}, and none has lived for {MOMENT:g} s"
     )
 
 

@@ -24,20 +24,23 @@ BESIDE = "beside"
 LOST = "lost"
 
 
-class Remark(t.NamedTuple):
+class Remark:
     """One thing that may be wanted.
+
+    No NamedTuple: to make one takes longer at each start than all the rest here.
 
     Attributes:
         service: which it is about.
         code: one of those above.
         text: what was seen, for people; without the service's name.
-        next: what to do where it is not wanted.
+        cure: what to do where it is not wanted.
     """
 
-    service: str
-    code: str
-    text: str
-    next: str
+    def __init__(self, service: str, code: str, text: str, cure: str) -> None:
+        self.service = service
+        self.code = code
+        self.text = text
+        self.cure = cure
 
 
 def remarks(stack: Stack, seen: Observation) -> t.List[Remark]:
@@ -49,7 +52,7 @@ def remarks(stack: Stack, seen: Observation) -> t.List[Remark]:
 
 def notes_of(found: t.Iterable[Remark]) -> t.List[str]:
     """Return remarks as notes of a report."""
-    return [f"{one.service}: {one.text}. {one.next}" for one in found]
+    return [f"{one.service}: {one.text}. {one.cure}" for one in found]
 
 
 def _has_process(service: Service, seen: Observation) -> bool:

@@ -19,11 +19,10 @@ from ..host.halted import ENDED, STOPPED, find_halted
 from ..host.labels import trusted_uids
 from ..host.listeners import find_listeners
 from ..host.model import Listener, Process
-from ..host.turnover import find_dying
 from ..manifest.model import Paths, Stack
 from ..manifest.selection import narrowed, selected
 from ..ports.provenance import Holder
-from ..ports.survey import survey
+from ..ports.survey import survey, survey_with_others
 from ..probes import health
 from ..probes.answers import DatabaseAnswer, HealthAnswer
 from ..state import last_steps
@@ -42,7 +41,7 @@ from . import fitness, places, release_use
 from .checks import CHECKS
 from .elsewhere import listening_elsewhere, named_ports
 from .judge import Case, Expectation, judge
-from .limits import look_limit
+from .limits import WORKERS, look_limit
 from .lives import LOOP
 from .observation import Halted, Observation, completed, identity
 from .remarks import notes_of, remarks
@@ -50,6 +49,7 @@ from .report import report
 
 if t.TYPE_CHECKING:
     from ..base.documents import Report, RunAtWork
+    from ..host.turnover import DyingChildren
 
 
 _T = t.TypeVar("_T")
@@ -90,7 +90,7 @@ def observe(
     fit, client = fit or fitness.begin_fit(part), client or client_of(stack, clock=clock)
     supervisords = supervisords_of(stack)
     supervisord, version, silence, programs = _said(stack, client, programs)
-    (holders, answers, replies), (files, dependencies) = _asked(part, programs, started=config_read), fit()
+    (holders, known, answers, replies), (files, dependencies) = _asked(part, programs, started=config_read), fit()
     silence, programs, book, altered = _said_again(stack, client, silence, programs, config_read, clock)
     holders, found = _listening_still(stack, holders, programs)
     left, detached = _left_for_good(stack, supervisords, None if supervisord is None else programs, clock)
@@ -114,7 +114,7 @@ def observe(
         at=clock.wall(),
         wanted_user="" if supervisord is None else fitness.wanted_user(stack, supervisord.uid),
     )
-    return _with_families(stack, seen, found, only, clock)
+    return _with_families(stack, seen, found, known, only, clock)
 
 
 def _pids(programs: t.Mapping[str, ProgramState]) -> t.Dict[int, str]:
@@ -208,6 +208,7 @@ def _with_families(
     stack: Stack,
     seen: Observation,
     found: t.Sequence[Listener],
+    known: t.Mapping[int, t.Sequence[int]],
     only: t.Optional[t.Container[str]],
     clock: Clock,
 ) -> Observation:
@@ -217,6 +218,7 @@ def _with_families(
         stack: the manifest.
         seen: what was seen up to now.
         found: every listener of the host.
+        known: by inode the pids that hold a socket, as far as that was seen.
         only: the services that are looked at; None for all.
         clock: of the time between two looks.
     """
@@ -224,9 +226,9 @@ def _with_families(
     families = {name: [program.pid, *processes.below(program.pid)] for name, program in programs.items()}
     return seen._replace(
         halted=_halted(_among(seen.programs, only), families, clock),
-        dying=find_dying(families, clock=clock),
+        dying=_dying(families, clock),
         other_releases=release_use.other_releases(stack, families),
-        elsewhere=listening_elsewhere(stack, families, found),
+        elsewhere=listening_elsewhere(stack, families, found, known),
     )
 
 
@@ -242,6 +244,17 @@ def _listening_still(
     if before == {listener.inode for listener in found if listener.port in holders}:
         return holders, found
     return survey(stack, holders, _pids(programs), sharing=socket_owners.EVERY), found
+
+
+def _dying(families: t.Mapping[str, t.Sequence[int]], clock: Clock) -> t.Mapping[str, DyingChildren]:
+    """Return by service the children of a process of it that die for ever; most services have no children."""
+    with_children = {name: family for name, family in families.items() if len(family) > 1}
+    if not with_children:
+        return {}
+    # Late import: it costs what a look at a service costs.
+    from ..host.turnover import find_dying
+
+    return find_dying(with_children, WORKERS, clock=clock)
 
 
 def _halted(
@@ -262,14 +275,19 @@ def _halted(
 
 def _asked(
     stack: Stack, programs: t.Mapping[str, ProgramState], *, started: bool
-) -> t.Tuple[t.Dict[int, t.List[Holder]], t.Dict[str, HealthAnswer], t.Dict[str, DatabaseAnswer]]:
-    """Return who listens, and what services and databases answer; arguments as `_ask`.
+) -> t.Tuple[
+    t.Dict[int, t.List[Holder]],
+    t.Mapping[int, t.Sequence[int]],
+    t.Dict[str, HealthAnswer],
+    t.Dict[str, DatabaseAnswer],
+]:
+    """Return who listens, whose every listener of the host is, and what services and databases answer; as `_ask`.
 
     An answer may take seconds: what may have changed meanwhile is looked at after it.
     """
     # First the listener, then the answer, which then is its own; all who hold the socket, for each of them may answer.
-    holders = survey(stack, named_ports(stack), _pids(programs), sharing=socket_owners.EVERY)
-    return holders, *_ask(stack, programs, started=started)
+    holders, known = survey_with_others(stack, named_ports(stack), _pids(programs))
+    return holders, known, *_ask(stack, programs, started=started)
 
 
 def _ask(
