@@ -5,7 +5,7 @@
 # Private to this collection: may change in any release.
 """What a service that runs has put into the background: its supervisord does not hold it, and it is no left-over.
 
-See docs/design/0013-detached.md.
+See docs/design/0015-detached.md.
 """
 
 from __future__ import annotations
