@@ -140,7 +140,13 @@ class Listeners:
     # --- httpok ---
 
     def _health(self, place: str, listener: EventListener) -> None:
-        asked = [process for process in self._processes if any(map(process.is_called, listener.programs))]
+        asked = [
+            process
+            for process in self._processes
+            if listener.everything
+            or process.group in listener.programs
+            or any(map(process.is_called, listener.programs))
+        ]
         exact = [process for process in asked if process.entry.get("port") == listener.port]
         asked = exact or asked
         if len(asked) != 1:

@@ -24,8 +24,8 @@ _OPTIONS: t.Mapping[str, t.Tuple[str, t.FrozenSet[str]]] = {
     "httpok": (
         "hp:at:c:b:s:m:g:d:eEn:",
         words(
-            "help program= any timeout= code= body= sendmail_program= email= gcore= coredir= eager not-eager name= "
-            "restart-timeout= grace-period= external-script="
+            "help program= group= any timeout= code= body= sendmail_program= email= gcore= coredir= eager not-eager "
+            "name= restart-timeout= grace-period= external-script="
         ),
     ),
     "memmon": (
@@ -48,7 +48,8 @@ class EventListener(t.NamedTuple):
     Attributes:
         kind: ``health``, ``memory``, ``alert`` or ``startup``.
         program: its name.
-        programs: the programs that it looks after; empty: all.
+        programs: the programs and groups that it looks after.
+        everything: whether it looks after all programs.
         health: for ``health``: the check, without the port.
         host: for ``health``: the host that is asked.
         port: for ``health``: the port that is asked.
@@ -58,6 +59,7 @@ class EventListener(t.NamedTuple):
     kind: str
     program: str
     programs: t.Tuple[str, ...] = ()
+    everything: bool = False
     health: t.Mapping[str, t.Any] = {}
     host: str = ""
     port: int = 0
@@ -108,7 +110,8 @@ def _httpok(given: t.Sequence[t.Tuple[str, str]], rest: t.Sequence[str]) -> t.Op
     if url.scheme not in ("http", "https") or not url.hostname or not port:
         return None
     options = dict(given)
-    programs = tuple(value for option, value in given if option in ("-p", "--program"))
+    programs = tuple(value for option, value in given if option in ("-p", "--program", "-g", "--group"))
+    everything = any(option in ("-a", "--any") for option, _value in given)
     # httpok asks one URL for each program; an empty path is /.
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     health: t.Dict[str, t.Any] = {url.scheme: path}
@@ -128,7 +131,7 @@ def _httpok(given: t.Sequence[t.Tuple[str, str]], rest: t.Sequence[str]) -> t.Op
     if any(option in options for option in ("-m", "--email")):
         unsaid.append("the mail")
     host = "" if _HERE.match(url.hostname) else url.hostname
-    return EventListener("health", "httpok", programs, health, host, port, tuple(unsaid))
+    return EventListener("health", "httpok", programs, everything, health, host, port, tuple(unsaid))
 
 
 def read_wanted(text: str) -> t.List[StartCondition]:

@@ -61,11 +61,13 @@ _PROGRAM_LOST: t.Mapping[str, t.Tuple[str, str]] = {
     "stdout_capture_maxbytes": ("has no counterpart, as there are no event listeners", "do without"),
     "stderr_capture_maxbytes": ("has no counterpart, as there are no event listeners", "do without"),
 }
-_SUPERVISORD_READ = words("user directory environment umask")
+_SUPERVISORD_READ = words("user directory environment umask minfds")
 _SUPERVISORD_OWN = words(
     "logfile logfile_maxbytes logfile_backups loglevel pidfile identifier nodaemon silent childlogdir nocleanup"
 )
-_SUPERVISORD_LOST = words("minfds minprocs strip_ansi")
+_SUPERVISORD_LOST = words("minprocs strip_ansi")
+# Open files that supervisord makes sure of without being told (supervisor.options), and the most of a manifest.
+_MINFDS, _MOST_FILES = 1024, 2**30
 _SECTIONS = words(
     "supervisord supervisorctl include program group eventlistener fcgi-program unix_http_server inet_http_server "
     "rpcinterface"
@@ -262,6 +264,7 @@ class _Importer:
         self._user = values.text("user")
         self._draft.defaults.update(self._umask(values))
         self._directory = self._checked_directory(values)
+        self._open_files(values)
         for key in self._config.keys("supervisord"):
             if key in _SUPERVISORD_OWN:
                 self._draft.minor(values.place(key), _OWN_MATTER)
@@ -269,6 +272,19 @@ class _Importer:
                 self._draft.lost(values.place(key), "has no counterpart", "set it for the host, or in the application")
             elif key not in _SUPERVISORD_READ:
                 self._unknown(values.place(key), key, "key", _SUPERVISORD_READ | _SUPERVISORD_OWN | _SUPERVISORD_LOST)
+
+    def _open_files(self, values: SectionValues) -> None:
+        """Write how many files the programs may have open: they inherit what supervisord has made sure of."""
+        files = values.within("minfds", _MINFDS, _MOST_FILES)
+        if files > _MINFDS:
+            self._draft.defaults["limits"] = {"nofile": files}
+            self._draft.changed(
+                values.place("minfds"),
+                "is limits.nofile of every service: so many files it may have open",
+                "give it to those alone that need it",
+            )
+        elif values.raw("minfds") is not None:
+            self._draft.minor(values.place("minfds"), "asks for no more open files than every process may have")
 
     def _other_sections(self) -> None:
         for section in self._config.sections():

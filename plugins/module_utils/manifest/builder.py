@@ -139,7 +139,8 @@ class Builder:
         key = event.value
         if event.style == PLAIN:
             if key == "<<":
-                raise Refused("has a merge key (<<)", corrections.INTO_DEFAULTS, event.line)
+                where = f" in {name_place(parent.place)}" if parent.place else ""
+                raise Refused(f"has a merge key (<<){where}", corrections.INTO_DEFAULTS, event.line)
             key = self._plain(key, (*parent.place, key), event.line)
         self._count(1, event.line)
         self._remember(event.anchor, key, self._nodes - 1)

@@ -29,6 +29,7 @@ if t.TYPE_CHECKING:
         FailedCheck,
         GenerationInPlace,
         Report,
+        ServiceRow,
         Signalled,
     )
 
@@ -93,11 +94,13 @@ def planned_report(run: PreparedRun, ended: t.Sequence[PlannedAction]) -> Report
     """
     actions = [*run.plan.actions, *ended]
     planned = run_report(run, run.before, [], changed=bool(actions), signals=[])
+    rows, moving = _ports_as_they_are(run, planned["services"])
     return {
         **planned,
         "result": "planned",
+        "services": rows,
         "actions": _as_data(actions),
-        "notes": [*_away(run), *_detached(run), *_slow_stops(run), *_standing(run), *_not_proved(run)],
+        "notes": [*_away(run), *moving, *_detached(run), *_slow_stops(run), *_standing(run), *_not_proved(run)],
     }
 
 
@@ -114,6 +117,24 @@ def _detached(run: PreparedRun) -> t.List[str]:
         if one.label and one.label.service not in run.spared
     ]
     return [*stays, *ends]
+
+
+def _ports_as_they_are(run: PreparedRun, rows: t.Sequence[ServiceRow]) -> t.Tuple[t.List[ServiceRow], t.List[str]]:
+    """Return the rows with the ports that processes have until now, and which of them go to another one."""
+    there = {} if run.installed is None else {service.name: service for service in run.installed.services}
+    found: t.List[ServiceRow] = []
+    moving = []
+    for row in rows:
+        old = there.get(row["name"])
+        if row["pid"] is None or old is None or old.all_ports == run.stack.service(row["name"]).all_ports:
+            found.append(row)
+            continue
+        named = {called: port for called, port in old.all_ports.items() if called}
+        if old.port != row["port"] and row["name"] not in run.request.moved:
+            here, to = ("no port" if port is None else f"port {port}" for port in (old.port, row["port"]))
+            moving.append(f"{row['name']} is on {here} until its restart, and on {to} from then on")
+        found.append(t.cast("ServiceRow", {**row, "port": old.port, "ports": named}))
+    return found, moving
 
 
 def _away(run: PreparedRun) -> t.List[str]:

@@ -62,6 +62,7 @@ class PreparedRun(t.NamedTuple):
         choice: which services it is about; None for all.
         release: the application's release that the services run from until now; None where they run from none.
         spared: by service that runs and that it leaves alone its process.
+        installed: the manifest that is in place; None where there is none.
     """
 
     request: Request
@@ -77,6 +78,7 @@ class PreparedRun(t.NamedTuple):
     choice: t.Optional[Choice] = None
     release: t.Optional[str] = None
     spared: t.Mapping[str, Identity] = {}
+    installed: t.Optional[Stack] = None
 
     @property
     def detached_and_left(self) -> t.List[Process]:
@@ -135,9 +137,10 @@ def prepare(
     there = None if installed is None else installed.stack
     takedown = _takedown(request, stack, there, before, plan, spared, clock)
     limit, release = limit_of(request, stack), None if there is None else there.release
-    return PreparedRun(
+    run = PreparedRun(
         request, clock, generation, before, plan, takedown, files, restores, awaited, limit, choice, release, spared
     )
+    return run._replace(installed=there)
 
 
 def _takedown(

@@ -94,6 +94,16 @@ def test_what_check_mode_announces_is_what_then_happens(running: StackUnderTest)
     assert planned["actions"] == running.perform()["actions"]
 
 
+def test_check_mode_tells_the_port_that_a_process_has_until_its_restart(running: StackUnderTest) -> None:
+    old = running.raw["services"]["front"].get("port")
+    new = running.raw["services"]["front"]["port"] = free_port()
+    planned = restart.describe_plan(running.request())
+    (row,) = [row for row in planned["services"] if row["name"] == "front"]
+    assert (row["pid"], row["port"]) == (running.pids()["front"], old)
+    told = "no port" if old is None else f"port {old}"
+    assert f"front is on {told} until its restart, and on port {new} from then on" in planned["notes"]
+
+
 def test_check_mode_writes_nothing(running: StackUnderTest) -> None:
     running.raw["services"]["front"]["env"] = {"COLOUR": "blue"}
     before = current_id(running.paths)

@@ -226,6 +226,23 @@ def test_httpok_becomes_a_health_check(command: str, variables: str, port: int, 
     assert ("the mail" in note.message) == ("-m" in command.split())
 
 
+@pytest.mark.parametrize("whom", ["-a", "--any", "-g web", "--group=front", "-p front:web"])
+def test_httpok_may_look_after_all_programs_or_a_group(whom: str) -> None:
+    found = conf(
+        "[program:web]\ncommand=web\nenvironment=PORT='8000'\n[program:other]\ncommand=x\nenvironment=PORT='8001'\n"
+        + ("[group:front]\nprograms=web\n" if "front" in whom else "")
+        + f"[eventlistener:h]\ncommand=httpok {whom} http://localhost:8000/\n"
+    )
+    assert services(found)["web"]["health"] == {"http": "/", "timeout": 10}
+    assert "health" not in services(found)["other"]
+
+
+def test_the_open_files_that_supervisord_made_sure_of_are_a_limit() -> None:
+    found = conf("minfds=65536\n[program:a]\ncommand=a\n")
+    assert found.manifest["stack"]["defaults"]["limits"] == {"nofile": 65536}
+    assert "limits" not in conf("minfds=1024\n[program:a]\ncommand=a\n").manifest["stack"]["defaults"]
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [
@@ -634,7 +651,7 @@ def test_a_misspelt_port_is_an_error_with_what_is_meant() -> None:
     ("name", "place", "words"),
     [
         ("tab-after-colon.yml", None, None),
-        ("merge-key.yml", "manifest (line 7)", "has a merge key"),
+        ("merge-key.yml", "manifest (line 7)", "has a merge key (<<) in stack.services.api"),
         ("docker-compose.yml", "stack", "is a file of docker compose"),
     ],
 )
