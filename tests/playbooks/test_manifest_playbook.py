@@ -84,6 +84,27 @@ def test_another_tools_file_becomes_a_manifest_in_a_file_that_only_its_owner_rea
     assert checked.returncode == 0, checked.stdout
 
 
+def test_files_of_another_host_and_ports_of_another_file_are_imported_from_the_controller(tmp_path: Path) -> None:
+    there = tmp_path / "copy" / "etc" / "supervisor"
+    there.mkdir(parents=True)
+    (there / "web.ini").write_text(CONF, encoding="utf-8")
+    written(there, "supervisord.conf", "[supervisord]\n[include]\nfiles=/etc/supervisor/*.ini\n")
+    written(tmp_path, "ports.json", '{"assignments": {"web": 8042}}')
+    file = "file=copy/etc/supervisor/supervisord.conf"
+    options = ("op=import", file, "stack=shop", "output=stack.yml", "ports=ports.json", "all_notes=true")
+
+    alone = played(tmp_path, *options)
+
+    assert alone.returncode != 0
+    assert "--include-root DIR" in alone.stdout, alone.stdout
+    assert "supervisord.conf: FAILED, 1 error" in alone.stdout
+    done = played(tmp_path, *options, "include_root=copy")
+    assert done.returncode == 0, done.stdout
+    made = (tmp_path / "stack.yml").read_text(encoding="utf-8")
+    assert yaml.safe_load(made)["stack"]["services"]["web"]["port"] == 8042
+    assert "cure: do nothing" in made
+
+
 def test_what_is_missing_is_said_with_what_to_type(tmp_path: Path) -> None:
     for variables in ((), ("op=import", "file=x"), ("op=other", "file=x")):
         done = played(tmp_path, *variables)
