@@ -64,6 +64,8 @@ class _Candidate:
     place: str
     user: t.Optional[str]
     waits: t.Mapping[str, str]
+    # What looks like the port it listens on: place, what is shown, port, where it is written.
+    seen: t.List[t.Tuple[str, str, int, str]]
 
 
 class Draft:
@@ -90,6 +92,7 @@ class Draft:
         self._notes = Notes()
         self._problems: t.Dict[Problem, None] = {}
         self._left_out: t.List[Problem] = []
+        self._seen: t.List[t.Tuple[str, str, int, str]] = []
         self._text = 0
         self._also: t.List[int] = []
         self._avoid: t.List[int] = list(PortRules().avoid)
@@ -227,7 +230,8 @@ class Draft:
         if user is not None and not re.fullmatch(USER_PATTERN, user):
             self.lost(place, f"user {user} is not the name of a user", "set stack.user to the user's name")
             user = None
-        self._candidates.append(_Candidate(wanted, called or wanted, entry, place, user, waits or {}))
+        self._candidates.append(_Candidate(wanted, called or wanted, entry, place, user, waits or {}, self._seen))
+        self._seen = []
 
     def is_empty(self) -> bool:
         """Return whether no service was added."""
@@ -293,7 +297,7 @@ class Draft:
         return port
 
     def command(self, argv: t.Sequence[str], place: str, *, port: t.Optional[int] = None) -> None:
-        """Note arguments of a command that look like a port or a secret.
+        """Note arguments of the command of the service that is added next, which look like a port or a secret.
 
         Args:
             argv: the program and its arguments.
@@ -302,7 +306,7 @@ class Draft:
         """
         found = commands.port_in(argv) if port is None else None
         if found is not None:
-            self._port_seen(place, *found, where="in the command")
+            self._seen.append((place, *found, "in the command"))
         for argument in argv[1:]:
             if commands.SECRET_ARGUMENT.match(argument):
                 self.advice(
@@ -323,19 +327,11 @@ class Draft:
             self.changed(place, told, "write {port} if that is meant")
 
     def port_variables(self, given: t.Mapping[str, str], place: str, *, port: t.Optional[int]) -> None:
-        """Note variables that look like the port that a service without one listens on."""
+        """Note variables of the service that is added next, which look like the port that it listens on."""
         for name, value in given.items():
             found = None if port is not None or name == "PORT" else commands.port_of_variable(name, value)
             if found is not None:
-                self._port_seen(f"{place} {name}", name, found, where="there")
-
-    def _port_seen(self, place: str, shown: str, port: int, *, where: str) -> None:
-        self.advice(
-            place,
-            f"{shown} looks as if it listened on {port}, and it has no port",
-            f"write port: {port} if that is so, and {{port}} for it {where}",
-            first=True,
-        )
+                self._seen.append((f"{place} {name}", name, found, "there"))
 
     # --- the result ---
 
@@ -361,6 +357,7 @@ class Draft:
             name = self._name(candidate, taken)
             entry = self._entry(name, candidate, holders)
             if entry is not None:
+                self._advise_port(candidate)
                 self._advise_pool(candidate)
                 names[candidate.called] = name
                 services[name] = entry
@@ -408,6 +405,16 @@ class Draft:
                 candidate.place,
                 f"waits for {', '.join(candidate.waits)}, which a manifest cannot have so",
                 "write depends_on, without a circle",
+            )
+
+    def _advise_port(self, candidate: _Candidate) -> None:
+        """Advise on what looks like the port of a service for which nobody has said one."""
+        for place, shown, port, where in candidate.seen if "port" not in candidate.entry else ():
+            self.advice(
+                place,
+                f"{shown} looks as if it listened on {port}, and it has no port",
+                f"write port: {port} if that is so, and {{port}} for it {where}",
+                first=True,
             )
 
     def _advise_pool(self, candidate: _Candidate) -> None:

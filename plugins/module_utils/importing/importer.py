@@ -25,7 +25,7 @@ from ..manifest.file import SIZE_LIMIT, parse_manifest
 from ..manifest.legacy import recognise
 from . import pm2, port_manifest, port_variables, procfile, supervisord_conf
 from .draft import Draft, Imported
-from .javascript import NotData
+from .javascript import NotData, as_json
 from .port_registry import as_older_shape
 from .supervisord_conf import Read
 from .yaml_text import as_yaml
@@ -120,7 +120,7 @@ def _detect_script(path: str, text: str) -> str:
     script = f"JSON.stringify(require({path if os.path.isabs(path) else './' + path!r}))"
     cure = corrections.run_script(f"node -p {shlex.quote(script)}")
     try:
-        if pm2.recognise(pm2.read_as_pm2(text).data):
+        if pm2.recognise(parse_manifest(as_json(text).encode("utf-8", "replace"), json_only=True).data):
             return "pm2"
     except NotData as exc:
         raise problems_error(f"{path} is a program", [Problem(exc.place, exc.words, cure)]) from exc
@@ -133,9 +133,11 @@ def _kind_of(path: str, data: t.Any) -> t.Optional[str]:
     Raises:
         RollcallError: ``wrong_use``: it is a manifest already, or a file of docker compose.
     """
+    if pm2.recognise(data):
+        return "pm2"
+    if (isinstance(data, dict) and recognise(data)) or as_older_shape(data) is not None:
+        return "ports"
     if isinstance(data, dict):
-        if recognise(data) or as_older_shape(data) is not None:
-            return "ports"
         if describes_containers(data):
             raise RollcallError(
                 f"{path} is a file of docker compose: it describes containers, and no programs of this host.",
@@ -146,7 +148,7 @@ def _kind_of(path: str, data: t.Any) -> t.Optional[str]:
             raise RollcallError(
                 f"{path} is a manifest already.", kind="wrong_use", remedies=[cures.check_manifest(path)]
             )
-    return "pm2" if pm2.recognise(data) else None
+    return None
 
 
 def detect(path: str, text: str) -> str:

@@ -31,7 +31,7 @@ def manifest_of(text: str, name: str, root: str) -> Imported:
     loaded = parse_manifest(text.encode("utf-8", "replace"))
     draft.refuse_text(loaded.problems)
     data = loaded.data
-    if isinstance(data, dict) and not recognise(data):
+    if not (isinstance(data, dict) and recognise(data)):
         registry = port_registry.as_older_shape(data)
         if registry is not None:
             for key in port_registry.unread(data):
@@ -77,7 +77,7 @@ def ports_of(text: str) -> t.Dict[str, int]:
     loaded = parse_manifest(text.encode("utf-8", "replace"))
     draft.refuse_text(loaded.problems)
     data = loaded.data
-    if isinstance(data, dict) and not recognise(data) and "stack" not in data:
+    if not (isinstance(data, dict) and (recognise(data) or "stack" in data)):
         data = port_registry.as_older_shape(data) or data
     document = Document(STACK, SERVICE)
     document.add(data, from_file=True)

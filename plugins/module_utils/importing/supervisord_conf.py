@@ -225,9 +225,14 @@ class _Importer:
         for process in sorted(processes, key=lambda process: process[:3]):
             called = self._called(process, names)
             wanted = called.replace(":", "-", 1) if names[process.name] > 1 else called
+            entry = process.entry
+            section = f"program:{process.program}"
+            self._draft.command(entry["command"], self._config.place(section, "command"), port=entry.get("port"))
+            place = self._config.place(section, "environment")
+            self._draft.port_variables(entry.get("env", {}), place, port=entry.get("port"))
             self._draft.add(
                 wanted,
-                process.entry,
+                entry,
                 place=process.place,
                 user=process.user,
                 called=called,
@@ -477,8 +482,6 @@ class _Importer:
             return None
         entry: t.Dict[str, t.Any] = {"command": [self._program(values, argv[0], directory), *argv[1:]], **common}
         entry.update(self._draft.variables({**self._port, **variables}, values.place("environment")))
-        self._draft.command(argv, values.place("command"), port=entry.get("port"))
-        self._draft.port_variables(variables, values.place("environment"), port=entry.get("port"))
         entry.update(self._umask(values))
         if directory is not None:
             entry["directory"] = directory

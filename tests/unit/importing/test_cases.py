@@ -436,12 +436,30 @@ def test_a_registry_of_ports_is_a_port_manifest() -> None:
         {"ports": {"a": 8001}},
         {"allocations": {"a": {"port": 8001, "owner": "x"}}},
         {"assigned": {"8001": "a"}},
+        {"port_registry": {"a": 8001}, "updated": "today"},
+        {"services": {"a": {"port": 8001}}},
+        [{"name": "a", "port": 8001}],
+        {"ports": [{"service": "a", "port": 8001}]},
     ],
 )
 def test_registries_have_several_shapes(registry: Any) -> None:
     text = json.dumps(registry)
     assert detect("x.json", text) == "ports"
     assert services(import_text(text, "ports", name="demo", root="/opt/demo", environment={})) == {"a": {"port": 8001}}
+
+
+@pytest.mark.parametrize("data", [{"width": "x"}, {"ports": {"a": 70000}}, {"ports": {"a": 1, "b": "x"}}, [1], [], {}])
+def test_other_data_is_no_registry(data: Any) -> None:
+    with pytest.raises(RollcallError):
+        detect("x.json", json.dumps(data))
+
+
+def test_a_port_that_a_service_has_got_is_not_advised() -> None:
+    listener = "[eventlistener:h]\ncommand=httpok -p a http://localhost:9001/\n"
+    program = "[program:a]\ncommand=a --port 9001\n"
+    assert notes(conf(program), "looks as if it listened")
+    assert not notes(conf(program + listener), "looks as if it listened")
+    assert not notes(conf(program, ports={"a": 9001}), "looks as if it listened")
 
 
 def test_a_file_beside_a_config_has_the_ports() -> None:

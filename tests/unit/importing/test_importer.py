@@ -843,6 +843,7 @@ def test_a_file_is_known_by_its_name_and_content(path: str, text: str, kind: str
         ("broken.json", '{"core_services": [}', "restore the file"),
         ("broken.yml", "stack:\n  name: [\n", "restore the file"),
         ("ecosystem.config.js", "module.exports = {apps: [{script: process.env.X}]}", "JSON.stringify(require("),
+        ("eco.config.js", "const x = 1;\nmodule.exports = {apps: []}", "JSON.stringify(require("),
         ("notes.txt", "hello\n", "supervisord, ports, procfile, pm2, environment"),
         ("empty", "", "supervisord, ports, procfile, pm2, environment"),
     ],
