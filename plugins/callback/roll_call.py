@@ -88,6 +88,8 @@ STATEMENT = "__bootstrap_ending_told"
 # Variables of tasks that call the host's own command, and that have it stop the stack, or end something.
 STOPS = "__rollcall_stops"
 TOUCHES = "__rollcall_touches"
+# A variable of every play whose failures are told here.
+TELLS = "__rollcall_tells"
 # After how many seconds it is said which task is waited for, and how often that is said again.
 PATIENCE = 3.0
 AGAIN = 30.0
@@ -128,6 +130,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         # Ansible forks for each task and host. The collector of each fork would go through all that is loaded by now,
         # and so have the kernel copy it: a tenth of what a playbook with nothing to do costs.
         gc.freeze()
+        # By this the tasks know that it is told here why they fail. That it is enabled does not say so: a collection
+        # that is installed by an earlier play comes too late for its callbacks.
+        play.vars = {**play.vars, TELLS: True}
         variables = play.get_variable_manager().get_vars(play=play)
         self._of_play = dict.fromkeys(variables["ansible_play_hosts_all"])
         self._record.check_mode = bool(context.CLIARGS.get("check"))

@@ -63,7 +63,7 @@ class Run:
     def play(self, *hosts: str, fatal: bool = True) -> None:
         """Begin a batch of a play over all of these hosts."""
         variables = SimpleNamespace(get_vars=lambda **_kwargs: {"ansible_play_hosts_all": list(hosts)})
-        play = SimpleNamespace(get_variable_manager=lambda: variables, any_errors_fatal=fatal)
+        play = SimpleNamespace(get_variable_manager=lambda: variables, any_errors_fatal=fatal, vars={})
         self.callback.v2_playbook_on_play_start(play)
 
     def _result(
