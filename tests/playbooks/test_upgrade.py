@@ -153,7 +153,9 @@ def test_the_engine_is_replaced_and_every_service_runs_on(host: Host) -> None:
     with locked(host.made.paths.state, "ann", "full", run="r1"):
         done = host.site()
     assert done.returncode == 2
-    assert "The engine was not replaced. This stack is locked by another run: ann runs 'full'" in done.stdout
+    assert "failed: 3/12 Dependencies | Install the engine and its command" in done.stdout
+    assert "REFUSED, This stack is locked by another run: ann runs 'full'" in done.stdout
+    assert "usage:" not in done.stdout, "the older command is asked nothing that it does not know"
     assert (host.services(), host.installed()) == (before, flat)
 
     done = host.site()
