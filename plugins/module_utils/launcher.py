@@ -32,7 +32,7 @@ _RESOURCES = {
     "core": resource.RLIMIT_CORE,
     "memory": resource.RLIMIT_AS,
 }
-AS_SHELL = "--as-shell"
+_AS_SHELL = "--as-shell"
 # A shell's own codes (POSIX, Shell Command Language, 2.8.2).
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 _OPTIONS = ("--limits", "--nice")
@@ -113,7 +113,7 @@ def set_limits(text: str) -> None:
 
 def main(argv: t.Sequence[str]) -> t.NoReturn:
     """Become the command that ``argv`` names, or say in one line why not and exit 78, or as a shell would."""
-    as_shell = argv[:1] == [AS_SHELL]
+    as_shell = argv[:1] == [_AS_SHELL]
     try:
         options, path, command = _divided(argv[1:] if as_shell else argv)
         if path:

@@ -185,7 +185,9 @@ def test_an_older_collection_is_told_so_and_the_next_run_of_ours_puts_right_what
     assert upgrade(VERSION) in done.stdout
     assert host.services() == before
     assert "cli.py" in host.installed()
-    assert json.loads(host.status().stdout)["ok"], "the operator's command is not broken by it"
+    told = host.status()
+    assert told.stdout, told.stderr
+    assert json.loads(told.stdout)["ok"], "the operator's command is not broken by it"
 
     done = host.site()
     assert done.returncode == 0, done.stdout

@@ -16,10 +16,12 @@ import typing as t
 from ..host.accounts import require_account
 from ..host.becoming import Rights
 from ..host.labels import LABEL_EXEC
-from ..launcher import AS_SHELL
 from ..manifest.model import UNLIMITED, Service, Stack
 from .environment import divide_variables, supervisord_environment
 from .places import engine_python
+
+# The launcher's own word, written again: an older collection may have put its launcher here, and looks must go on.
+_AS_SHELL = "--as-shell"
 
 
 class Launch(t.NamedTuple):
@@ -96,7 +98,7 @@ def launch(
     words = _words(stack, service, private=bool(in_file or service.secrets))
     given = {**(more or {}), **supervisord_environment(stack, who, "")}
     return Launch(
-        argv=_launcher(stack, [AS_SHELL, *words], command),
+        argv=_launcher(stack, [_AS_SHELL, *words], command),
         environment={**given, **in_config, LABEL_EXEC: "1"},
         directory=service.directory,
         rights=Rights(who, int(service.umask, 8), limits_of(service)),
