@@ -28,6 +28,8 @@ _POOL = re.compile(r"(?:.*/)?(celery|gunicorn|uwsgi|uvicorn|sidekiq|puma|php-fpm
 # Words at the beginning of a command among which its program is: ``bundle exec puma``, ``python -m celery``.
 _PROGRAM_WORDS = 6
 
+# A longer script is a program, and no command line that names a port. To take it to pieces would take seconds.
+_LONGEST_SCRIPT = 4096
 _SHELLS = frozenset(["sh", "bash", "dash", "ash", "zsh", "ksh"])
 # Programs whose options of these names mean something else, or the port of another host.
 _NO_SERVERS = words(
@@ -84,6 +86,8 @@ def port_in(argv: t.Sequence[str]) -> t.Optional[t.Tuple[str, int]]:
     """Return the argument of a command that looks like the port it listens on, and that port; None when none does."""
     script = script_of(argv)
     if script is not None:
+        if len(script) > _LONGEST_SCRIPT:
+            return None
         try:
             argv = shlex.split(script)
         except ValueError:

@@ -117,8 +117,8 @@ class Turnover:
 
     @property
     def busy(self) -> bool:
-        """Whether a service is still on its way down."""
-        return self._descent.busy
+        """Whether a service is still on its way down, or a program that is down is still to be taken over."""
+        return self._descent.busy or bool(self._settled())
 
     @property
     def pause(self) -> float:
@@ -145,12 +145,16 @@ class Turnover:
             stuck = self._first[name] & self._descent.stuck
             if stuck and name not in self.failed:
                 self.failed[name] = f"not restarted: {', '.join(sorted(stuck))} did not stop"
-        for name in sorted((self._changed | self._removed) - (self._stops - self._descent.down)):
+        for name in sorted(self._settled()):
             self._client.remove(name)
             if name in self._changed:
                 self._client.add(name)
             self._changed.discard(name)
             self._removed.discard(name)
+
+    def _settled(self) -> t.Set[str]:
+        """Return the programs that supervisord can take over: they do not run."""
+        return (self._changed | self._removed) - (self._stops - self._descent.down)
 
     def may_start(self, name: str) -> bool:
         """Return whether nothing is in the way of a start any more."""
