@@ -52,8 +52,9 @@ _EVERYWHERE = re.compile(r"[a-z]+://(?:0\.0\.0\.0|\*|\+|\[::\]):([0-9]{2,5})(?:[
 _LISTENING_VARIABLE = re.compile(r"(^|_)(LISTEN|BIND|URLS)($|_)|(LISTEN|BIND|HTTPS?)_?ADDR(ESS)?$")
 _PORT_VARIABLE = re.compile(r"(^|_)(SERVER|HTTPS?|WEB|APP|LISTEN|BIND|API|RUN)_?PORT$")
 
-_SIGNS = re.compile(r"(?:&|&&|\|{1,2}|;|[0-9]?>{1,2}(?:&[0-9]|[^>=].*)?|<{1,2}|[0-9]?>&[0-9-])\Z")
-_EXPANSION = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][^}]*\}|\([^)]*\))|`[^`]+`")
+_SIGN = re.compile(r"(&&?|\|\|?|;|<<?)\Z|([0-9]?>>?(?:&[0-9-])?)(?:[^>=].*)?\Z")
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+_SUBSTITUTION = re.compile(r"\$\([^)]|`[^`]")
 
 
 def pool_of(argv: t.Sequence[str]) -> t.Optional[str]:
@@ -138,7 +139,19 @@ def port_of_variable(name: str, value: str) -> t.Optional[int]:
 
 
 def shell_signs(argv: t.Sequence[str]) -> t.List[str]:
-    """Return the arguments of a command that mean something to a shell, which nobody gives them to."""
+    """Return what means something to a shell in the arguments of a command, which no shell reads.
+
+    The rest of an argument is not told: it may be a secret.
+    """
     if script_of(argv) is not None:
         return []
-    return [argument for argument in argv[1:] if _SIGNS.match(argument) or _EXPANSION.search(argument)]
+    found: t.Dict[str, None] = {}
+    for argument in argv[1:]:
+        sign, variable = _SIGN.match(argument), _VARIABLE.search(argument)
+        if sign:
+            found[sign.group(1) or sign.group(2)] = None
+        elif variable:
+            found[f"${variable.group(1)}"] = None
+        elif _SUBSTITUTION.search(argument):
+            found["$(...)"] = None
+    return list(found)

@@ -319,7 +319,7 @@ class Draft:
         if signs:
             self.advice(
                 place,
-                f"{' '.join(dict.fromkeys(signs))} is an argument of the program, here as there: no shell reads it",
+                f"{' '.join(signs)} is an argument of the program, here as there: no shell reads it",
                 'write [sh, -c, "exec ..."] if a shell is meant, and leave & out, as the service must stay',
             )
         if any(escaped(argument) != argument for argument in argv):
