@@ -13,10 +13,9 @@ from ..base.clock import Deadline
 from ..base.errors import RollcallError
 from ..base.masking import masked
 from ..base.text import one_line
-from ..host.accounts import Account, require_account
 from ..host.kept import Kept, run_kept
 from ..manifest.model import Health, Service, Stack
-from ..supervisord.environment import service_variables, supervisord_environment
+from ..supervisord.launch import launch
 from .answers import NoAnswer
 from .secrets import secrets_of
 
@@ -29,22 +28,22 @@ _SHOWN = 200
 def ask_program(stack: Stack, service: Service, target: Health, deadline: Deadline) -> str:
     """Return how the program of a health check has ended, when that was well.
 
-    It has the user, directory, variables and secrets of the service, and what it prints is shown without the secrets.
+    It is started with the rights, limits and variables of the service, and what it prints is shown without the secrets.
 
     Raises:
         NoAnswer: it has ended otherwise, was not over in time, or could not be started.
     """
+    secrets = secrets_of(stack, service)
     try:
-        who = require_account(stack.user)
+        prepared = launch(stack, service, target.command)
     except RollcallError as exc:
         raise NoAnswer(exc.message) from exc
-    secrets = secrets_of(stack, service)
     done = run_kept(
-        target.command,
-        who,
-        directory=service.directory,
-        environment=_environment(stack, service, secrets, who),
-        umask=int(service.umask, 8),
+        prepared.argv,
+        prepared.rights.who,
+        directory=prepared.directory,
+        environment=prepared.environment,
+        umask=prepared.rights.umask,
         deadline=deadline,
         most=MOST_SAID,
     )
@@ -52,12 +51,6 @@ def ask_program(stack: Stack, service: Service, target: Health, deadline: Deadli
         return "exit code 0"
     said = _said(done, secrets)
     raise NoAnswer(f"{_how(done)}{f': {said}' if said else ''}")
-
-
-def _environment(stack: Stack, service: Service, secrets: t.Mapping[str, str], who: Account) -> t.Dict[str, str]:
-    """Return the variables of the service without its labels: the program is no process of the stack's."""
-    whole = {**supervisord_environment(stack, who, ""), **service_variables(stack, service), **secrets}
-    return {name: value for name, value in whole.items() if not name.startswith("ROLLCALL_")}
 
 
 def _how(done: Kept) -> str:

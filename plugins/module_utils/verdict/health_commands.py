@@ -20,10 +20,11 @@ def health_command(service: str, health: Health) -> str:
 
     Args:
         service: whose check it is.
-        health: the check. No secret can be in a command, so of a check with one, and of a program, which has the
-            service's secrets, `rollcall` shows the answer.
+        health: the check. No secret can be in a command, so of a check with one `rollcall` shows the answer.
     """
-    if health.kind == EXEC or secrets_named(health):
+    if health.kind == EXEC:
+        return cures.execute(service, *health.command)
+    if secrets_named(health):
         return cures.look_at(service)
     if is_http(health):
         return shlex.join(_curl(health))

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from tests.support.commands import rollcall
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
 
 SECRET = "planted-token-of-the-check"
-SCRIPT = "echo token $TOKEN of $MINE in $(pwd); test -e well"
+SCRIPT = "echo token $TOKEN of $MINE in $(pwd), $(ulimit -n) files; test -e well"
 
 
 @pytest.fixture(name="made")
@@ -24,6 +26,7 @@ def a_stack() -> t.Iterator[StackUnderTest]:
         "env": {"MINE": "blue"},
         "secrets": {"TOKEN": SECRET},
         "umask": "027",
+        "limits": {"nofile": 321},
         "health": {"exec": ["sh", "-c", SCRIPT], "timeout": 30},
     }
     with stack({"worker": service}) as made:
@@ -43,13 +46,16 @@ def test_a_program_decides_whether_a_service_is_healthy(made: StackUnderTest) ->
     sick = made.status()
     assert failed_checks(sick) == [("health", "worker")]
     evidence = check_of(sick, "health", "worker")["evidence"]
-    assert evidence == f'exit code 1: "token ******** of blue in {made.root}/work"'
+    assert evidence == f'exit code 1: "token ******** of blue in {made.root}/work, 321 files"'
 
     shown = rollcall(made, "status")
     assert SECRET not in shown.out + shown.err
     command = check_of(sick, "health", "worker")["next"]
-    assert command == "rollcall status worker"
-    assert "exit code 1" in rollcall(made, *command.split()[1:]).out
+    by_hand = subprocess.run(
+        [made.command, *shlex.split(command)[1:]], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (by_hand.returncode, by_hand.stderr) == (1, "")
+    assert by_hand.stdout == f"token {SECRET} of blue in {made.root}/work, 321 files\n"
 
 
 def test_a_service_that_its_program_never_finds_well_does_not_come_up(made: StackUnderTest) -> None:
