@@ -100,6 +100,14 @@ def _stop(problems: Problems, place: Place, value: t.Any) -> t.Any:
     return stop
 
 
+def _reload(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    """Read how a service reloads: by a signal, or by a command."""
+    reload = mapping("reload", RELOAD, "mapping or `null`").read(problems, place, value)
+    if isinstance(reload, dict) and "command" in reload and "signal" in reload:
+        problems.error((*place, "signal"), "stands beside command, which is run instead", corrections.REMOVE)
+    return reload
+
+
 _MOST_STEPS = 5
 
 STOP: t.Mapping[str, Key] = {
@@ -125,6 +133,11 @@ START: t.Mapping[str, Key] = {
 
 RELOAD: t.Mapping[str, Key] = {
     "signal": Key(choice("HUP", "USR1", "USR2"), "what tells it", Reload.signal),
+    "command": Key(
+        values.COMMAND,
+        "what is run instead of sending a signal, as `rollcall exec` runs it, such as `[bin/admin, reload]`",
+        Words("the signal"),
+    ),
     "files": Key(values.FILES, "when nothing but these has changed, it is reloaded and not restarted", ()),
     "workers": Key(
         TRUTH,
@@ -283,7 +296,7 @@ SERVICE: t.Mapping[str, Key] = {
     "requires_env": Key(values.VARIABLES, "see [what holds a service](#what-holds-a-service)"),
     "stop": Key(ValueType("mapping", _stop, STOP), "how it is ended", _BELOW),
     "reload": Key(
-        mapping("reload", RELOAD, "mapping or `null`"),
+        ValueType("mapping or `null`", _reload, RELOAD),
         "how it reads its files anew without a restart; see [reload](#reload)",
         null=True,
     ),

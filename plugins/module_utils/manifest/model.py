@@ -208,11 +208,13 @@ class Reload(_Record):
 
     Attributes:
         signal: what tells it.
+        command: what is run instead of sending the signal; empty where it is the signal.
         files: absolute paths; when only these have changed, it is reloaded and not restarted.
         workers: whether a reload replaces all child processes, which is then proved.
     """
 
     signal: str = "HUP"
+    command: t.Tuple[str, ...] = ()
     files: t.Tuple[str, ...] = ()
     workers: bool = False
 

@@ -179,14 +179,16 @@ class Written:
         paths = value_of(self.merged[name], "requires_files", ())
         return self._paths(self.place(name, "requires_files"), paths, name, instance)
 
-    def reload(self, name: str, instance: t.Optional[Instance] = None) -> t.Optional[t.Dict[str, t.Any]]:
-        """Return how a service reloads, its files as absolute paths; None when it does not."""
+    def reload(self, name: str, instance: Instance) -> t.Optional[t.Dict[str, t.Any]]:
+        """Return how a service reloads, its command and files with absolute paths; None when it does not."""
         reload = value_of(self.merged[name], "reload")
         if reload is None:
             return None
-        place = (*self.place(name, "reload"), "files")
-        files = self._paths(place, value_of(reload, "files", ()), name, instance)
-        return {**{key: value for key, value in reload.items() if value is not WRONG}, "files": files}
+        place = self.place(name, "reload")
+        files = self._paths((*place, "files"), value_of(reload, "files", ()), name, instance)
+        command = self.command((*place, "command"), value_of(reload, "command", ()), name, instance, {})
+        known = {key: value for key, value in reload.items() if value is not WRONG}
+        return {**known, "command": command, "files": files}
 
     def _paths(
         self, place: Place, paths: t.Sequence[str], name: str, instance: t.Optional[Instance]

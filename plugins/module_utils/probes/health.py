@@ -203,10 +203,10 @@ def _far_end(line: Line) -> t.Tuple[str, bool]:
 def _ask_program(target: Health, owner: t.Optional[Owner], deadline: Deadline) -> _Judged:
     if owner is None:
         raise ValueError("a program is asked for a service of a stack")
-    from .program import ask_program  # late: it starts a process
+    from .program import run_program  # late: it starts a process
 
     try:
-        return _Judged(True, ask_program(owner.stack, owner.service, target, deadline))
+        return _Judged(True, run_program(owner.stack, owner.service, target.command, deadline))
     except NoAnswer as exc:
         return _Judged(False, str(exc))
 

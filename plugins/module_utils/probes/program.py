@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""Ask a service's health with a program of the application: exit code 0 is well."""
+"""Run a program of the application for a service, such as one that asks its health: exit code 0 is well."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..base.errors import RollcallError
 from ..base.masking import masked
 from ..base.text import one_line
 from ..host.kept import Kept, run_kept
-from ..manifest.model import Health, Service, Stack
+from ..manifest.model import Service, Stack
 from ..supervisord.launch import launch
 from .answers import NoAnswer
 from .secrets import secrets_of
@@ -25,8 +25,8 @@ _LINES = 3
 _SHOWN = 200
 
 
-def ask_program(stack: Stack, service: Service, target: Health, deadline: Deadline) -> str:
-    """Return how the program of a health check has ended, when that was well.
+def run_program(stack: Stack, service: Service, command: t.Sequence[str], deadline: Deadline) -> str:
+    """Return how a program has ended that is run for a service, when that was well.
 
     It is started with the rights, limits and variables of the service, and what it prints is shown without the secrets.
 
@@ -35,7 +35,7 @@ def ask_program(stack: Stack, service: Service, target: Health, deadline: Deadli
     """
     secrets = secrets_of(stack, service)
     try:
-        prepared = launch(stack, service, target.command)
+        prepared = launch(stack, service, command)
     except RollcallError as exc:
         raise NoAnswer(exc.message) from exc
     done = run_kept(

@@ -7,13 +7,16 @@
 
 from __future__ import annotations
 
+import threading
 import typing as t
 
 from ..base.clock import Clock, Deadline
 from ..host import processes
 from ..host.model import Identity
 from ..manifest.model import Reload, Service, Stack
+from ..probes.answers import NoAnswer
 from ..probes.health import HealthWatch, Owner
+from ..probes.program import run_program
 from ..supervisord.client import Client, ProgramState, await_exec
 from ..verdict.observation import describe_state, identity
 
@@ -44,17 +47,33 @@ class _Waiting:
         self.workers = workers
         self.deadline = Deadline(service.ready_timeout, clock)
         self.watch: t.Optional[HealthWatch] = None
+        self._reload = t.cast(Reload, service.reload)
+        self._command: t.Optional[threading.Thread] = None
+        self._refused: t.Optional[str] = None
+
+    def begin_command(self) -> None:
+        """Run its command, where it reloads by one, beside those of the others."""
+        if self._reload.command:
+            self._command = threading.Thread(target=self._run_command, daemon=True)
+            self._command.start()
+
+    def _run_command(self) -> None:
+        try:
+            run_program(self.stack, self.service, self._reload.command, self.deadline)
+        except NoAnswer as exc:
+            self._refused = str(exc)
 
     def lost(self) -> t.Optional[str]:
-        """Return that its process has ended; None while it lives."""
-        if processes.alive(self.own):
-            return None
-        return f"its process did not last the reload: pid {self.own[0]} is gone"
+        """Return why it cannot come through any more: its process or its command has ended; None while it can."""
+        if not processes.alive(self.own):
+            return f"its process did not last the reload: pid {self.own[0]} is gone"
+        return None if self._refused is None else f"not reloaded: its command: {self._refused}"
 
     def lacking(self) -> t.Optional[str]:
         """Return what it still lacks, None when nothing: new workers, and after that a good answer."""
-        reload = t.cast(Reload, self.service.reload)
-        if reload.workers:
+        if self._command is not None and (self._command.is_alive() or self._refused is not None):
+            return "its command has not ended well"
+        if self._reload.workers:
             now = workers_of(self.own[0])
             old = now & self.workers
             if old or not now:
@@ -121,7 +140,7 @@ def reload_services(stack: Stack, client: Client, names: t.Sequence[str], clock:
 
 
 def _told(stack: Stack, client: Client, names: t.Sequence[str], done: Reloaded, clock: Clock) -> t.List[_Waiting]:
-    """Signal the services that run, and return what is waited for."""
+    """Have the services that run told to reload, and return what is waited for."""
     programs = client.programs()
     up: t.Dict[str, ProgramState] = {}
     for name in names:
@@ -138,10 +157,14 @@ def _told(stack: Stack, client: Client, names: t.Sequence[str], done: Reloaded, 
     }
     by_signal: t.Dict[str, t.List[str]] = {}
     for name in up:
-        by_signal.setdefault(t.cast(Reload, stack.service(name).reload).signal, []).append(name)
+        reload = t.cast(Reload, stack.service(name).reload)
+        if not reload.command:
+            by_signal.setdefault(reload.signal, []).append(name)
     for signal, told in by_signal.items():
         for name, fault in client.signal(told, signal).items():
             if fault is not None:
                 del waiting[name]
                 done.failed[name] = f"not reloaded: {fault}"
+    for one in waiting.values():
+        one.begin_command()
     return list(waiting.values())

@@ -99,6 +99,44 @@ def test_a_file_that_is_not_reloadable_restarts_the_service(running: StackUnderT
     assert running.pids()["web"] != before["web"]
 
 
+def test_a_service_may_reload_by_a_command_that_has_what_the_service_has(running: StackUnderTest, page: Path) -> None:
+    note = page.with_name("pid")
+    command = ["sh", "-c", f'test "$KEY" = planted && kill -HUP "$(cat {note})"']
+    running.raw["services"]["web"].update(
+        secrets={"KEY": "planted"}, reload={"command": command, "files": [str(page)], "workers": False}
+    )
+    assert running.perform()["ok"]
+    before = running.pids()
+    note.write_text(str(before["web"]), encoding="utf-8")
+    page.write_text("second", encoding="utf-8")
+    report = running.perform()
+    assert (report["ok"], says(running)) == (True, "second")
+    assert ("reload", "web") in actions(report)
+    assert running.pids() == before
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (["sh", "-c", "echo no such file >&2; exit 4"], 'its command: exit code 4: "no such file"'),
+        (["sh", "-c", "sleep 600"], "its command has not ended well"),
+        (["/no/such/program"], "its command: exit code 127"),
+    ],
+    ids=["refuses", "hangs", "missing"],
+)
+def test_a_reload_whose_command_fails_is_told_with_what_it_said(
+    running: StackUnderTest, command: t.List[str], why: str
+) -> None:
+    running.raw["services"]["web"].update(reload={"command": command}, ready_timeout=3)
+    assert running.perform()["ok"]
+    before = running.pids()
+    report = running.perform("reload", installed=True, services=("web",))
+    assert not report["ok"]
+    evidence = [check["evidence"] for check in report["checks"] if not check["ok"] and check["subject"] == "web"]
+    assert any(why in one or "its command: did not end within 3 s" in one for one in evidence), evidence
+    assert running.pids() == before
+
+
 def test_a_service_that_does_not_last_the_reload_fails_the_verdict(running: StackUnderTest, page: Path) -> None:
     page.write_text("fatal", encoding="utf-8")
     report = running.perform("reload", installed=True, services=("web",))
