@@ -318,7 +318,8 @@ def test_a_secret_of_a_header_is_read_when_it_is_sent_and_never_shown(tmp_path: 
     assert asked()[0].detail == "the secret TOKEN of its headers has no value"
     evil, requests = asked(TOKEN="planted\r\nX-Evil: 1")
     assert evil.detail == "the secret TOKEN of its headers has a character that no header can have"
-    assert requests == [b""]
+    # Whether the server has heard of a connection without a question by then is another matter.
+    assert b"".join(requests) == b""
     assert health_command("web", service.health) == "rollcall status web", "no secret is in a command"
 
 

@@ -204,4 +204,4 @@ def test_an_acknowledgement_covers_what_was_before_it_in_this_boot(tmp_path: Pat
 
 
 def test_every_mode_says_whether_its_success_speaks_of_the_services() -> None:
-    assert {mode.name for mode in MODES if not mode.starts} == {"flush", "stop"}
+    assert {mode.name for mode in MODES if not mode.starts} == {"flush", "reload", "stop"}
