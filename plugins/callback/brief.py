@@ -37,7 +37,7 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils.played import 
 # What of the collection has tasks; a checkout has others beside them, such as those of the tests.
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 _PLACES = (os.path.join(_HOME, "roles", ""), os.path.join(_HOME, "playbooks", ""), os.path.join(_HOME, "site.yml"))
-_SAYS = "debug"
+_SAYS, _FAILS = "debug", "fail"
 
 
 class CallbackModule(Default):  # type: ignore[misc]  # ansible-core comes without types
@@ -101,6 +101,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core comes witho
             super().v2_runner_on_failed(result, ignore_errors)
         elif ENDING not in result.task.get_vars():
             self._line(result, f"failed: {_name(result.task)}", constants.COLOR_ERROR)
+        elif action_of(result.task).rpartition(".")[2] != _FAILS:
+            # The roll call tells what came before the end, and not what has failed within it.
+            super().v2_runner_on_failed(result, ignore_errors)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         """Print which host could not be reached; the roll call tells why."""
