@@ -400,7 +400,7 @@ def test_the_worker_ends_its_run_when_who_waits_for_it_is_killed_at_any_step(
     before = lasting.pids()
     waiting = waiter(lasting, kind, "full")
     try:
-        assert eventually(lambda: step in newest_steps(lasting, known), 20)
+        assert eventually(lambda: step in newest_steps(lasting, known), 60)
     finally:
         waiting.kill()
         waiting.wait()

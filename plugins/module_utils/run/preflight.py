@@ -17,6 +17,7 @@ from ..base.errors import Problem, RollcallError
 from ..host import processes, rlimits
 from ..host.accounts import Account, user_name
 from ..host.labels import label_of
+from ..host.model import Process
 from ..host.system_directories import forbidden
 from ..manifest.model import UNLIMITED, Stack
 from ..manifest.selection import narrowed
@@ -340,7 +341,7 @@ def check_supervisord(seen: Observation) -> None:
             remedies=[cures.holder(socket), cures.EMERGENCY],
         )
     pids = " ".join(str(process.pid) for process in seen.supervisords)
-    stopped = [process for process in seen.supervisords if process.state in ("T", "stopped")]
+    stopped = [process for process in seen.supervisords if _state_now(process) in ("T", "stopped")]
     raise RollcallError(
         f"{seen.silence.message}. Alive over this config: pid {pids}"
         + (", stopped by a signal (state T)" if stopped else "")
@@ -351,6 +352,12 @@ def check_supervisord(seen: Observation) -> None:
             cures.EMERGENCY,
         ],
     )
+
+
+def _state_now(process: Process) -> str:
+    """Return the state of a process: it was seen seconds ago, and a signal takes effect when its turn comes."""
+    now = processes.describe(process.pid)
+    return now.state if now is not None and now.start == process.start else process.state
 
 
 def check_socket(seen: Observation) -> None:

@@ -566,7 +566,8 @@ def test_json_with_commas_and_comments_is_read_as_pm2_reads_it() -> None:
     found = case("pm2-javascript.json")
     assert services(found)["a"]["command"] == ["node", "a.js"]
     (note,) = notes(found, "is JavaScript and no JSON")
-    assert note.place == "line 1, column 42"
+    # Python 3.13 names the comma, and older ones what comes after it.
+    assert note.place in ("line 1, column 41", "line 1, column 42")
     assert "node -p" in note.cure
 
 
