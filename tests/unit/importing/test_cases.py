@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file 
 from tests.support.examples import examples
 
 CASES = Path(__file__).parent / "cases"
+COMMAND = "ansible_collections.rollcall.supervisor.plugins.module_utils.cli.command"
 
 
 def conf(text: str, **options: Any) -> Imported:
@@ -35,7 +38,11 @@ def conf(text: str, **options: Any) -> Imported:
 
 def case(name: str, **options: Any) -> Imported:
     """Return the import of a file of ``cases``, recognised as the command recognises it."""
-    text = (CASES / name).read_text(encoding="utf-8")
+    return recognised(name, (CASES / name).read_text(encoding="utf-8"), **options)
+
+
+def recognised(name: str, text: str, **options: Any) -> Imported:
+    """Return the import of a file with this text as if it were among the cases."""
     files = IncludedFiles(str(CASES), None)
     told = {"name": "demo", "root": "/opt/demo", "environment": {}, "here": files.here, "read": files.read, **options}
     return import_text(text, detect(name, text), **told)
@@ -385,9 +392,25 @@ def test_a_time_to_stop_that_no_manifest_can_have_is_told_for_what_it_is() -> No
 
 
 def test_a_byte_order_mark_is_named() -> None:
-    ((place, message, cure),) = refused("bom.conf")
-    assert (place, message) == ("line 1", "begins with a byte order mark")
-    assert "without a byte order mark" in cure
+    with pytest.raises(RollcallError) as caught:
+        recognised("bom.conf", "\ufeff[supervisord]\n[program:a]\ncommand=/bin/a\n")
+    (problem,) = caught.value.evidence["problems"]
+    assert (problem["place"], problem["message"]) == ("line 1", "begins with a byte order mark")
+    assert "without a byte order mark" in problem["cure"]
+
+
+def test_what_is_not_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "supervisord.conf"
+    path.write_bytes(b"[supervisord]\n; h\xe4\n[program:a]\ncommand=/bin/a\n")
+    done = subprocess.run(
+        [sys.executable, "-m", COMMAND, "manifest", "import", "--name", "demo", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "line 2: is not UTF-8 text\n         cure: save it in UTF-8\n" in done.stdout + done.stderr
 
 
 def test_a_byte_order_mark_is_no_part_of_another_file() -> None:
@@ -669,21 +692,21 @@ def test_a_misspelt_port_is_an_error_with_what_is_meant() -> None:
 @pytest.mark.parametrize(
     ("name", "place", "words"),
     [
-        ("tab-after-colon.yml", None, None),
         ("merge-key.yml", "manifest (line 7)", "has a merge key (<<) in stack.services.api"),
         ("docker-compose.yml", "stack", "is a file of docker compose"),
     ],
 )
-def test_what_a_check_says_of_a_file(name: str, place: str | None, words: str | None) -> None:
-    result = check_file(str(CASES / name))
-    if place is None or words is None:
-        assert result.problems == []
-        assert result.stack is not None
-        assert result.stack.services[0].port == 8001
-    else:
-        (problem,) = result.problems
-        assert problem.place == place
-        assert words in problem.message
+def test_what_a_check_says_of_a_file(name: str, place: str, words: str) -> None:
+    (problem,) = check_file(str(CASES / name)).problems
+    assert problem.place == place
+    assert words in problem.message
+
+
+def test_a_tab_after_a_colon_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "stack.yml"
+    path.write_text("stack:\n  name: t\n  root: /opt/t\n  services:\n    web: {command: [a], port:\t8001}\n")
+    result = check_file(str(path))
+    assert (result.problems, result.stack and result.stack.services[0].port) == ([], 8001)
 
 
 @pytest.mark.parametrize("text", ["stack:\n\tname: t\n", "stack:\n  services:\n    a: {}\n  \tname: x\n"])
