@@ -37,7 +37,8 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils.played import 
 # What of the collection has tasks; a checkout has others beside them, such as those of the tests.
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 _PLACES = (os.path.join(_HOME, "roles", ""), os.path.join(_HOME, "playbooks", ""), os.path.join(_HOME, "site.yml"))
-_SAYS, _FAILS = "debug", "fail"
+_SAYS = "debug"
+_FAILS = "fail"
 
 
 class CallbackModule(Default):  # type: ignore[misc]  # ansible-core comes without types
