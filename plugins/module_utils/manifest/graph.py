@@ -39,16 +39,16 @@ def dependents(stack: Stack, names: t.Iterable[str]) -> t.Set[str]:
     for service in stack.services:
         for name in service.depends_on:
             needed_by.setdefault(name, []).append(service.name)
-    return _reached(needed_by, names)
+    return reached(needed_by, names)
 
 
 def dependencies(stack: Stack, names: t.Iterable[str]) -> t.Set[str]:
     """Return every service that one of ``names`` depends on, directly or through others."""
     needs = {service.name: list(service.depends_on) for service in stack.services}
-    return _reached(needs, [name for each in names for name in needs[each]])
+    return reached(needs, [name for each in names for name in needs[each]])
 
 
-def _reached(ways: t.Mapping[str, t.Sequence[str]], names: t.Iterable[str]) -> t.Set[str]:
+def reached(ways: t.Mapping[str, t.Sequence[str]], names: t.Iterable[str]) -> t.Set[str]:
     """Return ``names`` and every name to which ways lead from them."""
     found: t.Set[str] = set()
     waiting = list(names)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..manifest.graph import reached
 from ..manifest.model import Service
 
 Services = t.Mapping[str, Service]
@@ -37,17 +38,11 @@ def needs_of(services: Services, names: t.Iterable[str], rolling: t.Container[st
         names: of those that are asked for.
         rolling: instances that are restarted one after the other: others of theirs are there meanwhile.
     """
-    found: t.Dict[str, t.Set[str]] = {}
-    for name in names:
-        reached: t.Set[str] = set()
-        waiting = list(services[name].depends_on)
-        while waiting:
-            one = waiting.pop()
-            if one not in reached and one in services and one not in rolling:
-                reached.add(one)
-                waiting.extend(services[one].depends_on)
-        found[name] = reached
-    return found
+    ways = {
+        name: [one for one in service.depends_on if one in services and one not in rolling]
+        for name, service in services.items()
+    }
+    return {name: reached(ways, ways[name]) for name in names}
 
 
 def ranks(

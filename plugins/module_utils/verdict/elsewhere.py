@@ -12,17 +12,12 @@ import typing as t
 
 from ..host import socket_owners
 from ..host.model import Listener
-from ..manifest.model import Service, Stack
-
-
-def ports_of(service: Service) -> t.Tuple[int, ...]:
-    """Return the ports of a service by its manifest."""
-    return tuple(service.all_ports.values())
+from ..manifest.model import Stack
 
 
 def named_ports(stack: Stack) -> t.List[int]:
     """Return the ports that services listen on, and those that their health is asked on."""
-    own = [port for service in stack.services for port in ports_of(service)]
+    own = [port for service in stack.services for port in service.all_ports.values()]
     asked = [service.health.port for service in stack.services if service.health is not None and service.health.port]
     return list(dict.fromkeys([*own, *asked]))
 

@@ -28,7 +28,6 @@ from ..state.log_marks import LogMark, LogMarks
 from ..state.log_spans import LogFiles, Piece, held_files, span_since
 from ..supervisord.places import log_file
 from . import limits
-from .elsewhere import ports_of
 from .observation import LogSeen
 
 # Seconds after which the child itself stops reading, and says how much is left.
@@ -106,7 +105,7 @@ def log_works(
         now = time.monotonic()
         deadline[:] = deadline or [now + READING]
         # One that is very long leaves half of the time to the others.
-        portless = not ports_of(stack.service(name))
+        portless = not stack.service(name).all_ports
         log = _Log(log_file(stack, name), opened[0], patterns, now + (deadline[0] - now) / 2, portless=portless)
         seen = log.judged(marks[name])
         if _says(seen):

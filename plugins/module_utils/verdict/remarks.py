@@ -14,7 +14,6 @@ from ..host.model import Listener
 from ..manifest.model import Service, Stack
 from ..ports.needs import WILDCARDS, in_the_way, needs
 from ..ports.provenance import FOREIGN, UNKNOWN, Holder
-from .elsewhere import ports_of
 from .observation import Observation, owns
 
 # The codes of remarks. A port that the manifest does not name; a stranger on the port of a service.
@@ -64,7 +63,7 @@ def _beside(service: Service, seen: Observation) -> t.Iterator[Remark]:
 
     Which address that name leads to first, the resolver of each client decides.
     """
-    for port in ports_of(service):
+    for port in service.all_ports.values():
         holders = seen.holders.get(port, ())
         own = [holder for holder in holders if owns(service, holder)]
         needed = needs(service, holders, port)
@@ -90,7 +89,7 @@ def is_loopback(listener: Listener) -> bool:
 def _elsewhere(service: Service, seen: Observation) -> t.Iterator[Remark]:
     found = sorted(seen.elsewhere.get(service.name, ()), key=lambda one: (one.port, one.place))
     if found:
-        also = "it also listens" if ports_of(service) else "it listens"
+        also = "it also listens" if service.all_ports else "it listens"
         listed = ", ".join(f"{one.place} ({reach(one)})" for one in found)
         text = f"{also} on {listed}, and the manifest does not say so: nothing frees that, or looks who has it"
         yield Remark(service.name, ELSEWHERE, text, cures.then("name it in the manifest where it is wanted"))
