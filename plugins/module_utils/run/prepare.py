@@ -60,9 +60,8 @@ class PreparedRun(t.NamedTuple):
         awaited: the directory of a release that is not on the host yet, which only check mode accepts; else empty.
         limit: the seconds that it takes at the longest, by the manifests as they were before it began.
         choice: which services it is about; None for all.
-        release: the application's release that the services run from until now; None where they run from none.
-        spared: by service that runs and that it leaves alone its process.
         installed: the manifest that is in place; None where there is none.
+        spared: by service that runs and that it leaves alone its process.
     """
 
     request: Request
@@ -76,9 +75,13 @@ class PreparedRun(t.NamedTuple):
     awaited: str
     limit: float
     choice: t.Optional[Choice] = None
-    release: t.Optional[str] = None
-    spared: t.Mapping[str, Identity] = {}
     installed: t.Optional[Stack] = None
+    spared: t.Mapping[str, Identity] = {}
+
+    @property
+    def release(self) -> t.Optional[str]:
+        """The application's release that the services run from until now; None where they run from none."""
+        return None if self.installed is None else self.installed.release
 
     @property
     def detached_and_left(self) -> t.List[Process]:
@@ -136,11 +139,10 @@ def prepare(
     preflight.check_ports(stack, before, plan, request)
     there = None if installed is None else installed.stack
     takedown = _takedown(request, stack, there, before, plan, spared, clock)
-    limit, release = limit_of(request, stack), None if there is None else there.release
-    run = PreparedRun(
-        request, clock, generation, before, plan, takedown, files, restores, awaited, limit, choice, release, spared
+    limit = limit_of(request, stack)
+    return PreparedRun(
+        request, clock, generation, before, plan, takedown, files, restores, awaited, limit, choice, there, spared
     )
-    return run._replace(installed=there)
 
 
 def _takedown(
