@@ -4,7 +4,7 @@
 
 stages := .venv/bin/python tests/tools/stages.py
 
-.PHONY: help setup check lock sbom audit generate test exhaustive lint sanity integration versions molecule chaos liars fuzz demo demo-down bench changelog clean
+.PHONY: help setup check lock sbom audit generate test release exhaustive lint sanity integration versions molecule container browser screenshots chaos fleet-chaos liars fuzz demo demo-down demo-fleet demo-fleet-down bench coverage docs recordings diagrams changelog clean
 
 help: ## say all of this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -18,6 +18,9 @@ check: setup ## the quick part of the tests: linters, types, units, the reposito
 test: setup ## all of the tests
 	@tests/tools/servers.sh
 	@$(stages)
+
+release: setup ## make what is given away, in OUTPUT or dist, and prove it: installed without a network, upgraded, in an image; takes long
+	@tests/tools/release.sh $(OUTPUT) $(ARGUMENTS)
 
 exhaustive: setup ## what the ordinary run leaves out: every step, mode and order at which a run can be cut off
 	.venv/bin/pytest -q -n 2 -m exhaustive tests
@@ -37,14 +40,26 @@ versions: setup ## units and playbooks with every supported ansible-core, under 
 molecule: setup ## the scenarios on real hosts, in podman containers
 	@$(stages) molecule
 
+container: setup ## the image of examples/container, built with podman, and its life with `rollcall run`
+	@$(stages) container
+
 chaos: setup ## 200 random faults against the demo in a container; ARGUMENTS="--seed 7 --only 12" plays one again
 	@tests/tools/chaos.sh $(ARGUMENTS)
+
+fleet-chaos: setup ## 50 random faults in rollouts over hosts behind a balancer, as root; ARGUMENTS="--seed 7 --only 12" plays one again
+	@tests/tools/fleet_chaos.sh $(ARGUMENTS)
 
 liars: setup ## random services that misbehave, and Rollcall's word against an observer's; ARGUMENTS="--stacks 300 --together 40"
 	.venv/bin/python -m tests.liars $(ARGUMENTS)
 
 fuzz: setup ## hostile input: 20,000 cases of each property of tests/unit/hostile; ARGUMENTS="-k archive" for some
 	FUZZ_EXAMPLES=20000 .venv/bin/pytest -q -n 2 --timeout 0 $(ARGUMENTS) tests/unit/hostile
+
+browser: setup ## the page in headless Chromium: for everybody to use, narrow and wide, light and dark, without script
+	@$(stages) browser
+
+screenshots: setup ## write docs/images: the page of 1, 5 and 100 hosts, of a real stack that is well and of one in trouble
+	@tests/tools/screenshots.sh
 
 demo: ## ten services on this machine, under .demo/: install, start, verify
 	@tests/tools/setup.sh run
@@ -54,8 +69,18 @@ demo-down: ## stop the demo and leave nothing behind
 	@if [ -e .demo/engine ]; then tests/tools/setup.sh run && .venv/bin/ansible-playbook playbooks/remove.yml -e confirm=demo; fi
 	rm -rf .demo
 
+demo-fleet: ## five hosts in containers and a balancer before them: a rollout while users ask, and how many requests failed
+	@tests/tools/setup.sh run
+	@tests/tools/demo_fleet.sh up
+
+demo-fleet-down: ## remove the fleet of the demo
+	@tests/tools/demo_fleet.sh down
+
 bench: setup ## measure against what people use instead; writes docs/reference/benchmarks.md and docs/reference/benchmarks-ports.md
 	.venv/bin/python -m tests.benchmark
+
+coverage: setup ## how much of each room of the engine its tests run; ARGUMENTS="tests/unit/run" for some
+	.venv/bin/python tests/tools/coverage_by_room.py $(ARGUMENTS)
 
 lock: setup ## write the digests of what is installed on hosts, after a change of requirements/host.txt
 	@tests/tools/lock.sh
@@ -68,6 +93,15 @@ audit: setup ## compare the pinned packages with published advisories: ADVISORIE
 
 generate: setup ## write the parts of files that derive from the code, such as tables of the reference
 	.venv/bin/python -m tests.tools.generate
+
+docs: setup ## build the documentation site in build/site, to be read and searched without a network
+	PATH=$(CURDIR)/.venv/bin:$$PATH python tests/tools/site/build.py build/site
+
+recordings: setup ## run the demo, a failure and a rollout on a terminal, and draw them into docs/images
+	.venv/bin/python -m tests.tools.recordings docs/images
+
+diagrams: setup ## draw the diagrams of the pages into docs/images, for the site, after a change of one; needs chromium and npm
+	.venv/bin/python -m tests.tools.diagrams
 
 changelog: setup ## write the fragments of changelogs/fragments into CHANGELOG.md, for a release
 	PATH=$(CURDIR)/.venv/bin:$$PATH antsibull-changelog release --update-existing --reload-plugins

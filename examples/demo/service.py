@@ -6,6 +6,7 @@
 It knows nothing of Rollcall but its environment:
 
 - ``PORT``: answers /health there; without it, just works. main_app shows a page at /.
+- ``ADDRESS``: where it listens, by default 127.0.0.1, so that nobody else reaches it.
 - ``PORT_<OTHER>``: another service that it depends on and asks how it is.
 - ``DATABASE``: the SQLite file that all of them write their heartbeats to.
 
@@ -160,7 +161,7 @@ class Server(socketserver.ThreadingTCPServer):
 
     def __init__(self, port: int, worker: Worker) -> None:
         self.worker = worker
-        super().__init__(("127.0.0.1", port), Handler)
+        super().__init__((os.environ.get("ADDRESS", "127.0.0.1"), port), Handler)
 
     def handle_error(self, request: object, client_address: tuple[str, int]) -> None:
         """Give a client that hung up one line, not a traceback: nothing is wrong with the service then."""

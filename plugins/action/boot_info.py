@@ -4,17 +4,14 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils import boot
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.templates import template
-
-TEMPLATES = {boot.SYSTEMD: "unit.service.j2", boot.USER: "unit.service.j2", boot.LAUNCHD: "launchd.plist.j2"}
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.boot_look import Wanted, look
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.lost import lost_is_failure
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes without types
@@ -34,39 +31,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
                 "templates": {"type": "path", "required": True},
             }
         )
-        stack = arguments["manifest"]
-        done = self._low_level_execute_command(boot.question(stack["name"]))
+        wanted = Wanted(arguments["wanted"], arguments["after"], arguments["templates"])
         where = (task_vars or {}).get("inventory_hostname", "this host")
         try:
-            host = boot.parse(done["stdout"])
-            kind = boot.kind_of(host, arguments["wanted"])
-            boot.check(host, kind, stack, arguments["after"], where)
+            with lost_is_failure(self, result):
+                found = look(self, arguments["manifest"], wanted, where)
         except RollcallError as exc:
             raise AnsibleActionFail(exc.text()) from exc
-        text = ""
-        if kind != boot.NONE:
-            path = os.path.join(arguments["templates"], TEMPLATES[kind])
-            text = template(path).render(
-                stack=stack,
-                kind=kind,
-                unit=boot.unit(stack["name"]),
-                label=boot.label(stack["name"]),
-                after=arguments["after"],
-            )
-        silent = boot.why_nothing_starts(host, arguments["wanted"], stack["name"], where)
-        if silent:
-            result["warnings"] = [*result.get("warnings", ()), silent]
-        result.update(
-            changed=False,
-            kind=kind,
-            install=kind != boot.NONE and not boot.is_settled(host, kind, text),
-            present=kind in host.present,
-            remove=boot.superfluous(host, kind, stack["root"]),
-            places={known: host.place(known, stack["name"]) for known in TEMPLATES},
-            text=text,
-            user=host.user,
-            environment={"XDG_RUNTIME_DIR": f"/run/user/{host.uid}"},
-            unit=boot.unit(stack["name"]),
-            service=f"{'system' if host.uid == '0' else f'gui/{host.uid}'}/{boot.label(stack['name'])}",
-        )
+        if result.get("failed"):
+            return result
+        warnings = [*result.get("warnings", ()), *found.pop("warnings")]
+        result.update(found, changed=False, **({"warnings": warnings} if warnings else {}))
         return result

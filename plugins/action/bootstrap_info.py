@@ -15,8 +15,12 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version i
     upgrade,
 )
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import hosts, manifests
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import PYTHON, fingerprint
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import PYTHON, files_digest, fingerprint
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.facts import refuse_ours
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.lost import lost_is_failure
+
+# Ansible loads this in the process that forks one for each host: there the files are read once, for all of them.
+files_digest()
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes without types
@@ -35,13 +39,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
                 "downgrade": {"type": "bool", "default": False},
                 "python": {"type": "str", "default": PYTHON},
                 "on_path": {"type": "bool", "default": False},
+                "on_failure": {"type": "str", "choices": ["leave", "rollback"], "default": "leave"},
             }
         )
-        stack = manifests.check_into(result, arguments)
+        stack = manifests.check_into(result, arguments, where=task_vars)
         if stack is None:
             return result
         data = stack.to_dict()
-        found = hosts.look(self, stack.root, hosts.proof(data, on_path=arguments["on_path"]))
+        with lost_is_failure(self, result):
+            found = hosts.look(self, stack.root, hosts.proof(data, on_path=arguments["on_path"]))
+        if result.get("failed"):
+            return result
         if is_newer(found.version, VERSION) and not arguments["downgrade"]:
             raise AnsibleActionFail(
                 f"The engine under {stack.root} is version {found.version}, and this collection is {VERSION}, an older "

@@ -31,7 +31,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
                 "release": {"type": "str"},
             }
         )
-        stack = manifests.check_into(result, arguments, ports=arguments["ports"], release=arguments["release"])
+        stack = manifests.check_into(
+            result, arguments, ports=arguments["ports"], release=arguments["release"], where=task_vars
+        )
         if stack is not None:
             data = stack.to_dict()
             result.update(manifest=data, fingerprint=fingerprint(data))

@@ -21,7 +21,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors im
 from ansible_collections.rollcall.supervisor.plugins.modules.release import ARGUMENT_SPEC, REQUIRED_IF
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.facts import refuse_ours
 
-CODE, WHEELS = "code", "wheels"
+CODE = "code"
+WHEELS = "wheels"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes without types

@@ -6,10 +6,17 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleConnectionFailure
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.schedule import schedule_of
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.rollout import DONE
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import hosts, manifests
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.boot_look import Wanted, look
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import RUN, EngineAction
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollout_record import write_step
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.templates import template
 
 Result = t.Dict[str, t.Any]
@@ -22,6 +29,8 @@ class ActionModule(EngineAction):
     """Have a host give the services their ports, and bring the stack to what the manifest then says."""
 
     APPLIES = True
+    # Whether it is known that the host's engine is there and of our version.
+    _engine_answers = False
     OPTIONS: t.ClassVar[t.Mapping[str, t.Any]] = {
         **manifests.OPTIONS,
         **RUN,
@@ -30,6 +39,9 @@ class ActionModule(EngineAction):
         "start_stopped": {"type": "bool", "default": False},
         "standing": {"type": "list", "elements": "str", "default": []},
         "boot": {"type": "str", "choices": ["", "auto", "systemd", "user", "launchd", "none"], "default": ""},
+        "boot_after": {"type": "list", "elements": "str", "default": []},
+        "boot_templates": {"type": "path"},
+        "rollout": {"type": "dict", "default": {}},
         "template": {"type": "path", "required": True},
         "mode": {
             "type": "str",
@@ -42,13 +54,25 @@ class ActionModule(EngineAction):
         """Return the engine's answer, with the manifest and the ports that it was given."""
         result: Result = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(argument_spec=self.OPTIONS)
-        stack = manifests.check_into(result, arguments, release=arguments["release"])
+        stack = manifests.check_into(result, arguments, release=arguments["release"], where=task_vars)
         if stack is None:
             result.update(ok=False)
             return result
-        unplanned = self._unplanned(stack) if self._task.check_mode else ""
+        return self.brought(result, arguments, stack, task_vars)
+
+    def brought(self, result: Result, arguments: t.Mapping[str, t.Any], stack: Stack, where: t.Any) -> Result:
+        """Return the result of bringing a stack to what its manifest says.
+
+        Args:
+            result: of the task so far; takes the answer.
+            arguments: of the task.
+            stack: the manifest, checked, with the services' own ports.
+            where: the task's variables.
+        """
+        self._where = where
+        unplanned = self._unplanned(stack) if self._task.check_mode and not self._engine_answers else ""
         if unplanned:
-            result.update(changed=True, ok=True, manifest=stack.to_dict(), unplanned=unplanned)
+            result.update(changed=True, ok=True, manifest=stack.to_dict(), unplanned=unplanned, settled=False)
             return result
         answer = self._applied(result, arguments, stack)
         # A port can be taken between the answer and the start. The run was refused then, before it stopped anything;
@@ -58,7 +82,29 @@ class ActionModule(EngineAction):
         if not arguments["fail"]:
             answer.pop("failed", None)
         result.update(answer)
+        result["settled"] = bool(answer["ok"]) and self._starts_after_boot(result, arguments)
+        if result["settled"] and arguments["rollout"]:
+            result["noted"] = write_step(self, stack.root, arguments["rollout"], DONE)
         return result
+
+    def _starts_after_boot(self, result: Result, arguments: t.Mapping[str, t.Any]) -> bool:
+        """Return whether what is to start the stack after a boot is there; False where that is not asked.
+
+        Args:
+            result: of the task, with the manifest; takes warnings.
+            arguments: of the task.
+        """
+        if not arguments["boot"] or arguments["boot_templates"] is None:
+            return False
+        wanted = Wanted(arguments["boot"], arguments["boot_after"], arguments["boot_templates"])
+        try:
+            found = look(self, result["manifest"], wanted, self._host_name)
+        except (AnsibleConnectionFailure, RollcallError):
+            # The run has its result. The task that is for this asks again, and says what is wrong.
+            return False
+        if found["settled"]:
+            result["warnings"] = [*result["warnings"], *found["warnings"]]
+        return bool(found["settled"])
 
     def _unplanned(self, stack: Stack) -> str:
         """Return why a host cannot plan, and what is known without it; empty when its engine can."""
@@ -85,7 +131,8 @@ class ActionModule(EngineAction):
             given = self.ask(stack.root, "assign", {"manifest": stack.to_dict(), "home": arguments["home"]})
             if not given["ok"]:
                 return given
-            placed = manifests.check_into(result, arguments, ports=given["ports"], release=arguments["release"])
+            release, ports = arguments["release"], given["ports"]
+            placed = manifests.check_into(result, arguments, ports=ports, release=release, where=self._where)
             if placed is None:
                 return {"ok": False}
             stack = placed
@@ -118,7 +165,7 @@ class ActionModule(EngineAction):
 
 def first_install(stack: Stack) -> str:
     """Return what an install would come to on a host that cannot plan yet, for people."""
-    shown = [f"start {service.name}{_on_port(service.port)}" for service in stack.services[:MOST_SHOWN]]
+    shown = [f"start {service.name}{_where(service)}" for service in stack.services[:MOST_SHOWN]]
     rest = len(stack.services) - len(shown)
     lines = [
         "This host has no engine yet, and check mode installs none. From the manifest alone, the run would:",
@@ -126,13 +173,18 @@ def first_install(stack: Stack) -> str:
         *([f"run the services as {stack.user}"] if stack.user else []),
         *shown,
         *([f"start {rest} more"] if rest else []),
+        *(f"add timer {timer.name}: {schedule_of(timer)}" for timer in stack.timers[:MOST_SHOWN]),
         "Whether a port is taken or a file is missing is seen when the engine is there.",
     ]
     return "\n".join(lines)
 
 
-def _on_port(port: t.Optional[int]) -> str:
-    return "" if port is None else f" on port {port}"
+def _where(service: Service) -> str:
+    """Return on which ports and on which socket a service is to listen, for people; empty for nothing."""
+    ports = list(map(str, service.all_ports.values()))
+    told = [f"port{'s' if len(ports) > 1 else ''} {', '.join(ports)}"] if ports else []
+    told += [service.socket] if service.socket else []
+    return f" on {' and '.join(told)}" if told else ""
 
 
 def _is_movable(stack: Stack) -> bool:

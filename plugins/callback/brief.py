@@ -33,6 +33,7 @@ from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as Default
 
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.played import ENDING, OURS, action_of, has_roll_call
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.progress import Display, allow_place
 
 # What of the collection has tasks; a checkout has others beside them, such as those of the tests.
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -50,6 +51,10 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core comes witho
 
     def __init__(self) -> None:
         super().__init__()
+        if not self._is_verbose():
+            # What the roll call shows in place makes way for what is printed here.
+            self._display: t.Any = Display(self._display)
+            allow_place()
         self._told = has_roll_call()
         # Whether the roll call has something to tell by now.
         self._concerned = False
@@ -132,7 +137,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core comes witho
 
     def _line(self, result: t.Any, text: str, colour: str) -> None:
         # Several lines, such as a list of commands, stay below each other.
-        where = f"[{self.host_label(result)}] " if self._several else ""
+        where = f"[{_whose(result) or self.host_label(result)}] " if self._several else ""
         self._display.display(f"{where}{text}", color=colour)
 
     def _is_brief(self, task: t.Any) -> bool:
@@ -150,6 +155,12 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core comes witho
 
 def _is_in_collection(path: str) -> bool:
     return os.path.realpath(path).startswith(_PLACES)
+
+
+def _whose(result: t.Any) -> str:
+    """Return the host of a loop over hosts that the task is delegated to: each item has another; empty for others."""
+    looped = result.task.loop is not None and result.task.delegate_to
+    return str(result.host.get_name()) if looped else ""
 
 
 def _name(task: t.Any) -> str:

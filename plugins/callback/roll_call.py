@@ -21,7 +21,11 @@ description:
   - Names the hosts that could not be reached and those where another task failed.
   - When a playbook has ended early, names the hosts that it never came to and those that it left without a verdict,
     and says for which hosts the same command has to be run again.
-  - Says of a task of this collection that takes more than a moment that it is under way, and for how long.
+  - Says of a task of this collection that takes more than a moment that it is under way, and for how long. Of a run it
+    says for each host at which step it is, what it waits for, and for how long. With the callback
+    P(rollcall.supervisor.brief#callback) and without C(-v) that is one line a host, renewed in place on a terminal;
+    elsewhere a line after some seconds, and less and less often, up to every half minute. Where standard output has
+    another format than P(ansible.builtin.default#callback) has, it goes to the error output.
   - Prints nothing when no task of this collection ran.
 options:
   outcome:
@@ -33,11 +37,25 @@ options:
       - Each host has C(ok), C(exit_code), its C(reports), and C(error), which is null or says why there is no verdict.
         Of an install it has the twelve C(steps), too, and of a first install that failed C(first_install), which says
         what has become of it.
+      - Of the playbook C(rollcall.supervisor.fleet) the outcome has its table as well, by host in C(fleet).
       - The exit codes are those of the command C(rollcall), and 4 for a host that could not be reached. The outcome's
         own is the worst of all hosts', and the worst is 2, then 4, 3 and 1.
     type: str
     env:
       - name: ROLLCALL_OUTCOME
+  progress:
+    description:
+      - After how many seconds a host says how far it is with a run, and how often it does so again. With very many
+        hosts each does so less often.
+      - With V(0) it is not asked, and its whole run is one call.
+    type: float
+    default: 5
+    env:
+      - name: ROLLCALL_PROGRESS
+    ini:
+      - section: rollcall
+        key: progress
+    version_added: 0.2.0
 requirements:
   - Enable it with C(callbacks_enabled = rollcall.supervisor.roll_call) in the C([defaults]) of C(ansible.cfg).
 author:
@@ -53,7 +71,7 @@ import threading
 import time
 import typing as t
 
-from ansible import context
+from ansible import constants, context
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
@@ -62,6 +80,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show import steps
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import Step
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import terminal
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils import progress
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.invocation import (
     apply_command,
     is_local,
@@ -82,6 +101,8 @@ APPLY = f"{OURS}stack_apply"
 RUNS = (f"{OURS}stack_restart", APPLY)
 REMOVE = f"{OURS}stack_remove"
 JUDGING = (*RUNS, f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}stack_doctor")
+ROLLED_OUT = f"{OURS}rollout_result"
+FLEET = f"{OURS}fleet_table"
 REPORTING = (*JUDGING, f"{OURS}stack_acknowledge", f"{OURS}port_assign")
 # A variable of those of the tasks with ENDING that say what has become of an install.
 STATEMENT = "__bootstrap_ending_told"
@@ -90,9 +111,12 @@ STOPS = "__rollcall_stops"
 TOUCHES = "__rollcall_touches"
 # A variable of every play whose failures are told here.
 TELLS = "__rollcall_tells"
+# A variable of a play on the controller that only sees to other hosts.
+ASIDE = "__rollcall_aside"
 # After how many seconds it is said which task is waited for, and how often that is said again.
 PATIENCE = 3.0
 AGAIN = 30.0
+TICK = 1.0
 
 Data = t.Mapping[str, t.Any]
 
@@ -112,6 +136,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         self._applies = False
         self._patience: t.Optional[threading.Timer] = None
         self._waits_for: t.Any = None
+        self._since = self._due = self._pause = 0.0
+        self._is_told = False
+        # What hosts have said of the run that they are at, and which are at the task.
+        self._news: t.Dict[str, progress.News] = {}
+        self._at_work: t.Set[str] = set()
+        self._aside = False
         # Hosts of the play that runs; the values mean nothing, a dict keeps the order.
         self._of_play: t.Dict[str, None] = {}
 
@@ -133,8 +163,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         # By this the tasks know that it is told here why they fail. That it is enabled does not say so: a collection
         # that is installed by an earlier play comes too late for its callbacks.
         play.vars = {**play.vars, TELLS: True}
+        progress.open_channel(self.get_option("progress"))
         variables = play.get_variable_manager().get_vars(play=play)
         self._of_play = dict.fromkeys(variables["ansible_play_hosts_all"])
+        self._aside = ASIDE in play.vars
+        # What another play does after it is not in the table.
+        self._record.fleet = {}
         self._record.check_mode = bool(context.CLIARGS.get("check"))
         self._record.fatal = bool(play.any_errors_fatal)
 
@@ -143,43 +177,76 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         action = action_of(task)
         if action.startswith(OURS):
             self._concerned = True
-            self._record.wanted.update(self._of_play)
+            self._record.wanted.update({} if self._aside else self._of_play)
         self._record.judging = self._record.judging or action in JUDGING
         self._applies = self._applies or action == APPLY
         self._end_patience()
         if action.startswith(OURS) or steps.number(str(task.name)) is not None:
-            self._waits_for = task
-            self._be_patient(task, PATIENCE)
+            self._be_patient(task)
 
-    def _be_patient(self, task: t.Any, seconds: float, waited: float = 0.0) -> None:
-        """Say after some seconds that a task is waited for, unless it has ended by then, and later again."""
+    def _be_patient(self, task: t.Any) -> None:
+        """Say after some seconds that a task is waited for, unless it has ended by then, and later again.
 
-        def tell() -> None:
-            if self._waits_for is task:
-                so_far = f", for {waited + seconds:.0f} s" if waited else ""
-                self._display.display(f"... still at {task.name}{so_far}")
-                self._be_patient(task, AGAIN, waited + seconds)
+        Hosts that have said how far they are with a run are told instead, each in a line.
+        """
+        self._waits_for, self._since = task, time.monotonic()
+        self._due = self._since + PATIENCE
+        self._pause, self._is_told = PATIENCE, False
+        self._look_again(task)
 
-        self._patience = threading.Timer(seconds, tell)
+    def _look_again(self, task: t.Any) -> None:
+        self._patience = threading.Timer(self._until_next(), self._tell, (task,))
         self._patience.daemon = True
         # A machine that has no thread left has worse to tell of.
         with contextlib.suppress(RuntimeError):
             self._patience.start()
 
+    def _until_next(self) -> float:
+        left = self._due - time.monotonic()
+        return min(TICK, left) if left > 0 else TICK
+
+    def _tell(self, task: t.Any) -> None:
+        if self._waits_for is not task:
+            return
+        now = time.monotonic()
+        self._news.update((host, news) for host, news in progress.heard() if host in self._at_work)
+        lines = progress.progress_lines(self._news, now)
+        at_end = progress.place()
+        if at_end is not None and lines:
+            at_end.draw(lines, terminal(sys.stdout)["width"])
+        elif now >= self._due or (lines and not self._is_told):
+            self._is_told = bool(lines)
+            waited = now - self._since
+            so_far = f", for {waited:.0f} s" if waited >= PATIENCE + TICK / 2 else ""
+            for line in lines or [f"... still at {task.name}{so_far}"]:
+                self._display.display(line, **({} if _is_for_people() else {"stderr": True}))
+            self._pause = min(AGAIN, self._pause * 2) if lines else AGAIN
+            self._due = now + self._pause
+        self._look_again(task)
+
     def _end_patience(self) -> None:
         self._waits_for = None
+        self._news.clear()
         if self._patience is not None:
             self._patience.cancel()
+        for place in progress.area:
+            place.clear()
 
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
         """Note when a task of one of the twelve steps begins on a host."""
         if action_of(task) in RUNS:
             self._record.in_run.add(host.get_name())
+            self._at_work.add(host.get_name())
         if steps.number(str(task.name)) is not None:
             self._record.host(host.get_name()).began[task._uuid] = time.monotonic()
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Collect the report of a task that succeeded, or that a playbook lets pass to fail in words of its own."""
+        if self._aside:
+            self._keep_rollout(result)
+            return
+        if action_of(result.task) == FLEET:
+            self._record.fleet = result.result["hosts"]
         self._touch(result)
         self._collect(result)
         self._count(result, steps.CHANGED if result.result.get("changed") else steps.OK)
@@ -198,6 +265,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Collect the report of a verdict that failed, or why there is none."""
+        if self._aside:
+            self._keep_rollout(result)
+            return
+        if self._record.fleet:
+            # It ends the playbook because of what the table has.
+            return
         if _guards(result.task) and not ignore_errors and result.host.get_name() not in self._record.touched:
             # It speaks of the hosts before this one, and nothing has been done here.
             self._record.stopped_because = str(result.result.get("msg") or "").strip()
@@ -220,7 +293,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         known = self._host(result)
         # The task that ends the play because of what was collected has nothing to add to it.
         if not known.told_bad:
-            known.failure = TaskFailure(result.task.get_name(), result.result)
+            known.failure = TaskFailure(result.task.get_name(), result.result, host=result.host.get_name())
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         """Note a host that could not be reached."""
@@ -265,10 +338,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         known.elsewhere = not is_local(result.host)
         return known
 
+    def _keep_rollout(self, result: t.Any) -> None:
+        """Keep how a rollout has ended."""
+        if action_of(result.task) == ROLLED_OUT and "hosts" in result.result:
+            self._record.rollout = result.result
+
     def _touch(self, result: t.Any) -> None:
         if not _guards(result.task):
             self._record.touched[result.host.get_name()] = None
         self._record.in_run.discard(result.host.get_name())
+        self._at_work.discard(result.host.get_name())
+        self._news.pop(result.host.get_name(), None)
 
     def _count(self, result: t.Any, state: str) -> None:
         """Add a task to the step that it is of."""
@@ -304,8 +384,14 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
             "msg" in result.result and "results" not in result.result
         )
         if not reports and said:
-            self._host(result).failure = TaskFailure(result.task.get_name(), result.result, ours=True)
+            told = TaskFailure(result.task.get_name(), result.result, ours=True, host=result.host.get_name())
+            self._host(result).failure = told
         return bool(reports) or said
+
+
+def _is_for_people() -> bool:
+    """Return whether standard output is for people: what prints the tasks is no format of data, such as JSON."""
+    return str(constants.DEFAULT_STDOUT_CALLBACK).rpartition(".")[2] in ("brief", "default")
 
 
 def _is_stream(path: str) -> bool:

@@ -34,7 +34,7 @@ options:
   fail:
     description:
       - Whether the task fails when the run was refused, came to no verdict, or its verdict is not OK.
-      - With V(false) the playbook asks RV(ok) and fails with RV(msg). Of a task that fails Ansible shows the whole
+      - With V(false) the playbook asks C(ok) and fails with C(msg). Of a task that fails Ansible shows the whole
         result, and a report has hundreds of lines.
     type: bool
     default: true

@@ -45,12 +45,12 @@ def limit(data: t.Mapping[str, t.Any], mode: str = "auto") -> int:
     # Ansible loads every filter of a collection to find one, and these load most of the engine.
     from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
     from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.flush import GRACE, KILL_GRACE
-    from ansible_collections.rollcall.supervisor.plugins.module_utils.run import dispatch, limits
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.run import limits
     from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes import mode_named
 
     stack = Stack.from_dict(data)
     seconds = limits.run_limit(stack, mode_named(mode), grace=GRACE, kill_grace=KILL_GRACE)
-    return math.ceil(seconds + dispatch.SLACK)
+    return math.ceil(seconds + limits.SLACK)
 
 
 class FilterModule:

@@ -45,7 +45,8 @@ options:
     default: []
   templates:
     description:
-      - Directory on the controller with the templates C(unit.service.j2) and C(launchd.plist.j2).
+      - Directory on the controller with the templates C(unit.service.j2), C(launchd.plist.j2), C(job.service.j2) and
+        C(job.timer.j2).
     type: path
     required: true
 """
@@ -76,6 +77,10 @@ remove:
   returned: success
   type: list
   elements: str
+settled:
+  description: Whether all of it is as it is to be, so that nothing has to be put there or taken away.
+  returned: success
+  type: bool
 places:
   description: The path of what starts the stack, by kind.
   returned: success
@@ -84,6 +89,17 @@ text:
   description: The content of that file; empty for V(none).
   returned: success
   type: str
+timers_install:
+  description: The units that run the jobs of timers and are not there as they are wanted, each with C(name), C(kind),
+    C(path), C(text), and whether it is a C(timer).
+  returned: success
+  type: list
+  elements: dict
+timers_remove:
+  description: The units that run jobs of the stack and are not to, with the same keys.
+  returned: success
+  type: list
+  elements: dict
 user:
   description: Who installs.
   returned: success
@@ -100,4 +116,10 @@ service:
   description: The name that C(launchctl) knows the stack by.
   returned: success
   type: str
+error:
+  description:
+    - Why the host has not answered, with C(message), C(kind), C(evidence) and C(remedies). A task with
+      C(ignore_unreachable) fails with it, so that its rescue comes; for any other the host is unreachable.
+  returned: when the host is lost and that is ignored
+  type: dict
 """

@@ -44,6 +44,13 @@ options:
       - Whether a host on which root installs is to have the command on its PATH.
     type: bool
     default: false
+  on_failure:
+    description:
+      - What a first install that fails is to do.
+      - It is asked for here so that another word is refused before anything is done.
+    type: str
+    choices: [leave, rollback]
+    default: leave
 """
 
 EXAMPLES = r"""
@@ -85,4 +92,10 @@ found:
   returned: success
   type: list
   elements: str
+error:
+  description:
+    - Why the host has not answered, with C(message), C(kind), C(evidence) and C(remedies). A task with
+      C(ignore_unreachable) fails with it, so that its rescue comes; for any other the host is unreachable.
+  returned: when the host is lost and that is ignored
+  type: dict
 """

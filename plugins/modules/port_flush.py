@@ -146,6 +146,10 @@ kept:
       description: The port.
       returned: always
       type: int
+    protocol:
+      description: Whether it is a port of TCP or of UDP. A socket of UDP is bound and does not listen.
+      returned: always
+      type: str
     family:
       description: ipv4 or ipv6.
       returned: always
@@ -206,6 +210,10 @@ holders:
       description: The port.
       returned: always
       type: int
+    protocol:
+      description: Whether it is a port of TCP or of UDP. A socket of UDP is bound and does not listen.
+      returned: always
+      type: str
     family:
       description: ipv4 or ipv6.
       returned: always

@@ -63,6 +63,10 @@ ports:
       description: The port.
       returned: always
       type: int
+    protocol:
+      description: Whether it is of TCP or of UDP.
+      returned: always
+      type: str
     service:
       description: Service of the stack that has the port; null when none has.
       returned: always
@@ -78,7 +82,7 @@ ports:
     complete:
       description:
         - Whether all who have taken the port are told. False when another may be among the processes that could not be
-          looked into, and when something that cannot be seen has taken it. True when only closed connections keep it.
+          looked into, or cannot be seen. True when only closed connections keep it.
       returned: always
       type: bool
     unreadable:
@@ -95,6 +99,10 @@ ports:
           description: The port.
           returned: always
           type: int
+        protocol:
+          description: Whether it is a port of TCP or of UDP. A socket of UDP is bound and does not listen.
+          returned: always
+          type: str
         family:
           description: ipv4 or ipv6.
           returned: always

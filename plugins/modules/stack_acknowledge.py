@@ -90,6 +90,10 @@ report:
       description: How often each service has ended by itself that did.
       returned: always
       type: dict
+    jobs:
+      description: The last run of the job of each timer of which that has failed.
+      returned: always
+      type: dict
 text:
   description: The same for people.
   returned: when the engine has answered

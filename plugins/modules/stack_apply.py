@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - rollcall.supervisor.manifest
   - rollcall.supervisor.flush
   - rollcall.supervisor.run
+  - rollcall.supervisor.apply
 attributes:
   check_mode:
     support: full
@@ -34,49 +35,6 @@ attributes:
       - Idempotent with O(mode=auto).
 author:
   - Rollcall authors (@rollcall)
-options:
-  release:
-    description:
-      - The id of the release of the application's code that the services are to run, as M(rollcall.supervisor.release)
-        returns it. Without it they run none.
-    type: str
-  home:
-    description:
-      - Whether services that have moved to a fallback port get their own ports again, where these are free. Otherwise a
-        service keeps the port that it has.
-    type: bool
-    default: false
-  start_stopped:
-    description:
-      - Whether services that somebody has stopped by name are started, too. Otherwise they stay stopped.
-    type: bool
-    default: false
-  standing:
-    description:
-      - Commands that have run before and whose changes no way back takes back, such as a migration of a database. They
-        are named when the run goes back, and in check mode.
-    type: list
-    elements: str
-    default: []
-  boot:
-    description:
-      - What is to start the stack after a boot, once it is verified. The host notes it, and tells when it is not there.
-        The role P(rollcall.supervisor.services#role) installs it. Without a word nothing is noted.
-    type: str
-    choices: ["", auto, systemd, user, launchd, none]
-    default: ""
-  template:
-    description:
-      - Path on the controller of the Jinja template of C(supervisord.conf). Its one variable is C(stack), the
-        normalised manifest, and it has the filters of this collection.
-    type: path
-    required: true
-  mode:
-    description:
-      - What is restarted, as in M(rollcall.supervisor.stack_restart).
-    type: str
-    choices: [auto, full, quick, emergency, master, force]
-    default: auto
 """
 
 EXAMPLES = r"""
@@ -95,6 +53,14 @@ msg:
   description: Why it is not, in a few words.
   returned: when RV(ok) is false
   type: str
+settled:
+  description: Whether nothing is left to do, what starts the stack after a boot included.
+  returned: when the manifest is in order
+  type: bool
+noted:
+  description: What M(rollcall.supervisor.rollout_step) would have returned for the end of the host's rollout.
+  returned: when O(rollout) was given, and the host is done
+  type: dict
 unplanned:
   description: Why nothing could be planned for this host, a sentence. The task is changed then.
   returned: in check mode, when that is so

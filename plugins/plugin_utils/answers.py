@@ -18,7 +18,12 @@ import json
 import math
 import typing as t
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base import command_documents, documents
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import (
+    command_documents,
+    documents,
+    page_documents,
+    rollout_documents,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import inert, one_line
 
 # Bytes of one answer: that of a run over a thousand services, with their logs' last lines and two configs, has four
@@ -64,11 +69,24 @@ class DiffPart(t.TypedDict, total=False):
     after: str
 
 
+class GoingData(t.TypedDict):
+    """How a run that a host is still at is waited for any further: what the host itself has to be told of it."""
+
+    run: str
+    pid: int
+    start: int
+    limit: float
+    began: float
+    before: str
+
+
 class RunAnswer(Answer, total=False):
     """The answer to a look or a run."""
 
     report: documents.Report
     diff: t.List[DiffPart]
+    going: GoingData
+    progress: documents.ProgressData
 
 
 class DoctorAnswer(Answer, total=False):
@@ -83,6 +101,31 @@ class AcknowledgeAnswer(Answer, total=False):
 
     report: command_documents.AcknowledgeDocument
     text: str
+
+
+class RolloutLookAnswer(RunAnswer, total=False):
+    """The answer to how a host stands before a rollout."""
+
+    rollout: t.Optional[rollout_documents.RolloutData]
+    machine: rollout_documents.MachineData
+    release: str
+    over: t.List[str]
+    running: t.List[str]
+    endpoints: t.List[rollout_documents.EndpointData]
+
+
+class PageAnswer(Answer, total=False):
+    """The answer to what a host tells for the page."""
+
+    host: page_documents.HostTold
+
+
+class RolloutStepAnswer(Answer, total=False):
+    """The answer to a step that was written down."""
+
+    rollout: rollout_documents.RolloutData
+    generation: str
+    release: str
 
 
 # ``from`` is a word of Python's own.
@@ -163,7 +206,10 @@ OF_VERBS: t.Mapping[str, t.Tuple[t.Any, t.Sequence[str]]] = {
     "acknowledge": (AcknowledgeAnswer, _REPORT),
     "assign": (AssignAnswer, _PORTS),
     "doctor": (DoctorAnswer, _REPORT),
+    "page": (PageAnswer, ("host",)),
     "restart": (RunAnswer, _REPORT),
+    "rollout_look": (RolloutLookAnswer, ("rollout", "machine", "release", "over", "running", "endpoints")),
+    "rollout_step": (RolloutStepAnswer, ("rollout", "generation", "release")),
     "status": (RunAnswer, _REPORT),
     "verify": (RunAnswer, _REPORT),
 }
@@ -191,14 +237,34 @@ def ports_answer(text: str) -> t.Dict[str, t.Any]:
     Raises:
         Malformed: it is neither.
     """
-    said = parsed(text)
-    shape: t.Any = command_documents.ErrorDocument
-    if isinstance(said, dict) and not said.get("error"):
-        operation = said.get("operation")
-        shape = OF_PORTS.get(operation) if isinstance(operation, str) else None
-        if shape is None:
-            raise Malformed("it is of no operation that is known")
+    return _document_or_error(parsed(text), _shape_of_ports)
+
+
+def _shape_of_ports(said: t.Mapping[str, t.Any]) -> t.Any:
+    operation = said.get("operation")
+    shape = OF_PORTS.get(operation) if isinstance(operation, str) else None
+    if shape is None:
+        raise Malformed("it is of no operation that is known")
+    return shape
+
+
+def _document_or_error(said: t.Any, shape_of: t.Callable[[t.Mapping[str, t.Any]], t.Any]) -> t.Dict[str, t.Any]:
+    """Return what a command of a host has printed: its document, of the shape that it has, or that of an error."""
+    failed = not isinstance(said, dict) or bool(said.get("error"))
+    shape = command_documents.ErrorDocument if failed else shape_of(said)
     return t.cast("t.Dict[str, t.Any]", admitted(said, shape)[0])
+
+
+def logs_answer(text: str) -> t.Dict[str, t.Any]:
+    """Return what ``rollcall logs --json`` has printed on a host: the lines of logs, or an error.
+
+    Args:
+        text: one document of JSON.
+
+    Raises:
+        Malformed: it is neither.
+    """
+    return _document_or_error(parsed(text), lambda _said: documents.LogsDocument)
 
 
 def answer_to(verb: str, text: str) -> t.Tuple[t.Dict[str, t.Any], t.List[str]]:
@@ -213,7 +279,7 @@ def answer_to(verb: str, text: str) -> t.Tuple[t.Dict[str, t.Any], t.List[str]]:
     """
     shape, needed = OF_VERBS[verb]
     answer, dropped = admitted(parsed(text), shape)
-    missing = [] if "error" in answer else [key for key in needed if key not in answer]
+    missing = [] if "error" in answer or "going" in answer else [key for key in needed if key not in answer]
     if missing:
         raise Malformed(f"it has neither an error nor {missing[0]}")
     return answer, dropped

@@ -33,11 +33,25 @@ look() {{
   echo "root $1 $(sed -n 's|^[^/]*\\(/.*\\)/bin/rollcall.*|\\1|p' "$3" | head -n 1)"
   [ "$1" = launchd ] || echo "state $1 $($2 is-enabled {unit} 2>&1) $($2 is-active {unit} 2>&1)"
 }}
+jobs() {{
+  echo "jobs $1 $(sed -n 's|^ExecStart="\\(/.*\\)/bin/rollcall.*|\\1|p' "$3/{jobs}.service" 2>/dev/null | head -n 1)"
+  for f in "$3/{jobs}"*; do
+    [ -f "$f" ] || continue
+    n=${{f##*/}}
+    echo "job $1 $n $(sha256sum "$f" | cut -c1-64)"
+    case "$n" in *.timer) echo "jobstate $1 $n $($2 is-enabled "$n" 2>&1) $($2 is-active "$n" 2>&1)" ;; esac
+  done
+}}
 look systemd "systemctl" "/etc/systemd/system/{unit}"
+jobs systemd "systemctl" "/etc/systemd/system"
 look user "systemctl --user" "$HOME/.config/systemd/user/{unit}"
+jobs user "systemctl --user" "$HOME/.config/systemd/user"
 [ "$(id -u)" = 0 ] && d=/Library/LaunchDaemons || d=$HOME/Library/LaunchAgents
 look launchd "" "$d/{label}.plist"
 true"""
+
+# The name of a unit that runs a job of a stack, or all of them.
+_OF_JOBS = re.compile(r"rollcall-[A-Za-z0-9_-]+@[A-Za-z0-9_-]*\.(timer|service)\Z")
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,19 @@ class Present:
 
 
 @dataclass(frozen=True)
+class Jobs:
+    """The units on the host that run the jobs of a stack of this name.
+
+    Attributes:
+        root: directory of the stack whose jobs they run.
+        units: what there is, by the name of the unit.
+    """
+
+    root: str = ""
+    units: t.Mapping[str, Present] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Host:
     """What a host has said.
 
@@ -65,6 +92,7 @@ class Host:
         home: its home directory.
         systemd: whether systemd runs there.
         present: what starts the stack, by kind.
+        jobs: what runs its jobs, by kind.
     """
 
     uid: str
@@ -72,13 +100,16 @@ class Host:
     home: str
     systemd: bool
     present: t.Mapping[str, Present] = field(default_factory=dict)
+    jobs: t.Mapping[str, Jobs] = field(default_factory=dict)
+
+    def file(self, kind: str, name: str) -> str:
+        """Return the path of a unit of systemd, by its name."""
+        return f"/etc/systemd/system/{name}" if kind == SYSTEMD else f"{self.home}/.config/systemd/user/{name}"
 
     def place(self, kind: str, name: str) -> str:
         """Return the path of what starts the stack ``name``."""
-        if kind == SYSTEMD:
-            return f"/etc/systemd/system/{unit(name)}"
-        if kind == USER:
-            return f"{self.home}/.config/systemd/user/{unit(name)}"
+        if kind in (SYSTEMD, USER):
+            return self.file(kind, unit(name))
         directory = "/Library/LaunchDaemons" if self.uid == "0" else f"{self.home}/Library/LaunchAgents"
         return f"{directory}/{label(name)}.plist"
 
@@ -95,7 +126,7 @@ def label(name: str) -> str:
 
 def question(name: str) -> str:
     """Return the command that asks a host; a stack's name needs no quoting: letters, digits, ``_`` and ``-``."""
-    return _LOOK.format(unit=unit(name), label=label(name))
+    return _LOOK.format(unit=unit(name), label=label(name), jobs=f"rollcall-{name}@")
 
 
 def parse(output: str) -> Host:
@@ -114,7 +145,22 @@ def parse(output: str) -> Host:
         raise RollcallError(f"The host did not say what starts the stack after a boot: {output.strip()[-200:]!r}.")
     kinds = [kind for kind in (SYSTEMD, USER, LAUNCHD) if said(f"file {kind}")]
     present = {kind: Present(said(f"file {kind}"), said(f"root {kind}"), said(f"state {kind}")) for kind in kinds}
-    return Host(who.group(1), who.group(2), home, bool(said("systemd")), present)
+    jobs = {kind: _jobs(lines, kind, said(f"jobs {kind}")) for kind in (SYSTEMD, USER)}
+    found = {kind: one for kind, one in jobs.items() if one.units}
+    return Host(who.group(1), who.group(2), home, bool(said("systemd")), present, found)
+
+
+def _jobs(lines: t.Sequence[str], kind: str, root: str) -> Jobs:
+    """Return which units a host has said that run jobs of a stack."""
+    units: t.Dict[str, Present] = {}
+    for line in lines:
+        word, _space, rest = line.partition(f" {kind} ")
+        name, _space, said = rest.partition(" ")
+        if word == "job" and _OF_JOBS.match(name):
+            units[name] = Present(said)
+        elif word == "jobstate" and name in units:
+            units[name] = Present(units[name].digest, "", said)
+    return Jobs(root, units)
 
 
 def kind_of(host: Host, wanted: str) -> str:

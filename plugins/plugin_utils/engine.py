@@ -18,6 +18,7 @@ import typing as t
 from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import filter_loader, test_loader
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
@@ -29,11 +30,15 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.pl
     engine_directory,
     engine_python,
 )
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils import answers
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils import answers, progress
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.facts import refuse_ours
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.invocation import apply_command
 
 Data = t.Mapping[str, t.Any]
+
+# Ansible loads this in the process that forks one for each host. It reads the files of all filters and tests at the
+# first use of one: here that is done once, for all hosts.
+filter_loader.get("default"), test_loader.get("defined")
 
 # What the command ends with where the engine, its Python or a package of its needs is not there; the engine never does.
 NOT_INSTALLED = 127
@@ -75,6 +80,7 @@ class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes with
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Dict[str, t.Any]:
         """Note what the inventory calls the host, which is what people know it by."""
         self._host_name = str((task_vars or {}).get("inventory_hostname", ""))
+        self._hosts = len((task_vars or {}).get("ansible_play_hosts") or ())
         refuse_ours(task_vars)
         return t.cast("t.Dict[str, t.Any]", super().run(tmp, task_vars))
 
@@ -98,12 +104,24 @@ class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes with
             "check_mode": bool(self._task.check_mode),
             **self._reader(),
         }
-        answer = masked(self._ask(root, question), arguments.get("secrets"))
+        answer = masked(self._awaited(root, question), arguments.get("secrets"))
         report = answer.get("report") or {}
         if "error" in answer:
             # By this whoever shows the error knows whose command its cures are.
             answer["error"]["evidence"].setdefault("root", root)
         return {**answer, "ok": "error" not in answer and bool(report.get("ok", True))}
+
+    def _awaited(self, root: str, question: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """Return the answer to a question. While a run goes on, the host is asked again, and says how far it is."""
+        patience = progress.patience_for(self._hosts)
+        asks = question["verb"] == "restart" and not question["check_mode"] and patience is not None
+        arguments = {**question["arguments"], **({"patience": patience} if asks else {})}
+        while True:
+            answer = self._ask(root, {**question, "arguments": arguments})
+            if "going" not in answer:
+                return answer
+            progress.tell(self._host_name, self.APPLIES, answer["progress"])
+            arguments["going"] = answer["going"]
 
     def _reader(self) -> t.Dict[str, str]:
         """Return for the words of an answer by which command a manifest is applied, and where all others are run."""

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -47,6 +48,25 @@ def pack(path: str, files: t.Mapping[str, bytes]) -> None:
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
 
 
+@functools.lru_cache(maxsize=1)
+def files_digest() -> bytes:
+    """Return a digest of what is the same on all hosts: the engine, and the files of the role bootstrap.
+
+    It is made once in a process; whoever is about to fork asks first, and those that it forks have it.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for name, content in engine_files().items():
+        digest.update(name.encode("utf-8") + b"\0" + content)
+    files = os.path.join(COLLECTION, "roles", "bootstrap", "files")
+    for path in sorted(entry.path for entry in os.scandir(files) if entry.is_file()):
+        with open(path, "rb") as stream:
+            digest.update(stream.read())
+    return digest.digest()
+
+
 def fingerprint(data: t.Mapping[str, t.Any], python: str = PYTHON) -> str:
     """Return a digest of all that ``bootstrap`` puts on a host: engine, its own files, account and directories.
 
@@ -56,10 +76,5 @@ def fingerprint(data: t.Mapping[str, t.Any], python: str = PYTHON) -> str:
     """
     wanted = [data["name"], data["user"], data["root"], data["paths"], python]
     digest = hashlib.sha256(json.dumps(wanted).encode("utf-8"))
-    for name, content in engine_files().items():
-        digest.update(name.encode("utf-8") + b"\0" + content)
-    files = os.path.join(COLLECTION, "roles", "bootstrap", "files")
-    for path in sorted(entry.path for entry in os.scandir(files) if entry.is_file()):
-        with open(path, "rb") as stream:
-            digest.update(stream.read())
+    digest.update(files_digest())
     return digest.hexdigest()[:16]

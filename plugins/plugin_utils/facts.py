@@ -20,7 +20,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import one_line
 
 # Of the inventory's variables, and of each role's.
-PREFIXES = ("rollcall_", "bootstrap_", "release_", "database_", "credentials_", "services_")
+PREFIXES = ("rollcall_", "bootstrap_", "release_", "database_", "credentials_", "services_", "edge_")
 MOST_NAMED = 10
 
 

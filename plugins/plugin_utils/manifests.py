@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import count
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file, load_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import problems_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import names_of
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.placement import placed
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.played import has_roll_call
+
+if t.TYPE_CHECKING:
+    from ansible_collections.rollcall.supervisor.plugins.module_utils.base.documents import ProblemData
 
 # What an action that takes a manifest has in its argument spec.
 OPTIONS: t.Mapping[str, t.Any] = {"manifest": {"type": "dict", "default": {}}, "file": {"type": "path"}}
@@ -27,6 +34,7 @@ def check_into(
     *,
     ports: t.Optional[t.Mapping[str, t.Any]] = None,
     release: t.Optional[str] = None,
+    where: t.Optional[t.Mapping[str, t.Any]] = None,
 ) -> t.Optional[Stack]:
     """Check a task's manifest, and put what was found into its result: a failure with every problem, or warnings.
 
@@ -35,6 +43,7 @@ def check_into(
         arguments: of the task, with those of `OPTIONS`.
         ports: the port that a service has got on the host, by the service's name.
         release: id of the release that the services run.
+        where: the task's variables, by which services that run on other hosts are left out; None leaves out none.
 
     Returns:
         The stack; None when a problem is an error.
@@ -48,10 +57,37 @@ def check_into(
     problems = [problem.as_dict() for problem in checked.problems]
     result.update(changed=False, problems=problems)
     if checked.stack is None:
-        result.update(failed=True, msg=problems_text(problems))
+        result.update(failed=True, msg=_message(problems))
     else:
         result["warnings"] = [f"{found['place']}: {found['message']}. {found['cure']}" for found in problems]
-    return checked.stack
+        return of_host(result, checked.stack, where or {})
+    return None
+
+
+def _message(problems: t.Sequence[ProblemData]) -> str:
+    """Return what a task says that fails by its manifest.
+
+    ansible-core prints the message of a failed task twice, as an error and in its result, and the roll call tells all
+    problems once more. So where there is a roll call, the message has their places alone.
+    """
+    if not has_roll_call():
+        return problems_text(problems)
+    places = [problem["place"] for problem in problems if problem["severity"] == "error"]
+    told = count(len(places), "error")
+    return f"The manifest has {told}: {names_of(places)}. The roll call at the end tells what to write instead."
+
+
+def of_host(result: t.Dict[str, t.Any], stack: Stack, where: t.Mapping[str, t.Any]) -> t.Optional[Stack]:
+    """Return the part of a manifest that is for the task's host, and tell what it depends on that is not."""
+    groups, host = where.get("groups"), str(where.get("inventory_hostname", ""))
+    if not groups or not host:
+        return stack
+    part = placed(stack, host, groups)
+    if not part.stack.services:
+        result.update(failed=True, msg=f"No service of the manifest runs on {host}: its hosts are others.")
+        return None
+    result["warnings"] += [f"{pair} runs on another host, and is not waited for" for pair in part.apart]
+    return part.stack
 
 
 def secrets_of(arguments: Arguments) -> t.Dict[str, t.Dict[str, str]]:

@@ -9,7 +9,13 @@ import functools
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base import command_documents, cures, documents
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import (
+    command_documents,
+    cures,
+    documents,
+    outcome_documents,
+    rollout_documents,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import (
     EXIT_CODES,
     EXIT_FAILED,
@@ -34,6 +40,8 @@ FROM_BEST_TO_WORST = (EXIT_OK, EXIT_FAILED, EXIT_REFUSED, EXIT_UNREACHABLE, EXIT
 FROM_LEAST_TO_MOST = (steps.NONE, steps.OK, steps.CHANGED, steps.FAILED)
 # Where a result has what a command, or the Python of a module, wrote.
 WORDS = ("stdout", "stderr", "module_stdout", "module_stderr")
+# How a shell ends that finds no such program, or may not run it (POSIX.1-2017, 2.8.2).
+NO_PROGRAM = (126, 127)
 # How many last lines are kept of what a command wrote that has nothing to do with us.
 TAIL = 5
 
@@ -56,11 +64,13 @@ class TaskFailure:
         task: its name.
         result: what it returned.
         ours: whether it was to bring a report.
+        host: the name of the host in the inventory.
     """
 
     task: str
     result: Data
     ours: bool = False
+    host: str = ""
 
     @functools.cached_property
     def problems(self) -> t.Sequence[documents.ProblemData]:
@@ -91,7 +101,11 @@ class TaskFailure:
         said = self._said()
         words = [line for key in WORDS for line in str(result.get(key) or "").strip().splitlines()][-TAIL:]
         message = f"task '{self.task}': {said}"
-        return error(message, "wrong_use" if self.ours else "failed", evidence={"output": words} if words else None)
+        kind: documents.ErrorKind = "wrong_use" if self.ours else "failed"
+        # Of a module that gave no answer: its Python is no program that runs there.
+        lost = "module_stderr" in result and result.get("rc") in NO_PROGRAM
+        remedies = [cures.working_python(self.host)] if lost else []
+        return error(message, kind, evidence={"output": words} if words else None, remedies=remedies)
 
 
 @dataclass
@@ -245,6 +259,8 @@ class PlaybookRecord:
         fatal: whether the play ends for all hosts when one fails.
         stopped_because: what the task said that ended the play before its next batch.
         lost: hosts whose part of the play a failed task has ended; known when the playbook has ended.
+        rollout: how a rollout has ended, as the module rollout_result says it; empty for any other playbook.
+        fleet: the table of a fleet by host, as the module fleet_table makes it; empty for any other playbook.
     """
 
     hosts: t.Dict[str, HostRecord] = field(default_factory=dict)
@@ -256,6 +272,8 @@ class PlaybookRecord:
     fatal: bool = False
     stopped_because: str = ""
     lost: t.Container[str] = ()
+    rollout: Data = field(default_factory=dict)
+    fleet: t.Mapping[str, rollout_documents.FleetHost] = field(default_factory=dict)
 
     def host(self, name: str) -> HostRecord:
         """Return what is known of a host, to be added to."""
@@ -292,11 +310,11 @@ class PlaybookRecord:
         again = [name for name in self.wanted if name in {*bad, *untouched, *cut_short}]
         return Remainder(untouched, cut_short, f"the same command with --limit {','.join(again)}")
 
-    def outcome(self) -> command_documents.OutcomeDocument:
+    def outcome(self) -> outcome_documents.OutcomeDocument:
         """Return the outcome of all hosts as data."""
         rest = self.remainder()
         names = dict.fromkeys([*self.wanted, *self.touched, *self.hosts])
-        hosts = {name: self._outcome_of(name, rest) for name in names}
+        hosts = {name: self._in_fleet(name, self._outcome_of(name, rest)) for name in names}
         if not hosts:
             reason = self.stopped_because or "No host was asked: none matched, or no task was to run."
             return {
@@ -305,10 +323,24 @@ class PlaybookRecord:
                 "hosts": {},
                 "error": error(reason, "wrong_use"),
             }
-        code = _worst(host["exit_code"] for host in hosts.values())
-        return {"ok": code == EXIT_OK, "exit_code": code, "hosts": hosts}
+        code = self.rollout.get("exit_code", _worst(host["exit_code"] for host in hosts.values()))
+        told: outcome_documents.OutcomeDocument = {"ok": code == EXIT_OK, "exit_code": code, "hosts": hosts}
+        if self.fleet:
+            told["fleet"] = dict(self.fleet)
+        return told
 
-    def _outcome_of(self, name: str, rest: Remainder) -> command_documents.HostOutcome:
+    def _in_fleet(self, name: str, found: outcome_documents.HostOutcome) -> outcome_documents.HostOutcome:
+        """Return the outcome of a host with what the table of the fleet says of it."""
+        one = self.fleet.get(name)
+        if one is None or one["well"] or found["error"] is not None:
+            return found
+        said = f"{one['verdict']}: {one['why'] or one['stopped'] or ', '.join(one['failing'])}".rstrip(": ")
+        if one["drained"] or (one["rollout"] and one["rollout"]["at_work"]):
+            said += ", and a rollout has not ended here"
+        why = error(f"This host is not well: {said}.", "failed" if one["reached"] else "unreachable")
+        return {**found, "ok": False, "exit_code": CODES.get(why["kind"], EXIT_FAILED), "error": why}
+
+    def _outcome_of(self, name: str, rest: Remainder) -> outcome_documents.HostOutcome:
         known = self.hosts.get(name, HostRecord())
         reports = list(known.reports.values())
         why = self._error_of(name, rest)
@@ -316,7 +348,7 @@ class PlaybookRecord:
         if why is not None:
             codes.append(CODES.get(why["kind"], EXIT_FAILED))
         code = _worst(codes)
-        found: command_documents.HostOutcome = {
+        found: outcome_documents.HostOutcome = {
             "ok": code == EXIT_OK,
             "exit_code": code,
             "reports": reports,

@@ -25,6 +25,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.rollcall.supervisor.plugins.module_utils.base import command_documents, documents
     from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_record import AnyReport
 
+# Hosts of a rollout whose whole roll call is shown.
+MANY = 3
 # What a report of an engine of another version may raise when it is shown.
 NOT_OURS = (KeyError, TypeError, ValueError, AttributeError)
 
@@ -43,16 +45,25 @@ def playbook_text(
         colour: whether to use ANSI colours.
         warn: is told of a report that cannot be shown.
     """
+    if record.fleet and not (record.judging or record.rollout):
+        # The table has been shown.
+        return None
     texts = {name: _host_text(record, name, width=width, colour=colour, warn=warn) for name in record.hosts}
     shown = sorted((name for name in texts if texts[name]), key=record.is_bad)
+    if not shown and record.rollout:
+        # One that has paused before its first host.
+        return str(record.rollout["text"])
     if not shown:
         # A machine that can make no more processes comes to no task, and Ansible ends with 0 all the same.
         silent = [name for name in record.wanted if name not in record.touched] if record.judging else []
         return f"no verdict: no task was run on {', '.join(silent)}" if silent else None
-    blocks = [texts[name] for name in shown]
+    many = bool(record.rollout) and len(shown) > MANY
+    # Of a whole fleet those are told that are not well; the others have their line.
+    blocks = [texts[name] for name in shown if record.is_bad(name) or not many]
     if len(shown) > 1:
         blocks.append("\n".join(line for name in shown for line in _host_lines(record, name, colour=colour)))
-    return "\n\n".join([*blocks, *_left_out(record)])
+    left_out = [str(record.rollout["text"])] if record.rollout else _left_out(record)
+    return "\n\n".join([*blocks, *left_out])
 
 
 def _host_text(record: PlaybookRecord, name: str, *, width: int, colour: bool, warn: t.Callable[[str], None]) -> str:

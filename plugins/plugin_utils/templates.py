@@ -11,8 +11,18 @@ import functools
 import os
 
 import jinja2
+from ansible import constants
 
 from ansible_collections.rollcall.supervisor.plugins.filter import config, limit
+
+# What the filters of every config need. Ansible loads this file once, before it forks for each host; a filter alone
+# would load them in each fork.
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import (  # noqa: F401
+    config as _config,
+)
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import (  # noqa: F401
+    render as _render,
+)
 
 
 @functools.cache
@@ -29,6 +39,8 @@ def template(path: str) -> jinja2.Template:
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # it is no HTML
+        # Each host has a process of its own, and would compile them again. This directory goes with the playbook.
+        bytecode_cache=jinja2.FileSystemBytecodeCache(constants.DEFAULT_LOCAL_TMP),
     )
     for module in (config, limit):
         filters = module.FilterModule().filters()

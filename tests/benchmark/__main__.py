@@ -4,8 +4,12 @@
 """``make bench``: measure Rollcall beside what people use instead, write the pages docs/reference/benchmarks*.md.
 
 ``python -m tests.benchmark [PART...]`` measures the named parts alone, and writes a page when they are all of it;
-``python -m tests.benchmark compare OLD`` compares this checkout with another one (compare.py). In the environment:
-ROUNDS (of every comparison, 5), TRUTH (restarts that are looked at from outside, for each start and side, 20) and QUIET
+``python -m tests.benchmark compare OLD`` compares this checkout with another one (compare.py);
+``python -m tests.benchmark hosts [COUNT...]`` measures what many hosts cost the controller (hosts.py),
+``python -m tests.benchmark report [COUNT...]`` what the page of a fleet costs (report.py),
+``python -m tests.benchmark rollouts`` what users notice of ten rollouts (rollouts.py), and
+``python -m tests.benchmark watch [SERVICES [LOOKS]]`` what a watcher costs (watching.py). In the environment: ROUNDS
+(of every comparison, 5), TRUTH (restarts that are looked at from outside, for each start and side, 20) and QUIET
 (seconds to wait at most for other work to end before a part, 120).
 """
 
@@ -21,7 +25,7 @@ from collections.abc import Callable
 
 import psutil
 
-from tests.benchmark import compare, daemon, owners, page, ports, scale
+from tests.benchmark import compare, daemon, hosts, owners, page, ports, report, rollouts, scale, watching
 from tests.benchmark.arena import ROOT, Arena, Failure, Ran, Took
 from tests.benchmark.noise import Noise
 from tests.benchmark.places import Host, Place, Plain, PlainPlaybook, Rollcall, collections, demo_services
@@ -339,6 +343,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, interrupted)
     if sys.argv[1:2] == ["compare"]:
         return compare.main(sys.argv[2:])
+    if sys.argv[1:2] == ["hosts"]:
+        return hosts.main(sys.argv[2:])
+    if sys.argv[1:2] == ["rollouts"]:
+        return rollouts.main(sys.argv[2:])
+    if sys.argv[1:2] == ["watch"]:
+        return watching.main(sys.argv[2:])
+    if sys.argv[1:2] == ["report"]:
+        return report.main(sys.argv[2:])
     parts: dict[str, Callable[[Bench], None]] = {
         "restarts": Bench.restarts,
         "fleet": Bench.fleet,

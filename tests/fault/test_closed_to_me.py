@@ -29,6 +29,7 @@ LOOKS = (
     "stop",
     "undo",
     "acknowledge",
+    "watch --once",
 )
 
 

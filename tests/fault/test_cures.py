@@ -85,7 +85,7 @@ def test_the_log_says_what_is_missing_and_start_ends_it(tmp_path: Path) -> None:
     with stack({"web": waits_for(f"{tmp_path}/ready")}) as made:
         assert not made.perform()["ok"]
         look, then = told(ask(made, "status"))[-2:]
-        assert look == cures.log(f"{made.paths.logs}/web.log")
+        assert look == f"{made.command} logs web"
         assert f"{tmp_path}/ready is missing" in obey(look)
         (tmp_path / "ready").touch()
         assert then == cures.put_right(f"{made.command} start")

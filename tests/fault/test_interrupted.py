@@ -19,7 +19,7 @@ from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import innocent
 
 # Moments of its life at which each look is interrupted, spread evenly.
-MOMENTS = 15
+MOMENTS = 8
 LOOKS = ("status", "doctor", "ports list", "history --json")
 PIPES: t.Mapping[str, t.Any] = {
     "stdin": subprocess.DEVNULL,

@@ -8,6 +8,7 @@ The command's standard input stays open and silent, and it has no terminal: a qu
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -22,14 +23,27 @@ from tests.support.stacks import StackUnderTest, stack
 pytestmark = pytest.mark.usefixtures("bystander")
 
 
-@pytest.fixture
-def hung() -> t.Iterator[StackUnderTest]:
-    """A stack whose supervisord has got SIGSTOP, with one service that listens and one that does not."""
+@contextlib.contextmanager
+def made_and_hung() -> t.Iterator[StackUnderTest]:
+    """Make a stack whose supervisord has got SIGSTOP, with one service that listens and one that does not."""
     services = {"web": {"port": free_port(), "health": {"http": "/health"}}, "worker": {}}
     with stack(services) as made:
         assert made.perform()["ok"]
         for daemon in made.daemons():
             os.kill(daemon.pid, signal.SIGSTOP)
+        yield made
+
+
+@pytest.fixture
+def hung() -> t.Iterator[StackUnderTest]:
+    with made_and_hung() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def looked_at() -> t.Iterator[StackUnderTest]:
+    """One for all that only look."""
+    with made_and_hung() as made:
         yield made
 
 
@@ -86,15 +100,15 @@ def call(made: StackUnderTest, line: str, *more: str) -> Said:
 
 @pytest.mark.parametrize("line", LOOKING)
 def test_what_only_looks_ends_in_time_over_a_hung_supervisord_and_touches_nothing(
-    hung: StackUnderTest, line: str
+    looked_at: StackUnderTest, line: str
 ) -> None:
-    before = hung.pids()
-    (daemon,) = hung.daemons()
-    said = call(hung, line, "--json")
+    before = looked_at.pids()
+    (daemon,) = looked_at.daemons()
+    said = call(looked_at, line, "--json")
     assert said.code in LOOKING[line], said.out + said.err
     assert said.data
-    assert hung.pids() == before
-    assert [seen.state for seen in hung.daemons()] == ["T"]
+    assert looked_at.pids() == before
+    assert [seen.state for seen in looked_at.daemons()] == ["T"]
     assert is_alive(daemon.pid)
 
 

@@ -109,7 +109,7 @@ def test_running_and_a_200_from_an_orphan_fail_and_name_the_orphan() -> None:
                 orphan.wait()
         assert not report["ok"]
         row = report["services"][0]
-        assert (row["state"], row["health"], row["listener_pid"]) == ("RUNNING", "ok", orphan.pid)
+        assert (row["state"], row["health"], row["listener_pid"]) == ("RUNNING", "failed", orphan.pid)
         assert f"pid {orphan.pid}" in check_of(report, "port", "web")["evidence"]
 
 

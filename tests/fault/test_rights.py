@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import generations_directory
+from tests.support.cases import ordinary
 from tests.support.commands import rollcall
 from tests.support.interpreters import give_to
 from tests.support.processes import free_port
@@ -111,7 +112,7 @@ OPEN = {
 }
 
 
-@pytest.mark.parametrize("server", OPEN)
+@pytest.mark.parametrize("server", ordinary(OPEN, "without a password", "beyond loopback, with a password"))
 def test_a_config_with_an_http_server_on_a_port_is_not_installed(running: StackUnderTest, server: str) -> None:
     before, place = running.pids(), os.readlink(running.paths.etc)
     running.raw["services"]["worker"]["env"] = {"COLOUR": "blue"}
@@ -124,7 +125,7 @@ def test_a_config_with_an_http_server_on_a_port_is_not_installed(running: StackU
     assert (running.pids(), os.readlink(running.paths.etc)) == (before, place)
 
 
-@pytest.mark.parametrize("server", OPEN)
+@pytest.mark.parametrize("server", ordinary(OPEN, "without a password", "beyond loopback, with a password"))
 def test_an_http_server_that_somebody_wrote_into_the_config_is_refused(running: StackUnderTest, server: str) -> None:
     before = running.pids()
     config = Path(running.paths.config)

@@ -20,10 +20,12 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours import find
 from tests.support import interpreters, namespaces
+from tests.support.cases import ordinary
 from tests.support.commands import Said, rollcall
 from tests.support.interpreters import give_to, python_of_all
 from tests.support.namespaces import as_nobody
@@ -70,7 +72,7 @@ def supervisord(made: StackUnderTest) -> t.Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.fault(19)
-@pytest.mark.parametrize("mode", ["auto", "quick", "stop"])
+@pytest.mark.parametrize("mode", ordinary(["auto", "quick", "stop"], "auto", "stop"))
 def test_every_mode_finds_a_supervisord_whose_socket_was_deleted(running: StackUnderTest, mode: str) -> None:
     (daemon,) = running.daemons()
     before = running.pids()
@@ -125,7 +127,7 @@ def stand_in(made: StackUnderTest) -> t.Iterator[None]:
 
 
 @pytest.mark.fault(20)
-@pytest.mark.parametrize("mode", ["full", "quick", "auto", "stop"])
+@pytest.mark.parametrize("mode", ordinary(["full", "quick", "auto", "stop"], "full", "auto"))
 def test_a_supervisord_whose_socket_answers_nothing_is_named_and_left_as_it_is(
     running: StackUnderTest, mode: str
 ) -> None:
@@ -172,7 +174,7 @@ def neighbour() -> t.Iterator[None]:
 
 
 @pytest.mark.fault(20)
-@pytest.mark.parametrize("which", ["none", "first", "second", "both"])
+@pytest.mark.parametrize("which", ordinary(["none", "first", "second", "both"], "none", "both"))
 def test_the_emergency_resolves_two_supervisords_whichever_of_them_hang(running: StackUnderTest, which: str) -> None:
     before = running.pids()
     (first,) = running.daemons()
@@ -187,7 +189,7 @@ def test_the_emergency_resolves_two_supervisords_whichever_of_them_hang(running:
 
 
 @pytest.mark.fault(20)
-@pytest.mark.parametrize("socket", ["there", "deleted"])
+@pytest.mark.parametrize("socket", ordinary(["there", "deleted"], "there"))
 @pytest.mark.parametrize("env", [{}, {"IGNORE_TERM": "1"}], ids=["heeds TERM", "ignores TERM"])
 def test_the_emergency_resolves_a_hung_supervisord_whatever_its_programs_do(
     socket: str, env: t.Mapping[str, str]
@@ -289,6 +291,30 @@ def test_a_disk_that_takes_nothing_is_named_before_anything_is_stopped(
     assert path in out
     assert ("read-only" if how is namespaces.read_only else "free") in out.lower() or "No space left" in out
     assert running.pids() == before
+
+
+@pytest.mark.fault(22)
+@ROOT_ONLY
+def test_where_nothing_can_be_written_a_look_tells_the_truth_and_a_run_is_refused(running: StackUnderTest) -> None:
+    before = running.pids()
+
+    def looked() -> t.Any:
+        looks = [rollcall(running, *order) for order in (["status"], ["verify"], ["restart", "full"])]
+        untouched = running.pids() == before
+        running.supervisor().stop(["worker"])
+        assert eventually(lambda: "worker" not in running.pids(), 10)
+        return [untouched, *looks, rollcall(running, "status", "--json")]
+
+    full = namespaces.full_with_its_content(running.paths.state)
+    untouched, *said = namespaces.seen_with(full, looked)
+    looks = [Said(*one) for one in said]
+    assert untouched
+    assert not [one for one in looks if "Traceback" in one.out + one.err]
+    assert [one.code for one in looks] == [0, 0, 2, 1]
+    assert f"{running.paths.state}: the disk is full" in looks[2].err
+    assert f"next: {cures.space(running.paths.state)}" in looks[2].err
+    rows = {row["name"]: row["state"] for row in looks[3].data["services"]}
+    assert rows == {**dict.fromkeys(before, "RUNNING"), "worker": "STOPPED"}
 
 
 @pytest.mark.fault(22)

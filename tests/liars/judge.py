@@ -94,6 +94,14 @@ def opinion(sights: t.Sequence[Sight], asked: float, said: float, *, logs: bool)
     return NEITHER, "fell ill, or recovered"
 
 
+def started(sights: t.Sequence[Sight]) -> t.Sequence[Sight]:
+    """Return what was seen of a service since it was first well; all of it when it never was.
+
+    Until then it starts, and no answer speaks against it.
+    """
+    return next((sights[number:] for number, sight in enumerate(sights) if is_well(sight)), sights)
+
+
 def ended(sights: t.Sequence[Sight]) -> int:
     """Return how often a service ended within what was seen: by a further life, or by being gone."""
     lives = sights[-1]["lives"] - max(1, sights[0]["lives"]) if sights else 0
@@ -109,7 +117,7 @@ def wrong(sights: t.Sequence[Sight]) -> float:
 def words_of(told: t.Mapping[str, t.Any]) -> list[Word]:
     """Return the words in what one.py prints: that of the first run, then twice those of verify and status."""
     first = told["first"]
-    words = [Word("first run", first["ok"], (), first["at"], first["at"], logs=False)]
+    words = [Word("first run", first["ok"], first["failed"], first["at"], first["at"], logs=False)]
     for when in ("later", "last"):
         moment = told[when]
         for verb in ("verify", "status"):
@@ -131,7 +139,7 @@ def lies(kinds: t.Mapping[str, str], told: t.Mapping[str, t.Any]) -> list[Lie]:
 
 
 def _lies_of(word: Word, kinds: t.Mapping[str, str], sights: t.Mapping[str, t.Sequence[Sight]]) -> t.Iterator[Lie]:
-    opinions = {name: opinion(sights[name], word.asked, word.said, logs=word.logs) for name in kinds}
+    opinions = {name: opinion(started(sights[name]), word.asked, word.said, logs=word.logs) for name in kinds}
     if word.ok:
         for name, (call, why) in opinions.items():
             if call == DEAD:

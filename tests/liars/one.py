@@ -14,6 +14,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -70,6 +71,50 @@ def _answers(port: int) -> bool:
         return False
 
 
+class Observer:
+    """Looks at services again and again, from before they are started until it is left.
+
+    It runs beside what it watches: what happens while Rollcall works is seen too.
+    """
+
+    def __init__(self, root: Path, ports: t.Mapping[str, int], began: float) -> None:
+        self.sights: dict[str, list[Sight]] = {name: [] for name in ports}
+        self._root, self._ports, self._began = root, ports, began
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Observer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.is_set():
+            turn = time.monotonic()
+            for name, port in self._ports.items():
+                self.sights[name].append(look(self._root, name, port, self._began))
+            self._over.wait(max(0.0, EVERY - (time.monotonic() - turn)))
+
+
+def failed_checks(report: t.Mapping[str, t.Any]) -> list[list[str]]:
+    """Return name, subject and evidence of each failed check of a report."""
+    return [
+        [check["name"], check["subject"], check["evidence"]] for check in report.get("checks", []) if not check["ok"]
+    ]
+
+
+def start(made: StackUnderTest) -> dict[str, t.Any]:
+    """Start the stack, and return what Rollcall says of it."""
+    try:
+        report = made.perform()
+    except RollcallError as exc:
+        return {"ok": False, "failed": [["error", exc.kind, exc.message]]}
+    return {"ok": bool(report["ok"]), "failed": failed_checks(report)}
+
+
 def say(made: StackUnderTest, verb: str) -> dict[str, t.Any]:
     """Return what the stack's own command says: the exit code, and of each failed check its name and subject."""
     done = subprocess.run(
@@ -81,16 +126,16 @@ def say(made: StackUnderTest, verb: str) -> dict[str, t.Any]:
         stdin=subprocess.DEVNULL,
     )
     report = json.loads(done.stdout)
-    checks = report.get("checks", [])
-    failed = [[check["name"], check["subject"], check["evidence"]] for check in checks if not check["ok"]]
-    return {"ok": done.returncode == 0, "code": done.returncode, "failed": failed}
+    return {"ok": done.returncode == 0, "code": done.returncode, "failed": failed_checks(report)}
 
 
 def run(behaviours: t.Mapping[str, t.Mapping[str, t.Any]], ports: t.Sequence[int]) -> dict[str, t.Any]:
     """Return what was said at the start and later, and every sight."""
     names = dict(zip(behaviours, ports, strict=False))
-    sights: dict[str, list[Sight]] = {name: [] for name in names}
     began = time.monotonic()
+
+    def now() -> float:
+        return round(time.monotonic() - began, 2)
 
     with stack({}, ports={"range": [1024, 65000]}) as made:
         root = Path(made.root)
@@ -106,33 +151,23 @@ def run(behaviours: t.Mapping[str, t.Mapping[str, t.Any]], ports: t.Sequence[int
             for name, behaviour in behaviours.items()
         }
 
-        def watch(until: float) -> None:
-            while time.monotonic() < until:
-                turn = time.monotonic()
-                for name, port in names.items():
-                    sights[name].append(look(root, name, port, began))
-                time.sleep(max(0, EVERY - (time.monotonic() - turn)))
-
-        try:
-            first = bool(made.perform()["ok"])
-        except RollcallError:
-            first = False
-        judged = time.monotonic()
-        watch(judged + BEFORE)
-        asked = round(time.monotonic() - began, 2)
-        later = {verb: say(made, verb) for verb in ("verify", "status")}
-        said = round(time.monotonic() - began, 2)
-        watch(time.monotonic() + AFTER)
-        last = {verb: say(made, verb) for verb in ("verify", "status")}
-        ended = round(time.monotonic() - began, 2)
-        watch(time.monotonic() + 4)
+        with Observer(root, names, began) as observer:
+            first = {**start(made), "at": now()}
+            time.sleep(BEFORE)
+            asked = now()
+            later = {verb: say(made, verb) for verb in ("verify", "status")}
+            said = now()
+            time.sleep(AFTER)
+            last = {verb: say(made, verb) for verb in ("verify", "status")}
+            ended = now()
+            time.sleep(4)
         # What still writes into the directory would be in the way when it is removed.
         say(made, "stop")
     return {
-        "first": {"ok": first, "at": round(judged - began, 2)},
+        "first": first,
         "later": {"asked": asked, "said": said, **later},
         "last": {"asked": said + AFTER, "said": ended, **last},
-        "sights": sights,
+        "sights": observer.sights,
     }
 
 

@@ -26,7 +26,9 @@ def program(path: Path, text: str) -> Path:
     return path
 
 
-def site(tmp_path: Path, *arguments: str, **variables: t.Any) -> subprocess.CompletedProcess[str]:
+def site(
+    tmp_path: Path, *arguments: str, playbook: str = "site.yml", **variables: t.Any
+) -> subprocess.CompletedProcess[str]:
     """Install on this machine, which first looks in ``tmp_path/bin`` for every program."""
     (tmp_path / "bin").mkdir(exist_ok=True)
     known = {
@@ -39,7 +41,7 @@ def site(tmp_path: Path, *arguments: str, **variables: t.Any) -> subprocess.Comp
     inventory = tmp_path / "hosts.json"
     inventory.write_text(json.dumps({"all": {"hosts": {"here": {**known, **variables}}}}), encoding="utf-8")
     return subprocess.run(
-        [str(PLAYBOOK), "site.yml", "-i", str(inventory), *arguments],
+        [str(PLAYBOOK), playbook, "-i", str(inventory), *arguments],
         cwd=ROOT,
         env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
         capture_output=True,
@@ -61,6 +63,28 @@ def test_a_host_without_python_is_told_in_one_sentence(tmp_path: Path) -> None:
     said = refused(tmp_path, site(tmp_path, bootstrap_python="python3.0"))
     assert "There is no python3.0 on here. Install Python 3.9 or later there" in said
     assert "bootstrap_install_python=true" in said
+
+
+LOOK = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Look
+      rollcall.supervisor.port_info:
+        ports: [8001]
+"""
+
+
+def test_a_python_of_ansible_that_does_not_run_is_told_with_the_variable_that_names_another(tmp_path: Path) -> None:
+    """As a shim of pyenv for a version that is not there: it is found, and ends with 127."""
+    shim = program(tmp_path / "shim", "echo 'pyenv: python3: command not found' >&2; exit 127")
+    playbook = tmp_path / "look.yml"
+    playbook.write_text(LOOK, encoding="utf-8")
+    said = refused(tmp_path, site(tmp_path, playbook=str(playbook), ansible_python_interpreter=str(shim)))
+    assert "task 'Look': the module did not run: pyenv: python3: command not found" in said
+    advice = "next: give here in the inventory ansible_python_interpreter: /usr/bin/python3, or another Python"
+    assert f"{advice} that runs there, then run: the same playbook again" in said
+    assert site(tmp_path, playbook=str(playbook), ansible_python_interpreter=sys.executable).returncode == 0
 
 
 def test_check_mode_says_that_it_cannot_see_further(tmp_path: Path) -> None:

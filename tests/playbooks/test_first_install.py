@@ -191,6 +191,8 @@ def test_what_was_there_before_stays_when_a_stack_is_taken_off(
         words = " ".join(told.stdout.split())
         assert f"with it, not made by Rollcall: {root}/shared/upload.jpg" in words
         assert f"stays: {root}/backup.sql: Rollcall has not made it" in words
+    kept = " ".join(remove("-e", '{"keep": ["shared", "logs"]}').stdout.split())
+    assert (f"{root}/shared" in kept, f"stays: {root}/backup.sql" in kept) == (False, True), kept
     assert (root / "engine").exists()
     done = remove("-e", "confirm=early")
 
@@ -347,5 +349,5 @@ def test_another_word_for_it_is_refused_before_anything_is_touched(made: StackUn
     done = play(made, "site.yml", "-e", "on_failure=undo")
 
     assert done.returncode == 2
-    assert "bootstrap_on_failure must be one of: leave, rollback, got: undo" in done.stdout
+    assert "on_failure must be one of: leave, rollback, got: undo" in done.stdout
     assert not Path(made.root, "etc").exists()

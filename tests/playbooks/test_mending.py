@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
+from tests.support.cases import ordinary
 from tests.support.interpreters import another_python, python_of_all
 from tests.support.playbooks import PLAYBOOK
 from tests.support.processes import free_port
@@ -126,7 +127,7 @@ def a_file_of_the_engine_is_cut_short(host: Host) -> None:
     os.truncate(engine(host, "rollcall", "probes", "health.py"), 1000)
 
 
-BROKEN: t.Sequence[t.Callable[[Host], None]] = (
+BROKEN: t.Sequence[t.Callable[[Host], None]] = [
     no_environment,
     no_interpreter,
     another_version_of_the_distribution,
@@ -134,17 +135,24 @@ BROKEN: t.Sequence[t.Callable[[Host], None]] = (
     a_package_is_cut_short,
     no_file_of_the_engine,
     a_file_of_the_engine_is_cut_short,
-)
+]
+
+
+# A part of the environment, of its packages and of the engine; `make exhaustive` breaks all of them.
+FEW = [no_environment, a_package_is_cut_short, no_file_of_the_engine]
 
 
 @pytest.mark.timeout(600)  # a playbook that installs packages for each
-def test_what_was_broken_since_is_told_and_the_printed_command_mends_it(wheels: str, quick_python: str) -> None:
+@pytest.mark.parametrize("broken", ordinary([FEW, BROKEN], FEW), ids=["few", "all"])
+def test_what_was_broken_since_is_told_and_the_printed_command_mends_it(
+    wheels: str, quick_python: str, broken: t.Sequence[t.Callable[[Host], None]]
+) -> None:
     with stack({"one": {}}) as made:
         host = Host(made, bootstrap_wheels=wheels, bootstrap_python=quick_python)
         done = host.site()
         assert done.returncode == 0, done.stdout
         pids = made.pids()
-        for number, break_it in enumerate(BROKEN):
+        for number, break_it in enumerate(broken):
             break_it(host)
 
             said = host.command("doctor")

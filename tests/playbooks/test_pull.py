@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
-from tests.support.playbooks import archive, controller, prepare
+from tests.support.playbooks import BOUND, archive, controller, prepare
 from tests.support.processes import free_port
 from tests.support.repository import ROOT
 from tests.support.stacks import APP, StackUnderTest, stack
@@ -139,7 +139,7 @@ class Fleet:
             capture_output=True,
             text=True,
             check=False,
-            timeout=100,
+            timeout=BOUND,
         )
 
     def status(self) -> int:

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import release_directory
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.release_paths import release_directory
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.request import Request
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import Generation

@@ -23,7 +23,15 @@ from tests.unit.manifest import test_corrections as of_manifests
 
 FAULT, DOCTOR = "tests/fault/test_cures.py", "tests/contract/doctor/test_doctor.py"
 OTHERS_CURES = "tests/fault/test_cures_of_others.py"
+BALANCER = "tests/contract/balancer/test_haproxy.py"
+EDGE = "tests/contract/balancer/test_edge.py::test_what_cannot_be_is_refused_and_what_ran_before_runs_on"
 PLAYBOOKS, MENDING = "tests/playbooks/test_cures.py", "tests/playbooks/test_mending.py"
+ROLLOUT = "tests/playbooks/test_rollout.py"
+GATE = "tests/unit/plugins/test_rollout_gate.py::test_batches_that_take_too_many_away_are_all_refused_at_once"
+STEPS = (
+    "tests/unit/plugins/test_rollout_steps.py"
+    "::test_what_runs_once_for_all_runs_before_any_other_host_gets_the_new_version"
+)
 
 # By the name of a cure in base/cures.py: the trial in which what is broken is whole after it.
 TRIALS: t.Mapping[str, str] = {
@@ -33,6 +41,8 @@ TRIALS: t.Mapping[str, str] = {
         "tests/contract/run/test_by_name.py::test_what_the_command_prints_names_the_services_and_what_starts_them_again"
     ),
     "restart": "tests/contract/run/test_rerun.py::test_a_service_that_keeps_running_is_restarted_instead",
+    "timers_without_systemd": "tests/contract/run/test_jobs.py::"
+    "test_a_timer_that_is_taken_out_ends_its_job_and_a_manifest_without_a_runner_is_refused",
     "rerun": "tests/contract/run/test_rerun.py::test_without_a_name_the_oneshots_are_told",
     "execute": "tests/contract/cli/test_exec.py::test_of_several_services_one_must_be_named",
     "STATUS": f"{DOCTOR}::test_several_supervisords_on_the_path_are_noted_with_the_right_one",
@@ -43,6 +53,9 @@ TRIALS: t.Mapping[str, str] = {
     "START": f"{FAULT}::test_the_log_says_what_is_missing_and_start_ends_it",
     "FULL": f"{DOCTOR}::test_a_live_supervisord_without_its_socket_is_found_and_ended_properly",
     "EMERGENCY": f"{DOCTOR}::test_a_supervisord_that_accepts_and_never_answers_is_deaf",
+    "detaches": (
+        "tests/contract/run/test_detached.py::test_what_is_not_declared_is_told_and_left_and_undoes_no_change_of_others"
+    ),
     "DOCTOR": f"{FAULT}::test_status_and_doctor_name_the_same_cure_when_nothing_runs",
     "FIX": f"{DOCTOR}::test_fix_puts_right_what_is_safe_and_says_each_once",
     "HISTORY": f"{FAULT}::test_a_run_that_failed_can_be_looked_up_and_acknowledged",
@@ -58,10 +71,33 @@ TRIALS: t.Mapping[str, str] = {
     "AUTO_FIX": f"{FAULT}::test_a_service_that_gets_no_port_is_told_who_has_them_and_which_one_is_free",
     "FORCE": f"{DOCTOR}::test_a_port_that_a_stranger_holds_is_named_with_the_override",
     "FORCE_INSTALL": f"{PLAYBOOKS}::test_a_stranger_on_a_new_port_is_ended_by_the_command_that_is_told",
+    "WATCHED": "molecule/default/tests/test_watch.py::test_the_watcher_runs_and_has_looked",
     "TAKE_OFF": f"{PLAYBOOKS}::test_a_first_install_that_failed_is_taken_off_by_the_command_that_is_told",
     "HOME": "tests/playbooks/test_ports.py::test_who_names_a_port_follows_it_there_and_back",
     "GO_HOME": "tests/playbooks/test_ports.py::test_who_names_a_port_follows_it_there_and_back",
     "beside_inventory": "tests/playbooks/test_releases.py::test_a_source_that_is_not_there_is_one_sentence",
+    "SKIP_UNREACHABLE": f"{ROLLOUT}::test_what_is_wrong_anywhere_is_told_for_all_hosts_before_the_first_is_touched",
+    "REPAIR_FIRST": f"{ROLLOUT}::test_what_is_wrong_anywhere_is_told_for_all_hosts_before_the_first_is_touched",
+    "KEEP_OR_DROP": (
+        "tests/playbooks/test_discovery.py"
+        "::test_what_hosts_have_is_written_for_others_and_a_lost_host_never_goes_in_silence"
+    ),
+    "GO_ON": (f"{ROLLOUT}::test_a_version_that_does_not_come_up_is_taken_back_on_the_first_host_and_reaches_no_other"),
+    "SAY_REVERSIBLE": (
+        "tests/contract/run/test_way_back.py::test_over_a_one_way_step_that_has_run_nothing_goes_back_by_itself"
+    ),
+    "STEP_FIRST": STEPS,
+    "ONE_FIRST": f"{ROLLOUT}::test_once_a_migration_has_run_on_the_canary_no_host_goes_back_and_that_is_said_before",
+    "STEP_HOST": STEPS,
+    "BRING_PORT": (
+        "tests/unit/plugins/test_rollout_ports.py::test_a_port_that_the_balancer_cannot_follow_keeps_all_from_it"
+    ),
+    "MIN_UP": GATE,
+    "SMALLER_BATCHES": GATE,
+    "less_up": GATE,
+    "GO_ON_BACK": f"{ROLLOUT}::test_hosts_that_are_done_go_back_as_well_and_what_was_cut_off_of_that_goes_on",
+    "ROLL_OUT_AGAIN": f"{ROLLOUT}::test_hosts_that_are_done_go_back_as_well_and_what_was_cut_off_of_that_goes_on",
+    "take_over": f"{ROLLOUT}::test_a_rollout_of_a_controller_that_cannot_be_seen_is_gone_on_with_as_it_is_told",
     "AGAIN": f"{FAULT}::test_a_directory_that_is_gone_is_made",
     "WAIT": f"{FAULT}::test_a_run_that_is_waited_for_ends_and_the_same_command_does_it",
     "AS_ROOT": f"{FAULT}::test_who_may_not_is_told_who_may",
@@ -84,8 +120,12 @@ TRIALS: t.Mapping[str, str] = {
     "bring": f"{FAULT}::test_a_service_that_waits_is_started_when_what_it_needs_was_brought",
     "another_port": f"{PLAYBOOKS}::test_a_stranger_on_a_new_port_is_left_alone_when_the_service_gets_another_one",
     "another_python": f"{MENDING}::test_another_python_is_taken_when_another_one_is_asked_for",
+    "working_python": "tests/playbooks/test_bare_host.py::"
+    "test_a_python_of_ansible_that_does_not_run_is_told_with_the_variable_that_names_another",
     "as_root": f"{DOCTOR}::test_without_rights_it_says_what_it_could_not_see",
-    "log": f"{FAULT}::test_the_log_says_what_is_missing_and_start_ends_it",
+    "LOGS": f"{FAULT}::test_the_log_says_what_is_missing_and_start_ends_it",
+    "logs": f"{FAULT}::test_the_log_says_what_is_missing_and_start_ends_it",
+    "log": f"{FAULT}::test_every_look_shows_what_it_is_for",
     "space": f"{FAULT}::test_every_look_shows_what_it_is_for",
     "rights": f"{FAULT}::test_every_look_shows_what_it_is_for",
     "holder": f"{FAULT}::test_every_look_shows_what_it_is_for",
@@ -137,6 +177,18 @@ TRIALS: t.Mapping[str, str] = {
     "reload": f"{OTHERS_CURES}::test_another_supervisord_that_takes_orders_from_everybody_is_guarded",
     "end_and_start": f"{OTHERS_CURES}::test_another_supervisord_that_nobody_reaches_is_ended_and_started_again",
     "containers": f"{OTHERS_CURES}::test_the_container_that_publishes_a_port_is_shown",
+    "REPLACE_CONFIG": EDGE,
+    "FORCE_REMOVAL": EDGE,
+    "CONFIG_OF_BALANCER": EDGE,
+    "BALANCER_LOG": EDGE,
+    "BALANCER_SOCKET": f"{BALANCER}::test_what_cannot_be_done_is_told_and_changes_nothing",
+    "BALANCER_LEVEL": f"{BALANCER}::test_what_cannot_be_done_is_told_and_changes_nothing",
+    "SERVER_NAMES": f"{BALANCER}::test_what_cannot_be_done_is_told_and_changes_nothing",
+    "OTHER_SERVERS": f"{BALANCER}::test_what_cannot_be_done_is_told_and_changes_nothing",
+    "FORCE_DRAIN": f"{BALANCER}::test_sessions_that_are_left_are_ended_by_the_policy_that_is_told",
+    "BALANCER_CHECK": (
+        f"{BALANCER}::test_a_server_that_comes_back_gets_nothing_before_a_check_that_began_then_has_passed"
+    ),
     "take_off": f"{PLAYBOOKS}::test_a_first_install_that_failed_is_taken_off_by_the_command_that_is_told",
 }
 PLUGINS = ENGINE.parent
@@ -145,7 +197,7 @@ NOT_TRIED: t.Mapping[str, str] = {
     "CAPABILITY": "a container has to be made anew for it, and not every kernel refuses one that is without it",
 }
 # No cures: what tells of them.
-HELPERS = {"SAME", "shows"}
+HELPERS = {"SAME", "parts", "shows"}
 
 # Where a cure stands: the argument of these calls, and these keyword arguments and variables.
 CALLS = {"Proof": 2, "Sighting": 2, "problem": 2}

@@ -47,6 +47,9 @@ TRIALS: t.Mapping[str, t.Sequence[str]] = {
     ),
     "a role or a database that is made": (f"{BEFORE}::test_a_database_that_is_made_is_said_to_stay",),
     "what `before_switch` changes": (f"{BEFORE}::test_what_comes_before_the_switch_is_said_to_stay",),
+    "what a oneshot of `once: fleet` changes, such as a migration": (
+        "tests/contract/run/test_way_back.py::test_over_a_one_way_step_that_has_run_nothing_goes_back_by_itself",
+    ),
     "what a oneshot changes": (f"{BEFORE}::test_what_a_oneshot_changes_is_said_to_stay",),
     "a process that is ended on a port": (
         "tests/playbooks/test_ports.py::test_kill_in_check_mode_says_what_it_would_end_and_ends_nothing",

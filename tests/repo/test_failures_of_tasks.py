@@ -16,6 +16,7 @@ from tests.support.repository import ROOT
 
 BARE, BROKEN = "tests/playbooks/test_bare_host.py", "tests/playbooks/test_broken_interpreter.py"
 DATABASE, CREDENTIALS = "tests/playbooks/test_database_role.py", "tests/playbooks/test_credentials.py"
+DRAIN = "tests/playbooks/test_drain.py"
 FIRST, PORTS = "tests/playbooks/test_first_install.py", "tests/playbooks/test_ports.py"
 
 # By role or playbook, and by the task's name: the trial. What stands in a scenario of Molecule is named by its file.
@@ -53,6 +54,23 @@ TRIALS: t.Mapping[str, t.Mapping[str, str]] = {
             f"{CREDENTIALS}::test_paths_that_lead_out_of_the_root_are_refused_each_by_its_name"
         ),
     },
+    "roles/monitor": {
+        "Require systemd": "tests/playbooks/test_monitor.py::test_without_systemd_it_is_said_what_to_do_instead",
+    },
+    "roles/drain": {
+        "Refuse what cannot be done": f"{DRAIN}::test_haproxy_drains_and_brings_back_under_load_from_a_plain_python",
+        "Say why it was not drained": f"{DRAIN}::test_haproxy_drains_and_brings_back_under_load_from_a_plain_python",
+        "Require each of them": (f"{DRAIN}::test_nginx_is_told_by_its_upstream_file_and_what_it_refuses_is_taken_back"),
+        "Say why nginx was not told": (
+            f"{DRAIN}::test_nginx_is_told_by_its_upstream_file_and_what_it_refuses_is_taken_back"
+        ),
+        "Require that no request is left, unless the policy is to end it": (
+            f"{DRAIN}::test_what_nginx_still_serves_at_the_deadline_is_ended_by_the_policy_alone"
+        ),
+        "Require that it says so, unless the policy is to go on": (
+            f"{DRAIN}::test_the_applications_own_ways_each_drain_and_bring_back"
+        ),
+    },
     "roles/services": {
         "Succeed only when every check has passed": (
             f"{FIRST}::test_without_a_word_it_stays_and_how_to_take_it_off_is_said"
@@ -64,7 +82,22 @@ TRIALS: t.Mapping[str, t.Mapping[str, str]] = {
             "tests/contract/doctor/test_doctor.py"
             "::test_over_the_fleet_it_says_the_same_and_fails_while_an_error_is_left"
         ),
+        "Discovery | Require a word for hosts that are not known": (
+            "tests/playbooks/test_discovery.py"
+            "::test_what_hosts_have_is_written_for_others_and_a_lost_host_never_goes_in_silence"
+        ),
+        "Fleet | Succeed only when every host is well": (
+            "tests/playbooks/test_rollout.py"
+            "::test_what_is_wrong_anywhere_is_told_for_all_hosts_before_the_first_is_touched"
+        ),
+        "Back | Go on only when what ran before answers": (
+            "tests/playbooks/test_rollout.py"
+            "::test_hosts_that_are_done_go_back_as_well_and_what_was_cut_off_of_that_goes_on"
+        ),
         "Fail where the answer is no": (f"{PORTS}::test_the_port_tool_answers_over_the_fleet_and_its_exit_code_tells"),
+        "Fail where there is an error instead": (
+            "tests/playbooks/test_logs.py::test_each_host_shows_its_lines_and_a_lost_one_is_said"
+        ),
         "Require a confirmation": "molecule/debian/side_effect_remove.yml",
         "Require what is to be done, and with which file": (
             "tests/playbooks/test_manifest_playbook.py::test_what_is_missing_is_said_with_what_to_type"

@@ -89,3 +89,15 @@ def test_plugins_raise_errors_and_assert_nothing() -> None:
         if isinstance(node, ast.Assert)
     ]
     assert found == []
+
+
+def test_what_has_documentation_assigns_one_name_at_a_time() -> None:
+    # ansible-doc warns of a tuple of names, and ansible-test takes a warning for an error.
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for place in ("modules", "action", "filter", "callback")
+        for path in sorted((ROOT / "plugins" / place).glob("*.py"))
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and any(isinstance(target, ast.Tuple) for target in node.targets)
+    ]
+    assert found == []

@@ -32,14 +32,15 @@ from tests.support.repository import ROOT
 
 COLLECTION = "ansible_collections.rollcall.supervisor.plugins"
 ACTIONS = sorted(path.stem for path in ROOT.glob("plugins/action/*.py"))
-# What an operator can ask ./restart for, besides a restart: the verbs of the host's command, and its help.
-LOOKS = {"flush", "status", "doctor", "acknowledge", "help"}
+# What an operator can ask ./restart for, besides a restart: the verbs of the host's command, a rollout and the table of
+# its fleet, and its help.
+LOOKS = {"flush", "status", "doctor", "acknowledge", "rollout", "fleet", "help"}
 
 
 def documented(module: str) -> t.Dict[str, t.Any]:
     """Return the options on a module's page, those of its fragments included."""
     page = yaml.safe_load(importlib.import_module(f"{COLLECTION}.modules.{module}").DOCUMENTATION)
-    options = dict(page["options"])
+    options = dict(page.get("options", {}))
     for fragment in page["extends_documentation_fragment"]:
         name = fragment.removeprefix("rollcall.supervisor.")
         shared = importlib.import_module(f"{COLLECTION}.doc_fragments.{name}").ModuleDocFragment.DOCUMENTATION

@@ -36,10 +36,12 @@ ALLOWED = {
 # Who connects to a unix socket at all, and writes or reads supervisord's protocol.
 LINES = {
     "AF_UNIX": {
+        "balancer/haproxy.py": "HAProxy's, by the path that a task names",
         "supervisord/client.py": "the one way",
         "supervisord/discovery.py": "asks the kernel who listens, and says nothing",
         "supervisord/life.py": "sees whether anybody listens, and says nothing",
-        "probes/unix_sockets.py": "a database's, as the user of the services",
+        "host/socket_files.py": "sees whether anybody listens at the socket of a service, and says nothing",
+        "probes/unix_sockets.py": "a database's or a service's, as the user of the services",
     },
     "rpc": {"supervisord/client.py": "the one way"},
 }

@@ -26,7 +26,7 @@ METHODS = {"read_text", "read_bytes", "write_text", "write_bytes", "atomic_move"
 # What opens files by a path and is of no use to the engine besides; and what hides what is called.
 NEVER = {
     *("pathlib", "linecache", "fileinput", "tokenize", "runpy", "shelve", "dbm", "imp", "zipimport", "mmap"),
-    *("multiprocessing", "pty", "logging", "mailbox", "netrc", "csv", "pickle", "marshal"),
+    *("multiprocessing", "pty", "logging", "mailbox", "netrc", "pickle", "marshal"),
 }
 # Of these no name is imported by itself: `from os import open` would be a call of `open`, or of any other name.
 WHOLE = {
@@ -60,6 +60,7 @@ ALLOWED: t.Mapping[str, str] = {
     "host/listeners.py::_read_proc_net": "the kernel's",
     "host/proc.py::_body": "the kernel's, below a process that is open",
     "host/proc.py::read": "the kernel's",
+    "host/other_hands.py::_listed": "a directory, to see what is in it; nothing of that is opened",
     "host/terminal.py::has_terminal": "the terminal of this process",
     "host/terminal.py::on_own_terminal": "a new terminal",
     "run/preflight.py::_numbers": "the kernel's",
@@ -72,6 +73,10 @@ ALLOWED: t.Mapping[str, str] = {
     "state/deliveries.py::Deliveries._step": "a directory by its name in an open one, and no link",
     "state/deliveries.py::_look_at": "a file by its name in a directory that is open, and no link",
     "state/runs.py::Journal.__init__": "to append, in the state directory, under a name with a random part",
+    "state/watching.py::only_watcher": "to lock, in the state directory, and no link; never blocks",
+    "state/log_positions.py::keep_positions": "to write, in the state directory, under a name with a random part",
+    "state/waiting.py::_Teller._write": "to write, in the state directory, under a name with a random part",
+    "run/job.py::_Job._log": "to append, as the user of the services, and no link",
     "run/dispatch.py::_fork": "to write, in the state directory, under a name with a random part",
     "ports/leases.py::locked": "to lock, in the directory of all stacks, which is root's",
     "doctor/repairs.py::_close_to_others": "for its mode alone, and no link",
@@ -192,11 +197,14 @@ CHANGES = {
 STATE = "in the state directory, which is root's with all above it"
 OURS = "below the root, in a directory that is root's with all above it"
 CHANGED: t.Mapping[str, str] = {
+    "state/jobs.py::make_directory": STATE,
+    "run/job.py::rotate": "as the user of the services, whose directory it is",
     "base/removing.py::_open": "the mode of what is open, by its descriptor",
     "doctor/doctor.py::_first_directory": STATE,
     "ports/leases.py::locked": "the directory of all stacks, which is root's",
     "ports/leases.py::register": "in the directory of all stacks, which is root's",
     "ports/leases.py::save": STATE,
+    "balancer/record.py::write_drained": "the directory of our own records, below one that is root's",
     "releases/archives.py::_make_directories": "as the user of the services",
     "releases/archives.py::unpack": "as the user of the services",
     "releases/lifecycle.py::_make": "as the user of the services; the rename is between directories of ours",
@@ -208,7 +216,7 @@ CHANGED: t.Mapping[str, str] = {
     "releases/store.py::workshop": OURS,
     "releases/venvs.py::_build": OURS,
     "releases/venvs.py::link_venv": "as the user of the services",
-    "run/dispatch.py::_run": STATE,
+    "run/dispatch.py::_begin": STATE,
     "run/restart.py::perform": STATE,
     "state/before.py::make_engine_directory": "the root; bootstrap has seen that it and all above is root's",
     "state/deliveries.py::Deliveries._keep": STATE,
@@ -249,6 +257,8 @@ def test_nothing_else_in_the_engine_changes_a_file_by_its_path() -> None:
 # Who runs a program: it opens what it likes, with the rights that it is given.
 RUNS = {"run", "Popen", "call", "check_call", "check_output", "getoutput", "getstatusoutput"}
 PROGRAMS: t.Mapping[str, str] = {
+    "balancer/edge.py::_ended": "HAProxy itself, what reloads it, and dpkg-query, all of the system",
+    "cli/watch.py::_watch": "the stack's own command, as which it was started",
     "doctor/own_paths.py::damage": "the engine's own Python, which takes the rights of the user of the services",
     "launcher.py::_become": "the command of a service, as its user",
     "host/becoming.py::become": "the launcher, as the user of the services, for a command that a person has called",
@@ -259,6 +269,7 @@ PROGRAMS: t.Mapping[str, str] = {
     "probes/unix_sockets.py::_connected_by": "Python, as the user of the services",
     "run/boot.py::_asked": "systemctl and busctl, of the system",
     "state/undo.py::_executed": "what a role has written into the state directory; of others it is not run",
+    "watch/by_apprise.py::send": "Apprise, in an environment that is root's, as the user of the services",
     "supervisord/life.py::_spawn": "supervisord, by the launcher, as the user of the services",
     "supervisord/parse_back.py::_ask": "the engine's own Python",
 }

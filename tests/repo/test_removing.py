@@ -23,8 +23,13 @@ ALLOWED: t.Mapping[str, str] = {
 }
 # Tasks that remove a path, and why a module of Ansible may.
 TASKS: t.Mapping[str, str] = {
+    "roles/drain/tasks/by_file.yml": "one file, whose own words say that this role has written it",
     "roles/bootstrap/tasks/failed.yml": "an account: user(8)",
     "playbooks/remove.yml": "an account: user(8)",
+    "roles/monitor/tasks/absent.yml": "a unit, a setting and a record, files by their full names; an environment",
+    "roles/monitor/tasks/present.yml": "an environment in a directory of whoever installs, as all above it",
+    "roles/monitor/tasks/needrestart.yml": "one file of root's, by its full name",
+    "roles/services/tasks/boot_timers.yml": "units of systemd, files by their full names",
     "roles/services/tasks/boot_remove.yml": "the unit of systemd and its link, files by their full names",
 }
 SHELL = re.compile(r"(?:^|[\s;&|\"'\[])(?:rm|rmdir|unlink|shred)\s+(?:-|/|\"?\{\{)")

@@ -26,6 +26,7 @@ STARTERS = {
     "test_interrupted_it_waits_for_ansible_playbook_to_end_and_says_so": "there is no document",
     "test_of_two_restarts_at_once_one_goes_on_and_the_other_is_refused": "runs two at once",
     "test_whoever_starts_the_engine_while_it_is_replaced_gets_one_that_is_whole": "an older engine answers",
+    "watching": "goes on for as long as it is let, and prints a document each time",
     "waiter": "is killed, and nobody reads what it prints",
     "written_to": "its output cannot be written",
 }

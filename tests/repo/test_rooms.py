@@ -15,8 +15,8 @@ from tests.support.repository import ENGINE, ROOT
 
 # The packages from the ground up. A module imports from its own package and from those before it.
 ROOMS = (
-    *("base", "manifest", "importing", "host", "supervisord", "state", "ports", "probes", "verdict"),
-    *("run", "doctor", "releases", "programs", "show", "cli"),
+    *("base", "balancer", "manifest", "importing", "host", "supervisord", "state", "ports", "probes", "verdict"),
+    *("run", "doctor", "releases", "programs", "show", "page", "watch", "cli"),
 )
 
 # Not on every controller, nor in the Python a host starts with.

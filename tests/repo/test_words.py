@@ -16,7 +16,7 @@ GLOSSARY = (ROOT / "docs" / "reference" / "glossary.md").read_text(encoding="utf
 
 # What is not written, the word that is written instead, and where the other word means something else.
 FORBIDDEN = {
-    "marker": (r"\bmarkers?\b", "label", r"pytest|A test says by a marker"),
+    "marker": (r"\bmarkers?\b", "label", r"pytest|A test says by a marker|details-marker"),
     "release of a lock": (r"\b[lL]ock\w*\.release\(|\breleases? the lock\b", "unlock", r"^$"),
     "a lock that is held": (r"\bholds? the lock\b|\block is held\b|\bholder of the lock\b", "locked by", r"^$"),
     "a verdict that holds": (
@@ -33,11 +33,14 @@ FORBIDDEN = {
     "a port that is held": (r"\bports? \S+ is held\b|\bis held by\b", "taken", r"pidfd|service is held by it"),
 }
 
+# What is no text, or is for programs.
+NO_PROSE = (".json", ".svg", ".png")
+
 
 def texts() -> list[Path]:
     """Return what people read: the engine, the plugins, roles, playbooks and pages; not what lists past changes."""
     places = ("plugins", "roles", "playbooks", "docs")
-    found = [path for path in tracked() if path.relative_to(ROOT).parts[0] in places and path.suffix != ".json"]
+    found = [path for path in tracked() if path.relative_to(ROOT).parts[0] in places and path.suffix not in NO_PROSE]
     return [*found, ROOT / "restart", ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 
 

@@ -14,6 +14,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 
 class _Health(BaseHTTPRequestHandler):
+    # An answer is one piece: HAProxy's check ends the connection as soon as it has seen the status.
+    wbufsize = -1
+
     def do_GET(self) -> None:
         body = os.environ.get("BODY", '{"status": "ok"}').encode()
         if "READS" in os.environ:
@@ -47,6 +50,9 @@ def _reload(_number: int, _frame: object) -> None:
         _read.append(stream.read())
     if _read[-1] == "fatal":
         os._exit(1)
+    if _read[-1] == "late":
+        # It answers as before for a moment.
+        threading.Timer(0.5, os._exit, [1]).start()
 
 
 def _drain(_number: int, _frame: object) -> None:

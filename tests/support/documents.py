@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import typing as t
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import CHECKS
@@ -24,8 +25,10 @@ for _kind in (*CHECKS, *STOP_CHECKS, *STOP_BY_NAME_CHECKS):
 OF_VERBS = {
     ("history",): "HistoryDocument",
     ("logs",): "LogsDocument",
+    ("report",): "PageDocument",
     ("port",): "ServicePortDocument",
     ("doctor",): "DoctorDocument",
+    ("watch",): "WatchDocument",
     ("acknowledge",): "AcknowledgeDocument",
     ("ports", "show-config"): "PortsConfigDocument",
     ("ports", "check"): "PortCheckDocument",
@@ -37,6 +40,7 @@ OF_VERBS = {
     ("manifest", "check"): "ManifestCheckDocument",
     ("manifest", "import"): "ManifestImportDocument",
     ("manifest", "drift"): "DriftDocument",
+    ("watch", "--test-alert"): "AlertTestDocument",
 }
 
 
@@ -44,7 +48,7 @@ def document_of(arguments: t.Sequence[str]) -> str:
     """Return which document a command line of ``rollcall`` asks for."""
     if arguments[0] == "history" and any(not word.startswith("-") for word in arguments[1:]):
         return "RunDocument"
-    return OF_VERBS.get(tuple(arguments[:1])) or OF_VERBS.get(tuple(arguments[:2]), "Report")
+    return OF_VERBS.get(tuple(arguments[:2])) or OF_VERBS.get(tuple(arguments[:1]), "Report")
 
 
 def validated(data: t.Any, document: str) -> t.Any:
@@ -68,11 +72,15 @@ def validated(data: t.Any, document: str) -> t.Any:
 def parsed(text: str, arguments: t.Sequence[str]) -> t.Any:
     """Return what ``rollcall`` printed for a command line with ``--json``, validated."""
     data = json.loads(text)
+    if "timer" in data:
+        return validated(data, "JobHistoryDocument" if "runs" in data else "JobDocument")
     return validated(data, "ErrorDocument" if "error" in data else document_of(arguments))
 
 
 @functools.cache
 def _validator(document: str) -> t.Any:
+    # With this package jsonschema compiles grammars of addresses for two seconds. No format is checked here.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     import jsonschema
 
     return jsonschema.Draft202012Validator({**report_schema.schema(closed=True), "$ref": f"#/$defs/{document}"})

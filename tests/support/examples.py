@@ -18,4 +18,4 @@ def examples(number: int) -> int:
 
 def fuzz_examples() -> int:
     """Return how many examples a property of hostile input tries: FUZZ_EXAMPLES of them where that is set."""
-    return int(os.environ.get("FUZZ_EXAMPLES") or examples(300))
+    return int(os.environ.get("FUZZ_EXAMPLES") or examples(100))

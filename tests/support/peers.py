@@ -94,6 +94,28 @@ def keeps_silent(connection: socket.socket) -> None:
         pass
 
 
+class Counting:
+    """Hold each connection until the other side closes it, and count.
+
+    Attributes:
+        most: how many were open at once.
+    """
+
+    def __init__(self) -> None:
+        self.most = self._open = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._open += 1
+            self.most = max(self.most, self._open)
+        try:
+            keeps_silent(connection)
+        finally:
+            with self._lock:
+                self._open -= 1
+
+
 def then_silent(text: str) -> Behaviour:
     """Send something and hold the connection open."""
 

@@ -83,6 +83,15 @@ def free_port() -> int:
     raise AssertionError("no free port")
 
 
+def free_pair() -> int:
+    """Return the first of two ports side by side that were free just now."""
+    while True:
+        port = free_port()
+        with socket.socket(socket.AF_INET6) as beside, contextlib.suppress(OSError):
+            beside.bind(("::", port + 1))
+            return port
+
+
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
     """Signal a process of the test's own; it may have ended meanwhile."""
     with contextlib.suppress(ProcessLookupError):

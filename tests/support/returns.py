@@ -27,9 +27,18 @@ Data = t.Mapping[str, t.Any]
 MODULES = ROOT / "plugins" / "modules"
 # What Ansible itself puts into a result, or documents as common to all modules.
 COMMON = {
+    "_ansible_delegated_vars",
     *("ansible_facts", "changed", "deprecations", "diff", "exception", "failed", "invocation", "msg", "rc", "skipped"),
     *("stderr", "stderr_lines", "stdout", "stdout_lines", "warnings"),
-    *("attempts", "changed_when_result", "failed_when_result", "module_stderr", "module_stdout", "retries"),
+    *(
+        "_ansible_delegated_vars",
+        "attempts",
+        "changed_when_result",
+        "failed_when_result",
+        "module_stderr",
+        "module_stdout",
+        "retries",
+    ),
 }
 # What Ansible adds to a result with a `path` that exists.
 OF_PATH = {"gid", "group", "mode", "owner", "secontext", "size", "state", "uid"}
@@ -44,17 +53,35 @@ TYPES: t.Mapping[str, t.Tuple[type, ...]] = {
 PROBLEMS, ERROR, REPORT = {"problems": "Problem"}, {"error": "Error"}, {"report": "Report", "error": "Error"}
 # The documents of docs/reference/report.schema.json that each module returns, by key. A list has one in each place.
 DOCUMENTS: t.Mapping[str, t.Mapping[str, str]] = {
-    "boot_info": {},
-    "bootstrap_info": PROBLEMS,
+    "boot_info": ERROR,
+    "bootstrap_info": {**PROBLEMS, **ERROR},
     "database_info": {},
+    "edge_info": PROBLEMS,
+    "edge_plan": PROBLEMS,
+    "discovery_file": ERROR,
+    "discovery_table": {},
     "engine": ERROR,
     "engine_packages": ERROR,
+    "haproxy_config": ERROR,
+    "haproxy_server": ERROR,
+    "haproxy_server_info": ERROR,
+    "fleet_table": {},
     "manifest_edit": {**PROBLEMS, **ERROR},
     "manifest_info": PROBLEMS,
     "port_assign": ERROR,
     "port_flush": {"ended": "Signalled", "kept": "Holder", "holders": "Holder", **ERROR},
     "port_info": {"ports": "PortState", **ERROR},
     "release": ERROR,
+    "report_info": {"host": "HostTold"},
+    "report_page": ERROR,
+    "rollout_info": {**PROBLEMS, "endpoints": "Endpoint"},
+    "rollout_judge": {},
+    "rollout_plan": ERROR,
+    "rollout_result": {},
+    "rollout_gate": {},
+    "rollout_up_info": {},
+    "rollout_way_back": {},
+    "rollout_step": {"rollout": "Rollout", **ERROR},
     "stack_acknowledge": {"report": "AcknowledgeDocument", **ERROR},
     "stack_apply": {**PROBLEMS, **REPORT},
     "stack_credentials": ERROR,

@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # What is installed on hosts, on a controller and by the example, in this order; developers' tools come last.
 LISTS = (
     "roles/bootstrap/files/requirements.txt",
-    "requirements/run.txt",
+    "roles/monitor/files/apprise.txt",
+    "requirements/controller.txt",
     "examples/django/requirements.txt",
     "requirements/molecule.txt",
     "requirements/test.txt",

@@ -17,7 +17,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.repository import ROOT
-from tests.tools import doctor_table, manifest_tables, mode_tables, report_schema, return_pages, verdict_tables
+from tests.tools import (
+    doctor_table,
+    manifest_tables,
+    metric_table,
+    mode_tables,
+    report_schema,
+    return_pages,
+    role_pages,
+    verdict_tables,
+)
 
 
 class Block(t.NamedTuple):
@@ -60,6 +69,7 @@ MANIFEST_PAGE = "docs/reference/manifest.md"
 BLOCKS: t.Sequence[Block] = [
     *(Block(MANIFEST_PAGE, name, table) for name, table in manifest_tables.TABLES.items()),
     Block("docs/reference/doctor.md", "findings", doctor_table.findings),
+    Block("docs/how-to/metrics.md", "metrics", metric_table.metrics),
     Block("restart", "modes", mode_tables.usage_function),
     Block("restart", "cases", mode_tables.cases),
     Block("plugins/modules/stack_restart.py", "mode", mode_tables.module_option),
@@ -72,6 +82,7 @@ BLOCKS: t.Sequence[Block] = [
     Block("docs/reference/report.md", "codes", verdict_tables.codes),
     Block("docs/reference/report.md", "documents", verdict_tables.documents),
     Block("docs/reference/report.schema.json", "", report_schema.schema_text),
+    *(Block(f"roles/{role}/README.md", "", text) for role, text in role_pages.PAGES.items()),
 ]
 
 

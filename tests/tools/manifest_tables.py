@@ -10,11 +10,12 @@ import functools
 import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import keys
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import NO_RESTART, Service
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import alert_keys, keys
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import NO_RESTART, Service, Start
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.readers import Key, Words
 
 _RESTARTS = {each.name: each.metadata != NO_RESTART for each in dataclasses.fields(Service)}
+_RESTARTS.update((f"start.{each.name}", each.metadata != NO_RESTART) for each in dataclasses.fields(Start))
 
 
 def _shown(default: t.Any) -> str:
@@ -58,7 +59,8 @@ def _table_of_a_service(rows: t.Iterable[tuple[str, Key]]) -> str:
     """Return a table that tells for each key whether a change restarts the service."""
     lines = ["| key | type | default | restarts | what it is |", "|---|---|---|---|---|"]
     for name, key in rows:
-        restarts = "yes" if _RESTARTS.get(key.field or name.partition(".")[0]) else "no"
+        whole = _RESTARTS.get(key.field or name.partition(".")[0])
+        restarts = "yes" if _RESTARTS.get(name, whole) else "no"
         lines.append(f"| `{name}` | {key.type.words} | {_shown(key.default)} | {restarts} | {_text(key)} |")
     return "\n".join(lines)
 
@@ -72,6 +74,10 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "ports": functools.partial(_table, keys.PORTS.items()),
     "checks": functools.partial(_table, list(_rows(keys.CHECKS))),
     "restart_budget": functools.partial(_table, keys.RESTART_BUDGET.items()),
+    "watch": functools.partial(_table, keys.WATCH.items()),
+    "alerts": functools.partial(_table, alert_keys.ALERT.items()),
+    "heartbeat": functools.partial(_table, alert_keys.HEARTBEAT.items()),
+    "metrics": functools.partial(_table, alert_keys.METRICS.items()),
     "service": functools.partial(_table_of_a_service, keys.SERVICE.items()),
     "service-parts": functools.partial(_table_of_a_service, list(_rows(_IN_A_SERVICE))),
     "health": functools.partial(_table, keys.HEALTH.items()),

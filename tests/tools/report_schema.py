@@ -11,7 +11,16 @@ import re
 import typing as t
 from pathlib import Path
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base import command_documents, documents
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import (
+    alert_documents,
+    command_documents,
+    documents,
+    job_documents,
+    outcome_documents,
+    page_documents,
+    rollout_documents,
+    watch_documents,
+)
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ABOUT = (
@@ -34,11 +43,18 @@ class Documented(t.NamedTuple):
     keys: dict[str, str]
 
 
+# Where documents and their parts are; one that is a base of another comes first.
+DOCUMENTS = (
+    *(job_documents, rollout_documents, documents, command_documents),
+    *(outcome_documents, watch_documents, alert_documents, page_documents),
+)
+
+
 def all_documents() -> dict[str, type]:
     """Return the documents and their parts by name, without the private bases."""
     return {
         name: found
-        for module in (documents, command_documents)
+        for module in DOCUMENTS
         for name, found in vars(module).items()
         if t.is_typeddict(found) and isinstance(found, type) and not name.startswith("_")
     }
@@ -52,7 +68,7 @@ def part_name(name: str) -> str:
 def sentences() -> dict[str, Documented]:
     """Return what the docstring of each document says, by the document's name."""
     found: dict[str, Documented] = {}
-    texts = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (documents, command_documents)]
+    texts = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in DOCUMENTS]
     for node in (node for text in texts for node in ast.parse(text).body):
         if isinstance(node, ast.ClassDef):
             about, _attributes, listed = (ast.get_docstring(node) or "").partition("Attributes:\n")

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# servers.sh: has PostgreSQL, Redis and sshd on this machine, for tests that run servers of their own in temporary
+# servers.sh: has PostgreSQL, Redis, HAProxy, nginx and sshd on this machine, for tests that run servers of their own in temporary
 # directories. What the packages would start by themselves stays down.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -11,6 +11,8 @@ set -euo pipefail
 missing=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 command -v redis-server >/dev/null || missing+=(redis-server)
+[ -x /usr/sbin/haproxy ] || missing+=(haproxy)
+[ -x /usr/sbin/nginx ] || missing+=(nginx-light)
 command -v openssl >/dev/null || missing+=(openssl)
 [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
 [ ${#missing[@]} != 0 ] || exit 0

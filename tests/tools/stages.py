@@ -4,8 +4,9 @@
 """The test run: stages, each with its name and seconds, then one closing line.
 
 ``stages.py`` runs all of them, ``stages.py ruff unit`` the named ones, in the table's order. Stages that mostly wait,
-for containers or downloads, run beside the others, two at a time; what such a stage prints comes when it has ended. A
-failed stage does not stop the others. The closing line counts tests: pytest's own, and one for each other stage.
+for containers or downloads, run beside the others, two at a time; the last lines that such a stage prints come when it
+has ended, and all of them at the end of the run when it has failed. A failed stage does not stop the others. The
+closing line counts tests: pytest's own, and one for each other stage.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,27 +65,34 @@ def _molecule(scenario: str) -> Stage:
 # How many stages run beside the others at once: with more, two cores are too few.
 LANES = 2
 
+# What is printed of a stage that ran beside others. All of it comes at the end of the run when it has failed: there it
+# is found, and kept by whoever keeps only the end of a long output.
+LAST_LINES = 10
+
 # Quick ones first, so that a mistake shows early. Of those that run beside others, the longest first: all end sooner.
 STAGES = (
     Stage("ruff", (f"{TOOLS}/ruff.sh",)),
     Stage("mypy", ("mypy", "plugins", "tests")),
     _pytest("repo", "tests/repo"),
     _pytest("unit", "-n", "2", "tests/unit"),
-    # Most of their time is waiting for services to have lived long enough: more workers than cores.
-    _pytest("contract", *WAITING, "tests/contract"),
-    _pytest("playbooks", *WAITING, "tests/playbooks"),
-    _pytest("fault", *WAITING, "tests/fault"),
+    # Much of their time is waiting for services to have lived long enough: more workers than cores. In one run of
+    # pytest its workers start once, some tests compute while others wait, and only one end leaves workers idle.
+    _pytest("stacks", *WAITING, "tests/contract", "tests/playbooks", "tests/fault"),
     Stage("ansible-lint", (f"{TOOLS}/ansible-lint.sh",)),
     Stage("changelog", ("antsibull-changelog", "lint")),
+    Stage("docs", ("python", f"{TOOLS}/site/build.py", ".cache/site")),
     _molecule("debian"),
     _molecule("default"),
     _molecule("django"),
     # Ten steps of `make chaos`: this seed has a fault of every sort among its first.
     _aside("chaos", f"{TOOLS}/chaos.sh", "--faults", "10", "--seed", "10493"),
     _aside("integration", f"{TOOLS}/ansible-test.sh", "integration"),
+    _aside("container", f"{TOOLS}/container.sh"),
     _aside("versions", f"{TOOLS}/versions.sh", "--few"),
     _aside("sanity", f"{TOOLS}/ansible-test.sh", "sanity"),
     _molecule("refuses"),
+    # It brings a browser where there is none.
+    Stage("browser", (f"{TOOLS}/browser.sh",), tests=True, aside=True),
 )
 
 
@@ -131,7 +140,7 @@ def in_memory() -> dict[str, str]:
     room = os.statvfs(MEMORY)
     if room.f_flag & os.ST_NOEXEC or room.f_bavail * room.f_frsize < ENOUGH:
         return {}
-    # What pytest makes and keeps for a while stays on the disk.
+    # What pytest makes itself stays on the disk: below the names that it gives a socket's path would be too long.
     return {"TMPDIR": str(MEMORY), "PYTEST_DEBUG_TEMPROOT": tempfile.gettempdir()}
 
 
@@ -173,11 +182,11 @@ def run(stage: Stage, report: Path, output: TextIO | None = None) -> Counts:
 
 
 def run_aside(stage: Stage, directory: Path) -> Counts:
-    """Run one stage with its output in a file, which is printed when it has ended."""
+    """Run one stage with its output in a file, whose last lines are printed when it has ended."""
     with open(directory / f"{stage.name}.log", "w+", encoding="utf-8") as output:
         counts = run(stage, directory / f"{stage.name}.xml", output)
         output.seek(0)
-        print(output.read(), end="", flush=True)
+        print("".join(deque(output, LAST_LINES)), end="", flush=True)
     return counts
 
 
@@ -202,6 +211,9 @@ def main() -> int:
             if stage not in beside:
                 found[stage.name] = run(stage, directory / f"{stage.name}.xml")
         found.update({name: counts.result() for name, counts in aside.items()})
+        for stage in beside:
+            if found[stage.name].failed:
+                print((directory / f"{stage.name}.log").read_text(encoding="utf-8"), end="", flush=True)
     total = Counts()
     for counts in found.values():
         total.add(counts)

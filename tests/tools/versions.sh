@@ -4,17 +4,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # versions.sh [--few]: runs tests/unit and tests/playbooks with every supported version of ansible-core, under every
-# Python for it that is found here. --few: units and a few playbooks, with each version under one Python, without the
-# version that all other stages run with. Each pair has a copy of the checkout with its own .venv under .cache/versions,
-# which is kept.
+# Python for it that is found here. --few: each version under one Python, without the version that all other stages run
+# with; the units that touch Ansible and a few playbooks. Each pair has a copy of the checkout with its own .venv under
+# .cache/versions, which is kept.
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT" || exit
 
 # ansible-core and its Python. Of each version --few takes the first that is found: so it has both newer Pythons.
 PAIRS=(2.19:3.11 2.19:3.12 2.19:3.13 2.20:3.12 2.20:3.13 2.21:3.13 2.21:3.12)
-FEW=(tests/unit tests/playbooks/test_site_batches.py tests/playbooks/test_release_to_come.py)
 TESTS=(tests/unit tests/playbooks)
+FEW=(tests/playbooks/test_site_batches.py tests/playbooks/test_release_to_come.py)
+# What runs within Ansible, and what the engine asks of Python itself more than others.
+FEW+=(tests/unit/plugins tests/unit/supervisord tests/unit/host tests/unit/base)
 
 few=
 [ "${1:-}" != --few ] || few=yes

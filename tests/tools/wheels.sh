@@ -3,13 +3,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# wheels.sh REQUIREMENTS PYTHON LINK: makes LINK point at a directory with the wheels of that requirements file, and of
-# all it needs, for that version of Python on this kind of machine. The hosts install from it and need no package index.
+# wheels.sh REQUIREMENTS PYTHON LINK [MACHINE]: makes LINK point at a directory with the wheels of that requirements
+# file, and of all it needs, for that version of Python on Linux, on that kind of machine, such as aarch64; by default on
+# this kind. The hosts install from it and need no package index.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 requirements=$1 version=$2 link=$3
 
-machine=$(uname -m)
+machine=${4:-$(uname -m)}
 wheels=$ROLLCALL_CACHE/wheels/$(basename "$requirements" .txt)-$version-$machine-$(cksum <"$requirements" | tr ' ' -)
 mkdir -p "$ROLLCALL_CACHE/wheels"
 # Another stage, which runs beside this one, may be at it.

@@ -60,7 +60,7 @@ def test_a_line_in_a_log_is_not_held_against_a_word_that_is_not_about_logs() -> 
 def told(sights: list[Sight], *, ok: bool, failed: t.Sequence[t.Sequence[str]] = ()) -> dict[str, t.Any]:
     word = {"ok": ok, "failed": failed}
     moment = {"asked": ASKED, "said": SAID, "verify": word, "status": word}
-    return {"first": {"ok": ok, "at": 3.0}, "later": moment, "last": moment, "sights": {"web": sights}}
+    return {"first": {"failed": [], "ok": ok, "at": 3.0}, "later": moment, "last": moment, "sights": {"web": sights}}
 
 
 def test_a_word_that_the_observer_contradicts_is_a_lie() -> None:
@@ -71,6 +71,13 @@ def test_a_word_that_the_observer_contradicts_is_a_lie() -> None:
     false = lies({"web": "well"}, told(seen(), ok=False, failed=[["running", "web", "gone"]]))
     assert {lie.service for lie in false} == {"web", "every service"}
     assert not any(lie.said_ok for lie in false)
+
+
+def test_one_that_starts_or_ends_while_the_first_run_works_is_seen() -> None:
+    late = seen(alive=lambda at: at > 2, answer=lambda at: at > 2)
+    assert lies({"web": "slow"}, told(late, ok=True)) == []
+    once = seen(lives=lambda at: 1 + (at > 2))
+    assert not [lie for lie in lies({"web": "dies_once"}, told(once, ok=False)) if lie.word == "first run"]
 
 
 def test_a_draw_is_the_same_again_and_every_kind_has_its_turn() -> None:

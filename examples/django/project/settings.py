@@ -62,5 +62,7 @@ LOGGING = {
 # Celery takes the address of its queue from CELERY_BROKER_URL by itself.
 CELERY_RESULT_BACKEND = "django-db"
 CELERY_RESULT_EXTENDED = True  # with the name of the task
+CELERY_TASK_TRACK_STARTED = True  # also of a task that still runs
+CELERY_IMPORTS = ["project.tasks"]
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

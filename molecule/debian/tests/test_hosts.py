@@ -18,6 +18,7 @@ import pytest
 from tests.support import eyes
 
 UNIT = "rollcall-notes.service"
+TIMER = "rollcall-notes@tick.timer"
 PORTS = {"web": 8001, "queue": 8002, "store": 8003}
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 # Ansible's own, the journal's, and what packages make when they are installed: none of it is a package's own file.
@@ -152,11 +153,31 @@ def test_stopping_by_either_way_is_the_same_and_so_is_starting(host: Any, expect
         assert len(eyes.look(host).supervisord(expected.root)) == 1
 
 
+def test_a_timer_runs_its_job_as_the_user_of_the_services_and_its_result_is_told(host: Any, expected: Expected) -> None:
+    assert host.check_output(f"{expected.control} is-enabled {TIMER}") == "enabled"
+    assert host.check_output(f"{expected.control} is-active {TIMER}") == "active"
+    log = f"{expected.root}/logs/tick.log"
+    before = len(host.check_output(f"cat {log} || true").splitlines())
+    end = time.monotonic() + 60
+    lines: list[str] = []
+    while len(lines) < before + 2 and time.monotonic() < end:
+        time.sleep(1)
+        lines = host.check_output(f"cat {log} || true").splitlines()
+    assert len(lines) >= before + 2
+    uid = str(host.user(expected.user).uid)
+    assert {tuple(line.split()) for line in lines} == {("tick", uid, f"{expected.root}/logs/notes.db")}
+    done = host.run(f"{expected.root}/bin/rollcall status --json")
+    (row,) = json.loads(done.stdout)["timers"]
+    assert (done.rc, row["failed"], row["late"]) == (0, False, False)
+    assert (row["last"]["result"], row["last"]["exit_code"], row["last"]["by"]) == ("ok", 0, "systemd")
+
+
 def test_systemd_finds_no_fault_with_the_unit(host: Any, expected: Expected) -> None:
     user = "--user " if "--user" in expected.control else ""
     place = "/home/ada/.config/systemd/user" if user else "/etc/systemd/system"
-    done = host.run(f"XDG_RUNTIME_DIR=/run/user/$(id -u) systemd-analyze {user}verify {place}/{UNIT}")
-    assert [line for line in (done.stdout + done.stderr).splitlines() if UNIT in line] == []
+    for unit in (UNIT, TIMER):
+        done = host.run(f"XDG_RUNTIME_DIR=/run/user/$(id -u) systemd-analyze {user}verify {place}/{unit}")
+        assert [line for line in (done.stdout + done.stderr).splitlines() if "rollcall-notes" in line] == []
 
 
 def test_nothing_restarts_by_itself(host: Any, view: eyes.View, expected: Expected) -> None:

@@ -20,13 +20,16 @@ import pytest
 import yaml
 
 from tests.support import eyes
+from tests.support.askers import Asker
 from tests.support.processes import eventually, free_port
 
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 ROOT = "/opt/django"
 TASK = "celery.backend_cleanup"
 SECRETS = ("planted-key", "planted-db", "planted-queue", "planted-admin")
-SERVICES = {"web", "worker", "beat"}
+SERVICES = {"web-1", "web-2", "worker", "beat"}
+PORTS = (8000, 8001)
+SECONDS = 20
 
 
 def noted(name: str) -> str | None:
@@ -72,24 +75,25 @@ class Browser:
 
 
 @pytest.fixture(scope="module")
-def address(host: Any) -> Iterator[str]:
-    """Where the site is reached from here: it listens on the host's own loopback."""
+def ways(host: Any) -> Iterator[list[int]]:
+    """The ports here that lead to the two instances of the site, which listen on the host's own loopback."""
     reach = yaml.safe_load((EPHEMERAL / "inventory" / "reach.yml").read_text(encoding="utf-8"))
     way = reach["all"]["hosts"][host.backend.get_hostname()]
-    port = free_port()
+    ports = [free_port() for _port in PORTS]
     options = "BatchMode=yes ExitOnForwardFailure=yes IdentitiesOnly=yes StrictHostKeyChecking=no LogLevel=ERROR"
     options += " UserKnownHostsFile=/dev/null"
     tunnel = subprocess.Popen(
         [
-            *("ssh", "-N", "-L", f"127.0.0.1:{port}:127.0.0.1:8000", "-i", way["ansible_ssh_private_key_file"]),
+            *("ssh", "-N", "-i", way["ansible_ssh_private_key_file"]),
+            *(word for here, there in zip(ports, PORTS) for word in ("-L", f"127.0.0.1:{here}:127.0.0.1:{there}")),
             *(word for option in options.split() for word in ("-o", option)),
             *("-p", str(way["ansible_port"]), f"{way['ansible_user']}@{way['ansible_host']}"),
         ]
     )
     try:
-        assert eventually(lambda: tunnel.poll() is not None or connects(port), 20)
+        assert eventually(lambda: tunnel.poll() is not None or all(map(connects, ports)), 20)
         assert tunnel.poll() is None
-        yield f"http://127.0.0.1:{port}"
+        yield ports
     finally:
         tunnel.terminate()
         tunnel.wait(10)
@@ -99,6 +103,12 @@ def connects(port: int) -> bool:
     """Whether something takes connections on a port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def address(ways: list[int]) -> str:
+    """Where the first instance of the site is reached from here."""
+    return f"http://127.0.0.1:{ways[0]}"
 
 
 @pytest.fixture
@@ -167,12 +177,57 @@ def test_what_a_person_schedules_is_sent_by_beat(host: Any, browser: Browser) ->
         **{"args": "[]", "kwargs": "{}", "headers": "{}"},
     )
     (periodic,) = psql(host, f"SELECT id FROM django_celery_beat_periodictask WHERE name = '{name}'")
+
+    def gone() -> bool:
+        browser.post(f"/admin/django_celery_beat/periodictask/{periodic}/delete/", post="yes")
+        return psql(host, f"SELECT id FROM django_celery_beat_periodictask WHERE name = '{name}'") == []
+
     try:
         _task, status, _worker = result(host, f"id > {seen} AND periodic_task_name = '{name}'")
         assert status == "SUCCESS"
     finally:
-        browser.post(f"/admin/django_celery_beat/periodictask/{periodic}/delete/", post="yes")
-    assert psql(host, f"SELECT id FROM django_celery_beat_periodictask WHERE name = '{name}'") == []
+        # beat saves what it has sent, and thereby makes anew what was deleted meanwhile.
+        assert eventually(gone, 30)
+
+
+def as_it_was_installed() -> None:
+    """Skip a trial of restarts that says the same on every host."""
+    if noted("release") is not None:
+        pytest.skip("tried when it had just been installed")
+
+
+# The task, the restart, and what a busy machine needs beside.
+@pytest.mark.timeout(240)
+def test_a_task_of_20_s_is_finished_in_a_restart_of_everything_and_the_site_is_not_away_meanwhile(host: Any) -> None:
+    as_it_was_installed()
+    call = f"from project.tasks import wait; print(wait.delay({SECONDS}).id)"
+    task = host.check_output("rollcall exec worker -- venv/bin/python -m django shell -c %s", call).split()[-1]
+    row = f"SELECT status, result FROM django_celery_results_taskresult WHERE task_id = '{task}'"
+    assert eventually(lambda: [line.partition("|")[0] for line in psql(host, row)] == ["STARTED"], 30)
+
+    report = json.loads(host.check_output("rollcall restart --json"))
+
+    assert report["ok"]
+    assert psql(host, row) == [f"SUCCESS|{SECONDS}"]
+    # By the worker that had it, and not once more by the next one.
+    log = host.check_output("grep --fixed-strings %s %s/logs/worker.log", task, ROOT).splitlines()
+    assert ["received" in line for line in log] == [True, False]
+    away = {service["name"]: service["downtime"] for service in report["services"]}
+    assert max(away["web-1"], away["web-2"]) < away["worker"]
+
+
+def test_who_asks_again_once_sees_no_failure_while_the_two_instances_of_the_site_are_restarted(
+    host: Any, ways: list[int], view: eyes.View
+) -> None:
+    as_it_was_installed()
+    names = {process.pid: process.environment.get("ROLLCALL_SERVICE") for process in below(view)}
+    before = {pid for pid, name in names.items() if name in ("web-1", "web-2")}
+    with Asker(ways, "/static/admin/css/base.css") as asker:
+        report = json.loads(host.check_output("rollcall restart web --json"))
+    assert report["ok"]
+    assert not before & set(eyes.look(host).processes)
+    assert asker.asked > 0
+    assert asker.failed == 0
 
 
 def test_the_site_has_its_style_sheets(browser: Browser) -> None:
@@ -197,7 +252,8 @@ def test_every_service_runs_below_one_supervisord_as_its_user(view: eyes.View) -
     assert sorted(process.environment["ROLLCALL_SERVICE"] for process in children) == sorted(SERVICES)
     assert {process.user for process in ours} == {"django"}
     assert {process.pid for process in view.of_user("django")} == {process.pid for process in ours}
-    assert set(view.listeners[8000]) <= {process.pid for process in ours}
+    for port in PORTS:
+        assert set(view.listeners[port]) <= {process.pid for process in ours}
 
 
 def test_postgresql_and_redis_are_the_hosts_and_not_the_stacks(host: Any, view: eyes.View) -> None:
@@ -241,7 +297,7 @@ def test_the_release_that_did_not_start_was_tried(host: Any) -> None:
     (broken,) = host.check_output("grep -rl aplication %s/releases --include=wsgi.py", ROOT).splitlines()
     assert Path(broken).parents[1].name != noted("release")
     # The misspelt name is in what the service wrote last.
-    assert host.run("grep -q get_wsgi_aplication %s/logs/web.log*", ROOT).rc == 0
+    assert host.run("grep -q get_wsgi_aplication %s/logs/web-1.log*", ROOT).rc == 0
 
 
 def test_without_a_network_all_of_it_came_from_the_controller(host: Any) -> None:

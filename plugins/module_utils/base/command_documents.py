@@ -20,10 +20,9 @@ from .documents import (
     HolderData,
     LastFailure,
     ProblemData,
-    Report,
     Signalled,
-    StepData,
 )
+from .job_documents import JobRun
 
 # --- the other documents of the command ---------------------------------------------------------------------------
 
@@ -48,6 +47,7 @@ class RunSummary(t.TypedDict):
         time: When it began, in seconds since the epoch; null when its record is damaged.
         who: Who asked for it; null when its record is damaged.
         mode: Its mode; null when its record is damaged.
+        services: The services that it was asked for by name, or patterns of them; empty for all.
         automatic: Whether a program asked for it.
         manifest: Digest of the manifest that it was to bring about; null when it did not come to a plan.
         actions: What it was to do, each as one line.
@@ -57,8 +57,7 @@ class RunSummary(t.TypedDict):
         changed: Whether it changed anything; null when it has no verdict.
         message: The message of the error that it ended with; null when there was none.
         failed: The checks that failed, each with its subject.
-        checks: The same checks, each with its evidence; after a way back, those of the generation that was given up
-            come first.
+        checks: The same, each with its evidence; those of a generation that was given up come first.
         signals: Processes outside of supervisord's care that it was to end.
         timings: Seconds of each step.
     """
@@ -67,6 +66,7 @@ class RunSummary(t.TypedDict):
     time: t.Optional[float]
     who: t.Optional[str]
     mode: t.Optional[str]
+    services: t.List[str]
     automatic: bool
     manifest: t.Optional[str]
     actions: t.List[str]
@@ -95,6 +95,7 @@ class AcknowledgeDocument(t.TypedDict):
         failure: The last run that failed; null when there is none.
         logs: Of each log that has some, its critical lines, and before them the parts that cannot be judged.
         exits: How often each service has ended by itself that did.
+        jobs: The last run of the job of each timer of which that has failed.
     """
 
     ok: bool
@@ -107,6 +108,7 @@ class AcknowledgeDocument(t.TypedDict):
     failure: t.Optional[LastFailure]
     logs: t.Dict[str, t.List[str]]
     exits: t.Dict[str, int]
+    jobs: t.Dict[str, JobRun]
 
 
 class KeptGeneration(t.TypedDict):
@@ -186,13 +188,17 @@ class AssignedPort(t.TypedDict):
         service: The service.
         port: The port that it has on this host; null when it has none.
         own_port: The port that the manifest gives it first; null when it has none.
+        protocol: Whether it is a port of TCP or of UDP.
         fallback_ports: The ports that it may have instead.
+        socket: The path of its unix socket; null when it has none.
     """
 
     service: str
     port: t.Optional[int]
     own_port: t.Optional[int]
+    protocol: t.Literal["tcp", "udp"]
     fallback_ports: t.List[int]
+    socket: t.Optional[str]
 
 
 class PortsConfigDocument(_PortsDocument):
@@ -212,17 +218,18 @@ class PortState(t.TypedDict):
 
     Attributes:
         port: The port.
+        protocol: Whether it is of TCP or of UDP.
         service: Service of the stack that has the port; null when none has.
         free: Whether a server could listen on it, on every address.
         reason: Why not; null when it is free.
         complete: Whether all who have taken the port are told. False when another may be among the processes that could
-            not be looked into, and when something that cannot be seen has taken it. True when only closed connections
-            keep it.
+            not be looked into, or cannot be seen. True when only closed connections keep it.
         unreadable: How many processes could not be looked into. Those that the system does not even list do not count.
         holders: Who listens, one entry for each socket and process.
     """
 
     port: int
+    protocol: t.Literal["tcp", "udp"]
     service: t.Optional[str]
     free: bool
     reason: t.Optional[str]
@@ -264,9 +271,11 @@ class PortKillDocument(_PortsDocument, FlushedData):
 
     Attributes:
         port: The port.
+        protocol: Whether it is of TCP or of UDP.
     """
 
     port: int
+    protocol: t.Literal["tcp", "udp"]
 
 
 class PortFindDocument(_PortsDocument):
@@ -310,6 +319,7 @@ class StackProcess(t.TypedDict):
         provenance: supervisord, or whose it is.
         service: The service that it is of; null when that is not known.
         ports: The ports that it listens on.
+        sockets: The paths of those unix sockets of services that it listens on.
     """
 
     pid: int
@@ -321,6 +331,7 @@ class StackProcess(t.TypedDict):
     provenance: str
     service: t.Optional[str]
     ports: t.List[int]
+    sockets: t.List[str]
 
 
 class PortsListDocument(_PortsDocument):
@@ -538,50 +549,3 @@ class DoctorDocument(t.TypedDict):
     supervisors: t.List[SupervisordRow]
     seconds: float
     limit: float
-
-
-# --- a playbook ---------------------------------------------------------------------------------------------------
-
-
-class _HostOutcome(t.TypedDict):
-    ok: bool
-    exit_code: int
-    reports: t.List[t.Union[Report, DoctorDocument, AcknowledgeDocument]]
-    error: t.Optional[ErrorData]
-
-
-class HostOutcome(_HostOutcome, total=False):
-    """How a playbook ended on one host.
-
-    Attributes:
-        ok: Whether all is well there.
-        exit_code: The exit code for this host.
-        reports: The newest report of each stack of the host.
-        error: Why there is no verdict, or what went wrong beside it; null when nothing did.
-        steps: Of an install its twelve steps.
-        first_install: Of a first install that failed what has become of it.
-        unplanned: In check mode why nothing can be said of the run; absent when something can.
-    """
-
-    steps: t.List[StepData]
-    first_install: str
-    unplanned: str
-
-
-class _OutcomeDocument(t.TypedDict):
-    ok: bool
-    exit_code: int
-    hosts: t.Dict[str, HostOutcome]
-
-
-class OutcomeDocument(_OutcomeDocument, total=False):
-    """How a playbook ended; ./restart --json prints it, and the callback roll_call writes it to a file.
-
-    Attributes:
-        ok: Whether all is well on every host.
-        exit_code: The worst exit code of all hosts; the worst is 2, then 4, 3 and 1.
-        hosts: Each host by its name in the inventory.
-        error: Why no host was asked; absent when one was.
-    """
-
-    error: ErrorData

@@ -15,6 +15,8 @@ from __future__ import annotations
 import shlex
 import typing as t
 
+from .port_numbers import UdpPort
+
 # --- the stack's own commands -------------------------------------------------------------------------------------
 
 INSTALL = "ansible-playbook site.yml"
@@ -26,6 +28,7 @@ EMERGENCY = "rollcall restart emergency"
 DOCTOR = "rollcall doctor"
 FIX = "rollcall doctor --fix"
 HISTORY = "rollcall history"
+LOGS = "rollcall logs"
 ACKNOWLEDGE = "rollcall acknowledge"
 RESTART = "rollcall restart"
 UNDO = "rollcall undo"
@@ -33,6 +36,8 @@ ROLLBACK = "rollcall rollback"
 PORTS = "rollcall ports list"
 FREE_PORT = "rollcall ports find-available"
 AUTO_FIX = "rollcall ports auto-fix"
+# Has the stack watched from then on.
+WATCHED = f"{INSTALL} -e watch=true"
 # Brings services that have moved back to their own ports; on the host, and where the manifest is.
 HOME = "rollcall ports home"
 GO_HOME = f"{INSTALL} -e ports_home=true"
@@ -118,10 +123,18 @@ def rollback(generation: str) -> str:
 
 # --- what a person corrects, and the command after that -----------------------------------------------------------
 
+_THEN = ", then run: "
+
 
 def then(what: str, command: str = INSTALL) -> str:
     """Return an advice that ends with the command for when it was followed."""
-    return f"{what}, then run: {command}"
+    return f"{what}{_THEN}{command}"
+
+
+def parts(cure: str) -> t.Tuple[str, str]:
+    """Return what a person is to do first, which is mostly nothing, and the command of a cure, to be copied."""
+    what, between, command = cure.rpartition(_THEN)
+    return (what, command) if between else ("", cure)
 
 
 def correct(what: str = "the manifest") -> str:
@@ -144,6 +157,11 @@ def bring(command: str) -> str:
     return then("bring what it needs", command)
 
 
+def detaches(service: str) -> str:
+    """Return the advice for a service that puts processes into the background."""
+    return then(f"give {service} detaches: true in the manifest, or have it keep in the foreground what it starts")
+
+
 def another_port(service: str) -> str:
     """Return the advice to give a service another port."""
     return then(f"give {service} another port in the manifest")
@@ -152,6 +170,14 @@ def another_port(service: str) -> str:
 def another_python() -> str:
     """Return the command that makes the engine's environment with another Python."""
     return f"{INSTALL} -e bootstrap_python=/usr/bin/python3"
+
+
+def working_python(host: str) -> str:
+    """Return the advice for a host whose modules Ansible calls with a Python that does not run."""
+    what = (
+        f"give {host} in the inventory ansible_python_interpreter: /usr/bin/python3, or another Python that runs there"
+    )
+    return then(what, "the same playbook again")
 
 
 def another_path(config: str, what: str, option: str, pid: int) -> str:
@@ -171,11 +197,58 @@ def reload(pid: int) -> str:
     return f"kill -HUP {pid}"
 
 
+def timers_without_systemd(rollcall: str, timer: str) -> str:
+    """Return the advice for a host on which nothing would run the jobs of timers."""
+    return then(
+        "set services_boot to systemd (as root) or user, where systemd runs; or set it to none, and have a line of "
+        f"crontab call each job when its time has come: {shlex.quote(rollcall)} rerun {timer}"
+    )
+
+
 NAMES = "check the names, and with `state: present` have new ones taken in"
 CAPABILITY = "give this container the capability SYS_PTRACE"
 OWN_COMMAND = "call the installed command: ROOT/bin/rollcall"
 
 # --- the same command again ---------------------------------------------------------------------------------------
+
+
+def take_over(rollout: str) -> str:
+    """Return what ends the claim of a rollout whose controller is gone."""
+    return f"if its controller is gone, run the same command with -e takeover={shlex.quote(rollout)}"
+
+
+SKIP_UNREACHABLE = "bring it back, or leave it out with -e unreachable=skip"
+KEEP_OR_DROP = (
+    "bring it back, or say what becomes of its entries: -e discovery_lost=keep leaves them as they were, "
+    "-e discovery_lost=drop takes them out"
+)
+GO_ON = "put right what is told, then run the same command again: it goes on with the hosts that are not done"
+SAY_REVERSIBLE = (
+    "bring what ran since, or, when it can live with what the step changed, say `reversible: true` of the step"
+)
+STEP_FIRST = (
+    "put this host before the others in the inventory, or have the rollout be about its group by -e rollcall_hosts"
+)
+ONE_FIRST = """let the first batch be one host: -e rollout_batches='[1, "25%"]'"""
+STEP_HOST = "bring it back, or name another host in the step's `hosts`"
+MIN_UP = "write a number of hosts or a share of them, such as -e min_up=80%"
+BRING_PORT = "bring the new port with the playbook site, and tell the balancer, then run the same command again"
+SMALLER_BATCHES = "have fewer hosts at once by -e rollout_batches=1, or be content with fewer by -e min_up"
+
+
+def less_up(hosts: int) -> str:
+    """Return what helps where even one host at a time is too many to be away; ``hosts`` are up then."""
+    more = (
+        "have more hosts that are up before, or roll out without min_up"
+        if hosts < 1
+        else (f"be content with -e min_up={hosts}, or have more hosts that are up before")
+    )
+    return f"no batch is smaller than one host: {more}"
+
+
+GO_ON_BACK = "put right what is told, then run the same command again: it goes on with taking hosts back"
+ROLL_OUT_AGAIN = "all hosts run what ran before: correct what failed, then run the same command again to roll it out"
+REPAIR_FIRST = "see to it with the playbook status, or have the rollout repair it with -e unhealthy_before=repair"
 
 AGAIN = "run the same command again"
 WAIT = "wait for it to end, then run the same command again"
@@ -206,7 +279,15 @@ _LOOKING = (
 def shows(command: str) -> bool:
     """Return whether a cure is a command that only shows something."""
     words = command.split()
-    return bool(words) and words[0] in _LOOKING
+    if words[:2] == ["runuser", "-u"]:
+        # As `as_owner` writes it.
+        words = words[4:]
+    return bool(words) and (words[0] in _LOOKING or words[:2] == LOGS.split())
+
+
+def logs(service: str) -> str:
+    """Return the command that shows the end of the log of a service of the stack in place."""
+    return f"{LOGS} {service}"
 
 
 def log(path: str) -> str:
@@ -237,7 +318,7 @@ def holder(path: str) -> str:
 
 def listener(port: int) -> str:
     """Return the command that shows who listens on a port."""
-    return f"ss -ltnp 'sport = :{port}'"
+    return f"ss -l{'u' if isinstance(port, UdpPort) else 't'}np 'sport = :{int(port)}'"
 
 
 def remote(url: str) -> str:
@@ -403,3 +484,21 @@ def unmount_hung(path: str) -> str:
 def reserve(port: int) -> str:
     """Return the command that has the kernel give a port to no client."""
     return f"sysctl -w net.ipv4.ip_local_reserved_ports={port}"
+
+
+# --- balancers ----------------------------------------------------------------------------------------------------
+
+BALANCER_SOCKET = "start HAProxy, or name what its configuration has as `stats socket`, then run the same command again"
+BALANCER_LEVEL = "give the `stats socket` of HAProxy `level admin`, then run the same command again"
+SERVER_NAMES = "correct the option `servers` or `addresses`"
+OTHER_SERVERS = "bring other servers up, or set the option `others_up` lower"
+FORCE_DRAIN = "set the option `timeout` higher, or `policy: force`, which ends the sessions that are left"
+BALANCER_CHECK = "have the server answer what the check of HAProxy asks: it gets requests as soon as it does"
+REPLACE_CONFIG = "move what it has into `edge_extra`, and set `edge_replace=true`, by which the file is replaced"
+CONFIG_OF_BALANCER = (
+    "correct what HAProxy names, such as a certificate that is not there, then run the same command again"
+)
+BALANCER_LOG = (
+    "read in the log of HAProxy why it did not load it, such as a port that is taken, then run the same command again"
+)
+FORCE_REMOVAL = "set `edge_drain_timeout` higher, or `edge_drain_policy=force`, which ends the sessions that are left"

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import typing as t
 
+from .job_documents import TimerRow
+
 Facts = t.Dict[str, t.Any]
 Provenance = t.Literal["supervised", "orphan", "duplicate", "foreign", "unknown"]
 DifferenceCode = t.Literal[
@@ -26,6 +28,7 @@ DifferenceCode = t.Literal[
     "revision",
     "port_taken",
     "not_listening",
+    "socket",
     "user",
     "release_edited",
     "altered",
@@ -35,7 +38,7 @@ ErrorKind = t.Literal["failed", "wrong_use", "refused", "unreachable"]
 Ending = t.Literal["ended", "gone", "changed", "zombie", "survived", "stuck", "planned"]
 ServiceKind = t.Literal["service", "oneshot"]
 StepState = t.Literal["ok", "changed", "FAILED", "HELD", "-", "not reached", "unknown"]
-Result = t.Literal["ok", "held", "stopped", "degraded", "rolled_back", "rollback_failed", "planned"]
+Result = t.Literal["ok", "held", "not_ready", "stopped", "degraded", "rolled_back", "rollback_failed", "planned"]
 
 
 # --- parts --------------------------------------------------------------------------------------------------------
@@ -132,6 +135,24 @@ class StoppedData(t.TypedDict):
     along: t.Optional[str]
 
 
+class AskedData(t.TypedDict):
+    """One health check of a service, and its last answer.
+
+    Attributes:
+        name: What the check is called, or its kind, such as http.
+        proves: What a good answer proves.
+        ok: Whether the answer was the wanted one, and the service's own.
+        latency_ms: Milliseconds that it took; null when it was not asked.
+        answer: It in words; null when it was not asked.
+    """
+
+    name: str
+    proves: t.Literal["alive", "ready", "both"]
+    ok: bool
+    latency_ms: t.Optional[float]
+    answer: t.Optional[str]
+
+
 class ServiceRow(t.TypedDict):
     """One service, as the roll call has it.
 
@@ -142,11 +163,16 @@ class ServiceRow(t.TypedDict):
         pid: Its process; null when it has none.
         port: The port that it has on this host, of several the first; null when it has none.
         ports: All its ports by their names; empty where the only one has no name.
-        health: none when it has no health check or was stopped by name, else whether its last answer was the wanted
-            one.
-        latency_ms: Milliseconds that the answer took; null when it was not asked.
-        answer: What it answered, in words; null when it was not asked.
-        listener_pid: Process that listens on its port; null when nobody does or it cannot be seen.
+        udp: The names of those that are of UDP.
+        socket: The path of the unix socket that it listens on; null when it has none.
+        health: none when it has no health check, was stopped by name, or, in check mode, runs by other checks until it
+            is restarted. Else ok when each answer was the wanted one, not_ready when it is alive and not ready, or
+            warming up, and failed when it is ill or does not run.
+        latency_ms: Milliseconds that its slowest answer took; null when it was not asked.
+        answer: What it answered, in words, of several answers the first bad one; null when it was not asked.
+        asked: Each of its health checks, and the last answer.
+        listener_pid: Process that listens on its port, or on its socket where it has no port; null when nobody does or
+            it cannot be seen.
         provenance: Whose that listener is; null when nobody listens.
         uptime: Seconds since its process started; null when it has none.
         exits: How often its process has ended without an order since it has its present revision.
@@ -162,9 +188,12 @@ class ServiceRow(t.TypedDict):
     pid: t.Optional[int]
     port: t.Optional[int]
     ports: t.Dict[str, int]
-    health: t.Literal["none", "ok", "failed"]
+    udp: t.List[str]
+    socket: t.Optional[str]
+    health: t.Literal["none", "ok", "not_ready", "failed"]
     latency_ms: t.Optional[float]
     answer: t.Optional[str]
+    asked: t.List[AskedData]
     listener_pid: t.Optional[int]
     provenance: t.Optional[Provenance]
     uptime: t.Optional[int]
@@ -316,6 +345,40 @@ class _RunAtWork(t.TypedDict):
     start: t.Optional[int]
 
 
+class WaitData(t.TypedDict):
+    """One thing that a run waits for.
+
+    Attributes:
+        name: Of the service.
+        what: That its process ends (stop), that its start seconds pass (start), for its port to be taken or free
+            (port), for a good answer to its health check (health), that it has lived for a while (stable), or that a
+            oneshot has done its work (end).
+        said: The last that was seen of it, in words; may be empty.
+        seconds: For how long by now.
+    """
+
+    name: str
+    what: t.Literal["stop", "start", "port", "health", "stable", "end"]
+    said: str
+    seconds: float
+
+
+class ProgressData(t.TypedDict):
+    """How far a run is that is at work.
+
+    Attributes:
+        run: Its id.
+        step: The step that it is at; empty before the first.
+        seconds: For how long it is at work.
+        waits: What it waits for.
+    """
+
+    run: str
+    step: str
+    seconds: float
+    waits: t.List[WaitData]
+
+
 class RunAtWork(_RunAtWork, total=False):
     """The run that has the stack's lock just now.
 
@@ -327,9 +390,31 @@ class RunAtWork(_RunAtWork, total=False):
         run: Its id; null when it keeps no record.
         start: Clock ticks from boot to the start of its process; null when that is not known.
         step: The step that it is at; absent when it keeps no record.
+        waits: What it waits for; absent when it keeps no record.
     """
 
     step: str
+    waits: t.List[WaitData]
+
+
+class WatcherData(t.TypedDict):
+    """What is known of the watcher of a stack.
+
+    Attributes:
+        at: Its last look, in seconds since the epoch.
+        age: How many seconds ago that was.
+        interval: Seconds from one look to the next; 0 when nobody has promised another one, as it was ended on purpose.
+        level: What that look has found: ok, grace while nothing is counted, degraded or critical.
+        incidents: The why of each incident that is degraded or critical.
+        silent: Whether it has not looked for longer than it may have taken.
+    """
+
+    at: float
+    age: float
+    interval: float
+    level: t.Literal["ok", "grace", "degraded", "critical"]
+    incidents: t.List[str]
+    silent: bool
 
 
 _From = t.TypedDict("_From", {"from": t.Optional[GenerationInPlace]})
@@ -357,6 +442,7 @@ class HolderData(t.TypedDict):
 
     Attributes:
         port: The port.
+        protocol: Whether it is a port of TCP or of UDP. A socket of UDP is bound and does not listen.
         family: ipv4 or ipv6.
         address: Address that it listens on.
         inode: Inode of the socket; null where the system has none.
@@ -372,6 +458,7 @@ class HolderData(t.TypedDict):
     """
 
     port: int
+    protocol: t.Literal["tcp", "udp"]
     family: Family
     address: str
     inode: t.Optional[int]
@@ -409,13 +496,15 @@ class LogData(t.TypedDict):
 
     Attributes:
         path: Of the log.
-        lines: Its last lines, the latest last.
+        lines: Its last lines, the latest last; each is cut after 16384 characters.
         problem: Why it is not shown, in words; null when it is.
+        notes: What is to be known of the lines, in words: what of them is missing, and from when on they are.
     """
 
     path: str
     lines: t.List[str]
     problem: t.Optional[str]
+    notes: t.List[str]
 
 
 class LogsDocument(t.TypedDict):
@@ -449,6 +538,7 @@ class Report(t.TypedDict):
             back, rolled_back or rollback_failed; in check mode planned.
         services: One entry for each service, in the order of the manifest; of a look or a run by name, only the
             services that it is about.
+        timers: One entry for each timer, in the order of the manifest; none of a look or a run by name.
         whole: Whether that is all services of the stack.
         checks: The checks of the verdict; none in check mode and after a flush.
         address: Web address of the first service that answers HTTP; null when none does.
@@ -460,6 +550,7 @@ class Report(t.TypedDict):
         last_failure: The last run that failed, until a later run is good or it is acknowledged; null when there is
             none, and for that run itself.
         run_at_work: The run that has the stack's lock just now; null when there is none, and for a run itself.
+        watcher: The watcher of the stack; null when none has ever looked, and for a run.
         next: Commands to run next, the most useful first.
         mode: The mode of the run; null for a look.
         changed: Whether the run changed anything, or would in check mode; null for a look.
@@ -481,6 +572,7 @@ class Report(t.TypedDict):
     ok: bool
     result: Result
     services: t.List[ServiceRow]
+    timers: t.List[TimerRow]
     whole: bool
     checks: t.List[CheckData]
     address: t.Optional[str]
@@ -491,6 +583,7 @@ class Report(t.TypedDict):
     unfinished_run: t.Optional[UnfinishedRun]
     last_failure: t.Optional[LastFailure]
     run_at_work: t.Optional[RunAtWork]
+    watcher: t.Optional[WatcherData]
     next: t.List[str]
     mode: t.Optional[str]
     changed: t.Optional[bool]

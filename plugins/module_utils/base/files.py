@@ -53,6 +53,43 @@ def write_atomically(path: str, text: str, mode: int, owner: t.Optional[t.Tuple[
         os.close(place)
 
 
+def need_directory(path: str) -> None:
+    """Refuse a file whose directory is not there: it may be a mistake, and nobody has asked for a directory.
+
+    Raises:
+        RollcallError: ``wrong_use``: it is not there.
+    """
+    if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+        raise RollcallError(
+            f"{path} cannot be written: its directory is not there.",
+            kind="wrong_use",
+            evidence={"path": path},
+            remedies=[cures.then("make it", cures.AGAIN)],
+        )
+
+
+def replace_file(path: str, text: str, mode: int, remedy: str) -> None:
+    """Write a file as `write_atomically` does.
+
+    Args:
+        path: the file.
+        text: what it is to have.
+        mode: its mode.
+        remedy: what to do when it cannot be written.
+
+    Raises:
+        RollcallError: it cannot be written; its evidence has the path and the cause.
+    """
+    try:
+        write_atomically(path, text, mode)
+    except OSError as exc:
+        raise RollcallError(
+            f"{path} cannot be written: {exc.strerror or exc}.",
+            evidence={"path": path, "cause": str(exc)},
+            remedies=[remedy],
+        ) from exc
+
+
 def write_at(directory: int, name: str, content: bytes, mode: int, owner: t.Optional[t.Tuple[int, int]] = None) -> None:
     """Replace the file ``name`` of an open directory as `write_atomically` does; a link in its place is replaced.
 

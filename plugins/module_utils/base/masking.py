@@ -18,7 +18,8 @@ SHORTEST = 6
 # no service writes them.
 KEPT = frozenset(
     (
-        *("action", "code", "codes", "family", "health", "kind", "mode", "name", "provenance", "result"),
+        *("action", "code", "codes", "family", "health", "kind", "mode", "name", "protocol", "proves"),
+        *("level", "provenance", "result", "what"),
         *("root", "run", "severity", "stack", "state", "step", "subject"),
     )
 )
@@ -54,6 +55,11 @@ def masked(value: _T, secrets: t.Any) -> _T:
     forms = {form for text in _texts(secrets) for form in _forms(text)}
     hidden = sorted((form for form in forms if len(form) >= SHORTEST), key=len, reverse=True)
     return t.cast(_T, _cleaned(value, hidden)) if hidden else value
+
+
+def tells_secret(name: str) -> bool:
+    """Return whether a name tells that its value is secret, such as ``API_TOKEN``."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def secrets_in(content: str) -> t.Iterator[str]:

@@ -14,7 +14,7 @@ import typing as t
 LONGEST = 1000
 
 # Results of a run that are called otherwise for people.
-_RESULTS = {"ok": "OK", "held": "HELD", "degraded": "FAILED"}
+_RESULTS = {"ok": "OK", "held": "HELD", "not_ready": "NOT READY", "degraded": "FAILED", "wrong_use": "REFUSED"}
 
 
 def printable(text: t.Any) -> str:

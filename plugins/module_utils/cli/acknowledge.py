@@ -27,7 +27,7 @@ def _acknowledge(options: argparse.Namespace) -> int:
 
 VERBS: t.Mapping[str, Verb] = {
     "acknowledge": Verb(
-        "say that the last failed run and the critical log lines are known; they are not told or judged again",
+        "say that the last failed run, failed jobs and critical log lines are known; they are not told or judged again",
         _acknowledge,
         (JSON, CHECK),
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import sys
 import typing as t
 
@@ -98,12 +99,26 @@ def _named(report: t.Any, asked: Data) -> t.Any:
 def _restart(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
     from ..run import dispatch, restart
     from ..run.standing import untouched
-    from ..state.generations import current_config
+    from ..state.generations import config_of, current_config
 
+    patience: t.Optional[float] = arguments.get("patience")
+    going = arguments.get("going")
     with contextlib.nullcontext() if check_mode else untouched():
         request = _request(root, arguments)
-        before = current_config(request.paths)
-        done = restart.describe_plan(request) if check_mode else dispatch.run(request)
+        before = config_of(root, going["before"]) if going else current_config(request.paths)
+        done: t.Union[Report, dispatch.Going]
+        if check_mode:
+            done = restart.describe_plan(request)
+        elif going and patience is not None:
+            done = dispatch.go_on(request, dispatch.Going(**going), patience)
+        elif patience is not None:
+            done = dispatch.begin(request, patience)
+        else:
+            done = dispatch.run(request)
+    if isinstance(done, dispatch.Going):
+        from ..state.waiting import progress_of
+
+        return {"changed": False, "going": done._asdict(), "progress": progress_of(request.paths.state, done.run)}
     return {**_judged(done, changed=bool(done["changed"]), fail=True), "diff": _diff(request, done, before)}
 
 
@@ -168,6 +183,64 @@ def _verify(root: str, arguments: Data, _check_mode: bool) -> t.Dict[str, t.Any]
     return _judged(looked, changed=False, fail=arguments["fail"])
 
 
+def _rollout_look(root: str, arguments: Data, _check_mode: bool) -> t.Dict[str, t.Any]:
+    from ..host import processes
+    from ..state.generations import current_id, load_stack
+    from ..state.one_way import one_way_before, one_way_since
+    from ..state.rollout import read_rollout
+    from ..verdict import status
+    from ..verdict.endpoints import endpoints
+    from ..verdict.release_use import running_releases
+
+    seen = os.stat(root)
+    machine = {"boot": processes.boot_id(), "directory": f"{seen.st_dev}:{seen.st_ino}"}
+    nothing: t.Dict[str, t.Any] = {"rollout": None, "release": "", "over": [], "running": [], "endpoints": []}
+    answer = {"changed": False, "machine": machine, **nothing}
+    if current_id(Paths.of(root)) is None:
+        return answer
+    stack = load_stack(Paths.of(root))
+    found = read_rollout(stack.paths.state)
+    if found is not None:
+        # What it has begun to run before it was cut off.
+        ran = one_way_since(stack.paths, root, found.before)
+        answer["rollout"] = found._replace(one_way=tuple(dict.fromkeys((*found.one_way, *ran)))).as_data()
+    if "manifest" in arguments:
+        answer["over"] = list(one_way_before(Stack.from_dict(arguments["manifest"])))
+    report = status.status(stack.paths)
+    answer["running"] = sorted(running_releases(stack, report))
+    if arguments.get("endpoints"):
+        answer["endpoints"] = endpoints(stack, report["services"])
+    return {**answer, "report": report, "release": stack.release or ""}
+
+
+def _rollout_step(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
+    from ..state import rollout
+    from ..state.generations import current_id, load_stack
+    from ..state.one_way import one_way_since
+
+    stack = load_stack(Paths.of(root))
+    paths = stack.paths
+    told = {name: arguments[name] for name in ("id", "by", "step", "drained", "leads", "origin")}
+    found = rollout.read_rollout(paths.state)
+    is_its = found is not None and found.origin == arguments["origin"]
+    ran = one_way_since(paths, root, found.before) if found is not None and is_its else ()
+    order = rollout.Order(
+        **told,
+        controller=rollout.Controller(**arguments["controller"]),
+        over=tuple(arguments["over"]),
+        one_way=(*arguments["one_way"], *ran),
+    )
+    current = current_id(paths) or ""
+    written = rollout.follow(paths.state, order, current, dry_run=check_mode)
+    return {"changed": False, "rollout": written.as_data(), "generation": current, "release": stack.release or ""}
+
+
+def _page(root: str, _arguments: Data, _check_mode: bool) -> t.Dict[str, t.Any]:
+    from ..page.gather import host_told
+
+    return {"changed": False, "host": host_told(root)}
+
+
 def _doctor(root: str, arguments: Data, check_mode: bool) -> t.Dict[str, t.Any]:
     from ..doctor import doctor
     from ..run.request import who
@@ -207,7 +280,10 @@ _ANSWERS: t.Mapping[str, t.Callable[[str, Data, bool], t.Dict[str, t.Any]]] = {
     "acknowledge": _acknowledge,
     "assign": _assign,
     "doctor": _doctor,
+    "page": _page,
     "restart": _restart,
+    "rollout_look": _rollout_look,
+    "rollout_step": _rollout_step,
     "status": _status,
     "verify": _verify,
 }

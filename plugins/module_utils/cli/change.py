@@ -12,7 +12,20 @@ import typing as t
 
 from ..ports.policies import OWNED
 from ..run.modes import AUTO, FLUSH, FULL, RELOAD, RERUN, RESTARTS, ROLLBACK, STOP, mode_named
-from .console import ALONE, CHECK, JSON, NAMES, POLICY, SOAK, Verb, announce, option, paths_of, show_report
+from .console import (
+    ALONE,
+    CHECK,
+    JSON,
+    NAMES,
+    POLICY,
+    SOAK,
+    Verb,
+    announce,
+    announce_lives,
+    option,
+    paths_of,
+    show_report,
+)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -32,8 +45,22 @@ def _restart(options: argparse.Namespace) -> int:
     return _run(options)
 
 
+def _rerun(options: argparse.Namespace) -> int:
+    from ..state.generations import load_stack
+
+    stack = load_stack(paths_of(options.root))
+    named = [timer.name for timer in stack.timers if timer.name in options.names]
+    if not named:
+        return _run(options)
+    # Late: seldom needed.
+    from .job import rerun
+
+    return rerun(stack, options)
+
+
 def _perform(options: argparse.Namespace) -> int:
     from ..run import dispatch, restart
+    from ..run.limits import parts_of
     from ..run.request import Request, who
     from ..state.generations import load_stack
     from ..state.history import last_seconds
@@ -59,9 +86,13 @@ def _perform(options: argparse.Namespace) -> int:
         return show_report(restart.describe_plan(request), options)
 
     def waiting(limit: float) -> None:
-        announce(options.verb, limit, last_seconds(paths, request.mode.name))
+        parts = parts_of(request, load_stack(paths))
+        announce(options.verb, limit, last_seconds(paths, request.mode.name), parts)
 
-    return show_report(dispatch.run(request, waiting=waiting), options)
+    def lives(left: t.Mapping[str, float]) -> None:
+        announce_lives(options, left)
+
+    return show_report(dispatch.run(request, onlooker=dispatch.Onlooker(waiting, lives)), options)
 
 
 AUTOMATIC = option(
@@ -82,7 +113,8 @@ ONESHOTS = option(
     "names",
     metavar="ONESHOT",
     nargs="+",
-    help="which; * and ? stand for other characters. What depends on it keeps running: restart restarts that, too",
+    help="which; * and ? stand for other characters. What depends on it keeps running: restart restarts that, too. Or "
+    "the name of one timer",
 )
 
 VERBS: t.Mapping[str, Verb] = {
@@ -105,8 +137,8 @@ VERBS: t.Mapping[str, Verb] = {
     ),
     "reload": Verb(RELOAD.help, _run, (NAMES, JSON, CHECK, SOAK), settings={"mode": RELOAD.name}),
     "rerun": Verb(
-        RERUN.help,
-        _run,
+        f"{RERUN.help}; or run the job of a timer now, and tell how it ended",
+        _rerun,
         (ONESHOTS, JSON, POLICY, CHECK, AUTOMATIC),
         settings={"mode": RERUN.name},
     ),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import gc
 import json
 import os
 import sys
@@ -29,6 +28,7 @@ MODULES: t.Mapping[str, str] = {
     **dict.fromkeys(("start", "stop", "restart", "reload", "rerun", "rollback", "flush"), "change"),
     **dict.fromkeys(("history", "port"), "look"),
     "logs": "logs",
+    "report": "page",
     "exec": "execute",
     "ports": "ports",
     "manifest": "manifest",
@@ -37,12 +37,11 @@ MODULES: t.Mapping[str, str] = {
     "undo": "undo",
     "help": "command",
     "ask": "ask",
+    "job": "job",
+    "watch": "watch",
+    "run": "foreground",
 }
 _HELP = ("help", "-h", "--help")
-# So many objects are made between two searches for those that only name each other. A command makes few of these. To
-# search after every 700 objects, as Python does by itself, takes a twentieth of a short command.
-_COLLECT_AFTER = 50_000
-
 _T = t.TypeVar("_T")
 
 
@@ -72,6 +71,23 @@ class _Root(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
+class _Stack(argparse.Action):
+    """Refuses the name of a stack: the command on the PATH of a host takes it, and calls the one of that stack."""
+
+    def __call__(self, *_all: t.Any) -> None:
+        """Refuse it.
+
+        Raises:
+            RollcallError: ``wrong_use``: always.
+        """
+        raise RollcallError(
+            "Only the command that root has installed on the PATH of a host takes --stack, such as "
+            "/usr/local/bin/rollcall. This one is another: of a virtual environment, or of a single stack.",
+            kind="wrong_use",
+            remedies=[cures.OWN_COMMAND],
+        )
+
+
 def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentParser:
     """Return the command line's parser.
 
@@ -88,6 +104,7 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
         "than a moment.",
     )
     top.add_argument("--root", action=_Root, help="directory of the stack; the installed command knows its own")
+    top.add_argument("--stack", action=_Stack, help=argparse.SUPPRESS)
     top.add_argument("--version", action="version", version=f"rollcall {VERSION}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name in _wanted(arguments or ()):
@@ -99,8 +116,15 @@ def parser(arguments: t.Optional[t.Sequence[str]] = None) -> argparse.ArgumentPa
 def _first_verb(arguments: t.Sequence[str]) -> str:
     """Return the first word that is no option; empty when there is none."""
     words = iter(arguments)
-    # The root's directory may be called like a verb.
-    return next((word for word in words if not (word == "--root" and next(words, "")) and not word.startswith("-")), "")
+    # The root's directory, or a stack, may be called like a verb.
+    return next(
+        (
+            word
+            for word in words
+            if not (word in ("--root", "--stack") and next(words, "")) and not word.startswith("-")
+        ),
+        "",
+    )
 
 
 def _wanted(arguments: t.Sequence[str]) -> t.Sequence[str]:
@@ -195,7 +219,6 @@ def run() -> t.NoReturn:
     end_when_interrupted()
     options = argparse.Namespace(root=None)
     sys.excepthook = functools.partial(_tell_unforeseen, options)
-    gc.set_threshold(_COLLECT_AFTER)
     _open_standard_files()
     try:
         code = main(options=options)

@@ -135,6 +135,12 @@ POLICY = option(
 )
 
 
+# A limit of more seconds than these is told with what it is made of.
+LONG = 120.0
+# Of services that are waited for, how many are named.
+MOST_NAMED = 4
+
+
 def paths_of(root: t.Optional[str]) -> Paths:
     """Return the directories of the stack that the command was called for.
 
@@ -150,16 +156,37 @@ def paths_of(root: t.Optional[str]) -> Paths:
     return Paths.of(root)
 
 
-def announce(verb: str, limit: float, last: t.Optional[float] = None) -> None:
+def announce(
+    verb: str, limit: float, last: t.Optional[float] = None, parts: t.Optional[t.Mapping[str, float]] = None
+) -> None:
     """Say on standard error by when a verb ends at the latest.
 
     Args:
         verb: what was called.
         limit: seconds that it takes at the longest.
         last: seconds that it took the last time, where that is known.
+        parts: the seconds of the limit by what they are for; told where the limit is a long one.
     """
+    made_of = ", ".join(f"{seconds:.0f} s {what}" for what, seconds in (parts or {}).items() if seconds >= 1)
+    told = f", of which at the worst {made_of}" if made_of and limit > LONG else ""
     before = "" if last is None else f"; the last time it took {last:.1f} s"
-    sys.stderr.write(f"rollcall {verb}: ends within {limit:.0f} s at the latest{before}\n")
+    sys.stderr.write(f"rollcall {verb}: ends within {limit:.0f} s at the latest{told}{before}\n")
+    sys.stderr.flush()
+
+
+def announce_lives(options: argparse.Namespace, left: t.Mapping[str, float]) -> None:
+    """Say on standard error that a verb waits until services have lived for long enough.
+
+    Args:
+        options: the verb, and ``soak``, for how many seconds all must have lived.
+        left: by service for how many seconds it must live on.
+    """
+    seconds = max(left.values())
+    names = sorted(left, key=lambda name: -left[name])
+    named = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+    asked = seconds <= getattr(options, "soak", 0.0)
+    why = "--soak asks for that" if asked else "earlier lives have ended by themselves"
+    sys.stderr.write(f"rollcall {options.verb}: waits {seconds:.0f} s for {named} to live on: {why}\n")
     sys.stderr.flush()
 
 

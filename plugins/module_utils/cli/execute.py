@@ -56,7 +56,7 @@ def _exec(options: argparse.Namespace) -> int:
 
 
 def _service(stack: Stack, options: argparse.Namespace) -> Service:
-    """Return the service whose variables the command gets: the one that is named, or the only one.
+    """Return the service or timer whose variables the command gets: the one that is named, or the only service.
 
     Raises:
         RollcallError: ``wrong_use``: there is no command, no such service, or there are several.
@@ -70,6 +70,9 @@ def _service(stack: Stack, options: argparse.Namespace) -> Service:
             kind="wrong_use",
             remedies=[cures.execute(name, *(command or ["COMMAND"]))],
         )
+    timer = next((timer for timer in stack.timers if options.names == [timer.name]), None)
+    if timer is not None:
+        return timer
     names = selected(stack, options.names) if options.names else [service.name for service in stack.services]
     written = {stack.service(name).group or name for name in names}
     if len(written) != 1:
@@ -92,7 +95,8 @@ VERBS: t.Mapping[str, Verb] = {
                 "names",
                 metavar="SERVICE",
                 nargs="*",
-                help="whose; of one with several instances, the first; may be left out when there is only one. "
+                help="whose, also of a timer; of one with several instances, the first; may be left out when there is "
+                "only one. "
                 "The command follows after --",
             ),
         ),

@@ -13,6 +13,7 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
+from ..base.port_numbers import protocol_of, read_port
 from ..manifest.model import Stack, address_of
 from .console import CHECK, JSON, POLICY, Option, Verb, announced, option, paths_of, show
 
@@ -49,31 +50,34 @@ def _show_config(stack: Stack, _options: argparse.Namespace) -> Data:
     rows: t.List[t.Dict[str, t.Any]] = []
     for service in stack.services:
         first = {"service": service.name, "port": service.port, "own_port": service.own_port}
-        rows.append({**first, "fallback_ports": list(service.fallback_ports)})
-        for name, port in service.more_ports.items():
-            other = {"service": address_of(service.name, name), "port": port, "own_port": port}
-            rows.append({**other, "fallback_ports": []})
+        if service.port is not None or not service.udp_ports:
+            more = {"fallback_ports": list(service.fallback_ports), "socket": service.socket or None}
+            rows.append({**first, "protocol": "tcp", **more})
+        for name, port in service.other_ports.items():
+            other = {"service": address_of(service.name, name), "port": int(port), "own_port": int(port)}
+            rows.append({**other, "protocol": protocol_of(port), "fallback_ports": [], "socket": None})
     return {"ok": True, "manifest": stack.to_dict(), "ports": rows}
 
 
 def _check(stack: Stack, options: argparse.Namespace) -> Data:
     from ..ports import tool
 
-    return tool.check(stack, _valid(options.port))
+    return tool.check(stack, _named(options.port))
 
 
 def _kill(stack: Stack, options: argparse.Namespace) -> Data:
     from ..ports import flush
 
+    port = _named(options.port)
     done = flush.flush(
         stack,
-        [_valid(options.port)],
+        [port],
         policy=options.policy,
         supervised=options.supervised,
         dry_run=options.check,
         force=cures.force(f"ports kill {options.port}"),
     )
-    return {"ok": not done.kept, "port": options.port, **done.as_dict()}
+    return {"ok": not done.kept, "port": int(port), "protocol": protocol_of(port), **done.as_dict()}
 
 
 def _find_available(stack: Stack, options: argparse.Namespace) -> Data:
@@ -113,6 +117,14 @@ def _update_config(options: argparse.Namespace) -> int:
     return _answer(data, options)
 
 
+def _named(text: str) -> int:
+    """Return the port that somebody names, also one of UDP, such as 5353/udp."""
+    port = read_port(text)
+    if port is None:
+        raise RollcallError(f"{text} is no port: write one from 1 to 65535, of UDP as 5353/udp.", kind="wrong_use")
+    return port
+
+
 def _valid(port: int) -> int:
     if not 1 <= port <= 65535:
         raise RollcallError(f"{port} is no port: they go from 1 to 65535.", kind="wrong_use")
@@ -126,17 +138,18 @@ def _operation(
 
 
 PORT = option("port", metavar="PORT", type=int)
+ANY_PORT = option("port", metavar="PORT", help="its number, of UDP as 5353/udp")
 
 VERBS: t.Mapping[str, Verb] = {
     "ports": Verb(
         "see, free, find and change ports",
         operations={
             "show-config": _operation("the resolved manifest and the assigned ports; changes nothing", _show_config),
-            "check": _operation("whether a port is free, and who listens on it; changes nothing", _check, PORT),
+            "check": _operation("whether a port is free, and who listens on it; changes nothing", _check, ANY_PORT),
             "kill": _operation(
                 "end what listens on an assigned port, unless it is not ours",
                 _kill,
-                PORT,
+                ANY_PORT,
                 POLICY,
                 option("--supervised", action="store_true", help="also stop the service itself, by supervisord"),
                 CHECK,

@@ -17,6 +17,7 @@ from ..base.installation import Broken
 from ..host.model import Process
 from ..host.other_hands import Untrusted
 from ..manifest.model import Paths, Stack
+from ..state.stopped import Stopped
 from ..supervisord import client_errors
 from ..supervisord.discovery import SocketAnswer, Supervisord
 from ..supervisord.settings import Settings
@@ -24,6 +25,7 @@ from ..verdict.observation import Observation
 
 if t.TYPE_CHECKING:
     from ..base.documents import LastFailure
+    from ..base.job_documents import TimerRow
 
 
 class Unavailable(t.NamedTuple):
@@ -150,6 +152,7 @@ class HostFacts:
         ports: what a flush would have against each port, with what is known of its listener.
         untrusted: what others can change of the directories that whoever runs this must trust, each with its cure.
         held: services that stay down, with the reason.
+        stopped: what somebody has stopped by name.
         own_paths: files and directories of Rollcall's.
         missing: directories that are not there.
         logs: of the services and of supervisord.
@@ -160,6 +163,7 @@ class HostFacts:
         unfinished: run and step of the newest run, when it never came to its end.
         failure: the last run that failed, as memory.last_failure returns it.
         unfinished_install: what an install has left to do, as last_steps.missing returns it.
+        late_jobs: the timers whose job nobody has started although its time has passed.
         versions: of all that has one.
         damage: what is missing or damaged of the engine and its environment.
         user: who looks.
@@ -186,6 +190,7 @@ class HostFacts:
     ports: t.Mapping[int, RollcallError] = field(default_factory=dict)
     untrusted: t.Sequence[t.Tuple[Untrusted, str]] = ()
     held: t.Mapping[str, str] = field(default_factory=dict)
+    stopped: Stopped = field(default_factory=dict)
     own_paths: t.Sequence[OwnPath] = ()
     missing: t.Sequence[str] = ()
     logs: t.Sequence[LogFile] = ()
@@ -196,6 +201,7 @@ class HostFacts:
     unfinished: t.Optional[t.Mapping[str, t.Any]] = None
     failure: t.Optional[LastFailure] = None
     unfinished_install: t.Sequence[str] = ()
+    late_jobs: t.Sequence[TimerRow] = ()
     versions: Versions = Versions()
     damage: t.Sequence[Broken] = ()
     user: str = "root"

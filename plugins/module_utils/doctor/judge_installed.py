@@ -18,7 +18,7 @@ from .findings import ERROR, NOTE, WARNING, FindingKind, Sighting
 
 OLDEST_PYTHON = (3, 9)
 # Differences between manifest and host that are findings of their own: about ports, and about services.
-_TOLD_ELSEWHERE = ("port_taken", "not_listening", "not_running")
+_TOLD_ELSEWHERE = ("port_taken", "not_listening", "socket", "not_running")
 
 
 def unavailable(name: str) -> t.Callable[[HostFacts], t.Iterator[Sighting]]:

@@ -11,7 +11,7 @@ import os
 import typing as t
 
 from ..base import cures
-from ..base.text import count, gist, run_result
+from ..base.text import count, gist, readable_time, run_result
 from ..state.lock import describe_lock
 from ..supervisord import client_errors
 from . import repairs
@@ -46,6 +46,13 @@ def _failed_run(facts: HostFacts) -> t.Iterator[Sighting]:
 def _unfinished_install(facts: HostFacts) -> t.Iterator[Sighting]:
     if facts.unfinished_install:
         yield Sighting(facts.name, "\n".join(facts.unfinished_install), cures.INSTALL)
+
+
+def _late_jobs(facts: HostFacts) -> t.Iterator[Sighting]:
+    for row in facts.late_jobs:
+        if row["next"] is not None:
+            text = f"it was to run at {readable_time(row['next'])}, and nothing has started it"
+            yield Sighting(row["name"], text, cures.INSTALL, {"timer": row})
 
 
 def _unfinished_generations(facts: HostFacts) -> t.Iterator[Sighting]:
@@ -114,6 +121,13 @@ KINDS = (
         "an install has not come to its last steps, such as the unit that starts the stack after a boot, or to its run",
         "`ansible-playbook site.yml`",
         _unfinished_install,
+    ),
+    FindingKind(
+        "late_job",
+        WARNING,
+        "the time of a timer's job has passed, and nothing has started it, as where its unit is not active",
+        "`ansible-playbook site.yml`",
+        _late_jobs,
     ),
     FindingKind(
         "unfinished_generation",

@@ -12,10 +12,11 @@ import typing as t
 from ..base import cures
 from ..base.text import count
 from ..ports.judge import services_by_port
-from ..supervisord.places import log_file
+from ..run.sockets import in_the_way
 from ..verdict.judge_running import described_exit
 from ..verdict.lives import STEADY
-from ..verdict.observation import trouble
+from ..verdict.observation import stopped_by_hand
+from ..verdict.readiness import not_ready, trouble
 from ..verdict.remarks import BESIDE, ELSEWHERE, remarks
 from . import repairs
 from .facts import HostFacts
@@ -29,6 +30,16 @@ def _port_taken(facts: HostFacts) -> t.Iterator[Sighting]:
         data = {"port": port, "remedies": list(objection.remedies)}
         data.update((key, value) for key, value in objection.evidence.items() if key == "holders")
         yield Sighting(services.get(port) or str(port), objection.message, remedy, data)
+
+
+def _socket_taken(facts: HostFacts) -> t.Iterator[Sighting]:
+    """Find sockets of services at whose paths something stands that a start would refuse."""
+    if facts.seen is None or facts.stack is None or facts.lock is not None:
+        return
+    for service in facts.stack.services:
+        objection = in_the_way(facts.stack, service, facts.seen)
+        if objection is not None:
+            yield Sighting(service.name, objection.text, objection.cure, {"socket": service.socket})
 
 
 def _port_of_the_kernel(facts: HostFacts) -> t.Iterator[Sighting]:
@@ -48,10 +59,23 @@ def _not_healthy(facts: HostFacts) -> t.Iterator[Sighting]:
         # Without a supervisord that answers nothing is known of any service, and a run at work is just changing them.
         return
     for service in facts.stack.services:
-        found = None if service.name in facts.held else trouble(service, facts.seen)
-        known = found is not None and found.check == "port" and set(facts.ports) & set(service.all_ports.values())
+        meant = service.name in facts.held or stopped_by_hand(service.name, facts.stopped, facts.seen)
+        found = None if meant else trouble(service, facts.seen)
+        ports = set(service.all_ports.values()) if found is not None and found.check == "port" else set()
+        known: t.Set[t.Any] = set(facts.ports) & ports
+        if found is not None and found.check == "socket":
+            known = {*known, *([service.socket] if in_the_way(facts.stack, service, facts.seen) else [])}
         if found is not None and not known:
             yield Sighting(service.name, found.text, facts.own(cures.START))
+
+
+def _not_ready(facts: HostFacts) -> t.Iterator[Sighting]:
+    if facts.seen is None or facts.stack is None or facts.lock is not None:
+        return
+    for service in facts.stack.services:
+        waits = not_ready(service, facts.seen)
+        if waits and trouble(service, facts.seen) is None:
+            yield Sighting(service.name, "; ".join(one.said for one in waits), facts.own(cures.look_at(service.name)))
 
 
 def _not_lasting(facts: HostFacts) -> t.Iterator[Sighting]:
@@ -69,15 +93,23 @@ def _ended(facts: HostFacts, *, lasting: bool) -> t.Iterator[Sighting]:
     for service in facts.stack.services:
         stands = facts.seen.standing(service)
         if stands is not None and stands.counted and (stands.word == STEADY) == lasting:
-            last, log = stands.counted[-1], log_file(facts.stack, service.name)
+            last, log = stands.counted[-1], facts.own(cures.logs(service.name))
             text = f"it has ended by itself, {count(len(stands.counted), 'time')} within 24 hours, last at "
             data = {"exits": len(stands.counted), "last": last.at, "asks": stands.asks}
-            yield Sighting(service.name, text + described_exit(last), cures.log(log), data)
+            yield Sighting(service.name, text + described_exit(last), log, data)
 
 
 def _held(facts: HostFacts) -> t.Iterator[Sighting]:
     for name, reason in facts.held.items():
         yield Sighting(name, reason, _bring(facts, name))
+
+
+def _stopped(facts: HostFacts) -> t.Iterator[Sighting]:
+    if facts.seen is not None and facts.seen.supervisord is not None:
+        for name in facts.stopped:
+            found = stopped_by_hand(name, facts.stopped, facts.seen)
+            if found is not None:
+                yield Sighting(name, found.words, facts.own(cures.start(found.along or name)))
 
 
 def _bring(facts: HostFacts, name: str) -> str:
@@ -116,6 +148,13 @@ KINDS = (
         _port_taken,
     ),
     FindingKind(
+        "socket_held",
+        ERROR,
+        "at the path of a service's unix socket stands what no run removes, or what is not the service's listens there",
+        "the command that ends it, or takes it out of the way",
+        _socket_taken,
+    ),
+    FindingKind(
         "port_kernel",
         WARNING,
         "the kernel gives an assigned port to clients, or to root alone",
@@ -131,10 +170,17 @@ KINDS = (
         _not_healthy,
     ),
     FindingKind(
+        "not_ready",
+        NOTE,
+        "a service is alive and not ready, or warming up",
+        "`rollcall status NAME` until it is",
+        _not_ready,
+    ),
+    FindingKind(
         "not_lasting",
         ERROR,
         "a service has ended by itself, and has not lived for [long enough](../explanation/lives.md) since",
-        "see in its log why, mend it, then `ansible-playbook site.yml`",
+        "see in its log why, and mend it; where that changes nothing of the service, then `rollcall acknowledge`",
         _not_lasting,
     ),
     FindingKind(
@@ -150,6 +196,13 @@ KINDS = (
         "a service stays down because something that it requires is missing",
         "bring what it requires, then `rollcall start`",
         _held,
+    ),
+    FindingKind(
+        "stopped",
+        NOTE,
+        "a service stays down because somebody has stopped it by its name",
+        "`rollcall start NAME`",
+        _stopped,
     ),
     FindingKind(
         "listens_beside",

@@ -35,6 +35,7 @@ from ..state.generations import current_id, load_stack, read_meta
 from ..state.lock import locked_by, locked_by_other
 from ..state.memory import last_failure
 from ..state.runs import unfinished_run
+from ..state.stopped import read_stopped
 from ..supervisord import discovery
 from ..supervisord.discovery import SocketAnswer, discover
 from ..supervisord.places import engine_directory, engine_python
@@ -45,6 +46,9 @@ from ..verdict.observation import Observation
 from . import lost_logs, own_paths
 from .facts import HostFacts, LeftOvers, LogFile, Pidfile, Unavailable, Versions, own_command
 from .other_limits import other_limits
+
+if t.TYPE_CHECKING:
+    from ..base.job_documents import TimerRow
 
 # Seconds for finding out what is in the way on the ports; what is left then is told without its unit.
 PORTS_PATIENCE = 10.0
@@ -124,6 +128,10 @@ class _Look:
             self._fail(name, paths.etc, exc.message, remedy)
             return None
 
+    def _late_jobs(self, stack: Stack) -> t.List[TimerRow]:
+        rows = self._try(stack.paths.state, lambda: status.timer_rows(stack, self._clock)) or []
+        return [row for row in rows if row["late"]]
+
     def _of_stack(self, stack: Stack) -> t.Dict[str, t.Any]:
         """Return what takes a manifest."""
         paths = stack.paths
@@ -139,12 +147,14 @@ class _Look:
         return {
             "seen": seen,
             "unfinished_install": self._try(paths.state, lambda: last_steps.missing(stack)) or (),
+            "late_jobs": self._late_jobs(stack) if seen is not None and seen.supervisord is not None else (),
             "drift": rows,
             "refusal": self._refusal(stack),
             "registry": registry.is_current(stack),
             "problems": self._problems(stack),
             "ports": {} if seen is None else self._try(stack.name, lambda: _ports(stack, seen, self._clock)) or {},
             "held": self._try(paths.env_dir, lambda: fitness.held(stack)) or {},
+            "stopped": self._try(paths.state, lambda: read_stopped(stack)) or {},
             "other_limits": [] if seen is None else other_limits(stack, seen),
             **_logs(stack, seen),
         }

@@ -37,13 +37,18 @@ def lost_logs(stack: Stack, seen: Observation) -> t.List[str]:
     if seen.supervisord is None:
         return []
     held = held_files([seen.supervisord.pid])
+    # Asked after the files: what lives now has had its log open then.
     running = [service.name for service in stack.services if _has_process(seen, service.name)]
     # Without a single file it may not be looked into.
     return [path for path in (log_file(stack, name) for name in running) if held and not _is_held(path, held)]
 
 
 def _has_process(seen: Observation, name: str) -> bool:
-    return name in seen.programs and seen.programs[name].pid > 0
+    """Return whether a service still has the process that was seen: supervisord closes the log of one that ends."""
+    program = seen.programs.get(name)
+    if program is None or not program.pid:
+        return False
+    return not program.born or processes.alive((program.pid, program.born))
 
 
 def _is_held(path: str, held: t.Sequence[Held]) -> bool:

@@ -142,6 +142,52 @@ def in_turn(first: Works, then: Works, *, clock: Clock = SYSTEM) -> t.Tuple[t.Di
     return answers, {name: _value(line) for name, line in zip(then.by_name, lines[len(first.by_name) :])}
 
 
+class Begun:
+    """A child that does one work, for whoever waits for other things besides.
+
+    Args:
+        work: as for `apart`; first of all in it, the child takes back what it has inherited of signals.
+        seconds: after which the child is ended, whoever waits for it.
+
+    Attributes:
+        reader: becomes readable when the child has something to say, or has ended.
+    """
+
+    def __init__(self, work: t.Callable[[], t.Any], seconds: float) -> None:
+        self._said = bytearray()
+        self.reader, writer = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _be_child([work], writer, seconds)
+        os.close(writer)
+
+    def read(self) -> bool:
+        """Read what it says; return whether it has ended. To be called when ``reader`` is readable."""
+        piece = os.read(self.reader, _READ)
+        self._said += piece
+        return not piece
+
+    def answer(self) -> t.Any:
+        """Return what the work returned, once it has ended; raises what the work has raised.
+
+        Raises:
+            TooLong: it was ended before it had done its work.
+        """
+        self._reap()
+        if not self._said.endswith(b"\n"):
+            raise TooLong
+        return _value(bytes(self._said))
+
+    def end(self) -> None:
+        """End it, whatever it does; one that hangs in the kernel is left to init."""
+        os.kill(self._pid, signal.SIGKILL)
+        self._reap()
+
+    def _reap(self) -> None:
+        os.close(self.reader)
+        Deadline(_REAPED).poll(lambda: os.waitpid(self._pid, os.WNOHANG)[0] == self._pid, 0.001)
+
+
 class _Child:
     """A child that does works one after the other, and says a line when one is done."""
 

@@ -31,7 +31,13 @@ class Rights(t.NamedTuple):
     limits: rlimits.Limits
 
 
-def become(argv: t.Sequence[str], environment: t.Mapping[str, str], directory: str, rights: Rights) -> t.NoReturn:
+def become(
+    argv: t.Sequence[str],
+    environment: t.Mapping[str, str],
+    directory: str,
+    rights: Rights,
+    output: t.Optional[t.Callable[[], int]] = None,
+) -> t.NoReturn:
     """Execute a program in the place of this process.
 
     Args:
@@ -39,6 +45,7 @@ def become(argv: t.Sequence[str], environment: t.Mapping[str, str], directory: s
         environment: all its variables.
         directory: where it runs.
         rights: with which it runs.
+        output: opens, with these rights, the file that takes what it prints; None for what this process has.
 
     Raises:
         OSError: the directory or the program is of no use to that account. The rights are given up already.
@@ -50,6 +57,10 @@ def become(argv: t.Sequence[str], environment: t.Mapping[str, str], directory: s
             os.setgroups(who.groups)
             os.setgid(who.gid)
             os.setuid(who.uid)
+        if output is not None:
+            descriptor = output()
+            os.dup2(descriptor, 1)
+            os.dup2(descriptor, 2)
         os.umask(rights.umask)
         os.chdir(directory)
         os.execve(argv[0], list(argv), dict(environment))

@@ -11,6 +11,7 @@ import errno
 import socket
 import typing as t
 
+from ..base.port_numbers import UdpPort
 from . import processes
 
 
@@ -21,7 +22,7 @@ def bindable(port: int, address: str = "") -> t.Optional[str]:
     make it, with SO_REUSEADDR; the socket then listens, and is closed at once.
 
     Args:
-        port: 1 to 65535.
+        port: 1 to 65535; of UDP, where nobody listens, a bind alone proves it free.
         address: empty means the wildcard of IPv4 and that of IPv6, each for itself.
     """
     if address:
@@ -41,23 +42,27 @@ def bindable(port: int, address: str = "") -> t.Optional[str]:
 
 def _try_bind(family: int, address: str, port: int, *, both: bool = False) -> t.Optional[str]:
     """Return None when a server could listen there, else why not; ``both`` includes IPv4 and needs IPv6 to be there."""
+    udp = isinstance(port, UdpPort)
     try:
-        probe = socket.socket(family, socket.SOCK_STREAM)
+        probe = socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
     except OSError as exc:
         if exc.errno == errno.EAFNOSUPPORT:
             return "no such family" if both else None
         raise
     with probe:
         try:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if not udp:
+                # On UDP it lets any number of sockets have the port.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
-            probe.bind((address, port))
-            probe.listen(1)
+            probe.bind((address, int(port)))
+            if not udp:
+                probe.listen(1)
         except OSError as exc:
             # The host has IPv6 switched off: nobody will listen there.
             if not both and address in ("::", "::1") and exc.errno == errno.EADDRNOTAVAIL:
                 return None
             where = f"[{address}]:{port}" if family == socket.AF_INET6 else f"{address}:{port}"
-            return f"cannot listen on {where}: {exc.strerror}"
+            return f"cannot {'bind' if udp else 'listen on'} {where}: {exc.strerror}"
     return None

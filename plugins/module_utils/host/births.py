@@ -120,9 +120,19 @@ def _that_live(sessions: t.Mapping[Identity, int]) -> t.Dict[Identity, int]:
     """Return the sessions that have a living member; nothing new can come from another one."""
     if len(sessions) == 1 and all(processes.alive(leader) for leader in sessions):
         return dict(sessions)
-    places = [processes.reader.place_of(pid) for pid in processes.pids()]
+    wanted = {leader[0] for leader in sessions}
+    # A call tells the session at a tenth of the price of the file that tells who has ended.
+    places = [processes.reader.place_of(pid) for pid in processes.pids() if _session(pid) in wanted]
     numbers = {place.session for place in places if place is not None and not place.ended}
     return {leader: serial for leader, serial in sessions.items() if leader[0] in numbers}
+
+
+def _session(pid: int) -> int:
+    """Return the session of a process; 0 when there is none to be seen."""
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return 0
 
 
 def _write(root: str, births: Births) -> None:

@@ -15,6 +15,7 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
+from ..base.port_numbers import UdpPort
 from .accounts import user_name
 from .model import Activity, Listener, Owners, Place, Process
 
@@ -205,34 +206,48 @@ def _ask(pid: int, name: str) -> t.Any:
 
 def find_listeners(ports: t.Optional[t.Container[int]]) -> t.List[Listener]:
     """Return the listeners of the processes that may be looked into: all of them for root, else those of our user."""
-    psutil = load_psutil()
-    try:
-        connections = [(entry.pid, entry) for entry in psutil.net_connections(kind="tcp")]
-    except (psutil.Error, OSError):
-        # macOS shows the sockets of a process to its user and to root, and psutil gives up at the first refusal.
-        connections = [(process.pid, entry) for process in psutil.process_iter() for entry in _connections(process)]
+    listening = load_psutil().CONN_LISTEN
     return [
-        _listener(entry, pid)
-        for pid, entry in connections
-        if entry.status == psutil.CONN_LISTEN and entry.laddr and (ports is None or entry.laddr.port in ports)
+        _listener(entry, pid, entry.laddr.port)
+        for pid, entry in _all_connections("tcp")
+        if entry.status == listening and entry.laddr and (ports is None or entry.laddr.port in ports)
     ]
 
 
-def _connections(process: t.Any) -> t.Sequence[t.Any]:
+def find_bound(ports: t.Sequence[int]) -> t.List[Listener]:
+    """Return the sockets of those processes that are bound to one of the ports, which are of UDP."""
+    return [
+        _listener(entry, pid, UdpPort(entry.laddr.port))
+        for pid, entry in _all_connections("udp")
+        if entry.laddr and UdpPort(entry.laddr.port) in ports
+    ]
+
+
+def _all_connections(kind: str) -> t.List[t.Tuple[t.Optional[int], t.Any]]:
     psutil = load_psutil()
     try:
-        return t.cast(t.Sequence[t.Any], process.net_connections(kind="tcp"))
+        return [(entry.pid, entry) for entry in psutil.net_connections(kind=kind)]
+    except (psutil.Error, OSError):
+        # macOS shows the sockets of a process to its user and to root, and psutil gives up at the first refusal.
+        every = psutil.process_iter()
+        return [(process.pid, entry) for process in every for entry in _connections(process, kind)]
+
+
+def _connections(process: t.Any, kind: str) -> t.Sequence[t.Any]:
+    psutil = load_psutil()
+    try:
+        return t.cast(t.Sequence[t.Any], process.net_connections(kind=kind))
     except (psutil.Error, OSError):
         # Gone, or another user's: `find_owners` counts those.
         return ()
 
 
-def _listener(entry: t.Any, pid: t.Optional[int]) -> Listener:
+def _listener(entry: t.Any, pid: t.Optional[int], port: int) -> Listener:
     family, address = ("ipv6" if entry.family == socket.AF_INET6 else "ipv4"), entry.laddr.ip
     if family == "ipv6" and address.lower().startswith("::ffff:") and "." in address:
         family, address = "ipv4", address[len("::ffff:") :]
     # A link-local address may come with its interface.
-    return Listener(family, address.partition("%")[0], entry.laddr.port, -(pid or 0), -1)
+    return Listener(family, address.partition("%")[0], port, -(pid or 0), -1)
 
 
 def find_owners(numbers: t.Sequence[int]) -> Owners:

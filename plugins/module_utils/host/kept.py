@@ -107,7 +107,8 @@ def run_kept(
             output = _Output(t.cast("t.IO[bytes]", keeper.stdout).fileno(), most)
             answer = _heard(ours, output, deadline)
         finally:
-            _end(keeper, deadline.clock)
+            end_session(keeper, deadline.clock)
+            t.cast("t.IO[bytes]", keeper.stdout).close()
     if answer is None:
         return Kept(None, f"did not end within {deadline.seconds:g} s", output.kept, output.cut)
     return _ended(answer, output)
@@ -148,12 +149,18 @@ def _heard(ours: socket.socket, output: _Output, deadline: Deadline) -> t.Option
             return None
 
 
-def _end(keeper: subprocess.Popen[bytes], clock: Clock) -> None:
-    """End all of its session's group. The keeper was not waited for yet, so the number cannot be another's."""
+def end_session(leader: subprocess.Popen[bytes], clock: Clock) -> None:
+    """Kill all of the group of a session's leader, and reap that; one that hangs in the kernel is left to init.
+
+    The leader was not waited for yet, so the number cannot be another's.
+
+    Args:
+        leader: a child that was started with ``start_new_session``.
+        clock: of the wait.
+    """
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(keeper.pid, signal.SIGKILL)
-    t.cast("t.IO[bytes]", keeper.stdout).close()
-    Deadline(_REAPED, clock).poll(lambda: keeper.poll() is not None, 0.001)
+        os.killpg(leader.pid, signal.SIGKILL)
+    Deadline(_REAPED, clock).poll(lambda: leader.poll() is not None, 0.001)
 
 
 def _ended(answer: bytes, output: _Output) -> Kept:

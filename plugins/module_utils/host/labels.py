@@ -13,7 +13,7 @@ import typing as t
 from ..base.text import has_control
 from . import processes
 from .accounts import find_account
-from .model import Label
+from .model import Label, Process
 
 LABEL_STACK = "ROLLCALL_STACK"
 LABEL_ROOT = "ROLLCALL_ROOT"
@@ -21,6 +21,8 @@ LABEL_SERVICE = "ROLLCALL_SERVICE"
 LABEL_REVISION = "ROLLCALL_REVISION"
 # What is called by hand has the variables of a service and this one, by which it is none of the stack's processes.
 LABEL_EXEC = "ROLLCALL_EXEC"
+# What that variable is of a job of a timer.
+JOB = "job"
 
 
 def label_of(pid: int, contained: t.Optional[bool] = None) -> t.Optional[Label]:
@@ -35,9 +37,32 @@ def label_of(pid: int, contained: t.Optional[bool] = None) -> t.Optional[Label]:
     The environment is that of its last exec; a program that overwrites it (setproctitle) loses the label. A process
     in another pid namespace has none: the environment of a container is not ours to trust.
     """
+    return _label_of(pid, contained, None)
+
+
+def processes_of_jobs(root: str, uids: t.Container[int]) -> t.List[t.Tuple[Process, str]]:
+    """Return the processes of the jobs of the stack at ``root``, each with the name of its timer.
+
+    Args:
+        root: the stack's root directory.
+        uids: the users whose labels count, as `trusted_uids` returns them.
+    """
+    found = []
+    for pid in processes.pids():
+        label = _label_of(pid, None, JOB)
+        process = processes.describe(pid) if label is not None and label.root == root else None
+        if label is not None and process is not None and not process.ended and process.uid in uids:
+            found.append((process, label.service))
+    return found
+
+
+def _label_of(pid: int, contained: t.Optional[bool], called: t.Optional[str]) -> t.Optional[Label]:
+    """Return the label of a process for which ``LABEL_EXEC`` is ``called``; None when it is anything else."""
     environment = processes.reader.environment(pid, "ROLLCALL_")
     # Anybody can give a process a label. One with control characters is no stack's.
-    if LABEL_ROOT not in environment or LABEL_EXEC in environment or has_control("".join(environment.values())):
+    if LABEL_ROOT not in environment or has_control("".join(environment.values())):
+        return None
+    if environment.get(LABEL_EXEC) != called:
         return None
     if processes.reader.in_container(pid) if contained is None else contained:
         return None

@@ -123,7 +123,7 @@ class Listener(t.NamedTuple):
     Attributes:
         family: ``ipv4`` or ``ipv6``; an IPv6 socket bound to an IPv4-mapped address counts as what it is, ``ipv4``.
         address: it listens on; ``0.0.0.0`` and ``::`` are the wildcards.
-        port: 1 to 65535.
+        port: 1 to 65535; a `UdpPort` for a socket of UDP, which is bound and does not listen.
         inode: by which /proc/PID/fd names it. Where there are no inodes (not Linux) the negative of the owner's pid.
         uid: the user who made it; -1 when unknown.
         v6only: whether an IPv6 wildcard leaves the IPv4 port to others.

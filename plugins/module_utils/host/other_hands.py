@@ -22,6 +22,7 @@ from .accounts import user_name
 # The kernel gives up on a path that leads through more links (path_resolution(7)).
 MOST_LINKS = 40
 _ACL = "system.posix_acl_access"
+_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Untrusted(t.NamedTuple):
@@ -63,24 +64,45 @@ def untrusted_within(top: str, known: t.Container[str] = (), skipped: t.Containe
     look = _TrustSearch(os.geteuid())
     waiting = [top]
     while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                listed = sorted(entries, key=lambda entry: entry.name)
-        except OSError:
-            continue
-        for entry in listed:
-            try:
-                seen = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            if entry.name in skipped and stat.S_ISDIR(seen.st_mode):
-                continue
-            reason = look.reason(entry.path, seen, last=True) if entry.path not in known else ""
-            if reason:
-                return Untrusted(top, f"has {os.path.relpath(entry.path, top)} in it, which {reason}", inside=True)
-            if stat.S_ISDIR(seen.st_mode):
-                waiting.append(entry.path)
+        place = waiting.pop()
+        found, directories = _listed(place, look.trusted)
+        for name in sorted(found):
+            path = os.path.join(place, name)
+            reason = look.reason(path, found[name], last=True) if path not in known else ""
+            if reason and not (name in skipped and name in directories):
+                return Untrusted(top, f"has {os.path.relpath(path, top)} in it, which {reason}", inside=True)
+        waiting += [os.path.join(place, name) for name in sorted(directories) if name not in skipped]
     return None
+
+
+def _listed(place: str, trusted: t.Container[int]) -> t.Tuple[t.Dict[str, os.stat_result], t.List[str]]:
+    """Return by name what in a directory others may be able to change, and the names of the directories in it.
+
+    A virtual environment has thousands of files: each is looked up in its open directory, and not from the root on.
+    """
+    found: t.Dict[str, os.stat_result] = {}
+    directories: t.List[str] = []
+    try:
+        handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return found, directories
+    try:
+        with os.scandir(handle) as entries:
+            for entry in entries:
+                try:
+                    seen = entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue
+                if seen.st_mode & _BY_OTHERS or seen.st_uid not in trusted:
+                    found[entry.name] = seen
+                if entry.is_dir(follow_symlinks=False):
+                    directories.append(entry.name)
+    except OSError:
+        # What was listed until then counts.
+        return found, directories
+    finally:
+        os.close(handle)
+    return found, directories
 
 
 class _TrustSearch:
@@ -88,6 +110,7 @@ class _TrustSearch:
 
     def __init__(self, uid: int) -> None:
         self._uid = uid
+        self.trusted = (0, uid)
         self._seen: t.Dict[str, t.Optional[os.stat_result]] = {}
         self.found: t.Dict[str, Untrusted] = {}
 
@@ -121,13 +144,13 @@ class _TrustSearch:
         seen = self._seen[path]
         reason = "" if seen is None else self.reason(path, seen, last=last)
         if reason:
-            by_mode = seen is not None and seen.st_uid in (0, self._uid)
+            by_mode = seen is not None and seen.st_uid in self.trusted
             self.found.setdefault(path, Untrusted(path, reason, by_mode))
         return seen
 
     def reason(self, path: str, seen: os.stat_result, *, last: bool) -> str:
         """Return why others can change what is at a path, for people; empty when they cannot."""
-        if seen.st_uid not in (0, self._uid):
+        if seen.st_uid not in self.trusted:
             return f"belongs to user {user_name(seen.st_uid)}"
         if stat.S_ISLNK(seen.st_mode):
             # A link has no mode of its own; who may replace it is told by the directory that it is in.

@@ -317,7 +317,9 @@ def pids() -> t.List[int]:
     Numbers start again from the bottom when they are used up, so those above the last one given out are the oldest.
     """
     last = int(read("/proc/loadavg").split()[4])
-    return sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), key=lambda pid: (pid > last, -pid))
+    found = sorted(map(int, filter(str.isdigit, os.listdir("/proc"))), reverse=True)
+    above = next((at for at, pid in enumerate(found) if pid <= last), len(found))
+    return found[above:] + found[:above]
 
 
 def children(pid: int) -> t.List[int]:

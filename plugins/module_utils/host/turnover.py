@@ -31,6 +31,8 @@ MOMENT = 2.0
 # How many children must have ended with an error.
 ENDS = 3
 _INTERVAL = 0.02
+# Seconds in which the next child has begun after one that has ended.
+_BETWEEN = 0.5
 # Seconds in which a child that was forked to execute another program has done so.
 _FORKED = 0.1
 # How a shell's child ends that could not execute a program.
@@ -70,7 +72,7 @@ def find_dying(
     """
     if not processes.LINUX or not hasattr(os, "pidfd_open"):
         return {}
-    watched = {parent: (name, _Watch(parent)) for name, pids in families.items() for parent in _suspects(pids)}
+    watched = {parent: (name, _Watch(parent)) for name, pids in families.items() for parent in _suspects(pids, clock)}
     if watched:
         Deadline(seconds, clock).poll(lambda: _settled(watch for _name, watch in watched.values()), _INTERVAL)
     found = {}
@@ -86,18 +88,25 @@ def _settled(watches: t.Iterable[_Watch]) -> bool:
     return not [watch for watch in watches if not watch.settled()]
 
 
-def _suspects(pids: t.Sequence[int]) -> t.List[int]:
-    """Return which processes of a family have children, all of them new, and had others that have ended."""
-    if len(pids) < 2:
-        return []
+def _suspects(pids: t.Sequence[int], clock: Clock) -> t.List[int]:
+    """Return which processes of a family have children, all of them new, and had others that have ended.
+
+    Who was seen as a child may have ended since, and the next one may not have begun.
+    """
+    parents = [pid for pid in pids if proc.has_reaped(pid)] if len(pids) > 1 else []
     ages: t.Dict[int, float] = {}
-    for pid in pids[1:]:
-        place = processes.reader.place_of(pid)
-        if place is not None:
-            ages[place.ppid] = max(ages.get(place.ppid, 0.0), processes.age(place.start))
-    return [
-        parent for parent, oldest in ages.items() if oldest <= MOMENT and parent in pids and proc.has_reaped(parent)
-    ]
+
+    def has_found() -> bool:
+        for parent in parents:
+            for pid in processes.children(parent):
+                place = processes.reader.place_of(pid)
+                if place is not None:
+                    ages[parent] = max(ages.get(parent, 0.0), processes.age(place.start))
+        return bool(ages)
+
+    if parents:
+        Deadline(_BETWEEN, clock).poll(has_found, _INTERVAL)
+    return [parent for parent, oldest in ages.items() if oldest <= MOMENT]
 
 
 class _Watch:

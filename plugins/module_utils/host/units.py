@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import typing as t
 
 from ..base.files import read_text
 
@@ -48,3 +49,21 @@ def is_enabled(path: str) -> bool:
     import glob
 
     return bool(glob.glob(os.path.join(glob.escape(os.path.dirname(path)), "*.wants", os.path.basename(path))))
+
+
+def job_unit(stack: str) -> str:
+    """Return the name of the unit that runs the jobs of a stack, one for all: ``@`` is in no name of a stack."""
+    return f"rollcall-{stack}@.service"
+
+
+def timer_name(stack: str, timer: str) -> str:
+    """Return the name of the unit that starts the job of a timer."""
+    return f"rollcall-{stack}@{timer}.timer"
+
+
+def timers_of(stack: str, place: str) -> t.List[str]:
+    """Return the files of the units that start jobs of a stack, in a directory of systemd."""
+    # Late: only where a unit is looked for.
+    import glob
+
+    return sorted(glob.glob(os.path.join(glob.escape(place), timer_name(stack, "*"))))

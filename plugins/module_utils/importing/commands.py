@@ -46,6 +46,13 @@ _OF_JAVA = re.compile(r"-D(?:[A-Za-z0-9_-]+\.)*(?:server\.|http\.|https\.|listen
 _AT_THE_END = re.compile(r"(?:\A|:)([0-9]{2,5})/?\Z")
 _HERE = r"(?:0\.0\.0\.0|127\.[0-9.]{5,11}|localhost|\*|\+|\[::1?\]|)"
 _LOCAL = re.compile(rf"(?:(?:tcp|http|https)://)?{_HERE}:([0-9]{{2,5}})/?\Z")
+# Options of servers that name a unix socket, those of one letter with their value behind them or in the next word.
+_SOCKET_OPTIONS: t.Mapping[str, t.Tuple[str, ...]] = {
+    "gunicorn": ("-b", "--bind"),
+    "hypercorn": ("-b", "--bind"),
+    "uvicorn": ("--uds",),
+    "daphne": ("-u", "--unix-socket"),
+}
 _LAST_WORD = frozenset(["runserver", "http.server", "SimpleHTTPServer"])
 
 _EVERYWHERE = re.compile(r"[a-z]+://(?:0\.0\.0\.0|\*|\+|\[::\]):([0-9]{2,5})(?:[/;,]|\Z)")
@@ -103,6 +110,38 @@ def port_in(argv: t.Sequence[str]) -> t.Optional[t.Tuple[str, int]]:
             return found
         before = argument
     return None
+
+
+def socket_in(argv: t.Sequence[str]) -> str:
+    """Return the path of the unix socket that a command names literally and listens on; empty when it names none.
+
+    Known are gunicorn and hypercorn (``--bind unix:/path``), uvicorn (``--uds``) and daphne (``-u``), also behind a
+    ``python -m`` and in a script for a shell.
+    """
+    script = script_of(argv)
+    if script is not None and len(script) <= _LONGEST_SCRIPT:
+        try:
+            argv = shlex.split(script)
+        except ValueError:
+            return ""
+    at = next((number for number, each in enumerate(argv[:_PROGRAM_WORDS]) if _base(each) in _SOCKET_OPTIONS), None)
+    if at is None:
+        return ""
+    options, rest = _SOCKET_OPTIONS[_base(argv[at])], list(argv[at + 1 :])
+    for argument, following in zip(rest, [*rest[1:], ""]):
+        name, equals, value = argument.partition("=")
+        short = next((one for one in options if len(one) == 2 and argument.startswith(one) and argument != one), None)
+        if name in options:
+            given = value if equals else following
+        elif short is not None:
+            given = argument[2:]
+        else:
+            continue
+        path = re.sub(r"\Aunix:(?://)?", "", given)
+        # Of options that take addresses as well only a path is meant.
+        if path.startswith("/") and (path != given or "--bind" not in options) and not re.search(r"[$`{}]", path):
+            return path
+    return ""
 
 
 def _port_of_argument(argument: str, following: str, before: str) -> t.Optional[t.Tuple[str, int]]:

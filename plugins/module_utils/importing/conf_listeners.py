@@ -154,9 +154,6 @@ class Listeners:
             self._draft.lost(place, f"{why}, so it is no health check", "write health below the service that answers")
             return
         (process,) = asked
-        if "health" in process.entry:
-            self._draft.lost(place, f"asks {process.name}, which has a health check already", "keep one of the two")
-            return
         self._give(place, process, listener)
 
     def _give(self, place: str, process: ConfProcess, listener: EventListener) -> None:
@@ -168,8 +165,9 @@ class Listeners:
             entry["port"] = listener.port
         elif entry["port"] != listener.port:
             health.update(port=listener.port)
-        entry["health"] = health
-        told = f"is the health check of {process.name}"
+        before = entry.get("health", [])
+        entry["health"] = [*(before if isinstance(before, list) else [before]), health] if before else health
+        told = f"is {'a' if before else 'the'} health check of {process.name}"
         if entry.get("port") == listener.port:
             told += f", which listens on {listener.port}"
         if listener.unsaid:

@@ -95,6 +95,7 @@ class Draft:
         self._seen: t.List[t.Tuple[str, str, int, str]] = []
         self._text = 0
         self._also: t.List[int] = []
+        self._sockets: t.Dict[str, str] = {}
         self._avoid: t.List[int] = list(PortRules().avoid)
         self.root = root
         self.defaults: t.Dict[str, t.Any] = {}
@@ -323,8 +324,9 @@ class Draft:
                 'write [sh, -c, "exec ..."] if a shell is meant, and leave & out, as the service must stay',
             )
         if any(escaped(argument) != argument for argument in argv):
-            told = "{port} in it would stand for the service's port, so it is written \\{port}"
-            self.changed(place, told, "write {port} if that is meant")
+            word = "port" if any("{port" in argument for argument in argv) else "socket"
+            told = f"{{{word}}} in it would stand for the service's {word}, so it is written \\{{{word}}}"
+            self.changed(place, told, f"write {{{word}}} if that is meant")
 
     def port_variables(self, given: t.Mapping[str, str], place: str, *, port: t.Optional[int]) -> None:
         """Note variables of the service that is added next, which look like the port that it listens on."""
@@ -488,6 +490,7 @@ class Draft:
         """Return the keys of a service, without a port that it cannot have; None when they do not pass the check."""
         entry: t.Dict[str, t.Any] = _as_text(dict(candidate.entry))
         port, health = entry.pop("port", None), entry.pop("health", None)
+        socket = commands.socket_in(candidate.entry.get("command", ()))
         found = self._check({name: entry})
         if found:
             for problem in found:
@@ -509,9 +512,22 @@ class Draft:
                 )
         elif "port" in candidate.entry:
             entry["port"] = None
+        if socket:
+            self._check_socket(name, entry, socket, candidate.place)
         if health is not None:
             self._check_health(name, entry, health, candidate.place)
         return entry
+
+    def _check_socket(self, name: str, entry: t.Dict[str, t.Any], socket: str, place: str) -> None:
+        """Give a service the socket that its command names, or note that it cannot have it."""
+        other = self._sockets.get(socket)
+        problems = self._check({name: {**entry, "socket": socket}}) if other is None else []
+        if other is None and not problems:
+            self._sockets[socket] = name
+            entry["socket"] = socket
+            return
+        why, cure = (f"{socket} is that of {other}", corrections.GIVE_ANOTHER) if other else problems[0][1:3]
+        self.lost(place, f"has no socket here, so nobody looks whether it listens there: {why}", cure)
 
     def _check_health(self, name: str, entry: t.Dict[str, t.Any], health: t.Any, place: str) -> None:
         """Give a service its health check, or note that it cannot have it."""

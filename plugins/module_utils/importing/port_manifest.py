@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base.port_numbers import is_port
 from ..manifest import corrections
 from ..manifest.check import check_manifest
 from ..manifest.document import Document
@@ -85,7 +86,7 @@ def ports_of(text: str) -> t.Dict[str, int]:
     found = {
         str(name): entry["port"]
         for name, entry in (services.items() if isinstance(services, dict) else ())
-        if isinstance(entry, dict) and _is_port(entry.get("port"))
+        if isinstance(entry, dict) and is_port(entry.get("port"))
     }
     if not found:
         draft.problem("the file of --ports", "names no port of a service", corrections.PORT_MANIFEST)
@@ -102,12 +103,12 @@ def _mapping(data: t.Mapping[str, t.Any], key: str) -> t.Mapping[str, t.Any]:
 def _outside(raw: t.Mapping[str, t.Any]) -> t.List[int]:
     """Return the list for ``ports.also``: the ports in it, and those of services that are not in the range."""
     rules, given, services = PortRules(), _mapping(raw, "ports"), _mapping(raw, "services")
-    also = [port for port in _list(given, "also") if _is_port(port)]
-    span = [port for port in _list(given, "range") if _is_port(port)]
+    also = [port for port in _list(given, "also") if is_port(port)]
+    span = [port for port in _list(given, "range") if is_port(port)]
     low, high = span if len(span) == 2 else (rules.low, rules.high)
-    refused = {*(port for port in _list(given, "avoid") or rules.avoid if _is_port(port)), *rules.protect}
+    refused = {*(port for port in _list(given, "avoid") or rules.avoid if is_port(port)), *rules.protect}
     ports: t.List[t.Any] = [_mapping(services, name).get("port") for name in services]
-    for port in filter(_is_port, ports):
+    for port in filter(is_port, ports):
         if reasons_to_list(port, low, high) and port not in refused:
             also.append(port)
     return sorted(set(also))
@@ -116,7 +117,3 @@ def _outside(raw: t.Mapping[str, t.Any]) -> t.List[int]:
 def _list(data: t.Mapping[str, t.Any], key: str) -> t.Sequence[t.Any]:
     value = data.get(key)
     return value if isinstance(value, (list, tuple)) else ()
-
-
-def _is_port(value: t.Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535

@@ -11,6 +11,8 @@ import re
 import typing as t
 from collections.abc import Mapping
 
+from ..base.port_numbers import is_port
+
 # Where registries have their assignments, and the ports that nobody may have.
 _ASSIGNMENTS = re.compile(
     r"(\w+_)?(assignments?|allocations?|allocated|assigned|registry|ports?|services)(_\w+)?\Z", re.I
@@ -37,7 +39,7 @@ def as_older_shape(data: t.Any) -> t.Optional[t.Dict[str, t.Any]]:
     if reserved is not None:
         older["notes"] = {"avoid_ports": reserved}
     for low, high in _RANGES:
-        if _is_port(data.get(low)) and _is_port(data.get(high)):
+        if is_port(data.get(low)) and is_port(data.get(high)):
             older["port_ranges"] = {"safe_range_start": data[low], "safe_range_end": data[high]}
             break
     return older
@@ -74,8 +76,4 @@ def _assignment(name: t.Any, value: t.Any) -> t.Optional[t.Tuple[str, int]]:
         value = value.get("port")
     if isinstance(name, str) and name.isdigit() and isinstance(value, str):
         name, value = value, int(name) if len(name) <= 5 else 0
-    return (name, value) if isinstance(name, str) and _is_port(value) else None
-
-
-def _is_port(value: t.Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535
+    return (name, value) if isinstance(name, str) and is_port(value) else None

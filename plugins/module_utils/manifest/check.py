@@ -23,7 +23,7 @@ from .document import Document, is_inventory_file
 from .health_checks import health_of
 from .host_limits import ANY_HOST, HostLimits
 from .keys import CHECKS, SERVICE, STACK, fields_of
-from .model import Checks, Paths, Service, Stack
+from .model import TIMER, Checks, Paths, Service, Stack
 from .places import Place
 from .port_checks import check_port_lists, check_shared_ports
 from .problems import Problems, value_of
@@ -32,19 +32,22 @@ from .references import Instance, check_literal_ports, check_secrets
 from .relation_checks import (
     check_dependencies,
     check_deprecated,
+    check_fleet,
     check_monitors,
     check_names,
     check_requirements,
     level_of,
 )
 from .secret_values import Digests
-from .service_checks import check_commands, check_service, command_of, env_of
+from .service_checks import check_commands, check_service, command_of, env_of, ready_timeout_of
+from .socket_checks import check_sockets
 from .system_directories import why_not
-from .written import Written, inside
+from .timer_checks import OF_SERVICES_ONLY, check_timers
+from .watch_checks import watch_of
+from .written import PUBLIC_DIRECTORIES, Written, inside
 
 # Each set of secrets takes some 8 ms to digest.
 MOST_SETS_OF_SECRETS = 100
-_PUBLIC_DIRECTORIES = ("/tmp", "/var/tmp", "/dev/shm", "/private/tmp")
 
 
 class Checked(t.NamedTuple):
@@ -111,12 +114,16 @@ def _check_between_values(written: Written) -> None:
     for name in written.own:
         check_service(written, name)
     check_shared_ports(written)
+    check_sockets(written, _paths_of(written))
     # Empty where the key has no value.
     databases = value_of(value_of(written.fields, "checks", {}), "database") or {}
     check_literal_ports(written.problems, written.defaults, written.own, written.instances, databases)
     check_secrets(written.problems, written.own)
     check_dependencies(written)
+    check_timers(written)
+    check_fleet(written)
     check_requirements(written)
+    watch_of(written)
     check_deprecated(written)
     _check_secrets(written)
 
@@ -139,7 +146,7 @@ def _paths_of(written: Written) -> t.Optional[Paths]:
     found = vars(Paths.of(written.root)).copy()
     for key in given:
         path = written.resolve(("paths", key), value_of(given, key, key), written.root)
-        if any(inside(path, public) for public in _PUBLIC_DIRECTORIES) and not inside(path, written.root):
+        if any(inside(path, public) for public in PUBLIC_DIRECTORIES) and not inside(path, written.root):
             written.problems.error(("paths", key), "lies where every user may write", corrections.OWN_DIRECTORY)
         against = why_not(path)
         if against:
@@ -192,7 +199,8 @@ def _stack(written: Written, release: t.Optional[str]) -> Stack:
             "name": written.fields["name"],
             "root": written.root,
             "paths": vars(paths),
-            "services": services,
+            "services": [service for service in services if service.get("kind") != TIMER],
+            "timers": [service for service in services if service.get("kind") == TIMER],
             "user": value_of(written.fields, "user"),
             "ports": vars(written.rules),
             "deprecated": {name: port for name, port in written.deprecated.items() if port is not None},
@@ -202,6 +210,7 @@ def _stack(written: Written, release: t.Optional[str]) -> Stack:
             },
             "written": _kept(written, services, databases, digests),
             "restart_budget": value_of(written.fields, "restart_budget", {}),
+            "watch": watch_of(written),
             "release": release,
         }
     )
@@ -211,7 +220,7 @@ def _kept(
     written: Written, services: t.Sequence[t.Mapping[str, t.Any]], databases: t.Sequence[t.Any], digests: Digests
 ) -> t.Optional[t.Dict[str, t.Dict[str, t.Any]]]:
     """Return what names ports as it was written, for a host that may give another one; None where none may."""
-    if not any(service["fallback_ports"] for service in services):
+    if not any(service.get("fallback_ports") for service in services):
         return None
     written.references.keep = True
     found: t.Dict[str, t.Dict[str, t.Any]] = {}
@@ -219,9 +228,11 @@ def _kept(
     for service, (name, instance) in zip(services, again):
         named = _service(written, name, instance, digests)
         other = {key: value for key, value in named.items() if value != service[key]}
+        # The port of a check is a number, and is moved as one.
         if other.get("health"):
-            # Its port is a number, and is moved as one.
-            other["health"] = {key: value for key, value in other["health"].items() if key != "port"}
+            other["health"] = _without_port(other["health"])
+        if "more_health" in other:
+            other["more_health"] = [_without_port(check) for check in other["more_health"]]
         if other:
             found[instance.name] = other
     named_by = databases_of(written)
@@ -233,9 +244,14 @@ def _kept(
     return kept
 
 
+def _without_port(check: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    return {key: value for key, value in check.items() if key != "port"}
+
+
 def _service(written: Written, name: str, instance: Instance, digests: Digests) -> t.Dict[str, t.Any]:
     """Return a service as data of a `Service`: what was read, and over it what depends on other values."""
     merged = written.merged[name]
+    checks = health_of(written, name, instance)
     data = {
         **fields_of(Service, SERVICE, merged),
         "name": instance.name,
@@ -244,7 +260,8 @@ def _service(written: Written, name: str, instance: Instance, digests: Digests) 
         "directory": written.directory(name, instance),
         "secrets": digests.of(merged["secrets"]),
         "port": instance.port,
-        "health": health_of(written, name, instance),
+        "health": checks[0] if checks else None,
+        "more_health": checks[1:],
         "depends_on": {
             each.name: level_of(written, other, level)
             for other, level in written.needs(name).items()
@@ -254,13 +271,19 @@ def _service(written: Written, name: str, instance: Instance, digests: Digests) 
         "fallback_ports": instance.fallback_ports,
         "port_name": instance.port_name,
         "more_ports": instance.more_ports,
+        "socket": instance.socket,
+        "udp_ports": {called: int(port) for called, port in instance.udp_ports.items()},
         "group": name if instance.number else "",
         "instance": instance.number,
         "requires_files": written.required_files(name, instance),
         "reload": written.reload(name, instance),
     }
-    if data.get("kind") == "oneshot":
+    if data.get("kind") == TIMER:
+        # What the defaults say to those that keep running.
+        data = {key: value for key, value in data.items() if key not in OF_SERVICES_ONLY}
+    if data.get("kind") in ("oneshot", TIMER):
         data["restart"] = "never"
+    data["ready_timeout"] = ready_timeout_of(written, name)
     if "stop" in data:
         data["stop"] = _stop(data["stop"], value_of(written.own[name], "stop", {}))
     return data

@@ -16,6 +16,8 @@ UNPRIVILEGED_FROM = 1024
 # Bytes of the socket's path: sun_path has 108 on Linux, 104 on macOS, and supervisord adds a dot and its pid at first.
 SOCKET_LIMIT_LINUX = 99
 SOCKET_LIMIT_MACOS = 95
+# Bytes that supervisord adds for a moment, a dot and a pid of seven digits. A service's socket may be so much longer.
+SUFFIX_OF_SUPERVISORD = 8
 
 
 class HostLimits(t.NamedTuple):

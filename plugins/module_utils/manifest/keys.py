@@ -15,14 +15,19 @@ from __future__ import annotations
 import typing as t
 
 from . import corrections, sql, values
+from .alert_keys import TOLD
 from .document import WRONG
 from .model import (
+    BOTH,
     EXEC,
+    FLEET,
     HTTP,
     HTTPS,
     LONGEST_STOP,
+    PROVES,
     ROLLING,
     TCP,
+    TIMER,
     TLS,
     TOGETHER,
     DatabaseCheck,
@@ -52,6 +57,7 @@ from .readers import (
     number,
     whole,
 )
+from .watch_model import Watch
 
 _BELOW = Words("see below")
 _SECONDS = number(0, 3600, "seconds")
@@ -129,6 +135,12 @@ STOP: t.Mapping[str, Key] = {
 START: t.Mapping[str, Key] = {
     "seconds": Key(_SECONDS, "how long it must live to count as started; rounded up to whole seconds", Start.seconds),
     "retries": Key(whole(0, 1000, "a number of tries"), "how often supervisord tries again", Start.retries),
+    "grace": Key(
+        _SECONDS,
+        "how long after its start a bad answer to a health check says that it is warming up, and not ill; see "
+        "[alive and ready](#alive-and-ready)",
+        Start.grace,
+    ),
 }
 
 RELOAD: t.Mapping[str, Key] = {
@@ -244,13 +256,36 @@ HEALTH: t.Mapping[str, Key] = {
         Words("the service itself"),
         only=_OVER_NETWORK,
     ),
+    "name": Key(values.PORT_NAME, "what it is called, of several", Words("`http`, `exec` and so on")),
+    "proves": Key(
+        choice(*PROVES),
+        "that the service is alive, that it is ready, or both: see [alive and ready](#alive-and-ready)",
+        BOTH,
+    ),
 }
+
+_A_CHECK = mapping("a health check", HEALTH, "mapping, list or `null`")
+_MOST_CHECKS = 10
+
+
+def _health(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    """Read the health check of a service, or a list of several."""
+    if not is_list(value):
+        return _A_CHECK.read(problems, place, value)
+    if not value:
+        return problems.error(place, "has no check", corrections.REMOVE)
+    if len(value) > _MOST_CHECKS:
+        return problems.error(place, f"has {len(value)} items, and {_MOST_CHECKS} are the most", corrections.SHORTER)
+    checks = [_A_CHECK.read(problems, (*place, index), each) for index, each in enumerate(value)]
+    return WRONG if WRONG in checks else checks
+
 
 SERVICE: t.Mapping[str, Key] = {
     "description": Key(FOLDED_TEXT, "for people", shared=False),
     "kind": Key(
-        choice("service", "oneshot"),
-        "a service keeps running; a oneshot runs to its end, once, and its exit code 0 is its success",
+        choice("service", "oneshot", TIMER),
+        "a service keeps running; a oneshot runs to its end, once, and its exit code 0 is its success; a timer runs a "
+        "job [on a schedule](#timers)",
         Service.kind,
     ),
     "command": Key(
@@ -273,6 +308,12 @@ SERVICE: t.Mapping[str, Key] = {
         field="more_ports",
         shared=False,
     ),
+    "socket": Key(
+        values.PATH,
+        "the unix socket that it or a child of it listens on: a path, relative to the root, or absolute; see "
+        "[unix sockets](#unix-sockets)",
+        shared=False,
+    ),
     "fallback_ports": Key(
         values.PORTS,
         "the ports that it may have instead when its port is taken on a host, in this order; see "
@@ -290,7 +331,7 @@ SERVICE: t.Mapping[str, Key] = {
         "how a run restarts its instances: `together`, or `rolling`, one after the other; see [instances](#instances)",
         Service.update,
     ),
-    "health": Key(mapping("a health check", HEALTH, "mapping or `null`"), "see [health](#health)", null=True),
+    "health": Key(ValueType(_A_CHECK.words, _health, HEALTH), "see [health](#health)", null=True),
     "depends_on": Key(values.DEPENDS_ON, "see [dependencies](#dependencies)", shared=False),
     "requires_files": Key(values.FILES, "see [what holds a service](#what-holds-a-service)"),
     "requires_env": Key(values.VARIABLES, "see [what holds a service](#what-holds-a-service)"),
@@ -306,7 +347,8 @@ SERVICE: t.Mapping[str, Key] = {
     ),
     "ready_timeout": Key(
         number(0.1, 86_400, "seconds"),
-        "how long after its start it must be ready, or a oneshot at its end; more than `start.seconds`",
+        "how long after its start it must be ready, or a oneshot at its end; more than `start.seconds`, and not "
+        "less than `start.grace`: where that is more, it is what holds when nothing is said",
         Service.ready_timeout,
     ),
     "restart": Key(
@@ -326,6 +368,25 @@ SERVICE: t.Mapping[str, Key] = {
         "detaches](#what-a-service-detaches)",
         Service.detaches,
     ),
+    "hosts": Key(
+        values.HOSTS,
+        "the hosts and groups of the inventory that it runs on; see [which hosts](#which-hosts-a-service-runs-on)",
+        Words("all"),
+    ),
+    "singleton": Key(TRUTH, "whether it runs on the first of its `hosts` alone", Service.singleton),
+    "once": Key(
+        choice(FLEET),
+        "`fleet`: a oneshot that runs on the first of its `hosts` alone, for all of them",
+        NONE,
+        shared=False,
+    ),
+    "reversible": Key(
+        TRUTH,
+        "of such a oneshot: whether what ran before it can live with what it changes; see [which "
+        "hosts](#which-hosts-a-service-runs-on)",
+        Service.reversible,
+        shared=False,
+    ),
     "umask": Key(
         values.UMASK,
         'which rights the files that it makes do not get, such as `"027"`; quotes are needed',
@@ -334,6 +395,21 @@ SERVICE: t.Mapping[str, Key] = {
     "limits": Key(mapping("limits", LIMITS), "what each of its processes may use; see [limits](#limits)", _BELOW),
     "nice": Key(
         whole(0, 19, "a niceness"), "how far it stands back when the processors are busy; 19 is most", Service.nice
+    ),
+    "every": Key(
+        values.DURATION,
+        "for a timer: from one start of its job to the next; see [timers](#timers)",
+        Words("`every` or `cron` is required"),
+        shared=False,
+    ),
+    "cron": Key(
+        values.CRON,
+        "for a timer: when its job starts, in the local time of the host; see [timers](#timers)",
+        Words("`every` or `cron` is required"),
+        shared=False,
+    ),
+    "timeout": Key(
+        values.DURATION, "for a timer: after which time its job is ended, as `stop` says", Service.timeout, shared=False
     ),
     "log": Key(mapping("log", LOG), "how much of its output is kept", _BELOW, field="log_max_bytes"),
 }
@@ -426,6 +502,31 @@ RESTART_BUDGET: t.Mapping[str, Key] = {
     "within": Key(number(1, 604_800, "seconds"), "in how many seconds", RestartBudget.within),
 }
 
+WATCH: t.Mapping[str, Key] = {
+    "interval": Key(number(1, 3600, "seconds"), "from one look to the next", Watch.interval),
+    "grace": Key(
+        number(0, 86_400, "seconds"),
+        "after a boot and after a run: what fails in that time is not counted",
+        Watch.grace,
+    ),
+    "degraded_after": Key(
+        whole(1, 1000, "a number of looks"),
+        "after how many failed looks, one after the other, an incident is degraded, and is told",
+        Watch.degraded_after,
+    ),
+    "critical_after": Key(
+        whole(1, 1000, "a number of looks"),
+        "after how many it is critical, and is told again; not less than `degraded_after`",
+        Watch.critical_after,
+    ),
+    "restart": Key(
+        TRUTH,
+        "whether a service that is down by itself may be restarted, within the `restart_budget`",
+        Watch.restart,
+    ),
+    **TOLD,
+}
+
 _SEE_THERE = Words("see there")
 
 STACK: t.Mapping[str, Key] = {
@@ -457,6 +558,11 @@ STACK: t.Mapping[str, Key] = {
     "restart_budget": Key(
         mapping("a restart budget", RESTART_BUDGET),
         "how often services may be restarted automatically",
+        _SEE_THERE,
+    ),
+    "watch": Key(
+        mapping("the watcher", WATCH),
+        "how the watcher looks, and what it does; see [watching](../how-to/watching.md)",
         _SEE_THERE,
     ),
 }

@@ -20,7 +20,10 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ..base.port_numbers import UdpPort
 from .critical import CRITICAL
+from .record import Record
+from .watch_model import AS_EVER, Watch
 
 # A field of a service, or of a part of it such as Stop, is in the service's revision: a change restarts the service.
 # There are two exceptions.
@@ -71,22 +74,6 @@ def _conversion(annotation: str) -> t.Optional[_Conversion]:
 # --- what a stack is made of -------------------------------------------------------------------------------------
 
 
-class _Record:
-    """A data class that is compared, hashed and shown by its fields.
-
-    ``dataclass`` would generate these methods for each class at every start, which takes longer than all the rest here.
-    """
-
-    def __eq__(self, other: object) -> bool:
-        return vars(self) == vars(other) if isinstance(other, type(self)) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(tuple(vars(self).values()))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
-
-
 # How health is asked: over HTTP, HTTP in TLS, TCP, TLS, or by a program whose exit code 0 is well.
 HTTP, HTTPS, TCP, TLS, EXEC = HEALTH_KINDS = ("http", "https", "tcp", "tls", "exec")
 # What stands for a secret in a header; its group is the secret's name.
@@ -94,12 +81,18 @@ SECRET = r"\{secret:([A-Za-z_][A-Za-z0-9_]*)\}"
 # How instances are restarted: all at once, or one after the other.
 TOGETHER, ROLLING = "together", "rolling"
 
+# What a good answer of a health check proves: that the service lives, that it is ready to work, or both.
+ALIVE, READY, BOTH = PROVES = ("alive", "ready", "both")
+
+# What a oneshot runs once for.
+FLEET = "fleet"
+
 # What stands in a health check whose answer may come from a process that is not the stack's.
 ANYONE = "anyone"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Health(_Record):
+class Health(Record):
     """How a service is asked whether it is healthy.
 
     Attributes:
@@ -120,6 +113,9 @@ class Health(_Record):
         server_name: for https and tls: the name that the certificate must have; empty for ``host``.
         verify: for https and tls: whether the certificate is checked.
         command: for exec: the program and its arguments; the program as that of a service.
+        name: what it is called; empty for the only one of a service that gives it no name.
+        proves: one of ``PROVES``.
+        socket: the path of the unix socket that is asked instead of host and port; empty where these are.
     """
 
     kind: str
@@ -139,6 +135,9 @@ class Health(_Record):
     server_name: str = ""
     verify: bool = True
     command: t.Tuple[str, ...] = ()
+    name: str = ""
+    proves: str = BOTH
+    socket: str = ""
 
 
 # Seconds: a week, for a worker that drains what it has.
@@ -146,7 +145,7 @@ LONGEST_STOP = 604_800
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StopStep(_Record):
+class StopStep(Record):
     """One of several signals that end a service, and the seconds that it has until the next one, or SIGKILL."""
 
     signal: str
@@ -154,7 +153,7 @@ class StopStep(_Record):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Stop(_Record):
+class Stop(Record):
     """How a service is ended: the signal, and the seconds it has before SIGKILL.
 
     Attributes:
@@ -170,11 +169,16 @@ class Stop(_Record):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Start(_Record):
-    """When a started process counts as up: the seconds it must live, and how often its start is tried again."""
+class Start(Record):
+    """When a started process counts as up: the seconds it must live, and how often its start is tried again.
+
+    Attributes:
+        grace: seconds from its start in which a bad answer to a health check says that it is warming up, and not ill.
+    """
 
     seconds: float = 1.0
     retries: int = 3
+    grace: float = field(default=0.0, metadata=NO_RESTART)
 
 
 # A limit that is none.
@@ -182,7 +186,7 @@ UNLIMITED = -1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Limits(_Record):
+class Limits(Record):
     """What each process of a service may use at the most (getrlimit(2)); None: what whoever starts the stack may.
 
     Attributes:
@@ -198,12 +202,15 @@ class Limits(_Record):
     memory: t.Optional[int] = None
 
 
+# The kind of a service that supervisord knows nothing of: its job is started by systemd, or by hand.
+TIMER = "timer"
+
 # What `Service.ends` says of a service that ends by design.
 EXPECTED = "expected"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Reload(_Record):
+class Reload(Record):
     """How a service is told to read its files anew while its process lives on.
 
     Attributes:
@@ -220,13 +227,13 @@ class Reload(_Record):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Service(_Record):
+class Service(Record):
     """One service; it becomes one program of supervisord.
 
     Attributes:
         command: the program and its arguments; the program is absolute, or a name that is looked up on PATH.
         directory: where it runs, absolute.
-        kind: ``service`` keeps running, ``oneshot`` runs to its end.
+        kind: ``service`` keeps running, ``oneshot`` runs to its end, ``TIMER`` runs a job on a schedule.
         secrets: the digest of each secret by its variable; no Stack has the values.
         depends_on: how far each other service must be: ``started``, ``running``, ``healthy`` or ``completed``.
         stable_for: seconds that its process must stay the same before the verdict calls it up.
@@ -234,11 +241,15 @@ class Service(_Record):
         restart: ``always``, ``unexpected`` (exit code other than 0) or ``never``, when it ends by itself.
         ends: ``EXPECTED`` where it is well also when it has ended by itself with exit code 0; else ``unexpected``.
         port: the port that it has on its host; the first one of several.
+        health: how it is asked whether it is healthy; the first of several checks.
+        more_health: its other checks.
         own_port: the port that the manifest says; ``port`` is the same unless the host gave it another one.
         fallback_ports: the ports that it may have instead, in this order.
         auto_fallback: whether a run may take one of those by itself.
         port_name: what that port is called; empty for a service whose only port has no name.
         more_ports: its other ports by their names. They are as the manifest says on every host.
+        udp_ports: its ports of UDP by their names; as the manifest says, too.
+        socket: the path of the unix socket that it listens on, absolute; empty for none.
         group: for an instance: the service that it is an instance of; empty for others.
         instance: for an instance: its number, from 1; 0 for others.
         update: how its instances are restarted: ``TOGETHER``, or ``ROLLING``, one after the other.
@@ -249,6 +260,13 @@ class Service(_Record):
         log_max_bytes: size at which its log is rotated; 0 is never.
         requires_files: absolute paths; the service is held while one of them is missing on the host.
         requires_env: variables; the service is held while one of them is missing or empty.
+        every: for a timer: seconds from one start of its job to the next; 0 where ``cron`` says when.
+        cron: for a timer: the five fields of cron; empty where ``every`` says when.
+        timeout: for a timer: seconds after which its job is ended.
+        hosts: names or patterns of the hosts and groups of the inventory that it runs on; empty for all.
+        singleton: whether it runs on the first of those alone.
+        once: ``FLEET`` for a oneshot that runs on the first of those alone, for all of them; else empty.
+        reversible: for such a oneshot: whether what ran before it can live with what it has changed.
     """
 
     name: str
@@ -284,15 +302,57 @@ class Service(_Record):
     reload: t.Optional[Reload] = field(default=None, metadata=NO_RESTART)
     port_name: str = field(default="", metadata=RESTART_WHEN_SET)
     more_ports: t.Mapping[str, int] = field(default_factory=dict, metadata=RESTART_WHEN_SET)
+    more_health: t.Tuple[Health, ...] = field(default=(), metadata=NO_RESTART)
+    udp_ports: t.Mapping[str, int] = field(default_factory=dict, metadata=RESTART_WHEN_SET)
+    socket: str = field(default="", metadata=RESTART_WHEN_SET)
+    every: float = field(default=0.0, metadata=NO_RESTART)
+    cron: str = field(default="", metadata=NO_RESTART)
+    timeout: float = field(default=3600.0, metadata=NO_RESTART)
+    hosts: t.Tuple[str, ...] = field(default=(), metadata=NO_RESTART)
+    singleton: bool = field(default=False, metadata=NO_RESTART)
+    once: str = field(default="", metadata=NO_RESTART)
+    reversible: bool = field(default=False, metadata=NO_RESTART)
+
+    @property
+    def is_one_way(self) -> bool:
+        """Whether nothing goes back by itself to what ran before it."""
+        return bool(self.once) and not self.reversible
+
+    @property
+    def all_health(self) -> t.Tuple[Health, ...]:
+        """All its health checks."""
+        return () if self.health is None else (self.health, *self.more_health)
+
+    @property
+    def asked_when_started(self) -> t.Dict[str, Health]:
+        """The health checks that prove that it is ready, by their names."""
+        return {check.name: check for check in self.all_health if check.proves != ALIVE}
+
+    @property
+    def shows_ready(self) -> bool:
+        """Whether it is ready only when something answers: on its port or its socket, or a health check."""
+        return bool(self.all_ports or self.socket or self.asked_when_started)
 
     @property
     def all_ports(self) -> t.Dict[str, int]:
-        """All its ports by their names; the only one of a service may have no name."""
-        return {} if self.port is None else {self.port_name: self.port, **self.more_ports}
+        """All its ports by their names, each of UDP as a `UdpPort`; the only one of a service may have no name."""
+        first = {} if self.port is None else {self.port_name: self.port}
+        return {**first, **self.other_ports}
+
+    @property
+    def other_ports(self) -> t.Dict[str, int]:
+        """Its ports besides ``port``, by their names."""
+        return {**self.more_ports, **{name: UdpPort(port) for name, port in self.udp_ports.items()}}
+
+
+def service_from(data: t.Mapping[str, t.Any]) -> Service:
+    """Return the service that is ``data`` in what :meth:`Stack.to_dict` returns; errors as :meth:`Stack.from_dict`."""
+    service: Service = _maker(Service)(data)
+    return service
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PortRules(_Record):
+class PortRules(Record):
     """Which ports services may have, and which are never flushed.
 
     Attributes:
@@ -311,7 +371,7 @@ class PortRules(_Record):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Paths(_Record):
+class Paths(Record):
     """The directories of a stack, absolute."""
 
     etc: str
@@ -351,7 +411,7 @@ class Paths(_Record):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DatabaseCheck(_Record):
+class DatabaseCheck(Record):
     """A database whose answer is part of the verdict.
 
     Attributes:
@@ -383,7 +443,7 @@ class DatabaseCheck(_Record):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Checks(_Record):
+class Checks(Record):
     """What the verdict looks at beside the services: databases, and regular expressions that no log line may match."""
 
     databases: t.Tuple[DatabaseCheck, ...] = ()
@@ -391,7 +451,7 @@ class Checks(_Record):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RestartBudget(_Record):
+class RestartBudget(Record):
     """How many automatic restarts there may be within some seconds."""
 
     restarts: int = 5
@@ -399,7 +459,7 @@ class RestartBudget(_Record):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Stack(_Record):
+class Stack(Record):
     """The services that one supervisord runs on one host.
 
     Attributes:
@@ -409,6 +469,8 @@ class Stack(_Record):
         release: the id of the application's release that the services run, below ``root/releases``; None: no release.
         written: by service the values that name ports, with ``{port:NAME}`` in them, and below an empty name the
             databases; None where no service can have another port, or an earlier version has written the manifest.
+        timers: what runs on a schedule. It is none of ``services``: supervisord does not run it.
+        watch: how it is watched, where a watcher runs.
     """
 
     name: str
@@ -422,6 +484,8 @@ class Stack(_Record):
     release: t.Optional[str] = None
     restart_budget: RestartBudget = RestartBudget()
     written: t.Optional[t.Mapping[str, t.Mapping[str, t.Any]]] = None
+    timers: t.Tuple[Service, ...] = ()
+    watch: Watch = AS_EVER
 
     def service(self, name: str) -> Service:
         """Return the service called ``name``; KeyError when there is none."""
@@ -431,13 +495,20 @@ class Stack(_Record):
         raise KeyError(name)
 
     @property
+    def entries(self) -> t.Dict[str, Service]:
+        """Its services and its timers, by their names."""
+        return {one.name: one for one in (*self.services, *self.timers)}
+
+    @property
     def ports_by_address(self) -> t.Dict[str, int]:
         """The first port of each service by the service's name, and all that have names as ``web.metrics``."""
         found: t.Dict[str, int] = {}
         for service in self.services:
             if service.port is not None:
                 found[service.name] = service.port
-            found.update({address_of(service.name, name): port for name, port in service.all_ports.items() if name})
+            found.update(
+                {address_of(service.name, name): int(port) for name, port in service.all_ports.items() if name}
+            )
         return found
 
     def to_dict(self) -> t.Dict[str, t.Any]:
@@ -491,29 +562,10 @@ def port_variables(service: str, ports: t.Mapping[str, int]) -> t.Dict[str, int]
         service: its name.
         ports: by their names, the first one first, as in `Service.all_ports`.
     """
-    first = {port_variable(service): port for port in list(ports.values())[:1]}
-    return {**first, **{port_variable(service, name): port for name, port in ports.items() if name}}
+    first = {port_variable(service): port for port in list(ports.values())[:1] if not isinstance(port, UdpPort)}
+    return {**first, **{port_variable(service, name): int(port) for name, port in ports.items() if name}}
 
 
 def address_of(service: str, port: str) -> str:
     """Return by what texts, commands and the registry name a port: ``main_app.metrics``."""
     return f"{service}.{port}" if port else service
-
-
-# The name of the symbolic link in a generation that points to its release.
-RELEASE = "release"
-
-
-def current_release(root: str) -> str:
-    """Return the path by which services name the current release; it stays the same from release to release."""
-    return os.path.join(root, "current")
-
-
-def release_link(paths: Paths) -> str:
-    """Return the target of the symbolic link :func:`current_release`: a link in the current generation."""
-    return os.path.join(os.path.basename(paths.etc), RELEASE)
-
-
-def release_directory(root: str, release: str) -> str:
-    """Return the directory of one release."""
-    return os.path.join(root, "releases", release)

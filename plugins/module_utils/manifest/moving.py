@@ -22,13 +22,20 @@ def moved(stack: Stack, ports: t.Mapping[str, int]) -> Stack:
     """
     known = {service.name: ports.get(service.name, service.port) for service in stack.services}
     data, written = stack.to_dict(), stack.written or {}
-    for service in data["services"]:
-        before, now = service["port"], known[service["name"]]
+    for service in (*data["services"], *data["timers"]):
+        before, now = service["port"], known.get(service["name"])
         service["port"] = now
         for key, value in with_ports(written.get(service["name"], {}), known).items():
-            service[key] = {**service[key], **value} if key == "health" else value
-        if service["health"] is not None and service["health"]["port"] == before:
-            service["health"]["port"] = now
+            if key == "health":
+                service[key].update(value)
+            elif key == "more_health":
+                for check, named in zip(service[key], value):
+                    check.update(named)
+            else:
+                service[key] = value
+        for check in (service["health"], *service["more_health"]):
+            if check is not None and check["port"] == before:
+                check["port"] = now
     for database, named in zip(data["checks"]["databases"], written.get("", {}).get("databases", ())):
         database.update(with_ports(named, known))
     return Stack.from_dict(data)

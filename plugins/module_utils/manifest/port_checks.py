@@ -56,7 +56,7 @@ def check_ports(written: Written, name: str) -> None:
     for instance in instances:
         if instance.own_port is not None:
             _port(written, name, place, instance.own_port)
-        for other, port in instance.more_ports.items():
+        for other, port in (*instance.more_ports.items(), *instance.udp_ports.items()):
             _port(written, name, written.port_place(name, other), port)
         for index, port in enumerate(instance.fallback_ports):
             _port(written, name, ("services", name, "fallback_ports", index), port)
@@ -70,16 +70,18 @@ def check_ports(written: Written, name: str) -> None:
 
 def _port(written: Written, name: str, place: Place, port: int) -> None:
     rules, error = written.rules, written.problems.error
-    if port > 65535:
+    # The lists of the stack are of numbers, and hold for both protocols.
+    number = int(port)
+    if number > 65535:
         error(place, f"its last instance would get port {port}", corrections.LOWER_PORT)
         return
-    if port in rules.protect:
+    if number in rules.protect:
         error(place, f"port {port} is protected: the host itself needs it", corrections.another("port"))
         return
-    if port in rules.avoid:
+    if number in rules.avoid:
         error(place, f"port {port} is to be avoided", corrections.NOT_AVOIDED)
-    elif port not in rules.also:
-        _unlisted_port(written, place, port)
+    elif number not in rules.also:
+        _unlisted_port(written, place, number)
     as_root = written.host.as_root
     if port < written.host.unprivileged_from and not (
         as_root or (as_root is None and value_of(written.fields, "user") == "root")
@@ -120,7 +122,8 @@ def _unlisted_port(written: Written, place: Place, port: int) -> None:
 def _browser_port(written: Written, name: str, place: Place, port: int) -> None:
     """Check a port that browsers refuse: an error where people are likely to open it and nobody says it is meant."""
     health = value_of(written.merged[name], "health")
-    web = isinstance(health, dict) and bool({HTTP, HTTPS} & set(health))
+    checks = health if isinstance(health, list) else [health]
+    web = any(isinstance(check, dict) and {HTTP, HTTPS} & set(check) for check in checks)
     message = f"port {port} is refused by every browser"
     if web and port not in written.rules.also:
         written.problems.error(place, message, corrections.another("port"))
@@ -135,7 +138,7 @@ def check_shared_ports(written: Written) -> None:
     for name, instances in written.instances.items():
         for instance in instances:
             first = {} if instance.own_port is None else {instance.port_name: instance.own_port}
-            for called, port in {**first, **instance.more_ports}.items():
+            for called, port in {**first, **instance.more_ports, **instance.udp_ports}.items():
                 own = address_of(instance.name, called)
                 other = holders.setdefault(port, own)
                 if other != own:

@@ -87,6 +87,9 @@ class Problems:
         if key in _RUNTIME_STATE and what == A_SERVICE:
             self.error(place, "is runtime state, which is no part of a manifest", corrections.REMOVE_STATE)
             return
+        if key == "user" and what == A_SERVICE:
+            self.error(place, f"is not a key of {what}", corrections.STACK_OF_USER)
+            return
         suggestion = self.similar(key, known)
         if len(place) == 1 and key in self._document.lenient:
             self.warning(place, f"is not read{suggestion}", corrections.REMOVE_UNREAD)

@@ -3,11 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to this collection: may change in any release.
-"""``{port}`` and ``{port:NAME}`` in the texts of a manifest: the port that a service has on its host.
+"""``{port}`` and ``{socket}`` in the texts of a manifest: the port that a service has on its host, and its socket.
 
-The one is the port of the service whose text it is, the other that of any service or instance of the stack. Of several
-ports, ``{port.metrics}`` and ``{port:NAME.metrics}`` are others than the first. When the host gives a service another
-port, every text that names it so has the new one. ``\\{port}`` stands for the text itself.
+``{port}`` is the port of the service whose text it is, ``{port:NAME}`` that of any service or instance of the stack;
+``{socket}`` and ``{socket:NAME}`` are the paths of their sockets. Of several ports, ``{port.metrics}`` and
+``{port:NAME.metrics}`` are others than the first. When the host gives a service another port, every text that names it
+so has the new one. ``\\{port}`` and ``\\{socket}`` stand for the text itself.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ from .places import Place
 from .problems import Problems
 
 _REFERENCE = re.compile(r"(\\?)\{port(?::([^{}]*)|\.([A-Za-z][A-Za-z0-9_]*))?\}")
+_SOCKET = re.compile(r"(\\?)\{socket(?::([^{}]*))?\}")
 # Also right behind an option of one letter, and at the end of a sentence.
 _NUMBER = re.compile(r"(?:(?<![\w.])|(?<=\s-[A-Za-z])|(?<=^-[A-Za-z]))[1-9][0-9]{0,4}(?!\w|\.\w)")
 
 
 def escaped(text: str) -> str:
     """Return a text written so that it stands for itself."""
-    return _REFERENCE.sub(lambda found: f"\\{found.group()}", text)
+    for pattern in (_REFERENCE, _SOCKET):
+        text = pattern.sub(lambda found: f"\\{found.group()}", text)
+    return text
 
 
 class Instance(t.NamedTuple):
@@ -39,6 +43,8 @@ class Instance(t.NamedTuple):
         port: the port that it has on its host; the first one of several.
         port_name: what that one is called; empty where it has no name.
         more_ports: the others by their names.
+        udp_ports: those of UDP by their names.
+        socket: the absolute path of its unix socket; empty where it has none.
     """
 
     name: str
@@ -48,12 +54,19 @@ class Instance(t.NamedTuple):
     port: t.Optional[int]
     port_name: str = ""
     more_ports: t.Mapping[str, int] = {}
+    udp_ports: t.Mapping[str, int] = {}
+    socket: str = ""
+
+    @property
+    def tcp_ports(self) -> t.Dict[str, int]:
+        """All ports of TCP that are known, by their names; the first one first."""
+        first = {} if self.port is None else {self.port_name: self.port}
+        return {**first, **self.more_ports}
 
     @property
     def all_ports(self) -> t.Dict[str, int]:
-        """All ports that are known, by their names; the first one first."""
-        first = {} if self.port is None else {self.port_name: self.port}
-        return {**first, **self.more_ports}
+        """All ports that are known, by their names; those of UDP last."""
+        return {**self.tcp_ports, **self.udp_ports}
 
 
 class References:
@@ -75,6 +88,7 @@ class References:
         instances: t.Mapping[str, t.Sequence[Instance]],
     ) -> None:
         self._problems = problems
+        self._merged = merged
         self.keep = False
         self._instances = instances
         self._known = {each.name: each for group in instances.values() for each in group}
@@ -90,14 +104,22 @@ class References:
             or WRONG in (merged[name].get("ports") or {}).values()
         }
 
+    @property
+    def _wrong_sockets(self) -> t.Set[str]:
+        """The services whose socket is there and wrong, which is a problem of its own."""
+        groups = self._instances.items()
+        return {each.name for name, group in groups for each in group if self._merged[name].get("socket") is WRONG}
+
     def filled(self, place: Place, text: str, instance: t.Optional[Instance]) -> str:
-        """Return a text with the ports that it names; what names none is a problem of the manifest.
+        """Return a text with the ports and sockets that it names; what names none is a problem of the manifest.
 
         Args:
             place: of the text.
             text: of the manifest.
             instance: the service whose text it is; None for a text of the stack's own.
         """
+        if "{socket" in text:
+            text = self._with_sockets(place, text, instance)
         if "{port" not in text:
             return text
 
@@ -111,10 +133,40 @@ class References:
                 service, _dot, other = (own, "", own_port) if name is None else name.partition(".")
                 # A host may give a service another first port; its others are what they are.
                 is_first = not other or self._known[service].port_name == other
-                return f"{{port:{service}}}" if is_first else str(number)
-            return found.group() if number is None else str(number)
+                if is_first:
+                    return f"{{port:{service}}}"
+            # Of UDP, too, a text has the number alone.
+            return found.group() if number is None else str(int(number))
 
         return _REFERENCE.sub(port, text)
+
+    def _with_sockets(self, place: Place, text: str, instance: t.Optional[Instance]) -> str:
+        """Return a text with the paths of the sockets that it names: on every host they are the same."""
+
+        def path(found: t.Match[str]) -> str:
+            name = found.group(2)
+            if found.group(1):
+                return found.group()[1:]
+            if name is None and instance is None:
+                self._problems.error(place, "{socket} is of no service here", corrections.NAMED_SOCKET)
+                return found.group()
+            known = instance if name is None else self._known.get(name)
+            if known is not None and (known.socket or name in self._wrong_sockets or known.name in self._wrong_sockets):
+                return known.socket or found.group()
+            if name is None and instance is not None:
+                message = f"{{socket}} stands for the socket of {instance.name}, which has none"
+                self._problems.error(place, message, corrections.OWN_SOCKET)
+                return found.group()
+            have = [each.name for each in self._known.values() if each.socket]
+            reason = f"{name} has no socket" if known is not None else f"'{name}' is not a service of this stack"
+            several = [each.name for each in self._instances.get(name or "", ())]
+            if known is None and several:
+                reason = f"{name} runs as {several[0]} to {several[-1]}"
+            cure = corrections.service_with_socket(have[:20])
+            self._problems.error(place, f"{{socket:{name}}}: {reason}", cure)
+            return found.group()
+
+        return _SOCKET.sub(path, text)
 
     def filled_in(
         self, place: Place, fields: t.Mapping[str, t.Any], instance: t.Optional[Instance]
@@ -137,39 +189,45 @@ class References:
         if instance is None:
             self._problems.error(place, "{port} is of no service here", corrections.NAMED_PORT)
             return None
-        if instance.name in self._without:
+        if instance.name in self._without and not (port and instance.udp_ports):
             message = f"{{port}} stands for the port of {instance.name}, which has none"
             cure = corrections.OWN_PORT
             self._problems.error(place, message, cure)
             return None
-        return self.port_called(place, instance, port) if port else instance.port
+        return self._called(place, instance, port, instance.all_ports) if port else instance.port
 
     def port_called(self, place: Place, instance: Instance, port: str) -> t.Optional[int]:
-        """Return the port of a service by its name; None, and a problem at the place, where it has none of the name."""
-        found = instance.all_ports.get(port)
+        """Return the port of TCP that has a name; None, and a problem at the place, where the service has none."""
+        return self._called(place, instance, port, instance.tcp_ports)
+
+    def _called(self, place: Place, instance: Instance, port: str, among: t.Mapping[str, int]) -> t.Optional[int]:
+        found = among.get(port)
         if found is None and instance.name not in self._wrong:
             message = f"{instance.name} has no port called {port}"
-            self._problems.error(place, message, corrections.port_called(name for name in instance.all_ports if name))
+            if port in instance.udp_ports:
+                message = f"{port} is a port of UDP, and only TCP is asked"
+            self._problems.error(place, message, corrections.port_called(name for name in among if name))
         return found
 
     def _of(self, place: Place, whole: str) -> t.Optional[int]:
         name, dot, port = whole.partition(".")
         if name in self._known:
-            if name in self._without:
+            if name in self._without and not (dot and self._known[name].udp_ports):
                 cure = corrections.port_of(name)
                 self._problems.error(place, f"{{port:{name}}}: {name} has no port", cure)
                 return None
-            return self.port_called(place, self._known[name], port) if dot else self._known[name].port
+            known = self._known[name]
+            return self._called(place, known, port, known.all_ports) if dot else known.port
         several = [each.name for each in self._instances.get(name, ())]
         if several:
             cure = corrections.instance(several[0])
             message = f"{{port:{name}}}: {name} runs as {several[0]} to {several[-1]}"
             self._problems.error(place, message, cure)
             return None
-        known = [each.name for each in self._known.values() if each.port is not None]
-        similar = self._problems.similar(name, known)
+        with_port = [each.name for each in self._known.values() if each.port is not None]
+        similar = self._problems.similar(name, with_port)
         message = f"'{name}' is not a service of this stack{similar}"
-        self._problems.error(place, message, corrections.service_with_port(known[:20]))
+        self._problems.error(place, message, corrections.service_with_port(with_port[:20]))
         return None
 
 
@@ -223,12 +281,14 @@ def check_literal_ports(
 
 
 def check_secrets(problems: Problems, services: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
-    """Warn of a secret that looks as if it named a port: it reaches the service as it is."""
+    """Warn of a secret that looks as if it named a port or a socket: it reaches the service as it is."""
     for name, own in services.items():
         secrets = own.get("secrets")
         for variable, value in secrets.items() if isinstance(secrets, dict) else ():
-            found = _REFERENCE.search(value) if isinstance(value, str) else None
-            if found is not None and not found.group(1):
+            texts = [value] if isinstance(value, str) else []
+            searched = (pattern.search(text) for text in texts for pattern in (_REFERENCE, _SOCKET))
+            found = next((one for one in searched if one is not None and not one.group(1)), None)
+            if found is not None:
                 message = f"{found.group()} stays as it is in a secret"
                 problems.warning(("services", name, "secrets", variable), message, corrections.IN_ENV)
 
@@ -238,10 +298,12 @@ def _texts(fields: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[Place, str]]:
     command = fields.get("command")
     for index, argument in enumerate(command if isinstance(command, tuple) else ()):
         yield ("command", index), argument
-    for key in ("env", "secrets", "health"):
-        inner = fields.get(key)
-        for name, value in inner.items() if isinstance(inner, dict) else ():
+    inner: t.List[t.Tuple[Place, t.Any]] = [((key,), fields.get(key)) for key in ("env", "secrets", "health")]
+    checks = fields.get("health")
+    inner += [(("health", index), check) for index, check in enumerate(checks if isinstance(checks, list) else ())]
+    for place, mapping in inner:
+        for name, value in mapping.items() if isinstance(mapping, dict) else ():
             if isinstance(value, str) or name == "port":
-                yield (key, name), str(value)
+                yield (*place, name), str(value)
             for index, argument in enumerate(value if isinstance(value, tuple) else ()):
-                yield (key, name, index), argument
+                yield (*place, name, index), argument

@@ -13,13 +13,14 @@ import typing as t
 from . import corrections
 from .document import WRONG, Source
 from .graph import cycles
-from .health_checks import health_of
+from .health_checks import shows_ready
 from .legacy import Monitor
 from .model import GIVEN_TO_ALL, address_of, port_variable, port_variables
 from .places import Place, kind_of
 from .port_checks import reasons_to_list
 from .problems import value_of
 from .references import Instance
+from .timer_checks import is_timer
 from .values import NAME_LENGTH
 from .written import Written
 
@@ -81,15 +82,26 @@ def _dependency(written: Written, place: Place, other: str, level: t.Any) -> Non
         error(place, f"{reason}{written.problems.similar(other, read)}", corrections.DEPENDENCY)
         return
     merged = written.merged.get(other)
-    if merged is None or merged.get("kind") is WRONG:
+    if merged is None or merged.get("kind") is WRONG or is_timer(written, other):
+        # What is wrong with that is said where timers are checked.
         return
     oneshot = value_of(merged, "kind") == "oneshot"
     if oneshot and level in ("running", "healthy"):
         error(place, f"{other} is a oneshot, which runs to its end", corrections.COMPLETED)
     elif level == "completed" and not oneshot:
         error(place, f"{other} keeps running, so it never completes", corrections.HEALTHY_OR_ONESHOT)
-    elif level == "healthy" and merged.get("port") is None and value_of(written.own[other], "health") is None:
-        error(place, f"{other} has neither a health check nor a port", corrections.RUNNING_OR_CHECK)
+    elif (
+        level == "healthy"
+        and merged.get("port") is None
+        and not _ports_of_udp(written, other)
+        and not value_of(merged, "socket")
+        and not (value_of(written.own[other], "health") and shows_ready(written, other))
+    ):
+        error(place, f"{other} has neither a health check nor a port or socket", corrections.RUNNING_OR_CHECK)
+
+
+def _ports_of_udp(written: Written, name: str) -> t.Mapping[str, int]:
+    return written.instances[name][0].udp_ports
 
 
 def level_of(written: Written, other: str, level: t.Optional[str]) -> str:
@@ -98,14 +110,35 @@ def level_of(written: Written, other: str, level: t.Optional[str]) -> str:
         return level
     if value_of(written.merged[other], "kind") == "oneshot":
         return "completed"
-    return "running" if health_of(written, other) is None else "healthy"
+    return "healthy" if shows_ready(written, other) else "running"
+
+
+def check_fleet(written: Written) -> None:
+    """Check what the services say of the hosts that they run on."""
+    error = written.problems.error
+    for name in written.own:
+        merged = written.merged[name]
+        once, oneshot = value_of(merged, "once"), value_of(merged, "kind") == "oneshot"
+        alone = [key for key in ("singleton", "once") if value_of(merged, key)]
+        if once and not oneshot:
+            error(
+                written.place(name, "once"),
+                "is for a oneshot, and this service keeps running",
+                corrections.ONCE_IS_ONESHOT,
+            )
+        if once and value_of(merged, "singleton"):
+            error(written.place(name, "singleton"), "stands beside once, which says that", corrections.REMOVE_SINGLETON)
+        if value_of(merged, "reversible") and not once:
+            error(written.place(name, "reversible"), "is for a oneshot of once", corrections.REVERSIBLE_OF_ONCE)
+        if alone and not value_of(merged, "hosts"):
+            error(written.place(name, alone[0]), "has no hosts to choose one of", corrections.HOSTS_OF_ONE)
 
 
 def check_requirements(written: Written) -> None:
     """Check that nothing is required twice; warn of a variable that nothing gives as things are."""
     lists: t.Dict[Place, t.Tuple[str, ...]] = {}
     held: t.Dict[t.Tuple[Place, str], t.List[str]] = {}
-    for name in written.own:
+    for name in (name for name in written.own if not is_timer(written, name)):
         place, variables = written.place(name, "requires_env"), value_of(written.merged[name], "requires_env", ())
         lists[written.place(name, "requires_files")] = written.required_files(name)
         lists[place] = variables
@@ -146,7 +179,7 @@ def _holders(written: Written) -> t.Dict[t.Optional[int], str]:
         port: name
         for name, instances in written.instances.items()
         for instance in instances
-        for port in (instance.own_port, *instance.more_ports.values())
+        for port in (instance.own_port, *instance.more_ports.values(), *instance.udp_ports.values())
     }
 
 

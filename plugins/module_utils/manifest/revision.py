@@ -12,7 +12,8 @@ import json
 import typing as t
 
 from ..base.digest import hex_of
-from .model import Limits, Service, Stack, Start, Stop, address_of, current_release
+from .model import Limits, Service, Stack, Start, Stop, address_of
+from .release_paths import current_release
 
 # Fields that the manifest calls otherwise.
 _KEYS: t.Mapping[str, str] = {
@@ -22,6 +23,7 @@ _KEYS: t.Mapping[str, str] = {
     "instance": "instances",
     "port_name": "ports",
     "more_ports": "ports",
+    "udp_ports": "ports",
 }
 # What a revision has of the service itself, and of the ports of others.
 _OWN, _PORTS = "service", "ports"

@@ -12,7 +12,7 @@ import typing as t
 
 from . import corrections
 from .health_checks import health_of
-from .model import EXPECTED, Service, Start
+from .model import EXPECTED, TIMER, Service, Start
 from .port_checks import check_ports
 from .problems import value_of
 from .references import Instance
@@ -43,7 +43,7 @@ def check_service(written: Written, name: str) -> None:
         written.problems.error(("services", name, "secrets", variable), "is in env, too", corrections.KEEP_IN_ONE)
     if value_of(merged, "kind") == "oneshot" and value_of(own, "restart", "never") != "never":
         written.problems.error(("services", name, "restart"), "a oneshot runs once", corrections.REMOVE_OR_SERVICE)
-    if value_of(merged, "ends") == EXPECTED:
+    if value_of(merged, "ends") == EXPECTED and value_of(merged, "kind") != TIMER:
         place = written.place(name, "ends")
         if value_of(merged, "kind") == "oneshot":
             written.problems.error(place, "a oneshot ends in any case", corrections.REMOVE)
@@ -83,7 +83,7 @@ def env_of(written: Written, name: str, instance: Instance) -> t.Dict[str, str]:
 def _times(written: Written, name: str) -> None:
     """Check that no crash loop can pass for a service that runs, and that the service can be ready in time."""
     merged = written.merged[name]
-    if value_of(merged, "kind") == "oneshot":
+    if value_of(merged, "kind") in ("oneshot", TIMER):
         return
     seconds = value_of(value_of(merged, "start", {}), "seconds", Start().seconds)
     stable = value_of(merged, "stable_for", Service.stable_for)
@@ -95,10 +95,24 @@ def _times(written: Written, name: str) -> None:
             "that ends and is started over and over would look well in between",
             corrections.SECOND_TOGETHER,
         )
-    ready = value_of(merged, "ready_timeout", Service.ready_timeout)
+    ready, grace = ready_timeout_of(written, name), value_of(value_of(merged, "start", {}), "grace", Start.grace)
+    if ready < grace:
+        written.problems.error(
+            written.place(name, "ready_timeout"),
+            f"the service has {ready:g} seconds to be ready, and may warm up for {grace:g} (start.grace)",
+            corrections.LONGER_READY,
+        )
     if ready <= math.ceil(seconds):
         written.problems.error(
             written.place(name, "ready_timeout"),
             f"the service has {ready:g} seconds to be ready, and counts as started after {math.ceil(seconds)}",
             corrections.LONGER_READY,
         )
+
+
+def ready_timeout_of(written: Written, name: str) -> float:
+    """Return the seconds that a service has to be ready; where nothing is said, not less than it may warm up for."""
+    merged = written.merged[name]
+    grace: float = value_of(value_of(merged, "start", {}), "grace", Start.grace)
+    ready: float = value_of(merged, "ready_timeout", max(Service.ready_timeout, grace))
+    return ready

@@ -14,12 +14,14 @@ import typing as t
 import warnings
 from collections.abc import Mapping
 
+from ..base.port_numbers import UdpPort, read_port
 from . import corrections, patterns
 from .document import WRONG
 from .model import UNLIMITED
 from .places import Place, is_list, kind_of
 from .problems import Problems
 from .readers import Reader, ValueType, choice, list_of, matching, named, read_text, unwritable, whole
+from .schedule import parse_cron, parse_duration
 from .system_directories import normal, why_not
 
 # MAX_ARG_STRLEN of Linux, execve(2): bytes of one argument or variable, its final zero included.
@@ -77,6 +79,14 @@ HOST = matching(
     "a host",
     corrections.HOST,
 )
+
+_OF_INVENTORY = matching(
+    "host or group",
+    "!?[A-Za-z0-9_.*?-]{1,255}",
+    "the name of a host or a group",
+    corrections.HOST_OR_GROUP,
+)
+HOSTS = list_of("hosts and groups", _OF_INVENTORY, 100, corrections.a_list("groups", "webservers"))
 
 # --- variables -----------------------------------------------------------------------------------------------------
 
@@ -285,6 +295,9 @@ def _own_port_to_ask(problems: Problems, place: Place, value: t.Any) -> t.Any:
 OWN_PORT_TO_ASK = ValueType("a port, the name of one, or `{port:NAME}`", _own_port_to_ask)
 
 
+PORT_NAME = matching("name", _PORT_NAME, "a name", corrections.PORT_NAME)
+
+
 def _good_port_name(problems: Problems, place: Place, name: t.Any) -> bool:
     if isinstance(name, str) and re.fullmatch(_PORT_NAME, name):
         return True
@@ -292,7 +305,13 @@ def _good_port_name(problems: Problems, place: Place, name: t.Any) -> bool:
     return False
 
 
-_BY_NAME = named("name: port", _good_port_name, PORT.read, corrections.NAMED_PORTS)
+def _any_port(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    """Read a port of TCP, or one of UDP that is written as ``5353/udp``."""
+    of_udp = read_port(value) if isinstance(value, str) else None
+    return of_udp if isinstance(of_udp, UdpPort) else PORT.read(problems, place, value)
+
+
+_BY_NAME = named("name: port", _good_port_name, _any_port, corrections.NAMED_PORTS)
 _MOST_NAMED_PORTS = 20
 
 
@@ -308,7 +327,7 @@ def _named_ports(problems: Problems, place: Place, value: t.Any) -> t.Any:
     return found
 
 
-NAMED_PORTS = ValueType("name: port", _named_ports)
+NAMED_PORTS = ValueType("name: port, or `5353/udp`", _named_ports)
 PORTS = list_of("ports", PORT, 1000, corrections.a_list("ports", "3000, 4000"))
 
 
@@ -459,6 +478,34 @@ def _processes(problems: Problems, place: Place, value: t.Any) -> t.Any:
     return whole(1, 2**22, "a number of processes").read(problems, place, value)
 
 
+# Seconds of a year and a day.
+_LONGEST_DURATION = 366 * 86_400
+_SECONDS = whole(1, _LONGEST_DURATION, "a number of seconds")
+
+
+def _duration(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    """Read a time in seconds, or with its units."""
+    if isinstance(value, str):
+        seconds = parse_duration(value)
+        if seconds is None:
+            return problems.error(place, "is not a time", corrections.DURATION)
+        value = seconds
+    found = _SECONDS.read(problems, place, value)
+    return found if found is WRONG else float(found)
+
+
+def _cron(problems: Problems, place: Place, value: t.Any) -> t.Any:
+    """Read the five fields of cron."""
+    if not isinstance(value, str):
+        return problems.wrong_type(place, value, "text", corrections.CRON)
+    wrong = parse_cron(value)[1]
+    if not wrong:
+        return " ".join(value.split())
+    for reason in wrong:
+        problems.error(place, reason, corrections.CRON)
+    return WRONG
+
+
 def _size(low: int) -> ValueType:
     """Return the type of a limit in bytes: a number, or text such as ``512M``, in powers of 1024."""
     number = whole(low, 2**60, "a number of bytes")
@@ -482,6 +529,8 @@ PROCESSES = ValueType("1 to 4194304, or `unlimited`", _processes)
 SIZE = _size(0)
 # With less no program can be loaded.
 MEMORY = _size(2**20)
+DURATION = ValueType("seconds, or text such as `15m`", _duration)
+CRON = ValueType('text, such as `"0 3 * * *"`', _cron)
 UMASK = ValueType('octal digits, such as `"022"`', _umask)
 HTTP_PATH = ValueType("path", _http_path)
 TRUE = ValueType("`true`", _true)

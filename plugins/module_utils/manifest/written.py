@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..base.port_numbers import UdpPort
 from . import corrections
 from .document import WRONG
 from .host_limits import HostLimits
@@ -20,6 +21,8 @@ from .problems import Problems, value_of
 from .references import Instance, References
 from .secret_values import variables_of
 
+# Where every user may make files.
+PUBLIC_DIRECTORIES = ("/tmp", "/var/tmp", "/dev/shm", "/private/tmp")
 # Mappings of which a service and the defaults may each have some keys.
 _KEY_BY_KEY = tuple(name for name, key in SERVICE.items() if key.type.keys)
 
@@ -36,8 +39,14 @@ def _combine(defaults: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any]) -> t.D
     ports = own.get("ports")
     if ports is not None:
         # The first of several is the port of all that knows but one.
-        merged["port"] = next(iter(ports.values())) if isinstance(ports, dict) else WRONG
+        merged["port"] = next(iter(_divided(ports)[0].values()), None) if isinstance(ports, dict) else WRONG
     return merged
+
+
+def _divided(ports: t.Mapping[str, t.Any]) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, int]]:
+    """Return ports by name as those of TCP and those of UDP."""
+    of_udp: t.Dict[str, int] = {name: port for name, port in ports.items() if isinstance(port, UdpPort)}
+    return {name: port for name, port in ports.items() if name not in of_udp}, of_udp
 
 
 def _filled(text: str, values: t.Mapping[str, str]) -> str:
@@ -92,20 +101,32 @@ class Written:
     def _instances_of(self, name: str) -> t.List[Instance]:
         merged = self.merged[name]
         first, fallbacks = value_of(merged, "port"), value_of(merged, "fallback_ports", ())
-        ports = value_of(merged, "ports", {})
+        ports, udp = _divided(value_of(merged, "ports", {}))
         first_name = next(iter(ports), "")
         more = {key: port for key, port in ports.items() if key != first_name and port is not WRONG}
         count = value_of(merged, "instances")
         if count is None:
-            return [Instance(name, 0, first, fallbacks, self._assigned.get(name, first), first_name, more)]
+            at = self._assigned.get(name, first)
+            return [Instance(name, 0, first, fallbacks, at, first_name, more, udp, self._socket(merged, 0))]
         found = []
         for number in range(1, count + 1):
             own = None if first is None else first + number - 1
             called = f"{name}-{number}"
             others = tuple(port + number - 1 for port in fallbacks)
             beside = {key: port + number - 1 for key, port in more.items()}
-            found.append(Instance(called, number, own, others, self._assigned.get(called, own), first_name, beside))
+            at = self._assigned.get(called, own)
+            of_udp = {key: UdpPort(port + number - 1) for key, port in udp.items()}
+            socket = self._socket(merged, number)
+            found.append(Instance(called, number, own, others, at, first_name, beside, of_udp, socket))
         return found
+
+    def _socket(self, merged: t.Mapping[str, t.Any], number: int) -> str:
+        """Return the path of the socket of a service, or of an instance by its number; empty where it has none."""
+        path: str = value_of(merged, "socket", "")
+        if not path:
+            return ""
+        path = path.replace("{instance}", str(number)) if number else path
+        return "/" + os.path.normpath(os.path.join(self.root or "/", path)).lstrip("/")
 
     def place(self, name: str, *keys: str) -> Place:
         """Return the place of a value of a service: in its own entry, else in the defaults."""

@@ -93,7 +93,7 @@ def assign(
     movable = [service for service in with_port if service.fallback_ports]
     given = _Given(obstacle)
     failures = list(given.only_ports([service for service in with_port if not service.fallback_ports], claimed))
-    failures += given.more_ports(with_port, claimed)
+    failures += given.other_ports(services, claimed)
     lost = {} if home else given.leases(movable, leases)
     moved: t.Dict[str, Move] = {}
     for service in movable:
@@ -127,10 +127,10 @@ class _Given:
                 yield NoPort(service.name, ((_own(service), reason),))
             self._give(service, _own(service))
 
-    def more_ports(self, services: t.Iterable[Service], claimed: Obstacle) -> t.Iterator[NoPort]:
+    def other_ports(self, services: t.Iterable[Service], claimed: Obstacle) -> t.Iterator[NoPort]:
         """Keep the other ports of services that have several from the rest; yield those whose port is another's."""
         for service in services:
-            for called, port in service.more_ports.items():
+            for called, port in service.other_ports.items():
                 reason, name = claimed(port), address_of(service.name, called)
                 if reason is not None:
                     yield NoPort(name, ((port, reason),))

@@ -39,8 +39,9 @@ def needs(service: Service, holders: t.Iterable[Holder], port: t.Optional[int] =
     own = [holder.listener for holder in holders if _is_of(service, holder)]
     if own:
         return tuple(dict.fromkeys(Need(one.address, one.families) for one in own))
-    health = service.health
-    if health is None or health.port != (service.port if port is None else port) or health.answered_by:
+    wanted = service.port if port is None else port
+    health = next((check for check in service.all_health if check.port == wanted and not check.answered_by), None)
+    if health is None:
         return ()
     host = "127.0.0.1" if health.host == "localhost" else health.host
     if ":" in host:

@@ -192,6 +192,15 @@ def end_command(holder: Holder) -> str:
     return home.stop if home is not None and home.stop else cures.end(holder.process.pid)
 
 
+def end_or_stop(holder: Holder) -> str:
+    """Return the command that ends a process which listens, or stops the service of another stack that it is.
+
+    To find what else would bring it back, `end_command` asks the host.
+    """
+    process = t.cast(Process, holder.process)
+    return cures.end(process.pid) if holder.neighbour is None else _service_of(holder.neighbour, process).stop
+
+
 def find_commands(port: int) -> t.Tuple[str, ...]:
     """Return the commands that show who listens on a port."""
     if os.geteuid() == 0:

@@ -18,6 +18,7 @@ import os
 import typing as t
 from dataclasses import dataclass, field
 
+from ..base.port_numbers import protocol_of
 from ..base.text import has_control
 from ..host import ours
 from ..host.model import Label, Listener, Process
@@ -103,7 +104,8 @@ class Holder:
         """Return the holder as data, with the same keys whoever it is."""
         process = self.process
         return {
-            "port": self.listener.port,
+            "port": int(self.listener.port),
+            "protocol": protocol_of(self.listener.port),
             "family": t.cast("documents.Family", self.listener.family),
             "address": self.listener.address,
             "inode": self.listener.inode if self.listener.inode > 0 else None,

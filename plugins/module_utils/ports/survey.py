@@ -12,6 +12,7 @@ import typing as t
 
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
+from ..base.port_numbers import protocol_of
 from ..host import bind, homes, listeners, processes, socket_owners
 from ..host.accounts import user_name
 from ..host.labels import label_of, trusted_uids
@@ -84,7 +85,7 @@ def _survey(
         holding = tuple(pid for pid in owners.pids.get(listener.inode, ()) if pid in described)
         for pid in holding:
             process, (provenance, service, reason, neighbour) = described[pid], judged[pid]
-            unit = _unit(process) if units or provenance == FOREIGN else None
+            unit = unit_of(process) if units or provenance == FOREIGN else None
             place = owners.places.get((pid, listener.inode), "")
             holder = Holder(listener, process, provenance, service, reason, unit, place, holding, neighbour)
             result[listener.port].append(holder)
@@ -103,10 +104,19 @@ def inspect(
         ports: to look at, of the stack or not; None means the stack's.
         clock: of the deadline for asking supervisord.
     """
-    services = {} if stack is None else {entry.port: entry.name for entry in stack.services if entry.port is not None}
+    every = () if stack is None else stack.services
+    services = {port: entry.name for entry in every for port in entry.all_ports.values()}
     wanted = list(services) if ports is None else list(dict.fromkeys(ports))
     holders, owners = _survey(stack, wanted, None, socket_owners.EVERY, clock, units=True)
-    return [{"port": port, "service": services.get(port), **_inspected(port, holders[port], owners)} for port in wanted]
+    return [
+        {
+            "port": int(port),
+            "protocol": protocol_of(port),
+            "service": services.get(port),
+            **_inspected(port, holders[port], owners),
+        }
+        for port in wanted
+    ]
 
 
 def _inspected(port: int, holders: t.Sequence[Holder], owners: Owners) -> t.Dict[str, t.Any]:
@@ -148,12 +158,13 @@ def reported(stack: Stack, clock: Clock = SYSTEM) -> t.Tuple[t.Optional[int], t.
 
 
 def _look(
-    ports: t.Container[int], hints: t.Iterable[int], sharing: str, *, others: bool
+    ports: t.Collection[int], hints: t.Iterable[int], sharing: str, *, others: bool
 ) -> t.Tuple[t.List[Listener], Owners, t.Dict[int, Process]]:
     """Return the listeners, their owners, and those described; looks again when one has no owner."""
     hints = list(hints)
     for _unused in range(LOOKS):
         every = listeners.find_listeners(None if others else ports)
+        every += listeners.find_bound(ports) if others else ()
         found = [listener for listener in every if listener.port in ports]
         searched = every if others and found else found
         owners = socket_owners.find_owners([listener.inode for listener in searched], hints, sharing)
@@ -232,7 +243,7 @@ def _supervision(
     return Supervision(root, known or {}, frozenset(supervisords), answering, frozenset(left))
 
 
-def _unit(process: Process) -> t.Optional[str]:
+def unit_of(process: Process) -> t.Optional[str]:
     """Return the name of the unit or container that a process runs in; a container has one in any case."""
     return homes.home_name(process.pid) or (homes.describe_namespace(process) if process.container else None)
 

@@ -25,6 +25,7 @@ from .leases import Neighbours
 from .needs import all_needs, in_the_way, needs, why_unbindable
 from .provenance import DUPLICATE, ORPHAN, SUPERVISED, Holder
 from .survey import inspect, judgements, survey
+from .unix_sockets import sockets_by_pid
 
 # What is the stack's own: a port it holds can be had, for the restart ends what is left over.
 OURS = (SUPERVISED, ORPHAN, DUPLICATE)
@@ -204,7 +205,7 @@ def process_rows(stack: Stack, *, clock: Clock = SYSTEM) -> t.List[t.Dict[str, t
     for process in ours.find(stack.root, trusted_uids(stack.root, stack.user)):
         found.setdefault(process.pid, process)
     judged = judgements(stack, found, clock=clock)
-    ports = _ports_by_pid(found)
+    ports, sockets = _ports_by_pid(found), sockets_by_pid(stack, found)
     rows = []
     for pid, process in sorted(found.items(), key=lambda entry: (entry[1].start, entry[0])):
         label = label_of(pid, process.container)
@@ -213,6 +214,7 @@ def process_rows(stack: Stack, *, clock: Clock = SYSTEM) -> t.List[t.Dict[str, t
             "provenance": "supervisord" if pid in supervisords else judged[pid].provenance,
             "service": judged[pid].service or (label.service if label is not None and label.service else None),
             "ports": sorted(ports.get(pid, ())),
+            "sockets": sorted(sockets.get(pid, ())),
         }
         rows.append(row)
     return rows
@@ -283,7 +285,7 @@ def _stuck(stack: Stack, foreign: t.Container[int]) -> t.Dict[str, int]:
     """Return those of ``foreign`` by what has them: the first of a service by its name, others as web.metrics."""
     ports = {service.name: service.port for service in stack.services}
     for service in stack.services:
-        ports.update({address_of(service.name, called): port for called, port in service.more_ports.items()})
+        ports.update({address_of(service.name, called): port for called, port in service.other_ports.items()})
     return {name: port for name, port in ports.items() if port is not None and port in foreign}
 
 

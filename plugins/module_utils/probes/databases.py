@@ -17,7 +17,6 @@ from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..manifest.model import DatabaseCheck, Stack
 from ..state.generations import load_environment
-from ..supervisord.environment import service_variables
 from .answers import DatabaseAnswer, NoAnswer
 from .question import Application, Question
 from .wording import failure
@@ -115,6 +114,8 @@ def _application(stack: Stack, check: DatabaseCheck) -> Application:
     service = next((one for one in stack.services if check.service in (one.name, one.group)), None)
     if service is None:
         raise NoAnswer(f"the stack has no service {check.service}")
+    from ..supervisord.environment import service_variables  # late: the check may be of no service
+
     private = load_environment(stack) if os.path.isdir(stack.paths.env_dir) else {}
     environment = {**service_variables(stack, service), **private.get(service.name, {})}
     return Application(check.service, environment, stack.user)

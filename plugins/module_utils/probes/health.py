@@ -32,6 +32,7 @@ BODY_LIMIT = 64 * 1024  # bytes of a body that are read whatever is wanted of it
 SEARCH_LIMIT = 16 * 1024 * 1024  # bytes of a body that are searched for the text that it must contain
 JSON_LIMIT = 1024 * 1024  # bytes of a body that is read as JSON
 BANNER_LIMIT = 4096  # bytes of a TCP answer that are read and searched
+LOCAL = "localhost"  # the host of a request over a unix socket, as curl has it
 _FAST, _SLOW, _PATIENCE = 0.02, 0.1, 1.0  # seconds between two probes, first and after the patience
 
 # What stands in a request as it is written in the manifest.
@@ -79,24 +80,27 @@ def probe(
     return HealthAnswer(judged.ok, detail, judged.status, latency, peer, local)
 
 
-def probe_twice(target: Health, *, owner: t.Optional[Owner] = None, clock: Clock = SYSTEM) -> HealthAnswer:
-    """Ask a service twice, and return the answer that is worse; arguments as for :func:`probe`.
+def probe_often(target: Health, times: int, *, owner: t.Optional[Owner] = None, clock: Clock = SYSTEM) -> HealthAnswer:
+    """Ask a service several times, and return the first answer that is not good; other arguments as for :func:`probe`.
 
-    One worker of several that is ill answers every second question or so. Both answers come within the time of one: of
-    a service that is too slow for that, the second says nothing unless it comes.
+    One worker of several that is ill answers every second question or so. All answers come within the time of one: of
+    a service that is too slow for that, a further one says nothing unless it comes.
     """
     began = clock.monotonic()
     first = probe(target, owner=owner, clock=clock)
-    if target.kind == EXEC:
-        # It is the program that answers, and no worker of the service.
-        return first
-    left = target.timeout - (clock.monotonic() - began)
-    if not first.ok or left <= 0:
-        return first
-    again = probe(target, owner=owner, timeout=left, clock=clock)
-    if again.ok or again.latency >= left:
-        return first
-    return dataclasses.replace(again, detail=f"{again.detail}; asked a moment before, it was well ({first.detail})")
+    # A command is what answers for itself, and no worker of the service.
+    further = 0 if target.kind == EXEC else times - 1
+    for number in range(further):
+        left = target.timeout - (clock.monotonic() - began)
+        if not first.ok or left <= 0:
+            break
+        again = probe(target, owner=owner, timeout=left, clock=clock)
+        # What has not come in the time of one answer tells nothing.
+        in_time = clock.monotonic() - began < target.timeout
+        if not again.ok and in_time:
+            asked = "a moment before, it was well" if number == 0 else f"{number + 1} times before, it was well"
+            return dataclasses.replace(again, detail=f"{again.detail}; asked {asked} ({first.detail})")
+    return first
 
 
 def probe_all(targets: t.Mapping[str, Health], *, clock: Clock = SYSTEM) -> t.Dict[str, HealthAnswer]:
@@ -120,12 +124,12 @@ def at_once(questions: t.Mapping[_Name, t.Callable[[], HealthAnswer]]) -> t.Dict
 
 
 class HealthWatch:
-    """Probes services in the background, each until it is healthy or the watch is stopped.
+    """Makes the health checks of a service in the background, each until it is good or the watch is stopped.
 
     A service often answers well before supervisord counts it as RUNNING: asking meanwhile costs no time afterwards.
 
     Args:
-        targets: the services by name.
+        targets: the checks by name.
         owner: as for `probe`, of all of them.
         clock: where the time comes from.
     """
@@ -137,6 +141,7 @@ class HealthWatch:
         self._owner = owner
         self._stopped = threading.Event()
         self._answers: t.Dict[str, HealthAnswer] = {}
+        self._names = list(targets)
         for name, target in targets.items():
             threading.Thread(target=self._watch, args=(name, target), name=f"health of {name}", daemon=True).start()
 
@@ -147,8 +152,18 @@ class HealthWatch:
         self.stop()
 
     def answer(self, name: str) -> t.Optional[HealthAnswer]:
-        """Return the latest answer of a service, None before its first."""
+        """Return the latest answer to a check, None before its first."""
         return self._answers.get(name)
+
+    @property
+    def lacking(self) -> t.Optional[str]:
+        """Which check is not good yet, and its latest answer; None when each of them has been good."""
+        for name in self._names:
+            answer = self._answers.get(name)
+            if answer is None or not answer.ok:
+                said = "not answered yet" if answer is None else answer.detail
+                return f"its health{f' ({name})' if name else ''} is {said}"
+        return None
 
     def stop(self) -> None:
         """Probe no more. A probe that is under way ends by its own deadline, unheard."""
@@ -162,8 +177,8 @@ class HealthWatch:
             if answer.ok:
                 return
             pause = _SLOW if impatient.expired else _FAST
-            # A program costs more than a question: it rests for as long as it took.
-            self._stopped.wait(max(pause, answer.latency) if target.kind == EXEC else pause)
+            # A program costs more than a question: it rests for as long as it took. One connects to a socket, too.
+            self._stopped.wait(max(pause, answer.latency) if target.kind == EXEC or target.socket else pause)
 
 
 # --- asking ---------------------------------------------------------------------------------------------------------
@@ -176,8 +191,13 @@ def _ask(target: Health, owner: t.Optional[Owner], deadline: Deadline) -> t.Tupl
     line: t.Optional[Line] = None
     peer, local = "", True
     try:
-        line = connect(target.host, target.port, deadline)
-        peer, local = _far_end(line)
+        if target.socket:
+            from .unix_sockets import connect_unix  # late: it may start a process
+
+            line = connect_unix(target.socket, None if owner is None else owner.stack.user, deadline)
+        else:
+            line = connect(target.host, target.port, deadline)
+            peer, local = _far_end(line)
         if target.kind in (HTTPS, TLS):
             _secure(target, line)
         judged = _ask_http(target, _secrets(target, owner), line) if is_http(target) else _ask_tcp(target, line)
@@ -185,7 +205,7 @@ def _ask(target: Health, owner: t.Optional[Owner], deadline: Deadline) -> t.Tupl
     except NoAnswer as exc:
         return _Judged(False, str(exc)), peer, local
     except (OSError, UnicodeError) as exc:
-        return _Judged(False, failure(exc, target.host, line, deadline)), peer, local
+        return _Judged(False, failure(exc, target.socket or target.host, line, deadline)), peer, local
     finally:
         if line is not None:
             line.close()
@@ -223,7 +243,7 @@ def _secure(target: Health, line: Line) -> None:
     try:
         # The file of the authorities may be on a file system that hangs.
         context = bounded(lambda: tls.context(target.verify, root=target.ca), line.deadline.remaining())
-        tls.secure(line, context, target.server_name or target.host)
+        tls.secure(line, context, target.server_name or (LOCAL if target.socket else target.host))
     except TimeoutError as exc:
         raise NoAnswer(
             f"it took the connection, and TLS has not come about within {line.deadline.seconds:g} s"
@@ -269,9 +289,9 @@ def _request(target: Health, secrets: t.Mapping[str, str]) -> bytes:
         from urllib.parse import quote
 
         path = quote(path, safe="/?&=%:;@!$'()*+,~[]")
-    name = target.server_name or target.host
+    name = target.server_name or (LOCAL if target.socket else target.host)
     host = f"[{name}]" if ":" in name else name
-    port = "" if target.port == (443 if target.kind == HTTPS else 80) else f":{target.port}"
+    port = "" if target.socket or target.port == (443 if target.kind == HTTPS else 80) else f":{target.port}"
     headers = {"Host": f"{host}{port}", "User-Agent": f"rollcall/{VERSION}", "Accept": "*/*"}
     own = {name.lower() for name in target.headers}
     lines = [f"{target.method} {path} HTTP/1.1"]

@@ -18,6 +18,9 @@ from ..base.clock import Deadline
 from ..base.wire import Line
 from .answers import NoAnswer
 
+# After so many seconds a server whose queue is full is asked again.
+_AGAIN = 0.01
+
 
 def connect_unix(path: str, user: t.Optional[str], deadline: Deadline) -> Line:
     """Return a connection to the socket at ``path``, made as ``user``; None is whoever runs this.
@@ -31,11 +34,17 @@ def connect_unix(path: str, user: t.Optional[str], deadline: Deadline) -> Line:
         return Line(_connected_by(user, path, deadline), deadline)
     line = Line(socket.socket(socket.AF_UNIX), deadline)
     try:
-        line.connect(path)
+        while True:
+            try:
+                line.connect(path)
+            except BlockingIOError:
+                # Its queue is full, and a socket with a timeout does not wait for a place in it (connect(2), EAGAIN).
+                deadline.clock.sleep(_AGAIN)
+            else:
+                return line
     except OSError:
         line.close()
         raise
-    return line
 
 
 # The server of a unix socket sees who called connect(2), and may let in by that alone: so the user's own process calls

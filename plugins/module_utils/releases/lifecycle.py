@@ -25,7 +25,7 @@ from ..base.files import write_atomically
 from ..base.removing import mounts_in
 from ..host import commands
 from ..host.accounts import Account, acting_as, require_account
-from ..manifest.model import release_directory
+from ..manifest.release_paths import release_directory
 from ..state import last_steps
 from . import store, venvs
 from .identity import recipe, release_id

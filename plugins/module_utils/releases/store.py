@@ -25,7 +25,8 @@ from ..base.opening import NotPlain, open_plain
 from ..base.removing import remove, require_unmounted
 from ..host.accounts import Account, acting_as, user_name
 from ..host.other_hands import untrusted
-from ..manifest.model import RELEASE, Paths, current_release, release_directory
+from ..manifest.model import Paths
+from ..manifest.release_paths import RELEASE, current_release, release_directory
 from ..state import lock
 from ..state.generations import generations_directory
 

@@ -23,13 +23,14 @@ from ..state.memory import keep_acknowledgement, last_failure
 from ..supervisord.client import ProgramState, client_of
 from ..supervisord.running import supervisords_of
 from ..verdict.logs import read_logs
+from ..verdict.status import timer_rows
 
 if t.TYPE_CHECKING:
     from ..base.command_documents import AcknowledgeDocument
 
 
 def acknowledge(paths: Paths, who: str, *, dry_run: bool = False, clock: Clock = SYSTEM) -> AcknowledgeDocument:
-    """Acknowledge the last run that failed and the critical lines in the logs, and return what that was.
+    """Acknowledge the last run and the jobs that failed, and the critical lines in the logs, and return what that was.
 
     With nothing to acknowledge nothing is changed.
 
@@ -63,7 +64,8 @@ def _acknowledge(stack: Stack, who: str, dry_run: bool, clock: Clock) -> Acknowl
     book = _book(stack, clock)
     ended = {name: lives.earlier + len(lives.exits) for name, lives in book.lives.items()}
     exits = {name: number for name, number in ended.items() if number}
-    changed = failure is not None or bool(logs) or bool(exits)
+    jobs = {row["name"]: row["last"] for row in timer_rows(stack, clock) if row["failed"] and row["last"] is not None}
+    changed = failure is not None or bool(logs) or bool(exits) or bool(jobs)
     if changed and not dry_run:
         if logs:
             save_marks(stack, {**marks, **{name: log.mark for name, log in found.items()}})
@@ -81,6 +83,7 @@ def _acknowledge(stack: Stack, who: str, dry_run: bool, clock: Clock) -> Acknowl
         "failure": failure,
         "logs": logs,
         "exits": exits,
+        "jobs": jobs,
     }
 
 

@@ -11,12 +11,16 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..base.clock import SYSTEM, Clock, Deadline
+from ..base.port_numbers import nobody_on
 from ..host import processes
 from ..host.model import Identity
+from ..host.socket_files import MISSING
 from ..manifest.model import Service, Stack
 from ..ports.provenance import Holder
 from ..ports.survey import survey
+from ..ports.unix_sockets import SocketSeen, look_at_sockets
 from ..probes.health import HealthWatch, Owner
+from ..state.waiting import END, HEALTH, PORT, START, Wait, waits_for, waits_no_more
 from ..supervisord.client import Client, ProgramState
 from ..verdict.observation import completed, describe_state, has_ended_well, identity, in_order, owns
 
@@ -34,8 +38,8 @@ AGE_ERROR = 0.01
 # The pause between two looks is at least so many times as long as the last look took, so that looking does not slow
 # down a machine that is busy with starting things.
 REST = 3.0
-# Seconds for which only services are started that others wait for. This does not delay the end: the waiting ones still
-# have all of their start seconds to go.
+# Seconds for which only services are started that others wait for, or that answer somebody. This does not delay the
+# end: the waiting ones still have all of their start seconds to go.
 HEAD_START = 0.3
 
 
@@ -50,6 +54,7 @@ class StartOutcome:
         seconds: from the beginning until the last service was ``running``, and until the last one was ``healthy``, of
             those that have a health check; the two go on side by side.
         programs: what supervisord said of all programs in the last look; None when there was none.
+        proofs: by service that was reloaded what it has shown, in words.
         ready: by service when it was first ready to do its work, in seconds of the clock: healthy, where it has a port
             or a health check, else running.
     """
@@ -60,6 +65,14 @@ class StartOutcome:
     seconds: t.Dict[str, float] = field(default_factory=dict)
     programs: t.Optional[t.Mapping[str, ProgramState]] = None
     ready: t.Dict[str, float] = field(default_factory=dict)
+    proofs: t.Dict[str, str] = field(default_factory=dict)
+
+
+class Listening(t.NamedTuple):
+    """Who listens on ports, and on unix sockets by their paths."""
+
+    ports: t.Mapping[int, t.Sequence[Holder]] = {}
+    sockets: t.Mapping[str, SocketSeen] = {}
 
 
 class _Start:
@@ -72,13 +85,14 @@ class _Start:
         self.due = Deadline(service.start.seconds, clock)
         self.identity: t.Optional[Identity] = None
         self.last = "start was asked for"
+        # What it is waited for, of those of `waiting`.
+        self.what = START
         self.watch: t.Optional[HealthWatch] = None
 
     def begin_watch(self, stack: Stack) -> None:
         """Ask for its health already during its start seconds: it is often healthy before it is RUNNING."""
-        if self.service.health is not None:
-            targets = {self.service.name: self.service.health}
-            self.watch = HealthWatch(targets, owner=Owner(stack, self.service))
+        if self.service.asked_when_started:
+            self.watch = HealthWatch(self.service.asked_when_started, owner=Owner(stack, self.service))
 
     def end_watch(self) -> None:
         """Stop asking for its health."""
@@ -97,6 +111,7 @@ class BringUp:
         clock: the clock of all deadlines.
         born: told the process of each service that supervisord has just started.
         turnover: the stops that go on beside, and what they leave no way to start yet; None where all are down.
+        begins: told the services that are about to start.
     """
 
     def __init__(
@@ -107,6 +122,7 @@ class BringUp:
         clock: Clock = SYSTEM,
         born: t.Optional[t.Callable[[t.Mapping[str, Identity]], None]] = None,
         turnover: t.Optional[Turnover] = None,
+        begins: t.Optional[t.Callable[[t.Sequence[str]], None]] = None,
     ) -> None:
         self._turnover = turnover
         # What depends on one of these does without it for a while: another instance is up.
@@ -123,6 +139,7 @@ class BringUp:
         # What supervisord has said of all programs in its answer to the last order to start some.
         self._told: t.Optional[t.Mapping[str, ProgramState]] = None
         self._born = born
+        self._begins = begins
         self._began = clock.monotonic()
 
     def run(self) -> StartOutcome:
@@ -139,11 +156,19 @@ class BringUp:
                 began = self._clock.monotonic()
                 if self._starting and not self._only_time_passes():
                     self._look()
+                waits_for(self._waits())
                 self._rest(self._clock.monotonic() - began)
         finally:
+            waits_no_more()
             for start in self._starting.values():
                 start.end_watch()
         return self._outcome
+
+    def _waits(self) -> t.Iterator[Wait]:
+        for name, start in self._starting.items():
+            yield Wait(name, start.what, start.last)
+        if self._turnover is not None:
+            yield from self._turnover.waits()
 
     @property
     def _stopping(self) -> bool:
@@ -205,7 +230,10 @@ class BringUp:
         return self._turnover is None or self._turnover.may_start(service.name)
 
     def _needed_first(self, batch: t.List[Service]) -> t.List[Service]:
-        """Return those of ``batch`` to start now: for a moment only those that others wait for."""
+        """Return those of ``batch`` to start now: for a moment only those that somebody waits for.
+
+        That is another service, or who asks a service that has a port or a health check.
+        """
         if self._head_start.expired:
             return batch
         awaited = {
@@ -214,11 +242,15 @@ class BringUp:
             for name, level in service.depends_on.items()
             if not self._met(name, level) and level != "started"
         }
-        first = [service for service in batch if service.name in awaited]
-        return first if first or awaited & set(self._starting) else batch
+        if awaited.isdisjoint((*self._starting, *(service.name for service in batch))):
+            return batch
+        return [service for service in batch if service.name in awaited or service.shows_ready]
 
     def _start(self, batch: t.Sequence[Service]) -> None:
-        faults, programs = self._client.start_and_look(service.name for service in batch)
+        names = [service.name for service in batch]
+        if self._begins is not None:
+            self._begins(names)
+        faults, programs = self._client.start_and_look(names)
         self._told = programs
         for name, fault in faults.items():
             start = self._starting[name]
@@ -272,9 +304,9 @@ class BringUp:
                 self._fail(start, "supervisord does not know it")
             elif start.identity is None and program.pid:
                 start.identity = identity(program)
-        holders = self._holders(programs)
+        holders, sockets = self._holders(programs)
         for start in list(self._starting.values()):
-            self._look_at(start, programs[start.service.name], holders)
+            self._look_at(start, programs[start.service.name], Listening(holders, sockets))
 
     def _programs(self) -> t.Mapping[str, ProgramState]:
         """Return all programs as they are now; right after an order to start some, as its answer had them."""
@@ -287,22 +319,33 @@ class BringUp:
             self._client.poke()
         return self._client.programs()
 
-    def _holders(self, programs: t.Mapping[str, ProgramState]) -> t.Mapping[int, t.Sequence[Holder]]:
-        """Return by port who listens there, for the services that need a look; many ports cost little more than one."""
-        ports: t.List[int] = []
-        pids: t.Dict[int, str] = {}
-        for name, start in self._starting.items():
-            own = start.service.all_ports.values()
-            if own and start.identity is not None and not self._only_counted(programs[name]):
-                ports += own
-                pids[start.identity[0]] = name
-        return survey(self._stack, ports, pids) if ports else {}
+    def _holders(
+        self, programs: t.Mapping[str, ProgramState]
+    ) -> t.Tuple[t.Mapping[int, t.Sequence[Holder]], t.Mapping[str, SocketSeen]]:
+        """Return by port, and by path of a unix socket, who listens there, for the services that need a look.
+
+        Many ports cost little more than one.
+        """
+        looked_at = {
+            name: start
+            for name, start in self._starting.items()
+            if (start.service.all_ports or start.service.socket)
+            and start.identity is not None
+            and not self._only_counted(programs[name])
+        }
+        pids = {start.identity[0]: name for name, start in looked_at.items() if start.identity is not None}
+        services = [start.service for start in looked_at.values()]
+        ports = [port for service in services for port in service.all_ports.values()]
+        # Each path was cleared before the start.
+        every = {program.pid: name for name, program in programs.items() if program.pid}
+        sockets = look_at_sockets(self._stack, services, every, fresh=True)
+        return survey(self._stack, ports, pids) if ports else {}, sockets
 
     def _only_counted(self, program: ProgramState) -> bool:
         """Return whether a service is healthy and only its start seconds still pass."""
         return "healthy" in self._reached.get(program.name, ()) and program.state != "RUNNING"
 
-    def _look_at(self, start: _Start, program: ProgramState, holders: t.Mapping[int, t.Sequence[Holder]]) -> None:
+    def _look_at(self, start: _Start, program: ProgramState, listening: Listening) -> None:
         """Note how far one service has come: it is ready, has failed, or is still starting."""
         end = self._dead_end(start, program)
         if end is not None:
@@ -310,7 +353,7 @@ class BringUp:
         elif start.service.kind == "oneshot" or has_ended_well(start.service, program):
             self._look_at_oneshot(start, program)
         else:
-            self._look_at_service(start, program, holders)
+            self._look_at_service(start, program, listening)
         if start.service.name in self._starting and start.deadline.expired:
             self._fail(start, f"not ready after {start.service.ready_timeout:g} s: {start.last}")
 
@@ -319,28 +362,26 @@ class BringUp:
             self._reached[start.service.name] = {"started", "running", "completed"}
             self._ready(start, program)
         else:
-            start.last = describe_state(program)
+            start.last, start.what = describe_state(program), END
 
-    def _look_at_service(
-        self, start: _Start, program: ProgramState, holders: t.Mapping[int, t.Sequence[Holder]]
-    ) -> None:
+    def _look_at_service(self, start: _Start, program: ProgramState, listening: Listening) -> None:
         """Note how far a service has come: it is ready when it is RUNNING and healthy, whichever comes first."""
         reached = self._reached.setdefault(start.service.name, {"started"})
         # A healthy one is looked at again only when it is RUNNING.
-        lacking = None if self._only_counted(program) else self._lacking(start, holders)
+        lacking = None if self._only_counted(program) else self._lacking(start, listening)
         if lacking is None:
-            self._reach(start.service, "healthy", timed=start.service.health is not None)
+            self._reach(start.service, "healthy", timed=bool(start.service.asked_when_started))
         if program.state == "RUNNING":
             self._reach(start.service, "running")
         start.last = describe_state(program) + ("" if lacking is None else f", but {lacking}")
+        start.what = START if lacking is None else start.what
         if reached.issuperset(("running", "healthy")) and lacking is None:
             self._ready(start, program)
 
     def _reach(self, service: Service, level: str, *, timed: bool = True) -> None:
         """Note that a service has reached a level, and when it did so for the first time."""
         reached = self._reached[service.name]
-        answers = service.port is not None or service.health is not None
-        if level == ("healthy" if answers else "running"):
+        if level == ("healthy" if service.shows_ready else "running"):
             self._outcome.ready.setdefault(service.name, self._clock.monotonic())
         if timed and level not in reached:
             self._outcome.seconds[level] = round(self._clock.monotonic() - self._began, 4)
@@ -358,17 +399,20 @@ class BringUp:
             return describe_state(program)
         return None
 
-    def _lacking(self, start: _Start, holders: t.Mapping[int, t.Sequence[Holder]]) -> t.Optional[str]:
+    def _lacking(self, start: _Start, listening: Listening) -> t.Optional[str]:
         """Return what a service still lacks to be healthy: its listener, or a good answer; None when nothing."""
         service = start.service
+        start.what = PORT
         for port in service.all_ports.values() if start.identity is not None else ():
-            found = holders.get(port, ())
+            found = listening.ports.get(port, ())
             if not found:
-                return f"nothing listens on port {port} yet"
+                return f"{nobody_on(port)} yet"
             if not any(owns(service, holder) for holder in found):
                 return f"port {port} is taken by {found[0].summary}"
-        if start.watch is not None:
-            answer = start.watch.answer(service.name)
-            if answer is None or not answer.ok:
-                return f"its health is {'not answered yet' if answer is None else answer.detail}"
-        return None
+        if service.socket and start.identity is not None:
+            seen = listening.sockets.get(service.socket, SocketSeen(service.socket))
+            why = seen.why_not(service)
+            if why:
+                return f"{why} yet" if seen.state == MISSING else why
+        start.what = HEALTH
+        return None if start.watch is None else start.watch.lacking

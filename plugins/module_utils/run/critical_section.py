@@ -8,22 +8,18 @@
 from __future__ import annotations
 
 import os
-import shlex
 import typing as t
 
 from ..base import cures
 from ..base.errors import RollcallError
-from ..base.text import LONGEST, one_line
 from ..host import births, processes
 from ..host.ending import Ended
 from ..host.inheritance import number_of
 from ..host.model import Identity
 from ..manifest.revision import revisions
 from ..ports import leases
-from ..ports.flush import flush
-from ..ports.needs import all_needs
 from ..ports.provenance import FOREIGN, UNKNOWN
-from ..state import budget, undo
+from ..state import undo
 from ..state.generations import (
     forget_generation,
     generations_directory,
@@ -36,6 +32,9 @@ from ..state.generations import (
 )
 from ..state.lives import read_book, save_book, started_anew, with_revisions
 from ..state.log_marks import LogMarks, save_marks, saved_marks, take_marks
+from ..state.log_positions import keep_positions
+from ..state.memory import GOOD
+from ..state.one_way import record_one_way
 from ..state.runs import Journal
 from ..state.stopped import WHOLE, StoppedByHand, keep_stopped, read_stopped
 from ..supervisord import life
@@ -48,17 +47,17 @@ from ..verdict.judge import Case, Check, Expectation, judge, result_of
 from ..verdict.observation import Observation, identity
 from ..verdict.remarks import notes_of, remarks
 from ..verdict.report import young_notes
-from ..verdict.stop_checks import STOP_BY_NAME_CHECKS, STOP_CHECKS
 from . import born, hand_over
 from .bringup import BringUp, StartOutcome
+from .freeing import flush_ports
 from .limits import SUPERVISORD_START
 from .modes import NOTHING, RELOAD
-from .outcome import flushed_report, run_report
+from .outcome import flushed_report, listed, run_report
 from .plan import KEEP, RESTART, STOP, PlannedAction, assigned_ports
 from .plan_by_name import along_with
 from .prepare import PreparedRun
-from .reloading import reload_services
-from .turnover import Turnover, Ways, Work
+from .provoked import Provoked
+from .timers import HeldJobs
 
 if t.TYPE_CHECKING:
     from ..base.documents import Report, Signalled
@@ -75,13 +74,17 @@ class CriticalSection:
 
     Attributes:
         replaced: whether another generation may be the current one by now.
+        jobs: the jobs of timers that are kept from starting; they are let go after the run.
     """
 
     def __init__(self, run: PreparedRun, journal: Journal) -> None:
         self.run = run
         self.journal = journal
         self.replaced = False
+        self.jobs = HeldJobs(run.request.who, run.request.mode.title or run.request.mode.name, run.clock)
         self._stack = run.stack
+        self._provoked = Provoked(run)
+        self._waited: t.List[str] = []
         self._flushed: t.List[Ended] = []
         self._began: LogMarks = {}
         self._revised: t.Optional[t.Mapping[str, str]] = None
@@ -91,7 +94,7 @@ class CriticalSection:
     @property
     def signals(self) -> t.List[Signalled]:
         """Every process outside of supervisord's care that was to be ended, and how that went."""
-        return [entry.as_dict() for entry in (*self.run.takedown.ended, *self._flushed)]
+        return [entry.as_dict() for entry in (*self.jobs.ended, *self.run.takedown.ended, *self._flushed)]
 
     def perform(self) -> Report:
         """Do it and return the report.
@@ -103,7 +106,7 @@ class CriticalSection:
         plan, mode, stack = self.run.plan, self.run.request.mode, self._stack
         actions = [str(action) for action in plan.actions]
         self.journal.step("plan", manifest=self.run.generation.digest, actions=actions)
-        if self.run.before.loops(stack.services):
+        if self._provoked.loops(self.run.before, stack):
             # Said before another generation takes its place.
             record_unverified(stack.paths, stack.root)
         if mode.stops == NOTHING and not plan.reload and mode is not RELOAD:
@@ -111,6 +114,7 @@ class CriticalSection:
         # Judged from where a log was last judged good: no run on the way makes good what one has found.
         marks = saved_marks(stack)
         self._began = take_marks(stack)
+        keep_positions(stack.paths.state, self.journal.run, self._began)
         if not plan.actions and (mode.starts or mode is RELOAD):
             return self._judge(marks, StartOutcome(), changed=False)
         save_marks(stack, marks)
@@ -118,12 +122,15 @@ class CriticalSection:
             outcome = StartOutcome()
             return self._judge(marks, outcome, changed=True, files=self._reload(outcome))
         if self.run.request.automatic:
+            from ..state import budget  # late: few runs are started by a timer
+
             budget.spend(stack, clock=self.run.clock)
         if plan.install and mode.starts and self.run.restores is None:
             self.journal.step("write")
             self._write()
         # First: wherever this is cut off, what is being stopped stays so, and what is being started does not.
         self._keep_stopped()
+        self._hold_jobs()
         if plan.supervisord == KEEP and mode.starts:
             return self._turn_over(marks)
         self._take_down()
@@ -131,6 +138,7 @@ class CriticalSection:
             return self._judge_stopped()
         self.journal.step("flush", ports=list(plan.flush))
         self._flush()
+        self._clear(plan.start)
         if plan.install:
             self.journal.step("install", digest=self.run.generation.digest)
             self._install()
@@ -155,6 +163,15 @@ class CriticalSection:
             takedown.end_supervisords()
         self.journal.step("sweep")
         takedown.sweep(none_left=ends)
+
+    def _hold_jobs(self) -> None:
+        """End the jobs of timers that the plan names; while everything is down, none starts."""
+        plan, installed = self.run.plan, self.run.installed
+        if plan.end_jobs and installed is not None:
+            self.journal.step("jobs", timers=list(plan.end_jobs))
+            self.jobs.end(installed, plan.end_jobs)
+        if plan.supervisord != KEEP and plan.judged is None:
+            self.jobs.hold(self._stack)
 
     def _keep_stopped(self) -> None:
         """Record what is stopped by name from here on, or is so no more."""
@@ -241,7 +258,7 @@ class CriticalSection:
         marks = self._marked_anew(marks, {*names, *plan.stop})
         self._begin_lives(names, client)
         self.journal.step("start", services=names)
-        outcome = BringUp(stack, client, names, self.run.clock, self._services_born).run()
+        outcome = BringUp(stack, client, names, self.run.clock, self._services_born, begins=self._services_begin).run()
         self.journal.timings.update(outcome.seconds)
         return self._judge(marks, outcome, changed=True, client=client, files=files)
 
@@ -278,17 +295,19 @@ class CriticalSection:
             self._begin_lives(services, client)
             self.journal.step("start", services=list(services))
 
+        from .turnover import Turnover, Ways, Work  # late: most runs stop all before they start anything
+
         ways = Ways(stops, names, changed, removed, plan.rolling)
         turnover = Turnover(takedown, client, ways, Work(self._stops, self._frees, starts))
-        outcome = BringUp(stack, client, names, self.run.clock, self._services_born, turnover).run()
+        begins = self._services_begin
+        outcome = BringUp(stack, client, names, self.run.clock, self._services_born, turnover, begins).run()
         turnover.refuse()
         self._reload(outcome)
         gone = set(stops).difference(names)
         if gone:
             takedown.sweep(services=gone)
             marks = self._marked_anew(marks, gone)
-        if not turnover.left:
-            record_loaded(stack.paths, stack.root)
+        record_loaded(stack.paths, stack.root, turnover.left)
         self.journal.timings.update(outcome.seconds)
         return self._judge(marks, outcome, changed=True, client=client, files=files)
 
@@ -302,11 +321,14 @@ class CriticalSection:
         files = self.run.files.digests()
         names = self.run.plan.reload
         if names:
+            from .reloading import reload_services  # late: few services reload
+
             self.journal.step("reload-services", services=list(names))
             with client_of(self._stack, clock=self.run.clock) as client:
                 done = reload_services(self._stack, client, names, self.run.clock)
             outcome.first.update(done.first)
             outcome.failed.update(done.failed)
+            outcome.proofs.update(done.proofs)
         return files
 
     def _stop_before_release(self) -> t.List[str]:
@@ -328,11 +350,19 @@ class CriticalSection:
         self.journal.step("stop", services=list(names))
 
     def _frees(self, names: t.Sequence[str]) -> None:
-        """Free the ports of some services, where the plan says so."""
+        """Free the ports of some services, where the plan says so, and the paths of their sockets."""
         ports = [port for port in assigned_ports(self._stack, names) if port in self.run.plan.flush]
         if ports:
             self.journal.step("flush", ports=ports)
             self._flush(ports)
+        self._clear(names)
+
+    def _clear(self, names: t.Collection[str]) -> None:
+        """Remove the unix sockets that are left over of services that are about to start."""
+        if any(self._stack.service(name).socket for name in names):
+            from .sockets import clear_sockets  # late: few services listen on one
+
+            clear_sockets(self._stack, names, lambda paths: self.journal.step("clear", paths=list(paths)))
 
     def _marked_anew(self, marks: LogMarks, names: t.Iterable[str]) -> LogMarks:
         """Return the marks with those of the services that are about to start; what they replace has ended.
@@ -351,7 +381,7 @@ class CriticalSection:
         """
         stack = self._stack
         pid = self._answering = client.pid()
-        book = read_book(stack, {}, (pid, processes.start_time(pid)), clock=self.run.clock)
+        book = self._provoked.without(read_book(stack, {}, (pid, processes.start_time(pid)), clock=self.run.clock))
         save_book(stack, started_anew(book, {name: self._revisions()[name] for name in names}))
 
     @staticmethod
@@ -412,6 +442,10 @@ class CriticalSection:
             self._revised = revisions(self._stack)
         return self._revised
 
+    def _services_begin(self, names: t.Sequence[str]) -> None:
+        """Record which of the services that are about to start leave no way back."""
+        record_one_way(self._stack, names)
+
     def _services_born(self, services: t.Mapping[str, Identity]) -> None:
         """Record the processes that supervisord has just started, and what they have started already."""
         # The one that has started them; at the verdict all are looked for.
@@ -452,6 +486,7 @@ class CriticalSection:
             config_read=changed and run.request.mode.starts,
             soak=run.request.soak,
             only=run.plan.judged,
+            waits=self._waits,
             clock=run.clock,
         )
         born.record_family(stack, outcome.first, self._revisions(), seen)
@@ -461,7 +496,16 @@ class CriticalSection:
         away = self._downtimes(outcome)
         judged = run_report(run, seen, checks, changed=changed, signals=self.signals, downtimes=away)
         young = young_notes(run.judged.services, seen) if judged["ok"] and changed else []
-        return {**judged, "notes": [*judged["notes"], *notes_of(remarks(run.judged, seen)), *young]}
+        reloaded = [f"{name} was reloaded: {proof}" for name, proof in outcome.proofs.items()]
+        notes = [*reloaded, *self._provoked.notes(seen), *self._waited, *judged["notes"]]
+        return {**judged, "notes": [*notes, *notes_of(remarks(run.judged, seen)), *young]}
+
+    def _waits(self, lives: t.Mapping[str, float]) -> None:
+        """Record, for whoever waits for this run, for how many seconds services must live on."""
+        self.journal.step("verify", lives=dict(lives))
+        seconds = max(lives.values())
+        if seconds > self.run.request.soak:
+            self._waited = [f"waited {seconds:.0f} s for {listed(list(lives))} to live on, because of earlier exits"]
 
     def _expected(self, outcome: StartOutcome) -> Expectation:
         run = self.run
@@ -478,6 +522,7 @@ class CriticalSection:
             run.plan.held,
             stopped=run.plan.stopped,
             untouched=run.spared,
+            started=run.plan.start,
         )
 
     def _downtimes(self, outcome: StartOutcome) -> t.Dict[str, float]:
@@ -489,7 +534,9 @@ class CriticalSection:
     def _keep_verdict(self, marks: LogMarks, seen: Observation, checks: t.Sequence[Check]) -> None:
         """Record what follows from how it was judged."""
         stack = self._stack
-        if result_of(checks) in ("ok", "held"):
+        # What these have printed when they ended is known as well.
+        marks = self._marked_anew(marks, self._provoked.ended(seen))
+        if result_of(checks) in GOOD:
             save_marks(stack, {**marks, **{name: log.mark for name, log in seen.logs.items()}})
         else:
             save_marks(stack, {**marks, **{name: marks[name].seen_until(log.mark) for name, log in seen.logs.items()}})
@@ -497,13 +544,13 @@ class CriticalSection:
         if whole and all(check.ok for check in checks):
             record_verified(stack.paths, stack.root, self.run.clock.wall())
             undo.forget(stack.paths.state)
-        elif seen.loops(stack.services):
+        elif self._provoked.loops(seen, self.run.judged):
             record_unverified(stack.paths, stack.root)
 
     def _keep_lives(self, seen: Observation) -> None:
         """Record the lives that were seen, where supervisord has told of them."""
         if seen.supervisord is not None:
-            save_book(self._stack, with_revisions(seen.book, self._revisions()))
+            save_book(self._stack, with_revisions(self._provoked.without(seen.book), self._revisions()))
 
     def _only_flush(self) -> Report:
         self.journal.step("flush", ports=list(self.run.plan.flush))
@@ -518,45 +565,9 @@ class CriticalSection:
         before = (holder for holders in self.run.before.holders.values() for holder in holders)
         own = {holder.listener.inode for holder in before if holder.provenance not in (FOREIGN, UNKNOWN)}
         expected = Expectation(sockets={*own, *births.recorded(self._stack.root).sockets})
+        from ..verdict.stop_checks import STOP_BY_NAME_CHECKS, STOP_CHECKS  # late: for stops alone
+
         kinds = STOP_CHECKS if only is None else STOP_BY_NAME_CHECKS
         checks = judge(kinds, Case(self.run.judged, seen, expected))
         changed = bool(self.run.plan.actions)
         return run_report(self.run, seen, checks, changed=changed, signals=self.signals)
-
-
-def flush_ports(
-    run: PreparedRun, ports: t.Optional[t.Sequence[int]] = None, *, dry_run: bool
-) -> t.Tuple[t.Sequence[Ended], t.List[PlannedAction]]:
-    """Free the ports of a plan.
-
-    Args:
-        run: the run.
-        ports: those to free; None for all of the plan.
-        dry_run: whether nothing is ended; then nothing is told where supervisord goes first, and its services with it.
-
-    Returns:
-        How each process was ended that listened there, and the same as actions.
-    """
-    if not run.plan.flush or (dry_run and run.plan.supervisord != KEEP):
-        return [], []
-    done = flush(
-        run.stack,
-        run.plan.flush if ports is None else ports,
-        policy=run.request.policy,
-        grace=run.request.grace,
-        kill_grace=run.request.kill_grace,
-        dry_run=dry_run,
-        force=run.request.force,
-        needed=all_needs(run.stack, run.before.holders),
-        clock=run.clock,
-    )
-    held = {holder.process.identity: holder.listener.port for holder in done.holders if holder.process is not None}
-    actions = [
-        PlannedAction(
-            "end",
-            f"pid {entry.pid} '{one_line(shlex.join(entry.command), LONGEST)}' of user {entry.user}",
-            f"it holds port {held.get((entry.pid, entry.start), 'of this stack')}",
-        )
-        for entry in done.ended
-    ]
-    return done.ended, actions

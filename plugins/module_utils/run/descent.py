@@ -15,6 +15,7 @@ from ..base.clock import Clock, Deadline
 from ..base.errors import RollcallError
 from ..host import ending, listeners
 from ..manifest.model import Service, Stop
+from ..state.waiting import PORT, STOP, Wait
 from ..supervisord.client import DOWN, Client, ProgramState, await_exec
 
 # Beyond a service's own stop time: supervisord's turn, the KILL it sends itself, and the reaping.
@@ -27,6 +28,8 @@ SLOWEST_POLL = 0.25
 PORT_MARGIN = 0.5
 # UNKNOWN: supervisord could not signal it, and waiting does not change that.
 _SETTLED = DOWN | {"UNKNOWN"}
+# What supervisord does not call a program that it has told to stop.
+_UP = frozenset({"STARTING", "RUNNING", "BACKOFF"})
 
 Known = t.Mapping[str, t.Sequence[Service]]
 
@@ -79,6 +82,8 @@ class Descent:
         self._stopping: t.Dict[str, Deadline] = {}
         # Those that have stopped, and whose ports may still be taken.
         self._closing: t.Dict[str, Deadline] = {}
+        # Those that had ended by themselves at the last look: supervisord may start them again in its next turn.
+        self._ended: t.Set[str] = set()
         self._left: t.Dict[str, str] = {}
         self._limit = 0.0
         self.down: t.Set[str] = set()
@@ -93,6 +98,10 @@ class Descent:
     def busy(self) -> bool:
         """Whether there is something to wait for."""
         return bool(self._stopping or self._closing or self._waiting)
+
+    def waits(self) -> t.List[Wait]:
+        """Return what is waited for: those that are stopping, and those whose ports are still taken."""
+        return [*(Wait(name, STOP) for name in self._stopping), *(Wait(name, PORT) for name in self._closing)]
 
     @property
     def pause(self) -> float:
@@ -127,14 +136,17 @@ class Descent:
         if not names:
             return
         self._told(names)
-        await_exec([self._programs[name] for name in names if name in self._programs], self._clock)
-        client.stop(names)
+        self._tell(client, names, self._programs)
         now = self._latest = self._clock.monotonic()
         for name in names:
             self._waiting.discard(name)
             self._asked.setdefault(name, now)
             self._stopping[name] = Deadline(self._timeout(name) + STOP_MARGIN, self._clock)
             self._later[name] = self._later_signals(name)
+
+    def _tell(self, client: Client, names: t.Sequence[str], programs: t.Mapping[str, ProgramState]) -> None:
+        await_exec([programs[name] for name in names if name in programs], self._clock)
+        client.stop(names)
 
     def _later_signals(self, name: str) -> t.List[t.Tuple[Deadline, str]]:
         steps = self._as_running(name).signals
@@ -166,12 +178,17 @@ class Descent:
 
     def _look(self, client: Client) -> None:
         programs = client.programs()
+        # It had just ended by itself when it was told to stop, so supervisord refused that, and has started it again.
+        again = [name for name in self._stopping if name in programs and programs[name].state in _UP]
+        if again:
+            self._tell(client, again, programs)
+        ended, self._ended = self._ended, {name for name, one in programs.items() if one.state == "EXITED"}
         for name, deadline in list(self._stopping.items()):
             # One that supervisord does not know is not waited for.
             state = programs[name].state if name in programs else "STOPPED"
             if state == "UNKNOWN" and not self._lost:
                 self._leave(name, state)
-            elif state in _SETTLED:
+            elif state in _SETTLED and (state != "EXITED" or name in ended):
                 self._closing[name] = Deadline(PORT_MARGIN, self._clock)
             elif deadline.expired:
                 self._leave(name, state)

@@ -13,10 +13,11 @@ from ..host.labels import label_of
 from ..manifest.model import Stack, address_of
 from ..manifest.revision import changed_keys, revision
 from ..state import registry
-from ..state.generations import Generation, read_meta
+from ..state.generations import Generation, is_left, is_loaded, read_meta
 from ..state.stopped import WHOLE, Stopped
 from ..supervisord.config import supervisord_revision
-from ..verdict.observation import Observation, stopped_by_hand, trouble
+from ..verdict.observation import Observation, stopped_by_hand
+from ..verdict.readiness import trouble
 from ..verdict.release_use import links_that_lead_elsewhere
 from .plan import ProgramFacts, StackFacts
 
@@ -63,7 +64,7 @@ def stack_facts(
 def _ports(stack: Stack) -> t.Dict[str, int]:
     """Return the first port of each service by the service's name, and its others as web.metrics."""
     first = {service.name: service.port for service in stack.services if service.port is not None}
-    others = ((service.name, *other) for service in stack.services for other in service.more_ports.items())
+    others = ((service.name, *other) for service in stack.services for other in service.other_ports.items())
     return {**first, **{address_of(name, called): port for name, called, port in others}}
 
 
@@ -88,6 +89,9 @@ def _programs(
     services = {service.name: service for service in wanted.stack.services}
     sections = _sections(wanted.config)
     old_sections = {} if installed is None else _sections(installed.config)
+    meta = {} if installed is None else read_meta(installed.stack.paths, installed.stack.root)
+    # What the last run has left alone runs by an earlier section, which says nothing against it.
+    seen = seen._replace(altered={name: why for name, why in seen.altered.items() if not is_left(meta, name)})
     found = {}
     for name, program in seen.programs.items():
         why = None
@@ -95,8 +99,9 @@ def _programs(
             unhealthy = trouble(services[name], seen)
             why = changed_files.get(name) if unhealthy is None else unhealthy.text
         runs_at = None
-        if installed is not None and old_sections.get(name) == sections.get(name):
-            runs_at = _revision_of(installed, name, program.pid)
+        # supervisord itself tells, when it reads the wanted config, whether that has another section for it.
+        if installed is not None and (old_sections.get(name) == sections.get(name) or is_left(meta, name)):
+            runs_at = _revision_of(installed, meta, name, program.pid)
         same = installed is wanted or (
             installed is not None and _entry(installed.stack, name) == _entry(wanted.stack, name)
         )
@@ -124,7 +129,7 @@ def _sections(config: str) -> t.Dict[str, str]:
     return {name: text.partition("\n[")[0] for name, _bracket, text in parts}
 
 
-def _revision_of(installed: Generation, name: str, pid: int) -> t.Optional[str]:
+def _revision_of(installed: Generation, meta: t.Mapping[str, t.Any], name: str, pid: int) -> t.Optional[str]:
     """Return the revision that a program runs at: from its process's label, else from the manifest that is loaded.
 
     A program that overwrites its environment to show a title, as redis-server does, has no label left.
@@ -132,6 +137,6 @@ def _revision_of(installed: Generation, name: str, pid: int) -> t.Optional[str]:
     label = label_of(pid) if pid else None
     if label is not None:
         return label.revision
-    if not read_meta(installed.stack.paths, installed.stack.root)["loaded"]:
+    if not is_loaded(meta, name):
         return None
     return _entry(installed.stack, name)

@@ -96,6 +96,9 @@ def _give(path: str, who: Account) -> None:
     """
     with contextlib.ExitStack() as stack:
         try:
+            if os.lstat(path).st_uid == who.uid:
+                # Mostly it is theirs, and to open it takes ten times as long.
+                return
             parent, name = open_parent(path)
             stack.callback(os.close, parent)
             handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)

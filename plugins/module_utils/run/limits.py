@@ -25,12 +25,22 @@ from .modes import AUTO, NOTHING, RELOAD, Mode
 from .order import ranks
 from .request import Request
 from .rolling import rolling_names
+from .timers import job_seconds
 
 SUPERVISORD_START = 15.0
+# Seconds that a run is waited for beyond the sum of all its deadlines. One that takes longer hangs in the kernel.
+SLACK = 10.0
+# What the parts of a run are for.
+LOOK, DOWN, FREE, JUDGE = "to look", "to stop what runs", "for ports to become free", "to judge"
 
 
 def limit_of(request: Request, stack: Stack) -> float:
-    """Return the seconds that a request takes at the longest, a way back included.
+    """Return the seconds that a request takes at the longest, a way back included; raises as `parts_of`."""
+    return sum(parts_of(request, stack).values())
+
+
+def parts_of(request: Request, stack: Stack) -> t.Dict[str, float]:
+    """Return what the longest time of a request is made of: seconds by what they are for, in words.
 
     Raises:
         RollcallError: ``wrong_use``: it names services that there are not.
@@ -39,8 +49,8 @@ def limit_of(request: Request, stack: Stack) -> float:
     running = _installed(request)
     either = stack if running is None else with_stops_of(stack, running)
 
-    def seconds(mode: Mode) -> float:
-        return run_limit(
+    def parts(mode: Mode) -> t.Dict[str, float]:
+        return run_parts(
             either,
             mode,
             grace=request.grace,
@@ -51,7 +61,7 @@ def limit_of(request: Request, stack: Stack) -> float:
 
     # What has failed is stopped, and what ran before is started and judged.
     back = running is not None and request.on_failure == "rollback" and request.mode.starts
-    return seconds(request.mode) + (seconds(AUTO) if back else 0.0)
+    return {**parts(request.mode), **({"to go back if it fails": sum(parts(AUTO).values())} if back else {})}
 
 
 def _installed(request: Request) -> t.Optional[Stack]:
@@ -78,10 +88,15 @@ def with_stops_of(stack: Stack, running: Stack) -> Stack:
         services.append(dataclasses.replace(service, stop=stop, ready_timeout=ready))
     # Nothing of the wanted manifest waits for these.
     services += [dataclasses.replace(other, depends_on={}) for other in others.values()]
-    return dataclasses.replace(stack, services=tuple(services))
+    return dataclasses.replace(stack, services=tuple(services), timers=(*stack.timers, *running.timers))
 
 
-def run_limit(
+def run_limit(stack: Stack, mode: Mode, *, grace: float, kill_grace: float, soak: float = 0.0) -> float:
+    """Return the seconds that a run of all services takes at the longest; arguments as `run_parts`."""
+    return sum(run_parts(stack, mode, grace=grace, kill_grace=kill_grace, soak=soak).values())
+
+
+def run_parts(
     stack: Stack,
     mode: Mode,
     *,
@@ -89,8 +104,8 @@ def run_limit(
     kill_grace: float,
     soak: float = 0.0,
     services: t.Optional[t.Container[str]] = None,
-) -> float:
-    """Return the seconds that a run takes at the longest.
+) -> t.Dict[str, float]:
+    """Return what the longest time of a run is made of: seconds by what they are for, in words.
 
     Args:
         stack: the manifest.
@@ -106,21 +121,26 @@ def run_limit(
     if mode.kills:
         prove += holder.PATIENCE + grace + kill_grace
     ending = grace + kill_grace
-    reload = max((one.ready_timeout for one in part.services if one.reload is not None), default=0.0)
+    reload = max((one.ready_timeout + one.stable_for for one in part.services if one.reload is not None), default=0.0)
     if mode is RELOAD:
-        return prove + reload + verify_limit(part, soak)
-    free = flush.ROUNDS * ending + flush.RETURN + flush.TIME_WAIT + kill_grace
+        return {LOOK: prove, "to reload": reload, JUDGE: verify_limit(part, soak)}
+    # Where no service has a port, none is waited for.
+    ports = any(service.all_ports for service in part.services)
+    free = flush.ROUNDS * ending + flush.RETURN + flush.TIME_WAIT + kill_grace if ports else 0.0
     if mode.stops == NOTHING:
-        return prove + free
+        return {LOOK: prove, FREE: free}
     down = ROUNDS * ending + (
         _emergency(part, ending) if mode.kills else _careful(stack, part, kill_grace, alone=services is not None)
     )
+    if services is None:
+        down += job_seconds(stack)
     if not mode.starts:
-        return prove + down + look_limit(part)
+        return {LOOK: prove, DOWN: down, JUDGE: look_limit(part)}
     ready = _by_level(stack, part, lambda service: service.ready_timeout)
     ready += _one_by_one(stack, part) + reload
     up = SUPERVISORD_START + batch_seconds(len(part.services)) + ready
-    return prove + down + (free if mode.frees_ports else 0.0) + up + verify_limit(part, soak)
+    freed = {FREE: free} if mode.frees_ports and ports else {}
+    return {LOOK: prove, DOWN: down, **freed, "to start": up, JUDGE: verify_limit(part, soak)}
 
 
 def _careful(stack: Stack, part: Stack, kill_grace: float, *, alone: bool) -> float:

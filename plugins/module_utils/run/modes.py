@@ -142,6 +142,14 @@ RESTARTS = tuple(mode for mode in MODES if mode.verb == "restart")
 BY_NAME: t.Mapping[str, Mode] = {name: mode for mode in MODES for name in mode.names}
 
 
+def title_by_name(mode: Mode) -> str:
+    """Return what a run of a mode is called that is about some services only.
+
+    By name, the modes that restart everything differ in nothing that would be worth a word.
+    """
+    return "restart" if (mode.verb, mode.stops) == ("restart", ALL) else mode.title
+
+
 def mode_named(name: str) -> Mode:
     """Return the mode with this name or alias.
 

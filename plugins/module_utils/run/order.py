@@ -22,14 +22,6 @@ Services = t.Mapping[str, Service]
 Rank = t.Tuple[bool, float]
 
 
-def rank(service: Service) -> Rank:
-    """Return when a service is stopped among others: first who answers nobody, and of those the slowest.
-
-    How long a stop takes is not known before; ``stop.timeout`` is how long it may take.
-    """
-    return (service.port is not None or service.health is not None, -service.stop.timeout)
-
-
 def needs_of(services: Services, names: t.Iterable[str], rolling: t.Container[str] = ()) -> t.Dict[str, t.Set[str]]:
     """Return by name what it depends on, directly or through others.
 
@@ -48,9 +40,11 @@ def needs_of(services: Services, names: t.Iterable[str], rolling: t.Container[st
 def ranks(
     services: Services, names: t.Iterable[str], needs: t.Optional[t.Mapping[str, t.Set[str]]] = None
 ) -> t.Dict[str, Rank]:
-    """Return when each of some services is stopped among them.
+    """Return when each of some services is stopped among them: first who answers nobody, and of those the slowest.
 
-    What depends on a slow one goes as early as that: nobody else waits while it holds the slow one up.
+    How long a stop takes is not known before; ``stop.timeout`` is how long it may take. What one that answers depends
+    on counts as answering: the one that answers is down before it stops. What depends on a slow one goes as early as
+    that: nobody else waits while it holds the slow one up.
 
     Args:
         services: every service, by its name.
@@ -58,8 +52,10 @@ def ranks(
         needs: what each depends on, where that is known.
     """
     stopped = list(names)
-    own = {name: rank(services[name]) for name in stopped}
     needs = needs_of(services, stopped) if needs is None else needs
+    answering = {name for name in stopped if services[name].all_ports or services[name].all_health}
+    answering = answering.union(*(needs[name] for name in answering))
+    own = {name: (name in answering, -services[name].stop.timeout) for name in stopped}
     return {name: min([own[name], *(own[one] for one in needs[name] if one in own)]) for name in stopped}
 
 

@@ -13,11 +13,16 @@ from ..base import cures
 from ..base.errors import RollcallError
 from ..base.text import span
 from ..state.generations import describe_current
+from ..state.one_way import one_way_since, one_way_words
 from ..state.stopped import read_stopped
+from ..verdict.conditions import is_not_ready
 from ..verdict.judge import Check
 from ..verdict.judge_logs import EARLIER
+from ..verdict.lives import RECOVERING
 from ..verdict.observation import Observation
 from ..verdict.report import report
+from ..verdict.status import timer_rows
+from .modes import ROLLBACK
 from .plan import PlannedAction
 from .prepare import PreparedRun
 
@@ -32,6 +37,8 @@ if t.TYPE_CHECKING:
         ServiceRow,
         Signalled,
     )
+    from ..base.job_documents import TimerRow
+    from ..manifest.model import Health
 
 # Of a run that failed, how many checks its record keeps, and how many characters of the evidence of each.
 MOST_CHECKS = 20
@@ -70,8 +77,10 @@ def run_report(
         limit=run.limit,
         whole=run.plan.judged is None,
         downtimes=downtimes,
+        timers=timer_rows(run.stack) if run.plan.judged is None else (),
     )
-    if run.request.wanted is not None and told["result"] == "degraded":
+    past = all(check["ok"] or check["code"] == RECOVERING for check in told["checks"])
+    if run.request.wanted is not None and told["result"] == "degraded" and not past:
         told["next"].append(cures.correct(what_failed(told["checks"])))
     return {
         **told,
@@ -79,7 +88,7 @@ def run_report(
         "changed": changed,
         "actions": _as_data(run.plan.actions),
         "signals": signals,
-        "notes": [*_away(run), *_detached(run), *run.takedown.notes],
+        "notes": [*_gone_back(run, "went"), *_away(run), *_detached(run), *run.takedown.notes],
         "manifest_digest": run.generation.digest,
         "generation": describe_current(run.stack.paths, run.stack.root),
     }
@@ -94,14 +103,38 @@ def planned_report(run: PreparedRun, ended: t.Sequence[PlannedAction]) -> Report
     """
     actions = [*run.plan.actions, *ended]
     planned = run_report(run, run.before, [], changed=bool(actions), signals=[])
-    rows, moving = _ports_as_they_are(run, planned["services"])
+    rows, moving = _ports_as_they_are(run, _asked_as_installed(run, planned["services"]))
     return {
         **planned,
         "result": "planned",
         "services": rows,
+        "timers": _timers_to_come(run, planned["timers"]),
         "actions": _as_data(actions),
-        "notes": [*_away(run), *moving, *_detached(run), *_slow_stops(run), *_standing(run), *_not_proved(run)],
+        "notes": [
+            *_gone_back(run, "goes"),
+            *_away(run),
+            *moving,
+            *_detached(run),
+            *_slow_stops(run),
+            *_standing(run),
+            *_not_proved(run),
+        ],
     }
+
+
+def _timers_to_come(run: PreparedRun, rows: t.Sequence[TimerRow]) -> t.List[TimerRow]:
+    """Return the rows of the timers; one that is yet to come, or to get another time, is late by nothing."""
+    here = {} if run.installed is None else {timer.name: (timer.every, timer.cron) for timer in run.installed.timers}
+    same = {timer.name for timer in run.stack.timers if here.get(timer.name) == (timer.every, timer.cron)}
+    return [row if row["name"] in same else t.cast("TimerRow", {**row, "next": None, "late": False}) for row in rows]
+
+
+def _gone_back(run: PreparedRun, verb: str) -> t.List[str]:
+    """Return to which kept generation a rollback went, and to which release."""
+    if run.request.mode is not ROLLBACK:
+        return []
+    release = f", release {run.stack.release}" if run.stack.release else ""
+    return [f"{verb} back to generation {run.restores}{release}"]
 
 
 def _detached(run: PreparedRun) -> t.List[str]:
@@ -119,6 +152,18 @@ def _detached(run: PreparedRun) -> t.List[str]:
     return [*stays, *ends]
 
 
+def _asked_as_installed(run: PreparedRun, rows: t.Sequence[ServiceRow]) -> t.List[ServiceRow]:
+    """Return the rows without the answers of what runs until now to checks that it is not made for."""
+    there = {} if run.installed is None else {service.name: service.all_health for service in run.installed.services}
+    own = {name for name, checks in there.items() if name in run.plan.start and _checks(run, name) != checks}
+    unasked: t.Dict[str, t.Any] = {"health": "none", "latency_ms": None, "answer": None, "asked": []}
+    return [t.cast("ServiceRow", {**row, **unasked}) if row["name"] in own else row for row in rows]
+
+
+def _checks(run: PreparedRun, name: str) -> t.Sequence[Health]:
+    return run.stack.service(name).all_health
+
+
 def _ports_as_they_are(run: PreparedRun, rows: t.Sequence[ServiceRow]) -> t.Tuple[t.List[ServiceRow], t.List[str]]:
     """Return the rows with the ports that processes have until now, and which of them go to another one."""
     there = {} if run.installed is None else {service.name: service for service in run.installed.services}
@@ -126,14 +171,16 @@ def _ports_as_they_are(run: PreparedRun, rows: t.Sequence[ServiceRow]) -> t.Tupl
     moving = []
     for row in rows:
         old = there.get(row["name"])
-        if row["pid"] is None or old is None or old.all_ports == run.stack.service(row["name"]).all_ports:
+        new = run.stack.service(row["name"])
+        if row["pid"] is None or old is None or (old.all_ports, old.socket) == (new.all_ports, new.socket):
             found.append(row)
             continue
-        named = {called: port for called, port in old.all_ports.items() if called}
+        named = {called: int(port) for called, port in old.all_ports.items() if called}
         if old.port != row["port"] and row["name"] not in run.request.moved:
             here, to = ("no port" if port is None else f"port {port}" for port in (old.port, row["port"]))
             moving.append(f"{row['name']} is on {here} until its restart, and on {to} from then on")
-        found.append(t.cast("ServiceRow", {**row, "port": old.port, "ports": named}))
+        there_now = {"port": old.port, "ports": named, "udp": list(old.udp_ports), "socket": old.socket or None}
+        found.append(t.cast("ServiceRow", {**row, **there_now}))
     return found, moving
 
 
@@ -167,7 +214,23 @@ def _standing(run: PreparedRun) -> t.List[str]:
     commands = [f"what this changes outside of the release: {one}" for one in run.request.standing]
     oneshots = [f"what the oneshot {name} changes" for name in _oneshots(run)]
     user = [f"that {run.stack.user} runs the stack, and no longer root"] if _leaves_root(run) else []
-    return [f"no way back takes back {what}" for what in (*commands, *oneshots, *user)]
+    notes = [f"no way back takes back {what}" for what in (*commands, *oneshots, *user)]
+    one_way = [name for name in _oneshots(run) if run.stack.service(name).is_one_way]
+    notes += [f"once {name} has run, no run goes back by itself: it does not say reversible: true" for name in one_way]
+    return [*notes, *taken_over(run)]
+
+
+def taken_over(run: PreparedRun) -> t.List[str]:
+    """Return what has run since the generation that somebody goes back to, and stays."""
+    if run.restores is None:
+        return []
+    steps = one_way_since(run.stack.paths, run.stack.root, run.restores)
+    return [f"{name} has run since then, and what it has changed stays" for name in steps]
+
+
+def stays_words(steps: t.Sequence[str]) -> str:
+    """Return that the new generation stays although it failed, because of one-way steps."""
+    return f"the new generation stays in place: {one_way_words(steps)}"
 
 
 def _leaves_root(run: PreparedRun) -> bool:
@@ -247,8 +310,13 @@ def rolled_back_report(
 
 
 def only_earlier(checks: t.Iterable[CheckData]) -> bool:
-    """Return whether nothing failed but by what was so before the run: then it is not undone."""
-    return all(check["ok"] or check["code"] == EARLIER for check in checks)
+    """Return whether nothing failed but by what is not of the run: then it is not undone.
+
+    That was so before it, or a service that it has left alone is alive and not ready.
+    """
+    return all(
+        check["ok"] or check["code"] == EARLIER or is_not_ready(check["name"], check["code"]) for check in checks
+    )
 
 
 def causes(report: Report) -> t.Tuple[t.Optional[str], t.List[FailedCheck]]:
@@ -298,7 +366,7 @@ def what_failed(checks: t.Iterable[CheckData]) -> str:
     alike: t.Dict[str, t.List[str]] = {}
     for subject, failed in names.items():
         alike.setdefault(", ".join(failed), []).append(subject)
-    parts = [f"{_listed(subjects)} ({failed})" for failed, subjects in alike.items()]
+    parts = [f"{listed(subjects)} ({failed})" for failed, subjects in alike.items()]
     return "; ".join(parts) or "what is named above"
 
 
@@ -307,7 +375,8 @@ def _waiting(failed: t.Iterable[CheckData]) -> t.Set[str]:
     return {check["subject"] for check in failed if check["code"] == "dependency"}
 
 
-def _listed(subjects: t.Sequence[str]) -> str:
+def listed(subjects: t.Sequence[str]) -> str:
+    """Return some names, or of many how many services these are."""
     return ", ".join(subjects) if len(subjects) <= MOST_NAMED else f"{len(subjects)} services"
 
 

@@ -126,6 +126,9 @@ class RunPlan(t.NamedTuple):
         judged: the services that the run is about, which its verdict judges; None for all.
         rolling: of each service whose instances are restarted one after the other those, in this order.
         reload: services that keep their processes and are told to read their files anew.
+        end_jobs: timers whose job is at work and is ended.
+        about_timers: what becomes of timers and of their jobs.
+        clear: by path each unix socket that is left over and is removed, and whose it is.
     """
 
     supervisord: str
@@ -143,6 +146,9 @@ class RunPlan(t.NamedTuple):
     judged: t.Optional[t.FrozenSet[str]] = None
     rolling: Groups = ()
     reload: t.Tuple[str, ...] = ()
+    end_jobs: t.Tuple[str, ...] = ()
+    about_timers: t.Tuple[PlannedAction, ...] = ()
+    clear: t.Mapping[str, str] = {}
 
     @property
     def actions(self) -> t.List[PlannedAction]:
@@ -160,11 +166,13 @@ class RunPlan(t.NamedTuple):
         listed += [PlannedAction("end", f"supervisord pid {pid}", self.reasons["rivals"]) for pid in self.end]
         if self.sweep:
             listed.append(PlannedAction("sweep", "orphans", self.reasons["orphans"]))
+        why = "the socket of {} is left over: nobody listens on it"
+        listed += [PlannedAction("remove", path, why.format(name)) for path, name in self.clear.items()]
         if self.install:
             listed.append(PlannedAction("install", "config", "manifest, config or registry changed"))
         if self.supervisord != KEEP:
             listed.append(PlannedAction(self.supervisord, "supervisord", self.reasons["supervisord"]))
-        return listed
+        return [*listed, *self.about_timers]
 
 
 def _everything(
@@ -341,10 +349,10 @@ def reload_plan(
     """
     without = [name for name in names if stack.service(name).reload is None]
     if without or not names:
-        said = f"{', '.join(without)} has" if len(without) == 1 else f"{', '.join(without) or 'No service'} have"
+        said = f"{', '.join(without)} {'has' if len(without) == 1 else 'have'} no"
+        said = said if names else f"No service of stack {stack.name} has"
         raise RollcallError(
-            f"{'No service of stack ' + stack.name + ' has' if not names else said} no reload in the manifest."
-            " Nothing was touched.",
+            f"{said} reload in the manifest. Nothing was touched.",
             kind="wrong_use",
             evidence={"services": without},
             remedies=[cures.correct("the manifest: write `reload: {signal: HUP}`, or restart the service")],

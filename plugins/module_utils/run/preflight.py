@@ -27,7 +27,6 @@ from ..state.generations import Generation, generations_directory
 from ..supervisord import client_errors
 from ..supervisord.config import descriptors, wanted_limits
 from ..supervisord.environment import services_with_private_file
-from ..supervisord.parse_back import compare, parse_back
 from ..supervisord.places import engine_python, supervisord_log
 from ..supervisord.running import supervisord_options
 from ..verdict import fitness, places
@@ -37,8 +36,6 @@ from .plan import KEEP, RunPlan, assigned_ports
 from .request import Request
 
 PARSE_BACK_TIMEOUT = 20.0
-# Bytes. A config, a record and a few log lines need less; with less, supervisord fails in ways that are hard to read.
-MINIMUM_FREE = 8 * 1024 * 1024
 # Bytes, for the record of one run.
 RECORD = 256 * 1024
 
@@ -54,6 +51,8 @@ def prove_config(stack: Stack, text: str, *, installed: bool = False) -> None:
     Raises:
         RollcallError: ``wrong_use``: it refuses the config, or understood something else. Nothing was changed.
     """
+    from ..supervisord.parse_back import compare, parse_back  # late: most runs have no new config
+
     parsed = parse_back(engine_python(stack.root), text, timeout=PARSE_BACK_TIMEOUT)
     differences = compare(stack, parsed)
     if differences:
@@ -86,8 +85,15 @@ def check_private_files(generation: Generation) -> None:
         )
 
 
-def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: bool = True) -> t.Optional[fitness.Look]:
+def check_host(stack: Stack, *, new: bool = True, rights: bool = True) -> None:
+    """Check the host as `begin_host_check` does, and wait for it; arguments and errors as there."""
+    begin_host_check(stack, new=new, rights=rights)()
+
+
+def begin_host_check(stack: Stack, *, new: bool = True, awaited: str = "", rights: bool = True) -> fitness.Look:
     """Check accounts, directories, rights, space, commands and, for a new manifest, the kernel's rules for its ports.
+
+    A child looks at thousands of files meanwhile.
 
     Args:
         stack: the manifest.
@@ -96,7 +102,8 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
         rights: whether to check that only root can change what a supervisord of root reads.
 
     Returns:
-        What tells what is unfit as it is now, as the same look has seen it; None where a release is yet to come.
+        What waits for the child, to be called once. It raises as below, and tells what is unfit as it is now, as the
+        same look has seen it.
 
     Raises:
         RollcallError: ``wrong_use``: with every problem, its place and its remedy. Nothing was changed.
@@ -104,18 +111,23 @@ def check_host(stack: Stack, *, new: bool = True, awaited: str = "", rights: boo
     who = fitness.account(stack)
     given = rights and os.geteuid() == 0
     besides = _of_directories if rights else _at_all
-    (files, dependencies), now = fitness.fit_to_start(stack, awaited, given=given, besides=besides)
-    problems = [*files, *dependencies, *_immutable(stack)]
-    if rights and who.uid == 0:
-        problems += _open_to_others(stack)
-    if new:
-        problems += [*_kernel_ports(stack, who), *_not_writable(stack)]
-    _refuse(stack, problems)
-    return now
+    answered = fitness.begin_fit_to_start(stack, awaited, given=given, besides=besides)
+
+    def fit() -> fitness.Fitness:
+        (files, dependencies), now = answered()
+        problems = [*files, *dependencies, *_immutable(stack)]
+        if rights and who.uid == 0:
+            problems += _open_to_others(stack)
+        if new:
+            problems += [*_kernel_ports(stack, who), *_not_writable(stack)]
+        _refuse(stack, problems)
+        return now
+
+    return fit
 
 
 def check_places(stack: Stack) -> None:
-    """Check that no directory of a stack is the system's or a user's. Raises as `check_host`."""
+    """Check that no directory of a stack is the system's or a user's. Raises as `begin_host_check`."""
     _refuse(stack, list(forbidden(stack)))
 
 
@@ -193,14 +205,15 @@ def check_record(state: str) -> None:
     """Check that there is space for the record of a run: no step is taken without it.
 
     Raises:
-        RollcallError: there is not enough. Nothing was changed.
+        RollcallError: ``wrong_use``: there is not enough. Nothing was changed.
         OSError: the directory cannot be looked at.
     """
-    problems = list(_lacks_space(state, RECORD)) if os.path.isdir(state) else []
+    problems = list(fitness.lacks_space(state, RECORD)) if os.path.isdir(state) else []
     if problems:
         raise RollcallError(
-            "\n".join(f"{one.place} {one.message}: no record of a run can be written. {one.cure}." for one in problems)
-            + " Nothing was stopped or changed.",
+            "No record of a run can be written; nothing was stopped or changed:\n"
+            + "\n".join(f"  {problem.place}: {problem.message}. {problem.cure}" for problem in problems),
+            kind="wrong_use",
             evidence={"problems": [problem.as_dict() for problem in problems]},
             remedies=[cures.space(state), cures.AGAIN],
         )
@@ -214,7 +227,7 @@ def _kernel_ports(stack: Stack, who: Account) -> t.Iterator[Problem]:
     for service in stack.services:
         place = f"stack.services.{service.group or service.name}.port"
         for port in service.all_ports.values():
-            if first <= port <= last and port not in stack.ports.also and port not in reserved:
+            if first <= port <= last and int(port) not in stack.ports.also and int(port) not in reserved:
                 yield fitness.problem(
                     place,
                     f"port {port} is one of those that this host's kernel gives to clients ({first}-{last})",
@@ -299,24 +312,7 @@ def _space(stack: Stack) -> t.Iterator[Problem]:
     paths = stack.paths
     for path in dict.fromkeys((stack.root, paths.state, paths.logs, paths.run, generations_directory(stack.root))):
         if os.path.isdir(path):
-            yield from _lacks_space(path, MINIMUM_FREE)
-
-
-def _lacks_space(path: str, least: int) -> t.Iterator[Problem]:
-    """Find that a file system is read-only, or has less than ``least`` bytes or no inode left."""
-    numbers = os.statvfs(path)
-    free = numbers.f_bavail * numbers.f_frsize
-    if numbers.f_flag & os.ST_RDONLY:
-        yield fitness.problem(
-            path,
-            "is on a file system mounted read-only",
-            cures.writable(path),
-        )
-    elif free < least or (numbers.f_files and numbers.f_favail == 0):
-        room = (
-            f"{free // 1024} KiB are free, and {least // 1024} KiB are needed" if free < least else "no inode is free"
-        )
-        yield fitness.problem(path, f"the disk is full: {room}. Make room there", cures.space(path))
+            yield from fitness.lacks_space(path, fitness.MINIMUM_FREE)
 
 
 def check_supervisord(seen: Observation) -> None:

@@ -39,7 +39,9 @@ from .modes import ROLLBACK
 from .plan import RunPlan, untouched, with_orphans
 from .plan_by_name import make_plan
 from .request import Request
+from .sockets import check_sockets, with_sockets
 from .takedown import TakeDown
+from .timers import at_work, check_timers, with_timers
 
 # Results of runs that have touched nothing.
 _NOTHING_DONE = ("refused", "wrong_use")
@@ -131,13 +133,16 @@ def prepare(
     held = fitness.held(stack, generation.environment, awaited)
     stopped = {} if request.start_stopped else read_stopped(stack)
     facts = stack_facts(before, installed, generation, changed_files=files.changed(), held=held, stopped=stopped)
+    there = None if installed is None else installed.stack
     plan, spared = _planned(make_plan(stack, facts, request.mode, choice), before)
+    plan = with_timers(plan, request.mode, stack, there, set(at_work(there or stack)))
+    plan = with_sockets(stack, plan, before)
     preflight.check_socket(before)
     if plan.install:
         registry.check_place(stack)
     preflight.check_running_limits(stack, before, plan)
     preflight.check_ports(stack, before, plan, request)
-    there = None if installed is None else installed.stack
+    check_sockets(stack, before, plan)
     takedown = _takedown(request, stack, there, before, plan, spared, clock)
     limit = limit_of(request, stack)
     return PreparedRun(
@@ -221,30 +226,49 @@ def _prove(
         only: the services that the run is about; None for all.
 
     Returns:
-        What tells what is unfit on the host, where that was looked at.
+        What tells what is unfit on the host, where that is looked at, and refuses what does not do there, to be
+        called once. None in check mode where the release is yet to come: that look does not tell how all is now.
 
     Raises:
         RollcallError: one of them does not do.
     """
     new = installed is None or installed.digest != wanted.digest
     if request.mode.starts:
+        check_timers(request, wanted.stack)
         leases.check_directories(wanted.stack)
         if installed is not None:
             hand_over.check(wanted.stack, installed.stack)
-    # An installed one was proved when it was new, unless somebody has edited it since.
-    if new or is_altered(request.paths, request.root):
-        try:
-            preflight.prove_config(wanted.stack, wanted.config, installed=not new)
-        except RollcallError:
-            # Of a directory that no stack can have, supervisor only says that it is not there.
-            preflight.check_places(wanted.stack)
-            raise
-        preflight.check_private_files(wanted)
+    _prove_config(request, wanted, new=new)
     if not request.mode.starts:
         return None
-    fit = preflight.check_host(narrowed(wanted.stack, only), new=new, awaited=awaited)
-    preflight.check_limits(wanted.stack)
+    answered = preflight.begin_host_check(narrowed(wanted.stack, only), new=new, awaited=awaited)
+
+    def fit() -> fitness.Fitness:
+        now = answered()
+        preflight.check_limits(wanted.stack)
+        return now
+
+    if awaited:
+        fit()
+        return None
     return fit
+
+
+def _prove_config(request: Request, wanted: Generation, *, new: bool) -> None:
+    """Prove the config of the wanted generation; an installed one was when it was new, unless it was edited since.
+
+    Raises:
+        RollcallError: it does not do.
+    """
+    if not new and not is_altered(request.paths, request.root):
+        return
+    try:
+        preflight.prove_config(wanted.stack, wanted.config, installed=not new)
+    except RollcallError:
+        # Of a directory that no stack can have, supervisor only says that it is not there.
+        preflight.check_places(wanted.stack)
+        raise
+    preflight.check_private_files(wanted)
 
 
 def _id_to_go_back_to(request: Request) -> str:

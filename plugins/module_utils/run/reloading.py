@@ -16,7 +16,6 @@ from ..host.model import Identity
 from ..manifest.model import Reload, Service, Stack
 from ..probes.answers import NoAnswer
 from ..probes.health import HealthWatch, Owner
-from ..probes.program import run_program
 from ..supervisord.client import Client, ProgramState, await_exec
 from ..verdict.observation import describe_state, identity
 
@@ -29,10 +28,12 @@ class Reloaded(t.NamedTuple):
     Attributes:
         first: by service that has come through, its process, which is the one from before.
         failed: by service that has not, the reason.
+        proofs: by service that has come through what it has shown, in words.
     """
 
     first: t.Dict[str, Identity]
     failed: t.Dict[str, str]
+    proofs: t.Dict[str, str]
 
 
 class _Waiting:
@@ -47,6 +48,8 @@ class _Waiting:
         self.workers = workers
         self.deadline = Deadline(service.ready_timeout, clock)
         self.watch: t.Optional[HealthWatch] = None
+        # Until when it is watched, from when it lacked nothing.
+        self.watched: t.Optional[Deadline] = None
         self._reload = t.cast(Reload, service.reload)
         self._command: t.Optional[threading.Thread] = None
         self._refused: t.Optional[str] = None
@@ -58,6 +61,8 @@ class _Waiting:
             self._command.start()
 
     def _run_command(self) -> None:
+        from ..probes.program import run_program  # late: few services reload by a command
+
         try:
             run_program(self.stack, self.service, self._reload.command, self.deadline)
         except NoAnswer as exc:
@@ -78,15 +83,20 @@ class _Waiting:
             old = now & self.workers
             if old or not now:
                 return f"{len(old)} of its {len(now)} child processes are from before" if old else "it has no children"
-        if self.service.health is None:
-            return None
         if self.watch is None:
-            targets = {self.service.name: self.service.health}
-            self.watch = HealthWatch(targets, owner=Owner(self.stack, self.service))
-        answer = self.watch.answer(self.service.name)
-        if answer is not None and answer.ok:
-            return None
-        return f"its health is {'not answered yet' if answer is None else answer.detail}"
+            self.watch = HealthWatch(self.service.asked_when_started, owner=Owner(self.stack, self.service))
+        return self.watch.lacking
+
+    def shown(self) -> str:
+        """Return in words what it has shown."""
+        proofs = [f"pid {self.own[0]} is the one from before"]
+        if self._command is not None:
+            proofs.append("its command has ended well")
+        if self._reload.workers:
+            proofs.append(f"all {len(workers_of(self.own[0]))} child processes are new")
+        if self.service.asked_when_started:
+            proofs.append("its health was good after that")
+        return ", ".join(proofs)
 
     def end(self) -> None:
         """Ask for its health no more."""
@@ -103,7 +113,8 @@ def reload_services(stack: Stack, client: Client, names: t.Sequence[str], clock:
     """Tell services to reload, and wait until each has shown what its manifest promises, or its time is over.
 
     A service shows that its process is the same one; that its child processes are all new, where its manifest says so;
-    and that its health is good when it is asked after that.
+    and that its health is good when it is asked after that. Then it is watched for its `stable_for`: many programs act
+    on what they have read only a moment later. The verdict asks for its health once more.
 
     Args:
         stack: the manifest; each of the services has a ``reload``.
@@ -114,7 +125,7 @@ def reload_services(stack: Stack, client: Client, names: t.Sequence[str], clock:
     Raises:
         RollcallError: supervisord does not answer.
     """
-    done = Reloaded({}, {})
+    done = Reloaded({}, {}, {})
     waiting = _told(stack, client, names, done, clock)
     try:
         while waiting:
@@ -122,12 +133,17 @@ def reload_services(stack: Stack, client: Client, names: t.Sequence[str], clock:
                 name, lost = one.service.name, one.lost()
                 lacking = one.lacking() if lost is None else lost
                 if lacking is None:
+                    one.watched = one.watched or Deadline(one.service.stable_for, clock)
+                    if not one.watched.expired:
+                        continue
                     done.first[name] = one.own
+                    done.proofs[name] = one.shown()
                 elif lost is not None or one.deadline.expired:
                     done.failed[name] = f"not reloaded after {one.service.ready_timeout:g} s: {lacking}"
                     if lost is not None:
                         done.failed[name] = lost
                 else:
+                    one.watched = None
                     continue
                 one.end()
                 waiting.remove(one)

@@ -46,7 +46,7 @@ PASSING = (".ansible", ".rollcall-")
 # How the name begins of a release or an environment that is not finished, or on its way out.
 UNFINISHED = (".making-", ".going-")
 # What a stack remembers, beside its records in JSON.
-STATE = frozenset(["delivered", "lock", "release", "runs", "undo"])
+STATE = frozenset(["delivered", "jobs", "lock", "release", "runs", "undo"])
 # What a run writes of a generation.
 GENERATION = frozenset(["env", "manifest.json", "meta.json", "ports.json", "release", "supervisord.conf"])
 # The end of the name of a service's log, and of those that were rotated.
@@ -131,8 +131,16 @@ def look() -> RemovalFacts:
         emptied = [names, "/etc/rollcall", facts, "/etc/ansible", "/var/lib/rollcall/stacks", "/var/lib/rollcall"]
         return RemovalFacts(accounts, mount_points(), names, stacks, shared, emptied, alive)
     home = os.path.expanduser("~")
-    parts = [".config/systemd/user/default.target.wants", ".config/systemd/user", ".config/systemd", ".config"]
-    parts += [".local/state/rollcall/stacks", ".local/state/rollcall", ".local/state", ".local"]
+    parts = [
+        ".config/systemd/user/default.target.wants",
+        ".config/systemd/user/timers.target.wants",
+        ".config/systemd/user",
+        ".config/systemd",
+        ".config",
+    ]
+    # Where systemd keeps when the timers of a user have run last.
+    parts += [".local/share/systemd/timers", ".local/share/systemd"]
+    parts += [".local/share", ".local/state/rollcall/stacks", ".local/state/rollcall", ".local/state", ".local"]
     emptied = [os.path.join(home, part) for part in parts]
     return RemovalFacts(accounts, mount_points(), "", stacks, [], emptied, alive)
 
@@ -265,12 +273,13 @@ def _of_others(stack: Stack, root: str, path: str) -> t.List[str]:
     if path == os.path.join(root, "engine"):
         found = [name for name in found if name not in ENGINE and name not in ENGINE_TRACES]
     elif path == stack.paths.logs:
-        known = {"supervisord", *(service.name for service in stack.services)}
+        known = {"supervisord", *stack.entries}
         found = [name for name in found if _LOG.split(name)[0] not in known]
     elif path == stack.paths.state:
         found = [name for name in found if name not in STATE and not name.endswith(".json")]
     elif path == stack.paths.run:
-        found = [name for name in found if not name.startswith("supervisor")]
+        own = {os.path.basename(one.socket) for one in stack.services if os.path.dirname(one.socket) == path}
+        found = [name for name in found if not name.startswith("supervisor") and name not in own]
     elif path == os.path.join(root, "generations"):
         found = _beside_generations(path)
     elif path != os.path.join(root, "shared"):

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import typing as t
 
 from ..base import cures
@@ -71,9 +72,13 @@ class Request(t.NamedTuple):
     @property
     def force(self) -> str:
         """The command that does the same, and ends what is not ours on the ports as well."""
-        if self.mode.verb != "restart":
-            return cures.force(" ".join([self.mode.verb, *self.services]))
-        return cures.FORCE_INSTALL if self.wanted is not None else cures.force(f"restart {self.mode.name}")
+        verb = [self.mode.verb]
+        if self.mode.verb == "restart":
+            if self.wanted is not None:
+                return f"{cures.FORCE_INSTALL} -e start_stopped=true" if self.start_stopped else cures.FORCE_INSTALL
+            verb.append(self.mode.name)
+        only = [] if self.dependents else ["--no-dependents"]
+        return cures.force(shlex.join([*verb, *self.services, *only]))
 
 
 def who() -> str:

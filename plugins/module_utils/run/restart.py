@@ -16,12 +16,14 @@ import typing as t
 from ..base.clock import SYSTEM, Clock
 from ..base.errors import RollcallError
 from ..host import answering
-from ..state import last_steps, undo
+from ..state import jobs, last_steps, undo
 from ..state.generations import load_stack
 from ..state.lock import locked
 from ..state.memory import last_failure
 from ..state.runs import Journal, prune_runs, steps_of, unfinished_run
-from .critical_section import CriticalSection, flush_ports
+from ..state.waiting import waits_told
+from .critical_section import CriticalSection
+from .freeing import flush_ports
 from .holder import end_what_hangs
 from .limits import limit_of
 from .outcome import causes, causes_of_error, planned_report
@@ -63,7 +65,8 @@ def perform(request: Request, run_id: str, *, clock: Clock = SYSTEM) -> Report:
     state = request.paths.state
     ended = end_what_hangs(request, clock) if request.mode.kills else []
     limit = _limit(request)
-    with locked(state, request.who, request.mode.name, run=run_id, limit=limit, clock=clock):
+    lock = locked(state, request.who, request.mode.name, run=run_id, limit=limit, clock=clock)
+    with lock, waits_told(state, run_id, clock):
         return _perform_locked(request, run_id, ended, clock)
 
 
@@ -81,13 +84,16 @@ def _perform_locked(request: Request, run_id: str, ended: t.List[Signalled], clo
     state = request.paths.state
     unfinished = unfinished_run(state)
     journal = Journal(state, run_id, clock)
-    asked = {"mode": request.mode.name, "who": request.who, "automatic": request.automatic}
+    asked: t.Dict[str, t.Any] = {"mode": request.mode.name, "who": request.who, "automatic": request.automatic}
+    asked.update({"services": list(request.services)} if request.services else {})
     journal.step("prove", root=request.root, brought=request.wanted is not None, ended=ended, **asked)
     began = clock.monotonic()
     section: t.Optional[CriticalSection] = None
     try:
         section = CriticalSection(prepare(request, clock), journal)
         last_steps.keep_boot(section.run.stack, request.boot)
+        if request.wanted is not None:
+            jobs.keep_timers(section.run.stack, clock.wall())
         report = perform_or_restore(section)
     except RollcallError as exc:
         exc.evidence.setdefault("step", journal.current_step)
@@ -103,6 +109,9 @@ def _perform_locked(request: Request, run_id: str, ended: t.List[Signalled], clo
         signals = [*ended, *([] if section is None else section.signals)]
         journal.finish(result, message=exc.message, checks=causes_of_error(exc), signals=signals)
         raise
+    finally:
+        if section is not None:
+            section.jobs.release()
     report = {**report, "signals": [*ended, *report["signals"]]}
     seconds = round(clock.monotonic() - began, 3)
     _finish(journal, request, report)
@@ -115,7 +124,7 @@ def _perform_locked(request: Request, run_id: str, ended: t.List[Signalled], clo
         "last_failure": None if failure is None or failure["run"] == run_id else failure,
         "timings": journal.timings,
         "run": run_id,
-        "standing": None if report["ok"] else after_report(report, steps_of(state, run_id)),
+        "standing": None if report["ok"] else after_report(request, report, steps_of(state, run_id), clock=clock),
     }
 
 

@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
 
 # Steps of a run that end, start or replace something.
 _TOUCHING = frozenset(
-    {"stop", "stop-daemon", "sweep", "flush", "install", "reload", "start-daemon", "start", "reload-services"}
+    {"stop", "stop-daemon", "sweep", "flush", "clear", "install", "reload", "start-daemon", "start", "reload-services"}
 )
 # Commands that bring a stack up that is down. An error advises one where the usual one would not do.
 _STARTING = (cures.START, cures.RESTART, cures.FULL, cures.EMERGENCY, cures.FORCE_INSTALL)
@@ -71,17 +71,25 @@ def after_error(request: Request, run: str, error: RollcallError, *, clock: Cloc
         return unknown()
 
 
-def after_report(report: Report, steps: Steps) -> t.Optional[StandingData]:
+def after_report(request: Request, report: Report, steps: Steps, *, clock: Clock = SYSTEM) -> t.Optional[StandingData]:
     """Return how a run has left the stack that ended with a report; None where its verdict is good.
 
     Args:
+        request: what was asked.
         report: it.
         steps: those that the run has recorded.
+        clock: of all deadlines.
     """
     if report["ok"]:
         return None
-    rows = [row for row in report["services"] if row["kind"] == "service"]
     start = cures.START if report["mode"] == "stop" else cures.RESTART
+    if not report["whole"]:
+        # It tells of some services, and the stack may be up without them.
+        try:
+            return _standing(*_counted(_in_place(request), clock), steps, start)
+        except (RollcallError, OSError):
+            return unknown()
+    rows = [row for row in report["services"] if row["kind"] == "service"]
     return _standing(sum(row["state"] == "RUNNING" for row in rows), len(rows), steps, start)
 
 

@@ -25,6 +25,7 @@ from ..host.labels import trusted_uids
 from ..host.model import Identity, Process
 from ..host.sweep import sweep
 from ..manifest.model import Service, Stack
+from ..state.waiting import waits_for, waits_no_more
 from ..supervisord import client_errors, life
 from ..supervisord.client import DOWN, Client, await_exec, client_of, wait_states
 from ..supervisord.running import supervisords_of
@@ -102,8 +103,10 @@ class TakeDown:
         with self._client() as client:
             while descent.busy:
                 descent.step(client)
+                waits_for(descent.waits())
                 if descent.busy:
                     self._clock.sleep(descent.pause)
+        waits_no_more()
         descent.refuse()
 
     def descent(
@@ -145,6 +148,10 @@ class TakeDown:
     def ports_of(self, name: str) -> t.Set[int]:
         """Return the ports that a service has in the wanted and in the installed manifest."""
         return ports_of(self._known, name)
+
+    def sockets_of(self, name: str) -> t.Set[str]:
+        """Return the paths of the unix sockets that a service has in the wanted and in the installed manifest."""
+        return {service.socket for service in self._known.get(name, ()) if service.socket}
 
     def end_supervisords(self) -> None:
         """End every supervisord of the stack: one that answers by its own shutdown, another one by TERM.

@@ -14,6 +14,7 @@ import typing as t
 
 from ..base.errors import RollcallError
 from ..manifest.model import Service
+from ..state.waiting import Wait
 from ..supervisord.client import Client
 from .order import needs_of, stopped_before
 from .rolling import Groups
@@ -103,6 +104,7 @@ class Turnover:
                 if other == name
                 or (name in needs.get(other, ()) and other not in self.rolling)
                 or not ports[other].isdisjoint(services[name].all_ports.values())
+                or services[name].socket in takedown.sockets_of(other)
             }
             for name in start
         }
@@ -124,6 +126,10 @@ class Turnover:
     def pause(self) -> float:
         """Seconds until the next step is worth while."""
         return self._descent.pause
+
+    def waits(self) -> t.List[Wait]:
+        """Return what is waited for on the way down."""
+        return self._descent.waits()
 
     def step(self, up: t.Container[str], failed: t.Container[str]) -> None:
         """Go on with the stops, and have supervisord take over what has changed.

@@ -14,9 +14,12 @@ from ..base.errors import RollcallError
 from ..manifest.revision import revision
 from ..state import undo
 from ..state.generations import describe_current, id_before, load_kept
+from ..state.one_way import one_way_over
+from ..verdict.judge_databases import asks_alike, is_only_away
+from ..verdict.lives import RECOVERING
 from .critical_section import CriticalSection
 from .modes import AUTO
-from .outcome import only_earlier, rolled_back_report, staying
+from .outcome import only_earlier, rolled_back_report, staying, stays_words, taken_over
 from .prepare import prepare
 
 if t.TYPE_CHECKING:
@@ -36,6 +39,7 @@ def perform_or_restore(section: CriticalSection) -> Report:
     # Whoever asks to go back, too, needs what the services had then.
     state = section.run.stack.paths.state
     taken_back = [one.words for one in undo.take_back(state)] if section.run.restores is not None else []
+    taken_back += taken_over(section.run)
     try:
         report = section.perform()
         report = {**report, "notes": [*taken_back, *report["notes"]]}
@@ -43,9 +47,17 @@ def perform_or_restore(section: CriticalSection) -> Report:
         if not _may_restore(section):
             raise
         exc.evidence.setdefault("step", section.journal.current_step)
+        steps = _one_way(section)
+        if steps:
+            exc.evidence["one_way"] = list(steps)
+            exc.message = f"{exc.message}\n{stays_words(steps)}."
+            raise
         return _restore_last_verified(section, [], exc)
     is_new = not only_earlier(report["checks"]) and _is_to_blame(section, report["checks"])
     if report["result"] == "degraded" and is_new and _may_restore(section):
+        steps = _one_way(section)
+        if steps:
+            return {**report, "notes": [*report["notes"], stays_words(steps)]}
         return _restore_last_verified(section, report["checks"], None)
     return report
 
@@ -64,15 +76,31 @@ def _may_restore(section: CriticalSection) -> bool:
     return (section.replaced or never_held) and id_before(request.paths, request.root) is not None
 
 
+def _one_way(section: CriticalSection) -> t.Tuple[str, ...]:
+    """Return the one-way steps that keep a run that failed from going back: what ran before may not live with them."""
+    request = section.run.request
+    return one_way_over(request.paths, request.root, str(id_before(request.paths, request.root)))
+
+
 def _is_to_blame(section: CriticalSection, checks: t.Sequence[CheckData]) -> bool:
     """Return whether the new generation may be why a check failed.
 
     Not when only services fail that kept ending before it, and that it does not change: the way back would not help.
+    Nor when one that it does not change has ended once before it and has only not lived for long since. Nor when a
+    database is not there that it has not changed: it would not be there for what ran before either.
     """
-    before, stack = section.run.before, section.run.stack
-    loops = before.loops(stack.services)
-    excused = {name for name in loops if before.book.lives[name].revision == revision(stack, stack.service(name))}
-    return any(check["subject"] not in excused for check in checks if not check["ok"])
+    before, stack, installed = section.run.before, section.run.stack, section.run.installed
+    if is_only_away(checks) and installed is not None and asks_alike(stack, installed):
+        return False
+    lives = before.book.lives
+    same = [one for one in stack.services if one.name in lives and lives[one.name].revision == revision(stack, one)]
+    loops = before.loops(same)
+    recovering = before.recovering(same)
+    return any(
+        check["subject"] not in loops and not (check["code"] == RECOVERING and check["subject"] in recovering)
+        for check in checks
+        if not check["ok"]
+    )
 
 
 def _restore_last_verified(

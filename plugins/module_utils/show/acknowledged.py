@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..base.text import count, printable
+from ..base.text import count, printable, readable_time
 from .last_failure import last_failure_words
 from .words import indented
 
@@ -29,4 +29,7 @@ def acknowledged_text(data: AcknowledgeDocument) -> str:
         lines.append(f"  {count(len(found), 'line')} about the log of {name}:")
         lines += indented("\n".join(found), 4)
     lines += [f"  {name} has ended by itself {count(number, 'time')}" for name, number in data["exits"].items()]
+    lines += [
+        f"  the job {name} of {readable_time(run['start'])}, which has failed" for name, run in data["jobs"].items()
+    ]
     return printable("\n".join(lines))

@@ -10,13 +10,14 @@ from __future__ import annotations
 import typing as t
 
 from ..base.text import count, printable
+from ..verdict.conditions import is_not_ready
 from .words import Painter, Reader, indented, names_of, runnable
 
 if t.TYPE_CHECKING:
     from ..base.documents import CheckData, Report
 
 # Names and codes of checks that say no more than that nothing runs: nothing listens, and so nothing was asked.
-NOTHING_RUNS = (("port", "free"), ("health", "not_asked"))
+NOTHING_RUNS = (("port", "free"), ("socket", "free"), ("health", "not_asked"), ("ready", "not_asked"))
 _TRACEBACK = "Traceback (most recent call last):"
 
 # The failing checks of each subject.
@@ -60,9 +61,14 @@ def _distance(checks: t.Sequence[CheckData], down: bool) -> int:
 
 
 def verdict_word(checks: t.Optional[t.Sequence[CheckData]]) -> str:
-    """Return the word for a subject by its failing checks: ``ok`` without any; ``HELD`` when it only waits."""
+    """Return the word for a subject by its failing checks: ``ok`` without any; ``HELD`` when it only waits.
+
+    ``NOT READY`` when it is alive and not ready.
+    """
     if checks is None:
         return "ok"
+    if checks and all(is_not_ready(check["name"], check["code"]) for check in checks):
+        return "NOT READY"
     return "HELD" if checks and all(check["name"] == "held" for check in checks) else "FAILED"
 
 
@@ -72,7 +78,7 @@ def stories(failing: Failing, reader: Reader, paint: Painter) -> t.List[str]:
     What failed first comes last, for that is where the eye is when the output stops. Of those that are down only
     because of it one line says who they are.
     """
-    waiting = _waiting(failing)
+    waiting = those_waiting(failing)
     found: t.Dict[t.Any, t.Tuple[t.List[str], t.Sequence[CheckData]]] = {}
     for subject, checks in failing.items():
         if checks and subject not in waiting:
@@ -91,7 +97,7 @@ def waiting_lines(waiting: t.Mapping[str, str]) -> t.List[str]:
     """
     causes: t.Dict[str, t.List[str]] = {}
     for name in waiting:
-        causes.setdefault(_cause(name, waiting), []).append(name)
+        causes.setdefault(cause_of(name, waiting), []).append(name)
     return [
         printable(
             f"{names[0]} waits for {cause}"
@@ -102,7 +108,7 @@ def waiting_lines(waiting: t.Mapping[str, str]) -> t.List[str]:
     ]
 
 
-def _waiting(failing: Failing) -> t.Dict[str, str]:
+def those_waiting(failing: Failing) -> t.Dict[str, str]:
     """Return the services of which nothing failed but what they depend on, each with that."""
     found = {}
     for subject, checks in failing.items():
@@ -112,7 +118,7 @@ def _waiting(failing: Failing) -> t.Dict[str, str]:
     return found
 
 
-def _cause(name: str, waiting: t.Mapping[str, str]) -> str:
+def cause_of(name: str, waiting: t.Mapping[str, str]) -> str:
     """Return the service at the end of a chain of those that wait."""
     passed = {name}
     while name in waiting and waiting[name] not in passed:
@@ -158,6 +164,19 @@ def _logs_once(checks: t.Sequence[CheckData]) -> t.List[CheckData]:
     heading, rest = tail[:1], [line for line in tail[1:] if line not in critical]
     shorter: CheckData = {**tailed, "evidence": "\n".join([first, *(heading if rest else []), *rest])}
     return [shorter if check is tailed else check for check in checks]
+
+
+def told_below(checks: t.Sequence[CheckData], failing: Failing) -> t.List[CheckData]:
+    """Return failing checks without those lines of a log that the stories below them tell of the same subject."""
+    found = []
+    for check in checks:
+        below = {line for one in failing.get(check["subject"], ()) for line in one["evidence"].splitlines()[1:]}
+        first, *more = check["evidence"].splitlines() or [""]
+        rest = [line for line in more[1:] if line not in below]
+        if below.intersection(more[1:]):
+            more = [more[0], *rest] if rest else ["its log is told below"]
+        found.append(t.cast("CheckData", {**check, "evidence": "\n".join([first, *more])}))
+    return found
 
 
 def _distinct(evidence: str) -> str:

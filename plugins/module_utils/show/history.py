@@ -17,6 +17,8 @@ if t.TYPE_CHECKING:
 
 # Characters of how a run ended that the list shows; the history of that run says all.
 RESULT = 30
+# Characters of what a run by name was about.
+MODE = 22
 
 
 def history_text(data: HistoryDocument, width: int = WIDTH) -> str:
@@ -52,7 +54,7 @@ def _runs(data: HistoryDocument, width: int) -> str:
             run["run"],
             # The id has its year.
             _when(run["time"])[5:16] or "-",
-            _mode(run),
+            _mode(run, MODE),
             "-" if run["seconds"] is None else f"{run['seconds']:.1f} s",
             one_line(_result(run), RESULT),
             run["who"] or "-",
@@ -89,8 +91,26 @@ def _when(seconds: t.Optional[float]) -> str:
     return "-" if seconds is None else readable_time(seconds)
 
 
-def _mode(run: RunSummary) -> str:
-    return f"{run['mode'] or '?'}, automatic" if run["automatic"] else str(run["mode"] or "?")
+def _mode(run: RunSummary, width: int = LONGEST) -> str:
+    """Return the mode of a run; of one by name what was done with which services, in so many characters."""
+    mode = str(run["mode"] or "?")
+    if run["services"]:
+        # Late: most lists have no run by name.
+        from ..run.modes import BY_NAME, title_by_name
+
+        done = title_by_name(BY_NAME[mode]) if mode in BY_NAME else mode
+        mode = _with_names(done, run["services"], width)
+    return f"{mode}, automatic" if run["automatic"] else mode
+
+
+def _with_names(done: str, names: t.Sequence[str], width: int) -> str:
+    """Return what was done with as many of the services as there is room for, and how many more these are."""
+    for told in range(len(names), 0, -1):
+        more = f" +{len(names) - told}" if told < len(names) else ""
+        text = f"{done} {', '.join(names[:told])}"
+        if len(text) + len(more) <= width or told == 1:
+            return one_line(text, width - len(more)) + more
+    return done
 
 
 def _result(run: RunSummary) -> str:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ..base import cures
@@ -30,13 +31,19 @@ def _show_config(data: Data) -> str:
     width = max((len(row["service"]) for row in data["ports"]), default=0)
     for row in data["ports"]:
         others = f"  or {_listed(row['fallback_ports'])}" if row["fallback_ports"] else ""
+        socket = f"  {row['socket']}" if row["socket"] else ""
         moved = f", its own is {row['own_port']}" if row["port"] != row["own_port"] else ""
-        lines.append(f"  {row['service']:<{width}}  {row['port'] or '-'}{moved}{others}")
+        lines.append(f"  {row['service']:<{width}}  {_number(row)}{moved}{others}{socket}")
     return "\n".join(lines)
 
 
+def _number(data: Data) -> str:
+    """Return a port as people write it; a dash where there is none."""
+    return f"{data['port'] or '-'}{'/udp' if data['protocol'] == 'udp' else ''}"
+
+
 def _check(data: Data) -> str:
-    label = f"port {data['port']}" + (f" ({data['service']})" if data["service"] else "")
+    label = f"port {_number(data)}" + (f" ({data['service']})" if data["service"] else "")
     if data["free"]:
         leased = f", and leased to {data['leased_to']}" if data["leased_to"] else ""
         return f"{label} is free{leased}"
@@ -66,7 +73,7 @@ def _kill(data: Data) -> str:
     word = "would end" if data["check"] else "ended"
     lines = [f"{word} {_process(entry)}" for entry in data["ended"]]
     lines += [f"left alone: {_who(holder)}; add --supervised to stop it" for holder in data["kept"]]
-    return "\n".join(lines or [f"port {data['port']} is free; nothing was to be done"])
+    return "\n".join(lines or [f"port {_number(data)} is free; nothing was to be done"])
 
 
 def _who(holder: Data) -> str:
@@ -91,11 +98,15 @@ def _auto_fix(data: Data) -> str:
 def _list(data: Data) -> str:
     head = f"{'pid':>8}  {'provenance':<11}  {'service':<24}  {'ports':<11}  {'user':<10}  command"
     lines = [
-        f"{row['pid']:>8}  {row['provenance']:<11}  {row['service'] or '-':<24}  {_listed(row['ports']) or '-':<11}  "
+        f"{row['pid']:>8}  {row['provenance']:<11}  {row['service'] or '-':<24}  {_listening(row) or '-':<11}  "
         f"{row['user']:<10}  {one_line(row['command'], LONGEST)}"
         for row in data["processes"]
     ]
     return "\n".join([head, *lines])
+
+
+def _listening(row: Data) -> str:
+    return ", ".join([*map(str, row["ports"]), *(os.path.basename(path) for path in row["sockets"])])
 
 
 def _update_config(data: Data) -> str:

@@ -11,23 +11,34 @@ of it, where the eye is when the output stops; every ``next:`` a command that ca
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ..base import cures
-from ..base.text import LONGEST, count, one_line, printable, readable_time
+from ..base.text import LONGEST, count, one_line, printable, readable_time, span
 from .errors import error_text
-from .failures import Failing, failing_by_subject, stories, verdict_word
+from .failures import Failing, failing_by_subject, stories, told_below, verdict_word
 from .last_failure import last_failure_text, last_failure_words
 from .service_table import service_table
 from .standing import standing_text
+from .timers import timers_text
 from .words import NAMES, WIDTH, Painter, Reader, cut, duration, names_of, painter, runnable
 
 if t.TYPE_CHECKING:
-    from ..base.documents import CheckData, Report, ServiceRow, Signalled
+    from ..base.documents import CheckData, Report, ServiceRow, Signalled, WatcherData
 
 # Checks whose command shows a log.
 _LOGGED = ("running", "stable", "logs")
-_VERDICTS = {"ok": "OK", "planned": "PLANNED", "degraded": "FAILED", "held": "HELD", "stopped": "STOPPED"}
+# The name of the check of a timer's job.
+TIMER = "timer"
+_VERDICTS = {
+    "ok": "OK",
+    "planned": "PLANNED",
+    "degraded": "FAILED",
+    "held": "HELD",
+    "not_ready": "NOT READY",
+    "stopped": "STOPPED",
+}
 
 
 def roll_call(
@@ -49,12 +60,13 @@ def roll_call(
     failing = failing_by_subject(report)
     blocks = [
         _services(report, failing, width, paint),
+        timers_text(report["timers"], paint) if report["mode"] not in ("stop", "flush") else "",
         "\n".join(_changes(report, paint)),
         _unfinished(report, reader, paint),
     ]
     blocks.append("\n".join(f"note: {runnable(note, reader._replace(host=''))}" for note in report["notes"]))
-    blocks.append(_stopped(report, reader))
-    blocks += _went_back(report, reader, paint)
+    blocks += [_held_by_plan(report), _stopped(report, reader)]
+    blocks += _went_back(report, failing, reader, paint)
     blocks += stories({} if report["result"] == "stopped" else failing, reader, paint)
     footer = [] if gone else _footer(report, failing, reader, paint)
     blocks.append("\n".join([_verdict(report, failing, paint), *_standing(report, reader, paint), *footer]))
@@ -65,9 +77,10 @@ def failure_text(report: Report, reader: t.Optional[Reader] = None) -> str:
     """Return only what failed and the verdict, for a task's message: the table stands in the roll call."""
     paint = painter(False)
     reader = reader or Reader(report["root"])
-    told = stories(failing_by_subject(report), reader, paint)
+    failing = failing_by_subject(report)
+    told = stories(failing, reader, paint)
     last = "\n".join([verdict_line(report), *_standing(report, reader, paint)])
-    return "\n\n".join([*_went_back(report, reader, paint), *told, last])
+    return "\n\n".join([*_went_back(report, failing, reader, paint), *told, last])
 
 
 def verdict_line(report: Report, *, colour: bool = False) -> str:
@@ -80,9 +93,22 @@ def _services(report: Report, failing: Failing, width: int, paint: Painter) -> s
     services = report["services"]
     if not services or report["mode"] in ("stop", "flush"):
         return ""
+    if report["result"] == "planned":
+        # Nothing was judged, and supervisord may not know them yet.
+        held = [row["name"] for row in services if row["pid"] is None and row["name"] in report["held"]]
+        shown: t.Dict[str, str] = {"state": "HELD", "health": "none"}
+        services = [t.cast("ServiceRow", {**row, **shown}) if row["name"] in held else row for row in services]
     judged = services if report["checks"] else []
     words = {row["name"]: "-" if row["stopped"] else verdict_word(failing.get(row["name"])) for row in judged}
     return service_table(services, words, width, paint)
+
+
+def _held_by_plan(report: Report) -> str:
+    """Return what the services wait for that would stay down; a run that was judged says it with its checks."""
+    told: t.Dict[str, t.List[str]] = {}
+    for name, reason in report["held"].items() if report["result"] == "planned" else ():
+        told.setdefault(one_line(reason, LONGEST), []).append(name)
+    return "\n".join(printable(f"{names_of(names)}: held: {reason}") for reason, names in told.items())
 
 
 def _stopped(report: Report, reader: Reader) -> str:
@@ -115,16 +141,23 @@ def _changes(report: Report, paint: Painter) -> t.List[str]:
     return [paint("Would change:" if planned else "Changes:", "quiet"), *(f"  {line}" for line in lines)]
 
 
-def _went_back(report: Report, reader: Reader, paint: Painter) -> t.List[str]:
+def _went_back(report: Report, failing: Failing, reader: Reader, paint: Painter) -> t.List[str]:
     """Return what failed of the generation that was given up, before what runs in its place."""
     back = report["rolled_back"]
     if not back:
         return []
     blocks = [paint("What the new generation failed by:", "bad")]
-    # It does not run any more: only its logs can still be looked at.
+    # It does not run any more: only its logs can still be looked at, of a service that is no more by their path.
+    known = {row["name"] for row in report["services"]}
     checks: t.List[CheckData] = [
-        check if check["name"] in _LOGGED else {**check, "next": None} for check in back["checks"]
+        {**check, "next": None}
+        if check["name"] not in _LOGGED
+        else check
+        if check["subject"] in known or check["next"] is None
+        else {**check, "next": cures.log(os.path.join(report["logs"], f"{check['subject']}.log"))}
+        for check in back["checks"]
     ]
+    checks = told_below(checks, failing)
     blocks += stories(failing_by_subject({**report, "checks": checks}), reader, paint)
     if back["error"]:
         blocks.append(error_text({**back["error"], "remedies": []}, reader=reader))
@@ -203,12 +236,10 @@ def _run(report: Report) -> t.Iterator[str]:
     mode = report["mode"]
     if mode:
         # Late: a mere look has no mode.
-        from ..run.modes import ALL, BY_NAME
+        from ..run.modes import BY_NAME, title_by_name
 
         known = BY_NAME.get(mode)
-        # By name, the modes differ in nothing that would be worth a word here.
-        named = known is not None and not report["whole"] and (known.verb, known.stops) == ("restart", ALL)
-        yield "restart" if named else known.title if known is not None else str(mode)
+        yield str(mode) if known is None else known.title if report["whole"] else title_by_name(known)
     if report["seconds"] is not None:
         yield f"{report['seconds']:.1f} s"
     if report["run"]:
@@ -250,8 +281,11 @@ def _failure(report: Report, failing: Failing) -> str:
 def _failed_parts(report: Report, failing: Failing) -> str:
     names = [service["name"] for service in report["services"]]
     down = [subject for subject in failing if subject in names]
-    own = (check["name"] for subject in failing if subject not in names for check in failing[subject])
-    parts = list(dict.fromkeys(own))
+    own = [(check["name"], subject) for subject in failing if subject not in names for check in failing[subject]]
+    parts = list(dict.fromkeys(name for name, _subject in own if name != TIMER))
+    jobs = [subject for name, subject in own if name == TIMER]
+    if jobs:
+        parts.append(f"{count(len(jobs), 'job')}: {names_of(jobs)}")
     if down:
         which = "" if len(down) == len(names) > NAMES else f": {names_of(down)}"
         parts.append(f"{len(down)} of {count(len(names), 'service')}{which}")
@@ -267,10 +301,24 @@ def _footer(report: Report, failing: Failing, reader: Reader, paint: Painter) ->
     if report["address"] and report["ok"] and report["mode"] != "stop":
         lines.append(("open", report["address"]))
     lines.append(("logs", report["logs"]))
+    lines += [("seen", watcher_words(report["watcher"]))] * (report["watcher"] is not None)
     commands = _commands(report, failing)
     labels = ["next", *["then"] * len(commands)]
     lines += [(label, runnable(command, reader)) for label, command in zip(labels, commands)]
     return [f"  {paint(label, 'quiet')}  {text}" for label, text in lines]
+
+
+def watcher_words(watcher: t.Optional[WatcherData]) -> str:
+    """Return when the watcher of a stack has last looked, and what it has found; empty where there is none."""
+    if watcher is None:
+        return ""
+    ago, level = f"{span(round(watcher['age']))} ago", watcher["level"].upper()
+    if watcher["silent"]:
+        return f"the watcher has not looked for {span(round(watcher['age']))}: it is dead, or hangs"
+    if not watcher["interval"]:
+        return f"by the watcher {ago}: {level}; no watcher is at work now"
+    found = f", {count(len(watcher['incidents']), 'incident')}" if watcher["incidents"] else ""
+    return f"by the watcher {ago}, every {watcher['interval']:g} s: {level}{found}"
 
 
 def _commands(report: Report, failing: Failing) -> t.List[str]:
@@ -283,15 +331,27 @@ def _commands(report: Report, failing: Failing) -> t.List[str]:
     commands = [*_first_cure(failing), *(command for command in report["next"] if command not in of_checks)]
     stopping = report["mode"] == "stop"
     if not report["ok"] and not any(map(_judges, commands)):
-        names = {check["name"] for checks in failing.values() for check in checks}
-        # Start brings back what is down, leaves the rest alone, and judges again. Lines that are in a log stay there:
-        # only a start from anew judges a new log.
-        again = cures.STOP if stopping else cures.FULL if names == {"logs"} else cures.START
-        commands.append(cures.put_right(again) if cures.shows(commands[-1] if commands else "") else again)
+        again = cures.STOP if stopping else _again(failing)
+        looks = cures.shows(commands[-1] if commands else "")
+        commands += [] if again in commands else [cures.put_right(again) if looks else again]
     if not commands and report["mode"]:
         start = cures.START if report["whole"] else cures.start(*(row["name"] for row in report["services"]))
         commands.append(start if stopping else cures.STATUS)
     return commands
+
+
+def _again(failing: Failing) -> str:
+    """Return what judges again, once what failed was put right.
+
+    Start brings back what is down, leaves the rest alone, and judges again. Lines that are in a log stay there: only a
+    start from anew judges a new log. No start washes a past away: that is to be known to somebody. And none runs a job.
+    """
+    names = {check["name"] for checks in failing.values() for check in checks}
+    if names == {TIMER}:
+        return cures.rerun(next(iter(failing)))
+    if names == {"logs"}:
+        return cures.FULL
+    return cures.ACKNOWLEDGE if "lives" in names and names <= {"lives", "logs"} else cures.START
 
 
 def _first_cure(failing: Failing) -> t.List[str]:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ..base.text import printable, readable_time
@@ -48,8 +49,12 @@ def _number(key: t.Literal["pid"]) -> t.Callable[[ServiceRow, str], str]:
 
 
 def _ports(service: ServiceRow, _word: str) -> str:
-    several = ",".join(map(str, service["ports"].values()))
-    return several or ("-" if service["port"] is None else str(service["port"]))
+    udp = service["udp"]
+    shown = [f"{port}/udp" if name in udp else str(port) for name, port in service["ports"].items()]
+    shown = shown or ([] if service["port"] is None else [str(service["port"])])
+    # All of a path would push the rest off a terminal; `rollcall ports show-config` has it.
+    shown += [printable(os.path.basename(service["socket"]))] if service["socket"] else []
+    return ",".join(shown) or "-"
 
 
 def _latency(service: ServiceRow, _word: str) -> str:
@@ -87,6 +92,8 @@ def _state_kind(service: ServiceRow, word: str) -> str:
     return "" if service["state"] == "RUNNING" else "warn" if word == "ok" else "bad"
 
 
+_HEALTH = {"none": "-", "not_ready": "not ready"}
+_HEALTH_KINDS = {"failed": "bad", "not_ready": "warn"}
 _WORDS = {"ok": "good", "-": "quiet"}
 
 EXITS = Column("exits", _last_exit, spare=True, kind=lambda service, _: "warn" if service["exits"] else "")
@@ -98,8 +105,8 @@ COLUMNS = (
     Column("port", _ports, right=True),
     Column(
         "health",
-        lambda service, _: "-" if service["health"] == "none" else service["health"],
-        kind=lambda service, _: "bad" if service["health"] == "failed" else "",
+        lambda service, _: _HEALTH.get(service["health"], service["health"]),
+        kind=lambda service, _: _HEALTH_KINDS.get(service["health"], ""),
     ),
     EXITS,
     Column("away", _downtime, right=True, spare=True),
@@ -108,7 +115,14 @@ COLUMNS = (
 )
 
 
-def service_table(services: t.Sequence[ServiceRow], words: t.Mapping[str, str], width: int, paint: Painter) -> str:
+def service_table(
+    services: t.Sequence[ServiceRow],
+    words: t.Mapping[str, str],
+    width: int,
+    paint: Painter,
+    *,
+    narrow: t.Sequence[str] = (),
+) -> str:
     """Return a line of headings and one line a service.
 
     Args:
@@ -117,6 +131,7 @@ def service_table(services: t.Sequence[ServiceRow], words: t.Mapping[str, str], 
             where nothing was judged.
         width: columns of the terminal.
         paint: colours a text.
+        narrow: headings of columns that are left out as well where the terminal has no room for them.
     """
     empty = {
         "exits": not any(service["exits"] for service in services),
@@ -126,10 +141,16 @@ def service_table(services: t.Sequence[ServiceRow], words: t.Mapping[str, str], 
     rows = [(service, words.get(service["name"], "ok")) for service in services]
     cells = [[column.cell(*row) for column in shown] for row in rows]
     widths = [max(map(len, each)) for each in zip([column.head for column in shown], *cells)]
-    while _total(widths) > width and shown[-1].spare:
-        shown.pop()
-        widths.pop()
-    told = _ended(services) if any(service["exits"] for service in services) and EXITS not in shown else []
+    while _total(widths) > width:
+        spare = [place for place, column in enumerate(shown) if column.spare or column.head in narrow]
+        if not spare:
+            break
+        last = spare[-1]
+        del shown[last], widths[last]
+        cells = [row[:last] + row[last + 1 :] for row in cells]
+    told = (
+        _ended(services) if not narrow and any(service["exits"] for service in services) and EXITS not in shown else []
+    )
     over = _total(widths) - width
     if over > 0:
         widths = [

@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ..base.text import printable
+from ..verdict.conditions import is_not_ready
 from ..verdict.install_steps import (
     ANSWERS,
     CONFIG,
@@ -141,6 +142,19 @@ def of_error(error: ErrorData) -> t.List[Step]:
     ]
 
 
+def step_at(step: str, waits: t.Sequence[str] = ()) -> t.Tuple[int, str]:
+    """Return number and name of the step that a run is at.
+
+    Args:
+        step: the engine's own word for it.
+        waits: what is waited for, of those of ``state.waiting``: start and health go on side by side.
+    """
+    at = _LATER.get(step, CONFIG)
+    if at == RUNNING and waits and "start" not in waits and not {"stop", "end"}.intersection(waits):
+        at = HEALTH
+    return at, NAMES[at - 1]
+
+
 def unknown(said: str) -> t.List[Step]:
     """Return the same steps of a run of which nobody knows how it ended, with the reason at the first of them."""
     return [Step(number, UNKNOWN, None, said if number == CONFIG else "") for number in range(CONFIG, LAST + 1)]
@@ -209,13 +223,17 @@ def _judged(
     if not concerned and at in _WITHOUT:
         return Step(at, NONE, None, _WITHOUT[at])
     failing = list(dict.fromkeys(check["subject"] for check in concerned if not check["ok"]))
-    held = bool(failing) and all(check["name"] == "held" for check in concerned if not check["ok"])
+    waiting = [
+        check["name"] == "held" or is_not_ready(check["name"], check["code"]) for check in concerned if not check["ok"]
+    ]
+    held = bool(failing) and all(waiting)
     name, what = _COUNTED.get(at, ("", ""))
-    counted = {check["subject"] for check in concerned if check["name"] in (name, "held")}
+    counted = {check["subject"] for check in concerned if check["name"] in (name, "held", "ready")}
     if not said and counted:
         said = f"{len(counted.difference(failing))} of {len(counted)} {what}"
     if failing and at in _COUNTED:
-        named = f"{'held' if held else 'failed'}: {names_of(list(map(str, failing)))}"
+        word = "failed" if not held else "not ready" if at == HEALTH else "held"
+        named = f"{word}: {names_of(list(map(str, failing)))}"
         said = f"{said}; {named}" if said else named
     return Step(at, HELD if held else FAILED if failing else CHANGED if changed else OK, seconds, said)
 
@@ -227,7 +245,7 @@ def _verdict(report: Report, checks: t.Sequence[CheckData], seconds: t.Optional[
     if back:
         ended = f"generation {back['to']} runs again" if report["result"] == "rolled_back" else "the way back failed"
         said = "; ".join(filter(None, (said, ended)))
-    state = OK if report["ok"] else HELD if report["result"] == "held" else FAILED
+    state = OK if report["ok"] else HELD if report["result"] in ("held", "not_ready") else FAILED
     return Step(VERDICT, state, seconds, said)
 
 

@@ -24,7 +24,7 @@ _COLOURS = {"good": "32", "bad": "31;1", "warn": "33", "quiet": "2"}
 _COMMAND = re.compile(
     r"(?<![\w/.-])rollcall"
     r"(?= (?:status|verify|start|stop|restart|reload|flush|ports?|manifest|doctor|history|rollback|acknowledge|undo"
-    r"|logs|exec|rerun)\b)"
+    r"|logs|exec|rerun|run|watch|report)\b)"
 )
 
 Data = t.Mapping[str, t.Any]

@@ -38,7 +38,8 @@ from ..base.removing import remove
 from ..host import answering
 from ..host.accounts import readable_by
 from ..host.mounts import Mount
-from ..manifest.model import RELEASE, Paths, Stack, current_release, release_directory, release_link
+from ..manifest.model import Paths, Stack
+from ..manifest.release_paths import RELEASE, current_release, release_directory, release_link
 from . import registry
 
 if t.TYPE_CHECKING:
@@ -208,7 +209,7 @@ def load_environment(stack: Stack, paths: t.Optional[Paths] = None) -> t.Dict[st
         raise _unreadable(env_dir, exc) from exc
     found: t.Dict[str, t.Dict[str, str]] = {}
     with place:
-        for service in stack.services:
+        for service in stack.entries.values():
             path = os.path.join(env_dir, f"{service.name}.json")
             subject = f"The private file of service {service.name}"
             variables = read_record(
@@ -241,6 +242,15 @@ def current_config(paths: Paths) -> str:
     """Return the text of the installed config, for a diff; empty when there is none."""
     try:
         return read_text(paths.config, errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def config_of(root: str, generation: str) -> str:
+    """Return the text of a generation's config, for a diff; empty when there is none."""
+    path = os.path.join(generations_directory(root), generation, "supervisord.conf")
+    try:
+        return read_text(path, errors="replace") if generation else ""
     except FileNotFoundError:
         return ""
 
@@ -395,7 +405,7 @@ def restore_generation(paths: Paths, root: str, name: str) -> None:
     """
     directory = os.path.join(generations_directory(root), name)
     # The supervisord that once ran by it has ended.
-    write_meta(directory, {**_meta(root, name), "loaded": False})
+    write_meta(directory, {**_meta(root, name), "loaded": False, "left": None})
     _put_in_place(paths, root, directory)
 
 
@@ -429,6 +439,14 @@ def read_meta(paths: Paths, root: str) -> t.Dict[str, t.Any]:
     """
     current = current_id(paths)
     return {} if current is None else _meta(root, current)
+
+
+def read_kept_meta(root: str, name: str) -> t.Dict[str, t.Any]:
+    """Return the record of a generation, as `read_meta` does; empty when it is not kept any more."""
+    try:
+        return _meta(root, name)
+    except FileNotFoundError:
+        return {}
 
 
 def _meta(root: str, name: str) -> t.Dict[str, t.Any]:
@@ -508,9 +526,21 @@ def describe_current(paths: Paths, root: str) -> t.Optional[GenerationInPlace]:
     return None if current is None else {"id": current, "verified": bool(read_meta(paths, root)["verified"])}
 
 
-def record_loaded(paths: Paths, root: str) -> None:
-    """Record that the live supervisord runs by the current generation."""
-    _record(paths, root, "loaded", {"loaded": True})
+def record_loaded(paths: Paths, root: str, left: t.Collection[str] = ()) -> None:
+    """Record that the live supervisord runs by the current generation; ``left``: but for these services."""
+    _record(paths, root, "loaded", {"loaded": not left, "left": sorted(left)})
+
+
+def is_loaded(meta: t.Mapping[str, t.Any], name: str) -> bool:
+    """Return whether supervisord runs a service by the generation in place; ``meta``: as `read_meta` returns it."""
+    left = meta.get("left")
+    return bool(meta["loaded"]) or (isinstance(left, list) and name not in left)
+
+
+def is_left(meta: t.Mapping[str, t.Any], name: str) -> bool:
+    """Return whether supervisord runs a service as it did before the generation in place."""
+    left = meta.get("left")
+    return not meta.get("loaded") and isinstance(left, list) and name in left
 
 
 def record_verified(paths: Paths, root: str, when: float) -> None:

@@ -83,6 +83,7 @@ def _summary(run: str, steps: t.Sequence[Data], running: t.Optional[str]) -> Run
         "time": first.get("time"),
         "who": first.get("who"),
         "mode": first.get("mode"),
+        "services": [str(name) for name in first.get("services") or ()],
         "automatic": bool(first.get("automatic")),
         "manifest": planned.get("manifest"),
         "actions": planned.get("actions", []),

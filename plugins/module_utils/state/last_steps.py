@@ -28,6 +28,21 @@ from .runs import run_ids, runs_directory
 # --- what is asked for --------------------------------------------------------------------------------------------
 
 
+def boot_kind(state: str, wanted: str) -> str:
+    """Return what is to start a stack after a boot: ``systemd``, ``user``, ``launchd`` or ``none``.
+
+    Args:
+        state: the stack's state directory.
+        wanted: as for `keep_boot`; where nobody has said that, what was asked for before counts.
+    """
+    if wanted:
+        return wanted if wanted != "auto" else _usual_kind()
+    unit = _boot(state)
+    if unit is None:
+        return _usual_kind()
+    return "none" if not unit else "systemd" if os.path.dirname(unit) == units.SYSTEM_UNITS else "user"
+
+
 def keep_boot(stack: Stack, wanted: str) -> None:
     """Note what is to start a stack after a boot, before the run that the unit is installed after.
 
@@ -130,13 +145,45 @@ def _after_the_run(stack: Stack) -> t.Iterator[str]:
     unit = _boot(stack.paths.state)
     if unit and not _starts(unit, stack.root):
         yield f"nothing starts the stack after a boot: {unit} is not there, or not enabled, and was asked for"
+    if unit:
+        yield from _timers(stack, os.path.dirname(unit))
+
+
+def _timers(stack: Stack, place: str) -> t.Iterator[str]:
+    """Yield which timers are not in systemd's directory as the manifest has them."""
+    from ..manifest import schedule  # late: few stacks have a timer
+
+    job = os.path.join(place, units.job_unit(stack.name))
+    if stack.timers and not _is_of(job, stack.root):
+        yield f"no job of a timer can run: {job} is not there"
+    wanted = {os.path.join(place, units.timer_name(stack.name, one.name)): one for one in stack.timers}
+    for path, timer in wanted.items():
+        text = _text(path)
+        if not text or not units.is_enabled(path):
+            yield f"nothing runs the job {timer.name}: {path} is not there, or not enabled"
+        elif not set(schedule.timer_lines(timer)).issubset(text.splitlines()):
+            yield f"the job {timer.name} is to run {schedule.schedule_of(timer)}, and {path} says something else"
+    for path in units.timers_of(stack.name, place):
+        if path not in wanted and _is_of(job, stack.root):
+            yield f"{path} starts a job that is not in the manifest"
+
+
+def _is_of(path: str, root: str) -> bool:
+    try:
+        return units.is_of(path, root)
+    except FileNotFoundError:
+        return False
+
+
+def _text(path: str) -> str:
+    try:
+        return read_text(path, errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def _starts(unit: str, root: str) -> bool:
-    try:
-        return units.is_of(unit, root) and units.is_enabled(unit)
-    except FileNotFoundError:
-        return False
+    return _is_of(unit, root) and units.is_enabled(unit)
 
 
 def _changed(path: str) -> float:

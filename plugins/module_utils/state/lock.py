@@ -27,6 +27,9 @@ from ..host import processes
 from ..host.accounts import user_name
 from ..host.model import Process
 
+if t.TYPE_CHECKING:
+    from ..base.documents import WaitData
+
 POLL = 0.05
 
 
@@ -174,4 +177,19 @@ def describe_lock(note: t.Mapping[str, t.Any]) -> str:
         return "it has just begun and not yet written its name"
     who, verb, pid, since = (one_line(str(note.get(key, "?"))) for key in ("who", "verb", "pid", "since"))
     step = f", now at its step '{one_line(str(note['step']))}'" if note.get("step") else ""
-    return f"{who} runs '{verb}' as pid {pid} since {since}{step}"
+    waits = f", waits for {waits_words(note['waits'])}" if note.get("waits") else ""
+    return f"{who} runs '{verb}' as pid {pid} since {since}{step}{waits}"
+
+
+def waits_words(waits: t.Sequence[WaitData], most: int = 3) -> str:
+    """Return what a run waits for, and for how long by now: ``web (health) and worker (stop), 14 s``.
+
+    Args:
+        waits: it, at least one.
+        most: how many are named.
+    """
+    shown = [f"{one_line(one['name'])} ({one['what']})" for one in waits[:most]]
+    shown += [f"{len(waits) - most} more"] if len(waits) > most else []
+    *others, last = shown
+    longest = max(one["seconds"] for one in waits)
+    return f"{', '.join(others)} and {last}, {longest:.0f} s" if others else f"{last}, {longest:.0f} s"

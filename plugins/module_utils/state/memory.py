@@ -24,7 +24,7 @@ if t.TYPE_CHECKING:
     from ..base.documents import LastFailure
 
 # Results of a verdict in which nothing failed.
-_GOOD = ("ok", "held")
+GOOD = ("ok", "held", "not_ready")
 # Kinds of errors that a run ends with before it has touched anything.
 _UNTOUCHED = ("refused", "wrong_use")
 
@@ -106,7 +106,7 @@ def last_failure(state: str, at_work: t.Optional[str] = None) -> t.Optional[Last
         if _failed(steps):
             made_good = any(_makes_good(later, steps) for later in good)
             return None if made_good else _as_data(run, steps)
-        if _end(steps).get("result") in _GOOD:
+        if _end(steps).get("result") in GOOD:
             if _settles_all(steps):
                 return None
             good.append(steps)
@@ -123,7 +123,7 @@ def _failed(steps: Steps) -> bool:
     A run that was refused, or was wrongly asked for, has failed only when it had begun to change something.
     """
     result = _end(steps).get("result")
-    if result in _GOOD:
+    if result in GOOD:
         return False
     return result not in _UNTOUCHED or any(step["step"] == "plan" for step in steps)
 

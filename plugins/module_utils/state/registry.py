@@ -19,7 +19,8 @@ import typing as t
 from ..base import cures
 from ..base.errors import RollcallError
 from ..base.files import read_text
-from ..manifest.model import HTTP, HTTPS, Health, Paths, Service, Stack, current_release, release_link
+from ..manifest.model import HTTP, HTTPS, Health, Paths, Service, Stack
+from ..manifest.release_paths import current_release, release_link
 
 # The first key of the file; a reader refuses a format that it does not know.
 FORMAT = 1
@@ -52,21 +53,18 @@ def text(stack: Stack) -> str:
 
 def _entry(service: Service) -> t.Dict[str, t.Any]:
     """Return the entry of a service; one without a port has an entry too, which tells it from an unknown service."""
-    health = service.health
-    if service.port is None:
-        address = None
-    elif health is None or health.port != service.port:
-        address = "127.0.0.1"
-    else:
-        address = health.host
-    entry = {"port": service.port, "address": address, "health": None if health is None else _url(health)}
+    checks = service.all_health
+    hosts = [check.host for check in checks if check.port == service.port]
+    address = None if service.port is None else hosts[0] if hosts else "127.0.0.1"
+    urls = [_url(check) for check in checks if check.kind in (HTTP, HTTPS)]
+    entry = {"port": service.port, "address": address, "health": urls[0] if urls else None}
     # An entry without names is as it has always been, so that an upgrade changes no registry.
-    return {**entry, "ports": service.all_ports} if service.port_name else entry
+    ports = {name: int(port) for name, port in service.all_ports.items()}
+    several = {**entry, "ports": ports} if service.port_name or service.udp_ports else entry
+    return {**several, "udp": list(service.udp_ports)} if service.udp_ports else several
 
 
-def _url(health: Health) -> t.Optional[str]:
-    if health.kind not in (HTTP, HTTPS):
-        return None
+def _url(health: Health) -> str:
     host = f"[{health.host}]" if ":" in health.host else health.host
     return f"{health.kind}://{host}:{health.port}{health.path}"
 

@@ -56,6 +56,11 @@ def new_run_id(state: str, clock: Clock = SYSTEM) -> str:
         import calendar
 
         seconds = calendar.timegm(time.strptime(latest[:STAMP_LENGTH], STAMP_FORMAT)) + 1
+    return stamped_id(seconds)
+
+
+def stamped_id(seconds: int) -> str:
+    """Return an id that begins with this time, in seconds since the epoch, so that later ones sort after it."""
     return f"{_stamp(seconds)}-{os.urandom(2).hex()}"
 
 

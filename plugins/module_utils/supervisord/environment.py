@@ -56,8 +56,8 @@ def service_variables(stack: Stack, service: Service) -> t.Dict[str, str]:
     A variable of the manifest wins over a port, and a label over everything.
     """
     variables = {}
-    for name in (*service.depends_on, service.name):
-        ports = port_variables(name, stack.service(name).all_ports)
+    for each in (*map(stack.service, service.depends_on), service):
+        ports = port_variables(each.name, each.all_ports)
         variables.update({variable: str(port) for variable, port in ports.items()})
     if service.port is not None:
         variables["PORT"] = str(service.port)
@@ -81,7 +81,9 @@ def divide_variables(stack: Stack, service: Service) -> t.Tuple[t.Dict[str, str]
 
 def services_with_private_file(stack: Stack) -> t.List[str]:
     """Return the services that are started with a private file: for secrets, or values that the config cannot carry."""
-    return [service.name for service in stack.services if service.secrets or divide_variables(stack, service)[1]]
+    return [
+        service.name for service in stack.entries.values() if service.secrets or divide_variables(stack, service)[1]
+    ]
 
 
 def why_impossible(name: str, value: str) -> t.Optional[str]:
@@ -109,7 +111,7 @@ def private_files(stack: Stack, secrets: t.Mapping[str, t.Mapping[str, str]]) ->
     """
     files = {}
     problems = []
-    for service in stack.services:
+    for service in stack.entries.values():
         content = divide_variables(stack, service)[1]
         written = service.group or service.name
         values = secrets.get(written, {})

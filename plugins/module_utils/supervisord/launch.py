@@ -14,11 +14,12 @@ import os
 import typing as t
 
 from ..host.accounts import require_account
-from ..host.becoming import Rights
-from ..host.labels import LABEL_EXEC
 from ..manifest.model import UNLIMITED, Service, Stack
 from .environment import divide_variables, supervisord_environment
 from .places import engine_python
+
+if t.TYPE_CHECKING:
+    from ..host.becoming import Rights
 
 # The launcher's own word, written again: an older collection may have put its launcher here, and looks must go on.
 _AS_SHELL = "--as-shell"
@@ -93,6 +94,10 @@ def launch(
     Raises:
         RollcallError: ``wrong_use``: there is no such user, or it is another one and this is not root.
     """
+    # Late import: a controller, which writes configs and launches nothing, compiles what it imports in each run.
+    from ..host.becoming import Rights
+    from ..host.labels import LABEL_EXEC
+
     who = require_account(stack.user)
     in_config, in_file = divide_variables(stack, service)
     words = _words(stack, service, private=bool(in_file or service.secrets))

@@ -149,8 +149,15 @@ def _spawn(
         raise RollcallError(
             f"supervisord cannot be started with {python} in {cwd}: {exc}", evidence={"command": command, "cwd": cwd}
         ) from exc
+    _forget_ended()
     _children[child.pid] = child
     return child
+
+
+def _forget_ended() -> None:
+    """Take the exit statuses of those that have ended; otherwise each stays in the table of processes as a zombie."""
+    for pid in [pid for pid, child in _children.items() if child.poll() is not None]:
+        del _children[pid]
 
 
 def _bequeath(number: int) -> t.Optional[t.Callable[[], None]]:

@@ -15,6 +15,7 @@ import typing as t
 
 from ..base import cures
 from ..base.errors import Problem
+from ..base.port_numbers import nobody_on
 from ..base.text import count, readable_time
 from ..host.halted import ENDED, STOPPED
 from ..host.model import Process
@@ -24,13 +25,16 @@ from ..ports.provenance import FOREIGN, UNKNOWN, Holder
 from ..supervisord.client import ProgramState
 from ..supervisord.client_errors import ABSENT, STALE
 from . import conditions, install_steps
-from .health_commands import health_command
+from .conditions import NOT_READY
 from .judge import STOPPED as BY_HAND
 from .judge import Case, CheckKind, Proof
-from .judge_databases import databases, judge_database, judge_reached
-from .judge_logs import EARLIER, judge_logs, log_command
+from .judge_databases import DATABASE, REACHED, databases, judge_database, judge_reached
+from .judge_health import judge_health, judge_ready
+from .judge_logs import EARLIER, judge_logs
 from .judge_running import how_it_ended, judge_config, judge_lives, judge_workers
-from .observation import Observation, completed, describe_state, identity, imposture, in_order, listener_of, owns
+from .judge_sockets import judge_socket
+from .judge_timers import judge_timer, timers
+from .observation import Observation, completed, describe_state, identity, in_order, listener_of, owns
 
 # --- who is judged ------------------------------------------------------------------------------------------------
 
@@ -154,6 +158,8 @@ def _orphans(case: Case, _stack: Stack) -> Proof:
     by = [process.label.service for process in orphans if process.pid in detached and process.label is not None]
     if by:
         lines.append(f"{by[0]} runs and has put it into the background; where that is meant, say so: detaches: true")
+        # A restart ends it, and the service puts the next one there.
+        cure = cures.detaches(by[0]) if len(by) == len(orphans) and not keepers else cure
     # What a run leaves alone has done that, and the run is not undone for it.
     others = len(by) == len(orphans) and all(name in case.expected.untouched for name in by)
     return Proof("\n".join(lines), EARLIER if others else "left_over", cure, data)
@@ -223,7 +229,7 @@ def _as_wanted(case: Case, service: Service, program: ProgramState) -> str:
 
 def _down(case: Case, service: Service, code: str, state: str, data: t.Mapping[str, t.Any]) -> Proof:
     evidence = case.with_tail(f"{_reason(case, service, state)}{how_it_ended(case, service)}", service)
-    return Proof(evidence, code, log_command(case.stack, service), data)
+    return Proof(evidence, code, cures.logs(service.name), data)
 
 
 def _reason(case: Case, service: Service, state: str) -> str:
@@ -256,7 +262,7 @@ def _stable(case: Case, service: Service) -> t.Optional[Proof]:
         return Proof(f"pid {program.pid} kept over {service.stable_for:g} s", data=data)
     now = f"is gone, now pid {program.pid}" if program.pid != first[0] else "has ended"
     evidence = case.with_tail(f"its process did not last: pid {first[0]} {now}", service)
-    return Proof(evidence, "replaced", log_command(case.stack, service), data)
+    return Proof(evidence, "replaced", cures.logs(service.name), data)
 
 
 def _restarted(case: Case, service: Service) -> t.Optional[Proof]:
@@ -294,7 +300,7 @@ def _port(case: Case, service: Service) -> t.Optional[Proof]:
 def _one_port(case: Case, service: Service, port: int) -> Proof:
     holder = listener_of(service, case.seen, port)
     if holder is None:
-        return Proof(f"nothing listens on port {port}", "free", cures.listener(port))
+        return Proof(nobody_on(port), "free", cures.listener(port))
     data = {
         "port": port,
         "address": holder.listener.address,
@@ -319,24 +325,9 @@ def kill_command(holder: Holder) -> str:
     """
     if holder.process is None:
         return cures.listener(holder.listener.port)
-    return cures.end(holder.process.pid)
+    from ..ports.objections import end_or_stop  # late: it is for what is wrong
 
-
-def _health(case: Case, service: Service) -> t.Optional[Proof]:
-    if service.health is None or case.has_ended_well(service):
-        return None
-    answer = case.seen.health.get(service.name)
-    if answer is None:
-        return Proof("was not asked: the service is not running", "not_asked")
-    data = {"status": answer.status, "latency_ms": round(answer.latency * 1000, 1)}
-    other = imposture(service, case.seen) if answer.ok else None
-    if other is not None:
-        cure = cures.listener(service.health.port)
-        hint = "Where that is meant, say so in its health check: answered_by"
-        return Proof(f"{answer.detail}, and not by the service: {other}. {hint}", "another", cure, data)
-    if answer.ok:
-        return Proof(answer.detail, data=data)
-    return Proof(answer.detail, "wrong", health_command(service.name, service.health), data)
+    return end_or_stop(holder)
 
 
 def _removed(_case: Case, holders: t.Sequence[Holder]) -> Proof:
@@ -490,20 +481,47 @@ CHECKS: t.Sequence[CheckKind] = (
         _port,
     ),
     CheckKind(
+        "socket",
+        conditions.HEALTH,
+        install_steps.HEALTH,
+        "the process that listens on the service's unix socket is its own, or a child of it",
+        {
+            "free": "nobody listens there",
+            "taken": "another process listens there",
+            "file": "something else than a socket is there",
+            "unseen": "it cannot be seen who listens there",
+        },
+        _services_to_run,
+        judge_socket,
+    ),
+    CheckKind(
         "health",
         conditions.HEALTH,
         install_steps.HEALTH,
-        "the service gave the answer that the manifest wants, within its time",
+        "the service gave the answers that the manifest wants of it while it is alive, each within its time",
         {
             "wrong": "it gave another answer, or none",
             "another": "what answers there is another process, and the check does not say so (`answered_by`)",
             "not_asked": "it does not run",
         },
         _services_to_run,
-        _health,
+        judge_health,
     ),
     CheckKind(
-        "reached",
+        "ready",
+        conditions.HEALTH,
+        install_steps.HEALTH,
+        "it gave the answers that say that it [is ready](#alive-and-not-ready), where these are others",
+        {
+            NOT_READY: "it is alive and not ready, or warming up",
+            "lost": "the run has started it, and it was ready, and is not any more",
+            "not_asked": "it does not run",
+        },
+        _services_to_run,
+        judge_ready,
+    ),
+    CheckKind(
+        REACHED,
         conditions.DATABASE,
         install_steps.DATABASE,
         "the address of the database accepts connections",
@@ -512,7 +530,7 @@ CHECKS: t.Sequence[CheckKind] = (
         judge_reached,
     ),
     CheckKind(
-        "database",
+        DATABASE,
         conditions.CONNECTION,
         install_steps.DATABASE,
         "the database answers with the URL that the service has",
@@ -546,6 +564,18 @@ CHECKS: t.Sequence[CheckKind] = (
     ),
     ORPHANS._replace(
         codes={**ORPHANS.codes, EARLIER: "services that run, and that a run leaves alone, have detached them"}
+    ),
+    CheckKind(
+        "timer",
+        0,
+        install_steps.VERDICT,
+        "the last run of the timer's job ended with exit code 0, and it is not late; for a look alone",
+        {
+            "failed": "that run failed, and nobody has acknowledged it: rollcall acknowledge",
+            "late": "the time of a run has passed, and nobody has started it",
+        },
+        timers,
+        judge_timer,
     ),
     CheckKind(
         "steps",

@@ -20,3 +20,11 @@ CONDITIONS: t.Mapping[int, str] = {
     8: "no critical errors in the logs",
 }
 FILES, DEPENDENCIES, DATABASE, SUPERVISORD, SERVICES, HEALTH, CONNECTION, LOGS = CONDITIONS
+
+# The code of a check that fails because a service is alive and not ready.
+NOT_READY = "not_ready"
+
+
+def is_not_ready(name: str, code: t.Optional[str]) -> bool:
+    """Return whether a check, by its name and code, fails by no more than that a service is alive and not ready."""
+    return name == "ready" and code == NOT_READY

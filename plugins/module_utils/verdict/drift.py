@@ -20,6 +20,7 @@ from ..ports import leases
 from ..ports.needs import in_the_way, needs
 from ..ports.provenance import SUPERVISED, Holder
 from ..ports.survey import survey
+from ..ports.unix_sockets import SocketSeen, look_at_sockets
 from ..state.generations import is_edited, load_stack
 from ..supervisord.active import altered_programs
 from ..supervisord.client import ProgramState, client_of
@@ -60,10 +61,13 @@ def drift(paths: Paths, file: t.Optional[str] = None, *, clock: Clock = SYSTEM) 
     written = None if file is None else read_file(file, installed, leases.load(paths.state))
     programs, altered, silence = _programs(installed, clock)
     holders = _holders(installed, written, programs, clock)
+    pids = {program.pid: name for name, program in programs.items() if program.pid}
+    sockets = look_at_sockets(installed, installed.services, pids)
     names = list(dict.fromkeys([*_names(written), *_names(installed), *programs]))
     rows = [_row(name, written, installed, programs, silence, holders) for name in names]
     _add_not_running(rows, installed, programs)
     _add_edits(rows, installed)
+    _add_sockets(rows, installed, programs, sockets)
     for row in rows:
         if row["name"] in altered:
             row["differences"].append(altered[row["name"]])
@@ -118,7 +122,7 @@ def _row(
 ) -> DriftRow:
     in_file, here, program = _service(written, name), _service(installed, name), programs.get(name)
     label = label_of(program.pid) if program is not None and program.pid else None
-    ports = next((list(one.all_ports.values()) for one in (here, in_file) if one is not None and one.port), [])
+    ports = next((list(one.all_ports.values()) for one in (here, in_file) if one is not None and one.all_ports), [])
     listeners = holders.get(ports[0], ()) if ports else ()
     differences = [*_against_file(written, in_file, here), *_against_supervisord(installed, here, program, silence)]
     if label is not None and here is not None and label.revision != revision(installed, here):
@@ -150,6 +154,22 @@ def _add_not_running(rows: t.Sequence[DriftRow], installed: Stack, programs: t.M
         if row["name"] not in held:
             row["differences"].append(f"is {describe_state(programs[row['name']])}, and should run")
             row["codes"].append("not_running")
+
+
+def _add_sockets(
+    rows: t.Sequence[DriftRow],
+    installed: Stack,
+    programs: t.Mapping[str, ProgramState],
+    sockets: t.Mapping[str, SocketSeen],
+) -> None:
+    """Add to each service that runs why it does not listen on its unix socket, or not alone."""
+    for row in rows:
+        here, program = _service(installed, row["name"]), programs.get(row["name"])
+        running = program is not None and program.state == "RUNNING"
+        why = sockets[here.socket].why_not(here) if here is not None and here.socket and running else ""
+        if why:
+            row["differences"].append(why)
+            row["codes"].append("socket")
 
 
 def _add_edits(rows: t.Sequence[DriftRow], installed: Stack) -> None:

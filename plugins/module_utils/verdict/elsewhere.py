@@ -18,7 +18,7 @@ from ..manifest.model import Stack
 def named_ports(stack: Stack) -> t.List[int]:
     """Return the ports that services listen on, and those that their health is asked on."""
     own = [port for service in stack.services for port in service.all_ports.values()]
-    asked = [service.health.port for service in stack.services if service.health is not None and service.health.port]
+    asked = [check.port for service in stack.services for check in service.all_health if check.port]
     return list(dict.fromkeys([*own, *asked]))
 
 

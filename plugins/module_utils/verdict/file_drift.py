@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
     from ..base.errors import Problem
 
 # What a stack has beside its services, by the keys of a manifest.
-STACK_KEYS = ("name", "root", "user", "paths", "ports", "deprecated", "checks", "restart_budget")
+STACK_KEYS = ("name", "root", "user", "paths", "ports", "deprecated", "checks", "restart_budget", "watch")
 # Keys of a manifest that are fields of other names.
 _FIELDS: t.Mapping[str, t.Tuple[str, ...]] = {
     "range": ("low", "high"),

@@ -19,14 +19,16 @@ from ..host.answering import served_mount
 from ..host.apart import Works, answers_in_time, apart_each, begin_each
 from ..host.mounts import mounts
 from ..manifest.graph import held_back
-from ..manifest.model import DEFAULT_PATH, GIVEN_TO_ALL, Service, Stack, current_release, release_directory
+from ..manifest.model import DEFAULT_PATH, GIVEN_TO_ALL, Service, Stack
+from ..manifest.release_paths import current_release, release_directory
 from ..manifest.revision import runs_release
 from ..state import registry
 from ..state.generations import load_environment
-from ..supervisord.environment import service_variables
 from ..supervisord.places import engine_python
 from .limits import FILES
 
+# Bytes. A config, a record and a few log lines need less; with less, supervisord fails in ways that are hard to read.
+MINIMUM_FREE = 8 * 1024 * 1024
 # Seconds in which a file system that is suspected answers.
 HUNG = 0.5
 
@@ -104,8 +106,11 @@ def _lacks(stack: Stack, service: Service, private: t.Mapping[str, str], awaited
             parts.append(f"the file {path}, which does not exist")
         elif not may(real, who, 0o4):
             parts.append(f"the file {path}, which user {who.name} may not read")
-    known = {**dict.fromkeys(GIVEN_TO_ALL, "given"), **service_variables(stack, service), **private}
-    parts += [f"the variable {name}, which is not set" for name in service.requires_env if not known.get(name)]
+    if service.requires_env:
+        from ..supervisord.environment import service_variables  # late: few services require a variable
+
+        known = {**dict.fromkeys(GIVEN_TO_ALL, "given"), **service_variables(stack, service), **private}
+        parts += [f"the variable {name}, which is not set" for name in service.requires_env if not known.get(name)]
     return f"it needs {', and '.join(parts)}" if parts else ""
 
 
@@ -118,7 +123,7 @@ def absent_release(stack: Stack) -> str:
 def _without_release(stack: Stack) -> t.Iterator[Problem]:
     """Find that services run from the release in place, and the manifest has none: the link would lead nowhere."""
     if stack.release is None and registry.leads_to_release(stack):
-        named = [service.name for service in stack.services if runs_release(stack, service)]
+        named = [one.name for one in stack.entries.values() if runs_release(stack, one)]
         if named:
             place = current_release(stack.root)
             message = f"there is none, and {', '.join(named)} run from {place}, which would lead nowhere"
@@ -169,20 +174,21 @@ def fit_of(stack: Stack, answers: t.Mapping[str, t.Any]) -> Fitness:
     return _fitness(stack, answers)[1]
 
 
-def fit_to_start(
+def begin_fit_to_start(
     stack: Stack, awaited: str, *, given: bool, besides: t.Callable[[Stack], t.Iterable[Problem]]
-) -> t.Tuple[Fitness, t.Optional[Look]]:
-    """Return what is unfit for a start, and what tells without another look what is unfit as it is now.
+) -> t.Callable[[], t.Tuple[Fitness, Fitness]]:
+    """Begin to look for what is unfit for a start; return what waits for it, to be called once.
+
+    That returns what is unfit for a start, and what is unfit as it is now.
 
     Args:
         stack: the manifest.
-        awaited: the directory of a release that is yet to come; what is inside of it is not looked for, and so it does
-            not tell how all is now: then that is None.
+        awaited: the directory of a release that is yet to come; what is inside of it is not looked for.
         given: whether the stack's own directories and logs are given to its user before anything starts.
         besides: finds what else is unfit in the stack's own directories.
     """
-    to_start, now = _fitness(stack, apart_each(*_works(stack, awaited, given, besides)))
-    return to_start, None if awaited else lambda: now
+    answered = begin_each(*_works(stack, awaited, given, besides))
+    return lambda: _fitness(stack, answered())
 
 
 def _nothing(_stack: Stack) -> t.Iterable[Problem]:
@@ -190,12 +196,12 @@ def _nothing(_stack: Stack) -> t.Iterable[Problem]:
 
 
 def _works(stack: Stack, awaited: str, given: bool, besides: t.Callable[[Stack], t.Iterable[Problem]]) -> Works:
-    """Return what a child is to do for `_fitness`; arguments as `fit_to_start`."""
+    """Return what a child is to do for `_fitness`; arguments as `begin_fit_to_start`."""
 
     def look(name: str) -> t.List[t.List[t.Dict[str, t.Any]]]:
         who = find_account(stack.user)
         if name:
-            files, programs = _of_service(stack, stack.service(name), who, awaited)
+            files, programs = _of_service(stack, stack.entries[name], who, awaited)
             first = now = files
         else:
             files, programs = _of_stack(stack, who, awaited)
@@ -208,7 +214,7 @@ def _works(stack: Stack, awaited: str, given: bool, besides: t.Callable[[Stack],
 
 
 def _names(stack: Stack) -> t.List[str]:
-    return ["", *(service.name for service in stack.services)]
+    return ["", *stack.entries]
 
 
 def _fitness(stack: Stack, answers: t.Mapping[str, t.Any]) -> t.Tuple[Fitness, Fitness]:
@@ -249,7 +255,7 @@ def _hangs(stack: Stack, name: str) -> Problem:
     if not name:
         paths, place = [stack.paths.run, stack.paths.logs], "stack.paths"
     else:
-        service = stack.service(name)
+        service = stack.entries[name]
         program = service.command[0]
         programs = [program] if os.path.isabs(program) else _search_path(service)
         paths = [service.directory, *programs, *service.requires_files]
@@ -287,7 +293,7 @@ def _directories(stack: Stack, who: Account, *, given: bool) -> t.Iterator[Probl
             message = f"user {who.name} may not write to {path}"
             yield problem(place, message, cures.give(who.name, os.path.realpath(path)))
     readable = readable_by_uid(who.uid)
-    for name in ("supervisord.log", "supervisord.out", *(f"{one.name}.log" for one in stack.services)):
+    for name in ("supervisord.log", "supervisord.out", *(f"{name}.log" for name in stack.entries)):
         path = os.path.join(stack.paths.logs, name)
         try:
             seen = os.lstat(path)
@@ -365,3 +371,20 @@ def may(path: str, who: Account, bits: int) -> bool:
 
 def problem(place: str, message: str, cure: str) -> Problem:
     return Problem(place=place, message=message, cure=cure, severity="error")
+
+
+def lacks_space(path: str, least: int) -> t.Iterator[Problem]:
+    """Find that a file system is read-only, or has less than ``least`` bytes or no inode left."""
+    numbers = os.statvfs(path)
+    free = numbers.f_bavail * numbers.f_frsize
+    if numbers.f_flag & os.ST_RDONLY:
+        yield problem(
+            path,
+            "is on a file system mounted read-only",
+            cures.writable(path),
+        )
+    elif free < least or (numbers.f_files and numbers.f_favail == 0):
+        room = (
+            f"{free // 1024} KiB are free, and {least // 1024} KiB are needed" if free < least else "no inode is free"
+        )
+        yield problem(path, f"the disk is full: {room}. Make room there", cures.space(path))

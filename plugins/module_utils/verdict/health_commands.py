@@ -12,22 +12,28 @@ import typing as t
 
 from ..base import cures
 from ..manifest.model import EXEC, HTTPS, TLS, Health
-from ..probes.health import is_http, secrets_named
+from ..probes.health import LOCAL, is_http, secrets_named
 
 
-def health_command(service: str, health: Health) -> str:
+def health_command(service: str, health: Health, user: str = "") -> str:
     """Return the shell command that asks as a health check does, and shows the answer.
 
     Args:
         service: whose check it is.
         health: the check. No secret can be in a command, so of a check with one `rollcall` shows the answer.
+        user: as whom a unix socket is connected to; empty for whoever runs the command.
     """
+    user = user if health.socket else ""
     if health.kind == EXEC:
         return cures.execute(service, *health.command)
     if secrets_named(health):
         return cures.look_at(service)
     if is_http(health):
-        return shlex.join(_curl(health))
+        return cures.as_owner(user, shlex.join(_curl(health)))
+    if health.socket:
+        # openssl 3 asks over a unix socket as well.
+        way = ("openssl", "s_client", "-unix", health.socket) if health.kind == TLS else ("nc", "-vU", health.socket)
+        return cures.as_owner(user, shlex.join(way)) + (" < /dev/null" if health.kind == TLS else "")
     host = _in_brackets(health.host)
     if health.kind == TLS:
         return shlex.join(_openssl(health, host)) + " < /dev/null"
@@ -46,6 +52,9 @@ def _curl(health: Health) -> t.Iterator[str]:
     if health.kind == HTTPS:
         yield from ("--cacert", health.ca) if health.ca and health.verify else ()
         yield from () if health.verify else ("-k",)
+    if health.socket:
+        yield from ("--unix-socket", health.socket, f"{health.kind}://{health.server_name or LOCAL}{health.path}")
+        return
     host, port = _in_brackets(health.host), health.port
     if health.server_name:
         name = _in_brackets(health.server_name)

@@ -15,11 +15,13 @@ from ..manifest.model import Service, Stack
 from ..ports.provenance import Holder
 from ..state.stopped import WHOLE, Stopped, StoppedByHand
 from ..supervisord.client import ProgramState
+from .conditions import is_not_ready
 from .observation import Observation, has_ended_well, in_order, stopped_by_hand
 
 if t.TYPE_CHECKING:
     from ..base import documents
     from ..base.documents import Result
+    from ..base.job_documents import TimerRow
 
 
 # The code of a check that fails because somebody has stopped the stack.
@@ -40,6 +42,8 @@ class Expectation(t.NamedTuple):
         unfinished: what an install has left to do, for people; None where that is not judged.
         stopped: what somebody has stopped by hand.
         untouched: services that a run leaves alone; empty for a look.
+        started: services that a run has started.
+        timers: what is told of the timers; None where they are not judged.
     """
 
     before: t.Mapping[str, Identity] = {}
@@ -52,6 +56,8 @@ class Expectation(t.NamedTuple):
     unfinished: t.Optional[t.Sequence[str]] = None
     stopped: Stopped = {}
     untouched: t.Container[str] = ()
+    started: t.Container[str] = ()
+    timers: t.Optional[t.Sequence[TimerRow]] = None
 
 
 class Case(t.NamedTuple):
@@ -186,11 +192,14 @@ def judge(kinds: t.Sequence[CheckKind], case: Case) -> t.List[Check]:
 def result_of(checks: t.Iterable[Check]) -> Result:
     """Return the result: ``ok``; ``held`` when nothing failed and some services wait; else ``degraded``.
 
-    ``stopped`` when nothing is wrong but that somebody has stopped the stack.
+    ``stopped`` when nothing is wrong but that somebody has stopped the stack, and ``not_ready`` when nothing is but
+    that services are alive and not ready.
     """
     failed = [check for check in checks if not check.ok]
     if not failed:
         return "ok"
     if all(check.proof.code == STOPPED for check in failed):
         return "stopped"
-    return "held" if all(check.kind.name == "held" for check in failed) else "degraded"
+    if not all(check.kind.name == "held" or is_not_ready(check.kind.name, check.proof.code) for check in failed):
+        return "degraded"
+    return "held" if any(check.kind.name == "held" for check in failed) else "not_ready"

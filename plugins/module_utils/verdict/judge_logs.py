@@ -11,7 +11,7 @@ import os
 import typing as t
 
 from ..base import cures
-from ..manifest.model import Service, Stack
+from ..manifest.model import Service
 from ..supervisord.places import log_file
 from .judge import Case, Proof
 from .observation import LogSeen
@@ -37,7 +37,7 @@ def judge_logs(case: Case, service: Service) -> t.Optional[Proof]:
         return Proof(earlier, EARLIER, cures.ACKNOWLEDGE, data)
     if not log.critical:
         return Proof(evidence, "gap", cures.ACKNOWLEDGE, data)
-    return Proof(evidence, "critical", log_command(case.stack, service), data)
+    return Proof(evidence, "critical", cures.logs(service.name), data)
 
 
 def _in_use(case: Case, service: Service, log: LogSeen) -> t.Optional[Proof]:
@@ -53,15 +53,10 @@ def _in_use(case: Case, service: Service, log: LogSeen) -> t.Optional[Proof]:
         earlier = f"before this run began, and nobody has acknowledged it: {lines}"
         return Proof(earlier, EARLIER, cures.ACKNOWLEDGE)
     evidence = f"it listens on no port, and its log says that an address was in use:\n{lines}"
-    return Proof(evidence, "in_use", log_command(case.stack, service))
+    return Proof(evidence, "in_use", cures.logs(service.name))
 
 
 def _unfit(log: str, path: str, why: str) -> Proof:
     # What leads to the log may be a directory that the logs of others are in as well.
     cure = cures.move_away(path) if path == log else cures.rights(path, os.path.dirname(path))
     return Proof(f"{path} is not read: {why}", "unfit", cure, {"path": path})
-
-
-def log_command(stack: Stack, service: Service) -> str:
-    """Return the command that shows the end of a service's log."""
-    return cures.log(log_file(stack, service.name))

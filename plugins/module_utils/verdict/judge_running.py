@@ -13,7 +13,6 @@ from ..base import cures
 from ..base.text import readable_time
 from ..manifest.model import Service, Stack
 from ..state.lives import Exit
-from ..supervisord.places import log_file
 from .judge import Case, Proof
 from .lives import STEADY
 from .observation import dying_text
@@ -48,7 +47,7 @@ def judge_lives(case: Case, service: Service) -> t.Optional[Proof]:
         f"{ended}. It has lived for {program.age:.1f} s since, and must live for more than {stands.asks:.0f} s: look "
         f"again at {readable_time(until)[11:]}"
     )
-    return Proof(case.with_tail(evidence, service), stands.word, cures.log(log_file(case.stack, service.name)), data)
+    return Proof(case.with_tail(evidence, service), stands.word, cures.logs(service.name), data)
 
 
 def judge_workers(case: Case, service: Service) -> t.Optional[Proof]:
@@ -58,7 +57,7 @@ def judge_workers(case: Case, service: Service) -> t.Optional[Proof]:
         return None
     evidence = case.with_tail(dying_text(found), service)
     data = {"parent": found.parent, "ends": found.ends}
-    return Proof(evidence, "dying", cures.log(log_file(case.stack, service.name)), data)
+    return Proof(evidence, "dying", cures.logs(service.name), data)
 
 
 def how_it_ended(case: Case, service: Service) -> str:

@@ -28,8 +28,8 @@ SLACK = 5.0
 
 def look_limit(stack: Stack) -> float:
     """Return the seconds that a status takes at the longest."""
-    # Services and databases are asked at the same time; services twice, where the first answer is good.
-    services = (2 * service.health.timeout for service in stack.services if service.health is not None)
+    # Services and databases are asked at the same time; services again, where the first answer is good.
+    services = (2 * check.timeout for service in stack.services for check in service.all_health)
     answers = max((*services, *(check.timeout for check in stack.checks.databases)), default=0.0)
     # getPID, getAllProcessInfo and the version, and after the answers a poke, the programs and their config; where one
     # is not answered, no other is asked.

@@ -11,15 +11,16 @@ import typing as t
 
 from ..base.errors import Problem, RollcallError
 from ..host.model import Identity, Listener, Process
-from ..manifest.model import ANYONE, EXPECTED, Service
+from ..manifest.model import EXPECTED, Service
 from ..ports.provenance import SUPERVISED, Holder
+from ..ports.unix_sockets import SocketSeen
 from ..probes.answers import DatabaseAnswer, HealthAnswer
 from ..state.lives import Book, Lives
 from ..state.log_marks import LogMark
 from ..state.stopped import WHOLE, Stopped, StoppedByHand
 from ..supervisord.client import ProgramState
 from .limits import WORKERS
-from .lives import LOOP, Standing, probation, standing
+from .lives import LOOP, RECOVERING, Standing, probation, standing
 
 if t.TYPE_CHECKING:
     from ..host.turnover import DyingChildren
@@ -59,7 +60,8 @@ class Observation(t.NamedTuple):
         silence: why no supervisord answers; None when one does.
         programs: what supervisord reports of each program.
         holders: the listeners of each port.
-        health: the last health answer of each service that has a health check.
+        sockets: what stands at the path of each unix socket of a service, and who listens there.
+        health: the last answer to each health check: by service, or as ``web.ready`` where the check has a name.
         files: directories of the stack and its services that are missing or cannot be used.
         dependencies: programs of the services that are missing or cannot be used.
         orphans: processes of the stack that no supervisord of it holds.
@@ -85,6 +87,7 @@ class Observation(t.NamedTuple):
     silence: t.Optional[RollcallError] = None
     programs: t.Mapping[str, ProgramState] = {}
     holders: t.Mapping[int, t.Sequence[Holder]] = {}
+    sockets: t.Mapping[str, SocketSeen] = {}
     health: t.Mapping[str, HealthAnswer] = {}
     files: t.Sequence[Problem] = ()
     dependencies: t.Sequence[Problem] = ()
@@ -130,8 +133,15 @@ class Observation(t.NamedTuple):
 
     def loops(self, services: t.Iterable[Service]) -> t.List[str]:
         """Return which of the services keep ending."""
+        return self._standing_so(LOOP, services)
+
+    def recovering(self, services: t.Iterable[Service]) -> t.List[str]:
+        """Return which of the services have ended once and not lived for long since."""
+        return self._standing_so(RECOVERING, services)
+
+    def _standing_so(self, word: str, services: t.Iterable[Service]) -> t.List[str]:
         stands = {service.name: self.standing(service) for service in services}
-        return [name for name, one in stands.items() if one is not None and one.word == LOOP]
+        return [name for name, one in stands.items() if one is not None and one.word == word]
 
 
 class Halted(t.NamedTuple):
@@ -152,18 +162,6 @@ _HALTED: t.Mapping[str, str] = {
     "D": "hangs in the kernel (state D)",
     "Z": "has ended, and supervisord has not noticed it yet",
 }
-
-
-class Trouble(t.NamedTuple):
-    """Why a service is not healthy.
-
-    Attributes:
-        check: the check of the verdict that fails, such as running.
-        text: the reason in a few words.
-    """
-
-    check: str
-    text: str
 
 
 def identity(program: ProgramState) -> Identity:
@@ -209,66 +207,6 @@ def listener_of(service: Service, seen: Observation, port: t.Optional[int]) -> t
 def owns(service: Service, holder: Holder) -> bool:
     """Return whether the listener is the process that supervisord reports for this service, or a child of it."""
     return holder.provenance == SUPERVISED and holder.service == service.name
-
-
-def imposture(service: Service, seen: Observation) -> t.Optional[str]:
-    """Return why the health answer of a service is not its own; None when it is, or need not be.
-
-    The kernel gives a connection to the listener of that very address, and to one of all addresses where there is none.
-    """
-    health, answer = service.health, seen.health.get(service.name)
-    if health is None or answer is None or not answer.peer or health.answered_by == ANYONE:
-        return None
-    place = f"{answer.peer} port {health.port}"
-    if not answer.local:
-        return f"{place} is another host"
-    wanted = health.answered_by or service.name
-    listening = seen.holders.get(health.port, ())
-    found = [one for one in listening if one.listener.address == answer.peer]
-    found = found or [one for one in listening if one.listener.address in ("0.0.0.0", "::")]
-    if not found:
-        return f"no process of this host listens on {place}: the kernel, or a container, passes it on"
-    others = [one for one in found if one.provenance != SUPERVISED or not _is_called(one, wanted)]
-    return f"{others[0].summary} listens on {place}, which is not {wanted}" if others else None
-
-
-def _is_called(holder: Holder, name: str) -> bool:
-    """Return whether a listener is that of a service, or of one of its instances."""
-    return holder.service == name or (holder.service or "").rpartition("-")[0] == name
-
-
-def trouble(service: Service, seen: Observation) -> t.Optional[Trouble]:
-    """Return why a service that should be up is not healthy; None when it is."""
-    program = seen.programs.get(service.name)
-    if program is None:
-        return Trouble("running", "supervisord does not know it")
-    if service.name in seen.altered:
-        return Trouble("config", seen.altered[service.name])
-    if service.kind == "oneshot":
-        return None if completed(program) else Trouble("running", describe_state(program))
-    if has_ended_well(service, program):
-        return None
-    if program.state != "RUNNING":
-        return Trouble("running", describe_state(program))
-    if service.name in seen.halted:
-        return Trouble("running", seen.halted[service.name].text)
-    if service.name in seen.dying:
-        return Trouble("workers", dying_text(seen.dying[service.name]))
-    for port in service.all_ports.values():
-        holder = listener_of(service, seen, port)
-        if holder is None:
-            return Trouble("port", f"nothing listens on port {port}")
-        if not owns(service, holder):
-            return Trouble("port", f"port {port} is taken by {holder.summary}")
-    if service.name in seen.other_releases:
-        return Trouble("release", f"it runs from release {', '.join(seen.other_releases[service.name])}")
-    answer = seen.health.get(service.name)
-    if answer is not None and not answer.ok:
-        return Trouble("health", f"health: {answer.detail}")
-    other = imposture(service, seen)
-    if other is not None:
-        return Trouble("health", f"health: {other}")
-    return None
 
 
 def dying_text(found: DyingChildren) -> str:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..manifest.model import Stack, release_directory
+from ..manifest.model import Stack
+from ..manifest.release_paths import release_directory
 from ..state.generations import read_meta
 
 # Files and directories that are looked at, at the most.

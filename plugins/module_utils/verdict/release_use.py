@@ -17,7 +17,11 @@ import typing as t
 
 from ..host import processes
 from ..host.mounts import may_hang, mounts
-from ..manifest.model import Stack, current_release, release_directory
+from ..manifest.model import Stack
+from ..manifest.release_paths import current_release, release_directory
+
+if t.TYPE_CHECKING:
+    from ..base.documents import Report
 
 # These say where a process has been, not what it runs.
 _PAST = ("OLDPWD=",)
@@ -40,6 +44,25 @@ def other_releases(stack: Stack, families: t.Mapping[str, t.Sequence[int]]) -> t
         if used - {stack.release}:
             found[service] = sorted(used - {stack.release})
     return found
+
+
+def running_releases(stack: Stack, report: Report) -> t.Set[str]:
+    """Return the ids of the releases that the processes of services work in, run, have open or are given.
+
+    Args:
+        stack: the manifest.
+        report: of a look at it just now, which has looked at their children for other releases.
+    """
+    if stack.release is None:
+        return set()
+    used: t.Set[str] = set()
+    for row in report["services"]:
+        if row["pid"] is not None:
+            used |= releases_of(row["pid"], stack.root)
+    for check in report["checks"]:
+        if (check["name"], check["code"]) == ("release", "other"):
+            used |= set(check["data"]["others"])
+    return used
 
 
 def links_that_lead_elsewhere(stack: Stack) -> t.List[str]:

@@ -17,23 +17,26 @@ from ..host import ours, processes, socket_owners
 from ..host.detached import detached_by
 from ..host.halted import ENDED, STOPPED, find_halted
 from ..host.labels import trusted_uids
-from ..host.listeners import find_listeners
+from ..host.listeners import find_bound, find_listeners
 from ..host.model import Listener, Process
-from ..manifest.model import Paths, Stack
+from ..manifest.model import Paths, Stack, address_of
 from ..manifest.selection import narrowed, selected
+from ..manifest.watch_model import AS_EVER
 from ..ports.provenance import Holder
 from ..ports.survey import survey, survey_with_others
+from ..ports.unix_sockets import SocketSeen, look_at_sockets
 from ..probes import health
 from ..probes.answers import DatabaseAnswer, HealthAnswer
-from ..state import last_steps
+from ..state import jobs, last_steps
 from ..state.generations import current_id, describe_current, is_edited, load_stack
 from ..state.lives import Book, read_book
 from ..state.lock import locked_by
 from ..state.memory import last_failure
 from ..state.runs import unfinished_run
 from ..state.stopped import read_stopped
+from ..state.waiting import told_waits
+from ..state.watching import watcher_of
 from ..supervisord import client_errors
-from ..supervisord.active import altered_programs
 from ..supervisord.client import Client, ProgramState, client_of
 from ..supervisord.places import supervisord_log
 from ..supervisord.running import program_of, supervisords_of
@@ -48,7 +51,8 @@ from .remarks import notes_of, remarks
 from .report import report
 
 if t.TYPE_CHECKING:
-    from ..base.documents import Report, RunAtWork
+    from ..base.documents import Report, RunAtWork, WatcherData
+    from ..base.job_documents import TimerRow
     from ..host.turnover import DyingChildren
 
 
@@ -61,8 +65,11 @@ _LASTING = frozenset({"RUNNING", "STOPPED", "FATAL"})
 HELPER = 1.0
 _POLL = 0.05
 
+# How often a health check must be answered well in a look. One worker of two that is ill gives every second answer.
+TWICE = 2
+
 # What a report has of the note in the lock.
-_AT_WORK = ("who", "verb", "pid", "since", "run", "start", "step")
+_AT_WORK = ("who", "verb", "pid", "since", "run", "start", "step", "waits")
 
 
 def observe(
@@ -74,26 +81,25 @@ def observe(
     config_read: bool = False,
     fit: t.Optional[fitness.Look] = None,
     only: t.Optional[t.Container[str]] = None,
+    answers: int = TWICE,
 ) -> Observation:
     """Return what can be seen of the stack; a supervisord that does not answer is a part of that, not an error.
 
     Args:
-        stack: the manifest.
-        clock: of all deadlines.
-        client: a client that is already connected; None makes one.
+        stack, clock, client: the manifest, the clock of all deadlines, and a connected client; None makes one.
         programs: what supervisord reported of all programs a moment ago; None asks it.
         config_read: whether supervisord has just been made to take over the installed config.
-        fit: returns what is unfit, as it was seen a moment ago; None looks.
-        only: the services that are looked at; None for all.
+        fit: returns what is unfit, as it is seen meanwhile or was seen a moment ago, and may refuse it; None looks.
+        only, answers: the services that are looked at, None for all; how often each health check must be answered well.
     """
-    part = narrowed(stack, only)
-    fit, client = fit or fitness.begin_fit(part), client or client_of(stack, clock=clock)
+    fit, client = fit or fitness.begin_fit(narrowed(stack, only)), client or client_of(stack, clock=clock)
     supervisords = supervisords_of(stack)
     supervisord, version, silence, programs = _said(stack, client, programs)
-    (holders, known, answers, replies), (files, dependencies) = _asked(part, programs, started=config_read), fit()
+    holders, known, sockets, answered, replies = _asked(stack, only, programs, answers)
     silence, programs, book, altered = _said_again(stack, client, silence, programs, config_read, clock)
-    holders, found = _listening_still(stack, holders, programs)
+    holders, sockets, found = _listening_still(stack, holders, sockets, programs)
     left, detached = _left_for_good(stack, supervisords, None if supervisord is None else programs, clock)
+    files, dependencies = fit()
     seen = Observation(
         supervisords=supervisords,
         supervisord=supervisord,
@@ -101,7 +107,8 @@ def observe(
         silence=silence,
         programs=programs,
         holders=holders,
-        health=answers,
+        sockets=sockets,
+        health=answered,
         files=files,
         dependencies=dependencies,
         orphans=those_of(left, only),
@@ -182,14 +189,20 @@ def _said_again(
         seen = {name: identity(one) for name, one in programs.items()}
         generation = current_id(stack.paths) or ""
         known = config_read or (book.proved, book.generation) == (seen, generation)
-        edited = not known and is_edited(stack.paths, stack.root)
-        altered = {} if known else altered_programs(stack, client, programs, edited=edited)
+        altered = {} if known else _altered(stack, client, programs)
         return None, programs, book._replace(proved={} if altered else seen, generation=generation), altered
     except RollcallError as exc:
         if exc.evidence.get("problem") is None:
             # It is not about supervisord: the record cannot be read.
             raise
         return exc, {}, Book(), {}
+
+
+def _altered(stack: Stack, client: Client, programs: t.Mapping[str, ProgramState]) -> t.Dict[str, str]:
+    """Return by program why supervisord does not run it by the installed config."""
+    from ..supervisord.active import altered_programs  # late: mostly that was proved of these processes before
+
+    return altered_programs(stack, client, programs, edited=is_edited(stack.paths, stack.root))
 
 
 def _edited(stack: Stack, book: Book) -> t.List[str]:
@@ -233,17 +246,35 @@ def _with_families(
 
 
 def _listening_still(
-    stack: Stack, holders: t.Dict[int, t.List[Holder]], programs: t.Mapping[str, ProgramState]
-) -> t.Tuple[t.Dict[int, t.List[Holder]], t.Sequence[Listener]]:
-    """Return who listens on the ports now, and all listeners of the host.
+    stack: Stack,
+    holders: t.Dict[int, t.List[Holder]],
+    sockets: t.Mapping[str, SocketSeen],
+    programs: t.Mapping[str, ProgramState],
+) -> t.Tuple[t.Dict[int, t.List[Holder]], t.Mapping[str, SocketSeen], t.Sequence[Listener]]:
+    """Return who listens on the ports and on the unix sockets now, and all listeners of the host.
 
     The sockets are compared, which is cheap, and only other ones are looked at again.
     """
-    found = find_listeners()
+    found = [*find_listeners(), *find_bound(holders)]
+    sockets = _sockets_still(stack, sockets, programs)
     before = {holder.listener.inode for one in holders.values() for holder in one}
     if before == {listener.inode for listener in found if listener.port in holders}:
-        return holders, found
-    return survey(stack, holders, _pids(programs), sharing=socket_owners.EVERY), found
+        return holders, sockets, found
+    return survey(stack, holders, _pids(programs), sharing=socket_owners.EVERY), sockets, found
+
+
+def _sockets_still(
+    stack: Stack, sockets: t.Mapping[str, SocketSeen], programs: t.Mapping[str, ProgramState]
+) -> t.Mapping[str, SocketSeen]:
+    """Return who listens on the unix sockets after the answers: where that changed meanwhile, who does now."""
+    services = [service for service in stack.services if service.socket in sockets]
+    now = look_at_sockets(stack, services, _pids(programs))
+    sure = {path: one for path, one in now.items() if _inodes(one) == _inodes(sockets[path])}
+    return {path: sockets[path] if path in sure else one for path, one in now.items()}
+
+
+def _inodes(seen: SocketSeen) -> t.Tuple[str, t.FrozenSet[int]]:
+    return seen.state, frozenset(holder.listener.inode for holder in seen.holders)
 
 
 def _dying(families: t.Mapping[str, t.Sequence[int]], clock: Clock) -> t.Mapping[str, DyingChildren]:
@@ -274,40 +305,49 @@ def _halted(
 
 
 def _asked(
-    stack: Stack, programs: t.Mapping[str, ProgramState], *, started: bool
+    stack: Stack, only: t.Optional[t.Container[str]], programs: t.Mapping[str, ProgramState], times: int
 ) -> t.Tuple[
     t.Dict[int, t.List[Holder]],
     t.Mapping[int, t.Sequence[int]],
+    t.Mapping[str, SocketSeen],
     t.Dict[str, HealthAnswer],
     t.Dict[str, DatabaseAnswer],
 ]:
-    """Return who listens, whose every listener of the host is, and what services and databases answer; as `_ask`.
+    """Return who listens, also on unix sockets, whose every listener of the host is, and what is answered; as `_ask`.
 
     An answer may take seconds: what may have changed meanwhile is looked at after it.
     """
+    part = narrowed(stack, only)
     # First the listener, then the answer, which then is its own; all who hold the socket, for each of them may answer.
-    holders, known = survey_with_others(stack, named_ports(stack), _pids(programs))
-    return holders, known, *_ask(stack, programs, started=started)
+    holders, known = survey_with_others(part, named_ports(part), _pids(programs))
+    sockets = look_at_sockets(stack, part.services, _pids(programs), sharing=socket_owners.EVERY)
+    return holders, known, sockets, *_ask(stack, part, programs, times)
 
 
 def _ask(
-    stack: Stack, programs: t.Mapping[str, ProgramState], *, started: bool
+    stack: Stack, part: Stack, programs: t.Mapping[str, ProgramState], times: int
 ) -> t.Tuple[t.Dict[str, HealthAnswer], t.Dict[str, DatabaseAnswer]]:
     """Return the health answers of the services that run, and those of the databases; asks all at the same time.
 
-    What a run has started was well when it was asked before; all else is asked twice here.
+    Args:
+        stack: the manifest, with every service that one of the asked may depend on.
+        part: the services and databases that are asked.
+        programs: what supervisord says of them.
+        times: how often each health check must be answered well.
     """
-    ask = health.probe if started else health.probe_twice
     questions: t.Dict[t.Tuple[str, str], t.Callable[[], HealthAnswer]] = {
-        ("health", service.name): functools.partial(ask, service.health, owner=health.Owner(stack, service))
-        for service in stack.services
-        if service.health is not None and service.name in programs and programs[service.name].pid
+        ("health", address_of(service.name, check.name)): functools.partial(
+            health.probe_often, check, times, owner=health.Owner(stack, service)
+        )
+        for service in part.services
+        if service.name in programs and programs[service.name].pid
+        for check in service.all_health
     }
-    if stack.checks.databases:
+    if part.checks.databases:
         # Late import: most stacks have no database to ask.
         from ..probes import databases
 
-        for check in stack.checks.databases:
+        for check in part.checks.databases:
             questions["database", check.kind] = functools.partial(databases.ask, stack, check)
     answers = health.at_once(questions)
     return (
@@ -387,13 +427,39 @@ def _left_for_good(
     return found, detached
 
 
-def expectation(stack: Stack) -> Expectation:
+def timer_rows(stack: Stack, clock: Clock = SYSTEM) -> t.List[TimerRow]:
+    """Return what is told of the timers of a stack.
+
+    Raises:
+        RollcallError: a record cannot be read.
+    """
+    now = clock.wall()
+    return jobs.rows(stack, now, now - processes.age(0)) if stack.timers else []
+
+
+def expectation(stack: Stack, only: t.Optional[t.Container[str]] = None) -> Expectation:
     """Return what is known for a look beyond what it sees.
+
+    Args:
+        stack: the manifest.
+        only: the services that are looked at; None for all, and for the timers as well.
 
     Raises:
         RollcallError, OSError: a record cannot be read.
     """
-    return Expectation(held=fitness.held(stack), unfinished=last_steps.missing(stack), stopped=read_stopped(stack))
+    return Expectation(
+        held=fitness.held(stack),
+        unfinished=last_steps.missing(stack),
+        stopped=read_stopped(stack),
+        timers=timer_rows(stack) if only is None else None,
+    )
+
+
+class Looked(t.NamedTuple):
+    """A look at a stack: what was seen, and the report of it."""
+
+    seen: Observation
+    report: Report
 
 
 def status(paths: Paths, *, services: t.Sequence[str] = (), clock: Clock = SYSTEM) -> Report:
@@ -407,16 +473,36 @@ def status(paths: Paths, *, services: t.Sequence[str] = (), clock: Clock = SYSTE
     Raises:
         RollcallError: no stack is installed, or it cannot be read; or ``wrong_use``: there is no such service.
     """
-    stack = load_stack(paths)
+    return look(load_stack(paths), services=services, clock=clock).report
+
+
+def look(stack: Stack, *, services: t.Sequence[str] = (), clock: Clock = SYSTEM) -> Looked:
+    """Return the report of a stack whose manifest is known, and what was seen; arguments and errors as `status`."""
     only = chosen(stack, services)
     part = narrowed(stack, only)
     seen = observe(stack, clock=clock, only=only)
-    expected = expectation(stack)
+    expected = expectation(stack, only)
     checks = judge(CHECKS, Case(part, seen, expected))
     looked = report(
-        part, seen, checks, held=expected.held, stopped=expected.stopped, limit=look_limit(part), whole=only is None
+        part,
+        seen,
+        checks,
+        held=expected.held,
+        stopped=expected.stopped,
+        limit=look_limit(part),
+        whole=only is None,
+        timers=expected.timers or (),
     )
-    return with_runs({**looked, "notes": [*places.notes(stack), *notes_of(remarks(part, seen))]}, stack)
+    watcher = watcher_of(stack.paths.state, clock.wall(), look_limit(stack))
+    notes = [*places.notes(stack), *notes_of(remarks(part, seen)), *_unwatched(stack, watcher)]
+    return Looked(seen, with_runs({**looked, "notes": notes, "watcher": watcher}, stack))
+
+
+def _unwatched(stack: Stack, watcher: t.Optional[WatcherData]) -> t.List[str]:
+    """Return that the manifest says how the stack is watched, and nobody does."""
+    if watcher is not None or stack.watch == AS_EVER:
+        return []
+    return [f"the manifest says how the stack is watched, and nobody watches it. To have it watched: {cures.WATCHED}"]
 
 
 def chosen(stack: Stack, services: t.Sequence[str]) -> t.Optional[t.FrozenSet[str]]:
@@ -433,7 +519,8 @@ def with_runs(looked: Report, stack: Stack) -> Report:
     unfinished = unfinished_run(stack.paths.state)
     note = locked_by(stack.paths.state)
     if note and unfinished is not None and unfinished["run"] == note.get("run"):
-        note, unfinished = {**note, "step": unfinished["step"]}, None
+        waits = told_waits(stack.paths.state, unfinished["run"])
+        note, unfinished = {**note, "step": unfinished["step"], "waits": waits}, None
     generation = describe_current(stack.paths, stack.root)
     if generation is not None and any(check["code"] == LOOP for check in looked["checks"]):
         generation = {**generation, "verified": False}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -43,11 +44,15 @@ def ask(made: StackUnderTest, verb: str, **more: t.Any) -> t.Dict[str, t.Any]:
     return answer
 
 
-def play(made: StackUnderTest, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def play(made: StackUnderTest, playbook: str, *others: StackUnderTest) -> subprocess.CompletedProcess[str]:
+    """Run a playbook for a host with this stack, ``host0``, and for one more with each other one."""
     inventory = Path(made.root) / "hosts.json"
-    variables = {"ansible_connection": "local", "rollcall_stack": {"name": "test", "root": made.root}}
-    inventory.write_text(json.dumps({"all": {"hosts": {"here": variables}}}), encoding="utf-8")
-    command = [str(PLAYBOOK), "-i", str(inventory), playbook, *arguments]
+    hosts = {
+        f"host{number}": {"ansible_connection": "local", "rollcall_stack": {"name": "test", "root": one.root}}
+        for number, one in enumerate((made, *others))
+    }
+    inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    command = [str(PLAYBOOK), "-i", str(inventory), playbook]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
 
 
@@ -88,16 +93,20 @@ def test_a_playbook_on_a_host_without_the_engine_says_so_and_what_installs_it() 
 
 
 @pytest.mark.parametrize("pipelining", ["0", "1"])
-@pytest.mark.parametrize("lost", ["engine/venv", "engine/rollcall", "engine/__main__.py", "engine"])
 def test_an_engine_that_is_not_whole_is_not_installed_whatever_its_python_says(
-    lost: str, pipelining: str, monkeypatch: pytest.MonkeyPatch
+    pipelining: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANSIBLE_PIPELINING", pipelining)
-    with stack({"one": {}}) as made:
-        os.rename(os.path.join(made.root, lost), os.path.join(made.root, "lost"))
-        done = play(made, "playbooks/status.yml")
+    with contextlib.ExitStack() as stacks:
+        broken = []
+        for lost in ("engine/venv", "engine/rollcall", "engine/__main__.py", "engine"):
+            broken.append(stacks.enter_context(stack({"one": {}})))
+            os.rename(os.path.join(broken[-1].root, lost), os.path.join(broken[-1].root, "lost"))
+        done = play(broken[0], "playbooks/status.yml", *broken[1:])
         assert done.returncode == 2
-        assert f"FAILED, Rollcall is not installed under {made.root} on this host." in done.stdout
+        for number, made in enumerate(broken):
+            told = f"host{number}: FAILED, Rollcall is not installed under {made.root} on this host."
+            assert told in done.stdout, done.stdout
 
 
 def test_a_venv_without_its_packages_is_not_installed() -> None:

@@ -51,7 +51,7 @@ def test_the_document_has_the_path_and_the_lines(running: StackUnderTest) -> Non
     append(log_of(running, "web"), "the last one\n")
     done = rollcall(running, "logs", "web", "--json", "-n", "1")
     assert json.loads(done.out)["logs"] == {
-        "web": {"path": str(log_of(running, "web")), "lines": ["the last one"], "problem": None}
+        "web": {"path": str(log_of(running, "web")), "lines": ["the last one"], "problem": None, "notes": []}
     }
 
 
@@ -79,10 +79,21 @@ def test_a_log_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     assert "link" in done.out
 
 
+def test_a_log_that_was_deleted_is_told_so_with_what_puts_it_back(running: StackUnderTest) -> None:
+    path = Path(running.paths.logs, "web.log")
+    before = path.read_text(encoding="utf-8")
+    path.unlink()
+    said = rollcall(running, "logs", "web").out
+    assert f"it was deleted, and supervisord (pid {running.daemons()[0].pid}) goes on writing" in said
+    assert said.rstrip().endswith(f"next: {running.command} doctor --fix")
+    assert rollcall(running, "doctor", "--fix").code == 0
+    assert path.read_text(encoding="utf-8").startswith(before)
+
+
 def test_followed_logs_go_on_over_a_rotation_until_they_are_interrupted(running: StackUnderTest) -> None:
     log = log_of(running, "web")
     with subprocess.Popen(
-        ["env", "--default-signal=INT,QUIT", running.command, "logs", "web", "-f", "-n", "1"],
+        ["env", "--default-signal=INT,QUIT", running.command, "logs", "w?b", "-f", "-n", "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -98,9 +109,40 @@ def test_followed_logs_go_on_over_a_rotation_until_they_are_interrupted(running:
             append(log, "into the new one\n")
             lines = [following.stdout.readline() for _unused in range(2)]
             assert lines == ["still into the old one\n", "into the new one\n"]
+            # copytruncate, and another file in its place whose predecessor ended within a line.
+            os.truncate(log, 0)
+            append(log, "cut\nwithout an end")
+            assert following.stdout.readline() == "cut\n"
+            log.unlink()
+            append(log, "replaced\n")
+            lines = [following.stdout.readline() for _unused in range(2)]
+            assert lines == ["without an end\n", "replaced\n"]
             following.send_signal(2)
             _out, said = following.communicate(timeout=BOUND)
             assert following.returncode == 130
             assert "Traceback" not in said
         finally:
             following.kill()
+
+
+def test_since_a_run_are_all_lines_since_it_began_over_a_rotation() -> None:
+    with stack(two_services()) as made:
+        assert made.perform()["ok"]
+        log = log_of(made, "web")
+        append(log, "of the first run\n")
+        second = made.perform("quick")["run"]
+        append(log, "of the second run\n")
+        log.rename(log.with_name("web.log.1"))
+        append(log, "after a rotation\n")
+        made.perform("auto")
+        append(log, "of a run with nothing to do\n")
+        since = rollcall(made, "logs", "web", "--since", second[:18]).out.splitlines()
+        assert [line for line in since if "run" in line or "rotation" in line] == [
+            "of the second run",
+            "after a rotation",
+            "of a run with nothing to do",
+        ]
+        assert "of the first run" in rollcall(made, "logs", "web", "--since", "10m").out
+        told = rollcall(made, "logs", "web", "--since", "10m", "-n", "1", "--json").data["logs"]["web"]
+        assert told["lines"] == ["of a run with nothing to do"]
+        assert "no line says when it was written; shown from its beginning on" in told["notes"][0]

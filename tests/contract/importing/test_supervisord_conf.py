@@ -561,7 +561,7 @@ def refusal(conf: Path) -> t.Optional[str]:
     return None
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(command=texts, environment=environments, shared=environments, directory=texts)
 @example(command="x", environment="A='1' ;B='2'", shared='A="%%%%"', directory="/srv")
 @example(command="x %(ENV_A)s", environment="", shared='A="%%%%"', directory="/srv")

@@ -334,6 +334,8 @@ def test_show_config_tells_the_assigned_ports_and_their_own(made: StackUnderTest
     assert data["manifest"]["name"] == "test"
     assert data["ports"][0] == {
         "service": "web",
+        "protocol": "tcp",
+        "socket": None,
         "port": own_port(made),
         "own_port": own_port(made),
         "fallback_ports": [],

@@ -17,10 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock import Deadline
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Health
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import health
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import HealthAnswer
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.unix_sockets import connect_unix
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.health_commands import health_command
 from tests.support.manifests import a_manifest, a_service, checked
 from tests.support.peers import Behaviour, Peer, drips, http, keeps_silent, says, tcp_peer, then_silent
@@ -118,6 +120,30 @@ def test_a_connection_that_nobody_takes() -> None:
                 one.close()
     assert answer.detail == "no connection within 0.4 s"
     assert answer.latency < SHORT + 0.3
+
+
+def test_a_socket_is_asked_by_hand_as_the_user_who_asks_it() -> None:
+    over = Health("http", 0, path="/", socket="/opt/shop/run/web.sock")
+    command = "curl -sS -i --unix-socket /opt/shop/run/web.sock http://localhost/"
+    assert health_command("web", over) == command
+    assert health_command("web", over, "shop") == f"runuser -u shop -- {command}"
+    assert cures.shows(health_command("web", over, "shop"))
+    assert not cures.shows(cures.as_owner("shop", cures.remove("/opt/shop/run/web.sock")))
+    assert not health_command("web", Health("http", 80, path="/"), "shop").startswith("runuser")
+
+
+def test_a_full_queue_of_a_unix_socket_is_waited_for(tmp_path: Path) -> None:
+    path = str(tmp_path / "web.sock")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as other:
+        server.bind(path)
+        server.listen(0)
+        other.connect(path)
+        with pytest.raises(TimeoutError):
+            connect_unix(path, None, Deadline(0.1))
+        takes = threading.Timer(0.1, server.accept)
+        takes.start()
+        connect_unix(path, None, Deadline(20)).close()
+        takes.join()
 
 
 @pytest.mark.fault(30)

@@ -5,17 +5,23 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import sys
 import time
 import typing as t
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import status
+from tests.support import redis
 from tests.support.commands import rollcall
-from tests.support.processes import eventually, free_port, kill
+from tests.support.processes import eventually, free_pair, free_port, kill
 from tests.support.stacks import StackUnderTest, failed_checks, stack
+from tests.support.victims import victim
 
 
 def services() -> t.Dict[str, t.Any]:
@@ -57,6 +63,37 @@ def test_without_dependents_only_what_is_named_restarts(running: StackUnderTest)
     before = running.pids()
     assert running.perform("full", installed=True, services=("base",), dependents=False)["ok"]
     assert changed(before, running.pids()) == {"base"}
+
+
+# Is well for as long as `base` holds its connection, and ends with that.
+CLIENT = (
+    "import os, socket; line = socket.create_connection(('127.0.0.1', int(os.environ['PORT_BASE']))); "
+    "print('connected', flush=True); line.recv(1); os._exit(1)"
+)
+
+
+def test_who_cannot_bear_that_what_it_needs_was_taken_away_by_name_takes_nothing_from_the_generation() -> None:
+    server = [sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1"]
+    services = {
+        "base": {"command": server, "port": free_port(), "health": {"http": "/"}, "stable_for": 3},
+        "client": {"command": [sys.executable, "-c", CLIENT], "depends_on": ["base"], "start": {"retries": 9}},
+    }
+    with stack(services) as made:
+        assert made.perform()["ok"]
+        log = Path(made.paths.logs, "client.log")
+        assert eventually(lambda: "connected" in log.read_text(encoding="utf-8"))
+        alone = made.perform("full", installed=True, services=("base",), dependents=False)
+        assert alone["ok"]
+        assert any(note.startswith("client was left running, has ended ") for note in alone["notes"]), alone["notes"]
+        assert eventually(lambda: made.status()["ok"]), made.status()
+        # As long as somebody likes; then it is a loop.
+        made.perform("stop", installed=True, services=("base",), dependents=False)
+        assert eventually(lambda: made.status()["services"][1]["exits"] > 1)
+        started = made.perform("auto", installed=True, services=("base",))
+        assert started["ok"], failed_checks(started)
+        assert started["seconds"] < 30
+        kept = rollcall(made, "history", "--json").data["generations"]
+        assert [one["verified"] for one in kept] == [True]
 
 
 def test_a_pattern_names_several(running: StackUnderTest) -> None:
@@ -172,6 +209,28 @@ def test_another_service_that_is_broken_does_not_fail_a_run_by_name(running: Sta
     assert not status.status(running.paths, services=["mailer"])["ok"]
 
 
+def test_by_name_a_database_is_asked_by_the_service_that_has_its_url_and_by_no_other() -> None:
+    with redis.running() as cache:
+        web = {
+            **{"port": free_pair(), "instances": 2, "update": "rolling"},
+            "depends_on": {"base": "running"},
+            "env": {"REDIS_URL": f"redis://127.0.0.1:{cache.port}/0"},
+        }
+        checks = {"database": {"redis": {"service": "web"}}}
+        with stack({"base": {}, "web": web, "worker": {}}, checks=checks) as made:
+            assert made.perform()["ok"]
+            for name, asked in (("worker", []), ("web", ["redis of web"])):
+                report = made.perform("full", installed=True, services=(name,))
+                assert report["ok"], failed_checks(report)
+                assert [check["subject"] for check in report["checks"] if check["name"] == "database"] == asked
+                assert rollcall(made, "status", name).code == 0
+            cache.stop()
+            assert rollcall(made, "status", "worker").code == 0
+            said = rollcall(made, "verify", "web")
+            assert said.code == 1
+            assert "redis of web" in said.out
+
+
 def test_what_the_command_prints_names_the_services_and_what_starts_them_again(running: StackUnderTest) -> None:
     done = rollcall(running, "stop", "worker")
     assert done.code == 0
@@ -182,8 +241,21 @@ def test_what_the_command_prints_names_the_services_and_what_starts_them_again(r
     assert "stopped by " in looked.out
     assert "3 of 3 services up" in looked.out
     assert "1 stopped by hand" in looked.out
+    findings = [(one["name"], one["subject"]) for one in rollcall(running, "doctor", "--json").data["findings"]]
+    assert ("stopped", "worker") in findings
+    assert "not_healthy" not in dict(findings), "it is meant to be down"
     assert rollcall(running, "start", "worker").code == 0
     assert states(running)["worker"] == "RUNNING"
+
+
+def test_a_start_by_name_that_a_stranger_refuses_prints_what_starts_that_service(running: StackUnderTest) -> None:
+    assert rollcall(running, "stop", "front").code == 0
+    with victim("listen", running.raw["services"]["front"]["port"]):
+        refused = rollcall(running, "start", "front")
+        assert refused.code == 3
+        (forced,) = re.findall(r"next: \S+/bin/rollcall (.*--policy any)", refused.err)
+        assert rollcall(running, *shlex.split(forced)).code == 0
+    assert states(running)["front"] == "RUNNING"
 
 
 def test_a_stack_that_was_stopped_says_who_stopped_it_and_nothing_else_is_wrong(running: StackUnderTest) -> None:
@@ -209,6 +281,10 @@ def test_a_good_run_of_one_service_does_not_make_good_that_another_one_failed(ru
     running.raw["services"]["mailer"]["command"] = ["false"]
     failed = running.perform()
     assert not failed["ok"]
+    again = running.perform("full", installed=True, services=("mailer",))
+    standing = {key: again["standing"][key] for key in ("state", "running", "services", "next")}
+    assert standing == {"state": "up", "running": 3, "services": 4, "next": None}, "three others run"
+    failed = again
     assert running.perform("full", installed=True, services=("worker",))["ok"]
     last = status.status(running.paths)["last_failure"]
     assert last is not None

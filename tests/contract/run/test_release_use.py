@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.release_use import running_releases
+from tests.support.cases import ordinary
 from tests.support.processes import free_port
 from tests.support.stacks import APP, StackUnderTest, check_of, failed_checks, stack
 
@@ -58,7 +60,7 @@ def made() -> t.Iterator[StackUnderTest]:
         yield one
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("spelling", ordinary(SPELLINGS, "a variable", "through the generation", "a script that stays"))
 def test_a_new_release_is_what_is_served(made: StackUnderTest, spelling: str) -> None:
     made.raw["services"]["web"]["command"] = SPELLINGS[spelling](made.root, made.program)
     assert made.perform()["ok"]
@@ -82,7 +84,9 @@ def test_a_service_that_stays_with_an_old_release_is_not_called_well(made: Stack
     report = made.perform()
     check = check_of(report, "release", "web")
     assert (check["ok"], check["code"], check["data"]["others"]) == (False, "other", ["r1"])
-    assert ("release", "web") in failed_checks(made.status())
+    report = made.status()
+    assert ("release", "web") in failed_checks(report)
+    assert running_releases(made.generation().stack, report) == {"r1"}
 
 
 def test_a_child_that_stays_with_an_old_release_is_not_called_well(made: StackUnderTest) -> None:
@@ -93,6 +97,7 @@ def test_a_child_that_stays_with_an_old_release_is_not_called_well(made: StackUn
     add_release(made, "r2")
     check = check_of(made.perform(), "release", "web")
     assert (check["ok"], check["data"]["others"]) == (False, ["r1"])
+    assert running_releases(made.generation().stack, made.status()) == {"r1", "r2"}
 
 
 def test_a_link_to_the_release_that_was_switched_by_hand_is_not_ok_and_a_run_mends_it(made: StackUnderTest) -> None:

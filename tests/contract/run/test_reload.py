@@ -59,6 +59,8 @@ def test_a_service_reloads_by_name_and_keeps_its_process(running: StackUnderTest
     report = running.perform("reload", installed=True, services=("web",))
     assert report["ok"]
     assert actions(report) == [("reload", "web")]
+    proof = f"web was reloaded: pid {before['web']} is the one from before, its health was good after that"
+    assert report["notes"][0] == proof
     assert running.pids() == before
     assert says(running) == "second"
 
@@ -137,8 +139,13 @@ def test_a_reload_whose_command_fails_is_told_with_what_it_said(
     assert running.pids() == before
 
 
-def test_a_service_that_does_not_last_the_reload_fails_the_verdict(running: StackUnderTest, page: Path) -> None:
-    page.write_text("fatal", encoding="utf-8")
+@pytest.mark.parametrize("text", ["fatal", "late"])
+def test_a_service_that_does_not_last_the_reload_fails_the_verdict(
+    running: StackUnderTest, page: Path, text: str
+) -> None:
+    running.raw["services"]["web"]["stable_for"] = 2
+    assert running.perform()["ok"]
+    page.write_text(text, encoding="utf-8")
     report = running.perform("reload", installed=True, services=("web",))
     assert report["result"] == "degraded"
     evidence = [check["evidence"] for check in report["checks"] if not check["ok"] and check["subject"] == "web"]

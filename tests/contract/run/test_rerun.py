@@ -78,7 +78,7 @@ def test_one_that_fails_is_told_with_its_exit_code_and_the_end_of_its_log(runnin
     assert "EXITED with status 3" in done.out
     assert "migrating, and then 3" in done.out
     assert "(rerun, " in done.out
-    assert "the stack is up\n" in done.out
+    assert "the stack is up: " in done.out
     assert running.pids() == before
     assert rollcall(running, "status").code == 1
     order(running, "0")

@@ -100,6 +100,8 @@ def test_check_mode_tells_the_port_that_a_process_has_until_its_restart(running:
     planned = restart.describe_plan(running.request())
     (row,) = [row for row in planned["services"] if row["name"] == "front"]
     assert (row["pid"], row["port"]) == (running.pids()["front"], old)
+    # Nobody has asked it where it listens until then.
+    assert (row["health"], row["latency_ms"], row["asked"]) == ("none", None, [])
     told = "no port" if old is None else f"port {old}"
     assert f"front is on {told} until its restart, and on port {new} from then on" in planned["notes"]
 

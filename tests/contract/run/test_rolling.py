@@ -5,19 +5,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import socket
 import sys
-import threading
 import typing as t
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
-from tests.support.processes import free_port, is_alive
+from tests.support.askers import Asker
+from tests.support.processes import free_pair, is_alive
 from tests.support.stacks import StackUnderTest, failed_checks, stack
 
 SITE = """\
@@ -25,15 +21,6 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"ok"]
 """
-
-
-def free_pair() -> int:
-    """Return the first of two ports side by side that are free."""
-    while True:
-        port = free_port()
-        with socket.socket() as beside, contextlib.suppress(OSError):
-            beside.bind(("", port + 1))
-            return port
 
 
 def web(**more: t.Any) -> t.Dict[str, t.Any]:
@@ -52,36 +39,6 @@ def renewed(made: StackUnderTest, before: t.Mapping[str, int]) -> t.Set[str]:
     return {name for name, pid in made.pids().items() if before.get(name) != pid}
 
 
-class Client:
-    """Asks two instances by turns, fifty times a second; when one does not answer it asks the other one, once."""
-
-    def __init__(self, ports: t.Sequence[int]) -> None:
-        self._ports = itertools.cycle(ports)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.asked, self.failed = 0, 0
-
-    def __enter__(self) -> Client:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._over.wait(0.02):
-            self.asked += 1
-            self.failed += not (self._answered() or self._answered())
-
-    def _answered(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{next(self._ports)}/health", timeout=30) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-
 @pytest.mark.parametrize("way", ["by name", "changed"])
 def test_a_client_that_retries_once_sees_no_failure_while_two_gunicorns_restart(tmp_path: Path, way: str) -> None:
     (tmp_path / "shop.py").write_text(SITE, encoding="utf-8")
@@ -90,7 +47,7 @@ def test_a_client_that_retries_once_sees_no_failure_while_two_gunicorns_restart(
         assert made.perform()["ok"]
         before = made.pids()
         port = made.raw["services"]["web"]["port"]
-        with Client([port, port + 1]) as client:
+        with Asker([port, port + 1]) as client:
             if way == "by name":
                 report = made.perform("full", installed=True, services=("web",))
             else:
@@ -133,13 +90,20 @@ def test_where_one_instance_does_not_come_up_the_others_run_on(running: StackUnd
 def test_while_an_instance_fails_and_the_last_verified_generation_comes_back_the_service_answers(
     running: StackUnderTest,
 ) -> None:
-    running.raw["services"]["web"]["env"] = {"EXIT": "3"}
-    port = running.raw["services"]["web"]["port"]
-    with Client([port, port + 1]) as client:
+    services = running.raw["services"]
+    services["migrate"] = {**ONCE, "env": {"EXIT": "0"}}
+    services["front"]["depends_on"]["migrate"] = "completed"
+    assert running.perform()["ok"]
+    before = running.pids()
+    services["web"]["env"] = {"EXIT": "3"}
+    port = services["web"]["port"]
+    with Asker([port, port + 1]) as client:
         report = running.perform(on_failure="rollback")
     assert report["result"] == "rolled_back"
     assert client.failed == 0
     assert not failed_checks(report)
+    assert renewed(running, before) == {"web-1"}, "nobody else has ever been touched"
+    assert "migrate" not in {action["subject"] for action in report["actions"]}
 
 
 def test_instances_go_down_together_where_something_that_they_need_is_restarted(running: StackUnderTest) -> None:
@@ -164,7 +128,7 @@ def test_a_oneshot_that_they_need_runs_before_the_first_instance_stops(running: 
     before = running.pids()
     services["web"]["env"] = {"COLOUR": "green"}
     services["migrate"]["env"] = {"EXIT": "0", "COLOUR": "green"}
-    with Client([services["web"]["port"], services["web"]["port"] + 1]) as client:
+    with Asker([services["web"]["port"], services["web"]["port"] + 1]) as client:
         report = running.perform()
     assert report["ok"]
     assert client.failed == 0

@@ -8,12 +8,17 @@ from __future__ import annotations
 import json
 import os
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import leases
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run import restart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.one_way import one_way_before
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.rollout import Controller, Order, follow
+from tests.support import redis
 from tests.support.processes import free_port
 from tests.support.stacks import StackUnderTest, failed_checks, stack
 
@@ -139,3 +144,64 @@ def test_a_way_back_counts_the_ports_of_the_generation_it_restores() -> None:
 
         assert leases.load(made.paths.state) == {"web": own}
         assert made.status()["ok"]
+
+
+def test_over_a_one_way_step_that_has_run_nothing_goes_back_by_itself(running: StackUnderTest) -> None:
+    services = running.raw["services"]
+    services["worker"]["depends_on"] = {"migrate": "completed"}
+    services["migrate"] = {"kind": "oneshot", "command": ["/bin/true"], "hosts": ["app"], "once": "fleet"}
+    first = version(running, 2)
+    old = running.generation().stack
+    services["migrate"]["env"] = {"TO": "3"}
+    services["worker"]["env"] = {"EXIT": "3"}
+    planned = restart.describe_plan(running.request(on_failure="rollback"))
+    assert any("once migrate has run, no run goes back by itself" in note for note in planned["notes"])
+
+    failed = running.perform(on_failure="rollback")
+
+    assert failed["result"] == "degraded"
+    assert place(running) != first
+    stays = "the new generation stays in place: migrate has run and does not say reversible: true"
+    assert stays in failed["notes"]
+    # Nor from a later one, which has not run it itself: what ran before it is still what ran before it.
+    services["worker"]["env"] = {"EXIT": "4"}
+    assert running.perform(on_failure="rollback")["result"] == "degraded"
+    assert one_way_before(old) == ("migrate",)
+    # As the cure says.
+    can_live_with_it = (*old.services[:-1], replace(old.services[-1], reversible=True))
+    assert one_way_before(replace(old, services=can_live_with_it, release=None)) == ()
+
+    # What a person orders is done, and said.
+    done = rollback(running, first)
+    assert done["ok"]
+    assert "migrate has run since then, and what it has changed stays" in done["notes"]
+
+    services["migrate"].update({"env": {"TO": "4"}, "reversible": True})
+    assert break_it(running)["result"] == "rolled_back"
+    assert place(running) == first
+
+
+def test_where_a_one_way_step_has_run_on_another_host_of_the_rollout_nothing_goes_back(running: StackUnderTest) -> None:
+    order = Order("r1", "ada@desk", Controller("", "", 1, 0), "begin", one_way=("migrate",))
+    follow(running.paths.state, order, place(running))
+    assert break_it(running)["result"] == "degraded"
+    follow(running.paths.state, order._replace(step="failed"), place(running))
+
+    running.raw["services"]["worker"]["env"] = {"EXIT": "4"}
+    assert running.perform(on_failure="rollback")["result"] == "rolled_back"
+
+
+def test_a_database_that_is_away_and_was_not_changed_takes_nothing_back() -> None:
+    with redis.running() as cache, stack({"worker": {}}, checks={"database": {"redis": {"port": cache.port}}}) as made:
+        first = version(made, 1)
+        cache.stop()
+        made.raw["services"]["worker"]["env"] = {"VERSION": "2"}
+
+        failed = made.perform(on_failure="rollback")
+
+        assert failed["result"] == "degraded"
+        assert [name for name, _subject in failed_checks(failed)] == ["reached", "database"]
+        assert place(made) != first
+        # What brings another address may have brought a wrong one.
+        made.raw["checks"]["database"]["redis"]["port"] = free_port()
+        assert made.perform(on_failure="rollback")["rolled_back"]["to"] == first

@@ -77,14 +77,11 @@ def enable(path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the units of the system are root's")
-@pytest.mark.parametrize("wanted", ["auto", "systemd"])
-def test_a_unit_that_was_asked_for_is_told_until_it_starts_the_stack(
-    made: StackUnderTest, place: Path, wanted: str
-) -> None:
-    assert made.perform(boot=wanted)["ok"]
-
-    (line,) = told(made)
-    assert line.startswith(f"nothing starts the stack after a boot: {place}/rollcall-test.service is not there")
+def test_a_unit_that_was_asked_for_is_told_until_it_starts_the_stack(made: StackUnderTest, place: Path) -> None:
+    for wanted in ("auto", "systemd"):
+        assert made.perform(boot=wanted)["ok"]
+        (line,) = told(made)
+        assert line.startswith(f"nothing starts the stack after a boot: {place}/rollcall-test.service is not there")
 
     path = unit_of(place, made.root)
     assert len(told(made)) == 1, "systemd does not start it by itself yet"

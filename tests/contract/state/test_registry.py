@@ -27,6 +27,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generati
     load_stack,
     write_generation,
 )
+from tests.support.cases import ordinary
 from tests.support.namespaces import as_nobody
 from tests.support.processes import eventually, free_port
 from tests.support.repository import ROOT
@@ -217,7 +218,7 @@ STEPS = (
 )
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", ordinary(STEPS, "stop-daemon", "install", "start"))
 def test_a_run_killed_at_any_step_leaves_one_that_agrees_with_what_is_installed(
     running: StackUnderTest, step: str
 ) -> None:

@@ -101,7 +101,7 @@ def refused(the_stack: Stack) -> t.List[str]:
     return []
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     argv=configs.commands, env=st.dictionaries(configs.names, configs.hostile_values, max_size=4), where=configs.values
 )

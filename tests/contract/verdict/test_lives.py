@@ -21,10 +21,12 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock imp
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.acknowledge import acknowledge
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call import roll_call
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.service_table import service_table
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import read_meta
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import verify
+from tests.support.cases import ordinary
 from tests.support.commands import rollcall
 from tests.support.documents import validated
 from tests.support.processes import eventually, kill
@@ -71,7 +73,7 @@ LOOPS = {
 }
 
 
-@pytest.mark.parametrize("kind", LOOPS)
+@pytest.mark.parametrize("kind", ordinary(LOOPS, "at once", "after a while"))
 def test_nobody_calls_a_loop_ok(kind: str) -> None:
     with stack({"one": LOOPS[kind], "two": QUICK}) as made:
         made.perform()
@@ -107,9 +109,12 @@ def test_a_first_exit_is_no_ok_and_a_long_life_after_it_is() -> None:
         check = check_of(report, "lives", "one")
         assert (check["code"], check["data"]["signal"]) == ("recovering", "SIGKILL")
         assert check["data"]["asks"] >= 9
-        # The verdict of a run waits for that, and so does verify.
-        report = made.perform()
+        # The verdict of a run waits for that, and so does verify. Who waits for the run is told.
+        started = rollcall(made, "start", "--json")
+        report = started.data
         assert report["ok"], failed_checks(report)
+        assert re.search(r"^rollcall start: waits [0-9]+ s for one to live on: earlier lives have ", started.err, re.M)
+        assert [note for note in report["notes"] if note.startswith("waited ")], report["notes"]
         assert report["changed"] is False
         assert row(report)["exits"] == 1
         assert made.status()["ok"]
@@ -132,7 +137,7 @@ def test_a_first_verdict_says_how_little_it_rests_on() -> None:
         report = made.perform()
         assert report["ok"]
         (note,) = report["notes"]
-        assert "2 services" in note
+        assert re.search(r"^2 services have not lived for long, (one|two) is only [0-9.]+ s old; ", note), note
         assert "-e soak=30 or --soak 30" in note
         assert made.perform()["notes"] == [], "what has changed nothing says it no second time"
         assert made.perform(soak=3.5)["notes"] == []
@@ -170,7 +175,7 @@ def unreadable(log: Path) -> None:
     os.mkfifo(log)
 
 
-@pytest.mark.parametrize("happens", [deleted, emptied, unreadable])
+@pytest.mark.parametrize("happens", ordinary([deleted, emptied, unreadable], emptied))
 def test_without_the_log_the_kernel_tells(happens: t.Callable[[Path], None]) -> None:
     with stack({"one": QUICK, "two": QUICK}) as made:
         assert made.perform()["ok"]
@@ -210,6 +215,26 @@ def test_a_loop_of_a_service_that_is_left_alone_is_no_reason_to_go_back() -> Non
         assert report["result"] == "degraded"
         assert {subject for _name, subject in failed_checks(report)} == {"one"}
         assert report["rolled_back"] is None
+
+
+def test_an_exit_before_a_run_is_no_reason_to_go_back_and_what_is_printed_ends_it() -> None:
+    # A minute is thirty times that: longer than a run waits, with the life before.
+    with stack({"one": {**QUICK, "stable_for": 2}, "two": QUICK}) as made:
+        assert made.perform()["ok"]
+        kill(made.pids()["one"])
+        after_deaths(made, 1)
+        made.raw["services"]["two"] = {**QUICK, "env": {"COLOUR": "blue"}}
+        # As if the life before had been one of minutes: nobody waits for twice as much.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(verify, "PATIENCE", 0.0)
+            report = made.perform(on_failure="rollback")
+        assert failed_checks(report) == [("lives", "one")]
+        assert (report["result"], report["rolled_back"]) == ("degraded", None)
+        assert "COLOUR=blue" in Path(f"/proc/{made.pids()['two']}/environ").read_text(encoding="utf-8")
+        text = roll_call(report)
+        assert "then  put right what it shows, then run: " in text
+        assert rollcall(made, *text.rstrip().rpartition("/bin/rollcall ")[2].split()).code == 0
+        assert made.status()["ok"]
 
 
 def test_a_soak_waits_for_what_dies_later_than_it_is_stable() -> None:
@@ -271,7 +296,7 @@ def test_a_service_that_does_not_run_is_told_with_its_exits(state: str) -> None:
         assert re.search(rf"{row(report)['exits']}, code 1", service_table([row(report)], {"one": "FAILED"}, 80, plain))
 
 
-@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
+@pytest.mark.parametrize("zone", ordinary(["Asia/Tokyo", "America/Los_Angeles"], "Asia/Tokyo"))
 def test_what_ends_after_that_counts_in_every_time_zone(zone: str) -> None:
     with stack({"one": QUICK}) as made:
         assert made.perform()["ok"]
@@ -325,7 +350,7 @@ def test_what_is_told_to_end_with_supervisord_has_not_ended_by_itself() -> None:
             assert (row(report)["exits"], row(report, "two")["exits"]) == (0, 0)
 
 
-@pytest.mark.parametrize("restored", [False, True])
+@pytest.mark.parametrize("restored", ordinary([False, True], True))
 @pytest.mark.parametrize("setting", [("loglevel=info", "loglevel=error"), ("/supervisord.log", "/other.log")])
 def test_a_supervisord_that_tells_nothing_of_lives_is_not_ok(setting: t.Tuple[str, str], restored: bool) -> None:
     with stack({"one": QUICK}) as made:

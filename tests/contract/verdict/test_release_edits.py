@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import release_directory
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.release_paths import release_directory
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import Generation, read_meta
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import drift
 from tests.support.rendering import render

@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import proc
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.turnover import find_dying
 from tests.support.commands import rollcall
+from tests.support.processes import eventually
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
 
 # Starts what it is told, one after the other, and asks at once or by and by how it ended.
@@ -39,6 +44,19 @@ def test_workers_that_die_for_ever_under_a_living_process_are_not_ok(interval: f
         assert ("workers", "pool") in failed_checks(made.status())
         findings = rollcall(made, "doctor", "--json").data["findings"]
         assert [one["subject"] for one in findings if one["name"] == "not_healthy"] == ["pool"]
+
+
+def test_who_was_seen_and_has_ended_since_does_not_hide_the_workers_that_die_after_it() -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    loop = f"import subprocess, sys, time\nwhile 1: subprocess.run([sys.executable, '-c', {FAILS!r}]); time.sleep(0.1)"
+    with subprocess.Popen([sys.executable, "-c", loop]) as pool:
+        try:
+            assert eventually(lambda: proc.has_reaped(pool.pid))
+            found = find_dying({"pool": [pool.pid, gone.pid]}, 60)
+        finally:
+            pool.kill()
+    assert (found["pool"].parent, found["pool"].last) == (pool.pid, "exit code 3")
 
 
 def test_forked_workers_that_die_for_ever_are_not_ok() -> None:

@@ -27,7 +27,7 @@ def sections(parser: configparser.RawConfigParser, text: str) -> object:
 
 
 @given(st.lists(LINES, max_size=8).map("\n".join))
-@settings(max_examples=examples(500), deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @example("[a]\nb = c ; d\n  e = f\n= g\n")
 def test_it_reads_what_the_standard_library_reads(text: str) -> None:
     usual = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)

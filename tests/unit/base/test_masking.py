@@ -11,7 +11,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base import command_documents, documents
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import (
+    command_documents,
+    documents,
+    outcome_documents,
+    rollout_documents,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.masking import HIDDEN, KEPT, masked, secrets_in
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import one_line
 
@@ -93,7 +98,7 @@ def literals(shape: t.Any) -> t.Set[str]:
 def test_what_programs_decide_on_is_left_as_it_is() -> None:
     shapes = [
         shape
-        for module in (documents, command_documents)
+        for module in (documents, command_documents, outcome_documents, rollout_documents)
         for shape in vars(module).values()
         if isinstance(shape, type) and hasattr(shape, "__required_keys__")
     ]

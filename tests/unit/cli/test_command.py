@@ -74,7 +74,7 @@ def test_the_same_root_may_be_given_again() -> None:
     assert command.parser(given).parse_args(given).root == "/opt/trading"
 
 
-@pytest.mark.parametrize("verb", sorted(set(command.MODULES) - {"ask"}))
+@pytest.mark.parametrize("verb", sorted(set(command.MODULES) - {"ask", "job"}))
 def test_every_verb_says_what_it_does(verb: str) -> None:
     (found,) = (action for action in command.parser()._actions if isinstance(action, argparse._SubParsersAction))
 
@@ -82,7 +82,7 @@ def test_every_verb_says_what_it_does(verb: str) -> None:
     assert [one.dest for one in found._choices_actions if one.dest == verb] == [verb]
 
 
-@pytest.mark.parametrize("verb", sorted(set(command.MODULES) - {"ask", "help"}))
+@pytest.mark.parametrize("verb", sorted(set(command.MODULES) - {"ask", "job", "help"}))
 def test_a_remedy_with_a_verb_can_be_copied(verb: str) -> None:
     assert runnable(f"rollcall {verb}", Reader("/opt/trading")) == f"/opt/trading/bin/rollcall {verb}"
 
@@ -151,3 +151,8 @@ def test_help_is_as_wide_as_the_terminal(monkeypatch: pytest.MonkeyPatch, column
         formatter.add_text(text)
     console._columns.cache_clear()
     assert told[0].format_help() == told[1].format_help()
+
+
+def test_the_name_of_a_stack_is_for_the_command_on_the_path(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--stack", "status", "restart", "mailer"]) == 2
+    assert "--stack, such as /usr/local/bin/rollcall" in capsys.readouterr().err

@@ -27,10 +27,17 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.facts i
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.findings import ERROR, NOTE, WARNING, Finding
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Listener, Process
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.other_hands import Untrusted
-from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Checks, DatabaseCheck, Paths
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import (
+    Checks,
+    DatabaseCheck,
+    Health,
+    Paths,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import FOREIGN, SUPERVISED, Holder
-from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.unix_sockets import SocketSeen
+from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer, HealthAnswer
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lives import Book, Exit, Lives
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.stopped import StoppedByHand
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import ProgramState
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.discovery import SocketAnswer, Supervisord
@@ -45,6 +52,8 @@ from tests.support import configs
 HOME = "/opt/my stack"
 PATHS = Paths.of(HOME)
 STACK = configs.stack(HOME, configs.service("web", port=8010), configs.service("worker"))
+WEB_SOCKET = f"{HOME}/run/web.sock"
+WITH_SOCKET = configs.stack(HOME, configs.service("web", socket=WEB_SOCKET), configs.service("worker"))
 SOCKET = Settings(socket=PATHS.socket, pidfile=PATHS.pidfile)
 ELSEWHERE = Settings(socket="/run/other.sock", pidfile="/run/other.pid")
 
@@ -130,6 +139,7 @@ def problem(place: str, message: str) -> t.Dict[str, str]:
 
 # The facts, the finding's name, its severity, its subject, and something that its evidence or its cure says.
 ROLLCALL = "'/opt/my stack/bin/rollcall' "
+LATE_JOB = {"name": "cleanup", "next": 3600.0, "late": True}
 FAILED_RUN = {
     "run": "r",
     "result": "rolled_back",
@@ -305,10 +315,30 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
         "postgresql of worker",
         "refused",
     ),
+    (
+        {
+            "stack": configs.stack(HOME, configs.service("worker", health=Health("exec", 0, proves="ready"))),
+            "seen": seen(health={"worker": HealthAnswer(False, "exit code 1", None, 0.1)}),
+        },
+        "not_ready",
+        NOTE,
+        "worker",
+        "exit code 1",
+    ),
     ({"seen": ended(0.0)}, "not_lasting", ERROR, "worker", "exit code 3 after 4.0 s"),
     ({"seen": ended(3600.0)}, "has_ended", NOTE, "worker", "exit code 3 after 4.0 s"),
     ({"stack": STACK, "seen": seen(holders={8010: BESIDE})}, "listens_beside", WARNING, "web", "localhost:8010"),
     ({"seen": seen(elsewhere={"worker": [OPEN]})}, "listens_elsewhere", NOTE, "worker", "every address of the host"),
+    (
+        {
+            "seen": seen(programs={"worker": program("worker", "STOPPED")._replace(pid=0)}),
+            "stopped": {"worker": StoppedByHand("ada", 2e9, "web")},
+        },
+        "stopped",
+        NOTE,
+        "worker",
+        ", together with web",
+    ),
     ({"held": {"worker": "it needs a file"}}, "held", NOTE, "worker", "it needs a file"),
     (
         {"unavailable": [Unavailable("not_installed", PATHS.etc, "none", "site")]},
@@ -444,6 +474,7 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
         "demo",
         "release two was made ready",
     ),
+    ({"late_jobs": [LATE_JOB]}, "late_job", WARNING, "cleanup", "nothing has started it"),
     ({"failure": FAILED_RUN}, "failed_run", WARNING, "demo", "run r ended ROLLED BACK"),
     ({"left_overs": LeftOvers(generations=("/g/x",))}, "unfinished_generation", WARNING, "/g/x", "doctor --fix"),
     ({"left_overs": LeftOvers(temporary=("/g/x.new",))}, "temporary_file", WARNING, "/g/x.new", "doctor --fix"),
@@ -465,6 +496,13 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
         ERROR,
         PATHS.socket,
         "kill 7",
+    ),
+    (
+        {"stack": WITH_SOCKET, "seen": seen(sockets={WEB_SOCKET: SocketSeen(WEB_SOCKET, "other", "a link")})},
+        "socket_held",
+        ERROR,
+        "web",
+        "run/web.sock.saved",
     ),
     ({"pidfile": Pidfile(7, None)}, "stale_pidfile", WARNING, PATHS.pidfile, "no such process"),
     ({"pidfile": Pidfile(None, None)}, "stale_pidfile", WARNING, PATHS.pidfile, "it names no pid"),

@@ -129,7 +129,7 @@ def mac_by_root(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Mac]:
         yield machine
 
 
-def shown(ports: t.Optional[t.Container[int]] = None) -> t.Set[t.Tuple[str, str, int, int]]:
+def shown(ports: t.Optional[t.Collection[int]] = None) -> t.Set[t.Tuple[str, str, int, int]]:
     return {(one.family, one.address, one.port, one.inode) for one in listeners.find_listeners(ports)}
 
 

@@ -284,6 +284,15 @@ def test_ports_in_commands_and_variables_deserve_advice() -> None:
     assert "looks as if it listened on 9800" in found.notes[0].message
 
 
+def test_a_literal_unix_socket_of_a_known_server_becomes_its_socket() -> None:
+    found = case("unix-sockets.conf")
+    sockets = {name: entry["socket"] for name, entry in services(found).items() if "socket" in entry}
+    assert sockets == {"a": "/srv/a/run/a.sock", "b": "/srv/b/b.sock", "c": "/srv/c/c.sock", "d": "/srv/d/d.sock"}
+    assert len(services(found)) == 10
+    assert [note.place.split()[0] for note in notes(found, "has no socket here")] == ["[program:h]", "[program:i]"]
+    assert "/srv/b/b.sock is that of b" in notes(found, "has no socket here")[1].message
+
+
 @pytest.mark.parametrize(
     ("command", "port"),
     [
@@ -639,7 +648,7 @@ def test_javascript_that_would_have_to_be_run_is_named_with_its_place(text: str,
     assert "node -p" in problem["cure"]
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.recursive(
         st.one_of(st.none(), st.booleans(), st.integers(-(10**6), 10**6), st.text(max_size=8)),
@@ -652,7 +661,7 @@ def test_json_is_javascript(data: Any) -> None:
         assert json.loads(as_json(text)) == data
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.text(st.sampled_from("{}[]:,;'\"`\\$ab01x.+-/*\n ()="), max_size=30))
 def test_any_text_is_data_or_named_where_it_is_none(text: str) -> None:
     place = None

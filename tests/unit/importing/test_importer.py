@@ -476,7 +476,7 @@ _services = st.lists(
 )
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(_services)
 def test_our_own_config_imports_as_the_manifest_it_was_made_from(wanted: list[Service]) -> None:
     stack = configs.stack("/opt/demo", *wanted)
@@ -911,7 +911,7 @@ DATA = st.recursive(
 )
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.dictionaries(st.one_of(TEXT, WORDS), DATA, min_size=1, max_size=4), st.text(), st.text())
 def test_what_is_rendered_is_read_as_the_same_data(data: dict[str, Any], message: str, cure: str) -> None:
     text = as_yaml(Imported({"stack": data}, (Note("x", message, cure),)))

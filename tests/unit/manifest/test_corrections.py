@@ -32,11 +32,17 @@ from tests.support.repository import ENGINE
 APP = "stack.services.main_app"
 STEP = {"signal": "TERM", "wait": 30}
 WEB = {"http": "/health"}
+HOOK = {"kind": "webhook", "url": "https://example.com/alerts"}
+MAIL = {"kind": "mail", "host": "mail.example.com", "from": "rollcall@example.com", "to": ["oncall@example.com"]}
 URL = {"DATABASE_URL": "postgresql://localhost/trading"}
 
 
 def two(first: dict[str, Any], second: dict[str, Any], **keys: Any) -> dict[str, Any]:
     return a_manifest({"a": a_service(**first), "b": a_service(**second)}, **keys)
+
+
+def timer(**keys: Any) -> dict[str, Any]:
+    return two({}, {"kind": "timer", **keys})
 
 
 def database(check: dict[str, Any]) -> dict[str, Any]:
@@ -59,6 +65,22 @@ def into_env(text: str) -> Any:
     return edit
 
 
+def watched(**keys: Any) -> dict[str, Any]:
+    return a_manifest(
+        {"main_app": a_service(port=8000, secrets={"HOOK": "https://hooks.example.com/T0/B0"})}, watch=keys
+    )
+
+
+def in_a_file(key: str) -> Any:
+    """Return the edit that names a file with a value, instead of it."""
+
+    def edit(data: dict[str, Any], place: str) -> None:
+        removed(data, place)
+        beside(f"{key}_file", written("credentials/it"))(data, place)
+
+    return edit
+
+
 def in_main_app(key: str, value: Any) -> Any:
     """Return the edit that gives main_app this value for a key."""
 
@@ -71,6 +93,21 @@ def in_main_app(key: str, value: Any) -> Any:
 # By the name of a cure in manifest/corrections.py.
 OF_DATA: dict[str, list[Trial]] = {
     # leave something out
+    "HOST_OR_GROUP": [Trial(one(hosts=["web servers"]), c.HOST_OR_GROUP, written("webservers"))],
+    "HOSTS_OF_ONE": [Trial(one(singleton=True), c.HOSTS_OF_ONE, beside("hosts", written(["workers"])))],
+    "REVERSIBLE_OF_ONCE": [
+        Trial(one(kind="oneshot", reversible=True, hosts=["web"]), c.REVERSIBLE_OF_ONCE, removed),
+        Trial(
+            one(kind="oneshot", reversible=True, hosts=["web"]), c.REVERSIBLE_OF_ONCE, beside("once", written("fleet"))
+        ),
+    ],
+    "ONCE_IS_ONESHOT": [
+        Trial(one(once="fleet", hosts=["web"]), c.ONCE_IS_ONESHOT, removed),
+        Trial(one(once="fleet", hosts=["web"]), c.ONCE_IS_ONESHOT, beside("kind", written("oneshot"))),
+    ],
+    "REMOVE_SINGLETON": [
+        Trial(one(kind="oneshot", once="fleet", singleton=True, hosts=["web"]), c.REMOVE_SINGLETON, removed)
+    ],
     "REMOVE": [
         Trial(one(port=8000, instances=2, kind="oneshot"), c.REMOVE, removed),
         Trial(one(port=8000, health={**WEB, "expect": "x"}), c.REMOVE, removed),
@@ -99,6 +136,7 @@ OF_DATA: dict[str, list[Trial]] = {
               at("stack.services.b.depends_on", removed)),
     ],
     "REMOVE_STATE": [Trial(one(status="running"), c.REMOVE_STATE, removed)],
+    "STACK_OF_USER": [Trial(one(user="shop"), c.STACK_OF_USER, removed)],
     "REMOVE_CHECK": [Trial(one(port=8000, health=WEB, kind="oneshot"), c.REMOVE_CHECK, removed)],
     "REMOVE_OR_NAME_SERVICE": [
         Trial(database({"redis": {"variable": "DATABASE_URL", "port": 6379}}), c.REMOVE_OR_NAME_SERVICE, removed)],
@@ -195,6 +233,20 @@ OF_DATA: dict[str, list[Trial]] = {
         Trial(one(umask="rwx"), c.UMASK, written("077")),
     ],
     "LIMIT": [Trial(one(limits={"nproc": "many"}), c.LIMIT, edit) for edit in (written(100), written("unlimited"))],
+    "DURATION": [
+        Trial(timer(every="5 minutes"), c.DURATION, edit) for edit in (written("30s"), written("1h30m"), written(900))
+    ],
+    "CRON": [
+        Trial(timer(cron=text), c.CRON, written("0 3 * * *")) for text in ("0 3 * *", "0 25 * * 9", "0 0 31 2 *", 3)
+    ],
+    "EVERY_OR_CRON": [
+        Trial(timer(), c.EVERY_OR_CRON, below(".every", written("15m"))),
+        Trial(timer(), c.EVERY_OR_CRON, below(".cron", written("0 3 * * *"))),
+    ],
+    "REMOVE_OR_TIMER": [
+        Trial(two({}, {"timeout": 5}), c.REMOVE_OR_TIMER, removed),
+        Trial(two({}, {"every": "5m"}), c.REMOVE_OR_TIMER, beside("kind", written("timer"))),
+    ],
     "SIZE": [
         Trial(one(limits={"core": "2 GB"}), c.SIZE, edit) for edit in (written(0), written("2G"), written("unlimited"))
     ],
@@ -261,7 +313,7 @@ OF_DATA: dict[str, list[Trial]] = {
     ],
     "without_quotes": [Trial(one(port="08080"), c.without_quotes(8080), written(8080))],
     "one_of": [
-        Trial(one(kind="daemon"), c.one_of(("service", "oneshot")), written("service")),
+        Trial(one(kind="daemon"), c.one_of(("service", "oneshot", "timer")), written("service")),
         Trial(one(stop={"signal": "STOP"}), c.one_of(SIGNALS), written("TERM")),
         Trial(one(stop={"signal": 15}), c.one_of(SIGNALS), written("TERM")),
     ],
@@ -363,6 +415,57 @@ OF_DATA: dict[str, list[Trial]] = {
         Trial(one(stop={"signals": [{**STEP, "wait": 604_800}, STEP]}), c.SHORTER_WAITS, written([STEP]))
     ],
     "LONGER_READY": [Trial(one(ready_timeout=5, start={"seconds": 5}), c.LONGER_READY, written(6))],
+    "CRITICAL_LATER": [
+        Trial(a_manifest(watch={"degraded_after": 5, "critical_after": 3}), c.CRITICAL_LATER, written(5))
+    ],
+    "ALERTS": [Trial(watched(alerts={"kind": "webhook"}), c.ALERTS, written([HOOK]))],
+    "ALERT_KIND": [Trial(watched(alerts=[{"url": HOOK["url"]}]), c.ALERT_KIND, below(".kind", written("webhook")))],
+    "ONE_URL": [
+        Trial(watched(alerts=[{"kind": "webhook"}]), c.ONE_URL, below(".url", written(HOOK["url"]))),
+        Trial(watched(alerts=[{**HOOK, "url_file": "hook"}]), c.ONE_URL, below(".url", removed)),
+        Trial(watched(heartbeat={"every": 60}), c.ONE_URL, below(".url_file", written("credentials/heartbeat"))),
+    ],
+    "HTTP_URL": [
+        Trial(watched(alerts=[{"kind": "webhook", "url": url}]), c.HTTP_URL, written(HOOK["url"]))
+        for url in ("hooks.example.com/x", "ftp://example.com", "https://", "https://a:b:c/", "https://a b/")
+    ],
+    "HTTPS": [
+        Trial(watched(alerts=[{**HOOK, "url": "http://example.com/", "token_file": "token"}]), c.HTTPS, edit)
+        for edit in (written("https://example.com/"), beside("token_file", removed))
+    ],
+    "SECRET_ELSEWHERE": [
+        *(Trial(watched(alerts=[{"kind": kind, "url": "https://discord.example/api/webhooks/1/abc"}]),
+                c.SECRET_ELSEWHERE, edit)
+          for kind in ("discord", "slack", "apprise") for edit in (written("{secret:HOOK}"), in_a_file("url"))),
+        Trial(watched(alerts=[{**HOOK, "token": "abc"}]), c.SECRET_ELSEWHERE, written("{secret:HOOK}")),
+        Trial(watched(alerts=[{**HOOK, "token": "x{secret:HOOK}"}]), c.SECRET_ELSEWHERE, in_a_file("token")),
+        Trial(watched(alerts=[{**MAIL, "user": "me", "password": "abc"}]), c.SECRET_ELSEWHERE, in_a_file("password")),
+        Trial(watched(alerts=[{**HOOK, "url": "https://me:pw@example.com/"}]), c.SECRET_ELSEWHERE,
+              written("https://{secret:HOOK}@example.com/")),
+    ],
+    "MAIL": [
+        Trial(watched(alerts=[{key: value for key, value in MAIL.items() if key != missing}]), c.MAIL,
+              below(f".{missing}", written(MAIL[missing])))
+        for missing in ("host", "from", "to")
+    ],
+    "MAIL_LOGIN": [
+        Trial(watched(alerts=[{**MAIL, "user": "me"}]), c.MAIL_LOGIN, below(".password_file", written("mail"))),
+        Trial(watched(alerts=[{**MAIL, "password_file": "mail"}]), c.MAIL_LOGIN, below(".password_file", removed)),
+    ],
+    "MAIL_TLS": [
+        Trial(watched(alerts=[{**MAIL, "tls": "none"}]), c.MAIL_TLS, written(tls)) for tls in ("starttls", "tls")
+    ],
+    "MAIL_ADDRESS": [
+        Trial(watched(alerts=[{**MAIL, "from": "me"}]), c.MAIL_ADDRESS, written("oncall@example.com"))],
+    "SECRET_FILE": [
+        Trial(watched(alerts=[{"kind": "slack", "url_file": "/root/slack"}]), c.SECRET_FILE,
+              written("credentials/alerts"))],
+    "TEXTFILE": [
+        Trial(watched(metrics={"textfile": f"{directory}/it.prom"}), c.TEXTFILE,
+              written("/var/lib/prometheus/node-exporter/rollcall.prom"))
+        for directory in ("/etc/cron.d", "/", "/tmp/it", "/usr/lib", "/home/me")
+    ],
+    "PROM": [Trial(watched(metrics={"textfile": "metrics.txt"}), c.PROM, written("metrics.prom"))],
     "SHARED_SECRETS": [
         Trial(a_manifest({f"s{number}": a_service(secrets={"A": str(number)}) for number in range(101)}),
               c.SHARED_SECRETS,
@@ -438,6 +541,7 @@ OF_DATA: dict[str, list[Trial]] = {
         Trial(two({"port": 8000}, {"port": 8000}), c.GIVE_ANOTHER, written(8001)),
         Trial(two({"port": 8000}, {"port": 8000}), c.GIVE_ANOTHER, at("stack.services.a.port", written(8001))),
         Trial(two({"port": 8000}, {"port": 8001, "fallback_ports": [8000]}), c.GIVE_ANOTHER, written(8002)),
+        Trial(two({"socket": "run/a"}, {"socket": "/opt/trading/run/./a"}), c.GIVE_ANOTHER, written("run/b")),
         Trial(older(monitor_instances={"m": {"web": 8001}, "n": {"web": 8001}}), c.GIVE_ANOTHER, written(8002)),
         Trial(older(monitor_instances={"m": {"other": 8000}}), c.GIVE_ANOTHER, written(8002)),
     ],
@@ -448,6 +552,22 @@ OF_DATA: dict[str, list[Trial]] = {
         Trial(two({"port": 8000}, {"env": {"A": "{port}"}}), c.OWN_PORT, edit)
         for edit in (at("stack.services.b.port", written(8001)), written("{port:a}"), written("\\{port}"))
     ],
+    "NAMED_SOCKET": [
+        Trial(a_manifest({"main_app": a_service(socket="run/a")}, checks={"database": {"sqlite": "{socket}.db"}}),
+              c.NAMED_SOCKET, written("{socket:main_app}.db"))],
+    "OWN_SOCKET": [
+        Trial(two({"socket": "run/a"}, {"env": {"A": "{socket}"}}), c.OWN_SOCKET, edit)
+        for edit in (at("stack.services.b.socket", written("run/b")), written("{socket:a}"), written("\\{socket}"))
+    ],
+    "service_with_socket": [
+        Trial(two({"socket": "run/a"}, {"env": {"A": "{socket:b}"}}), c.service_with_socket(["a"]), written(text))
+        for text in ("{socket:a}", "\\{socket:b}")
+    ],
+    "SHORTER_SOCKET": [Trial(one(socket=f"run/{'a' * 99}"), c.SHORTER_SOCKET, written("run/web.sock"))],
+    "PLAIN_SOCKET": [Trial(one(socket="run/{port}.sock"), c.PLAIN_SOCKET, written("run/web.sock"))],
+    "SOCKET_BELOW": [Trial(one(socket="/srv/web.sock"), c.SOCKET_BELOW, written("run/web.sock"))],
+    "INSTANCE_IN_SOCKET": [
+        Trial(one(socket="run/web.sock", instances=2), c.INSTANCE_IN_SOCKET, written("run/web-{instance}.sock"))],
     "off_a_list": [
         Trial(a_manifest(ports={"also": [5000]}), c.off_a_list("avoid"), written([])),
         Trial(a_manifest(ports={"also": [8000], "avoid": [8000]}), c.off_a_list("avoid"),

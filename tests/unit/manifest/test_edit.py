@@ -719,7 +719,7 @@ def without(data: Any, place: tuple[str, ...]) -> Any:
     st.integers(0, 4),
     st.sampled_from(["\n", "\r\n"]),
 )
-@settings(PATIENT, max_examples=examples(300))
+@settings(PATIENT, max_examples=examples(100))
 def test_an_edit_changes_the_addressed_value_alone_and_only_once(
     data: dict[str, Any], draw: st.DataObject, style: str, indent: int, end: str
 ) -> None:
@@ -813,7 +813,7 @@ def test_no_bytes_make_an_edit_raise_anything_else(content: bytes) -> None:
 
 
 @given(st.text(st.sampled_from("ab:- \n[]{},&*!|>'\"#?%1.\t\\<"), max_size=60))
-@settings(PATIENT, max_examples=examples(300))
+@settings(PATIENT, max_examples=examples(100))
 def test_no_yaml_makes_an_edit_raise_anything_else(text: str) -> None:
     now = outcome(f"{text}\nname: trading\n".encode(), put("name", to="other"))
 

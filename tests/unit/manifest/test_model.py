@@ -27,6 +27,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import revision
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.watch_model import Watch
 from tests.support.manifests import a_manifest, a_service, checked, one, only_service
 
 FULL = a_manifest(
@@ -58,6 +59,7 @@ FULL = a_manifest(
     deprecated={"old": 8002, "older": None},
     checks={"database": {"sqlite": "data/app.db"}, "logs": {"critical": ["FATAL"]}},
     restart_budget={"restarts": 3, "within": 600},
+    watch={"interval": 5, "degraded_after": 6, "restart": True},
 )
 
 
@@ -95,6 +97,7 @@ def test_every_key_of_a_stack_arrives() -> None:
     assert stack.deprecated == {"old": 8002}
     assert stack.checks == Checks((DatabaseCheck("sqlite", "/opt/trading/data/app.db"),), ("FATAL",))
     assert stack.restart_budget == RestartBudget(3, 600.0)
+    assert stack.watch == Watch(5.0, 60.0, 6, 6, True), "never critical before it is degraded"
     assert [service.name for service in stack.services] == ["database", "main_app", "migrate"]
     assert stack.paths.socket == "/opt/trading/r/supervisor.sock"
     assert stack.paths.pidfile == "/opt/trading/r/supervisord.pid"

@@ -35,6 +35,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
     Start,
     Stop,
 )
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.watch_model import Watch
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import (
     label_variables,
     supervisord_environment,
@@ -47,7 +48,9 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 ROWS = dict(re.findall(r"^\| `([\w.]+)` \|[^|]*\| ?([^|]*?) ?\|.*\|$", PAGE, re.MULTILINE))
 
 
-@pytest.mark.parametrize("text", EXAMPLES, ids=["ours", "reload", "instances", "older"])
+@pytest.mark.parametrize(
+    "text", EXAMPLES, ids=["ours", "sockets", "checks", "timers", "hosts", "reload", "instances", "older"]
+)
 def test_an_example_is_a_manifest_without_a_problem(text: str) -> None:
     loaded = parse_manifest(text.encode("utf-8"))
 
@@ -88,6 +91,10 @@ def test_what_may_be_null_is_told() -> None:
         ("log.backups", Service.log_backups),
         ("restarts", RestartBudget.restarts),
         ("within", f"{RestartBudget.within:g}"),
+        ("interval", f"{Watch.interval:g}"),
+        ("grace", f"{Watch.grace:g}"),
+        ("degraded_after", Watch.degraded_after),
+        ("critical_after", Watch.critical_after),
         ("stable_for", f"{Service.stable_for:g}"),
         ("ready_timeout", f"{Service.ready_timeout:g}"),
         ("restart", Service.restart),

@@ -151,6 +151,8 @@ def test_a_secret_follows_nothing_and_is_warned_about() -> None:
     )
     assert literal.endswith("write it in env instead of secrets, with {port:web}, which follows")
     assert reference.startswith("stack.services.api.secrets.OTHER: {port:web} stays as it is in a secret")
+    (of_socket,) = warnings(check({"api": {"secrets": {"URL": "unix:{socket:web}"}}}))
+    assert of_socket.startswith("stack.services.api.secrets.URL: {socket:web} stays as it is in a secret")
 
 
 def test_a_port_that_is_asked_elsewhere_follows() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.port_numbers import UdpPort, read_port
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.moving import moved
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.revision import changed_keys, revisions
@@ -131,3 +132,74 @@ def test_two_services_share_no_port_and_no_variable_of_one() -> None:
     assert problem(a_manifest(others)).message == "port 8090 is the port of web.metrics, too"
     named = {"web": a_service(ports=PORTS), "web_metrics": a_service(port=8001)}
     assert problem(a_manifest(named)).message == "shares the variable PORT_WEB_METRICS with web_metrics"
+
+
+# --- ports of UDP -------------------------------------------------------------------------------------------------
+
+BOTH = {"query": "8053/udp", "http": 8000, "zone": 8053}
+
+
+def test_a_port_of_udp_stands_beside_those_of_tcp_and_may_have_the_same_number() -> None:
+    stack = web(ports=BOTH, command=["bin/run", "{port}", "{port.query}"])
+    service = stack.service("web")
+    assert (service.port, service.more_ports, service.udp_ports) == (8000, {"zone": 8053}, {"query": 8053})
+    assert service.all_ports == {"http": 8000, "zone": 8053, "query": UdpPort(8053)}
+    assert service.command[1:] == ("8000", "8053")
+    assert Stack.from_dict(json.loads(json.dumps(stack.to_dict()))) == stack
+    own, other = (service_variables(stack, one) for one in stack.services)
+    named = {"PORT_WEB": "8000", "PORT_WEB_HTTP": "8000", "PORT_WEB_QUERY": "8053", "PORT_WEB_ZONE": "8053"}
+    assert named.items() <= own.items()
+    assert named.items() <= other.items()
+
+
+def test_a_service_may_have_ports_of_udp_alone() -> None:
+    stack = checked(
+        a_manifest(
+            {
+                "dns": a_service(ports={"query": "8053/udp"}, env={"AT": "{port.query}"}),
+                "client": a_service(depends_on={"dns": "healthy"}, env={"DNS": "{port:dns.query}"}),
+            }
+        )
+    )
+    dns, client = stack.services
+    assert (dns.port, dns.env["AT"], client.env["DNS"]) == (None, "8053", "8053")
+    assert {"PORT", "PORT_DNS"}.isdisjoint(service_variables(stack, dns))
+    entry = json.loads(registry.text(stack))["services"]["dns"]
+    assert (entry["port"], entry["ports"], entry["udp"]) == (None, {"query": 8053}, ["query"])
+    instances = checked(a_manifest({"dns": a_service(ports={"query": "8053/udp"}, instances=2)}))
+    assert [one.udp_ports for one in instances.services] == [{"query": 8053}, {"query": 8054}]
+
+
+@pytest.mark.parametrize(
+    ("keys", "place", "message"),
+    [
+        ({"ports": {"a": "53/UDP"}}, f"{APP}.ports.a", "not"),
+        ({"ports": {"a": "70000/udp"}}, f"{APP}.ports.a", "not"),
+        ({"ports": {"a": "5353/udp"}}, f"{APP}.ports.a", "port 5353 is outside the range"),
+        ({"ports": {"a": "9000/udp"}}, f"{APP}.ports.a", "port 9000/udp is to be avoided"),
+        ({"ports": {"a": "8000/udp", "b": "8000/udp"}}, f"{APP}.ports.b", "port 8000/udp is the port of main_app.a"),
+        (
+            {"ports": {"a": "8000/udp", "b": 8000}, "health": {"tcp": True, "port": "a"}},
+            f"{APP}.health.port",
+            "a is a port of UDP, and only TCP is asked",
+        ),
+        ({"ports": {"a": "8000/udp"}, "command": ["x", "{port}"]}, f"{APP}.command[1]", "which has none"),
+    ],
+)
+def test_a_wrong_port_of_udp_is_told_at_its_place(keys: dict[str, Any], place: str, message: str) -> None:
+    found = problem(one(**keys))
+    assert found.place == place
+    assert message in found.message
+
+
+def test_a_port_of_udp_equals_no_port_of_tcp() -> None:
+    assert UdpPort(53) == UdpPort(53)
+    assert UdpPort(53) != 53
+    assert len({UdpPort(53), UdpPort(53), 53}) == 2
+    assert (f"{UdpPort(53)}", json.dumps([UdpPort(53)]), json.dumps({"a": UdpPort(53)}, indent=2)) == (
+        "53/udp",
+        "[53]",
+        '{\n  "a": 53\n}',
+    )
+    texts = ("53", "53/udp", "0", "65536/udp", "x", "53/tcp", "-1", "²")
+    assert [read_port(text) for text in texts] == [53, UdpPort(53), None, None, None, None, None, None]

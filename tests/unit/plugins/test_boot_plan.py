@@ -12,8 +12,10 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.units import unit_name
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils import boot
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils import boot, boot_timers
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.boot import Host, Present
+from tests.support.manifests import a_manifest, a_service, checked
+from tests.support.repository import ROOT
 
 STACK = {"name": "shop", "root": "/opt/shop"}
 SAID = """\
@@ -147,3 +149,56 @@ def test_launchd_has_daemons_of_root_and_agents_of_everybody_else() -> None:
     assert host().place("launchd", "shop") == "/Library/LaunchDaemons/org.rollcall.shop.plist"
     assert host("501").place("launchd", "shop") == "/home/ann/Library/LaunchAgents/org.rollcall.shop.plist"
     assert host("1000").place("user", "shop") == "/home/ann/.config/systemd/user/rollcall-shop.service"
+
+
+JOBS = """
+jobs systemd /opt/shop
+job systemd rollcall-shop@.service 0123
+job systemd rollcall-shop@old.timer 4567
+jobstate systemd rollcall-shop@old.timer enabled active
+job systemd ../../etc/passwd 89ab
+"""
+
+
+def test_the_units_of_jobs_come_and_go_with_the_timers_of_the_manifest() -> None:
+    timers = {"kind": "timer", "every": "90s", "stop": {"timeout": 30}, "limits": {"nofile": 9000}}
+    services = {"web": a_service(), "poll": a_service(**timers), "night": a_service(kind="timer", cron="0 3 1 * mon")}
+    stack = checked(a_manifest(services, name="shop", root="/opt/shop")).to_dict()
+    templates = str(ROOT / "roles" / "services" / "templates" / "boot")
+    known = boot.parse(SAID + JOBS)
+    wanted = boot_timers.texts(stack, templates)
+
+    assert list(wanted) == ["rollcall-shop@.service", "rollcall-shop@poll.timer", "rollcall-shop@night.timer"]
+    lines = wanted["rollcall-shop@.service"].splitlines()
+    for line in ('ExecStart="/opt/shop/bin/rollcall" job %i', "TimeoutStopSec=45", "LimitNOFILE=1024:524288"):
+        assert line in lines
+    assert "After=rollcall-shop.service" in lines
+    assert "OnUnitActiveSec=90s" in wanted["rollcall-shop@poll.timer"].splitlines()
+    night = wanted["rollcall-shop@night.timer"].splitlines()
+    assert [line for line in night if line.startswith(("OnCalendar", "Persistent", "WantedBy"))] == [
+        "OnCalendar=*-*-01 03:00:00",
+        "OnCalendar=Mon *-*-* 03:00:00",
+        "Persistent=true",
+        "WantedBy=timers.target",
+    ]
+    assert [step.path for step in boot_timers.to_install(known, "systemd", wanted)] == [
+        f"/etc/systemd/system/{name}" for name in wanted
+    ]
+    assert [step.name for step in boot_timers.to_remove(known, "systemd", wanted, "/opt/shop")] == [
+        "rollcall-shop@old.timer"
+    ]
+    assert [step.name for step in boot_timers.to_remove(known, "none", {}, "/opt/shop")] == [
+        "rollcall-shop@old.timer",
+        "rollcall-shop@.service",
+    ]
+    assert boot_timers.to_remove(known, "none", {}, "/opt/other") == []
+    settled = boot.Jobs(
+        "/opt/shop",
+        {
+            name: Present(hashlib.sha256(text.encode()).hexdigest(), "", "enabled active" * name.endswith(".timer"))
+            for name, text in wanted.items()
+        },
+    )
+    there = Host("0", "root", "/root", True, {}, {"systemd": settled})
+    assert boot_timers.to_install(there, "systemd", wanted) == []
+    assert boot_timers.to_remove(there, "systemd", wanted, "/opt/shop") == []

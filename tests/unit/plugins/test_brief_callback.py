@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which failures of tasks the callback `brief` leaves to the roll call."""
+"""Which failures of tasks the callback `brief` leaves to the roll call, and whose a line is."""
 
 from __future__ import annotations
 
@@ -48,3 +48,19 @@ def test_a_failure_that_the_roll_call_does_not_tell_is_shown(
     callback.v2_runner_on_failed(failed(action, ending=ending))
 
     assert "".join(seen) == shown
+
+
+@pytest.mark.parametrize(("loop", "whose"), [(["lb"], "app"), (None, "app -> lb")])
+def test_a_line_of_a_loop_over_other_hosts_names_no_template(
+    monkeypatch: pytest.MonkeyPatch, loop: t.Optional[t.List[str]], whose: str
+) -> None:
+    said: t.List[str] = []
+    callback = brief.CallbackModule()
+    monkeypatch.setattr(callback, "_several", True)
+    monkeypatch.setattr(callback._display, "display", lambda text, **_options: said.append(text))
+    task = types.SimpleNamespace(loop=loop, delegate_to="{{ item }}" if loop else "lb")
+    host = types.SimpleNamespace(get_name=lambda: "app")
+
+    callback._line(types.SimpleNamespace(task=task, host=host, result={}), "changed: Drain", "green")
+
+    assert said == [f"[{whose}] changed: Drain"]

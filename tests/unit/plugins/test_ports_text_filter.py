@@ -13,7 +13,16 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.rollcall.supervisor.plugins.filter.ports_text import ports_text
 
 ESCAPE = "x\x1b[2J\u202e"
-PROCESS = {"pid": 7, "ppid": 1, "user": "ada", "command": ESCAPE, "state": "S", "started": 1.0, "ports": [8001]}
+PROCESS = {
+    "pid": 7,
+    "ppid": 1,
+    "user": "ada",
+    "command": ESCAPE,
+    "state": "S",
+    "started": 1.0,
+    "ports": [8001],
+    "sockets": [],
+}
 LISTED = {"ok": True, "operation": "list", "check": False}
 
 

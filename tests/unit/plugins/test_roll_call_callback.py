@@ -23,6 +23,9 @@ from ansible_collections.rollcall.supervisor.plugins.callback import roll_call
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.cures import take_off
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import played
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.fleet import as_document
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollouts import Seen
+from tests.support.documents import validated
 from tests.support.namespaces import as_nobody
 from tests.support.reports import failed, restart_report, status_report
 
@@ -57,7 +60,7 @@ class Run:
         self.display = Display()
         self.callback._display = self.display
         # As ansible-core sets it from the environment.
-        self.callback._plugin_options = {"outcome": None}
+        self.callback._plugin_options = {"outcome": None, "progress": 0.0}
         self.stats = AggregateStats()
 
     def play(self, *hosts: str, fatal: bool = True) -> None:
@@ -139,7 +142,7 @@ class Run:
 
     def outcome(self, path: Path) -> t.Dict[str, t.Any]:
         """End, and return what was written."""
-        self.callback._plugin_options = {"outcome": str(path)}
+        self.callback._plugin_options = {"outcome": str(path), "progress": 0.0}
         self.end()
         return t.cast(t.Dict[str, t.Any], json.loads(path.read_text(encoding="utf-8")))
 
@@ -446,7 +449,7 @@ def test_without_a_file_for_it_no_outcome_is_made(run: Run, tmp_path: Path) -> N
 
 
 def test_an_outcome_that_cannot_be_written_is_said_and_spares_the_roll_call(run: Run, tmp_path: Path) -> None:
-    run.callback._plugin_options = {"outcome": str(tmp_path)}
+    run.callback._plugin_options = {"outcome": str(tmp_path), "progress": 0.0}
     run.ok("a", report=restart_report())
 
     assert "trading on a: OK" in run.end()
@@ -910,6 +913,25 @@ def test_of_a_run_whose_connection_was_lost_nobody_says_how_far_it_came(run: Run
     assert [step["state"] for step in told if step["number"] >= 6] == ["unknown"] * 7
     assert "not reached" not in [step["state"] for step in told]
     assert "rollcall status" in told[5]["said"]
+
+
+def test_of_a_fleet_the_table_is_in_the_outcome_and_each_host_ends_as_it_is(run: Run, tmp_path: Path) -> None:
+    seen = {"a": Seen(reached=True, version="1", healthy=True), "b": Seen(reached=False, why="no route")}
+    seen["c"] = Seen(reached=True, version="1", healthy=False, failing=("running web",))
+    run.play("a", "b", "c")
+    run.ok("a", "rollcall.supervisor.rollout_info")
+    run.ok("a", "rollcall.supervisor.fleet_table", hosts={host: as_document(one) for host, one in seen.items()})
+    run.failed("a", "ansible.builtin.fail", msg="1 of 3 hosts well")
+
+    told = validated(run.outcome(tmp_path / "outcome.json"), "OutcomeDocument")
+
+    assert {name: host["exit_code"] for name, host in told["hosts"].items()} == {"a": 0, "b": 4, "c": 1}
+    assert told["hosts"]["b"]["error"]["kind"] == "unreachable"
+    assert "FAILED: running web" in told["hosts"]["c"]["error"]["message"]
+    assert told["exit_code"] == 4
+    assert list(told["fleet"]) == ["a", "b", "c"]
+    # The table has been shown.
+    assert run.display.printed == []
 
 
 def test_the_outcome_of_an_earlier_playbook_is_removed_when_the_next_begins(run: Run, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenan
     may_end,
     publishes,
 )
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.checks import kill_command
 
 ROOT = "/opt/trading"
 TRADING = 1001
@@ -164,6 +165,8 @@ def test_a_port_of_another_stack_is_left_to_it_and_its_own_command_stops_the_ser
     assert "which is not ours (it is of stack other). Stop api there if you must: sudo -u" in objection.sentence
     own = Holder(listener, process(uid=os.geteuid()), FOREIGN, None, "it is of stack other", neighbour=THEIRS)
     assert objections.not_covered(own, "api", policy, "").remedies[1] == "/opt/other/bin/rollcall stop api"
+    # By status as well: what is killed its supervisord starts again.
+    assert kill_command(own) == "/opt/other/bin/rollcall stop api"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,12 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.clock imp
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Identity
-from ansible_collections.rollcall.supervisor.plugins.module_utils.run.bringup import AGE_ERROR, IDLE_POLL, BringUp
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.bringup import (
+    AGE_ERROR,
+    HEAD_START,
+    IDLE_POLL,
+    BringUp,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import Client, ProgramState
 from tests.support.manifests import a_manifest, checked
 
@@ -42,12 +47,12 @@ class Turning(Client):
         self._now = clock
         self._look = look
         self._start_seconds = start_seconds
-        self._spawned: t.Dict[str, float] = {}
+        self.spawned: t.Dict[str, float] = {}
         self._running: t.Set[str] = set()
         self.looks: t.List[float] = []
 
     def _turn(self) -> None:
-        for name, since in self._spawned.items():
+        for name, since in self.spawned.items():
             if self._now.now - since > self._start_seconds:
                 self._running.add(name)
 
@@ -57,7 +62,7 @@ class Turning(Client):
         asked = list(names)
         for name in asked:
             self._now.now += SPAWN
-            self._spawned[name] = self._now.now
+            self.spawned[name] = self._now.now
         return dict.fromkeys(asked), self.programs()
 
     def poke(self, timeout: t.Optional[float] = None) -> str:  # noqa: ARG002 - as the client has it
@@ -66,12 +71,12 @@ class Turning(Client):
 
     def programs(self) -> t.Dict[str, ProgramState]:
         self.looks.append(self._now.now)
-        states = {name: "RUNNING" if name in self._running else "STARTING" for name in self._spawned}
+        states = {name: "RUNNING" if name in self._running else "STARTING" for name in self.spawned}
         self._turn()
         self._now.now += self._look
         return {
             name: ProgramState(
-                name, state, 1000 + number, 0, 0, 0, 0, "", "", born=1, age=self._now.now - self._spawned[name]
+                name, state, 1000 + number, 0, 0, 0, 0, "", "", born=1, age=self._now.now - self.spawned[name]
             )
             for number, (name, state) in enumerate(states.items())
         }
@@ -163,3 +168,19 @@ def test_who_is_waited_for_until_it_runs_is_looked_at_often() -> None:
     # Both count a second, one after the other, and hardly anything lies between.
     assert end - 100.0 < 2.1
     assert len(client.looks) > 2 * 1.0 / IDLE_POLL
+
+
+@pytest.mark.parametrize("top", [{"depends_on": {"base": "running"}}, {}], ids=["one waits for base", "none waits"])
+def test_who_is_asked_by_others_is_started_at_once_and_only_the_rest_leaves_a_moment_to_who_is_needed(
+    top: t.Dict[str, t.Any],
+) -> None:
+    services: t.Dict[str, t.Any] = {"worker": {}, "base": {}, "top": top, "web": {"port": 8017}}
+    manifest = a_manifest(services, defaults={"command": ["sleep"], "start": {"seconds": 1}, "ready_timeout": 1.5})
+    clock = Counting()
+    client = Turning(clock, 1.0, 0.0)
+    BringUp(checked(manifest), client, services, clock).run()
+    # The four at once, or those before the moment.
+    at_once = 100.0 + 4 * SPAWN
+    assert client.spawned["base"] <= at_once
+    assert client.spawned["web"] <= at_once
+    assert (client.spawned["worker"] > 100.0 + HEAD_START) == bool(top)

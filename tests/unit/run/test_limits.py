@@ -48,3 +48,13 @@ def test_what_runs_may_take_longer_than_what_is_to_come_and_what_goes_counts_as_
     assert {one.name: one.stop.timeout for one in either.services} == {"web": 600, "new": 10, "gone": 900}
     assert either.service("web").ready_timeout == 90
     assert seconds(either, AUTO) >= seconds(wanted, AUTO) + 895
+
+
+def test_the_limit_is_the_sum_of_its_parts_and_ports_count_where_there_are_any() -> None:
+    without, with_port = (
+        limits.run_parts(stack(web=keys), FULL, grace=5, kill_grace=2) for keys in ({}, {"port": 8000})
+    )
+    assert list(without) == ["to look", "to stop what runs", "to start", "to judge"]
+    assert with_port["for ports to become free"] > 60
+    assert sum(with_port.values()) == seconds(stack(web={"port": 8000}), FULL)
+    assert sum(without.values()) < sum(with_port.values()) - 60

@@ -60,6 +60,12 @@ def test_what_depends_on_a_slow_service_goes_before_it_and_so_before_all_that_ar
     assert before == {"flower": set(), "worker": {"flower"}, "web": {"flower", "worker"}}
 
 
+def test_what_one_that_answers_needs_does_not_take_it_down_while_a_worker_drains_that_has_as_much_time() -> None:
+    stack = by_name(a_service("pool"), a_service("web", "pool", port=1), a_service("worker", "pool"))
+    before = stopped_before(stack, stack, together=True)
+    assert before == {"worker": set(), "web": {"worker"}, "pool": {"worker", "web"}}
+
+
 @st.composite
 def stacks(draw: st.DrawFn) -> t.Dict[str, Service]:
     names = [f"s{number}" for number in range(draw(st.integers(1, 7)))]

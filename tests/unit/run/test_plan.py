@@ -178,6 +178,17 @@ def down(name: str, **different: t.Any) -> ProgramFacts:
     return of(CHAIN, name, **{"state": "STOPPED", "pid": 0, **different})
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [((), "No service of stack test has reload"), (("a",), "a has no reload"), (("a", "b"), "a, b have no reload")],
+)
+def test_who_has_no_reload_is_told(names: t.Sequence[str], said: str) -> None:
+    stack = a_stack(a={}, b={})
+    with pytest.raises(RollcallError) as caught:
+        plan.reload_plan(stack, facts(), names, None)
+    assert caught.value.message == f"{said} in the manifest. Nothing was touched."
+
+
 def test_what_lacks_something_holds_back_all_that_depends_on_it() -> None:
     assert held_back(CHAIN, {"middle": HELD["middle"]}) == HELD
 

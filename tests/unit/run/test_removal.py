@@ -211,8 +211,10 @@ def test_what_others_have_put_into_directories_of_rollcall_is_named_before_it_go
     put(root, *(f"generations/2/{name}" for name in ours))
     put(root, *(f"{name}/x" if name.startswith("shared") else name for name in theirs))
     put(root, "logs/web.log.1", "logs/supervisord.out", "state/lives.json", "state/runs/1", "run/supervisord.pid")
+    put(root, "run/web.sock")
+    made = stack(place, services={"web": {"command": ["/x"], "socket": "run/web.sock"}})
 
-    decided = removal.decide(stack(place), [], host(place))
+    decided = removal.decide(made, [], host(place))
 
     assert sorted(decided.with_it) == sorted(f"{root}/{name}" for name in theirs)
     assert f"With it went what Rollcall has not made: {decided.with_it[0]}" in removal.statement(

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show.history import history_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.history import history_text, run_text
 
 
 def run(**other: t.Any) -> t.Any:
@@ -18,6 +18,7 @@ def run(**other: t.Any) -> t.Any:
         "time": 1_795_000_000.0,
         "who": "ada from 2001:db8:85a3:8d3:1319:8a2e:370:7348",
         "mode": "emergency",
+        "services": [],
         "automatic": True,
         "manifest": "0123456789abcdef",
         "actions": [],
@@ -46,3 +47,29 @@ def test_an_ordinary_run_is_shown_whole_in_80_columns() -> None:
     row = run(mode="full", automatic=False, who="ada", result="ok", failed=[], seconds=2.5)
     (_heads, line) = history_text({"ok": True, "runs": [row], "generations": []}, 80).splitlines()
     assert line.split()[:1] + line.split()[-5:] == ["20261121-080102-ab12", "full", "2.5", "s", "OK", "ada"]
+
+
+def test_a_run_by_name_says_what_was_done_with_which_services() -> None:
+    rows = [run(mode=mode, services=["web", "worker"], automatic=False, who="ada") for mode in ("full", "stop", "auto")]
+    long = run(
+        mode="full", services=["web", "active_trade_supervisor"], automatic=False, result="ok", failed=[], who="ada"
+    )
+    wide: t.Any = {**long, "services": ["unified_production_coordinator", "b", "c"]}
+    lines = history_text({"ok": True, "runs": [*rows, long, wide], "generations": []}, 80).splitlines()[1:]
+    shown = [
+        "restart web, worker",
+        "stop web, worker",
+        "converge web, worker",
+        "restart web +1",
+        "restart unified_pr… +2",
+    ]
+    assert [line[35:57].strip() for line in lines] == shown
+    assert max(map(len, lines)) <= 80
+    assert " OK " in lines[3]
+    assert "restart web, active_trade_supervisor by ada" in run_text(long)
+
+
+def test_a_run_that_touched_nothing_stands_as_refused() -> None:
+    rows = [run(mode="rollback", result=result, failed=[], automatic=False) for result in ("refused", "wrong_use")]
+    text = history_text({"ok": True, "runs": rows, "generations": []}, 200)
+    assert [line.count("REFUSED") for line in text.splitlines()[1:]] == [1, 1]

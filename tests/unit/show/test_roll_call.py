@@ -420,6 +420,16 @@ def test_a_plan_says_what_would_be_done_and_that_nothing_was() -> None:
     assert text.splitlines()[-1] == "trading on web1: PLANNED, nothing was touched (full restart, 1.9 s)"
 
 
+def test_a_plan_says_of_a_service_that_would_be_held_what_it_waits_for() -> None:
+    rows = [row("web", 8000), row("bot", None, state="UNKNOWN", pid=None, health="failed")]
+    text = roll_call(
+        restart_report(result="planned", mode="auto", run=None, checks=[], services=rows, held={"bot": "needs /k.pem"})
+    )
+    assert "UNKNOWN" not in text
+    assert re.search(r"\bbot +HELD +- +- +- ", text)
+    assert "bot: held: needs /k.pem" in text.splitlines()
+
+
 def test_a_plan_names_every_process_that_would_end() -> None:
     pids = [f"pid {number}" for number in range(20)]
     actions = [{"action": "end", "subject": pid, "reason": "it holds a port of this stack"} for pid in pids]
@@ -595,3 +605,20 @@ def test_a_way_back_that_does_not_hold_says_what_of_it_failed() -> None:
 
 def test_what_was_done_there_and_back_is_listed_once() -> None:
     assert "restart main_app: its revision changed" in roll_call(rolled_back())
+
+
+def test_a_line_of_a_log_that_both_generations_fail_by_is_told_once() -> None:
+    def down(*lines: str) -> t.List[t.Any]:
+        evidence = "\n".join(["FATAL: too quickly", "log since the run began:", *lines])
+        return [failed("running", "main_app", evidence, "rollcall logs main_app", state="FATAL")]
+
+    for given_up, shown in ((["one", "two"], "one"), (["two"], "its log is told below")):
+        back = {**rolled_back()["rolled_back"], "checks": down(*given_up)}
+        text = roll_call(rolled_back(result="rollback_failed", rolled_back=back, checks=down("two", "three")))
+        assert [text.count(f"    {line}\n") for line in ("two", "three", shown)] == [1, 1, 1]
+
+
+def test_the_log_of_a_service_that_is_no_more_is_shown_by_its_path() -> None:
+    gone = failed("running", "gone", "FATAL: too quickly", "rollcall logs gone", state="FATAL")
+    back = {**rolled_back()["rolled_back"], "checks": [gone]}
+    assert "next: tail -n 50 /opt/trading/logs/gone.log" in roll_call(rolled_back(rolled_back=back))

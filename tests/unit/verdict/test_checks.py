@@ -11,11 +11,19 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import Problem, RollcallError
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.job_documents import JobRun, TimerRow
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Label, Listener, Process
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.socket_files import (
+    LISTENED,
+    OTHER,
+    STALE,
+    UNKNOWN,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.turnover import DyingChildren
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.provenance import Holder
+from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.unix_sockets import SocketSeen
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer, HealthAnswer
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lives import Book, Exit, Lives
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.stopped import WHOLE, StoppedByHand
@@ -45,7 +53,12 @@ MANIFEST = {
     "root": "/opt/test",
     "services": {
         "web": {"command": ["/x"], "port": 8001, "health": {"http": "/"}, "depends_on": {"worker": "started"}},
-        "worker": {"command": ["/x"], "env": {"REDIS_URL": "redis://127.0.0.1:6379"}},
+        "worker": {
+            "command": ["/x"],
+            "socket": "run/w.sock",
+            "env": {"REDIS_URL": "redis://127.0.0.1:6379"},
+            "health": {"exec": ["/ready"], "proves": "ready"},
+        },
     },
     "checks": {"database": {"redis": {"service": "worker"}}},
 }
@@ -71,6 +84,11 @@ def listener(provenance: str, service: t.Optional[str], pid: int = 9) -> Holder:
     return Holder(Listener("ipv4", "127.0.0.1", 8001, 1, 0, False), process(pid), provenance, service, "")
 
 
+def at_socket(state: str, *holders: Holder) -> t.Dict[str, SocketSeen]:
+    return {SOCKET: SocketSeen(SOCKET, state, "a file", 0, holders)}
+
+
+SOCKET = "/opt/test/run/w.sock"
 PROGRAMS = {"web": program("web", 11), "worker": program("worker", 12)}
 OWN = listener("supervised", "web", 11)
 REDIS = DatabaseAnswer(True, "PONG", None, 0.1, reached=True)
@@ -87,7 +105,11 @@ def seen(**other: t.Any) -> Observation:
         "version": "4.3.0",
         "programs": PROGRAMS,
         "holders": {8001: [OWN]},
-        "health": {"web": HealthAnswer(True, "HTTP 200", 200, 0.1)},
+        "sockets": at_socket(LISTENED, listener("supervised", "worker", 12)),
+        "health": {
+            "web": HealthAnswer(True, "HTTP 200", 200, 0.1),
+            "worker": HealthAnswer(True, "exit code 0", None, 0.1),
+        },
         "databases": {"redis": REDIS},
     }
     return Observation(**{**well, **other})
@@ -98,10 +120,29 @@ def missing(place: str) -> t.List[Problem]:
 
 
 FAR = HealthAnswer(True, "HTTP 200", 200, 0.1, "192.0.2.1", local=False)
+DRAINED = HealthAnswer(False, "exit code 1", None, 0.1)
 NEAR = HealthAnswer(True, "HTTP 200", 200, 0.1, "127.0.0.1")
 STRANGER = listener("foreign", None)
 
 # Name and code of a check, what was seen otherwise, and what the run adds.
+LAST: JobRun = {
+    "start": 1.0,
+    "end": 2.0,
+    "result": "failed",
+    "exit_code": 3,
+    "by": "systemd",
+    "why": "",
+    "times": 1,
+}
+TIMER: TimerRow = {
+    "name": "cleanup",
+    "schedule": "every 1h",
+    "running": False,
+    "last": LAST,
+    "failed": False,
+    "next": 3601.0,
+    "late": False,
+}
 FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
     ("files", "unusable", {"files": missing("stack.paths.run")}, Expectation()),
     ("dependencies", "unusable", {"dependencies": missing("stack.services.web")}, Expectation()),
@@ -143,10 +184,19 @@ FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
     ("port", "free", {"holders": {}}, Expectation()),
     ("port", "taken", {"holders": {8001: [listener("foreign", None)]}}, Expectation()),
     ("port", "taken", {"holders": {8001: [OWN, listener("orphan", "web")]}}, Expectation()),
+    ("socket", "free", {"sockets": {}}, Expectation()),
+    ("socket", "free", {"sockets": at_socket(STALE)}, Expectation()),
+    ("socket", "taken", {"sockets": at_socket(LISTENED, listener("foreign", None))}, Expectation()),
+    ("socket", "taken", {"sockets": at_socket(LISTENED, listener("supervised", "web"))}, Expectation()),
+    ("socket", "file", {"sockets": at_socket(OTHER)}, Expectation()),
+    ("socket", "unseen", {"sockets": at_socket(UNKNOWN)}, Expectation()),
     ("health", "wrong", {"health": {"web": HealthAnswer(False, "HTTP 500", 500, 0.1)}}, Expectation()),
     ("health", "another", {"health": {"web": FAR}}, Expectation()),
     ("health", "another", {"health": {"web": NEAR}, "holders": {8001: [STRANGER, OWN]}}, Expectation()),
     ("health", "not_asked", {"health": {}}, Expectation()),
+    ("ready", "not_ready", {"health": {"worker": DRAINED}}, Expectation()),
+    ("ready", "lost", {"health": {"worker": DRAINED}}, Expectation(started=["worker"])),
+    ("ready", "not_asked", {"health": {}}, Expectation()),
     ("reached", "unreachable", {"databases": {"redis": LOST}}, Expectation()),
     ("database", "wrong", {"databases": {"redis": REFUSED}}, Expectation()),
     ("logs", "critical", {"logs": {"web": LogSeen(["CRITICAL no"])}}, Expectation()),
@@ -156,6 +206,8 @@ FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any], Expectation]] = (
     ("logs", "earlier", {"logs": {"web": LogSeen(["CRITICAL no"], earlier=True)}}, Expectation()),
     ("removed", "taken", {}, Expectation(freed={"old": [listener("orphan", "old")]})),
     ("orphans", "left_over", {"orphans": [process(99)]}, Expectation()),
+    ("timer", "failed", {}, Expectation(timers=[{**TIMER, "failed": True}])),
+    ("timer", "late", {}, Expectation(timers=[{**TIMER, "late": True}])),
     ("steps", "missing", {}, Expectation(unfinished=["nothing starts the stack after a boot"])),
 )
 STOP_FAILING: t.Sequence[t.Tuple[str, str, t.Mapping[str, t.Any]]] = (
@@ -189,7 +241,7 @@ def test_a_stack_that_is_well_holds_every_check_in_the_order_of_the_table(stack:
     assert [(check.kind.name, check.subject) for check in checks] == [
         *[(name, "test") for name in ("files", "dependencies", "supervisord", "user", "config")],
         *[(name, "web") for name in ("running", "stable", "restarted", "release", "port", "health")],
-        *[(name, "worker") for name in ("running", "stable", "release")],
+        *[(name, "worker") for name in ("running", "stable", "release", "socket", "ready")],
         *[(name, "redis of worker") for name in ("reached", "database")],
         *[("logs", name) for name in ("web", "worker")],
         ("removed", "old"),
@@ -223,12 +275,25 @@ def test_a_check_fails_with_the_code_of_what_is_wrong(
     assert (name, code) in failed(CHECKS, Case(stack, seen(**other), expected))
 
 
+def test_a_stranger_on_a_socket_is_told_once_and_its_answer_refers_to_that() -> None:
+    service = {"command": ["/x"], "socket": SOCKET, "health": {"http": "/"}}
+    asked = check_manifest({**MANIFEST, "services": {"web": service}, "checks": {}}).stack
+    assert asked is not None
+    answered = {"web": HealthAnswer(True, "200 in 1 ms", 200, 0.1)}
+    checks = judge(CHECKS, Case(asked, seen(sockets=at_socket(LISTENED, STRANGER), health=answered), Expectation()))
+    proofs = {check.kind.name: check.proof for check in checks if not check.ok}
+    assert "is listened to by pid 9" in proofs["socket"].evidence
+    assert proofs["health"].code == "another"
+    assert "pid 9" not in proofs["health"].evidence
+    assert proofs["health"].next == proofs["socket"].next
+
+
 def test_a_service_that_has_ended_and_is_not_noticed_yet_is_told_with_what_its_log_says(stack: Stack) -> None:
     ended = seen(halted={"web": Halted(11, "Z")}, logs={"web": LogSeen(tail="the key is refused")})
     proof = next(check.proof for check in judge(CHECKS, Case(stack, ended)) if check.kind.name == "running")
     assert "pid 11 has ended" in proof.evidence
     assert "the key is refused" in proof.evidence
-    assert (proof.code, (proof.next or "").split()[0]) == ("halted", "tail")
+    assert (proof.code, (proof.next or "").split()[0]) == ("halted", "rollcall")
 
 
 @pytest.mark.parametrize(("name", "code", "other"), STOP_FAILING)

@@ -1,0 +1,126 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""What the watcher of a stack remembers from look to look, and leaves for others to read: one file of JSON."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..base import cures
+from ..base.errors import RollcallError
+from ..base.files import NOT_AS_EXPECTED, read_text, try_lock, write_record
+
+if t.TYPE_CHECKING:
+    from ..base.documents import WatcherData
+    from ..base.watch_documents import WatchState
+
+# Its types as a reader takes them for granted; a crash, or another version, may have left anything.
+_KINDS: t.Mapping[str, t.Tuple[type, ...]] = {
+    **dict.fromkeys(("at", "interval", "seconds", "grace_until"), (int, float)),
+    "looks": (int,),
+    **dict.fromkeys(("level", "boot"), (str,)),
+    "incidents": (list,),
+    **dict.fromkeys(("recovering", "seen_before", "deliveries"), (dict,)),
+    "run": (str, type(None)),
+}
+
+# Looks in a row that a watcher which lives may have missed on a busy host.
+MISSED = 3
+
+
+def path(state: str) -> str:
+    """Return the file with the watcher's memory.
+
+    Args:
+        state: the stack's state directory.
+    """
+    return os.path.join(state, "watch.json")
+
+
+def read_watch(state: str) -> t.Optional[WatchState]:
+    """Return what the watcher of a stack remembers; None when none has ever looked, or the file is none of a watcher.
+
+    It is a memory and no truth: what is lost of it is seen again at the next looks.
+
+    Raises:
+        OSError: it may not be read.
+    """
+    import json
+
+    try:
+        data = json.loads(read_text(path(state)))
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        raise
+    except (OSError, *NOT_AS_EXPECTED):
+        return None
+    is_one = isinstance(data, dict) and all(isinstance(data.get(key), kinds) for key, kinds in _KINDS.items())
+    return t.cast("WatchState", data) if is_one else None
+
+
+def watcher_of(state: str, now: float, limit: float) -> t.Optional[WatcherData]:
+    """Return what is known of the watcher of a stack; None when none has ever looked, or it may not be read.
+
+    Args:
+        state: the stack's state directory.
+        now: in seconds since the epoch.
+        limit: seconds that a look takes at the longest.
+    """
+    try:
+        memory = read_watch(state)
+    except OSError:
+        return None
+    if memory is None:
+        return None
+    age = max(0.0, now - memory["at"])
+    told = [one for one in memory["incidents"] if one["level"] != "noticed"]
+    return {
+        "at": memory["at"],
+        "age": round(age, 1),
+        "interval": memory["interval"],
+        "level": memory["level"],
+        "incidents": [one["why"] for one in told],
+        # The doctor, who is asked seldom, takes as long again.
+        "silent": memory["interval"] > 0 and age > MISSED * memory["interval"] + 2 * limit,
+    }
+
+
+def keep_watch(state: str, memory: WatchState) -> None:
+    """Keep what the watcher remembers.
+
+    Raises:
+        OSError: it could not be written; what it remembered before is untouched.
+    """
+    write_record(path(state), memory)
+
+
+def only_watcher(state: str) -> int:
+    """Be the only watcher of a stack until this process ends, and return the descriptor that says so.
+
+    Raises:
+        RollcallError: ``refused``: another one watches the stack; ``wrong_use``: this user may not watch it.
+    """
+    name = os.path.join(state, "watch.lock")
+    try:
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        if try_lock(descriptor):
+            return descriptor
+        os.close(descriptor)
+    except OSError as exc:
+        raise RollcallError(
+            f"The stack cannot be watched: {name} cannot be written: {exc.strerror}.",
+            kind="wrong_use" if isinstance(exc, PermissionError) else "failed",
+            evidence={"path": name, "errno": exc.errno},
+            remedies=[cures.AS_ROOT, cures.rights(state)],
+        ) from exc
+    raise RollcallError(
+        "A watcher looks at this stack already, and two would tell everything twice.",
+        kind="refused",
+        evidence={"path": name},
+        remedies=[cures.STATUS],
+    )

@@ -1,0 +1,46 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change in any release.
+"""A deadline for the answer of a host.
+
+A task with Ansible's own ``timeout`` fails, whatever ``failed_when`` says, and takes the host out of the play. Where no
+answer is an answer as well, the action has to end its waiting by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import typing as t
+
+# What an action that waits so has in its argument spec.
+OPTIONS: t.Mapping[str, t.Any] = {"patience": {"type": "float", "default": 0}}
+
+
+class NoAnswer(BaseException):
+    """A host has not answered in time. Connection plugins try again after any `Exception`; this is none."""
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> t.Iterator[None]:
+    """Give what is done inside so many seconds; 0 for any time. In the main thread of a worker only (signal(7)).
+
+    Raises:
+        NoAnswer: the time is over.
+    """
+
+    def end(_number: int, _frame: t.Any) -> t.NoReturn:
+        raise NoAnswer(f"it has not answered within {seconds:g} seconds")
+
+    if not seconds:
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,208 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A watcher beside a real supervisord: what breaks is noticed within two looks, told once, and told once when over."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rollcall.supervisor.plugins.module_utils.watch import loop
+from tests.support.commands import rollcall
+from tests.support.documents import validated
+from tests.support.processes import eventually, free_port, is_alive, kill
+from tests.support.stacks import StackUnderTest, stack
+
+# Answers on PORT, at the address that it is given; slowly while there is a file `slow`. Its workers die while there is
+# a file `dying`. It ends when there is a file `broken`.
+FAULTY = """
+import os, subprocess, sys, threading, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Health(BaseHTTPRequestHandler):
+    def do_GET(self):
+        time.sleep(2 if os.path.exists("slow") else 0)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+
+class Server(ThreadingHTTPServer):
+    # Linux lets another one listen at a more specific address then.
+    allow_reuse_port = True
+
+if "PORT" in os.environ:
+    server = Server((sys.argv[1], int(os.environ["PORT"])), Health)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+while not os.path.exists("broken"):
+    if os.path.exists("dying"):
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(0.05); raise SystemExit(3)"])
+    time.sleep(0.1)
+raise SystemExit(1)
+"""
+WATCH = {"interval": 1, "grace": 1, "degraded_after": 1, "critical_after": 1000}
+
+
+def faulty(made: StackUnderTest, name: str, address: str = "127.0.0.1", **keys: t.Any) -> None:
+    """Give the stack a service with a directory of its own, in which files break it."""
+    directory = Path(made.root, f"of_{name}")
+    directory.mkdir()
+    program = Path(made.root, "faulty.py")
+    program.write_text(FAULTY, encoding="utf-8")
+    command = [made.program, str(program), address]
+    made.raw["services"][name] = {"command": command, "directory": str(directory), "stable_for": 0.1, **keys}
+
+
+class Watching:
+    """A watcher that runs, and what it has printed."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
+        self.process = process
+        self._output = output
+
+    @property
+    def documents(self) -> list[dict[str, t.Any]]:
+        lines = self._output.read_text(encoding="utf-8").split("\n")[:-1]
+        return [validated(json.loads(line), "WatchDocument") for line in lines]
+
+    def told(self) -> list[tuple[str, str]]:
+        """Return what was told: the event, and the id of its incident."""
+        return [(event["event"], event["incident"]["id"]) for one in self.documents for event in one["events"]]
+
+    def is_calm(self) -> bool:
+        """Return whether the last look was good, and counted."""
+        known = self.documents
+        return bool(known) and (known[-1]["level"], known[-1]["incidents"]) == ("ok", [])
+
+
+def told_at(documents: list[dict[str, t.Any]]) -> dict[str, int]:
+    """Return at which look each incident was told first, from 1."""
+    first: dict[str, int] = {}
+    for number, one in enumerate(documents, 1):
+        for event in one["events"]:
+            first.setdefault(event["incident"]["id"], number)
+    return first
+
+
+@contextlib.contextmanager
+def watching(made: StackUnderTest) -> t.Iterator[Watching]:
+    output = Path(made.root, "watched")
+    with output.open("wb") as stream, subprocess.Popen([made.command, "watch", "--json"], stdout=stream) as process:
+        try:
+            yield Watching(process, output)
+        finally:
+            process.kill()
+
+
+def test_what_breaks_is_noticed_within_two_looks_and_told_once_and_once_when_it_is_over() -> None:
+    with stack({}, watch=WATCH) as made, contextlib.ExitStack() as thief:
+        asked: t.Any = {"health": {"http": "/", "timeout": 0.5}}
+        faulty(made, "killed", restart="never")
+        faulty(made, "hung", port=free_port(), **asked)
+        faulty(made, "slow", port=free_port(), **asked)
+        stolen = free_port()
+        faulty(made, "stolen", "0.0.0.0", port=stolen)
+        faulty(made, "workers")
+        faulty(made, "silent")
+        assert made.perform("full")["ok"]
+        with watching(made) as watcher:
+            assert eventually(watcher.is_calm, 20)
+            # Another engine: the watcher goes on as that one, in the same process.
+            Path(made.root, "engine", "files").touch()
+            known = len(watcher.documents)
+            assert eventually(lambda: len(watcher.documents) > known + 2 and watcher.is_calm(), 20)
+            before, pids = len(watcher.documents), made.pids()
+            kill(pids["killed"])
+            os.kill(pids["hung"], signal.SIGSTOP)
+            Path(made.root, "of_slow", "slow").touch()
+            thief.enter_context(socket.create_server(("127.0.0.1", stolen), reuse_port=True))
+            Path(made.root, "of_workers", "dying").touch()
+            Path(made.paths.logs, "silent.log").unlink()
+            broken = {f"service:{name}" for name in ("killed", "hung", "slow", "stolen", "workers")} | {"logs"}
+            assert eventually(lambda: len(watcher.told()) >= len(broken), 40)
+            # The look at work already may have seen some of it, and the next two all that one look can see. How
+            # long a service is silent, or how often workers die, is a matter of time, and of how busy the machine is.
+            first = told_at(watcher.documents[before:])
+            late = {one: look for one in ("service:killed", "service:stolen", "logs") if (look := first[one]) > 3}
+            assert late == {}
+            assert sorted(watcher.told()) == sorted(("degraded", scope) for scope in broken)
+
+            os.kill(pids["hung"], signal.SIGCONT)
+            Path(made.root, "of_slow", "slow").unlink()
+            Path(made.root, "of_workers", "dying").unlink()
+            thief.close()
+            assert rollcall(made, "doctor", "--fix").code in (0, 1)
+            # Otherwise it would have to live for twice as long as before.
+            assert rollcall(made, "acknowledge").code == 0
+            assert rollcall(made, "start", "killed").code == 0
+            assert eventually(watcher.is_calm, 40), watcher.documents[-1]
+            told = watcher.told()
+            assert sorted(told) == sorted((event, scope) for event in ("degraded", "recovered") for scope in broken)
+
+            made.kill_daemon()
+            assert eventually(lambda: len(watcher.told()) > len(told), 20)
+            assert watcher.told()[len(told) :] == [("degraded", "supervisord")], "and nothing that follows from it"
+            assert len(watcher.documents[-1]["incidents"][0]["services"]) == len(pids)
+            assert "the watcher" in rollcall(made, "status").out
+            began = time.monotonic()
+            watcher.process.terminate()
+            assert watcher.process.wait(5) == 0
+            assert time.monotonic() - began < 1
+
+
+def test_a_service_is_started_again_within_the_budget_and_then_given_up() -> None:
+    with stack({}, watch={**WATCH, "restart": True, "grace": 0}, restart_budget={"restarts": 2}) as made:
+        faulty(made, "web", start={"seconds": 1, "retries": 0})
+        faulty(made, "other")
+        assert made.perform("full")["ok"]
+        broken = Path(made.root, "of_web", "broken")
+        other = made.pids()["other"]
+        with watching(made) as watcher:
+            assert eventually(watcher.is_calm, 20)
+            broken.touch()
+            assert eventually(lambda: ("gave_up", "service:web") in watcher.told(), 60)
+            assert rollcall(made, "watch", "--once").code == 3, "one watcher is enough"
+            broken.unlink()
+            assert rollcall(made, "start", "web").code in (0, 1)
+            assert eventually(lambda: watcher.told()[-1:] == [("recovered", "service:web")], 30)
+        assert {scope for _event, scope in watcher.told()} == {"service:web"}
+        events = [event for event, _scope in watcher.told()]
+        assert events == ["degraded", "restarted", "restarted", "gave_up", "recovered"]
+        assert is_alive(other), "what runs was left alone"
+        runs = rollcall(made, "history", "--json").data["runs"]
+        assert [run["who"] for run in runs if run["automatic"] and run["result"] != "refused"] == ["rollcall watch"] * 2
+        assert rollcall(made, "watch", "--once", "--json").code == 0
+
+
+def test_a_look_that_hangs_is_told_and_ends_with_the_watcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[t.Any] = []
+    with stack({"web": {}}, watch={**WATCH, "grace": 0}) as made:
+        assert made.perform()["ok"]
+        monkeypatch.setattr(loop, "look_limit", lambda _stack: 0.3)
+        monkeypatch.setattr(loop, "look", lambda *_given, **_more: time.sleep(60))
+        watcher = loop.Watcher(made.root, told.append)
+        watcher.once()
+        assert [(event["event"], event["incident"]["code"]) for event in told[-1]["events"]] == [
+            ("degraded", "look_hung")
+        ]
+        monkeypatch.setattr(loop, "look_limit", lambda _stack: 60.0)
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        began = time.monotonic()
+        with pytest.raises(loop.Stopped):
+            watcher.watch()
+        assert time.monotonic() - began < 5
+        Path(made.root, "engine", "files").touch()
+        with pytest.raises(loop.Renewed):
+            watcher.watch()

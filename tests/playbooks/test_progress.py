@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the Rollcall authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""While a run waits, the controller says for each host what for: in place on a terminal, in lines elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests.support.playbooks import BOUND, command_of, outcome
+from tests.support.processes import free_port
+from tests.support.repository import ROOT
+from tests.support.stacks import APP, StackUnderTest, stack
+
+WAITS = re.compile(r"here: at 'start', waits for web \(port\), (\d+) s")
+
+
+@pytest.fixture
+def made() -> t.Iterator[StackUnderTest]:
+    command = ["sh", "-c", f"while [ -e ill ]; do sleep 0.1; done; exec {sys.executable} {APP} web"]
+    with stack({"web": {"command": command, "port": free_port(), "health": {"http": "/health"}}}) as one:
+        assert one.perform()["ok"]
+        Path(one.root, "ill").touch()
+        yield one
+
+
+def environment(made: StackUnderTest, **others: str) -> t.Dict[str, str]:
+    told = {"ROLLCALL_OUTCOME": str(Path(made.root) / "outcome.json"), "ROLLCALL_PROGRESS": "0.5", "TERM": "xterm"}
+    return {**os.environ, **told, **others}
+
+
+def test_on_a_terminal_a_line_is_renewed_in_place_and_gone_at_the_end(made: StackUnderTest) -> None:
+    master, slave = pty.openpty()
+    command = command_of(made, "playbooks/restart.yml")
+    with subprocess.Popen(command, cwd=ROOT, env=environment(made), stdin=slave, stdout=slave, stderr=slave) as run:
+        os.close(slave)
+        said, deadline = "", time.monotonic() + BOUND
+        while time.monotonic() < deadline:
+            if select.select([master], [], [], 0.2)[0]:
+                try:
+                    said += os.read(master, 65_536).decode()
+                except OSError:
+                    break
+            if len(WAITS.findall(said)) >= 3:
+                Path(made.root, "ill").unlink(missing_ok=True)
+        assert run.wait(BOUND) == 0, said
+    os.close(master)
+    seconds = [int(number) for number in WAITS.findall(said)]
+    assert len(seconds) >= 3, said
+    assert seconds == sorted(seconds)
+    # What a terminal has on it in the end: each drawing was taken away before anything else.
+    assert WAITS.search(shown(said)) is None, shown(said)
+    assert "1 of 1 service up" in shown(said)
+    assert outcome(made)["ok"]
+
+
+def shown(said: str) -> str:
+    """Return what is left on a terminal: `ESC [ N A`, return, `ESC [ J` take N lines away."""
+    lines: t.List[str] = []
+    for part in re.split(r"(\x1b\[\d+A\r\x1b\[J)", said):
+        taken = re.match(r"\x1b\[(\d+)A", part)
+        if taken is not None and part.endswith("J"):
+            assert lines[-1] == "", "the cursor was at the beginning of a line"
+            del lines[-1 - int(taken[1]) :]
+            lines.append("")
+        else:
+            first, *rest = part.split("\n")
+            lines = [*lines[:-1], (lines[-1] if lines else "") + first, *rest]
+    return "\n".join(lines)
+
+
+def test_a_format_of_data_on_standard_output_is_left_alone(made: StackUnderTest) -> None:
+    others = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal", "ANSIBLE_FORCE_COLOR": "false"}
+    with subprocess.Popen(
+        command_of(made, "playbooks/restart.yml"),
+        cwd=ROOT,
+        env=environment(made, **others),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stderr is not None
+        line = next(line for line in run.stderr if WAITS.search(line))
+        assert "\x1b" not in line
+        Path(made.root, "ill").unlink()
+        out, _err = run.communicate(timeout=BOUND)
+    assert run.returncode == 0
+    assert WAITS.search(out) is None
+    report = json.loads((Path(made.root) / "outcome.json").read_text(encoding="utf-8"))["hosts"]["here"]["reports"][0]
+    assert report["ok"]
+    assert report["mode"] == "full", "the answer is that of the run that was begun by the first question"
