@@ -378,7 +378,9 @@ def _split_stat(text: bytes) -> t.Tuple[bytes, t.List[bytes]]:
     # The name stands in parentheses and may itself contain them and spaces: the last one closes it.
     head, _unused, tail = text.rpartition(b")")
     fields = tail.split(None, 20)
-    if len(fields) < 20:
+    # One that its parent is just reaping is shown once more, of no parent, group and session (do_task_stat,
+    # fs/proc/array.c): it is no process any more, and no other's child.
+    if len(fields) < 20 or fields[2] == b"-1":
         raise ProcessLookupError(errno.ESRCH, "the process ended while it was read")
     return head, fields
 

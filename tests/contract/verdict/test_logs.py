@@ -53,9 +53,11 @@ class Speaker:
     def _written(self) -> t.Iterator[bytes]:
         (daemon,) = self.made.daemons()
         for name in os.listdir(f"/proc/{daemon.pid}/fd"):
-            link = os.readlink(f"/proc/{daemon.pid}/fd/{name}")
-            if link.startswith("/") and ".log" in link and "supervisord" not in link:
-                yield Path(f"/proc/{daemon.pid}/fd/{name}").read_bytes()
+            # What supervisord has just closed, as of a log that it rotates, is looked for again.
+            with contextlib.suppress(FileNotFoundError):
+                link = os.readlink(f"/proc/{daemon.pid}/fd/{name}")
+                if link.startswith("/") and ".log" in link and "supervisord" not in link:
+                    yield Path(f"/proc/{daemon.pid}/fd/{name}").read_bytes()
         for path in Path(self.made.paths.logs).glob("web.log*"):
             yield path.read_bytes()
 
