@@ -34,8 +34,8 @@ sanity: setup ## ansible-test sanity, without ignores
 integration: setup ## ansible-test integration: the modules, on this machine
 	@$(stages) integration
 
-versions: setup ## units and playbooks with every supported ansible-core, under every Python of these that is found
-	@tests/tools/versions.sh
+versions: setup ## units, playbooks and sanity with every supported ansible-core, under each of its Pythons; ARGUMENTS="-s core-2.20-3.13 -- sanity" for some
+	.venv/bin/nox $(ARGUMENTS)
 
 molecule: setup ## the scenarios on real hosts, in podman containers
 	@$(stages) molecule
@@ -107,5 +107,5 @@ changelog: setup ## write the fragments of changelogs/fragments into CHANGELOG.m
 	PATH=$(CURDIR)/.venv/bin:$$PATH antsibull-changelog release --update-existing --reload-plugins
 
 clean: demo-down ## remove all that make has made here; the cache outside of the checkout stays
-	rm -rf .venv .cache .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .nox .cache .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

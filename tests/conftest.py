@@ -11,7 +11,7 @@ import typing as t
 import hypothesis
 import pytest
 
-from tests.support import returns
+from tests.support import deprecations, returns
 from tests.support.interpreters import quick_python
 from tests.support.victims import Victim, innocent
 
@@ -43,17 +43,19 @@ def bystander() -> t.Iterator[Victim]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _recording(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[None]:
-    """Playbooks write down what the modules return, and use again what one of this run has packed of a module."""
+    """Playbooks write down what they return and what is deprecated, and use again what one has packed of a module."""
     base = tmp_path_factory.getbasetemp()
     # All workers of one run have the directory above their own.
     payloads = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "payloads"
     payloads.mkdir(exist_ok=True)
-    with returns.recording(payloads):
+    with returns.recording(payloads), deprecations.recording():
         yield
 
 
 @pytest.fixture(autouse=True)
 def _results(_recording: None) -> t.Iterator[None]:
-    """What the modules of the test's playbooks returned is as their RETURN says."""
+    """What the test's playbooks returned is as RETURN says, and nothing that they use of Ansible is deprecated."""
     yield
+    seen = deprecations.recorded()
     returns.recorded()
+    deprecations.refuse_ours(seen)

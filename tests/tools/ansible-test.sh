@@ -10,19 +10,23 @@ set -euo pipefail
 command=${1:?sanity or integration}
 shift
 
-copy=$ROLLCALL_CACHE/ansible-test/$command/ansible_collections/rollcall/supervisor
+# The environment that is active, such as one of the matrix, or the checkout's own.
+bin=${VIRTUAL_ENV:-$ROOT/.venv}/bin
+python=$("$bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+core=$("$bin/python" -c 'from ansible.release import __version__; print(__version__)')
+PATH=$bin:$PATH
+
+# Several versions may run at once.
+copy=$ROLLCALL_CACHE/ansible-test/$command-$core-$python/ansible_collections/rollcall/supervisor
 rm -rf "$copy"
 copy_checkout "$copy"
-
-python=$("$ROOT/.venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-PATH=$ROOT/.venv/bin:$PATH
 
 # For each kind of test ansible-test makes a virtual environment of its own and fetches a script that puts pip into it.
 # Where that script cannot be fetched, the pip that comes with Python does as well.
 if [ "$command" = sanity ]; then
   # The tests are no part of the collection that is built, and half of all Python: ruff and mypy read them.
   find "$copy/tests" -name '*.py' -not -path "$copy/tests/integration/*" -delete
-  "$ROOT/.venv/bin/python" "$ROOT/tests/tools/pip_bootstrap.py"
+  "$bin/python" "$ROOT/tests/tools/pip_bootstrap.py"
 fi
 # It copies the targets elsewhere and keeps the environment from them, and so any setting of a package index.
 if [ "$command" = integration ]; then

@@ -50,3 +50,20 @@ copy_checkout() {
     while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done |
     tar --null --files-from=- -cf -) | tar -xf - -C "$1"
 }
+
+# make_importable DIRECTORY: Ansible and Python of DIRECTORY/.venv find the checkout in DIRECTORY under the collection's
+# name, without a path to set anywhere; and .venv/bin/rollcall is made.
+make_importable() {
+  local packages link target
+  packages=$("$1/.venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  link=$packages/ansible_collections/rollcall/supervisor
+  mkdir -p "${link%/*}"
+  target=$("$1/.venv/bin/python" -c 'import os, sys; print(os.path.relpath(*map(os.path.realpath, sys.argv[1:])))' "$1" "${link%/*}")
+  ln -sfn "$target" "$link"
+  touch "${link%/*}/py.typed" # for mypy: what is under that name has types
+  cat >"$1/.venv/bin/rollcall" <<'SHIM'
+#!/bin/sh
+exec "$(dirname "$0")/python" -P -m ansible_collections.rollcall.supervisor.plugins.module_utils.cli.command "$@"
+SHIM
+  chmod 755 "$1/.venv/bin/rollcall"
+}

@@ -11,7 +11,7 @@ cd "$ROOT"
 
 level=${1:?run or dev}
 [ -f "requirements/$level.txt" ] || die "there is no requirements/$level.txt"
-stamp=.venv/.rollcall-$level-$(cat requirements/*.txt tests/tools/setup.sh | cksum | tr ' ' -)
+stamp=.venv/.rollcall-$level-$(cat requirements/*.txt tests/tools/setup.sh tests/tools/lib.sh | cksum | tr ' ' -)
 [ ! -e "$stamp" ] || exit 0
 
 # The newest ansible-core for Python 3.11 is the one that is pinned; it runs on 3.11 to 3.13.
@@ -44,19 +44,7 @@ fi
 echo "installing requirements/$level.txt into .venv"
 .venv/bin/python -m pip install -qq -r "requirements/$level.txt"
 
-# Ansible and Python find the checkout under the collection's name, without a path to set anywhere.
-packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-mkdir -p "$packages/ansible_collections/rollcall"
-link=$packages/ansible_collections/rollcall/supervisor
-target=$(.venv/bin/python -c 'import os, sys; print(os.path.relpath(*sys.argv[1:]))' "$ROOT" "${link%/*}")
-ln -sfn "$target" "$link"
-touch "${link%/*}/py.typed" # for mypy: what is under that name has types
-
-cat >.venv/bin/rollcall <<'SHIM'
-#!/bin/sh
-exec "$(dirname "$0")/python" -P -m ansible_collections.rollcall.supervisor.plugins.module_utils.cli.command "$@"
-SHIM
-chmod 755 .venv/bin/rollcall
+make_importable "$ROOT"
 
 rm -f ".venv/.rollcall-$level-"*
 touch "$stamp"
