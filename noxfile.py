@@ -47,9 +47,9 @@ nox.options.reuse_venv = "yes"
 
 def _show_interpreters() -> None:
     """Let nox find the interpreters that pyenv keeps, whether or not somebody has selected them."""
-    if shutil.which("pyenv"):
+    if "PYENV_VERSION" not in os.environ and shutil.which("pyenv"):
         listed = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=True).stdout
-        os.environ.setdefault("PYENV_VERSION", ":".join(listed.split()))
+        os.environ["PYENV_VERSION"] = ":".join(listed.split())
 
 
 def _copy(session: nox.Session, core: str) -> Path:
@@ -89,6 +89,7 @@ def _run(session: nox.Session, core: str) -> None:
         session.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join([*PARTS, 'sanity'])}")
     # Programs that ask for the environment take this one, and not that of whoever calls nox.
     session.env["VIRTUAL_ENV"] = session.virtualenv.location
+    session.env["PYENV_VERSION"] = None  # it was for nox
     copy = _copy(session, core)
     for part in wanted:
         if part in PARTS:
