@@ -7,7 +7,7 @@
 
 It prints ``rollcall UID RECENT VENV USABLE``: who asks; whether it is recent enough and can make virtual environments;
 and whether the stack's user can execute it and can get to the stack. A user that is yet to be made has the rights of
-nobody. Before that line it says what that user could not do.
+nobody. Before that line it says what that user could not do, and which shell an account has that nobody logs in to.
 """
 
 import importlib.util
@@ -16,6 +16,9 @@ import subprocess
 import sys
 
 ANOTHER = "Name a Python that every user can execute, such as /usr/bin/python3, with bootstrap_python"
+
+# Of most Linux, of older ones and Alpine, of macOS.
+SHELLS = "/usr/sbin/nologin", "/sbin/nologin", "/usr/bin/false"
 
 
 def as_user(user, root):
@@ -48,6 +51,8 @@ def as_user(user, root):
 def main():
     user, root = sys.argv[1:]
     is_root = os.geteuid() == 0
+    for shell in [shell for shell in SHELLS if os.path.exists(shell)][:1]:
+        print("shell {}".format(shell))
     said = [os.geteuid(), sys.version_info >= (3, 9), importlib.util.find_spec("ensurepip") is not None]
     lacks = as_user(user, root) if is_root and user not in ("", "root") else ""
     if lacks:
