@@ -138,6 +138,9 @@ TRIALS: t.Mapping[str, str] = {
     "go_on": f"{FAULT}::test_the_holder_of_a_lock_that_is_stopped_can_be_let_go_on_or_be_killed",
     "move_away": f"{FAULT}::test_what_is_in_the_place_of_the_generation_is_moved_away",
     "remove": f"{DOCTOR}::test_broken_files_are_findings_and_no_tracebacks",
+    "relabel": (
+        "tests/contract/doctor/test_labels.py::test_a_file_with_another_label_is_told_and_the_cure_gives_it_its_own"
+    ),
     "as_owner": "tests/fault/test_planted_files.py::test_a_log_that_became_a_link_since_the_look_is_not_followed",
     "empty": f"{DOCTOR}::test_a_log_that_was_never_rotated_is_told",
     "give": f"{DOCTOR}::test_users_that_do_not_exist_or_may_not_write_are_told",

@@ -129,13 +129,16 @@ def install_engine(root: str, python: str) -> None:
     (engine / "rollcall").symlink_to(Path(launcher.__file__).parent)
 
 
-def own_interpreter(made: StackUnderTest, base: str = sys.executable, *, at_start: str = "") -> None:
+def own_interpreter(
+    made: StackUnderTest, base: str = sys.executable, *, at_start: str = "", whole: bool = False
+) -> None:
     """Give the stack a virtual environment with supervisor and psutil under its own root.
 
     Args:
         made: the stack; nothing of it runs yet.
         base: the Python behind it.
         at_start: Python code that runs in every interpreter of it before anything else.
+        whole: whether it has all that the tests' own has, so that an install finds nothing missing.
     """
     place = Path(made.root, "engine", "venv")
     place.unlink()
@@ -144,9 +147,11 @@ def own_interpreter(made: StackUnderTest, base: str = sys.executable, *, at_star
     (place / "pyvenv.cfg").write_text(f"home = {os.path.dirname(os.path.realpath(base))}\n", encoding="utf-8")
     packages = place / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     packages.mkdir(parents=True)
-    for package in (supervisor, psutil):
-        directory = Path(str(package.__file__)).parent
-        (packages / directory.name).symlink_to(directory)
+    found = [Path(str(package.__file__)).parent for package in (supervisor, psutil)]
+    if whole:
+        found = [path for path in found[0].parent.iterdir() if path.suffix != ".pth" and path.name != "__pycache__"]
+    for path in found:
+        (packages / path.name).symlink_to(path)
     if at_start:
         (packages / "at_start.py").write_text(at_start, encoding="utf-8")
         # A line that begins with `import` is executed (site, in Python's library reference).

@@ -376,6 +376,11 @@ def remove(path: str) -> str:
     return f"rm {shlex.quote(path)}"
 
 
+def relabel(path: str) -> str:
+    """Return the command that gives a file the label that SELinux's policy has for it."""
+    return f"restorecon -v {shlex.quote(path)}"
+
+
 def as_owner(owner: str, command: str) -> str:
     """Return a command as root runs it with the rights of whom a file belongs to: these two follow a link.
 

@@ -108,6 +108,13 @@ class OtherLimit(t.NamedTuple):
     wanted: int
 
 
+class Mislabelled(t.NamedTuple):
+    """A file whose label is not the one that SELinux's policy has for it, and the label; empty when it is not known."""
+
+    path: str
+    label: str
+
+
 @dataclass(frozen=True)
 class Versions:
     """Which versions there are.
@@ -158,6 +165,7 @@ class HostFacts:
         logs: of the services and of supervisord.
         lost_logs: logs to which supervisord does not write any more, though it should.
         other_limits: what running processes have otherwise than the manifest says.
+        mislabelled: what systemd executes and SELinux may refuse it.
         left_overs: of earlier runs.
         lock: the note of the process that has locked the stack; None when none has.
         unfinished: run and step of the newest run, when it never came to its end.
@@ -196,6 +204,7 @@ class HostFacts:
     logs: t.Sequence[LogFile] = ()
     lost_logs: t.Sequence[str] = ()
     other_limits: t.Sequence[OtherLimit] = ()
+    mislabelled: t.Sequence[Mislabelled] = ()
     left_overs: LeftOvers = LeftOvers()
     lock: t.Optional[t.Mapping[str, t.Any]] = None
     unfinished: t.Optional[t.Mapping[str, t.Any]] = None

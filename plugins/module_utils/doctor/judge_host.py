@@ -142,6 +142,13 @@ def _untrusted(facts: HostFacts) -> t.Iterator[Sighting]:
         )
 
 
+def _mislabelled(facts: HostFacts) -> t.Iterator[Sighting]:
+    for path, label in facts.mislabelled:
+        has = f"its label is {label}" if label else "its label is another"
+        text = f"{has}, and not the one of SELinux's policy: systemd may be refused to execute it"
+        yield Sighting(path, text, cures.relabel(path), {"label": label})
+
+
 def _run_by_root(facts: HostFacts) -> bool:
     """Return whether the stack's supervisord is root's: that which runs, else the one that would be started."""
     if facts.ours or facts.stack is None:
@@ -233,5 +240,12 @@ KINDS = (
         "supervisord runs as root over a directory that another user may change",
         "`chown -R 0:0 DIRECTORY`",
         _unsafe_owner,
+    ),
+    FindingKind(
+        "mislabelled",
+        WARNING,
+        "SELinux enforces, and what starts the stack after a boot has not the label of its policy",
+        "`restorecon -v FILE`",
+        _mislabelled,
     ),
 )

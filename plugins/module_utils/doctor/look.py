@@ -43,7 +43,7 @@ from ..supervisord.settings import Settings, read_settings
 from ..verdict import drift, fitness, places, status
 from ..verdict.limits import FILES
 from ..verdict.observation import Observation
-from . import lost_logs, own_paths
+from . import labels, lost_logs, own_paths
 from .facts import HostFacts, LeftOvers, LogFile, Pidfile, Unavailable, Versions, own_command
 from .other_limits import other_limits
 
@@ -95,6 +95,7 @@ class _Look:
             "own_paths": self._try(self._root, lambda: list(own_paths.own_paths(paths, self._root))) or [],
             "missing": [path for path in own_paths.directories(paths, self._root) if not os.path.isdir(path)],
             "untrusted": self._untrusted(paths),
+            "mislabelled": self._try(self._root, lambda: labels.mislabelled(self._root)) or [],
             "left_overs": self._try(paths.state, lambda: own_paths.left_overs(paths, self._root)) or LeftOvers(),
             "lock": self._try(paths.state, lambda: locked_by_other(paths.state)),
             "unfinished": self._try(paths.state, lambda: unfinished_run(paths.state)),

@@ -221,7 +221,23 @@ def _why(exc: BaseException, url: PostgresqlUrl, line: Line, question: Question,
         return next((one for one in broken if isinstance(one, TimeoutError)), broken[-1])
     if any(isinstance(one, _Closed) for one in met):
         return NoAnswer("closed the connection before it had answered")
+    if any(isinstance(one, ValueError) for one in met) and not _has_md5():
+        return NoAnswer(
+            f'user "{url.user}" cannot log in by MD5, which this system does not allow (FIPS): '
+            "with password_encryption = 'scram-sha-256', have the server keep the password anew"
+        )
     return NoAnswer(f"cannot be talked to: {question.shown(f'{type(exc).__name__}: {exc}')}")
+
+
+def _has_md5() -> bool:
+    """Return whether the system lets the driver make an MD5, as some servers keep passwords."""
+    import hashlib
+
+    try:
+        hashlib.md5(b"")
+    except ValueError:
+        return False
+    return True
 
 
 def _chain(exc: t.Optional[BaseException]) -> t.Iterator[BaseException]:

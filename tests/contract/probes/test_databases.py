@@ -31,7 +31,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import databases, sqlite
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer, NoAnswer
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.question import Application, Question
-from tests.support import postgresql, redis
+from tests.support import fips, postgresql, redis
 from tests.support.interpreters import python_of_all
 from tests.support.peers import Behaviour, drips, http, keeps_silent, says, tcp_peer, then_silent
 from tests.support.processes import free_port
@@ -86,6 +86,16 @@ def test_a_database_that_lets_the_application_in_answers(server: postgresql.Clus
     assert answer.detail == f"127.0.0.1:{server.port}: answered in {answer.latency * 1000:.1f} ms"
     assert (answer.reached, answer.place) == (True, f"127.0.0.1:{server.port}")
     assert answer.command == f"psql -h 127.0.0.1 -p {server.port} -U {user} -d trading -c 'SELECT 1'"
+
+
+def test_a_system_without_md5_tells_why_it_cannot_log_in(
+    server: postgresql.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fips.without_md5(monkeypatch)
+    answer = ask("postgresql", at(server, "md5_user"))
+    assert not answer.ok
+    assert 'user "md5_user" cannot log in by MD5, which this system does not allow (FIPS)' in answer.detail
+    assert ask("postgresql", at(server, "trading")).ok
 
 
 def test_the_url_of_a_private_file_is_the_one_that_counts(server: postgresql.Cluster, tmp_path: Path) -> None:

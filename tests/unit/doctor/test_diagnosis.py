@@ -18,6 +18,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.facts i
     HostFacts,
     LeftOvers,
     LogFile,
+    Mislabelled,
     OtherLimit,
     OwnPath,
     Pidfile,
@@ -435,6 +436,13 @@ ROWS: t.Sequence[t.Tuple[t.Dict[str, t.Any], str, str, str, str]] = (
         ERROR,
         PATHS.logs,
         "uid 1000",
+    ),
+    (
+        {"mislabelled": [Mislabelled("/opt/my stack/bin/rollcall", "user_tmp_t")]},
+        "mislabelled",
+        WARNING,
+        "/opt/my stack/bin/rollcall",
+        "restorecon -v '/opt/my stack/bin/rollcall'",
     ),
     (
         {"untrusted": [(Untrusted("/opt", "belongs to user eve"), "chown -h root: /opt && chmod go-w /opt")]},
