@@ -12,7 +12,9 @@ from pathlib import Path
 
 import yaml
 
+import noxfile
 from tests.support.repository import ROOT
+from tests.tools import stages
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -35,6 +37,16 @@ def test_they_do_what_a_developer_does_with_actions_that_nobody_can_exchange() -
                     assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"]), path.name
                 elif not step["run"].startswith("apt-get "):
                     called.add(step["run"].split(" PYTHON=")[0].split(" OUTPUT=")[0])
-    assert called == {"make check", ".ci/run", "make release"}
+    assert called == {"make check", ".ci/run", "make release", "make versions"}
     assert {command.removeprefix("make ") for command in called if command.startswith("make ")} <= set(targets)
     assert "exec make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_the_matrix_of_the_workflow_is_the_one_of_nox() -> None:
+    text = (ROOT / ".github" / "workflows" / "versions.yml").read_text(encoding="utf-8")
+    matrix = yaml.safe_load(text)["jobs"]["pair"]["strategy"]["matrix"]
+    pairs = [(core, python) for core in matrix["core"] for python in matrix["python"]]
+    pairs += [(more["core"], more["python"]) for more in matrix["include"]]
+    assert sorted(pairs) == sorted((core, python) for core, pythons in noxfile.CORES.items() for python in pythons)
+    assert all((ROOT / "requirements" / f"core-{core}.txt").exists() for core in noxfile.CORES)
+    assert {f"core-{core}-{python}" for core, python in pairs} >= set(stages.FEW)

@@ -75,7 +75,7 @@ FEW = ("core-2.20-3.13", "core-2.21-3.12")
 # Quick ones first, so that a mistake shows early. Of those that run beside others, the longest first: all end sooner.
 STAGES = (
     Stage("ruff", (f"{TOOLS}/ruff.sh",)),
-    Stage("mypy", ("mypy", "plugins", "tests")),
+    Stage("mypy", ("mypy", "plugins", "tests", "noxfile.py")),
     _pytest("repo", "tests/repo"),
     _pytest("unit", "-n", "2", "tests/unit"),
     # Much of their time is waiting for services to have lived long enough: more workers than cores. In one run of

@@ -230,6 +230,24 @@ def test_a_host_name_is_tried_at_each_of_its_addresses() -> None:
         assert health.probe(Health("http", peer.port, host="localhost")).ok
 
 
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="no IPv6 here")
+@pytest.mark.parametrize("first", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("listening", ["127.0.0.1", "::1"])
+def test_localhost_is_both_addresses_in_whichever_order_a_system_has_them(
+    monkeypatch: pytest.MonkeyPatch, first: str, listening: str
+) -> None:
+    # macOS has ::1 first, others have 127.0.0.1 first; most servers listen at one of them.
+    look_up, both = socket.getaddrinfo, sorted(["127.0.0.1", "::1"], key=lambda address: address != first)
+
+    def of_both(host: t.Any, port: t.Any, **more: t.Any) -> t.List[t.Any]:
+        names = both if host == "localhost" else [host]
+        return [entry for name in names for entry in look_up(name, port, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", of_both)
+    with tcp_peer(says(http("ok")), host=listening) as peer:
+        assert health.probe(Health("http", peer.port, host="localhost")).ok
+
+
 def test_a_host_name_that_is_none() -> None:
     answer = health.probe(Health("http", 80, host="no such host", timeout=SHORT))
     assert not answer.ok
