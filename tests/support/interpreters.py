@@ -150,6 +150,9 @@ def own_interpreter(
     found = [Path(str(package.__file__)).parent for package in (supervisor, psutil)]
     if whole:
         found = [path for path in found[0].parent.iterdir() if path.suffix != ".pth" and path.name != "__pycache__"]
+        for command in Path(sys.prefix, "bin").iterdir():
+            if not command.name.startswith("python"):
+                (place / "bin" / command.name).symlink_to(command)
     for path in found:
         (packages / path.name).symlink_to(path)
     if at_start:
