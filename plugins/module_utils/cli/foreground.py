@@ -19,6 +19,7 @@ import time
 import typing as t
 
 from ..base.errors import EXIT_FAILED, EXIT_OK, RollcallError
+from ..base.text import printable
 from ..state.generations import load_stack
 from .console import Verb, option, paths_of
 
@@ -34,6 +35,10 @@ WHO = "rollcall run"
 POLL = 0.2
 SUPERVISORD = "supervisord"
 PATIENCE = 60.0
+# A variable of its environment, by which it knows that it only goes on as another engine: nothing is to be started.
+GOES_ON = "ROLLCALL_GOES_ON"
+
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
 class _Over(Exception):
@@ -58,6 +63,7 @@ class Foreground:
         self._root = root
         self._stack = load_stack(paths_of(root))
         names = [one.name for one in self._stack.services]
+        self._patterns = tuple(critical)
         self._critical = frozenset(selected(self._stack, critical) if critical else names)
         self._logs = logs
         self._asked: t.List[int] = []
@@ -68,19 +74,54 @@ class Foreground:
         Raises:
             RollcallError: nothing was started: it is refused.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _ENDS:
             signal.signal(number, lambda number, _frame: self._asked.append(number))
+        # What has come since the engine of before has ended, was kept.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+        goes_on = bool(os.environ.pop(GOES_ON, ""))
+        while True:
+            code = self._run_to_its_end(goes_on=goes_on)
+            if code is not None:
+                return code
+            self._go_on()
+            # It could not: it goes on as what it is.
+            goes_on = True
+
+    def _run_to_its_end(self, *, goes_on: bool) -> t.Optional[int]:
+        """Do all of it, and return the exit code; None where another engine is to go on with it.
+
+        Args:
+            goes_on: whether the stack was started already.
+        """
         with _followed(self._stack) if self._logs else contextlib.nullcontext():
             try:
-                self._start()
-                code = EXIT_OK if self._asked else self._watch()
+                if not goes_on:
+                    self._start()
+                watched = EXIT_OK if self._asked else self._watch()
+                if watched is None:
+                    return None
+                code = watched
             except _Over as exc:
                 _say(f"rollcall run: {exc}; everything is stopped")
                 code = EXIT_FAILED
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in _ENDS:
                 # Who is impatient asks twice; it is stopped in order all the same.
                 signal.signal(number, signal.SIG_IGN)
             return self._stop() or code
+
+    def _go_on(self) -> None:
+        """Become the engine that was installed since; the process stays the same, and so does all that runs."""
+        command = ["rollcall", "run", *(["--logs"] if self._logs else [])]
+        command += [f"--critical={pattern}" for pattern in self._patterns]
+        _say("rollcall run: another engine was installed, and goes on with it")
+        # Their handlers are lost by it, and a signal must not be.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+        try:
+            if not self._asked:
+                os.execve(os.path.join(self._root, "bin", "rollcall"), command, {**os.environ, GOES_ON: "1"})
+        except OSError as exc:
+            _say(f"rollcall run: it cannot go on as the other engine: {exc.strerror}")
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
 
     # --- start -----------------------------------------------------------------------------------------------------
 
@@ -120,23 +161,37 @@ class Foreground:
 
     # --- watch -----------------------------------------------------------------------------------------------------
 
-    def _watch(self) -> int:
-        """Watch until somebody asks for the end; return the exit code of that.
+    def _watch(self) -> t.Optional[int]:
+        """Watch until somebody asks for the end; return the exit code of that, and None for another engine.
 
         Raises:
             _Over: a critical service cannot go on, or supervisord has ended.
         """
-        from ..watch.loop import Stopped, Watcher
+        from ..watch.loop import Renewed, Stopped, Watcher
 
         def tell(document: WatchDocument) -> None:
             if self._asked:
                 raise Stopped(self._asked[0])
             self._judge(document)
 
-        try:
-            Watcher(self._root, tell).watch()
-        except Stopped:
-            return EXIT_OK
+        waited = False
+        while not self._asked:
+            try:
+                # What it cannot tell others is told here.
+                Watcher(self._root, tell, warn=lambda text: _say(f"rollcall run: {printable(text)}")).watch()
+            except Stopped:
+                break
+            except Renewed:
+                return None
+            except RollcallError as exc:
+                if exc.kind != "refused" or not waited:
+                    _tell(exc, self._root)
+                if exc.kind != "refused":
+                    raise _Over("it cannot be watched") from exc
+                # Somebody else watches; what it ends by is seen all the same.
+                waited = True
+                self._end_if_down()
+                time.sleep(POLL)
         return EXIT_OK
 
     def _judge(self, document: WatchDocument) -> None:
@@ -153,6 +208,10 @@ class Foreground:
         }
         if gave_up:
             raise _Over(f"no start helps any more: {', '.join(sorted(gave_up))}")
+        self._end_if_down()
+
+    def _end_if_down(self) -> None:
+        """Raise _Over when a critical service cannot go on, or supervisord has ended."""
         down = self._down()
         # A watcher that may start services again gives them up by itself.
         if down and (down == [SUPERVISORD] or not self._stack.watch.restart):

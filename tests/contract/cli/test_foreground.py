@@ -18,7 +18,8 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state.watching import read_watch
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.watching import only_watcher, read_watch
 from tests.support.commands import BOUND
 from tests.support.namespaces import PID_NAMESPACE
 from tests.support.processes import eventually, free_port
@@ -137,5 +138,37 @@ def test_term_while_it_starts_stops_what_has_started() -> None:
         with foreground(made) as run:
             assert eventually(lambda: state_of(made, "deaf") == "RUNNING", BOUND)
             run.send_signal(signal.SIGTERM)
+            assert run.wait(BOUND) == 0
+        assert made.daemons() == []
+
+
+def test_an_engine_that_is_replaced_ends_nothing() -> None:
+    with stack({"web": dies_with("worse")}, watch={"interval": 1}) as made:
+        assert made.perform()["ok"]
+        with foreground(made, "--logs", "--critical", "w*") as run:
+            said(run, "OK, 1 of 1 service up")
+            assert eventually(lambda: looks(made) > 0, BOUND)
+            pids = made.pids()
+            Path(made.root, "engine", "files").touch()
+            said(run, "another engine was installed")
+            # Somebody else has the lock, and it starts nothing.
+            with locked(made.paths.state, "ada", "restart"):
+                seen = looks(made)
+                assert eventually(lambda: looks(made) > seen + 1, BOUND)
+            assert made.pids() == pids
+            Path(made.root, "worse").touch()
+            assert "it is down for good: web; everything is stopped" in said(run, "everything is stopped")
+            assert run.wait(BOUND) == 1
+
+
+def test_another_watcher_ends_nothing() -> None:
+    with stack({"web": {"command": tells("web")}}, watch={"interval": 1}) as made:
+        assert made.perform()["ok"]
+        other = only_watcher(made.paths.state)
+        with foreground(made) as run:
+            said(run, "A watcher looks at this stack already")
+            os.close(other)
+            assert eventually(lambda: looks(made) > 1, BOUND)
+            run.terminate()
             assert run.wait(BOUND) == 0
         assert made.daemons() == []
