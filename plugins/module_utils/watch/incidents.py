@@ -109,8 +109,11 @@ def _with_grace(state: WatchState, sight: Sight, watch: Watch, now: float) -> Wa
     if _at_work(sight) and not sight.overdue:
         # A run that was seen at work has its grace from then on, also where it leaves no record.
         until = max(until, now + watch.grace)
-    elif sight.run:
-        until = max(until, min(sight.ended, now) + watch.grace)
+    elif sight.run and sight.ended <= now:
+        until = max(until, sight.ended + watch.grace)
+    elif sight.run and sight.run != state["run"]:
+        # The clock was set back since it ended: it has its grace once, and not until the clock is there again.
+        until = max(until, now + watch.grace)
     known = {**state, "boot": sight.boot, "run": sight.run or state["run"], "grace_until": until}
     return t.cast("WatchState", known)
 

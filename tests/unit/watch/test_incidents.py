@@ -199,6 +199,16 @@ def test_nothing_is_counted_for_a_while_after_a_run_or_a_boot() -> None:
     assert (state["level"], state["incidents"]) == ("grace", [])
 
 
+def test_a_run_that_ended_before_the_clock_was_set_back_has_its_grace_once() -> None:
+    ahead = seen(DOWN, run="r1", ended=100_000.0 + 86_400)
+    state, told = watched(a_stack(grace=60), [ahead] * 9)
+
+    assert told == [(5, "degraded", "service:web"), (7, "critical", "service:web")]
+    state, told = watched(a_stack(grace=60), [ahead._replace(run="r2")] * 4, state=state, at=100_200.0)
+    assert (state["level"], told) == ("critical", []), "another run"
+    assert state["grace_until"] == 100_260.0
+
+
 def test_a_look_that_hangs_makes_nothing_better_or_worse() -> None:
     _state, told = watched(a_stack(), [BAD, BAD, *[Sight(hung=20.0)] * 3, BAD, *[GOOD] * 3])
 
