@@ -169,10 +169,16 @@ class Foreground:
         """
         from ..watch.loop import Renewed, Stopped, Watcher
 
+        over: t.List[_Over] = []
+
         def tell(document: WatchDocument) -> None:
             if self._asked:
                 raise Stopped(self._asked[0])
-            self._judge(document)
+            try:
+                self._judge(document)
+            except _Over as exc:
+                over.append(exc)
+                raise Stopped from exc
 
         waited = False
         while not self._asked:
@@ -180,6 +186,8 @@ class Foreground:
                 # What it cannot tell others is told here.
                 Watcher(self._root, tell, warn=lambda text: _say(f"rollcall run: {printable(text)}")).watch()
             except Stopped:
+                if over:
+                    raise over[0] from None
                 break
             except Renewed:
                 return None

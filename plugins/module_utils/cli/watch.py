@@ -14,7 +14,8 @@ import signal
 import sys
 import typing as t
 
-from ..base.errors import EXIT_FAILED, EXIT_OK
+from ..base import cures
+from ..base.errors import EXIT_FAILED, EXIT_OK, RollcallError
 from ..base.interrupts import INTERRUPTED
 from ..base.text import printable
 from ..state.generations import load_stack
@@ -65,7 +66,12 @@ def _watch(options: argparse.Namespace) -> int:
     except Renewed:
         # As what was installed since; the process stays the same to whoever has started it.
         more = ["--json"] if options.json else []
-        os.execv(os.path.join(options.root, "bin", "rollcall"), ["rollcall", "watch", *more])
+        command = os.path.join(options.root, "bin", "rollcall")
+        try:
+            os.execv(command, ["rollcall", "watch", *more])
+        except OSError as exc:
+            message = f"The engine was replaced, and the watcher cannot go on as {command}: {exc.strerror}."
+            raise RollcallError(message, evidence={"path": command}, remedies=[cures.INSTALL]) from exc
     return EXIT_OK
 
 

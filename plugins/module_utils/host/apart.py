@@ -151,15 +151,23 @@ class Begun:
 
     Attributes:
         reader: becomes readable when the child has something to say, or has ended.
+
+    Raises:
+        OSError: there can be no child just now.
     """
 
     def __init__(self, work: t.Callable[[], t.Any], seconds: float) -> None:
         self._said = bytearray()
         self.reader, writer = os.pipe()
-        self._pid = os.fork()
-        if self._pid == 0:
-            _be_child([work], writer, seconds)
-        os.close(writer)
+        try:
+            self._pid = os.fork()
+            if self._pid == 0:
+                _be_child([work], writer, seconds)
+        except OSError:
+            os.close(self.reader)
+            raise
+        finally:
+            os.close(writer)
 
     def read(self) -> bool:
         """Read what it says; return whether it has ended. To be called when ``reader`` is readable."""

@@ -144,7 +144,10 @@ class Courier:
             state["deliveries"] = t.cast("t.Dict[str, t.Any]", memory)
         if self._sent or self._beats:
             wanted, beat = self._sent, self._beats
-            self._child = Begun(lambda: _as_data(send_all(stack, wanted, beat=beat)), SECONDS + 1)
+            try:
+                self._child = Begun(lambda: _as_data(send_all(stack, wanted, beat=beat)), SECONDS + 1)
+            except OSError as exc:
+                self._record(memory, {}, f"no process can be begun to send it: {exc.strerror}", state)
 
     def go_on(self, state: WatchState) -> bool:
         """Take in what became of what was sent, and return whether that is over. To be called when `reader` is ready.

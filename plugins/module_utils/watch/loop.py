@@ -145,8 +145,13 @@ class Watcher:
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         before = {number: signal.signal(number, _heard) for number in _SIGNALS}
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
+        on_purpose = False
         try:
             yield
+            on_purpose = True
+        except Stopped:
+            on_purpose = True
+            raise
         finally:
             signal.set_wakeup_fd(-1)
             for number, handler in before.items():
@@ -158,8 +163,9 @@ class Watcher:
                 self._attempt[1].end()
             self._courier.end()
             self._publisher.end()
-            # It is not missed: it ends on purpose.
-            self._keep({**self.state, "interval": 0.0})
+            if on_purpose:
+                # It is not missed.
+                self._keep({**self.state, "interval": 0.0})
 
     def _waited(self, until: Deadline, child: t.Optional[Begun] = None) -> bool:
         """Wait until something happens; return whether it is that ``child`` has said something, or a signal woke.
@@ -225,7 +231,10 @@ class Watcher:
         """
         seconds = look_limit(self.stack) + (DOCTOR_LONGER if dear else 0.0)
         stack, generation = self.stack, self._generation
-        child = Begun(lambda: _in_child(lambda: look(stack, generation, dear=dear)), seconds)
+        try:
+            child = Begun(lambda: _in_child(lambda: look(stack, generation, dear=dear)), seconds)
+        except OSError as exc:
+            return Sight(error=RollcallError(f"no process can be begun for a look: {exc.strerror}").as_dict())
         until = Deadline(seconds, self._clock)
         while not until.expired:
             if self._waited(until, child) and child.read():
@@ -292,7 +301,9 @@ class Watcher:
             return events
         name, stack = restarts.service_to_start(incident), self.stack
         seconds = 2 * look_limit(stack) + 3600.0
-        self._attempt = (incident["id"], Begun(lambda: _in_child(lambda: _started(stack, name)), seconds))
+        # Where there can be no process just now, it is tried again after the next look.
+        with contextlib.suppress(OSError):
+            self._attempt = (incident["id"], Begun(lambda: _in_child(lambda: _started(stack, name)), seconds))
         return []
 
     def _settle(self) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import apart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.watching import watcher_of
 from ansible_collections.rollcall.supervisor.plugins.module_utils.watch import loop
 from tests.support.commands import rollcall
 from tests.support.documents import validated
@@ -206,3 +209,54 @@ def test_a_look_that_hangs_is_told_and_ends_with_the_watcher(monkeypatch: pytest
         Path(made.root, "engine", "files").touch()
         with pytest.raises(loop.Renewed):
             watcher.watch()
+
+
+@pytest.mark.parametrize("failing", ["fork", "pipe"])
+def test_a_host_without_room_for_a_process_is_told_and_ends_no_watcher(
+    monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    def refuse(*_given: t.Any) -> t.NoReturn:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    told: list[t.Any] = []
+    alert = {"kind": "webhook", "name": "ops", "url": "http://127.0.0.1:9/"}
+    with stack({"web": {}}, watch={**WATCH, "grace": 0, "alerts": [alert]}) as made:
+        assert made.perform()["ok"]
+        watcher = loop.Watcher(made.root, told.append)
+        open_files = len(os.listdir("/dev/fd"))
+        monkeypatch.setattr(apart.os, failing, refuse)
+        watcher.once()
+        monkeypatch.undo()
+        assert len(os.listdir("/dev/fd")) <= open_files
+        (event,) = told[-1]["events"]
+        assert event["incident"]["code"] == "look_failed"
+        assert os.strerror(errno.EAGAIN) in event["incident"]["why"]
+        box = watcher.state["deliveries"]["targets"]["ops"]
+        assert (len(box["waiting"]), os.strerror(errno.EAGAIN) in box["problem"]) == (1, True)
+
+
+def test_a_watcher_that_breaks_down_has_not_ended_on_purpose() -> None:
+    def broken(_document: t.Any) -> t.NoReturn:
+        raise BrokenPipeError
+
+    with stack({"web": {}}, watch=WATCH) as made:
+        assert made.perform()["ok"]
+        with pytest.raises(BrokenPipeError):
+            loop.Watcher(made.root, broken).watch()
+        known = watcher_of(made.paths.state, time.time() + 3600, 1.0)
+        assert known is not None
+        assert known["silent"]
+
+
+def test_a_watcher_whose_engine_was_taken_away_says_so() -> None:
+    with stack({"web": {}}, watch=WATCH) as made:
+        assert made.perform()["ok"]
+        with subprocess.Popen([made.command, "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith(b"watching stack")
+            Path(made.command).unlink()
+            Path(made.root, "engine", "files").unlink()
+            said = process.communicate(timeout=30)[1].decode()
+        assert process.returncode == 1
+        assert f"cannot go on as {made.command}: No such file or directory" in said
+        assert "Traceback" not in said
