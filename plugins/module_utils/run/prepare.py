@@ -28,7 +28,7 @@ from ..state.generations import (
     load_kept,
 )
 from ..state.runs import run_ids, steps_of
-from ..state.stopped import read_stopped
+from ..state.stopped import WHOLE, read_stopped
 from ..verdict import fitness, status
 from ..verdict.observation import Observation, identity
 from . import hand_over, preflight
@@ -122,6 +122,8 @@ def prepare(
     installed = _installed(request)
     generation = _wanted(request, installed)
     stack = generation.stack
+    if request.unless_stopped:
+        _check_not_stopped(request, stack)
     choice = choice_of(request, stack)
     only = None if choice is None else scope(stack, choice)
     awaited = fitness.absent_release(stack) if may_await else ""
@@ -148,6 +150,20 @@ def prepare(
     return PreparedRun(
         request, clock, generation, before, plan, takedown, files, restores, awaited, limit, choice, there, spared
     )
+
+
+def _check_not_stopped(request: Request, stack: Stack) -> None:
+    """Raise RollcallError when somebody has stopped what is to be started, since whoever asks has looked."""
+    stopped = read_stopped(stack)
+    found = next((one for name, one in stopped.items() if name in (WHOLE, *request.services)), None)
+    if found is not None:
+        raise RollcallError(
+            f"{', '.join(request.services)} of stack {stack.name} was {found.words}, and stays so. "
+            "Nothing was stopped or changed.",
+            kind="refused",
+            evidence={"stopped": list(request.services)},
+            remedies=[cures.STATUS],
+        )
 
 
 def _takedown(

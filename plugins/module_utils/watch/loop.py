@@ -315,7 +315,7 @@ class Watcher:
         except (RollcallError, OSError, RuntimeError, TooLong) as exc:
             attempt = restarts.Attempt(False, False, one_line(str(exc) or "it did not end", 300))
         if not attempt.said:
-            # Another run has the lock: it is tried again when that has ended.
+            # Another run has the lock: it is tried again when that has ended. Or somebody has stopped the service.
             return
         self.state, events = restarts.settled(self.state, scope, attempt, self._clock.wall(), self._place)
         self._finish(events)
@@ -353,16 +353,15 @@ def _started(stack: Stack, name: str) -> t.Dict[str, t.Any]:
     from ..run.request import Request
     from ..show.roll_call import verdict_line
 
-    request = Request(
-        root=stack.root, mode=AUTO, who=WHO, paths=stack.paths, automatic=True, services=(name,), dependents=False
-    )
+    asked: t.Dict[str, t.Any] = {"automatic": True, "services": (name,), "dependents": False, "unless_stopped": True}
+    request = Request(root=stack.root, mode=AUTO, who=WHO, paths=stack.paths, **asked)
     try:
         report = dispatch.run(request)
     except RollcallError as exc:
-        spent = exc.evidence.get("free_in") is not None
-        if exc.kind == "refused" and not spent:
+        refused = exc.kind == "refused"
+        if refused and ("lock" in exc.evidence or "stopped" in exc.evidence):
             return {"ok": False, "refused": False, "said": ""}
-        return {"ok": False, "refused": spent, "said": one_line(exc.message, 300)}
+        return {"ok": False, "refused": refused, "said": one_line(exc.message, 300)}
     row = next((one for one in report["services"] if one["name"] == name), None)
     if row is not None and row["state"] == "RUNNING" and row["health"] in ("ok", "none"):
         # Whether it lasts, the next looks tell: a verdict cannot be OK so soon after an exit.

@@ -29,7 +29,7 @@ class Attempt(t.NamedTuple):
 
     Attributes:
         ok: whether its verdict was OK.
-        refused: whether nothing was tried, because the restart budget is used up.
+        refused: whether nothing was tried, because the restart budget is used up, or something else is in the way.
         said: what the run has said, in one line.
     """
 

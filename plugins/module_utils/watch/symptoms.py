@@ -302,7 +302,8 @@ def _symptom(stack: Stack, report: Report, check: CheckData, sight: Sight) -> Sy
     if subject in by_name:
         word = _WORDS.get((name, code), _WORDS.get((name, ""), name))
         down = (name, code) == ("running", "down") and by_name[subject].kind == "service"
-        startable = down and check["data"].get("state") in ("FATAL", "EXITED", "STOPPED")
+        # STOPPED is what somebody has told supervisord to stop, with supervisorctl for one; nothing gets so by itself.
+        startable = down and check["data"].get("state") in ("FATAL", "EXITED")
         own = (name, code) in _OWN_CAUSES
         under_all = (SUPERVISORD,) if own else causes_of(stack, by_name[subject])
         why = f"{subject} {word}: {said}"

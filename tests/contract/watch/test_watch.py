@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import apart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import load_stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.watching import watcher_of
 from ansible_collections.rollcall.supervisor.plugins.module_utils.watch import loop
 from tests.support.commands import rollcall
@@ -260,3 +261,26 @@ def test_a_watcher_whose_engine_was_taken_away_says_so() -> None:
         assert process.returncode == 1
         assert f"cannot go on as {made.command}: No such file or directory" in said
         assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("what", ["web", ""])
+def test_what_somebody_has_stopped_since_the_look_is_not_started(what: str) -> None:
+    with stack({"web": {}, "other": {}}, watch=WATCH) as made:
+        assert made.perform()["ok"]
+        assert rollcall(made, "stop", *([what] if what else [])).code == 0
+        assert loop._started(load_stack(made.paths), "web") == {"ok": False, "refused": False, "said": ""}
+        row = next(one for one in made.status()["services"] if one["name"] == "web")
+        assert (row["pid"], row["stopped"] is not None or what == "") == (None, True)
+
+
+def test_a_start_that_is_refused_is_given_up_and_not_tried_at_every_look() -> None:
+    port = free_port()
+    with stack({"web": {"port": port}, "other": {}}, watch=WATCH) as made:
+        assert made.perform()["ok"]
+        with made.supervisor() as client:
+            client.stop(["web"])
+            assert eventually(lambda: client.programs()["web"].state == "STOPPED", 20)
+        with socket.create_server(("127.0.0.1", port)):
+            answer = loop._started(load_stack(made.paths), "web")
+        assert (answer["ok"], answer["refused"]) == (False, True)
+        assert str(port) in answer["said"]

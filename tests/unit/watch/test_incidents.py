@@ -300,6 +300,9 @@ WORK = {"who": "a", "verb": "x", "pid": 1, "since": "", "run": None, "start": 1}
         pytest.param(seen(DOWN, spaces=[FULL]), None, id="the disk is full"),
         pytest.param(seen(DOWN, run_at_work=WORK), None, id="a run is at work"),
         pytest.param(
+            seen(failed("running", "web", "STOPPED", None, code="down", state="STOPPED")), None, id="supervisorctl stop"
+        ),
+        pytest.param(
             seen(failed("running", "web", "BACKOFF", None, code="down", state="BACKOFF")), None, id="supervisord tries"
         ),
     ],
