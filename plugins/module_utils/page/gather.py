@@ -26,8 +26,6 @@ if t.TYPE_CHECKING:
     from ..base.page_documents import HostTold
     from ..base.watch_documents import WatchState
 
-# What an incident must have to be shown: another version may have written it.
-INCIDENT = {"code", "subject", "services", "level", "why", "evidence", "next", "since", "looks", "restarts", "gave_up"}
 # Characters of the evidence of a check in the record of a run, and how many actions of a run are told.
 EVIDENCE, ACTIONS = 400, 20
 
@@ -69,10 +67,7 @@ def _watch(state: str) -> t.Optional[WatchState]:
     except OSError:
         # It is root's, and a look without it is a look.
         return None
-    if known is None:
-        return None
-    whole = [one for one in known["incidents"] if isinstance(one, dict) and one.keys() >= INCIDENT]
-    return {**known, "incidents": whole, "deliveries": {}}
+    return None if known is None else {**known, "deliveries": {}}
 
 
 def _in_short(run: RunSummary) -> RunSummary:

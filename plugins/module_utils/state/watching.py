@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import typing as t
 
@@ -18,8 +19,9 @@ if t.TYPE_CHECKING:
     from ..base.documents import WatcherData
     from ..base.watch_documents import WatchState
 
+Kinds = t.Mapping[str, t.Tuple[type, ...]]
 # Its types as a reader takes them for granted; a crash, or another version, may have left anything.
-_KINDS: t.Mapping[str, t.Tuple[type, ...]] = {
+_KINDS: Kinds = {
     **dict.fromkeys(("at", "interval", "seconds", "grace_until"), (int, float)),
     "looks": (int,),
     **dict.fromkeys(("level", "boot"), (str,)),
@@ -27,6 +29,14 @@ _KINDS: t.Mapping[str, t.Tuple[type, ...]] = {
     **dict.fromkeys(("recovering", "seen_before", "deliveries"), (dict,)),
     "run": (str, type(None)),
 }
+_INCIDENT: Kinds = {
+    **dict.fromkeys(("id", "code", "subject", "level", "why", "evidence"), (str,)),
+    **dict.fromkeys(("services", "next"), (list,)),
+    "since": (int, float),
+    **dict.fromkeys(("looks", "restarts"), (int,)),
+    "gave_up": (bool,),
+}
+_PAST: Kinds = {"times": (int,), "last": (int, float), "restarts": (int,), "gave_up": (bool,)}
 
 # Looks in a row that a watcher which lives may have missed on a busy host.
 MISSED = 3
@@ -59,8 +69,39 @@ def read_watch(state: str) -> t.Optional[WatchState]:
         raise
     except (OSError, *NOT_AS_EXPECTED):
         return None
-    is_one = isinstance(data, dict) and all(isinstance(data.get(key), kinds) for key, kinds in _KINDS.items())
-    return t.cast("WatchState", data) if is_one else None
+    if not fits(data, _KINDS):
+        return None
+    # What of it is another version's is seen again, and told again.
+    whole = {
+        "incidents": [one for one in data["incidents"] if _is_incident(one)],
+        "recovering": {scope: looks for scope, looks in data["recovering"].items() if isinstance(looks, int)},
+        "seen_before": {scope: past for scope, past in data["seen_before"].items() if fits(past, _PAST)},
+    }
+    return t.cast("WatchState", {**data, **whole})
+
+
+def _is_incident(data: t.Any) -> bool:
+    texts = (*data["services"], *data["next"]) if fits(data, _INCIDENT) else (None,)
+    return all(isinstance(text, str) for text in texts)
+
+
+def fits(data: t.Any, kinds: Kinds) -> bool:
+    """Return whether data is an object whose values have the types that a reader takes for granted; numbers are finite.
+
+    Args:
+        data: of a JSON document.
+        kinds: by key the types that the value may have.
+    """
+    return isinstance(data, dict) and all(
+        key in data and isinstance(data[key], allowed) and _is_finite(data[key]) for key, allowed in kinds.items()
+    )
+
+
+def _is_finite(value: t.Any) -> bool:
+    try:
+        return not isinstance(value, (int, float)) or math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def watcher_of(state: str, now: float, limit: float) -> t.Optional[WatcherData]:

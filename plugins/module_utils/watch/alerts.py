@@ -20,6 +20,7 @@ from ..base.errors import RollcallError
 from ..base.text import one_line
 from ..host.apart import Begun, TooLong
 from ..manifest.alert_keys import CRITICAL
+from ..state.watching import Kinds, fits
 from . import messages, outbox
 from .targets import AlertTarget, heartbeat_of, targets_of
 
@@ -36,6 +37,19 @@ SECONDS, MOST_AT_ONCE = 120.0, 5
 _INTERVAL = 0.01
 # Levels at which nothing is wrong, or is counted.
 _WELL = ("ok", "grace")
+
+# What is taken for granted of what is remembered.
+_TIME: t.Tuple[type, ...] = (int, float, type(None))
+_BEATS: Kinds = {"called": _TIME, "failed_at": _TIME, "problem": (str, type(None))}
+_BOX: Kinds = {
+    **dict.fromkeys(("taken", "waiting"), (list,)),
+    "held": (dict,),
+    **dict.fromkeys(("sent", "dropped", "held_back"), (int,)),
+    **dict.fromkeys(("last_sent", "failed_at"), _TIME),
+    "problem": (str, type(None)),
+}
+_HELD: Kinds = {"count": (int,), "since": _TIME, "titles": (list,)}
+_WAITING: Kinds = {"alert": (dict,), "tries": (int,), "due": (int, float)}
 
 # By target the outcome of each alert, in their order; after one that was not taken there are no more. None: the
 # heartbeat's.
@@ -213,11 +227,23 @@ def _is_due(stack: Stack, memory: AlertMemory, now: float) -> bool:
 
 
 def memory_of(kept: t.Any) -> AlertMemory:
-    """Return what the delivery remembers; a new memory where there is none yet."""
+    """Return what the delivery remembers; a new memory where there is none yet, or another version has left it."""
     known = kept if isinstance(kept, dict) else {}
+    targets, beats = known.get("targets"), known.get("heartbeat")
     never: Heartbeats = {"called": None, "failed_at": None, "problem": None}
-    beats = t.cast("Heartbeats", {**never, **known.get("heartbeat", {})})
-    return {"targets": dict(known.get("targets", {})), "heartbeat": beats}
+    return {
+        "targets": {name: box for name, box in (targets if isinstance(targets, dict) else {}).items() if _is_box(box)},
+        "heartbeat": t.cast("Heartbeats", beats) if fits(beats, _BEATS) else never,
+    }
+
+
+def _is_box(box: t.Any) -> bool:
+    return (
+        fits(box, _BOX)
+        and fits(box["held"], _HELD)
+        and all(fits(each, _WAITING) for each in box["waiting"])
+        and all(isinstance(then, (int, float)) for then in box["taken"])
+    )
 
 
 def problems_of(state: WatchState) -> t.Dict[str, str]:
