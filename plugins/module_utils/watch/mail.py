@@ -32,6 +32,8 @@ if t.TYPE_CHECKING:
 
 # Seconds for all of it, and for one answer of the server.
 SECONDS, ONE_ANSWER = 20.0, 10.0
+# Bytes of all that a server says, before TLS and in it.
+MOST_BYTES = 65_536
 # With what a server greets (RFC 5321, 4.2.3).
 _READY = 220
 
@@ -129,7 +131,7 @@ class _Conversation:
             tls.secure(line, made, target.host)
         line.sock.settimeout(ONE_ANSWER)
         # The name of this host as it says it itself: to look for the whole one may take as long as a resolver does.
-        server = smtplib.SMTP(local_hostname=os.uname().nodename or "localhost", timeout=ONE_ANSWER)
+        server = _Server(local_hostname=os.uname().nodename or "localhost", timeout=ONE_ANSWER)
         server.sock = line.sock
         # The name that the certificate must have; the constructor sets it only when it connects itself.
         server._host = target.host  # type: ignore[attr-defined]
@@ -140,6 +142,33 @@ class _Conversation:
         if target.tls == STARTTLS:
             server.starttls(context=made)
         return server
+
+
+class _Server(smtplib.SMTP):
+    """A server of mail whose answers have an end: the library reads one of any number of lines."""
+
+    def getreply(self) -> t.Tuple[int, bytes]:
+        """Return the next answer, as the library does."""
+        if self.file is None and self.sock is not None:
+            self.file = _Bounded(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _Bounded:
+    """What a server says, up to `MOST_BYTES`."""
+
+    def __init__(self, stream: t.IO[bytes]) -> None:
+        self._stream = stream
+        self._left = MOST_BYTES
+        self.close = stream.close
+
+    def readline(self, most: int) -> bytes:
+        """Return the next line. Raises OSError where there is more than may be."""
+        line = self._stream.readline(most)
+        self._left -= len(line)
+        if self._left < 0:
+            raise OSError(f"it says more than {MOST_BYTES} bytes")
+        return line
 
 
 def _answer(code: int, said: t.Union[bytes, str]) -> str:

@@ -418,6 +418,14 @@ def test_hostile_servers_of_mail(tmp_path: Path) -> None:
         assert result.seconds < 2
 
 
+def test_a_server_of_mail_that_never_stops_talking_is_not_listened_to_for_long(tmp_path: Path) -> None:
+    talk = says(("220-" + "x" * 4000 + "\r\n") * 100)
+    with tcp_peer(talk, listens=False) as peer:
+        result = sent(by_mail(tmp_path, peer.port, host="127.0.0.1", tls="none"))
+    assert (result.ok, result.again) == (False, True), result
+    assert "it says more than 65536 bytes" in result.answer
+
+
 # --- Apprise ---------------------------------------------------------------------------------------------------------
 
 
