@@ -142,6 +142,16 @@ def in_turn(first: Works, then: Works, *, clock: Clock = SYSTEM) -> t.Tuple[t.Di
     return answers, {name: _value(line) for name, line in zip(then.by_name, lines[len(first.by_name) :])}
 
 
+# Children that were killed and hang in the kernel, until they are gone.
+_left: t.List[int] = []
+
+
+def hanging() -> int:
+    """Return how many children of `Begun` were killed and are not gone, as they hang in the kernel."""
+    _left[:] = [pid for pid in _left if os.waitpid(pid, os.WNOHANG)[0] != pid]
+    return len(_left)
+
+
 class Begun:
     """A child that does one work, for whoever waits for other things besides.
 
@@ -187,13 +197,14 @@ class Begun:
         return _value(bytes(self._said))
 
     def end(self) -> None:
-        """End it, whatever it does; one that hangs in the kernel is left to init."""
+        """End it, whatever it does; for one that hangs in the kernel nobody waits (`hanging`)."""
         os.kill(self._pid, signal.SIGKILL)
         self._reap()
 
     def _reap(self) -> None:
         os.close(self.reader)
-        Deadline(_REAPED).poll(lambda: os.waitpid(self._pid, os.WNOHANG)[0] == self._pid, 0.001)
+        if not Deadline(_REAPED).poll(lambda: os.waitpid(self._pid, os.WNOHANG)[0] == self._pid, 0.001):
+            _left.append(self._pid)
 
 
 class _Child:

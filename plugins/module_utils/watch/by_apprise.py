@@ -11,6 +11,7 @@ It runs as the user of the services. Text and URL go through its standard input:
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import typing as t
@@ -31,10 +32,12 @@ if t.TYPE_CHECKING:
 # Seconds for all of it: Apprise may have several requests to make.
 SECONDS = 30.0
 # Ends with 0 when it was taken, with 3 when Apprise does not know the URL.
+# It ends by itself as well: who has started it may be killed, and a far end may keep it for ever.
 _PROGRAM = """
-import json, sys
-import apprise
+import json, signal, sys
 wanted = json.load(sys.stdin)
+signal.alarm(wanted["seconds"])
+import apprise
 far_end = apprise.Apprise()
 if not far_end.add(wanted["url"]):
     sys.exit(3)
@@ -65,7 +68,8 @@ def send(alert: AlertDocument, url: str, stack: Stack, *, seconds: float = SECON
     if not os.path.exists(python):
         raise NotSent(f"Apprise is not installed: {cures.INSTALL} -e monitor_apprise=true")
     title, *rest = plain_text(alert).split("\n", 1)
-    wanted = {"url": url, "title": without_mentions(title), "body": without_mentions("".join(rest).strip() or title)}
+    body = without_mentions("".join(rest).strip() or title)
+    wanted = {"url": url, "title": without_mentions(title), "body": body, "seconds": math.ceil(seconds) + 1}
     try:
         who = find_account(stack.user)
         child = subprocess.Popen(

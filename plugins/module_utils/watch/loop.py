@@ -22,7 +22,7 @@ from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
 from ..base.installation import FILES
 from ..base.text import one_line
-from ..host.apart import Begun, TooLong
+from ..host.apart import Begun, TooLong, hanging
 from ..manifest.model import Paths, Stack
 from ..state.generations import current_id, load_stack
 from ..state.watching import keep_watch, only_watcher, read_watch
@@ -42,6 +42,8 @@ if t.TYPE_CHECKING:
 DOCTOR = 600.0
 # Seconds that the doctor has beyond a look.
 DOCTOR_LONGER = 60.0
+# Looks that hang in the kernel, where nobody can end them: with so many none is begun before one of them is gone.
+MOST_HANGING = 5
 # Who asks for the runs of a watcher.
 WHO = "rollcall watch"
 
@@ -231,6 +233,8 @@ class Watcher:
         """
         seconds = look_limit(self.stack) + (DOCTOR_LONGER if dear else 0.0)
         stack, generation = self.stack, self._generation
+        if hanging() >= MOST_HANGING:
+            return Sight(hung=seconds)
         try:
             child = Begun(lambda: _in_child(lambda: look(stack, generation, dear=dear)), seconds)
         except OSError as exc:
@@ -245,7 +249,8 @@ class Watcher:
         try:
             return sight_of(child.answer())
         except TooLong:
-            return Sight(hung=seconds)
+            killed = "the process that looked was killed before it had ended: memory may be short"
+            return Sight(error=RollcallError(killed).as_dict())
         except (RollcallError, OSError, RuntimeError) as exc:
             message = (
                 exc.message if isinstance(exc, RollcallError) else one_line(str(exc).strip().splitlines()[-1], 300)

@@ -20,6 +20,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import apart
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.secret_values import secret_values
@@ -38,6 +39,7 @@ from tests.support.authorities import Authority, in_tls
 from tests.support.documents import validated
 from tests.support.manifests import a_manifest, a_service
 from tests.support.peers import Behaviour, drips, http, keeps_silent, says, tcp_peer, then_silent
+from tests.support.processes import eventually, is_alive
 from tests.support.receivers import HttpReceiver, a_state, an_event
 
 NUMBERS = itertools.count()
@@ -429,11 +431,14 @@ def test_a_server_of_mail_that_never_stops_talking_is_not_listened_to_for_long(t
 # --- Apprise ---------------------------------------------------------------------------------------------------------
 
 
+APPRISE = {"kind": "apprise", "url_file": "url"}
+
+
 def test_apprise_sends_what_it_gets_by_its_input_and_what_it_says_stays_within(
     tmp_path: Path, receiver: HttpReceiver
 ) -> None:
     url = f"{receiver.url.replace('http', 'json')}/{KEY}"
-    stack = a_stack(tmp_path, files={"url": url}, alerts=[{"kind": "apprise", "url_file": "url"}])
+    stack = a_stack(tmp_path, files={"url": url}, alerts=[APPRISE])
     python = Path(by_apprise.python_of(stack.root))
     python.parent.mkdir(parents=True)
     # As the role `monitor` makes it; here it notes its arguments.
@@ -453,6 +458,22 @@ def test_apprise_sends_what_it_gets_by_its_input_and_what_it_says_stays_within(
     assert sent(stack)._replace(seconds=0) == delivery.SendResult(False, "did not take it", True, 0.0, 0)
     secret_file(Path(stack.root, "url"), "nothing://that.there.is")
     assert sent(stack).answer == "has a URL that Apprise does not know"
+
+
+def test_apprise_ends_also_when_who_has_started_it_was_killed(tmp_path: Path) -> None:
+    with tcp_peer(drips("HTTP/1.1 200 OK\r\n" + "A: b\r\n" * 10_000, 0.05)) as peer:
+        stack = a_stack(tmp_path, files={"url": f"json://127.0.0.1:{peer.port}/"}, alerts=[APPRISE])
+        python = Path(by_apprise.python_of(stack.root))
+        python.parent.mkdir(parents=True)
+        python.write_text(f'#!/bin/sh\necho $$ > {tmp_path}/pid\nexec {sys.executable} "$@"\n', encoding="utf-8")
+        python.chmod(0o755)
+        url = f"json://127.0.0.1:{peer.port}/"
+        alert = messages.alert_of(an_event())
+        child = apart.Begun(lambda: by_apprise.send(alert, url, stack, seconds=4), 60)
+        assert eventually(lambda: bool(peer.requests), 20)
+        pid = int((tmp_path / "pid").read_text(encoding="ascii"))
+        child.end()
+        assert eventually(lambda: not is_alive(pid), 20)
 
 
 # --- a trial --------------------------------------------------------------------------------------------------------

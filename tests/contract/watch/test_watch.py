@@ -225,7 +225,7 @@ def test_a_host_without_room_for_a_process_is_told_and_ends_no_watcher(
         assert made.perform()["ok"]
         watcher = loop.Watcher(made.root, told.append)
         open_files = len(os.listdir("/dev/fd"))
-        monkeypatch.setattr(apart.os, failing, refuse)
+        monkeypatch.setattr(os, failing, refuse)
         watcher.once()
         monkeypatch.undo()
         assert len(os.listdir("/dev/fd")) <= open_files
@@ -284,3 +284,45 @@ def test_a_start_that_is_refused_is_given_up_and_not_tried_at_every_look() -> No
             answer = loop._started(load_stack(made.paths), "web")
         assert (answer["ok"], answer["refused"]) == (False, True)
         assert str(port) in answer["said"]
+
+
+def test_a_look_that_was_killed_is_no_look_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[t.Any] = []
+    with stack({"web": {}}, watch={**WATCH, "grace": 0}) as made:
+        assert made.perform()["ok"]
+        monkeypatch.setattr(loop, "look", lambda *_given, **_more: os.kill(os.getpid(), signal.SIGKILL))
+        loop.Watcher(made.root, told.append).once()
+        (incident,) = told[-1]["incidents"]
+        assert (incident["code"], "was killed" in incident["why"]) == ("look_failed", True)
+
+
+def test_looks_that_nobody_can_end_are_not_heaped_up_and_are_reaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[t.Any] = []
+    with stack({"web": {}}, watch={**WATCH, "grace": 0}) as made, monkeypatch.context() as hung:
+        assert made.perform()["ok"]
+        hung.setattr(loop, "DOCTOR_LONGER", 0.0)
+        hung.setattr(loop, "look_limit", lambda _stack: 0.1)
+        hung.setattr(loop, "look", lambda *_given, **_more: time.sleep(60))
+        # As the kernel does with what waits for a disk.
+        hung.setattr(apart, "_REAPED", 0.01)
+        hung.setattr(os, "kill", lambda *_given: None)
+        hung.setattr(apart, "_be_child", unending)
+        watcher = loop.Watcher(made.root, told.append)
+        for _number in range(loop.MOST_HANGING + 2):
+            watcher.once()
+        left = list(apart._left)
+        assert (len(left), apart.hanging()) == (loop.MOST_HANGING, loop.MOST_HANGING)
+        assert told[-1]["incidents"][0]["code"] == "look_hung"
+        hung.undo()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert eventually(lambda: apart.hanging() == 0, 20)
+        watcher.once()
+        assert told[-1]["incidents"] == []
+
+
+def unending(*_given: t.Any) -> t.NoReturn:
+    try:
+        time.sleep(120)
+    finally:
+        os._exit(1)
