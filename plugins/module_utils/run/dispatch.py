@@ -28,6 +28,7 @@ from ..host import processes
 from ..host.sessions import may_be_left
 from ..manifest.model import DEFAULT_PATH
 from ..state.generations import current_id, load_stack
+from ..state.lock import watcher_patience
 from ..state.runs import new_run_id, result_path, runs_directory, steps_of
 from ..verdict import fitness
 from . import boot, preflight, standing, worker
@@ -156,7 +157,7 @@ def _guarded(request: Request, run_id: str, wait: t.Callable[[], _T], clock: Clo
 def _begin(request: Request, run_id: str, clock: Clock) -> Going:
     began = clock.monotonic()
     stack = load_stack(request.paths) if request.wanted is None else request.wanted.stack
-    limit = limit_of(request, stack)
+    limit = limit_of(request, stack) + watcher_patience(request.paths.state)
     if request.mode.starts:
         # Before there is a record: it would be root's, in the state of a user who may not read it.
         fitness.account(stack)

@@ -14,7 +14,7 @@ from ..base.clock import Clock, Deadline
 from ..host import processes
 from ..host.ending import end
 from ..host.model import Process
-from ..state.lock import has_locked, locked_by
+from ..state.lock import has_locked, locked_by, monotonic
 from ..state.runs import runs_directory
 from .modes import EMERGENCY
 
@@ -57,7 +57,7 @@ def _hangs(state: str, note: t.Mapping[str, t.Any], process: Process, clock: Clo
     if process.state in _STOPPED:
         return True
     limit = note.get("limit")
-    if limit is not None and processes.age(0) - note["moment"] > limit:
+    if limit is not None and monotonic() - note["moment"] > limit:
         return True
     if note.get("verb") == EMERGENCY.name:
         return False

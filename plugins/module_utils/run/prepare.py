@@ -122,7 +122,7 @@ def prepare(
     installed = _installed(request)
     generation = _wanted(request, installed)
     stack = generation.stack
-    if request.unless_stopped:
+    if request.watcher:
         _check_not_stopped(request, stack)
     choice = choice_of(request, stack)
     only = None if choice is None else scope(stack, choice)

@@ -46,7 +46,8 @@ class Request(t.NamedTuple):
         services: which services it is about, as `manifest.selection` takes them; empty for all.
         dependents: whether it is also about what depends on these.
         start_stopped: whether what somebody has stopped by name is started as well.
-        unless_stopped: whether it is refused when somebody has stopped one of ``services``, or the stack.
+        watcher: whether a watcher asks: it is refused when somebody has stopped one of ``services`` or the stack, and
+            other runs wait for it.
     """
 
     root: str
@@ -69,7 +70,7 @@ class Request(t.NamedTuple):
     services: t.Tuple[str, ...] = ()
     dependents: bool = True
     start_stopped: bool = False
-    unless_stopped: bool = False
+    watcher: bool = False
 
     @property
     def force(self) -> str:

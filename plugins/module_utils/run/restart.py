@@ -65,7 +65,8 @@ def perform(request: Request, run_id: str, *, clock: Clock = SYSTEM) -> Report:
     state = request.paths.state
     ended = end_what_hangs(request, clock) if request.mode.kills else []
     limit = _limit(request)
-    lock = locked(state, request.who, request.mode.name, run=run_id, limit=limit, clock=clock)
+    ours: t.Dict[str, t.Any] = {"run": run_id, "limit": limit, "watcher": request.watcher}
+    lock = locked(state, request.who, request.mode.name, clock=clock, **ours)
     with lock, waits_told(state, run_id, clock):
         return _perform_locked(request, run_id, ended, clock)
 

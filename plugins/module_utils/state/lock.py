@@ -20,7 +20,7 @@ import typing as t
 from ..base import cures
 from ..base.clock import SYSTEM, Clock, Deadline
 from ..base.errors import RollcallError
-from ..base.files import json_object, read_text, try_lock
+from ..base.files import NOT_AS_EXPECTED, json_object, read_text, try_lock
 from ..base.opening import open_directory
 from ..base.text import one_line, readable_time
 from ..host import processes
@@ -31,6 +31,8 @@ if t.TYPE_CHECKING:
     from ..base.documents import WaitData
 
 POLL = 0.05
+# Seconds for which a run of the watcher is waited for: whoever comes did not ask for it, and it is about one service.
+WATCHER_PATIENCE = 60.0
 
 
 @contextlib.contextmanager
@@ -42,6 +44,7 @@ def locked(
     run: t.Optional[str] = None,
     limit: t.Optional[float] = None,
     patience: float = 0.0,
+    watcher: bool = False,
     clock: Clock = SYSTEM,
 ) -> t.Iterator[None]:
     """Hold the lock of a stack.
@@ -52,7 +55,8 @@ def locked(
         verb: what for, for the note.
         run: id of the run, for the note.
         limit: seconds that it takes at the longest, for the note.
-        patience: seconds to wait for another process; without any the answer comes at once.
+        patience: seconds to wait for another process; without any the answer comes at once, but for a watcher's run.
+        watcher: whether it is for a run that a watcher has begun, for the note.
         clock: of the deadline, and of the time in the note.
 
     Raises:
@@ -61,7 +65,7 @@ def locked(
     """
     own = _process(os.getpid())
     note = {"pid": os.getpid(), "who": who, "verb": verb, "since": readable_time(clock.wall()), "run": run}
-    note.update(limit=limit, boot=processes.boot_id(), moment=processes.age(0))
+    note.update(limit=limit, boot=processes.boot_id(), moment=monotonic(), watcher=watcher)
     descriptor = _take(state, {**note, "start": None if own is None else own.start}, Deadline(patience, clock))
     try:
         yield
@@ -78,7 +82,9 @@ def _take(state: str, note: t.Mapping[str, t.Any], deadline: Deadline) -> int:
     try:
         descriptor = open_directory(state)
         if not deadline.poll(lambda: try_lock(descriptor), POLL):
-            raise _refusal(state)
+            watched = Deadline(watcher_patience(state), deadline.clock)
+            if not watched.poll(lambda: try_lock(descriptor), POLL):
+                raise _refusal(state)
         _write_note(state, json.dumps(note))
     except (OSError, RollcallError) as exc:
         if descriptor >= 0:
@@ -120,6 +126,21 @@ def _refusal(state: str) -> RollcallError:
     return RollcallError(
         message, kind="refused", evidence={"lock": _note_path(state), "holder": note}, remedies=remedies
     )
+
+
+def watcher_patience(state: str) -> float:
+    """Return the seconds for which a run of the watcher that has locked the stack is waited for; 0 where none has."""
+    note = locked_by(state)
+    try:
+        limit = float(note["limit"]) if note.get("watcher") is True else 0.0
+    except NOT_AS_EXPECTED:
+        return 0.0
+    return max(0.0, min(limit, WATCHER_PATIENCE))
+
+
+def monotonic() -> float:
+    """Return the clock by which a run's time is measured: like the run's own, it stands still while the host sleeps."""
+    return SYSTEM.monotonic()
 
 
 def lock_note(state: str) -> t.Dict[str, t.Any]:

@@ -23,7 +23,7 @@ from ..host import processes
 from ..manifest.model import Paths, Stack
 from ..state.generations import current_id, load_stack
 from ..state.known_secrets import without_secrets
-from ..state.lock import describe_lock, locked_by
+from ..state.lock import describe_lock, locked_by, monotonic
 from ..state.rollout import read_rollout
 from ..state.runs import run_ids, steps_of
 from ..verdict import status
@@ -122,7 +122,7 @@ def _overdue(stack: Stack) -> str:
     if process is not None and process.state == "T":
         return f"the run at work is stopped by a signal: {describe_lock(note)}"
     try:
-        left = float(note["limit"]) + BEYOND - (processes.age(0) - float(note["moment"]))
+        left = float(note["limit"]) + BEYOND - (monotonic() - float(note["moment"]))
     except NOT_AS_EXPECTED:
         # It has no limit, or another version has written it.
         return ""

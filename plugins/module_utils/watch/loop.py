@@ -358,7 +358,7 @@ def _started(stack: Stack, name: str) -> t.Dict[str, t.Any]:
     from ..run.request import Request
     from ..show.roll_call import verdict_line
 
-    asked: t.Dict[str, t.Any] = {"automatic": True, "services": (name,), "dependents": False, "unless_stopped": True}
+    asked: t.Dict[str, t.Any] = {"automatic": True, "services": (name,), "dependents": False, "watcher": True}
     request = Request(root=stack.root, mode=AUTO, who=WHO, paths=stack.paths, **asked)
     try:
         report = dispatch.run(request)

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -23,6 +24,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock imp
     lock_note,
     locked,
     locked_by,
+    watcher_patience,
 )
 from tests.support.processes import eventually
 
@@ -81,6 +83,34 @@ def test_patience_waits_for_another_process(tmp_path: Path, another: subprocess.
     os.kill(another.pid, signal.SIGKILL)
     with locked(str(tmp_path), "bob", "quick", patience=10):
         assert locked_by(str(tmp_path))["who"] == "bob"
+
+
+def test_a_run_of_the_watcher_is_waited_for_and_no_other_one(tmp_path: Path) -> None:
+    state = str(tmp_path)
+    held, enough = threading.Event(), threading.Event()
+
+    def hold(limit: float) -> None:
+        with locked(state, "rollcall watch", "auto", limit=limit, watcher=True):
+            held.set()
+            enough.wait(30)
+
+    for limit, waits in ((30.0, True), (0.1, False)):
+        held.clear()
+        enough.clear()
+        thread = threading.Thread(target=hold, args=(limit,))
+        thread.start()
+        assert held.wait(10)
+        assert watcher_patience(state) == limit
+        if waits:
+            threading.Timer(0.3, enough.set).start()
+            with locked(state, "bob", "full"):
+                assert (locked_by(state)["who"], watcher_patience(state)) == ("bob", 0.0)
+        else:
+            with pytest.raises(RollcallError) as refused, locked(state, "bob", "full"):
+                pass
+            assert refused.value.kind == "refused", "it takes longer than it may"
+            enough.set()
+        thread.join()
 
 
 def test_the_note_of_a_process_that_was_killed_locks_nothing(tmp_path: Path, another: subprocess.Popen[bytes]) -> None:

@@ -19,10 +19,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.host import apart
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host import apart, processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import lock
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import load_stack
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.watching import watcher_of
-from ansible_collections.rollcall.supervisor.plugins.module_utils.watch import loop
+from ansible_collections.rollcall.supervisor.plugins.module_utils.watch import look, loop
 from tests.support.commands import rollcall
 from tests.support.documents import validated
 from tests.support.processes import eventually, free_port, is_alive, kill
@@ -284,6 +286,22 @@ def test_a_start_that_is_refused_is_given_up_and_not_tried_at_every_look() -> No
             answer = loop._started(load_stack(made.paths), "web")
         assert (answer["ok"], answer["refused"]) == (False, True)
         assert str(port) in answer["said"]
+
+
+def test_a_run_is_not_overdue_because_the_host_was_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    def overdue() -> str:
+        return str(look.look(load_stack(made.paths), "", dear=False)["overdue"])
+
+    with stack({"web": {}}, watch=WATCH) as made:
+        assert made.perform()["ok"]
+        with locked(made.paths.state, "ada", "full", limit=10.0), monkeypatch.context() as later:
+            age = processes.age
+            # The clock of the boot goes on while a host sleeps, the monotonic one does not.
+            later.setattr(processes, "age", lambda start: age(start) + 3600)
+            assert overdue() == ""
+            monotonic = lock.monotonic()
+            later.setattr(look, "monotonic", lambda: monotonic + 3600)
+            assert "longer than all its deadlines together: ada runs 'full'" in overdue()
 
 
 def test_a_look_that_was_killed_is_no_look_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
