@@ -326,21 +326,19 @@ def _follow(stack: Stack, logs: t.Sequence[t.Any]) -> None:
     """Write each line with its service before it, until SIGUSR1 and the end of what is written by then."""
     from ..base.masking import masked
     from ..show.logs import prefixed
-    from ..state.known_secrets import known_secrets
+    from ..state.known_secrets import FreshSecrets
 
     ends: t.List[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         # The end of the services is to be told as well.
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, lambda number, _frame: ends.append(number))
-    secrets, several, known = known_secrets(stack.root), len(logs) > 1, time.monotonic()
+    secrets, several = FreshSecrets(stack.paths, stack.root), len(logs) > 1
     while True:
         ending = bool(ends)
         lines = [(log.name, line) for log in logs for line in log.read()]
-        if lines and time.monotonic() - known > PATIENCE:
-            # They may be others by now.
-            secrets, known = known_secrets(stack.root), time.monotonic()
-        sys.stdout.write("".join(masked(f"{prefixed(name, line, several=several)}\n", secrets) for name, line in lines))
+        known = secrets.now() if lines else []
+        sys.stdout.write("".join(masked(f"{prefixed(name, line, several=several)}\n", known) for name, line in lines))
         sys.stdout.flush()
         if not lines:
             if ending:

@@ -26,7 +26,7 @@ LINES = 50
 def _logs(options: argparse.Namespace) -> int:
     from ..base.masking import masked
     from ..show.logs import logs_text, prefixed
-    from ..state.known_secrets import known_secrets
+    from ..state.known_secrets import FreshSecrets
     from ..verdict.log_lines import Log, followed_lines, last_log_lines
 
     if options.follow and options.json:
@@ -41,10 +41,10 @@ def _logs(options: argparse.Namespace) -> int:
         found = _since(logs, stack, options)
     code = show({"ok": True, "logs": found}, lambda told: logs_text(told["logs"], options.root), options)
     if options.follow:
-        secrets, several = known_secrets(options.root), len(logs) > 1
+        secrets, several = FreshSecrets(stack.paths, options.root), len(logs) > 1
         sys.stdout.flush()
         for name, line in followed_lines(logs):
-            sys.stdout.write(masked(prefixed(name, line, several=several), secrets) + "\n")
+            sys.stdout.write(masked(prefixed(name, line, several=several), secrets.now()) + "\n")
             sys.stdout.flush()
     return code
 

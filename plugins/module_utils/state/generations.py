@@ -75,6 +75,14 @@ def generations_directory(root: str) -> str:
     return os.path.join(root, "generations")
 
 
+def in_place(paths: Paths) -> str:
+    """Return the id of the current generation; empty where there is none, or that cannot be told."""
+    try:
+        return os.path.basename(os.readlink(paths.etc))
+    except OSError:
+        return ""
+
+
 def current_id(paths: Paths) -> t.Optional[str]:
     """Return the id of the current generation; None before the first install.
 

@@ -15,17 +15,22 @@ import contextlib
 import os
 import typing as t
 
+from ..base.clock import SYSTEM, Clock
 from ..base.files import json_object
 from ..base.masking import masked, secrets_in
 from ..base.opening import Judge, OpenDirectory
 from ..host.accounts import readable_by
 from ..host.answering import silent_mount
-from .generations import generations_directory, load_whereabouts
+from ..manifest.model import Paths
+from .generations import generations_directory, in_place, load_whereabouts
 
 # Bytes of one private file: some variables of 128 KiB each.
 MOST = 8 << 20
 # Bytes of a delivered file: of a larger one, nobody would find a line in a log.
 MOST_DELIVERED = 64 << 10
+
+# Seconds after which secrets are read anew that come without a generation.
+FRESH = 2.0
 
 _T = t.TypeVar("_T")
 
@@ -71,6 +76,34 @@ def _contents(
         for name in place.names() if names is None else sorted(names):
             with contextlib.suppress(OSError):
                 yield place.read(name, most)
+
+
+class FreshSecrets:
+    """The secrets of a stack, for whoever tells of it for a long time: services may get others meanwhile.
+
+    Args:
+        paths: of the stack.
+        root: of it.
+        clock: where the time comes from.
+    """
+
+    def __init__(self, paths: Paths, root: str, *, clock: Clock = SYSTEM) -> None:
+        self._paths = paths
+        self._root = root
+        self._clock = clock
+        self._read(in_place(paths))
+
+    def _read(self, generation: str) -> None:
+        self._at, self._generation = self._clock.monotonic(), generation
+        self._known = known_secrets(self._root)
+
+    def now(self) -> t.List[str]:
+        """Return all secrets of the stack, read anew where another generation is in place, and every few seconds."""
+        # It is in place before a service is started with what it has.
+        generation = in_place(self._paths)
+        if generation != self._generation or self._clock.monotonic() - self._at > FRESH:
+            self._read(generation)
+        return self._known
 
 
 def without_secrets(data: _T, root: t.Optional[str], *given: t.Any) -> _T:

@@ -125,6 +125,21 @@ def test_followed_logs_go_on_over_a_rotation_until_they_are_interrupted(running:
             following.kill()
 
 
+def test_a_secret_that_a_service_gets_while_its_log_is_followed_is_hidden() -> None:
+    says = ["sh", "-c", 'echo "it is $TOKEN"; exec sleep 600']
+    with stack({"web": {"command": says, "secrets": {"TOKEN": "the-first-one"}}}) as made:
+        assert made.perform()["ok"]
+        with subprocess.Popen([made.command, "logs", "-f"], stdout=subprocess.PIPE, text=True) as following:
+            try:
+                assert following.stdout is not None
+                assert following.stdout.readline() == "it is ********\n"
+                made.raw["services"]["web"]["secrets"]["TOKEN"] = "the-second-one"
+                assert made.perform()["ok"]
+                assert following.stdout.readline() == "it is ********\n"
+            finally:
+                following.kill()
+
+
 def test_since_a_run_are_all_lines_since_it_began_over_a_rotation() -> None:
     with stack(two_services()) as made:
         assert made.perform()["ok"]
