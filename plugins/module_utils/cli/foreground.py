@@ -184,7 +184,9 @@ class Foreground:
         while not self._asked:
             try:
                 # What it cannot tell others is told here.
-                Watcher(self._root, tell, warn=lambda text: _say(f"rollcall run: {printable(text)}")).watch()
+                watcher = Watcher(self._root, tell, warn=lambda text: _say(f"rollcall run: {printable(text)}"))
+                with contextlib.closing(watcher):
+                    watcher.watch()
             except Stopped:
                 if over:
                     raise over[0] from None

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import typing as t
@@ -140,6 +141,17 @@ def keep_watch(state: str, memory: WatchState) -> None:
     write_record(path(state), memory)
 
 
+def _lock_file(name: str) -> int:
+    """Return a descriptor of the file that is locked; on a disk that has become read-only it is there already."""
+    usual = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        return os.open(name, os.O_RDWR | os.O_CREAT | usual, 0o600)
+    except OSError as exc:
+        if exc.errno != errno.EROFS:
+            raise
+    return os.open(name, os.O_RDONLY | usual)
+
+
 def only_watcher(state: str) -> int:
     """Be the only watcher of a stack until this process ends, and return the descriptor that says so.
 
@@ -148,7 +160,7 @@ def only_watcher(state: str) -> int:
     """
     name = os.path.join(state, "watch.lock")
     try:
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        descriptor = _lock_file(name)
         if try_lock(descriptor):
             return descriptor
         os.close(descriptor)

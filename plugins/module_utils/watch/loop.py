@@ -125,6 +125,10 @@ class Watcher:
                     if self._waited(due):
                         break
 
+    def close(self) -> None:
+        """Let another watcher look at the stack."""
+        os.close(self._lock)
+
     def once(self) -> None:
         """Look once, and wait for the service that is started again, where one is, and for what is sent.
 

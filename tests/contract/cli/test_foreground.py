@@ -172,3 +172,20 @@ def test_another_watcher_ends_nothing() -> None:
             run.terminate()
             assert run.wait(BOUND) == 0
         assert made.daemons() == []
+
+
+def test_an_engine_that_cannot_go_on_leaves_it_as_it_is() -> None:
+    with stack({"web": dies_with("worse")}, watch={"interval": 1}) as made:
+        assert made.perform()["ok"]
+        with foreground(made) as run:
+            said(run, "OK, 1 of 1 service up")
+            assert eventually(lambda: looks(made) > 0, BOUND)
+            os.chmod(made.command, 0o600)
+            Path(made.root, "engine", "files").touch()
+            said(run, "it cannot go on as the other engine: Permission denied")
+            seen = looks(made)
+            assert eventually(lambda: looks(made) > seen + 1, BOUND)
+            Path(made.root, "worse").touch()
+            said(run, "it is down for good: web; everything is stopped")
+            assert run.wait(BOUND) == 1
+        assert made.daemons() == []

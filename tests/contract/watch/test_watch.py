@@ -288,6 +288,24 @@ def test_a_start_that_is_refused_is_given_up_and_not_tried_at_every_look() -> No
         assert str(port) in answer["said"]
 
 
+def test_a_watcher_begins_also_on_a_disk_that_has_become_read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def opened(path: t.Any, flags: int, *more: t.Any, **others: t.Any) -> int:
+        if str(path).startswith(made.root) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        return real(path, flags, *more, **others)
+
+    told: list[t.Any] = []
+    with stack({"web": {}}, watch={**WATCH, "grace": 0}) as made, monkeypatch.context() as read_only:
+        assert made.perform()["ok"]
+        with contextlib.closing(loop.Watcher(made.root, told.append)) as first:
+            first.once()
+        read_only.setattr(os, "open", opened)
+        loop.Watcher(made.root, told.append).once()
+        assert len(told) == 2
+
+
 def test_a_run_is_not_overdue_because_the_host_was_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     def overdue() -> str:
         return str(look.look(load_stack(made.paths), "", dear=False)["overdue"])
