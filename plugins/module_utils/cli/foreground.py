@@ -133,9 +133,15 @@ class Foreground:
             RollcallError: it is refused.
         """
         from ..run import dispatch
-        from ..run.modes import AUTO
+        from ..run.limits import limit_of
+        from ..run.modes import AUTO, STOP
 
         request = self._request(AUTO)
+        start, stop = (limit_of(one, self._stack) for one in (request, self._request(STOP)))
+        _say(
+            f"rollcall run: starts within {start:.0f} s at the latest; SIGTERM stops all in order, within {stop:.0f} s "
+            "at the latest"
+        )
         try:
             done = dispatch.begin(request, POLL, stays=True)
             while isinstance(done, dispatch.Going):
@@ -167,9 +173,7 @@ class Foreground:
         Raises:
             _Over: a critical service cannot go on, or supervisord has ended.
         """
-        from ..watch.loop import Renewed, Stopped, Watcher
-
-        over: t.List[_Over] = []
+        from ..watch.loop import Enough, Renewed, Stopped, Watcher
 
         def tell(document: WatchDocument) -> None:
             if self._asked:
@@ -177,8 +181,7 @@ class Foreground:
             try:
                 self._judge(document)
             except _Over as exc:
-                over.append(exc)
-                raise Stopped from exc
+                raise Enough from exc
 
         waited = False
         while not self._asked:
@@ -188,9 +191,9 @@ class Foreground:
                 with contextlib.closing(watcher):
                     watcher.watch()
             except Stopped:
-                if over:
-                    raise over[0] from None
                 break
+            except Enough as exc:
+                raise t.cast("_Over", exc.__cause__) from None
             except Renewed:
                 return None
             except RollcallError as exc:
@@ -200,7 +203,7 @@ class Foreground:
                     raise _Over("it cannot be watched") from exc
                 # Somebody else watches; what it ends by is seen all the same.
                 waited = True
-                self._end_if_down()
+                self._end_if(self._down())
                 time.sleep(POLL)
         return EXIT_OK
 
@@ -218,14 +221,20 @@ class Foreground:
         }
         if gave_up:
             raise _Over(f"no start helps any more: {', '.join(sorted(gave_up))}")
-        self._end_if_down()
-
-    def _end_if_down(self) -> None:
-        """Raise _Over when a critical service cannot go on, or supervisord has ended."""
         down = self._down()
+        if not self._is_untold(document, down):
+            self._end_if(down)
+
+    def _end_if(self, down: t.Sequence[str]) -> None:
+        """Raise _Over when what is down keeps a critical service from going on."""
         # A watcher that may start services again gives them up by itself.
         if down and (down == [SUPERVISORD] or not self._stack.watch.restart):
             raise _Over(f"it is down for good: {', '.join(down)}")
+
+    def _is_untold(self, document: WatchDocument, down: t.Sequence[str]) -> bool:
+        """Return whether somebody is to be told why it ends, and was not: the next looks tell it."""
+        noticed = [one for one in document["incidents"] if one["level"] == "noticed"]
+        return bool(self._stack.watch.alerts) and any({*one["services"], one["id"]} & {*down} for one in noticed)
 
     def _states(self) -> t.Optional[t.Dict[str, str]]:
         from ..supervisord.client import client_of

@@ -28,6 +28,7 @@ from ..state.rollout import read_rollout
 from ..state.runs import run_ids, steps_of
 from ..verdict import status
 from ..verdict.fitness import MINIMUM_FREE, lacks_space
+from ..verdict.log_lines import Log
 from .symptoms import DISK_FULL, DISK_NEARLY_FULL, DISK_READ_ONLY, Sight, Space
 
 if t.TYPE_CHECKING:
@@ -37,6 +38,9 @@ if t.TYPE_CHECKING:
 NEARLY = 0.05
 # More free bytes than these are enough, whatever share that is.
 ENOUGH = 2 * 1024**3
+# Lines of the log of a service that has ended, and the checks that say that one has.
+LOG_LINES = 5
+_ENDED = frozenset(("running", "lives", "workers"))
 # Seconds beyond the time that a run says it takes at the longest.
 BEYOND = 60.0
 
@@ -60,6 +64,7 @@ def look(stack: Stack, generation: str, *, dear: bool, clock: Clock = SYSTEM) ->
             stack = load_stack(Paths.of(stack.root))
         looked = status.look(stack, clock=clock)
         report, lost = looked.report, lost_logs(stack, looked.seen)
+        _add_logs(stack, report)
     except RollcallError as exc:
         error = exc.as_dict()
     except OSError as exc:
@@ -81,6 +86,14 @@ def look(stack: Stack, generation: str, *, dear: bool, clock: Clock = SYSTEM) ->
     }
     # What is seen is kept and told far away.
     return without_secrets(seen, stack.root)
+
+
+def _add_logs(stack: Stack, report: Report) -> None:
+    """Add to what says that a service has ended the last lines of its log, which mostly say why."""
+    names = {service.name for service in stack.services}
+    for check in report["checks"]:
+        if not check["ok"] and check["name"] in _ENDED and check["code"] != "halted" and check["subject"] in names:
+            check["evidence"] = "\n".join([check["evidence"], *Log(stack, check["subject"]).last(LOG_LINES)])
 
 
 def sight_of(data: t.Mapping[str, t.Any]) -> Sight:

@@ -29,7 +29,7 @@ from ..state.watching import keep_watch, only_watcher, read_watch
 from ..supervisord.places import engine_directory
 from ..verdict.limits import look_limit
 from . import restarts
-from .alerts import Courier, problems_of
+from .alerts import SECONDS, Courier, problems_of
 from .incidents import NOTICED, Events, StackPlace, begin, next_state
 from .look import look, sight_of
 from .metrics import Publisher
@@ -52,6 +52,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 class Stopped(Exception):
     """A signal has asked the watcher to end: its number."""
+
+
+class Enough(Exception):
+    """Whoever is told has no use for a watcher any more."""
 
 
 class Renewed(Exception):
@@ -114,16 +118,32 @@ class Watcher:
         Raises:
             Stopped: a signal has asked it to end.
             Renewed: another engine was installed.
+            Enough: ``tell`` has raised it; what has happened until then was sent before.
         """
         with self._heeding():
-            while True:
-                if _engine_of(self._root) != self._engine and self._attempt is None:
-                    raise Renewed
-                due = Deadline(self.stack.watch.interval, self._clock)
-                self._look()
-                while not due.expired:
-                    if self._waited(due):
-                        break
+            try:
+                self._go_on()
+            except Enough:
+                self._send_last()
+                raise
+
+    def _go_on(self) -> None:
+        while True:
+            if _engine_of(self._root) != self._engine and self._attempt is None:
+                raise Renewed
+            due = Deadline(self.stack.watch.interval, self._clock)
+            self._look()
+            while not due.expired:
+                if self._waited(due):
+                    break
+
+    def _send_last(self) -> None:
+        """Have sent what has happened: no later look of this watcher does. Others wait for it, so not for ever."""
+        until = Deadline(SECONDS, self._clock)
+        self._courier.begin(self.stack, self.state)
+        while self._courier.reader is not None and not until.expired:
+            self._waited(until)
+            self._courier.begin(self.stack, self.state)
 
     def close(self) -> None:
         """Let another watcher look at the stack."""

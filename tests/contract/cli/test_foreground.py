@@ -23,6 +23,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state.watching
 from tests.support.commands import BOUND
 from tests.support.namespaces import PID_NAMESPACE
 from tests.support.processes import eventually, free_port
+from tests.support.receivers import HttpReceiver
 from tests.support.stacks import APP, StackUnderTest, stack
 
 
@@ -81,6 +82,7 @@ def test_as_pid_1_it_starts_tells_reaps_and_term_stops_all_in_order() -> None:
         assert made.perform()["ok"]
         assert made.perform("stop", installed=True)["ok"]
         with foreground(made, "--logs", first=True) as run:
+            said(run, "SIGTERM stops all in order, within")
             said(run, "OK, 2 of 2 services up")
             (init,) = children(run.pid)
             orphan = ["nsenter", "--target", str(init), "--pid", "--mount", "sh", "-c", "sh -c 'sleep 0.1' & exec true"]
@@ -101,7 +103,7 @@ def test_as_pid_1_it_starts_tells_reaps_and_term_stops_all_in_order() -> None:
 
 
 def dies_with(file: str) -> t.Dict[str, t.Any]:
-    command = ["sh", "-c", f"while [ ! -e {file} ]; do sleep 0.05; done; exit 3"]
+    command = ["sh", "-c", f"while [ ! -e {file} ]; do sleep 0.05; done; echo no ink left; exit 3"]
     return {"command": command, "start": {"seconds": 1, "retries": 0}}
 
 
@@ -120,6 +122,24 @@ def test_it_ends_with_1_when_a_critical_service_is_down_for_good_and_not_for_ano
             assert "it is down for good: web; everything is stopped" in said(run, "everything is stopped")
             assert run.wait(BOUND) == 1
         assert made.daemons() == []
+
+
+@pytest.mark.parametrize(
+    ("watch", "told"), [({}, ["degraded"]), ({"restart": True}, ["degraded", "restarted", "gave_up"])]
+)
+def test_why_it_ends_is_told_before_it_ends(watch: t.Dict[str, t.Any], told: t.List[str]) -> None:
+    with HttpReceiver() as receiver:
+        alerts = [{"kind": "webhook", "url": receiver.url}]
+        watch = {"interval": 1, "grace": 0, "degraded_after": 2, "critical_after": 1000, "alerts": alerts, **watch}
+        budget = {"restarts": 1, "within": 3600}
+        with stack({"web": dies_with("ill")}, watch=watch, restart_budget=budget) as made:
+            assert made.perform()["ok"]
+            with foreground(made) as run:
+                said(run, "OK, 1 of 1 service up")
+                Path(made.root, "ill").touch()
+                assert run.wait(BOUND) == 1
+        assert [one.data["alert"] for one in receiver.taken] == told
+        assert all("no ink left" in one.data["evidence"] for one in receiver.taken)
 
 
 def looks(made: StackUnderTest) -> int:
