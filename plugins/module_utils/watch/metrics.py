@@ -97,7 +97,8 @@ METRICS: t.Tuple[Metric, ...] = (
     Metric(
         f"{_STACK}_service_restarts_total",
         COUNTER,
-        "How often its process has ended without an order since the service has its present revision.",
+        "How often its process has ended without an order since the service has its present revision; absent while no "
+        "supervisord answers.",
         _OF_A_SERVICE,
     ),
     Metric(
@@ -225,7 +226,9 @@ def _put_service(put: t.Callable[..., None], row: ServiceRow, held: bool, began:
     state = row["state"] if row["state"] in STATES else STATES[-1]
     for each in STATES:
         put("service_state", state == each, name, each)
-    put("service_restarts_total", row["exits"], name)
+    if row["state"] != "UNKNOWN":
+        # Without a supervisord the lives of its services are not known: a 0 would be read as a counter that began anew.
+        put("service_restarts_total", row["exits"], name)
     put("service_held", held, name)
     put("service_stopped", row["stopped"] is not None, name)
     if began is not None:

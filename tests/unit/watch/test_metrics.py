@@ -122,6 +122,12 @@ def test_the_parser_of_prometheus_reads_every_line_and_every_metric_is_told() ->
         assert set(of_one) == {0, 1}
 
 
+def test_a_counter_does_not_begin_anew_while_no_supervisord_answers() -> None:
+    _text, samples = told(status_report(names=(), services=[row("web", 8000, state="UNKNOWN", exits=0)]))
+
+    assert "rollcall_service_restarts_total" not in {name for name, _labels in samples}
+
+
 def test_a_look_that_failed_tells_that_it_did_and_nothing_of_services() -> None:
     _text, samples = told(None)
 
