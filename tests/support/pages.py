@@ -89,6 +89,7 @@ def incident(code: str, subject: str, **other: t.Any) -> t.Dict[str, t.Any]:
         "since": NOW - 1800.0,
         "looks": 12,
         "restarts": 2,
+        "told": "",
         "gave_up": True,
         **other,
     }

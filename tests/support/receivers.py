@@ -89,6 +89,7 @@ def an_event(event: t.Any = "critical", **keys: t.Any) -> WatchEvent:
         "services": ["web"],
         "level": "critical",
         "why": "web is down: EXITED with status 1",
+        "told": "",
         "evidence": "web is down: EXITED with status 1\nbind: address already in use",
         "next": ["rollcall logs web", "rollcall restart web"],
         "since": THEN,

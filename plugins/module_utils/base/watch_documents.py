@@ -26,6 +26,7 @@ class Incident(t.TypedDict):
         level: noticed - a failed look or a few, nobody was told; degraded, and critical, as the manifest says after how
             many looks.
         why: One line in words; the cause comes first.
+        told: The why that was told when the incident came to its level; empty while nobody was told.
         evidence: What was seen, in one or several lines; a long one is cut.
         next: Commands to run next, the most useful first.
         since: The first look that failed, in seconds since the epoch.
@@ -40,6 +41,7 @@ class Incident(t.TypedDict):
     services: t.List[str]
     level: IncidentLevel
     why: str
+    told: str
     evidence: str
     next: t.List[str]
     since: float

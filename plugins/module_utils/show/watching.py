@@ -50,16 +50,17 @@ def look_text(document: WatchDocument, *, whole: bool) -> str:
             if one["id"] not in told:
                 lines += _incident_lines(one, reader)
         where = f"{document['stack']} on {document['host']}"
-        lines.append(f"{where}: {document['level'].upper()}, {count(len(document['incidents']), 'incident')}")
+        counted = ": nothing is counted so soon after a run or a boot" if document["level"] == "grace" else ""
+        lines.append(f"{where}: {document['level'].upper()}, {count(len(document['incidents']), 'incident')}{counted}")
     return printable("\n".join(lines))
 
 
 def _event_lines(event: WatchEvent, reader: Reader) -> t.List[str]:
     one, kind = event["incident"], event["event"]
-    lasted = f" after {span(round(event['lasted']))}" if kind == "recovered" else ""
-    first = f"{readable_time(event['at'])} {_WORDS[kind]}{lasted}: {one['why']}"
+    lasted = f" after {span(round(event['lasted']))}"
     if kind == "recovered":
-        return [first]
+        return [f"{readable_time(event['at'])} {_WORDS[kind]}{lasted}: {one.get('told') or one['why']}"]
+    first = f"{readable_time(event['at'])} {_WORDS[kind]}: {one['why']}"
     # The words of a restart stand before what was seen; the first line of that is in the sentence above.
     after = event["event"] not in ("restarted", "gave_up")
     return [first, *_more(one, reader, skip=int(after))]

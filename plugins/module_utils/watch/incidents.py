@@ -195,6 +195,7 @@ def _first(scope: str, now: float, past: t.Optional[PastIncident]) -> Incident:
         "services": [],
         "level": "noticed",
         "why": "",
+        "told": "",
         "evidence": "",
         "next": [],
         "since": now,
@@ -213,17 +214,24 @@ def _again(incident: Incident, symptom: Symptom, services: t.Sequence[str], watc
     elif looks >= watch.degraded_after and level == NOTICED:
         level = "degraded"
     suffer = [name for name in services if name != symptom.subject]
+    why = symptom.why + (f" ({_affected(suffer)})" if suffer else "")
     seen: t.Dict[str, t.Any] = {
         "code": symptom.code,
         "subject": symptom.subject,
         "services": list(services),
         "level": level,
-        "why": symptom.why + (f" ({_affected(suffer)})" if suffer else ""),
+        "why": why,
+        "told": why if level != incident["level"] else told_of(incident),
         "evidence": symptom.evidence,
         "next": list(symptom.next),
         "looks": looks,
     }
     return t.cast("Incident", {**incident, **seen})
+
+
+def told_of(incident: Incident) -> str:
+    """Return the why that was told last; of what an earlier version remembers, and of what was never told, none."""
+    return t.cast("t.Dict[str, str]", incident).get("told", "")
 
 
 def _affected(names: t.Sequence[str]) -> str:

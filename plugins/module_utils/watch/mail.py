@@ -117,7 +117,8 @@ class _Conversation:
         except smtplib.SMTPNotSupportedError as exc:
             raise NotSent(f"cannot do what is wanted: {one_line(str(exc), 200)}", again=False) from exc
         except (OSError, smtplib.SMTPException, UnicodeError) as exc:
-            raise NotSent(f"did not take it: {one_line(str(exc), 200) or type(exc).__name__}") from exc
+            words = (exc.strerror if isinstance(exc, OSError) else "") or str(exc) or type(exc).__name__
+            raise NotSent(f"did not take it: {one_line(words, 200)}") from exc
 
     def _connected(self, opened: contextlib.ExitStack) -> smtplib.SMTP:
         """Return the server, which has greeted, in TLS where that is wanted."""

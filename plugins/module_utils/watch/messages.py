@@ -18,6 +18,8 @@ import typing as t
 from ..base import cures
 from ..base.text import count, inert, one_line, span
 from ..show.words import Reader, names_of, runnable
+from . import restarts
+from .incidents import told_of
 
 if t.TYPE_CHECKING:
     from ..base.alert_documents import AlertDocument
@@ -61,7 +63,7 @@ def alert_of(event: WatchEvent) -> AlertDocument:
         "stack": event["stack"],
         "host": event["host"],
         "root": event["root"],
-        "evidence": "" if event["event"] == "recovered" else _evidence(incident["evidence"], incident["why"]),
+        "evidence": "" if event["event"] == "recovered" else _evidence(incident["evidence"], _why(event)),
         "next": [] if event["event"] == "recovered" else _commands(incident["next"], event["root"], event["host"]),
         "held_back": 0,
     }
@@ -69,17 +71,26 @@ def alert_of(event: WatchEvent) -> AlertDocument:
 
 def _title(event: WatchEvent) -> str:
     incident = event["incident"]
-    why, where = one_line(incident["why"], TITLE // 2), _place(event["stack"], event["host"])
+    why, where = _why(event), _place(event["stack"], event["host"])
     since = f"since {_moment(incident['since'], event['at'])}"
     if event["event"] == "recovered":
         lasted = span(round(event["lasted"]))
         return f"{one_line(incident['subject'], 80)} is well again after {lasted}, {where}. It was: {why}"
     if event["event"] == "restarted":
-        return f"{why} ({where}, {since}): the watcher has restarted {one_line(incident['subject'], 80)}"
+        # Whether that was of use, the evidence says.
+        times = f"restart {incident['restarts']} of {restarts.MOST}"
+        return f"{why} ({where}, {since}): the watcher has tried {times}"
     if event["event"] == "gave_up":
         times = count(incident["restarts"], "restart")
         return f"{why} ({where}, {since}): the watcher gives up after {times}"
     return f"{why} ({event['event']}, {where}, {since})"
+
+
+def _why(event: WatchEvent) -> str:
+    """Return why, as the title says it. What is over is called as it was told: by now it may read otherwise."""
+    incident = event["incident"]
+    said = (told_of(incident) if event["event"] == "recovered" else "") or incident["why"]
+    return one_line(said, TITLE // 2)
 
 
 def _place(stack: str, host: str) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import typing as t
 
 from ..base.text import one_line, readable_time, span
+from ..host.halted import ENDED
 from ..manifest.graph import dependencies, levels
 from ..manifest.model import DatabaseCheck, Service, Stack
 from ..verdict.conditions import is_not_ready
@@ -300,13 +301,13 @@ def _symptom(stack: Stack, report: Report, check: CheckData, sight: Sight) -> Sy
             (DISK, *under),
         )
     if subject in by_name:
-        word = _WORDS.get((name, code), _WORDS.get((name, ""), name))
+        word = _word(check)
         down = (name, code) == ("running", "down") and by_name[subject].kind == "service"
         # STOPPED is what somebody has told supervisord to stop, with supervisorctl for one; nothing gets so by itself.
         startable = down and check["data"].get("state") in ("FATAL", "EXITED")
         own = (name, code) in _OWN_CAUSES
         under_all = (SUPERVISORD,) if own else causes_of(stack, by_name[subject])
-        why = f"{subject} {word}: {said}"
+        why = _of_lives(check) if name == "lives" else f"{subject} {word}: {said}"
         scope = f"{_SERVICE}{subject}"
         return Symptom(scope, code, subject, (subject,), why, evidence, command, worst, under_all, startable)
     under_stack = (SUPERVISORD,) if name in ("orphans", "user", "config") else (DISK,) if name == "files" else ()
@@ -337,6 +338,26 @@ _WORDS: t.Mapping[t.Tuple[str, str], str] = {
     ("timer", ""): "job",
     ("logs", ""): "log",
 }
+
+
+def _word(check: CheckData) -> str:
+    """Return what is said of a service of which a check has failed."""
+    name, code = check["name"], check["code"] or ""
+    if code == "halted" and check["data"].get("kernel") == ENDED:
+        # It ended a moment ago, and nothing of it hangs.
+        code = ""
+    return _WORDS.get((name, code), _WORDS.get((name, ""), name))
+
+
+def _of_lives(check: CheckData) -> str:
+    """Return in words how often a service that runs has ended by itself; how long it must live is evidence."""
+    data = check["data"]
+    number = t.cast("int", data["exits"])
+    how = data["signal"] or ("" if data["exit_code"] is None else f"exit code {data['exit_code']}")
+    last = readable_time(t.cast("float", data["last"])) + (f" ({how})" if how else "")
+    if number == 1:
+        return f"{check['subject']} {_word(check)} at {last}, and runs again"
+    return f"{check['subject']} {_word(check)}: {number} times within 24 hours, last at {last}; it runs now"
 
 
 def _of_supervisord(stack: Stack, report: Report, code: str, said: str, sight: Sight) -> Symptom:

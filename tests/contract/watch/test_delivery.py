@@ -203,7 +203,9 @@ def test_nobody_listens_and_no_such_host(tmp_path: Path) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         result = sent(hook(tmp_path, f"http://127.0.0.1:{bound.getsockname()[1]}/"))
+        mailed = sent(by_mail(tmp_path, bound.getsockname()[1], tls="none"))
     assert (result.answer, result.again) == ("did not answer: connection refused", True)
+    assert (mailed.answer, mailed.again) == ("did not take it: Connection refused", True)
 
 
 def test_a_redirect_within_the_same_place_is_followed_and_one_to_another_port_is_not(

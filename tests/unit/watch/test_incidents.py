@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import readable_time
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.watch import restarts
 from ansible_collections.rollcall.supervisor.plugins.module_utils.watch.incidents import (
@@ -161,6 +162,39 @@ def test_a_service_that_is_started_again_and_again_is_no_service_that_starts() -
     assert [one.code for one in symptoms(a_stack(), seen(starting, services=[ended]), 100_000.0)] == ["down"]
 
 
+def test_a_service_that_has_just_ended_does_not_hang() -> None:
+    ended = failed("running", "web", "pid 7 has ended", None, code="halted", state="RUNNING", kernel="Z")
+    stopped = failed("running", "web", "pid 7 is stopped", None, code="halted", state="RUNNING", kernel="T")
+
+    assert [one.why for one in symptoms(a_stack(), seen(ended), 100_000.0)] == ["web is down: pid 7 has ended"]
+    assert [one.why for one in symptoms(a_stack(), seen(stopped), 100_000.0)] == ["web hangs: pid 7 is stopped"]
+
+
+@pytest.mark.parametrize(
+    ("code", "data", "why"),
+    [
+        (
+            "recovering",
+            {"exits": 1, "exit_code": None, "signal": "SIGKILL"},
+            "has ended by itself at {} (SIGKILL), and runs again",
+        ),
+        ("recovering", {"exits": 1, "exit_code": None, "signal": None}, "has ended by itself at {}, and runs again"),
+        (
+            "loop",
+            {"exits": 20, "exit_code": 3, "signal": None},
+            "keeps ending: 20 times within 24 hours, last at {} (exit code 3); it runs now",
+        ),
+    ],
+)
+def test_of_earlier_lives_the_end_is_told(code: str, data: dict[str, t.Any], why: str) -> None:
+    last = 99_990.0
+    check = failed("lives", "web", "it ended by itself once, look again later", None, code=code, last=last, **data)
+
+    assert [one.why for one in symptoms(a_stack(), seen(check), 100_000.0)] == [
+        f"web {why.format(readable_time(last))}"
+    ]
+
+
 # --- levels, grace, recovery --------------------------------------------------------------------------------------
 
 BAD, GOOD = seen(DOWN), seen()
@@ -170,6 +204,17 @@ def test_an_incident_is_told_when_it_is_degraded_when_it_is_critical_and_when_it
     _state, told = watched(a_stack(), [GOOD, *[BAD] * 8, *[GOOD] * 8])
 
     assert told == [(2, "degraded", "service:web"), (4, "critical", "service:web"), (10, "recovered", "service:web")]
+
+
+def test_what_is_over_is_called_as_it_was_told() -> None:
+    lives = failed("lives", "web", "it ended", None, code="recovering", exits=1, last=1.0, exit_code=1, signal=None)
+    state, _told = watched(a_stack(), [BAD, BAD, seen(lives)])
+
+    (incident,) = state["incidents"]
+    assert (incident["told"], incident["why"].endswith("runs again")) == (
+        "web is down: FATAL: Exited too quickly",
+        True,
+    )
 
 
 def test_what_nobody_has_to_be_woken_for_is_never_critical() -> None:

@@ -69,8 +69,14 @@ def _in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             "restarted",
-            {},
-            "web is down: EXITED with status 1 (stack shop on app1, since 03:12 UTC): the watcher has restarted web",
+            {"restarts": 1},
+            "web is down: EXITED with status 1 (stack shop on app1, since 03:12 UTC): the watcher has tried "
+            "restart 1 of 3",
+        ),
+        (
+            "recovered",
+            {"told": "web is down: FATAL", "why": "web has ended by itself at 03:20:00, and runs again"},
+            "web is well again after 12 min, stack shop on app1. It was: web is down: FATAL",
         ),
     ],
 )
@@ -98,6 +104,13 @@ def test_after_it_come_who_suffers_the_evidence_and_commands_that_work() -> None
         ),
         "",
     ]
+
+
+def test_what_the_title_has_no_room_for_is_evidence() -> None:
+    why = f"web has workers that die: {'pid 7 lives, ' * 20}and none has lived for 2 s"
+    alert = messages.alert_of(an_event(why=why, evidence=why.partition(": ")[2]))
+
+    assert alert["evidence"].endswith("and none has lived for 2 s")
 
 
 def test_what_the_title_has_said_is_not_said_again_and_long_evidence_is_cut() -> None:
