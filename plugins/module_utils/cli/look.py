@@ -61,6 +61,8 @@ def _history(options: argparse.Namespace) -> int:
     from ..show.words import terminal
     from ..state import history
 
+    # Where no terminal ends a line, nobody who has run something is cut off.
+    width = terminal(sys.stdout)["width"] if sys.stdout.isatty() else sys.maxsize
     paths = paths_of(options.root)
     if options.run_id is not None and options.run_id in _timers(paths):
         from ..show.timers import job_history_text
@@ -68,12 +70,12 @@ def _history(options: argparse.Namespace) -> int:
 
         runs = runs_of(load_stack(paths), options.run_id)[: options.most]
         job = {"ok": True, "timer": options.run_id, "runs": runs}
-        return show(job, lambda told: job_history_text(told, terminal(sys.stdout)["width"]), options)
+        return show(job, lambda told: job_history_text(told, width), options)
     if options.run_id is not None:
         one = history.recorded_run(paths, options.run_id)
         return show(one, run_text, options)
     latest = history.recorded_runs(paths, options.root, most=options.most)
-    return show(latest, lambda told: history_text(told, terminal(sys.stdout)["width"]), options)
+    return show(latest, lambda told: history_text(told, width), options)
 
 
 def _timers(paths: Paths) -> t.List[str]:

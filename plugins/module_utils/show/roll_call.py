@@ -28,6 +28,8 @@ if t.TYPE_CHECKING:
     from ..base.documents import CheckData, Report, ServiceRow, Signalled, WatcherData
 
 # Checks whose command shows a log.
+# Incidents of the watcher that are told below a look, and characters of each.
+_INCIDENTS, _LONGEST_INCIDENT = 3, 200
 _LOGGED = ("running", "stable", "logs")
 # The name of the check of a timer's job.
 TIMER = "timer"
@@ -302,10 +304,21 @@ def _footer(report: Report, failing: Failing, reader: Reader, paint: Painter) ->
         lines.append(("open", report["address"]))
     lines.append(("logs", report["logs"]))
     lines += [("seen", watcher_words(report["watcher"]))] * (report["watcher"] is not None)
+    lines += [("", incident) for incident in _incidents(report["watcher"])]
     commands = _commands(report, failing)
     labels = ["next", *["then"] * len(commands)]
     lines += [(label, runnable(command, reader)) for label, command in zip(labels, commands)]
-    return [f"  {paint(label, 'quiet')}  {text}" for label, text in lines]
+    return [f"  {paint(f'{label:4}', 'quiet')}  {text}" for label, text in lines]
+
+
+def _incidents(watcher: t.Optional[WatcherData]) -> t.List[str]:
+    """Return what the watcher has found, a line each: it sees things that no check of a look does, such as a disk."""
+    if watcher is None or watcher["silent"] or not watcher["interval"]:
+        return []
+    found = watcher["incidents"]
+    left = len(found) - _INCIDENTS
+    shown = [one_line(why, _LONGEST_INCIDENT) for why in found[:_INCIDENTS]]
+    return [*shown, f"and {count(left, 'more incident')}"] if left > 0 else shown
 
 
 def watcher_words(watcher: t.Optional[WatcherData]) -> str:

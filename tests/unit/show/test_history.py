@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import argparse
 import typing as t
+from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.cli import look
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.history import history_text, run_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state import history
 
 
 def run(**other: t.Any) -> t.Any:
@@ -41,6 +45,19 @@ def test_no_row_is_wider_than_the_terminal(width: int) -> None:
     text = history_text({"ok": True, "runs": rows, "generations": []}, width)
     assert max(map(len, text.splitlines())) <= width
     assert len(text.splitlines()) == 4
+
+
+def test_where_no_terminal_ends_a_line_whoever_has_run_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rows = [run(services=["web", "worker"], who="rollcall watch")]
+    document = {"ok": True, "runs": rows, "generations": []}
+    monkeypatch.setattr(history, "recorded_runs", lambda *_arguments, **_keys: document)
+
+    told = look.VERBS["history"].run
+    assert told is not None
+    assert told(argparse.Namespace(root=str(tmp_path), run_id=None, most=20, json=False)) == 0
+    assert capsys.readouterr().out.splitlines()[1].endswith("rollcall watch")
 
 
 def test_an_ordinary_run_is_shown_whole_in_80_columns() -> None:

@@ -21,6 +21,7 @@ INCIDENT: t.Any = {
     "services": ["web"],
     "level": "critical",
     "why": "web is down: FATAL",
+    "told": "web is down: BACKOFF",
     "evidence": "FATAL\nlast words: \x1b[31mno config\x1b[0m",
     "next": ["rollcall logs web"],
     "since": 1_700_000_000.0,
@@ -67,13 +68,30 @@ def test_the_first_words_are_the_level_and_the_cause_and_the_last_a_command_that
 def test_what_is_over_is_told_with_how_long_it_lasted_in_one_line() -> None:
     (line,) = look_text(a_look("recovered"), whole=False).splitlines()
 
-    assert " RECOVERED after 2 min 5 s: web is down" in line
+    assert line.endswith(" RECOVERED after 2 min 5 s: web is down: BACKOFF")
 
 
 def test_asked_once_all_that_is_open_is_told() -> None:
     assert "critical since " in look_text(a_look(), whole=True)
     assert look_text(a_look(), whole=True).splitlines()[-1] == "trading on web1: CRITICAL, 1 incident"
     assert look_text(a_look(), whole=False) == ""
+
+
+def test_so_soon_after_a_run_it_says_that_nothing_is_counted() -> None:
+    look = {**a_look(), "ok": True, "level": "grace", "incidents": []}
+
+    told = "trading on web1: GRACE, 0 incidents: nothing is counted so soon after a run or a boot"
+    assert look_text(t.cast("t.Any", look), whole=True) == told
+
+
+def test_a_status_says_what_the_watcher_has_found_and_not_all_of_much() -> None:
+    found = ["disk full: /srv", "log deleted: web.log", "c is down", "d is down", "e is down"]
+    known = {"at": 1.0, "age": 9.0, "interval": 15.0, "level": "critical", "incidents": found, "silent": False}
+
+    lines = roll_call(status_report(watcher=known)).splitlines()
+    seen = next(number for number, line in enumerate(lines) if line.startswith("  seen  "))
+    assert [line.strip() for line in lines[seen + 1 : seen + 5]] == [*found[:3], "and 2 more incidents"]
+    assert "disk full" not in roll_call(status_report(watcher={**known, "interval": 0.0}))
 
 
 @pytest.mark.parametrize(
