@@ -427,7 +427,8 @@ PATHS: t.Mapping[str, Key] = {
     ),
     "logs": Key(
         values.SUPERVISORD_PATH,
-        "the directory of the logs. Neither may be below `/tmp` unless the root is, nor be what `root` may not be",
+        "the directory of the logs. Outside of the root neither may be where every user may write, such as `/tmp`, nor "
+        "be what `root` may not be",
         "logs",
     ),
 }
