@@ -73,7 +73,7 @@ ALLOWED: t.Mapping[str, str] = {
     "state/deliveries.py::Deliveries._step": "a directory by its name in an open one, and no link",
     "state/deliveries.py::_look_at": "a file by its name in a directory that is open, and no link",
     "state/runs.py::Journal.__init__": "to append, in the state directory, under a name with a random part",
-    "state/watching.py::only_watcher": "to lock, in the state directory, and no link; never blocks",
+    "state/watching.py::_lock_file": "to lock, in the state directory, and no link; never blocks",
     "state/log_positions.py::keep_positions": "to write, in the state directory, under a name with a random part",
     "state/waiting.py::_Teller._write": "to write, in the state directory, under a name with a random part",
     "run/job.py::_Job._log": "to append, as the user of the services, and no link",
@@ -259,6 +259,7 @@ RUNS = {"run", "Popen", "call", "check_call", "check_output", "getoutput", "gets
 PROGRAMS: t.Mapping[str, str] = {
     "balancer/edge.py::_ended": "HAProxy itself, what reloads it, and dpkg-query, all of the system",
     "cli/watch.py::_watch": "the stack's own command, as which it was started",
+    "cli/foreground.py::Foreground._go_on": "the stack's own command, as which it was started",
     "doctor/own_paths.py::damage": "the engine's own Python, which takes the rights of the user of the services",
     "launcher.py::_become": "the command of a service, as its user",
     "host/becoming.py::become": "the launcher, as the user of the services, for a command that a person has called",

@@ -388,7 +388,7 @@ def _started(stack: Stack, name: str) -> t.Dict[str, t.Any]:
         report = dispatch.run(request)
     except RollcallError as exc:
         refused = exc.kind == "refused"
-        if refused and ("lock" in exc.evidence or "stopped" in exc.evidence):
+        if refused and any(exc.evidence.get(key) is not None for key in ("lock", "stopped")):
             return {"ok": False, "refused": False, "said": ""}
         return {"ok": False, "refused": refused, "said": one_line(exc.message, 300)}
     row = next((one for one in report["services"] if one["name"] == name), None)
