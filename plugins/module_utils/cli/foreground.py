@@ -76,6 +76,8 @@ class Foreground:
         """
         for number in _ENDS:
             signal.signal(number, lambda number, _frame: self._asked.append(number))
+        # The watcher heeds it. Before that, nothing that could be read again is known.
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
         # What has come since the engine of before has ended, was kept.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
         goes_on = bool(os.environ.pop(GOES_ON, ""))

@@ -23,6 +23,7 @@ from ..base.errors import RollcallError
 from ..base.installation import FILES
 from ..base.text import one_line
 from ..host.apart import Begun, TooLong, hanging
+from ..host.started import tell_started
 from ..manifest.model import Paths, Stack
 from ..state.generations import current_id, load_stack
 from ..state.watching import keep_watch, only_watcher, read_watch
@@ -117,7 +118,7 @@ class Watcher:
 
         Raises:
             Stopped: a signal has asked it to end.
-            Renewed: another engine was installed.
+            Renewed: another engine was installed. SIGHUP is ignored from then on, also by what takes over.
             Enough: ``tell`` has raised it; what has happened until then was sent before.
         """
         with self._heeding():
@@ -164,19 +165,24 @@ class Watcher:
 
     @contextlib.contextmanager
     def _heeding(self) -> t.Iterator[None]:
-        """Have signals wake whoever waits; what is at work of the watcher's own is ended at the end."""
+        """Have signals wake whoever waits, and say so; what is at work of the watcher's own is ended at the end."""
         # What a child does not touch stays one with its parent's memory.
         gc.collect()
         gc.freeze()
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        before = {number: signal.signal(number, _heard) for number in _SIGNALS}
+        before: t.Dict[int, t.Any] = {number: signal.signal(number, _heard) for number in _SIGNALS}
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
         on_purpose = False
         try:
+            self._say_problems({"systemd": tell_started()})
             yield
             on_purpose = True
-        except Stopped:
+        except (Stopped, Enough):
             on_purpose = True
+            raise
+        except Renewed:
+            # The program that takes over has no handler for a while, and reads the manifest anyway.
+            before[signal.SIGHUP] = signal.SIG_IGN
             raise
         finally:
             signal.set_wakeup_fd(-1)

@@ -209,3 +209,24 @@ def test_an_engine_that_cannot_go_on_leaves_it_as_it_is() -> None:
             said(run, "it is down for good: web; everything is stopped")
             assert run.wait(BOUND) == 1
         assert made.daemons() == []
+
+
+def test_a_reload_ends_it_at_no_time_and_another_engine_takes_over() -> None:
+    command = ["sh", "-c", f"while [ -e ill ]; do sleep 0.05; done; exec {sys.executable} {APP} web"]
+    with stack({"web": {"port": free_port(), "command": command}}, watch={"interval": 1}) as made:
+        assert made.perform()["ok"]
+        assert made.perform("stop", installed=True)["ok"]
+        Path(made.root, "ill").touch()
+        with foreground(made) as run:
+            assert eventually(lambda: state_of(made, "web") == "RUNNING", BOUND)
+            run.send_signal(signal.SIGHUP)
+            Path(made.root, "ill").unlink()
+            said(run, "OK, 1 of 1 service up")
+            assert eventually(lambda: looks(made) > 0, BOUND)
+            web = made.pids()["web"]
+            Path(made.root, "engine", "files").touch()
+            said(run, "another engine was installed")
+            assert made.pids()["web"] == web
+            run.terminate()
+            assert run.wait(BOUND) == 0
+        assert made.daemons() == []

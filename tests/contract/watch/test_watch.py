@@ -210,8 +210,13 @@ def test_a_look_that_hangs_is_told_and_ends_with_the_watcher(monkeypatch: pytest
             watcher.watch()
         assert time.monotonic() - began < 5
         Path(made.root, "engine", "files").touch()
-        with pytest.raises(loop.Renewed):
-            watcher.watch()
+        before = signal.getsignal(signal.SIGHUP)
+        try:
+            with pytest.raises(loop.Renewed):
+                watcher.watch()
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, "for the program that takes over"
+        finally:
+            signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("failing", ["fork", "pipe"])
