@@ -200,8 +200,8 @@ def _of_host(stack: Stack, sight: Sight, now: float) -> t.Iterator[Symptom]:
         if not rollout["at_work"] or silent > FORGOTTEN:
             how = "has ended" if not rollout["at_work"] else f"gave no sign of life for {span(round(silent))}"
             why = (
-                f"host is drained by {_line(rollout['drained'])} since {readable_time(rollout['since'])}, and rollout "
-                f"{_line(rollout['id'])} of {_line(rollout['by'])} {how}: nobody takes it back"
+                f"nobody takes this host back: drained by {_line(rollout['drained'])} since "
+                f"{readable_time(rollout['since'])}, and rollout {_line(rollout['id'])} of {_line(rollout['by'])} {how}"
             )
             again = "run the same rollout again: it goes on with the hosts that are not done"
             yield Symptom(DRAIN, DRAINED, stack.name, (), why, next=(again,), worst=DEGRADED)

@@ -23,11 +23,14 @@ def test_it_tells_systemd_that_it_has_started_when_a_reload_no_longer_ends_it(tm
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(BOUND)
         output = tmp_path / "watched"
-        with output.open("wb") as stream, subprocess.Popen(
-            [made.command, "watch", "--json"],
-            stdout=stream,
-            env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")},
-        ) as process:
+        with (
+            output.open("wb") as stream,
+            subprocess.Popen(
+                [made.command, "watch", "--json"],
+                stdout=stream,
+                env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")},
+            ) as process,
+        ):
             try:
                 assert systemd.recv(100) == b"READY=1"
                 process.send_signal(signal.SIGHUP)
