@@ -23,6 +23,7 @@ from tests.support.cases import ordinary
 from tests.support.interpreters import another_python, python_of_all
 from tests.support.playbooks import PLAYBOOK
 from tests.support.processes import free_port
+from tests.support.releases import locked_wheels
 from tests.support.repository import ROOT
 from tests.support.stacks import StackUnderTest, stack
 
@@ -34,11 +35,7 @@ LOCK = ROOT / "roles" / "bootstrap" / "files" / "requirements.txt"
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Everything that the engine's environment needs; no package index is asked."""
-    link = tmp_path_factory.mktemp("wheels") / "wheels"
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    script = [str(ROOT / "tests" / "tools" / "wheels.sh"), str(LOCK), version, str(link)]
-    subprocess.run(script, check=True, capture_output=True, timeout=100)
-    return str(link)
+    return locked_wheels(LOCK, tmp_path_factory.mktemp("wheels"))
 
 
 class Host:

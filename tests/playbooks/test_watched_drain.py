@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host behind a real HAProxy whose rollout was killed: its watcher tells that nobody takes it back, then that one does."""
+"""A host behind a real HAProxy whose rollout was killed: that nobody takes it back is told once, and that one does."""
 
 from __future__ import annotations
 

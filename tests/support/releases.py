@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import subprocess
 import sys
 import typing as t
 import zipfile
@@ -19,6 +20,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.releases.wante
     SentFile,
     WantedRelease,
 )
+from tests.support.repository import ROOT
 
 EXCLUDE = (".git", "__pycache__", ".venv")
 
@@ -49,6 +51,19 @@ def wheel(directory: Path, name: str, version: str, requires: t.Sequence[str] = 
         for path, text in files.items():
             packed.writestr(path, text)
     return made
+
+
+def locked_wheels(lock: Path, directory: Path) -> str:
+    """Return a directory with all that a lock names, for this Python; only what is not kept is fetched.
+
+    Args:
+        lock: a requirements file with digests.
+        directory: where it is to be found, as `wheels`.
+    """
+    link, version = directory / "wheels", f"{sys.version_info[0]}.{sys.version_info[1]}"
+    script = [str(ROOT / "tests" / "tools" / "wheels.sh"), str(lock), version, str(link)]
+    subprocess.run(script, check=True, capture_output=True, timeout=100)
+    return str(link)
 
 
 def _record(text: str) -> str:
