@@ -27,6 +27,7 @@ description:
     elsewhere a line after some seconds, and less and less often, up to every half minute. Where standard output has
     another format than P(ansible.builtin.default#callback) has, it goes to the error output.
   - Prints nothing when no task of this collection ran.
+  - Where C(ansible.posix.json) or C(ansible.posix.jsonl) prints the tasks, all of it goes to the error output.
 options:
   outcome:
     description:
@@ -117,6 +118,8 @@ ASIDE = "__rollcall_aside"
 PATIENCE = 3.0
 AGAIN = 30.0
 TICK = 1.0
+# What prints the tasks as documents, of the collection ansible.posix.
+DATA = ("json", "jsonl")
 
 Data = t.Mapping[str, t.Any]
 
@@ -314,11 +317,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         if self._concerned:
             for name, known in self._record.hosts.items():
                 known.by = apply_command(applies=self._applies, limit=self._limit(name))
-            look = {**terminal(sys.stdout), "colour": bool(ANSIBLE_COLOR)}
+            look = terminal(sys.stderr) if _is_data() else {**terminal(sys.stdout), "colour": bool(ANSIBLE_COLOR)}
             text = playbook_text(self._record, warn=self._display.warning, **look)
             if text is not None:
-                self._display.banner("ROLL CALL")
-                self._display.display(text)
+                self._print_at_end(text)
         path = self.get_option("outcome")
         if not path:
             return
@@ -328,6 +330,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
                 stream.write(json.dumps(self._record.outcome(), indent=2) + "\n")
         except OSError as exc:
             self._display.warning(f"The outcome cannot be written: {exc}")
+
+    def _print_at_end(self, text: str) -> None:
+        if _is_data():
+            self._display.display(text, stderr=True)
+            return
+        self._display.banner("ROLL CALL")
+        self._display.display(text)
 
     def _limit(self, host: str) -> str:
         """Return what limits a command to one host; empty where it is the only one."""
@@ -389,9 +398,19 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         return bool(reports) or said
 
 
+def _printer() -> str:
+    """Return the name of what prints the tasks, without its collection."""
+    return str(constants.DEFAULT_STDOUT_CALLBACK).rpartition(".")[2]
+
+
 def _is_for_people() -> bool:
-    """Return whether standard output is for people: what prints the tasks is no format of data, such as JSON."""
-    return str(constants.DEFAULT_STDOUT_CALLBACK).rpartition(".")[2] in ("brief", "default")
+    """Return whether what prints the tasks is known to be for people, who do not mind another line among its own."""
+    return _printer() in ("brief", "default")
+
+
+def _is_data() -> bool:
+    """Return whether what prints the tasks is known to be for programs, which take nothing else."""
+    return _printer() in DATA
 
 
 def _is_stream(path: str) -> bool:

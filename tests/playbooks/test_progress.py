@@ -100,3 +100,29 @@ def test_a_format_of_data_on_standard_output_is_left_alone(made: StackUnderTest)
     report = json.loads((Path(made.root) / "outcome.json").read_text(encoding="utf-8"))["hosts"]["here"]["reports"][0]
     assert report["ok"]
     assert report["mode"] == "full", "the answer is that of the run that was begun by the first question"
+
+
+def test_json_on_standard_output_stays_json_to_the_end(made: StackUnderTest) -> None:
+    # As that of ansible.posix, which comes in a collection of its own.
+    others = {
+        "ANSIBLE_STDOUT_CALLBACK": "jsonl",
+        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests" / "support" / "callbacks"),
+    }
+    with subprocess.Popen(
+        command_of(made, "playbooks/restart.yml"),
+        cwd=ROOT,
+        env=environment(made, **others),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stderr is not None
+        assert any(WAITS.search(line) for line in run.stderr)
+        Path(made.root, "ill").unlink()
+        out, err = run.communicate(timeout=BOUND)
+    assert run.returncode == 0, err
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [event["event"] for event in events] == ["task", "ok", "task", "ok", "task", "stats"]
+    assert events[3]["result"]["report"]["ok"]
+    assert "1 of 1 service up" in err
+    assert outcome(made)["ok"]
