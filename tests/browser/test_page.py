@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import importlib.resources
 import threading
 import typing as t
 from pathlib import Path
@@ -19,6 +18,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.page import do
 from tests.support import pages
 from tests.support.browser import HEIGHT, NARROW, WIDE, chromium, shown
 from tests.support.reports import failed, row, status_report
+from tests.tools import axe_core
 
 # The narrowest screen on which a page has to be read without scrolling sideways (WCAG 2.2, 1.4.10).
 NARROWEST = 320
@@ -80,8 +80,7 @@ def unfold(page: Page) -> None:
 
 def violations(page: Page) -> t.List[str]:
     """Return what axe-core has against a page, each rule with the first places."""
-    source = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
-    page.evaluate(source)
+    page.evaluate(axe_core.source())
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
     return [f"{one['id']}: {[node['html'][:120] for node in one['nodes'][:3]]}" for one in found]
 

@@ -17,12 +17,22 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ara.setup import callback_plugins
 
 from tests.support.playbooks import BOUND, command_of, outcome
 from tests.support.processes import free_port
 from tests.support.repository import ROOT
 from tests.support.stacks import APP, StackUnderTest, stack
 
+# Asks ARA as its own commands do, within a process of its own: Django is set up once in each.
+ASKS = """
+import json
+from ara.clients.offline import AraOfflineClient
+client = AraOfflineClient(run_sql_migrations=False)
+found = {name: client.get(f"/api/v1/{name}")["results"] for name in ("playbooks", "tasks", "results", "hosts")}
+found["run"] = client.get(f"/api/v1/results/{next(one['id'] for one in found['results'] if one['changed'])}")
+print(json.dumps(found))
+"""
 WAITS = re.compile(r"here: at 'start', waits for web \(port\), (\d+) s")
 
 
@@ -126,3 +136,41 @@ def test_json_on_standard_output_stays_json_to_the_end(made: StackUnderTest) -> 
     assert events[3]["result"]["report"]["ok"]
     assert "1 of 1 service up" in err
     assert outcome(made)["ok"]
+
+
+def test_ara_records_every_task_host_and_result_of_a_run_that_was_waited_for(
+    made: StackUnderTest, tmp_path: Path
+) -> None:
+    known = environment(
+        made,
+        ANSIBLE_CALLBACK_PLUGINS=os.pathsep.join([os.environ["ANSIBLE_CALLBACK_PLUGINS"], callback_plugins]),
+        ARA_BASE_DIR=str(tmp_path / "ara"),
+    )
+    with subprocess.Popen(
+        command_of(made, "playbooks/restart.yml"),
+        cwd=ROOT,
+        env=known,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stdout is not None
+        assert any(WAITS.search(line) for line in run.stdout)
+        Path(made.root, "ill").unlink()
+        out, err = run.communicate(timeout=BOUND)
+    assert run.returncode == 0, err
+    assert "1 of 1 service up" in out
+    asked = [sys.executable, "-c", ASKS]
+    said = subprocess.run(asked, env=known, capture_output=True, text=True, check=True, timeout=BOUND).stdout
+    found = json.loads(said.splitlines()[-1])
+
+    assert [playbook["status"] for playbook in found["playbooks"]] == ["completed"]
+    assert sorted((task["name"], task["status"]) for task in found["tasks"]) == [
+        ("Batch | Stop when a host was lost before", "completed"),
+        ("Run | Have the host do it, mode full", "completed"),
+        ("Succeed only when every service has answered", "completed"),
+    ]
+    (host,) = found["hosts"]
+    assert (host["name"], host["ok"], host["changed"], host["failed"]) == ("here", 2, 1, 0)
+    assert len(found["results"]) == len(found["tasks"])
+    assert found["run"]["content"]["report"]["run"] == outcome(made)["run"]
