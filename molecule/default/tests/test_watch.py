@@ -43,3 +43,18 @@ def test_needrestart_would_leave_the_stack_alone(host: Any) -> None:
     for unit, told in (("rollcall-shop.service", True), (UNIT, True), ("rollcall-shop2.service", False)):
         said = host.check_output("perl -e %s /etc/needrestart/conf.d/rollcall-shop.conf %s", asks, unit)
         assert bool(said) is told, (unit, said)
+
+
+def test_a_reload_right_after_the_start_does_not_end_it(host: Any) -> None:
+    asked = f"systemctl restart {UNIT} && systemctl show --property MainPID --value {UNIT} && systemctl reload {UNIT}"
+    pid = host.check_output(asked)
+    known = json.loads(host.check_output("cat /opt/shop/state/watch.json"))["looks"]
+    end = time.monotonic() + 40
+    while time.monotonic() < end:
+        if json.loads(host.check_output("cat /opt/shop/state/watch.json"))["looks"] > known:
+            break
+        time.sleep(0.5)
+    else:
+        raise AssertionError("it does not look")
+    now = host.check_output(f"systemctl show --property MainPID --property NRestarts {UNIT}").split()
+    assert now == [f"MainPID={pid}", "NRestarts=0"]
