@@ -17,7 +17,7 @@ from tests.support.repository import ROOT, tracked
 
 ROLES = sorted(path.parent for path in ROOT.glob("roles/*/tasks"))
 SCENARIOS = sorted(path.parent for path in ROOT.glob("molecule/*/molecule.yml"))
-PINS = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s#]+)", re.MULTILINE)
+PINS = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[a-z,]+\])?==([^\s#]+)", re.MULTILINE)
 
 
 def load(path: Path) -> Any:

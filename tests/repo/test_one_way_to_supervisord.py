@@ -40,6 +40,7 @@ LINES = {
         "supervisord/client.py": "the one way",
         "supervisord/discovery.py": "asks the kernel who listens, and says nothing",
         "supervisord/life.py": "sees whether anybody listens, and says nothing",
+        "host/started.py": "systemd's, which is told that a program has started",
         "host/socket_files.py": "sees whether anybody listens at the socket of a service, and says nothing",
         "probes/unix_sockets.py": "a database's or a service's, as the user of the services",
     },

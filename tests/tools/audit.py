@@ -32,7 +32,7 @@ LISTS = (
     "requirements/test.txt",
     "requirements/dev.txt",
 )
-PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s#;\\]+)", re.MULTILINE)
+PIN = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[a-z,]+\])?==([^\s#;\\]+)", re.MULTILINE)
 ECOSYSTEM = "PyPI"
 
 

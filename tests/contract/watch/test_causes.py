@@ -87,7 +87,7 @@ def test_a_database_that_goes_away_is_told_once_with_all_who_wait_and_once_when_
         with watching(made) as watcher:
             assert eventually(watcher.is_calm, BOUND)
             server.stop()
-            assert eventually(lambda: watcher.told() and state_of(made, "worker") == "FATAL", BOUND)
+            assert eventually(lambda: bool(watcher.told()) and state_of(made, "worker") == "FATAL", BOUND)
             # Long enough for whatever else could be told, and for a start of what has ended.
             known = len(watcher.documents)
             assert eventually(lambda: len(watcher.documents) > known + 5, BOUND)

@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
 from pathlib import Path
 
-from tests.contract.watch.test_watch import WATCH, Watching, watching
+from tests.contract.watch.test_watch import WATCH, watching
 from tests.support.commands import BOUND
 from tests.support.processes import eventually
 from tests.support.stacks import stack
@@ -22,25 +20,13 @@ def test_it_tells_systemd_that_it_has_started_when_a_reload_no_longer_ends_it(tm
         assert made.perform()["ok"]
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(BOUND)
-        output = tmp_path / "watched"
-        with (
-            output.open("wb") as stream,
-            subprocess.Popen(
-                [made.command, "watch", "--json"],
-                stdout=stream,
-                env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")},
-            ) as process,
-        ):
-            try:
-                assert systemd.recv(100) == b"READY=1"
-                process.send_signal(signal.SIGHUP)
-                watcher = Watching(process, output)
-                assert eventually(watcher.is_calm, BOUND)
-                assert process.poll() is None
-                process.terminate()
-                assert process.wait(BOUND) == 0
-            finally:
-                process.kill()
+        with watching(made, NOTIFY_SOCKET=str(tmp_path / "notify")) as watcher:
+            assert systemd.recv(100) == b"READY=1"
+            watcher.process.send_signal(signal.SIGHUP)
+            assert eventually(watcher.is_calm, BOUND)
+            assert watcher.process.poll() is None
+            watcher.process.terminate()
+            assert watcher.process.wait(BOUND) == 0
 
 
 def test_a_reload_while_it_becomes_a_new_engine_does_not_end_it(tmp_path: Path) -> None:

@@ -103,9 +103,12 @@ def told_at(documents: list[dict[str, t.Any]]) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def watching(made: StackUnderTest) -> t.Iterator[Watching]:
-    output = Path(made.root, "watched")
-    with output.open("wb") as stream, subprocess.Popen([made.command, "watch", "--json"], stdout=stream) as process:
+def watching(made: StackUnderTest, **environment: str) -> t.Iterator[Watching]:
+    output, command = Path(made.root, "watched"), [made.command, "watch", "--json"]
+    with (
+        output.open("wb") as stream,
+        subprocess.Popen(command, stdout=stream, env={**os.environ, **environment}) as process,
+    ):
         try:
             yield Watching(process, output)
         finally:
