@@ -25,9 +25,8 @@ from collections.abc import Callable
 
 import psutil
 
-from tests.benchmark import compare, daemon, hosts, owners, page, ports, report, rollouts, scale, watching
+from tests.benchmark import compare, daemon, hosts, owners, page, peers, ports, report, rollouts, scale, watching
 from tests.benchmark.arena import ROOT, Arena, Failure, Ran, Took
-from tests.benchmark.noise import Noise
 from tests.benchmark.places import Host, Place, Plain, PlainPlaybook, Rollcall, collections, demo_services
 from tests.benchmark.table import Contest, Count, Row, Target
 from tests.benchmark.truth import failures
@@ -57,15 +56,12 @@ class Bench:
         self.rounds = rounds
         self.truth = truth
         self.quiet = quiet
-        self.rows: list[Row] = []
-        self.counts: list[Count] = []
-        self.contests: list[list[Contest]] = []
-        self.noise = Noise()
+        self.measured = page.Measured()
         self._host: Rollcall | None = None
 
     def forget(self) -> None:
         """Begin another page."""
-        self.rows, self.counts, self.contests, self.noise = [], [], [], Noise()
+        self.measured = page.Measured()
 
     # --- what the parts stand on ----------------------------------------------------------------------------------
 
@@ -101,14 +97,14 @@ class Bench:
         """Measure both sides in turn, ``times`` for every round, and keep the row."""
         self.warm(ours, rival)
         for _unused in range(self.rounds * times):
-            self.noise.sample()
+            self.measured.noise.sample()
             row.times.append(ours())
             row.rival_times.append(rival())
         return self.keep(row)
 
     def keep(self, row: Row) -> Row:
         """Keep a row and say it."""
-        self.rows.append(row)
+        self.measured.rows.append(row)
         say("  ".join(cell for cell in row.cells() if cell))
         return row
 
@@ -153,7 +149,7 @@ class Bench:
     def several(self, side: Callable[[], Took], times: int = 1) -> list[Took]:
         """Measure one side alone, ``times`` for every round."""
         self.warm(side)
-        self.noise.sample()
+        self.measured.noise.sample()
         return [side() for _unused in range(self.rounds * times)]
 
     def fleet(self) -> None:
@@ -207,9 +203,9 @@ class Bench:
         """Measure one number of services, keep what was measured, and end the plain one."""
         plain.start()
         self.warm()
-        self.noise.sample()
+        self.measured.noise.sample()
         measured = scale.contests(services, self.arena, host, plain, self.rounds)
-        self.contests.append(measured)
+        self.measured.contests.append(measured)
         for contest in measured:
             say("  ".join(cell for cell in contest.cells(measured[0]) if cell))
         plain.end()
@@ -281,6 +277,14 @@ class Bench:
         row.times = self.several(lambda: self.arena.run(command).must("rollcall status").took, 4)
         self.keep(row)
 
+    def peers(self) -> None:
+        """Compare with what people run services with instead: how long it takes, and what is said of a silent one."""
+        self.measured.found = peers.compare(self.arena, self.rounds, self._sampled, say)
+
+    def _sampled(self) -> None:
+        wait_for_quiet(self.quiet)
+        self.measured.noise.sample()
+
     # --- the truth ------------------------------------------------------------------------------------------------
 
     def outcomes(self) -> None:
@@ -298,7 +302,7 @@ class Bench:
                     ran = self.command_restart() if place is host else shell.shell_restart(self.arena)
                     # Both exit with 0 when they claim a success; the script does so whatever happened.
                     count.add(ran.code == 0, failures(place, before))
-                self.counts.append(count)
+                self.measured.counts.append(count)
                 say("  ".join(count.cells()))
         shell.end()
 
@@ -352,6 +356,7 @@ def main() -> int:
     if sys.argv[1:2] == ["report"]:
         return report.main(sys.argv[2:])
     parts: dict[str, Callable[[Bench], None]] = {
+        "peers": Bench.peers,
         "restarts": Bench.restarts,
         "fleet": Bench.fleet,
         "scale": Bench.scale,
@@ -379,7 +384,7 @@ def main() -> int:
             for name in chosen:
                 say(f"=== {name}")
                 parts[name](bench)
-            text = page.write(sheet, bench.rows, bench.counts, bench.contests, bench.noise, collections(arena))
+            text = page.write(sheet, bench.measured, collections(arena))
             # A page is of one run, or it is not written.
             if chosen == list(sheet.parts):
                 (ROOT / "docs" / "reference" / path).write_text(text, encoding="utf-8")

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.benchmark.noise import Noise
+from tests.benchmark.peers import SPOKEN_HEAD, TIMES_HEAD, Findings
 from tests.benchmark.table import CONTEST_HEAD, COUNT_HEAD, ROW_HEAD, Contest, Count, Row, machine, table
 
 INTRODUCTION = """\
@@ -21,6 +21,50 @@ Written by `make bench`; whoever runs it gets this page with the figures of thei
 without being counted first. Times are medians, with the shortest and the longest in brackets; nothing is left out. A
 ratio says how many times as fast Rollcall is, except in the row with "itself": there, how many times as long it takes.
 CPU is the median of the CPU seconds, user and system, of the command and of all processes that it waited for.
+"""
+
+SPOKEN = """\
+## What says OK while a service does not answer
+
+One of ten services misbehaves, in its own code. All are restarted, and three seconds later the status is asked; a
+frozen one is frozen after all had answered. *Said OK* names the commands that ended with exit code 0. The words are the
+line that names the service.
+"""
+
+SPOKEN_NOTES = """\
+- Everybody has the commands and the settings that their own pages begin with; nobody is told what a healthy answer is
+  but Rollcall, whose manifest says so, and *systemd units that ask*: there `ExecStartPost` runs a script that
+  asks the service's address until it answers, for as long as Rollcall waits, 30 seconds. systemd, circus and PM2
+  have ways to be told by the service itself that it is ready, for which it has to be changed.
+- honcho runs in the foreground and says nothing of a service until one ends; then it ends all others, too.
+- A service that ends again and again may be up in the moment when the status is asked.
+"""
+
+COUNTS = """\
+## What was restarted when a restart said so
+
+What a true success is stands [below](#what-a-true-success-is).
+"""
+
+TIMES = """\
+## Ten services, and what people run them with
+
+Seconds from the call until the command had ended, and until all eight services with a port said that they are well,
+each by a new process; of *restart of one*, that one. A command that ends before the services answer has proved nothing.
+"""
+
+TIMES_NOTES = """\
+- *Rollcall* is as it comes: its verdict waits until each service has lived for two seconds. Beside it the same with
+  `stable_for` 0. Its restart ends supervisord, too, and frees the ports; the others leave what runs the services alone.
+- A cold start begins where nothing runs, but for systemd, which is the first process of its container all the time.
+- honcho has no command for a restart: it is ended and started again.
+- The services of systemd's units run in a container, under Debian's own Python, and are asked from outside.
+"""
+# Beside those that could not be installed where this was measured.
+NEVER_IN = "process-compose, which neither PyPI nor npm nor Debian has"
+
+ROWS = """\
+## Beside a shell script and a plain playbook
 """
 
 NOTES = """\
@@ -96,40 +140,57 @@ class Sheet:
 
 SHEETS = {
     "benchmarks.md": Sheet(
-        ("restarts", "scale", "fleet", "idle", "ports", "daemon", "status", "outcomes"), INTRODUCTION, NOTES
+        ("peers", "restarts", "scale", "fleet", "idle", "ports", "daemon", "status", "outcomes"), INTRODUCTION, NOTES
     ),
     "benchmarks-ports.md": Sheet(("owners",), PORTS_INTRODUCTION, PORTS_NOTES),
 }
 
 
-def write(
-    sheet: Sheet,
-    rows: Sequence[Row],
-    counts: Sequence[Count],
-    contests: Sequence[Sequence[Contest]],
-    noise: Noise,
-    collections: Path,
-) -> str:
-    """Return the page.
+@dataclass
+class Measured:
+    """What a run has measured.
 
-    Args:
-        sheet: which page.
+    Attributes:
         rows: comparisons.
         counts: of true successes.
         contests: restarts of a number of services, for each of those numbers; the first of each is Rollcall's.
+        found: of the peers.
         noise: samples of the machine that were taken in between.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    counts: list[Count] = field(default_factory=list)
+    contests: list[list[Contest]] = field(default_factory=list)
+    found: Findings = field(default_factory=Findings)
+    noise: Noise = field(default_factory=Noise)
+
+
+def write(sheet: Sheet, measured: Measured, collections: Path) -> str:
+    """Return the page, the truth first.
+
+    Args:
+        sheet: which page.
+        measured: what stands on it.
         collections: where community.general was unpacked.
     """
+    found = measured.found
     parts = [sheet.introduction]
-    if rows:
-        parts.append(table(ROW_HEAD, [row.cells() for row in rows]) + "\n")
-    if contests:
-        lines = [contest.cells(measured[0]) for measured in contests for contest in measured]
+    if found.spoken:
+        parts += [SPOKEN, table(SPOKEN_HEAD, [one.cells() for one in found.spoken]) + "\n", SPOKEN_NOTES]
+    if measured.counts:
+        parts += [COUNTS, table(COUNT_HEAD, [count.cells() for count in measured.counts]) + "\n"]
+    if found.times:
+        parts += [TIMES, table(TIMES_HEAD, [times.cells() for times in found.times]) + "\n", TIMES_NOTES]
+        parts.append("".join(f"- Left out: {line}.\n" for line in [*found.left_out, NEVER_IN]))
+    if measured.rows:
+        heading = [ROWS] if found.times else []
+        parts += [*heading, table(ROW_HEAD, [row.cells() for row in measured.rows]) + "\n"]
+    if measured.contests:
+        lines = [contest.cells(some[0]) for some in measured.contests for contest in some]
         parts.append(table(CONTEST_HEAD, lines) + "\n")
-    if counts:
-        parts.append(table(COUNT_HEAD, [count.cells() for count in counts]) + "\n")
     manifest = collections / "ansible_collections" / "community" / "general" / "MANIFEST.json"
     number = json.loads(manifest.read_text(encoding="utf-8"))["collection_info"]["version"]
-    facts = [*machine(), f"community.general {number}", *noise.facts()]
+    versions = [", ".join(found.versions)] if found.versions else []
+    facts = [*machine(), f"community.general {number}", *versions, *measured.noise.facts()]
     parts += ["## The machine\n\n" + "".join(f"- {fact}\n" for fact in facts), sheet.notes]
     return "\n".join(parts)

@@ -88,6 +88,14 @@ class Place:
         command = self.services[name].get("command", [sys.executable, str(self.application), name])
         return [str(word) for word in command]
 
+    def environment_of(self, name: str) -> dict[str, str]:
+        """Return what a service has to know: the same as Rollcall tells it."""
+        service = self.services[name]
+        known = {f"PORT_{other.upper()}": self.services[other].get("port") for other in service.get("depends_on", {})}
+        ports = {"PORT": service.get("port"), **known}
+        told = {key: str(port) for key, port in ports.items() if port is not None}
+        return {"DATABASE": f"{self.directory}/data/demo.db", **told}
+
     def processes(self) -> list[psutil.Process]:
         """Return all that lives here."""
         return [process for process in mentioning(f"{self.directory}/") if is_alive(process)]
@@ -161,21 +169,11 @@ class Plain(Place):
         yield f"[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory={factory}"
         yield f"[supervisorctl]\nserverurl=unix://{self.socket}"
         for name in self.services:
-            variables = ",".join(f'{key}="{value}"' for key, value in self._environment(name).items())
+            variables = ",".join(f'{key}="{value}"' for key, value in self.environment_of(name).items())
             yield (
                 f"[program:{name}]\ncommand={shlex.join(self.command_of(name))}\nenvironment={variables}\n"
                 f"startsecs=1\nstopwaitsecs=10\nredirect_stderr=true\nstdout_logfile={self.directory}/{name}.log"
             )
-
-    def _environment(self, name: str) -> dict[str, Any]:
-        """Return what the application wants to know: the same as Rollcall tells it."""
-        service = self.services[name]
-        known = {f"PORT_{other.upper()}": self.services[other].get("port") for other in service.get("depends_on", {})}
-        ports = {"PORT": service.get("port"), **known}
-        return {
-            "DATABASE": f"{self.directory}/data/demo.db",
-            **{key: port for key, port in ports.items() if port is not None},
-        }
 
     def start(self) -> None:
         for path in (self.socket, self._pidfile):

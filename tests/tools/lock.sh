@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # lock.sh: writes what is installed, with the digests of every file that the package index has of each version:
-# requirements/host.txt for the role `bootstrap`, requirements/apprise.txt for the role `monitor`, and requirements/run.txt
-# for the controllers of a release's bundle.
+# requirements/host.txt for the role `bootstrap`, requirements/apprise.txt for the role `monitor`, requirements/run.txt
+# for the controllers of a release's bundle, and requirements/peers.txt for the benchmarks.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
@@ -22,3 +22,4 @@ lock() {
 lock requirements/host.txt 3.9 roles/bootstrap/files/requirements.txt
 lock requirements/run.txt 3.11 requirements/controller.txt
 lock requirements/apprise.txt 3.9 roles/monitor/files/apprise.txt
+lock requirements/peers.txt 3.11 tests/benchmark/peers.txt
