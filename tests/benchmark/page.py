@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.benchmark.noise import Noise
-from tests.benchmark.peers import SPOKEN_HEAD, TIMES_HEAD, Findings
+from tests.benchmark.peers import SPOKEN_HEAD, TIMES_HEAD, Findings, summary
 from tests.benchmark.table import CONTEST_HEAD, COUNT_HEAD, ROW_HEAD, Contest, Count, Row, machine, table
 
 INTRODUCTION = """\
@@ -27,8 +27,7 @@ SPOKEN = """\
 ## What says OK while a service does not answer
 
 One of ten services misbehaves, in its own code. All are restarted, and three seconds later the status is asked; a
-frozen one is frozen after all had answered. *Said OK* names the commands that ended with exit code 0. The words are the
-line that names the service.
+frozen one is frozen after all had answered. The table names the commands that said OK by ending with exit code 0.
 """
 
 SPOKEN_NOTES = """\
@@ -38,6 +37,12 @@ SPOKEN_NOTES = """\
   have ways to be told by the service itself that it is ready, for which it has to be changed.
 - honcho runs in the foreground and says nothing of a service until one ends; then it ends all others, too.
 - A service that ends again and again may be up in the moment when the status is asked.
+"""
+
+WORDS = """\
+### In their own words
+
+The exit code, and the line that names the service.
 """
 
 COUNTS = """\
@@ -176,7 +181,9 @@ def write(sheet: Sheet, measured: Measured, collections: Path) -> str:
     found = measured.found
     parts = [sheet.introduction]
     if found.spoken:
-        parts += [SPOKEN, table(SPOKEN_HEAD, [one.cells() for one in found.spoken]) + "\n", SPOKEN_NOTES]
+        head, *lines = summary(found.spoken)
+        parts += [SPOKEN, table(head, lines) + "\n", SPOKEN_NOTES]
+        parts += [WORDS, table(SPOKEN_HEAD, [one.cells() for one in found.spoken]) + "\n"]
     if measured.counts:
         parts += [COUNTS, table(COUNT_HEAD, [count.cells() for count in measured.counts]) + "\n"]
     if found.times:

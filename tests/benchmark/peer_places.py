@@ -296,10 +296,8 @@ class Honcho(Peer):
             self._process = None
 
     def words(self, said: Said, service: str) -> str:
-        if said.code is None and service not in said.output:
-            return ""
-        # The colours of its names are for a terminal, which it does not have here.
-        lines = [line for line in said.output.splitlines() if f"| {service}" in line or "system" in line]
+        # Not what the service itself prints, which it passes on.
+        lines = [line for line in said.output.splitlines() if f" {service}.1 " in line.partition("|")[2]]
         return super().words(said._replace(output="\n".join(lines)), service)
 
     def end(self) -> None:
@@ -465,9 +463,10 @@ class Systemd(Peer):
 
     def words(self, said: Said, service: str) -> str:
         # A unit's part of `systemctl status` begins with its name, and says below how it is.
-        _before, found, rest = said.output.partition(f"{service}.service")
-        active = [line.strip() for line in rest.splitlines() if line.strip().startswith("Active:")]
-        return active[0] if found and active else super().words(said, service)
+        _before, _name, rest = said.output.partition(f"{service}.service")
+        lines = [line.strip() for line in rest.splitlines() if line.strip().startswith("Active:")]
+        lines = lines or [line for line in said.output.splitlines() if line.startswith("Job for")]
+        return lines[0] if lines else super().words(said, service)
 
     def end(self) -> None:
         self.control("stop", *self._units)

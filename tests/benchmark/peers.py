@@ -233,12 +233,16 @@ class Spoken:
         asked = {"restart": self.restart, "status": self.status}
         return [name for name, said in asked.items() if said is not None and said.code == 0]
 
+    @property
+    def is_mute(self) -> bool:
+        """Whether it has no command that has ended, and so no exit code to go by."""
+        return all(said is None or said.code is None for said in (self.restart, self.status))
+
     def cells(self) -> list[str]:
         """Return the row of the table."""
         return [
             self.fault,
             self.peer,
-            ", ".join(self.lies) or "no",
             _told(self.restart, self.restart_words, "not asked"),
             _told(self.status, self.status_words, "no such command"),
         ]
@@ -322,6 +326,15 @@ def well(peer: Peer, services: Sequence[str]) -> None:
     watch.start()
     peer.start()
     watch.seen()
+
+
+def summary(spoken: Sequence[Spoken]) -> list[list[str]]:
+    """Return a row for each peer: which of its commands said OK, for each fault."""
+    faults = list(dict.fromkeys(one.fault for one in spoken))
+    names = list(dict.fromkeys(one.peer for one in spoken))
+    found = {(one.peer, one.fault): one for one in spoken}
+    cells = {key: ", ".join(one.lies) or ("says nothing" if one.is_mute else "no") for key, one in found.items()}
+    return [["", *faults], *([name, *(cells.get((name, fault), "") for fault in faults)] for name in names)]
 
 
 # --- all of it --------------------------------------------------------------------------------------------------------
