@@ -25,7 +25,7 @@ TESTS = ("tests/unit", "tests/contract", "tests/playbooks", "tests/fault")
 WANTED = 90.0
 SETTINGS = f"""\
 [run]
-data_file = {PLACE}/data
+data_file = {{place}}/data
 parallel = true
 include =
     {ENGINE}/*
@@ -87,7 +87,7 @@ def main(arguments: t.Sequence[str]) -> int:
     shutil.rmtree(PLACE, ignore_errors=True)
     PLACE.mkdir(parents=True)
     settings = PLACE / "settings"
-    settings.write_text(SETTINGS, encoding="utf-8")
+    settings.write_text(SETTINGS.format(place=PLACE), encoding="utf-8")
     command = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", "-m", "pytest", "-q", "-n", "2"]
     code = subprocess.run([*command, *(arguments or TESTS)], cwd=ROOT, check=False).returncode
     measured = coverage.Coverage(config_file=str(settings))
