@@ -204,6 +204,11 @@ class Ours(Peer):
     def status(self) -> Said:
         return self.run(self.place.command, "status")
 
+    def words(self, said: Said, service: str) -> str:
+        # The first is the service's own line; the host and the remedy are below.
+        naming = [line for line in said.output.splitlines() if service in line]
+        return " ".join(naming[0].split()) if naming else super().words(said, service)
+
     def end(self) -> None:
         self.run(self.place.command, "stop")
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,30 @@ def test_what_is_installed_for_apprise_is_what_is_pinned_and_every_file_of_it_ha
     assert set(PINS.findall(pinned)) <= set(PINS.findall(locked)), "make lock writes it anew"
     for entry in re.split(r"\n(?=\S)", locked.partition("\n")[2].strip()):
         assert re.fullmatch(r"\S+==\S+( ; [^\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+", entry), entry
+
+
+def test_what_is_measured_beside_rollcall_is_what_is_pinned_and_every_package_of_it_has_a_digest() -> None:
+    benchmark = ROOT / "tests" / "benchmark"
+    pinned = (ROOT / "requirements" / "peers.txt").read_text(encoding="utf-8")
+    locked = (benchmark / "peers.txt").read_text(encoding="utf-8")
+    assert set(PINS.findall(pinned)) <= set(PINS.findall(locked)), "make lock writes it anew"
+    for entry in re.split(r"\n(?=\S)", locked.partition("\n")[2].strip()):
+        assert re.fullmatch(r"\S+==\S+( ; [^\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+", entry), entry
+
+    wanted = json.loads((benchmark / "npm" / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    packages = json.loads((benchmark / "npm" / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    assert packages.pop("")["dependencies"] == wanted, "npm install --package-lock-only writes it anew"
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    assert [name for name, package in packages.items() if not package["integrity"].startswith("sha512-")] == []
+
+
+def test_every_script_that_make_runs_is_there() -> None:
+    recipes = re.sub(r"^#.*", "", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    named = re.findall(r"tests/tools/[\w/]+\.(?:py|sh)", recipes)
+    named += [f"{name.replace('.', '/')}.py" for name in re.findall(r"-m (tests\.tools\.\w+)", recipes)]
+
+    assert len(named) > 15
+    assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
 def test_the_commands_of_the_documents_exist() -> None:
