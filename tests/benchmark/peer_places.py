@@ -205,9 +205,11 @@ class Ours(Peer):
         return self.run(self.place.command, "status")
 
     def words(self, said: Said, service: str) -> str:
-        # The first is the service's own line; the host and the remedy are below.
-        naming = [line for line in said.output.splitlines() if service in line]
-        return " ".join(naming[0].split()) if naming else super().words(said, service)
+        lines = [" ".join(line.split()) for line in said.output.splitlines()]
+        naming = [number for number, line in enumerate(lines) if service in line]
+        # Why it has failed stands below its name alone; what else is known of it in the table above.
+        reasons = [lines[number + 1] for number in naming if lines[number] == f"FAILED {service}"]
+        return (reasons or [lines[number] for number in naming] or [""])[0]
 
     def end(self) -> None:
         self.run(self.place.command, "stop")

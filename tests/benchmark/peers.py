@@ -248,13 +248,7 @@ class Spoken:
         ]
 
 
-SPOKEN_HEAD = (
-    "the service",
-    "what runs it",
-    "said OK by exit code 0",
-    "restart: exit code, words",
-    "status: exit code, words",
-)
+SPOKEN_HEAD = ("the service", "what runs it", "restart: exit code, words", "status: exit code, words")
 LONGEST = 110
 
 
