@@ -59,6 +59,8 @@ each by a new process; of *restart of one*, that one. A command that ends before
 """
 
 TIMES_NOTES = """\
+- The peers are fetched from PyPI and npm, as they are pinned with their digests. The container with systemd needs root
+  and podman. Who cannot be had where this is measured is named as left out.
 - *Rollcall* is as it comes: its verdict waits until each service has lived for two seconds. Beside it the same with
   `stable_for` 0. Its restart ends supervisord, too, and frees the ports; the others leave what runs the services alone.
 - A cold start begins where nothing runs, but for systemd, which is the first process of its container all the time.

@@ -97,14 +97,22 @@ class Watch(threading.Thread):
         self._services = services
         self._before = before
         self._until = time.monotonic() + PATIENCE
+        self._ended = threading.Event()
         self.moment: float | None = None
 
+    def __enter__(self) -> Watch:
+        self.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._ended.set()
+        self.join()
+
     def run(self) -> None:
-        while time.monotonic() < self._until:
+        while time.monotonic() < self._until and not self._ended.wait(PAUSE):
             if all(self._is_new(service) for service in self._services):
                 self.moment = time.monotonic()
                 return
-            time.sleep(PAUSE)
 
     def _is_new(self, service: str) -> bool:
         pid = answering(self._peer, service)
@@ -182,14 +190,13 @@ def changed(peer: Peer, step: Step, services: Sequence[str], change: Callable[[]
     Raises:
         Failure: the command ended with another code than 0, or the services did not answer.
     """
-    watch = Watch(peer, services, {service: answering(peer, service) for service in services})
-    watch.start()
-    said = change()
-    if said is None:
-        return
-    if said.code not in (0, None):
-        raise Failure(f"{peer.name} ended with {said.code}:\n{said.output[-2000:]}")
-    step.add(said, watch.seen())
+    with Watch(peer, services, {service: answering(peer, service) for service in services}) as watch:
+        said = change()
+        if said is None:
+            return
+        if said.code not in (0, None):
+            raise Failure(f"{peer.name} ended with {said.code}:\n{said.output[-2000:]}")
+        step.add(said, watch.seen())
 
 
 def measure(peer: Peer, times: PeerTimes) -> None:
@@ -316,10 +323,9 @@ def truth(peer: Peer) -> Iterator[Spoken]:
 
 def well(peer: Peer, services: Sequence[str]) -> None:
     """Start everything, and see that it answers."""
-    watch = Watch(peer, services, {})
-    watch.start()
-    peer.start()
-    watch.seen()
+    with Watch(peer, services, {}) as watch:
+        peer.start()
+        watch.seen()
 
 
 def summary(spoken: Sequence[Spoken]) -> list[list[str]]:
