@@ -32,6 +32,7 @@ include =
     */engine/rollcall/*
 patch =
     subprocess
+    execv
     _exit
 sigterm = true
 disable_warnings = no-data-collected, module-not-measured

@@ -19,13 +19,17 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils import launche
 SHOW = "import json, os, sys; print(json.dumps([os.getpid(), sys.argv[1:], dict(os.environ)]))"
 
 
+# What `make coverage` has in the environment of whoever it measures.
+MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+
+
 def launch(*argv: str, env: t.Optional[t.Mapping[str, str]] = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-I", launcher.__file__, *argv],
         check=False,
         capture_output=True,
         encoding="utf-8",
-        env=env if env is not None else {"PATH": os.defpath},
+        env={**MEASURED, **(env if env is not None else {"PATH": os.defpath})},
         timeout=20,
     )
 
