@@ -15,7 +15,7 @@ from tests.tools import coverage_by_room
 from tests.tools.coverage_by_room import Room
 
 
-def test_what_a_test_runs_is_counted_for_its_room_in_its_own_processes_too(
+def test_what_is_run_is_counted_for_its_room_in_other_processes_too_and_a_failed_test_fails_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(coverage_by_room, "PLACE", tmp_path / "coverage")
@@ -31,11 +31,14 @@ def test_what_a_test_runs_is_counted_for_its_room_in_its_own_processes_too(
                 copy = tmp_path / "engine" / "rollcall"
                 shutil.copytree(ENGINE, copy)
                 subprocess.run([sys.executable, "-c", "import rollcall.manifest.model"], cwd=copy.parent, check=True)
+
+            def test_that_fails():
+                assert False
             """),
         encoding="utf-8",
     )
 
-    assert coverage_by_room.main(["-n", "0", str(test)]) == 0
+    assert coverage_by_room.main(["-n", "0", str(test)]) == 1
 
     lines = {
         line.split()[0]: line.split()
@@ -50,14 +53,6 @@ def test_what_a_test_runs_is_counted_for_its_room_in_its_own_processes_too(
     assert percents["manifest"] > 0  # only the copy was imported
     assert percents["doctor"] == 0.0
     assert lines["doctor"][-3:] == ["below", "90", "%"]
-
-
-def test_a_test_that_fails_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coverage_by_room, "PLACE", tmp_path / "coverage")
-    test = tmp_path / "test_failing.py"
-    test.write_text("def test_it():\n    assert False\n", encoding="utf-8")
-
-    assert coverage_by_room.main(["-n", "0", str(test)]) == 1
 
 
 def test_the_least_is_first_and_all_of_it_is_last() -> None:
