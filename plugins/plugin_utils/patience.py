@@ -19,6 +19,11 @@ import typing as t
 OPTIONS: t.Mapping[str, t.Any] = {"patience": {"type": "float", "default": 0}}
 
 
+# When the time is over, what is under way is ended once more each so many seconds, until it has ended: what cleans up
+# after it may ask the same silent host, and what is raised in a destructor Python only prints.
+AGAIN = 1.0
+
+
 class NoAnswer(BaseException):
     """A host has not answered in time. Connection plugins try again after any `Exception`; this is none."""
 
@@ -30,17 +35,20 @@ def within(seconds: float) -> t.Iterator[None]:
     Raises:
         NoAnswer: the time is over.
     """
+    is_waiting = True
 
-    def end(_number: int, _frame: t.Any) -> t.NoReturn:
-        raise NoAnswer(f"it has not answered within {seconds:g} seconds")
+    def end(_number: int, _frame: t.Any) -> None:
+        if is_waiting:
+            raise NoAnswer(f"it has not answered within {seconds:g} seconds")
 
     if not seconds:
         yield
         return
     before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
     try:
         yield
     finally:
+        is_waiting = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
