@@ -12,15 +12,26 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.schedule import schedule_of
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state.rollout import DONE
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.rollout import BEGIN, DONE
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import hosts, manifests
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.boot_look import Wanted, look
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import RUN, EngineAction
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollout_record import write_step
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import PYTHON, files_digest, fingerprint
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollout_record import deadline, write_step
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.templates import template
 
 Result = t.Dict[str, t.Any]
 
+# Ansible loads this in the process that forks one for each host: there the files are read once, for all of them.
+files_digest()
+
+# How a rollout begins in the same task.
+BEGINS: t.Mapping[str, t.Any] = {
+    "gate": {"type": "dict", "default": {}},
+    "seconds": {"type": "float", "required": True},
+    "python": {"type": "str", "default": PYTHON},
+    "on_path": {"type": "bool", "default": True},
+}
 # Services that are named one a line where the host cannot plan.
 MOST_SHOWN = 12
 
@@ -42,6 +53,7 @@ class ActionModule(EngineAction):
         "boot_after": {"type": "list", "elements": "str", "default": []},
         "boot_templates": {"type": "path"},
         "rollout": {"type": "dict", "default": {}},
+        "begin": {"type": "dict", "options": BEGINS},
         "template": {"type": "path", "required": True},
         "mode": {
             "type": "str",
@@ -58,7 +70,30 @@ class ActionModule(EngineAction):
         if stack is None:
             result.update(ok=False)
             return result
+        if arguments["begin"] is not None and not self._begins(result, arguments, stack):
+            return result
         return self.brought(result, arguments, stack, task_vars)
+
+    def _begins(self, result: Result, arguments: t.Mapping[str, t.Any], stack: Stack) -> bool:
+        """Return whether a rollout begins on a host that is as it was prepared; the host has written that down then.
+
+        Args:
+            result: of the task; takes the record and its deadline, or why it does not begin.
+            arguments: of the task.
+            stack: the manifest.
+        """
+        asked, data = arguments["begin"], stack.to_dict()
+        found = hosts.look(self, stack.root, hosts.proof(data, on_path=asked["on_path"]))
+        if found.prepared != fingerprint(data, asked["python"]) or not found.whole:
+            result["unprepared"] = True
+            return False
+        ways = asked["gate"].get("one_way", ())
+        begun = write_step(self, stack.root, arguments["rollout"], BEGIN, one_way=ways)
+        result["begun"] = {**begun, "deadline": deadline(asked["gate"], asked["seconds"])}
+        if not begun["ok"]:
+            # There was no run, so nothing is said of one.
+            result.update(failed=True, msg=begun["msg"], error=begun["error"])
+        return bool(begun["ok"])
 
     def brought(self, result: Result, arguments: t.Mapping[str, t.Any], stack: Stack, where: t.Any) -> Result:
         """Return the result of bringing a stack to what its manifest says.

@@ -363,7 +363,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         """Add a task to the step that it is of."""
         task = result.task
         number = steps.number(str(task.name))
-        if number is None:
+        # The task that runs the services comes again to a host that it has found not to be prepared.
+        if number is None or result.result.get("unprepared"):
             return
         known = self._host(result)
         began = known.began.pop(task._uuid, None)

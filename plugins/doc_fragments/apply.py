@@ -58,6 +58,33 @@ options:
         does.
     type: dict
     default: {}
+  begin:
+    description:
+      - Has O(rollout) begin here in the same task. A host that is as P(rollcall.supervisor.bootstrap#role) has prepared
+        it writes that down, as M(rollcall.supervisor.rollout_step) does, before anything else is done. On another one
+        nothing is done.
+    type: dict
+    suboptions:
+      gate:
+        description:
+          - As O(rollcall.supervisor.rollout_step#module:gate).
+        type: dict
+        default: {}
+      seconds:
+        description:
+          - As O(rollcall.supervisor.rollout_step#module:seconds).
+        type: float
+        required: true
+      python:
+        description:
+          - The Python of the host that it is to be prepared with.
+        type: str
+        default: python3
+      on_path:
+        description:
+          - Whether the command is to be on the PATH.
+        type: bool
+        default: true
   template:
     description:
       - Path on the controller of the Jinja template of C(supervisord.conf). Its one variable is C(stack), the

@@ -47,16 +47,26 @@ EXAMPLES = r"""
 RETURN = r"""
 ok:
   description: Whether the run came to a verdict and every check of it passed; in check mode, whether it is planned.
-  returned: always
+  returned: when there was a run, or the manifest is not in order
   type: bool
 msg:
   description: Why it is not, in a few words.
-  returned: when RV(ok) is false
+  returned: when RV(ok) is false, or a rollout could not begin
   type: str
 settled:
   description: Whether nothing is left to do, what starts the stack after a boot included.
   returned: when the manifest is in order
   type: bool
+unprepared:
+  description: Whether nothing was done because the host is not as the role bootstrap prepares it.
+  returned: with O(begin), on such a host
+  type: bool
+begun:
+  description:
+    - What M(rollcall.supervisor.rollout_step) would have returned for the begin of the host's rollout. The task fails
+      when it could not be written down, and there is no RV(ok) then.
+  returned: with O(begin), on a host that is prepared
+  type: dict
 noted:
   description: What M(rollcall.supervisor.rollout_step) would have returned for the end of the host's rollout.
   returned: when O(rollout) was given, and the host is done

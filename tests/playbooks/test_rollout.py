@@ -29,6 +29,13 @@ from tests.support.sshd import sshd
 from tests.support.stacks import APP, StackUnderTest, stack
 
 BOUND = 200
+# Counts the tasks that are started, as the benchmark does.
+COUNTING = ROOT / "tests" / "benchmark" / "callbacks"
+BEGINS, PREPARED, RUNS = WAY = (
+    "Write down that it begins here",
+    "Check the manifest and see whether this host is prepared",
+    "Give ports, validate, plan, stop, start and verify",
+)
 LB = {"hosts": {"balancer": {"ansible_connection": "local"}}}
 UNREACHABLE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
 
@@ -277,6 +284,37 @@ def test_once_a_migration_has_run_on_the_canary_no_host_goes_back_and_that_is_sa
 
 @pytest.mark.fault(40)
 @pytest.mark.fault(41)
+def test_a_host_is_one_task_and_one_that_is_not_as_it_was_prepared_goes_its_way_in_steps(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = fleet.place / "started.json"
+    monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", str(COUNTING))
+    monkeypatch.setenv("STARTED_TASKS", str(counts))
+
+    def started() -> t.Dict[str, int]:
+        """Return by the last words of its name how often a task was started that is of a host's way."""
+        found = json.loads(counts.read_text(encoding="utf-8"))
+        return {name.rpartition(" | ")[2]: number for name, number in found.items() if name.rpartition(" | ")[2] in WAY}
+
+    before = fleet.pids()
+    fleet.bring("2")
+    assert fleet.roll_out().returncode == 0
+    assert started() == {RUNS: 3}
+    assert fleet.steps() == ["done", "done", "done"]
+    assert set(fleet.pids()).isdisjoint(before)
+
+    # Its Python is another one than it was prepared with, and not there.
+    before = fleet.pids()
+    fleet.bring("3")
+    failed = fleet.roll_out(h1={"bootstrap_python": "/none/python3"})
+    assert failed.returncode != 0
+    assert "failed: h1: " in failed.stdout, failed.stdout
+    assert "/none/python3" in failed.stdout
+    assert fleet.steps() == ["failed", "done", "done"]
+    assert started() == {RUNS: 1, BEGINS: 1, PREPARED: 1}
+    assert fleet.pids() == before
+
+
 def test_a_controller_that_was_killed_loses_nothing_and_another_one_is_refused_meanwhile(fleet: Fleet) -> None:
     fleet.bring("2")
     first = subprocess.Popen(

@@ -753,6 +753,23 @@ def test_an_install_on_one_host_shows_its_twelve_steps_before_the_roll_call(run:
     assert re.match(r"changed +3/12  dependencies +\d+\.\d s$", lines[3])
 
 
+def test_a_run_that_has_found_its_host_not_to_be_prepared_is_no_step_yet(run: Run) -> None:
+    run.play("a")
+    name = "6-12/12 Run | Prove, plan, stop, start and verify"
+    run.callback.v2_runner_on_ok(
+        run._result("a", "rollcall.supervisor.stack_apply", {"changed": False, "unprepared": True}, name=name)
+    )
+    data = {"failed": True, "msg": "no such Python"}
+    name = "1/12 Environment | Require a Python that can run the engine"
+    run.callback.v2_runner_on_failed(run._result("a", "ansible.builtin.assert", data, name=name))
+    run.stats.increment("failures", "a")
+
+    lines = run.end().splitlines()
+
+    assert re.match(r"FAILED +1/12  environment .*Require a Python that can run the engine$", lines[1])
+    assert lines[2] == "not reached   2/12  user and directories, and all up to 12/12  verdict"
+
+
 def test_this_machine_is_called_as_its_own_command_calls_it(run: Run) -> None:
     here = os.uname().nodename
     run.play("localhost")
