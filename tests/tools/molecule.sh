@@ -11,7 +11,7 @@ PATH=$ROOT/.venv/bin:$PATH
 export MOLECULE_COMMAND_BORDERS=${MOLECULE_COMMAND_BORDERS:-false}
 
 need podman=podman runc=runc netavark=netavark aardvark-dns=aardvark-dns iptables=iptables \
-  debootstrap=debootstrap ssh=openssh-client
+  debootstrap=debootstrap ssh=openssh-client haproxy=haproxy
 
 if [ $# = 0 ]; then
   for file in molecule/*/molecule.yml; do

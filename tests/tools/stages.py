@@ -87,6 +87,7 @@ STAGES = (
     _molecule("debian"),
     _molecule("default"),
     _molecule("django"),
+    _molecule("fleet"),
     # Ten steps of `make chaos`: this seed has a fault of every sort among its first.
     _aside("chaos", f"{TOOLS}/chaos.sh", "--faults", "10", "--seed", "10493"),
     _aside("integration", f"{TOOLS}/ansible-test.sh", "integration"),
