@@ -59,13 +59,25 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core comes witho
         # Whether the roll call has something to tell by now.
         self._concerned = False
         self._several = False
+        # Whether a play has had hosts, and whether the one at hand has none and is not shown.
+        self._played = self._nobody = False
         self._ours: t.Dict[str, bool] = {}
 
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
         """Note whether a line has to say which host it is about."""
-        super().v2_playbook_on_play_start(play)
         variables = play.get_variable_manager().get_vars(play=play)
-        self._several = len(variables["ansible_play_hosts_all"]) > 1
+        hosts = len(variables["ansible_play_hosts_all"])
+        self._several = hosts > 1
+        # Plays of ours come one after the other, each for those for whom there is something to do.
+        self._nobody = not hosts and self._played and not self._is_verbose() and _is_in_collection(_path(play))
+        self._played = self._played or hosts > 0
+        if not self._nobody:
+            super().v2_playbook_on_play_start(play)
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        """Print that a play has no hosts, where that is news."""
+        if not self._nobody:
+            super().v2_playbook_on_no_hosts_matched()
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
         """Print the heading of a task of others."""
@@ -92,7 +104,8 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core comes witho
             super().v2_runner_on_ok(result)
         elif says:
             said = found["msg"]
-            self._line(result, "\n".join(map(str, said)) if isinstance(said, list) else str(said), constants.COLOR_OK)
+            text = "\n".join(map(str, said)) if isinstance(said, list) else str(said)
+            self._line(result, text, constants.COLOR_OK, of_all=bool(task.run_once))
         elif found.get("changed") and not isinstance(task, TaskInclude):
             self._line(result, f"changed: {_name(task)}", constants.COLOR_CHANGED)
 
@@ -135,22 +148,26 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core comes witho
             self._last_task_banner = result.task._uuid
         super().v2_on_file_diff(result)
 
-    def _line(self, result: t.Any, text: str, colour: str) -> None:
+    def _line(self, result: t.Any, text: str, colour: str, *, of_all: bool = False) -> None:
         # Several lines, such as a list of commands, stay below each other.
-        where = f"[{_whose(result) or self.host_label(result)}] " if self._several else ""
+        where = f"[{_whose(result) or self.host_label(result)}] " if self._several and not of_all else ""
         self._display.display(f"{where}{text}", color=colour)
 
     def _is_brief(self, task: t.Any) -> bool:
         """Return whether a task is told in a line at most."""
         known = self._ours.get(task._uuid)
         if known is None:
-            path = str(task.get_path() or "").rpartition(":")[0]
-            known = action_of(task).startswith(OURS) or _is_in_collection(path)
+            known = action_of(task).startswith(OURS) or _is_in_collection(_path(task))
             self._ours[task._uuid] = known
         return known and not self._is_verbose()
 
     def _is_verbose(self) -> bool:
         return bool(self._display.verbosity > 0)
+
+
+def _path(part: t.Any) -> str:
+    """Return the file that a play or a task is from; empty when that is not known."""
+    return str(part.get_path() or "").rpartition(":")[0]
 
 
 def _is_in_collection(path: str) -> bool:

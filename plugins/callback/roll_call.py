@@ -315,8 +315,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         self._end_patience()
         self._record.lost = {name for name in self._record.hosts if stats.summarize(name)["failures"]}
         if self._concerned:
+            # A rollout is about all hosts: it goes on with those that are not done.
+            one = not self._record.rollout
             for name, known in self._record.hosts.items():
-                known.by = apply_command(applies=self._applies, limit=self._limit(name))
+                known.by = apply_command(applies=self._applies, limit=self._limit(name) if one else "")
             look = terminal(sys.stderr) if _is_data() else {**terminal(sys.stdout), "colour": bool(ANSIBLE_COLOR)}
             text = playbook_text(self._record, warn=self._display.warning, **look)
             if text is not None:

@@ -495,7 +495,8 @@ class CriticalSection:
         self._keep_verdict(marks, seen, checks)
         away = self._downtimes(outcome)
         judged = run_report(run, seen, checks, changed=changed, signals=self.signals, downtimes=away)
-        young = young_notes(run.judged.services, seen) if judged["ok"] and changed else []
+        is_news = judged["ok"] and changed
+        young = young_notes(run.judged.services, seen, run.request.soak) if is_news else []
         reloaded = [f"{name} was reloaded: {proof}" for name, proof in outcome.proofs.items()]
         notes = [*reloaded, *self._provoked.notes(seen), *self._waited, *judged["notes"]]
         return {**judged, "notes": [*notes, *notes_of(remarks(run.judged, seen)), *young]}

@@ -76,10 +76,16 @@ def report(
     }
 
 
-def young_notes(services: t.Sequence[Service], seen: Observation) -> t.List[str]:
-    """Return a word about services without a past: a good verdict rests on the little that they have lived."""
+def young_notes(services: t.Sequence[Service], seen: Observation, soak: float = 0) -> t.List[str]:
+    """Return a word about services without a past: a good verdict rests on the little that they have lived.
+
+    Args:
+        services: that are judged.
+        seen: what was seen of them.
+        soak: the seconds that somebody has asked each to live for; they know then how long they have watched.
+    """
     young = seen.young(services)
-    if not young:
+    if soak or not young:
         return []
     age, youngest = min((seen.programs[name].age, name) for name in young)
     who = f"{youngest} is" if len(young) == 1 else f"{len(young)} services have not lived for long, {youngest} is"

@@ -323,6 +323,6 @@ def verify(
         whole=only is None,
         timers=expected.timers or (),
     )
-    young = young_notes(part.services, seen) if found["ok"] else []
+    young = young_notes(part.services, seen, soak) if found["ok"] else []
     found["notes"] = [*places.notes(stack), *notes_of(remarks(part, seen)), *young]
     return status.with_runs(found, stack)

@@ -143,6 +143,8 @@ def test_a_first_verdict_says_how_little_it_rests_on() -> None:
         assert made.perform(soak=3.5)["notes"] == []
         # It is known how long the same revision has lived before.
         assert made.perform("full", installed=True)["notes"] == []
+        made.raw["services"]["two"] = {**QUICK, "env": {"VERSION": "2"}}
+        assert made.perform(soak=1.5)["notes"] == [], "whoever says how long it is to be watched knows that"
 
 
 @pytest.mark.parametrize("how", ["rollcall", "supervisorctl"])

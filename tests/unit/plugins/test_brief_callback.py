@@ -64,3 +64,68 @@ def test_a_line_of_a_loop_over_other_hosts_names_no_template(
     callback._line(types.SimpleNamespace(task=task, host=host, result={}), "changed: Drain", "green")
 
     assert said == [f"[{whose}] changed: Drain"]
+
+
+PLAYBOOK = f"{ROOT / 'playbooks' / 'rollout.yml'}:1"
+THEIRS = "/srv/theirs/deploy.yml:1"
+
+
+def played(callback: brief.CallbackModule, hosts: t.Sequence[str], path: str) -> None:
+    """Have the callback hear of a play as Ansible tells it."""
+    manager = types.SimpleNamespace(get_vars=lambda **_options: {"ansible_play_hosts_all": hosts})
+    callback.v2_playbook_on_play_start(
+        types.SimpleNamespace(get_variable_manager=lambda: manager, get_path=lambda: path)
+    )
+    if not hosts:
+        callback.v2_playbook_on_no_hosts_matched()
+
+
+@pytest.mark.parametrize(
+    ("before", "path", "shown"),
+    [
+        (["app1"], PLAYBOOK, []),
+        (["app1"], THEIRS, ["play", "no hosts"]),
+        # A wrong limit, for example.
+        ([], PLAYBOOK, ["play", "no hosts"]),
+    ],
+    ids=["one of ours after another", "one of theirs", "the first"],
+)
+def test_a_play_for_nobody_is_shown_only_where_that_is_news(
+    monkeypatch: pytest.MonkeyPatch, before: t.Sequence[str], path: str, shown: t.Sequence[str]
+) -> None:
+    seen: t.List[str] = []
+    monkeypatch.setattr(Default, "v2_playbook_on_play_start", lambda *_arguments: seen.append("play"))
+    monkeypatch.setattr(Default, "v2_playbook_on_no_hosts_matched", lambda *_arguments: seen.append("no hosts"))
+    callback = brief.CallbackModule()
+    if before:
+        played(callback, before, PLAYBOOK)
+    seen.clear()
+
+    played(callback, [], path)
+
+    assert seen == shown
+
+
+@pytest.mark.parametrize(("once", "said"), [(True, "3 hosts in 3 batches"), (False, "[app1] 3 hosts in 3 batches")])
+def test_what_is_said_once_for_all_hosts_names_none_of_them(
+    monkeypatch: pytest.MonkeyPatch, once: bool, said: str
+) -> None:
+    lines: t.List[str] = []
+    callback = brief.CallbackModule()
+    monkeypatch.setattr(callback, "_several", True)
+    monkeypatch.setattr(callback._display, "display", lambda text, **_options: lines.append(text))
+    task = types.SimpleNamespace(
+        action="ansible.builtin.debug",
+        resolved_action="ansible.builtin.debug",
+        name="Ask | Say who goes when",
+        _uuid="1",
+        loop=None,
+        delegate_to=None,
+        run_once=once,
+        get_path=lambda: PLAYBOOK,
+    )
+    host = types.SimpleNamespace(get_name=lambda: "app1")
+
+    callback.v2_runner_on_ok(types.SimpleNamespace(task=task, host=host, result={"msg": ["3 hosts in 3 batches"]}))
+
+    assert lines == [said]

@@ -20,7 +20,7 @@ from ansible import context
 from ansible.executor.stats import AggregateStats
 
 from ansible_collections.rollcall.supervisor.plugins.callback import roll_call
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base.cures import take_off
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.cures import INSTALL, take_off
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import played
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.fleet import as_document
@@ -876,6 +876,33 @@ def test_what_takes_a_first_install_off_leaves_the_other_hosts_alone(
     told = run.outcome(tmp_path / "outcome.json")["hosts"]["a"]["first_install"]
 
     assert told.endswith("ansible-playbook rollcall.supervisor.remove --limit a -e confirm=trading")
+
+
+@pytest.mark.parametrize(
+    ("playbook", "again"),
+    [
+        ("site", "ansible-playbook rollcall.supervisor.site --limit a"),
+        ("rollout", "ansible-playbook rollcall.supervisor.rollout"),
+    ],
+)
+def test_what_failed_in_a_rollout_is_brought_again_by_the_same_command(
+    run: Run, monkeypatch: pytest.MonkeyPatch, playbook: str, again: str
+) -> None:
+    monkeypatch.setattr(context, "CLIARGS", {"args": (f"rollcall.supervisor.{playbook}",)})
+    run.play("a", "b")
+    refused = RollcallError("Port 8001 is taken.", kind="refused", remedies=[INSTALL]).as_dict()
+    run.ok("b", "rollcall.supervisor.stack_apply", report=restart_report())
+    run.failed("a", "rollcall.supervisor.stack_apply", error=refused, msg="…")
+    run.callback._applies = True
+    if playbook == "rollout":
+        run.play("a", "b")
+        run.callback._aside = True
+        hosts = {"a": {"outcome": "failed"}, "b": {"outcome": ""}}
+        run.failed("a", "rollcall.supervisor.rollout_result", hosts=hosts, text="STOPPED", exit_code=2)
+
+    text = run.end()
+
+    assert re.search(rf"next:? +{re.escape(again)}$", text, re.M), text
 
 
 def test_check_mode_that_could_plan_nothing_is_told_and_is_no_failure(run: Run, tmp_path: Path) -> None:
