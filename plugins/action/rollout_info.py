@@ -17,12 +17,15 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes impo
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.plan import RESTART, START
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import describe_lock
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.judge import STOPPED as BY_HAND
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils import manifests, patience
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils import answers, manifests, patience
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import NOT_INSTALLED
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.placement import one_for_all
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollouts import Seen, told
 
 Result = t.Dict[str, t.Any]
+
+# Ansible loads this in the process that forks one for each host: there this is worked out once, for all of them.
+answers.know("rollout_look", "rollout_step")
 
 # Seconds in which the application's code may be brought and built, where that comes before the run.
 BUILD = 3600.0

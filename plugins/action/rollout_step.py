@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.rollout import STEPS
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import ROOT, EngineAction
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollout_record import deadline, write_step
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollout_record import write_step
 
 
 class ActionModule(EngineAction):
@@ -41,5 +42,6 @@ class ActionModule(EngineAction):
             answer.pop("failed", None)
         result.update(answer)
         if seconds is not None:
-            result["deadline"] = deadline(gate, seconds)
+            deadline = time.time() + seconds * gate.get("rounds", 1)
+            result["deadline"] = min(deadline, gate.get("until") or deadline)
         return result

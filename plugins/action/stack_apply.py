@@ -13,22 +13,22 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version i
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Service, Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.schedule import schedule_of
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.rollout import BEGIN, DONE
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils import hosts, manifests
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils import answers, hosts, manifests
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.boot_look import Wanted, look
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import RUN, EngineAction
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine_files import PYTHON, files_digest, fingerprint
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollout_record import deadline, write_step
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollout_record import write_step
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.templates import template
 
 Result = t.Dict[str, t.Any]
 
-# Ansible loads this in the process that forks one for each host: there the files are read once, for all of them.
+# Ansible loads this in the process that forks one for each host: there this is worked out once, for all of them.
 files_digest()
+answers.know("restart")
 
 # How a rollout begins in the same task.
 BEGINS: t.Mapping[str, t.Any] = {
     "gate": {"type": "dict", "default": {}},
-    "seconds": {"type": "float", "required": True},
     "python": {"type": "str", "default": PYTHON},
     "on_path": {"type": "bool", "default": True},
 }
@@ -78,7 +78,7 @@ class ActionModule(EngineAction):
         """Return whether a rollout begins on a host that is as it was prepared; the host has written that down then.
 
         Args:
-            result: of the task; takes the record and its deadline, or why it does not begin.
+            result: of the task; takes the record, or why it does not begin.
             arguments: of the task.
             stack: the manifest.
         """
@@ -89,7 +89,7 @@ class ActionModule(EngineAction):
             return False
         ways = asked["gate"].get("one_way", ())
         begun = write_step(self, stack.root, arguments["rollout"], BEGIN, one_way=ways)
-        result["begun"] = {**begun, "deadline": deadline(asked["gate"], asked["seconds"])}
+        result["begun"] = begun
         if not begun["ok"]:
             # There was no run, so nothing is said of one.
             result.update(failed=True, msg=begun["msg"], error=begun["error"])

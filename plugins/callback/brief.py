@@ -66,7 +66,8 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core comes witho
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
         """Note whether a line has to say which host it is about."""
         variables = play.get_variable_manager().get_vars(play=play)
-        hosts = len(variables["ansible_play_hosts_all"])
+        # Ansible counts all hosts where it is to play for a list without one.
+        hosts = len(variables["ansible_play_hosts_all"]) if play.hosts else 0
         self._several = hosts > 1
         # Plays of ours come one after the other, each for those for whom there is something to do.
         self._nobody = not hosts and self._played and not self._is_verbose() and _is_in_collection(_path(play))
@@ -119,7 +120,8 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core comes witho
         if not self._is_brief(result.task) or ignore_errors or not (self._told and self._concerned):
             super().v2_runner_on_failed(result, ignore_errors)
         elif ENDING not in result.task.get_vars():
-            self._line(result, f"failed: {_name(result.task)}", constants.COLOR_ERROR)
+            of_all = bool(result.task.run_once)
+            self._line(result, f"failed: {_name(result.task)}", constants.COLOR_ERROR, of_all=of_all)
         elif action_of(result.task).rpartition(".")[2] != _FAILS:
             # The roll call tells what came before the end, and not what has failed within it.
             super().v2_runner_on_failed(result, ignore_errors)

@@ -70,11 +70,6 @@ options:
           - As O(rollcall.supervisor.rollout_step#module:gate).
         type: dict
         default: {}
-      seconds:
-        description:
-          - As O(rollcall.supervisor.rollout_step#module:seconds).
-        type: float
-        required: true
       python:
         description:
           - The Python of the host that it is to be prepared with.

@@ -62,14 +62,3 @@ def write_step(
         # The first install is what brings the engine.
         answer = {"changed": False, "ok": True}
     return {**answer, "outcome": step if answer["ok"] and step in ENDED else "", "at": time.time()}
-
-
-def deadline(gate: Data, seconds: float) -> float:
-    """Return by when a host has to be through with its rollout, in seconds since the epoch.
-
-    Args:
-        gate: what the module ``rollout_gate`` has returned for its batch.
-        seconds: how long it may take.
-    """
-    own = time.time() + seconds * gate.get("rounds", 1)
-    return min(own, gate.get("until") or own)

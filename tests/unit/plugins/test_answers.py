@@ -143,3 +143,14 @@ def test_an_answer_that_is_too_long_is_not_read(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(answers, "MOST_BYTES", 100)
     with pytest.raises(Malformed, match="it has 102 characters, and at most 100 are read"):
         answer_to("status", " " * 102)
+
+
+def test_what_is_worked_out_before_a_fork_is_not_worked_out_again_for_an_answer() -> None:
+    answers._hints.cache_clear()
+    answers.know("rollout_look")
+    before = answers._hints.cache_info().misses
+    assert before > 1
+
+    answer_to("rollout_look", json.dumps({"changed": False, "failed": True, "msg": "", "error": ERROR}))
+
+    assert answers._hints.cache_info().misses == before

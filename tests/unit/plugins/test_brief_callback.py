@@ -23,6 +23,7 @@ def failed(action: str, *, ending: bool) -> t.Any:
         action=f"ansible.builtin.{action}",
         resolved_action=f"ansible.builtin.{action}",
         name="Failed | Do something",
+        run_once=False,
         _uuid=action,
         get_vars=lambda: {ENDING: True} if ending else {},
         get_path=lambda: f"{FAILED_PAGE}:21",
@@ -40,7 +41,7 @@ def test_a_failure_that_the_roll_call_does_not_tell_is_shown(
 ) -> None:
     seen: t.List[str] = []
     monkeypatch.setattr(Default, "v2_runner_on_failed", lambda *_arguments: seen.append("whole"))
-    monkeypatch.setattr(brief.CallbackModule, "_line", lambda *_arguments: seen.append("line"))
+    monkeypatch.setattr(brief.CallbackModule, "_line", lambda *_arguments, **_options: seen.append("line"))
     monkeypatch.setattr(brief, "has_roll_call", lambda: True)
     callback = brief.CallbackModule()
     monkeypatch.setattr(callback, "_concerned", True)
@@ -71,11 +72,10 @@ THEIRS = "/srv/theirs/deploy.yml:1"
 
 
 def played(callback: brief.CallbackModule, hosts: t.Sequence[str], path: str) -> None:
-    """Have the callback hear of a play as Ansible tells it."""
-    manager = types.SimpleNamespace(get_vars=lambda **_options: {"ansible_play_hosts_all": hosts})
-    callback.v2_playbook_on_play_start(
-        types.SimpleNamespace(get_variable_manager=lambda: manager, get_path=lambda: path)
-    )
+    """Have the callback hear of a play as Ansible tells it: of a list without hosts it makes all hosts."""
+    manager = types.SimpleNamespace(get_vars=lambda **_options: {"ansible_play_hosts_all": hosts or ["app1", "app2"]})
+    play = types.SimpleNamespace(get_variable_manager=lambda: manager, get_path=lambda: path, hosts=hosts)
+    callback.v2_playbook_on_play_start(play)
     if not hosts:
         callback.v2_playbook_on_no_hosts_matched()
 

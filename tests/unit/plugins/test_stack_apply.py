@@ -17,7 +17,7 @@ STACK = checked(a_manifest({"web": a_service()}))
 ORDER = {"id": "r2", "by": "ann@desk", "controller": {}, "over": [], "origin": "r2", "first": "h1"}
 ARGUMENTS = {
     "rollout": ORDER,
-    "begin": {"gate": {"one_way": ["migrate"], "until": 5.0}, "seconds": 60.0, "python": "python3", "on_path": True},
+    "begin": {"gate": {"one_way": ["migrate"], "until": 5.0}, "python": "python3", "on_path": True},
 }
 
 
@@ -73,8 +73,7 @@ def test_a_rollout_begins_on_a_host_that_is_prepared_before_anything_else_is_ask
         True,
         ["migrate"],
     )
-    # The time of the whole is used up before that of the host.
-    assert (result["begun"]["rollout"], result["begun"]["deadline"]) == (record, 5.0)
+    assert result["begun"]["rollout"] == record
     assert "failed" not in result
 
 
