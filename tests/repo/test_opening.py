@@ -259,7 +259,6 @@ def test_nothing_else_in_the_engine_changes_a_file_by_its_path() -> None:
 RUNS = {"run", "Popen", "call", "check_call", "check_output", "getoutput", "getstatusoutput"}
 PROGRAMS: t.Mapping[str, str] = {
     "balancer/edge.py::_ended": "HAProxy itself, what reloads it, and dpkg-query, all of the system",
-    "cli/foreground.py::_run.work": "the stack's own command, as which it was started",
     "cli/watch.py::_watch": "the stack's own command, as which it was started",
     "cli/foreground.py::Foreground._go_on": "the stack's own command, as which it was started",
     "doctor/labels.py::_differs": "restorecon, of the system, which is told to change nothing",
