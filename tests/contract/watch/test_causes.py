@@ -27,7 +27,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 def is_there():
     with socket.socket() as line:
-        line.settimeout(1)
+        line.settimeout(20)
         return line.connect_ex(("127.0.0.1", int(os.environ["DATABASE_URL"].rpartition(":")[2].partition("/")[0]))) == 0
 
 class Health(BaseHTTPRequestHandler):
@@ -56,12 +56,12 @@ def needy(receiver: HttpReceiver, server: postgresql.Cluster) -> t.Iterator[Stac
         "restart": True,
         "alerts": [{"kind": "webhook", "url": receiver.url}],
     }
-    checks = {"database": {"postgresql": {"service": "api", "timeout": 3}}}
+    checks = {"database": {"postgresql": {"service": "api", "timeout": 20}}}
     with stack({}, watch=watch, checks=checks) as made:
         program = Path(made.root, "needy.py")
         program.write_text(NEEDY, encoding="utf-8")
         shared: t.Any = {"command": [made.program, str(program)], "env": {"DATABASE_URL": url}, "stable_for": 0.1}
-        asked = {**shared, "health": {"http": "/", "timeout": 3}}
+        asked = {**shared, "health": {"http": "/", "timeout": 20}}
         made.raw["services"] = {
             "api": {**asked, "port": free_port()},
             "web": {**asked, "port": free_port(), "depends_on": {"api": "healthy"}},
@@ -86,23 +86,25 @@ def test_a_database_that_goes_away_is_told_once_with_all_who_wait_and_once_when_
         assert report["ok"], failed_checks(report)
         with watching(made) as watcher:
             assert eventually(watcher.is_calm, BOUND)
+            assert watcher.told() == []
             server.stop()
             assert eventually(lambda: bool(watcher.told()) and state_of(made, "worker") == "FATAL", BOUND)
             # Long enough for whatever else could be told, and for a start of what has ended.
             known = len(watcher.documents)
             assert eventually(lambda: len(watcher.documents) > known + 5, BOUND)
-            assert watcher.told() == [("degraded", DATABASE)]
+            assert watcher.told() == [("degraded", DATABASE)], watcher.documents
             assert set(watcher.documents[-1]["incidents"][0]["services"]) == {"api", "web", "worker"}
             assert automatic_runs(made) == []
 
             server.start()
             assert eventually(lambda: ("recovered", DATABASE) in watcher.told(), BOUND)
             # Nobody starts again what has ended meanwhile, but the watcher may.
-            assert eventually(lambda: state_of(made, "worker") == "RUNNING" and watcher.is_calm(), BOUND)
+            assert eventually(lambda: ("restarted", "service:worker") in watcher.told(), BOUND), watcher.documents[-3:]
             assert watcher.told()[:2] == [("degraded", DATABASE), ("recovered", DATABASE)]
-            assert {scope for _event, scope in watcher.told()[2:]} <= {"service:worker"}
+            assert {scope for _event, scope in watcher.told()[2:]} == {"service:worker"}
+            assert state_of(made, "worker") == "RUNNING"
             assert automatic_runs(made) == ["rollcall watch"]
-            assert eventually(lambda: len(receiver.taken) == len(watcher.told()), BOUND)
+            assert eventually(lambda: len(receiver.taken) >= 3, BOUND)
         alerts = [request.data for request in receiver.taken if request.data["id"] == DATABASE]
         assert [alert["alert"] for alert in alerts] == ["degraded", "recovered"]
         assert "is down" in alerts[0]["title"]
