@@ -97,7 +97,7 @@ def _is_blind(sight: Sight) -> bool:
 
 
 def _at_work(sight: Sight) -> bool:
-    return sight.report is not None and sight.report["run_at_work"] is not None
+    return sight.report is not None and (sight.locked or sight.report["run_at_work"] is not None)
 
 
 def _with_grace(state: WatchState, sight: Sight, watch: Watch, now: float) -> WatchState:

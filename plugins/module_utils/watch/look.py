@@ -83,6 +83,8 @@ def look(stack: Stack, generation: str, *, dear: bool, clock: Clock = SYSTEM) ->
         "boot": processes.boot_id(),
         "booted": now - processes.age(0),
         "generation": in_place,
+        # The last that is asked.
+        "locked": bool(locked_by(stack.paths.state)),
     }
     # What is seen is kept and told far away.
     return without_secrets(seen, stack.root)

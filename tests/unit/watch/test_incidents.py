@@ -254,6 +254,16 @@ def test_a_run_that_ended_before_the_clock_was_set_back_has_its_grace_once() -> 
     assert state["grace_until"] == 100_260.0
 
 
+def test_a_look_within_which_a_run_began_counts_nothing() -> None:
+    """What the report saw before is as it was, and the rest is looked at while services stop."""
+    torn = seen()._replace(lost_logs=["/opt/shop/logs/web.log"], locked=True)
+    stack = a_stack(grace=0)
+    _state, told = watched(stack, [torn] * 3)
+    assert told == []
+    _state, told = watched(stack, [torn._replace(locked=False)] * 3)
+    assert [event for _look, event, _scope in told] == ["degraded"]
+
+
 def test_a_look_that_hangs_makes_nothing_better_or_worse() -> None:
     _state, told = watched(a_stack(), [BAD, BAD, *[Sight(hung=20.0)] * 3, BAD, *[GOOD] * 3])
 
