@@ -46,9 +46,8 @@ def lost_logs(stack: Stack, seen: Observation) -> t.List[str]:
 def _has_process(seen: Observation, name: str) -> bool:
     """Return whether a service still has the process that was seen: supervisord closes the log of one that ends."""
     program = seen.programs.get(name)
-    if program is None or not program.pid:
-        return False
-    return not program.born or processes.alive((program.pid, program.born))
+    # One whose start is not known had ended by the time at which it was looked for.
+    return program is not None and bool(program.born) and processes.alive((program.pid, program.born))
 
 
 def _is_held(path: str, held: t.Sequence[Held]) -> bool:

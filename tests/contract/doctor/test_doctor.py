@@ -25,10 +25,16 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
+from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor.lost_logs import lost_logs
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.findings import findings_text
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import read_meta, write_meta
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import (
+    load_stack,
+    read_meta,
+    write_meta,
+)
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors, discovery
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import status
 from tests.support import interpreters, supervisords
 from tests.support.commands import rollcall
 from tests.support.configs import a_label
@@ -681,6 +687,18 @@ def test_check_without_fix_is_wrong_use(running: StackUnderTest) -> None:
 
 
 # --- logs that supervisord does not write to ----------------------------------------------------------------------
+
+
+def test_the_log_of_a_service_that_ended_while_it_was_looked_at_is_not_lost() -> None:
+    with stack({"web": {}}) as made:
+        assert made.perform()["ok"]
+        Path(made.paths.logs, "web.log").unlink()
+        installed = load_stack(made.paths)
+        seen = status.observe(installed)
+        assert lost_logs(installed, seen) == [str(Path(made.paths.logs, "web.log"))]
+        # It was gone when its start was asked for, and supervisord closes the log of what has ended.
+        ended = {name: one._replace(born=0) for name, one in seen.programs.items()}
+        assert lost_logs(installed, seen._replace(programs=ended)) == []
 
 
 @pytest.mark.parametrize("how", ["deleted", "renamed", "replaced"])
