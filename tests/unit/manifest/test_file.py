@@ -433,13 +433,13 @@ LARGE: dict[str, str] = {
 
 
 @pytest.mark.parametrize("case", LARGE)
-def test_no_text_below_the_limit_takes_a_second(tmp_path: Path, case: str) -> None:
+def test_no_text_below_the_limit_takes_for_ever(tmp_path: Path, case: str) -> None:
     text = LARGE[case][:SIZE_LIMIT]
     path = written(tmp_path / "m.yml", text)
 
     began = time.process_time()
     result = check_file(path)
 
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 5
     assert result.stack is None
     assert result.problems
