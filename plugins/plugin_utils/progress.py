@@ -22,6 +22,7 @@ import time
 import typing as t
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import printable
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.live import fitted
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import LAST, step_at
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import waits_words
 
@@ -149,7 +150,7 @@ class Area:
                 return
             self._erase()
             # One column less: at the last one some terminals go on on the next line.
-            self._stream.write("".join(f"{line[: width - 1]}\n" for line in lines))
+            self._stream.write("".join(f"{fitted(line, width - 1)}\n" for line in lines))
             self._stream.flush()
             self._shown = len(lines)
 

@@ -70,7 +70,7 @@ def live_lines(seen: Seen, root: str, width: int, height: int, *, colour: bool =
     lines = [*head, *rest]
     if len(lines) > height:
         more = f"... {count(len(lines) - height + 1, 'more line')}: {runnable('rollcall status', Reader(root))}"
-        lines = [*lines[: height - 1], paint(_fitted(more, width), "quiet")]
+        lines = [*lines[: height - 1], paint(fitted(more, width), "quiet")]
     return lines
 
 
@@ -86,7 +86,7 @@ def _head(seen: Seen, width: int) -> str:
     ]
     while len("; ".join(parts)) > width and len(parts) > 1:
         parts.pop()
-    return _fitted("; ".join(parts), width)
+    return fitted("; ".join(parts), width)
 
 
 def _report_lines(report: Report, width: int, height: int, colour: bool) -> t.List[str]:
@@ -117,7 +117,7 @@ def _report_lines(report: Report, width: int, height: int, colour: bool) -> t.Li
         rest = f"... {len(hidden)} more" + (f", {bad} of them not ok" if bad else ", all of them ok or stopped")
         table = [*table[: room - 1], paint(rest, "bad" if bad else "quiet")]
     notes = [line for note in report["notes"] for line in _wrapped(f"note: {printable(note)}", width)]
-    return [*lines, "", *(_fitted(line, width, painted=colour) for line in table), *evidence, *notes]
+    return [*lines, "", *(fitted(line, width, painted=colour) for line in table), *evidence, *notes]
 
 
 def run_words(at_work: RunAtWork) -> str:
@@ -146,7 +146,8 @@ def _wrapped(text: str, width: int) -> t.List[str]:
 
 def _chunks(line: str, width: int) -> t.Iterator[str]:
     while line:
-        part = _fitted(line, width)
+        # A letter of two columns is not left out where there is only one.
+        part = fitted(line, width) or line[0]
         yield part
         line = line[len(part) :]
 
@@ -155,8 +156,14 @@ def _is_wide(char: str) -> bool:
     return unicodedata.east_asian_width(char) in ("W", "F")
 
 
-def _fitted(line: str, width: int, *, painted: bool = False) -> str:
-    """Return as much of a line as fits; ``painted``: it may have escape codes, which take no column."""
+def fitted(line: str, width: int, *, painted: bool = False) -> str:
+    """Return as much of a line as fits into so many columns of a terminal.
+
+    Args:
+        line: the line; some letters take two columns.
+        width: the columns.
+        painted: whether it may have escape codes, which take none.
+    """
     if not painted and line.isascii():
         return line[:width]
     shown, columns, escape = [], 0, False

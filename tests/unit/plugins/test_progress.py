@@ -5,12 +5,18 @@
 
 from __future__ import annotations
 
+import io
 import typing as t
 
 import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.steps import step_at
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.progress import News, progress_line, progress_lines
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.progress import (
+    Area,
+    News,
+    progress_line,
+    progress_lines,
+)
 
 
 def news(step: str, *waits: t.Tuple[str, str, float], applies: bool = True) -> News:
@@ -41,3 +47,9 @@ def test_a_line_says_the_step_what_is_waited_for_and_for_how_long_by_now(said: N
 def test_of_many_hosts_the_first_are_shown_and_the_rest_is_counted() -> None:
     lines = progress_lines({f"web{number}": news("verify") for number in range(100)}, 100.0)
     assert (len(lines), lines[-1]) == (9, "and 92 more hosts")
+
+
+def test_a_line_with_letters_of_two_columns_does_not_go_on_in_the_next() -> None:
+    stream = io.StringIO()
+    Area(stream).draw(["\u5b57" * 30, "plain"], 20)
+    assert stream.getvalue() == "\u5b57" * 9 + "\nplain\n"

@@ -12,6 +12,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show import live
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.live import Seen, live_lines, run_words
 from tests.support.reports import NAMES, failed, row, status_report
 
@@ -78,3 +79,7 @@ def test_services_below_the_screen_are_counted_with_what_is_wrong_of_them() -> N
     lines = shown({**status_report(), "services": rows}, height=12)
 
     assert lines[-1] == "... 93 more, all of them ok or stopped"
+
+
+def test_a_letter_of_two_columns_is_shown_where_there_is_only_one() -> None:
+    assert live._wrapped("\u5b57\u5b57 a", 1) == ["\u5b57", "\u5b57", " ", "a"]
