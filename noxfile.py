@@ -34,8 +34,6 @@ PARTS = {
         *("tests/unit/host", "tests/unit/base"),
     ),
 }
-# What Ansible says of modules and their documentation differs with its version; the rest reads the files only.
-FEW_SANITY = ("validate-modules", "ansible-doc", "runtime-metadata")
 
 ROOT = Path(__file__).resolve().parent
 TOOLS = ROOT / "tests" / "tools"
@@ -70,9 +68,8 @@ def _of_lib(session: nox.Session, function: str, *arguments: Path) -> None:
     session.run("bash", "-euc", command, function, *map(str, arguments), external=True, silent=True)
 
 
-def _sanity(session: nox.Session, *tests: str) -> None:
-    arguments = [argument for test in tests for argument in ("--test", test)]
-    session.run(str(TOOLS / "ansible-test.sh"), "sanity", *arguments, external=True)
+def _sanity(session: nox.Session) -> None:
+    session.run(str(TOOLS / "ansible-test.sh"), "sanity", external=True)
 
 
 def _pytest(session: nox.Session, copy: Path, part: str) -> None:
@@ -96,8 +93,6 @@ def _run(session: nox.Session, core: str) -> None:
             _pytest(session, copy, part)
     if "sanity" in wanted:
         _sanity(session)
-    elif "few" in wanted:
-        _sanity(session, *FEW_SANITY)
 
 
 _show_interpreters()
