@@ -283,8 +283,8 @@ def test_a_verdict_asks_so_often_that_two_good_answers_in_a_row_are_not_enough()
 def test_a_slow_service_that_answers_well_is_ok() -> None:
     slow = BY_TURNS.replace("if Answer.asked % 2 else 500", "")
     port = free_port()
-    with stack({"web": {"port": port, "health": {"http": "/", "timeout": 1}}}) as made:
-        made.raw["services"]["web"]["command"] = [made.program, "-c", f"exec({slow!r})", str(port), "0.7"]
+    with stack({"web": {"port": port, "health": {"http": "/", "timeout": 4}}}) as made:
+        made.raw["services"]["web"]["command"] = [made.program, "-c", f"exec({slow!r})", str(port), "2.5"]
         assert failed_checks(made.perform()) == []
         # There is no time to ask again.
         assert failed_checks(made.status()) == []
