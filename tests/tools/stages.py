@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the Rollcall authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The test run: stages, each with its name and seconds, then one closing line.
+"""The test run: stages, each with its name, seconds and CPU seconds, then one closing line.
 
 ``stages.py`` runs all of them, ``stages.py ruff unit`` the named ones, in the table's order. Stages that mostly wait,
 for containers or downloads, run beside the others, two at a time; the last lines that such a stage prints come when it
@@ -174,7 +174,10 @@ def run(stage: Stage, report: Path, output: TextIO | None = None) -> Counts:
     command = [*stage.command, f"--junitxml={report}"] if stage.tests else list(stage.command)
     print(f"=== {stage.name}: {' '.join(stage.command)}", flush=True, file=output)
     began = time.monotonic()
-    code = subprocess.run(command, cwd=ROOT, env=environment, check=False, stdout=output, stderr=output).returncode
+    # What has ended below it counts as well: where cores are few, this is what a slow run is made of.
+    started = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+    _, status, used = os.wait4(started.pid, 0)
+    code = os.waitstatus_to_exitcode(status)
     counts = Counts(passed=1) if code == 0 else Counts(failed=1)
     if stage.tests and report.exists():
         counts = read_counts(report)
@@ -182,7 +185,8 @@ def run(stage: Stage, report: Path, output: TextIO | None = None) -> Counts:
         if code != 0 and not counts.failed:
             counts.failed = 1
     print(
-        f"=== {stage.name}: {'ok' if code == 0 else f'FAILED, exit {code}'}, {time.monotonic() - began:.1f} s\n",
+        f"=== {stage.name}: {'ok' if code == 0 else f'FAILED, exit {code}'}, {time.monotonic() - began:.1f} s, "
+        f"{used.ru_utime + used.ru_stime:.1f} s of CPU\n",
         flush=True,
         file=output,
     )
