@@ -30,7 +30,7 @@ from tests.support.hung import hung_file_system, hung_file_systems, served_file_
 from tests.support.processes import eventually, free_port, is_alive
 from tests.support.stacks import StackUnderTest, check_of, stack
 
-pytestmark = [pytest.mark.usefixtures("bystander"), pytest.mark.timeout(450)]
+pytestmark = pytest.mark.usefixtures("bystander")
 # Seconds; more than any command prints.
 PATIENCE = 200.0
 PRINTED = re.compile(r"ends within (\d+) s at the latest")

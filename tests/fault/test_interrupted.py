@@ -67,7 +67,6 @@ def told_besides(errors: str) -> str:
     return "".join(line for line in errors.splitlines(keepends=True) if " ends within " not in line)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_look_that_is_interrupted_ends_at_once_and_says_no_more_than_a_line(

@@ -327,7 +327,6 @@ def has_come_to(made: StackUnderTest, step: str, pid: int) -> bool:
 
 
 @pytest.mark.fault(40)
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("rounds", ordinary([4, 40], 4))
 def test_killed_at_random_moments_a_rerun_converges(running: StackUnderTest, rounds: int) -> None:
     """As an operator restarts: the worker is killed, wherever it is, and the command is given again."""
@@ -444,7 +443,6 @@ PLAYBOOK = """\
 
 
 @pytest.mark.fault(40)
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "step",
     [

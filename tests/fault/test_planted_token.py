@@ -418,7 +418,6 @@ def remove(host: Host) -> None:
     assert left <= own, done.stdout
 
 
-@pytest.mark.timeout(300)
 def test_no_planted_token_is_anywhere_but_in_its_private_file(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     made = host.made
     announced = host.play("site.yml", "--check")
@@ -442,7 +441,6 @@ def test_no_planted_token_is_anywhere_but_in_its_private_file(host: Host, monkey
     remove(host)
 
 
-@pytest.mark.timeout(200)
 def test_what_a_service_logs_of_its_secret_is_not_printed_by_a_playbook() -> None:
     talks = ["sh", "-c", 'echo "the key $API_KEY is refused" && exit 3']
     with innocent(), stack({"web": {"command": talks, "secrets": {"API_KEY": TOKENS["api"]}}}) as made:
@@ -501,7 +499,6 @@ def said_without(made: StackUnderTest, playbook: str) -> str:
     return said
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("wrong", ["fails", "ill"])
 def test_no_playbook_prints_what_a_service_logs_or_answers_of_its_secrets(talking: StackUnderTest, wrong: str) -> None:
     made = talking
@@ -525,7 +522,6 @@ SHOWS = (
 )
 
 
-@pytest.mark.timeout(300)
 def test_no_command_of_the_host_says_what_a_service_logs_of_its_secrets() -> None:
     web = {"command": ["sh", "-c", SHOWS], "secrets": {"API_KEY": TOKENS["api"]}}
     with innocent(), stack({"web": web}) as made:
@@ -593,7 +589,6 @@ PORTS = """
 """
 
 
-@pytest.mark.timeout(200)
 def test_the_arguments_of_a_process_are_told_without_the_secrets_in_them(place: Path) -> None:
     port = free_port()
     with innocent(), stack({"web": {"port": port, "secrets": {"API_KEY": TOKENS["api"]}}}) as made:
@@ -617,7 +612,6 @@ def test_the_arguments_of_a_process_are_told_without_the_secrets_in_them(place: 
 
 
 @pytest.mark.exhaustive
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("pipelining", ["true", "false"])
 def test_no_playbook_and_no_command_shows_a_planted_token(
     host: Host, monkeypatch: pytest.MonkeyPatch, pipelining: str

@@ -120,7 +120,6 @@ def test_the_same_is_one_line_for_people(running: StackUnderTest) -> None:
 
 
 @NEEDS_ROOT
-@pytest.mark.timeout(200)
 def test_a_playbook_says_it_too_and_so_does_its_outcome(running: StackUnderTest) -> None:
     prepare(running)
     with thief(running.raw["services"]["web"]["port"]):

@@ -92,7 +92,6 @@ def current(made: StackUnderTest) -> str:
 
 
 @pytest.mark.fault(42)
-@pytest.mark.timeout(300)
 def test_versions_go_up_and_back_and_only_what_runs_from_the_release_restarts(
     made: StackUnderTest, app: Application
 ) -> None:

@@ -137,7 +137,6 @@ def host(tmp_path: Path) -> t.Iterator[Host]:
             made.end()
 
 
-@pytest.mark.timeout(400)  # some ten playbooks, old and new
 def test_the_engine_is_replaced_and_every_service_runs_on(host: Host) -> None:
     done = host.site(old=True)
     assert done.returncode == 0, done.stdout
@@ -169,7 +168,6 @@ def test_the_engine_is_replaced_and_every_service_runs_on(host: Host) -> None:
     assert (again.returncode, "changed=0" in again.stdout) == (0, True), again.stdout
 
 
-@pytest.mark.timeout(400)  # some ten playbooks, old and new
 def test_an_older_collection_is_told_so_and_the_next_run_of_ours_puts_right_what_it_wrote(host: Host) -> None:
     assert host.site().returncode == 0
     before, ours = host.services(), host.installed()
@@ -195,7 +193,6 @@ def test_an_older_collection_is_told_so_and_the_next_run_of_ours_puts_right_what
     assert host.installed() == ours
 
 
-@pytest.mark.timeout(400)  # some ten playbooks, old and new
 def test_whoever_starts_the_engine_while_it_is_replaced_gets_one_that_is_whole(host: Host) -> None:
     assert host.site(old=True).returncode == 0
     files = list(wanted_files(host.made.root, SOURCES).items())

@@ -21,7 +21,7 @@ from tests.support.stacks import StackUnderTest
 
 PLAYBOOK = Path(sys.prefix) / "bin" / "ansible-playbook"
 # Seconds after which a playbook hangs. On a machine with much to do, one of seventy tasks has taken more than 100.
-BOUND = 200
+BOUND = 400
 
 
 def prepare(made: StackUnderTest) -> None:

@@ -21,19 +21,33 @@ def watched(host: Any) -> None:
         pytest.skip("this host is not watched")
 
 
+def memory_of(host: Any) -> dict[str, Any]:
+    """Return what the watcher has written; empty before its first look."""
+    known = host.run("cat /opt/shop/state/watch.json")
+    memory: dict[str, Any] = json.loads(known.stdout) if known.rc == 0 else {}
+    return memory
+
+
+def trouble(host: Any) -> list[Any]:
+    """Return why the watcher of a healthy host is not as it should be: too old a look, or what has begun there."""
+    memory = memory_of(host)
+    age = float(host.check_output("date +%s")) - memory.get("at", 0)
+    # What was broken before the last run is over after a while.
+    since = memory.get("grace_until", 0) - GRACE
+    return [
+        *([{"seconds since its look": age}] if age >= 20 else []),
+        *[incident for incident in memory.get("incidents", []) if incident["since"] > since],
+    ]
+
+
 def test_the_watcher_runs_and_has_looked(host: Any) -> None:
     assert host.service(UNIT).is_running
     assert host.service(UNIT).is_enabled
-    end = time.monotonic() + 40
-    while time.monotonic() < end:
-        known = host.run("cat /opt/shop/state/watch.json")
-        memory = json.loads(known.stdout) if known.rc == 0 else {}
-        if memory and host.check_output("date +%s") and float(host.check_output("date +%s")) - memory["at"] < 20:
-            break
+    end = time.monotonic() + 120
+    # On a busy machine an answer may have come late: that has passed with the next looks.
+    while (found := trouble(host)) and time.monotonic() < end:
         time.sleep(0.5)
-    # What was broken before the last run is over after a while; what has begun since is no business of a healthy host.
-    since = memory["grace_until"] - GRACE
-    assert [incident for incident in memory["incidents"] if incident["since"] > since] == []
+    assert not found
     told = json.loads(host.run("/opt/shop/bin/rollcall status --json").stdout)["watcher"]
     assert not told["silent"], told
 
@@ -48,10 +62,10 @@ def test_needrestart_would_leave_the_stack_alone(host: Any) -> None:
 def test_a_reload_right_after_the_start_does_not_end_it(host: Any) -> None:
     asked = f"systemctl restart {UNIT} && systemctl show --property MainPID --value {UNIT} && systemctl reload {UNIT}"
     pid = host.check_output(asked)
-    known = json.loads(host.check_output("cat /opt/shop/state/watch.json"))["looks"]
-    end = time.monotonic() + 40
+    known = memory_of(host)["looks"]
+    end = time.monotonic() + 120
     while time.monotonic() < end:
-        if json.loads(host.check_output("cat /opt/shop/state/watch.json"))["looks"] > known:
+        if memory_of(host)["looks"] > known:
             break
         time.sleep(0.5)
     else:
