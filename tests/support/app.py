@@ -5,29 +5,44 @@
 
 from __future__ import annotations
 
+# Hundreds of it are started in a run of the tests: it imports what starts quickly, which no server of the library does.
 import os
 import signal
+import socket
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 
-class _Health(BaseHTTPRequestHandler):
-    # An answer is one piece: HAProxy's check ends the connection as soon as it has seen the status.
-    wbufsize = -1
+def _serve(port: int) -> None:
+    """Answer one request after the other on a port of the loopback, as HTTP/1.0 does."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen(5)
+    while True:
+        connection, _ = listener.accept()
+        try:
+            _answer(connection)
+        except OSError:
+            pass  # whoever asked has gone
+        finally:
+            connection.close()
 
-    def do_GET(self) -> None:
-        body = os.environ.get("BODY", '{"status": "ok"}').encode()
-        if "READS" in os.environ:
-            body = _read[-1].encode()
-        self.send_response(int(os.environ.get("STATUS", "200")))
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep the log for what matters."""
+def _answer(connection: socket.socket) -> None:
+    request = b""
+    while b"\r\n\r\n" not in request:
+        more = connection.recv(65536)
+        if not more:
+            return
+        request += more
+    status, body = "501", b""
+    if request.startswith(b"GET "):
+        status = os.environ.get("STATUS", "200")
+        body = (_read[-1] if "READS" in os.environ else os.environ.get("BODY", '{"status": "ok"}')).encode()
+    # One piece: HAProxy's check ends the connection as soon as it has seen the status.
+    connection.sendall(f"HTTP/1.0 {status} said\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    connection.shutdown(socket.SHUT_WR)
 
 
 def _crash() -> None:
@@ -51,6 +66,8 @@ def _reload(_number: int, _frame: object) -> None:
     if _read[-1] == "fatal":
         os._exit(1)
     if _read[-1] == "late":
+        import threading
+
         # It answers as before for a moment.
         threading.Timer(0.5, os._exit, [1]).start()
 
@@ -90,10 +107,12 @@ def main() -> None:
     if "DRAINS_UNTIL" in os.environ:
         signal.signal(signal.SIGTERM, _drain)
     if "CRASH_AFTER" in os.environ:
+        import threading
+
         threading.Timer(float(os.environ["CRASH_AFTER"]), _crash).start()
     time.sleep(float(os.environ.get("LISTEN_AFTER", "0")))
     if "PORT" in os.environ and "DEAF" not in os.environ:
-        HTTPServer(("127.0.0.1", int(os.environ["PORT"])), _Health).serve_forever()
+        _serve(int(os.environ["PORT"]))
     while True:
         signal.pause()
 
