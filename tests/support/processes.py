@@ -28,11 +28,14 @@ def is_alive(pid: int) -> bool:
 
 def eventually(condition: t.Callable[[], bool], seconds: float = READY_TIMEOUT) -> bool:
     """Return whether the condition became true in time."""
-    end = time.monotonic() + seconds
+    now = began = time.monotonic()
     while not condition():
-        if time.monotonic() > end:
+        asked, now = now, time.monotonic()
+        if now > began + seconds:
             return False
-        time.sleep(0.005)
+        # Who waits leaves the machine to those that it waits for: a condition may be a whole command.
+        time.sleep(min(max(0.005, now - asked), 0.2))
+        now = time.monotonic()
     return True
 
 
