@@ -99,13 +99,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
             still_out=list(rollout_gate.still_out(decided, seen)) if number else [],
             ports={host: rollout_ports.both_ways(seen[host].moves) for host in decided.hosts},
             progress=2 * max(limits.values(), default=0.0),
-            roots={host: arguments["answers"][host]["root"] for host in dict.fromkeys((*decided.hosts, *group))},
+            # One that was not asked has told none; then nobody is touched.
+            roots={one: arguments["answers"][one].get("root", "") for one in dict.fromkeys((*decided.hosts, *group))},
             steps=[step for host in decided.hosts for step in seen[host].steps],
             one_way=list(rollouts.one_way_of(decided.origin, seen)),
             text=rollouts.plan_text(decided, in_batches, notes),
         )
         if decided.reasons:
-            result.update(failed=True, msg=rollouts.refusal(decided.reasons))
+            refused = rollouts.refused(decided)
+            result.update(failed=True, msg=refused["message"], error=refused)
         elif decided.left_out and not decided.hosts:
             # No end of a rollout comes that would say so.
             missed = rollouts.all_left_out(decided)

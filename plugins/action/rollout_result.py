@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.one_way import one_way_words
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.rollout import REVERTED
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import rollout_end, rollouts
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.invocation import same_command
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollout_end import Ended, Told
 
 Data = t.Mapping[str, t.Any]
@@ -49,7 +50,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
             )
             for host in (back if rollout["reverts"] else dict.fromkeys([*rollout["hosts"], *reversed(back), *stays]))
         }
-        told = Told(rollout["id"], tuple(back), reverts=rollout["reverts"], paused=arguments["paused"])
+        told = Told(
+            rollout["id"], tuple(back), reverts=rollout["reverts"], paused=arguments["paused"], again=same_command()
+        )
         text = rollout_end.result_text(ended, rollout["left_out"], told)
         code = rollout_end.exit_code(ended, rollout["left_out"])
         result.update(

@@ -184,7 +184,8 @@ class ActionModule(EngineAction):
         data = stack.to_dict()
         question = {name: arguments[name] for name in RUN if name != "fail"}
         question.update(
-            by=self._reader()["by"],
+            # It is kept on the host: what was said for this time alone is not part of it.
+            by=self._applied_by(),
             moved=moved,
             start_stopped=arguments["start_stopped"],
             standing=arguments["standing"],

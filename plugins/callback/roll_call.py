@@ -86,6 +86,7 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils.invocation imp
     apply_command,
     is_local,
     playbook_command,
+    same_command,
 )
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_record import (
     HostRecord,
@@ -102,7 +103,10 @@ APPLY = f"{OURS}stack_apply"
 RUNS = (f"{OURS}stack_restart", APPLY)
 REMOVE = f"{OURS}stack_remove"
 JUDGING = (*RUNS, f"{OURS}stack_verify", f"{OURS}stack_info", f"{OURS}stack_doctor")
-ROLLED_OUT = f"{OURS}rollout_result"
+ROLLOUT = f"{OURS}rollout_"
+ROLLED_OUT = f"{ROLLOUT}result"
+# Of a rollout what has a host do or write down anything.
+BEGINS = (APPLY, f"{ROLLOUT}step")
 FLEET = f"{OURS}fleet_table"
 REPORTING = (*JUDGING, f"{OURS}stack_acknowledge", f"{OURS}port_assign")
 # A variable of those of the tasks with ENDING that say what has become of an install.
@@ -182,6 +186,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
             self._concerned = True
             self._record.wanted.update({} if self._aside else self._of_play)
         self._record.judging = self._record.judging or action in JUDGING
+        self._record.begun = self._record.begun or action in BEGINS
         self._applies = self._applies or action == APPLY
         self._end_patience()
         if action.startswith(OURS) or steps.number(str(task.name)) is not None:
@@ -268,6 +273,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Collect the report of a verdict that failed, or why there is none."""
+        if _is_of_rollout(result) and not ignore_errors:
+            # It is about all hosts, and Ansible has it on one of them.
+            host = result.host.get_name()
+            self._record.stopped_rollout = TaskFailure(result.task.get_name(), result.result, ours=True, host=host)
+            return
         if self._aside:
             self._keep_rollout(result)
             return
@@ -313,12 +323,15 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Print what was collected, and write it where it is wanted."""
         self._end_patience()
-        self._record.lost = {name for name in self._record.hosts if stats.summarize(name)["failures"]}
+        stopped = self._record.stopped_rollout
+        names = [*self._record.hosts, *([] if stopped is None else [stopped.host])]
+        self._record.lost = {name for name in names if stats.summarize(name)["failures"]}
         if self._concerned:
             # A rollout is about all hosts: it goes on with those that are not done.
-            one = not self._record.rollout
+            rollout = bool(self._record.rollout or stopped)
             for name, known in self._record.hosts.items():
-                known.by = apply_command(applies=self._applies, limit=self._limit(name) if one else "")
+                limit = self._limit(name)
+                known.by = same_command() if rollout else apply_command(applies=self._applies, limit=limit, again=True)
             look = terminal(sys.stderr) if _is_data() else {**terminal(sys.stdout), "colour": bool(ANSIBLE_COLOR)}
             text = playbook_text(self._record, warn=self._display.warning, **look)
             if text is not None:
@@ -341,8 +354,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core comes 
         self._display.display(text)
 
     def _limit(self, host: str) -> str:
-        """Return what limits a command to one host; empty where it is the only one."""
-        return host if len(self._record.wanted) > 1 else ""
+        """Return what limits a command to one host; empty where it is the only one of the inventory."""
+        return host if len(self._record.wanted) > 1 or context.CLIARGS.get("subset") else ""
 
     def _host(self, result: t.Any) -> HostRecord:
         known = self._record.host(result.host.get_name())
@@ -450,6 +463,13 @@ def _steps_of_run(result: Data) -> t.List[Step]:
             # The engine of the host is of another version; its roll call says that it cannot be printed.
             return []
     return steps.of_error(result["error"]) if isinstance(result.get("error"), dict) else []
+
+
+def _is_of_rollout(result: t.Any) -> bool:
+    """Return whether a task is one that decides something once for a whole rollout; not the one that tells its end."""
+    action = action_of(result.task)
+    tells = action == ROLLED_OUT and "hosts" in result.result
+    return bool(getattr(result.task, "run_once", False)) and action.startswith(ROLLOUT) and not tells
 
 
 def _guards(task: t.Any) -> bool:

@@ -127,8 +127,12 @@ class EngineAction(ActionBase):  # type: ignore[misc]  # ansible-core comes with
         """Return for the words of an answer by which command a manifest is applied, and where all others are run."""
         name = self._host_name
         local = self._play_context.connection == "local" or name == "localhost"
-        by = apply_command(applies=self.APPLIES, limit=name if context.CLIARGS.get("subset") else "")
-        return {"by": by, "name": name, "host": "" if local else name}
+        return {"by": self._applied_by(again=True), "name": name, "host": "" if local else name}
+
+    def _applied_by(self, *, again: bool = False) -> str:
+        """Return the command that applies the host's manifest; ``again`` as for `apply_command`."""
+        limit = self._host_name if context.CLIARGS.get("subset") else ""
+        return apply_command(applies=self.APPLIES, limit=limit, again=again)
 
     def run_asked(self, root: str, arguments: Data, *, fail: bool) -> t.Dict[str, t.Any]:
         """Return the result of one run of the engine.

@@ -7,13 +7,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 import shutil
 import sys
 import typing as t
 
 from ansible import constants, context
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.splitter import parse_kv
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.cures import INSTALL
 
@@ -22,24 +27,58 @@ SITE = "site"
 PROGRAM = "ansible-playbook"
 # Names by which a machine calls itself.
 LOCAL = ("localhost", "127.0.0.1", "::1")
+# Variables that say which hosts and which manifest are meant: every command is about these. None may be secret.
+MEANT = ("rollcall_hosts", "rollcall_manifest_file")
+# Variables that say how a playbook goes about it this time: the same command has them again. None may be secret.
+THIS_TIME: t.Mapping[str, t.Sequence[str]] = {
+    "rollout": (
+        "rollout_batches",
+        "soak",
+        "failure_budget",
+        "rollout_on_failure",
+        "min_up",
+        "min_up_timeout",
+        "host_timeout",
+        "progress_timeout",
+        "unreachable",
+        "unhealthy_before",
+        "takeover",
+        "restart",
+        "port_flush_policy",
+        "rollout_drain",
+        "rollout_drain_timeout",
+        "rollout_patience",
+    ),
+}
+# What a value may consist of that stands beside its name as it is: Ansible splits a text at its spaces and quotes.
+PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-]+")
+# Where Ansible puts the words that have no name.
+RAW = "_raw_params"
 
 
-def apply_command(*, applies: bool = False, limit: str = "") -> str:
+def apply_command(*, applies: bool = False, limit: str = "", again: bool = False) -> str:
     """Return the command with which a manifest is applied.
 
     Args:
         applies: whether the playbook that runs does that itself.
         limit: the hosts that are meant.
+        again: whether it is to go about it as this time.
     """
-    return playbook_command("" if applies else SITE, limit=limit)
+    return playbook_command("" if applies else SITE, limit=limit, again=again)
 
 
-def playbook_command(name: str, *, limit: str = "") -> str:
+def same_command() -> str:
+    """Return the command that runs, with all that was said of how it is to go about it; without what may be secret."""
+    return playbook_command("", limit=str(context.CLIARGS.get("subset") or ""), again=True)
+
+
+def playbook_command(name: str, *, limit: str = "", again: bool = False) -> str:
     """Return the command for one of the collection's playbooks, called as the one that runs was called.
 
     Args:
         name: of the playbook; empty for the one that runs.
         limit: the hosts that are meant.
+        again: whether it is to go about it as this time.
     """
     arguments: t.Mapping[str, t.Any] = context.CLIARGS
     playbooks = arguments.get("args") or ()
@@ -53,10 +92,69 @@ def playbook_command(name: str, *, limit: str = "") -> str:
     words.append(_sibling(running, name) if name else running)
     if limit:
         words += ["--limit", limit]
-    for given in arguments.get("extra_vars") or ():
-        # Of variables only files: what stands on the command line itself may be secret.
-        words += ["-e", str(given)] if str(given).startswith("@") else []
+    told = (*MEANT, *(THIS_TIME.get(name or _stem(running), ()) if again else ()))
+    for text in _given([str(given) for given in arguments.get("extra_vars") or ()], told):
+        words += ["-e", text]
     return shlex.join(words)
+
+
+def _stem(running: str) -> str:
+    """Return the name of the playbook that runs, as the collection has it."""
+    if running.startswith(COLLECTION):
+        return running[len(COLLECTION) :]
+    return os.path.splitext(os.path.basename(running))[0]
+
+
+def _given(given: t.Sequence[str], told: t.Container[str]) -> t.List[str]:
+    """Return what was given by ``-e`` as it can be given again: files, and variables that may be told, each once.
+
+    Of what stands on the command line itself only these are told: anything else may be secret.
+    """
+    words: t.List[str] = []
+    known: t.Set[str] = set()
+    # Of one that is given twice the last counts.
+    for text in reversed(given):
+        if text.startswith("@"):
+            words.insert(0, text)
+            continue
+        values = {name: value for name, value in _values(text).items() if name in told and name not in known}
+        words[:0] = [_assigned(name, value) for name, value in values.items()]
+        known.update(values)
+    return words
+
+
+def _values(text: str) -> t.Dict[str, t.Any]:
+    """Return the variables of one ``-e``; none where it cannot be read, for Ansible has refused it then."""
+    try:
+        if text.startswith(("{", "[")):
+            read = DataLoader().load(text)
+            return dict(read) if isinstance(read, dict) else {}
+        values = dict(parse_kv(text))
+    except AnsibleError:
+        return {}
+    rest = str(values.pop(RAW, ""))
+    if not rest:
+        return values
+    # A list with spaces in it, as the batches of a rollout are: its words without a name belong to it.
+    return {name: joined for name, value in values.items() for joined in [_joined(str(value), rest)] if joined}
+
+
+def _joined(value: str, rest: str) -> str:
+    """Return a value with the words that were split off it; empty where it is not known whether they are of it."""
+    if PLAIN.fullmatch(value):
+        return value
+    try:
+        json.loads(f"{value} {rest}")
+    except ValueError:
+        return ""
+    return f"{value} {rest}"
+
+
+def _assigned(name: str, value: t.Any) -> str:
+    """Return a variable with its value as ``-e`` takes it."""
+    if isinstance(value, str) and PLAIN.fullmatch(value):
+        return f"{name}={value}"
+    return json.dumps({name: value}, default=str)
 
 
 def _program() -> str:

@@ -260,6 +260,8 @@ class PlaybookRecord:
         stopped_because: what the task said that ended the play before its next batch.
         lost: hosts whose part of the play a failed task has ended; known when the playbook has ended.
         rollout: how a rollout has ended, as the module rollout_result says it; empty for any other playbook.
+        begun: whether a host was asked to run anything, or to write down that a rollout is there.
+        stopped_rollout: the task that has ended a rollout before its end; it is about all hosts.
         fleet: the table of a fleet by host, as the module fleet_table makes it; empty for any other playbook.
     """
 
@@ -273,6 +275,8 @@ class PlaybookRecord:
     stopped_because: str = ""
     lost: t.Container[str] = ()
     rollout: Data = field(default_factory=dict)
+    begun: bool = False
+    stopped_rollout: t.Optional[TaskFailure] = None
     fleet: t.Mapping[str, rollout_documents.FleetHost] = field(default_factory=dict)
 
     def host(self, name: str) -> HostRecord:
@@ -282,6 +286,17 @@ class PlaybookRecord:
     def failure(self, name: str) -> t.Optional[TaskFailure]:
         """Return the failure that ended the host's part of the play; None when there was none or it was rescued."""
         return self.hosts[name].failure if name in self.lost else None
+
+    @property
+    def rollout_failure(self) -> t.Optional[documents.ErrorData]:
+        """Why a rollout came to no end; None when it did, or when the failure was rescued."""
+        failure = self.stopped_rollout
+        if failure is None or failure.host not in self.lost:
+            return None
+        why = failure.as_error()
+        # An error of ours says so itself.
+        untouched = [] if self.begun or "error" in failure.result else ["No host was touched."]
+        return {**why, "message": "\n  ".join([why["message"], *untouched])}
 
     def is_bad(self, name: str) -> bool:
         """Return whether a host is not well, or has come to no verdict."""
@@ -373,6 +388,9 @@ class PlaybookRecord:
         if name in rest.untouched:
             because = self.stopped_because or "The play ended before this host's turn."
             return self._unjudged(name, error(f"Not touched. {because}", "failed", remedies=[rest.again]))
+        stopped = self.rollout_failure
+        if stopped is not None and name in self.wanted and (known is None or known.ok):
+            return stopped
         verdict_due = name in rest.cut_short or (self.judging and name in self.wanted)
         if verdict_due and (known is None or not (known.reports or known.unplanned)):
             remedies = [rest.again] if rest.again else []

@@ -50,20 +50,25 @@ def playbook_text(
         return None
     texts = {name: _host_text(record, name, width=width, colour=colour, warn=warn) for name in record.hosts}
     shown = sorted((name for name in texts if texts[name]), key=record.is_bad)
-    if not shown and record.rollout:
-        # One that has paused before its first host.
-        return str(record.rollout["text"])
+    stopped = record.rollout_failure
+    of_all = [str(record.rollout["text"])] if record.rollout else []
+    of_all += [error_text(stopped, subject="rollout", colour=colour)] if stopped is not None else []
+    if not shown and of_all:
+        # One that has ended or paused before its first host.
+        return "\n\n".join(of_all)
     if not shown:
         # A machine that can make no more processes comes to no task, and Ansible ends with 0 all the same.
         silent = [name for name in record.wanted if name not in record.touched] if record.judging else []
         return f"no verdict: no task was run on {', '.join(silent)}" if silent else None
-    many = bool(record.rollout) and len(shown) > MANY
+    many = bool(of_all) and len(shown) > MANY
     # Of a whole fleet those are told that are not well; the others have their line.
-    blocks = [texts[name] for name in shown if record.is_bad(name) or not many]
-    if len(shown) > 1:
-        blocks.append("\n".join(line for name in shown for line in _host_lines(record, name, colour=colour)))
-    left_out = [str(record.rollout["text"])] if record.rollout else _left_out(record)
-    return "\n\n".join([*blocks, *left_out])
+    whole = [name for name in shown if record.is_bad(name) or not many]
+    blocks = [texts[name] for name in whole]
+    # The end of a rollout has every host once more.
+    in_lines = [name for name in shown if not (of_all and name in whole)] if len(shown) > 1 else []
+    if in_lines:
+        blocks.append("\n".join(line for name in in_lines for line in _host_lines(record, name, colour=colour)))
+    return "\n\n".join([*blocks, *(of_all or _left_out(record))])
 
 
 def _host_text(record: PlaybookRecord, name: str, *, width: int, colour: bool, warn: t.Callable[[str], None]) -> str:

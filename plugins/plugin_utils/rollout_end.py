@@ -151,12 +151,14 @@ class Told(t.NamedTuple):
         back: the hosts that it takes back.
         reverts: whether it does nothing else.
         paused: why it has paused although no host has failed; empty when it has not.
+        again: the command that has rolled out; empty where it is not known.
     """
 
     id: str
     back: t.Tuple[str, ...] = ()
     reverts: bool = False
     paused: str = ""
+    again: str = ""
 
 
 def result_text(ended: t.Mapping[str, Ended], left_out: t.Mapping[str, str], told: Told) -> str:
@@ -185,7 +187,8 @@ def result_text(ended: t.Mapping[str, Ended], left_out: t.Mapping[str, str], tol
     lines += [f"paused: {told.paused}"] if told.paused else []
     lines += _running(ended) if code != EXIT_OK else []
     lines.append(f"rollout {told.id}: {_word(ended, code, told.paused)}, {_number(ended, left_out, told.reverts)}")
-    lines += [f"  next: {_next(ended, left, told.reverts)}"] if code != EXIT_OK else []
+    if code != EXIT_OK:
+        lines += [f"  next: {_next(ended, left, told.reverts)}", *([f"    {told.again}"] if told.again else [])]
     return "\n".join(lines)
 
 

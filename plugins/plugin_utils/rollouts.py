@@ -102,6 +102,9 @@ def seen_of(answer: Data) -> Seen:
     """Return what the task that asked a host has registered; one that has failed or timed out is a host not reached."""
     if "seen" in answer:
         return Seen(**answer["seen"])
+    if answer.get("problems"):
+        # Its manifest was not one to ask it about.
+        return Seen(reached=True, refused=told(str(answer.get("msg", ""))))
     return Seen(reached=False, why=told(str(answer.get("msg", "it has not answered"))))
 
 
@@ -352,6 +355,11 @@ def refusal(reasons: t.Sequence[Reason]) -> str:
     for (what, cure), of in hosts.items():
         lines += [f"  {', '.join(of)}: {what}", f"    next: {cure}"]
     return "\n".join(lines)
+
+
+def refused(decision: Decision) -> ErrorData:
+    """Return the error for a rollout that touches nobody."""
+    return error(refusal(decision.reasons), "unreachable" if decision.left_out else "refused")
 
 
 def all_left_out(decision: Decision) -> ErrorData:

@@ -124,7 +124,8 @@ def test_what_is_wrong_anywhere_is_told_for_all_hosts_before_the_first_is_touche
     refused = fleet.roll_out(h3=UNREACHABLE)
 
     assert refused.returncode != 0
-    assert "No host was touched" in refused.stdout
+    assert "\nrollout: UNREACHABLE, No host was touched." in refused.stdout
+    assert fleet.outcome()["exit_code"] == 4
     assert "h3: cannot be reached" in refused.stdout
     assert "h2: is not healthy" in refused.stdout
     assert fleet.pids() == before
@@ -194,9 +195,13 @@ def test_a_version_that_does_not_come_up_is_taken_back_on_the_first_host_and_rea
     assert fleet.steps() == ["inconclusive", None, None]
 
     # A limit leaves out the controller itself, too.
-    failed = fleet.roll_out("--limit", "app")
+    failed = fleet.roll_out("--limit", "app", "-e", "soak=1")
 
     assert failed.returncode != 0
+    # Once for the host, once for the fleet, and the same in both.
+    commands = re.findall(r"ansible-playbook .*", failed.stdout)
+    assert len(commands) == 2
+    assert all(one.endswith("playbooks/rollout.yml --limit app -e rollcall_hosts=app -e soak=1") for one in commands)
     assert "failed: h1: " in failed.stdout
     assert "it runs again what ran before" in failed.stdout
     assert "not begun: h2, h3" in failed.stdout
@@ -350,7 +355,9 @@ def test_a_rollout_of_a_controller_that_cannot_be_seen_is_gone_on_with_as_it_is_
     record.write_text(json.dumps(left), encoding="utf-8")
 
     refused = fleet.roll_out()
+    assert "\nrollout: REFUSED, No host was touched." in refused.stdout
     assert "another rollout is at work: 20261101-000000-aaaa of bob@shed" in refused.stdout
+    assert {one["exit_code"] for one in fleet.outcome()["hosts"].values()} == {3}
     assert fleet.steps() == [None, "run", None]
 
     over = fleet.roll_out("-e", "takeover=20261101-000000-aaaa")

@@ -113,9 +113,10 @@ class Run:
         *,
         counts: bool = True,
         marks: t.Collection[str] = (),
+        run_once: bool = False,
         **data: t.Any,
     ) -> None:
-        result = self._result(host, action, {"failed": True, **data}, marks=marks)
+        result = self._result(host, action, {"failed": True, **data}, marks=marks, run_once=run_once)
         self.callback.v2_runner_on_failed(result, not counts)
         self.stats.increment("failures" if counts else "ignored", host)
 
@@ -903,6 +904,46 @@ def test_what_failed_in_a_rollout_is_brought_again_by_the_same_command(
     text = run.end()
 
     assert re.search(rf"next:? +{re.escape(again)}$", text, re.M), text
+    # Of a rollout the end has every host once more, and no line of its own is needed.
+    assert text.count("a: REFUSED") == (1 if playbook == "rollout" else 2)
+
+
+def test_a_rollout_that_is_refused_is_told_of_all_hosts_and_not_as_one_hosts_failure(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(context, "CLIARGS", {"args": ("rollcall.supervisor.rollout",)})
+    run.play("a", "b")
+    run.ok("a", "rollcall.supervisor.rollout_info")
+    refused = RollcallError("No host was touched.\n  b: another rollout is at work\n    next: wait", kind="refused")
+    run.failed("a", "rollcall.supervisor.rollout_plan", run_once=True, error=refused.as_dict(), msg=refused.message)
+
+    found = run.outcome(tmp_path / "outcome.json")
+
+    assert run.display.printed[-1] == (
+        "rollout: REFUSED, No host was touched.\n  b: another rollout is at work\n    next: wait"
+    )
+    assert found["exit_code"] == 3
+    assert {name: (host["ok"], host["error"]["kind"]) for name, host in found["hosts"].items()} == {
+        "a": (False, "refused"),
+        "b": (False, "refused"),
+    }
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_ends_a_rollout_at_its_gate_says_that_no_host_was_touched_where_none_was(run: Run, begun: bool) -> None:
+    run.play("a", "b")
+    if begun:
+        run.ok("a", "rollcall.supervisor.stack_apply", report=restart_report())
+    run.failed("b", "rollcall.supervisor.rollout_gate", run_once=True, msg="failure_budget is no number")
+
+    run.end()
+    told = run.display.printed[-1].split("\n\n")
+
+    assert told[-1].splitlines() == [
+        "rollout: FAILED, task 'Run rollout_gate': failure_budget is no number",
+        *([] if begun else ["  No host was touched."]),
+    ]
+    assert (len(told) > 1) == begun
 
 
 def test_check_mode_that_could_plan_nothing_is_told_and_is_no_failure(run: Run, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollouts impor
     judge,
     plan_text,
     refusal,
+    refused,
+    seen_of,
 )
 
 GOOD = Seen(reached=True, version="1", healthy=True, changes=True)
@@ -58,6 +60,16 @@ def test_what_keeps_one_host_from_it_keeps_all(one: Seen, wishes: Wishes, word: 
     assert [reason.host for reason in decided.reasons] == ["b"]
     assert word in decided.reasons[0].what
     assert decided.reasons[0].cure
+
+
+def test_a_host_whose_manifest_has_problems_was_not_asked_and_is_no_host_out_of_reach() -> None:
+    asked = seen_of({"failed": True, "problems": [{"place": "services.web"}], "msg": "services.web: unknown key"})
+
+    decided = decide({"a": GOOD, "b": asked}, Wishes(unreachable="skip"), 10.0)
+
+    assert [reason.what for reason in decided.reasons] == ["the run would be refused: services.web: unknown key"]
+    assert refused(decided)["kind"] == "refused"
+    assert refused(decide({"a": GOOD, "b": LOST}, Wishes(), 10.0))["kind"] == "unreachable"
 
 
 @pytest.mark.parametrize(
