@@ -77,7 +77,7 @@ class ActionModule(Apply):
             AnsibleConnectionFailure: it is not reached.
             NoAnswer: it has not answered in time.
         """
-        with patience.within(arguments["patience"]):
+        with patience.within(arguments["patience"], self._connection):
             question = {"manifest": stack.to_dict(), "endpoints": arguments["endpoints"]}
             looked = self.ask(stack.root, "rollout_look", question)
             planned = {"ok": True, "changed": True, "unplanned": "it was not asked for"}

@@ -21,7 +21,7 @@ class ActionModule(EngineAction):
         result: t.Dict[str, t.Any] = super().run(tmp, task_vars)
         _validated, arguments = self.validate_argument_spec(argument_spec={**ROOT, **patience.OPTIONS})
         try:
-            with patience.within(arguments["patience"]):
+            with patience.within(arguments["patience"], self._connection):
                 looked = self.ask(arguments["root"], "rollout_look", {})
         except (AnsibleConnectionFailure, patience.NoAnswer) as exc:
             looked = {"msg": told(str(exc))}

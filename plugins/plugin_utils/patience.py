@@ -15,6 +15,9 @@ import contextlib
 import signal
 import typing as t
 
+if t.TYPE_CHECKING:
+    from ansible.plugins.connection import ConnectionBase
+
 # What an action that waits so has in its argument spec.
 OPTIONS: t.Mapping[str, t.Any] = {"patience": {"type": "float", "default": 0}}
 
@@ -29,8 +32,12 @@ class NoAnswer(BaseException):
 
 
 @contextlib.contextmanager
-def within(seconds: float) -> t.Iterator[None]:
+def within(seconds: float, connection: t.Optional[ConnectionBase] = None) -> t.Iterator[None]:
     """Give what is done inside so many seconds; 0 for any time. In the main thread of a worker only (signal(7)).
+
+    Args:
+        seconds: it.
+        connection: to the host that is asked.
 
     Raises:
         NoAnswer: the time is over.
@@ -48,6 +55,11 @@ def within(seconds: float) -> t.Iterator[None]:
     signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
     try:
         yield
+    except NoAnswer:
+        if connection is not None:
+            # Ansible has each host remove its files when the action has ended, and would wait for this one for ever.
+            connection._shell.tmpdir = None
+        raise
     finally:
         is_waiting = False
         signal.setitimer(signal.ITIMER_REAL, 0)

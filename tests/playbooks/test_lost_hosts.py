@@ -6,12 +6,24 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
+import pytest
+
 from tests.support.playbooks import BOUND, PLAYBOOK
 from tests.support.repository import ROOT
+
+# Runs what is asked for right here, until it was called so often: from then on it never answers.
+SILENT = """#!/bin/sh
+for command; do :; done
+echo >> {calls}
+[ $(wc -l < {calls}) -lt {silent} ] || exec sleep 60
+exec /bin/sh -c "$command"
+"""
 
 MANIFEST: t.Mapping[str, t.Any] = {"name": "lost", "root": "/srv/lost", "services": {"web": {"command": ["/bin/true"]}}}
 ROLES: t.Mapping[str, t.Mapping[str, t.Any]] = {
@@ -53,3 +65,30 @@ def test_the_rescue_of_a_lost_host_comes_and_the_playbook_goes_on(tmp_path: Path
 
     assert done.stdout.count("seen to: unreachable") == len(ROLES), done.stdout + done.stderr
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("pipelining", "silent"), [(True, 1), (False, 1), (False, 3), (False, 4), (False, 5)])
+def test_a_host_that_falls_silent_at_any_question_of_a_rollout_holds_up_nobody(
+    tmp_path: Path, *, pipelining: bool, silent: int
+) -> None:
+    program, inventory = tmp_path / "ssh", tmp_path / "hosts.json"
+    program.write_text(SILENT.format(calls=tmp_path / "calls", silent=silent), encoding="utf-8")
+    program.chmod(0o755)
+    away = {"ansible_connection": "ssh", "ansible_ssh_executable": str(program), "ansible_ssh_transfer_method": "piped"}
+    shared = {"rollcall_stack": {**MANIFEST, "root": str(tmp_path / "none")}, "rollout_patience": 2}
+    shared.update(ansible_connection="local", ansible_python_interpreter=sys.executable)
+    hosts: t.Dict[str, t.Any] = {"h1": {}, "h2": away, "h3": {}}
+    inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": shared}}), encoding="utf-8")
+
+    done = subprocess.run(
+        [str(PLAYBOOK), "-i", str(inventory), "playbooks/rollout.yml", "--check"],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_PIPELINING": str(pipelining)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=BOUND,
+    )
+
+    assert "h2: cannot be reached: it has not answered within 2 seconds" in done.stdout, done.stdout + done.stderr
+    assert done.returncode != 0

@@ -9,7 +9,9 @@ import contextlib
 import signal
 import threading
 import time
+import typing as t
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -65,3 +67,15 @@ def test_what_lets_every_exception_pass_is_ended_as_well() -> None:
 
     with pytest.raises(patience.NoAnswer), patience.within(0.05):
         ask()
+
+
+def test_a_silent_host_is_not_waited_for_to_remove_its_files() -> None:
+    shells = [SimpleNamespace(tmpdir="/tmp/x") for _ in range(2)]
+    silent_one, other = (t.cast("t.Any", SimpleNamespace(_shell=shell)) for shell in shells)
+
+    with pytest.raises(patience.NoAnswer), patience.within(0.05, silent_one):
+        silent()
+    with patience.within(NEVER, other):
+        pass
+
+    assert [shell.tmpdir for shell in shells] == [None, "/tmp/x"]
