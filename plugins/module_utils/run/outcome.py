@@ -15,9 +15,8 @@ from ..base.text import span
 from ..state.generations import describe_current
 from ..state.one_way import one_way_since, one_way_words
 from ..state.stopped import read_stopped
-from ..verdict.conditions import is_not_ready
+from ..verdict.conditions import EARLIER, is_not_ready
 from ..verdict.judge import Check
-from ..verdict.judge_logs import EARLIER
 from ..verdict.lives import RECOVERING
 from ..verdict.observation import Observation
 from ..verdict.report import report

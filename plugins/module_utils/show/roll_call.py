@@ -20,7 +20,7 @@ from .errors import error_text
 from .failures import Failing, failing_by_subject, stories, told_below, verdict_word
 from .last_failure import last_failure_text, last_failure_words
 from .service_table import service_table
-from .standing import standing_text
+from .standing import manifest_text, standing_text
 from .timers import timers_text
 from .words import NAMES, WIDTH, Painter, Reader, cut, duration, names_of, painter, runnable
 
@@ -229,8 +229,11 @@ def _verdict(report: Report, failing: Failing, paint: Painter) -> str:
 
 
 def _standing(report: Report, reader: Reader, paint: Painter) -> t.List[str]:
-    """Return a line that says how a run whose verdict is bad has left the stack; none where all is well."""
-    return [] if report["standing"] is None else [f"  {standing_text(report['standing'], reader, paint)}"]
+    """Return how a run whose verdict is bad has left the stack, and which manifest; nothing where all is well."""
+    if report["standing"] is None:
+        return []
+    told = [standing_text(report["standing"], reader, paint), manifest_text(report)]
+    return [f"  {text}" for text in told if text]
 
 
 def _run(report: Report) -> t.Iterator[str]:

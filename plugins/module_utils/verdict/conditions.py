@@ -23,6 +23,8 @@ FILES, DEPENDENCIES, DATABASE, SUPERVISORD, SERVICES, HEALTH, CONNECTION, LOGS =
 
 # The code of a check that fails because a service is alive and not ready.
 NOT_READY = "not_ready"
+# The code of what was wrong before a run began, and which the run therefore does not undo.
+EARLIER = "earlier"
 
 
 def is_not_ready(name: str, code: t.Optional[str]) -> bool:

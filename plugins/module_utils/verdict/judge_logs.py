@@ -13,11 +13,9 @@ import typing as t
 from ..base import cures
 from ..manifest.model import Service
 from ..supervisord.places import log_file
+from .conditions import EARLIER
 from .judge import Case, Proof
 from .observation import LogSeen
-
-# The code of what was wrong before a run began, and which the run therefore does not undo.
-EARLIER = "earlier"
 
 
 def judge_logs(case: Case, service: Service) -> t.Optional[Proof]:

@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run import critical_section
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.roll_call import roll_call
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.environment import supervisord_environment
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import limits, logs
 from tests.support.commands import rollcall
@@ -326,6 +327,10 @@ def test_an_old_line_of_a_service_that_a_run_leaves_alone_undoes_no_change() -> 
         assert (report["result"], failed_checks(report)) == ("degraded", [("logs", "web")])
         assert check_of(report, "logs", "web")["code"] == "earlier"
         assert sorted(made.pids()) == ["web", "worker"]
+        place = report["generation"]["id"]
+        assert f"the new manifest runs: generation {place}; what failed was so before this run" in roll_call(report)
+        again = made.perform(on_failure="rollback")
+        assert f"the manifest runs as before: generation {place}; " in roll_call(again)
         made.raw["services"]["late"] = {"env": {"EXIT": "3"}}
         report = made.perform(on_failure="rollback")
         # The way back brought back what was there, and that is not undone because of the same line.

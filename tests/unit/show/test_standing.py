@@ -64,6 +64,39 @@ def test_a_report_says_it_below_its_verdict(case: str) -> None:
     assert failure_text(report).splitlines()[-1] == f"  {line}"
 
 
+INSTALLS = {"action": "install", "subject": "config", "reason": "manifest, config or registry changed"}
+OLD = failed("logs", "main_app", "before this run began", "rollcall acknowledge", code="earlier")
+NEW = failed("running", "main_app", "FATAL", None, state="FATAL")
+
+
+@pytest.mark.parametrize(
+    ("checks", "more", "line"),
+    [
+        ([OLD], {"actions": [INSTALLS]}, "the new manifest runs: generation G; what failed was so before this run"),
+        ([OLD], {"actions": []}, "the manifest runs as before: generation G; what failed was so before this run"),
+        ([OLD, NEW], {"actions": [INSTALLS]}, "the new manifest is in place: generation G"),
+        # Of these nothing is in question: no manifest came, or none is in place, or it is only about some services.
+        ([NEW], {"actions": []}, ""),
+        ([OLD], {"actions": [INSTALLS], "mode": "rollback"}, ""),
+        ([OLD], {"actions": [INSTALLS], "generation": None}, ""),
+        ([OLD], {"actions": [], "whole": False}, ""),
+        ([], {"actions": [INSTALLS]}, ""),
+    ],
+)
+def test_a_run_that_failed_says_whether_the_new_manifest_runs(
+    checks: t.Sequence[t.Any], more: t.Mapping[str, t.Any], line: str
+) -> None:
+    up = {**NONE, "state": "up", "running": 10, "services": 10} if checks else None
+    place = {"id": "G", "verified": False}
+    report = restart_report(checks, **{"mode": "auto", "generation": place, "standing": up, **more})
+
+    found = [text.strip() for text in roll_call(report).splitlines() if "manifest runs" in text or "in place:" in text]
+
+    assert found == ([line] if line else [])
+    if line:
+        assert failure_text(report).splitlines()[-1] == f"  {line}"
+
+
 def test_a_stack_that_has_been_taken_off_its_host_since_is_not_to_be_brought_up() -> None:
     standing, line = LINES["down"]
     report = restart_report([failed("running", "main_app", "FATAL", None)], standing={**NONE, **standing})
