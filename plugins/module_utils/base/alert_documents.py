@@ -18,7 +18,8 @@ class AlertDocument(t.TypedDict):
     Attributes:
         alert: Why it is sent. degraded or critical - an incident has come to that level; recovered - it is over;
             restarted - the watcher has restarted a service for it; gave_up - the watcher does not any more; held_back -
-            others were not sent, because there were too many; test - somebody has asked for a trial.
+            others were not sent: there were too many, or another version has left them; test - somebody has asked for a
+            trial.
         id: The incident that it is about, the same in all alerts of one cause; null when it is about none.
         title: All of it in one line.
         code: What is wrong, as a word for programs; null when it is about no incident.

@@ -81,6 +81,25 @@ def read_watch(state: str) -> t.Optional[WatchState]:
     return t.cast("WatchState", {**data, **whole})
 
 
+def left_deliveries(state: str) -> t.Any:
+    """Return what the delivery of alerts remembers in a memory of which nothing else can be read.
+
+    What only says that there was something where not even that can be read, and nothing where no watcher has looked.
+
+    Args:
+        state: the stack's state directory.
+    """
+    import json
+
+    try:
+        data = json.loads(read_text(path(state)))
+    except FileNotFoundError:
+        return {}
+    except (OSError, *NOT_AS_EXPECTED):
+        data = None
+    return data["deliveries"] if isinstance(data, dict) and "deliveries" in data else {"targets": None}
+
+
 def _is_incident(data: t.Any) -> bool:
     texts = (*data["services"], *data["next"]) if fits(data, _INCIDENT) else (None,)
     return all(isinstance(text, str) for text in texts)

@@ -41,15 +41,6 @@ _WELL = ("ok", "grace")
 # What is taken for granted of what is remembered.
 _TIME: t.Tuple[type, ...] = (int, float, type(None))
 _BEATS: Kinds = {"called": _TIME, "failed_at": _TIME, "problem": (str, type(None))}
-_BOX: Kinds = {
-    **dict.fromkeys(("taken", "waiting"), (list,)),
-    "held": (dict,),
-    **dict.fromkeys(("sent", "dropped", "held_back"), (int,)),
-    **dict.fromkeys(("last_sent", "failed_at"), _TIME),
-    "problem": (str, type(None)),
-}
-_HELD: Kinds = {"count": (int,), "since": _TIME, "titles": (list,)}
-_WAITING: Kinds = {"alert": (dict,), "tries": (int,), "due": (int, float)}
 
 # By target the outcome of each alert, in their order; after one that was not taken there are no more. None: the
 # heartbeat's.
@@ -128,9 +119,12 @@ class Courier:
             state: the watcher's memory after this look; it is changed.
             place: whose watcher it is.
         """
-        memory = memory_of(state.get("deliveries"))
+        kept = state.get("deliveries")
+        memory = memory_of(kept)
         targets = targets_of(stack)
-        memory["targets"] = {one.name: memory["targets"].get(one.name, outbox.new_outbox()) for one in targets}
+        # Of a memory that cannot be read nobody knows what waited in it, and for whom.
+        new = outbox.new_outbox if _is_memory(kept) else lambda: outbox.read_outbox(None)
+        memory["targets"] = {one.name: memory["targets"].get(one.name) or new() for one in targets}
         for target in targets:
             box, now = memory["targets"][target.name], self._clock.wall()
             outbox.let_go(box, place, now, target.per_hour)
@@ -227,23 +221,21 @@ def _is_due(stack: Stack, memory: AlertMemory, now: float) -> bool:
 
 
 def memory_of(kept: t.Any) -> AlertMemory:
-    """Return what the delivery remembers; a new memory where there is none yet, or another version has left it."""
+    """Return what the delivery remembers, as far as it can be read; a new memory where there is none yet."""
     known = kept if isinstance(kept, dict) else {}
     targets, beats = known.get("targets"), known.get("heartbeat")
     never: Heartbeats = {"called": None, "failed_at": None, "problem": None}
     return {
-        "targets": {name: box for name, box in (targets if isinstance(targets, dict) else {}).items() if _is_box(box)},
+        "targets": {
+            name: outbox.read_outbox(box) for name, box in (targets if isinstance(targets, dict) else {}).items()
+        },
         "heartbeat": t.cast("Heartbeats", beats) if fits(beats, _BEATS) else never,
     }
 
 
-def _is_box(box: t.Any) -> bool:
-    return (
-        fits(box, _BOX)
-        and fits(box["held"], _HELD)
-        and all(fits(each, _WAITING) for each in box["waiting"])
-        and all(isinstance(then, (int, float)) for then in box["taken"])
-    )
+def _is_memory(kept: t.Any) -> bool:
+    """Return whether this is what a delivery remembers, or nothing yet."""
+    return not kept or (isinstance(kept, dict) and isinstance(kept.get("targets"), dict))
 
 
 def problems_of(state: WatchState) -> t.Dict[str, str]:

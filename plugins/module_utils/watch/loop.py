@@ -26,7 +26,7 @@ from ..host.apart import Begun, TooLong, hanging
 from ..host.started import tell_started
 from ..manifest.model import Paths, Stack
 from ..state.generations import current_id, load_stack
-from ..state.watching import keep_watch, only_watcher, read_watch
+from ..state.watching import keep_watch, left_deliveries, only_watcher, read_watch
 from ..supervisord.places import engine_directory
 from ..verdict.limits import look_limit
 from . import restarts
@@ -111,7 +111,10 @@ class Watcher:
             known = read_watch(self.stack.paths.state)
         except OSError as exc:
             raise RollcallError(f"What the watcher remembers cannot be read: {exc}", kind="wrong_use") from exc
-        return begin(self.stack.watch.interval) if known is None else known
+        if known is not None:
+            return known
+        # What is wrong is seen again; what was to be told is lost unless it is read.
+        return {**begin(self.stack.watch.interval), "deliveries": left_deliveries(self.stack.paths.state)}
 
     def watch(self) -> None:
         """Look until a signal ends it.

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..base.text import count
+from ..state.watching import Kinds, fits
 from . import messages
 
 if t.TYPE_CHECKING:
@@ -26,6 +28,29 @@ PAUSES = (30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0)
 MOST_WAITING, MOST_TITLES = 50, 10
 # Numbers of times that `taken` can have; the manifest allows no more an hour.
 _MOST_TAKEN = 1000
+
+# What is taken for granted of an outbox that another watcher has left.
+_TIME: t.Tuple[type, ...] = (int, float, type(None))
+_WORDS: t.Tuple[type, ...] = (str, type(None))
+_BOX: Kinds = {
+    **dict.fromkeys(("taken", "waiting"), (list,)),
+    "held": (dict,),
+    **dict.fromkeys(("sent", "dropped", "held_back"), (int,)),
+    **dict.fromkeys(("last_sent", "failed_at"), _TIME),
+    "problem": _WORDS,
+}
+_HELD: Kinds = {"count": (int,), "since": _TIME, "titles": (list,)}
+_WAITING: Kinds = {"alert": (dict,), "tries": (int,), "due": (int, float)}
+_ALERT: Kinds = {
+    **dict.fromkeys(("alert", "title", "subject", "stack", "host", "root", "evidence"), (str,)),
+    **dict.fromkeys(("id", "code"), _WORDS),
+    **dict.fromkeys(("services", "next"), (list,)),
+    **dict.fromkeys(("since", "lasted"), _TIME),
+    "at": (int, float),
+    "held_back": (int,),
+}
+# What stands for an alert, or for all of them, of which not even the title can be read.
+_NAMELESS, _ALL = "one without a title", "all that was left waiting, in a form that cannot be read"
 
 
 def new_outbox() -> Outbox:
@@ -41,6 +66,46 @@ def new_outbox() -> Outbox:
         "failed_at": None,
         "problem": None,
     }
+
+
+def read_outbox(left: t.Any) -> Outbox:
+    """Return an outbox as another watcher has left it, perhaps of another version.
+
+    An alert in it that cannot be sent as it is counts as one that was held back: its target is told of it by its title.
+
+    Args:
+        left: of its memory; anything.
+    """
+    box = new_outbox()
+    kept = left if isinstance(left, dict) else {}
+    box.update(t.cast("Outbox", {key: kept.get(key) for key in _BOX if fits(kept, {key: _BOX[key]})}))
+    if not fits(box["held"], _HELD):
+        box["held"] = new_outbox()["held"]
+    box["held"]["titles"] = [title for title in box["held"]["titles"] if isinstance(title, str)]
+    box["taken"] = [then for then in box["taken"] if fits({"then": then}, {"then": (int, float)})]
+    waiting: t.Sequence[t.Any] = box["waiting"]
+    box["waiting"] = [each for each in waiting if _can_be_sent(each)]
+    lost = [_title(each) for each in waiting if not _can_be_sent(each)]
+    if "waiting" not in kept or not isinstance(kept["waiting"], list):
+        lost.append(_ALL)
+    if lost:
+        box["held"]["count"] += len(lost)
+        box["held"]["titles"] = [*box["held"]["titles"], *lost][-MOST_TITLES:]
+        box["held_back"] += len(lost)
+        box["problem"] = f"{count(len(lost), 'alert')} that another version has left cannot be sent as left there"
+    return box
+
+
+def _can_be_sent(waiting: t.Any) -> bool:
+    if not fits(waiting, _WAITING) or not fits(waiting["alert"], _ALERT):
+        return False
+    return all(isinstance(word, str) for key in ("services", "next") for word in waiting["alert"][key])
+
+
+def _title(waiting: t.Any) -> str:
+    alert = waiting.get("alert") if isinstance(waiting, dict) else None
+    title = alert.get("title") if isinstance(alert, dict) else None
+    return title if isinstance(title, str) and title else _NAMELESS
 
 
 def put(box: Outbox, alert: AlertDocument, now: float, most: int) -> None:
