@@ -51,7 +51,7 @@ from .remarks import notes_of, remarks
 from .report import report
 
 if t.TYPE_CHECKING:
-    from ..base.documents import Report, RunAtWork, WatcherData
+    from ..base.documents import Report, RunAtWork, UnfinishedRun, WatcherData
     from ..base.job_documents import TimerRow
     from ..host.turnover import DyingChildren
 
@@ -516,8 +516,7 @@ def chosen(stack: Stack, services: t.Sequence[str]) -> t.Optional[t.FrozenSet[st
 
 def with_runs(looked: Report, stack: Stack) -> Report:
     """Return the report of a look with the generation in place, the run at work, and what runs before it left."""
-    unfinished = unfinished_run(stack.paths.state)
-    note = locked_by(stack.paths.state)
+    unfinished, note = _runs_now(stack.paths.state)
     if note and unfinished is not None and unfinished["run"] == note.get("run"):
         waits = told_waits(stack.paths.state, unfinished["run"])
         note, unfinished = {**note, "step": unfinished["step"], "waits": waits}, None
@@ -531,3 +530,13 @@ def with_runs(looked: Report, stack: Stack) -> Report:
         "run_at_work": t.cast("RunAtWork", {key: note[key] for key in _AT_WORK if key in note}) if note else None,
         "generation": generation,
     }
+
+
+def _runs_now(state: str) -> t.Tuple[t.Optional[UnfinishedRun], t.Dict[str, t.Any]]:
+    """Return the newest run where it has no end, and the note of the run at work; empty where none is."""
+    unfinished, note = unfinished_run(state), locked_by(state)
+    if unfinished is not None and unfinished["run"] != note.get("run"):
+        # It may have ended between these two. One that was cut off has no end afterwards either.
+        again = unfinished_run(state)
+        unfinished = again if again is not None and again["run"] in (unfinished["run"], note.get("run")) else None
+    return unfinished, note

@@ -97,12 +97,12 @@ def _is_blind(sight: Sight) -> bool:
 
 
 def _at_work(sight: Sight) -> bool:
-    return sight.report is not None and (sight.locked or sight.report["run_at_work"] is not None)
+    return sight.locked or (sight.report is not None and sight.report["run_at_work"] is not None)
 
 
 def _with_grace(state: WatchState, sight: Sight, watch: Watch, now: float) -> WatchState:
     """Return the memory with the time until which nothing is counted: after a boot, and after a run."""
-    if _is_blind(sight):
+    if _is_blind(sight) and not sight.locked:
         return state
     kept = state["grace_until"] if state["grace_until"] - now <= watch.grace else 0.0
     until = max(kept, min(sight.booted, now) + watch.grace)

@@ -54,7 +54,8 @@ def look(stack: Stack, generation: str, *, dear: bool, clock: Clock = SYSTEM) ->
         dear: whether the doctor is asked as well.
         clock: of all deadlines.
     """
-    now = clock.wall()
+    now, before = clock.wall(), _newest_run(stack)
+    held = bool(locked_by(stack.paths.state))
     report: t.Optional[Report] = None
     lost: t.List[str] = []
     error: t.Optional[t.Any] = None
@@ -69,23 +70,23 @@ def look(stack: Stack, generation: str, *, dear: bool, clock: Clock = SYSTEM) ->
         error = exc.as_dict()
     except OSError as exc:
         error = RollcallError(f"{exc.filename or stack.root}: {exc.strerror}").as_dict()
-    run, ended = _newest_run(stack)
-    seen = {
+    seen: t.Dict[str, t.Any] = {
         "report": report,
         "error": error,
         "spaces": [space._asdict() for space in _spaces(stack)],
         "lost_logs": lost,
         "rollout": _rollout(stack),
         "findings": _findings(stack, clock) if dear and report is not None else None,
-        "run": run,
-        "ended": ended,
         "overdue": _overdue(stack),
         "boot": processes.boot_id(),
         "booted": now - processes.age(0),
         "generation": in_place,
-        # The last that is asked.
-        "locked": bool(locked_by(stack.paths.state)),
     }
+    # The last that is asked, and in this order: a run that does not lock the stack any more has recorded its end.
+    held = bool(locked_by(stack.paths.state)) or held
+    run, ended = _newest_run(stack)
+    # One may have begun and ended since.
+    seen.update(run=run, ended=ended, locked=held or (run, ended) != before)
     # What is seen is kept and told far away.
     return without_secrets(seen, stack.root)
 

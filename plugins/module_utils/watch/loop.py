@@ -240,7 +240,8 @@ class Watcher:
                 self._load()
         dear = self._is_dear(began)
         self._sight = self._seen(dear)
-        if dear and self._sight.findings is not None:
+        # What it has seen beside a run is not counted.
+        if dear and self._sight.findings is not None and not self._sight.locked:
             self._doctor_at = began
         now = self._clock.wall()
         self.state, events = next_state(self.state, self.stack, self._sight, now, self._place)

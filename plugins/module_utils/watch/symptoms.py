@@ -113,8 +113,8 @@ class Sight(t.NamedTuple):
         boot: what tells this boot from others.
         booted: when it began, in seconds since the epoch.
         generation: the id of the generation that was looked at.
-        locked: whether somebody had locked the stack at the end of the look. A run that began within it changes what
-            the rest of it sees.
+        locked: whether somebody had locked the stack at any moment of the look. A run that began or ended within it
+            changes what the rest of it sees.
     """
 
     report: t.Optional[Report] = None

@@ -22,8 +22,10 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import apart, processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state import lock
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import load_stack
-from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked, locked_by
+from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import Journal
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.watching import watcher_of
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import status
 from ansible_collections.rollcall.supervisor.plugins.module_utils.watch import look, loop
 from tests.support.commands import rollcall
 from tests.support.documents import validated
@@ -328,6 +330,47 @@ def test_a_run_is_not_overdue_because_the_host_was_asleep(monkeypatch: pytest.Mo
             monotonic = lock.monotonic()
             later.setattr(look, "monotonic", lambda: monotonic + 3600)
             assert "longer than all its deadlines together: ada runs 'full'" in overdue()
+
+
+@pytest.mark.parametrize("part", ["_add_logs", "_spaces", "_findings", "_overdue"])
+def test_a_look_within_which_a_run_begins_and_ends_knows_of_it(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    with stack({"web": {}}, watch={**WATCH, "grace": 0}) as made, monkeypatch.context() as beside:
+        assert made.perform()["ok"]
+        real = getattr(look, part)
+
+        def with_a_run(*given: t.Any) -> t.Any:
+            assert made.perform("quick", installed=True)["ok"]
+            return real(*given)
+
+        def seen() -> t.Any:
+            return look.sight_of(look.look(load_stack(made.paths), "", dear=True))
+
+        assert not seen().locked
+        beside.setattr(look, part, with_a_run)
+        torn = seen()
+        assert (torn.locked, torn.report is not None and torn.report["run_at_work"]) == (True, None)
+        beside.undo()
+        assert not seen().locked
+
+
+def test_a_run_that_ends_while_it_is_asked_for_was_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    with stack({"web": {}}) as made:
+        assert made.perform()["ok"]
+        journal = Journal(made.paths.state, "20991231-000000-abcd")
+        journal.step("verify")
+
+        def ends(state: str) -> t.Any:
+            journal.finish("ok")
+            return locked_by(state)
+
+        with monkeypatch.context() as beside:
+            beside.setattr(status, "locked_by", ends)
+            assert made.status()["unfinished_run"] is None
+        # One that was cut off is told as ever.
+        Journal(made.paths.state, "20991231-000001-abcd").step("verify")
+        told = made.status()["unfinished_run"]
+        assert told is not None
+        assert told["step"] == "verify"
 
 
 def test_a_look_that_was_killed_is_no_look_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:

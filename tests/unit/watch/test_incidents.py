@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import readable_time
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.watch import restarts
@@ -262,6 +263,14 @@ def test_a_look_within_which_a_run_began_counts_nothing() -> None:
     assert told == []
     _state, told = watched(stack, [torn._replace(locked=False)] * 3)
     assert [event for _look, event, _scope in told] == ["degraded"]
+
+
+def test_a_look_that_fails_beside_a_run_counts_nothing_and_one_beside_a_run_that_hangs_does() -> None:
+    broken = Sight(error=RollcallError("web.log: No such file or directory").as_dict(), locked=True)
+    stack = a_stack(grace=0)
+    assert watched(stack, [broken] * 3)[1] == []
+    assert watched(stack, [broken._replace(locked=False)] * 3)[1] != []
+    assert watched(stack, [broken._replace(overdue="it goes on for longer")] * 3)[1] != []
 
 
 def test_a_look_that_hangs_makes_nothing_better_or_worse() -> None:
