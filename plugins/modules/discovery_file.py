@@ -132,7 +132,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.files imp
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.opening import open_followed
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show import discovery
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.module_end import end
 
 PROMETHEUS = "prometheus"
 CONSUL = "consul"
@@ -205,12 +205,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = run(module.params, check_mode=module.check_mode)
-    except RollcallError as exc:
-        error = exc.as_dict()
-        module.fail_json(msg=error_text(error), error=error)
-    module.exit_json(**result)
+    end(module, lambda: run(module.params, check_mode=module.check_mode))
 
 
 if __name__ == "__main__":

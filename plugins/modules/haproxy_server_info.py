@@ -127,8 +127,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.balancer.drain import look, wanted_servers
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.module_end import end
 
 
 def run(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
@@ -148,12 +147,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        result = run(module.params)
-    except RollcallError as exc:
-        error = exc.as_dict()
-        module.fail_json(msg=error_text(error), error=error)
-    module.exit_json(**result)
+    end(module, lambda: run(module.params))
 
 
 if __name__ == "__main__":

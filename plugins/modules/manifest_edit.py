@@ -116,9 +116,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.edit import Change, edit_manifest
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.module_end import end
 
 
 def wanted(params: t.Mapping[str, t.Any]) -> t.List[Change]:
@@ -178,11 +177,7 @@ def main() -> None:
     # What Ansible takes out of the result, in which it shows what the module was called with.
     for change in module.params["changes"]:
         module.no_log_values.update(secret_texts(change["value"], "secrets" in change["place"]))
-    try:
-        result = run(module.params, check_mode=module.check_mode)
-    except RollcallError as exc:
-        module.fail_json(msg=error_text(exc.as_dict()), error=exc.as_dict())
-    module.exit_json(**result)
+    end(module, lambda: run(module.params, check_mode=module.check_mode))
 
 
 if __name__ == "__main__":

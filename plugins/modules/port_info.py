@@ -164,10 +164,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Paths
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import survey
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.module_end import end
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import load_stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.known_secrets import without_secrets
 
@@ -188,12 +187,8 @@ def main() -> None:
         required_one_of=[("ports", "root")],
         supports_check_mode=True,
     )
-    try:
-        result = run(module.params)
-    except RollcallError as exc:
-        error = without_secrets(exc.as_dict(), module.params["root"])
-        module.fail_json(msg=error_text(error), error=error)
-    module.exit_json(**without_secrets(result, module.params["root"]))
+    root = module.params["root"]
+    end(module, lambda: run(module.params), told=lambda found: without_secrets(found, root))
 
 
 if __name__ == "__main__":

@@ -201,13 +201,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.execution import (
     SupervisordAddress,
     carry_out,
 )
 from ansible_collections.rollcall.supervisor.plugins.module_utils.programs.plan import STATES, WantedPrograms
-from ansible_collections.rollcall.supervisor.plugins.module_utils.show.errors import error_text
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.module_end import end
 from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import Reader
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.known_secrets import without_secrets
 
@@ -242,12 +241,13 @@ def main() -> None:
         required_if=[("state", "signalled", ["signal"])],
         supports_check_mode=True,
     )
-    try:
-        result = run(module.params, check_mode=module.check_mode)
-    except RollcallError as exc:
-        error = without_secrets(exc.as_dict(), module.params["root"])
-        module.fail_json(msg=error_text(error, reader=Reader(module.params["root"])), error=error)
-    module.exit_json(**without_secrets(result, module.params["root"]))
+    root = module.params["root"]
+    end(
+        module,
+        lambda: run(module.params, check_mode=module.check_mode),
+        told=lambda found: without_secrets(found, root),
+        reader=Reader(root),
+    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import documents
+from ansible_collections.rollcall.supervisor.plugins.module_utils.run.dispatch import Going
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import answers
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.answers import Malformed, admitted, answer_to
 
@@ -154,3 +155,7 @@ def test_what_is_worked_out_before_a_fork_is_not_worked_out_again_for_an_answer(
     answer_to("rollout_look", json.dumps({"changed": False, "failed": True, "msg": "", "error": ERROR}))
 
     assert answers._hints.cache_info().misses == before
+
+
+def test_what_a_host_is_told_of_its_run_is_what_it_waits_for() -> None:
+    assert t.get_type_hints(answers.GoingData) == t.get_type_hints(Going)
