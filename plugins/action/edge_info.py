@@ -18,7 +18,7 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils import manifes
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.facts import refuse_ours
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.placement import placed
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.publishing import published_by
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollouts import told
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.said import told
 
 Result = t.Dict[str, t.Any]
 

@@ -10,7 +10,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import ROOT, EngineAction
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollouts import told
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.said import told
 
 if t.TYPE_CHECKING:
     from ansible_collections.rollcall.supervisor.plugins.module_utils.base.page_documents import HostTold

@@ -20,7 +20,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.judge 
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import answers, manifests, patience
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import NOT_INSTALLED
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.placement import one_for_all
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollouts import Seen, told
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollouts import Seen
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.said import told
 
 Result = t.Dict[str, t.Any]
 

@@ -10,7 +10,8 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import patience
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import ROOT, EngineAction
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollouts import failing, told
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollouts import failing
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.said import told
 
 
 class ActionModule(EngineAction):

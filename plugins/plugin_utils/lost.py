@@ -17,7 +17,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_record import error
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollouts import told
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.said import told
 
 if t.TYPE_CHECKING:
     from ansible.plugins.action import ActionBase

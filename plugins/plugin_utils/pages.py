@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.page.memory import Reached, refreshed
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollouts import told
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.said import told
 
 if t.TYPE_CHECKING:
     from ansible_collections.rollcall.supervisor.plugins.module_utils.base.page_documents import PageData, PageHost

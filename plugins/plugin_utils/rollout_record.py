@@ -15,7 +15,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.rollout import ENDED, LEAD
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import NOT_INSTALLED
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_record import error
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollouts import told
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.said import told
 
 if t.TYPE_CHECKING:
     from ansible_collections.rollcall.supervisor.plugins.plugin_utils.engine import EngineAction

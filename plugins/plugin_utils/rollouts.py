@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
-from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import count, one_line
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import count
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.rollout import (
     DONE,
     FAILED,
@@ -24,8 +24,9 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state.rollout 
     WORKING,
     rollout_words,
 )
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.judge_databases import is_only_away
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.away import is_only_away
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.playbook_record import error
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.said import told
 
 if t.TYPE_CHECKING:
     from ansible_collections.rollcall.supervisor.plugins.module_utils.base.documents import ErrorData
@@ -39,7 +40,6 @@ STOP, SKIP, REPAIR = "stop", "skip", "repair"
 LOST = "lost"
 # The kind of an error for a host that is not reached.
 UNREACHABLE = "unreachable"
-MOST_SAID = 300
 
 
 @dataclass(frozen=True)
@@ -458,8 +458,3 @@ def _failed_checks(result: Data) -> t.List[Data]:
     report = result.get("report") or {}
     checks = (report.get("rolled_back") or report).get("checks", ())
     return [check for check in checks if not check["ok"]]
-
-
-def told(text: str) -> str:
-    """Return what a host has said, as one line."""
-    return one_line(text, MOST_SAID)

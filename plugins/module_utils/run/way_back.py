@@ -15,7 +15,8 @@ from ..manifest.revision import revision
 from ..state import undo
 from ..state.generations import describe_current, id_before, load_kept
 from ..state.one_way import one_way_over
-from ..verdict.judge_databases import asks_alike, is_only_away
+from ..verdict.away import is_only_away
+from ..verdict.judge_databases import asks_alike
 from ..verdict.lives import RECOVERING
 from .critical_section import CriticalSection
 from .modes import AUTO

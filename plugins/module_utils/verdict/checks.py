@@ -25,10 +25,11 @@ from ..ports.provenance import FOREIGN, UNKNOWN, Holder
 from ..supervisord.client import ProgramState
 from ..supervisord.client_errors import ABSENT, STALE
 from . import conditions, install_steps
+from .away import DATABASE, REACHED
 from .conditions import EARLIER, NOT_READY
 from .judge import STOPPED as BY_HAND
 from .judge import Case, CheckKind, Proof
-from .judge_databases import DATABASE, REACHED, databases, judge_database, judge_reached
+from .judge_databases import databases, judge_database, judge_reached
 from .judge_health import judge_health, judge_ready
 from .judge_logs import judge_logs
 from .judge_running import how_it_ended, judge_config, judge_lives, judge_workers

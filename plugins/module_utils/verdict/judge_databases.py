@@ -13,12 +13,6 @@ from ..manifest.model import DatabaseCheck, Stack
 from ..probes.answers import DatabaseAnswer
 from .judge import Case, Proof
 
-if t.TYPE_CHECKING:
-    from ..base.documents import CheckData
-
-# The names of the two checks.
-REACHED, DATABASE = "reached", "database"
-
 
 def databases(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
     """Return the databases that are judged, each with its subject."""
@@ -28,17 +22,6 @@ def databases(case: Case) -> t.Sequence[t.Tuple[str, t.Any]]:
         for check in case.stack.checks.databases
         if check.kind in case.seen.databases and not _is_of_held(case, check)
     ]
-
-
-def is_only_away(checks: t.Iterable[CheckData]) -> bool:
-    """Return whether something failed, and only because databases are not there: nothing of the services does.
-
-    A database that is there and refuses is another thing: the URL may be wrong, or what a query asks for may be gone.
-    An SQLite file is the host's own.
-    """
-    failed = [check for check in checks if not check["ok"]]
-    away = {check["subject"] for check in failed if check["name"] == REACHED and check["data"].get("kind") != "sqlite"}
-    return bool(failed) and all(check["name"] in (REACHED, DATABASE) and check["subject"] in away for check in failed)
 
 
 def asks_alike(stack: Stack, other: Stack) -> bool:

@@ -17,9 +17,9 @@ from ..base.text import one_line, readable_time, span
 from ..host.halted import ENDED
 from ..manifest.graph import dependencies, levels
 from ..manifest.model import DatabaseCheck, Service, Stack
+from ..verdict.away import DATABASE, REACHED
 from ..verdict.conditions import is_not_ready
 from ..verdict.judge import STOPPED
-from ..verdict.judge_databases import DATABASE, REACHED
 
 if t.TYPE_CHECKING:
     from ..base.command_documents import FindingData
