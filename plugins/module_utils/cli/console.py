@@ -13,7 +13,6 @@ import functools
 import json
 import os
 import sys
-import threading
 import typing as t
 
 from ..base import cures
@@ -193,6 +192,8 @@ def announce_lives(options: argparse.Namespace, left: t.Mapping[str, float]) -> 
 @contextlib.contextmanager
 def announced(verb: str, limit: float) -> t.Iterator[None]:
     """Announce what is done within, once it takes longer than a moment; arguments as ``announce``."""
+    import threading  # late: few verbs are announced so
+
     timer = threading.Timer(SOON, announce, (verb, limit))
     timer.daemon = True
     timer.start()

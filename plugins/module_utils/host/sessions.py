@@ -15,7 +15,6 @@ import re
 from ..base.errors import RollcallError
 from . import proc
 from .accounts import clean_environment, find_account
-from .commands import run
 
 ANSWER = 2.0
 # What pam_systemd puts a session into (systemd.special(7), user.slice).
@@ -32,6 +31,8 @@ def may_be_left() -> bool:
         return True
     if not _SESSION.search(groups):
         return True
+    from .commands import run  # late: most who ask are in no session
+
     argv = ["busctl", "--no-pager", "get-property", *_MANAGER, "KillUserProcesses"]
     try:
         who = find_account(None)
