@@ -18,7 +18,8 @@ from tests.support.victims import Victim, innocent
 __all__ = ["bystander", "quick_python"]
 
 # How long an example takes says more about what else the machine does than about the code.
-hypothesis.settings.register_profile("any machine", deadline=None)
+# A run tries the examples that the run before tried: what fails is new. `make fuzz` tries others each time.
+hypothesis.settings.register_profile("any machine", deadline=None, derandomize="FUZZ_EXAMPLES" not in os.environ)
 hypothesis.settings.load_profile("any machine")
 
 
