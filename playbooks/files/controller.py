@@ -19,7 +19,7 @@ def main() -> int:
     package = types.ModuleType("rollcall")
     package.__path__ = [str(ENGINE)]
     sys.modules["rollcall"] = package
-    from rollcall.cli.command import main as command  # type: ignore[import-not-found]
+    from rollcall.cli.command import main as command  # type: ignore[import-not-found]  # made above
 
     return int(command())
 

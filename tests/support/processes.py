@@ -28,15 +28,16 @@ def is_alive(pid: int) -> bool:
 
 def eventually(condition: t.Callable[[], bool], seconds: float = READY_TIMEOUT) -> bool:
     """Return whether the condition became true in time."""
-    now = began = time.monotonic()
-    while not condition():
-        asked, now = now, time.monotonic()
-        if now > began + seconds:
+    end = time.monotonic() + seconds
+    while True:
+        asked = time.monotonic()
+        if condition():
+            return True
+        now = time.monotonic()
+        if now > end:
             return False
         # Who waits leaves the machine to those that it waits for: a condition may be a whole command.
         time.sleep(min(max(0.005, now - asked), 0.2))
-        now = time.monotonic()
-    return True
 
 
 def accepts(path: str) -> bool:
