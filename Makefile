@@ -4,7 +4,7 @@
 
 stages := .venv/bin/python tests/tools/stages.py
 
-.PHONY: help setup check lock sbom audit generate test release exhaustive lint sanity integration versions molecule container browser screenshots chaos fleet-chaos liars fuzz demo demo-down demo-fleet demo-fleet-down bench coverage docs recordings diagrams changelog clean
+.PHONY: help setup check lock sbom audit generate test release long exhaustive lint sanity integration versions molecule container browser screenshots chaos fleet-chaos liars fuzz demo demo-down demo-fleet demo-fleet-down bench coverage docs recordings diagrams changelog clean
 
 help: ## say all of this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -19,8 +19,12 @@ test: setup ## all of the tests
 	@tests/tools/servers.sh
 	@$(stages)
 
-release: setup ## make what is given away, in OUTPUT or dist, and prove it: installed without a network, upgraded, in an image; takes long
+release: long ## make what is given away, in OUTPUT or dist, and prove it: installed without a network, upgraded, in an image; takes long
 	@tests/tools/release.sh $(OUTPUT) $(ARGUMENTS)
+
+long: setup ## tests and hosts that take minutes each: other systems, a fleet, repairs, ways back of databases; `make release` begins with them
+	@tests/tools/servers.sh
+	@$(stages) long molecule-debian molecule-fleet
 
 exhaustive: setup ## what the ordinary run leaves out: every step, mode and order at which a run can be cut off
 	.venv/bin/pytest -q -n 2 -m exhaustive tests

@@ -56,6 +56,7 @@ def findings(made: StackUnderTest) -> t.Dict[str, str]:
     return {one["name"]: one["evidence"] for one in doctor.doctor(made.root)["findings"]}
 
 
+@pytest.mark.long
 @pytest.mark.fault(40)
 def test_what_a_killed_controller_has_not_come_to_is_told_with_what_finishes_it(tmp_path: Path) -> None:
     code, after = tmp_path / "code", tmp_path / "after"

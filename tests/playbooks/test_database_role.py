@@ -85,6 +85,7 @@ def test_the_role_and_the_database_are_made_once_and_check_mode_says_so_before(
     assert changes(plays(made, "--check", rollcall_database=database)) == (0, 0)
 
 
+@pytest.mark.long
 @pytest.mark.fault(47)
 def test_another_password_and_another_owner_are_set(made: StackUnderTest, server: postgresql.Cluster) -> None:
     names = {"name": "mine", "owner": "me"}

@@ -18,6 +18,8 @@ import threading
 import typing as t
 from pathlib import Path
 
+import pytest
+
 from tests.support import haproxy
 from tests.support.playbooks import BOUND, PLAYBOOK
 from tests.support.processes import eventually, free_port
@@ -204,6 +206,7 @@ def test_nginx_is_told_by_its_upstream_file_and_what_it_refuses_is_taken_back(tm
         app.stop()
 
 
+@pytest.mark.long
 def test_what_nginx_still_serves_at_the_deadline_is_ended_by_the_policy_alone(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         server = f"127.0.0.1:{silent.getsockname()[1]}"

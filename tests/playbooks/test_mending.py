@@ -139,6 +139,7 @@ BROKEN: t.Sequence[t.Callable[[Host], None]] = [
 FEW = [no_environment, a_package_is_cut_short, no_file_of_the_engine]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("broken", ordinary([FEW, BROKEN], FEW), ids=["few", "all"])
 def test_what_was_broken_since_is_told_and_the_printed_command_mends_it(
     wheels: str, quick_python: str, broken: t.Sequence[t.Callable[[Host], None]]
@@ -167,6 +168,7 @@ def test_what_was_broken_since_is_told_and_the_printed_command_mends_it(
         assert "changed=0" in again.stdout, again.stdout
 
 
+@pytest.mark.long
 def test_a_host_without_a_package_index_is_told_to_bring_wheels(
     wheels: str, quick_python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +206,7 @@ def test_a_wheel_that_is_not_the_one_that_was_locked_is_not_installed(
         assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.long
 def test_another_python_is_taken_when_another_one_is_asked_for(wheels: str, quick_python: str) -> None:
     other = another_python()
     if other is None:

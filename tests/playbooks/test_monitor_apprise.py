@@ -85,6 +85,7 @@ def install(made: StackUnderTest, place: Path, wheels: str, *arguments: str) -> 
     return done.returncode, int(recap[1])
 
 
+@pytest.mark.long
 def test_apprise_is_installed_once_and_tells_a_far_end(tmp_path: Path, wheels: str) -> None:
     with HttpReceiver() as receiver, told_by_apprise(receiver) as made:
         there = Path(by_apprise.python_of(made.root))

@@ -147,6 +147,7 @@ class Fleet:
             return int(answer.status)
 
 
+@pytest.mark.long
 def test_a_host_converges_to_what_its_repository_says_and_says_when_it_does_not_hold(
     place: Path, made: StackUnderTest
 ) -> None:

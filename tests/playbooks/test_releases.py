@@ -144,6 +144,7 @@ def test_versions_go_up_and_back_and_only_what_runs_from_the_release_restarts(
     assert Path(made.root, "shared", "data", "seed").read_text() == "first"
 
 
+@pytest.mark.long
 def test_a_command_before_the_switch_that_fails_touches_nothing(made: StackUnderTest, app: Application) -> None:
     app.version("one")
     assert site(made, app).returncode == 0
@@ -177,6 +178,7 @@ def test_what_no_generation_belongs_to_goes_and_what_one_could_go_back_to_stays(
         assert Path(generations_directory(made.root), entry["id"], "release", "VERSION").exists()
 
 
+@pytest.mark.long
 def test_a_source_that_is_not_there_is_one_sentence(made: StackUnderTest, app: Application) -> None:
     for source, said in (
         ("app", "source is 'app', which is no absolute path on the controller."),

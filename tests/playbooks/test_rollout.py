@@ -253,6 +253,7 @@ def test_hosts_that_are_done_go_back_as_well_and_what_was_cut_off_of_that_goes_o
     assert fleet.hosts["h1"].status()["generation"] == old[0]
 
 
+@pytest.mark.long
 def test_once_a_migration_has_run_on_the_canary_no_host_goes_back_and_that_is_said_before(fleet: Fleet) -> None:
     # The others have no part of it, as the controller takes out of a manifest what does not run on a host.
     first = fleet.hosts["h1"].raw["services"]

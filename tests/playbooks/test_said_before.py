@@ -81,6 +81,7 @@ def server() -> t.Iterator[postgresql.Cluster]:
         yield made
 
 
+@pytest.mark.long
 def test_a_database_that_is_made_is_said_to_stay(server: postgresql.Cluster) -> None:
     with stack({"web": {"command": ["/bin/false"]}}) as made:
         admin = {"admin_account": "", "admin_role": postgresql.ADMIN, "admin_socket": server.directory}

@@ -219,6 +219,7 @@ def everything(root: str) -> t.Dict[str, t.Tuple[int, int, float]]:
     return {path: (status.st_ino, status.st_size, status.st_mtime) for path, status in seen.items()}
 
 
+@pytest.mark.long
 def test_an_engine_that_is_newer_is_left_alone_unless_the_older_one_is_asked_for(quick_python: str) -> None:
     with stack(two_services()) as made:
         assert made.perform()["ok"]

@@ -13,6 +13,8 @@ import subprocess
 import typing as t
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.rollcall.supervisor.plugins.module_utils.watch.symptoms import FORGOTTEN
 from tests.contract.watch.test_watch import WATCH, Watching, watching
 from tests.playbooks.test_rollout import Fleet, fleet, servers
@@ -55,6 +57,7 @@ def alerts(receiver: HttpReceiver) -> list[dict[str, t.Any]]:
     return [request.data for request in receiver.taken if request.data["id"] == "drain"]
 
 
+@pytest.mark.long
 def test_a_drain_that_nobody_took_back_is_told_once_and_once_when_somebody_has(fleet: Fleet, tmp_path: Path) -> None:
     canary = fleet.hosts["h1"]
     with contextlib.ExitStack() as held:

@@ -145,6 +145,7 @@ def test_a_run_that_is_refused_leaves_the_services_with_what_they_had(applicatio
         assert made.status()["ok"]
 
 
+@pytest.mark.long
 def test_who_leaves_what_failed_goes_back_with_all_of_it_later(application: Application) -> None:
     before, made = application.verifier(), application.made
     made.raw["services"]["worker"]["command"] = ["/bin/false"]
@@ -160,6 +161,7 @@ def test_who_leaves_what_failed_goes_back_with_all_of_it_later(application: Appl
     assert (application.verifier(), application.credentials()) == (before, "first-word")
 
 
+@pytest.mark.long
 def test_an_install_that_ends_before_its_run_takes_back_what_it_has_changed(application: Application) -> None:
     before, made = application.verifier(), application.made
 
@@ -172,6 +174,7 @@ def test_an_install_that_ends_before_its_run_takes_back_what_it_has_changed(appl
     assert made.status()["ok"]
 
 
+@pytest.mark.long
 def test_the_owner_of_a_database_is_set_back_with_the_generation(application: Application) -> None:
     made, server = application.made, application.server
     server.sql("CREATE ROLE \"the 'old' \\owner\"; ALTER DATABASE shop OWNER TO \"the 'old' \\owner\"")
@@ -206,6 +209,7 @@ def test_a_role_that_had_no_password_and_no_right_to_log_in_has_none_again(appli
     assert server.sql("SELECT rolcanlogin, rolpassword IS NULL FROM pg_authid WHERE rolname = 'shop'") == "f|t"
 
 
+@pytest.mark.long
 def test_a_password_that_nobody_may_read_is_said_to_stay_before_it_is_set(application: Application) -> None:
     made, server = application.made, application.server
     before = application.verifier()
@@ -222,6 +226,7 @@ def test_a_password_that_nobody_may_read_is_said_to_stay_before_it_is_set(applic
     assert made.status()["ok"]
 
 
+@pytest.mark.long
 def test_what_a_first_install_has_set_is_taken_back_with_it(server: postgresql.Cluster) -> None:
     server.sql("CREATE ROLE store LOGIN PASSWORD 'theirs'; CREATE DATABASE store")
     try:

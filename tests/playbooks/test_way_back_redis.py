@@ -112,6 +112,7 @@ def application(server: Server) -> t.Iterator[Application]:
         yield Application(made, server)
 
 
+@pytest.mark.long
 def test_a_password_of_redis_is_set_back_with_the_generation(application: Application) -> None:
     server, made = application.server, application.made
     done = application.site("first-word")

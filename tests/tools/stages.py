@@ -52,8 +52,8 @@ class Stage:
     named: bool = False
 
 
-def _pytest(name: str, *arguments: str) -> Stage:
-    return Stage(name, ("pytest", "-q", "--durations=10", *arguments), tests=True)
+def _pytest(name: str, *arguments: str, named: bool = False) -> Stage:
+    return Stage(name, ("pytest", "-q", "--durations=10", *arguments), tests=True, named=named)
 
 
 def _aside(name: str, *command: str, group: str = "", named: bool = False) -> Stage:
@@ -83,14 +83,15 @@ STAGES = (
     # Much of their time is waiting for services to have lived long enough: more workers than cores. In one run of
     # pytest its workers start once, some tests compute while others wait, and only one end leaves workers idle.
     _pytest("stacks", *WAITING, "tests/contract", "tests/playbooks", "tests/fault"),
+    # The whole run has half an hour on two cores: what takes long, and others try in parts, is left to `make long`.
+    _pytest("long", *WAITING, "-m", "long and not exhaustive", "tests/playbooks", named=True),
+    _molecule("debian", named=True),
+    _molecule("fleet", named=True),
     Stage("ansible-lint", (f"{TOOLS}/ansible-lint.sh",)),
     Stage("changelog", ("antsibull-changelog", "lint")),
     Stage("docs", ("python", f"{TOOLS}/site/build.py", ".cache/site")),
-    _molecule("debian"),
     _molecule("default"),
     _molecule("django"),
-    # The playbook tests of the rollout play the same in parts, and the whole run has half an hour.
-    _molecule("fleet", named=True),
     # Ten steps of `make chaos`: this seed has a fault of every sort among its first.
     _aside("chaos", f"{TOOLS}/chaos.sh", "--faults", "10", "--seed", "10493"),
     _aside("integration", f"{TOOLS}/ansible-test.sh", "integration"),
