@@ -18,6 +18,8 @@ from ..base.installation import Broken
 from ..base.text import last_lines
 from ..base.version import VERSION
 from ..manifest.model import DEFAULT_PATH, Paths, Stack
+from ..manifest.release_paths import current_release
+from ..state import registry
 from ..state.directories import LOGS, PRIVATE, PUBLIC
 from ..state.generations import current_id
 from ..state.lock import locked_by_other
@@ -94,12 +96,7 @@ def left_overs(paths: Paths, root: str) -> LeftOvers:
         for path in _inside(store)
         if os.path.isdir(path) and os.path.basename(path) != current and not os.path.exists(f"{path}/meta.json")
     ]
-    places = [
-        *dict.fromkeys((root, os.path.dirname(paths.etc))),
-        paths.state,
-        runs_directory(paths.state),
-        *_inside(store),
-    ]
+    places = [paths.state, runs_directory(paths.state), *_inside(store)]
     places += [os.path.join(path, os.path.basename(paths.env_dir)) for path in _inside(store)]
     temporary = [
         path
@@ -108,6 +105,9 @@ def left_overs(paths: Paths, root: str) -> LeftOvers:
         for path in _inside(place)
         if path.endswith(".new") and (os.path.islink(path) or os.path.isfile(path))
     ]
+    # In the root others have files as well: of a run there are links alone, each by one name.
+    links = (f"{path}.new" for path in (registry.path(root), current_release(root), paths.etc))
+    temporary += [path for path in links if os.path.islink(path)]
     failure = last_failure(paths.state)
     old = old_runs(paths.state, None if failure is None else failure["run"])
     return LeftOvers(tuple(temporary), tuple(unfinished), len(old))

@@ -579,6 +579,15 @@ def spoil(made: StackUnderTest, innocent: int) -> t.Set[str]:
     }
 
 
+def test_a_file_of_others_in_the_root_is_no_left_over_whatever_its_name(running: StackUnderTest) -> None:
+    mine = [Path(running.root, name) for name in ("settings.new", "dump.20260101120000.new", "etc.new", "current.new")]
+    for path in mine:
+        path.write_text("mine", encoding="utf-8")
+    assert names(call(running)) == []
+    assert names(call(running, "--fix")) == []
+    assert [path.read_text(encoding="utf-8") for path in mine] == ["mine"] * 4
+
+
 def test_fix_puts_right_what_is_safe_and_says_each_once(running: StackUnderTest) -> None:
     before = running.pids()
     with victim("bystander") as innocent:
