@@ -182,9 +182,13 @@ class _Log:
         self._in_use.clear()
         gaps = list(span.gaps) if self._patterns else []
         tail: t.List[str] = []
+        begun = b""
         for number, piece in enumerate(span.pieces):
             tail = [*tail, *self._tail(piece)][-TAIL_LINES:]
-            left = self._read(piece, critical) if self._patterns and len(critical) < CRITICAL_LINES else 0
+            left = 0
+            if self._patterns and len(critical) < CRITICAL_LINES:
+                last = not any(later.end > later.start for later in span.pieces[number + 1 :])
+                left, begun = self._read(piece, critical, begun, last=last)
             if left:
                 left += sum(later.end - later.start for later in span.pieces[number + 1 :])
                 gaps.append(f"{self._path} is long: of what was written since its mark, {left} bytes were not judged")
@@ -194,28 +198,44 @@ class _Log:
         lost = self._logs.is_lost(self._path)
         return LogSeen(told, tuple(gaps), "\n".join(tail), span.mark, unfit=span.unfit, in_use=in_use, lost=lost)
 
-    def _read(self, piece: Piece, critical: t.List[str]) -> int:
-        """Add the critical lines of a piece, until there are enough; return how many bytes there was no time for."""
+    def _read(self, piece: Piece, critical: t.List[str], begun: bytes, *, last: bool) -> t.Tuple[int, bytes]:
+        """Add the critical lines of a piece, until there are enough.
+
+        Args:
+            piece: of the log.
+            critical: where they are added.
+            begun: the line that the piece before has ended with, when that had no end.
+            last: whether no other piece has the rest of such a line of this one.
+
+        Returns:
+            How many bytes there was no time for, and that line of this piece.
+        """
         descriptor = self._opened(piece)
         try:
             position = piece.start
             while position < piece.end and len(critical) < CRITICAL_LINES:
                 if time.monotonic() > self._end:
-                    return piece.end - position
-                data = os.pread(descriptor, min(CHUNK, piece.end - position), position)
-                if not data:
+                    return piece.end - position + len(begun), b""
+                read = os.pread(descriptor, min(CHUNK, piece.end - position), position)
+                if not read:
+                    # Truncated since.
                     raise _Rotated
-                used = data.rfind(b"\n") + 1 if position + len(data) < piece.end else len(data)
-                whole = data[: used or len(data)]
+                position += len(read)
+                data = begun + read
+                used = len(data) if last and position >= piece.end else data.rfind(b"\n") + 1
+                if not used and len(data) < CHUNK:
+                    begun = data
+                    continue
+                # Of a line that has no end for long, a part is judged twice.
+                whole, begun = (data[:used], data[used:]) if used else (data, data[-OVERLAP:])
                 if self._may_be_critical(whole):
-                    ahead = os.pread(descriptor, min(AHEAD, piece.end - position - len(whole)), position + len(whole))
+                    ahead = begun + os.pread(descriptor, min(AHEAD, piece.end - position), position)
                     critical += critical_lines(self._patterns, _text(whole), _text(ahead) if used else "")
                 if any(word in whole for word in map(needed_words, self._in_use_patterns)):
                     self._in_use += critical_lines(self._in_use_patterns, _text(whole))
-                position += used or max(1, len(data) - OVERLAP)
         finally:
             os.close(descriptor)
-        return 0
+        return 0, begun
 
     def _tail(self, piece: Piece) -> t.List[str]:
         descriptor = self._opened(piece)

@@ -137,6 +137,25 @@ def test_what_was_rotated_away_and_is_gone_is_a_gap(backups: int) -> None:
         assert speaker.check()["ok"]
 
 
+@pytest.mark.parametrize("at", [1, 5, 20])
+def test_a_line_that_a_rotation_has_cut_in_two_is_one_line(speaker: Speaker, at: int) -> None:
+    line = "CRITICAL: the disk is full"
+    with speaker.log.open("a", encoding="utf-8") as log:
+        log.write(f"INFO: all is well\n{line[:at]}")
+    os.rename(speaker.log, f"{speaker.log}.1")
+    speaker.log.write_text(f"{line[at:]}\nINFO: all is well\n", encoding="utf-8")
+    found = speaker.check()
+    assert (found["code"], found["evidence"].splitlines()[1:]) == ("critical", [line])
+
+
+def test_a_critical_line_without_an_end_before_an_empty_log_is_found(speaker: Speaker) -> None:
+    with speaker.log.open("a", encoding="utf-8") as log:
+        log.write("CRITICAL: the disk is full")
+    os.rename(speaker.log, f"{speaker.log}.1")
+    speaker.log.touch()
+    assert speaker.check()["code"] == "critical"
+
+
 def test_a_log_that_was_renamed_for_a_new_one_is_read_in_both(speaker: Speaker) -> None:
     os.rename(speaker.log, f"{speaker.log}-20261129")
     speaker.log.touch()
