@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import struct
 import typing as t
 from pathlib import Path
 
@@ -15,8 +16,9 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import processes
+from ansible_collections.rollcall.supervisor.plugins.module_utils.host.accounts import find_account
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes import health
-from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import drift, verify
+from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import drift, fitness, verify
 from tests.support.cases import ordinary
 from tests.support.peers import http, says, tcp_peer
 from tests.support.processes import eventually, free_port, kill
@@ -369,3 +371,31 @@ def test_a_generation_that_was_put_in_place_by_hand_is_not_ok_and_a_run_mends_it
         assert list(check_of(report, "config", "test")["data"]["programs"]) == ["worker"]
         assert failed_checks(made.perform()) == []
         assert failed_checks(made.status()) == []
+
+
+# --- who may what -------------------------------------------------------------------------------------------------
+
+
+def _listed(path: Path, uid: int, bits: int) -> None:
+    """Let a user do with a file what its mode lets nobody do but its owner (acl(5), linux/posix_acl_xattr.h)."""
+    nobody = 0xFFFFFFFF
+    entries = [(1, 6, nobody), (2, bits, uid), (4, 0, nobody), (16, bits, nobody), (32, 0, nobody)]
+    packed = b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + packed)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root looks as another user")
+def test_a_file_that_a_list_of_access_gives_to_the_user_holds_no_service(tmp_path: Path) -> None:
+    needed = tmp_path / "key.pem"
+    needed.write_text("x", encoding="utf-8")
+    needed.chmod(0o600)
+    for above in (tmp_path, *tmp_path.parents[:2]):
+        above.chmod(0o755)
+    user = find_account("games")
+    assert not fitness.may(str(needed), user, 0o4)
+    try:
+        _listed(needed, user.uid, 0o4)
+    except OSError:
+        pytest.skip("this file system keeps no lists of access")
+    assert (fitness.may(str(needed), user, 0o4), fitness.may(str(needed), user, 0o2)) == (True, False)
+    assert os.geteuid() == 0
