@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
+import binascii
 import json
 import re
+import shlex
 import typing as t
 
 # What stands in the place of a secret, and how many characters one must have to be told from other words.
@@ -34,6 +36,9 @@ _SECRET_NAME = re.compile(
 )
 _NAMED = re.compile(r"""\A["']?(?P<name>[\w.-]+)["']?\s*(?::\s|=(?!=*\Z))\s*(?P<value>.+)\Z""")
 _NETRC = re.compile(r"\bpassword\s+(\S+)")
+# What is written the same way everywhere, and what a URL has as it is (RFC 3986, 2.3).
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]*\Z")
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]")
 _FRAME = re.compile(r"\A-----(BEGIN|END) (.+)-----\Z")
 # What is in these everybody may know (RFC 7468).
 _PUBLIC = ("CERTIFICATE", "PUBLIC KEY", "PARAMETERS", "CRL", "REQUEST")
@@ -129,7 +134,7 @@ def _texts(value: t.Any) -> t.Iterator[str]:
 
 
 def _forms(text: str) -> t.Iterator[str]:
-    """Yield a secret as it may be written: whole, each line of it, and both as JSON and Python's repr have them."""
+    """Yield a secret as it may be written: whole, each line of it, and both in the ways of `_written`."""
     password = _PASSWORD.match(text)
     parts = [text]
     if password is not None:
@@ -138,10 +143,42 @@ def _forms(text: str) -> t.Iterator[str]:
         parts += [password.group(1), unquote(password.group(1))]
     for part in parts:
         for line in (part, *part.splitlines()):
-            yield line.strip()
-            yield json.dumps(line)[1:-1]
-            yield json.dumps(line, ensure_ascii=False)[1:-1]
-            yield repr(line)[1:-1]
+            yield from _written(line)
+
+
+def _written(line: str) -> t.Iterator[str]:
+    """Yield a text as it is, and as JSON, Python's repr, URLs, HTML, the trace of a shell and Base64 have it."""
+    yield line.strip()
+    yield from _in_base64(line)
+    if _PLAIN.match(line):
+        # All others write it as it is.
+        return
+    as_json = json.dumps(line)[1:-1]
+    yield from (as_json, json.dumps(line, ensure_ascii=False)[1:-1], repr(line)[1:-1])
+    # PHP and Go write these characters of JSON in other ways.
+    yield as_json.replace("/", "\\/")
+    yield "".join(f"\\u{ord(char):04x}" if char in "<>&" else char for char in as_json)
+    for safe in ("", "/"):
+        quoted = "".join(char if char in safe or _UNRESERVED.match(char) else _percent(char) for char in line)
+        yield from (quoted, quoted.replace("%20", "+"), re.sub("%..", lambda code: code.group().lower(), quoted))
+    html = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for quote in ("&#x27;", "&#39;"):
+        yield html.replace('"', "&quot;").replace("'", quote)
+    yield html
+    yield shlex.quote(line)
+
+
+def _percent(char: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+
+
+def _in_base64(line: str) -> t.Iterator[str]:
+    """Yield what of a text's Base64 is the same whatever stands around it, as ``user:`` before it in a header."""
+    content = line.encode("utf-8", "surrogatepass")
+    for before in range(3):
+        whole = binascii.b2a_base64(bytes(before) + content, newline=False).decode("ascii")
+        inner = whole[(before * 8 + 5) // 6 : (before + len(content)) * 8 // 6]
+        yield from (inner, inner.replace("+", "-").replace("/", "_"))
 
 
 def _cleaned(value: t.Any, hidden: t.Sequence[str]) -> t.Any:

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
+import shlex
 import time
 import typing as t
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -71,6 +75,45 @@ def test_a_secret_is_known_as_json_and_python_write_it_and_in_a_url(text: str, s
     url = "postgresql://ada:p%20w%2Fplanted@localhost/x".replace("%2F", "/") if "/planted@" in text else ""
     secrets = [QUOTES, url or "postgresql://ada:p%20w%2Fplanted@localhost/x", "p%20w/planted"]
     assert masked(text, secrets) == said
+
+
+SIGNS = "pl'nt+d/se<cr\"t& =="
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize(
+    "written",
+    [
+        quote(SIGNS),
+        quote(SIGNS, safe=""),
+        quote_plus(SIGNS),
+        quote(SIGNS, safe="").replace("%2F", "%2f").replace("%2B", "%2b").replace("%3D", "%3d").replace("%3C", "%3c"),
+        html.escape(SIGNS),
+        html.escape(SIGNS, quote=False),
+        html.escape(SIGNS).replace("&#x27;", "&#39;"),
+        json.dumps(SIGNS)[1:-1].replace("/", "\\/"),
+        json.dumps(SIGNS)[1:-1].replace("&", "\\u0026").replace("<", "\\u003c"),
+        shlex.quote(SIGNS),
+        base64.b64encode(SIGNS.encode()).decode(),
+    ],
+)
+def test_a_secret_is_known_as_urls_pages_shells_and_other_languages_write_it(written: str) -> None:
+    assert masked(f"GET /?key={written} failed", [SIGNS]) in (
+        f"GET /?key={HIDDEN} failed",
+        # Of what is not whole letters of its own, one may be left.
+        f"GET /?key={HIDDEN}{written[-3:]} failed",
+    )
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("user", ["", "a:", "ab:", "abc:"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_secret_is_known_in_a_header_of_basic_authentication(user: str, encode: t.Callable[[bytes], bytes]) -> None:
+    secret = "pl\u00e4nted-\u00ff\u00fe-password"
+    sent = encode(f"{user}{secret}".encode()).decode()
+    left = masked(f"Basic {sent}", [secret]).replace(HIDDEN, "")
+    # What stands before it, and letters that have bits of what stands beside it.
+    assert len(left) <= len("Basic ") + len(user) * 4 // 3 + 5
 
 
 @pytest.mark.fault(47)
