@@ -86,9 +86,14 @@ def start(*services: str) -> str:
     return " ".join([START, *services])
 
 
+# Each word after ``rollcall restart`` that is a mode, and not the name of a service; the first is the usual one.
+_MODE_WORDS = ("full", "master", "quick", "emergency", "force", "auto")
+
+
 def restart(*services: str) -> str:
-    """Return the command that restarts services by name."""
-    return " ".join([RESTART, *services])
+    """Return the command that restarts services by name; one that is called like a mode is named after one."""
+    mode = _MODE_WORDS[:1] if services[:1] and services[0] in _MODE_WORDS else ()
+    return " ".join([RESTART, *mode, *services])
 
 
 def rerun(*oneshots: str) -> str:

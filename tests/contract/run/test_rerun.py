@@ -119,3 +119,13 @@ def test_a_name_that_is_none_is_told_with_the_nearest(running: StackUnderTest) -
     done = rollcall(running, "rerun", "migrat")
     assert done.code == 2
     assert "did you mean migrate?" in done.err
+
+
+def test_a_service_that_is_called_like_a_mode_is_restarted_alone_by_the_command_that_is_told() -> None:
+    with stack({"quick": {}, "worker": {}}) as made:
+        assert made.perform()["ok"]
+        before = made.pids()
+        (told,) = rollcall(made, "rerun", "quick", "--json").remedies
+        assert rollcall(made, *told.split()[1:]).code == 0
+        after = made.pids()
+        assert (after["quick"] != before["quick"], after["worker"]) == (True, before["worker"])
