@@ -69,6 +69,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shlex
 import sys
 import typing as t
 import zipfile
@@ -139,7 +140,7 @@ if [ "$0" != '{root}/bin/rollcall' ]; then
   own=$(readlink -f "$0")
   if [ -e '{root}/bin/rollcall' ] && [ -e "${{own%/*}}/../engine" ] && ! [ "${{own%/*}}/.." -ef '{root}' ]; then
     echo "REFUSED: $own is a copy, and the stack that it is for is under {root}: nothing was done." >&2
-    echo '  next: {root}/bin/rollcall' "$*" >&2
+    echo "  next: {quoted}/bin/rollcall $*" >&2
     exit 2
   fi
 fi
@@ -199,7 +200,10 @@ def wanted_files(root: str, sources: t.Mapping[str, str]) -> t.Dict[str, t.Tuple
     files = {os.path.join(root, "engine", "version"): (f"{version_of(sources)}\n", 0o644)}
     files.update({os.path.join(package, name): (texts[name], 0o644) for name in order})
     files[os.path.join(root, "engine", "__main__.py")] = (ENTRY.replace("{root}", root), 0o644)
-    files[os.path.join(root, "bin", "rollcall")] = (COMMAND.format(root=root, install=INSTALL, as_root=AS_ROOT), 0o755)
+    files[os.path.join(root, "bin", "rollcall")] = (
+        COMMAND.format(root=root, quoted=shlex.quote(root), install=INSTALL, as_root=AS_ROOT),
+        0o755,
+    )
     files[os.path.join(root, "engine", FILES)] = (_listing(root, files), 0o644)
     return files
 

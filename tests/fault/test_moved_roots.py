@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import shutil
 import subprocess
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -164,3 +166,17 @@ def test_a_stack_that_is_installed_where_a_moved_one_was_takes_its_place(made: S
     finally:
         anew.end()
         shutil.rmtree(made.root)
+
+
+def test_the_command_that_a_copy_tells_works_with_a_blank_in_its_path(tmp_path: Path) -> None:
+    place = tmp_path / "my stack"
+    place.mkdir()
+    made = StackUnderTest(str(place), {"worker": {}})
+    try:
+        assert made.perform()["ok"]
+        elsewhere = str(tmp_path / "a copy")
+        subprocess.run(["cp", "-a", made.root, elsewhere], check=True, timeout=60)
+        (told,) = re.findall("next: (.*)", rollcall(at(made, elsewhere), "history").err)
+        assert subprocess.run(["sh", "-c", told], check=False, timeout=60, capture_output=True).returncode == 0
+    finally:
+        made.end()

@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..base import cures
 from ..base.errors import RollcallError
 from ..base.files import read_record, write_record
 from . import processes
@@ -73,7 +74,7 @@ def recorded(root: str) -> Births:
 
     subject = "The record of the processes that this stack has started"
     try:
-        return read_record(path, parse, NONE, subject, [f"rm {path}"])
+        return read_record(path, parse, NONE, subject, [cures.remove(path)])
     except RollcallError as exc:
         if isinstance(exc.__cause__, PermissionError):
             return NONE

@@ -14,6 +14,7 @@ import functools
 import os
 import typing as t
 
+from ..base import cures
 from ..base.files import read_record, write_record
 from ..base.opening import open_followed
 from ..host.accounts import readable_by
@@ -144,4 +145,5 @@ def _load(place: str) -> t.Dict[str, t.Any]:
         }
 
     subject = "The record of the files that services were started with"
-    return read_record(place, parse, {}, subject, [f"rm {place}  # the next run takes the files as they are then"])
+    # Without it the next run takes the files as they are then.
+    return read_record(place, parse, {}, subject, [cures.remove(place)])

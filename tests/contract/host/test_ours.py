@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors import RollcallError
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host import births, processes
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.model import Identity, Label
 from ansible_collections.rollcall.supervisor.plugins.module_utils.host.ours import (
@@ -287,3 +288,13 @@ def test_processes_that_take_turns_are_seen_in_every_look(root: str, tmp_path: P
     finally:
         go.unlink()
     assert eventually(lambda: not pids(root))
+
+
+def test_the_command_that_removes_a_broken_record_works_with_a_blank_in_its_path(tmp_path: Path) -> None:
+    record = tmp_path / "my stack" / "state" / "started.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{", encoding="utf-8")
+    with pytest.raises(RollcallError) as told:
+        births.recorded(str(record.parents[1]))
+    subprocess.run(["sh", "-c", told.value.remedies[0]], check=True, timeout=60)
+    assert not record.exists()
