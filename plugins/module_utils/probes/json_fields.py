@@ -26,7 +26,7 @@ def why_other(body: bytes, wanted: t.Mapping[str, t.Any]) -> t.Optional[str]:
         wanted: the value by the path of its field, as in `Health.json`. As in JSON, true is not 1, and 1 is 1.0.
     """
     try:
-        data = json.loads(body.decode("utf-8"), parse_int=_number)
+        data = json.loads(body.decode("utf-8-sig"), parse_int=_number)
     except NOT_AS_EXPECTED:
         return f"its body is not JSON: {quoted(body)}" if body.strip() else "its body is empty"
     for path, value in wanted.items():

@@ -48,6 +48,10 @@ def ask_redis(question: Question) -> str:
 def _redis_cli(url: RedisUrl) -> str:
     where = ["-s", url.address.host] if url.address.is_unix else ["-h", url.address.host, "-p", str(url.address.port)]
     tls = ["--tls"] if url.tls else []
+    if url.tls and not url.verify:
+        tls.append("--insecure")
+    elif url.tls and url.root_certificate:
+        tls += ["--cacert", url.root_certificate]
     who = ["--user", url.user] if url.user else []
     word = [*who, "--askpass"] if url.password is not None else []
     return shlex.join(["redis-cli", *where, *tls, *word, "-n", str(url.database), "PING"])

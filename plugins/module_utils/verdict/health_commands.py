@@ -42,6 +42,9 @@ def health_command(service: str, health: Health, user: str = "") -> str:
 
 def _curl(health: Health) -> t.Iterator[str]:
     yield from ("curl", "-sS", "-i")
+    if any(char in health.path for char in "[]{}"):
+        # curl would take them for several addresses.
+        yield "--globoff"
     if health.method == "HEAD":
         yield "--head"
     elif health.method != "GET":

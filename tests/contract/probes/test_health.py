@@ -10,10 +10,12 @@ import dataclasses
 import json
 import socket
 import struct
+import subprocess
 import threading
 import time
 import typing as t
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -130,6 +132,16 @@ def test_a_socket_is_asked_by_hand_as_the_user_who_asks_it() -> None:
     assert cures.shows(health_command("web", over, "shop"))
     assert not cures.shows(cures.as_owner("shop", cures.remove("/opt/shop/run/web.sock")))
     assert not health_command("web", Health("http", 80, path="/"), "shop").startswith("runuser")
+
+
+@pytest.mark.parametrize("path", ["/a[1-3]{x,y}?b=[", "/?q={z}", "/it's?a=$HOME&b=`id`;c|d"])
+def test_the_command_that_asks_by_hand_asks_for_the_very_path(path: str) -> None:
+    with tcp_peer(says(http("fine"))) as peer:
+        target = Health("http", peer.port, path=path, timeout=30)
+        assert health.probe(target).ok
+        done = subprocess.run(["sh", "-c", health_command("web", target)], capture_output=True, check=False, timeout=30)
+    assert (done.returncode, b"fine" in done.stdout) == (0, True), done.stderr
+    assert [unquote(request.split()[1].decode()) for request in peer.requests] == [path, path]
 
 
 def test_a_full_queue_of_a_unix_socket_is_waited_for(tmp_path: Path) -> None:
@@ -302,6 +314,7 @@ def test_a_socket_that_has_connected_with_itself_is_no_answer(monkeypatch: pytes
     [
         ('{"status": "ok", "db": {"up": true, "lag": 1.0}, "nodes": [{"role": "leader"}]}',
          {"status": "ok", "db.up": True, "db.lag": 1, "nodes.0.role": "leader"}, None),
+        ('\ufeff{"status": "ok"}', {"status": "ok"}, None),
         ('{"status": "degraded"}', {"status": "ok"}, '200, but status is "degraded", wanted "ok"'),
         ('{"up": 1}', {"up": True}, "200, but up is 1, wanted true"),
         ('{"up": true}', {"up": 1}, "200, but up is true, wanted 1"),
