@@ -127,10 +127,15 @@ COMMAND = """\
 # A service that calls this must not be taken for one of the processes that it is to end.
 unset ROLLCALL_STACK ROLLCALL_ROOT ROLLCALL_SERVICE ROLLCALL_REVISION
 broken() {{
-  by=$(sed -n 's/.*"by": "\\([^"\\\\]*\\)".*/\\1/p' '{root}/etc/meta.json' 2>/dev/null)
+  by=$(sed -n -E 's/.*"by": "(([^"\\\\]|\\\\.)*)".*/\\1/p' '{root}/etc/meta.json' 2>/dev/null)
+  # As JSON has it. A letter by its number is not made out here.
+  case $by in
+    *'\\u'*) by= ;;
+    *) by=$(printf '%s\\n' "$by" | sed 's/\\\\\\(["\\\\]\\)/\\1/g') ;;
+  esac
   # Who is not root may only be without the right to look.
   [ "$(id -u)" = 0 ] || echo '  next: {as_root}' >&2
-  echo "  next: ${{by:-{install}}}  # on the controller" >&2
+  printf '  next: %s  # on the controller\\n' "${{by:-{install}}}" >&2
   exit 1
 }}
 # What is below calls this where it finds that it is not whole.

@@ -28,6 +28,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.removing 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.ports import flush, tool
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 from tests.support import namespaces
+from tests.support.commands import rollcall
 from tests.support.interpreters import give_to, python_of_all
 from tests.support.processes import eventually, free_port, is_alive
 from tests.support.stacks import APP, StackUnderTest, stack, two_services
@@ -400,3 +401,13 @@ def test_a_process_that_does_not_end_when_asked_ends_when_it_is_killed() -> None
         assert is_alive(held.pid)
         obey(cures.kill(held.pid))
         assert held.wait(10) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("inventory", ["hosts.yml", 'my inv\'s/a "b".yml', "back\\slash.yml"])
+def test_a_broken_engine_is_told_with_the_very_command_that_has_installed_it(inventory: str) -> None:
+    by = shlex.join(["ansible-playbook", "-i", inventory, "site.yml"])
+    with stack({"worker": {}}) as made:
+        assert made.perform(by=by)["ok"]
+        os.unlink(os.path.join(made.root, "engine", "venv"))
+        said = rollcall(made, "status")
+        assert (said.code, f"  next: {by}  # on the controller\n" in said.err) == (1, True), said.err
