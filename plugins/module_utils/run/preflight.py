@@ -143,7 +143,7 @@ def _refuse(stack: Stack, problems: t.Sequence[Problem]) -> None:
 
 
 def check_limits(stack: Stack) -> None:
-    """Check that supervisord may open as many files as it must, and that services may have the limits they are to have.
+    """Check that supervisord may have as many files and processes as it must, and services the limits they are to have.
 
     Raises:
         RollcallError: ``wrong_use``: a hard limit is lower, and this process cannot raise it. Nothing was changed.
@@ -158,6 +158,8 @@ def check_limits(stack: Stack) -> None:
         most = f"and as {who.name} it may"
         if name == "nofile" and value == descriptors(stack):
             told.append(f"supervisord must be able to open {value} files, {most} open {allowed[name]}")
+        elif not _who_wants(stack, name, value):
+            told.append(f"supervisord must be able to have {value} processes, {most} have {allowed[name]}")
         else:
             told.append(f"{_who_wants(stack, name, value)}, {most} be {_limit_words(allowed[name])} at the most")
     raise RollcallError(

@@ -24,6 +24,8 @@ SUPERVISORD_LOG_BACKUPS = 3
 
 # How many files supervisord may open when its config does not say so (its key ``minfds``).
 USUAL_DESCRIPTORS = 1024
+# Below that limit on processes supervisord does not start (its key ``minprocs``, as it is by itself).
+PROCESSES = 200
 # What supervisord holds of each program: its ends of the pipes to standard input and from the output, and the log.
 _DESCRIPTORS_EACH = 3
 # Its own files, the pipes of the program that it starts at the moment, and a caller.
@@ -104,7 +106,7 @@ def descriptors(stack: Stack) -> int:
 
 def wanted_limits(stack: Stack) -> t.Dict[str, int]:
     """Return what supervisord's hard limits must be at the least, for itself and for the limits of services."""
-    wanted = {"nofile": descriptors(stack)}
+    wanted = {"nofile": descriptors(stack), "nproc": PROCESSES}
     for service in stack.services:
         for name, value in vars(service.limits).items():
             if value is not None and wanted.get(name) != UNLIMITED:

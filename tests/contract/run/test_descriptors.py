@@ -19,16 +19,23 @@ from tests.support.stacks import stack, two_services
 WITHOUT_CAPABILITY = ["setpriv", "--bounding-set", "-sys_resource", "--inh-caps", "-sys_resource"]
 
 
-def test_a_limit_of_open_files_that_is_too_low_is_refused_before_anything_is_stopped() -> None:
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        ("-n 200", "must be able to open 1024 files, and as "),
+        ("-u 100", "must be able to have 200 processes, and as "),
+    ],
+)
+def test_a_limit_that_is_too_low_for_supervisord_is_refused_before_anything_is_stopped(limit: str, told: str) -> None:
     with stack(two_services()) as made:
         assert made.perform()["ok"]
         before = made.pids()
         limited = [*(WITHOUT_CAPABILITY if os.geteuid() == 0 else []), made.command, "restart", "full"]
         done = subprocess.run(
-            ["sh", "-c", 'ulimit -n 200; exec "$@"', "sh", *limited], capture_output=True, text=True, check=False
+            ["bash", "-c", f'ulimit {limit}; exec "$@"', "bash", *limited], capture_output=True, text=True, check=False
         )
         assert done.returncode == 2, done.stderr
-        assert "must be able to open 1024 files, and as " in done.stderr
+        assert told in done.stderr
         assert made.pids() == before
         assert made.perform("full")["ok"]
 
