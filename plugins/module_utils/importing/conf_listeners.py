@@ -94,11 +94,7 @@ class Listeners:
                     "set a limit in the runtime; limits.memory is of the address space, and ends what exceeds it",
                 )
             elif listener.kind == "alert":
-                self._draft.lost(
-                    place,
-                    "told people what had ended, and no alerts are sent here",
-                    "let your monitoring run rollcall verify, which ends with 1 when a service is down",
-                )
+                self._alert(place, listener)
             else:
                 self._draft.minor(place, "started what waits for others, which depends_on does here")
         for section in self._config.sections("program:"):
@@ -136,6 +132,21 @@ class Listeners:
             return
         for process in own:
             process.waits.extend((other, wanted.level) for other in others)
+
+    # --- mail ---
+
+    def _alert(self, place: str, listener: EventListener) -> None:
+        alert = dict(listener.alert)
+        if not alert or not self._draft.alert(alert):
+            told = "told people what had ended, and whom and how it told cannot be carried over"
+            self._draft.lost(place, told, "write watch: {alerts: [...]}, and have the stack watched")
+            return
+        told = (
+            f"is an alert of watch.alerts, a mail to {', '.join(alert['to'])} by {alert['host']}, about every service"
+        )
+        if listener.unsaid:
+            told += f"; {' and '.join(listener.unsaid)} is not carried over"
+        self._draft.changed(place, told, "have the stack watched, and try it by: rollcall watch --test-alert")
 
     # --- httpok ---
 

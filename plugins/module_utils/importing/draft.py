@@ -97,6 +97,7 @@ class Draft:
         self._also: t.List[int] = []
         self._sockets: t.Dict[str, str] = {}
         self._avoid: t.List[int] = list(PortRules().avoid)
+        self._alerts: t.List[t.Dict[str, t.Any]] = []
         self.root = root
         self.defaults: t.Dict[str, t.Any] = {}
 
@@ -233,6 +234,19 @@ class Draft:
             user = None
         self._candidates.append(_Candidate(wanted, called or wanted, entry, place, user, waits or {}, self._seen))
         self._seen = []
+
+    def alert(self, alert: t.Dict[str, t.Any]) -> bool:
+        """Add a target of alerts, once; return whether a manifest can have it."""
+        before = self._alerts
+        self._alerts = [*before, *([] if alert in before else [alert])]
+        if not self.fits({"command": ["true"]}):
+            self._alerts = before
+            return False
+        return True
+
+    def fits(self, entry: t.Mapping[str, t.Any]) -> bool:
+        """Return whether a manifest can have a service with these keys, none of which is about another service."""
+        return not self._check_one("nobody", _as_text(dict(entry)))
 
     def is_empty(self) -> bool:
         """Return whether no service was added."""
@@ -440,7 +454,8 @@ class Draft:
             ports["also"] = self._also
         if self._avoid != list(PortRules().avoid):
             ports["avoid"] = self._avoid
-        stack = {**self._head, "ports": ports, "defaults": self.defaults, "services": dict(services)}
+        watch = {"alerts": self._alerts} if self._alerts else {}
+        stack = {**self._head, "ports": ports, "defaults": self.defaults, "services": dict(services), "watch": watch}
         return {key: stack[key] for key in STACK if stack.get(key)}
 
     def _check(self, services: t.Mapping[str, t.Any]) -> t.List[Problem]:
@@ -448,6 +463,11 @@ class Draft:
         overlay = None if self._commands else {"stack": {"defaults": {"command": ["true"]}}}
         result = check_manifest({"stack": self._stack(services)}, overlay=overlay)
         return [problem for problem in result.problems if problem.severity == "error"]
+
+    def _check_one(self, name: str, entry: t.Mapping[str, t.Any]) -> t.List[Problem]:
+        """Return the errors of a manifest with this service. A timer is not alone: no stack has timers only."""
+        others = {"others": {"command": ["true"]}} if entry.get("kind") == "timer" else {}
+        return self._check({**others, name: entry})
 
     def _common_user(self) -> t.Optional[str]:
         """Return the user of the stack: the one who ran most services. None when most have none of their own."""
@@ -491,7 +511,7 @@ class Draft:
         entry: t.Dict[str, t.Any] = _as_text(dict(candidate.entry))
         port, health = entry.pop("port", None), entry.pop("health", None)
         socket = commands.socket_in(candidate.entry.get("command", ()))
-        found = self._check({name: entry})
+        found = self._check_one(name, entry)
         if found:
             for problem in found:
                 self.left_out(

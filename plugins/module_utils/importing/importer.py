@@ -113,6 +113,18 @@ def _add(draft: Draft, text: str, kind: str, environment: t.Mapping[str, str]) -
 _CONFIG = re.compile(r"^\[(supervisord\]|include\]|(program|group|eventlistener|fcgi-program):)", re.MULTILINE)
 _MANIFEST = re.compile(r"^stack:", re.MULTILINE)
 _SCRIPTS = (".js", ".cjs", ".mjs", ".ts")
+# Files of other tools that are not imported, by what stands in them: what they are, and what to do.
+_OTHERS = (
+    (re.compile(r"^\[(Unit|Service|Timer|Install)\]", re.MULTILINE), "a unit of systemd", corrections.OTHER_TOOL),
+    (re.compile(r"^\[watcher:", re.MULTILINE), "a config of circus", corrections.OTHER_TOOL),
+    (
+        re.compile(
+            r"^(@(reboot|hourly|daily|weekly|monthly|yearly)|([0-9*][0-9*,/-]*[ \t]+){5})[ \t]*\S", re.MULTILINE
+        ),
+        "a crontab",
+        corrections.JOBS,
+    ),
+)
 
 
 def _detect_script(path: str, text: str) -> str:
@@ -144,11 +156,24 @@ def _kind_of(path: str, data: t.Any) -> t.Optional[str]:
                 kind="wrong_use",
                 remedies=[corrections.COMPOSE],
             )
+        if _describes_processes(data):
+            raise RollcallError(
+                f"{path} is a file of process-compose, which is not imported.",
+                kind="wrong_use",
+                remedies=[corrections.OTHER_TOOL],
+            )
         if isinstance(data.get("stack"), dict) or isinstance(data.get("services"), dict):
             raise RollcallError(
                 f"{path} is a manifest already.", kind="wrong_use", remedies=[cures.check_manifest(path)]
             )
     return None
+
+
+def _describes_processes(data: t.Mapping[str, t.Any]) -> bool:
+    """Return whether data are a file of process-compose: processes, each with its command."""
+    processes = data.get("processes")
+    entries = list(processes.values()) if isinstance(processes, dict) else []
+    return bool(entries) and all(isinstance(entry, dict) and "command" in entry for entry in entries)
 
 
 def detect(path: str, text: str) -> str:
@@ -167,6 +192,9 @@ def detect(path: str, text: str) -> str:
     lines = [line for line in text.lstrip("\ufeff").splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if lines and all(port_variables.ASSIGNMENT.match(line) for line in lines):
         return "environment"
+    for pattern, what, cure in _OTHERS:
+        if pattern.search(text):
+            raise RollcallError(f"{path} is {what}, which is not imported.", kind="wrong_use", remedies=[cure])
     try:
         loaded = pm2.read_as_pm2(text)
     except NotData as exc:

@@ -32,10 +32,20 @@ _OPTIONS: t.Mapping[str, t.Tuple[str, t.FrozenSet[str]]] = {
         "hcp:g:a:s:m:u:n:",
         words("help cumulative program= group= any= sendmail_program= email= uptime= name="),
     ),
+    "crashmail": ("hp:ao:s:m:", words("help program= any optionalheader= sendmail_program= email=")),
+    **dict.fromkeys(
+        ("crashmailbatch", "fatalmailbatch", "crashsms"),
+        (
+            "hi:t:f:s:H:e:u:p:",
+            words("help interval= toEmail= fromEmail= subject= smtpHost= tickEvent= userName= password="),
+        ),
+    ),
 }
-_ALERTS = frozenset(
-    ["crashmail", "crashmailbatch", "fatalmailbatch", "crashsms", "process_state_email_monitor", "superhooks"]
-)
+_TO, _FROM, _SERVER = ("-m", "--email", "-t", "--toEmail"), ("-f", "--fromEmail"), ("-H", "--smtpHost")
+_LOG_IN = ("-u", "--userName")
+# The server of mail on every host that has one, where these programs leave their mail.
+_MAIL_HERE = "127.0.0.1"
+_ALERTS = frozenset(["crashmail", "crashmailbatch", "fatalmailbatch", "crashsms", "superhooks"])
 _STARTUP = re.compile(r"(supervisord[-_]dependent[-_]startup|ordered[-_]startup[-_]listener)\Z")
 _HERE = re.compile(r"(localhost|127\.[0-9.]+|::1|0\.0\.0\.0)\Z")
 _STATES: t.Mapping[str, str] = {"running": "running", "exited": "completed"}
@@ -53,7 +63,8 @@ class EventListener(t.NamedTuple):
         health: for ``health``: the check, without the port.
         host: for ``health``: the host that is asked.
         port: for ``health``: the port that is asked.
-        unsaid: what it did that the check does not do.
+        unsaid: what it did that the check or the alert does not do.
+        alert: for ``alert``: an entry of ``watch.alerts``; empty when nobody can be told from its command.
     """
 
     kind: str
@@ -64,6 +75,7 @@ class EventListener(t.NamedTuple):
     host: str = ""
     port: int = 0
     unsaid: t.Tuple[str, ...] = ()
+    alert: t.Mapping[str, t.Any] = {}
 
 
 class StartCondition(t.NamedTuple):
@@ -82,10 +94,10 @@ def read_listener(argv: t.Sequence[str]) -> t.Optional[EventListener]:
     """Return what the command of an event listener is; None when it is not known, or its options are not."""
     for index, word in enumerate(argv[:4]):
         name = re.sub(r"\.py\Z", "", word.rpartition("/")[2]).rpartition(".")[2]
-        if name in _ALERTS:
-            return EventListener("alert", name)
         if _STARTUP.match(name):
             return EventListener("startup", name)
+        if name in _ALERTS:
+            return _alert(name, argv[index + 1 :])
         if name in _OPTIONS:
             try:
                 short, long = _OPTIONS[name]
@@ -94,6 +106,23 @@ def read_listener(argv: t.Sequence[str]) -> t.Optional[EventListener]:
                 return None
             return _httpok(given, rest) if name == "httpok" else _memmon(given)
     return None
+
+
+def _alert(name: str, arguments: t.Sequence[str]) -> EventListener:
+    """Return a program that sends mail as an alert. Its server is that of the host, unless it says another."""
+    short, long = _OPTIONS.get(name, ("", frozenset()))
+    try:
+        given, _rest = getopt.getopt(list(arguments), short, sorted(long))
+    except getopt.GetoptError:
+        return EventListener("alert", name)
+    to = [each.strip() for option, value in given if option in _TO for each in value.split(",") if each.strip()]
+    if not to:
+        return EventListener("alert", name)
+    sender = next((value for option, value in given if option in _FROM), to[0])
+    host = next((value for option, value in given if option in _SERVER), "localhost")
+    server = {"host": _MAIL_HERE, "tls": "none"} if _HERE.match(host) else {"host": host}
+    unsaid = ("its log-in",) if any(option in _LOG_IN for option, _value in given) else ()
+    return EventListener("alert", name, alert={"kind": "mail", **server, "from": sender, "to": to}, unsaid=unsaid)
 
 
 def _memmon(given: t.Sequence[t.Tuple[str, str]]) -> EventListener:

@@ -42,7 +42,7 @@ _ALIASES: t.Mapping[str, t.Tuple[str, ...]] = {
 _CANONICAL = {alias: key for key, aliases in _ALIASES.items() for alias in aliases}
 _READ = words(
     "name script args exec_interpreter node_args cwd env port instances exec_mode instance_var increment_var uid "
-    "autorestart stop_exit_codes max_restarts min_uptime kill_timeout treekill"
+    "autorestart stop_exit_codes max_restarts min_uptime kill_timeout treekill cron_restart"
 )
 # Keys without a note: another note covers them, or they do not matter here.
 _UNSAID = words(
@@ -53,7 +53,6 @@ _LOGS = frozenset(["out_file", "error_file", "log_file"])
 _CURES: t.Mapping[str, str] = {
     "watch": "restart it when it is deployed, by: rollcall restart",
     "max_memory_restart": "set a limit in the runtime, such as node --max-old-space-size",
-    "cron_restart": "let a timer of systemd run rollcall restart",
     "wait_ready": "give the service a port and a health check: it is waited for",
     "listen_timeout": "give the service a port and a health check; ready_timeout is how long it has",
     "shutdown_with_message": "let the application end on a signal",
@@ -68,6 +67,9 @@ _CURES: t.Mapping[str, str] = {
     "restart_delay": "do without: supervisord waits longer from try to try",
     "exp_backoff_restart_delay": "do nothing: supervisord waits longer from try to try",
 }
+_RESTART_BY_TIME = "let a timer of systemd, or cron, run rollcall restart NAME"
+# What a timer has of the keys that an app comes to.
+_OF_TIMER = ("command", "directory", "stop")
 _UNDECIDED = (".ts", ".tsx", ".coffee", ".ls")
 _INTERPRETERS: t.Mapping[str, str] = {
     ".js": "node",
@@ -221,6 +223,7 @@ class _App:
         self._lost_keys()
         if script == _SERVE:
             self._serve()
+            self._lose_cron()
             return
         argv = self._command(script)
         name = self._text("name") or os.path.splitext(os.path.basename(script))[0]
@@ -228,6 +231,9 @@ class _App:
         variables = self._variables()
         if os.path.basename(argv[0]).startswith("python"):
             variables.setdefault("PYTHONUNBUFFERED", "1")  # PM2 sets it, too
+        if self._timer(name, entry, variables):
+            return
+        self._lose_cron()
         count = self._instances(argv)
         for number in range(count):
             own = self._of_instance(variables, number, count)
@@ -236,6 +242,30 @@ class _App:
             self._draft.port_variables(own, self._place("env"), port=keys.get("port"))
             called = name if count == 1 else f"{name}-{number}"
             self._draft.add(called, {**entry, **keys}, place=self._place(), user=self._user())
+
+    def _timer(self, name: str, entry: t.Mapping[str, t.Any], variables: t.Mapping[str, str]) -> bool:
+        """Add a job on a schedule, PM2's ``cron_restart`` without ``autorestart``; return whether it is one."""
+        cron = self._keys.get("cron_restart")
+        one = self._keys.get("instances") in (None, 0, 1, "1")
+        timer = {"kind": "timer", "cron": cron, **{key: entry[key] for key in _OF_TIMER if key in entry}}
+        if not cron or not one or self._keys.get("autorestart") is not False or not self._draft.fits(timer):
+            return False
+        keys = self._draft.variables(variables, self._place("env"))
+        if keys.pop("port", None) is not None:
+            self._draft.lost(self._place("env"), "has PORT, and a timer has no port", "rename it in the application")
+        self._draft.changed(
+            self._place("cron_restart"),
+            "is kind: timer: it runs at these times, one job after another, and not when all is started",
+            "see that timeout, an hour, and the host's time zone are right",
+        )
+        self._draft.command(timer["command"], self._place("args"))
+        self._draft.add(name, {**timer, **keys}, place=self._place(), user=self._user())
+        return True
+
+    def _lose_cron(self) -> None:
+        if self._keys.get("cron_restart"):
+            told = "restarted it at these times, and nothing does so here"
+            self._draft.lost(self._place("cron_restart"), told, _RESTART_BY_TIME)
 
     def _serve(self) -> None:
         """Add PM2's own server of files: Python's is nearest to it, and is on every host."""
@@ -412,7 +442,7 @@ class _App:
         if self._keys.get("autorestart") is False:
             entry["restart"] = "never"
         codes = self._keys.get("stop_exit_codes")
-        if codes not in (None, []):
+        if codes not in (None, []) and self._keys.get("autorestart") is not False:
             entry["restart"] = "unexpected"
             if codes not in (0, [0]):
                 self._draft.lost(self._place("stop_exit_codes"), "only 0 ends it for good here", "let it end with 0")

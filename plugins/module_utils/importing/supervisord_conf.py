@@ -173,7 +173,7 @@ _OWN_MATTER = "is left to Rollcall, which has supervisord's socket, pid file and
 _LOST_SECTIONS: t.Mapping[str, t.Tuple[str, str]] = {
     "eventlistener:": (
         "is not carried over: an event listener is no service, as it talks to supervisord by its stdin and stdout",
-        "see whether rollcall status tells what it was there for; else leave it to a supervisord of its own",
+        "see whether rollcall status or watch.alerts tells what it was there for; else leave it to another supervisord",
     ),
     "fcgi-program:": (
         "is not carried over: supervisord opens its socket and hands it down, and a service opens its own",
@@ -431,7 +431,7 @@ class _Importer:
             self._draft.advice(
                 values.place(),
                 "may end, and is not started again then, so the verdict would say that it is down",
-                "write kind: oneshot if it runs to its end, once",
+                "write kind: oneshot if it runs to its end, once, or ends: expected if it is done from time to time",
             )
         start = {"seconds": seconds, "retries": retries}
         stop = {"signal": self._stop_signal(values), "timeout": timeout}

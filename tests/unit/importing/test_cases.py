@@ -55,6 +55,11 @@ def refused(name: str, **options: Any) -> list[tuple[str, str, str]]:
     return [(each["place"], each["message"], each["cure"]) for each in caught.value.evidence["problems"]]
 
 
+def conf_of_pm2(*apps: dict[str, Any]) -> Imported:
+    """Return the import of an ecosystem file with these apps."""
+    return import_text(json.dumps({"apps": apps}), "pm2", name="demo", root="/opt/demo", environment={})
+
+
 def services(found: Imported) -> dict[str, Any]:
     entries: dict[str, Any] = found.manifest["stack"]["services"]
     return entries
@@ -250,15 +255,41 @@ def test_the_open_files_that_supervisord_made_sure_of_are_a_limit() -> None:
     assert "limits" not in conf("minfds=1024\n[program:a]\ncommand=a\n").manifest["stack"]["defaults"]
 
 
+HERE = {"kind": "mail", "host": "127.0.0.1", "tls": "none"}
+
+
+@pytest.mark.parametrize(
+    ("command", "alert"),
+    [
+        ("crashmail -p web -m ops@x.com", {**HERE, "from": "ops@x.com", "to": ["ops@x.com"]}),
+        ("/opt/bin/crashmail -a -o [prod] --email=ops@x.com", {**HERE, "from": "ops@x.com", "to": ["ops@x.com"]}),
+        ("fatalmailbatch --toEmail=a@x.com,b@x.com --fromEmail=c@x.com",
+         {**HERE, "from": "c@x.com", "to": ["a@x.com", "b@x.com"]}),
+        ("crashmailbatch -t a@x.com -f c@x.com -H mail.x.com -u me -p hunter2",
+         {"kind": "mail", "host": "mail.x.com", "from": "c@x.com", "to": ["a@x.com"]}),
+    ],
+)  # fmt: skip
+def test_a_listener_that_sends_mail_is_an_alert(command: str, alert: dict[str, Any]) -> None:
+    text = f"command={command}\nevents=PROCESS_STATE,TICK_60\n"
+    found = conf(f"[program:web]\ncommand=web\n[eventlistener:h]\n{text}[eventlistener:again]\n{text}")
+
+    assert found.manifest["stack"]["watch"] == {"alerts": [alert]}
+    (note,) = notes(found, "watch.alerts")
+    assert (note.kind, note.places) == ("changed", ("[eventlistener:h] (line 4)", "[eventlistener:again] (line 7)"))
+    assert "hunter2" not in note.message
+    assert ("its log-in is not carried over" in note.message) == ("-p hunter2" in command)
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [
         ("httpok -p gone http://localhost:80/", "names no program of this config"),
         ("httpok -p web -p other http://localhost:8080/", "asks one URL for several programs"),
         ("memmon -p web=200MB", "too much memory"),
-        ("crashmail -a -m x@example.com", "no alerts are sent here"),
-        ("fatalmailbatch --toEmail=x --fromEmail=y", "no alerts are sent here"),
-        ("/usr/bin/crashmailbatch --toEmail=x --fromEmail=y", "no alerts are sent here"),
+        ("crashmail -a", "whom and how it told cannot be carried over"),
+        ("fatalmailbatch --toEmail=x --fromEmail=y", "whom and how it told cannot be carried over"),
+        ("crashmailbatch --nonsense", "whom and how it told cannot be carried over"),
+        ("superhooks -u http://localhost:8090/ -e FATAL", "whom and how it told cannot be carried over"),
         ("httpok -p web --nonsense http://localhost:8080/", "an event listener is no service"),
         ("httpok -p web", "an event listener is no service"),
         ("my-own-listener", "an event listener is no service"),
@@ -670,6 +701,38 @@ def test_any_text_is_data_or_named_where_it_is_none(text: str) -> None:
     except NotData as exc:
         place = (exc.line, exc.column)
     assert place is None or (1 <= place[0] <= text.count("\n") + 1 and place[1] >= 1)
+
+
+def test_an_app_that_runs_at_times_alone_is_a_timer() -> None:
+    app = {"name": "clean", "script": "clean.py", "cwd": "/srv/app", "args": "--all", "kill_timeout": 5000}
+    job = {**app, "cron_restart": "0 3 * * *", "autorestart": False, "env": {"MODE": "x"}, "max_restarts": 3}
+    found = conf_of_pm2(job, {**job, "name": "stays", "autorestart": True})
+
+    assert services(found)["clean"] == {
+        "kind": "timer",
+        "command": ["python3", "clean.py", "--all"],
+        "directory": "/srv/app",
+        "env": {"MODE": "x", "PYTHONUNBUFFERED": "1"},
+        "stop": {"timeout": 5},
+        "cron": "0 3 * * *",
+    }
+    assert "kind" not in services(found)["stays"]
+    assert [(note.kind, note.place.partition(" (")[0]) for note in notes(found, "cron_restart")] == [
+        ("lost", "app stays cron_restart"),
+        ("changed", "app clean cron_restart"),
+    ]
+
+
+@pytest.mark.parametrize("keys", [{"cron_restart": "*/10 * * * * *"}, {"cron_restart": "0 3 * * *", "instances": 2}])
+def test_times_that_no_timer_can_have_are_told(keys: dict[str, Any]) -> None:
+    found = conf_of_pm2({"name": "clean", "script": "clean.py", "autorestart": False, **keys})
+    (note,) = notes(found, "cron_restart")
+    assert (note.kind, note.message) == ("lost", "restarted it at these times, and nothing does so here")
+
+
+def test_an_app_that_is_never_restarted_has_no_exit_codes() -> None:
+    found = conf_of_pm2({"name": "a", "script": "a.js", "autorestart": False, "stop_exit_codes": [0, 2]})
+    assert services(found)["a"]["restart"] == "never"
 
 
 # --- the older port manifest, and others --------------------------------------------------------------------------

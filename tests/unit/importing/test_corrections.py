@@ -17,6 +17,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.base.errors im
 from ansible_collections.rollcall.supervisor.plugins.module_utils.cli.included import IncludedFiles
 from ansible_collections.rollcall.supervisor.plugins.module_utils.importing.importer import KINDS, detect, import_text
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest import corrections as c
+from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.check import check_manifest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.file import check_file
 from tests.support.corrections import Edit, Trial, carried_out, replaced
 from tests.support.manifests import a_manifest
@@ -106,6 +107,8 @@ TRIALS: dict[str, list[Trial]] = {
 # What no edit of the text is, and the test of each.
 OF_COMMANDS = {
     "FILE_NOT_TEXT": "test_a_file_that_includes_others_or_names_its_place_is_imported_as_a_file",
+    "OTHER_TOOL": "test_programs_of_other_tools_are_written_as_a_procfile_and_that_is_imported",
+    "JOBS": "test_lines_of_a_crontab_are_timers",
     "COMPOSE": "test_containers_are_written_as_a_procfile_and_that_is_imported",
     "INCLUDE_ROOT": "test_files_of_another_host_are_found_below_the_directory_that_is_its_root",
     "export": "test_a_variable_of_the_environment_is_set_where_the_import_runs",
@@ -189,6 +192,34 @@ def test_containers_are_written_as_a_procfile_and_that_is_imported() -> None:
     assert caught.value.remedies == (c.COMPOSE,)
     assert detect("Procfile", procfile) == "procfile"
     assert look(procfile, kind="procfile") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("app.service", "[Unit]\nDescription=x\n[Service]\nExecStart=/bin/web --port 8010\n"),
+        ("circus.ini", "[circus]\n[watcher:web]\ncmd = /bin/web\n"),
+        ("process-compose.yaml", "version: '0.5'\nprocesses:\n  web:\n    command: /bin/web\n"),
+    ],
+)
+def test_programs_of_other_tools_are_written_as_a_procfile_and_that_is_imported(name: str, text: str) -> None:
+    with pytest.raises(RollcallError, match="which is not imported") as caught:
+        detect(name, text)
+    procfile = "web: /bin/web --port 8010\n"
+
+    assert caught.value.remedies == (c.OTHER_TOOL,)
+    assert detect("Procfile", procfile) == "procfile"
+    assert look(procfile, kind="procfile") == []
+
+
+@pytest.mark.parametrize("line", ["*/5 0 * * 1-5 bin/poll --all", "@daily bin/poll --all"])
+def test_lines_of_a_crontab_are_timers(line: str) -> None:
+    with pytest.raises(RollcallError, match="is a crontab") as caught:
+        detect("jobs.txt", f"# of trader\nMAILTO=ops\n{line}\n")
+    timer = {"kind": "timer", "cron": "*/5 0 * * 1-5", "command": ["bin/poll", "--all"]}
+
+    assert caught.value.remedies == (c.JOBS,)
+    assert check_manifest(a_manifest(services={"web": {"command": ["web"]}, "poll": timer})).problems == []
 
 
 def test_a_manifest_is_checked_by_the_command_that_is_told(tmp_path: Path) -> None:

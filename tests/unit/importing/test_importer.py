@@ -663,7 +663,7 @@ def test_a_script_is_run_as_pm2_runs_it(keys: Any, command: list[str]) -> None:
     [
         ({"watch": True}, "lost", "app api watch (line 1): has no counterpart"),
         ({"max_memory_restart": "1G"}, "lost", "app api max_memory_restart (line 1): has no counterpart"),
-        ({"cron": "0 0 * * *"}, "lost", "app api cron_restart (line 1): has no counterpart"),
+        ({"cron": "0 0 * * *"}, "lost", "app api cron_restart (line 1): restarted it at these times"),
         ({"surprise": 1}, "lost", "app api surprise (line 1): has no counterpart"),
         ({"env_production": {"A": "b"}}, "lost", "app api env_production (line 1): is not carried over"),
         ({"stop_exit_codes": [0, 3]}, "lost", "app api stop_exit_codes (line 1): only 0"),
