@@ -27,6 +27,7 @@ class ActionModule(EngineAction):
         "config": {"type": "str"},
         "secrets": {"type": "dict", "default": {}, "no_log": True},
         "generation": {"type": "str", "default": ""},
+        "delivered": {"type": "list", "elements": "str", "default": []},
     }
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> t.Dict[str, t.Any]:

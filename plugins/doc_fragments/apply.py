@@ -33,6 +33,13 @@ options:
     type: list
     elements: str
     default: []
+  delivered:
+    description:
+      - In check mode the files, relative to the stack's root, that a real run finds written, such as those which
+        M(rollcall.supervisor.stack_credentials) would write. So the plan names the services that read them anew.
+    type: list
+    elements: str
+    default: []
   boot:
     description:
       - What is to start the stack after a boot, once it is verified. The host notes it, and tells when it is not there.

@@ -66,6 +66,11 @@ files:
   returned: success
   type: list
   elements: str
+written:
+  description: Those of RV(files) that were written, or would be.
+  returned: success
+  type: list
+  elements: str
 error:
   description: Why nothing was delivered, with C(message), C(kind), C(evidence) and C(remedies).
   returned: failure
@@ -87,7 +92,8 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     root, state, user = options["root"], options["state_directory"], options["user"]
     changed = deliver(root, state, user, files, dry_run=module.check_mode)
     lines = [f"{'remove' if files[path] is None else 'write'} {path}\n" for path in changed]
-    return {"changed": bool(changed), "files": changed, "diff": {"prepared": "".join(lines)}}
+    written = [path for path in changed if files[path] is not None]
+    return {"changed": bool(changed), "files": changed, "written": written, "diff": {"prepared": "".join(lines)}}
 
 
 def main() -> None:

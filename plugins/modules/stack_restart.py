@@ -91,6 +91,13 @@ options:
       - For O(mode=rollback) the id of the generation to go back to; empty for the last verified one before this.
     type: str
     default: ""
+  delivered:
+    description:
+      - In check mode the files, relative to O(root), that a real run finds written, such as those which
+        M(rollcall.supervisor.stack_credentials) would write. So the plan names the services that read them anew.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""

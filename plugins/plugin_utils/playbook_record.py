@@ -85,18 +85,26 @@ class TaskFailure:
 
     def _said(self) -> str:
         """Return why it failed: of a module that gave no answer what its Python said, and not that it gave none."""
-        lines = str(self.result.get("module_stderr") or self.result.get("module_stdout") or "").strip().splitlines()
+        first = self._first
+        lines = str(first.get("module_stderr") or first.get("module_stdout") or "").strip().splitlines()
         if lines:
             return f"the module did not run: {lines[-1].strip()}"
-        return str(self.result.get("msg") or "it gave no reason; see above").strip()
+        return str(first.get("msg") or "it gave no reason; see above").strip()
+
+    @property
+    def _first(self) -> Data:
+        """The result that tells why it failed: of a loop that of its first failed item, as the loop tells nothing."""
+        items = self.result.get("results")
+        failed = (item for item in (items if isinstance(items, list) else ()) if isinstance(item, dict))
+        return next((item for item in failed if item.get("failed") and item.get("msg")), self.result)
 
     def as_error(self) -> documents.ErrorData:
         """Return why a host came to no verdict, in the form of the engine's errors."""
-        result, told = self.result, self._error
+        result, told = self._first, self._error
         if told is not None:
             return told
         if self.problems:
-            message = str(result.get("msg") or "The manifest has problems.")
+            message = str(self.result.get("msg") or "The manifest has problems.")
             return error(message, "wrong_use", evidence={"problems": self.problems})
         said = self._said()
         words = [line for key in WORDS for line in str(result.get(key) or "").strip().splitlines()][-TAIL:]

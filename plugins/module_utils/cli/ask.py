@@ -151,6 +151,7 @@ def _request(root: str, arguments: Data) -> Request:
         dependents=arguments.get("dependents", True),
         start_stopped=arguments.get("start_stopped", False),
         standing=tuple(arguments.get("standing", ())),
+        delivered=tuple(os.path.join(root, path) for path in arguments.get("delivered", ())),
         moved={entry["service"]: (entry["from"], entry["reason"]) for entry in arguments.get("moved", ())},
     )
 

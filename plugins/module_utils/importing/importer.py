@@ -113,6 +113,7 @@ def _add(draft: Draft, text: str, kind: str, environment: t.Mapping[str, str]) -
 _CONFIG = re.compile(r"^\[(supervisord\]|include\]|(program|group|eventlistener|fcgi-program):)", re.MULTILINE)
 _MANIFEST = re.compile(r"^stack:", re.MULTILINE)
 _SCRIPTS = (".js", ".cjs", ".mjs", ".ts")
+_EXPORT = re.compile(r"^\s*export\s+default\b", re.MULTILINE)
 # Files of other tools that are not imported, by what stands in them: what they are, and what to do.
 _OTHERS = (
     (re.compile(r"^\[(Unit|Service|Timer|Install)\]", re.MULTILINE), "a unit of systemd", corrections.OTHER_TOOL),
@@ -129,8 +130,11 @@ _OTHERS = (
 
 def _detect_script(path: str, text: str) -> str:
     """Return the kind of a file of JavaScript, which is read when it is nothing but data, and never run."""
-    script = f"JSON.stringify(require({path if os.path.isabs(path) else './' + path!r}))"
-    cure = corrections.run_script(f"node -p {shlex.quote(script)}")
+    there = repr(path if os.path.isabs(path) else "./" + path)
+    script = f"JSON.stringify(require({there}))"
+    if _EXPORT.search(text):  # a module: require would give what it exports by its name, and older nodes nothing
+        script = f"import({there}).then(found => console.log(JSON.stringify(found.default)))"
+    cure = corrections.run_script(f"node {'-e' if _EXPORT.search(text) else '-p'} {shlex.quote(script)}")
     try:
         if pm2.recognise(parse_manifest(as_json(text).encode("utf-8", "replace"), json_only=True).data):
             return "pm2"

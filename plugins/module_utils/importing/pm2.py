@@ -358,7 +358,8 @@ class _App:
         if found is None:
             self._wrong(key, "is no time", corrections.WRITE_TIME)
             return None
-        return int(found.group(1)) * _UNITS[found.group(2)]
+        seconds = int(found.group(1)) * _UNITS[found.group(2)]
+        return int(seconds) if seconds.is_integer() else seconds
 
     def _lost_keys(self) -> None:
         for key, other in self._ignored:

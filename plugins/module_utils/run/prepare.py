@@ -132,9 +132,10 @@ def prepare(
     if request.mode.asks_first:
         preflight.check_supervisord(before)
     files = FileRecord(stack)
-    held = fitness.held(stack, generation.environment, awaited)
+    held = fitness.held(stack, generation.environment, awaited, request.delivered)
     stopped = {} if request.start_stopped else read_stopped(stack)
-    facts = stack_facts(before, installed, generation, changed_files=files.changed(), held=held, stopped=stopped)
+    changed = files.changed(request.delivered)
+    facts = stack_facts(before, installed, generation, changed_files=changed, held=held, stopped=stopped)
     there = None if installed is None else installed.stack
     plan, spared = _planned(make_plan(stack, facts, request.mode, choice), before)
     plan = with_timers(plan, request.mode, stack, there, set(at_work(there or stack)))

@@ -45,6 +45,7 @@ class Request(t.NamedTuple):
         soak: how many seconds each service must have lived before the verdict.
         services: which services it is about, as `manifest.selection` takes them; empty for all.
         dependents: whether it is also about what depends on these.
+        delivered: in check mode the files that are not written before it, and will be before a real run.
         start_stopped: whether what somebody has stopped by name is started as well.
         watcher: whether a watcher asks: it is refused when somebody has stopped one of ``services`` or the stack, and
             other runs wait for it.
@@ -69,6 +70,7 @@ class Request(t.NamedTuple):
     soak: float = 0.0
     services: t.Tuple[str, ...] = ()
     dependents: bool = True
+    delivered: t.Tuple[str, ...] = ()
     start_stopped: bool = False
     watcher: bool = False
 

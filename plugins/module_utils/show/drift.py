@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..base.text import printable
+from ..base.text import printable, table
 
 if t.TYPE_CHECKING:
     from ..base.command_documents import DriftDocument
@@ -17,12 +17,14 @@ if t.TYPE_CHECKING:
 
 def drift_text(data: DriftDocument) -> str:
     """Return a comparison: a line a service, and what does not agree below it."""
-    lines = [f"{'service':<28}  {'file':<12}  {'installed':<12}  {'runs at':<12}  {'state':<9}  port"]
+    rows = [["service", "file", "installed", "runs at", "state", "port"]]
     for row in data["services"]:
-        cells = (row["file"], row["installed"], row["runs_at"], row["running"])
-        file, installed, runs_at, state = (cell or "-" for cell in cells)
-        lines.append(f"{row['name']:<28}  {file:<12}  {installed:<12}  {runs_at:<12}  {state:<9}  {row['port'] or '-'}")
-        lines += [f"    {difference}" for difference in row["differences"]]
+        cells = (row["name"], row["file"], row["installed"], row["runs_at"], row["running"], row["port"])
+        rows.append([str(cell or "-") for cell in cells])
+    head, *told = table(rows).splitlines()
+    lines = [head]
+    for line, row in zip(told, data["services"]):
+        lines += [line, *(f"    {difference}" for difference in row["differences"])]
     if data["daemon"] is not None:
         lines.append(f"supervisord: {data['daemon']}")
     if data["keys"]:

@@ -11,7 +11,7 @@ import os
 import typing as t
 
 from ..base import cures
-from ..base.text import LONGEST, one_line, printable, readable_time
+from ..base.text import LONGEST, one_line, printable, readable_time, table
 from .words import Data
 
 
@@ -96,13 +96,11 @@ def _auto_fix(data: Data) -> str:
 
 
 def _list(data: Data) -> str:
-    head = f"{'pid':>8}  {'provenance':<11}  {'service':<24}  {'ports':<11}  {'user':<10}  command"
-    lines = [
-        f"{row['pid']:>8}  {row['provenance']:<11}  {row['service'] or '-':<24}  {_listening(row) or '-':<11}  "
-        f"{row['user']:<10}  {one_line(row['command'], LONGEST)}"
-        for row in data["processes"]
-    ]
-    return "\n".join([head, *lines])
+    rows = [["pid", "provenance", "service", "ports", "user", "command"]]
+    for row in data["processes"]:
+        cells = (row["pid"], row["provenance"], row["service"], _listening(row), row["user"], row["command"])
+        rows.append([str(cell or "-") for cell in cells])
+    return table(rows)
 
 
 def _listening(row: Data) -> str:

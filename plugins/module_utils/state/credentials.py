@@ -81,15 +81,22 @@ class FileRecord:
             if watched(service)
         }
 
-    def changed(self) -> ChangedFiles:
+    def changed(self, delivered: t.Collection[str] = ()) -> ChangedFiles:
         """Return which services have files that have changed since they read them.
 
         A service or a file without a record counts as unchanged, and so does a file that is gone.
+
+        Args:
+            delivered: files that will have changed when the run begins, as check mode knows.
         """
         found = ChangedFiles({}, {})
         for service, files in self.digests().items():
             kept = self._kept.get(service, {})
-            others = [name for name, digest in files.items() if kept.get(name, digest) != digest]
+            others = [
+                name
+                for name, digest in files.items()
+                if kept.get(name, digest) != digest or (name in delivered and name in kept)
+            ]
             if others:
                 reload = self._stack.service(service).reload
                 reloads = reload is not None and set(others) <= set(reload.files)

@@ -66,7 +66,10 @@ def wanted_user(stack: Stack, uid: int) -> str:
 
 
 def held(
-    stack: Stack, environment: t.Optional[t.Mapping[str, t.Mapping[str, str]]] = None, awaited: str = ""
+    stack: Stack,
+    environment: t.Optional[t.Mapping[str, t.Mapping[str, str]]] = None,
+    awaited: str = "",
+    delivered: t.Collection[str] = (),
 ) -> t.Dict[str, str]:
     """Return the services that are to stay down, with the reason: something they require is missing, or held itself.
 
@@ -74,6 +77,7 @@ def held(
         stack: the manifest.
         environment: the variables of the services' private files; None reads those that are installed.
         awaited: the directory of a release that is yet to come; what is inside of it is taken as there.
+        delivered: files that will be there when the run begins, as check mode knows.
 
     Raises:
         RollcallError: the private files cannot be read, or there is no such user.
@@ -83,7 +87,7 @@ def held(
     variables = load_environment(stack) if environment is None else environment
 
     def lacks(service: Service) -> str:
-        return _lacks(stack, service, variables.get(service.name, {}), awaited)
+        return _lacks(stack, service, variables.get(service.name, {}), awaited, delivered)
 
     lacking = {service.name: lacks(service) for service in stack.services if not service.requires_files}
     foreign = [service for service in stack.services if service.requires_files]
@@ -94,13 +98,15 @@ def held(
     return held_back(stack, {name: what for name, what in lacking.items() if what})
 
 
-def _lacks(stack: Stack, service: Service, private: t.Mapping[str, str], awaited: str) -> str:
+def _lacks(
+    stack: Stack, service: Service, private: t.Mapping[str, str], awaited: str, delivered: t.Collection[str]
+) -> str:
     """Return what a service requires and does not have, in words; empty when it has all."""
     parts = []
     who = find_account(stack.user)
     for path in service.requires_files:
         real = as_installed(stack, path)
-        if _inside(real, awaited):
+        if path in delivered or _inside(real, awaited):
             continue
         if not os.path.exists(real):
             parts.append(f"the file {path}, which does not exist")

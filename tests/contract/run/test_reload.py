@@ -79,6 +79,16 @@ def test_when_only_a_file_has_changed_that_a_service_reloads_it_is_not_restarted
     assert running.perform()["actions"] == []
 
 
+def test_check_mode_knows_of_files_that_would_be_delivered(running: StackUnderTest, page: Path) -> None:
+    coming = page.with_name("coming")
+    request = running.request("auto")
+    assert actions(restart.describe_plan(request._replace(delivered=(str(page), "/else/where")))) == [("reload", "web")]
+    running.raw["services"]["new"] = {**running.raw["services"]["other"], "requires_files": [str(coming)]}
+    request = running.request("auto")
+    assert ("start", "new") not in actions(restart.describe_plan(request))
+    assert ("start", "new") in actions(restart.describe_plan(request._replace(delivered=(str(coming),))))
+
+
 def test_a_service_that_is_restarted_anyway_does_not_reload_besides(running: StackUnderTest, page: Path) -> None:
     page.write_text("second", encoding="utf-8")
     running.raw["services"]["web"]["env"]["COLOUR"] = "green"

@@ -233,9 +233,15 @@ def test_a_manifest_is_checked_by_the_command_that_is_told(tmp_path: Path) -> No
     assert check_file(str(path)).problems == []
 
 
-def test_an_ecosystem_file_that_is_a_program_is_imported_from_what_node_prints(tmp_path: Path) -> None:
-    script = tmp_path / "it's ecosystem.config.js"
-    script.write_text(f"const found = {PM2};\nmodule.exports = found;\n")
+@pytest.mark.parametrize(
+    ("name", "exported"),
+    [("it's ecosystem.config.js", "module.exports = found;"), ("it's ecosystem.mjs", "export default found;")],
+)
+def test_an_ecosystem_file_that_is_a_program_is_imported_from_what_node_prints(
+    name: str, exported: str, tmp_path: Path
+) -> None:
+    script = tmp_path / name
+    script.write_text(f"const found = {PM2};\n{exported}\n")
     with pytest.raises(RollcallError) as caught:
         detect(str(script), script.read_text())
     (cure,) = caught.value.remedies

@@ -400,6 +400,14 @@ def test_an_assertion_on_a_host_that_was_at_work_is_a_failure_of_that_host(run: 
     assert "a: FAILED, task 'Run assert': The balancer does not know it." in run.end()
 
 
+def test_a_task_in_a_loop_fails_for_what_its_first_failed_item_says(run: Run) -> None:
+    items = [{"item": 1, "msg": "All assertions passed"}, {"item": 2, "failed": True, "msg": "2 is no path."}]
+    run.play("a")
+    run.ok("a", "rollcall.supervisor.stack_info", report=restart_report())
+    run.failed("a", "ansible.builtin.assert", msg="One or more items failed", results=items)
+    assert "a: FAILED, task 'Run assert': 2 is no path." in run.end()
+
+
 def test_hosts_that_were_left_in_the_middle_are_told_from_those_that_were_not_touched(run: Run) -> None:
     run.play("a", "b", "c")
     run.ok("a", "rollcall.supervisor.manifest_info")
