@@ -60,8 +60,15 @@ def _made_of(stack: Stack, service: Service) -> t.Dict[str, t.Any]:
     return made
 
 
+_SECRETS = "secrets"
+_A_SECRET = f"{_SECRETS}."
+
+
 def changed_keys(old: Stack, new: Stack, name: str) -> t.List[str]:
     """Return by what the revisions of a service differ, as the manifest calls it; no value is told.
+
+    The digests of a service's secrets are made of all of them together (`secret_values.Digests`). So which of several
+    has changed is not known, and they are ``secrets``; where some came or went, these are named alone.
 
     Args:
         old: a manifest that has the service.
@@ -69,7 +76,12 @@ def changed_keys(old: Stack, new: Stack, name: str) -> t.List[str]:
         name: of the service.
     """
     before, now = (_by_key(_made_of(stack, stack.service(name))) for stack in (old, new))
-    return [key for key in dict.fromkeys((*now, *before)) if before.get(key) != now.get(key)]
+    changed = [key for key in dict.fromkeys((*now, *before)) if before.get(key) != now.get(key)]
+    kept = [key for key in changed if key.startswith(_A_SECRET) and key in before and key in now]
+    if kept == [key for key in changed if key.startswith(_A_SECRET)]:
+        several = kept if len(kept) > 1 else []
+        return list(dict.fromkeys(_SECRETS if key in several else key for key in changed))
+    return [key for key in changed if key not in kept]
 
 
 def _by_key(made: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
