@@ -51,6 +51,29 @@ THIS_TIME: t.Mapping[str, t.Sequence[str]] = {
     ),
 }
 # What a value may consist of that stands beside its name as it is: Ansible splits a text at its spaces and quotes.
+# Stands for a value that is not told. A shell takes it for files to read from, which are not there, and runs nothing.
+AS_BEFORE = "<as-before>"
+# Options of ansible-playbook that are a word, that have a value, and that may be given several times: the name of each,
+# it, and the setting that gives its default.
+_FLAGS = (
+    ("become", "--become", "DEFAULT_BECOME"),
+    ("become_ask_pass", "--ask-become-pass", "DEFAULT_BECOME_ASK_PASS"),
+    ("ask_pass", "--ask-pass", "DEFAULT_ASK_PASS"),
+    ("ask_vault_pass", "--ask-vault-pass", "DEFAULT_ASK_VAULT_PASS"),
+)
+_VALUES = (
+    ("remote_user", "--user", "DEFAULT_REMOTE_USER"),
+    ("private_key_file", "--private-key", "DEFAULT_PRIVATE_KEY_FILE"),
+    ("connection", "--connection", "DEFAULT_TRANSPORT"),
+    ("timeout", "--timeout", "DEFAULT_TIMEOUT"),
+    ("become_method", "--become-method", "DEFAULT_BECOME_METHOD"),
+    ("become_user", "--become-user", "DEFAULT_BECOME_USER"),
+    ("become_password_file", "--become-password-file", "BECOME_PASSWORD_FILE"),
+    ("connection_password_file", "--connection-password-file", "CONNECTION_PASSWORD_FILE"),
+    ("ssh_common_args", "--ssh-common-args", ""),
+    ("ssh_extra_args", "--ssh-extra-args", ""),
+)
+_LISTS = (("vault_ids", "--vault-id"), ("vault_password_files", "--vault-password-file"))
 PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-]+")
 # Where Ansible puts the words that have no name.
 RAW = "_raw_params"
@@ -68,8 +91,15 @@ def apply_command(*, applies: bool = False, limit: str = "", again: bool = False
 
 
 def same_command() -> str:
-    """Return the command that runs, with all that was said of how it is to go about it; without what may be secret."""
-    return playbook_command("", limit=str(context.CLIARGS.get("subset") or ""), again=True)
+    """Return the command that runs, with all that was said of how it is to go about it.
+
+    What may be secret has a stand-in for its value, and no shell runs the command with that: without it the command
+    would do another thing, such as bring another version.
+    """
+    known = playbook_command("", limit=str(context.CLIARGS.get("subset") or ""), again=True)
+    given = [str(text) for text in context.CLIARGS.get("extra_vars") or ()]
+    unsaid = _unsaid(given, (*MEANT, *THIS_TIME.get(_stem(_running()), ())))
+    return " ".join([known, *(f"-e {shlex.quote(name)}={AS_BEFORE}" if name else f"-e {AS_BEFORE}" for name in unsaid)])
 
 
 def playbook_command(name: str, *, limit: str = "", again: bool = False) -> str:
@@ -81,8 +111,7 @@ def playbook_command(name: str, *, limit: str = "", again: bool = False) -> str:
         again: whether it is to go about it as this time.
     """
     arguments: t.Mapping[str, t.Any] = context.CLIARGS
-    playbooks = arguments.get("args") or ()
-    running = str(playbooks[0]) if playbooks else ""
+    running = _running()
     if not running:
         return INSTALL
     words = [_program()]
@@ -92,10 +121,36 @@ def playbook_command(name: str, *, limit: str = "", again: bool = False) -> str:
     words.append(_sibling(running, name) if name else running)
     if limit:
         words += ["--limit", limit]
+    words += _reached() if again else []
     told = (*MEANT, *(THIS_TIME.get(name or _stem(running), ()) if again else ()))
     for text in _given([str(given) for given in arguments.get("extra_vars") or ()], told):
         words += ["-e", text]
     return shlex.join(words)
+
+
+def _running() -> str:
+    """Return the playbook that runs, as it was called; empty where none does."""
+    playbooks = context.CLIARGS.get("args") or ()
+    return str(playbooks[0]) if playbooks else ""
+
+
+def _reached() -> t.List[str]:
+    """Return the options that say how hosts are reached and what is encrypted read, where they were given."""
+    arguments: t.Mapping[str, t.Any] = context.CLIARGS
+    words = [option for name, option, usual in _FLAGS if arguments.get(name) and not getattr(constants, usual, False)]
+    for name, option, usual in _VALUES:
+        value = arguments.get(name)
+        if value and value != getattr(constants, usual, None):
+            words += _option(option, _near(str(value)))
+    for name, option in _LISTS:
+        for value in arguments.get(name) or ():
+            words += _option(option, _near(str(value)))
+    return words
+
+
+def _option(option: str, value: str) -> t.List[str]:
+    """Return an option with its value; as one word where the value would be taken for another option."""
+    return [f"{option}={value}"] if value.startswith("-") else [option, value]
 
 
 def _stem(running: str) -> str:
@@ -121,6 +176,26 @@ def _given(given: t.Sequence[str], told: t.Container[str]) -> t.List[str]:
         words[:0] = [_assigned(name, value) for name, value in values.items()]
         known.update(values)
     return words
+
+
+def _unsaid(given: t.Sequence[str], told: t.Container[str]) -> t.List[str]:
+    """Return the variables given by ``-e`` whose values are not told, each once; an empty name for what is not read."""
+    names: t.Dict[str, None] = {}
+    for text in given:
+        if text.strip() and not text.startswith("@"):
+            known = _values(text)
+            names.update((name, None) for name in _names(text) or ("",) if name not in told or name not in known)
+    return list(names)
+
+
+def _names(text: str) -> t.List[str]:
+    """Return the names of the variables of one ``-e``, those whose values cannot be told apart included."""
+    if text.startswith(("{", "[")):
+        return list(_values(text))
+    try:
+        return [name for name in parse_kv(text) if name != RAW]
+    except AnsibleError:
+        return []
 
 
 def _values(text: str) -> t.Dict[str, t.Any]:
