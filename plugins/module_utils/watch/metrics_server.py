@@ -5,18 +5,18 @@
 # Private to this collection: may change in any release.
 """Metrics over HTTP on this host's own address: the text of the last look, which costs a scrape nothing.
 
-One thread takes one connection after the other, each under a deadline: who is slow delays other scrapes for a second,
-and no look.
+One thread serves all connections, each under a deadline: who is slow delays no other scrape, and no look.
 """
 
 from __future__ import annotations
 
+import itertools
+import select
 import socket
 import threading
 import typing as t
 
 from ..base.clock import Deadline
-from ..base.wire import Line
 
 ADDRESS = "127.0.0.1"
 PATH = "/metrics"
@@ -25,6 +25,8 @@ SECONDS, MOST_BYTES = 1.0, 8192
 # The text format of Prometheus, which every version of it reads.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _QUEUE = 16
+# Connections that are served at the same time.
+MOST_AT_ONCE = 64
 # After so many seconds it takes connections again, when it could not.
 _AGAIN = 0.1
 
@@ -50,6 +52,8 @@ class MetricsServer:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.bind((ADDRESS, port))
             self._socket.listen(_QUEUE)
+            # Who is in the queue may have gone before it is taken, and then nobody is.
+            self._socket.setblocking(False)
         except OSError:
             self._socket.close()
             raise
@@ -62,26 +66,35 @@ class MetricsServer:
         """Listen no more."""
         self._closed.set()
         self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
         self._thread.join(SECONDS)
+        self._socket.close()
 
     def _serve(self) -> None:
-        while True:
-            try:
-                taken, _address = self._socket.accept()
-            except OSError:
-                # Who asked has gone already, or no more files can be opened just now; unless it is the end.
-                if self._closed.wait(_AGAIN):
-                    return
-                continue
-            line = Line(taken, Deadline(SECONDS))
-            try:
-                line.send(self._answer(_first_line(line)))
-            except OSError:
-                # Who asked has gone, or was too slow.
-                continue
-            finally:
-                line.close()
+        asking: t.List[_Asker] = []
+        while not self._closed.is_set():
+            readers = [one.sock for one in asking if not one.answer]
+            # Who has too many others before it waits in the queue, for as long as the slowest of these may take.
+            readers += [self._socket] if len(asking) < MOST_AT_ONCE else []
+            writers = [one.sock for one in asking if one.answer]
+            wait = min((one.deadline.remaining() for one in asking), default=None)
+            ready = set(itertools.chain(*select.select(readers, writers, [], wait)[:2]))
+            for one in [one for one in asking if one.sock in ready or one.deadline.expired]:
+                if one.deadline.expired or one.goes_on(self._answer):
+                    asking.remove(one)
+                    one.sock.close()
+            if self._socket in ready:
+                asking += self._taken()
+        for one in asking:
+            one.sock.close()
+
+    def _taken(self) -> t.List[_Asker]:
+        try:
+            taken, _address = self._socket.accept()
+        except OSError:
+            # Who asked has gone already, or no more files can be opened just now; unless it is the end.
+            self._closed.wait(_AGAIN)
+            return []
+        return [_Asker(taken)]
 
     def _answer(self, asked: t.Sequence[str]) -> bytes:
         if len(asked) != 3 or not asked[2].startswith("HTTP/1."):
@@ -94,15 +107,35 @@ class MetricsServer:
         return _response("200 OK", self.text, head_only=method == "HEAD")
 
 
-def _first_line(line: Line) -> t.List[str]:
-    """Return the words of a question's first line, when the whole head of it was read."""
-    head = b""
-    while b"\r\n\r\n" not in head and len(head) < MOST_BYTES:
-        piece = line.recv(MOST_BYTES)
-        if not piece:
-            return []
-        head += piece
-    return head.partition(b"\r\n")[0].decode("latin-1").split(" ")
+class _Asker:
+    """Who asks: its connection, what it has said, and what of the answer it has not taken yet."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.deadline = Deadline(SECONDS)
+        self.answer = memoryview(b"")
+        self._head = b""
+        sock.setblocking(False)
+
+    def goes_on(self, answer: t.Callable[[t.Sequence[str]], bytes]) -> bool:
+        """Read or write what can be at once; return whether it is over."""
+        try:
+            if self.answer:
+                self.answer = self.answer[self.sock.send(self.answer) :]
+                return not self.answer
+            piece = self.sock.recv(MOST_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            # Who asked has gone.
+            return True
+        self._head += piece
+        if piece and b"\r\n\r\n" not in self._head and len(self._head) < MOST_BYTES:
+            return False
+        # An end without a whole head is no question.
+        line = self._head.partition(b"\r\n")[0] if piece else b""
+        self.answer = memoryview(answer(line.decode("latin-1").split(" ")))
+        return False
 
 
 def _response(status: str, body: bytes, *headers: str, head_only: bool = False) -> bytes:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -21,7 +22,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from ansible_collections.rollcall.supervisor.plugins.module_utils.watch import metrics
+from ansible_collections.rollcall.supervisor.plugins.module_utils.watch import metrics, metrics_server
 from ansible_collections.rollcall.supervisor.plugins.module_utils.watch.metrics_server import MetricsServer
 from ansible_collections.rollcall.supervisor.plugins.module_utils.watch.outbox import new_outbox
 from ansible_collections.rollcall.supervisor.plugins.module_utils.watch.symptoms import Sight
@@ -172,6 +173,22 @@ def test_a_scrape_gets_the_text_of_the_last_look_and_nothing_else_is_there(serve
     assert asked(server, "POST", "/metrics")[0] == 405
     server.text = b"rollcall_drained 1\n"
     assert asked(server, "GET", "/metrics")[1] == b"rollcall_drained 1\n"
+
+
+def test_any_number_that_says_nothing_keeps_no_scrape_waiting(
+    server: MetricsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_server, "SECONDS", 60.0)
+    with contextlib.ExitStack() as silent:
+        for _each in range(20):
+            silent.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        assert asked(server, "GET", "/metrics") == (200, b"rollcall_drained 0\n")
+        # One that does not take its answer, which no buffer of a socket holds, either.
+        server.text = b"x" * 20_000_000
+        deaf = silent.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        deaf.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        status, body = asked(server, "GET", "/metrics")
+        assert (status, len(body)) == (200, 20_000_000)
 
 
 def test_who_is_slow_or_talks_nonsense_keeps_nobody_waiting_for_long(server: MetricsServer) -> None:
