@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import typing as t
+from email.utils import mktime_tz, parsedate_tz
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from ..base.clock import SYSTEM, Clock, Deadline
@@ -31,6 +32,8 @@ MOST_BYTES = 4096
 # To the same place, such as a path with a slash at its end.
 _MOST_REDIRECTS = 2
 _PORTS = {"http": 80, "https": 443}
+# Redirects that keep what was asked. Another one may lead to a page for a login, which answers 200 to anything.
+_KEEPING = (307, 308)
 # Answers after which it is of use to ask again, beside those that tell of an error of the server (RFC 9110, 15.5).
 _LATER = (408, 421, 425, 429)
 
@@ -65,7 +68,7 @@ def send(
         status, answered, said = _ask(method, parts, body, headers or {}, ca, deadline)
         if 200 <= status < 300:
             return f"{status}"
-        if status not in (307, 308):
+        if status not in _KEEPING:
             break
         there = _parts(answered.get("location", ""), parts.geturl())
         if _origin(there) != _origin(parts):
@@ -73,10 +76,11 @@ def send(
         parts = there
     if 300 <= status < 400:
         # Where to is not told: the far end may have put the key of the URL into it.
-        raise NotSent(f"answered {status}: it redirects, which is not followed to another place", again=False)
+        why = "which is not followed to another place" if status in _KEEPING else "and only 307 and 308 are followed"
+        raise NotSent(f"answered {status}: it redirects, {why}", again=False)
     again = status >= 500 or status in _LATER
     words = f"answered {status}: {quoted(said)}" if said.strip() else f"answered {status}"
-    raise NotSent(words, again=again, after=_pause(answered))
+    raise NotSent(words, again=again, after=_pause(answered, clock.wall()))
 
 
 def _parts(url: str, base: str = "") -> SplitResult:
@@ -94,10 +98,17 @@ def _origin(parts: SplitResult) -> t.Tuple[str, t.Optional[str], int]:
     return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]
 
 
-def _pause(headers: t.Mapping[str, str]) -> float:
+def _pause(headers: t.Mapping[str, str], now: float) -> float:
     """Return the seconds after which the far end wants to be asked again; 0 where it names none."""
-    seconds = headers.get("retry-after", "")
-    return float(seconds) if seconds.isdecimal() and len(seconds) < 10 else 0.0
+    told = headers.get("retry-after", "")
+    if told.isdecimal():
+        return float(told) if len(told) < 10 else 0.0
+    try:
+        # Or a date (RFC 9110, 10.2.3).
+        date = parsedate_tz(told)
+        return 0.0 if date is None else max(0.0, mktime_tz(date) - now)
+    except (ValueError, OverflowError, TypeError):
+        return 0.0
 
 
 def _ask(

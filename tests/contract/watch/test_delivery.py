@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 import typing as t
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -221,6 +222,31 @@ def test_a_redirect_within_the_same_place_is_followed_and_one_to_another_port_is
         result = sent(stack)
     assert (result.ok, other.taken) == (False, [])
     assert KEY not in result.answer
+
+    # A page for a login would take anything.
+    receiver.answers = [(302, {"Location": "/login"})]
+    result = sent(stack)
+    assert (result.ok, result.answer) == (False, "answered 302: it redirects, and only 307 and 308 are followed")
+
+
+@pytest.mark.parametrize(
+    ("told", "least", "most"),
+    [
+        ("45", 45, 45),
+        (600, 500, 600),
+        (-600, 0, 0),
+        ("soon", 0, 0),
+        ("Tue, 99 Foo 99999 25:00:00 GMT", 0, 0),
+    ],
+)
+def test_how_long_a_far_end_wants_to_be_left_alone_it_says_in_seconds_or_by_a_date(
+    told: str | int, least: float, most: float, tmp_path: Path, receiver: HttpReceiver
+) -> None:
+    said = told if isinstance(told, str) else formatdate(time.time() + told, usegmt=True)
+    receiver.answers = [(429, {"Retry-After": said})]
+    result = sent(hook(tmp_path, receiver.url))
+    assert result.again
+    assert least <= result.after <= most
 
 
 def test_tls_is_checked(tmp_path: Path) -> None:
