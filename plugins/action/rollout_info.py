@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
 from ansible_collections.rollcall.supervisor.plugins.action.stack_apply import ActionModule as Apply
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
@@ -39,6 +39,7 @@ class ActionModule(Apply):
         **Apply.OPTIONS,
         "plan": {"type": "bool", "default": True},
         "endpoints": {"type": "bool", "default": False},
+        "drain": {"type": "str", "default": "none"},
         **patience.OPTIONS,
     }
 
@@ -46,19 +47,22 @@ class ActionModule(Apply):
         """Return what was seen of the host; one that is not reached is an answer as well."""
         # The run to come is planned, and proved as far as that can be done without touching anything.
         self._task.check_mode = True
-        _validated, arguments = self.validate_argument_spec(argument_spec=self.OPTIONS)
         result: Result = super(Apply, self).run(tmp, task_vars)
+        try:
+            _validated, arguments = self.validate_argument_spec(argument_spec=self.OPTIONS)
+        except AnsibleActionFail as exc:
+            return {**result, "failed": True, "asked": False, "msg": str(exc)}
         whole = manifests.check_into(result, arguments, release=arguments["release"])
         stack = None if whole is None else manifests.of_host(result, whole, task_vars or {})
         if whole is None or stack is None:
-            return result
+            return {**result, "asked": False}
         looked: Result = {}
         try:
             seen, looked = self._asked(result, arguments, stack, task_vars)
         except (AnsibleConnectionFailure, patience.NoAnswer) as exc:
             seen = Seen(reached=False, why=told(str(exc)))
         once = one_for_all(whole, (task_vars or {}).get("groups", {}))
-        seen = dataclasses.replace(seen, once=once, limit=_limit(arguments, stack))
+        seen = dataclasses.replace(seen, once=once, limit=_limit(arguments, stack), drains=arguments["drain"])
         if arguments["endpoints"] and "endpoints" in looked:
             result["endpoints"] = looked["endpoints"]
         return {**result, "root": stack.root, "seen": dataclasses.asdict(seen)}

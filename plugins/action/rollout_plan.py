@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 import typing as t
 
@@ -18,6 +19,7 @@ from ansible_collections.rollcall.supervisor.plugins.plugin_utils import (
     rollout_gate,
     rollout_ports,
     rollout_steps,
+    rollout_wishes,
     rollouts,
 )
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollouts import Wishes
@@ -43,6 +45,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
                 "takeover": {"type": "str", "default": ""},
                 "min_up": {"type": "raw", "default": 0},
                 "drain": {"type": "str", "default": "none"},
+                "numbers": {"type": "dict", "default": {}},
                 "on_failure": {"type": "str", "choices": ["stop", "revert"], "default": "stop"},
             }
         )
@@ -59,6 +62,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core comes with
         in_batches = rollouts.in_batches(decided.hosts, batches(arguments["batches"]))
         more = rollout_steps.step_reasons(decided, seen, in_batches)
         more += rollout_gate.up_reasons(decided, seen, in_batches, arguments["min_up"])
+        more += rollout_wishes.number_reasons(arguments["numbers"])
+        more += rollout_wishes.drain_reasons(decided, seen, os.path.isfile)
         more += rollout_ports.port_reasons(decided, seen, arguments["drain"])
         decided = dataclasses.replace(decided, reasons=(*decided.reasons, *more))
         group = rollout_gate.group_of(decided, seen)

@@ -8,11 +8,13 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import readable_time
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.one_way import one_way_words
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.rollout import REVERTED
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import rollout_end, rollouts
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.invocation import same_command
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollout_end import Ended, Told
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.said import told as told_in_words
 
 Data = t.Mapping[str, t.Any]
 # What the tasks of each host have registered, by host.
@@ -94,14 +96,24 @@ def _ended(told: t.Mapping[str, Data], generation: str, was_drained: bool, stays
     outcome = returned.get("outcome") or judged.get("outcome", "")
     if returned.get("outcome") not in (None, "", REVERTED):
         went = False
+    record: Data = told["drained"].get("rollout") or {}
+    is_drained = bool(record["drained"]) if record else was_drained
     return Ended(
         outcome,
         returned.get("why") or judged.get("why", ""),
         went,
-        bool(told["drained"]["rollout"]["drained"]) if told["drained"].get("rollout") else was_drained,
+        is_drained,
+        _drained_by(record or last.get("rollout") or {}) if is_drained else "",
         _runs(last, outcome, generation),
         stays,
     )
+
+
+def _drained_by(record: Data) -> str:
+    """Return by what a host is drained and since when, for people; empty where its record does not say."""
+    if not record.get("drained"):
+        return ""
+    return f"by {told_in_words(record['drained'])} since {readable_time(record['since'])}"
 
 
 def _runs(last: Data, outcome: str, generation: str) -> str:

@@ -12,7 +12,7 @@ short_description: Batches of hosts, as play keyword serial takes them
 description:
   - Takes batches as they come from an inventory, from C(-e) with JSON, or from C(-e batches='[1, "50%"]'),
     which Ansible splits at its white space.
-positional: rest
+positional: rest, variable
 options:
   _input:
     description: A number, a percentage, a list of them, or the JSON text of one.
@@ -22,6 +22,10 @@ options:
     description: What Ansible split off from the text, its variable C(_raw_params).
     type: str
     default: ""
+  variable:
+    description: Name of the variable that they come from, for the words of an error.
+    type: str
+    default: batches
 """
 
 EXAMPLES = r"""
@@ -44,7 +48,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 
-def batches(value: t.Any, rest: str = "") -> t.List[t.Union[int, str]]:
+def batches(value: t.Any, rest: str = "", variable: str = "batches") -> t.List[t.Union[int, str]]:
     """Return sizes of batches: whole numbers above 0, or percentages.
 
     Raises:
@@ -56,17 +60,17 @@ def batches(value: t.Any, rest: str = "") -> t.List[t.Union[int, str]]:
             value = json.loads(text)
         except ValueError as exc:
             raise AnsibleFilterError(
-                f"""batches is not a list: {text}. Write it as -e batches='[1, "50%"]'."""
+                f"""{variable} is not a list: {text}. Write it as -e {variable}='[1, "50%"]'."""
             ) from exc
     sizes = value if isinstance(value, list) else [value]
     if not sizes:
         raise AnsibleFilterError(
-            "batches is an empty list; a batch is a number of hosts or a percentage such as '50%'."
+            f"{variable} is an empty list; a batch is a number of hosts or a percentage such as '50%'."
         )
     for size in sizes:
         if not re.fullmatch(r"[1-9][0-9]*|(100|[1-9][0-9]?)%", str(size)) or isinstance(size, bool):
             raise AnsibleFilterError(
-                f"batches holds {size!r}; a batch is a number of hosts or a percentage such as '50%'."
+                f"{variable} holds {size!r}; a batch is a number of hosts or a percentage such as '50%'."
             )
     return [int(size) if not str(size).endswith("%") else str(size) for size in sizes]
 

@@ -40,6 +40,11 @@ options:
       - Whether every port of its services is told, with where and how each is asked.
     type: bool
     default: false
+  drain:
+    description:
+      - By what the rollout to come drains the host, as of the role P(rollcall.supervisor.drain#role).
+    type: str
+    default: none
   patience:
     description:
       - How many seconds the host has to answer; V(0) for any time. One that does not is not reached, and no failure of
@@ -62,6 +67,10 @@ problems:
   returned: always
   type: list
   elements: dict
+asked:
+  description: False, as the manifest or an option is nothing to ask the host about.
+  returned: when the host was not asked
+  type: bool
 root:
   description: Directory of the stack on the host.
   returned: when the manifest is in order

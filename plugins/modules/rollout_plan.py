@@ -61,6 +61,11 @@ options:
         service that gets another port.
     type: str
     default: none
+  numbers:
+    description:
+      - Numbers that were given for the rollout, by variable. What is none is a reason to touch nobody.
+    type: dict
+    default: {}
   min_up:
     description:
       - How many hosts, or which share of them, such as V(80%), must be up before a batch begins and while it is away.

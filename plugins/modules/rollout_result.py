@@ -98,7 +98,8 @@ text:
   type: str
 hosts:
   description: By host its C(outcome), C(why) it failed, whether it went C(back), whether it is still
-    C(drained), what it C(runs) now, and why it C(stays) where the others went back.
+    C(drained) and C(drained_by) what and since when, what it C(runs) now, and why it C(stays) where the others
+    went back.
   returned: always
   type: dict
 """

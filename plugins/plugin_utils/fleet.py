@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 HEADINGS = ("", "host", "verdict", "release", "generation", "drained", "rollout", "engine")
 NOT_REACHED, NOTHING, OK, FAILED, STOPPED = "NOT REACHED", "nothing installed", "OK", "FAILED", "stopped"
 # Its engine is of another version, and was not understood.
-ANOTHER = "another engine"
+ANOTHER, NOT_KNOWN = "another engine", "NOT KNOWN"
 # Hosts that the last line names; of more it tells how many there are.
 MOST_NAMED = 3
 
@@ -34,6 +34,9 @@ def verdict(one: Seen) -> str:
         return NOT_REACHED
     if one.stopped:
         return STOPPED
+    if one.healthy is None and one.refused:
+        # Its manifest was nothing to ask it about, or its answer was an error: something may run there.
+        return NOT_KNOWN
     if one.healthy is None:
         return NOTHING if one.version in ("", VERSION) else ANOTHER
     return OK if one.healthy else FAILED
@@ -56,7 +59,7 @@ def as_document(one: Seen) -> FleetHost:
         "verdict": verdict(one),
         "well": is_well(one),
         "reached": one.reached,
-        "why": one.why,
+        "why": _why(one),
         "healthy": one.healthy,
         "failing": list(one.failing),
         "stopped": one.stopped,
@@ -115,8 +118,15 @@ def _row(host: str, one: Seen) -> t.Tuple[str, ...]:
     rollout = "" if record is None else f"{record['id']} {record['step']}"
     generation = one.generation + ("" if one.verified or not one.generation else " (not verified)")
     mark = "ok" if is_well(one) else "!!"
-    told = verdict(one) + (f": {one.why}" if one.why else f": {', '.join(one.failing)}" if one.healthy is False else "")
+    told = verdict(one) + (
+        f": {_why(one)}" if _why(one) else f": {', '.join(one.failing)}" if one.healthy is False else ""
+    )
     return (mark, host, told, _release(one), generation or "-", drained or "-", rollout or "-", one.version or "-")
+
+
+def _why(one: Seen) -> str:
+    """Return why nothing is known of a host; empty when something is."""
+    return one.refused if verdict(one) == NOT_KNOWN else one.why
 
 
 def _release(one: Seen) -> str:

@@ -124,6 +124,7 @@ class Ended(t.NamedTuple):
         why: what failed; empty when nothing did.
         back: whether it runs again what ran before; None when it was not to go back.
         drained: whether it is still out of the balancer.
+        drained_by: by what and since when, in words; empty when it is not, or nobody knows.
         runs: what it runs now: the id of a generation, and of a release where there is one; empty when nobody knows.
         stays: why it was not taken back although the rollout takes hosts back; empty when it was, or that is no matter.
     """
@@ -132,6 +133,7 @@ class Ended(t.NamedTuple):
     why: str = ""
     back: t.Optional[bool] = None
     drained: bool = False
+    drained_by: str = ""
     runs: str = ""
     stays: str = ""
 
@@ -182,7 +184,10 @@ def result_text(ended: t.Mapping[str, Ended], left_out: t.Mapping[str, str], tol
         if one.outcome not in ("", DONE, REVERTED):
             lines.append(f"{one.outcome}: {host}: {one.why}{_BACK[one.back]}")
     lines += [f"stays on what was rolled out: {host}: {one.stays}" for host, one in ended.items() if one.stays]
-    lines += [f"still drained, or not up in the balancer: {host}" for host, one in ended.items() if one.drained]
+    for host, one in ended.items():
+        if one.drained:
+            how = f": {one.drained_by}" if one.drained_by else ""
+            lines.append(f"still drained, or not up in the balancer: {host}{how}")
     code = exit_code(ended, left_out)
     lines += [f"paused: {told.paused}"] if told.paused else []
     lines += _running(ended) if code != EXIT_OK else []

@@ -62,6 +62,7 @@ class Seen:
         verified: whether that was ever proved, and has kept up since.
         release: of the application's code that is installed for its services; empty without one.
         running: the releases that its processes work in, run or have open.
+        drains: by what this rollout drains it, as of the role drain.
         once: by oneshot of the manifest that runs on one host for all the host that it runs on.
         steps: those of them that the run to come would run here.
         one_way: those of these over which no host goes back by itself.
@@ -91,6 +92,7 @@ class Seen:
     moves: t.Tuple[t.Tuple[str, int, int], ...] = ()
     limit: float = 0.0
     running: t.Tuple[str, ...] = ()
+    drains: str = "none"
 
     @property
     def is_unfinished(self) -> bool:
@@ -102,8 +104,8 @@ def seen_of(answer: Data) -> Seen:
     """Return what the task that asked a host has registered; one that has failed or timed out is a host not reached."""
     if "seen" in answer:
         return Seen(**answer["seen"])
-    if answer.get("problems"):
-        # Its manifest was not one to ask it about.
+    if answer.get("asked") is False:
+        # Its manifest, or what was said of the run to come, was nothing to ask it about.
         return Seen(reached=True, refused=told(str(answer.get("msg", ""))))
     return Seen(reached=False, why=told(str(answer.get("msg", "it has not answered"))))
 
@@ -321,7 +323,7 @@ def _reasons_of(host: str, one: Seen, wishes: Wishes, *, reverts: bool) -> t.Lis
     if one.at_work:
         found.append(Reason(host, f"a run has locked the stack: {one.at_work}", cures.WAIT))
     elif one.refused and not reverts:
-        found.append(Reason(host, f"the run would be refused: {one.refused}", cures.AGAIN))
+        found.append(Reason(host, f"the run would be refused: {one.refused}", cures.MENDED))
     sick = one.healthy is False and not one.stopped and not one.is_unfinished
     if sick and not reverts and wishes.unhealthy_before == STOP:
         found.append(Reason(host, f"is not healthy: {', '.join(one.failing)}", cures.REPAIR_FIRST))

@@ -366,6 +366,38 @@ def test_a_rollout_of_a_controller_that_cannot_be_seen_is_gone_on_with_as_it_is_
     assert fleet.steps() == ["done", "done", "done"]
 
 
+def test_who_was_drained_by_another_way_is_not_told_to_be_back(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Whatever strategy is configured: nobody decides before all have answered.
+    monkeypatch.setenv("ANSIBLE_STRATEGY", "free")
+    fleet.bring("2")
+    before = fleet.pids()
+    out = tmp_path / "h2.out"
+    out.write_text("drained by Rollcall 20261101-000000-aaaa\n", encoding="utf-8")
+    away = {"boot": "another", "namespace": "pid:[1]", "pid": 1, "start": 1}
+    left = {"id": "20261101-000000-aaaa", "by": "bob@shed", "controller": away, "began": 1.0, "sign": 2.0}
+    left.update(step="failed", before="", drained="file", since=2.0, leads=False)
+    Path(fleet.hosts["h2"].paths.state, "rollout.json").write_text(json.dumps(left), encoding="utf-8")
+
+    last = fleet.hosts["h3"].raw["services"]["web"]
+    last["hosts"] = ["h1"]
+    refused = fleet.roll_out("-e", "host_timeout=30m")
+    del last["hosts"]
+    assert "h3: the run would be refused: No service of the manifest runs on h3" in refused.stdout
+    assert cures.MENDED in refused.stdout
+    assert "h2: an earlier rollout has drained it by file, and none would bring it back" in refused.stdout
+    assert "host_timeout: '30m' is no number of seconds" in refused.stdout
+    assert fleet.pids() == before
+
+    done = fleet.roll_out(
+        "-e", "rollout_drain=file", all={"drain_file": f"{tmp_path}/{{{{ inventory_hostname }}}}.out"}
+    )
+    assert done.returncode == 0, done.stdout
+    assert not out.exists()
+    assert fleet.steps() == ["done", "done", "done"]
+
+
 def servers(fleet: Fleet) -> str:
     """Return the backend of a HAProxy with the fleet's hosts."""
     ports = {name: made.raw["services"]["web"]["port"] for name, made in fleet.hosts.items()}

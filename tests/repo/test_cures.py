@@ -27,6 +27,7 @@ BALANCER = "tests/contract/balancer/test_haproxy.py"
 EDGE = "tests/contract/balancer/test_edge.py::test_what_cannot_be_is_refused_and_what_ran_before_runs_on"
 PLAYBOOKS, MENDING = "tests/playbooks/test_cures.py", "tests/playbooks/test_mending.py"
 ROLLOUT = "tests/playbooks/test_rollout.py"
+WISHES = "tests/unit/plugins/test_rollout_wishes.py"
 GATE = "tests/unit/plugins/test_rollout_gate.py::test_batches_that_take_too_many_away_are_all_refused_at_once"
 STEPS = (
     "tests/unit/plugins/test_rollout_steps.py"
@@ -92,6 +93,10 @@ TRIALS: t.Mapping[str, str] = {
     "BRING_PORT": (
         "tests/unit/plugins/test_rollout_ports.py::test_a_port_that_the_balancer_cannot_follow_keeps_all_from_it"
     ),
+    "DRAIN_WAY": f"{WISHES}::test_who_is_out_by_another_way_is_not_called_back",
+    "same_drain": f"{ROLLOUT}::test_who_was_drained_by_another_way_is_not_told_to_be_back",
+    "number_of": f"{WISHES}::test_what_is_no_number_keeps_all_from_it",
+    "MENDED": f"{ROLLOUT}::test_who_was_drained_by_another_way_is_not_told_to_be_back",
     "MIN_UP": GATE,
     "SMALLER_BATCHES": GATE,
     "less_up": GATE,

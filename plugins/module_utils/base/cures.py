@@ -236,6 +236,22 @@ STEP_FIRST = (
 )
 ONE_FIRST = """let the first batch be one host: -e rollout_batches='[1, "25%"]'"""
 STEP_HOST = "bring it back, or name another host in the step's `hosts`"
+DRAIN_WAY = "name one of these by rollout_drain, or roll out without one"
+
+
+def number_of(variable: str) -> str:
+    """Return how the number for a variable of a rollout is written."""
+    return f"write a number alone, such as -e {variable}={1 if variable == 'failure_budget' else 60}"
+
+
+def same_drain(way: str) -> str:
+    """Return what brings a host back that was drained by another way than that of this rollout."""
+    return (
+        f"run the same command with -e rollout_drain={shlex.quote(way)}; or, where that way is no more, bring the host "
+        "back by hand and remove state/rollout.json below the stack's root"
+    )
+
+
 MIN_UP = "write a number of hosts or a share of them, such as -e min_up=80%"
 BRING_PORT = "bring the new port with the playbook site, and tell the balancer, then run the same command again"
 SMALLER_BATCHES = "have fewer hosts at once by -e rollout_batches=1, or be content with fewer by -e min_up"
@@ -256,6 +272,7 @@ ROLL_OUT_AGAIN = "all hosts run what ran before: correct what failed, then run t
 REPAIR_FIRST = "see to it with the playbook status, or have the rollout repair it with -e unhealthy_before=repair"
 
 AGAIN = "run the same command again"
+MENDED = "put right what is told, then run the same command again"
 WAIT = "wait for it to end, then run the same command again"
 AS_ROOT = "run the same command with sudo"
 BECOME = "in a playbook: become: true"

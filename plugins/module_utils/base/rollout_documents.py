@@ -165,7 +165,7 @@ class FleetHost(t.TypedDict):
         verdict: How it is, in a word or two.
         well: Whether there is nothing to see to.
         reached: Whether it has answered.
-        why: Why it did not; empty when it did.
+        why: Why it did not, or why nothing is known of it all the same; empty when neither is so.
         healthy: Whether every check of its verdict passed; null where nothing is installed, or it is not known.
         failing: The checks that failed, each with its subject.
         stopped: By whom its stack was stopped on purpose, and when; empty when it was not.

@@ -30,6 +30,11 @@ def test_every_spelling_that_people_use_gives_the_sizes(value: t.Any, rest: str,
     assert batches(value, rest) == sizes
 
 
+def test_it_is_said_how_the_very_variable_is_written() -> None:
+    with pytest.raises(AnsibleFilterError, match="Write it as -e rollout_batches="):
+        batches("[1, 25%]", "", "rollout_batches")
+
+
 @pytest.mark.parametrize("value", ["0", 0, -1, "0%", "101%", "half", True, None, [], [1, "x"], "[1,"])
 def test_anything_else_is_refused_with_what_a_batch_is(value: t.Any) -> None:
     with pytest.raises(AnsibleFilterError, match="batch"):

@@ -38,6 +38,8 @@ GOOD = Seen(reached=True, version="1.0", healthy=True, generation="g1", verified
         (Seen(reached=False, why="no route"), "NOT REACHED", False),
         (Seen(reached=True), "nothing installed", False),
         (Seen(reached=True, version="0.0.1"), "another engine", False),
+        # Nobody knows what runs there.
+        (Seen(reached=True, refused="services.web: unknown key"), "NOT KNOWN", False),
         (Seen(reached=True, healthy=False, failing=("running web",)), "FAILED", False),
         (Seen(reached=True, healthy=False, stopped="stopped by ada"), "stopped", True),
         (Seen(reached=True, healthy=True, rollout=record("done")), "OK", True),
@@ -78,4 +80,6 @@ def test_a_host_that_did_not_answer_has_no_green_line() -> None:
 
     assert text.count("NOT REACHED") == 2
     assert "Timed out after 60 s" in text
+    text = fleet_text({"a": seen_of({"failed": True, "asked": False, "msg": "services.web: unknown key"})})
+    assert "NOT KNOWN: services.web: unknown key" in text
     assert " OK" not in text

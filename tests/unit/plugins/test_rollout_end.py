@@ -88,6 +88,7 @@ def test_what_a_failure_would_take_back_is_said_before() -> None:
         ([Ended("done"), Ended("failed", "x", True)], {}, 1),
         ([Ended("done"), Ended()], {}, 1),
         ([Ended("done", drained=True)], {}, 1),
+        ([Ended("done", drained=True, drained_by="by haproxy since 12:00")], {}, 1),
         ([Ended("done"), Ended("lost", "x")], {}, 4),
         ([Ended("done")], {"b": "not reached"}, 4),
     ],
@@ -101,6 +102,7 @@ def test_a_rollout_is_good_only_when_every_host_is(
     assert exit_code(hosts, left_out) == code
     assert ("next:" in text) == (code != 0)
     assert all(host in text for host in [*hosts, *left_out])
+    assert all(one.drained_by in text for one in ended)
 
 
 BACK = Ended("reverted", runs="generation old")

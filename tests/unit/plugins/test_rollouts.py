@@ -63,7 +63,7 @@ def test_what_keeps_one_host_from_it_keeps_all(one: Seen, wishes: Wishes, word: 
 
 
 def test_a_host_whose_manifest_has_problems_was_not_asked_and_is_no_host_out_of_reach() -> None:
-    asked = seen_of({"failed": True, "problems": [{"place": "services.web"}], "msg": "services.web: unknown key"})
+    asked = seen_of({"failed": True, "asked": False, "msg": "services.web: unknown key"})
 
     decided = decide({"a": GOOD, "b": asked}, Wishes(unreachable="skip"), 10.0)
 
