@@ -193,6 +193,10 @@ seen:
       returned: always
       type: list
       elements: str
+    drains:
+      description: By what the rollout to come drains it.
+      returned: always
+      type: str
     once:
       description: By oneshot of the manifest that runs on one host for all the host that it runs on.
       returned: always
