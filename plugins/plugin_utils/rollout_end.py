@@ -191,7 +191,9 @@ def result_text(ended: t.Mapping[str, Ended], left_out: t.Mapping[str, str], tol
     code = exit_code(ended, left_out)
     lines += [f"paused: {told.paused}"] if told.paused else []
     lines += _running(ended) if code != EXIT_OK else []
-    lines.append(f"rollout {told.id}: {_word(ended, code, told.paused)}, {_number(ended, left_out, told.reverts)}")
+    lines.append(
+        f"rollout {told.id}: {_word(ended, code, told.paused)}, {_number(ended, left_out, told.reverts, left)}"
+    )
     if code != EXIT_OK:
         lines += [f"  next: {_next(ended, left, told.reverts)}", *([f"    {told.again}"] if told.again else [])]
     return "\n".join(lines)
@@ -209,9 +211,10 @@ def _word(ended: t.Mapping[str, Ended], code: int, paused: str) -> str:
     return "INCOMPLETE" if outcomes <= {DONE} else "STOPPED"
 
 
-def _number(ended: t.Mapping[str, Ended], left_out: t.Mapping[str, str], reverts: bool) -> str:
+def _number(ended: t.Mapping[str, Ended], left_out: t.Mapping[str, str], reverts: bool, left: t.Sequence[str]) -> str:
     wanted, what = (REVERTED, "gone back") if reverts else (DONE, "done")
-    number = sum(one.outcome == wanted for one in ended.values())
+    # Who has yet to go back is not done, whatever it has come to before.
+    number = sum(one.outcome == wanted and host not in left for host, one in ended.items())
     return f"{number} of {count(len(ended) + len(left_out), 'host')} {what}"
 
 

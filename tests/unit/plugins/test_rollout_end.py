@@ -113,6 +113,7 @@ BACK = Ended("reverted", runs="generation old")
     [
         ([BACK, Ended("failed", "x", True)], [0], False, "REVERTED, 0 of 2", cures.GO_ON),
         ([Ended("done"), BACK, Ended("failed", "x", True)], [1, 0], False, "yet to go back: h0", cures.GO_ON_BACK),
+        ([Ended("done"), Ended("lost", "x")], [1, 0], False, "STOPPED, 0 of 2 hosts done", cures.GO_ON_BACK),
         ([BACK, Ended("failed", "x", False)], [1, 0], True, "STOPPED, 1 of 2 hosts gone back", cures.GO_ON),
         ([BACK, Ended()], [0, 1], True, "1 of 2 hosts gone back", cures.GO_ON_BACK),
         ([BACK], [0], True, "REVERTED, 1 of 1 host gone back", cures.ROLL_OUT_AGAIN),
