@@ -30,16 +30,17 @@ from ..host.rights import with_rights_of
 from ..host.roots import sees_as_we_do
 from ..host.trust import Trust, peer_of
 from . import running
-from .client import Client
+from .client import CALL_TIMEOUT, Client
 from .settings import Settings, read_settings, settings_of
 
 if t.TYPE_CHECKING:
     from ..base.command_documents import SupervisordRow
 
-# Seconds that one supervisord has to answer each of the two questions.
-PATIENCE = 1.0
-# Seconds after its start in which a supervisord need not answer yet: on a busy machine it needs half a second.
-STARTING = 2.0
+# Seconds that one supervisord has to answer each of the two questions: no fewer than a run or a look gives it, or the
+# doctor calls deaf what they find well, and tells to end it.
+PATIENCE = CALL_TIMEOUT
+# Seconds after its start in which a supervisord need not answer yet: on a slow and busy machine it needs some.
+STARTING = 5.0
 # How many are asked at the same time.
 AT_ONCE = 32
 # Seconds in which the config of one is read, besides those after which its file system is known not to answer; and how

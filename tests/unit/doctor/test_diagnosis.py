@@ -39,8 +39,8 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.ports.unix_soc
 from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.answers import DatabaseAnswer, HealthAnswer
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lives import Book, Exit, Lives
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.stopped import StoppedByHand
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors
-from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import ProgramState
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord import client_errors, discovery
+from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.client import CALL_TIMEOUT, ProgramState
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.discovery import SocketAnswer, Supervisord
 from ansible_collections.rollcall.supervisor.plugins.module_utils.supervisord.settings import (
     InetServer,
@@ -666,3 +666,7 @@ def test_a_config_that_cannot_be_read_says_why(tmp_path: t.Any, bad: t.Optional[
 )
 def test_a_port_alone_is_for_every_host(address: str, exposed: bool) -> None:
     assert InetServer(address, True).exposed is exposed
+
+
+def test_what_a_status_finds_well_the_doctor_does_not_call_deaf() -> None:
+    assert discovery.PATIENCE >= CALL_TIMEOUT
