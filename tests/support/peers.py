@@ -89,7 +89,7 @@ def drips(text: str, interval: float = 0.02) -> Behaviour:
 
 def keeps_silent(connection: socket.socket) -> None:
     """Hold the connection until the other side closes it."""
-    connection.settimeout(10)
+    connection.settimeout(60)
     while connection.recv(65536):
         pass
 

@@ -16,7 +16,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import typing as t
 from pathlib import Path
 
@@ -79,12 +78,12 @@ class Sandbox:
             "environment": self.environment,
             "log": self.log,
             "cwd": str(self.home),
-            "timeout": 20,
+            "timeout": 60,
             **options,
         }
         return life.start_supervisord(arguments.pop("python", sys.executable), self.config, **arguments)
 
-    def client(self, timeout: float = 5) -> Client:
+    def client(self, timeout: float = 20) -> Client:
         return Client(self.socket, timeout=timeout)
 
     def script(self, name: str, text: str) -> str:
@@ -110,14 +109,14 @@ class Sandbox:
 
     def end(self) -> None:
         """Kill what carries the mark, until nothing does."""
-        for _unused in range(100):
+
+        def is_empty() -> bool:
             left = self.processes()
             for pid in left:
                 kill(pid)
-            if not left:
-                return
-            time.sleep(0.02)
-        raise AssertionError(f"still alive: {left}")
+            return not left
+
+        assert eventually(is_empty), f"still alive: {self.processes()}"
 
 
 def stale_socket(path: str) -> None:
@@ -158,7 +157,7 @@ def started(place: Sandbox, python: str = sys.executable) -> t.Iterator[int]:
         yield process.pid
     finally:
         place.end()
-        process.wait(10)
+        process.wait(60)
 
 
 def _answers(place: Sandbox) -> bool:

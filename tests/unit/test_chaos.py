@@ -153,8 +153,8 @@ print(time.time() - wall, time.monotonic() - even, int(time.strftime("%Y")) - ti
         child.stdin.write("\n")
         child.stdin.flush()
         wall, even, years = (float(word) for word in child.stdout.readline().split())
-        child.wait(10)
-    assert wall == pytest.approx(-800 * 86400.0, abs=30)
-    assert 0 <= even < 30
+        child.wait(60)
+    assert wall == pytest.approx(-800 * 86400.0, abs=600)
+    assert 0 <= even < 600
     assert years in (-2, -3)
     assert struct.unpack("d", page.read_bytes()) == (-800 * 86400.0,)

@@ -30,7 +30,7 @@ def launch(*argv: str, env: t.Optional[t.Mapping[str, str]] = None) -> subproces
         capture_output=True,
         encoding="utf-8",
         env={**MEASURED, **(env if env is not None else {"PATH": os.defpath})},
-        timeout=20,
+        timeout=60,
     )
 
 
@@ -60,7 +60,7 @@ def test_it_is_the_command_afterwards(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-I", launcher.__file__, path, "--", sys.executable, "-c", SHOW], stdout=subprocess.PIPE
     )
-    output, _unused = child.communicate(timeout=20)
+    output, _unused = child.communicate(timeout=60)
     assert json.loads(output)[0] == child.pid
 
 

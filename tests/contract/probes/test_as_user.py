@@ -46,7 +46,7 @@ def test_a_process_of_another_user_that_hangs_is_ended(first: str, tmp_path: Pat
     told = tmp_path / "pid"
     text = f"import os, sys, time\nopen(sys.argv[1], 'w').write(str(os.getpid()))\n{first}\ntime.sleep(600)"
     with pytest.raises(TimeoutError):
-        as_user.run_as(find_account(None), text, [str(told)], 2)
+        as_user.run_as(find_account(None), text, [str(told)], 6)
     assert not is_alive(int(told.read_text()))
 
 

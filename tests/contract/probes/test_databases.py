@@ -34,9 +34,11 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.probes.questio
 from tests.support import fips, postgresql, redis
 from tests.support.interpreters import python_of_all
 from tests.support.peers import Behaviour, drips, http, keeps_silent, says, tcp_peer, then_silent
-from tests.support.processes import free_port
+from tests.support.processes import eventually, free_port
 
-SHORT = 0.6
+# A deadline that is to pass, one that is not, and how late an answer may be on a busy machine. What would not end by
+# itself takes longer than that.
+SHORT, LONG, LATE = 1.0, 20.0, 20.0
 # In every place where a password can be; nothing that is said may have it.
 PLANTED = "planted-4be1f0"
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
@@ -62,12 +64,12 @@ def a_stack(url: str = "", *, root: str = "/nonexistent", user: t.Optional[str] 
 
 def ask(kind: str, url: str, *, stack: t.Optional[Stack] = None, **more: t.Any) -> DatabaseAnswer:
     """Return the answer of a database, which has come in bounded time, and without the password."""
-    check = DatabaseCheck(kind, service="web", variable="URL", **{"timeout": 3.0, **more})
+    check = DatabaseCheck(kind, service="web", variable="URL", **{"timeout": LONG, **more})
     if kind == "postgresql" and not check.query:
-        check = DatabaseCheck(kind, service="web", variable="URL", **{"timeout": 3.0, "query": "SELECT 1", **more})
+        check = DatabaseCheck(kind, service="web", variable="URL", **{"timeout": LONG, "query": "SELECT 1", **more})
     began = time.monotonic()
     answer = databases.ask(a_stack(url) if stack is None else stack, check)
-    assert time.monotonic() - began < check.timeout + 1, "one deadline for all of it"
+    assert time.monotonic() - began < check.timeout + LATE, "one deadline for all of it"
     assert PLANTED not in repr(answer)
     return answer
 
@@ -284,9 +286,10 @@ def test_a_query_that_ends_or_opens_the_transaction_is_followed_by_nothing(
 
 def test_a_slow_query_is_bounded_and_ended_on_the_server_too(server: postgresql.Cluster) -> None:
     # Time enough to log in, whatever else this machine does.
-    answer = ask("postgresql", at(server), query="SELECT pg_sleep(30)", timeout=2.0)
-    assert answer.detail.endswith('it let us in, and its answer to "SELECT pg_sleep(30)" has not come within 2 s')
-    assert server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND usename = 'trading'") == "0"
+    answer = ask("postgresql", at(server), query="SELECT pg_sleep(300)", timeout=5.0)
+    assert answer.detail.endswith('it let us in, and its answer to "SELECT pg_sleep(300)" has not come within 5 s')
+    active = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND usename = 'trading'"
+    assert eventually(lambda: server.sql(active) == "0")
 
 
 def test_a_log_in_that_takes_too_long_is_bounded(server: postgresql.Cluster) -> None:
@@ -308,7 +311,7 @@ def test_a_log_in_that_takes_too_long_is_bounded(server: postgresql.Cluster) -> 
     finally:
         holder.kill()
         holder.communicate()
-    assert answer.detail.endswith(f"it took the connection, and has not let us in within {SHORT} s")
+    assert answer.detail.endswith(f"it took the connection, and has not let us in within {SHORT:g} s")
 
 
 def test_a_server_that_is_full_is_told(server: postgresql.Cluster) -> None:
@@ -321,7 +324,7 @@ def test_a_server_that_is_full_is_told(server: postgresql.Cluster) -> None:
 
 
 STRANGERS: t.Mapping[str, t.Tuple[Behaviour, str]] = {
-    "silent": (keeps_silent, f"no answer within {SHORT} s"),
+    "silent": (keeps_silent, f"no answer within {SHORT:g} s"),
     "closes": (says(b""), "closed"),
     "HTTP": (says(http("no", "400 Bad Request")), 'not PostgreSQL: it answers "HTTP/1.1 400 Bad Request'),
     "HTTP that keeps the line open": (then_silent(http("no", "400 Bad Request")), "not PostgreSQL: it answers"),
@@ -336,7 +339,7 @@ STRANGERS: t.Mapping[str, t.Tuple[Behaviour, str]] = {
 def test_what_is_no_postgresql_is_told(case: str, tls: str) -> None:
     behave, words = STRANGERS[case]
     with tcp_peer(behave) as peer:
-        answer = ask("postgresql", at(peer, more=f"?sslmode={tls}"), timeout=SHORT)
+        answer = ask("postgresql", at(peer, more=f"?sslmode={tls}"), timeout=SHORT if "no answer" in words else LONG)
     assert not answer.ok
     if tls == "disable":
         words = words.replace("no answer", "it took the connection, and has not let us in")
@@ -348,7 +351,7 @@ def message(kind: bytes, body: bytes) -> bytes:
 
 
 BROKEN: t.Mapping[str, t.Tuple[Behaviour, str]] = {
-    "drips": (drips("R" + "x" * 200), "has not let us in within"),
+    "drips": (drips("R" + "x" * 2000), "has not let us in within"),
     "an unknown message": (then_silent("R\x00\x00\x00\x08\x00\x00\x00\x00?\x00\x00\x00\x04"), "cannot be talked to"),
     "an unknown way to log in": (says(message(b"R", b"\0\0\0\x63")), "cannot be talked to"),
     "half a message": (says(message(b"R", b"\0\0\0\0")[:6]), "closed the connection before it had answered"),
@@ -368,7 +371,7 @@ BROKEN: t.Mapping[str, t.Tuple[Behaviour, str]] = {
 def test_a_server_that_breaks_the_protocol_is_told(case: str) -> None:
     behave, words = BROKEN[case]
     with tcp_peer(behave) as peer:
-        answer = ask("postgresql", at(peer, more="?sslmode=disable"), timeout=SHORT)
+        answer = ask("postgresql", at(peer, more="?sslmode=disable"), timeout=SHORT if "within" in words else LONG)
     assert not answer.ok
     assert words in answer.detail
 
@@ -420,7 +423,7 @@ def test_a_redis_that_lets_the_application_in_answers(cache: redis.Redis) -> Non
     ],
 )
 def test_what_keeps_the_application_out_of_redis_is_told(cache: redis.Redis, url: str, words: str) -> None:
-    answer = ask("redis", url.format(port=cache.port, planted=PLANTED), timeout=SHORT)
+    answer = ask("redis", url.format(port=cache.port, planted=PLANTED))
     assert not answer.ok
     assert answer.detail.endswith(words) or words in answer.detail
 
@@ -450,15 +453,15 @@ def test_a_redis_before_6_that_refuses_a_password_is_told(to_auth: str, to_ping:
             connection.sendall(f"{to_ping}\r\n".encode())
 
     with tcp_peer(behave) as peer:
-        answer = ask("redis", f"redis://:{PLANTED}@127.0.0.1:{peer.port}", timeout=SHORT)
+        answer = ask("redis", f"redis://:{PLANTED}@127.0.0.1:{peer.port}")
     assert answer.detail.endswith(words)
 
 
 NO_REDIS: t.Mapping[str, t.Tuple[Behaviour, str]] = {
-    "silent": (keeps_silent, f"it took the connection, and has not answered within {SHORT} s"),
+    "silent": (keeps_silent, f"it took the connection, and has not answered within {SHORT:g} s"),
     "closes": (says(b""), "closed without an answer"),
     "HTTP": (says(http("no", "400 Bad Request")), 'not Redis: it answers "HTTP/1.1 400 Bad Request'),
-    "drips": (drips("+" + "x" * 200), f"it took the connection, and has not answered within {SHORT} s"),
+    "drips": (drips("+" + "x" * 2000), f"it took the connection, and has not answered within {SHORT:g} s"),
     "no end": (says("+" + "x" * 1_000_000), 'answered "+xxx'),
     "loads": (then_silent("-LOADING Redis is loading the dataset in memory\r\n"), "it is still loading its data"),
     "another word": (then_silent("+QUEUED\r\n"), 'answered "+QUEUED" to PING'),
@@ -473,7 +476,7 @@ def test_what_is_no_redis_is_told(case: str) -> None:
     if case == "a password that comes back":
         url, words = f"redis://:{PLANTED}@127.0.0.1:{{}}", words.replace("PING", "AUTH")
     with tcp_peer(behave) as peer:
-        answer = ask("redis", url.format(peer.port), timeout=SHORT)
+        answer = ask("redis", url.format(peer.port), timeout=SHORT if "within" in words else LONG)
     assert not answer.ok
     assert words in answer.detail
 
@@ -490,10 +493,10 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
-def look(path: t.Union[str, Path], timeout: float = 1.0) -> DatabaseAnswer:
+def look(path: t.Union[str, Path], timeout: float = LONG) -> DatabaseAnswer:
     began = time.monotonic()
     answer = databases.ask(a_stack(), DatabaseCheck("sqlite", str(path), timeout=timeout))
-    assert time.monotonic() - began < timeout + 0.5
+    assert time.monotonic() - began < timeout + LATE
     return answer
 
 
@@ -609,7 +612,7 @@ def test_sqlite_is_asked_as_the_user_of_the_application(mode: int, around: int, 
 
 def test_a_file_system_that_does_not_answer_is_bounded(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
-    monkeypatch.setattr(sqlite, "look_into", lambda *_: over.wait(10))
+    monkeypatch.setattr(sqlite, "look_into", lambda *_: over.wait(60))
     try:
         assert look(database, 0.3).detail == "no answer within 0.3 s"
     finally:

@@ -30,7 +30,9 @@ from tests.support.manifests import a_manifest, a_service, checked
 from tests.support.peers import Behaviour, Peer, drips, http, keeps_silent, says, tcp_peer, then_silent
 from tests.support.processes import eventually, free_port
 
-SHORT = 0.4
+# A deadline that is to pass, one that is not, and how late an answer may be on a busy machine. What would not end by
+# itself takes longer than that.
+SHORT, LONG, LATE = 1.0, 20.0, 20.0
 FOREVER = "x" * 65536
 
 
@@ -38,8 +40,8 @@ def ask(behave: Behaviour, *, listens: bool = True, **wanted: t.Any) -> HealthAn
     """Return the answer of a peer, which must have come in bounded time."""
     with tcp_peer(behave, listens=listens) as peer:
         began = time.monotonic()
-        answer = health.probe(Health(**{"kind": "http", "port": peer.port, "timeout": SHORT, **wanted}))
-        assert time.monotonic() - began < wanted.get("timeout", SHORT) + 0.5, "one deadline for all of it"
+        answer = health.probe(Health(**{"kind": "http", "port": peer.port, "timeout": LONG, **wanted}))
+        assert time.monotonic() - began < wanted.get("timeout", LONG) + LATE, "one deadline for all of it"
         return answer
 
 
@@ -97,13 +99,13 @@ def test_an_error_page_with_status_200_is_not_health() -> None:
 
 @pytest.mark.parametrize("answer", ["HTTP/1.1 200 OK\r\nX-Slow: 1\r\n", http("ok" * 500)])
 def test_an_answer_that_drips_in_is_bounded_in_all(answer: str) -> None:
-    got = ask(drips(answer * 10))
+    got = ask(drips(answer * 100), timeout=SHORT)
     assert not got.ok
-    assert "bytes after 0.4 s" in got.detail or "its body did not end within 0.4 s" in got.detail
+    assert "bytes after 1 s" in got.detail or "its body did not end within 1 s" in got.detail
 
 
 def test_a_connection_that_is_taken_and_left_alone() -> None:
-    assert ask(keeps_silent).detail == "no answer within 0.4 s"
+    assert ask(keeps_silent, timeout=SHORT).detail == "no answer within 1 s"
 
 
 def test_a_connection_that_nobody_takes() -> None:
@@ -120,8 +122,8 @@ def test_a_connection_that_nobody_takes() -> None:
         finally:
             for one in waiting:
                 one.close()
-    assert answer.detail == "no connection within 0.4 s"
-    assert answer.latency < SHORT + 0.3
+    assert answer.detail == "no connection within 1 s"
+    assert answer.latency < SHORT + LATE
 
 
 def test_a_socket_is_asked_by_hand_as_the_user_who_asks_it() -> None:
@@ -154,7 +156,7 @@ def test_a_full_queue_of_a_unix_socket_is_waited_for(tmp_path: Path) -> None:
             connect_unix(path, None, Deadline(0.1))
         takes = threading.Timer(0.1, server.accept)
         takes.start()
-        connect_unix(path, None, Deadline(20)).close()
+        connect_unix(path, None, Deadline(LONG)).close()
         takes.join()
 
 
@@ -162,7 +164,7 @@ def test_a_full_queue_of_a_unix_socket_is_waited_for(tmp_path: Path) -> None:
 def test_an_endless_body_is_read_up_to_the_cap_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "SEARCH_LIMIT", 1 << 20)
     assert ask(endless_body).ok
-    answer = ask(endless_body, body="never", timeout=5)
+    answer = ask(endless_body, body="never")
     assert not answer.ok
     assert answer.detail.startswith('200, but the first 1 MiB of its body lack "never": "xxx')
 
@@ -170,24 +172,24 @@ def test_an_endless_body_is_read_up_to_the_cap_only(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("before", [0, health.BODY_LIMIT - 1, health.BODY_LIMIT, 65_536 * 3 - 1, 2_000_000])
 def test_a_wanted_word_is_found_wherever_it_stands_in_a_long_body(before: int) -> None:
     text = "x" * before + "ok" + "y" * 100_000
-    assert ask(says(http(text)), body="ok", timeout=5).ok
-    assert ask(says(http(text)), body="okx", timeout=5).detail.startswith('200, but its body lacks "okx"')
+    assert ask(says(http(text)), body="ok").ok
+    assert ask(says(http(text)), body="okx").detail.startswith('200, but its body lacks "okx"')
     chunks = "".join(f"{len(part):x}\r\n{part}\r\n" for part in (text[: before + 1], text[before + 1 :]))
     chunked = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"
-    assert ask(says(chunked), body="ok", timeout=5).ok, "also where it is divided"
+    assert ask(says(chunked), body="ok").ok, "also where it is divided"
 
 
 def test_a_word_beyond_all_that_is_searched_is_not_called_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "SEARCH_LIMIT", 1 << 20)
-    answer = ask(says(http("x" * (1 << 20) + "ok")), body="ok", timeout=5)
+    answer = ask(says(http("x" * (1 << 20) + "ok")), body="ok")
     assert answer.detail.startswith('200, but the first 1 MiB of its body lack "ok"')
 
 
 def test_a_body_that_stops_in_the_middle() -> None:
-    silent = ask(then_silent("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok"), body="ok")
-    assert silent.detail == "200, but its body did not end within 0.4 s"
-    wrong = ask(then_silent("HTTP/1.1 503 Down\r\nContent-Length: 100\r\n\r\nok"))
-    assert wrong.detail == "503, wanted 200, but its body did not end within 0.4 s"
+    silent = ask(then_silent("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok"), body="ok", timeout=SHORT)
+    assert silent.detail == "200, but its body did not end within 1 s"
+    wrong = ask(then_silent("HTTP/1.1 503 Down\r\nContent-Length: 100\r\n\r\nok"), timeout=SHORT)
+    assert wrong.detail == "503, wanted 200, but its body did not end within 1 s"
     closed = ask(says("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nok"), body="ok")
     assert closed.detail == "200, but the connection was closed 98 bytes before its end"
     chunked = ask(says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nok"), body="ok")
@@ -263,7 +265,7 @@ def test_localhost_is_both_addresses_in_whichever_order_a_system_has_them(
 def test_a_host_name_that_is_none() -> None:
     answer = health.probe(Health("http", 80, host="no such host", timeout=SHORT))
     assert not answer.ok
-    assert answer.latency < SHORT + 0.5
+    assert answer.latency < SHORT + LATE
     assert "no host name" in health.probe(Health("http", 80, host="x" * 70 + ".org", timeout=SHORT)).detail
 
 
@@ -273,7 +275,7 @@ def test_a_resolver_that_hangs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     def hangs(*_address: t.Any, **options: int) -> t.Any:
         if options["flags"]:
             raise socket.gaierror(socket.EAI_NONAME, "not numeric")
-        over.wait(10)
+        over.wait(60)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", hangs)
@@ -281,8 +283,8 @@ def test_a_resolver_that_hangs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
         answer = health.probe(Health("http", 80, host="slow.example.org", timeout=SHORT))
     finally:
         over.set()
-    assert answer.detail == "no connection within 0.4 s"
-    assert answer.latency < SHORT + 0.3
+    assert answer.detail == "no connection within 1 s"
+    assert answer.latency < SHORT + LATE
 
 
 @pytest.mark.fault(30)
@@ -305,7 +307,7 @@ def test_a_socket_that_has_connected_with_itself_is_no_answer(monkeypatch: pytes
             super().connect(address)
 
     monkeypatch.setattr(socket, "socket", FromItsOwnPort)
-    answer = health.probe(Health("tcp", port, timeout=SHORT))
+    answer = health.probe(Health("tcp", port, timeout=LONG))
     assert (answer.ok, answer.detail) == (False, "connection refused")
 
 
@@ -332,7 +334,7 @@ def test_a_socket_that_has_connected_with_itself_is_no_answer(monkeypatch: pytes
 def test_fields_of_json_must_have_the_values_that_are_wanted(
     body: str, wanted: dict[str, t.Any], said: t.Optional[str]
 ) -> None:
-    answer = ask(says(http(body)), json=wanted, timeout=30)
+    answer = ask(says(http(body)), json=wanted)
     assert answer.ok == (said is None and not body.startswith("[[") and "999" not in body), answer.detail
     assert said is None or answer.detail == said
     assert len(answer.detail) < 300
@@ -406,15 +408,15 @@ def test_a_banner_without_a_question() -> None:
 def test_a_wrong_banner_is_shown() -> None:
     closed = tcp(says("HTTP/1.1 400 Bad\r\n"), listens=False, expect="+PONG")
     assert closed.detail == 'answered "HTTP/1.1 400 Bad" and closed, wanted "+PONG"'
-    open_ = tcp(then_silent("-ERR no\r\n"), listens=False, expect="+PONG")
-    assert open_.detail == 'answered "-ERR no" and no more within 0.4 s, wanted "+PONG"'
+    open_ = tcp(then_silent("-ERR no\r\n"), listens=False, expect="+PONG", timeout=SHORT)
+    assert open_.detail == 'answered "-ERR no" and no more within 1 s, wanted "+PONG"'
     assert tcp(says(""), listens=False, expect="+PONG").detail == 'closed without an answer, wanted "+PONG"'
-    assert tcp(keeps_silent, send="PING", expect="+PONG").detail == "no answer within 0.4 s"
+    assert tcp(keeps_silent, send="PING", expect="+PONG", timeout=SHORT).detail == "no answer within 1 s"
 
 
 def test_an_answer_in_pieces_is_put_together_and_an_endless_one_is_not() -> None:
     assert tcp(drips("+PONG", 0.01), listens=False, expect="+PONG").ok
-    assert not tcp(drips("." * 500), listens=False, expect="+PONG").ok
+    assert not tcp(drips("." * 5000), listens=False, expect="+PONG", timeout=SHORT).ok
 
     def pours(connection: socket.socket) -> None:
         while True:
@@ -430,12 +432,13 @@ def test_an_answer_in_pieces_is_put_together_and_an_endless_one_is_not() -> None
 
 def test_many_are_asked_at_once() -> None:
     with contextlib.ExitStack() as stack:
-        peers = {f"silent{number}": stack.enter_context(tcp_peer(keeps_silent)) for number in range(5)}
+        peers = {f"silent{number}": stack.enter_context(tcp_peer(keeps_silent)) for number in range(30)}
         peers["well"] = stack.enter_context(tcp_peer(says(http("ok"))))
-        targets = {name: Health("http", peer.port, timeout=SHORT) for name, peer in peers.items()}
+        patience = {"well": LONG}
+        targets = {name: Health("http", peer.port, timeout=patience.get(name, SHORT)) for name, peer in peers.items()}
         began = time.monotonic()
         answers = health.probe_all(targets)
-        assert time.monotonic() - began < 2 * SHORT
+        assert time.monotonic() - began < SHORT + LATE, "one after the other would take 30 times as long"
     assert list(answers) == list(targets)
     assert [name for name, answer in answers.items() if answer.ok] == ["well"]
     assert health.probe_all({}) == {}
@@ -443,7 +446,7 @@ def test_many_are_asked_at_once() -> None:
 
 def test_a_watch_sees_a_service_come_up_and_leaves_it_in_peace_then() -> None:
     port = free_port()
-    with health.HealthWatch({"late": Health("http", port, timeout=SHORT)}) as watch:
+    with health.HealthWatch({"late": Health("http", port, timeout=LONG)}) as watch:
         assert watch.answer("nobody") is None
         assert eventually(lambda: watch.answer("late") is not None)
         early = watch.answer("late")
@@ -453,15 +456,15 @@ def test_a_watch_sees_a_service_come_up_and_leaves_it_in_peace_then() -> None:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind(("127.0.0.1", port))
         with Peer(server, says(http("ok"))) as peer:
-            assert eventually(lambda: well(watch.answer("late")), 2)
+            assert eventually(lambda: well(watch.answer("late")))
             asked = len(peer.requests)
             assert not Deadline(0.2).poll(lambda: len(peer.requests) > asked, 0.02)
 
 
 def test_a_stopped_watch_asks_no_more() -> None:
     with tcp_peer(says(http("no", "503 Starting"))) as peer:
-        watch = health.HealthWatch({"never": Health("http", peer.port, timeout=SHORT)})
-        assert eventually(lambda: len(peer.requests) > 2, 2)
+        watch = health.HealthWatch({"never": Health("http", peer.port, timeout=LONG)})
+        assert eventually(lambda: len(peer.requests) > 2)
         watch.stop()
         under_way = len(peer.requests) + 1
         assert not Deadline(0.3).poll(lambda: len(peer.requests) > under_way, 0.02)

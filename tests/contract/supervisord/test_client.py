@@ -84,17 +84,18 @@ def test_a_socket_that_may_not_be_opened_says_so(sandbox: Sandbox) -> None:
 
 def test_a_stopped_supervisord_is_bounded_and_answers_again_when_it_goes_on(sandbox: Sandbox) -> None:
     pid = sandbox.start()
-    client = sandbox.client(timeout=0.3)
+    client = sandbox.client()
     assert client.state() == "RUNNING"
     os.kill(pid, signal.SIGSTOP)
+    client.timeout = 0.3
     seconds, error = timed(lambda: error_of(client.state))
-    assert 0.25 < seconds < 1
+    assert 0.25 < seconds < 60
     assert error.evidence["problem"] == client_errors.SILENT
     assert "has not answered getState within 0.3 s" in error.message
     assert str(pid) not in error.message  # the socket cannot tell whose it is
     os.kill(pid, signal.SIGCONT)
     assert sandbox.client().state() == "RUNNING"
-    client.timeout = 5
+    client.timeout = 20
     assert client.pid() == pid
 
 
@@ -111,14 +112,14 @@ def test_a_full_queue_of_connections_is_silence_not_absence(sandbox: Sandbox) ->
         finally:
             for one in waiting:
                 one.close()
-    assert seconds < 1
+    assert seconds < 60
     assert error.evidence["problem"] == client_errors.SILENT
 
 
 def test_an_answer_that_drips_in_is_bounded_in_all(sandbox: Sandbox) -> None:
-    with unix_peer(sandbox.socket, drips(http("x" * 1000))):
-        seconds, error = timed(lambda: error_of(sandbox.client(timeout=0.3).state))
-    assert seconds < 1
+    with unix_peer(sandbox.socket, drips(http("x" * 10_000))):
+        seconds, error = timed(lambda: error_of(sandbox.client(timeout=2).state))
+    assert seconds < 60
     assert error.evidence["problem"] == client_errors.SILENT
     assert error.evidence["received"] > 3
     assert "bytes of its answer" in error.message
@@ -148,7 +149,7 @@ def test_an_answer_that_drips_in_is_bounded_in_all(sandbox: Sandbox) -> None:
 )
 def test_what_is_not_supervisord_is_named_as_what_it_is(sandbox: Sandbox, answer: str, expected: str) -> None:
     with unix_peer(sandbox.socket, says(answer)):
-        error = error_of(sandbox.client(timeout=2).state)
+        error = error_of(sandbox.client().state)
     assert error.evidence["problem"] == expected
     assert sandbox.socket in error.message
 
@@ -159,7 +160,7 @@ def test_a_shorter_answer_to_a_batch_is_not_taken_for_the_batchs(sandbox: Sandbo
         sandbox.socket,
         says(http(f"<methodResponse><params><param><value>{array}</value></param></params></methodResponse>")),
     ):
-        error = error_of(lambda: sandbox.client(timeout=2).start(["a", "b"]))
+        error = error_of(lambda: sandbox.client().start(["a", "b"]))
     assert error.evidence["problem"] == client_errors.GARBAGE
 
 
@@ -169,13 +170,13 @@ def test_programs_start_and_stop_by_the_batch(sandbox: Sandbox) -> None:
     client = sandbox.client()
     assert {program.state for program in client.programs().values()} == {"STOPPED"}
     assert client.start(["one", "two"]) == {"one": None, "two": None}
-    states = wait_states(client, ["one", "two"], ("RUNNING",), deadline=Deadline(5))
+    states = wait_states(client, ["one", "two"], ("RUNNING",), deadline=Deadline(60))
     assert all(is_alive(program.pid) for program in states.values())
     assert client.start(["one", "three"]) == {"one": None, "three": None}, "ALREADY_STARTED is no fault"
     assert client.stop(["one", "two", "three"]) == {"one": None, "two": None, "three": None}
     # A TERM that reaches a program between fork and exec is lost in supervisord's own handler, which the child still
     # has; then it takes the stopwaitsecs of 10 s and a KILL.
-    states = wait_states(client, ["one", "two", "three"], DOWN, deadline=Deadline(20))
+    states = wait_states(client, ["one", "two", "three"], DOWN, deadline=Deadline(60))
     assert {program.state for program in states.values()} == {"STOPPED"}
     assert client.stop(["one"]) == {"one": None}, "NOT_RUNNING is no fault"
     assert client.start([]) == {}
@@ -208,7 +209,7 @@ def test_each_program_that_cannot_start_says_why_and_the_others_start(sandbox: S
 
 
 def test_a_program_that_is_still_stopping_cannot_be_started_and_says_so(sandbox: Sandbox) -> None:
-    sandbox.configure(stubborn=STUBBORN + "5")
+    sandbox.configure(stubborn=STUBBORN + "60")
     sandbox.start()
     client = sandbox.client()
     client.start(["stubborn"])
@@ -224,44 +225,46 @@ def test_a_program_that_is_still_stopping_cannot_be_started_and_says_so(sandbox:
 
 def test_waiting_ends_at_the_first_dead_end(sandbox: Sandbox) -> None:
     sandbox.configure(
-        fails="/bin/sh -c 'exit 7'\nstartsecs=1\nstartretries=0", slow="sleep 600\nstartsecs=30", other=SLEEP
+        fails="/bin/sh -c 'exit 7'\nstartsecs=1\nstartretries=0", slow="sleep 600\nstartsecs=600", other=SLEEP
     )
     sandbox.start()
     client = sandbox.client()
     client.start(["fails", "slow"])
     seconds, states = timed(
-        lambda: wait_states(client, ["fails", "slow", "not-there"], ("RUNNING",), ("FATAL",), deadline=Deadline(20))
+        lambda: wait_states(client, ["fails", "slow", "not-there"], ("RUNNING",), ("FATAL",), deadline=Deadline(300))
     )
-    assert seconds < 10
+    assert seconds < 100
     assert (states["fails"].state, states["slow"].state) == ("FATAL", "STARTING")
     assert "Exited too quickly" in states["fails"].spawn_error
     assert "not-there" not in states
 
 
 def test_waiting_ends_at_the_deadline_with_the_last_states(sandbox: Sandbox) -> None:
-    sandbox.configure(slow="sleep 600\nstartsecs=30")
+    sandbox.configure(slow="sleep 600\nstartsecs=600")
     sandbox.start()
     client = sandbox.client()
     client.start(["slow"])
     seconds, states = timed(lambda: wait_states(client, ["slow"], ("RUNNING",), deadline=Deadline(0.2)))
-    assert seconds < 2
+    assert seconds < 60
     assert states["slow"].state == "STARTING"
 
 
 def test_a_changed_config_is_taken_over_program_by_program(sandbox: Sandbox) -> None:
-    sandbox.configure(stays=SLEEP, changes=SLEEP, goes=SLEEP)
+    # A lost signal would leave it there for its stopwaitsecs.
+    patient = f"{SLEEP}\nstopwaitsecs=300"
+    sandbox.configure(stays=SLEEP, changes=patient, goes=patient)
     sandbox.start()
     client = sandbox.client()
     client.start(["stays", "changes", "goes"])
     pid = client.programs()["stays"].pid
-    sandbox.configure(stays=SLEEP, changes=SLEEP + "\nenvironment=A='1'", comes=SLEEP)
+    sandbox.configure(stays=SLEEP, changes=patient + "\nenvironment=A='1'", comes=SLEEP)
     assert client.reload() == (["comes"], ["changes"], ["goes"])
     error = error_of(lambda: client.remove("goes"))
     assert error.evidence["fault"] == "STILL_RUNNING"
     assert "removeProcessGroup goes" in error.message
     await_exec(client.programs().values())
     client.stop(["changes", "goes"])
-    states = wait_states(client, ["changes", "goes"], DOWN, deadline=Deadline(5))
+    states = wait_states(client, ["changes", "goes"], DOWN, deadline=Deadline(60))
     assert {program.state for program in states.values()} == {"STOPPED"}
     client.remove("goes")
     client.remove("changes")
@@ -273,14 +276,15 @@ def test_a_changed_config_is_taken_over_program_by_program(sandbox: Sandbox) -> 
 
 
 def test_a_program_that_was_started_just_now_gets_its_stop_signal(sandbox: Sandbox) -> None:
-    sandbox.configure(one=SLEEP, two=SLEEP)
+    patient = f"{SLEEP}\nstopwaitsecs=300"
+    sandbox.configure(one=patient, two=patient)
     sandbox.start(python=sandbox.script("supervisord", f"#!{sys.executable}\n{SLOW_EXEC}"))
     client = sandbox.client()
     client.start(["one", "two"])
     await_exec(client.programs().values())
     client.stop(["one", "two"])
-    # A lost signal would leave it there for its stopwaitsecs, 10 s.
-    states = wait_states(client, ["one", "two"], DOWN, deadline=Deadline(3))
+    # A lost signal would leave it there for its stopwaitsecs.
+    states = wait_states(client, ["one", "two"], DOWN, deadline=Deadline(60))
     assert {name: program.state for name, program in states.items()} == {"one": "STOPPED", "two": "STOPPED"}
 
 
@@ -308,7 +312,7 @@ def test_one_client_serves_one_daemon_after_the_other(sandbox: Sandbox) -> None:
     first = sandbox.start()
     client = sandbox.client()
     assert client.pid() == first
-    life.stop_supervisord(sandbox.client(), first, timeout=10)
+    life.stop_supervisord(sandbox.client(), first, timeout=60)
     second = sandbox.start()
     assert client.pid() == second, "its kept connection led to the first, and is made anew"
     assert client.version().startswith("4.")

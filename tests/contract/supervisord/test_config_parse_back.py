@@ -37,7 +37,7 @@ from tests.support import configs, interpreters
 from tests.support.configs import made, service
 from tests.support.rendering import TEMPLATES, render
 
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 
 
 @pytest.fixture(params=interpreters.VERSIONS, scope="module")
@@ -277,8 +277,8 @@ def script(path: Path, text: str) -> str:
 def test_an_interpreter_that_hangs_is_ended_at_the_deadline(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(RollcallError, match=r"did not finish reading the config within 0\.3 s") as caught:
-        parse_back(script(tmp_path / "python", "exec sleep 60"), "", timeout=0.3)
-    assert time.monotonic() - began < 5
+        parse_back(script(tmp_path / "python", "exec sleep 600"), "", timeout=0.3)
+    assert time.monotonic() - began < 60
     assert caught.value.kind == "failed"
 
 

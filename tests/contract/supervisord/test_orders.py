@@ -25,7 +25,7 @@ SLEEP = "sleep 600\nstartsecs=0"
 
 
 def login(place: Sandbox, username: t.Optional[str], password: t.Optional[str]) -> Client:
-    return Client(place.socket, username=username, password=password, timeout=5)
+    return Client(place.socket, username=username, password=password, timeout=20)
 
 
 def refusal(client: Client) -> RollcallError:

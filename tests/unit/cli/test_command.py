@@ -91,7 +91,7 @@ def test_a_look_loads_nothing_that_it_does_not_need() -> None:
     # `make coverage` has each Python load more, unless it does not hear of it.
     given = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     done = subprocess.run(
-        [sys.executable, "-c", LOOK], capture_output=True, text=True, check=True, timeout=30, env=given
+        [sys.executable, "-c", LOOK], capture_output=True, text=True, check=True, timeout=100, env=given
     )
     loaded = done.stdout.split()
 
@@ -103,7 +103,7 @@ def test_a_look_loads_nothing_that_it_does_not_need() -> None:
 def written_to(output: t.IO[bytes] | int, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     asked = arguments or ("--root", "/nonexistent", "status")
     words = [sys.executable, "-E", "-m", f"{ENGINE}.cli.command", *asked, "--json"]
-    return subprocess.run(words, stdout=output, stderr=subprocess.PIPE, check=False, timeout=30)
+    return subprocess.run(words, stdout=output, stderr=subprocess.PIPE, check=False, timeout=100)
 
 
 def test_a_full_disk_under_the_output_is_no_success() -> None:
@@ -140,7 +140,7 @@ def test_a_reader_that_has_gone_is_no_success_and_no_traceback() -> None:
 def test_closed_standard_error_changes_no_exit_code() -> None:
     words = [sys.executable, "-m", f"{ENGINE}.cli.command", "help"]
     done = subprocess.run(
-        ["sh", "-c", 'exec "$@" 2>&-', "sh", *words], stdout=subprocess.DEVNULL, check=False, timeout=30
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *words], stdout=subprocess.DEVNULL, check=False, timeout=100
     )
     assert done.returncode == 0
 

@@ -560,9 +560,9 @@ def test_a_command_says_the_same_as_under_a_shell(command: str) -> None:
     entry = services(imported(f"web: {command}\n", "procfile"))["web"]
     argv = entry["command"]
     environment = {"PATH": "/usr/bin:/bin", "X": "in x"}
-    before = subprocess.run(["sh", "-c", command], capture_output=True, check=True, env=environment, timeout=10)
+    before = subprocess.run(["sh", "-c", command], capture_output=True, check=True, env=environment, timeout=60)
     own = {**environment, **entry.get("env", {})}
-    after = subprocess.run(argv, capture_output=True, check=True, env=own, timeout=10)
+    after = subprocess.run(argv, capture_output=True, check=True, env=own, timeout=60)
     assert after.stdout == before.stdout
 
 

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import patience
 
 # Of a host that never answers; what is tested ends long before.
-NEVER = 20.0
+NEVER = 200.0
 
 
 def silent() -> None:
