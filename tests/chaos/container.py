@@ -31,7 +31,7 @@ SHARED = ROOT / "molecule" / "shared"
 
 # Blocks of 4 KiB and inodes of the two disks. What is installed takes about half of the larger one.
 DISKS = {places.ROOT: (24576, 8000), places.LOG_DISK: (8192, 500)}
-BOOT = 60.0
+BOOT = 180.0
 # Seconds that a service has to stop: it has ten by itself, and a stopped one takes all of them.
 STOP = 4
 

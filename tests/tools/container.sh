@@ -33,7 +33,7 @@ podman build --tag "localhost/$name" --build-arg "BASE=$base" --env PIP_NO_INDEX
 
 started() { # options...: the container, once it is up
   podman run --detach --name "$name" --volume "$name:/opt/shop" "$@" "localhost/$name" >/dev/null
-  for _ in $(seq 300); do
+  for _ in $(seq 1500); do
     [[ $(podman logs "$name" 2>&1) = *'OK, 3 of 3 services up'* ]] && return
     sleep 0.2
   done
@@ -42,7 +42,7 @@ started() { # options...: the container, once it is up
 }
 ended() { # code: waits for its end
   local code
-  code=$(timeout 60 podman wait "$name")
+  code=$(timeout 300 podman wait "$name")
   [ "$code" = "$1" ] || { podman logs "$name" >&2; die "it ended with $code, and not with $1"; }
   podman rm "$name" >/dev/null
 }
@@ -50,11 +50,14 @@ ended() { # code: waits for its end
 started --read-only
 podman exec "$name" sh -c 'sleep 0.1 & exec true'
 podman exec "$name" /opt/shop/bin/rollcall status >/dev/null || die "status is not ok"
-sleep 1
+for _ in $(seq 300); do
+  [[ $(podman top "$name" state) = *Z* ]] || break
+  sleep 0.2
+done
 [[ $(podman top "$name" state) != *Z* ]] || die "a zombie is left"
 began=$(date +%s)
-podman stop --time 30 "$name" >/dev/null
-[ $(($(date +%s) - began)) -lt 25 ] || die "it did not stop in time"
+podman stop --time 200 "$name" >/dev/null
+[ $(($(date +%s) - began)) -lt 180 ] || die "it did not stop in time"
 [[ $(podman logs "$name" 2>&1) = *'stops in order'* ]] || die "it was killed"
 [[ $(podman logs "$name" 2>/dev/null) = *'web | '* ]] || { podman logs "$name" >&2; die "the services' logs are not shown"; }
 ended 0

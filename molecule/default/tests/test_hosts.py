@@ -108,7 +108,7 @@ def test_bystanders_are_who_they_were(host: Any, view: eyes.View, expected: Expe
 
 def fetch(host: Any, url: str) -> Any:
     """Return the JSON that ``url`` answers on the host itself."""
-    program = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())"
+    program = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=60).read().decode())"
     return json.loads(host.check_output("python3 -c %s %s", program, url))
 
 

@@ -30,6 +30,8 @@ TASK = "celery.backend_cleanup"
 SECRETS = ("planted-key", "planted-db", "planted-queue", "planted-admin")
 SERVICES = {"web-1", "web-2", "worker", "beat"}
 PORTS = (8000, 8001)
+# A busy machine needs a dozen times as long as this takes.
+BOUND = 120
 SECONDS = 20
 TASKS = "django_celery_results_taskresult"
 
@@ -72,7 +74,7 @@ class Browser:
         return self._open(path, urllib.parse.urlencode({"csrfmiddlewaretoken": token, **fields}).encode())
 
     def _open(self, path: str, body: bytes | None) -> str:
-        with self._opener.open(self._address + path, body, timeout=10) as answer:
+        with self._opener.open(self._address + path, body, timeout=60) as answer:
             return str(answer.read().decode())
 
 
@@ -93,12 +95,12 @@ def ways(host: Any) -> Iterator[list[int]]:
         ]
     )
     try:
-        assert eventually(lambda: tunnel.poll() is not None or all(map(connects, ports)), 20)
+        assert eventually(lambda: tunnel.poll() is not None or all(map(connects, ports)))
         assert tunnel.poll() is None
         yield ports
     finally:
         tunnel.terminate()
-        tunnel.wait(10)
+        tunnel.wait(60)
 
 
 def connects(port: int) -> bool:
@@ -144,7 +146,7 @@ def result(host: Any, condition: str) -> list[str]:
         rows[:] = psql(host, f"SELECT {columns} FROM {TASKS} WHERE {where}")
         return bool(rows) and "|SUCCESS|" in rows[0]
 
-    assert eventually(found, 30), rows
+    assert eventually(found, BOUND), rows
     return rows[0].split("|")
 
 
@@ -189,7 +191,7 @@ def test_what_a_person_schedules_is_sent_by_beat(host: Any, browser: Browser) ->
         assert status == "SUCCESS"
     finally:
         # beat saves what it has sent, and thereby makes anew what was deleted meanwhile.
-        assert eventually(gone, 30)
+        assert eventually(gone, BOUND)
 
 
 def as_it_was_installed() -> None:
@@ -198,14 +200,12 @@ def as_it_was_installed() -> None:
         pytest.skip("tried when it had just been installed")
 
 
-# The task, the restart, and what a busy machine needs beside.
-@pytest.mark.timeout(240)
 def test_a_task_of_20_s_is_finished_in_a_restart_of_everything_and_the_site_is_not_away_meanwhile(host: Any) -> None:
     as_it_was_installed()
     call = f"from project.tasks import wait; print(wait.delay({SECONDS}).id)"
     task = host.check_output("rollcall exec worker -- venv/bin/python -m django shell -c %s", call).split()[-1]
     row = f"SELECT status, result FROM {TASKS} WHERE task_id = '{task}'"
-    assert eventually(lambda: [line.partition("|")[0] for line in psql(host, row)] == ["STARTED"], 30)
+    assert eventually(lambda: [line.partition("|")[0] for line in psql(host, row)] == ["STARTED"], BOUND)
 
     report = json.loads(host.check_output("rollcall restart --json"))
 

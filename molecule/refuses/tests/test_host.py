@@ -29,7 +29,7 @@ def test_what_ran_before_still_answers(host: Any) -> None:
     view = eyes.look(host)
     (daemon,) = view.supervisord(ROOT)
     assert all(daemon.pid in view.ancestors(pid) for pid in view.listeners[4000])
-    fetch = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:4000/health', timeout=5).read().decode())"
+    fetch = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:4000/health', timeout=60).read().decode())"
     assert json.loads(host.check_output("python3 -c %s", fetch))["status"] == "ok"
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.chaos.inside.places import APPLICATION, CONFIG, SOCKET
 
 Identity = tuple[int, int]
-PATIENCE = 5.0
+PATIENCE = 20.0
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
