@@ -38,11 +38,11 @@ class Host:
 def host() -> t.Iterator[Host]:
     with redis.running() as cache:
         services = {
-            "web": {"port": free_port(), "health": {"http": "/health", "timeout": 1}, "directory": "app"},
+            "web": {"port": free_port(), "health": {"http": "/health", "timeout": 4}, "directory": "app"},
             "worker": {"restart": "never", "env": {"REDIS_URL": f"redis://127.0.0.1:{cache.port}"}},
             "tool": {"command": ["bin/keeper", "600"]},
         }
-        checks = {"database": {"redis": {"service": "worker", "timeout": 1}}}
+        checks = {"database": {"redis": {"service": "worker", "timeout": 20}}}
         with stack(services, checks=checks) as made:
             os.mkdir(os.path.join(made.root, "app"))
             shutil.copy("/bin/sleep", os.path.join(made.root, "bin", "keeper"))
@@ -78,7 +78,7 @@ def hang_a_service(host: Host) -> None:
 
 def change_the_password(host: Host) -> None:
     command = ["redis-cli", "-p", str(host.cache.port), "config", "set", "requirepass", "another"]
-    subprocess.run(command, check=True, capture_output=True, timeout=20)
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
 def write_a_critical_line(host: Host) -> None:
@@ -92,7 +92,7 @@ CONDITIONS = {
     "3 the database is configured and reached": (lose_the_database, "reached", "redis of worker", "refused"),
     "4 supervisord runs and answers": (lose_supervisord, "supervisord", "test", "supervisord is not running"),
     "5 every service is spawned and RUNNING": (lose_a_service, "running", "worker", "EXITED"),
-    "6 web health endpoints answer": (hang_a_service, "health", "web", "1 s"),
+    "6 web health endpoints answer": (hang_a_service, "health", "web", "4 s"),
     "7 the application's own connection works": (change_the_password, "database", "redis of worker", "password"),
     "8 no critical errors in the logs": (write_a_critical_line, "logs", "worker", "CRITICAL the exchange closed"),
 }

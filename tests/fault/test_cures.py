@@ -223,7 +223,7 @@ def test_the_holder_of_a_lock_that_is_stopped_can_be_let_go_on_or_be_killed(runn
         assert (go_on, kill) == (cures.go_on(holder.pid), cures.kill(holder.pid))
         obey(go_on)
         obey(kill)
-        holder.wait(10)
+        holder.wait(60)
     assert ask(running, "start").returncode == 0
 
 
@@ -400,7 +400,7 @@ def test_a_process_that_does_not_end_when_asked_ends_when_it_is_killed() -> None
         obey(cures.end(held.pid))
         assert is_alive(held.pid)
         obey(cures.kill(held.pid))
-        assert held.wait(10) == -signal.SIGKILL
+        assert held.wait(60) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("inventory", ["hosts.yml", 'my inv\'s/a "b".yml', "back\\slash.yml"])

@@ -31,7 +31,7 @@ from tests.support.supervisords import Sandbox
 pytestmark = pytest.mark.usefixtures("bystander")
 sandbox = supervisords.sandbox
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-BOUND = 60
+BOUND = 120
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def other(place: Sandbox, config: str) -> t.Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(60)
 
 
 def findings(made: StackUnderTest, *subjects: str) -> t.Dict[str, t.Dict[str, t.Any]]:
@@ -138,7 +138,7 @@ def test_another_supervisord_that_nobody_reaches_is_ended_and_started_again(
         cure = findings(running, sandbox.config)["socket_gone"]["cure"]
         assert cure == cures.end_and_start(process.pid)
         assert shell(cure.partition(", and start")[0]).returncode == 0
-        process.wait(20)
+        process.wait(60)
     with other(sandbox, sandbox.config):
         assert eventually(lambda: Path(sandbox.socket).exists())
         assert eventually(lambda: findings(running, sandbox.config) == {})

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("bystander")
 
 PLANTED = "planted-9c01d7"
 SUBJECT = "postgresql of web"
-BOUND = 60
+BOUND = 120
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def services(port: int, cache_port: int) -> t.Dict[str, t.Any]:
 
 
 # Time enough to log in, whatever else this machine does.
-CHECKS = {"database": {"postgresql": {"service": "web", "timeout": 3}, "redis": {"service": "worker", "timeout": 3}}}
+CHECKS = {"database": {"postgresql": {"service": "web", "timeout": 20}, "redis": {"service": "worker", "timeout": 20}}}
 
 
 @pytest.fixture
@@ -128,13 +128,13 @@ def test_a_postgresql_that_refuses_the_password_fails_as_the_check_of_that_name(
 @pytest.mark.fault(31)
 def test_a_slow_postgresql_fails_within_bounds_as_the_check_of_that_name(running: StackUnderTest) -> None:
     running.raw["checks"] = {
-        "database": {"postgresql": {"service": "web", "timeout": 3, "query": "SELECT pg_sleep(60)"}}
+        "database": {"postgresql": {"service": "web", "timeout": 6, "query": "SELECT pg_sleep(600)"}}
     }
     began = time.monotonic()
     report = running.perform()
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 100
     assert failed_checks(report) == [("database", SUBJECT)]
-    assert "has not come within 3 s" in check_of(report, "database", SUBJECT)["evidence"]
+    assert "has not come within 6 s" in check_of(report, "database", SUBJECT)["evidence"]
 
 
 @pytest.mark.fault(31)

@@ -91,7 +91,7 @@ def test_a_service_that_ignores_its_signal_and_is_stopped_is_killed_soon() -> No
         before = made.pids()
         os.kill(before["frozen"], signal.SIGSTOP)
         report = emergency(made)
-        assert report["seconds"] < 60, "its own 120 seconds are not given to it"
+        assert report["seconds"] < 100, "its own 120 seconds are not given to it"
         assert not any(is_alive(pid) for pid in before.values())
 
 
@@ -168,7 +168,7 @@ def test_a_supervisord_of_somebody_else_on_our_socket_is_given_no_order(
         assert list(processes.descendants([other.pid])) == theirs
     finally:
         other.terminate()
-        other.wait(20)
+        other.wait(60)
 
 
 def test_a_process_that_shed_its_label_is_ended_because_it_descends_from_our_supervisord() -> None:

@@ -58,7 +58,7 @@ def ended_by(made: StackUnderTest, look: str, number: int, moment: float) -> t.T
         time.sleep(moment)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        _output, errors = process.communicate(timeout=30)
+        _output, errors = process.communicate(timeout=100)
     return process.returncode, told_besides(errors)
 
 
@@ -74,7 +74,7 @@ def test_a_look_that_is_interrupted_ends_at_once_and_says_no_more_than_a_line(
 ) -> None:
     began = time.monotonic()
     with begun(running, look) as process:
-        whole = process.communicate(timeout=30)
+        whole = process.communicate(timeout=100)
     seconds = time.monotonic() - began
     assert process.returncode == 0, whole
     seen = [ended_by(running, look, number, seconds * moment / MOMENTS) for moment in range(MOMENTS)]
@@ -98,7 +98,7 @@ def test_a_look_in_the_background_is_not_interrupted(running: StackUnderTest) ->
         while process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
             time.sleep(0.01)
-        _output, errors = process.communicate(timeout=30)
+        _output, errors = process.communicate(timeout=100)
     assert (process.returncode, told_besides(errors)) == (0, "")
 
 
@@ -110,7 +110,7 @@ def test_a_look_whose_reader_has_gone_ends_without_a_word(running: StackUnderTes
     try:
         kept = subprocess.PIPE if errors == "seen" else writer
         done = subprocess.run(
-            [running.command, *look.split()], stdout=writer, stderr=kept, text=True, check=False, timeout=30
+            [running.command, *look.split()], stdout=writer, stderr=kept, text=True, check=False, timeout=100
         )
     finally:
         os.close(writer)

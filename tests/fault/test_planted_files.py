@@ -133,7 +133,7 @@ def shown(said: t.Iterable[Said]) -> str:
 
 
 def follow(cure: str) -> None:
-    subprocess.run(["sh", "-c", cure], check=True, timeout=30)
+    subprocess.run(["sh", "-c", cure], check=True, timeout=100)
 
 
 # --- what root types then ---------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_a_log_that_became_a_link_since_the_look_is_not_followed(made: StackUnde
     log.symlink_to(secret)
     before = secret.stat()
     for cure in printed:
-        subprocess.run(["sh", "-c", cure], check=False, timeout=30)
+        subprocess.run(["sh", "-c", cure], check=False, timeout=100)
     after = secret.stat()
     assert (after.st_uid, after.st_mode, after.st_size) == (0, before.st_mode, before.st_size)
     # Where nothing was put in the way, they do what they say.

@@ -37,7 +37,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state.deliveri
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import run_ids, steps_of
 from tests.support import postgresql, redis, supervisords
 from tests.support.commands import rollcall
-from tests.support.playbooks import PLAYBOOK, outcome, play, prepare
+from tests.support.playbooks import BOUND, PLAYBOOK, outcome, play, prepare
 from tests.support.processes import eventually, free_port
 from tests.support.repository import ROOT
 from tests.support.stacks import APP, StackUnderTest, stack
@@ -373,7 +373,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Host]:
 
 def want_password(port: int, password: str) -> None:
     """Have a Redis ask for a password from now on, without an argument that shows it."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(f"CONFIG SET requirepass {password}\r\n".encode())
         assert connection.recv(100) == b"+OK\r\n"
 
@@ -478,7 +478,7 @@ def talking() -> t.Iterator[StackUnderTest]:
     web = {
         "port": free_port(),
         "health": {"http": "/"},
-        "ready_timeout": 2,
+        "ready_timeout": 6,
         "secrets": {
             "API_KEY": TOKENS["api"],
             "DATABASE_URL": f"postgresql://ada:{TOKENS['postgresql']}%2F@localhost/x",
@@ -544,7 +544,7 @@ def test_no_command_of_the_host_says_what_a_service_logs_of_its_secrets() -> Non
             "stop",
         ):
             for more in ((), ("--json",)):
-                said = rollcall(made, *words.split(), *more, bound=60)
+                said = rollcall(made, *words.split(), *more)
                 assert not named_in((said.out + said.err).encode()), words
                 assert "Traceback" not in said.err
                 if words in ("restart", "start"):
@@ -552,7 +552,7 @@ def test_no_command_of_the_host_says_what_a_service_logs_of_its_secrets() -> Non
         assert not named_in(read(os.path.join(made.paths.state, "watch.json")))
         Path(made.root, "lives").touch()
         for words in ("start", "verify", "acknowledge", "undo", "flush", "rollback", "stop"):
-            said = rollcall(made, words, bound=60)
+            said = rollcall(made, words)
             assert not named_in((said.out + said.err).encode()), words
 
 
@@ -713,7 +713,7 @@ def run_playbook(
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=BOUND,
     )
     assert not named_in((done.stdout + done.stderr).encode())
     return done

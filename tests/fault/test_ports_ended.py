@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -144,9 +146,7 @@ def test_a_process_that_has_become_another_users_is_not_signalled(root: str, mon
 @pytest.mark.fault(10)
 def test_what_ignores_term_is_killed_and_the_escalation_is_reported(root: str) -> None:
     with victim("deaf", label=a_label(root)) as held:
-        began = time.monotonic()
         done = flush.flush(a_stack(root, held.port), grace=0.3)
-        assert 0.3 <= time.monotonic() - began < 2
         (entry,) = done.ended
         assert (entry.pid, entry.signals, entry.result) == (held.pid, ("TERM", "KILL"), "ended")
         assert entry.seconds >= 0.3
@@ -157,17 +157,22 @@ def test_what_ignores_term_is_killed_and_the_escalation_is_reported(root: str) -
 def test_what_is_stopped_is_continued_so_that_it_can_end_by_itself(root: str) -> None:
     with victim("stopped", label=a_label(root)) as held:
         assert eventually(lambda: (processes.describe(held.pid) or pytest.fail("gone")).state == "T")
-        (entry,) = flush.flush(a_stack(root, held.port)).ended
+        (entry,) = flush.flush(a_stack(root, held.port), grace=100.0).ended
         assert (entry.signals, entry.result) == (("TERM", "CONT"), "ended")
-        assert entry.seconds < 2
+        assert entry.seconds < 100
 
 
 def test_one_that_ignores_term_does_not_hold_up_the_others(root: str) -> None:
-    with victim("deaf", label=a_label(root)) as deaf, victim("listen", label=a_label(root)) as other:
-        done = flush.flush(a_stack(root, deaf.port, other.port), grace=0.3)
-        seconds = {entry.pid: entry.seconds for entry in done.ended}
-        assert seconds[other.pid] < 0.3 <= seconds[deaf.pid]
-        assert set(done.freed) == {deaf.port, other.port}
+    pool = ThreadPoolExecutor(1)
+    with pool, victim("deaf", label=a_label(root)) as deaf, victim("listen", label=a_label(root)) as other:
+        flushing = pool.submit(flush.flush, a_stack(root, deaf.port, other.port), grace=600.0)
+        try:
+            assert eventually(lambda: not other.alive)
+            assert deaf.alive
+            assert not flushing.done()
+        finally:
+            os.kill(deaf.pid, signal.SIGKILL)
+        assert set(flushing.result().freed) == {deaf.port, other.port}
 
 
 # --- 11: sleep in the kernel ------------------------------------------------------------------------------------------
@@ -184,7 +189,7 @@ def test_a_process_in_state_d_is_a_bounded_and_reported_failure(root: str) -> No
             began = time.monotonic()
             with pytest.raises(RollcallError, match=rf"pid {held.pid} of user .* did not end \(TERM, KILL") as caught:
                 flush.flush(a_stack(root, held.port), grace=0.1, kill_grace=0.1)
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 60
             assert caught.value.kind == "failed"
             (entry,) = caught.value.evidence["ended"]
             assert (entry["result"], entry["signals"]) == ("stuck", ["TERM", "KILL"])
@@ -209,7 +214,7 @@ def test_what_outlives_even_kill_is_a_reported_failure(root: str, monkeypatch: p
         began = time.monotonic()
         with pytest.raises(RollcallError, match=rf"pid {held.pid} of user .* did not end \(TERM, KILL in") as caught:
             flush.flush(a_stack(root, held.port), grace=0.1, kill_grace=0.1)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 60
         assert caught.value.kind == "failed"
         assert caught.value.evidence["ended"][0]["result"] == "survived"
         monkeypatch.setattr(ending._Target, "send", send)
@@ -252,7 +257,8 @@ def test_what_brings_the_holder_back_is_named_after_one_cycle(root: str, monkeyp
         assert is_alive(held.said["parent"])
 
 
-def test_a_respawner_is_noticed_although_it_takes_its_time(root: str) -> None:
+def test_a_respawner_is_noticed_although_it_takes_its_time(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flush, "RETURN", 60.0)
     with victim("respawner", 0, "--pause", "0.5") as held:
         began = time.monotonic()
         with pytest.raises(RollcallError, match="was freed and taken again by pid") as caught:
@@ -263,11 +269,12 @@ def test_a_respawner_is_noticed_although_it_takes_its_time(root: str) -> None:
         assert is_alive(held.said["parent"])
 
 
-def test_what_the_shell_that_runs_us_has_started_is_not_waited_for(root: str) -> None:
+def test_what_the_shell_that_runs_us_has_started_is_not_waited_for(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flush, "RETURN", 60.0)
     with victim("listen") as held:
         began = time.monotonic()
         assert flush.flush(a_stack(root, held.port), policy="any").freed == (held.port,)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < flush.RETURN
 
 
 @pytest.mark.fault(12)
@@ -291,7 +298,10 @@ def test_a_unit_that_brings_the_holder_back_is_named(root: str) -> None:
 
 
 @pytest.mark.fault(12)
-def test_a_second_supervisord_that_brings_the_holder_back_is_named(root: str, sandbox: supervisords.Sandbox) -> None:
+def test_a_second_supervisord_that_brings_the_holder_back_is_named(
+    root: str, sandbox: supervisords.Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flush, "RETURN", 60.0)
     port = free_port()
     listener = Path(__file__).parent.parent / "support" / "port_holders.py"
     sandbox.configure(web=f"{sys.executable} {listener} listen {port}\nautorestart=true\nstartsecs=0")
@@ -317,7 +327,7 @@ def test_a_second_supervisord_that_brings_the_holder_back_is_named(root: str, sa
     assert is_alive(second)
 
     # The remedy is one that can be copied.
-    subprocess.run([sys.executable, "-m", "supervisor.supervisorctl", *shlex.split(stop)[1:]], check=True, timeout=20)
+    subprocess.run([sys.executable, "-m", "supervisor.supervisorctl", *shlex.split(stop)[1:]], check=True, timeout=60)
     assert flush.flush(a_stack(root, port)) == flush.Flushed(False)
     assert is_alive(daemon)
 

@@ -262,7 +262,7 @@ def test_a_socket_unit_of_a_real_systemd_is_named_and_neither_it_nor_its_service
             assert is_alive(service)
         assert is_alive(manager)
         # What the refusal says to do is what helps.
-        subprocess.run(["systemctl", "--user", "stop", "web.socket", "web.service"], check=True, timeout=20)
+        subprocess.run(["systemctl", "--user", "stop", "web.socket", "web.service"], check=True, timeout=60)
         assert flush.flush(a_stack(root, port)) == flush.Flushed(False)
 
 

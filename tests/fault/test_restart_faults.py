@@ -83,7 +83,7 @@ def test_a_quick_restart_refuses_over_orphans_and_names_the_cure(running: StackU
 def test_running_and_a_200_from_an_orphan_fail_and_name_the_orphan() -> None:
     port = free_port()
     with stack(
-        {"web": {"port": port, "health": {"http": "/health"}, "env": {"DEAF": "1"}, "ready_timeout": 2}}
+        {"web": {"port": port, "health": {"http": "/health"}, "env": {"DEAF": "1"}, "ready_timeout": 8}}
     ) as made:
         orphans = []
 
@@ -158,7 +158,7 @@ def test_a_second_supervisord_over_the_stack_is_ended_and_one_is_left(running: S
     )
     assert eventually(lambda: len(running.daemons()) == 2 and accepts(running.paths.socket))
     report = running.perform(installed=True)
-    second.wait(10)
+    second.wait(60)
     assert report["ok"], failed_checks(report)
     assert len(running.daemons()) == 1
 
@@ -255,10 +255,10 @@ def test_a_command_that_does_not_exist_is_found_before_anything_is_stopped(runni
 @pytest.mark.fault(26)
 def test_a_service_that_exits_at_once_fails_with_its_log_and_without_waiting() -> None:
     # On a busy machine an interpreter may need longer than a second until it crashes.
-    with stack(two_services(env={"CRASH_AFTER": "0.1"}, start={"seconds": 5}, ready_timeout=60)) as made:
+    with stack(two_services(env={"CRASH_AFTER": "0.1"}, start={"seconds": 20}, ready_timeout=60)) as made:
         report = made.perform()
         assert not report["ok"]
-        assert report["seconds"] < 20
+        assert report["seconds"] < 60, "it is not waited for"
         check = check_of(report, "running", "web")
         # Which of its states is seen depends on the moment; that it does not stay up is in each.
         assert any(state in check["evidence"] for state in ("BACKOFF", "EXITED", "did not last")), check["evidence"]
@@ -285,7 +285,7 @@ def test_only_the_log_since_the_run_began_is_shown() -> None:
 
 @pytest.mark.fault(27)
 def test_a_crash_loop_with_startsecs_0_never_passes_and_shows_its_traceback() -> None:
-    services = two_services(env={"CRASH_AFTER": "0.5"}, start={"seconds": 0}, stable_for=2, restart="always")
+    services = two_services(env={"CRASH_AFTER": "0.5"}, start={"seconds": 0}, stable_for=5, restart="always")
     with stack(services) as made:
         for mode in ("auto", "full", "auto"):
             report = made.perform(mode)
@@ -296,7 +296,7 @@ def test_a_crash_loop_with_startsecs_0_never_passes_and_shows_its_traceback() ->
 
 @pytest.mark.fault(27)
 def test_a_service_that_dies_inside_its_window_after_it_answered_fails() -> None:
-    services = two_services(env={"CRASH_AFTER": "1.6"}, stable_for=3, restart="always")
+    services = two_services(env={"CRASH_AFTER": "1.6"}, stable_for=6, restart="always")
     with stack(services) as made:
         report = made.perform()
         assert not report["ok"]
@@ -305,9 +305,9 @@ def test_a_service_that_dies_inside_its_window_after_it_answered_fails() -> None
 
 @pytest.mark.fault(28)
 def test_a_service_that_listens_late_is_waited_for_within_its_own_deadline() -> None:
-    with stack(two_services(env={"LISTEN_AFTER": "2"}, ready_timeout=8)) as made:
+    with stack(two_services(env={"LISTEN_AFTER": "2"}, ready_timeout=60)) as made:
         assert made.perform()["ok"]
-    with stack(two_services(env={"LISTEN_AFTER": "30"}, ready_timeout=1.5)) as made:
+    with stack(two_services(env={"LISTEN_AFTER": "300"}, ready_timeout=1.5)) as made:
         report = made.perform()
         evidence = check_of(report, "running", "web")["evidence"]
         assert "not ready after 1.5 s" in evidence
@@ -316,7 +316,7 @@ def test_a_service_that_listens_late_is_waited_for_within_its_own_deadline() -> 
 
 @pytest.mark.fault(28)
 def test_a_service_that_exits_0_is_a_failure() -> None:
-    with stack(two_services(env={"EXIT": "0"}, start={"seconds": 0}, stable_for=1)) as made:
+    with stack(two_services(env={"EXIT": "0"}, start={"seconds": 0}, stable_for=5)) as made:
         report = made.perform()
         assert "EXITED with status 0" in check_of(report, "running", "web")["evidence"]
 

@@ -98,7 +98,7 @@ def a_program_that_misses_its_file(made: StackUnderTest) -> t.Iterator[t.Optiona
     made.raw["services"]["worker"]["command"] = ["/bin/sh", "-c", script]
     assert not made.perform()["ok"]
     with made.supervisor() as client:
-        assert eventually(lambda: client.programs()["worker"].state == "FATAL", 30)
+        assert eventually(lambda: client.programs()["worker"].state == "FATAL")
     yield Path(made.root, "data.csv").touch
 
 
@@ -175,15 +175,16 @@ def a_process_of_an_earlier_supervisord(made: StackUnderTest) -> t.Iterator[t.Op
 
 @symptom("Refused: the stack is locked by another run")
 def another_run(made: StackUnderTest) -> t.Iterator[t.Optional[Act]]:
-    made.raw["services"]["feed"]["env"] = {"LISTEN_AFTER": "6"}
+    gate = made.drains("feed")
     install(made)
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     other = subprocess.Popen([made.command, "restart"], **quiet)  # type: ignore[call-overload]
     try:
         assert eventually(lambda: bool(made.lock_note()))
-        yield None
-        assert other.wait(30) == 0
+        yield gate.touch
+        assert other.wait(100) == 0
     finally:
+        gate.touch()
         other.kill()
         other.wait()
 
@@ -235,7 +236,7 @@ def small_disk(made: StackUnderTest) -> namespaces.Mount:
 
     def mount() -> None:
         options = ["-t", "tmpfs", "-o", "size=32m,mode=0750"]
-        subprocess.run(["mount", *options, "rollcall-test", made.paths.logs], check=True, timeout=10)
+        subprocess.run(["mount", *options, "rollcall-test", made.paths.logs], check=True, timeout=60)
 
     return mount
 
@@ -261,7 +262,7 @@ def an_edited_config(made: StackUnderTest) -> t.Iterator[t.Optional[Act]]:
 @symptom("The new version does not work")
 def a_generation_that_does_not_hold(made: StackUnderTest) -> t.Iterator[t.Optional[Act]]:
     install(made)
-    made.raw["services"]["web"].update(env={"STATUS": "500"}, ready_timeout=2)
+    made.raw["services"]["web"].update(env={"STATUS": "500"}, ready_timeout=6)
     assert not made.perform()["ok"]
     yield None
 
@@ -370,7 +371,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_what_is_to_be_done_on_the_controller_is_there() -> None:
-    usage = subprocess.run([ROOT / "restart", "help"], capture_output=True, text=True, check=True, timeout=20).stdout
+    usage = subprocess.run([ROOT / "restart", "help"], capture_output=True, text=True, check=True, timeout=60).stdout
     modes = set(re.findall(r"`\./restart ?([a-z]*)", PAGE)) - {""}
     playbooks = set(re.findall(r"rollcall\.supervisor\.([a-z]+)", PAGE))
 

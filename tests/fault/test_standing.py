@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -22,7 +23,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock imp
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs import steps_of
 from tests.support.commands import Said, rollcall
 from tests.support.playbooks import document, play, prepare
-from tests.support.processes import eventually
+from tests.support.processes import eventually, free_port
 from tests.support.stacks import StackUnderTest, stack, two_services
 from tests.support.victims import victim
 
@@ -49,19 +50,28 @@ sys.stdin.read()
 """
 
 
+def gate_of(made: StackUnderTest) -> Path:
+    """Return the file without which the service `slow` does not end when it is stopped."""
+    return Path(made.raw["services"]["slow"]["env"]["DRAINS_UNTIL"])
+
+
 @pytest.fixture
 def running() -> t.Iterator[StackUnderTest]:
-    """Have a stack in which the port is free for seconds while something else still stops."""
-    slow = {"env": {"IGNORE_TERM": "1"}, "stop": {"timeout": 2}}
+    """Have a stack in which a port is free while something else still stops, which a test can make last."""
+    # One that answers hears the signal.
+    slow = {"port": free_port(), "health": {"http": "/health"}}
     with stack({**two_services(depends_on=["slow"]), "slow": slow}) as made:
+        made.drains("slow").touch()
         assert made.perform()["ok"]
         yield made
 
 
 @contextlib.contextmanager
-def thief(port: int) -> t.Iterator[None]:
+def thief(made: StackUnderTest) -> t.Iterator[None]:
+    """Have a stranger take the port of `web` while `slow` still stops."""
+    gate_of(made).unlink()
     with subprocess.Popen(
-        [sys.executable, "-c", THIEF, str(port)],
+        [sys.executable, "-c", THIEF, str(made.raw["services"]["web"]["port"])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd="/",
@@ -69,10 +79,18 @@ def thief(port: int) -> t.Iterator[None]:
         group=STRANGER,
         extra_groups=[],
     ) as one:
+
+        def let_go_when_it_is_taken() -> None:
+            if one.stdout is not None and one.stdout.readline():
+                gate_of(made).touch()
+
+        waiting = threading.Thread(target=let_go_when_it_is_taken)
+        waiting.start()
         try:
             yield
         finally:
             one.kill()
+            waiting.join()
 
 
 def standing(said: Said) -> t.Dict[str, t.Any]:
@@ -94,7 +112,7 @@ def test_a_port_that_a_stranger_takes_between_stop_and_start_leaves_a_word_and_a
     running: StackUnderTest,
 ) -> None:
     began = time.time()
-    with thief(running.raw["services"]["web"]["port"]):
+    with thief(running):
         said = rollcall(running, "restart", "full", "--json", bound=100)
 
         assert said.code == 3
@@ -108,7 +126,7 @@ def test_a_port_that_a_stranger_takes_between_stop_and_start_leaves_a_word_and_a
 
 @NEEDS_ROOT
 def test_the_same_is_one_line_for_people(running: StackUnderTest) -> None:
-    with thief(running.raw["services"]["web"]["port"]):
+    with thief(running):
         said = rollcall(running, "restart", bound=100)
 
     (line,) = [line for line in said.err.splitlines() if "the stack is" in line]
@@ -122,7 +140,7 @@ def test_the_same_is_one_line_for_people(running: StackUnderTest) -> None:
 @NEEDS_ROOT
 def test_a_playbook_says_it_too_and_so_does_its_outcome(running: StackUnderTest) -> None:
     prepare(running)
-    with thief(running.raw["services"]["web"]["port"]):
+    with thief(running):
         done = play(running, "playbooks/restart.yml")
 
     assert done.returncode != 0
@@ -145,9 +163,10 @@ def stops(step: t.Mapping[str, t.Any]) -> bool:
 
 
 def test_a_worker_that_is_lost_after_the_stop_is_told_with_the_stack_down(running: StackUnderTest) -> None:
-    with waits(running, "stop-daemon") as (waiting, worker):
+    # By then everything has stopped: nothing holds it there, and it goes on to the start a second later.
+    with waits(running, "stop-daemon", held=False) as (waiting, worker):
         os.kill(worker, signal.SIGKILL)
-        output, _unused = waiting.communicate(timeout=30)
+        output, _unused = waiting.communicate(timeout=100)
     assert "died at step" in output
     assert "the stack is DOWN since " in output
     (command,) = re.findall(r"type: (.*)", output)
@@ -156,18 +175,25 @@ def test_a_worker_that_is_lost_after_the_stop_is_told_with_the_stack_down(runnin
 
 
 @contextlib.contextmanager
-def waits(made: StackUnderTest, step: str) -> t.Iterator[t.Tuple[subprocess.Popen[str], int]]:
-    """Begin a restart, and go on when it has come to a step; yields who waits for it, and its worker's pid."""
+def waits(made: StackUnderTest, step: str, *, held: bool = True) -> t.Iterator[t.Tuple[subprocess.Popen[str], int]]:
+    """Begin a restart, and go on when it has come to a step; one of stopping lasts until the end of this if held.
+
+    Yields:
+        who waits for it, and its worker's pid.
+    """
     output = subprocess.STDOUT
     # Where the tests run in the background, their shell has had them ignore it.
     command = ["env", "--default-signal=INT,QUIT", made.command, "restart"]
+    if held:
+        gate_of(made).unlink()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, text=True) as waiting:
         try:
             assert eventually(lambda: "run" in made.lock_note())
             note = made.lock_note()
-            assert eventually(lambda: step in [one["step"] for one in steps_of(made.paths.state, note["run"])], 30)
+            assert eventually(lambda: step in [one["step"] for one in steps_of(made.paths.state, note["run"])])
             yield waiting, note["pid"]
         finally:
+            gate_of(made).touch()
             waiting.kill()
 
 
@@ -213,12 +239,12 @@ def test_a_good_run_and_a_look_have_nothing_to_say_of_it(running: StackUnderTest
 def test_whoever_interrupts_the_command_is_told_that_the_run_goes_on(running: StackUnderTest) -> None:
     with waits(running, "stop") as (waiting, _worker):
         waiting.send_signal(signal.SIGINT)
-        output, _unused = waiting.communicate(timeout=30)
+        output, _unused = waiting.communicate(timeout=100)
     assert waiting.returncode == 1
     assert "goes on without you" in output
     assert "Traceback" not in output
     assert re.search(r"the stack is (up: \d of 3 services run|DOWN since)", output)
-    assert eventually(lambda: not running.is_locked(), 60)
+    assert eventually(lambda: not running.is_locked())
     assert set(running.pids()) == {"web", "worker", "slow"}
 
 

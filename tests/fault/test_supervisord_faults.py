@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def supervisord(made: StackUnderTest) -> t.Iterator[subprocess.Popen[bytes]]:
         yield started
     finally:
         started.kill()
-        started.wait(10)
+        started.wait(60)
 
 
 # --- 19 -----------------------------------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ def test_a_supervisord_whose_socket_answers_nothing_is_named_and_left_as_it_is(
         began = time.monotonic()
         with pytest.raises(RollcallError, match=rf"has not answered.*Alive over this config: pid {daemon.pid}"):
             running.perform(mode, installed=True)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 50, "who holds the socket lets go after 60 seconds"
         assert running.pids() == before
 
 
@@ -145,8 +146,9 @@ def test_a_supervisord_whose_socket_answers_nothing_is_named_and_left_as_it_is(
 def test_the_status_is_bounded_when_the_socket_answers_nothing(running: StackUnderTest) -> None:
     (daemon,) = running.daemons()
     with stand_in(running):
-        said = rollcall(running, "status", "--json", bound=15)
+        said = rollcall(running, "status", "--json")
     assert said.code == 1
+    assert said.seconds < said.data["limit"]
     assert f"pid {daemon.pid}" in check_of(said.data, "supervisord", "test")["evidence"]
 
 
@@ -185,7 +187,7 @@ def test_the_emergency_resolves_two_supervisords_whichever_of_them_hang(running:
             if which in (name, "both"):
                 os.kill(pid, signal.SIGSTOP)
         assert_resolved(running, before)
-        assert second.wait(10) is not None
+        assert second.wait(60) is not None
 
 
 @pytest.mark.fault(20)
@@ -302,7 +304,7 @@ def test_where_nothing_can_be_written_a_look_tells_the_truth_and_a_run_is_refuse
         looks = [rollcall(running, *order) for order in (["status"], ["verify"], ["restart", "full"])]
         untouched = running.pids() == before
         running.supervisor().stop(["worker"])
-        assert eventually(lambda: "worker" not in running.pids(), 10)
+        assert eventually(lambda: "worker" not in running.pids())
         return [untouched, *looks, rollcall(running, "status", "--json")]
 
     full = namespaces.full_with_its_content(running.paths.state)
@@ -423,14 +425,20 @@ def test_whoever_may_not_see_the_state_is_told_so(readable: StackUnderTest, verb
 
 @pytest.mark.fault(23)
 def test_a_supervisord_that_is_shutting_down_is_told_as_that_and_waited_for() -> None:
-    with stack(two_services(env={"IGNORE_TERM": "1"}, stop={"timeout": 6})) as made:
+    with stack(two_services()) as made, ThreadPoolExecutor() as pool:
+        gate = made.drains("web")
         assert made.perform()["ok"]
         (daemon,) = made.daemons()
         made.supervisor().shutdown()
         said = rollcall(made, "status", "--json")
         assert said.code == 1
         assert "is shutting down and takes no orders" in check_of(said.data, "supervisord", "test")["evidence"]
-        report = rollcall(made, "restart", "full", "--json")
+        restarting = pool.submit(rollcall, made, "restart", "full", "--json")
+        try:
+            assert eventually(lambda: restarting.done() or "pid" in made.lock_note())
+        finally:
+            gate.touch()
+        report = restarting.result()
         assert report.code == 0, report.out
         assert not processes.alive(daemon.identity)
         assert len(made.daemons()) == 1

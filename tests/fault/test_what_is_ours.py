@@ -151,6 +151,7 @@ def escaped(tmp_path: Path) -> t.Iterator[t.Tuple[StackUnderTest, int]]:
     command = [sys.executable, ESCAPES, str(port), str(told)]
     with stack({"web": {"port": port, "health": {"http": "/"}, "command": command}}) as made:
         report = made.perform()
+        assert eventually(lambda: told.exists() and told.read_text(encoding="ascii") != "")
         child = int(told.read_text(encoding="ascii"))
         with ended_at_last([child]):
             assert is_alive(child)
@@ -254,7 +255,7 @@ def test_stopped_is_not_said_while_one_that_cannot_be_proved_ours_holds_the_serv
     said = rollcall(made, "stop")
     kill, again = re.findall(r"^ +(?:next|then) +(.+)$", said.out, re.MULTILINE)
     assert (said.code, kill, again) == (1, f"kill {child}", f"{made.command} stop")
-    subprocess.run(shlex.split(kill), check=True, timeout=10)
+    subprocess.run(shlex.split(kill), check=True, timeout=60)
     assert eventually(lambda: not is_alive(child))
     subprocess.run(shlex.split(again), check=True, timeout=60)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.support.processes import eventually, free_port
 
-BOUND = 20
+BOUND = 60
 # Another one than that on the path, such as a newer version.
 PROGRAM = os.environ.get("HAPROXY", "/usr/sbin/haproxy")
 

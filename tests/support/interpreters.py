@@ -105,7 +105,7 @@ class Reader:
 
     def __exit__(self, *exc_info: object) -> None:
         self._process.kill()
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
 
     def read(self, text: str) -> Parsed:
         """Return what supervisor understands of ``text``, as ``config.parse_back`` would."""

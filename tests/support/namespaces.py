@@ -93,7 +93,7 @@ def read_only(place: str) -> Mount:
 
 
 def _mount(*arguments: str) -> None:
-    subprocess.run(["mount", *arguments], check=True, timeout=10)
+    subprocess.run(["mount", *arguments], check=True, timeout=60)
 
 
 def seen_with(mount: Mount, function: t.Callable[[], t.Any]) -> t.Any:
@@ -150,7 +150,7 @@ def in_a_fresh_namespace(code: str, *arguments: str, how: t.Sequence[str] = PID_
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=200,
         check=False,
     )
     assert done.stdout, done.stderr

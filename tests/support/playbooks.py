@@ -88,7 +88,7 @@ def archive(directory: Path) -> Path:
     """Build the collection and return its archive, in ``directory``."""
     galaxy = os.path.join(sys.prefix, "bin", "ansible-galaxy")
     command = [galaxy, "collection", "build", "--output-path", str(directory)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=BOUND)
     (built,) = directory.glob("rollcall-supervisor-*.tar.gz")
     return built
 

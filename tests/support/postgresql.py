@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.support.processes import eventually, free_port
 
-BOUND = 30
+BOUND = 120
 ADMIN = "admin"
 # Who may connect, and how. The administrator is the test itself.
 RULES = """

@@ -14,7 +14,8 @@ import time
 import typing as t
 from pathlib import Path
 
-READY_TIMEOUT = 10.0
+# Nothing takes as long as this when all is well: a process that starts beside many others may take seconds.
+READY_TIMEOUT = 60.0
 
 
 def is_alive(pid: int) -> bool:

@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 import tempfile
 import typing as t
 from pathlib import Path
 
-from tests.support.processes import eventually, free_port
+from tests.support.processes import accepts, eventually, free_port
 
-BOUND = 20
+BOUND = 60
 
 
 class Redis:
@@ -37,7 +36,7 @@ class Redis:
             self._server = subprocess.Popen(
                 [*command, "--unixsocket", self.socket, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        if not eventually(lambda: os.path.exists(self.socket), BOUND):
+        if not eventually(lambda: accepts(self.socket), BOUND):
             raise AssertionError(Path(self._log).read_text(encoding="utf-8"))
 
     def stop(self) -> None:

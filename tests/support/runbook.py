@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 # Seconds that the commands of one block may take.
-BOUND = 90.0
+BOUND = 400.0
 SKIP = "..."
 _BLOCK = re.compile(r"^```shell\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 _WORD = re.compile(r"<([^<>]+)>")

@@ -41,7 +41,9 @@ def sshd(place: Path) -> t.Iterator[t.Dict[str, t.Any]]:
     if not os.path.exists(SSHD):
         raise AssertionError(f"there is no {SSHD}: run tests/tools/servers.sh")
     for name in ("host_key", "key"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / name)], check=True, timeout=30)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / name)], check=True, timeout=100
+        )
     if os.geteuid() == 0:
         # Where its process without rights lives; its package has systemd make it.
         os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
@@ -60,7 +62,7 @@ def sshd(place: Path) -> t.Iterator[t.Dict[str, t.Any]]:
         }
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 def _answers(port: int) -> bool:

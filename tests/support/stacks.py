@@ -102,7 +102,8 @@ class StackUnderTest:
                 "command": [self.program, APP, "{name}"],
                 "stable_for": 0.3,
                 "start": {"seconds": 1},
-                "ready_timeout": 10,
+                # Nothing takes as long when all is well. What is never ready says that it waits for less.
+                "ready_timeout": 30,
                 "stop": {"timeout": 3},
             },
             "services": copy.deepcopy(dict(services)),
@@ -220,6 +221,12 @@ class StackUnderTest:
     def daemons(self) -> t.List[Process]:
         """Return the live supervisords over this stack."""
         return supervisords_over(self.paths.config, self.root)
+
+    def drains(self, service: str) -> Path:
+        """Have a service that a stop is told to end when a file exists, and not before; return the file's path."""
+        gate = Path(self.root, f"{service}.gate")
+        self.raw["services"][service].update(env={"DRAINS_UNTIL": str(gate)}, stop={"timeout": 300})
+        return gate
 
     def only_child(self, pid: int) -> int:
         """Return the pid of the one child that a process has."""
