@@ -83,7 +83,7 @@ def plain(option: t.Mapping[str, t.Any]) -> SimpleNamespace:
 def usage() -> str:
     """Return what ./restart says of itself."""
     return subprocess.run(
-        ["sh", str(ROOT / "restart"), "help"], capture_output=True, text=True, check=True, timeout=10
+        ["sh", str(ROOT / "restart"), "help"], capture_output=True, text=True, check=True, timeout=60
     ).stdout
 
 
@@ -156,7 +156,7 @@ def test_the_restart_command_takes_each_word_that_it_tells(tmp_path: Path) -> No
     playbook.write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
     playbook.chmod(0o755)
     for word in words_of_restart() - {"help"}:
-        done = subprocess.run(["sh", str(command), word], capture_output=True, text=True, check=False, timeout=10)
+        done = subprocess.run(["sh", str(command), word], capture_output=True, text=True, check=False, timeout=60)
         first, *others = done.stdout.split()
         assert done.returncode == 0, done.stderr
         assert (ROOT / first).is_file()

@@ -236,7 +236,7 @@ def test_the_commands_of_a_checkout_take_every_line_that_a_page_shows_of_them(ch
     for line, one in lines.items():
         called = checkout / "called"
         called.unlink(missing_ok=True)
-        subprocess.run(["sh", "-c", line], cwd=checkout, check=False, capture_output=True, timeout=20)
+        subprocess.run(["sh", "-c", line], cwd=checkout, check=False, capture_output=True, timeout=60)
         words = called.read_text(encoding="utf-8").splitlines() if called.exists() else []
         if words:
             wrong += [f"{place(one)}: {fault}" for fault in faults(["ansible-playbook", *words])]

@@ -35,7 +35,7 @@ from tests.support import haproxy
 from tests.support.askers import Asker
 from tests.support.processes import eventually, free_port
 
-LONG = 20.0
+LONG = 60.0
 
 
 class Edge:

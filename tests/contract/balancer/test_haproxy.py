@@ -36,7 +36,7 @@ backend plain
   server app1 127.0.0.1:{port1}
   server app2 127.0.0.1:{port2} disabled
 """
-LONG = 20.0
+LONG = 60.0
 ALL = ("web/app1", "api/app1", "plain/app1")
 
 
@@ -173,7 +173,7 @@ def test_a_server_that_comes_back_gets_nothing_before_a_check_that_began_then_ha
     balancer.apps[0].sick.set()
     requests = balancer.apps[0].requests
 
-    error = refused(lambda: undrain(web, timeout=1.0), drains.NOT_UP)
+    error = refused(lambda: undrain(web, timeout=5.0), drains.NOT_UP)
 
     assert "web/app1 is DOWN, check L7STS" in error.message
     assert error.remedies == (cures.BALANCER_CHECK,)

@@ -148,7 +148,7 @@ def test_a_worker_that_is_killed_is_told_with_the_step_it_was_at(running: StackU
     # It has written down its first step.
     assert eventually(lambda: len(steps_of(running.paths.state, note["run"])) > 0)
     os.kill(note["pid"], signal.SIGKILL)
-    output, _unused = waiting.communicate(timeout=20)
+    output, _unused = waiting.communicate(timeout=100)
     error = parsed(output, ["restart"])["error"]
     step = steps_of(running.paths.state, note["run"])[-1]["step"]
     assert waiting.returncode == 1

@@ -150,7 +150,7 @@ def looks(made: StackUnderTest) -> int:
 
 def test_term_while_it_starts_stops_what_has_started() -> None:
     command = ["sh", "-c", f"[ -e ill ] && exec sleep 600; exec {sys.executable} {APP} deaf"]
-    deaf = {"port": free_port(), "command": command, "ready_timeout": 60}
+    deaf = {"port": free_port(), "command": command, "ready_timeout": 300}
     with stack({"web": {"command": tells("web")}, "deaf": deaf}) as made:
         assert made.perform()["ok"]
         assert made.perform("stop", installed=True)["ok"]
@@ -213,7 +213,7 @@ def test_an_engine_that_cannot_go_on_leaves_it_as_it_is() -> None:
 
 def test_a_reload_ends_it_at_no_time_and_another_engine_takes_over() -> None:
     command = ["sh", "-c", f"while [ -e ill ]; do sleep 0.05; done; exec {sys.executable} {APP} web"]
-    with stack({"web": {"port": free_port(), "command": command}}, watch={"interval": 1}) as made:
+    with stack({"web": {"port": free_port(), "command": command, "ready_timeout": 300}}, watch={"interval": 1}) as made:
         assert made.perform()["ok"]
         assert made.perform("stop", installed=True)["ok"]
         Path(made.root, "ill").touch()

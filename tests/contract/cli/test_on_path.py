@@ -19,7 +19,7 @@ from tests.support.repository import ROOT
 FILES = ROOT / "roles" / "bootstrap" / "files"
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to a stranger")
 STRANGER = 60123
-BOUND = 30
+BOUND = 120
 
 
 class Host:

@@ -102,6 +102,7 @@ def made() -> t.Iterator[StackUnderTest]:
         "command": ["sh", "-c", f"while [ -e ill ]; do sleep 0.1; done; exec {sys.executable} {APP} web"],
         "port": free_port(),
         "health": {"http": "/health"},
+        "ready_timeout": 300,
     }
     with stack({"aa": {}, "web": web, "worker": {}}) as one:
         done = one.perform()

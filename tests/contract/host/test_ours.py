@@ -66,7 +66,7 @@ def identity(pid: int) -> Identity:
 @contextlib.contextmanager
 def session() -> t.Iterator[t.Tuple[int, int]]:
     """Run a leader of a session of its own with a child that has no environment; yield both pids."""
-    code = "import os, signal; print(os.spawnve(os.P_NOWAIT, '/bin/sleep', ['sleep', '60'], {}), flush=True)"
+    code = "import os, signal; print(os.spawnve(os.P_NOWAIT, '/bin/sleep', ['sleep', '600'], {}), flush=True)"
     code += "; signal.pause()"
     leader = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True, env={}
@@ -79,7 +79,7 @@ def session() -> t.Iterator[t.Tuple[int, int]]:
         for pid in (child, leader.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        leader.wait(10)
+        leader.wait(60)
         leader.stdout.close()
 
 
@@ -148,7 +148,7 @@ def sleeps_below(pid: int) -> bool:
 def test_what_descends_from_ours_is_ours_unless_it_is_of_another_stack(root: str) -> None:
     code = "import subprocess, sys, os; print(os.getpid()); sys.stdout.flush(); subprocess.run(sys.argv[1:])"
     for variables, how in (([], DESCENT), (["ROLLCALL_ROOT=/elsewhere"], "")):
-        command = [sys.executable, "-c", code, "env", "-i", *variables, "setsid", "--wait", "sleep", "60"]
+        command = [sys.executable, "-c", code, "env", "-i", *variables, "setsid", "--wait", "sleep", "600"]
         started = subprocess.Popen(command, env={**os.environ, **a_label(root)}, stdout=subprocess.PIPE, text=True)
         try:
             assert started.stdout is not None
@@ -160,7 +160,7 @@ def test_what_descends_from_ours_is_ours_unless_it_is_of_another_stack(root: str
         finally:
             for pid in (*processes.descendants([started.pid]), started.pid):
                 os.kill(pid, signal.SIGKILL)
-            started.wait(10)
+            started.wait(60)
             assert started.stdout is not None
             started.stdout.close()
 
@@ -201,7 +201,7 @@ def heir(root: str, *command: str) -> t.Iterator[subprocess.Popen[bytes]]:
 def test_what_has_inherited_the_number_of_the_stacks_supervisord_is_ours(root: str, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    with heir(root, "/bin/sleep", "60") as ours, heir(str(other), "/bin/sleep", "60") as stranger:
+    with heir(root, "/bin/sleep", "600") as ours, heir(str(other), "/bin/sleep", "600") as stranger:
         assert proof(root, ours.pid) == NUMBER
         assert proof(root, stranger.pid) == ""
         assert pids(root) == {ours.pid}
@@ -216,7 +216,7 @@ def test_what_has_inherited_the_number_of_the_stacks_supervisord_is_ours(root: s
 def test_what_keeps_a_container_alive_is_not_ours_by_its_number(root: str, tmp_path: Path) -> None:
     keeper = tmp_path / "conmon"
     keeper.symlink_to("/bin/sleep")
-    with heir(root, str(keeper), "60") as ours:
+    with heir(root, str(keeper), "600") as ours:
         assert proof(root, ours.pid) == ""
 
 
@@ -244,7 +244,7 @@ resource.setrlimit(10, (7, 7))
 inheritance.take(2**61)
 print(resource.getrlimit(10))
 """
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True, timeout=100)
     assert done.stdout.strip() == "(7, 7)"
 
 
@@ -283,7 +283,7 @@ def test_processes_that_take_turns_are_seen_in_every_look(root: str, tmp_path: P
     go.touch()
     first = subprocess.Popen([sys.executable, "-c", TURNS, str(go)], env={**os.environ, **a_label(root)})
     try:
-        assert first.wait(30) == 0
+        assert first.wait(60) == 0
         assert [number for number in range(50) if not pids(root)] == []
     finally:
         go.unlink()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 import typing as t
 from pathlib import Path
 
@@ -80,7 +79,7 @@ def test_a_process_is_described_as_by_proc() -> None:
         assert again._replace(state="S") == seen._replace(state="S")
         both = [one._replace(start=0, started_at=0.0, state="S") for one in (seen, expected)]
         assert both[0] == both[1]
-        assert 0 <= processes.age(seen.start) < 30
+        assert 0 <= processes.age(seen.start) < 600
 
 
 def test_families_are_seen_as_by_proc() -> None:
@@ -188,9 +187,7 @@ def test_who_has_shared_a_listener_and_is_found_late_is_not_said_to_have_come_ba
 def test_what_is_ours_is_ended_and_the_port_proved_free(root: str) -> None:
     with victim("deaf", label=a_label(root)) as deaf, victim("shared", label=a_label(root)) as shared:
         stack = a_stack(root, deaf.port, shared.port)
-        began = time.monotonic()
         done = flush.flush(stack, grace=0.3)
-        assert time.monotonic() - began < 30
         assert {entry.pid for entry in done.ended} >= {deaf.pid, shared.pid, *shared.pids}
         assert {entry.result for entry in done.ended} == {"ended"}
         assert next(entry for entry in done.ended if entry.pid == deaf.pid).signals == ("TERM", "KILL")

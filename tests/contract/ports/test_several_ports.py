@@ -67,7 +67,7 @@ def test_every_port_is_proved_and_told_by_its_name(made: StackUnderTest) -> None
 
 def test_a_service_that_does_not_listen_on_one_of_them_is_not_up(made: StackUnderTest) -> None:
     made.raw["services"]["web"].update(
-        command=[sys.executable, "-c", LISTENS, "{port}"], health={"tcp": True}, ready_timeout=4
+        command=[sys.executable, "-c", LISTENS, "{port}"], health={"tcp": True}, ready_timeout=10
     )
     report = made.perform()
     assert ("port", "web") in failed_checks(report)

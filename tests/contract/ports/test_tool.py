@@ -55,7 +55,7 @@ def with_fallback(made: StackUnderTest, *fallbacks: int) -> Stack:
 
 
 def tool(made: StackUnderTest, *arguments: str) -> t.Tuple[int, t.Dict[str, t.Any]]:
-    said = rollcall(made, "ports", *arguments, "--json", bound=100)
+    said = rollcall(made, "ports", *arguments, "--json")
     return said.code, said.data
 
 

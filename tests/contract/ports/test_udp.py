@@ -37,7 +37,7 @@ def a_stack() -> t.Iterator[StackUnderTest]:
     service = {
         "command": [sys.executable, "-c", BINDS, "{port.query}"],
         "ports": {"query": f"{port}/udp"},
-        "ready_timeout": 20,
+        "ready_timeout": 60,
         "stop": {"timeout": 10},
     }
     with stack({"dns": service}, ports={"range": [10000, 30000], "also": [port]}) as made:

@@ -46,7 +46,7 @@ def a_stack() -> t.Iterator[StackUnderTest]:
         "command": [sys.executable, "serve.py", "{socket}"],
         "socket": "run/web.sock",
         "health": {"http": "/", "body": "localhost"},
-        "ready_timeout": 20,
+        "ready_timeout": 60,
         "stop": {"timeout": 10},
         "stable_for": 0.2,
     }
@@ -173,7 +173,7 @@ def test_what_no_run_removes_is_refused_before_anything_is_stopped(made: StackUn
     # A service that listens on the socket of another one of the stack is told by its name.
     command = [sys.executable, "serve.py", "{socket:late}"]
     made.raw["services"]["thief"] = {"command": command}
-    made.raw["services"]["late"] = {"command": ["sleep", "600"], "socket": "run/late.sock", "ready_timeout": 3}
+    made.raw["services"]["late"] = {"command": ["sleep", "600"], "socket": "run/late.sock", "ready_timeout": 10}
     report = made.perform()
     assert not report["ok"]
     assert "is listened to by service thief (pid" in check_of(report, "socket", "late")["evidence"]

@@ -59,10 +59,10 @@ class Detaching:
         """Have it do so, and wait until the process has lived for longer than a helper."""
         Path(self.made.root, "pipe").write_text("go\n", encoding="utf-8")
         place = Path(self.made.root, "pid")
-        assert eventually(place.exists, 30)
+        assert eventually(place.exists)
         self.pid = int(place.read_text(encoding="utf-8"))
         # It is supervisord's own child once what has started it has gone on.
-        assert eventually(lambda: processes.age(processes.start_time(self.pid)) > 1.2, 30)
+        assert eventually(lambda: processes.age(processes.start_time(self.pid)) > 1.2)
 
     def lives(self) -> bool:
         return processes.alive((self.pid, processes.start_time(self.pid)))
@@ -122,7 +122,7 @@ def test_it_ends_with_the_stack(started: Detaching) -> None:
 
 def test_it_is_a_left_over_when_its_service_lives_another_life(started: Detaching) -> None:
     os.kill(started.made.pids()["web"], signal.SIGKILL)
-    assert eventually(lambda: started.made.supervisor().programs()["web"].state == "RUNNING", 30)
+    assert eventually(lambda: started.made.supervisor().programs()["web"].state == "RUNNING")
     assert ("orphans", "test") in failed_checks(started.made.status())
     started.made.perform()
     assert not started.lives()
@@ -159,7 +159,7 @@ def test_a_child_that_ignores_its_end_is_swept_when_its_service_has_gone() -> No
         assert made.perform()["ok"]
         first = stubborn_child(made)
         os.kill(made.pids()["web"], signal.SIGKILL)
-        assert eventually(lambda: made.supervisor().programs()["web"].state == "EXITED", 30)
+        assert eventually(lambda: made.supervisor().programs()["web"].state == "EXITED")
         made.perform(grace=1)
         assert not processes.alive(first)
         # Of the next one the leader ends as it is told to, and the child does not.
@@ -172,7 +172,7 @@ def test_a_child_that_ignores_its_end_is_swept_when_its_service_has_gone() -> No
 def stubborn_child(made: StackUnderTest) -> Identity:
     """Return the child that `web` has just started."""
     place = Path(made.root, "pid")
-    assert eventually(place.exists, 30)
+    assert eventually(place.exists)
     pid = int(place.read_text(encoding="utf-8"))
     place.unlink()
     return pid, processes.start_time(pid)

@@ -97,7 +97,7 @@ def jobs() -> t.Iterator[Jobs]:
             "env": {"COLOUR": "blue", "DEEP": "{port:web}"},
             "secrets": {"API_KEY": SECRET},
             "timeout": "1h",
-            "stop": {"timeout": 1},
+            "stop": {"timeout": 5},
             "log": {"max_bytes": 400, "backups": 1},
         }
         # No systemd is asked: a line of cron, or a test, calls the job.
@@ -183,14 +183,14 @@ def test_a_job_at_work_is_alone_and_left_by_all_but_a_restart_of_everything(jobs
 
 
 def test_a_job_that_takes_too_long_is_ended_with_what_it_has_started(jobs: Jobs) -> None:
-    jobs.made.raw["services"]["cleanup"]["timeout"] = "1s"
+    jobs.made.raw["services"]["cleanup"]["timeout"] = "6s"
     planned = jobs.made.perform(boot="none")["actions"]
     assert ("change", "timer cleanup", "every 1h; timeout changed") in [tuple(one.values()) for one in planned]
     with jobs.at_work("deaf") as (starter, pids):
         assert starter.wait(BOUND) == 1
         assert gone(*pids)
     last = jobs.row()["last"]
-    assert (last["result"], last["exit_code"], last["why"]) == ("timeout", -signal.SIGKILL, "it did not end within 1 s")
+    assert (last["result"], last["exit_code"], last["why"]) == ("timeout", -signal.SIGKILL, "it did not end within 6 s")
     # Its log was full, and was rotated before the run.
     assert (
         rollcall(jobs.made, "exec", "cleanup", "--", "sh", "-c", 'echo "$COLOUR, $API_KEY"').out == f"blue, {SECRET}\n"

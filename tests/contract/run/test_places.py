@@ -246,11 +246,11 @@ def test_a_stack_that_was_given_to_its_user_as_a_whole_is_mended_by_what_is_prin
             shutil.chown(path, USER, -1)
         assert made.perform()["ok"]
         assert made.perform("full")["ok"]
-        assert rollcall(made, "stop", bound=60).code == 0
+        assert rollcall(made, "stop").code == 0
         subprocess.run(["chown", "-R", given, made.root], check=True, timeout=60)
 
         # As the unit does it after a boot.
-        refused = rollcall(made, "start", "--automatic", "--json", bound=60)
+        refused = rollcall(made, "start", "--automatic", "--json")
 
         assert (refused.code, refused.data["error"]["standing"]["state"]) == (2, "as_it_was")
         found = modes_found(made)
@@ -258,7 +258,7 @@ def test_a_stack_that_was_given_to_its_user_as_a_whole_is_mended_by_what_is_prin
         assert sorted(one["cure"] for one in found if one["name"] == "untrusted") == sorted(told)
         for cure in told if told_by == "start" else [one["cure"] for one in found]:
             subprocess.run(cure, shell=True, check=True, timeout=60)
-        assert rollcall(made, "start", "--automatic", bound=60).code == 0
+        assert rollcall(made, "start", "--automatic").code == 0
         assert rollcall(made, "status").code == 0
         assert modes_found(made) == []
         for name in ("engine", "bin", "lib", "generations"):

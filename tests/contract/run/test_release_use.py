@@ -45,7 +45,7 @@ def add_release(made: StackUnderTest, name: str) -> None:
 
 def served(made: StackUnderTest) -> str:
     port = made.raw["services"]["web"]["port"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as answer:
         return str(answer.read().decode())
 
 

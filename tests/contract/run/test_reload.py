@@ -139,13 +139,13 @@ def test_a_service_may_reload_by_a_command_that_has_what_the_service_has(running
 def test_a_reload_whose_command_fails_is_told_with_what_it_said(
     running: StackUnderTest, command: t.List[str], why: str
 ) -> None:
-    running.raw["services"]["web"].update(reload={"command": command}, ready_timeout=3)
+    running.raw["services"]["web"].update(reload={"command": command}, ready_timeout=8)
     assert running.perform()["ok"]
     before = running.pids()
     report = running.perform("reload", installed=True, services=("web",))
     assert not report["ok"]
     evidence = [check["evidence"] for check in report["checks"] if not check["ok"] and check["subject"] == "web"]
-    assert any(why in one or "its command: did not end within 3 s" in one for one in evidence), evidence
+    assert any(why in one or "its command: did not end within 8 s" in one for one in evidence), evidence
     assert running.pids() == before
 
 
@@ -153,7 +153,7 @@ def test_a_reload_whose_command_fails_is_told_with_what_it_said(
 def test_a_service_that_does_not_last_the_reload_fails_the_verdict(
     running: StackUnderTest, page: Path, text: str
 ) -> None:
-    running.raw["services"]["web"]["stable_for"] = 2
+    running.raw["services"]["web"]["stable_for"] = 4
     assert running.perform()["ok"]
     page.write_text(text, encoding="utf-8")
     report = running.perform("reload", installed=True, services=("web",))
@@ -166,7 +166,7 @@ def test_a_service_whose_health_is_bad_after_the_reload_is_reloaded_again_by_the
     running: StackUnderTest, page: Path
 ) -> None:
     running.raw["services"]["web"]["health"]["body"] = "st"
-    running.raw["services"]["web"]["ready_timeout"] = 2
+    running.raw["services"]["web"]["ready_timeout"] = 6
     assert running.perform()["ok"]
     before = running.pids()
     page.write_text("third", encoding="utf-8")
@@ -222,7 +222,7 @@ def test_gunicorn_has_new_workers_after_a_reload_and_the_same_process(tmp_path: 
 
 def test_a_service_whose_child_processes_stay_is_not_called_reloaded(page: Path) -> None:
     made_of = services(page, workers=True)
-    made_of["web"]["ready_timeout"] = 2
+    made_of["web"]["ready_timeout"] = 6
     with stack(made_of) as made:
         assert made.perform()["ok"]
         report = made.perform("reload", installed=True)

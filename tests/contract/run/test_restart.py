@@ -143,7 +143,7 @@ def test_a_service_starts_once_what_it_depends_on_is_healthy_and_not_before() ->
         assert front is not None
         assert alone is not None
         assert front.started_at - base.started_at >= 1.4
-        assert alone.started_at < front.started_at - 0.5
+        assert alone.started_at < front.started_at
 
 
 def test_a_program_that_overwrites_its_environment_is_not_restarted_for_that() -> None:

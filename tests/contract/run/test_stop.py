@@ -53,7 +53,7 @@ class Pool(t.NamedTuple):
     def worker(self, parent: int) -> int:
         """Return the pid of the worker of a parent, which has begun with its task."""
         path = self.place / f"worker-{parent}"
-        assert eventually(lambda: path.exists() and path.read_text(encoding="ascii") != "", seconds=30)
+        assert eventually(lambda: path.exists() and path.read_text(encoding="ascii") != "")
         return int(path.read_text(encoding="ascii"))
 
 
@@ -78,7 +78,7 @@ def test_a_task_survives_a_restart_when_the_parent_alone_is_told_to_stop(tmp_pat
         before = one.made.pids()["pool"]
         worker = one.worker(before)
         run = subprocess.Popen([one.made.command, "restart", *order], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert eventually(lambda: one.has(f"told-{before}"), seconds=60)
+        assert eventually(lambda: one.has(f"told-{before}"))
         assert lives(worker)
         (tmp_path / "go").touch()
         output, _errors = run.communicate()
@@ -108,7 +108,7 @@ def test_what_outlives_its_parent_is_ended_by_the_same_run(tmp_path: Path) -> No
 
 
 def test_a_parent_that_does_not_end_is_killed_with_its_workers(tmp_path: Path) -> None:
-    with pool(tmp_path, "stays", scope="process", timeout=0.5) as one:
+    with pool(tmp_path, "stays", scope="process", timeout=3) as one:
         before = one.made.pids()["pool"]
         worker = one.worker(before)
         assert one.made.perform("full")["ok"]
@@ -135,7 +135,7 @@ open(f"{place}/{who}-ready", "w").close()
 while True:
     time.sleep(0.05)
 """
-STEPS = [{"signal": "INT", "wait": 0.5}, {"signal": "USR1", "wait": 0.5}, {"signal": "QUIT", "wait": 100}]
+STEPS = [{"signal": "INT", "wait": 2}, {"signal": "USR1", "wait": 2}, {"signal": "QUIT", "wait": 100}]
 
 
 @contextlib.contextmanager
@@ -145,7 +145,7 @@ def hearing(tmp_path: Path, last: str, **stop: t.Any) -> t.Iterator[StackUnderTe
     command = [sys.executable, str(script), str(tmp_path), last]
     with stack({"hears": {"command": command, "stop": {"signals": STEPS, **stop}}}) as made:
         assert made.perform()["ok"]
-        assert eventually(lambda: {"parent-ready", "worker-ready"} <= heard(tmp_path), seconds=30)
+        assert eventually(lambda: {"parent-ready", "worker-ready"} <= heard(tmp_path))
         yield made
 
 
@@ -176,7 +176,7 @@ def test_with_the_scope_of_a_process_later_signals_go_to_it_alone_as_well(tmp_pa
 
 
 def test_after_the_last_signal_comes_the_end(tmp_path: Path) -> None:
-    steps = [{"signal": "INT", "wait": 0.5}, {"signal": "QUIT", "wait": 0.5}]
+    steps = [{"signal": "INT", "wait": 2}, {"signal": "QUIT", "wait": 2}]
     with hearing(tmp_path, "never", signals=steps) as made:
         before = made.pids()["hears"]
         assert made.perform("full")["ok"]

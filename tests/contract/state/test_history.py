@@ -84,7 +84,7 @@ def test_a_run_that_was_cut_off_says_at_which_step_and_one_that_goes_on_says_so(
     run = running.killed_at("start-daemon", "full")
     row = history.recorded_runs(running.paths)["runs"][0]
     assert (row["run"], row["result"], row["step"]) == (run, "cut off", "start-daemon")
-    running.raw["services"]["web"]["env"] = {"LISTEN_AFTER": "3"}
+    running.raw["services"]["web"]["env"] = {"LISTEN_AFTER": "600"}
     running.raw["services"]["web"]["health"] = {"http": "/health"}
     pid = os.fork()
     if pid == 0:
@@ -93,7 +93,7 @@ def test_a_run_that_was_cut_off_says_at_which_step_and_one_that_goes_on_says_so(
         finally:
             os._exit(0)
     try:
-        eventually(lambda: history.recorded_runs(running.paths)["runs"][0]["result"] == "running")
+        assert eventually(lambda: history.recorded_runs(running.paths)["runs"][0]["result"] == "running")
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

@@ -27,7 +27,7 @@ import sys, time
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
 with locked(sys.argv[1], "root", "release"):
     print("locked", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

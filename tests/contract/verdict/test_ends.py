@@ -28,7 +28,7 @@ class Ending:
 
     def ends_with(self, code: int) -> None:
         Path(self.made.root, "pipe").write_text(f"{code}\n", encoding="utf-8")
-        assert eventually(lambda: self.made.supervisor().programs()["job"].state == "EXITED", 30)
+        assert eventually(lambda: self.made.supervisor().programs()["job"].state == "EXITED")
 
 
 @contextlib.contextmanager

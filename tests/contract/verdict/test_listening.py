@@ -135,7 +135,7 @@ def test_a_service_without_a_port_that_found_its_address_in_use_is_not_ok() -> N
     with stack({"worker": {}}) as made:
         made.raw["services"]["worker"] = runs(made, COMPLAINS, IN_USE)
         made.perform()
-        assert eventually(lambda: "in_use" in _log_codes(made), 30)
+        assert eventually(lambda: "in_use" in _log_codes(made))
         check = check_of(rollcall(made, "verify", "--json").data, "logs", "worker")
         assert IN_USE in check["evidence"]
         # It is said once it is known, and no change is undone for it.
@@ -150,9 +150,11 @@ def _log_codes(made: StackUnderTest) -> t.List[str]:
 
 def test_a_service_that_found_another_port_is_told_and_ok() -> None:
     with stack({"worker": {}}) as made:
-        program = f"print({IN_USE!r}, flush=True)\n{LISTENS}"
+        program = LISTENS.replace("ready", IN_USE)
         made.raw["services"]["worker"] = runs(made, program, f"127.0.0.1:{free_port()}")
         assert made.perform()["ok"]
+        log = Path(made.paths.logs, "worker.log")
+        assert eventually(lambda: IN_USE in log.read_text(encoding="utf-8"))
         said = rollcall(made, "verify", "--json").data
         assert failed_checks(said) == []
         assert [note for note in said["notes"] if "it listens on" in note]

@@ -32,8 +32,8 @@ from tests.support.documents import validated
 from tests.support.processes import eventually, kill
 from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
 
-# A minute is thirty times the stable_for: 3 seconds here.
-QUICK = {"stable_for": 0.1, "start": {"seconds": 1}}
+# A minute is thirty times the stable_for: 12 seconds here, within which a busy machine looks at what has ended.
+QUICK = {"stable_for": 0.4, "start": {"seconds": 1}}
 
 
 def dying(after: float, how: str = "raise SystemExit(1)", **more: t.Any) -> t.Dict[str, t.Any]:
@@ -53,7 +53,7 @@ def deaths(made: StackUnderTest, name: str = "one") -> int:
 def after_deaths(made: StackUnderTest, number: int) -> None:
     """Wait until the service has ended so often, and lives again."""
     client = made.supervisor()
-    assert eventually(lambda: deaths(made) >= number and client.programs()["one"].state == "RUNNING", 30)
+    assert eventually(lambda: deaths(made) >= number and client.programs()["one"].state == "RUNNING")
 
 
 def row(report: t.Mapping[str, t.Any], name: str = "one") -> t.Any:
@@ -140,7 +140,7 @@ def test_a_first_verdict_says_how_little_it_rests_on() -> None:
         assert re.search(r"^2 services have not lived for long, (one|two) is only [0-9.]+ s old; ", note), note
         assert "-e soak=30 or --soak 30" in note
         assert made.perform()["notes"] == [], "what has changed nothing says it no second time"
-        assert made.perform(soak=3.5)["notes"] == []
+        assert made.perform(soak=13)["notes"] == []
         # It is known how long the same revision has lived before.
         assert made.perform("full", installed=True)["notes"] == []
         made.raw["services"]["two"] = {**QUICK, "env": {"VERSION": "2"}}
@@ -241,7 +241,7 @@ def test_an_exit_before_a_run_is_no_reason_to_go_back_and_what_is_printed_ends_i
 
 def test_a_soak_waits_for_what_dies_later_than_it_is_stable() -> None:
     with stack({"one": SLOW}) as made:
-        report = made.perform(soak=4)
+        report = made.perform(soak=10)
         assert not report["ok"]
         assert {subject for _name, subject in failed_checks(report)} == {"one"}
     with stack({"one": QUICK}) as made:
@@ -280,12 +280,12 @@ def test_a_service_that_does_not_run_is_told_with_its_exits(state: str) -> None:
     if state == "EXITED":
         ending = dying(1.5, restart="never")
     else:
-        ending = dying(0.6, start={"seconds": 1, "retries": 1 if state == "FATAL" else 30})
+        ending = dying(0.6, start={"seconds": 20, "retries": 1 if state == "FATAL" else 30})
     with stack({"one": ending}) as made:
         made.perform()
         client = made.supervisor()
         wanted = 1 if state == "EXITED" else 2
-        assert eventually(lambda: deaths(made) >= wanted and client.programs()["one"].state == state, 30)
+        assert eventually(lambda: deaths(made) >= wanted and client.programs()["one"].state == state)
 
         report = made.status()
 
@@ -314,7 +314,7 @@ def test_what_ends_after_that_counts_in_every_time_zone(zone: str) -> None:
         assert said.code == 1
         check = check_of(said.data, "lives", "one")
         assert (check["code"], check["data"]["exits"]) == ("recovering", 1)
-        assert abs(check["data"]["last"] - time.time()) < 60
+        assert abs(check["data"]["last"] - time.time()) < 600
 
 
 class Ahead(Clock):

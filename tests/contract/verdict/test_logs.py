@@ -424,7 +424,7 @@ def test_a_python_service_that_does_not_flush_is_judged_by_what_it_says() -> Non
         made.perform()
         log = Path(made.paths.logs, "web.log")
 
-        assert eventually(lambda: "Traceback" in log.read_text(encoding="utf-8"), 30)
+        assert eventually(lambda: "Traceback" in log.read_text(encoding="utf-8"))
         assert check_of(rollcall(made, "verify", "--json").data, "logs", "web")["code"] == "critical"
 
 

@@ -285,8 +285,8 @@ def test_a_verdict_asks_so_often_that_two_good_answers_in_a_row_are_not_enough()
 def test_a_slow_service_that_answers_well_is_ok() -> None:
     slow = BY_TURNS.replace("if Answer.asked % 2 else 500", "")
     port = free_port()
-    with stack({"web": {"port": port, "health": {"http": "/", "timeout": 4}}}) as made:
-        made.raw["services"]["web"]["command"] = [made.program, "-c", f"exec({slow!r})", str(port), "2.5"]
+    with stack({"web": {"port": port, "health": {"http": "/", "timeout": 8}}}) as made:
+        made.raw["services"]["web"]["command"] = [made.program, "-c", f"exec({slow!r})", str(port), "4.5"]
         assert failed_checks(made.perform()) == []
         # There is no time to ask again.
         assert failed_checks(made.status()) == []
@@ -302,7 +302,7 @@ def test_helpers_that_a_service_starts_in_the_background_are_no_left_overs() -> 
             assert failed_checks(look()) == []
 
 
-@pytest.mark.parametrize("left", ["sleep 600", "while :; do sh -c 'sleep 0.2'; done", "exec sleep 5"])
+@pytest.mark.parametrize("left", ["sleep 600", "while :; do sh -c 'sleep 0.2'; done", "exec sleep 60"])
 def test_what_a_service_leaves_in_the_background_for_longer_is_one(left: str) -> None:
     with stack({"web": {}}) as made:
         made.raw["services"]["web"]["command"] = ["sh", "-c", f"({left} & ); exec sleep 600"]

@@ -19,7 +19,7 @@ def test_a_service_that_is_alive_and_not_ready_is_told_so_gates_starts_and_is_no
         {**exists, "exec": ["test", "-e", "ready"], "name": "ready", "proves": "ready"},
         {**exists, "exec": ["test", "-e", "warm"], "name": "warm"},
     ]
-    web = {"port": free_port(), "directory": "work", "health": health, "ready_timeout": 3}
+    web = {"port": free_port(), "directory": "work", "health": health, "ready_timeout": 8}
     with stack({"web": web, "front": {"depends_on": ["web"]}, "other": {}}) as made:
         ready, warm = Path(made.root, "work", "ready"), Path(made.root, "work", "warm")
         ready.parent.mkdir()

@@ -21,7 +21,7 @@ from tests.support.stacks import StackUnderTest, check_of, failed_checks, stack
 KEEPS = """
 import subprocess, sys, time
 while True:
-    one = subprocess.Popen([sys.executable, "-c", {work!r}])
+    one = subprocess.Popen([sys.executable, "-I", "-S", "-c", {work!r}])
     while one.poll() is None:
         time.sleep({interval})
 """
@@ -49,7 +49,8 @@ def test_workers_that_die_for_ever_under_a_living_process_are_not_ok(interval: f
 def test_who_was_seen_and_has_ended_since_does_not_hide_the_workers_that_die_after_it() -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
-    loop = f"import subprocess, sys, time\nwhile 1: subprocess.run([sys.executable, '-c', {FAILS!r}]); time.sleep(0.1)"
+    run = f"subprocess.run([sys.executable, '-I', '-S', '-c', {FAILS!r}])"
+    loop = f"import subprocess, sys, time\nwhile 1: {run}; time.sleep(0.1)"
     with subprocess.Popen([sys.executable, "-c", loop]) as pool:
         try:
             assert eventually(lambda: proc.has_reaped(pool.pid))

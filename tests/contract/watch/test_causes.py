@@ -18,7 +18,7 @@ from tests.support.receivers import HttpReceiver
 from tests.support.stacks import StackUnderTest, failed_checks, stack
 
 # Seconds for whatever has to come, on a machine with much to do.
-BOUND = 60
+BOUND = 120
 DATABASE = "database:postgresql of api"
 # Answers on PORT: 200 while its database takes connections, else 503. Without a PORT it ends when that takes none.
 NEEDY = """

