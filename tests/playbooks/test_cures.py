@@ -51,7 +51,7 @@ def obey(cure: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=400,
     )
 
 
@@ -73,7 +73,7 @@ def test_a_host_without_room_for_the_engine_is_told_where_there_is_none(tmp_path
     size = f"mount -o remount,size=300m {root}"
     ran = subprocess.run(
         ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs -o size=3m,mode=755 small {root}; {site}; {size}; {site}"],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=100,
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=400,
     )  # fmt: skip
 
     first, again = (part.partition("PLAY [")[0] for part in ran.stdout.split("ROLL CALL")[1:])
@@ -159,7 +159,7 @@ def test_who_has_the_collection_alone_is_told_its_playbooks(made: StackUnderTest
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=400,
     )
 
     (cure,) = [cure for cure in told(failed) if " logs " not in cure]

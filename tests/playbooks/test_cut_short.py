@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.doctor import doctor
 from tests.support.commands import rollcall
-from tests.support.playbooks import command_of, play, prepare
+from tests.support.playbooks import BOUND, command_of, play, prepare
 from tests.support.processes import eventually
 from tests.support.releases import write
 from tests.support.repository import ROOT
@@ -46,10 +46,10 @@ def killed(made: StackUnderTest, when: t.Callable[[], bool], **variables: t.Any)
         start_new_session=True,
     )
     try:
-        assert eventually(when, 60)
+        assert eventually(when, BOUND)
     finally:
         os.killpg(running.pid, signal.SIGKILL)
-        running.wait(60)
+        running.wait(BOUND)
 
 
 def findings(made: StackUnderTest) -> t.Dict[str, str]:
@@ -62,14 +62,14 @@ def test_what_a_killed_controller_has_not_come_to_is_told_with_what_finishes_it(
     code, after = tmp_path / "code", tmp_path / "after"
     write(code, {"VERSION": "1"})
     release = {"source": str(code), "after_switch": [["touch", str(after)]]}
-    with stack({"web": {"directory": "current", "stable_for": 4}}) as made:
+    with stack({"web": {"directory": "current", "stable_for": 10}}) as made:
         runs = Path(made.paths.state, "runs")
 
         def verifies() -> bool:
             return any('"verify"' in path.read_text(encoding="utf-8") for path in runs.glob("*.jsonl"))
 
         killed(made, verifies, rollcall_release=release, services_boot="systemd")
-        assert eventually(lambda: not made.is_locked(), 30)
+        assert eventually(lambda: not made.is_locked())
 
         assert failed_checks(made.status()) == [("steps", "test")], "the run has ended well without its controller"
         assert not after.exists()
@@ -101,7 +101,7 @@ def test_what_was_changed_before_a_run_that_a_killed_controller_never_began_is_t
             made,
             began.exists,
             rollcall_credentials={"credentials/key.pem": "new"},
-            services_standing="{{ lookup('ansible.builtin.pipe', 'touch " + str(began) + "; sleep 60') | list }}",
+            services_standing="{{ lookup('ansible.builtin.pipe', 'touch " + str(began) + "; sleep 600') | list }}",
         )
 
         assert secret.read_text(encoding="utf-8") == "new"

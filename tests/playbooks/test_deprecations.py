@@ -53,7 +53,7 @@ def play(directory: Path, *tasks: str) -> t.List[t.Dict[str, t.Any]]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=400,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return deprecations.recorded()

@@ -75,7 +75,7 @@ def load(port: int) -> t.Iterator[list[int]]:
     def ask() -> None:
         while not ended.wait(0.02):
             try:
-                with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+                with socket.create_connection(("127.0.0.1", port), timeout=60) as line:
                     line.sendall(b"GET / HTTP/1.0\r\n\r\n")
                     seen.append(int(line.recv(4096).split()[1]))
             except (OSError, IndexError):

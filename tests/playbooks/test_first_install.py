@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.before import names_before
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.generations import record_unverified
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import locked
-from tests.support.playbooks import PLAYBOOK, document, play, prepare
+from tests.support.playbooks import BOUND, PLAYBOOK, document, play, prepare
 from tests.support.processes import eventually, free_port
 from tests.support.releases import write
 from tests.support.repository import ROOT
@@ -64,7 +64,7 @@ def run_site(tmp_path: Path, hosts: t.Mapping[str, t.Any], *arguments: str) -> t
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=400,
     )
     assert done.returncode == 2, done.stdout
     return dict(json.loads(document.read_text(encoding="utf-8"))["hosts"])
@@ -185,7 +185,7 @@ def test_what_was_there_before_stays_when_a_stack_is_taken_off(
 
     def remove(*options: str) -> subprocess.CompletedProcess[str]:
         command = [str(PLAYBOOK), "playbooks/remove.yml", "-i", str(tmp_path / "hosts.json"), *options]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
 
     for told in (remove(), remove("--check")):
         words = " ".join(told.stdout.split())
@@ -328,7 +328,7 @@ def test_an_outcome_of_an_earlier_playbook_is_gone_when_one_is_interrupted(
         start_new_session=True,
     )
     try:
-        assert eventually(lambda: not document.exists(), 60)
+        assert eventually(lambda: not document.exists(), BOUND)
 
         def has_ended() -> bool:
             # Again: Python drops the first where it comes within a finalizer.
@@ -337,7 +337,7 @@ def test_an_outcome_of_an_earlier_playbook_is_gone_when_one_is_interrupted(
                 running.wait(1)
             return running.poll() is not None
 
-        assert eventually(has_ended, 60)
+        assert eventually(has_ended, BOUND)
         assert running.returncode != 0
     finally:
         running.kill()

@@ -99,7 +99,7 @@ class Hostile:
         environment = {**os.environ, "ROLLCALL_OUTCOME": str(self.directory / "outcome.json")}
         command = [str(PLAYBOOK), "-i", str(inventory), str(playbook), *arguments]
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=200
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=400
         )
         self.said = done.stdout + done.stderr
         return self.said
@@ -296,7 +296,7 @@ def test_no_fact_of_a_host_decides_what_its_controller_reads(host: Hostile) -> N
             capture_output=True,
             text=True,
             check=False,
-            timeout=200,
+            timeout=400,
         )
         return " ".join((done.stdout + done.stderr).split())
 
@@ -324,7 +324,7 @@ def test_what_a_host_says_to_a_removal_moves_no_terminal(host: Hostile) -> None:
     inventory.write_text(json.dumps({"all": {"hosts": {"here": {**known, **manifest}}}}), encoding="utf-8")
 
     command = [str(PLAYBOOK), "-i", str(inventory), "playbooks/remove.yml"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
 
     told = done.stdout + done.stderr
     assert "Nothing was touched. From here would go" in told

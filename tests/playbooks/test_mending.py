@@ -66,7 +66,7 @@ class Host:
             capture_output=True,
             text=True,
             check=False,
-            timeout=200,
+            timeout=400,
         )
 
     def site(self, **more: t.Any) -> subprocess.CompletedProcess[str]:

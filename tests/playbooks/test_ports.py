@@ -21,7 +21,7 @@ from tests.support.stacks import StackUnderTest, stack
 from tests.support.victims import victim
 
 LISTENER = (
-    "import socket, time; s = socket.create_server(('127.0.0.1', {port})); print('owned', flush=True); time.sleep(60)"
+    "import socket, time; s = socket.create_server(('127.0.0.1', {port})); print('owned', flush=True); time.sleep(600)"
 )
 
 

@@ -39,7 +39,9 @@ WAITS = re.compile(r"here: at 'start', waits for web \(port\), (\d+) s")
 @pytest.fixture
 def made() -> t.Iterator[StackUnderTest]:
     command = ["sh", "-c", f"while [ -e ill ]; do sleep 0.1; done; exec {sys.executable} {APP} web"]
-    with stack({"web": {"command": command, "port": free_port(), "health": {"http": "/health"}}}) as one:
+    with stack(
+        {"web": {"command": command, "port": free_port(), "health": {"http": "/health"}, "ready_timeout": 300}}
+    ) as one:
         assert one.perform()["ok"]
         Path(one.root, "ill").touch()
         yield one

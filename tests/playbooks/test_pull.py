@@ -122,7 +122,7 @@ class Fleet:
 
     def _git(self, *arguments: str, cwd: t.Optional[Path] = None) -> None:
         environment = {**os.environ, **GIT}
-        subprocess.run(["git", *arguments], cwd=cwd or self.work, env=environment, check=True, timeout=30)
+        subprocess.run(["git", *arguments], cwd=cwd or self.work, env=environment, check=True, timeout=100)
 
     def pull(self) -> subprocess.CompletedProcess[str]:
         """Run what the service runs, with its directories in other places."""
@@ -143,7 +143,7 @@ class Fleet:
         )
 
     def status(self) -> int:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=60) as answer:
             return int(answer.status)
 
 

@@ -83,7 +83,7 @@ def site(made: StackUnderTest, app: Application, *arguments: str, **release: t.A
 
 
 def answer(made: StackUnderTest) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{made.raw['services']['web']['port']}/health", timeout=5) as got:
+    with urllib.request.urlopen(f"http://127.0.0.1:{made.raw['services']['web']['port']}/health", timeout=60) as got:
         return str(got.read().decode())
 
 

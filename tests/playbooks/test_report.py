@@ -35,7 +35,7 @@ def report(place: Path, made: StackUnderTest, *arguments: str, **h1: t.Any) -> s
     inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
     options = ["-i", str(inventory), "-e", f"report={place}/page.html", *arguments]
     command = [str(PLAYBOOK), "playbooks/report.yml", *options]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
 
 
 def test_the_page_is_written_whatever_it_says_and_remembers_when_a_host_was_last_reached(tmp_path: Path) -> None:

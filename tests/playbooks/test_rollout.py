@@ -28,7 +28,7 @@ from tests.support.repository import ROOT
 from tests.support.sshd import sshd
 from tests.support.stacks import APP, StackUnderTest, stack
 
-BOUND = 200
+BOUND = 400
 # Counts the tasks that are started, as the benchmark does.
 COUNTING = ROOT / "tests" / "benchmark" / "callbacks"
 BEGINS, PREPARED, RUNS = WAY = (
@@ -327,7 +327,8 @@ def test_a_controller_that_was_killed_loses_nothing_and_another_one_is_refused_m
         fleet.command(), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        assert eventually(fleet.hosts["h2"].is_locked, 100)
+        # Trying the lock could take it in the very moment in which the run wants it.
+        assert eventually(lambda: bool(fleet.hosts["h2"].lock_note()), BOUND)
         os.killpg(first.pid, signal.SIGSTOP)
         other = fleet.roll_out()
     finally:
@@ -338,7 +339,7 @@ def test_a_controller_that_was_killed_loses_nothing_and_another_one_is_refused_m
     assert "takeover=" in other.stdout
 
     # What the hosts have begun they bring to its end, and the same command goes on.
-    assert eventually(lambda: not any(made.is_locked() for made in fleet.hosts.values()), 60)
+    assert eventually(lambda: not any(made.is_locked() for made in fleet.hosts.values()))
     again = fleet.roll_out()
     assert again.returncode == 0, again.stdout
     # What a worker of Ansible has outlived it for may be written down as done; the first host still leads.
@@ -412,7 +413,7 @@ def test_behind_a_balancer_no_request_fails_and_nothing_is_left_drained(fleet: F
     before = fleet.pids()
     with haproxy.running(servers(fleet), "http") as balancer:
         names = {name: f"web/{name}" for name in fleet.hosts}
-        assert eventually(lambda: all(balancer.status(name) == "UP" for name in names.values()), 30)
+        assert eventually(lambda: all(balancer.status(name) == "UP" for name in names.values()))
         by_haproxy = {
             "rollout_drain": "haproxy",
             "rollout_balancers": ["balancer"],

@@ -53,7 +53,7 @@ def site(tmp_path: Path, first: str, *arguments: str) -> subprocess.CompletedPro
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=400,
     )
 
 

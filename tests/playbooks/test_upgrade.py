@@ -84,7 +84,7 @@ class Host:
             capture_output=True,
             text=True,
             check=False,
-            timeout=200,
+            timeout=400,
         )
 
     def installed(self) -> t.Set[str]:
@@ -95,7 +95,7 @@ class Host:
     def status(self) -> subprocess.CompletedProcess[str]:
         """Ask the host itself."""
         return subprocess.run(
-            [self.made.command, "status", "--json"], capture_output=True, text=True, check=False, timeout=60
+            [self.made.command, "status", "--json"], capture_output=True, text=True, check=False, timeout=400
         )
 
     def services(self) -> t.Dict[str, t.Tuple[int, int]]:

@@ -26,7 +26,7 @@ from tests.support.stacks import StackUnderTest
 
 __all__ = ["fleet"]
 
-BOUND = 100
+BOUND = 200
 
 
 def killed_when_drained(rollout: t.Sequence[str], balancer: haproxy.Balancer) -> None:

@@ -54,8 +54,8 @@ class Server:
         self.script = Path(directory, "redis")
         self.script.write_text(SCRIPT.format(directory), encoding="utf-8")
         self.script.chmod(0o755)
-        subprocess.run([self.script, "restart"], check=True, timeout=20)
-        assert eventually(lambda: self.opens(""), 20)
+        subprocess.run([self.script, "restart"], check=True, timeout=60)
+        assert eventually(lambda: self.opens(""))
 
     def opens(self, password: str) -> bool:
         return databases.ask_url("redis", f"redis://:{password}@127.0.0.1:{self.port}/0").ok

@@ -47,7 +47,7 @@ def played(made: StackUnderTest, *arguments: str, **environment: str) -> subproc
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=400,
     )
 
 
@@ -162,7 +162,7 @@ def bare(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=400,
     )
 
 
@@ -206,7 +206,7 @@ def test_of_several_hosts_each_line_says_which_one_it_is_about(tmp_path: Path) -
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=400,
     )
 
     for name in ("one", "two"):
