@@ -221,6 +221,7 @@ def test_a_stranger_on_the_socket_is_named_with_its_pid(running: StackUnderTest,
         assert finding["data"]["holder"] == pid
         obey(finding)
     # The stranger's left-over keeps the place, and supervisord still cannot be reached.
+    assert eventually(lambda: "socket_gone" in names(call(running)))
     obey(the(call(running), "socket_gone"))
     assert names(call(running)) == []
 
@@ -269,6 +270,7 @@ def test_two_supervisords_of_different_owners_share_a_path(
     finally:
         process.terminate()
         process.wait(60)
+    assert eventually(lambda: "socket_gone" in names(call(running)))
     obey(the(call(running), "socket_gone"))
     assert names(call(running)) == []
 
