@@ -82,20 +82,29 @@ class _File(t.NamedTuple):
 
 def held_files(pids: t.Iterable[int]) -> t.List[Held]:
     """Return the files that these processes have open, deleted ones included; none of those we may not look into."""
-    found = []
+    found: t.List[Held] = []
     for pid in pids:
         place = f"/proc/{pid}/fd"
         try:
-            for name in os.listdir(place):
-                link = proc.told_link(f"{place}/{name}")
-                # Others are sockets and pipes. What has a path may be a device, or lie in memory below /dev.
-                seen = os.stat(f"{place}/{name}") if link.startswith("/") else None
-                if seen is not None and stat.S_ISREG(seen.st_mode):
-                    found.append(Held(seen.st_ino, link.removesuffix(" (deleted)"), f"{place}/{name}"))
+            found += filter(None, [_held(f"{place}/{name}") for name in os.listdir(place)])
         except (FileNotFoundError, PermissionError, ProcessLookupError):
-            # It has ended, or closed this file just now, or is not ours to look into.
+            # It has ended, or is not ours to look into.
             continue
     return found
+
+
+def _held(descriptor: str) -> t.Optional[Held]:
+    """Return the file that a process has open by a descriptor; None for anything else."""
+    try:
+        link = proc.told_link(descriptor)
+        # Others are sockets and pipes. What has a path may be a device, or lie in memory below /dev.
+        seen = os.stat(descriptor) if link.startswith("/") else None
+    except FileNotFoundError:
+        # It was closed just now, as the connection of who has asked is: the others are open.
+        return None
+    if seen is None or not stat.S_ISREG(seen.st_mode):
+        return None
+    return Held(seen.st_ino, link.removesuffix(" (deleted)"), descriptor)
 
 
 def span_since(path: str, mark: LogMark, logs: LogFiles, now: float) -> Span:
