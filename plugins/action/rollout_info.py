@@ -10,11 +10,13 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
 from ansible_collections.rollcall.supervisor.plugins.action.stack_apply import ActionModule as Apply
+from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.version import VERSION
 from ansible_collections.rollcall.supervisor.plugins.module_utils.manifest.model import Stack
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.limits import run_limit
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.modes import AUTO, mode_named
 from ansible_collections.rollcall.supervisor.plugins.module_utils.run.plan import RESTART, START
+from ansible_collections.rollcall.supervisor.plugins.module_utils.show.words import Reader, runnable
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.lock import describe_lock
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict.judge import STOPPED as BY_HAND
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils import answers, manifests, patience
@@ -90,7 +92,17 @@ class ActionModule(Apply):
                 self._engine_answers = "error" not in looked
                 planned = self.brought(dict(result), arguments, stack, where)
         seen = dataclasses.replace(_seen(planned, looked), **_steps(planned, stack))
+        if seen.refused:
+            reader = Reader(stack.root, host=self._host_name)
+            seen = dataclasses.replace(seen, cure=_cure(looked if "error" in looked else planned, reader))
         return dataclasses.replace(seen, moves=_moves(planned, looked)), looked
+
+
+def _cure(answer: Result, reader: Reader) -> str:
+    """Return what an answer says to do on its host; empty where that is to apply the manifest, as this does."""
+    remedies = (answer.get("error") or {}).get("remedies", ())
+    told_first = next((remedy for remedy in remedies if cures.INSTALL not in remedy and remedy not in cures.SAME), "")
+    return told(runnable(told_first, reader)) if told_first else ""
 
 
 def _limit(arguments: t.Mapping[str, t.Any], stack: Stack) -> float:

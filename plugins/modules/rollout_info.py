@@ -160,6 +160,10 @@ seen:
       description: Why the run to come would be refused; empty when it would not.
       returned: always
       type: str
+    cure:
+      description: What to do about that on the host; empty when nobody has said it.
+      returned: always
+      type: str
     changes:
       description: Whether that run would change anything; true where that cannot be said.
       returned: always

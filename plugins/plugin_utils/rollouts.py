@@ -54,6 +54,7 @@ class Seen:
         failing: the checks that failed, as ``check subject``.
         stopped: by whom its stack was stopped on purpose, and when; empty when it was not.
         refused: why the run to come would be refused; empty when it would not.
+        cure: what to do about that on the host; empty when nobody has said it.
         changes: whether that run would change anything; True where that cannot be said.
         rollout: the last rollout that came to it; None when there was none.
         machine: what two names of one machine have in common; empty where that is not known.
@@ -78,6 +79,7 @@ class Seen:
     failing: t.Tuple[str, ...] = ()
     stopped: str = ""
     refused: str = ""
+    cure: str = ""
     changes: bool = True
     rollout: t.Optional[RolloutData] = None
     machine: str = ""
@@ -323,7 +325,8 @@ def _reasons_of(host: str, one: Seen, wishes: Wishes, *, reverts: bool) -> t.Lis
     if one.at_work:
         found.append(Reason(host, f"a run has locked the stack: {one.at_work}", cures.WAIT))
     elif one.refused and not reverts:
-        found.append(Reason(host, f"the run would be refused: {one.refused}", cures.MENDED))
+        cure = cures.and_again(one.cure) if one.cure else cures.MENDED
+        found.append(Reason(host, f"the run would be refused: {one.refused}", cure))
     sick = one.healthy is False and not one.stopped and not one.is_unfinished
     if sick and not reverts and wishes.unhealthy_before == STOP:
         found.append(Reason(host, f"is not healthy: {', '.join(one.failing)}", cures.REPAIR_FIRST))

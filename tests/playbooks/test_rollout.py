@@ -383,8 +383,12 @@ def test_who_was_drained_by_another_way_is_not_told_to_be_back(
 
     last = fleet.hosts["h3"].raw["services"]["web"]
     last["hosts"] = ["h1"]
+    damaged = Path(fleet.hosts["h1"].paths.state, "rollout.json")
+    damaged.write_text("{broken", encoding="utf-8")
     refused = fleet.roll_out("-e", "host_timeout=30m")
     del last["hosts"]
+    assert f"next: {cures.and_again(f'{cures.remove(str(damaged))} # on h1')}" in refused.stdout
+    damaged.unlink()
     assert "h3: the run would be refused: No service of the manifest runs on h3" in refused.stdout
     assert cures.MENDED in refused.stdout
     assert "h2: an earlier rollout has drained it by file, and none would bring it back" in refused.stdout

@@ -96,6 +96,7 @@ TRIALS: t.Mapping[str, str] = {
     "DRAIN_WAY": f"{WISHES}::test_who_is_out_by_another_way_is_not_called_back",
     "same_drain": f"{ROLLOUT}::test_who_was_drained_by_another_way_is_not_told_to_be_back",
     "number_of": f"{WISHES}::test_what_is_no_number_keeps_all_from_it",
+    "and_again": "tests/unit/plugins/test_rollouts.py::test_what_keeps_one_host_from_it_keeps_all",
     "MENDED": f"{ROLLOUT}::test_who_was_drained_by_another_way_is_not_told_to_be_back",
     "MIN_UP": GATE,
     "SMALLER_BATCHES": GATE,
@@ -205,7 +206,7 @@ NOT_TRIED: t.Mapping[str, str] = {
     "CAPABILITY": "a container has to be made anew for it, and not every kernel refuses one that is without it",
 }
 # No cures: what tells of them.
-HELPERS = {"SAME", "parts", "shows"}
+HELPERS = {"SAME", "is_of_no_place", "parts", "shows"}
 
 # Where a cure stands: the argument of these calls, and these keyword arguments and variables.
 CALLS = {"Proof": 2, "Sighting": 2, "problem": 2}

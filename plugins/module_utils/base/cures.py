@@ -217,9 +217,12 @@ OWN_COMMAND = "call the installed command: ROOT/bin/rollcall"
 # --- the same command again ---------------------------------------------------------------------------------------
 
 
+_TAKE_OVER = "if its controller is gone, run the same command with -e takeover="
+
+
 def take_over(rollout: str) -> str:
     """Return what ends the claim of a rollout whose controller is gone."""
-    return f"if its controller is gone, run the same command with -e takeover={shlex.quote(rollout)}"
+    return f"{_TAKE_OVER}{shlex.quote(rollout)}"
 
 
 SKIP_UNREACHABLE = "bring it back, or leave it out with -e unreachable=skip"
@@ -278,6 +281,16 @@ AS_ROOT = "run the same command with sudo"
 BECOME = "in a playbook: become: true"
 # What says nothing of where it is to be run.
 SAME = (AGAIN, WAIT, AS_ROOT, BECOME)
+
+
+def and_again(cure: str) -> str:
+    """Return what is to be done on a host before the same command is run again."""
+    return f"{cure}; then {AGAIN}"
+
+
+def is_of_no_place(cure: str) -> bool:
+    """Return whether a cure is followed where the command was called, and says nothing of another place."""
+    return cure in SAME or cure.startswith(_TAKE_OVER)
 
 
 def as_root(command: str) -> str:

@@ -11,7 +11,7 @@ import re
 import shlex
 import typing as t
 
-from ..base.cures import INSTALL, SAME
+from ..base.cures import INSTALL, is_of_no_place
 from ..base.text import printable
 
 WIDTH = 100
@@ -78,7 +78,7 @@ def runnable(command: str, reader: Reader) -> str:
         return printable(text.replace(INSTALL, by or INSTALL) + ("" if reader.by else "  # on the controller"))
     if reader.root:
         text = _COMMAND.sub(lambda _: f"{shlex.quote(reader.root)}/bin/rollcall", text)
-    elsewhere = reader.host and command not in SAME
+    elsewhere = reader.host and not is_of_no_place(command)
     return printable(f"{text}  # on {reader.host}" if elsewhere else text)
 
 

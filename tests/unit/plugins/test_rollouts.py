@@ -52,6 +52,7 @@ def with_record(**more: t.Any) -> Seen:
         (with_record(), Wishes(), "another rollout is at work: old of bob@shed"),
         (Seen(reached=True, at_work="pid 7", refused="locked"), Wishes(), "a run has locked the stack: pid 7"),
         (Seen(reached=True, refused="port 80 is taken"), Wishes(), "port 80 is taken"),
+        (Seen(reached=True, refused="it is damaged", cure="rm /x  # on b"), Wishes(), "it is damaged"),
     ],
 )
 def test_what_keeps_one_host_from_it_keeps_all(one: Seen, wishes: Wishes, word: str) -> None:
@@ -60,6 +61,7 @@ def test_what_keeps_one_host_from_it_keeps_all(one: Seen, wishes: Wishes, word: 
     assert [reason.host for reason in decided.reasons] == ["b"]
     assert word in decided.reasons[0].what
     assert decided.reasons[0].cure
+    assert one.cure in decided.reasons[0].cure
 
 
 def test_a_host_whose_manifest_has_problems_was_not_asked_and_is_no_host_out_of_reach() -> None:
