@@ -457,6 +457,18 @@ def test_a_removed_service_that_ignores_term_is_ended_and_what_depended_on_nothi
 
 
 @pytest.mark.fault(35)
+def test_a_service_that_is_stopped_by_a_signal_ends_in_its_own_way_when_it_is_told_to(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    command = ["sh", "-c", f"trap 'echo > {done}; exit' TERM; while :; do sleep 0.1; done"]
+    with stack({"careful": {"command": command, "stop": {"timeout": 600}}}) as made:
+        assert made.perform()["ok"]
+        os.kill(made.pids()["careful"], signal.SIGSTOP)
+        report = made.perform("stop")
+        assert report["ok"], failed_checks(report)
+        assert done.exists()
+
+
+@pytest.mark.fault(35)
 def test_a_removed_service_whose_process_is_stopped_by_a_signal_is_ended(running: StackUnderTest) -> None:
     before = running.pids()
     os.kill(before["web"], signal.SIGSTOP)

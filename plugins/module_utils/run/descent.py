@@ -13,7 +13,7 @@ import typing as t
 from ..base import cures
 from ..base.clock import Clock, Deadline
 from ..base.errors import RollcallError
-from ..host import ending, listeners
+from ..host import ending, halted, listeners, processes
 from ..manifest.model import Service, Stop
 from ..state.waiting import PORT, STOP, Wait
 from ..supervisord.client import DOWN, Client, ProgramState, await_exec
@@ -91,6 +91,7 @@ class Descent:
         self._asked = asked
         self._told = told
         self._latest = 0.0
+        self._woken: t.Set[str] = set()
         # By service the signals that are still to come (stop.signals), and when: supervisord knows the first alone.
         self._later: t.Dict[str, t.List[t.Tuple[Deadline, str]]] = {}
 
@@ -158,6 +159,17 @@ class Descent:
         known = self._known.get(name, ())
         return known[-1].stop if known else Stop()
 
+    def _wake(self, program: ProgramState) -> None:
+        """Let a process go on, once, that a signal has stopped: it takes the one that is to end it only then."""
+        name = program.name
+        if name in self._woken or not program.pid or self._clock.monotonic() - self._asked[name] < halted.MOMENT:
+            return
+        activity = processes.reader.activity(program.pid)
+        if activity is not None and activity.state == halted.STOPPED:
+            self._woken.add(name)
+            group = self._as_running(name).scope == "group"
+            ending.send_further((program.pid, program.born), "CONT", group=group)
+
     def _signal_further(self, program: ProgramState) -> None:
         """Send a service that is still stopping the signals whose time has come."""
         later = self._later.get(program.name, [])
@@ -194,6 +206,7 @@ class Descent:
                 self._leave(name, state)
                 self._limit = max(self._limit, deadline.seconds)
             else:
+                self._wake(programs[name])
                 self._signal_further(programs[name])
                 continue
             del self._stopping[name]
