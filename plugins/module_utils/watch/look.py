@@ -64,6 +64,10 @@ def look(stack: Stack, generation: str, *, dear: bool, clock: Clock = SYSTEM) ->
         if in_place != generation:
             stack = load_stack(Paths.of(stack.root))
         looked = status.look(stack, clock=clock)
+        answered = looked.seen.supervisord
+        if answered is not None and not processes.alive(answered.identity):
+            # It ended within the look, in which its services have so causes of their own.
+            looked = status.look(stack, clock=clock)
         report, lost = looked.report, lost_logs(stack, looked.seen)
         _add_logs(stack, report)
     except RollcallError as exc:

@@ -26,6 +26,7 @@ from ansible_collections.rollcall.supervisor.plugins.module_utils.state.runs imp
 from ansible_collections.rollcall.supervisor.plugins.module_utils.state.watching import watcher_of
 from ansible_collections.rollcall.supervisor.plugins.module_utils.verdict import status
 from ansible_collections.rollcall.supervisor.plugins.module_utils.watch import look, loop
+from ansible_collections.rollcall.supervisor.plugins.module_utils.watch.symptoms import symptoms
 from tests.support.commands import rollcall
 from tests.support.documents import validated
 from tests.support.processes import eventually, free_port, is_alive, kill
@@ -361,6 +362,23 @@ def test_a_look_within_which_a_run_begins_and_ends_knows_of_it(monkeypatch: pyte
         assert (torn.locked, torn.report is not None and torn.report["run_at_work"]) == (True, None)
         beside.undo()
         assert not seen().locked
+
+
+def test_a_supervisord_that_ends_within_a_look_is_the_one_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    with stack({"web": {}, "worker": {}}, watch={**WATCH, "grace": 0}) as made, monkeypatch.context() as within:
+        assert made.perform()["ok"]
+        real = status._left_for_good
+
+        def ends_before(*given: t.Any) -> t.Any:
+            within.undo()
+            made.kill_daemon()
+            return real(*given)
+
+        within.setattr(status, "_left_for_good", ends_before)
+        installed = load_stack(made.paths)
+        sight = look.sight_of(look.look(installed, "", dear=False))
+        # What comes first is the cause of all that follows.
+        assert symptoms(installed, sight, time.time())[0].scope == "supervisord"
 
 
 def test_a_run_that_ends_while_it_is_asked_for_was_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
