@@ -41,7 +41,11 @@ def _problems(name: str) -> t.Callable[[HostFacts], t.Iterator[Sighting]]:
     def judge(facts: HostFacts) -> t.Iterator[Sighting]:
         missing = {
             place
-            for place, path in (("stack.paths.run", facts.paths.run), ("stack.paths.logs", facts.paths.logs))
+            for place, path in (
+                ("stack.paths.run", facts.paths.run),
+                ("stack.paths.logs", facts.paths.logs),
+                ("stack.paths.state", facts.paths.state),
+            )
             # Told as a missing directory.
             if path in facts.missing
         }

@@ -292,6 +292,9 @@ def _interpreter(stack: Stack, who: Account) -> t.Iterator[Problem]:
 
 def _directories(stack: Stack, who: Account, *, given: bool) -> t.Iterator[Problem]:
     root = os.path.realpath(stack.root)
+    if not os.path.isdir(stack.paths.state):
+        # Each run makes it, so somebody has removed it: nothing is known of earlier lives, or of what a way back needs.
+        yield problem("stack.paths.state", f"directory {stack.paths.state} does not exist", cures.FIX)
     for place, path in (("stack.paths.run", stack.paths.run), ("stack.paths.logs", stack.paths.logs)):
         if not os.path.isdir(path):
             yield problem(place, f"directory {path} does not exist", cures.FIX)

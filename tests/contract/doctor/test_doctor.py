@@ -609,6 +609,15 @@ def test_fix_puts_right_what_is_safe_and_says_each_once(running: StackUnderTest)
     assert (running.pids(), running.status()["ok"]) == (before, True)
 
 
+def test_a_stack_whose_memory_somebody_has_removed_is_not_ok_until_that_is_put_right(running: StackUnderTest) -> None:
+    os.rename(running.paths.state, running.paths.state + ".saved")
+    said = rollcall(running, "status")
+    assert (said.code, "state does not exist" in said.out) == (1, True)
+    assert names(call(running)) == ["directory_missing"]
+    assert rollcall(running, "doctor", "--fix").code == 0
+    assert rollcall(running, "status").code == 0
+
+
 def test_fix_makes_what_is_missing_for_its_owner(running: StackUnderTest) -> None:
     os.rename(running.paths.logs, running.paths.logs + ".saved")
     assert {"directory_missing"} <= set(names(call(running)))
