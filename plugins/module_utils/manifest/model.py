@@ -432,7 +432,7 @@ class DatabaseCheck(Record):
     host: str = ""
     port: t.Optional[int] = None
     query: str = ""
-    timeout: float = 2.0
+    timeout: float = 5.0
 
     @property
     def subject(self) -> str:

@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 import struct
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -385,17 +386,18 @@ def _listed(path: Path, uid: int, bits: int) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root looks as another user")
-def test_a_file_that_a_list_of_access_gives_to_the_user_holds_no_service(tmp_path: Path) -> None:
-    needed = tmp_path / "key.pem"
-    needed.write_text("x", encoding="utf-8")
-    needed.chmod(0o600)
-    for above in (tmp_path, *tmp_path.parents[:2]):
-        above.chmod(0o755)
+def test_a_file_that_a_list_of_access_gives_to_the_user_holds_no_service() -> None:
     user = find_account("games")
-    assert not fitness.may(str(needed), user, 0o4)
-    try:
-        _listed(needed, user.uid, 0o4)
-    except OSError:
-        pytest.skip("this file system keeps no lists of access")
-    assert (fitness.may(str(needed), user, 0o4), fitness.may(str(needed), user, 0o2)) == (True, False)
+    # Not below pytest's own directory, into which nobody else may look.
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        needed = Path(place, "key.pem")
+        needed.write_text("x", encoding="utf-8")
+        needed.chmod(0o600)
+        assert not fitness.may(str(needed), user, 0o4)
+        try:
+            _listed(needed, user.uid, 0o4)
+        except OSError:
+            pytest.skip("this file system keeps no lists of access")
+        assert (fitness.may(str(needed), user, 0o4), fitness.may(str(needed), user, 0o2)) == (True, False)
     assert os.geteuid() == 0
