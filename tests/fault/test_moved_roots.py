@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -168,15 +169,16 @@ def test_a_stack_that_is_installed_where_a_moved_one_was_takes_its_place(made: S
         shutil.rmtree(made.root)
 
 
-def test_the_command_that_a_copy_tells_works_with_a_blank_in_its_path(tmp_path: Path) -> None:
-    place = tmp_path / "my stack"
-    place.mkdir()
-    made = StackUnderTest(str(place), {"worker": {}})
-    try:
-        assert made.perform()["ok"]
-        elsewhere = str(tmp_path / "a copy")
-        subprocess.run(["cp", "-a", made.root, elsewhere], check=True, timeout=60)
-        (told,) = re.findall("next: (.*)", rollcall(at(made, elsewhere), "history").err)
-        assert subprocess.run(["sh", "-c", told], check=False, timeout=60, capture_output=True).returncode == 0
-    finally:
-        made.end()
+def test_the_command_that_a_copy_tells_works_with_a_blank_in_its_path() -> None:
+    # Short: below pytest's own directory the path of the socket would be too long.
+    with tempfile.TemporaryDirectory(prefix="rc-") as place:
+        Path(place, "my stack").mkdir()
+        made = StackUnderTest(os.path.join(place, "my stack"), {"worker": {}})
+        try:
+            assert made.perform()["ok"]
+            elsewhere = os.path.join(place, "a copy")
+            subprocess.run(["cp", "-a", made.root, elsewhere], check=True, timeout=60)
+            (told,) = re.findall("next: (.*)", rollcall(at(made, elsewhere), "history").err)
+            assert subprocess.run(["sh", "-c", told], check=False, timeout=60, capture_output=True).returncode == 0
+        finally:
+            made.end()
