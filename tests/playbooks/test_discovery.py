@@ -89,10 +89,9 @@ def test_what_hosts_have_is_written_for_others_and_a_lost_host_never_goes_in_sil
         # One that takes the connection and says nothing is not reached either, and the others are written.
         with socket.create_server(("127.0.0.1", 0)) as silent:
             frozen = {**UNREACHABLE, "ansible_port": silent.getsockname()[1]}
-            options = ("-e", "discovery_lost=drop", "-e", "discovery_ports=all", "-e", "rollout_patience=20")
-            # Otherwise ssh gives up by itself before.
-            options += ("--timeout", "100")
-            dropped = discover(tmp_path, made, *options, **frozen)
+            # Without a longer timeout ssh would give up by itself before.
+            options = ["-e", "discovery_lost=drop", "-e", "discovery_ports=all", "-e", "rollout_patience=20"]
+            dropped = discover(tmp_path, made, *options, "--timeout", "100", **frozen)
         assert dropped.returncode == 0, dropped.stdout
         assert "not known: h2: it has not answered within 20 seconds" in dropped.stdout
         left = json.loads(targets.read_text(encoding="utf-8"))
