@@ -15,7 +15,7 @@ setup: ## make .venv with everything the developer needs
 check: setup ## the quick part of the tests: linters, types, units, the repository itself
 	@$(stages) ruff mypy unit repo
 
-test: setup ## all of the tests
+test: setup ## the tests; `make long` and `make exhaustive` have what takes longer
 	@tests/tools/servers.sh
 	@$(stages)
 

@@ -12,11 +12,11 @@ import typing as t
 
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base import cures
 from ansible_collections.rollcall.supervisor.plugins.module_utils.base.text import one_line
-from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollout_ports import NONE
+from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollout_ports import HAPROXY, NGINX, NONE
 from ansible_collections.rollcall.supervisor.plugins.plugin_utils.rollouts import Decision, Reason, Seen
 
-# The ways of the role drain; any other is the absolute path of somebody's own tasks.
-WAYS = ("haproxy", "nginx", "file", "http", "sql", NONE)
+# The ways of the role drain, as its own list has them; any other is the absolute path of somebody's own tasks.
+WAYS = (HAPROXY, NGINX, "file", "http", "sql", NONE)
 HOST_TIMEOUT, BUDGET = "host_timeout", "failure_budget"
 
 

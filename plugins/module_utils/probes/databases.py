@@ -64,7 +64,7 @@ def ask(stack: Stack, check: DatabaseCheck, *, clock: Clock = SYSTEM) -> Databas
 
 
 def ask_url(
-    kind: str, url: str, *, user: t.Optional[str] = None, timeout: float = 5.0, clock: Clock = SYSTEM
+    kind: str, url: str, *, user: t.Optional[str] = None, timeout: float = DatabaseCheck.timeout, clock: Clock = SYSTEM
 ) -> DatabaseAnswer:
     """Ask a database by a URL, whether or not there is a stack that has it; as :func:`ask` in everything else.
 

@@ -167,8 +167,7 @@ class Descent:
         activity = processes.reader.activity(program.pid)
         if activity is not None and activity.state == halted.STOPPED:
             self._woken.add(name)
-            group = self._as_running(name).scope == "group"
-            ending.send_further((program.pid, program.born), "CONT", group=group)
+            self._send(program, "CONT")
 
     def _signal_further(self, program: ProgramState) -> None:
         """Send a service that is still stopping the signals whose time has come."""
@@ -176,8 +175,11 @@ class Descent:
         while later and later[0][0].expired:
             _deadline, signal = later.pop(0)
             if program.pid:
-                group = self._as_running(program.name).scope == "group"
-                ending.send_further((program.pid, program.born), signal, group=group)
+                self._send(program, signal)
+
+    def _send(self, program: ProgramState, signal: str) -> None:
+        group = self._as_running(program.name).scope == "group"
+        ending.send_further((program.pid, program.born), signal, group=group)
 
     def _timeout(self, name: str) -> float:
         return max((service.stop.timeout for service in self._known.get(name, ())), default=0.0)

@@ -66,7 +66,7 @@ def look(stack: Stack, generation: str, *, dear: bool, clock: Clock = SYSTEM) ->
         looked = status.look(stack, clock=clock)
         answered = looked.seen.supervisord
         if answered is not None and not processes.alive(answered.identity):
-            # It ended within the look, in which its services have so causes of their own.
+            # It ended within this look, which would tell each of its services as a cause of its own.
             looked = status.look(stack, clock=clock)
         report, lost = looked.report, lost_logs(stack, looked.seen)
         _add_logs(stack, report)
